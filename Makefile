@@ -1,0 +1,33 @@
+# Two commands matter: `make demo` shows it, `make test` proves it. Both work on a bare machine with Python 3.11+.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-all lint install clean
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PPAI needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@echo "installing into $(VENV) (first time: about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e '.[test,dev]'
+	@touch $@
+
+install: $(VENV)/.installed
+
+weights: install
+	@$(BIN)/ppai pull smollm2 encoder
+
+demo: install weights
+	@$(BIN)/python -m benchmarks.demo
+
+test: install weights lint
+	@$(BIN)/python -m pytest -m "not slow"
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) .venv-* .work .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,58 @@
+"""The rooms import downward only, and a pure file stays pure (docs/architecture.md)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ALLOWED = {
+    "discovery": {"discovery"},
+    "profiler": {"profiler"},
+    "gateway": {"gateway", "discovery", "profiler"},
+    "benchmarks": {"benchmarks", "gateway", "discovery", "profiler"},
+}
+PURE = [
+    *("discovery.records", "discovery.messages", "discovery.gossip"),
+    *("profiler.scoring", "profiler.grading"),
+    *("gateway.beliefs", "gateway.cost", "gateway.scheduler", "gateway.node", "gateway.openai_wire", "gateway.sse"),
+]
+HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_rooms_import_downward_only(room: str) -> None:
+    for path in (ROOT / room).rglob("*.py"):
+        rooms = {name.split(".")[0] for name in imports_of(path)} & ALLOWED.keys()
+
+        assert rooms <= ALLOWED[room], f"{path.relative_to(ROOT)} imports {rooms - ALLOWED[room]}"
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_pure_files_have_no_io_clock_or_async(module: str) -> None:
+    path = ROOT / (module.replace(".", "/") + ".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    forbidden = {"time", "random", "asyncio", "socket", "os", "pathlib", "datetime", "logging"} | HEAVY
+
+    assert not {name.split(".")[0] for name in imports_of(path)} & forbidden
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef | ast.Await)]
+
+
+def test_importing_pure_files_loads_nothing_heavy() -> None:
+    code = f"import sys; import {', '.join(PURE)}; print(*({HEAVY!r} & set(sys.modules)))"
+
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert "" == out.stdout.strip()
