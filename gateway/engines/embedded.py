@@ -1,0 +1,274 @@
+"""llama.cpp with a small model on this CPU: a child process, kept running, and killed with us.
+
+Speaks no OpenAI: `gateway/engines/openai_http.py` is pointed at `url` with `api_key`, as at any other engine. While the
+child is down its port refuses connections, which reads as a dead engine.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Literal
+
+import msgspec
+
+DEFAULT_NAME = "smollm2-135m-instruct"
+
+LOG_LIMIT_BYTES = 256 * 1024  # llama.cpp at warnings writes a line a mishap: months
+# Each request holds one HTTP thread, waiting ones too. With all of them taken, /metrics took 12 s instead of 3 ms.
+HTTP_THREADS_SPARE = 64
+STOP_PATIENCE_S = 3.0
+POLL_STARTING_S = 0.05
+POLL_READY_S = 2.0
+HEALTH_TIMEOUT_S = 5.0
+HUNG_AFTER_S = 30.0  # /health needs no model and no slot: silence this long is no mere load
+LOAD_PATIENCE_S = 300.0  # a large model from a slow disk
+HEALTHY_AFTER_S = 60.0  # a life this long starts the back-off anew
+
+_SIGNAL_HINTS = {
+    signal.SIGILL: "; the processor lacks AVX2, which this build of llama.cpp needs",
+    signal.SIGKILL: "; memory may have run out",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class EngineUnusable(Exception):
+    """The embedded engine cannot be started until somebody changes something; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedConfig:
+    """The small model on this CPU, for machines without an engine."""
+
+    slots: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # requests decoded at once; they share one thread's speed
+    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # 2 on shared cores: 46 tok/s instead of 65, or 6 spinning
+    context_tokens: Annotated[int, msgspec.Meta(ge=256, le=131072)] = 2048  # a slot; SmolLM2 knows up to 8192
+
+
+@dataclass(frozen=True, slots=True)
+class ChildState:
+    phase: Literal["stopped", "starting", "ready", "restarting"]
+    reason: str = ""  # why it is restarting, and when
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.reason}" if self.reason else self.phase
+
+
+def backoff_s(failures: int) -> float:
+    """Seconds to wait before the next start, after this many short lives in a row: 1, 2, 4 ... 30."""
+    return float(min(30, 2 ** min(failures - 1, 5)))
+
+
+class EmbeddedEngine:
+    """The supervisor. `start()`, then `run()` in a TaskGroup until `stop()`."""
+
+    def __init__(self, model: Path, config: EmbeddedConfig, log: Path, name: str = DEFAULT_NAME) -> None:
+        """`model`: a GGUF file; `log`: where llama.cpp's own output goes; `name`: what /v1/models calls the model."""
+        self.name = name
+        self.url: str | None = None  # the same over restarts; None before start() and after stop()
+        # Loopback is open to every user of the machine and to every web page (llama.cpp allows all origins).
+        self.api_key = secrets.token_urlsafe(32)
+        self.state = ChildState("stopped")
+        self.restarts = 0
+        self._model = model
+        self._log_file = log
+        self._config = config
+        self._held_port: socket.socket | None = None
+        self._port = 0
+        self._child: Process | None = None
+        self._ready = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id while there is a child."""
+        return self._child.pid if self._child and self._child.returncode is None else None
+
+    async def start(self) -> None:
+        """Hold a port and start the child; does not wait until it is ready. Raises EngineUnusable."""
+        _check_model(self._model)
+        self._held_port = _hold_port()
+        self._port = self._held_port.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        await self._spawn()
+
+    async def ready(self) -> None:
+        """Return once the engine answers."""
+        await self._ready.wait()
+
+    async def run(self) -> None:
+        """Keep the engine up until stop() or cancellation; however it dies, this does not raise."""
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                reason, healthy_s = await self._watch()
+                if self._stopping.is_set():
+                    break
+                failures = 1 if healthy_s >= HEALTHY_AFTER_S else failures + 1
+                delay_s = backoff_s(failures)
+                self.state = ChildState("restarting", f"{reason}; next try in {delay_s:.0f} s, log in {self._log_file}")
+                _log.warning("embedded_engine_died reason=%r next_try_s=%.0f", reason, delay_s)
+                if await self._is_stopped_within(delay_s):
+                    break
+                self.restarts += 1
+                await self._spawn()
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End the child: SIGTERM, and SIGKILL for one that is still there after 3 s. May be called again."""
+        self._stopping.set()
+        self._ready.clear()
+        await self._end_child()
+        if self._held_port:
+            self._held_port.close()
+        self.url, self.state = None, ChildState("stopped")
+
+    async def _spawn(self) -> None:
+        assert self._held_port, "call start() before run()"
+        if sys.platform != "linux":
+            self._held_port.close()  # only Linux is known to let the child listen while we hold the port
+        if self.state.phase == "stopped":
+            self.state = ChildState("starting")
+        command = [sys.executable, "-P", "-m", "gateway.engines.llamacpp_server"]
+        command += ["--model", str(self._model), "--name", self.name, "--port", str(self._port)]
+        command += ["--slots", str(self._config.slots), "--context-tokens", str(self._config.context_tokens)]
+        command += ["--threads", str(self._config.threads)]
+        command += ["--http-threads", str(self._config.slots + HTTP_THREADS_SPARE)]
+        # Spinning OpenMP threads on shared cores cost nine tenths of the speed.
+        environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(self._config.threads)}
+        with _open_log(self._log_file) as log:
+            self._child = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=subprocess.PIPE,  # its end tells the child that we are gone
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for us: requests are drained before the engine goes
+            )
+        assert self._child.stdin
+        with suppress(ConnectionError):  # it died already: _watch() finds out
+            self._child.stdin.write(f"{self.api_key}\n".encode())
+            await self._child.stdin.drain()
+        _log.info("embedded_engine_started pid=%d port=%d", self._child.pid, self._port)
+
+    async def _watch(self) -> tuple[str, float]:
+        """Follow one life of the child to its end: (why it ended, seconds since it was first ready)."""
+        clock = asyncio.get_running_loop().time
+        born = answered = clock()
+        ready_at: float | None = None
+        while not await self._is_dead_within(POLL_READY_S if ready_at else POLL_STARTING_S):
+            _trim(self._log_file)
+            if await self._is_healthy():
+                answered = clock()
+                if ready_at is None:
+                    ready_at = answered
+                    self.state = ChildState("ready")
+                    self._ready.set()
+                    _log.info("embedded_engine_ready after_s=%.1f", ready_at - born)
+            elif clock() - answered > (patience_s := HUNG_AFTER_S if ready_at else LOAD_PATIENCE_S):
+                self._ready.clear()
+                await self._end_child()
+                return f"no answer for {patience_s:.0f} s", answered - ready_at if ready_at else 0.0
+        self._ready.clear()
+        return self._death(), clock() - ready_at if ready_at else 0.0
+
+    async def _is_dead_within(self, patience_s: float) -> bool:
+        assert self._child
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._child.wait()
+        return self._child.returncode is not None
+
+    async def _is_stopped_within(self, patience_s: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._stopping.wait()
+        return self._stopping.is_set()
+
+    async def _is_healthy(self) -> bool:
+        """Does GET /health say 200? By hand, for a client's connection pool would hold one of the HTTP threads."""
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                try:
+                    writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+                    return b" 200 " in await reader.readline()
+                finally:
+                    writer.close()
+        except (TimeoutError, OSError):
+            return False
+
+    def _death(self) -> str:
+        assert self._child and self._child.returncode is not None
+        code = self._child.returncode
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}{_SIGNAL_HINTS.get(signal.Signals(-code), '')}"
+        return f"exit code {code}: {_last_line(self._log_file)}"
+
+    async def _end_child(self) -> None:
+        child = self._child
+        if child is None or child.returncode is not None:
+            return
+        try:
+            with suppress(ProcessLookupError, TimeoutError):
+                child.terminate()
+                async with asyncio.timeout(STOP_PATIENCE_S):
+                    await child.wait()
+        finally:
+            if child.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.kill()
+        await child.wait()
+
+
+def _check_model(model: Path) -> None:
+    try:
+        with model.open("rb") as file:
+            magic = file.read(4)
+    except OSError as e:
+        raise EngineUnusable(f"cannot read {model} ({e.strerror}): run `ppai pull smollm2`") from e
+    if magic != b"GGUF":
+        raise EngineUnusable(f"{model} is not a GGUF file: run `ppai pull smollm2`, which repairs it")
+
+
+def _hold_port() -> socket.socket:
+    """A free loopback port that stays ours: bound but not listening, it refuses connections until the child listens on
+    it (SO_REUSEPORT, same user only), before the first start and between two."""
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise EngineUnusable("the embedded engine needs Linux or macOS: give another engine with --engine URL")
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
+# --- llama.cpp's log: the child appends to it, we keep it short
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+
+def _trim(path: Path) -> None:
+    """Keep the newer half of a log that grew too long, in place: the child has it open."""
+    with suppress(FileNotFoundError):
+        if path.stat().st_size > LOG_LIMIT_BYTES:
+            path.write_bytes(path.read_bytes()[-LOG_LIMIT_BYTES // 2 :])
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return "no log"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no log")
