@@ -1,0 +1,140 @@
+"""What an agent is good at, and how well it suits a query (sections V-C and V-D). Knows nothing of text or files.
+
+K prototypes, N agents, n graded questions. The publisher alone shrinks; receivers use a vector as it is.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[Any]  # float32 or float64
+Mode = Literal["dot", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shrinkage:
+    """How far few answers are trusted.
+
+    The pull on each level is estimated from the agent's own answers (empirical Bayes) within these bounds: the
+    categories of a specialist differ, so they are pulled little; those of an even agent do not, so their noise is
+    averaged away. A fixed pull of 30 hides any specialist that was asked 120 questions (docs/results.md).
+    """
+
+    to_category: tuple[float, float] = (10.0, 300.0)  # pseudo-questions that pull a prototype towards its category
+    to_mean: tuple[float, float] = (2.0, 100.0)  # pseudo-questions that pull a category towards the agent's own mean
+    z: float = 0.5  # standard errors taken off: of two equal agents the better known one wins
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """p_j, Eq. (4): what one agent publishes."""
+
+    values: Floats  # (K,) expected accuracy in [0, 1]
+    evidence: npt.NDArray[np.int64]  # (K,) questions behind each entry
+
+
+def pair_scores(relevance: Floats, capabilities: Floats, mode: Mode = "dot") -> Floats:
+    """s(i, j) of one query, relevance (K,), with N agents, capabilities (N, K): (N,).
+
+    "dot" is the expected accuracy f̃·p_j in [0, 1]. "paper" is Eq. (5) verbatim, their cosine: it divides an agent's
+    strength away, so that a uniformly bad agent scores like a uniformly good one; a zero vector scores 0.
+    Only prototypes of relevance above 0 are read: keep a large matrix column-major (`np.asfortranarray`).
+    """
+    rows = np.flatnonzero(relevance)
+    dots: Floats = capabilities[:, rows] @ relevance[rows]
+    if mode == "dot":
+        return dots
+    norms = np.linalg.norm(capabilities, axis=1) * np.linalg.norm(relevance)
+    cosines: Floats = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
+    return cosines
+
+
+def capability(
+    weights: Floats,
+    right: Floats,
+    categories: npt.NDArray[np.int64],
+    reference: Floats | None = None,
+    difficulty: Floats | None = None,
+    shrinkage: Shrinkage = Shrinkage(),
+) -> Capability:
+    """Folds graded answers into p_j, Eq. (4), by two-level shrinkage: prototype -> category -> the agent's own mean.
+
+    weights (n, K): how much of each question belongs to each prototype, rows sum to 1. right (n,): grades in [0, 1].
+    categories (K,): index of each prototype's category. With reference (n,), the mean grade of reference engines on
+    the same questions, and difficulty (K,), the same by prototype (see `difficulty`), only the difference to the
+    reference is shrunk (a control variate): p_k = D_k + shrunk mean(own - reference) - z·SE. Without answers the
+    values are 0.
+    """
+    counts = weights.sum(0)
+    evidence = np.rint(counts).astype(np.int64)
+    if len(right) == 0:
+        return Capability(np.zeros(len(categories)), evidence)
+    base = np.zeros(len(categories)) if difficulty is None else difficulty
+    own = right if reference is None else right - reference
+    mean = own.mean()
+    sums, within = weights.T @ own, _by_category(counts, categories)
+    category_sums = _by_category(sums, categories)
+    category_means = np.divide(category_sums, within, out=np.full_like(sums, mean), where=within > 0)
+    # One imaginary answer of variance 1/4: three right ones out of three are not certainty.
+    variance = (np.sum(weights * (own[:, None] - category_means) ** 2) + 0.25) / (len(own) + 1)
+
+    first = np.unique(categories, return_index=True)[1]  # one prototype stands for each category
+    whole = np.zeros(len(first), np.int64)
+    to_mean = _pull(category_sums[first], within[first], whole, variance, shrinkage.to_mean)
+    to_category = _pull(sums, counts, categories, variance, shrinkage.to_category)
+    category = (category_sums + to_mean * mean) / (within + to_mean)
+    shrunk = (sums + to_category * category) / (counts + to_category)
+    standard_error = np.sqrt(variance / (within + to_mean))
+    return Capability(np.clip(base + shrunk - shrinkage.z * standard_error, 0.0, 1.0), evidence)
+
+
+def difficulty(weights: Floats, reference: Floats, categories: npt.NDArray[np.int64]) -> Floats:
+    """D_k (K,): how often reference engines are right by prototype, over the *whole* query set.
+
+    weights (n, K) and reference (n,) of every question of the set, asked or not. Shrunk as `capability` does, z = 0.
+    """
+    return capability(weights, reference, categories, shrinkage=Shrinkage(z=0.0)).values
+
+
+def unprofiled(prior: Floats, keep: float = 0.5, margin: float = 0.05) -> Floats:
+    """(K,) what an agent without a vector is assumed to be: the gate's prior (K,) drawn to its mean, less a margin.
+
+    Equal for all such agents, so among them load decides; a measured agent of the same ability is preferred.
+    """
+    assumed: Floats = np.clip(keep * prior + (1 - keep) * prior.mean() - margin, 0.0, 1.0)
+    return assumed
+
+
+def quantise(values: Floats) -> bytes:
+    """(K,) in [0, 1] -> K bytes, value/255. Raises ValueError outside [0, 1] and on NaN."""
+    if not np.all((values >= 0) & (values <= 1)):
+        raise ValueError("capability values must lie in [0, 1]")
+    return bytes(np.rint(values * 255).astype(np.uint8))
+
+
+def dequantise(packed: bytes) -> npt.NDArray[np.float32]:
+    """K bytes -> (K,) float32 in [0, 1]."""
+    return np.frombuffer(packed, np.uint8).astype(np.float32) / np.float32(255)
+
+
+def _pull(
+    sums: Floats, counts: Floats, parents: npt.NDArray[np.int64], variance: float, bounds: tuple[float, float]
+) -> float:
+    """Pseudo-count variance/τ²; τ² is the method-of-moments variance of the groups' means around their parent's."""
+    known = counts > 0
+    sums, counts, parents = sums[known], counts[known], parents[known]
+    totals = np.bincount(parents, counts)
+    means = np.bincount(parents, sums) / np.maximum(totals, 1e-9)
+    spread = np.sum(counts * (sums / counts - means[parents]) ** 2)
+    chance = (len(counts) - np.count_nonzero(totals)) * variance
+    scale = np.sum(totals) - np.sum(counts**2 / totals[parents])
+    between = max(0.0, spread - chance)
+    return float(np.clip(variance * scale / between if between > 0 else np.inf, *bounds))
+
+
+def _by_category(values: Floats, categories: npt.NDArray[np.int64]) -> Floats:
+    """Sums values (K,) over each category and hands every prototype its category's sum: (K,)."""
+    sums: Floats = np.bincount(categories, values)[categories]
+    return sums

@@ -1,0 +1,182 @@
+"""Fits a QAGate (section V-B): clustered labels, soft targets, KL. Needs the extra `train`; serving never loads it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from profiler.qagate import QAGate
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Hyper-parameters of one gate."""
+
+    prototypes: int = 20  # K: beyond 64 the noise of a profile outweighs the resolution
+    labels: Literal["category", "all"] = "category"  # ward inside each task category, or over everything (the paper)
+    hidden: int = 256  # width of the MLP's hidden layer
+    width: int = 128  # m, width of the prototypes
+    temperature: float = 0.1  # of the softmax in Eq. (1); at 1 the cosines cannot tell 20 classes apart as sharply
+    target_temperature: float = 0.05  # of the soft half of the target
+    epochs: int = 20
+    batch: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    alpha: float = 4.0  # Eq. (3)
+    top_p: float = 0.2  # Eq. (3)
+    ward_rows: int = 4000  # ward needs memory quadratic in rows: a larger category is clustered on a sample
+
+
+def fit(
+    embeddings: Floats,
+    categories: Sequence[str],
+    encoder: str,
+    config: TrainConfig,
+    seed: int,
+    ability: Floats | None = None,
+    progress: Callable[[float], None] = lambda share: None,
+) -> QAGate:
+    """A gate for embeddings (n, d) whose texts belong to these categories (n,).
+
+    ability (n,), where known: mean grade of reference agents on each text, NaN where unknown; it becomes the gate's
+    prior by prototype, 0.5 where nothing is known. progress is called with the share done. Raises ValueError when
+    there are fewer texts than prototypes.
+    """
+    torch: Any = import_module("torch")  # untyped with torch installed and without
+    torch.set_num_threads(1)
+    names = np.asarray(categories)
+    labels, owners = cluster(embeddings, names, config, seed)
+    target = torch.from_numpy(soft_target(embeddings, labels, len(owners), config.target_temperature))
+    texts = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32))
+
+    generator = torch.Generator().manual_seed(seed)
+    model = _projector(embeddings.shape[1], len(owners), config, generator)
+    optimiser = torch.optim.AdamW(model.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    for epoch in range(config.epochs):
+        for rows in torch.randperm(len(texts), generator=generator).split(config.batch):
+            predicted = torch.log_softmax(_cosines(model, texts[rows]) / config.temperature, dim=1)
+            loss = torch.nn.functional.kl_div(predicted, target[rows], reduction="batchmean")  # Eq. (1)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        progress((epoch + 1) / config.epochs)
+
+    learned = {name: value.detach().numpy().copy() for name, value in model.items()}
+    learned["prototypes"] /= np.linalg.norm(learned["prototypes"], axis=1, keepdims=True)
+    record = {"seed": seed, "texts": len(texts), "loss": round(loss.item(), 4), **asdict(config)}
+    prior = _prior(labels, len(owners), ability)
+    return QAGate(
+        encoder, **learned, prior=prior, categories=owners, alpha=config.alpha, top_p=config.top_p, training=record
+    )
+
+
+def cluster(
+    embeddings: Floats, categories: npt.NDArray[Any], config: TrainConfig, seed: int
+) -> tuple[Labels, tuple[str, ...]]:
+    """Labels (n,) of prototypes, and each prototype's category (K,).
+
+    "category": K is shared among the categories by the square root of their size, at least one each. "all": K ward
+    clusters over everything, each named after the category most of it comes from.
+    """
+    names = sorted(set(categories.tolist()))
+    if len(embeddings) < config.prototypes or (len(names) > config.prototypes and config.labels == "category"):
+        raise ValueError(
+            f"{config.prototypes} prototypes need at least as many texts ({len(embeddings)}) "
+            f"and at most as many categories ({len(names)})"
+        )
+    rng = np.random.default_rng(seed)
+    if config.labels == "all":
+        labels = _ward(embeddings, config.prototypes, config.ward_rows, rng)
+        majority = [_most_common(categories[labels == k]) for k in range(config.prototypes)]
+        return labels, tuple(majority)
+    labels = np.empty(len(embeddings), np.int64)
+    owners: list[str] = []
+    sizes = [int((categories == name).sum()) for name in names]
+    for name, count in zip(names, _shares(sizes, config.prototypes), strict=True):
+        rows = np.flatnonzero(categories == name)
+        labels[rows] = len(owners) + _ward(embeddings[rows], count, config.ward_rows, rng)
+        owners += [name] * count
+    return labels, tuple(owners)
+
+
+def soft_target(embeddings: Floats, labels: Labels, K: int, temperature: float) -> Floats:
+    """p̂ (n, K), rows sum to 1: half the label itself, half softmax(cosine to the labels' centroids / temperature)."""
+    hard = np.eye(K, dtype=np.float32)[labels]
+    centroids = hard.T @ embeddings
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    logits = embeddings @ centroids.T / temperature
+    soft = np.exp(logits - logits.max(1, keepdims=True))
+    target: Floats = (0.5 * hard + 0.5 * soft / soft.sum(1, keepdims=True)).astype(np.float32)
+    return target
+
+
+def _shares(sizes: Sequence[int], total: int) -> list[int]:
+    """`total` prototypes shared by the square root of sizes: at least 1 each, never more than the size."""
+    shares = [1] * len(sizes)
+    for _ in range(total - len(sizes)):
+        open_ = [i for i, size in enumerate(sizes) if shares[i] < size]
+        fullest = max(open_, key=lambda i: sizes[i] ** 0.5 / shares[i])
+        shares[fullest] += 1
+    return shares
+
+
+def _ward(embeddings: Floats, count: int, limit: int, rng: np.random.Generator) -> Labels:
+    """AgglomerativeClustering into `count` clusters; rows beyond a sample of `limit` join the nearest centroid."""
+    from sklearn.cluster import AgglomerativeClustering
+
+    if count == 1:
+        return np.zeros(len(embeddings), np.int64)
+    sample = rng.permutation(len(embeddings))[:limit]
+    found = AgglomerativeClustering(count, linkage="ward").fit_predict(embeddings[sample])
+    centroids = np.stack([embeddings[sample][found == k].mean(0) for k in range(count)])
+    labels: Labels = (embeddings @ centroids.T - (centroids**2).sum(1) / 2).argmax(1)
+    labels[sample] = found
+    return labels
+
+
+def _most_common(names: npt.NDArray[Any]) -> str:
+    values, counts = np.unique(names, return_counts=True)
+    return str(values[counts.argmax()])
+
+
+def _projector(d: int, K: int, config: TrainConfig, generator: Any) -> dict[str, Any]:
+    """Parameters named as QAGate's fields: uniform in ±1/sqrt(inputs), as torch.nn.Linear starts; zero biases."""
+    torch: Any = import_module("torch")
+
+    def weight(inputs: int, outputs: int) -> Any:
+        return (2 * torch.rand(inputs, outputs, generator=generator) - 1) / inputs**0.5
+
+    model = {
+        "hidden_weight": weight(d, config.hidden),
+        "hidden_bias": torch.zeros(config.hidden),
+        "output_weight": weight(config.hidden, config.width),
+        "output_bias": torch.zeros(config.width),
+        "prototypes": weight(config.width, K).T.contiguous(),
+    }
+    return {name: value.requires_grad_() for name, value in model.items()}
+
+
+def _cosines(model: dict[str, Any], texts: Any) -> Any:
+    """Eq. (2), as QAGate.similarity computes it."""
+    torch: Any = import_module("torch")
+    hidden = torch.relu(texts @ model["hidden_weight"] + model["hidden_bias"])
+    projected = hidden @ model["output_weight"] + model["output_bias"]
+    normalise = torch.nn.functional.normalize
+    return normalise(projected, dim=1) @ normalise(model["prototypes"], dim=1).T
+
+
+def _prior(labels: Labels, K: int, ability: Floats | None) -> Floats:
+    """(K,) mean ability by prototype, shrunk to the overall mean by 10 pseudo-texts."""
+    if ability is None or not np.isfinite(ability).any():
+        return np.full(K, 0.5, np.float32)
+    known = np.isfinite(ability)
+    counts = np.bincount(labels[known], minlength=K)
+    sums = np.bincount(labels[known], ability[known], minlength=K)
+    prior: Floats = ((sums + 10 * ability[known].mean()) / (counts + 10)).astype(np.float32)
+    return prior
