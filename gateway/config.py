@@ -1,0 +1,185 @@
+"""Configuration: YAML, environment and flags into one frozen Config. Decides precedence; knows no meaning of any key.
+
+A key's meaning, unit and default stand in the dataclass that it steers, and in configs/default.yaml for users.
+"""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+import yaml
+
+from gateway.beliefs import BeliefConfig
+from gateway.engines.embedded import EmbeddedConfig
+from gateway.scheduler import SchedulerConfig
+
+SCHEMA = 1
+ENV_PREFIX = "PPAI_"
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
+
+
+class ConfigError(Exception):
+    """A key that is unknown, of the wrong type or out of range; the message names its path and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """The application's side."""
+
+    host: str = "127.0.0.1"  # loopback: whoever reaches it can use every model that this peer may ask
+    port: Port = 8470  # 8000 is vLLM's own; 0 takes a free one
+    body_limit_bytes: Bytes = 32 << 20  # long conversations and data: images; vLLM itself has no limit
+    first_token_timeout_s: Seconds = 300.0  # a cold model load takes minutes, and hanging up aborts it (Ollama)
+    idle_timeout_s: Seconds = 60.0  # between two events of a stream that has begun
+    answer_timeout_s: Seconds = 600.0  # for an answer in one piece; the OpenAI SDKs give up at 600 s themselves
+    cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
+    allowed_hosts: tuple[str, ...] = ()  # further Host names, besides localhost and our own addresses (DNS rebinding)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """The engine this peer stands in front of."""
+
+    url: str = "auto"  # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded)
+    api_key: str = ""  # sent to the engine as a bearer token
+    slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
+    scrape_interval_s: Seconds = 1.0  # how often its load is read; a scrape costs vLLM 14-22 ms, llama.cpp 3 ms
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingConfig:
+    """Which names of models mean what."""
+
+    aliases: Mapping[str, str] = field(default_factory=dict)  # asked name -> a name of the network, or auto
+    transparent: bool = False  # unknown names, and the engine's own, mean auto: existing clients are routed unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a peer can be told."""
+
+    schema: int = SCHEMA
+    name: str = ""  # what people call this peer; empty: the host's name
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    client: ClientConfig = field(default_factory=ClientConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    embedded: EmbeddedConfig = field(default_factory=EmbeddedConfig)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    beliefs: BeliefConfig = field(default_factory=BeliefConfig)
+
+
+def data_dir() -> Path:
+    """Where configs/ lies: inside the wheel, or beside the package in a checkout."""
+    packaged = Path(__file__).parent / "_data"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Flag > environment > file > default. `flags` maps dotted paths to values; None means not given.
+
+    Raises ConfigError.
+    """
+    tree = _read_file(file) if file else {}
+    config = _build(Config, tree, "", str(file), strict=True)
+    config = _override(config, _from_environ(environ), "the environment")
+    return _override(config, {path: value for path, value in flags.items() if value is not None}, "the command line")
+
+
+def as_yaml(config: Config) -> str:
+    """The configuration in force, as a file that would give it again."""
+    return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False, allow_unicode=True)
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{file} must hold keys and values, like configs/default.yaml")
+    if isinstance(schema := tree.get("schema", SCHEMA), int) and schema > SCHEMA:
+        raise ConfigError(f"{file} is of schema {schema}; this ppai reads up to {SCHEMA}: upgrade ppai")
+    return tree
+
+
+def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, strict: bool) -> Any:
+    """A dataclass of `kind` from a mapping, checking every key and value."""
+    hints = get_type_hints(kind, include_extras=True)
+    values = {}
+    for key, value in tree.items():
+        where = f"{path}{key}"
+        if key not in hints:
+            raise ConfigError(f"{source}: unknown key `{where}`{_did_you_mean(str(key), path, hints)}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{source}: `{where}` is a group of keys, not a value")
+            values[key] = _build(typing.cast(type, hints[key]), value, f"{where}.", source, strict=strict)
+        else:
+            values[key] = _convert(value, hints[key], where, source, strict=strict)
+    return kind(**values)
+
+
+def _convert(value: object, hint: Any, where: str, source: str, *, strict: bool) -> Any:
+    try:
+        return msgspec.convert(value, hint, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: `{where}`: {error} (see `ppai config show`)") from error
+
+
+def _did_you_mean(key: str, path: str, hints: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(key, list(hints), n=1, cutoff=0.5) or _elsewhere(key)
+    if near:
+        return f"; did you mean `{path if near[0] in hints else ''}{near[0]}`?"
+    return f"; known here: {', '.join(hints)}"
+
+
+def _elsewhere(key: str) -> list[str]:
+    """A key of that name in another group: the usual slip is a wrong indent."""
+    return [path for path in leaf_paths(Config) if path.split(".")[-1] == key][:1]
+
+
+def leaf_paths(kind: Any, prefix: str = "") -> list[str]:
+    """Every key's dotted path, in the order of the dataclasses."""
+    paths: list[str] = []
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        paths += leaf_paths(hint, f"{prefix}{name}.") if dataclasses.is_dataclass(hint) else [f"{prefix}{name}"]
+    return paths
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
+    """PPAI_CLIENT_PORT=8470 means client.port; lists are comma-separated. Unknown names are others' business."""
+    found: dict[str, object] = {}
+    for path in leaf_paths(Config):
+        text = environ.get(ENV_PREFIX + path.replace(".", "_").upper())
+        if text is not None:
+            found[path] = text
+    return found
+
+
+def _override(config: Config, values: Mapping[str, object], source: str) -> Config:
+    for path, value in values.items():
+        config = _replace(config, path.split("."), value, path, source)
+    return config
+
+
+def _replace(node: Any, keys: list[str], value: object, path: str, source: str) -> Any:
+    hint = get_type_hints(type(node), include_extras=True)[keys[0]]
+    if len(keys) > 1:
+        changed = _replace(getattr(node, keys[0]), keys[1:], value, path, source)
+    else:
+        if isinstance(value, str) and typing.get_origin(hint) is tuple:
+            value = [item.strip() for item in value.split(",") if item.strip()]
+        changed = _convert(value, hint, path, source, strict=False)
+    return dataclasses.replace(node, **{keys[0]: changed})

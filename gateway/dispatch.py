@@ -1,0 +1,193 @@
+"""The life of a request (DESIGN section 3): read it, decide, ask along the decision's order, learn, write one log line.
+
+A shell around Node: it asks and tells, and decides nothing itself.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from discovery.records import Agent
+from gateway.beliefs import Outcome, Reservation
+from gateway.config import Config
+from gateway.decision import Candidate, Decision, Query
+from gateway.engines.local import LocalEngine
+from gateway.forward import Attempt, Client, Forwarder, Target, answer_error
+from gateway.model_names import resolve_model
+from gateway.node import Node
+from gateway.openai_wire import VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
+from gateway.status import missing
+from gateway.telemetry import RouteLog, Telemetry
+from gateway.upstream import Patience, UpstreamError
+
+log = logging.getLogger(__name__)
+
+_SESSION_HEADERS = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
+_TEXT_ONLY = frozenset({"text", "tools"})  # tools are a matter of the prompt's template: the engine says if it cannot
+
+
+class Dispatcher:
+    """Answers calls from this machine's programs."""
+
+    def __init__(
+        self,
+        config: Config,
+        node: Node,
+        engine: LocalEngine,
+        telemetry: Telemetry,
+        route_log: RouteLog,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.telemetry, self.node, self.engine = telemetry, node, engine
+        self._config, self._route_log = config, route_log
+        self._clock, self._wall_clock = clock, wall_clock
+        client = config.client
+        self._patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
+
+    async def answer(self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client) -> None:
+        """Answer one call. Raises InvalidRequest; every other failure is told to the client."""
+        began = self._clock()
+        call = read_call(endpoint, body, _session(headers))
+        query = self._query(call, body, headers)
+        decision = self.node.decide(query, self.node.plan(query, began), began)
+        if not decision.order:
+            await answer_error(client, self._nobody(call, decision), {"x-ppai-reason": "none"})
+            return
+        candidates = [decision.candidate(index) for index in decision.order]
+        told = {"x-ppai-reason": decision.reason, "server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
+        run = _Run(self.node, self.telemetry, self._clock, decision, call)
+        try:
+            targets = [self._target(candidate, call, body) for candidate in candidates]
+            await Forwarder(call, targets, self._patience, self._clock).run(
+                client, told, dispatch=run.dispatch, observe=run.observe
+            )
+        finally:
+            self._route_log.write(run.line(self._wall_clock()))
+
+    def _query(self, call: Call, body: bytes, headers: Mapping[str, str]) -> Query:
+        roster = self.node.roster
+        names = {*roster.models, *roster.agents}
+        own = {agent.model for agent in self.node.own_agents}
+        routing = self._config.routing
+        model = None
+        if names or call.model != VIRTUAL_MODEL:
+            model = resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None
+        return Query(
+            model=model,
+            prompt_tokens=call.prompt_tokens,
+            max_tokens=call.max_tokens,
+            needs=frozenset(call.needs - _TEXT_ONLY),
+            body_bytes=len(body),
+            session=call.session,
+            pin=headers.get("x-ppai-route") if headers.get("x-ppai-route") != "auto" else None,
+            pinned_local="client" if headers.get("x-ppai-local-only", "0") not in ("0", "") else None,
+            beta_per_s=_number(headers, "x-ppai-beta"),
+        )
+
+    def _target(self, candidate: Candidate, call: Call, body: bytes) -> Target:
+        shown = candidate.model if call.model == VIRTUAL_MODEL else call.model
+        return Target(
+            upstream=self.engine,
+            body=body if call.model == candidate.model else with_model(body, candidate.model),
+            model=candidate.model,
+            shown_model=shown,
+            headers={
+                "x-ppai-peer": candidate.peer_name,
+                "x-ppai-model": candidate.model,
+                "x-ppai-score": f"{candidate.score:.4f}",
+                "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
+            },
+        )
+
+    def _nobody(self, call: Call, decision: Decision) -> UpstreamError:
+        """Why there is no candidate, as an error that says what to do."""
+        if lacking := missing(self.node, self.engine):
+            return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
+        reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
+        if decision.query.pin is not None and "pinned" in reasons:
+            message = f"no peer called `{decision.query.pin}` can answer; see `ppai peers`"
+            return UpstreamError(message, status=404, code="peer_not_found")
+        if "modality" in reasons:
+            needs = ", ".join(sorted(decision.query.needs))
+            return UpstreamError(f"nobody on this network serves: {needs}", status=422, code="capability_missing")
+        said = ", ".join(sorted(reason for reason in reasons if reason))
+        return UpstreamError(f"nobody can answer this request now ({said})", status=503, code="no_candidate")
+
+
+class _Run:
+    """One call on its way along the order: what was reserved, and how it went."""
+
+    def __init__(
+        self, node: Node, telemetry: Telemetry, clock: Callable[[], float], decision: Decision, call: Call
+    ) -> None:
+        self._node, self._telemetry, self._clock = node, telemetry, clock
+        self._decision, self._call = decision, call
+        self._reservation: Reservation | None = None
+        self._attempts: list[tuple[Candidate, Attempt]] = []
+
+    def dispatch(self, place: int) -> None:
+        """Target `place` is asked now."""
+        self._reservation = self._node.dispatch(self._decision, self._decision.order[place], self._clock())
+
+    def observe(self, place: int, attempt: Attempt) -> None:
+        """Target `place` is done, one way or another."""
+        candidate = self._decision.candidate(self._decision.order[place])
+        outcome = Outcome(candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens)
+        assert self._reservation, "dispatch() comes before observe()"
+        self._node.observe(self._reservation, outcome, self._clock())
+        self._telemetry.observe(
+            "local" if candidate.local else "remote",
+            attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
+        )  # fmt: skip
+        self._attempts.append((candidate, attempt))
+        if attempt.error:
+            log.warning("attempt_failed peer=%s status=%s error=%r", candidate.peer_name, attempt.status, attempt.error)
+
+    def line(self, wall_time: float) -> dict[str, object]:
+        """The route log's line."""
+        candidate, attempt = self._attempts[-1] if self._attempts else (self._decision.target, None)
+        assert candidate, "a run has a target"
+        return {
+            "at": round(wall_time, 3),
+            "endpoint": self._call.endpoint,
+            "asked": self._call.model,
+            "peer": candidate.peer_name,
+            "model": candidate.model,
+            "reason": self._decision.reason,
+            "candidates": len(self._decision.excluded),
+            "score": round(candidate.score, 4),
+            "wait_s": round(candidate.wait_s, 4),
+            "cost_s": round(candidate.cost_s, 4),
+            "attempts": len(self._attempts),
+            "status": attempt.status if attempt else "failed",
+            "ttft_s": round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
+            "latency_s": round(attempt.latency_s, 4) if attempt else None,
+            "prompt_tokens": attempt.prompt_tokens if attempt else 0,
+            "tokens": attempt.tokens if attempt else 0,
+        }
+
+
+def own_agents(engine: LocalEngine) -> tuple[Agent, ...]:
+    """What our engine serves, as agents; none while it does not answer."""
+    state = engine.state
+    if not state.is_ready:
+        return ()
+    return tuple(Agent(model.id, model.id, model.context_tokens, model.modalities) for model in state.models)
+
+
+def _session(headers: Mapping[str, str]) -> str | None:
+    return next((headers[name] for name in _SESSION_HEADERS if headers.get(name)), None)
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    """A finite number ≥ 0 in a header. Raises InvalidRequest."""
+    if name not in headers:
+        return None
+    try:
+        value = float(headers[name])
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise InvalidRequest(f"the header `{name}` must be a number from 0 up", param=name)
+    return value

@@ -1,0 +1,120 @@
+"""The engine that this peer stands in front of: the one named, the first found on this machine, or the embedded one.
+
+Watches it, and goes on looking where there is none: a peer starts, joins and serves others' answers without an engine.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import aiohttp
+import msgspec
+
+from gateway.config import EngineConfig
+from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
+from gateway.engines.openai_http import EngineState, OpenAIEngine
+from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.weights import WeightsMissing
+
+ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
+ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once
+UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon; a refused connection costs nothing
+
+
+class _Models(msgspec.Struct):
+    data: list[dict[str, object]]
+
+
+class LocalEngine:
+    """The local candidate's upstream. `run` is its watch; `state` what is known; `open` asks it."""
+
+    def __init__(
+        self, config: EngineConfig, session: aiohttp.ClientSession, embedded: Callable[[], EmbeddedEngine]
+    ) -> None:
+        self.origin = "none"  # what was taken, in words for the user
+        self._config, self._session, self._new_embedded = config, session, embedded
+        self._embedded: EmbeddedEngine | None = None
+        self._engine: OpenAIEngine | None = None
+        self._problem = "no engine yet"
+
+    @property
+    def state(self) -> EngineState:
+        if self._engine is None:
+            return EngineState(problem=self._problem)
+        if self._embedded and self._embedded.state.phase != "ready":
+            return replace(self._engine.state, problem=f"the embedded engine is {self._embedded.state}")
+        return self._engine.state
+
+    @property
+    def in_flight(self) -> int:
+        return self._engine.in_flight if self._engine else 0
+
+    @asynccontextmanager
+    async def open(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AsyncIterator[Reply]:
+        """Ask it (see gateway.upstream.Upstream). Raises UpstreamError, 503 where there is no engine."""
+        if self._engine is None:
+            raise UpstreamError(self._problem, status=503, code="no_engine", retry_after_s=2)
+        async with self._engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
+            yield reply
+
+    async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
+        """Find the engine, then read its state for as long as the peer lives; `seen` is called after every look."""
+        while True:
+            if self._engine is None:
+                await self._find(tasks)
+            if self._engine is not None:
+                await self._engine.refresh()
+            seen()
+            await asyncio.sleep(self._config.scrape_interval_s if self.state.is_ready else UNREADY_INTERVAL_S)
+
+    async def stop(self) -> None:
+        if self._embedded:
+            await self._embedded.stop()
+
+    async def _find(self, tasks: asyncio.TaskGroup) -> None:
+        if self._config.url not in ("auto", "embedded"):
+            self._take(self._config.url, f"the engine at {self._config.url}", self._config.api_key)
+            return
+        if self._config.url == "auto" and (found := await self._adoptable()):
+            port, name = found
+            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", self._config.api_key)
+            return
+        await self._start_embedded(tasks)
+
+    async def _start_embedded(self, tasks: asyncio.TaskGroup) -> None:
+        try:
+            engine = self._new_embedded()
+            await engine.start()
+        except WeightsMissing as error:
+            looked = ", ".join(f"{port} ({name})" for port, name in ADOPTABLE_PORTS.items())
+            sought = f"no engine on this machine's ports {looked}, and " if self._config.url == "auto" else ""
+            self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"
+            return
+        except EngineUnusable as error:
+            self._problem = str(error)
+            return
+        assert engine.url, "a started engine has a url"
+        self._embedded = engine
+        tasks.create_task(engine.run(), name="embedded engine")
+        self._take(engine.url, "the embedded engine", engine.api_key)
+
+    def _take(self, url: str, origin: str, api_key: str) -> None:
+        self.origin = origin
+        self._engine = OpenAIEngine(url, self._session, api_key=api_key, slots=self._config.slots)
+
+    async def _adoptable(self) -> tuple[int, str] | None:
+        """The first well-known port on loopback that lists models, unless another PPAI peer sits there."""
+        replies = await asyncio.gather(*(self._lists_models(port) for port in ADOPTABLE_PORTS))
+        return next((item for item, lists in zip(ADOPTABLE_PORTS.items(), replies, strict=True) if lists), None)
+
+    async def _lists_models(self, port: int) -> bool:
+        try:
+            async with asyncio.timeout(ADOPTION_TIMEOUT_S):
+                async with self._session.get(f"http://127.0.0.1:{port}/v1/models", allow_redirects=False) as response:
+                    models = msgspec.json.decode(await response.content.read(1 << 20), type=_Models)
+                    return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
+        except (TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError):
+            return False

@@ -1,0 +1,199 @@
+"""One request to the first target that answers: switch freely before the first event, never after it.
+
+Knows targets, replies and a client to write to; knows nothing of how targets were chosen or of sockets.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import msgspec
+
+from gateway.openai_wire import Call, error_body, is_error_body, usage_of
+from gateway.sse import Event, encode_event
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+
+Status = Literal["ok", "refused", "failed", "cancelled"]
+RETRYABLE = frozenset({401, 403, 404, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529})  # another target may do better
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One candidate, ready to be asked: `body` is what it is sent, `headers` what the client is told of it."""
+
+    upstream: Upstream
+    body: bytes
+    model: str
+    shown_model: str  # what replies must call the model: as asked, or as it is where `auto` was asked
+    headers: Mapping[str, str]
+    upstream_headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one target did. Times in seconds since the attempt began; `ttft_s` is None without a first event."""
+
+    status: Status
+    ttft_s: float | None
+    latency_s: float
+    prompt_tokens: int
+    tokens: int
+    error: str | None = None
+
+
+class Client(Protocol):
+    """Whoever is answered. `start` once, then `send`; both wait while the client reads slowly."""
+
+    @property
+    def has_started(self) -> bool: ...
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
+
+    async def send(self, body: bytes, *, more: bool) -> None: ...
+
+
+class Forwarder:
+    """Sends one call along its targets, in order."""
+
+    def __init__(self, call: Call, targets: Sequence[Target], patience: Patience, clock: Callable[[], float]) -> None:
+        self._call, self._targets, self._patience, self._clock = call, targets, patience, clock
+        self._first_event_at: float | None = None
+        self._usage: tuple[int, int] | None = None
+        self._events = 0
+
+    async def run(
+        self,
+        client: Client,
+        headers: Mapping[str, str],
+        *,
+        dispatch: Callable[[int], None],
+        observe: Callable[[int, Attempt], None],
+    ) -> None:
+        """Answer the client. `dispatch(i)` is told that target i is asked, `observe(i, attempt)` how it did.
+
+        When the last target has failed too, the client gets the last one's error.
+        """
+        failure = UpstreamError("nobody can answer this request", status=503, code="no_candidate")
+        for index, target in enumerate(self._targets):
+            began = self._clock()
+            dispatch(index)
+            self._first_event_at, self._usage, self._events = None, None, 0
+            status: Status = "cancelled"
+            error: str | None = None
+            try:
+                told = {**headers, **target.headers, "x-ppai-attempts": str(index + 1)}
+                await self._attempt(target, client, told)
+                status = "ok"
+            except UpstreamError as caught:
+                failure = caught
+                status, error = "refused" if caught.status in (429, 503) else "failed", caught.message
+                if client.has_started:
+                    await client.send(_in_band(caught), more=False)
+            finally:
+                observe(index, self._report(status, began, error))
+            if client.has_started:
+                return
+        await answer_error(client, failure, {**headers, "x-ppai-attempts": str(len(self._targets))})
+
+    async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
+        opened = target.upstream.open(
+            self._call.endpoint, target.body, target.upstream_headers, stream=self._call.stream, patience=self._patience
+        )
+        async with opened as reply:
+            if reply.status in RETRYABLE:
+                raise await _as_error(reply)
+            rename = _renamer(target.model, target.shown_model)
+            if reply.is_stream and reply.status == 200:
+                await self._relay_events(reply, client, headers, rename)
+            else:
+                body = await reply.read()
+                self._first_event_at = self._clock()
+                self._usage = usage_of(body)
+                if reply.status >= 400 and not is_error_body(body):
+                    body = error_body(_excerpt(body), "invalid_request_error")
+                await client.start(reply.status, "application/json", headers)
+                await client.send(rename(body), more=False)
+
+    async def _relay_events(
+        self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
+    ) -> None:
+        async for event in reply.events():
+            if not client.has_started:
+                if event.is_error:
+                    raise UpstreamError(_excerpt(event.data), code="upstream_error")
+                self._first_event_at = self._clock()
+                await client.start(200, "text/event-stream; charset=utf-8", headers)
+            self._meter(event)
+            await client.send(rename(event.raw), more=not event.is_done)
+
+    def _meter(self, event: Event) -> None:
+        self._events += 1
+        if b'"usage"' in event.data and (usage := usage_of(event.data)):
+            self._usage = usage
+
+    def _report(self, status: Status, began: float, error: str | None) -> Attempt:
+        """Tokens as the engine counted them, else one an event, less the role chunk, the last one and [DONE]."""
+        prompt_tokens, tokens = self._usage or (self._call.prompt_tokens, max(0, self._events - 3))
+        first, now = self._first_event_at, self._clock()
+        return Attempt(status, None if first is None else first - began, now - began, prompt_tokens, tokens, error)
+
+
+async def answer_error(client: Client, error: UpstreamError, headers: Mapping[str, str]) -> None:
+    """An OpenAI error object, with `retry-after` (both spellings that the SDKs know) where a time is known."""
+    if error.retry_after_s is not None:
+        headers = {
+            **headers,
+            "retry-after": str(max(1, round(error.retry_after_s))),
+            "retry-after-ms": str(max(1, round(error.retry_after_s * 1000))),
+        }
+    await client.start(error.status, "application/json", headers)
+    await client.send(error_body(error.message, _kind(error.status), code=error.code), more=False)
+
+
+def _in_band(error: UpstreamError) -> bytes:
+    return encode_event(error_body(error.message, "server_error", code=error.code))
+
+
+def _kind(status: int) -> str:
+    if status == 429:
+        return "rate_limit_error"
+    return "server_error" if status >= 500 else "invalid_request_error"
+
+
+async def _as_error(reply: Reply) -> UpstreamError:
+    """What a refusing engine said; a status that the client could not act on becomes a 502."""
+    body = await reply.read()
+    status = reply.status if reply.status not in (401, 403, 408, 409, 425) else 502
+    try:
+        retry_after_s = float(reply.retry_after) if reply.retry_after else None
+    except ValueError:
+        retry_after_s = None  # an HTTP date; rare, and our own estimate is as good
+    return UpstreamError(_excerpt(body), status=status, code=f"upstream_{reply.status}", retry_after_s=retry_after_s)
+
+
+def _excerpt(body: bytes) -> str:
+    """The message in an error body of any shape that engines use, else its first words."""
+    try:
+        fields = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        fields = None
+    if isinstance(fields, dict):
+        error = fields.get("error", fields)
+        said_by = error if isinstance(error, dict) else {"message": error}
+        for said in (said_by.get(key) for key in ("message", "detail")):
+            if isinstance(said, str) and said:
+                return said
+    return body[:300].decode("utf-8", "replace") or "the engine answered without a word"
+
+
+def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:
+    """Puts the asked name back where the body's `model` had to be rewritten.
+
+    Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
+    """
+    if model == shown:
+        return lambda body: body
+    pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
+    replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
+    return lambda body: pattern.sub(replacement, body, count=1)

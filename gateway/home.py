@@ -1,0 +1,93 @@
+"""The peer's home folder: what lies where, and which peer is running from it. Holds no policy."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+
+class HomeError(Exception):
+    """The home folder cannot be used; the message names the remedy."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """The peer serving from this home right now: where its client side listens, and the token for its owner's calls."""
+
+    url: str
+    pid: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One peer's files. Everything that must not be lost or shared lies here."""
+
+    path: Path
+
+    @classmethod
+    def default(cls) -> "Home":
+        return cls(Path(os.environ.get("PPAI_HOME", "~/.ppai")).expanduser())
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def weights(self) -> Path:
+        """Model files: PPAI_WEIGHTS, else our own, else the user's (several peers on one machine share a download)."""
+        if shared := os.environ.get("PPAI_WEIGHTS"):
+            return Path(shared).expanduser()
+        own, users = self.path / "weights", Path("~/.ppai/weights").expanduser()
+        return users if users.is_dir() and not own.is_dir() else own
+
+    def prepare(self) -> None:
+        """Create the folder, private to its user. Raises HomeError where that is not possible."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.path / ".write-test"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise HomeError(
+                f"cannot write to the home folder {self.path}: {error.strerror}. "
+                "Choose another with --home DIR or PPAI_HOME, or change its owner"
+            ) from error
+
+    def write_private(self, name: str, content: bytes) -> Path:
+        """Replace a file atomically, readable by its owner only: a power cut leaves the old one or the new one."""
+        target, part = self.path / name, self.path / f".{name}.{secrets.token_hex(4)}.part"
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+        return target
+
+    def running(self) -> Running | None:
+        """The peer that serves from this home; None where there is none (a file left by a crash does not count)."""
+        try:
+            running = msgspec.json.decode((self.path / "running.json").read_bytes(), type=Running)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return running if _is_alive(running.pid) else None
+
+    def announce(self, running: Running) -> None:
+        """Tell this home's commands where their peer is."""
+        self.write_private("running.json", msgspec.json.encode(running))
+
+    def retire(self) -> None:
+        """The peer has stopped."""
+        (self.path / "running.json").unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

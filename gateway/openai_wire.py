@@ -1,0 +1,214 @@
+"""The part of the OpenAI API that PPAI looks at: the fields it routes on, and error bodies. All else passes untouched.
+
+Knows nothing of sockets or peers. Bytes in, values out.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any
+
+import msgspec
+
+VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
+ROUTED_TEXT_CHARS = 4000  # what the gate is given at most: the newest words; encoders read about 256 tokens
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+_Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class InvalidRequest(Exception):
+    """The client's body cannot be served; carries what OpenAI's error object says."""
+
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.status, self.param, self.code = message, status, param, code
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one request asks for, as far as routing cares.
+
+    `text` is what the gate embeds; `prompt_tokens` is an estimate (4 characters a token, 1,000 an image);
+    `max_tokens` None means the client set no bound; `needs` are modalities and abilities beyond plain text.
+    """
+
+    endpoint: str
+    model: str
+    stream: bool
+    text: str
+    prompt_tokens: int
+    max_tokens: int | None
+    session: str
+    needs: frozenset[str]
+    include_usage: bool
+
+
+class _Part(msgspec.Struct):
+    type: str
+    text: str | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str | list[_Part] | None = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct):
+    """Fields common to every generating endpoint; the bounds are those of OpenAI's reference."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: _Positive | None = None
+    max_completion_tokens: _Positive | None = None
+    temperature: _Temperature | None = None
+    top_p: _Probability | None = None
+    n: _Positive | None = None
+    user: str | None = None
+    tools: list[msgspec.Raw] | None = None
+
+
+class _ChatBody(_Body, kw_only=True):
+    messages: list[_Message]
+
+
+class _CompletionBody(_Body, kw_only=True):
+    prompt: str | list[str | int | list[int]]
+
+
+class _EmbeddingBody(_Body, kw_only=True):
+    input: str | list[str | int | list[int]]
+
+
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "chat/completions": msgspec.json.Decoder(_ChatBody),
+    "completions": msgspec.json.Decoder(_CompletionBody),
+    "embeddings": msgspec.json.Decoder(_EmbeddingBody),
+}
+ENDPOINTS = tuple(_DECODERS)
+
+
+def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
+    """What `body` asks of `endpoint`; `session` is the client's own session header, if it sent one.
+
+    Raises InvalidRequest naming the field.
+    """
+    fields = _decode(endpoint, body)
+    if isinstance(fields, _ChatBody):
+        text, opening, characters, needs = _read_messages(fields.messages)
+    else:
+        text = _plain_text(fields.prompt if isinstance(fields, _CompletionBody) else fields.input)
+        opening, characters, needs = text[:200], len(text), set()
+    if fields.tools:
+        needs.add("tools")
+    if endpoint == "embeddings":
+        needs.add("embeddings")
+    return Call(
+        endpoint=endpoint,
+        model=fields.model or VIRTUAL_MODEL,
+        stream=bool(fields.stream),
+        text=text[-ROUTED_TEXT_CHARS:],
+        prompt_tokens=characters // 4 + 1,
+        max_tokens=fields.max_completion_tokens or fields.max_tokens,
+        session=session or fields.user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
+        needs=frozenset(needs),
+        include_usage=bool(fields.stream_options and fields.stream_options.include_usage),
+    )
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """`body` asking for `model`; every other field keeps its exact bytes."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(fields | {"model": msgspec.Raw(msgspec.json.encode(model))})
+
+
+def error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> bytes:
+    """An error object as every OpenAI client parses it."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def is_error_body(body: bytes) -> bool:
+    """Whether an engine's reply already is an OpenAI error object."""
+    try:
+        return bool(msgspec.json.decode(body, type=_ErrorReply).error.message)
+    except msgspec.DecodeError:
+        return False
+
+
+def usage_of(body: bytes) -> tuple[int, int] | None:
+    """(prompt, completion) tokens that a reply, or the data of a usage chunk, reports; None where it does not."""
+    try:
+        usage = msgspec.json.decode(body, type=_UsageReply).usage
+    except msgspec.DecodeError:
+        return None
+    return (usage.prompt_tokens, usage.completion_tokens) if usage else None
+
+
+class _Error(msgspec.Struct):
+    message: str
+
+
+class _ErrorReply(msgspec.Struct):
+    error: _Error
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _UsageReply(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+def _decode(endpoint: str, body: bytes) -> Any:
+    try:
+        fields = _DECODERS[endpoint].decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"invalid request body: {error}", param=_param_of(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+    if isinstance(fields, _ChatBody) and not fields.messages:
+        raise InvalidRequest("`messages` is empty; send at least one message", param="messages")
+    return fields
+
+
+def _param_of(validation_error: str) -> str | None:
+    """The field that msgspec names, e.g. "... - at `$.messages[0].role`" or "... missing required field `messages`"."""
+    if "`$." in validation_error:
+        return validation_error.rsplit("`$.", 1)[1].rstrip("`")
+    return validation_error.rsplit("`", 2)[1] if "missing required field" in validation_error else None
+
+
+def _read_messages(messages: list[_Message]) -> tuple[str, str, int, set[str]]:
+    """(text to route on, what identifies the conversation, characters in all, needs)."""
+    asked: list[str] = []
+    opening: list[str] = []
+    characters, needs = 0, set[str]()
+    for message in messages:
+        if isinstance(message.content, list):
+            words = "\n".join(part.text for part in message.content if part.text)
+            for part in message.content:
+                if part.type in ("image_url", "input_audio", "file"):
+                    needs.add({"image_url": "image", "input_audio": "audio", "file": "file"}[part.type])
+                    characters += 4000
+        else:
+            words = message.content or ""
+        characters += len(words)
+        if message.role == "user":
+            asked.append(words)
+        if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
+            opening.append(words)
+    return "\n".join(asked), "\n".join(opening), characters, needs
+
+
+def _plain_text(prompt: str | list[str | int | list[int]]) -> str:
+    """The words of a prompt; token ids have none that the gate could read."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n".join(item for item in prompt if isinstance(item, str))

@@ -1,0 +1,89 @@
+"""A command's way to the peer that serves from its home: plain HTTP on loopback, with the owner's token."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from http.client import HTTPResponse
+from typing import Any
+
+from gateway.home import Home, Running
+
+
+class NotRunning(Exception):
+    """No peer serves from this home; the message names the command that starts one."""
+
+
+class PeerRefused(Exception):
+    """The running peer answered with an error; the message is its own."""
+
+
+class OwnPeer:
+    """The running peer of one home. Raises NotRunning where there is none."""
+
+    def __init__(self, home: Home) -> None:
+        running = home.running()
+        if running is None:
+            raise NotRunning(f"no peer is running from {home.path}; start one with: ppai serve --home {home.path}")
+        self._running: Running = running
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    @property
+    def url(self) -> str:
+        return self._running.url
+
+    def get(self, path: str) -> Any:
+        """The JSON at `path`. Raises NotRunning, PeerRefused."""
+        with self._open(path, None, {}, 10) as response:
+            return json.load(response)
+
+    def post(self, path: str, body: Mapping[str, object]) -> Any:
+        """The JSON that `path` answers to `body`. Raises NotRunning, PeerRefused."""
+        with self._open(path, body, {}, 60) as response:
+            return json.load(response)
+
+    def stream(
+        self, path: str, body: Mapping[str, object], headers: Mapping[str, str]
+    ) -> tuple[Mapping[str, str], Iterator[dict[str, Any]]]:
+        """(response headers, the data of each event). Raises NotRunning, PeerRefused."""
+        response = self._open(path, body, headers, 600)
+        return {name.lower(): value for name, value in response.headers.items()}, _events(response)
+
+    def _open(
+        self, path: str, body: Mapping[str, object] | None, headers: Mapping[str, str], timeout_s: float
+    ) -> HTTPResponse:
+        request = urllib.request.Request(
+            self.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "content-type": "application/json",
+                "authorization": f"Bearer {self._running.token}",
+                **headers,
+            },
+        )
+        try:
+            response: HTTPResponse = self._opener.open(request, timeout=timeout_s)
+        except urllib.error.HTTPError as error:
+            raise PeerRefused(_message_of(error.read())) from error
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            raise NotRunning(f"the peer at {self.url} does not answer ({reason}); restart it: ppai serve") from error
+        return response
+
+
+def _events(response: HTTPResponse) -> Iterator[dict[str, Any]]:
+    with response:
+        for line in response:
+            if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
+                continue
+            event = json.loads(line[6:])
+            if "error" in event:
+                raise PeerRefused(event["error"]["message"])
+            yield event
+
+
+def _message_of(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace")[:300]

@@ -1,0 +1,70 @@
+"""Server-sent events, as OpenAI streams use them: whole events only, and which of them carry data.
+
+Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break on is in docs/decisions.md.
+"""
+
+import re
+from dataclasses import dataclass
+
+DONE = b"data: [DONE]\n\n"
+EVENT_LIMIT_BYTES = 1 << 20  # one event; engines send one token an event, tool calls some KiB
+
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
+class OversizedEvent(Exception):
+    """An upstream sent more than EVENT_LIMIT_BYTES without ending its event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One whole event: its bytes as they may be sent on (ending in a blank line), and its data."""
+
+    raw: bytes
+    data: bytes
+
+    @property
+    def is_done(self) -> bool:
+        return self.data == b"[DONE]"
+
+    @property
+    def is_error(self) -> bool:
+        return self.data.startswith((b'{"error"', b'{ "error"'))
+
+
+class EventSplitter:
+    """Bytes of a stream in, whole events out; events without data (comments, pings, retry:) are swallowed.
+
+    They carry nothing for an OpenAI client, and a data-less event is a JSONDecodeError in the Python SDK.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that `chunk` completes. Raises OversizedEvent."""
+        *blocks, self._rest = _BLANK_LINE.split(self._rest + chunk)
+        if len(self._rest) > EVENT_LIMIT_BYTES:
+            raise OversizedEvent(f"an event of more than {EVENT_LIMIT_BYTES} bytes")
+        return [event for block in blocks if (event := parse_event(block))]
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether the stream stopped inside an event."""
+        return bool(self._rest.strip())
+
+
+def parse_event(block: bytes) -> Event | None:
+    """The event in one block of lines, without `id:` (which breaks SDKs); None where there is no data."""
+    if b"\n" not in block and b"\r" not in block and block.startswith(b"data: "):
+        return Event(block + b"\n\n", block[6:])  # the common case, untouched
+    lines = [line for line in block.splitlines() if line and not line.startswith((b":", b"id:", b"retry:"))]
+    data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    if not data:
+        return None
+    return Event(b"\n".join(lines) + b"\n\n", b"\n".join(data))
+
+
+def encode_event(data: bytes, name: str = "") -> bytes:
+    """An event of one line of data, named if `name` is given."""
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + data + b"\n\n"

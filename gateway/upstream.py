@@ -1,0 +1,58 @@
+"""What the forwarder needs of whoever answers, our own engine or another peer: a reply, whole or event by event."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.sse import Event
+
+REPLY_LIMIT_BYTES = 64 << 20  # one whole JSON reply; base64 embeddings and long logprobs reach tens of MiB
+
+
+class UpstreamError(Exception):
+    """Whoever should have answered did not: `status` and `code` are what the client is told if nobody else does."""
+
+    def __init__(
+        self, message: str, *, status: int = 502, code: str = "upstream_error", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.code, self.retry_after_s = message, status, code, retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the forwarder waits: for a stream's first event, between two, and for an answer in one piece."""
+
+    first_event_s: float
+    idle_s: float
+    whole_s: float
+
+
+class Reply(Protocol):
+    """An answer that has begun. Its body is read once: by `read` or by `events`."""
+
+    status: int
+    content_type: str
+    retry_after: str | None  # as the engine sent it
+
+    @property
+    def is_stream(self) -> bool: ...
+
+    async def read(self) -> bytes:
+        """The whole body. Raises UpstreamError."""
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """Whole events up to and with `[DONE]`. Raises UpstreamError when the stream is cut short or stalls."""
+        ...
+
+
+class Upstream(Protocol):
+    """The local engine, or another peer."""
+
+    def open(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AbstractAsyncContextManager[Reply]:
+        """Ask; leaving the context hangs up. Raises UpstreamError."""
+        ...

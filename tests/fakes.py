@@ -1,0 +1,129 @@
+"""Real servers with scripted behaviour, where a real engine would be too slow or would not fail on demand."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Answer = Callable[[dict[str, Any]], str]
+
+
+@dataclass
+class ScriptedEngine:
+    """An OpenAI-compatible engine over a real socket: `answer` says what, the other fields how it behaves or fails.
+
+    Counts what it was asked and what was hung up on, so that a test can wait for an effect and not for time to pass.
+    """
+
+    model: str = "scripted-1"
+    answer: Answer = lambda body: "one two three four"
+    delay_s: float = 0.0  # before the first token
+    token_s: float = 0.0  # between tokens
+    status: int = 200  # anything else is answered at once, with `error`
+    error: bytes = b'{"error":{"message":"scripted failure","type":"server_error","param":null,"code":null}}'
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None  # events, then the connection is closed
+    metrics: str | None = None
+    context_tokens: int = 4096
+    owned_by: str = "vllm"
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    request_headers: list[dict[str, str]] = field(default_factory=list)
+    active: int = 0
+    hung_up: int = 0
+    url: str = ""
+
+    @asynccontextmanager
+    async def serving(self, port: int = 0) -> AsyncIterator["ScriptedEngine"]:
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_post("/v1/{endpoint:.*}", self._generate)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            await runner.cleanup()
+
+    async def until(self, condition: Callable[["ScriptedEngine"], bool], timeout_s: float = 5.0) -> None:
+        """Wait until the engine has seen something; fails after `timeout_s`."""
+        async with asyncio.timeout(timeout_s):
+            while not condition(self):
+                await asyncio.sleep(0.005)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        entry = {"id": self.model, "object": "model", "owned_by": self.owned_by, "max_model_len": self.context_tokens}
+        return web.json_response({"object": "list", "data": [entry]})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        if self.metrics is None:
+            raise web.HTTPNotFound
+        return web.Response(text=self.metrics)
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        body = json.loads(raw)
+        self.asked.append(body)
+        self.bodies.append(raw)
+        self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
+        if self.status != 200:
+            return web.Response(
+                body=self.error, status=self.status, content_type="application/json", headers=self.headers
+            )
+        self.active += 1
+        try:
+            await asyncio.sleep(self.delay_s)
+            words = self.answer(body).split(" ")
+            return await (self._stream(request, body, words) if body.get("stream") else self._whole(body, words))
+        except (asyncio.CancelledError, ConnectionResetError):
+            self.hung_up += 1
+            raise
+        finally:
+            self.active -= 1
+
+    async def _whole(self, body: dict[str, Any], words: list[str]) -> web.Response:
+        await asyncio.sleep(self.token_s * len(words))
+        message = {"role": "assistant", "content": " ".join(words)}
+        return web.json_response(
+            {
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": self.model,
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": self._usage(words),
+            }
+        )
+
+    async def _stream(self, request: web.Request, body: dict[str, Any], words: list[str]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream", **self.headers})
+        await response.prepare(request)
+        chunks = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}]
+        chunks += [
+            {"choices": [{"index": 0, "delta": {"content": word if i == 0 else " " + word}}]}
+            for i, word in enumerate(words)
+        ]
+        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+        if (body.get("stream_options") or {}).get("include_usage"):
+            chunks += [{"choices": [], "usage": self._usage(words)}]
+        for sent, chunk in enumerate(chunks):
+            if sent == self.cut_after:
+                assert request.transport
+                request.transport.abort()
+                return response
+            event = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": self.model, **chunk}
+            await response.write(b"data: " + json.dumps(event, separators=(",", ":")).encode() + b"\n\n")
+            await asyncio.sleep(self.token_s)
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    def _usage(self, words: list[str]) -> dict[str, int]:
+        return {"prompt_tokens": 7, "completion_tokens": len(words), "total_tokens": 7 + len(words)}

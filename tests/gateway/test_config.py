@@ -1,0 +1,86 @@
+"""Precedence, and how mistakes are told."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway.config import Config, ConfigError, as_yaml, data_dir, leaf_paths, load_config
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str) -> Path:
+        file = tmp_path / "config.yaml"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def test_flag_beats_environment_beats_file_beats_default(write) -> None:
+    file = write("client: {port: 1, host: file, body_limit_bytes: 2048}")
+
+    config = load_config(file, {"PPAI_CLIENT_PORT": "2", "PPAI_CLIENT_HOST": "env"}, {"client.port": 3, "name": None})
+
+    assert (3, "env", 2048, 60.0) == (
+        config.client.port,
+        config.client.host,
+        config.client.body_limit_bytes,
+        config.client.idle_timeout_s,
+    )
+
+
+def test_environment_lists_are_comma_separated() -> None:
+    config = load_config(None, {"PPAI_CLIENT_CORS_ORIGINS": "http://a, http://b"}, {})
+
+    assert ("http://a", "http://b") == config.client.cors_origins
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("client: {prot: 1}", "unknown key `client.prot`; did you mean `client.port`?"),
+        ("transparent: true", "unknown key `transparent`; did you mean `routing.transparent`?"),
+        ("client: {port: eighty}", "`client.port`: Expected `int`, got `str`"),
+        ("client: {port: 99999}", "`client.port`: Expected `int` <= 65535"),
+        ("client: 5", "`client` is a group of keys"),
+        ("schema: 9", "upgrade ppai"),
+        ("- a", "must hold keys and values"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_path(write, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(text), {}, {})
+
+    assert says in str(caught.value)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_config(tmp_path / "none.yaml", {}, {})
+
+
+def test_default_yaml_documents_every_key_with_its_default() -> None:
+    file = data_dir() / "default.yaml"
+
+    assert Config() == load_config(file, {}, {})
+    assert set(leaf_paths(Config)) == set(_leaves(yaml.safe_load(file.read_text())))
+    for line in file.read_text().splitlines():
+        if ":" in line and not line.lstrip().startswith("#"):
+            assert "#" in line, f"no meaning given: {line}"
+
+
+def test_shown_configuration_gives_itself_again(write) -> None:
+    config = load_config(None, {}, {"client.port": 9, "routing.aliases": {"a": "auto"}})
+
+    assert config == load_config(write(as_yaml(config)), {}, {})
+
+
+def _leaves(tree: dict[str, object], prefix: str = "") -> list[str]:
+    return [
+        path
+        for key, value in tree.items()
+        for path in (_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [f"{prefix}{key}"])
+    ]

@@ -1,0 +1,159 @@
+"""Switch freely before the first event, never after it; whatever happens, the client is told."""
+
+import json
+from collections.abc import Mapping
+
+import aiohttp
+import pytest
+
+from gateway.engines.openai_http import OpenAIEngine
+from gateway.forward import Attempt, Forwarder, Target
+from gateway.openai_wire import read_call
+from gateway.upstream import Patience
+from tests.fakes import ScriptedEngine
+
+PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
+
+
+class Recorder:
+    """The client's side, in memory."""
+
+    def __init__(self) -> None:
+        self.has_started = False
+        self.status, self.content_type, self.headers, self.body, self.is_complete = 0, "", {}, b"", False
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        assert not self.has_started
+        self.has_started, self.status, self.content_type, self.headers = True, status, content_type, dict(headers)
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        assert self.has_started and not self.is_complete
+        self.body += body
+        self.is_complete = not more
+
+    @property
+    def error(self) -> dict[str, object]:
+        return json.loads(self.body)["error"]
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def forward(
+    session: aiohttp.ClientSession, *engines: ScriptedEngine | str, stream: bool = True, shown: str = "scripted-1"
+) -> tuple[Recorder, list[Attempt]]:
+    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
+    client, attempts = Recorder(), []
+    targets = [
+        Target(
+            OpenAIEngine(engine if isinstance(engine, str) else engine.url, session),
+            body,
+            "scripted-1",
+            shown,
+            {"x-ppai-peer": f"p{index}"},
+        )
+        for index, engine in enumerate(engines)
+    ]
+    forwarder = Forwarder(read_call("chat/completions", body), targets, PATIENCE, iter(range(1000)).__next__)
+    await forwarder.run(
+        client, {}, dispatch=lambda index: None, observe=lambda index, attempt: attempts.append(attempt)
+    )
+    assert client.is_complete
+    return client, attempts
+
+
+async def test_a_stream_passes_unchanged(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine().serving() as engine:
+        client, attempts = await forward(session, engine)
+
+    assert (200, "text/event-stream; charset=utf-8") == (client.status, client.content_type)
+    assert client.body.endswith(b"data: [DONE]\n\n")
+    assert [("ok", 4)] == [(attempt.status, attempt.tokens) for attempt in attempts]
+
+
+async def test_a_whole_answer_passes_unchanged(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine().serving() as engine:
+        client, attempts = await forward(session, engine, stream=False)
+
+    assert "one two three four" == json.loads(client.body)["choices"][0]["message"]["content"]
+    assert [("ok", 7, 4)] == [(attempt.status, attempt.prompt_tokens, attempt.tokens) for attempt in attempts]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_failing_target_is_followed_by_the_next(session: aiohttp.ClientSession, stream: bool) -> None:
+    async with (
+        ScriptedEngine(status=500).serving() as broken,
+        ScriptedEngine(status=429).serving() as busy,
+        ScriptedEngine().serving() as good,
+    ):
+        client, attempts = await forward(session, "http://127.0.0.1:9", broken, busy, good, stream=stream)
+
+    assert (200, "p3", "4") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
+    assert ["failed", "failed", "refused", "ok"] == [attempt.status for attempt in attempts]
+
+
+async def test_a_stream_that_dies_before_its_first_event_is_followed_by_the_next(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with ScriptedEngine(cut_after=0).serving() as dying, ScriptedEngine().serving() as good:
+        client, _ = await forward(session, dying, good)
+
+    assert (200, "p1") == (client.status, client.headers["x-ppai-peer"])
+
+
+async def test_after_the_first_event_an_error_is_told_in_band(session: aiohttp.ClientSession) -> None:
+    """And nobody else is asked: the client has part of an answer already."""
+    async with ScriptedEngine(cut_after=3).serving() as dying, ScriptedEngine().serving() as good:
+        client, attempts = await forward(session, dying, good)
+
+    assert (200, "p0", 0) == (client.status, client.headers["x-ppai-peer"], len(good.asked))
+    last = client.body.strip().split(b"\n\n")[-1]
+    assert "stream_cut_short" == json.loads(last.removeprefix(b"data: "))["error"]["code"]
+    assert b"[DONE]" not in client.body
+    assert ["failed"] == [attempt.status for attempt in attempts]
+
+
+async def test_the_clients_own_mistake_is_not_retried(session: aiohttp.ClientSession) -> None:
+    error = b'{"error":{"message":"too long","type":"exceed_context_size_error","code":400}}'
+    async with ScriptedEngine(status=400, error=error).serving() as first, ScriptedEngine().serving() as second:
+        client, _ = await forward(session, first, second)
+
+    assert (400, error, 0) == (client.status, client.body, len(second.asked))
+
+
+async def test_an_upstream_429_stays_a_429_with_its_retry_after(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(status=429, headers={"retry-after": "7"}).serving() as busy:
+        client, _ = await forward(session, busy)
+
+    assert (429, "7", "7000") == (client.status, client.headers["retry-after"], client.headers["retry-after-ms"])
+    assert "rate_limit_error" == client.error["type"]
+
+
+async def test_errors_of_another_shape_become_openai_errors(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(status=404, error=b'{"detail":"Not Found"}').serving() as engine:
+        client, _ = await forward(session, engine)
+
+    assert (404, "Not Found") == (client.status, client.error["message"])
+
+
+async def test_nobody_to_ask_is_a_503(session: aiohttp.ClientSession) -> None:
+    client, _ = await forward(session)
+
+    assert (503, "no_candidate") == (client.status, client.error["code"])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_rewritten_model_is_restored_in_replies(session: aiohttp.ClientSession, stream: bool) -> None:
+    async with ScriptedEngine(answer=lambda body: 'say "model":"scripted-1"').serving() as engine:
+        client, _ = await forward(session, engine, stream=stream, shown="gpt-4o")
+
+    replies = (
+        [json.loads(e.removeprefix(b"data: ")) for e in client.body.split(b"\n\n")[:-2]]
+        if stream
+        else [json.loads(client.body)]
+    )
+    assert {"gpt-4o"} == {reply["model"] for reply in replies}
+    assert b'\\"model\\":\\"scripted-1\\"' in client.body

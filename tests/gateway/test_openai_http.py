@@ -1,0 +1,153 @@
+"""The engine client against a scripted engine on a real socket."""
+
+import aiohttp
+import pytest
+
+from gateway.engines.openai_http import OpenAIEngine, read_load
+from gateway.upstream import Patience, UpstreamError
+from tests.fakes import ScriptedEngine
+
+PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
+STREAM = b'{"messages":[{"role":"user","content":"hi"}],"stream":true}'
+WHOLE = b'{"messages":[{"role":"user","content":"hi"}]}'
+VLLM_METRICS = """# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="m"} 3.0
+vllm:num_requests_running{engine="1",model_name="m"} 2.0
+vllm:num_requests_waiting{engine="0",model_name="m"} 4.0
+vllm:num_requests_waiting_by_reason{engine="0",model_name="m",reason="capacity"} 9.0
+"""
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def test_load_is_summed_by_exact_name() -> None:
+    assert (5, 4) == read_load(VLLM_METRICS.encode())
+    assert (1, 2) == read_load(b"llamacpp:requests_processing 1\nllamacpp:requests_deferred 2\n")
+
+
+def test_missing_gauges_are_not_zero() -> None:
+    assert read_load(b"") is None
+    assert read_load(b'vllm:num_requests_running{engine="0"} 0.0\n') is None
+
+
+async def test_state_names_models_context_and_load(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(metrics=VLLM_METRICS, context_tokens=1024).serving() as fake:
+        engine = OpenAIEngine(fake.url + "/v1/", session)
+
+        await engine.refresh()
+
+    assert engine.state.is_ready
+    assert [("scripted-1", 1024)] == [(model.id, model.context_tokens) for model in engine.state.models]
+    assert ("vllm", 5, 4, "metrics") == (
+        engine.state.family,
+        engine.state.running,
+        engine.state.waiting,
+        engine.state.load_source,
+    )
+
+
+async def test_without_metrics_the_own_count_is_the_load(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(token_s=5).serving() as fake:
+        engine = OpenAIEngine(fake.url, session, slots=1)
+        await engine.refresh()
+
+        async with (
+            engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE),
+            engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE),
+        ):
+            await engine.refresh()
+
+    assert (1, 1, "own count") == (engine.state.running, engine.state.waiting, engine.state.load_source)
+
+
+async def test_an_engine_that_is_not_there_is_named_with_the_remedy(session: aiohttp.ClientSession) -> None:
+    engine = OpenAIEngine("http://127.0.0.1:9", session)
+
+    await engine.refresh()
+
+    assert not engine.state.is_ready
+    assert "start it, or name another with --engine URL" in (engine.state.problem or "")
+    with pytest.raises(UpstreamError) as caught:
+        async with engine.open("chat/completions", WHOLE, {}, stream=False, patience=PATIENCE):
+            pass
+    assert (502, "engine_unreachable") == (caught.value.status, caught.value.code)
+
+
+async def test_another_peer_is_no_engine(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(owned_by="ppai").serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+
+        await engine.refresh()
+
+    assert "another PPAI peer" in (engine.state.problem or "")
+
+
+async def test_a_stream_ends_with_done(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine().serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+            events = [event async for event in reply.events()]
+
+    assert events[-1].is_done
+    assert 4 + 2 + 1 == len(events)
+
+
+@pytest.mark.parametrize("cut_after", [0, 3])
+async def test_a_cut_stream_is_an_error_and_never_an_end(session: aiohttp.ClientSession, cut_after: int) -> None:
+    async with ScriptedEngine(cut_after=cut_after).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        got = []
+        with pytest.raises(UpstreamError, match="too early") as caught:
+            async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+                async for event in reply.events():
+                    got.append(event)
+
+    assert "stream_cut_short" == caught.value.code
+    assert cut_after == len(got)
+
+
+async def test_a_stalled_stream_times_out(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(token_s=30).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        with pytest.raises(UpstreamError, match=r"sent nothing for 0\.05 s") as caught:
+            async with engine.open("chat/completions", STREAM, {}, stream=True, patience=Patience(2, 0.05, 2)) as reply:
+                async for _ in reply.events():
+                    pass
+
+    assert "engine_timeout" == caught.value.code
+
+
+async def test_leaving_hangs_up_on_the_engine(session: aiohttp.ClientSession) -> None:
+    """Before the first event, and in mid-stream: the engine notices within a second."""
+    async with ScriptedEngine(token_s=30).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+            await anext(reply.events())
+
+        await fake.until(lambda e: e.active == 0, timeout_s=1)
+        assert 0 == engine.in_flight
+
+
+async def test_connections_survive_streams_on_engines_that_keep_them(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine().serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        for _ in range(20):
+            async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+                assert [e async for e in reply.events()][-1].is_done
+
+    assert 20 == len(fake.asked)
+
+
+async def test_llamacpp_connections_are_never_reused(session: aiohttp.ClientSession) -> None:
+    """It closes them after a stream while promising to keep them (measured: every second request failed)."""
+    async with ScriptedEngine(owned_by="llamacpp").serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        engine.state = type(engine.state)(problem=None, family="llamacpp")
+        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+            assert [e async for e in reply.events()][-1].is_done
+
+    assert "close" == fake.request_headers[0]["connection"]

@@ -1,0 +1,105 @@
+"""What is read from a body, and how a wrong one is told."""
+
+import json
+
+import pytest
+
+from gateway.openai_wire import InvalidRequest, error_body, is_error_body, read_call, usage_of, with_model
+
+HELLO = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def body(**fields: object) -> bytes:
+    return json.dumps({**HELLO, **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "param", "code", "says"),
+    [
+        (b"{oops", None, "invalid_json", "not valid JSON"),
+        (b"", None, "invalid_json", "not valid JSON"),
+        (b"[]", None, None, "Expected `object`"),
+        (b"{}", "messages", None, "missing required field"),
+        (body(messages=[]), "messages", None, "is empty"),
+        (body(messages="hi"), "messages", None, "Expected `array`"),
+        (body(messages=[{"role": 1}]), "messages[0].role", None, "Expected `str`"),
+        (body(messages=[{"role": "user", "content": 5}]), "messages[0].content", None, "Expected `str | array | null`"),
+        (body(temperature=-5), "temperature", None, ">= 0"),
+        (body(temperature=9), "temperature", None, "<= 2"),
+        (body(top_p=1.5), "top_p", None, "<= 1"),
+        (body(max_tokens=0), "max_tokens", None, ">= 1"),
+        (body(n=0), "n", None, ">= 1"),
+        (body(stream="yes"), "stream", None, "Expected `bool | null`"),
+        (body(model=5), "model", None, "Expected `str | null`"),
+    ],
+)
+def test_a_wrong_body_is_named_by_its_field(raw: bytes, param: str | None, code: str | None, says: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_call("chat/completions", raw)
+
+    assert (400, param, code) == (caught.value.status, caught.value.param, caught.value.code)
+    assert says in caught.value.message
+
+
+def test_no_model_means_auto() -> None:
+    assert "auto" == read_call("chat/completions", body()).model
+
+
+def test_max_completion_tokens_is_max_tokens() -> None:
+    assert 5 == read_call("chat/completions", body(max_completion_tokens=5)).max_tokens
+
+
+def test_the_routed_text_is_what_the_user_said() -> None:
+    turns = [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "answer"},
+        {"role": "user", "content": [{"type": "text", "text": "second"}]},
+    ]
+
+    assert "first\nsecond" == read_call("chat/completions", body(messages=turns)).text
+
+
+def test_parts_and_tools_become_needs() -> None:
+    parts = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
+
+    call = read_call(
+        "chat/completions", body(messages=[{"role": "user", "content": parts}], tools=[{"type": "function"}])
+    )
+
+    assert {"image", "tools"} == call.needs
+    assert call.prompt_tokens > 1000
+
+
+def test_a_conversation_keeps_its_session() -> None:
+    opening = [{"role": "system", "content": "s"}, {"role": "user", "content": "one"}]
+    later = [*opening, {"role": "assistant", "content": "a"}, {"role": "user", "content": "two"}]
+
+    first, second = (read_call("chat/completions", body(messages=turns)) for turns in (opening, later))
+
+    assert first.session == second.session
+    assert first.session != read_call("chat/completions", body()).session
+    assert "mine" == read_call("chat/completions", body(), session="mine").session
+
+
+def test_rewriting_the_model_keeps_every_other_byte() -> None:
+    raw = b'{"model" : "auto", "x": [1, 2.50], "y":{"b" : 1e2}, "s":"\\u00e9"}'
+
+    assert b'{"model":"m","x":[1, 2.50],"y":{"b" : 1e2},"s":"\\u00e9"}' == with_model(raw, "m")
+
+
+def test_error_bodies_are_recognised() -> None:
+    assert is_error_body(error_body("no", "server_error"))
+    assert not is_error_body(b'{"detail":"Not Found"}')
+    assert not is_error_body(b"oops")
+
+
+def test_usage_is_read_where_there_is_any() -> None:
+    assert (3, 4) == usage_of(b'{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7},"choices":[]}')
+    assert usage_of(b'{"usage":null}') is None
+    assert usage_of(b"{}") is None
+
+
+@pytest.mark.parametrize("prompt", ["once upon", ["once", "upon"], [1, 2, 3], [[1, 2], [3]]])
+def test_completions_take_every_prompt_form(prompt: object) -> None:
+    assert "completions" == read_call("completions", json.dumps({"prompt": prompt}).encode()).endpoint

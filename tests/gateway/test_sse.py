@@ -1,0 +1,58 @@
+"""Whole events only, whatever the chunks."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sse import DONE, EVENT_LIMIT_BYTES, EventSplitter, OversizedEvent, encode_event
+
+STREAM = (
+    b'data: {"a":1}\n\n: keep-alive\n\ndata: {"b":2}\r\n\r\nevent: ping\n\nid: 7\ndata: {"c":3}\n\nretry: 5\n\n' + DONE
+)
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+def test_chunk_boundaries_do_not_matter(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(STREAM)]
+    splitter = EventSplitter()
+
+    events = [event for a, b in pairwise(edges) for event in splitter.feed(STREAM[a:b])]
+
+    assert [b'{"a":1}', b'{"b":2}', b'{"c":3}', b"[DONE]"] == [event.data for event in events]
+    assert not splitter.has_rest
+
+
+def test_what_breaks_sdks_never_passes() -> None:
+    """No `id:`, no event without data, no CRLF, each event ends in exactly one blank line."""
+    sent = b"".join(event.raw for event in EventSplitter().feed(STREAM))
+
+    assert b'data: {"a":1}\n\ndata: {"b":2}\n\ndata: {"c":3}\n\ndata: [DONE]\n\n' == sent
+
+
+def test_common_events_pass_byte_for_byte() -> None:
+    raw = b'data: {"x": "\xc3\xa9",  "y":[1 ,2]}\n\n'
+
+    (event,) = EventSplitter().feed(raw)
+
+    assert raw == event.raw
+
+
+def test_half_an_event_is_kept_back() -> None:
+    splitter = EventSplitter()
+
+    assert [] == splitter.feed(b'data: {"a"')
+    assert splitter.has_rest
+
+
+def test_an_endless_event_is_refused() -> None:
+    with pytest.raises(OversizedEvent):
+        EventSplitter().feed(b"data: " + b"x" * EVENT_LIMIT_BYTES)
+
+
+def test_named_events_round_trip() -> None:
+    (event,) = EventSplitter().feed(encode_event(b"{}", "refused"))
+
+    assert b"event: refused\ndata: {}\n\n" == event.raw
+    assert b"{}" == event.data
