@@ -1,0 +1,325 @@
+"""Who knows what, and who has gone silent. Knows nothing of sockets, clocks, keys or scores.
+
+Every peer keeps the newest card and pulse of every other, as their owners signed them. New cards are rumoured; a digest
+exchanged with one peer a tick makes sure of everything (anti-entropy after Scuttlebutt, van Renesse et al. 2008).
+Callers pass `now`, seconds of a monotonic clock, and verified records; they carry out the `Step` that comes back.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from discovery import reconcile
+from discovery.detector import DetectorConfig, FailureDetector
+from discovery.envelopes import Envelope, Signed
+from discovery.members import Entry, Member
+from discovery.membership import Event, Membership, MembershipConfig
+from discovery.messages import ALL_BUCKETS, BUCKETS, Delta, Digest, Hello, Message, Probe
+from discovery.own import JumpConfig, OwnRecords, Seal
+from discovery.records import Card, PeerId, Pulse, Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GossipConfig:
+    """How often peers talk, and how much they remember."""
+
+    tick_s: float = 1 / 3  # s between digest exchanges: three a second, spread so that replies do not repeat each other
+    fanout: int = 3  # peers a new card is sent to at once
+    rumour_factor: int = 4  # a card is passed on rumour_factor * ceil(log10(N+1)) times (memberlist's limit)
+    digest_entries: int = 128  # beyond it a digest covers a random part of the id space, and card sums the rest
+    own_dial_share: float = 0.5  # of the exchanges go to peers we dialled ourselves: an eclipse must capture them too
+    own_dial_weight: float = 8.0  # but each at most 8 times its fair share: a lone seed must not drown
+    dead_interval_s: float = 1.0  # s between attempts at the dead, each made with probability dead / (living + 1)
+    asked_s: float = 5.0  # s an indirect probe waits for the subject's pulse
+    asked_limit: int = 64  # indirect probes pending
+    membership: MembershipConfig = field(default_factory=MembershipConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    jump: JumpConfig = field(default_factory=JumpConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message to carry to a peer. Losing it is harmless."""
+
+    to: PeerId
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What came of a call: messages to send, things that happened, and (from `receive`) the answer to give."""
+
+    sends: tuple[Send, ...] = ()
+    events: tuple[Event, ...] = ()
+    reply: Delta | None = None
+
+
+class Rng(Protocol):
+    """What is used of random.Random."""
+
+    def random(self) -> float: ...
+    def randrange(self, stop: int, /) -> int: ...
+    def choice(self, seq: Sequence[T], /) -> T: ...
+    def sample(self, population: Sequence[T], k: int) -> list[T]: ...
+
+
+class Gossip:
+    """One peer's view of the network, and its part in spreading it."""
+
+    def __init__(self, peer: PeerId, gen: int, seal: Seal, rng: Rng, config: GossipConfig | None = None) -> None:
+        """`gen` must exceed that of every earlier run (unix seconds do); `seal` signs our own records."""
+        self.id = peer
+        self.config = config or GossipConfig()
+        self._rng = rng
+        self._own = OwnRecords(peer, gen, seal, self.config.jump)
+        self._detector = FailureDetector(self.config.detector)
+        self._members = Membership(self.config.membership, self._detector)
+        self._table = self._members.table
+        self._hot: dict[PeerId, int] = {}  # cards still to be passed on, and how often
+        self._asked: dict[tuple[PeerId, PeerId], float] = {}  # (subject, asker) of indirect probes -> expiry
+        self._pulse_at = self._dead_at = -math.inf
+
+    # --- what is known ---
+
+    @property
+    def gen(self) -> int:
+        """Our generation. The caller stores it, so that the next run starts beyond it."""
+        return self._own.gen
+
+    @property
+    def revision(self) -> int:
+        """Grows whenever any peer's card or state changes."""
+        return self._table.revision
+
+    @property
+    def identity_in_use(self) -> bool:
+        """Another process publishes under our identity; we no longer do."""
+        return self._own.identity_in_use
+
+    def own_card(self) -> Signed | None:
+        return self._own.entry.card if self._own.entry else None
+
+    def own_pulse(self) -> Signed | None:
+        return self._own.entry.pulse if self._own.entry else None
+
+    def members(self) -> tuple[Member, ...]:
+        """Every other peer known, the departed included."""
+        return self._members.members()
+
+    def member(self, peer: PeerId) -> Member | None:
+        return self._members.member(peer)
+
+    def conflict(self, peer: PeerId) -> tuple[Signed, Signed] | None:
+        """Two records a peer signed under one version, should it have done so."""
+        return self._members.conflict(peer)
+
+    def age(self, peer: PeerId, now: float) -> float:
+        """Seconds since the peer made the newest pulse we hold; inf when there is none."""
+        return self._members.age(peer, now)
+
+    # --- what we publish ---
+
+    def publish(self, draft: Card | Pulse, now: float) -> Step:
+        """Sign and spread a new card or pulse of ours; its id, gen and seq are filled in here. Raises InvalidRecord.
+
+        A pulse travels with the next exchanges. After `identity_in_use` nothing is published any more.
+        """
+        if self._own.identity_in_use:
+            return Step()
+        signed = self._own.publish(draft, now)
+        if isinstance(draft, Pulse):
+            period_s = self._detector.period_s(len(self._table.live()) + 1)
+            self._pulse_at = now + period_s * (
+                0.9 + 0.2 * self._rng.random()
+            )  # spread: 100 started together drift apart
+            return Step()
+        self._heat(self.id)
+        return Step(sends=self._rumour([signed]))
+
+    def pulse_due(self, now: float) -> bool:
+        """Whether it is time to publish a pulse (publish one at once, too, when admission changes)."""
+        return self._own.entry is not None and now >= self._pulse_at and not self._own.identity_in_use
+
+    def leave(self, now: float) -> Step:
+        """Say goodbye: our card with flag `delete`, to as many as one burst reaches. Publish nothing after it."""
+        card = self.own_card()
+        if card is None or self._own.identity_in_use:
+            return Step()
+        assert isinstance(card.record, Card)
+        self._pulse_at = math.inf
+        signed = self._own.publish(replace(card.record, flag="delete"), now)
+        return Step(sends=self._rumour([signed], 2 * self.config.fanout))
+
+    # --- what others tell us ---
+
+    def needs(self, record: Record, envelope: Envelope) -> bool:
+        """Whether this record would change anything: asked before the price of verifying its signature is paid."""
+        if record.id == self.id:
+            return self._own.is_ahead(record, envelope.payload)
+        return self._members.needs(record, envelope)
+
+    def learn(self, records: Iterable[Signed], now: float) -> Step:
+        """Merge verified records: the greater version stays, whatever the order and however often they come."""
+        events: list[Event] = []
+        sends: list[Send] = []
+        for signed in records:
+            if signed.record.id == self.id:
+                step = self._learn_own(signed, now)
+            else:
+                step = self._follow_up(self._members.merge(signed, now))
+            events += step.events
+            sends += step.sends
+        return Step(tuple(sends), tuple(events))
+
+    def receive(self, message: Message, sender: PeerId, now: float) -> Step:
+        """Take an authenticated message from `sender`; `reply`, if any, goes back as the answer to it."""
+        if self._own.entry is None:
+            return Step()
+        match message:
+            case Digest():
+                return Step(reply=reconcile.answer(self._table, self._own.entry, message, self._rng.random()))
+            case Delta():
+                return self._receive_delta(message, sender, now)
+            case Probe(subject):
+                return self._receive_probe(subject, sender, now)
+            case Hello(card, pulse):
+                return self.learn([card, pulse] if pulse else [card], now)
+
+    def answered(self, peer: PeerId, now: float) -> Step:
+        """We reached this peer ourselves (a probe, a sync, a served request over its pinned channel): it lives."""
+        return Step(events=tuple(self._members.answered(peer, now)))
+
+    def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> Step:
+        """A dial or request of ours failed: probe it. Until it answers us it stays suspect, even while it pulses."""
+        return Step(events=tuple(self._members.suspect(peer, now, reason)))
+
+    def keep(self, peer: PeerId, kept: bool = True) -> None:
+        """Protect a peer we dialled ourselves or approved: it is never evicted for a stranger, and talked to often."""
+        self._members.keep(peer, kept)
+
+    # --- what time brings ---
+
+    def tick(self, now: float) -> Step:
+        """Call every `config.tick_s`: judge the silent, pass on news, compare notes with one peer."""
+        own = self._own.entry
+        if own is None:
+            return Step()
+        events = self._members.watch(now)
+        self._asked = {pair: expiry for pair, expiry in self._asked.items() if expiry > now}
+        sends = [*self._probe(now), *self._pass_on(), *self._exchange(own, now), *self._try_the_dead(own, now)]
+        return Step(tuple(sends), tuple(events))
+
+    def _probe(self, now: float) -> list[Send]:
+        sends = []
+        for entry in self._members.probes_due(now):
+            sends.append(Send(entry.id, Probe(entry.id)))
+            if entry.probes > 1:
+                helpers = [e for e in self._table.live() if e.state == "alive"]
+                chosen = self._rng.sample(helpers, min(self.config.detector.indirect_probes, len(helpers)))
+                sends += [Send(helper.id, Probe(entry.id)) for helper in chosen]
+        return sends
+
+    def _pass_on(self) -> list[Send]:
+        if not self._hot:
+            return []
+        own = self._own.entry
+        holders = [own if peer == self.id else self._table.get(peer) for peer in self._hot]
+        sends = self._rumour([e.card for e in holders if e is not None])
+        left = {peer: count - max(1, len(sends)) for peer, count in self._hot.items()}
+        self._hot = {peer: count for peer, count in left.items() if count > 0}
+        return list(sends)
+
+    def _exchange(self, own: Entry, now: float) -> list[Send]:
+        live, kept = self._table.live(), self._table.kept()
+        if not live:
+            return []
+        share = min(self.config.own_dial_share, self.config.own_dial_weight * len(kept) / len(live))
+        partner = self._rng.choice(kept if kept and self._rng.random() < share else live)
+        return [Send(partner.id, self._digest(own, now))]
+
+    def _try_the_dead(self, own: Entry, now: float) -> list[Send]:
+        """Now and then compare notes with a dead peer: how the two halves of a partition find each other again."""
+        dead = self._table.dead()
+        if not dead or now < self._dead_at:
+            return []
+        self._dead_at = now + self.config.dead_interval_s
+        if self._rng.random() >= len(dead) / (len(self._table.live()) + 1):
+            return []
+        return [Send(self._rng.choice(dead).id, self._digest(own, now))]
+
+    def _digest(self, own: Entry, now: float, among: int = ALL_BUCKETS) -> Digest:
+        told_left = self._members.told_left(now)
+        if among == ALL_BUCKETS and len(self._table.live()) < self.config.digest_entries:
+            return reconcile.digest(self._table, own, told_left, ALL_BUCKETS)
+        start = self._rng.randrange(BUCKETS)
+        buckets = reconcile.some_buckets(self._table, self.config.digest_entries, start, among)
+        return reconcile.digest(self._table, own, told_left, buckets)
+
+    def _rumour(self, cards: Sequence[Signed], fanout: int | None = None) -> tuple[Send, ...]:
+        live = self._table.live()
+        targets = self._rng.sample(live, min(fanout or self.config.fanout, len(live)))
+        delta = Delta(reconcile.fitting(cards))
+        return tuple(Send(target.id, delta) for target in targets)
+
+    def _heat(self, peer: PeerId) -> None:
+        self._hot[peer] = self.config.rumour_factor * math.ceil(math.log10(len(self._table.live()) + 2))
+
+    # --- merging ---
+
+    def _receive_delta(self, delta: Delta, sender: PeerId, now: float) -> Step:
+        own = self._own.entry
+        assert own is not None, "receive() answers nobody before the first card"
+        step = self.learn(delta.records, now)
+        sends = list(step.sends)
+        granted = reconcile.granted(self._table, own, delta.want_cards, delta.want_pulses)
+        if granted is not None:
+            sends.append(Send(sender, granted))
+        if delta.differing:
+            sends.append(Send(sender, self._digest(own, now, delta.differing)))
+        return Step(tuple(sends), step.events)
+
+    def _receive_probe(self, subject: PeerId, sender: PeerId, now: float) -> Step:
+        """Answer for ourselves with our newest pulse; for others, ask them and pass on what they sign."""
+        if subject == self.id:
+            pulse = self.own_pulse()
+            return Step(reply=Delta((pulse,) if pulse else ()))
+        entry = self._table.get(subject)
+        if entry is None or entry.state == "left" or len(self._asked) >= self.config.asked_limit:
+            return Step(reply=Delta())
+        asked_already = (subject, sender) in self._asked
+        self._asked[subject, sender] = now + self.config.asked_s
+        known = Delta((entry.pulse,) if entry.pulse else ())
+        return Step(reply=known, sends=() if asked_already else (Send(subject, Probe(subject)),))
+
+    def _learn_own(self, signed: Signed, now: float) -> Step:
+        """A record under our own id that we did not write in this life: we lost our state, or we are two."""
+        if not self._own.is_ahead(signed.record, signed.envelope.payload):
+            return Step()
+        verdict, card = self._own.jump(signed.record, now), self.own_card()
+        if verdict is None or card is None:
+            return Step()
+        event = Event(verdict, self.id, f"generation {signed.record.gen} of ours is already known")
+        if verdict == "identity_in_use":
+            return Step(events=(event,))
+        assert isinstance(card.record, Card)
+        self._pulse_at = now
+        return Step(self.publish(card.record, now).sends, (event,))
+
+    def _follow_up(self, events: list[Event]) -> Step:
+        """Pass on what others should hear soon: new cards to everyone, an awaited pulse to those who asked for it."""
+        sends: list[Send] = []
+        for event in events:
+            if event.kind in ("joined", "card"):
+                self._heat(event.peer)
+            elif event.kind == "pulse":
+                sends += self._report(event.peer)
+        return Step(tuple(sends), tuple(events))
+
+    def _report(self, subject: PeerId) -> list[Send]:
+        entry, askers = self._table.get(subject), [pair for pair in self._asked if pair[0] == subject]
+        for pair in askers:
+            del self._asked[pair]
+        return [Send(asker, Delta((entry.pulse,))) for _, asker in askers if entry and entry.pulse]

@@ -1,0 +1,238 @@
+"""What is known of one peer, and the bounded table of all of them. Decides nothing about who lives (detector.py)."""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from discovery.envelopes import Signed
+from discovery.messages import BUCKETS, Versions, bucket_of, short_id
+from discovery.records import Card, PeerId, Pulse
+
+State = Literal["alive", "suspect", "dead", "left"]
+
+_WINDOW = 200  # pulses behind the clock offset: some minutes, so that the clocks' drift stays below a millisecond
+_CLOCK_JUMP_S = 5.0  # three pulses in a row this late: the owner's clock stood still (sleep), the old minimum is void
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One peer as seen from here; times are seconds of the local monotonic clock."""
+
+    id: PeerId
+    card: Card
+    pulse: Pulse | None
+    state: State
+    since: float  # when it entered `state`
+    heard_at: float  # newest proof of life: a new pulse by any path, or a direct answer
+    reason: str  # why it is in `state`
+    kept: bool  # dialled by ourselves or approved: never evicted for a stranger
+    equivocated: bool  # it signed two different records under one version
+
+
+class Entry:
+    """The mutable side of a Member. `heard_at` and `probe_at` count only time this process was awake."""
+
+    __slots__ = (
+        "card",
+        "conflict",
+        "failed_at",
+        "heard_at",
+        "id",
+        "kept",
+        "offset_s",
+        "offsets",
+        "period_s",
+        "probe_at",
+        "probes",
+        "pulse",
+        "reason",
+        "short",
+        "since",
+        "state",
+        "versions",
+    )
+
+    def __init__(self, card: Signed, now: float, awake: float) -> None:
+        self.id: PeerId = card.record.id
+        self.short = short_id(self.id)
+        self.card = card
+        self.pulse: Signed | None = None
+        self.state: State = "suspect"
+        self.reason = "no pulse yet"
+        self.since = now
+        self.heard_at = awake
+        self.failed_at: float | None = None  # our own dial or request failed and none has succeeded since
+        self.probe_at = awake
+        self.probes = 0  # unanswered since it became suspect
+        self.kept = False
+        self.conflict: tuple[Signed, Signed] | None = None  # two records under one version: proof of equivocation
+        self.offsets: deque[float] = deque(maxlen=_WINDOW)
+        self.offset_s = 0.0
+        self.period_s = 0.0  # its own pulse interval, by its own clock; 0 until two pulses of one gen are known
+        self.versions = Versions(0, 0, 0)
+        self.refresh_versions()
+
+    def view(self, slept_s: float) -> Member:
+        card, pulse = self.card.record, self.pulse.record if self.pulse else None
+        assert isinstance(card, Card) and not isinstance(pulse, Card), "the registers hold one kind each"
+        heard_at = self.heard_at + slept_s
+        conflict = self.conflict is not None
+        return Member(self.id, card, pulse, self.state, self.since, heard_at, self.reason, self.kept, conflict)
+
+    def refresh_versions(self) -> None:
+        card, pulse = self.card.record, self.pulse.record if self.pulse else None
+        gen = max(card.gen, pulse.gen if pulse else 0)
+        pulse_seq = pulse.seq if pulse and pulse.gen == gen else 0
+        self.versions = Versions(gen, card.seq if card.gen == gen else 0, pulse_seq)
+
+    def take_pulse(self, signed: Signed, new: Pulse, received_at: float) -> None:
+        """Store a newer pulse and learn from its owner's clock (`t_ms`) how the two clocks are offset."""
+        old = self.pulse.record if self.pulse else None
+        if isinstance(old, Pulse) and old.gen == new.gen:
+            self.period_s = max(0, new.t_ms - old.t_ms) / 1000 / (new.seq - old.seq)
+        else:
+            self.offsets.clear()
+            self.period_s = 0.0
+        self.pulse = signed
+        self.refresh_versions()
+        self._take_offset(received_at - new.t_ms / 1000)
+
+    def born_at(self) -> float | None:
+        """When, on our clock, the newest pulse was made: never later than it reached us."""
+        pulse = self.pulse.record if self.pulse else None
+        return pulse.t_ms / 1000 + self.offset_s if isinstance(pulse, Pulse) else None
+
+    def _take_offset(self, offset_s: float) -> None:
+        expired = self.offsets[0] if len(self.offsets) == _WINDOW else None
+        self.offsets.append(offset_s)
+        recent = [self.offsets[-i] for i in range(1, min(3, len(self.offsets)) + 1)]
+        if len(recent) == 3 and min(recent) > self.offset_s + _CLOCK_JUMP_S:
+            self.offsets = deque(recent, maxlen=_WINDOW)
+            self.offset_s = min(recent)
+        elif len(self.offsets) == 1 or expired == self.offset_s:
+            self.offset_s = min(self.offsets)
+        else:
+            self.offset_s = min(self.offset_s, offset_s)
+
+
+class Table:
+    """Every peer known, by id and by 8-byte id; at most `live_limit` alive or suspect and `departed_limit` others."""
+
+    def __init__(self, live_limit: int, departed_limit: int) -> None:
+        self._live_limit = live_limit
+        self._departed_limit = departed_limit
+        self._entries: dict[PeerId, Entry] = {}
+        self._by_short: dict[bytes, Entry] = {}
+        self._lists: _Lists | None = None
+        self._sums = [0] * BUCKETS
+        self.revision = 0  # grows whenever a card or a state changes
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, peer: PeerId) -> Entry | None:
+        return self._entries.get(peer)
+
+    def by_short(self, short: bytes) -> Entry | None:
+        return self._by_short.get(short)
+
+    def live(self) -> list[Entry]:
+        """The alive and the suspect."""
+        return self._listed().live
+
+    def kept(self) -> list[Entry]:
+        """Those of `live()` that we dialled ourselves or approved."""
+        return self._listed().kept
+
+    def dead(self) -> list[Entry]:
+        return self._listed().dead
+
+    def left(self) -> list[Entry]:
+        return self._listed().left
+
+    def live_in(self, buckets: int) -> list[Entry]:
+        """Those of `live()` whose ids lie in `buckets`."""
+        return [e for b in range(BUCKETS) if buckets >> b & 1 for e in self._listed().by_bucket[b]]
+
+    def add(self, entry: Entry) -> bool:
+        """Take a new peer in, if there is room. One whose 8-byte id collides with another's stays out."""
+        if entry.short in self._by_short or (entry.state != "left" and not self.make_room(entry.kept)):
+            return False
+        self._entries[entry.id] = self._by_short[entry.short] = entry
+        self._toggle_sum(entry)
+        self._changed()
+        return True
+
+    def make_room(self, kept: bool) -> bool:
+        """Whether one more peer may live. A kept one displaces a stranger, a stranger displaces nobody."""
+        if len(self.live()) < self._live_limit:
+            return True
+        stranger = max((e for e in self.live() if not e.kept), key=lambda e: e.since, default=None) if kept else None
+        if stranger is not None:
+            self.remove(stranger)
+        return stranger is not None
+
+    def change(self, entry: Entry, mutate: Callable[[Entry], None]) -> None:
+        """Apply `mutate`, which may replace the entry's card or state, and keep the table's sums and lists true."""
+        self._toggle_sum(entry)
+        mutate(entry)
+        self._toggle_sum(entry)
+        self._changed()
+
+    def remove(self, entry: Entry) -> None:
+        self._toggle_sum(entry)
+        del self._entries[entry.id], self._by_short[entry.short]
+        self._changed()
+
+    def trim(self) -> None:
+        """Forget the departed beyond the limit: strangers before kept ones, longest gone first."""
+        departed = [*self.dead(), *self.left()]
+        excess = len(departed) - self._departed_limit
+        if excess > 0:
+            for entry in sorted(departed, key=lambda e: (e.kept, e.since))[:excess]:
+                self.remove(entry)
+
+    def sums(self, own: Signed | None) -> bytes:
+        """One 4-byte checksum a bucket over the cards of everyone alive or suspect, and our own."""
+        sums = list(self._sums)
+        if own is not None:
+            sums[bucket_of(short_id(own.record.id))] ^= _card_sum(own)
+        return b"".join(s.to_bytes(4, "big") for s in sums)
+
+    def _toggle_sum(self, entry: Entry) -> None:
+        if entry.state in ("alive", "suspect"):
+            self._sums[bucket_of(entry.short)] ^= _card_sum(entry.card)
+
+    def _listed(self) -> "_Lists":
+        if self._lists is None:
+            self._lists = _Lists(self._entries.values())
+        return self._lists
+
+    def _changed(self) -> None:
+        self._lists = None
+        self.revision += 1
+
+
+class _Lists:
+    """The table's entries sorted by state, rebuilt after a change of state."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        by_state: dict[State, list[Entry]] = {"alive": [], "suspect": [], "dead": [], "left": []}
+        for entry in entries:
+            by_state[entry.state].append(entry)
+        self.live = by_state["alive"] + by_state["suspect"]
+        self.kept = [e for e in self.live if e.kept]
+        self.dead, self.left = by_state["dead"], by_state["left"]
+        self.by_bucket: list[list[Entry]] = [[] for _ in range(BUCKETS)]
+        for entry in self.live:
+            self.by_bucket[bucket_of(entry.short)].append(entry)
+
+
+def _card_sum(card: Signed) -> int:
+    text = f"{card.record.id} {card.record.gen} {card.record.seq}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")

@@ -1,0 +1,226 @@
+"""Who is out there and who lives: every peer's newest records, and the states they and their silence lead to.
+
+Records come verified. The greater version stays, whatever the order and however often it comes; only a peer's own
+signature, or its own answer to us, brings it back from the dead.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from discovery.detector import FailureDetector
+from discovery.envelopes import Envelope, Signed
+from discovery.members import Entry, Member, State, Table
+from discovery.records import Card, PeerId, Pulse, Record, supersedes, version
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipConfig:
+    """How much is remembered."""
+
+    live_limit: int = 1024  # peers alive or suspect; strangers beyond it are refused
+    departed_limit: int = 4096  # peers dead or left that are remembered
+    departed_s: float = 86400.0  # s they are remembered; the dead no longer than the `ttl_s` of their card
+    told_left_s: float = 60.0  # s a departure stays in our digests; later only those who show they missed it are told
+
+
+EventKind = Literal[
+    "joined",  # a peer not known before
+    "card",  # its card changed
+    "pulse",  # a newer pulse
+    "alive",  # first heard, or back
+    "suspect",
+    "dead",
+    "left",
+    "equivocation",  # it signed two different records under one version
+    "refused",  # no room for another stranger
+    "generation",  # ours jumped: an earlier run of ours was seen ahead
+    "identity_in_use",  # another process uses our identity: we have stopped publishing
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a peer; `reason` is for people."""
+
+    kind: EventKind
+    peer: PeerId
+    reason: str = ""
+
+
+class Membership:
+    """The peers known to us. Every method that may change a state returns what happened."""
+
+    def __init__(self, config: MembershipConfig, detector: FailureDetector) -> None:
+        self.config = config
+        self.table = Table(config.live_limit, config.departed_limit)
+        self._detector = detector
+        self._kept: set[PeerId] = set()
+        self._watch_at = -math.inf
+
+    def members(self) -> tuple[Member, ...]:
+        """Every other peer known, the departed included."""
+        return tuple(entry.view(self._detector.slept_s) for entry in self.table)
+
+    def member(self, peer: PeerId) -> Member | None:
+        entry = self.table.get(peer)
+        return entry.view(self._detector.slept_s) if entry else None
+
+    def conflict(self, peer: PeerId) -> tuple[Signed, Signed] | None:
+        """Two records a peer signed under one version, should it have done so."""
+        entry = self.table.get(peer)
+        return entry.conflict if entry else None
+
+    def age(self, peer: PeerId, now: float) -> float:
+        """Seconds since the peer made the newest pulse we hold, whatever its clock says; inf when there is none.
+
+        birth = t_ms + min over recent pulses of (received_at - t_ms): the fastest delivery calibrates the clocks.
+        """
+        entry = self.table.get(peer)
+        born_at = entry.born_at() if entry else None
+        return math.inf if born_at is None else max(0.0, now - born_at)
+
+    def needs(self, record: Record, envelope: Envelope) -> bool:
+        """Whether this record would change anything: asked before the price of verifying its signature is paid."""
+        entry = self.table.get(record.id)
+        if entry is None:
+            return isinstance(record, Card)
+        if isinstance(record, Pulse) and (entry.state == "left" or record.gen < entry.card.record.gen):
+            return False
+        held = entry.card if isinstance(record, Card) else entry.pulse
+        if held is None or version(record) != version(held.record):
+            return supersedes(record, held.record if held else None)
+        return held.envelope.payload != envelope.payload and entry.conflict is None
+
+    def merge(self, signed: Signed, now: float) -> list[Event]:
+        """Take another peer's verified record."""
+        record = signed.record
+        if isinstance(record, Card):
+            return self._merge_card(signed, record, now)
+        return self._merge_pulse(signed, record, now)
+
+    def answered(self, peer: PeerId, now: float) -> list[Event]:
+        """We reached this peer ourselves (a probe, a sync, a served request over its pinned channel): it lives."""
+        entry = self.table.get(peer)
+        if entry is None or entry.state == "left":
+            return []
+        entry.heard_at = self._detector.awake(now)
+        entry.failed_at = None
+        return self._turn(entry, "alive", "it answers", now)
+
+    def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> list[Event]:
+        """A dial or request of ours failed: probe it. Until it answers us it stays suspect, even while it pulses."""
+        entry = self.table.get(peer)
+        if entry is None or entry.state not in ("alive", "suspect"):
+            return []
+        if entry.failed_at is None:
+            entry.failed_at = now
+            entry.probe_at = self._detector.awake(now)
+        return self._turn(entry, "suspect", reason, now)
+
+    def keep(self, peer: PeerId, kept: bool = True) -> None:
+        """Protect a peer we dialled ourselves or approved: it is never evicted for a stranger, and talked to often."""
+        (self._kept.add if kept else self._kept.discard)(peer)
+        entry = self.table.get(peer)
+        if entry is not None and entry.kept != kept:
+            self.table.change(entry, lambda e: setattr(e, "kept", kept))
+
+    def watch(self, now: float) -> list[Event]:
+        """Call on every tick: judge the silent, forget the long departed."""
+        self._detector.notice_sleep(now)
+        if now < self._watch_at:
+            return []
+        self._watch_at = now + _WATCH_S
+        recently_dead = sum(now - e.since < self._detector.config.dead_min_s for e in self.table.dead())
+        events: list[Event] = []
+        for verdict in self._detector.judge(self.table.live(), recently_dead, now):
+            events += self._turn(verdict.entry, verdict.state, verdict.reason, now)
+        for entry in [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]:
+            self.table.remove(entry)
+        self.table.trim()
+        return events
+
+    def probes_due(self, now: float) -> list[Entry]:
+        """The suspects to probe now; they count as probed."""
+        return self._detector.probes_due(self.table.live(), now)
+
+    def told_left(self, now: float) -> list[Entry]:
+        """Those whose departure is still news."""
+        return [e for e in self.table.left() if now - e.since < self.config.told_left_s]
+
+    def _memory_s(self, entry: Entry) -> float:
+        card = entry.card.record
+        assert isinstance(card, Card)
+        return self.config.departed_s if entry.state == "left" else min(self.config.departed_s, card.ttl_s)
+
+    def _merge_card(self, signed: Signed, card: Card, now: float) -> list[Event]:
+        entry = self.table.get(card.id)
+        if entry is None:
+            return self._add(signed, card, now)
+        if version(card) == version(entry.card.record):
+            return _equivocation(entry, entry.card, signed)
+        return self._replace_card(entry, signed, card, now) if supersedes(card, entry.card.record) else []
+
+    def _add(self, signed: Signed, card: Card, now: float) -> list[Event]:
+        entry = Entry(signed, now, self._detector.awake(now))
+        entry.kept = card.id in self._kept
+        if card.flag == "delete":
+            entry.state, entry.reason = "left", "it said goodbye"
+        if not self.table.add(entry):
+            return [Event("refused", card.id, f"already {len(self.table.live())} peers known")]
+        return [Event("joined", card.id)] if card.flag != "delete" else []
+
+    def _replace_card(self, entry: Entry, signed: Signed, card: Card, now: float) -> list[Event]:
+        def take(e: Entry) -> None:
+            e.card = signed
+            e.refresh_versions()
+
+        self.table.change(entry, take)
+        events = [Event("card", card.id, card.flag)]
+        if card.flag == "delete":
+            events += self._turn(entry, "left", "it said goodbye", now)
+        elif entry.state == "left":
+            entry.heard_at = self._detector.awake(now)
+            events += self._turn(entry, "suspect", "back, no pulse yet", now)
+        return events
+
+    def _merge_pulse(self, signed: Signed, pulse: Pulse, now: float) -> list[Event]:
+        entry = self.table.get(pulse.id)
+        if entry is None or entry.state == "left" or pulse.gen < entry.card.record.gen:
+            return []  # without a card nobody; after goodbye, or of an earlier life, no sign of life
+        held = entry.pulse
+        if held is not None and not supersedes(pulse, held.record):
+            return _equivocation(entry, held, signed) if version(pulse) == version(held.record) else []
+        entry.take_pulse(signed, pulse, now)
+        entry.heard_at = self._detector.awake(now)
+        events = [Event("pulse", pulse.id)]
+        if entry.failed_at is None:
+            events += self._turn(entry, "alive", "it pulses", now)
+        elif entry.state == "dead":
+            events += self._turn(entry, "suspect", "it pulses, but we cannot reach it", now)
+        return events
+
+    def _turn(self, entry: Entry, state: State, reason: str, now: float) -> list[Event]:
+        """Change a peer's state, if it does change and there is room for one more to live."""
+        revives = state in ("alive", "suspect") and entry.state in ("dead", "left")
+        if state == entry.state or (revives and not self.table.make_room(entry.kept)):
+            return []
+
+        def turn(e: Entry) -> None:
+            e.state, e.reason, e.since, e.probes = state, reason, now, 0
+
+        self.table.change(entry, turn)
+        if state == "suspect":
+            entry.probe_at = self._detector.awake(now)
+        return [Event(state, entry.id, reason)]
+
+
+_WATCH_S = 0.9  # judging everyone costs O(N); silence is measured in seconds
+
+
+def _equivocation(entry: Entry, held: Signed, other: Signed) -> list[Event]:
+    if entry.conflict is not None or held.envelope.payload == other.envelope.payload:
+        return []
+    entry.conflict = (held, other)
+    kind, gen, seq = held.envelope.kind, held.record.gen, held.record.seq
+    return [Event("equivocation", entry.id, f"two {kind}s with version ({gen}, {seq})")]

@@ -1,0 +1,113 @@
+"""Anti-entropy: what two peers who compare notes should tell each other. Functions of the table, nothing remembered."""
+
+from collections.abc import Iterable, Sequence
+
+from discovery.envelopes import Signed
+from discovery.members import Entry, Table
+from discovery.messages import (
+    ALL_BUCKETS,
+    BUCKETS,
+    ENTRIES_LIMIT,
+    ENVELOPES_LIMIT,
+    MESSAGE_LIMIT_BYTES,
+    Delta,
+    Digest,
+    Versions,
+    bucket_of,
+)
+from discovery.records import version
+
+_ROOM_BYTES = MESSAGE_LIMIT_BYTES - 2 * 8 * ENTRIES_LIMIT - 1024  # of a delta, for envelopes: the rest may be wants
+_NOTHING = Versions(0, 0, 0)
+
+
+def digest(table: Table, own: Entry, told_left: Iterable[Entry], buckets: int) -> Digest:
+    """What we hold in `buckets`: of ourselves, of the living, and of those `told_left` to have departed lately."""
+    others = (e for e in (own, *told_left) if buckets >> bucket_of(e.short) & 1)
+    entries = {e.short: e.versions for e in (*others, *table.live_in(buckets))}
+    return Digest(entries, buckets, b"" if buckets == ALL_BUCKETS else table.sums(own.card))
+
+
+def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS) -> int:
+    """Buckets of `among`, in turn from `start`, that together hold at most `limit` of the living; at least one."""
+    mask = held = 0
+    for bucket in ((start + i) % BUCKETS for i in range(BUCKETS)):
+        if not among >> bucket & 1:
+            continue
+        held += len(table.live_in(1 << bucket))
+        if mask and held > limit:
+            break
+        mask |= 1 << bucket
+    return mask
+
+
+def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
+    """What the sender of a digest lacks, and what we lack of theirs.
+
+    `start` in [0, 1) says where among the living to begin: when not all fits, a next answer begins elsewhere.
+    """
+    living = table.live_in(theirs.buckets)
+    cut = int(start * len(living))
+    records: list[Signed] = []
+    for entry in (own, *living[cut:], *living[:cut]):
+        if entry is not own or theirs.buckets >> bucket_of(own.short) & 1:
+            records += _newer(entry, theirs.entries.get(entry.short, _NOTHING))
+    want_cards, want_pulses = [], []
+    for short, versions in theirs.entries.items():
+        mine = own if short == own.short else table.by_short(short)
+        if mine is not None and mine.state == "left":
+            records += _newer(mine, versions)
+        card, pulse = _wanted(mine, versions)
+        want_cards += [short] * card
+        want_pulses += [short] * pulse
+    differing = _differing(table.sums(own.card), theirs.sums) & ~theirs.buckets
+    return Delta(fitting(records), tuple(want_cards), tuple(want_pulses), differing)
+
+
+def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: Sequence[bytes]) -> Delta | None:
+    """The records asked for, as far as we vouch for them: nothing of the dead."""
+    holders = {short: own if short == own.short else table.by_short(short) for short in (*want_cards, *want_pulses)}
+    cards = [e.card for s in want_cards if (e := holders[s]) is not None and e.state != "dead"]
+    pulses = [e.pulse for s in want_pulses if (e := holders[s]) is not None and e.state in ("alive", "suspect")]
+    records = fitting([*cards, *(p for p in pulses if p is not None)])
+    return Delta(records) if records else None
+
+
+def fitting(records: Iterable[Signed]) -> tuple[Signed, ...]:
+    """As many `records`, in order, as one message may carry."""
+    chosen: list[Signed] = []
+    room = _ROOM_BYTES
+    for signed in records:
+        room -= signed.envelope.size()
+        if room < 0 or len(chosen) == ENVELOPES_LIMIT:
+            break
+        chosen.append(signed)
+    return tuple(chosen)
+
+
+def _newer(mine: Entry, theirs: Versions) -> list[Signed]:
+    card, pulse = mine.card, mine.pulse
+    newer = [card] if (card.record.gen, card.record.seq) > (theirs.gen, theirs.card_seq) else []
+    if (
+        pulse is not None
+        and mine.state != "left"
+        and (pulse.record.gen, pulse.record.seq) > (theirs.gen, theirs.pulse_seq)
+    ):
+        newer.append(pulse)
+    return newer
+
+
+def _wanted(mine: Entry | None, theirs: Versions) -> tuple[bool, bool]:
+    """(card, pulse): which of the sender's records of a subject we lack."""
+    if mine is None:
+        return theirs.card_seq > 0, theirs.pulse_seq > 0
+    held_pulse = version(mine.pulse.record) if mine.pulse else (0, 0)
+    want_card = theirs.card_seq > 0 and (theirs.gen, theirs.card_seq) > version(mine.card.record)
+    want_pulse = theirs.pulse_seq > 0 and (theirs.gen, theirs.pulse_seq) > held_pulse
+    return want_card, want_pulse and (mine.state != "left" or want_card)
+
+
+def _differing(ours: bytes, theirs: bytes) -> int:
+    if not theirs:
+        return 0
+    return sum(1 << b for b in range(BUCKETS) if ours[4 * b : 4 * b + 4] != theirs[4 * b : 4 * b + 4])

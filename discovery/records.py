@@ -1,0 +1,237 @@
+"""What a peer says about itself: Card (who it is, what it runs) and Pulse (how it is doing).
+
+A record has one writer, the peer it is about, and one version, (gen, seq): the greater version supersedes. Wall-clock
+time never orders anything. Knows nothing of signatures, bytes on the wire, or who may be believed.
+"""
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NewType
+
+PeerId = NewType("PeerId", str)  # 52 characters: lower-case base32, no padding, of the Ed25519 public key
+
+Flag = Literal["join", "update", "delete"]
+AdmissionState = Literal["open", "soft", "closed"]
+
+COUNT_LIMIT = 2**53  # counters and versions stay exact in every JSON reader and in float64
+CARD_LIMIT_BYTES = 8192
+PULSE_LIMIT_BYTES = 300
+AGENTS_LIMIT = 16
+SPACES_LIMIT = 2  # a gate upgrade publishes the old and the new space for a while
+PROTOTYPES_LIMIT = 1024
+ADDRESSES_LIMIT = 4
+SLOTS_LIMIT = 4096
+
+# Cloud metadata services outside the link-local range: AWS over IPv6, Alibaba, Azure.
+_METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A capability vector p_j (Eq. 4) in one space: `capability[k]` / 255, and the questions behind each entry."""
+
+    capability: bytes  # (K,) uint8
+    evidence: tuple[int, ...]  # (K,)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One model a peer runs. `profiles` maps the space (a gate's identity) to what was measured in it."""
+
+    name: str
+    model: str
+    context_tokens: int
+    modalities: tuple[str, ...] = ("text",)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a peer listens. Always an IP literal: a name would let its owner aim our dials after we checked it."""
+
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a peer is. Written by its owner only; `cert` is the SHA-256 of the TLS certificate it presents."""
+
+    id: PeerId
+    name: str
+    gen: int  # generation: grows with every start of the peer
+    seq: int  # grows with every card of a generation, from 1
+    flag: Flag
+    ts: int  # unix seconds, for display only
+    addr: tuple[Address, ...]
+    cert: bytes  # (32,)
+    slots: int  # requests it serves at once; 0: it only asks
+    ttl_s: int  # how long others keep trying to reach it once it has gone silent
+    agents: tuple[Agent, ...]
+    proof: bytes = b""  # (32,) it knows the network's secret (admission.py); empty: it has none
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a peer is doing. Counters and `t_ms` are cumulative since `gen` began: difference any two of one gen."""
+
+    id: PeerId
+    gen: int
+    seq: int
+    running: int
+    waiting: int
+    slots: int
+    arrivals: int
+    completions: int
+    busy_ms: int  # slot-milliseconds spent serving
+    t_ms: int  # milliseconds of the owner's monotonic clock since gen began
+    tokens_in: int
+    tokens_out: int
+    admission: AdmissionState
+
+
+Record = Card | Pulse
+
+
+class InvalidRecord(ValueError):
+    """A record outside its bounds; `field` says where, `reason` what is allowed."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+def version(record: Record) -> tuple[int, int]:
+    """(gen, seq), compared lexicographically."""
+    return record.gen, record.seq
+
+
+def supersedes(new: Record, old: Record | None) -> bool:
+    """Whether `new` replaces `old`, a record of the same peer and type."""
+    return old is None or version(new) > version(old)
+
+
+def peer_id(public_key: bytes) -> PeerId:
+    """The id of a raw (32,) Ed25519 public key. Raises InvalidRecord when it is not 32 bytes."""
+    if len(public_key) != 32:
+        raise InvalidRecord("id", "expected 32 bytes")
+    return PeerId(base64.b32encode(public_key).decode("ascii").rstrip("=").lower())
+
+
+def public_key(peer: str) -> bytes:
+    """The raw (32,) public key behind an id. Raises InvalidRecord when `peer` is not the one spelling of an id."""
+    try:
+        raw = base64.b32decode(peer.upper() + "====")
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRecord("id", "expected 52 base32 characters") from error
+    if len(raw) != 32 or peer_id(raw) != peer:
+        raise InvalidRecord("id", "expected 52 lower-case base32 characters")
+    return raw
+
+
+def printable(text: str, limit: int) -> str:
+    """`text` fit for a record: control, bidirectional and unassigned characters removed, at most `limit` characters."""
+    return "".join(c for c in text if c.isprintable()).strip()[:limit]
+
+
+def validate(record: Record) -> None:
+    """Raise InvalidRecord unless every field is within its bounds."""
+    public_key(record.id)
+    _check_count("gen", record.gen, 1)
+    _check_count("seq", record.seq, 1)
+    if isinstance(record, Card):
+        _validate_card(record)
+    else:
+        _validate_pulse(record)
+
+
+def dialable(addresses: tuple[Address, ...], *, on_loopback: bool) -> tuple[Address, ...]:
+    """Those `addresses` we may dial. A loopback address means the dialler's own machine, so it is honoured only by a
+    peer that itself listens on loopback (`on_loopback`); elsewhere it would aim us at our own services."""
+    return tuple(a for a in addresses if on_loopback or not ipaddress.ip_address(a.ip).is_loopback)
+
+
+def check_address(address: Address) -> None:
+    """Raise InvalidRecord unless `address` is a canonical IP literal of one host and a port a peer may use.
+
+    Ports below 1024 belong to system services that a forged card could make us poke; 443 is the exception, since a TLS
+    greeting is what listens there and firewalls let it through.
+    """
+    try:
+        ip = ipaddress.ip_address(address.ip)
+    except ValueError as error:
+        raise InvalidRecord("addr", "expected an IP literal, not a name") from error
+    if str(ip) != address.ip or getattr(ip, "ipv4_mapped", None) or getattr(ip, "scope_id", None):
+        raise InvalidRecord("addr", f"expected the canonical spelling of {ip}")
+    unroutable = ip.is_unspecified or ip.is_multicast or ip.is_link_local or (ip.is_reserved and not ip.is_loopback)
+    if unroutable or ip in _METADATA or (ip.version == 4 and int(ip) < 1 << 24):
+        raise InvalidRecord("addr", f"{ip} is not the address of a peer")
+    if not (1024 <= address.port <= 65535 or address.port == 443):
+        raise InvalidRecord("addr", f"port {address.port}: expected 443 or 1024 to 65535")
+
+
+def _validate_card(card: Card) -> None:
+    _check_text("name", card.name, 64)
+    _check_count("ts", card.ts, 0)
+    _check_length("addr", card.addr, 0, ADDRESSES_LIMIT)
+    for address in card.addr:
+        check_address(address)
+    if len(card.cert) != 32:
+        raise InvalidRecord("cert", "expected 32 bytes")
+    if len(card.proof) not in (0, 32):
+        raise InvalidRecord("proof", "expected no or 32 bytes")
+    _check_count("slots", card.slots, 0, SLOTS_LIMIT)
+    _check_count("ttl_s", card.ttl_s, 60, 7 * 86400)
+    _check_length("agents", card.agents, 1, AGENTS_LIMIT)
+    if len({agent.name for agent in card.agents}) != len(card.agents):
+        raise InvalidRecord("agents", "expected distinct names")
+    for agent in card.agents:
+        _validate_agent(agent)
+
+
+def _validate_agent(agent: Agent) -> None:
+    _check_text("agents.name", agent.name, 128)
+    _check_text("agents.model", agent.model, 256)
+    _check_count("agents.context_tokens", agent.context_tokens, 1, 2**31)
+    _check_length("agents.modalities", agent.modalities, 1, 8)
+    for modality in agent.modalities:
+        _check_text("agents.modalities", modality, 16)
+    _check_length("agents.profiles", agent.profiles, 0, SPACES_LIMIT)
+    for space, profile in agent.profiles.items():
+        _check_text("agents.profiles", space, 64)
+        _check_length("agents.profiles.capability", profile.capability, 1, PROTOTYPES_LIMIT)
+        if len(profile.evidence) != len(profile.capability):
+            raise InvalidRecord("agents.profiles.evidence", f"expected {len(profile.capability)} counts")
+        for count in profile.evidence:
+            _check_count("agents.profiles.evidence", count, 0, 2**31)
+
+
+def _validate_pulse(pulse: Pulse) -> None:
+    for name in _PULSE_COUNTERS:
+        _check_count(name, getattr(pulse, name), 0)
+    _check_count("slots", pulse.slots, 0, SLOTS_LIMIT)
+
+
+_PULSE_COUNTERS = ("running", "waiting", "arrivals", "completions", "busy_ms", "t_ms", "tokens_in", "tokens_out")
+
+
+def _check_count(field: str, value: int, low: int, high: int = COUNT_LIMIT) -> None:
+    if not low <= value < high:
+        raise InvalidRecord(field, f"expected {low} to {high - 1}, got {value}")
+
+
+def _check_length(field: str, value: tuple[object, ...] | bytes | Mapping[str, Profile], low: int, high: int) -> None:
+    if not low <= len(value) <= high:
+        raise InvalidRecord(field, f"expected {low} to {high} entries, got {len(value)}")
+
+
+def _check_text(field: str, value: str, limit: int) -> None:
+    if not 1 <= len(value) <= limit or not value.isprintable() or value != value.strip():
+        raise InvalidRecord(field, f"expected 1 to {limit} printable characters")
