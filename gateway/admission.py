@@ -1,0 +1,60 @@
+"""How a peer under load protects its owner: what remote work it takes, and when the rest should come back.
+
+Remote jobs use at most slots - reserve of the engine; local requests start first. Says open, soft (it would queue) or
+closed; a pulse carries that word, and others keep away from a closed door. Knows nothing of who is asking.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated
+
+import msgspec
+
+from discovery.records import AdmissionState
+from gateway.cost import jobs_ahead
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionConfig:
+    """How much of the engine other peers may have."""
+
+    # Slots kept free for the owner; never all of them. 1: the owner's next request starts at once.
+    reserve: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 1
+    # Jobs that may wait, a slot: 2 keep an engine busy between two pulses without making anybody wait for long.
+    queue_per_slot: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """What the engine is doing, as the gateway in front of it counts."""
+
+    slots: int  # >= 1
+    running: int  # in the engine, local and remote
+    remote_running: int
+    waiting: int  # at the gateway, local and remote
+    local_waiting: int
+
+
+def remote_slots(slots: int, reserve: int) -> int:
+    """How many slots remote jobs may use at once: an engine with one slot shares it, local first."""
+    return max(1, slots - reserve)
+
+
+def admission_state(load: EngineLoad, config: AdmissionConfig) -> AdmissionState:
+    """open: a remote job would start at once. soft: it would wait. closed: it is refused."""
+    if load.waiting >= config.queue_per_slot * load.slots and load.running >= load.slots:
+        return "closed"
+    return "open" if may_start_remote(load, config) and not load.waiting else "soft"
+
+
+def may_start_remote(load: EngineLoad, config: AdmissionConfig) -> bool:
+    """Whether a waiting remote job may enter the engine now: a slot is free, within the share; no local job waits."""
+    is_free = load.running < load.slots and not load.local_waiting
+    return is_free and load.remote_running < remote_slots(load.slots, config.reserve)
+
+
+def retry_after_s(load: EngineLoad, config: AdmissionConfig, mean_service_s: float) -> int:
+    """Whole seconds until a refused job would be taken: the queue moves by one every E[S]/c. At least 1 (RFC 9110)."""
+    limit = load.slots + config.queue_per_slot * load.slots
+    turns = jobs_ahead(float(load.running + load.waiting), limit)
+    return max(1, ceil(turns * mean_service_s / load.slots))

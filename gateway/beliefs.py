@@ -1,0 +1,176 @@
+"""What we believe of one peer, or of ourselves: b_i(θ_j), θ_j = (λ_j, μ_j), Eq. (6), as Gamma posteriors that forget.
+
+Counts over an exposure make Eq. (6) Bayes' rule with a stated likelihood: Poisson arrivals over seconds, Poisson
+completions over busy slot-seconds. Evidence fades with φ = exp(-silence/τ) towards the prior. Times are seconds of the
+caller's monotonic clock: a pulse comes with its birth on that clock (discovery works it out), so no peer's clock is
+ever read. Knows nothing of scores, nor of other peers; belief_table.py stacks beliefs into arrays.
+"""
+
+from dataclasses import dataclass, field
+from math import exp, inf
+from typing import Annotated, Literal
+
+import msgspec
+
+from discovery.records import AdmissionState, PeerId, Pulse
+from gateway.speed import Speed, SpeedConfig
+
+_Positive = Annotated[float, msgspec.Meta(gt=0)]
+ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class BeliefConfig:
+    """What we assume of a peer before it speaks, and how fast we forget what it said."""
+
+    tau_s: _Positive = 60.0  # forgetting: loads change within minutes, and 60 s at 1 query/s still is 60 counts
+    prior_jobs: Annotated[float, msgspec.Meta(gt=2)] = 4.0  # a0, completions the prior of μ is worth; > 2: finite risk
+    prior_arrivals: _Positive = 2.0  # jobs the prior of λ is worth
+    prior_utilisation: Annotated[float, msgspec.Meta(gt=0, lt=0.95)] = 0.3  # ρ of a silent peer: neither idle nor busy
+    prior_prompt_tokens: _Positive = 256.0  # a typical job, which gives the prior of E[S] at the peer's own speed
+    prior_output_tokens: _Positive = 200.0  # and n̂_out of a category not asked yet
+    prior_turns: _Positive = 3.0  # answers the prior h = 1 is worth: one slow answer convicts nobody
+    output_memory: Annotated[float, msgspec.Meta(ge=1)] = 20.0  # answers in the moving average n̂_out of a category
+    failure_s: _Positive = 60.0  # a failure counts as having waited this long: an instant error must not attract load
+    horizon_s: _Positive = 30.0  # an overloaded peer's growth is extrapolated no further than this
+    prior_rtt_s: Annotated[float, msgspec.Meta(ge=0)] = 0.005  # one region of the paper's section VIII-B
+    speed: SpeedConfig = field(default_factory=SpeedConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one request at a peer went. `refused` before any event; `failed` at any time; `cancelled` by our own client.
+
+    `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event.
+    """
+
+    peer_id: PeerId
+    status: Literal["ok", "refused", "failed", "cancelled"]
+    ttft_s: float | None
+    latency_s: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
+
+    peer_id: PeerId
+    arrives_at: float  # when the request reaches the peer, our clock
+    category: str
+    prompt_tokens: int  # those to be read: without what a warm prefix cache holds
+    streams: float  # jobs decoded together, this one included
+    wait_s: float  # before the factor h
+    turn_s: float  # E[S]/c
+    transit_s: float
+
+
+@dataclass(slots=True)
+class Belief:
+    """Evidence about one peer. `observe_*` is news; `row` is what belief_table.py stacks."""
+
+    config: BeliefConfig
+    slots: int
+    rtt_s: float
+    arrivals: float = 0.0
+    exposure_s: float = 0.0
+    completions: float = 0.0
+    busy_s: float = 0.0
+    turns_seen: float = 0.0  # waiting we saw and waiting we expected, in turns, for h
+    turns_expected: float = 0.0
+    as_of: float = -inf  # the evidence above stands as of this time
+    jobs: int = 0  # running + waiting, at `birth`
+    birth: float = -inf
+    admission: AdmissionState = "open"
+    last: Pulse | None = None
+    speed: Speed = field(default_factory=Speed)
+    reservations: list[Reservation] = field(default_factory=list)
+
+    def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
+        """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored."""
+        if birth < self.birth:
+            return
+        self.jobs, self.slots, self.admission, self.birth = jobs, max(1, slots), admission, birth
+
+    def observe_pulse(self, pulse: Pulse, birth: float) -> None:
+        """Eq. (6): the counts between this pulse and the last one of the same generation are the evidence.
+
+        A repeated or overtaken pulse changes nothing; one of a new generation is a new baseline. Counters that ran
+        backwards within a generation are no evidence (their owner is broken or lies), but the load still counts.
+        """
+        last = self.last
+        if last is not None and (pulse.gen, pulse.seq) <= (last.gen, last.seq):
+            return
+        self.last = pulse
+        self.observe_load(pulse.running + pulse.waiting, pulse.slots, pulse.admission, birth)
+        if last is None or last.gen != pulse.gen or not _advanced(last, pulse):
+            return
+        self._forget(birth)
+        seconds = (pulse.t_ms - last.t_ms) / 1000
+        busy_s = min((pulse.busy_ms - last.busy_ms) / 1000, max(1, pulse.slots) * seconds)
+        self.arrivals += pulse.arrivals - last.arrivals
+        self.exposure_s += seconds
+        self.completions += pulse.completions - last.completions
+        self.busy_s += busy_s
+        self.speed.observe_claim(
+            max(1.0, busy_s / seconds), pulse.tokens_in - last.tokens_in, pulse.tokens_out - last.tokens_out, busy_s
+        )
+
+    def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
+        """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
+
+        A refusal is fresh news of a closed door, until the next pulse; a failure counts as `failure_s` of waiting.
+        """
+        self._forget(now)
+        if outcome.status == "refused":
+            self.admission = "closed"
+        elif outcome.status == "failed":
+            self._observe_wait(reservation, max(outcome.latency_s, self.config.failure_s))
+        elif outcome.ttft_s is not None:
+            self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - outcome.ttft_s)
+            rates = self.speed.rates()
+            started_s = outcome.ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
+            if reservation.wait_s == 0:
+                self.speed.observe_prefill(reservation.prompt_tokens, started_s)
+                rates = self.speed.rates()
+            self._observe_wait(reservation, started_s - reservation.prompt_tokens * rates.prefill_s)
+
+    def observe_rtt(self, rtt_s: float) -> None:
+        """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
+        self.rtt_s += (rtt_s - self.rtt_s) / 8
+
+    def row(self) -> tuple[float, ...]:
+        """The numbers that `Beliefs.expect` reads, in its order: six that fade, then facts."""
+        rates = self.speed.rates()
+        typical_s = self.config.prior_prompt_tokens * rates.prefill_s + self.config.prior_output_tokens * (
+            rates.step_s + rates.stream_s
+        )
+        unseen = sum(reservation.arrives_at > self.birth for reservation in self.reservations)
+        return (
+            *(self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected),
+            *(self.as_of, self.jobs, unseen, self.slots, self.birth, self.rtt_s, ADMISSION_LEVEL[self.admission]),
+            *(typical_s, *rates),
+        )
+
+    def _observe_wait(self, reservation: Reservation, waited_s: float) -> None:
+        """One answer's evidence for h; in turns, so that a slow engine's seconds weigh no more than a fast one's."""
+        self.turns_seen += max(0.0, waited_s / reservation.turn_s + 1.0)
+        self.turns_expected += reservation.wait_s / reservation.turn_s + 1.0
+
+    def _forget(self, now: float) -> None:
+        """a ← φ·a + (1-φ)·a0, φ = exp(-w/τ): the evidence beside the prior fades by φ."""
+        keep = exp(min(0.0, self.as_of - now) / self.config.tau_s)
+        self.arrivals *= keep
+        self.exposure_s *= keep
+        self.completions *= keep
+        self.busy_s *= keep
+        self.turns_seen *= keep
+        self.turns_expected *= keep
+        self.as_of = max(self.as_of, now)
+
+
+def _advanced(last: Pulse, pulse: Pulse) -> bool:
+    return pulse.t_ms > last.t_ms and all(
+        getattr(pulse, counter) >= getattr(last, counter)
+        for counter in ("arrivals", "completions", "busy_ms", "tokens_in", "tokens_out")
+    )

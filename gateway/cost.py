@@ -1,0 +1,72 @@
+"""The cost of delegation c(i,j), Eq. (8) repaired: each term in seconds, one function a term.
+
+Every argument may be a float or an array over candidates, (N,). Knows nothing of peers, pulses or policies: numbers in,
+seconds out. Why the paper's Eq. (7) and (8) could not stand as printed is told in docs/decisions.md.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias, TypeVar, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Real = TypeVar("Real", float, FloatArray)
+
+
+@dataclass(frozen=True, slots=True)
+class CostConfig:
+    """What the cost of delegation weighs."""
+
+    # κ, standard deviations of the waiting time that doubt about a peer costs: 0 trusts the mean, 1 shuns newcomers.
+    risk_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.5
+    # Bytes a second between two peers, for bodies with images: 100 Mbit/s, a slow wired or a good wireless network.
+    bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
+
+
+def jobs_ahead(backlog: Real, slots: Real) -> Real:
+    """max(0, n̂ - c + 1): how many of `backlog` jobs must leave `slots` servers before a new one starts."""
+    return cast(Real, np.maximum(0.0, backlog - slots + 1.0))
+
+
+def wait(backlog: Real, slots: Real, mean_service_s: Real, wait_factor: Real) -> Real:
+    """W: seconds until a slot is free, never capped: overload must repel (Eq. 7 as a waiting time).
+
+    The queue moves by one job every E[S]/c seconds, a turn. `wait_factor` h is observed over predicted waiting, both
+    counted with the turn of the job itself: W = max(0, h·(ahead + 1) - 1) turns. With h = 1 that is ahead·E[S]/c; and a
+    peer that says it is idle while others wait there is charged for it, which a factor on `ahead` = 0 could never do.
+    """
+    turns = wait_factor * (jobs_ahead(backlog, slots) + 1.0) - 1.0
+    return cast(Real, np.maximum(0.0, turns) * (mean_service_s / slots))
+
+
+def service(
+    prompt_tokens: Real, output_tokens: float, prefill_s: Real, step_s: Real, stream_s: Real, streams: Real
+) -> Real:
+    """S = n_in·t_prefill + n̂_out·(a + b·streams): seconds from the first slot-second to the last token.
+
+    `prefill_s` is seconds a prompt token; `step_s` (a) and `stream_s` (b) seconds an output token; `streams` the jobs
+    decoded together, this one included. Engines that batch have b << a; with one slot, streams is 1.
+    """
+    return prompt_tokens * prefill_s + output_tokens * (step_s + stream_s * streams)
+
+
+def transit(rtt_s: Real, body_bytes: Real, bandwidth_bytes_per_s: float) -> Real:
+    """D = RTT + bytes/bandwidth: the request goes there and the first token comes back. 0 where nothing travels."""
+    return rtt_s + body_bytes / bandwidth_bytes_per_s
+
+
+def risk(backlog: Real, slots: Real, mean_service_s: Real, shape: Real, weight: float) -> Real:
+    """κ·E[S]·sqrt(max(1, ahead))/sqrt(a - 2): what not knowing a peer's service rate costs, in seconds.
+
+    1/μ of a Gamma(a, b) posterior has the relative standard deviation 1/sqrt(a - 2): completions seen make it smaller.
+    """
+    jobs = np.maximum(1.0, jobs_ahead(backlog, slots))
+    risk_s: Real = weight * mean_service_s * np.sqrt(jobs / (shape - 2.0))
+    return risk_s
+
+
+def cost_of_delegation(wait_s: Real, service_s: Real, transit_s: Real, risk_s: Real) -> Real:
+    """c(i,j), Eq. (8) in seconds: how long one query handed to this peer is expected to take."""
+    return wait_s + service_s + transit_s + risk_s

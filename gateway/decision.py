@@ -1,0 +1,176 @@
+"""What goes into a routing decision and what comes out: Query and View, Decision and Candidate.
+
+The explanation is the result: log, headers, CLI, page and tests all read the Decision. Columns are arrays over the N
+candidates, (peer, agent) pairs, in the order of the Roster. Knows nothing of how one is chosen.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from discovery.records import PeerId
+from gateway.belief_table import Expected
+from gateway.beliefs import Reservation
+from gateway.cost import FloatArray, jobs_ahead
+
+BoolArray = NDArray[np.bool_]
+
+# Why a pair is no candidate, in the order in which a person wants to hear it; `Decision.excluded` holds the index.
+# `pinned_local` stands for the query's own reason, such as "field:n" or "privacy:email".
+REASONS: Final = (
+    *("", "dead", "suspect", "not_approved", "model", "modality", "context"),
+    *("pinned_local", "pinned", "closed", "score"),
+)
+DEAD, SUSPECT, NOT_APPROVED, MODEL, MODALITY, CONTEXT, PINNED_LOCAL, PINNED, CLOSED, SCORE = range(1, len(REASONS))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What is asked, as far as routing cares."""
+
+    model: str | None = None  # an agent's or model's name; None: any
+    prompt_tokens: int = 0  # an estimate
+    max_tokens: int | None = None  # the client's bound on the answer
+    category: str = ""  # of the gate's prototypes; answers of one category are about equally long
+    needs: frozenset[str] = frozenset()  # modalities beyond text
+    body_bytes: int = 0  # what delegation would send
+    session: str | None = None
+    pin: str | None = None  # x-ppai-route: "local", or a peer's id or name; None: auto
+    pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
+    beta_per_s: float | None = None  # x-ppai-beta
+    relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """The N (peer, agent) pairs, from cards and rights: rebuilt when one of them changes, not per query."""
+
+    peer_ids: tuple[PeerId, ...]
+    peer_names: tuple[str, ...]
+    agents: tuple[str, ...]
+    models: tuple[str, ...]
+    modalities: tuple[frozenset[str], ...]
+    context_tokens: NDArray[np.int64]  # (N,); 0: unknown, no limit
+    local: BoolArray  # (N,) our own agents
+    dead: BoolArray  # (N,) for us; never ours
+    suspect: BoolArray  # (N,)
+    approved: BoolArray  # (N,) we may send it prompts (the right `answer`); ours always
+    rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(peer_ids)`
+
+    def __len__(self) -> int:
+        return len(self.peer_ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """All a policy may look at: who there is, how well each suits the query, how each is believed to be doing."""
+
+    roster: Roster
+    expected: Expected  # `Beliefs.expect(roster.rows, now)`
+    score: FloatArray  # (N,) s(i,j), in [0, 1]
+    profiled: BoolArray  # (N,) False: the score is the gate's prior, not the agent's own vector
+    output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
+    warm_tokens: FloatArray | float = 0.0  # (N,) prompt tokens that this session's prefix cache there already holds
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One row of a Decision, for a person to read. `excluded` is None, or the reason why it was none."""
+
+    peer_id: PeerId
+    peer_name: str
+    agent: str
+    model: str
+    local: bool
+    score: float
+    wait_s: float
+    service_s: float
+    transit_s: float
+    risk_s: float
+    cost_s: float
+    utility: float
+    excluded: str | None
+    unprofiled: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """Where a query goes, and why. Columns are (N,), over the roster, also for pairs that were excluded.
+
+    `order` holds the indices to try, best first; after the first one, our own agents come last. Empty: nobody may
+    answer. `reason` says how the first was found: best | local_idle | only_candidate | explored | pinned | random |
+    paper | fallback (no candidate was left, our own engine takes it all the same) | none | the query's `pinned_local`.
+    """
+
+    query: Query
+    view: View
+    wait_s: FloatArray
+    service_s: FloatArray
+    transit_s: FloatArray
+    risk_s: FloatArray
+    cost_s: FloatArray
+    utility: FloatArray
+    excluded: NDArray[np.uint8]  # codes, indices into REASONS
+    beta_per_s: float
+    order: tuple[int, ...] = ()
+    reason: str = "none"
+
+    @property
+    def target(self) -> Candidate | None:
+        """The first to try."""
+        return self.candidate(self.order[0]) if self.order else None
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All N, for a person who wants to see them; costs microseconds apiece."""
+        return tuple(self.candidate(index) for index in range(len(self.view.roster)))
+
+    def excluded_because(self, index: int) -> str | None:
+        """None for a candidate; else dead | suspect | not_approved | model | ... | field:<name> | privacy..."""
+        code = int(self.excluded[index])
+        return self.query.pinned_local if code == PINNED_LOCAL else REASONS[code] or None
+
+    def candidate(self, index: int) -> Candidate:
+        """Row `index`."""
+        roster = self.view.roster
+        return Candidate(
+            peer_id=roster.peer_ids[index],
+            peer_name=roster.peer_names[index],
+            agent=roster.agents[index],
+            model=roster.models[index],
+            local=bool(roster.local[index]),
+            score=float(self.view.score[index]),
+            wait_s=float(self.wait_s[index]),
+            service_s=float(self.service_s[index]),
+            transit_s=float(self.transit_s[index]),
+            risk_s=float(self.risk_s[index]),
+            cost_s=float(self.cost_s[index]),
+            utility=float(self.utility[index]),
+            excluded=self.excluded_because(index),
+            unprofiled=not self.view.profiled[index],
+        )
+
+    def reservation(self, index: int, now: float) -> Reservation:
+        """What to count as taken, and to learn from, when the query is sent to `index` at `now`."""
+        expected = self.view.expected
+        turn_s = float(expected.mean_service_s[index] / expected.slots[index])
+        ahead = float(jobs_ahead(expected.backlog[index], expected.slots[index]))
+        warm = np.broadcast_to(self.view.warm_tokens, self.excluded.shape)
+        return Reservation(
+            peer_id=self.view.roster.peer_ids[index],
+            arrives_at=now + float(expected.rtt_s[index]) / 2,
+            category=self.query.category,
+            prompt_tokens=max(0, self.query.prompt_tokens - int(warm[index])),
+            streams=float(streams_at(expected)[index]),
+            wait_s=ahead * turn_s,
+            turn_s=turn_s,
+            transit_s=float(self.transit_s[index]),
+        )
+
+
+def streams_at(expected: Expected) -> FloatArray:
+    """(N,) jobs that would be decoded together with a new one, itself included: running + 1, at most the slots."""
+    streams: FloatArray = np.minimum(expected.backlog, expected.slots - 1.0) + 1.0
+    return streams

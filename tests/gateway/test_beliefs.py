@@ -1,0 +1,401 @@
+"""Eq. (6) with a likelihood: what one peer's pulses, probes and answers teach, and how it fades."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from discovery.records import PeerId, Pulse
+from gateway.belief_table import Beliefs, carried
+from gateway.beliefs import BeliefConfig, Outcome, Reservation
+from gateway.cost import wait
+
+PEER = PeerId("b" * 52)
+CONFIG = BeliefConfig()
+QUIET = Pulse(
+    id=PEER,
+    gen=1,
+    seq=1,
+    running=0,
+    waiting=0,
+    slots=1,
+    arrivals=0,
+    completions=0,
+    busy_ms=0,
+    t_ms=0,
+    tokens_in=0,
+    tokens_out=0,
+    admission="open",
+)
+
+
+def beliefs(slots: int = 1, config: BeliefConfig = CONFIG) -> Beliefs:
+    table = Beliefs(config)
+    table.add(PEER, slots)
+    return table
+
+
+def expected(table: Beliefs, now: float, field: str) -> float:
+    return float(getattr(table.expect(table.rows([PEER]), now), field)[0])
+
+
+def reservation(
+    at: float = 0.0, wait_s: float = 0.0, turn_s: float = 1.0, prompt_tokens: int = 0, streams: float = 1.0
+) -> Reservation:
+    return Reservation(PEER, at, "chat", prompt_tokens, streams, wait_s, turn_s, transit_s=0.0)
+
+
+def answered(
+    table: Beliefs,
+    ttft_s: float,
+    now: float = 0.0,
+    status: str = "ok",
+    tokens: int = 0,
+    decode_s: float = 0.0,
+    **kw: float,
+) -> None:
+    job = reservation(at=now, **kw)  # type: ignore[arg-type]
+    table.reserve(job)
+    table.observe_outcome(job, Outcome(PEER, status, ttft_s, ttft_s + decode_s, tokens), now)  # type: ignore[arg-type]
+
+
+def pulses(steps: list[tuple[float, int, int, float]]) -> list[tuple[Pulse, float]]:
+    """Pulses and births from (seconds, arrivals, completions, busy slot-seconds) between them."""
+    out, pulse, birth = [(QUIET, 0.0)], QUIET, 0.0
+    for seconds, arrivals, completions, busy_s in steps:
+        birth += seconds
+        pulse = replace(
+            pulse,
+            seq=pulse.seq + 1,
+            arrivals=pulse.arrivals + arrivals,
+            completions=pulse.completions + completions,
+            busy_ms=pulse.busy_ms + round(1000 * busy_s),
+            t_ms=pulse.t_ms + round(1000 * seconds),
+        )
+        out.append((pulse, birth))
+    return out
+
+
+class Grid:
+    """Eq. (6) verbatim, one rate: a distribution over a discrete Θ, multiplied by a likelihood and normalised.
+
+    Forgetting flattens it towards the prior: b ← b^φ · b0^(1-φ).
+    """
+
+    def __init__(self, shape: float, rate: float) -> None:
+        self.theta = np.geomspace(1e-4, 1e3, 4000) * shape / rate
+        self.prior = self._normal((shape - 1) * np.log(self.theta) - rate * self.theta + np.log(self.theta))
+        self.belief = self.prior
+
+    def forget(self, phi: float) -> None:
+        self.belief = self._normal(phi * self.belief + (1 - phi) * self.prior)
+
+    def observe(self, count: int, exposure: float) -> None:
+        self.belief = self._normal(self.belief + count * np.log(self.theta) - exposure * self.theta)
+
+    def mean(self, f: NDArray[np.float64]) -> float:
+        return float(np.exp(self.belief) @ f)
+
+    @staticmethod
+    def _normal(log_density: NDArray[np.float64]) -> NDArray[np.float64]:
+        log_density = log_density - log_density.max()
+        return log_density - np.log(np.exp(log_density).sum())
+
+
+exposures = st.tuples(st.floats(0.5, 30), st.integers(0, 40), st.integers(0, 40), st.floats(0, 1))
+
+
+@settings(max_examples=50)
+@given(st.lists(exposures, min_size=1, max_size=20))
+def test_conjugate_posterior_agrees_with_bayes_rule_on_a_grid(steps: list[tuple[float, int, int, float]]) -> None:
+    steps = [(round(w, 3), a, n, round(w * share, 3)) for w, a, n, share in steps]
+    table = beliefs()
+    typical_s = expected(table, 0.0, "mean_service_s")
+    arrivals = Grid(CONFIG.prior_arrivals, CONFIG.prior_arrivals / CONFIG.prior_utilisation * typical_s)
+    service = Grid(CONFIG.prior_jobs, (CONFIG.prior_jobs - 1) * typical_s)
+    for seconds, arrived, completed, busy_s in steps:
+        for grid in (arrivals, service):
+            grid.forget(np.exp(-seconds / CONFIG.tau_s))
+        arrivals.observe(arrived, seconds)
+        service.observe(completed, busy_s)
+
+    for pulse, birth in pulses(steps):
+        table.observe_pulse(pulse, birth)
+    now = sum(step[0] for step in steps)
+
+    assert arrivals.mean(arrivals.theta) == pytest.approx(expected(table, now, "arrival_rate"), rel=0.02)
+    assert service.mean(service.theta) == pytest.approx(expected(table, now, "service_rate"), rel=0.02)
+    assert service.mean(1 / service.theta) == pytest.approx(expected(table, now, "mean_service_s"), rel=0.02)
+
+
+def test_posterior_finds_the_true_rates() -> None:
+    """Ten minutes at λ = 2/s and E[S] = 3 s on 8 slots: relative sd about 1/sqrt(λτ) = 9 %."""
+    rng = np.random.default_rng(1)
+    steps = [(2.0, int(rng.poisson(4)), int(rng.poisson(4)), 12.0) for _ in range(300)]
+    table = beliefs(slots=8)
+
+    for pulse, birth in pulses(steps):
+        table.observe_pulse(replace(pulse, slots=8), birth)
+
+    assert 2.0 == pytest.approx(expected(table, 600.0, "arrival_rate"), rel=0.3)
+    assert 3.0 == pytest.approx(expected(table, 600.0, "mean_service_s"), rel=0.3)
+
+
+def test_a_silent_peer_decays_to_the_prior() -> None:
+    fields = ("arrival_rate", "service_rate", "mean_service_s", "shape", "utilisation", "wait_factor", "backlog")
+    prior = {field: expected(beliefs(), 0.0, field) for field in fields}
+    table = beliefs()
+    for pulse, birth in pulses([(2.0, 20, 10, 2.0)] * 30):
+        table.observe_pulse(replace(pulse, running=1, waiting=50), birth)
+    answered(table, ttft_s=90.0, now=60.0)
+
+    before = {field: expected(table, 60.0, field) for field in fields}
+    after = {field: expected(table, 60.0 + 20 * CONFIG.tau_s, field) for field in fields}
+
+    assert all(before[field] != pytest.approx(prior[field], rel=0.1) for field in fields)
+    assert prior == pytest.approx(after, rel=1e-3)
+
+
+def test_pulses_of_two_generations_are_never_differenced() -> None:
+    table, restarted = beliefs(), beliefs()
+    old = replace(QUIET, arrivals=1000, completions=1000, busy_ms=900_000, t_ms=1_000_000)
+    new = replace(QUIET, gen=2, seq=1, arrivals=5000, completions=4000, busy_ms=4_000_000, t_ms=4_000_000)
+    for pulse in (old, new):
+        table.observe_pulse(pulse, 1.0)
+
+    restarted.observe_pulse(new, 1.0)
+
+    assert expected(restarted, 2.0, "arrival_rate") == expected(table, 2.0, "arrival_rate")
+    assert expected(restarted, 2.0, "mean_service_s") == expected(table, 2.0, "mean_service_s")
+
+
+@given(st.lists(exposures, min_size=2, max_size=8), st.randoms(use_true_random=False), st.data())
+def test_repeated_and_overtaken_pulses_change_nothing(
+    steps: list[tuple[float, int, int, float]], random: object, data: st.DataObject
+) -> None:
+    stream = pulses([(w, a, n, w * share) for w, a, n, share in steps])
+    clean, noisy = beliefs(), beliefs()
+    for k, (pulse, birth) in enumerate(stream):
+        clean.observe_pulse(pulse, birth)
+        noisy.observe_pulse(pulse, birth)
+        again, born = stream[data.draw(st.integers(0, k))]
+        noisy.observe_pulse(again, born)
+
+    now = stream[-1][1] + 1.0
+
+    assert clean[PEER] == noisy[PEER]
+    assert expected(clean, now, "backlog") == expected(noisy, now, "backlog")
+
+
+def test_a_lost_pulse_loses_no_counts() -> None:
+    """Counters are cumulative: the next pulse carries what the lost one would have said (up to forgetting)."""
+    stream = pulses([(2.0, 6, 5, 1.5)] * 20)
+    all_, half = beliefs(), beliefs()
+    for k, (pulse, birth) in enumerate(stream):
+        all_.observe_pulse(pulse, birth)
+        if k % 2 == 0:
+            half.observe_pulse(pulse, birth)
+
+    for field in ("arrival_rate", "mean_service_s"):
+        assert expected(all_, 40.0, field) == pytest.approx(expected(half, 40.0, field), rel=0.02)
+
+
+@pytest.mark.parametrize("counter", ["arrivals", "completions", "busy_ms", "tokens_in", "tokens_out", "t_ms"])
+def test_counters_that_run_backwards_are_no_evidence(counter: str) -> None:
+    table, only_load = beliefs(), beliefs()
+    before = replace(QUIET, arrivals=9, completions=9, busy_ms=9, t_ms=9, tokens_in=9, tokens_out=9)
+    after = replace(before, **({"seq": 2, "t_ms": 1000, "running": 1, "waiting": 6} | {counter: 3}))
+    table.observe_pulse(before, 0.0)
+    table.observe_pulse(after, 1.0)
+
+    only_load.observe_load(PEER, 7, 1, "open", 1.0)
+
+    for field in ("backlog", "arrival_rate", "mean_service_s"):
+        assert expected(only_load, 1.0, field) == expected(table, 1.0, field)
+
+
+def test_ten_own_jobs_inside_a_pulse_are_counted_once() -> None:
+    table = beliefs()
+    for k in range(10):
+        table.reserve(reservation(at=0.1 * k))
+
+    before = expected(table, 1.0, "backlog") - expected(beliefs(), 1.0, "backlog")
+    table.observe_pulse(replace(QUIET, running=1, waiting=9), birth=1.0)
+    inside = expected(table, 1.0, "backlog")
+    table.reserve(reservation(at=1.5))
+
+    assert (10, 10, 11) == (
+        pytest.approx(before),
+        pytest.approx(inside),
+        pytest.approx(expected(table, 1.0, "backlog")),
+    )
+
+
+def test_an_own_job_that_ended_is_no_longer_counted() -> None:
+    table = beliefs()
+    table.observe_load(PEER, 0, 1, "open", birth=0.0)
+    job = reservation(at=0.5)
+    table.reserve(job)
+
+    before = expected(table, 0.0, "backlog")
+    table.observe_outcome(job, Outcome(PEER, "cancelled", None, 0.1, 0), 0.6)
+
+    assert (1.0, 0.0) == (before, expected(table, 0.0, "backlog"))
+
+
+def test_only_ages_matter_not_the_peers_clock() -> None:
+    """Births are on our clock; a peer whose own clock (t_ms) is an hour ahead teaches the same."""
+    stream = pulses([(2.0, 6, 5, 1.5)] * 5)
+    right, ahead = beliefs(), beliefs()
+    for pulse, birth in stream:
+        right.observe_pulse(pulse, birth)
+        ahead.observe_pulse(replace(pulse, t_ms=pulse.t_ms + 3_600_000), birth)
+
+    for field in ("arrival_rate", "mean_service_s", "backlog", "age_s"):
+        assert expected(right, 12.0, field) == expected(ahead, 12.0, field)
+
+
+def test_older_load_is_ignored() -> None:
+    """A probe's answer may overtake a pulse that was born before it."""
+    table = beliefs()
+    table.observe_load(PEER, 9, 1, "soft", birth=5.0)
+    table.observe_pulse(replace(QUIET, running=1), birth=4.0)
+
+    assert 9 == pytest.approx(expected(table, 5.0, "backlog"))
+
+
+def test_a_peer_that_says_idle_while_jobs_wait_convicts_itself() -> None:
+    liar, honest = beliefs(), beliefs()
+    for k in range(20):
+        for table in (liar, honest):
+            table.observe_load(PEER, 0, 1, "open", birth=float(k))
+        answered(liar, ttft_s=5.0, now=float(k), turn_s=1.0, prompt_tokens=1)
+        answered(honest, ttft_s=0.02, now=float(k), turn_s=1.0, prompt_tokens=1)
+
+    def waited(table: Beliefs) -> float:
+        e = table.expect(table.rows([PEER]), 20.0)
+        return float(wait(e.backlog, e.slots, np.ones(1), e.wait_factor)[0])
+
+    assert 4.0 < waited(liar) < 6.0
+    assert waited(honest) < 0.2
+
+
+def test_waiting_that_was_expected_changes_no_factor() -> None:
+    table = beliefs()
+    rates = table[PEER].speed.rates()
+    for k in range(10):
+        ttft_s = 7.0 + rates.step_s + rates.stream_s
+        answered(table, ttft_s=ttft_s, now=float(k), wait_s=7.0, turn_s=1.0)
+
+    assert 1.0 == pytest.approx(expected(table, 10.0, "wait_factor"))
+
+
+@pytest.mark.parametrize("latency_s", [0.001, 1.0, 300.0])
+def test_a_failure_counts_like_a_timeout(latency_s: float) -> None:
+    """However fast the error came: a broken peer must not look quick."""
+    table = beliefs()
+    before = expected(table, 0.0, "wait_factor")
+    job = reservation()
+    table.reserve(job)
+    table.observe_outcome(job, Outcome(PEER, "failed", None, latency_s, 0), 0.0)
+
+    assert expected(table, 0.0, "wait_factor") > before * 5
+
+
+def test_a_refusal_closes_the_door_until_the_next_pulse() -> None:
+    table = beliefs()
+    table.observe_pulse(QUIET, 0.0)
+    job = reservation()
+    table.reserve(job)
+    table.observe_outcome(job, Outcome(PEER, "refused", None, 0.01, 0), 0.5)
+    closed = expected(table, 0.5, "admission")
+    table.observe_pulse(replace(QUIET, seq=2, t_ms=2000), 2.0)
+
+    assert (2.0, 0.0) == (closed, expected(table, 2.0, "admission"))
+
+
+def test_a_second_outcome_of_one_job_changes_nothing() -> None:
+    table = beliefs()
+    job = reservation()
+    table.reserve(job)
+    outcome = Outcome(PEER, "failed", None, 1.0, 0)
+    table.observe_outcome(job, outcome, 0.0)
+    once = expected(table, 0.0, "wait_factor")
+    table.observe_outcome(job, outcome, 0.0)
+
+    assert once == expected(table, 0.0, "wait_factor")
+
+
+def test_news_of_a_forgotten_peer_is_ignored() -> None:
+    table = beliefs()
+    job = reservation()
+    table.reserve(job)
+    table.forget(PEER)
+
+    table.observe_pulse(QUIET, 0.0)
+    table.observe_load(PEER, 1, 1, "open", 0.0)
+    table.observe_rtt(PEER, 0.1)
+    table.observe_outcome(job, Outcome(PEER, "ok", 0.1, 0.2, 5), 1.0)
+
+    assert PEER not in table
+
+
+def test_a_forgotten_row_is_reused_and_others_stay() -> None:
+    table = Beliefs(CONFIG)
+    ids = [PeerId(f"{k:052d}") for k in range(40)]
+    rows = [table.add(peer, slots=k + 1) for k, peer in enumerate(ids)]
+    table.forget(ids[7])
+    new = table.add(PEER, slots=99)
+
+    slots = table.expect(table.rows([*ids[:7], *ids[8:], PEER]), 0.0).slots
+
+    assert (rows[7], len(set(rows))) == (new, 40)
+    assert [*range(1, 8), *range(9, 41), 99] == slots.tolist()
+
+
+def test_answer_length_is_a_moving_average_per_category_within_the_limit() -> None:
+    table = beliefs()
+    for _ in range(200):
+        answered(table, ttft_s=0.1, tokens=50, decode_s=1.0)
+
+    assert 50 == pytest.approx(table.output_tokens("chat", None), rel=0.01)
+    assert 10 == table.output_tokens("chat", 10)
+    assert CONFIG.prior_output_tokens == table.output_tokens("code", None)
+
+
+@pytest.mark.parametrize("c", [1, 2, 8, 64])
+@pytest.mark.parametrize("rho", [0.1, 0.5, 0.8, 0.94])
+def test_old_news_relaxes_to_the_steady_state_of_erlang_c(c: int, rho: float) -> None:
+    """Sakasegawa's approximation: exact for one server, within 8 % of Erlang C for many."""
+    load = c * rho
+    inverse = 1.0  # Erlang B by its recursion, then C from B
+    for k in range(1, c + 1):
+        inverse = 1 + inverse * k / load
+    blocked = 1 / inverse
+    waiting = blocked / (1 - rho * (1 - blocked)) * rho / (1 - rho)
+
+    carried_on = carried(*map(np.atleast_1d, (500.0, rho, float(c), float(c), 1e9)), horizon_s=30.0)
+
+    assert load + waiting == pytest.approx(carried_on[0], rel=1e-9 if c == 1 else 0.08)
+
+
+@given(st.floats(0, 3), st.floats(0.01, 100), st.integers(1, 64), st.floats(0, 1e4))
+def test_backlog_is_never_negative_and_fresh_news_stands(rho: float, drain: float, c: int, age_s: float) -> None:
+    arrays = [np.array([x]) for x in (rho, drain, float(c))]
+
+    fresh = carried(np.array([7.0]), *arrays, np.zeros(1), 30.0)
+    aged = carried(np.array([7.0]), *arrays, np.array([age_s]), 30.0)
+
+    assert 7.0 == pytest.approx(fresh[0])
+    assert aged[0] >= 0
+
+
+def test_an_overloaded_peer_grows_while_we_do_not_look() -> None:
+    ages = [0.0, 1.0, 5.0, 20.0]
+    backlog = [carried(*map(np.atleast_1d, (3.0, 1.5, 2.0, 1.0, age)), horizon_s=30.0)[0] for age in ages]
+
+    assert all(before < after for before, after in pairwise(backlog))
