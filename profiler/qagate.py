@@ -156,6 +156,13 @@ class QAGate:
         return json.dumps(config, ensure_ascii=False).encode()
 
 
+def shipped_gate() -> Path:
+    """The folder of the gate, and of the built-in query set, that come with PPAI."""
+    room = Path(__file__).parent
+    packed = room / "_data" / "gate"  # in the wheel; a checkout has them in configs/
+    return packed if packed.is_dir() else room.parent / "configs" / "gate"
+
+
 def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
     """Eq. (3): cosines (n, K) -> relevance (n, K) float32: clipped at 0, power alpha, top-p mask, rows sum to 1.
 
