@@ -74,6 +74,8 @@ class ClientApp:
             elif scope["path"] in _GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 await until_gone(self._generate(_GENERATING[scope["path"]], body, headers, client), receive)
+            elif scope["path"] in _GENERATING:
+                raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
                 await self._seldom(dict(scope), receive, client.pass_on)  # type: ignore[arg-type]
         except InvalidRequest as error:

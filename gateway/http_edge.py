@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from gateway.openai_wire import InvalidRequest
 
 Scope = Mapping[str, Any]
+DISCARD_FACTOR = (
+    4  # a body over the limit is read this far and dropped: many clients listen only when they have sent it
+)
 LOCAL_NAMES = frozenset({"localhost", "ip6-localhost", "host.docker.internal"})
 
 
@@ -34,13 +37,15 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
     """The whole body. Raises InvalidRequest (413), ClientGone."""
-    body = bytearray()
+    body, seen = bytearray(), 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        body += message.get("body", b"")
-        if len(body) > limit_bytes:
+        seen += len(message.get("body", b""))
+        if seen <= limit_bytes:
+            body += message.get("body", b"")
+        elif not message.get("more_body") or seen > DISCARD_FACTOR * limit_bytes:
             raise InvalidRequest(
                 f"the body is over {limit_bytes} bytes; send less, or raise client.body_limit_bytes",
                 status=413,

@@ -35,6 +35,7 @@ Say = Callable[[str], None]
 def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_serve(config, home, say))
 
@@ -114,7 +115,7 @@ class Runtime:
         identity = Identity.load_or_create(self._home.path)
         name = self._config.name or socket.gethostname()
         beliefs, rng = Beliefs(self._config.beliefs), np.random.default_rng()
-        return Node(identity.peer_id, name, policy(self._config.scheduler), beliefs, rng)
+        return Node(identity.id, name, policy(self._config.scheduler), beliefs, rng)
 
     def _new_embedded(self) -> EmbeddedEngine:
         model = locate("smollm2", self._home.weights)

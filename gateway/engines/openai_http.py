@@ -4,6 +4,7 @@ Knows the quirks of vLLM and llama.cpp; knows nothing of peers, scores or client
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -168,7 +169,7 @@ class OpenAIEngine:
 
     def _describe(self, error: Exception) -> str:
         if isinstance(error, aiohttp.ClientConnectorError):
-            reason = error.os_error.strerror
+            reason = os.strerror(error.os_error.errno or 0)
             return f"the engine at {self.url} does not answer ({reason}); start it, or name another with --engine URL"
         if isinstance(error, TimeoutError):
             return f"the engine at {self.url} does not answer in time"

@@ -1,0 +1,278 @@
+"""One real peer process in front of a scripted engine: the API from outside, and every row of the bad-input list."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+
+import aiohttp
+import openai
+import psutil
+import pytest
+
+from tests.e2e.peer import PeerProcess, ppai
+from tests.fakes import ScriptedEngine
+
+CHAT = "/v1/chat/completions"
+HELLO = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[ScriptedEngine]:
+    async with ScriptedEngine().serving() as engine:
+        yield engine
+
+
+@pytest.fixture
+async def peer(engine: ScriptedEngine, tmp_path: Path) -> AsyncIterator[PeerProcess]:
+    with PeerProcess(tmp_path / "home", "--engine", engine.url) as peer:
+        await until_ready(peer)
+        yield peer
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as http:
+        yield http
+
+
+async def until_ready(peer: PeerProcess) -> None:
+    """Asking blocks no event loop here: the scripted engine lives in ours."""
+    async with aiohttp.ClientSession() as http:
+        for _ in range(600):
+            async with http.get(peer.url + "/ready") as response:
+                if response.status == 200:
+                    return
+                said = await response.text()
+            await asyncio.sleep(0.02)
+    raise AssertionError(said + peer.output)
+
+
+def client_of(peer: PeerProcess) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=peer.url + "/v1", api_key="any", max_retries=0)
+
+
+@pytest.fixture
+async def sdk(peer: PeerProcess) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with client_of(peer) as client:
+        yield client
+
+
+async def test_the_sdk_is_answered_whole_and_streamed(sdk: openai.AsyncOpenAI) -> None:
+    whole = await sdk.chat.completions.with_raw_response.create(model="auto", **HELLO)
+    stream = await sdk.chat.completions.create(
+        model="auto", stream=True, stream_options={"include_usage": True}, **HELLO
+    )
+    chunks = [chunk async for chunk in stream]
+
+    assert "one two three four" == whole.parse().choices[0].message.content
+    assert "scripted-1" == whole.headers["x-ppai-model"]
+    assert "only_candidate" == whole.headers["x-ppai-reason"]
+    assert "one two three four" == "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert 4 == chunks[-1].usage.completion_tokens
+
+
+async def test_bytes_reach_the_engine_unchanged(
+    peer: PeerProcess, engine: ScriptedEngine, http: aiohttp.ClientSession
+) -> None:
+    body = b'{ "model":"scripted-1", "messages":[{"role":"user","content":"h\xc3\xa9"}], "x_new": [1.50, {"a":null}] }'
+
+    async with http.post(peer.url + CHAT, data=body) as response:
+        assert 200 == response.status
+
+    assert [body] == engine.bodies
+
+
+async def test_models_are_listed_and_retrieved(sdk: openai.AsyncOpenAI) -> None:
+    assert ["auto", "scripted-1"] == [model.id async for model in sdk.models.list()]
+    assert "scripted-1" == (await sdk.models.retrieve("scripted-1")).id
+    with pytest.raises(openai.NotFoundError):
+        await sdk.models.retrieve("nope")
+
+
+async def test_status_health_and_metrics(
+    peer: PeerProcess, sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession
+) -> None:
+    await sdk.chat.completions.create(model="auto", **HELLO)
+    async with http.get(peer.url + "/metrics") as response:
+        metrics = await response.text()
+    async with http.get(peer.url + "/ppai/v1/status") as response:
+        status = await response.json()
+
+    assert 'ppai_requests_total{status="ok",target="local"} 1.0' in metrics
+    assert 'ppai_tokens_total{kind="completion",target="local"} 4.0' in metrics
+    assert (["scripted-1"], []) == ([model["id"] for model in status["engine"]["models"]], status["missing"])
+
+
+async def test_the_route_log_has_a_line_and_no_words_of_the_prompt(peer: PeerProcess, sdk: openai.AsyncOpenAI) -> None:
+    secret = {"messages": [{"role": "user", "content": "my secret plan"}]}
+
+    await sdk.chat.completions.create(model="auto", **secret)
+
+    log = peer.home / "route.jsonl"  # written when the answer is complete, which the client may see first
+    await asyncio.to_thread(peer.wait, lambda: log.exists() and log.stat().st_size > 0, "to log")
+    (line,) = log.read_text().splitlines()
+    assert ("ok", "scripted-1", 4) == tuple(json.loads(line)[key] for key in ("status", "model", "tokens"))
+    assert "secret" not in line + peer.output
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code", "says"),
+    [
+        (CHAT, b"{oops", 400, "invalid_json", "not valid JSON"),
+        (CHAT, b"{}", 400, None, "missing required field `messages`"),
+        (CHAT, b'{"messages":[]}', 400, None, "`messages` is empty"),
+        (CHAT, {**HELLO, "temperature": -5}, 400, None, "$.temperature"),
+        (CHAT, {**HELLO, "model": "scripted-2"}, 404, "model_not_found", "Did you mean `scripted-1`"),
+        (CHAT, b" " * (40 << 20), 413, "body_too_large", "client.body_limit_bytes"),
+        (CHAT, {"messages": [{"role": "user", "content": "word " * 40000}]}, 400, "too_long", "5000 tokens"),
+        ("/v1/nonsense", {}, 404, "not_found", "/v1/nonsense"),
+    ],
+)
+async def test_bad_input_is_a_clear_openai_error(
+    peer: PeerProcess, engine: ScriptedEngine, http: aiohttp.ClientSession, path: str, body: object, status: int,
+    code: str | None, says: str,
+) -> None:  # fmt: skip
+    if code == "too_long":  # the engine's own verdict passes unchanged: it alone can count its tokens
+        engine.status, engine.error = 400, b'{"error":{"message":"over 5000 tokens","type":"x","code":"too_long"}}'
+    data = BytesIO(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    async with http.post(peer.url + path, data=data) as response:
+        answer = await response.json()
+
+    assert (status, code) == (response.status, answer["error"]["code"])
+    assert says in answer["error"]["message"]
+
+
+async def test_wrong_method_and_foreign_callers_are_refused(peer: PeerProcess, http: aiohttp.ClientSession) -> None:
+    async with http.get(peer.url + CHAT) as response:
+        assert (405, "method_not_allowed") == (response.status, (await response.json())["error"]["code"])
+    async with http.post(peer.url + CHAT, json=HELLO, headers={"host": "evil.example"}) as response:
+        assert (403, "bad_host") == (response.status, (await response.json())["error"]["code"])
+    async with http.post(peer.url + CHAT, json=HELLO, headers={"origin": "https://evil.example"}) as response:
+        assert (403, "bad_origin") == (response.status, (await response.json())["error"]["code"])
+    async with http.post(peer.url + CHAT, json=HELLO, headers={"origin": "http://localhost:3000"}) as response:
+        assert "http://localhost:3000" == response.headers["access-control-allow-origin"]
+        assert "x-ppai-peer" in response.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize("window", ["before the first token", "mid-stream", "not streamed"])
+async def test_a_client_that_leaves_cancels_the_engine_within_a_second(
+    peer: PeerProcess, engine: ScriptedEngine, http: aiohttp.ClientSession, window: str
+) -> None:
+    engine.delay_s = 0 if window == "mid-stream" else 60
+    engine.token_s = 60
+
+    request = asyncio.create_task(_post(http, peer, {**HELLO, "stream": window != "not streamed"}))
+    await engine.until(lambda e: e.active == 1)
+    if window == "mid-stream":
+        (await request).close()
+    else:
+        request.cancel()
+
+    await engine.until(lambda e: e.active == 0 and e.hung_up == 1, timeout_s=1)
+
+
+async def _post(http: aiohttp.ClientSession, peer: PeerProcess, body: object) -> aiohttp.ClientResponse:
+    return await http.post(peer.url + CHAT, json=body)
+
+
+async def test_an_engine_that_is_not_there_is_waited_for(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with PeerProcess(tmp_path / "home", "--engine", f"http://127.0.0.1:{port}") as peer:
+        peer.wait(lambda: "does not answer" in peer.output, "to say so")
+        async with http.get(peer.url + "/ready") as response:
+            assert 503 == response.status
+            assert "start it, or name another with --engine URL" in (await response.json())["missing"][0]
+        async with http.post(peer.url + CHAT, json=HELLO) as response:
+            assert (503, "not_ready") == (response.status, (await response.json())["error"]["code"])
+            assert "retry-after" in response.headers
+        async with ScriptedEngine().serving(port):
+            await until_ready(peer)
+            async with client_of(peer) as sdk:
+                assert (await sdk.chat.completions.create(model="auto", **HELLO)).choices
+
+
+async def test_an_engine_that_dies_in_mid_stream_is_told_in_band(
+    sdk: openai.AsyncOpenAI, engine: ScriptedEngine
+) -> None:
+    engine.cut_after = 3
+    stream = await sdk.chat.completions.create(model="auto", stream=True, **HELLO)
+
+    with pytest.raises(openai.APIError, match="too early"):
+        async for _ in stream:
+            pass
+
+
+async def test_transparent_peers_route_any_name_and_give_it_back(engine: ScriptedEngine, tmp_path: Path) -> None:
+    with PeerProcess(tmp_path / "home", "--engine", engine.url, "--transparent") as peer:
+        await until_ready(peer)
+
+        async with client_of(peer) as sdk:
+            answer = await sdk.chat.completions.create(model="gpt-4o", **HELLO)
+
+    assert "gpt-4o" == answer.model
+    assert "scripted-1" == engine.asked[-1]["model"]
+
+
+async def test_the_commands_see_the_running_peer(peer: PeerProcess) -> None:
+    home = ("--home", str(peer.home))
+
+    asked = await asyncio.to_thread(ppai, "ask", "hi", *home)
+    told = await asyncio.to_thread(ppai, "status", *home, "--json")
+
+    assert (0, "one two three four\n") == (asked.returncode, asked.stdout)
+    assert "answered by" in asked.stderr
+    assert "scripted-1" == json.loads(told.stdout)["engine"]["models"][0]["id"]
+
+
+async def test_stopping_is_clean(peer: PeerProcess) -> None:
+    assert 0 == peer.stop()
+    assert not (peer.home / "running.json").exists()
+
+
+def test_port_in_use_home_in_use_and_home_not_writable_say_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = ppai("serve", "--home", str(tmp_path / "a"), "--port", port)
+    unwritable = ppai("serve", "--home", "/dev/null/home", "--port", "0")
+    with PeerProcess(tmp_path / "b", "--engine", "http://127.0.0.1:9"):
+        twice = ppai("serve", "--home", str(tmp_path / "b"), "--port", "0")
+
+    for result, says in ((refused, "--port"), (unwritable, "--home DIR or PPAI_HOME"), (twice, "already running")):
+        assert 1 == result.returncode
+        assert says in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_half_downloaded_weights_name_the_command(tmp_path: Path) -> None:
+    weights = tmp_path / "weights" / "smollm2"
+    weights.mkdir(parents=True)
+    (weights / "smollm2-135m-instruct-q4_1.gguf").write_bytes(b"GGUF" + b"\0" * 1000)
+    with PeerProcess(
+        tmp_path / "home", "--engine", "embedded", env={"PPAI_WEIGHTS": str(tmp_path / "weights")}
+    ) as peer:
+        peer.wait(lambda: "ppai pull smollm2" in peer.output, "to name the command")
+
+        assert 503 == peer.get("/ready")[0]
+
+
+def test_no_peer_running_says_how_to_start_one(tmp_path: Path) -> None:
+    result = ppai("status", "--home", str(tmp_path))
+
+    assert 1 == result.returncode
+    assert f"ppai serve --home {tmp_path}" in result.stderr
+
+
+async def test_an_idle_peer_is_small_and_loads_nothing_heavy(peer: PeerProcess) -> None:
+    process = psutil.Process(peer.pid)
+
+    assert process.memory_info().rss < 150 << 20
+    mapped = " ".join(mapping.path for mapping in process.memory_maps())
+    assert not [name for name in ("torch", "sentence_transformers", "litellm", "sklearn") if f"/{name}/" in mapped]
