@@ -1,105 +1,116 @@
-"""ppai-profile: measure what this machine's engine is good at and publish it; train a gate; show a vector."""
+"""ppai-profile: flags and exit codes. What the commands do is in commands.py, loaded when one runs: --help is instant."""
 
-import os
-import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import click
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+COMMANDS = ("measure", "train", "show")
+HELP = """Measure what this machine's engine is good at, and tell the network.
+
+Without a command: measure. Answers are kept in HOME/profile, so an interrupted run goes on where it stopped.
+
+Exit codes: 0 done, 1 failed (the message names the remedy), 2 wrong usage, 3 a bug.
+"""
+
+app = typer.Typer(help=HELP, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Home = Annotated[Path, typer.Option(envvar="PPAI_HOME", help="The peer's home folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Queries = Annotated[str, typer.Option(help="builtin, a JSONL file or folder, or hf:NAME[:CONFIG][@SPLIT].")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Ask at most so many, tasks in turn.  [default: all]")]
+EngineUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible engine.  [default: the running peer's]")]
+Model = Annotated[str | None, typer.Option(help="Model to ask.  [default: the engine's first]")]
+Publish = Annotated[bool | None, typer.Option(help="Hand the vector to the running peer.  [default: if one runs]")]
+Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Questions in flight.")]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Of one answer; reasoning models want thousands.")]
+Texts = Annotated[list[Path], typer.Option(help="JSONL file or folder: query, task or topic, scores. Repeatable.")]
+Out = Annotated[Path, typer.Option(help="Folder to write the gate to.")]
+EncoderName = Annotated[str | None, typer.Option(help="sentence-transformers model.  [default: the pulled encoder]")]
+Labels = Annotated[
+    str, typer.Option(help="category: ward clusters inside each task; all: over everything (the paper).")
+]
+
+HOME = Path("~/.ppai")
+
+
+@app.command()
+def measure(
+    queries: Queries = "builtin",
+    limit: Limit = None,
+    engine: EngineUrl = None,
+    model: Model = None,
+    publish: Publish = None,
+    concurrency: Concurrency = 2,
+    max_tokens: MaxTokens = None,
+    seed: Annotated[int, typer.Option(help="Which questions --limit takes.")] = 0,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the engine questions, grade the answers, publish what it is good at."""
+    from profiler import commands
+    from profiler.measure import MeasureConfig
+
+    config = MeasureConfig(concurrency=concurrency, max_tokens=max_tokens)
+    run = commands.measure(home.expanduser(), queries, limit, seed, engine, model, publish, config, as_json)
+    raise typer.Exit(run)
 
 
 @app.command()
 def train(
-    queries: Annotated[
-        list[Path], typer.Option(help="JSONL file or folder: query, task or topic, scores. Repeatable.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder to write the gate to.")],
-    encoder: Annotated[
-        str | None, typer.Option(help="sentence-transformers model; default: the pulled encoder.")
-    ] = None,
-    prototypes: Annotated[int, typer.Option(help="K: 20 to 64 for thousands of texts.")] = 20,
-    labels: Annotated[
-        str, typer.Option(help="category: ward clusters inside each task; all: over everything.")
-    ] = "category",
+    queries: Texts,
+    out: Out,
+    encoder: EncoderName = None,
+    prototypes: Annotated[int, typer.Option(min=1, help="K: 20 to 64 for thousands of texts.")] = 20,
+    labels: Labels = "category",
     alpha: Annotated[float, typer.Option(help="Power of Eq. (3).")] = 4.0,
     top_p: Annotated[float, typer.Option(help="Share of prototypes that Eq. (3) keeps.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Seed of clustering and training.")] = 0,
-) -> int:
+    seed: Annotated[int, typer.Option(help="Of clustering and training.")] = 0,
+    home: Home = HOME,
+) -> None:
     """Fit a QAGate to your own texts (needs: pip install 'ppai[train]')."""
-    import numpy as np
+    from profiler import commands
+    from profiler.train import TrainConfig
 
-    from profiler.encoder import SentenceTransformersEncoder, load_encoder
-    from profiler.queries import load_training_texts
-    from profiler.train import TrainConfig, fit
+    config = TrainConfig(prototypes=prototypes, labels=labels, alpha=alpha, top_p=top_p)
+    raise typer.Exit(commands.train(home.expanduser(), queries, out, encoder, config, seed))
 
-    if labels not in ("category", "all"):
-        raise typer.BadParameter("--labels must be category or all")
-    texts = load_training_texts(queries)
-    chosen = SentenceTransformersEncoder(encoder) if encoder else load_encoder(_weights() / "encoder")
-    config = TrainConfig(prototypes=prototypes, labels=labels, alpha=alpha, top_p=top_p)  # type: ignore[arg-type]
-    with _progress() as progress:
-        bar = progress.add_task("encoding", total=len(texts))
-        rows = []
-        for start in range(0, len(texts), 64):
-            rows.append(chosen.encode([text.query for text in texts[start : start + 64]]))
-            progress.update(bar, completed=start + len(rows[-1]))
-        ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
-        bar = progress.add_task("training", total=1.0)
-        gate = fit(
-            np.concatenate(rows),
-            [text.category for text in texts],
-            chosen.name,
-            config,
-            seed,
-            ability,
-            progress=lambda share: progress.update(bar, completed=share),
-        )
-    record = dict(gate.training) | {"command": _command(queries, encoder, config, seed)}
-    from dataclasses import replace
 
-    replace(gate, training=record).save(out)
-    _say(f"gate of {gate.K} prototypes over {len(set(gate.categories))} categories, space {gate.space}: {out}")
-    return 0
+@app.command()
+def show(
+    text: Annotated[str | None, typer.Argument(help="A query.  [default: the stored vectors]")] = None,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was measured here, or which prototypes a text is relevant to. Asks nobody."""
+    from profiler import commands
+
+    raise typer.Exit(commands.show(home.expanduser(), text, as_json))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ppai-profile; returns its exit code: 0 done, 1 expected failure, 2 usage, 3 bug."""
+    """Runs ppai-profile; returns its exit code: 0 done, 1 expected failure, 2 wrong usage, 3 a bug."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0] != "--help"):
+        arguments.insert(0, "measure")
     try:
-        return int(app(arguments, prog_name="ppai-profile", standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return 2
+        app(arguments, prog_name="ppai-profile")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except Exception as error:
+        return _report(error)
+    return 0
 
 
-def _weights() -> Path:
-    """Where model files lie: PPAI_WEIGHTS, else the user's own."""
-    return Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser()
+def _report(error: Exception) -> int:
+    from profiler.commands import EXPECTED
 
-
-def _progress() -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def _command(queries: Sequence[Path], encoder: str | None, config: Any, seed: int) -> str:
-    """The command that trains this gate again; folders of this machine are left out of it."""
-    words = ["ppai-profile", "train"]
-    for path in queries:
-        words += ["--queries", path.name if path.is_absolute() else str(path)]
-    words += ["--encoder", encoder] if encoder else []
-    for name in ("prototypes", "labels", "alpha", "top_p"):
-        words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
-    return shlex.join([*words, "--seed", str(seed)])
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    if isinstance(error, EXPECTED):
+        print(f"ppai-profile: {error}", file=sys.stderr)
+        return 1
+    traceback.print_exception(error)
+    print("this is a bug in PPAI; please report it with the lines above", file=sys.stderr)
+    return 3

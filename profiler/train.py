@@ -14,6 +14,10 @@ Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 
+class TrainError(ValueError):
+    """A gate cannot be trained; the message names the remedy."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """Hyper-parameters of one gate."""
@@ -40,15 +44,15 @@ def fit(
     config: TrainConfig,
     seed: int,
     ability: Floats | None = None,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[int], None] = lambda epochs: None,
 ) -> QAGate:
     """A gate for embeddings (n, d) whose texts belong to these categories (n,).
 
     ability (n,), where known: mean grade of reference agents on each text, NaN where unknown; it becomes the gate's
-    prior by prototype, 0.5 where nothing is known. progress is called with the share done. Raises ValueError when
-    there are fewer texts than prototypes.
+    prior by prototype, 0.5 where nothing is known. progress is called with the epochs done. Raises TrainError when
+    there are fewer texts than prototypes, more categories than prototypes, or no torch.
     """
-    torch: Any = import_module("torch")  # untyped with torch installed and without
+    torch = _torch()
     torch.set_num_threads(1)
     names = np.asarray(categories)
     labels, owners = cluster(embeddings, names, config, seed)
@@ -65,7 +69,7 @@ def fit(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        progress((epoch + 1) / config.epochs)
+        progress(epoch + 1)
 
     learned = {name: value.detach().numpy().copy() for name, value in model.items()}
     learned["prototypes"] /= np.linalg.norm(learned["prototypes"], axis=1, keepdims=True)
@@ -86,7 +90,7 @@ def cluster(
     """
     names = sorted(set(categories.tolist()))
     if len(embeddings) < config.prototypes or (len(names) > config.prototypes and config.labels == "category"):
-        raise ValueError(
+        raise TrainError(
             f"{config.prototypes} prototypes need at least as many texts ({len(embeddings)}) "
             f"and at most as many categories ({len(names)})"
         )
@@ -147,7 +151,7 @@ def _most_common(names: npt.NDArray[Any]) -> str:
 
 def _projector(d: int, K: int, config: TrainConfig, generator: Any) -> dict[str, Any]:
     """Parameters named as QAGate's fields: uniform in ±1/sqrt(inputs), as torch.nn.Linear starts; zero biases."""
-    torch: Any = import_module("torch")
+    torch = _torch()
 
     def weight(inputs: int, outputs: int) -> Any:
         return (2 * torch.rand(inputs, outputs, generator=generator) - 1) / inputs**0.5
@@ -164,7 +168,7 @@ def _projector(d: int, K: int, config: TrainConfig, generator: Any) -> dict[str,
 
 def _cosines(model: dict[str, Any], texts: Any) -> Any:
     """Eq. (2), as QAGate.similarity computes it."""
-    torch: Any = import_module("torch")
+    torch = _torch()
     hidden = torch.relu(texts @ model["hidden_weight"] + model["hidden_bias"])
     projected = hidden @ model["output_weight"] + model["output_bias"]
     normalise = torch.nn.functional.normalize
@@ -180,3 +184,11 @@ def _prior(labels: Labels, K: int, ability: Floats | None) -> Floats:
     sums = np.bincount(labels[known], ability[known], minlength=K)
     prior: Floats = ((sums + 10 * ability[known].mean()) / (counts + 10)).astype(np.float32)
     return prior
+
+
+def _torch() -> Any:
+    """torch, untyped whether it is installed or not."""
+    try:
+        return import_module("torch")
+    except ImportError as error:
+        raise TrainError("training needs torch and scikit-learn: pip install 'ppai[train]'") from error

@@ -1,0 +1,99 @@
+"""Stored answers: one append-only JSONL file a (model, query set), so that nothing is asked twice. Knows no engines."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+class StoreError(RuntimeError):
+    """The stored answers cannot be used; the message names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One graded answer. It carries its question's text, so that a new gate refolds it without the query set."""
+
+    question: str  # Question.id
+    query: str
+    task: str
+    reply: str
+    right: float  # grade in [0, 1]
+    seconds: float  # how long the engine took
+    reference: float | None = None  # the question's, if it has one
+
+
+class AnswerStore:
+    """The answers of one model to one query set. Open it with `with`: one process at a time may write."""
+
+    def __init__(self, folder: Path, model: str, set_hash: str) -> None:
+        name = re.sub(r"[^\w.-]+", "_", model)[:80]
+        self._path = folder / f"{name}-{set_hash}.jsonl"
+        self._key = {"model": model, "set": set_hash}
+        self.answers: dict[str, Answer] = {}
+        self._file: Any = None
+
+    def __enter__(self) -> "AnswerStore":
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = self._path.open("a+b")
+        try:
+            _lock(self._file)
+            self.answers = {answer.question: answer for answer in self._read()}
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, answer: Answer) -> None:
+        """Stores one answer at once: a kill after this loses nothing."""
+        self._file.write(json.dumps(self._key | asdict(answer), ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        self.answers[answer.question] = answer
+
+    def _read(self) -> Iterator[Answer]:
+        """All whole lines; the half line of a killed writer is cut off."""
+        self._file.seek(0)
+        content = self._file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self._path, whole)
+        for key, answer in _parse(self._path, content[:whole]):
+            if key == self._key:  # two names may share a file name
+                yield answer
+
+
+def stored(folder: Path) -> dict[str, list[Answer]]:
+    """All answers in the folder by model, whatever set they are from; a question asked twice counts once."""
+    found: dict[str, dict[str, Answer]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        content = path.read_bytes()
+        for key, answer in _parse(path, content[: content.rfind(b"\n") + 1]):
+            found.setdefault(key["model"], {})[answer.question] = answer
+    return {model: list(answers.values()) for model, answers in found.items()}
+
+
+def _parse(path: Path, lines: bytes) -> Iterator[tuple[dict[str, str], Answer]]:
+    """(model and set, answer) of each line. Raises StoreError for one that is broken."""
+    for number, line in enumerate(lines.splitlines(), 1):
+        try:
+            value = json.loads(line)
+            yield {name: value.pop(name) for name in ("model", "set")}, Answer(**value)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path}:{number} is not a stored answer; delete that line or the file") from error
+
+
+def _lock(file: Any) -> None:
+    with contextlib.suppress(ImportError):
+        import fcntl  # absent on Windows, where two writers at once are the user's to avoid
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another ppai-profile is measuring into {file.name}; wait for it or stop it") from error

@@ -1,0 +1,173 @@
+"""What the commands of ppai-profile do, as functions with plain arguments that return an exit code."""
+
+import asyncio
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from profiler.answers import AnswerStore, StoreError, stored
+from profiler.encoder import Encoder, EncoderError, SentenceTransformersEncoder, load_encoder
+from profiler.engine import Engine, EngineError, first_model
+from profiler.measure import MeasureConfig, fold
+from profiler.measure import measure as ask
+from profiler.peer import Peer, PeerError, engine_of, publish, running_peer
+from profiler.qagate import GateError, QAGate, shipped_gate
+from profiler.queries import QueryError, balanced, load_questions, load_training_texts, set_hash
+from profiler.report import relevance, summary, tables
+from profiler.train import TrainConfig, TrainError, fit
+
+EXPECTED = (EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
+
+
+def measure(
+    home: Path,
+    queries: str,
+    limit: int | None,
+    seed: int,
+    engine: str | None,
+    model: str | None,
+    wants_publish: bool | None,
+    config: MeasureConfig,
+    as_json: bool,
+) -> int:
+    """Asks the engine at this URL, or the running peer's, and publishes; wants_publish None: if a peer runs."""
+    every = load_questions(queries)
+    chosen = balanced(every, limit, seed)
+    encoder, gate = _relevance(home)
+    peer = _peer(home, required=bool(wants_publish) or engine is None)
+    target = asyncio.run(_target(engine, model, peer))
+    with AnswerStore(home / "profile", target.model, set_hash(every)) as store, _progress() as progress:
+        done = sum(question.id in store.answers for question in chosen)
+        bar = progress.add_task(f"asking {target.model}", total=len(chosen), completed=done)
+        tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
+    answers = list(store.answers.values())
+    if tally.failed:
+        _say(f"{tally.failed} questions were not answered; the same command asks them again. Last: {tally.problem}")
+    if tally.gave_up or not answers:
+        _say(f"{len(answers)} answers are kept in {home / 'profile'}; nothing was published")
+        return 1
+    report = summary(target.model, gate, answers, fold(gate, encoder, answers, every))
+    report |= {"asked": tally.asked, "failed": tally.failed, "published": False}
+    if peer and wants_publish is not False:
+        sent = report["space"], report["model"], report["capability"], report["evidence"]
+        report |= {"seq": asyncio.run(publish(peer, *sent)), "published": True}
+    if as_json:
+        _print(report)
+    else:
+        _console().print(tables(report))
+    if not report["published"] and wants_publish is None:
+        _say(f"not published: no peer runs from {home}. Start it (ppai serve) and run again: nothing is asked twice")
+    return 0
+
+
+def train(home: Path, queries: Sequence[Path], out: Path, encoder: str | None, config: TrainConfig, seed: int) -> int:
+    """Fits a gate to the texts in these files and folders and writes it to `out`."""
+    texts = load_training_texts(queries)
+    source = SentenceTransformersEncoder(encoder) if encoder else load_encoder(_weights(home) / "encoder")
+    ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
+    with _progress() as progress:
+        bar = progress.add_task("encoding", total=len(texts))
+        rows = []
+        for text in texts:
+            rows.append(source.encode([text.query]))
+            progress.advance(bar)
+        bar = progress.add_task("training", total=config.epochs)
+        gate = fit(
+            np.concatenate(rows),
+            [text.category for text in texts],
+            source.name,
+            config,
+            seed,
+            ability,
+            lambda epochs: progress.update(bar, completed=epochs),
+        )
+    command = _train_command(queries, encoder, config, seed)
+    replace(gate, training={**gate.training, "command": command}).save(out)
+    _say(f"gate of {gate.K} prototypes over {len(set(gate.categories))} categories, space {gate.space}: {out}")
+    return 0
+
+
+def show(home: Path, text: str | None, as_json: bool) -> int:
+    """Prints what was measured from this home, or what a text is relevant to. Asks nobody."""
+    encoder, gate = _relevance(home)
+    if text is not None:
+        _print(relevance(gate, encoder, text))
+        return 0
+    kept = stored(home / "profile")
+    reports = [summary(model, gate, answers, fold(gate, encoder, answers)) for model, answers in kept.items()]
+    if as_json:
+        _print(reports)
+        return 0
+    for report in reports:
+        _console().print(tables(report))
+    if not reports:
+        _say(f"nothing was measured from {home} yet: run ppai-profile")
+    return 0
+
+
+def _relevance(home: Path) -> tuple[Encoder, QAGate]:
+    encoder = load_encoder(_weights(home) / "encoder")
+    return encoder, QAGate.load(shipped_gate(), encoder.name)
+
+
+def _peer(home: Path, required: bool) -> Peer | None:
+    peer = running_peer(home)
+    if peer is None and required:
+        raise PeerError(
+            f"no peer runs from {home}. Start one: ppai serve. Or measure an engine: ppai-profile --engine URL"
+        )
+    return peer
+
+
+async def _target(engine: str | None, model: str | None, peer: Peer | None) -> Engine:
+    if engine is None:
+        assert peer is not None, "_peer raises where neither is given"
+        return await engine_of(peer, model)
+    key = os.environ.get("PPAI_ENGINE_KEY")
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    return Engine(engine, model or await first_model(engine, headers), headers)
+
+
+def _weights(home: Path) -> Path:
+    """Where model files lie: PPAI_WEIGHTS, else this home's if it has any, else the user's own."""
+    if named := os.environ.get("PPAI_WEIGHTS"):
+        return Path(named).expanduser()
+    own, users = home / "weights", Path("~/.ppai/weights").expanduser()
+    return users if users.is_dir() and not own.is_dir() else own
+
+
+def _train_command(queries: Sequence[Path], encoder: str | None, config: TrainConfig, seed: int) -> str:
+    """The command that trains this gate again; folders of this machine are left out of it."""
+    words = ["ppai-profile", "train"]
+    for path in queries:
+        words += ["--queries", path.name if path.is_absolute() else str(path)]
+    words += ["--encoder", encoder] if encoder else []
+    for name in ("prototypes", "labels", "alpha", "top_p"):
+        words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    return shlex.join([*words, "--seed", str(seed)])
+
+
+def _console() -> Console:
+    return Console(stderr=True)
+
+
+def _progress() -> Any:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=_console())
+
+
+def _print(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

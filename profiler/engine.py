@@ -1,0 +1,80 @@
+"""An OpenAI-compatible server over plain HTTP: what measure.py asks. Knows nothing of questions."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+
+class EngineError(RuntimeError):
+    """The engine does not answer as an OpenAI server does; the message says what it did."""
+
+    def __init__(self, message: str, may_pass: bool = True, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass  # whether asking again can help
+        self.retry_after_s = retry_after_s  # what the engine asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Whom to ask."""
+
+    url: str  # with or without /v1
+    model: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def v1(self) -> str:
+        """Base of the OpenAI endpoints."""
+        return self.url.rstrip("/").removesuffix("/v1") + "/v1"
+
+
+async def first_model(url: str, headers: Mapping[str, str]) -> str:
+    """The first model that the engine lists. Raises EngineError."""
+    async with open_session(10.0, headers) as session:
+        listed = await request_json(session, "GET", f"{Engine(url, '').v1}/models")
+    try:
+        return str(listed["data"][0]["id"])
+    except (KeyError, IndexError, TypeError) as error:
+        raise EngineError(f"{url} lists no model; name one with --model") from error
+
+
+def content_of(reply: Any, url: str) -> str:
+    """The text of a chat completion. Raises EngineError when it is none."""
+    try:
+        content = reply["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        content = 0
+    if content is None:  # a reasoning model that spent its tokens on thought
+        return ""
+    if not isinstance(content, str):
+        raise EngineError(f"{url} answered something that is no chat completion: {json.dumps(reply)[:200]}")
+    return content
+
+
+async def request_json(
+    session: aiohttp.ClientSession, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """The JSON that the server answers with 200. Raises EngineError for everything else."""
+    try:
+        async with session.request(method, url, json=body, headers=headers, allow_redirects=False) as response:
+            content = await response.read()
+            retry_after = response.headers.get("retry-after", "")
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise EngineError(f"no answer from {url}: {error or 'timeout'}") from error
+    text = content.decode("utf-8", "replace")
+    if response.status != 200:
+        may_pass = response.status in (408, 429) or response.status >= 500
+        wait_s = float(retry_after) if retry_after.isdigit() else 0.0
+        raise EngineError(f"{url} answered {response.status}: {text[:200]}", may_pass, wait_s)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise EngineError(f"{url} answered something that is not JSON: {text[:200]!r}") from error
+
+
+def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    """A session that asks exactly whom it is told to: no proxy from the environment."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s), headers=dict(headers), trust_env=False)

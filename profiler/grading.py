@@ -1,0 +1,103 @@
+"""Is this answer right? Without a judge: choice letter, number, exact words. Code is run by sandbox.py.
+
+Lenient about form (a small model adds words), strict about content: a reply that names two answers is wrong.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from fractions import Fraction
+
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_SAYS = r"(?:answer|option|choice)(?:\s+is)?\s*(?:is)?\s*:?\s*"
+_NUMBER = re.compile(r"(?<![\w.)])[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?:/\d+)?", re.IGNORECASE)
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}|####\s*(.+)")
+_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+def is_right(grade: str, reply: str, answer: str, choices: Sequence[str] = ()) -> bool:
+    """Whether the reply gives this answer; grade is "choice", "number" or "exact"."""
+    if grade == "choice":
+        return choice_letter(reply, choices) == answer
+    if grade == "number":
+        return _same_number(final_number(reply), answer)
+    if grade == "exact":
+        return _is_exact(reply, answer)
+    raise ValueError(f"grade {grade} cannot be told from the text alone")
+
+
+def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
+    """The option that a reply commits to; None where it names none, or several."""
+    text = _plain(reply)
+    letters = "".join(chr(65 + i) for i in range(len(choices)))
+    if alone := re.fullmatch(rf"[(\[]?([{letters}{letters.lower()}])[)\].:,]*", text):
+        return str(alone[1]).upper()
+    if said := re.findall(rf"(?i:{_SAYS})[(\[]?([{letters}])\b(?!['’])", text):
+        return str(said[-1]) if len(set(said)) == 1 else None
+    if leading := re.match(rf"[(\[]?([{letters}])(?:[)\].:]|\s*[-–]\s|\n)", text):
+        return str(leading[1])
+    named = {m for m in re.findall(rf"\b([{letters}])\b(?!['’])", text) if m not in "AI"}
+    if len(named) == 1 and not re.search(r"\bA\b[).:]", text):
+        return str(named.pop())
+    folded = _folded(text)
+    worded = [letter for letter, choice in zip(letters, choices, strict=True) if _has(folded, _folded(choice))]
+    return worded[0] if len(worded) == 1 else None
+
+
+def final_number(reply: str) -> Fraction | None:
+    """The number that a reply ends on: the boxed one, the one after "answer is", else the last; None without any."""
+    text = _plain(reply).replace("−", "-").replace("\u202f", "").replace("\u00a0", " ")
+    if boxed := _BOXED.findall(text):
+        text = next(part for part in boxed[-1] if part)
+    elif said := re.findall(rf"(?i:answer(?:\s+is)?)\s*:?\s*[^\d\n-]{{0,12}}({_NUMBER.pattern})", text, re.IGNORECASE):
+        text = said[-1]
+    found = _NUMBER.findall(text.replace("$", " "))
+    return _fraction(found[-1]) if found else None
+
+
+def code_of(reply: str) -> str:
+    """The program in a reply: its first fenced block, else the whole text."""
+    text = _THOUGHT.sub("", reply)
+    fenced = _FENCE.findall(text)
+    return str(fenced[0]) if fenced else text
+
+
+def _same_number(found: Fraction | None, answer: str) -> bool:
+    """Equal to the decimals that the answer gives; an integer must be met exactly."""
+    expected = _fraction(answer)
+    if found is None or expected is None:
+        return False
+    decimals = len(answer.partition(".")[2])
+    slack = Fraction(1, 2 * 10**decimals) if decimals else Fraction(1, 10**9)
+    return abs(found - expected) <= slack
+
+
+def _fraction(text: str) -> Fraction | None:
+    try:
+        return Fraction(text.replace(",", ""))
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _is_exact(reply: str, answer: str) -> bool:
+    """One of the answers (separated by "|") is the whole reply, its first or last line, or follows "answer is"."""
+    text = _plain(reply)
+    lines = [line for line in text.splitlines() if line.strip()]
+    places = [text, *lines[:1], *lines[-1:], *re.findall(r"(?i:answer\s+is|answer):?\s+(.+)", text)]
+    return bool({_folded(place) for place in places} & {_folded(accepted) for accepted in answer.split("|")})
+
+
+def _plain(reply: str) -> str:
+    """Without thoughts and markdown's emphasis."""
+    return re.sub(r"\*\*|__|`", "", _THOUGHT.sub("", reply)).strip()
+
+
+def _folded(text: str) -> str:
+    """Case, accents' encoding, outer punctuation, a leading article and the spacing do not matter."""
+    folded = unicodedata.normalize("NFKC", text).casefold().strip()
+    folded = re.sub(r"^[\W_]+|[\W_]+$", "", folded) or folded
+    return re.sub(r"\s+", " ", re.sub(r"^(the|a|an)\s+", "", folded))
+
+
+def _has(text: str, words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text) is not None

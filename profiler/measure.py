@@ -1,0 +1,138 @@
+"""Asks an engine, grades, folds into a capability vector (Eq. 4). An OpenAI client over HTTP, nothing more."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+from profiler.answers import Answer, AnswerStore
+from profiler.encoder import Encoder
+from profiler.engine import Engine, EngineError, content_of, open_session, request_json
+from profiler.grading import code_of, is_right
+from profiler.qagate import QAGate
+from profiler.queries import Question
+from profiler.sandbox import passes
+from profiler.scoring import Capability, capability, difficulty
+
+MAX_TOKENS: Mapping[str, int] = {"choice": 64, "number": 320, "exact": 64, "code": 400}
+REPLY_CHARS = 4000  # of a reply that are stored
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureConfig:
+    """How to ask."""
+
+    concurrency: int = 2  # questions in flight; more only helps engines that batch
+    timeout_s: float = 120.0  # one answer; a 135M model on a busy core needs 20 s for a long one
+    retries: int = 2  # of one question, after 1 s and 2 s (or what retry-after says, up to 30 s)
+    give_up_after: int = 3  # questions that failed in a row: the engine is broken, not the question
+    max_tokens: int | None = None  # of one answer; None: by kind of question; reasoning models want thousands
+    first_delay_s: float = 1.0  # before the first retry; doubles
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How one run went."""
+
+    asked: int  # questions answered in this run
+    failed: int  # questions left for the next run
+    gave_up: bool  # too many in a row failed
+    problem: str  # what the last failure was, "" without
+
+
+async def measure(
+    questions: Sequence[Question],
+    engine: Engine,
+    store: AnswerStore,
+    config: MeasureConfig,
+    on_answer: Callable[[Answer], None] = lambda answer: None,
+) -> Tally:
+    """Asks what is not stored yet and stores each graded answer at once.
+
+    Stops when `give_up_after` questions in a row fail: the engine is broken then. A question that fails alone is left
+    for the next run.
+    """
+    waiting = iter([question for question in questions if question.id not in store.answers])
+    failures: list[str] = []
+    asked = in_a_row = 0
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        nonlocal asked, in_a_row
+        while in_a_row < config.give_up_after and (question := next(waiting, None)):
+            try:
+                answer = await _ask(session, engine, question, config)
+            except EngineError as error:
+                in_a_row += 1
+                failures.append(str(error))
+                continue
+            in_a_row = 0
+            asked += 1
+            store.add(answer)
+            on_answer(answer)
+
+    async with open_session(config.timeout_s, engine.headers) as session, asyncio.TaskGroup() as group:
+        for _ in range(config.concurrency):
+            group.create_task(work(session))
+    gave_up = in_a_row >= config.give_up_after
+    return Tally(asked, len(failures) + sum(1 for _ in waiting), gave_up, failures[-1] if failures else "")
+
+
+def fold(gate: QAGate, encoder: Encoder, answers: Iterable[Answer], every: Sequence[Question] = ()) -> Capability:
+    """p_j, Eq. (4): each answer counts for the prototype nearest to its question.
+
+    Where every answered question carries a reference difficulty, only the difference to it is estimated; `every` is
+    then the whole query set, whose references give D_k.
+    """
+    known = list(answers)
+    weights = _nearest(gate, encoder, [answer.query for answer in known])
+    right = np.array([answer.right for answer in known], np.float64)
+    references = [answer.reference for answer in known if answer.reference is not None]
+    if not known or len(references) < len(known):
+        return capability(weights, right, gate.category_index)
+    rated = [(item.query, item.reference) for item in (every or known) if item.reference is not None]
+    base = difficulty(
+        _nearest(gate, encoder, [query for query, _ in rated]),
+        np.array([reference for _, reference in rated], np.float64),
+        gate.category_index,
+    )
+    return capability(weights, right, gate.category_index, np.array(references, np.float64), base)
+
+
+def _nearest(gate: QAGate, encoder: Encoder, queries: Sequence[str]) -> Any:
+    """(n, K) one-hot: the prototype of each text. Sharper than relevance for few questions (docs/results.md)."""
+    return np.eye(gate.K)[gate.nearest(encoder.encode(queries))]
+
+
+async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Question, config: MeasureConfig) -> Answer:
+    body = {
+        "model": engine.model,
+        "messages": [{"role": "user", "content": question.prompt}],
+        "temperature": 0,
+        "max_tokens": config.max_tokens or MAX_TOKENS[question.grade],
+    }
+    began = time.monotonic()
+    reply = content_of(await _with_retries(session, f"{engine.v1}/chat/completions", body, config), engine.v1)
+    seconds = round(time.monotonic() - began, 3)
+    if question.grade == "code":
+        right = await asyncio.to_thread(passes, code_of(reply), question.answer)
+    else:
+        right = is_right(question.grade, reply, question.answer, question.choices)
+    cut = reply[:REPLY_CHARS]
+    return Answer(question.id, question.query, question.task, cut, float(right), seconds, question.reference)
+
+
+async def _with_retries(session: aiohttp.ClientSession, url: str, body: Any, config: MeasureConfig) -> Any:
+    delay = config.first_delay_s
+    for left in range(config.retries, -1, -1):
+        try:
+            return await request_json(session, "POST", url, body)
+        except EngineError as error:
+            if not left or not error.may_pass:
+                raise
+            await asyncio.sleep(max(delay, min(error.retry_after_s, 30.0)))
+            delay *= 2
+    raise AssertionError("the loop returns or raises")

@@ -1,0 +1,70 @@
+"""The peer that serves from a home folder: which model it runs, and how a vector is handed to it. HTTP only."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from profiler.engine import Engine, EngineError, open_session, request_json
+
+
+class PeerError(RuntimeError):
+    """The running peer cannot be used; the message names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A running peer, as its home's running.json names it."""
+
+    url: str
+    token: str  # proves to it that its owner speaks
+
+
+def running_peer(home: Path) -> Peer | None:
+    """The peer that serves from this home; None where none runs. Raises PeerError for a damaged running.json."""
+    file = home / "running.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        peer, pid = Peer(str(found["url"]), str(found["token"])), int(found["pid"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PeerError(f"cannot read {file}: {error!r}. Restart the peer: ppai serve") from error
+    return peer if _is_alive(pid) else None
+
+
+async def engine_of(peer: Peer, model: str | None) -> Engine:
+    """The peer's own engine, asked through the peer; its first model unless one is named. Raises PeerError."""
+    try:
+        async with open_session(10.0, {}) as session:
+            status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
+        models = [str(found["id"]) for found in status["engine"]["models"]]
+    except (EngineError, KeyError, TypeError) as error:
+        raise PeerError(f"the peer at {peer.url} does not say which engine it has ({error}). Restart it") from error
+    if not models:
+        raise PeerError(f"the peer at {peer.url} has no engine to measure. See: ppai status")
+    if model is not None and model not in models:
+        raise PeerError(f"the peer's engine serves {', '.join(models)}, not {model}")
+    return Engine(peer.url, model or models[0], {"x-ppai-route": "local"})
+
+
+async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int]) -> int:
+    """Hands the peer its agent's vector (K,) with evidence (K,), to sign and spread; returns the new card's seq."""
+    body = {"space": space, "agent": agent, "capability": list(values), "evidence": list(evidence)}
+    try:
+        async with open_session(30.0, {"authorization": f"Bearer {peer.token}"}) as session:
+            reply = await request_json(session, "POST", f"{peer.url}/ppai/v1/profile", body)
+        return int(reply["seq"])
+    except (EngineError, KeyError, TypeError, ValueError) as error:
+        raise PeerError(f"the peer did not take the vector: {error}. What was measured is kept") from error
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

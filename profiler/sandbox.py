@@ -1,0 +1,81 @@
+"""Runs the code that a model wrote against a question's assertions, in a process of its own.
+
+It keeps an honest mistake (an endless loop, a full memory, a stray file) from hurting this machine. It is not a
+security boundary: the code runs as this user, can read what this user can read, a child that starts its own session
+outlives the time limit, and only where unprivileged namespaces are allowed (most Linux) is it cut off from the
+network. Profile engines that you trust, or leave code questions out.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+
+TIMEOUT_S = 10.0
+MEMORY_BYTES = 512 * 2**20
+
+# Runs in the child. The verdict is a token on the real stdout that the code never sees: leaving early is not passing.
+_RUNNER = """
+import json, os, sys
+job = json.load(sys.stdin)
+try:
+    import resource
+    for limit, value in (("CPU", job["cpu_s"]), ("AS", job["memory"]), ("FSIZE", 2**20), ("NOFILE", 64), ("CORE", 0)):
+        resource.setrlimit(getattr(resource, "RLIMIT_" + limit), (value, value))
+except ImportError:
+    pass
+try:
+    import ctypes
+    ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # CLONE_NEWUSER | CLONE_NEWNET
+except (OSError, AttributeError, TypeError):
+    pass
+verdict = os.dup(1)
+nowhere = os.open(os.devnull, os.O_RDWR)
+for descriptor in (0, 1, 2):
+    os.dup2(nowhere, descriptor)
+token = job.pop("token")
+space = {"__name__": "__answer__"}
+exec(compile(job["code"], "answer", "exec"), space)
+exec(compile(job["tests"], "tests", "exec"), space)
+os.write(verdict, token.encode())
+"""
+
+
+def passes(code: str, tests: str, timeout_s: float = TIMEOUT_S) -> bool:
+    """Whether the assertions in `tests` hold after `code` ran, within the time and 512 MiB. Blocking."""
+    token = secrets.token_hex(16)
+    job = {"code": code, "tests": tests, "token": token, "cpu_s": int(timeout_s) + 1, "memory": MEMORY_BYTES}
+    with tempfile.TemporaryDirectory(prefix="ppai-code-") as folder:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-c", _RUNNER],
+            cwd=folder,
+            env={"PATH": os.defpath, "HOME": folder, "TMPDIR": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            out, _ = child.communicate(json.dumps(job).encode(), timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            out = b""
+        finally:
+            _end(child)
+    return out == token.encode()
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Kills the whole group: children that the code left behind too."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()
