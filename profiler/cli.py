@@ -1,10 +1,10 @@
-"""ppai-profile: flags and exit codes. What the commands do is in commands.py, loaded when one runs: --help is instant."""
+"""ppai-profile: flags and exit codes. What the commands do is in commands.py, loaded when one runs: --help is fast."""
 
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,7 +31,8 @@ Texts = Annotated[list[Path], typer.Option(help="JSONL file or folder: query, ta
 Out = Annotated[Path, typer.Option(help="Folder to write the gate to.")]
 EncoderName = Annotated[str | None, typer.Option(help="sentence-transformers model.  [default: the pulled encoder]")]
 Labels = Annotated[
-    str, typer.Option(help="category: ward clusters inside each task; all: over everything (the paper).")
+    Literal["category", "all"],
+    typer.Option(help="category: ward clusters inside each task; all: over everything (the paper)."),
 ]
 
 HOME = Path("~/.ppai")
