@@ -20,7 +20,6 @@ class Expected:
     """What the beliefs expect of N candidates at one moment. Every field is (N,) float64."""
 
     arrival_rate: FloatArray  # E[λ], 1/s
-    service_rate: FloatArray  # c·E[μ], 1/s, all slots together
     mean_service_s: FloatArray  # E[S] = E[1/μ], one slot
     shape: FloatArray  # a of the Gamma posterior of μ: a0 and the completions remembered
     utilisation: FloatArray  # E[λ]·E[S]/c
@@ -33,6 +32,11 @@ class Expected:
     rtt_s: FloatArray
     admission: FloatArray  # 0 open, 1 soft, 2 closed
     age_s: FloatArray  # of the load news; inf where there was none
+
+    @property
+    def service_rate(self) -> FloatArray:
+        """c·E[μ], jobs a second that all slots together complete; (N,)."""
+        return self.slots * self.shape / ((self.shape - 1.0) * self.mean_service_s)
 
 
 class Beliefs:
@@ -118,14 +122,12 @@ class Beliefs:
         arrivals, exposure_s, completions, busy_s, turns_seen, turns_expected = evidence
         prior_exposure_s = config.prior_arrivals / config.prior_utilisation * typical_s / slots
         shape = config.prior_jobs + completions
-        rate = (config.prior_jobs - 1.0) * typical_s + busy_s
         arrival_rate = (config.prior_arrivals + arrivals) / (prior_exposure_s + exposure_s)
-        mean_service_s = rate / (shape - 1.0)
+        mean_service_s = ((config.prior_jobs - 1.0) * typical_s + busy_s) / (shape - 1.0)
         utilisation = arrival_rate * mean_service_s / slots
         age_s = np.maximum(0.0, now - birth)
         return Expected(
             arrival_rate=arrival_rate,
-            service_rate=slots * shape / rate,
             mean_service_s=mean_service_s,
             shape=shape,
             utilisation=utilisation,

@@ -170,7 +170,12 @@ class Belief:
 
 
 def _advanced(last: Pulse, pulse: Pulse) -> bool:
-    return pulse.t_ms > last.t_ms and all(
-        getattr(pulse, counter) >= getattr(last, counter)
-        for counter in ("arrivals", "completions", "busy_ms", "tokens_in", "tokens_out")
+    """Whether time went on and no counter ran backwards."""
+    return (
+        pulse.t_ms > last.t_ms
+        and pulse.arrivals >= last.arrivals
+        and pulse.completions >= last.completions
+        and pulse.busy_ms >= last.busy_ms
+        and pulse.tokens_in >= last.tokens_in
+        and pulse.tokens_out >= last.tokens_out
     )

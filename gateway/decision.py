@@ -21,9 +21,11 @@ BoolArray = NDArray[np.bool_]
 # `pinned_local` stands for the query's own reason, such as "field:n" or "privacy:email".
 REASONS: Final = (
     *("", "dead", "suspect", "not_approved", "model", "modality", "context"),
-    *("pinned_local", "pinned", "closed", "score"),
+    *("pinned_local", "pinned", "closed", "silent", "score"),
 )
-DEAD, SUSPECT, NOT_APPROVED, MODEL, MODALITY, CONTEXT, PINNED_LOCAL, PINNED, CLOSED, SCORE = range(1, len(REASONS))
+DEAD, SUSPECT, NOT_APPROVED, MODEL, MODALITY, CONTEXT, PINNED_LOCAL, PINNED, CLOSED, SILENT, SCORE = range(
+    1, len(REASONS)
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,7 @@ class View:
     score: FloatArray  # (N,) s(i,j), in [0, 1]
     profiled: BoolArray  # (N,) False: the score is the gate's prior, not the agent's own vector
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
+    silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
     warm_tokens: FloatArray | float = 0.0  # (N,) prompt tokens that this session's prefix cache there already holds
 
 
@@ -101,7 +104,8 @@ class Decision:
 
     `order` holds the indices to try, best first; after the first one, our own agents come last. Empty: nobody may
     answer. `reason` says how the first was found: best | local_idle | only_candidate | explored | pinned | random |
-    paper | fallback (no candidate was left, our own engine takes it all the same) | none | the query's `pinned_local`.
+    paper | the query's `pinned_local` | none | fallback (no candidate was left: our own engine takes it all the same,
+    and if we have none, those who kept silent are tried).
     """
 
     query: Query

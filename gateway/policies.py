@@ -71,11 +71,13 @@ class DefaultPolicy:
             return None
         best = int(local[np.argmax(draft.utility[local])])
         score, expected = draft.view.score, draft.view.expected
-        elsewhere_s = (draft.service_s[remote] + draft.transit_s[remote]).min()  # at its best: nobody waits there
         is_free = expected.backlog[best] <= expected.slots[best] - 1.0
         is_as_good = score[best] >= score[remote].max() - self.config.local_margin
+        if not (is_free and is_as_good):
+            return None
+        elsewhere_s = (draft.service_s[remote] + draft.transit_s[remote]).min()  # at its best: nobody waits there
         is_as_fast = draft.wait_s[best] + draft.service_s[best] <= self.config.local_slowness * elsewhere_s
-        return best if is_free and is_as_good and is_as_fast else None
+        return best if is_as_fast else None
 
     def _drawn(self, draft: Decision, remote: NDArray[np.intp], rng: np.random.Generator) -> tuple[int, ...]:
         """The best by belief and `draws` more: Gumbel noise on U/T draws without replacement, by e^(U/T)."""
@@ -180,7 +182,9 @@ def _decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gen
     if not any(local[index] for index in order):
         unasked = np.flatnonzero(fresh.excluded == 0)
         order += [index for index in _ranked(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
-        last = np.flatnonzero(local & np.isin(fresh.excluded, _UNSUITED)).tolist()
-        reason = reason if order or not last else "fallback"
-        order += last
+        last = np.flatnonzero(local & np.isin(fresh.excluded, _UNSUITED))
+        if not len(last):
+            last = np.flatnonzero(fresh.excluded == decision.SILENT)
+        reason = reason if order or not len(last) else "fallback"
+        order += last.tolist()
     return replace(fresh, order=tuple(order), reason=reason if order else "none")

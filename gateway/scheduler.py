@@ -64,7 +64,7 @@ class Policy(Protocol):
     def choose(
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
     ) -> Decision:
-        """The decision on `view`, which must have the roster that `plan` was made with."""
+        """The decision on `view`: the roster that `plan` was made with, what its probes found, and who kept silent."""
         ...
 
 
@@ -74,6 +74,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     remote = ~roster.local
     excluded = np.zeros(len(roster), dtype=np.uint8)
     excluded[view.score < theta_s] = d.SCORE
+    if view.silent is not None:
+        excluded[remote & view.silent] = d.SILENT
     excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = d.CLOSED
     if query.pin is not None:
         named = [query.pin in names for names in zip(roster.peer_ids, roster.peer_names, strict=True)]

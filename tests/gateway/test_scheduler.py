@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.records import PeerId
+from discovery.records import PeerId, Pulse
 from gateway.belief_table import Beliefs
 from gateway.beliefs import BeliefConfig, Outcome
 from gateway.cost import CostConfig
@@ -191,20 +191,35 @@ def scaled(factor: float) -> tuple[BeliefConfig, SchedulerConfig]:
     )
 
 
+def learn(world: World, peer: Peer, k: int, factor: int) -> None:
+    """Two pulses, an answer of ours and for some a failure, all their times multiplied by `factor`."""
+    idle = Pulse(PeerId(peer.name), 1, 1, peer.jobs, 0, peer.slots, 0, 0, 0, 0, 0, 0, "open")
+    world.beliefs.observe_pulse(idle, birth=-2.0 * factor)
+    busy = replace(idle, seq=2, arrivals=7 + k, completions=6 + k, busy_ms=100 * k * factor, t_ms=2000 * factor)
+    world.beliefs.observe_pulse(replace(busy, tokens_in=90 * k, tokens_out=70 * k), birth=0.0)
+    job = assess(QUERY, world.view(), CERTAIN).reservation(k - 1, 0.0)
+    for status in ("ok", "failed") if k % 3 == 0 else ("ok",):
+        outcome = Outcome(job.peer_id, status, 0.3 * k * factor, 0.9 * k * factor, 40)  # type: ignore[arg-type]
+        world.beliefs.reserve(job)
+        world.beliefs.observe_outcome(job, outcome, 1.0 * factor)
+
+
 peer_lists = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 50), st.integers(1, 16)), min_size=1, max_size=20).map(
     lambda rows: [Peer("us" if k == 0 else f"p{k}", *row) for k, row in enumerate(rows)]
 )
 
 
-@given(peer_lists, st.sampled_from([1e-3, 0.1, 7.0, 1e3]), st.integers(0, 2**32))
-def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Peer], factor: float, seed: int) -> None:
-    def decided(factor: float) -> Decision:
+@given(peer_lists, st.sampled_from([2, 7, 1000]), st.integers(0, 2**32))
+def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Peer], factor: int, seed: int) -> None:
+    def decided(factor: int) -> Decision:
         beliefs, scheduler = scaled(factor)
         world = World(peers, Beliefs(beliefs))
+        for k, peer in enumerate(peers):
+            learn(world, peer, k + 1, factor)
         view = world.view(replace(QUERY, body_bytes=10**6), now=5.0 * factor)
         return policy(scheduler).choose(QUERY, view, 0.0, np.random.default_rng(seed))
 
-    once, stretched = decided(1.0), decided(factor)
+    once, stretched = decided(1), decided(factor)
 
     assert once.order == stretched.order
     assert once.cost_s * factor == pytest.approx(stretched.cost_s)
@@ -379,6 +394,41 @@ def test_exploration_yields_to_a_door_that_its_probe_found_closed() -> None:
     )
 
     assert (US, "best") == (target(decision), decision.reason)
+
+
+@pytest.mark.parametrize(
+    ("ours", "order"),
+    [
+        (Peer("us", jobs=8), ["c", "us"]),
+        (Peer("us", jobs=8, context_tokens=10), ["c", "us"]),
+        (Peer("us", model="other"), ["c", "b"]),
+    ],
+)
+def test_a_peer_that_kept_silent_is_not_chosen(ours: Peer, order: list[str]) -> None:
+    """It may be stopped, and waiting for it costs seconds: only without an engine of our own is it tried, last."""
+    query, world = replace(QUERY, model="m"), World([ours, Peer("b"), Peer("c", jobs=5)])
+    chooser, rng = policy(CERTAIN), np.random.default_rng(0)
+    planned = chooser.plan(query, view := world.view(query), 0.0, rng)
+
+    decision = chooser.choose(query, replace(view, silent=np.array([False, True, False])), 0.0, rng, planned)
+
+    assert (order, "silent") == (names(world, decision.order), decision.excluded_because(1))
+
+
+def test_when_all_keep_silent_and_we_have_no_engine_they_are_tried() -> None:
+    world = World([Peer("b"), Peer("c")])
+    chooser, rng = policy(CERTAIN), np.random.default_rng(0)
+    planned = chooser.plan(QUERY, view := world.view(), 0.0, rng)
+
+    decision = chooser.choose(QUERY, replace(view, silent=np.ones(2, dtype=bool)), 0.0, rng, planned)
+
+    assert ({0, 1}, "fallback") == (set(decision.order), decision.reason)
+
+
+def test_an_empty_network_decides_nothing() -> None:
+    decision = decide(World([]))
+
+    assert ((), "none") == (decision.order, decision.reason)
 
 
 def test_fresh_news_overrules_belief() -> None:
