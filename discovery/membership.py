@@ -21,6 +21,7 @@ class MembershipConfig:
     live_limit: int = 1024  # peers alive or suspect; strangers beyond it are refused
     departed_limit: int = 4096  # peers dead or left that are remembered
     departed_s: float = 86400.0  # s they are remembered; the dead no longer than the `ttl_s` of their card
+    kept_limit: int = 512  # of the live may be protected from eviction: a flood of dialled peers stays below it
     told_left_s: float = 60.0  # s a departure stays in our digests; later only those who show they missed it are told
 
 
@@ -33,7 +34,7 @@ EventKind = Literal[
     "dead",
     "left",
     "equivocation",  # it signed two different records under one version
-    "refused",  # no room for another stranger
+    "refused",  # it is kept out: no room for another stranger, or admission says no
     "generation",  # ours jumped: an earlier run of ours was seen ahead
     "identity_in_use",  # another process uses our identity: we have stopped publishing
 ]
@@ -41,7 +42,7 @@ EventKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to a peer; `reason` is for people."""
+    """Something happened to `peer` (its address, where we know no id); `reason` is for people."""
 
     kind: EventKind
     peer: PeerId
@@ -120,6 +121,8 @@ class Membership:
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
         """Protect a peer we dialled ourselves or approved: it is never evicted for a stranger, and talked to often."""
+        if kept and len(self._kept) >= self.config.kept_limit:
+            return
         (self._kept.add if kept else self._kept.discard)(peer)
         entry = self.table.get(peer)
         if entry is not None and entry.kept != kept:
@@ -137,6 +140,7 @@ class Membership:
             events += self._turn(verdict.entry, verdict.state, verdict.reason, now)
         for entry in [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]:
             self.table.remove(entry)
+            self._kept.discard(entry.id)
         self.table.trim()
         return events
 

@@ -1,0 +1,173 @@
+"""Whom we deal with: who may join our view of the network, and which rights each peer has.
+
+Rights are local and two: `ask` (it may send us work) and `answer` (we may send it prompts). Knows nothing of sockets.
+"""
+
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from discovery.records import Card, InvalidRecord, PeerId, public_key
+
+Mode = Literal["tofu", "secret", "allowlist", "open"]
+Right = Literal["ask", "answer"]
+RIGHTS: tuple[Right, ...] = ("ask", "answer")
+SECRET_MIN_BYTES = 16  # a card shows a proof of the secret to everyone: a guessable secret would be guessed offline
+GRANTS_LIMIT = 4096
+
+
+class AdmissionError(ValueError):
+    """A mistake of the user's: a secret too short or missing, a peer nobody knows. The text names the remedy."""
+
+
+class UnknownPeer(AdmissionError):
+    """`who` names no peer."""
+
+    def __init__(self, who: str, names: Iterable[str]) -> None:
+        known = ", ".join(sorted(names)[:8]) or "none"
+        super().__init__(f"no peer is called {who!r}; known: {known}. See ppai peers, or give the full id")
+
+
+class AmbiguousPeer(AdmissionError):
+    """`who` names several peers."""
+
+    def __init__(self, who: str, ids: Iterable[PeerId]) -> None:
+        super().__init__(f"{who!r} fits several peers; give more of the id: {', '.join(sorted(i[:16] for i in ids))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a peer is kept out; `code` is for programs, `message` for the people on both sides."""
+
+    code: Literal["secret_missing", "secret_wrong", "not_allowed", "revoked"]
+    message: str
+
+
+class Admission:
+    """The mode, what the user granted and revoked, and who has proven the network's secret."""
+
+    def __init__(self, mode: Mode, net: str, secret: bytes | None = None, allowed: Iterable[PeerId] = ()) -> None:
+        """`secret` is needed in mode `secret` and used by no other. Raises AdmissionError."""
+        if mode == "secret" and secret is None:
+            raise AdmissionError("admission mode `secret` needs a secret: run `ppai init`, or give --secret-file FILE")
+        if secret is not None and len(secret) < SECRET_MIN_BYTES:
+            raise AdmissionError(f"the secret has fewer than {SECRET_MIN_BYTES} bytes: let `ppai init` make one")
+        self.mode = mode
+        self.net = net
+        self._proof_key = _derive(secret, "join") if secret is not None and mode == "secret" else None
+        self._allowed = frozenset(allowed)
+        self._granted: dict[PeerId, frozenset[Right]] = {}
+        self._revoked: set[PeerId] = set()
+        self._proven: set[PeerId] = set()
+
+    def proof(self, peer: PeerId, cert: bytes) -> bytes:
+        """What goes into one's own card: that `peer`, at the certificate `cert`, knows the secret. Empty without one.
+
+        HMAC-SHA256 under a key derived for this purpose alone (RFC 5869); worthless to any other id or certificate.
+        """
+        if self._proof_key is None:
+            return b""
+        return hmac.digest(self._proof_key, b"\0".join((self.net.encode(), public_key(peer), cert)), "sha256")
+
+    def admits(self, card: Card) -> Refusal | None:
+        """Why this (verified) card may not join our view of the network; None when it may."""
+        if card.id in self._granted or self.mode in ("tofu", "open"):
+            return None
+        if card.id in self._revoked:
+            return Refusal("revoked", "the peer was revoked: its owner may ask for `ppai approve`")
+        if self.mode == "allowlist":
+            refusal = Refusal("not_allowed", "this network admits listed peers only: its owner runs `ppai approve ID`")
+            return None if card.id in self._allowed else refusal
+        return self._check_proof(card)
+
+    def rights(self, peer: PeerId) -> frozenset[Right]:
+        """What this peer may do."""
+        if peer in self._revoked:
+            return frozenset()
+        by_mode = self.mode == "open" or peer in self._allowed or peer in self._proven
+        return frozenset(RIGHTS) if by_mode else self._granted.get(peer, frozenset())
+
+    def may(self, peer: PeerId, right: Right) -> bool:
+        return right in self.rights(peer)
+
+    def approve(self, who: str, known: Mapping[PeerId, str], rights: Iterable[Right] = RIGHTS) -> PeerId:
+        """Grant `rights` to the peer called `who`: a name or the start of an id in `known` (id -> name), or a full id.
+
+        Raises UnknownPeer, AmbiguousPeer.
+        """
+        peer = _find(who, known)
+        if peer not in self._granted and len(self._granted) >= GRANTS_LIMIT:
+            raise AdmissionError(f"{GRANTS_LIMIT} peers are approved: revoke some, or use admission mode `secret`")
+        self._revoked.discard(peer)
+        self._granted[peer] = frozenset(rights)
+        return peer
+
+    def revoke(self, who: str, known: Mapping[PeerId, str]) -> PeerId:
+        """Take all rights away, whatever the mode would grant. Raises UnknownPeer, AmbiguousPeer."""
+        peer = _find(who, {**known, **dict.fromkeys(self._granted, "")})
+        self._granted.pop(peer, None)
+        self._revoked.add(peer)
+        return peer
+
+    def approved(self) -> frozenset[PeerId]:
+        """Those granted a right by name: by the user, or by the allow-list."""
+        return frozenset(self._granted) | self._allowed
+
+    def waiting(self, peers: Iterable[PeerId]) -> tuple[PeerId, ...]:
+        """Those of `peers` whom the user has neither approved nor revoked, and who may do nothing yet."""
+        return tuple(p for p in peers if p not in self._revoked and not self.rights(p))
+
+    def state(self) -> tuple[dict[str, list[str]], list[str]]:
+        """What the user decided, for peers.json: rights by id, and the ids revoked."""
+        granted = {str(peer): [*map(str, sorted(rights))] for peer, rights in sorted(self._granted.items())}
+        return granted, [str(peer) for peer in sorted(self._revoked)]
+
+    def restore(self, granted: Mapping[str, Iterable[str]], revoked: Iterable[str]) -> None:
+        """Take up what `state` once returned. Raises AdmissionError when an id or a right is none."""
+        try:
+            for peer in (*granted, *revoked):
+                public_key(peer)
+        except InvalidRecord as error:
+            raise AdmissionError(f"not a peer id: {peer!r}") from error
+        if unknown := {right for rights in granted.values() for right in rights} - set(RIGHTS):
+            raise AdmissionError(f"not a right: {', '.join(sorted(unknown))}")
+        kept = {PeerId(p): frozenset(r for r in RIGHTS if r in set(rights)) for p, rights in granted.items()}
+        self._granted, self._revoked = kept, {PeerId(peer) for peer in revoked}
+
+    def forget(self, peer: PeerId) -> None:
+        """A peer is gone for good; should it return it proves itself anew."""
+        self._proven.discard(peer)
+
+    def _check_proof(self, card: Card) -> Refusal | None:
+        if not card.proof:
+            return Refusal("secret_missing", "this network has a secret and the peer shows none: copy the secret file")
+        if not hmac.compare_digest(card.proof, self.proof(card.id, card.cert)):
+            self._proven.discard(card.id)
+            return Refusal(
+                "secret_wrong", "the two peers have different secrets: copy the secret file of one to the other"
+            )
+        self._proven.add(card.id)
+        return None
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), length=32, salt=None, info=f"ppai/1/{purpose}".encode()).derive(secret)
+
+
+def _find(who: str, known: Mapping[PeerId, str]) -> PeerId:
+    who = who.strip()
+    exact = [peer for peer, name in known.items() if name == who or peer == who]
+    found = exact or [peer for peer in known if len(who) >= 4 and peer.startswith(who.lower())]
+    if len(found) > 1:
+        raise AmbiguousPeer(who, found)
+    if found:
+        return found[0]
+    try:
+        public_key(who)
+    except InvalidRecord:
+        raise UnknownPeer(who, (name for name in known.values() if name)) from None
+    return PeerId(who)

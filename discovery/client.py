@@ -1,0 +1,251 @@
+"""Our requests to other peers: TLS pinned to the certificate in the peer's card, signed, bounded, without proxies.
+
+A peer is reached at its addresses in turn, the last good one first. One connection serves many requests.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+import aiohttp
+import yarl
+
+from discovery.endpoint import Clocks
+from discovery.envelopes import Sign
+from discovery.gossip import Gossip
+from discovery.messages import MESSAGE_LIMIT_BYTES
+from discovery.records import Address, PeerId, dialable
+from discovery.request_auth import NONCE_BYTES, Audience, Refused, read_refusal, sign_request
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """How long we wait for others."""
+
+    connect_s: float = 2.0  # s for TCP and TLS to one address
+    answer_s: float = 3.0  # s for a whole gossip exchange
+    keepalive_s: float = 60.0  # s an idle connection is kept; the server must keep it longer (75 s)
+    connections: int = 512  # in all
+    connections_each: int = 128  # to one peer: one a running stream
+
+
+class PeerUnreachable(Exception):
+    """No address of a peer could be spoken to; the text says why, address by address."""
+
+    def __init__(self, peer: str, reason: str) -> None:
+        super().__init__(f"peer {peer[:10]} is unreachable: {reason}")
+        self.peer = peer
+        self.reason = reason
+
+
+class Pin(aiohttp.Fingerprint):
+    """The one certificate a peer may present. Without a digest it takes the first one it sees and insists on it.
+
+    One object a peer: aiohttp reuses a connection only for the same object.
+    """
+
+    def __init__(self, digest: bytes | None) -> None:
+        super().__init__(digest or bytes(32))
+        self.digest = digest
+
+    def check(self, transport: asyncio.BaseTransport) -> None:
+        ssl_object = transport.get_extra_info("ssl_object")
+        presented = hashlib.sha256(ssl_object.getpeercert(binary_form=True)).digest()
+        if self.digest is None:
+            self.digest = presented
+        if presented != self.digest or ssl_object.version() != "TLSv1.3":
+            host, port, *_ = transport.get_extra_info("peername")
+            raise aiohttp.ServerFingerprintMismatch(self.digest, presented, host, port)
+
+
+class PeerClient:
+    """Speaks to peers on our behalf. Use as an async context manager."""
+
+    def __init__(
+        self, gossip: Gossip, sign: Sign, clocks: Clocks, *, on_loopback: bool, config: ClientConfig | None = None
+    ) -> None:
+        """`on_loopback`: our own listener is bound to loopback, so loopback addresses of others mean what they say."""
+        self.config = config or ClientConfig()
+        self._gossip, self._sign, self._clocks, self._on_loopback = gossip, sign, clocks, on_loopback
+        self._session: aiohttp.ClientSession | None = None
+        self._pins: dict[PeerId, Pin] = {}
+        self._good: dict[PeerId, Address] = {}
+        self._skew_ms: dict[PeerId, int] = {}  # the peer's clock less ours
+        self._gens: dict[PeerId, int] = {}  # newer than its card says
+
+    async def __aenter__(self) -> "PeerClient":
+        connector = aiohttp.TCPConnector(
+            limit=self.config.connections,
+            limit_per_host=self.config.connections_each,
+            keepalive_timeout=self.config.keepalive_s,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            headers={"accept-encoding": "identity", "user-agent": "ppai/1"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def first_contact(self, address: Address, body: bytes) -> tuple[bytes, Pin]:
+        """POST a hello to someone whose certificate we do not know yet. The caller compares `Pin.digest` with the card
+        in the answer before believing it. Raises PeerUnreachable, Refused."""
+        pin = Pin(None)
+        async with self._exchange(str(address), address, pin, "/peer/1/hello", body, {}) as response:
+            answer = await self._read(str(address), response)
+            if response.status != 200:
+                raise _refused(response.status, answer)
+            return answer, pin
+
+    def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int) -> None:
+        """First contact succeeded: go on with its connection, and with the offset of the peer's clock."""
+        self._pins[peer] = pin
+        self._good[peer] = address
+        self._skew_ms[peer] = time_ms - int(self._clocks.unix() * 1000)
+
+    def forget(self, peer: PeerId) -> None:
+        """Drop what is remembered of a peer."""
+        for memory in (self._pins, self._good, self._skew_ms, self._gens):
+            memory.pop(peer, None)
+
+    def addresses(self, peer: PeerId) -> list[Address]:
+        """Where we may dial a peer, the last good address first."""
+        member = self._gossip.member(peer)
+        addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
+        return sorted(addresses, key=lambda address: address != self._good.get(peer))
+
+    async def post(self, peer: PeerId, path: str, body: bytes) -> bytes:
+        """One signed exchange; the answer's body, at most 64 KiB. Raises PeerUnreachable, Refused."""
+        async with self.stream(peer, path, body, answer_s=self.config.answer_s) as response:
+            answer = await self._read(peer, response)
+            if response.status >= 400:
+                raise _refused(response.status, answer)
+            return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str] | None = None, answer_s: float = 10.0
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A signed, pinned POST; yields the response once its head is there (within `answer_s`), whatever its status.
+
+        Reading the body, and its timeouts, are the caller's. A refusal that concerns the signature (a clock that is
+        off, a peer that restarted) is corrected and retried once; after that it raises Refused.
+        Raises PeerUnreachable when no address answers.
+        """
+        for attempt in range(2):
+            async with self._at_some_address(peer, path, body, headers or {}, answer_s) as response:
+                if response.status != 401:
+                    yield response
+                    return
+                answer = await self._read(peer, response)
+            details = read_refusal(answer)
+            if attempt or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
+                raise _refused(401, answer)
+            self._skew_ms[peer] = details.time_ms - int(self._clocks.unix() * 1000)
+            self._gens[peer] = details.gen
+
+    @asynccontextmanager
+    async def _at_some_address(
+        self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str], answer_s: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        audience, addresses = self._audience(peer), self.addresses(peer)
+        failures = []
+        for address in addresses:
+            signed = self._signed(audience, path, body)
+            async with AsyncExitStack() as stack:
+                exchange = self._exchange(
+                    peer, address, self._pin(audience), path, body, {**headers, **signed}, answer_s
+                )
+                try:
+                    response = await stack.enter_async_context(exchange)
+                except PeerUnreachable as error:
+                    failures.append(f"{address}: {error.reason}")
+                    continue
+                self._good[peer] = address
+                yield response
+                return
+        raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
+
+    @asynccontextmanager
+    async def _exchange(
+        self,
+        peer: str,
+        address: Address,
+        pin: Pin,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        answer_s: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None, "use PeerClient as an async context manager"
+        url = yarl.URL(f"https://{address}{path}", encoded=True)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_s)
+        try:
+            async with asyncio.timeout(answer_s or self.config.answer_s):
+                response = await self._session.post(
+                    url, data=body, headers=headers, ssl=pin, timeout=timeout, allow_redirects=False
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PeerUnreachable(peer, _why(error)) from error
+        try:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise PeerUnreachable(peer, "it answers in an encoding nobody asked for")
+            yield response
+        finally:
+            response.release()  # closes the connection when the body was not read to its end
+
+    async def _read(self, peer: str, response: aiohttp.ClientResponse) -> bytes:
+        """The whole body of a short answer."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.config.answer_s):
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > MESSAGE_LIMIT_BYTES:
+                        raise PeerUnreachable(peer, f"its answer exceeds {MESSAGE_LIMIT_BYTES} bytes")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PeerUnreachable(peer, f"its answer broke off ({_why(error)})") from error
+        return bytes(body)
+
+    def _audience(self, peer: PeerId) -> Audience:
+        member = self._gossip.member(peer)
+        if member is None:
+            raise PeerUnreachable(peer, "nobody we know")
+        return Audience(peer, max(member.card.gen, self._gens.get(peer, 0)), member.card.cert)
+
+    def _pin(self, audience: Audience) -> Pin:
+        pin = self._pins.get(audience.id)
+        if pin is None or pin.digest != audience.cert:
+            pin = self._pins[audience.id] = Pin(audience.cert)
+        return pin
+
+    def _signed(self, audience: Audience, path: str, body: bytes) -> dict[str, str]:
+        time_ms = int(self._clocks.unix() * 1000) + self._skew_ms.get(audience.id, 0)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return sign_request(self._gossip.id, self._sign, audience, "POST", path, body, time_ms, nonce)
+
+
+def _refused(status: int, answer: bytes) -> Refused:
+    details = read_refusal(answer)
+    return Refused(status, details.code or "unknown", details.message or f"the peer answered {status}")
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return "it presents another certificate than its card names"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return (error.os_error.strerror or str(error.os_error)).lower()
+    return type(error).__name__

@@ -1,0 +1,176 @@
+"""First contact: hellos to seeds, to hints (mDNS, the peer cache), and to peers that have forgotten us.
+
+A hint is worth one hello, rate-limited; a seed is dialled until somebody lives there. Whom a hello may let in is
+decided elsewhere (endpoint.py, admission.py).
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from discovery.client import PeerClient, PeerUnreachable
+from discovery.endpoint import Clocks, Endpoint
+from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope
+from discovery.gossip import Gossip, Step
+from discovery.messages import Hello, OtherNetwork, decode, encode
+from discovery.records import Address, Card, InvalidRecord, PeerId, check_address, dialable
+from discovery.request_auth import Refused
+from discovery.throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DiallerConfig:
+    """How eagerly we dial."""
+
+    hints_per_s: float = 2.0  # 1/s hellos to addresses that mDNS or the peer cache named
+    hints_burst: float = 16.0
+    hints_limit: int = 64  # hints waiting; beyond it the oldest is dropped
+    seed_min_s: float = 1.0  # s between attempts at a seed, doubling up to seed_max_s
+    seed_max_s: float = 30.0
+    resolve_s: float = 5.0  # s for looking a seed's name up
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Somebody may listen there; `id` if we were told, which need not be true."""
+
+    address: Address
+    id: PeerId | None = None
+
+
+class Dialler:
+    """Makes first contacts. `follow_hints()` and `dial_seeds()` are its loops."""
+
+    def __init__(
+        self,
+        net: str,
+        gossip: Gossip,
+        endpoint: Endpoint,
+        client: PeerClient,
+        verify: Verify,
+        carry_out: Callable[[Step], None],
+        clocks: Clocks,
+        *,
+        on_loopback: bool,
+        config: DiallerConfig | None = None,
+    ) -> None:
+        self._config = config or DiallerConfig()
+        self._net, self._gossip, self._endpoint, self._client = net, gossip, endpoint, client
+        self._verify, self._carry_out, self._clocks, self._on_loopback = verify, carry_out, clocks, on_loopback
+        self._hints: OrderedDict[Hint, None] = OrderedDict()
+        self._hint_came = asyncio.Event()
+        self._seeds: dict[tuple[str, int], PeerId | None] = {}
+
+    def hint(self, address: Address, peer: PeerId | None = None) -> None:
+        """Follow up, soon, that a peer may listen at `address`. Never waits, never fails."""
+        with suppress(InvalidRecord):
+            check_address(address)
+            if peer != self._gossip.id and dialable((address,), on_loopback=self._on_loopback):
+                self._hints[Hint(address, peer)] = None
+                while len(self._hints) > self._config.hints_limit:
+                    self._hints.popitem(last=False)
+                self._hint_came.set()
+
+    def add_seed(self, host: str, port: int) -> None:
+        """Keep in touch with whoever listens there (a name is resolved at every attempt)."""
+        self._seeds[host, port] = None
+
+    async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:
+        """Introduce ourselves at `address` and take in who answers. Raises PeerUnreachable, Refused.
+
+        The answer counts only if it holds a self-signed card that names the very certificate the channel presented.
+        """
+        answer, pin = await self._client.first_contact(address, encode(self._endpoint.introduction(), self._net))
+        hello = self._read_hello(answer, address)
+        card = hello.card.record
+        assert isinstance(card, Card), "decode() lets only cards into a hello"
+        if card.cert != pin.digest or expected not in (None, card.id):
+            raise PeerUnreachable(str(address), "somebody else than the card says answers there")
+        self._endpoint.welcome(hello, dialled=True)
+        self._client.trust(card.id, address, pin, hello.time_ms)
+        self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic()))
+        return card.id
+
+    async def follow_hints(self) -> None:
+        """Say hello wherever a hint points to, until cancelled."""
+        throttle = Throttle(self._config.hints_per_s, self._config.hints_burst)
+        while True:
+            await self._hint_came.wait()
+            while not throttle.allow("", self._clocks.monotonic()):
+                await asyncio.sleep(1 / self._config.hints_per_s)
+            if self._hints:
+                hint, _ = self._hints.popitem()
+                if not self._lives(hint.id):
+                    await self._try(hint.address, hint.id)
+            else:
+                self._hint_came.clear()
+
+    async def dial_seeds(self) -> None:
+        """Say hello to every seed nobody lives at, until cancelled."""
+        pause_s = self._config.seed_min_s
+        while True:
+            lost = [seed for seed, peer in self._seeds.items() if not self._lives(peer)]
+            for host, port in lost:
+                self._seeds[host, port] = await self._try_seed(host, port)
+            pause_s = min(2 * pause_s, self._config.seed_max_s) if lost else self._config.seed_min_s
+            await asyncio.sleep(pause_s)
+
+    async def greet(self, peer: PeerId) -> bool:
+        """Introduce ourselves again to a known peer. Whether it worked."""
+        member = self._gossip.member(peer)
+        addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
+        for address in addresses:
+            if await self._try(address, peer) is not None:
+                return True
+        return False
+
+    async def _try(self, address: Address, expected: PeerId | None) -> PeerId | None:
+        """A hello whose failure is only worth a line in the log."""
+        try:
+            return await self.hello(address, expected)
+        except Refused as refused:
+            level = logging.DEBUG if refused.code == "same_identity" else logging.WARNING
+            log.log(level, "hello_refused address=%s code=%s reason=%r", address, refused.code, refused.message)
+            if refused.status == 403:
+                self._endpoint.note_refusal(PeerId(expected or str(address)), str(address), refused.message)
+        except PeerUnreachable as error:
+            log.debug("hello_failed address=%s reason=%r", address, error.reason)
+        return None
+
+    async def _try_seed(self, host: str, port: int) -> PeerId | None:
+        try:
+            async with asyncio.timeout(self._config.resolve_s):
+                found = await asyncio.get_running_loop().getaddrinfo(host, port)
+        except (OSError, TimeoutError):
+            log.warning("seed_unknown host=%s: no such name, still trying", host)
+            return None
+        for ip in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found):
+            peer = await self._try(Address(str(ipaddress.ip_address(ip)), port), None)
+            if peer is not None:
+                return peer
+        log.info("seed_silent seed=%s:%d: still trying", host, port)
+        return None
+
+    def _lives(self, peer: PeerId | None) -> bool:
+        member = self._gossip.member(peer) if peer else None
+        return member is not None and member.state in ("alive", "suspect")
+
+    def _read_hello(self, answer: bytes, address: Address) -> Hello:
+        def open_(envelope: Envelope) -> Signed:
+            return open_envelope(envelope, self._net, self._verify)
+
+        try:
+            hello = decode(answer, self._net, open_)
+        except OtherNetwork as error:
+            raise Refused(403, "other_network", f"{address} belongs to network {error.net!r}: set --net") from error
+        except MalformedMessage as error:
+            raise PeerUnreachable(str(address), f"no hello comes back: {error}") from error
+        if not isinstance(hello, Hello):
+            raise PeerUnreachable(str(address), "no hello comes back")
+        return hello

@@ -1,0 +1,195 @@
+"""Our side of a peer's request: who is it, may it, and what do we answer. The web server around it is the gateway's.
+
+Everything from outside passes here first: `authenticate` for every signed request, `hello` for first contact.
+"""
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from discovery.admission import Admission
+from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope, parse
+from discovery.gossip import Gossip, Step
+from discovery.membership import Event
+from discovery.messages import MESSAGE_LIMIT_BYTES, Hello, Message, OtherNetwork, Probe, decode, encode
+from discovery.records import Card, PeerId, Pulse
+from discovery.request_auth import Audience, AuthConfig, Refused, RequestVerifier, Standing, refusal_body
+from discovery.throttle import Throttle
+
+HELLO_LIMIT_BYTES = 16 * 1024
+SYNC_LIMIT_BYTES = MESSAGE_LIMIT_BYTES
+REFUSED_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """How much of our time others may take."""
+
+    hellos_per_s: float = 10.0  # 1/s of one address
+    hellos_burst: float = 64.0  # a room of peers behind one address may start together
+    syncs_per_s: float = 16.0  # 1/s of one peer: five times what the protocol needs
+    syncs_burst: float = 32.0
+    verify_s: float = 0.05  # s spent on the signatures of one message; what is left comes again with a later one
+    fresh_pulse_s: float = 0.5  # s; a probe is answered with a pulse no older than this
+    auth: AuthConfig = field(default_factory=AuthConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """The clocks, injected so that tests turn them: seconds that only grow, and unix seconds."""
+
+    monotonic: Callable[[], float]
+    unix: Callable[[], float]
+
+
+class Endpoint:
+    """Answers peers. Its methods neither wait nor dial; `carry_out` takes what a message sets in motion."""
+
+    def __init__(
+        self,
+        net: str,
+        gossip: Gossip,
+        admission: Admission,
+        verify: Verify,
+        pulse: Callable[[float], Pulse],
+        carry_out: Callable[[Step], None],
+        clocks: Clocks,
+        config: EndpointConfig | None = None,
+    ) -> None:
+        """`pulse` draws up our present load (id, gen and seq are filled in when it is published)."""
+        self._net, self._gossip, self._admission, self._verify = net, gossip, admission, verify
+        self._pulse, self._carry_out, self._clocks = pulse, carry_out, clocks
+        self._config = c = config or EndpointConfig()
+        self._requests = RequestVerifier(verify, c.auth)
+        self._hellos = Throttle(c.hellos_per_s, c.hellos_burst)
+        self._syncs = Throttle(c.syncs_per_s, c.syncs_burst)
+        self._pulsed_at = float("-inf")
+        self.refused: OrderedDict[PeerId, tuple[str, str]] = OrderedDict()  # -> (name, why), newest last
+
+    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body: bytes) -> PeerId:
+        """Who signed this request to us. `headers` by lower-case name. Raises Refused (401, 429, 503)."""
+        request = (method, raw_path, headers, body)
+        return self._requests.check(
+            self._audience(), self._standing, request, self._clocks.unix(), self._clocks.monotonic()
+        )
+
+    def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
+        """Answer a first contact: learn the caller's card, show ours. Raises Refused (400, 403, 409, 429, 503)."""
+        now = self._clocks.monotonic()
+        if not self._hellos.allow(_site(peer_ip), now):
+            raise Refused(429, "too_many_requests", "slow down")
+        hello = self._decode(body, self._open_always, HELLO_LIMIT_BYTES)
+        if not isinstance(hello, Hello):
+            raise Refused(400, "malformed", "expected a hello")
+        self.welcome(hello)
+        return encode(self.introduction(), self._net)
+
+    def handle_sync(self, peer: PeerId, body: bytes) -> bytes:
+        """Answer a gossip message of an authenticated peer; empty when there is nothing to say. Raises Refused."""
+        now = self._clocks.monotonic()
+        if not self._syncs.allow(peer, now):
+            raise Refused(429, "too_many_requests", "slow down")
+        message = self._decode(body, self.opener(), SYNC_LIMIT_BYTES)
+        if isinstance(message, Hello):
+            raise Refused(400, "malformed", "a hello has its own path")
+        if isinstance(message, Probe) and message.subject == self._gossip.id:
+            self.pulse_now(self._config.fresh_pulse_s)
+        step = self._gossip.receive(message, peer, now)
+        self._carry_out(step)
+        return encode(step.reply, self._net) if step.reply is not None else b""
+
+    def introduction(self) -> Hello:
+        """Who we are, freshly: our part of a hello, whoever begins."""
+        self.pulse_now(self._config.fresh_pulse_s)
+        card = self._gossip.own_card()
+        if card is None:
+            raise Refused(503, "starting", "this peer is still starting: try again")
+        return Hello(card, self._gossip.own_pulse(), int(self._clocks.unix() * 1000))
+
+    def welcome(self, hello: Hello, *, dialled: bool = False) -> PeerId:
+        """Take in a peer that introduced itself; one we `dialled` ourselves is not displaced by strangers.
+
+        Raises Refused when it may not join, when there is no room, or when it is ourselves.
+        """
+        card = hello.card.record
+        assert isinstance(card, Card), "decode() lets only cards into a hello"
+        if card.id != self._gossip.id and (refusal := self._admission.admits(card)) is not None:
+            self.note_refusal(card.id, card.name, refusal.message)
+            raise Refused(403, refusal.code, refusal.message)
+        if dialled:
+            self._gossip.keep(card.id)
+        records = [hello.card, hello.pulse] if hello.pulse else [hello.card]
+        self._carry_out(self._gossip.learn(records, self._clocks.monotonic()))
+        if card.id == self._gossip.id:
+            raise Refused(409, "same_identity", "both peers have one identity: each needs a home of its own (--home)")
+        if self._gossip.member(card.id) is None:
+            raise Refused(503, "full", "this peer knows as many others as it can remember")
+        self.refused.pop(card.id, None)
+        return card.id
+
+    def note_refusal(self, peer: PeerId, name: str, reason: str) -> None:
+        """Remember, for the user to see, that we and this peer do not get together."""
+        is_news = self.refused.pop(peer, None) != (name, reason)
+        self.refused[peer] = (name, reason)
+        while len(self.refused) > REFUSED_LIMIT:
+            self.refused.popitem(last=False)
+        if is_news:
+            self._carry_out(Step(events=(Event("refused", peer, f"{name}: {reason}"),)))
+
+    def pulse_now(self, older_than_s: float = 0.0) -> None:
+        """Publish a pulse, unless one was published within `older_than_s`."""
+        now = self._clocks.monotonic()
+        if now - self._pulsed_at >= older_than_s and self._gossip.own_card() is not None:
+            self._pulsed_at = now
+            self._carry_out(self._gossip.publish(self._pulse(now), now))
+
+    def opener(self) -> Callable[[Envelope], Signed | None]:
+        """Opens the envelopes of one message: verifies the new, passes over the known, the unwanted, the too much."""
+        deadline = self._clocks.monotonic() + self._config.verify_s
+
+        def open_(envelope: Envelope) -> Signed | None:
+            record = parse(envelope)
+            if not self._gossip.needs(record, envelope) or self._clocks.monotonic() > deadline:
+                return None
+            signed = open_envelope(envelope, self._net, self._verify)
+            own = record.id == self._gossip.id
+            unwanted = isinstance(record, Card) and not own and self._admission.admits(record) is not None
+            return None if unwanted else signed
+
+        return open_
+
+    def refusal(self, refused: Refused) -> bytes:
+        """The body to answer a refused request with."""
+        return refusal_body(refused, int(self._clocks.unix() * 1000), self._gossip.gen)
+
+    def _open_always(self, envelope: Envelope) -> Signed:
+        return open_envelope(envelope, self._net, self._verify)
+
+    def _decode(self, body: bytes, open_: Callable[[Envelope], Signed | None], limit_bytes: int) -> Message:
+        if len(body) > limit_bytes:
+            raise Refused(413, "too_long", f"at most {limit_bytes} bytes")
+        try:
+            return decode(body, self._net, open_)
+        except OtherNetwork as error:
+            raise Refused(403, "other_network", f"this peer belongs to network {self._net!r}: set --net") from error
+        except MalformedMessage as error:
+            raise Refused(400, "malformed", str(error)) from error
+
+    def _audience(self) -> Audience:
+        card = self._gossip.own_card()
+        if card is None or not isinstance(card.record, Card):
+            raise Refused(503, "starting", "this peer is still starting: try again")
+        return Audience(self._gossip.id, self._gossip.gen, card.record.cert)
+
+    def _standing(self, peer: PeerId) -> Standing:
+        member = self._gossip.member(peer)
+        if member is None or self._admission.admits(member.card) is not None:
+            return "unknown"
+        return "trusted" if self._admission.rights(peer) else "stranger"
+
+
+def _site(ip: str) -> str:
+    """What one owner of addresses cannot multiply: an IPv4 address, or an IPv6 /64."""
+    address = ipaddress.ip_address(ip)
+    return ip if address.version == 4 else str(ipaddress.ip_network(f"{ip}/64", strict=False))

@@ -1,0 +1,134 @@
+"""mDNS: announce ourselves on the local network, and hear of others. Whatever is heard is a hint, never a fact.
+
+Where multicast does not work (containers, guest networks, a blocked port) nothing breaks: a warning names the remedy.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import ifaddr
+from zeroconf import Error as ZeroconfError
+from zeroconf import ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from discovery.records import Address, InvalidRecord, PeerId, public_key
+
+log = logging.getLogger(__name__)
+
+SERVICE = "_ppai._tcp.local."
+NAMES_LIMIT = 64  # announcements waiting to be looked up; a flood beyond it is dropped
+_RESOLVE_MS = 2000
+_RETRY_S = 30.0  # s until a failed start is tried again
+_REFRESH_S = 30.0  # s between looks at our own interfaces: after sleep or a change of network we announce anew
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What we say of ourselves."""
+
+    id: PeerId
+    net: str
+    cert_sha256: bytes
+    port: int
+
+
+def interfaces(bind_host: str) -> tuple[str, ...]:
+    """The IPv4 addresses to announce on, for a listener bound to `bind_host`: its own, or all when it is bound to all.
+
+    Loopback when there is nothing else, so that peers of one machine find each other without a network.
+    """
+    if bind_host not in ("0.0.0.0", "::", ""):
+        return (bind_host,)
+    found = [ipaddress.ip_address(ip.ip) for a in ifaddr.get_adapters() for ip in a.ips if isinstance(ip.ip, str)]
+    usable = [str(ip) for ip in found if not (ip.is_loopback or ip.is_link_local)]
+    return tuple(usable) or ("127.0.0.1",)
+
+
+async def run(
+    announcement: Announcement,
+    find_interfaces: Callable[[], tuple[str, ...]],
+    on_hint: Callable[[Address, PeerId], None],
+) -> None:
+    """Announce and browse until cancelled; says goodbye then. Calls `on_hint` for every other peer heard of."""
+    is_warned = False
+    while True:
+        try:
+            await _announce_and_browse(announcement, find_interfaces, on_hint)
+        except (OSError, ZeroconfError, RuntimeError) as error:
+            if not is_warned:
+                log.warning(
+                    "mdns_off reason=%r: nobody is found by itself, name a peer with --seed HOST:PORT", str(error)
+                )
+            is_warned = True
+            await asyncio.sleep(_RETRY_S)
+
+
+async def _announce_and_browse(
+    announcement: Announcement,
+    find_interfaces: Callable[[], tuple[str, ...]],
+    on_hint: Callable[[Address, PeerId], None],
+) -> None:
+    """Returns when our interfaces have changed."""
+    ips = find_interfaces()
+    names: asyncio.Queue[str] = asyncio.Queue(NAMES_LIMIT)
+
+    def heard(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if state_change is not ServiceStateChange.Removed and not names.full():
+            names.put_nowait(name)
+
+    async with AsyncZeroconf(interfaces=list(ips)) as zeroconf:
+        browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[heard])
+        try:
+            # ids are unique: no need to ask first whether somebody has our name, which takes over a second
+            await zeroconf.async_register_service(_service_info(announcement, ips), cooperating_responders=True)
+            while find_interfaces() == ips:
+                try:
+                    name = await asyncio.wait_for(names.get(), _REFRESH_S)
+                except TimeoutError:
+                    continue
+                await _look_up(zeroconf, name, announcement, on_hint)
+        finally:
+            await browser.async_cancel()
+
+
+async def _look_up(
+    zeroconf: AsyncZeroconf, name: str, announcement: Announcement, on_hint: Callable[[Address, PeerId], None]
+) -> None:
+    try:
+        info = AsyncServiceInfo(SERVICE, name)
+    except ZeroconfError:
+        return  # no name of our service
+    if not await info.async_request(zeroconf.zeroconf, _RESOLVE_MS) or info.port is None:
+        return
+    peer = _peer_of(info.decoded_properties, announcement)
+    if peer is not None:
+        for ip in info.parsed_addresses()[:4]:
+            on_hint(Address(ip, info.port), peer)
+
+
+def _service_info(announcement: Announcement, ips: tuple[str, ...]) -> AsyncServiceInfo:
+    label = f"ppai-{announcement.id[:20]}"
+    text = {"v": "1", "id": announcement.id, "cf": announcement.cert_sha256.hex()[:16], "net": announcement.net}
+    server = f"{label}.local."
+    return AsyncServiceInfo(
+        SERVICE,
+        f"{label}.{SERVICE}",
+        port=announcement.port,
+        properties=text,
+        server=server,
+        parsed_addresses=list(ips),
+    )
+
+
+def _peer_of(text: Mapping[str, str | None], announcement: Announcement) -> PeerId | None:
+    """The peer an announcement speaks of, when it is another one, of our version and our network."""
+    peer = text.get("id") or ""
+    try:
+        public_key(peer)
+    except InvalidRecord:
+        return None
+    is_ours = text.get("v") == "1" and text.get("net") == announcement.net
+    return PeerId(peer) if is_ours and peer != announcement.id else None

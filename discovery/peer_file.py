@@ -1,0 +1,60 @@
+"""peers.json in the home: what outlives a restart. Who was approved, where the others were, our last generation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from discovery.identity import write_private
+
+PEERS_LIMIT = 200  # the newest verified: enough to find a network again
+
+
+class PeerFileError(Exception):
+    """peers.json cannot be used; the text names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPeer:
+    """A peer once reached: worth one hello at the next start."""
+
+    id: str
+    name: str
+    addr: list[tuple[str, int]]
+    seen: int  # unix seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFile:
+    """The whole content. `granted` and `revoked` are `Admission.state()`."""
+
+    gen: int = 0
+    granted: dict[str, list[str]] = field(default_factory=dict)
+    revoked: list[str] = field(default_factory=list)
+    peers: list[CachedPeer] = field(default_factory=list)
+    version: int = 1
+
+
+def load(path: Path) -> PeerFile:
+    """Read peers.json; an absent file is an empty one. Raises PeerFileError."""
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=PeerFile)
+    except FileNotFoundError:
+        return PeerFile()
+    except (OSError, msgspec.DecodeError) as error:
+        remedy = "Repair it, or delete it: peers then have to be approved again"
+        raise PeerFileError(f"cannot read {path}: {error}. {remedy}") from error
+    if content.version != 1:
+        raise PeerFileError(f"{path} was written by a newer ppai (version {content.version}): update ppai")
+    return content
+
+
+def save(path: Path, content: PeerFile) -> None:
+    """Replace peers.json, whole or not at all. Raises OSError."""
+    write_private(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+
+
+def newest(peers: Iterable[CachedPeer]) -> list[CachedPeer]:
+    """Those worth keeping."""
+    return sorted(peers, key=lambda peer: -peer.seen)[:PEERS_LIMIT]

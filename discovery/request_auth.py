@@ -1,0 +1,197 @@
+"""Signed requests between peers, after RFC 9421 with a fixed set of components: sign, check, and refuse replays.
+
+A signature covers method, raw path, the receiver's id, generation and certificate, the body's hash, the time and a
+nonce. So a request cannot be replayed, altered, or carried on to another peer, or to the same peer after a restart.
+"""
+
+import hashlib
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from discovery.envelopes import Sign, Verify
+from discovery.records import COUNT_LIMIT, InvalidRecord, PeerId, printable, public_key
+
+HEADERS = ("ppai-id", "ppai-gen", "ppai-ts", "ppai-nonce", "ppai-sig")
+NONCE_BYTES = 16
+
+
+Standing = Literal["unknown", "stranger", "trusted"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """How much clocks may differ, and how many requests are remembered, for twice that, to refuse their replay."""
+
+    window_s: float = 30.0  # s a request's time may differ from ours
+    trusted_nonces: int = 65536  # of all peers with a right
+    trusted_nonces_each: int = 8192  # of one: 136 requests a second; beyond it the peer is told to slow down
+    stranger_nonces: int = 16384  # of all peers without a right: they cannot crowd out the others
+    stranger_nonces_each: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom a request is for: the peer, the generation it lives in, and the certificate it is reached at."""
+
+    id: PeerId
+    gen: int
+    cert: bytes  # (32,)
+
+
+class Refused(Exception):
+    """An answer other than yes, from us or to us; `status` is HTTP's, `code` for programs, `message` for people."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def sign_request(
+    signer: PeerId, sign: Sign, audience: Audience, method: str, raw_path: str, body: bytes, time_ms: int, nonce: bytes
+) -> dict[str, str]:
+    """The headers that make a request ours."""
+    signature = sign(_covered(audience, method, raw_path, body, time_ms, nonce))
+    values = (signer, str(audience.gen), str(time_ms), nonce.hex(), signature.hex())
+    return dict(zip(HEADERS, values, strict=True))
+
+
+class RequestVerifier:
+    """Checks requests addressed to us. Holds the nonces of the last minute, within bounds."""
+
+    def __init__(self, verify: Verify, config: AuthConfig | None = None) -> None:
+        self._verify = verify
+        self._config = c = config or AuthConfig()
+        self._nonces = {
+            "trusted": _Nonces(2 * c.window_s, c.trusted_nonces, c.trusted_nonces_each),
+            "stranger": _Nonces(2 * c.window_s, c.stranger_nonces, c.stranger_nonces_each),
+        }
+
+    def check(
+        self,
+        audience: Audience,
+        standing: Callable[[PeerId], Standing],
+        request: tuple[str, str, Mapping[str, str], bytes],
+        unix_s: float,
+        now: float,
+    ) -> PeerId:
+        """Who made this request (method, raw path, headers by lower-case name, body) to us, the `audience`.
+
+        Raises Refused: 401 `unsigned`, `unknown_peer`, `wrong_generation`, `clock_skew`, `bad_signature`, `replayed`;
+        429 `too_many_requests`. Nothing is remembered of a request that is refused.
+        """
+        method, raw_path, headers, body = request
+        peer, gen, time_ms, nonce, signature = _parse(headers)
+        known_as = standing(peer)
+        if known_as == "unknown":
+            raise Refused(401, "unknown_peer", "we do not know you: say hello first")
+        if gen != audience.gen:
+            raise Refused(401, "wrong_generation", f"this peer has restarted: it is in generation {audience.gen}")
+        if abs(time_ms / 1000 - unix_s) > self._config.window_s:
+            raise Refused(401, "clock_skew", f"our clocks differ by {abs(time_ms / 1000 - unix_s):.0f} s: set the time")
+        if any(memory.has(peer, nonce, now) for memory in self._nonces.values()):
+            raise Refused(401, "replayed", "this request was made before")
+        if self._nonces[known_as].is_full_for(peer):
+            raise Refused(429, "too_many_requests", "slow down")
+        if not self._verify(peer, signature, _covered(audience, method, raw_path, body, time_ms, nonce)):
+            raise Refused(401, "bad_signature", "the signature does not cover this request to this peer")
+        self._nonces[known_as].add(peer, nonce, now)
+        return peer
+
+
+class _Nonces:
+    """Nonces seen, each kept for `keep_s`; insertion order is expiry order."""
+
+    def __init__(self, keep_s: float, limit: int, limit_each: int) -> None:
+        self._keep_s, self._limit, self._limit_each = keep_s, limit, limit_each
+        self._expiry: OrderedDict[tuple[PeerId, bytes], float] = OrderedDict()
+        self._counts: Counter[PeerId] = Counter()
+
+    def has(self, peer: PeerId, nonce: bytes, now: float) -> bool:
+        self._expire(now)
+        return (peer, nonce) in self._expiry
+
+    def is_full_for(self, peer: PeerId) -> bool:
+        return self._counts[peer] >= self._limit_each or len(self._expiry) >= self._limit
+
+    def add(self, peer: PeerId, nonce: bytes, now: float) -> None:
+        self._expiry[peer, nonce] = now + self._keep_s
+        self._counts[peer] += 1
+
+    def _expire(self, now: float) -> None:
+        while self._expiry:
+            pair, expiry = next(iter(self._expiry.items()))
+            if expiry > now:
+                return
+            del self._expiry[pair]
+            self._counts[pair[0]] -= 1
+            if not self._counts[pair[0]]:
+                del self._counts[pair[0]]
+
+
+def refusal_body(refused: Refused, time_ms: int, gen: int) -> bytes:
+    """The JSON a refusal travels in: with our clock and generation, so that the other side can correct itself."""
+    error = {"code": refused.code, "message": refused.message, "time_ms": time_ms, "gen": gen}
+    return msgspec.json.encode({"error": error})
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDetails:
+    """What `refusal_body` carried; zeros and empty text where the answer was not of this form."""
+
+    code: str = ""
+    message: str = ""
+    time_ms: int = 0
+    gen: int = 0
+
+
+def read_refusal(body: bytes) -> RefusalDetails:
+    """The details of an error answer, from a peer we do not need to believe."""
+    try:
+        details = _DECODE_REFUSAL.decode(body)["error"]
+    except (msgspec.DecodeError, KeyError):
+        return RefusalDetails()
+    message = printable(details.message, 300)
+    sound = 0 <= details.time_ms < COUNT_LIMIT and 0 <= details.gen < COUNT_LIMIT
+    return RefusalDetails(printable(details.code, 40), message, *((details.time_ms, details.gen) if sound else (0, 0)))
+
+
+def _covered(audience: Audience, method: str, raw_path: str, body: bytes, time_ms: int, nonce: bytes) -> bytes:
+    body_hash = hashlib.sha256(body).hexdigest()
+    lines = (
+        method,
+        raw_path,
+        audience.id,
+        str(audience.gen),
+        audience.cert.hex(),
+        body_hash,
+        str(time_ms),
+        nonce.hex(),
+    )
+    return b"ppai/1/request\0" + "\n".join(lines).encode()
+
+
+def _parse(headers: Mapping[str, str]) -> tuple[PeerId, int, int, bytes, bytes]:
+    try:
+        peer, gen, time_ms, nonce, signature = (headers[name] for name in HEADERS)
+    except KeyError as error:
+        raise Refused(401, "unsigned", f"the request lacks the header {error.args[0]}") from error
+    try:
+        public_key(peer)
+        numbers = [int(text) for text in (gen, time_ms) if text.isascii() and text.isdigit() and len(text) <= 16]
+        raw_nonce, raw_signature = bytes.fromhex(nonce), bytes.fromhex(signature)
+        if len(numbers) != 2 or max(numbers) >= COUNT_LIMIT:
+            raise ValueError("expected counts")
+        if len(raw_nonce) != NONCE_BYTES or len(raw_signature) != 64:
+            raise ValueError("expected 16 and 64 bytes")
+    except (InvalidRecord, ValueError) as error:
+        raise Refused(401, "unsigned", f"malformed signature headers: {error}") from error
+    return PeerId(peer), numbers[0], numbers[1], raw_nonce, raw_signature
+
+
+_DECODE_REFUSAL = msgspec.json.Decoder(dict[str, RefusalDetails])
