@@ -1,0 +1,134 @@
+"""A whole peer on loopback for tests: identity, gossip, transport, and a TLS server in front of its endpoint."""
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+
+from discovery.admission import Admission, Mode
+from discovery.endpoint import Clocks
+from discovery.envelopes import seal
+from discovery.gossip import Gossip, GossipConfig
+from discovery.identity import Identity
+from discovery.membership import Event
+from discovery.records import Address, Agent, Card, Pulse
+from discovery.request_auth import Refused
+from discovery.transport import Transport
+
+NET = "test"
+
+
+@dataclass(slots=True)
+class Peer:
+    """A running peer and what a test may want to look at."""
+
+    identity: Identity
+    gossip: Gossip
+    admission: Admission
+    transport: Transport
+    address: Address
+    events: list[Event] = field(default_factory=list)
+    connections: set[object] = field(default_factory=set)  # accepted, each after one TLS handshake
+    served: list[str] = field(default_factory=list)  # paths, with the name of who asked
+    unix_offset_s: float = 0.0
+
+
+@asynccontextmanager
+async def running_peer(
+    home: Path,
+    *,
+    mode: Mode = "open",
+    secret: bytes | None = None,
+    net: str = NET,
+    allowed: Iterable[str] = (),
+    unix_offset_s: float = 0.0,
+    gossip_config: GossipConfig | None = None,
+    loops: bool = True,
+) -> AsyncIterator[Peer]:
+    """A peer listening on a free port of 127.0.0.1; `unix_offset_s` turns its wall clock."""
+    identity = Identity.load_or_create(home)
+    admission = Admission(mode, net, secret, allowed)  # type: ignore[arg-type]
+    peer: Peer
+
+    def sealed(record: Card | Pulse):  # type: ignore[no-untyped-def]
+        return seal(record, net, identity.sign)
+
+    def pulse(now: float) -> Pulse:
+        return Pulse(identity.id, 0, 0, 0, 0, 1, 0, 0, 0, int(now * 1000), 0, 0, "open")
+
+    gossip = Gossip(identity.id, int(time.time()), sealed, random.Random(7), gossip_config)
+    clocks = Clocks(time.monotonic, lambda: time.time() + peer.unix_offset_s)
+    transport = Transport(
+        identity,
+        net,
+        gossip,
+        admission,
+        pulse,
+        lambda events, now: peer.events.extend(events),
+        clocks,
+        on_loopback=True,
+        peers_path=home / "peers.json",
+    )
+    peer = Peer(identity, gossip, admission, transport, Address("127.0.0.1", 0), unix_offset_s=unix_offset_s)
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(_server(peer))
+        peer.address = Address("127.0.0.1", port)
+        agent = Agent("small", "test/small", 4096)
+        proof = admission.proof(identity.id, identity.cert_sha256)
+        addresses = (peer.address,)
+        head = (identity.id, home.name, 0, 0, "join", int(time.time()), addresses, identity.cert_sha256)
+        gossip.publish(Card(*head, 1, 86400, (agent,), proof), time.monotonic())  # type: ignore[arg-type]
+        await stack.enter_async_context(transport)
+        if loops:
+            task = asyncio.create_task(transport.run())
+            stack.push_async_callback(_cancel, task)
+        yield peer
+
+
+async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+    """Wait for `condition`; TimeoutError when it does not come true."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _server(peer: Peer) -> AsyncIterator[int]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        peer.connections.add(request.transport)
+        transport = peer.transport
+        try:
+            if request.path == "/peer/1/hello":
+                return web.Response(body=transport.handle_hello(body, request.remote or ""))
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            sender = transport.authenticate(request.method, request.raw_path, headers, body)
+            peer.served.append(f"{request.path} {sender}")
+            if request.path == "/peer/1/sync":
+                return web.Response(body=transport.handle_sync(sender, body))
+            return web.Response(body=b"served:" + body)
+        except Refused as refused:
+            return web.Response(status=refused.status, body=transport.endpoint.refusal(refused))
+
+    context = peer.identity.server_ssl_context()
+    runner = web.AppRunner(web.Application(), keepalive_timeout=75)
+    runner.app.router.add_route("*", "/{path:.*}", answer)
+    await runner.setup()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    try:
+        await web.SockSite(runner, listener, ssl_context=context).start()
+        yield int(listener.getsockname()[1])
+    finally:
+        await runner.cleanup()
