@@ -25,7 +25,7 @@ from discovery.identity import Identity, verify
 from discovery.membership import Event
 from discovery.messages import decode, encode
 from discovery.peer_file import CachedPeer, PeerFile
-from discovery.records import Address, PeerId, Pulse
+from discovery.records import Address, Card, PeerId, Pulse
 from discovery.request_auth import Refused
 
 log = logging.getLogger(__name__)
@@ -119,8 +119,20 @@ class Transport:
     def open_stream(
         self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str] | None = None, answer_s: float = 10.0
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """See PeerClient.stream. Whoever uses it tells gossip how it went: `answered` or `suspect`."""
+        """See PeerClient.stream. Whoever uses it says how it went: `answered` or `suspect`."""
         return self.client.stream(peer, path, body, headers, answer_s)
+
+    def publish(self, draft: Card | Pulse) -> None:
+        """Publish a new card or pulse of ours and spread it. Raises InvalidRecord."""
+        self._carry_out(self._gossip.publish(draft, self._clocks.monotonic()))
+
+    def answered(self, peer: PeerId) -> None:
+        """A request of ours was served by this peer: it lives."""
+        self._carry_out(self._gossip.answered(peer, self._clocks.monotonic()))
+
+    def suspect(self, peer: PeerId, reason: str) -> None:
+        """A request of ours to this peer failed: it is probed, and no candidate until it answers."""
+        self._carry_out(self._gossip.suspect(peer, self._clocks.monotonic(), reason))
 
     async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:
         """See Dialler.hello."""
@@ -213,15 +225,14 @@ class Transport:
                 answer = await self.client.post(send.to, "/peer/1/sync", body)
             reply = decode(answer, self._net, self.endpoint.opener()) if answer else None
         except PeerUnreachable as error:
-            self._carry_out(self._gossip.suspect(send.to, self._clocks.monotonic(), error.reason))
+            self.suspect(send.to, error.reason)
             return
         except (Refused, MalformedMessage) as error:
             log.info("sync_failed peer=%s reason=%r", send.to[:10], str(error))
             return
-        now = self._clocks.monotonic()
-        self._carry_out(self._gossip.answered(send.to, now))
+        self.answered(send.to)
         if reply is not None:
-            self._carry_out(self._gossip.receive(reply, send.to, now))
+            self._carry_out(self._gossip.receive(reply, send.to, self._clocks.monotonic()))
 
     def _content(self) -> PeerFile:
         """What peers.json should hold now; `seen` to the hour, so that a quiet network writes nothing."""
