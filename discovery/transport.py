@@ -67,9 +67,9 @@ class Transport:
         self.config = c = config or TransportConfig()
         self._net, self._gossip, self._admission = net, gossip, admission
         self._on_events, self._clocks, self._peers_path = on_events, clocks, peers_path
-        self.endpoint = Endpoint(net, gossip, admission, verify, pulse, self._carry_out, clocks, c.endpoint)
+        self.endpoint = Endpoint(net, gossip, admission, verify, pulse, self.carry_out, clocks, c.endpoint)
         self.client = PeerClient(gossip, identity.sign, clocks, on_loopback=on_loopback, config=c.client)
-        place = (net, gossip, self.endpoint, self.client, verify, self._carry_out, clocks)
+        place = (net, gossip, self.endpoint, self.client, verify, self.carry_out, clocks)
         self.dialler = Dialler(*place, on_loopback=on_loopback, config=c.dialler)
         self._outbox: asyncio.Queue[Send] = asyncio.Queue(4 * c.sends_at_once)
         self._cached: dict[str, CachedPeer] = {}
@@ -122,17 +122,28 @@ class Transport:
         """See PeerClient.stream. Whoever uses it says how it went: `answered` or `suspect`."""
         return self.client.stream(peer, path, body, headers, answer_s)
 
+    def carry_out(self, step: Step) -> None:
+        """Queue the messages of a step of gossip, and pass on what happened. Never waits."""
+        for send in step.sends:
+            with suppress(asyncio.QueueFull):  # losing gossip is harmless: a later round repeats it
+                self._outbox.put_nowait(send)
+        for event in step.events:
+            if event.kind != "pulse":
+                log.info("peer event=%s peer=%s reason=%r", event.kind, event.peer[:10], event.reason)
+        if step.events:
+            self._on_events(step.events, self._clocks.monotonic())
+
     def publish(self, draft: Card | Pulse) -> None:
         """Publish a new card or pulse of ours and spread it. Raises InvalidRecord."""
-        self._carry_out(self._gossip.publish(draft, self._clocks.monotonic()))
+        self.carry_out(self._gossip.publish(draft, self._clocks.monotonic()))
 
     def answered(self, peer: PeerId) -> None:
         """A request of ours was served by this peer: it lives."""
-        self._carry_out(self._gossip.answered(peer, self._clocks.monotonic()))
+        self.carry_out(self._gossip.answered(peer, self._clocks.monotonic()))
 
     def suspect(self, peer: PeerId, reason: str) -> None:
         """A request of ours to this peer failed: it is probed, and no candidate until it answers."""
-        self._carry_out(self._gossip.suspect(peer, self._clocks.monotonic(), reason))
+        self.carry_out(self._gossip.suspect(peer, self._clocks.monotonic(), reason))
 
     async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:
         """See Dialler.hello."""
@@ -174,7 +185,7 @@ class Transport:
             now = self._clocks.monotonic()
             if self._gossip.pulse_due(now):
                 self.endpoint.pulse_now()
-            self._carry_out(self._gossip.tick(now))
+            self.carry_out(self._gossip.tick(now))
             await asyncio.sleep(self._gossip.config.tick_s)
 
     async def _empty_outbox(self, tasks: asyncio.TaskGroup) -> None:
@@ -200,17 +211,6 @@ class Transport:
 
     # --- their steps ---
 
-    def _carry_out(self, step: Step) -> None:
-        """Queue what is to be sent, and pass on what happened."""
-        for send in step.sends:
-            with suppress(asyncio.QueueFull):  # losing gossip is harmless: a later round repeats it
-                self._outbox.put_nowait(send)
-        for event in step.events:
-            if event.kind != "pulse":
-                log.info("peer event=%s peer=%s reason=%r", event.kind, event.peer[:10], event.reason)
-        if step.events:
-            self._on_events(step.events, self._clocks.monotonic())
-
     async def _deliver(self, send: Send) -> None:
         """Carry one message to a peer and its answer back; a peer that forgot us is greeted first."""
         if not self.client.addresses(send.to):
@@ -232,7 +232,7 @@ class Transport:
             return
         self.answered(send.to)
         if reply is not None:
-            self._carry_out(self._gossip.receive(reply, send.to, self._clocks.monotonic()))
+            self.carry_out(self._gossip.receive(reply, send.to, self._clocks.monotonic()))
 
     def _content(self) -> PeerFile:
         """What peers.json should hold now; `seen` to the hour, so that a quiet network writes nothing."""
