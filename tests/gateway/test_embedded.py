@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
@@ -22,8 +22,7 @@ from gateway.engines.embedded import (
     EngineUnusable,
     backoff_s,
 )
-from gateway.home import Home
-from gateway.weights import locate
+from tests.embedded import running, smollm2
 
 CONFIG = EmbeddedConfig(slots=2, context_tokens=512)
 ROOT = Path(__file__).parents[2]
@@ -31,19 +30,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def model() -> Path:
-    return locate("smollm2", Home.default().weights)
+    return smollm2()
 
 
-@asynccontextmanager
-async def running(model: Path, log: Path) -> AsyncIterator[EmbeddedEngine]:
-    engine = EmbeddedEngine(model, CONFIG, log)
-    async with asyncio.TaskGroup() as tasks:
-        await engine.start()
-        tasks.create_task(engine.run())
-        try:
-            yield engine
-        finally:
-            await engine.stop()
+def started(model: Path, log: Path) -> AbstractAsyncContextManager[EmbeddedEngine]:
+    return running(model, log, CONFIG)
 
 
 async def until(condition: Callable[[], bool], patience_s: float = 20.0) -> None:
@@ -77,7 +68,7 @@ def test_backoff_doubles_up_to_half_a_minute(failures: int, wait_s: float) -> No
 
 
 async def test_it_answers_whoever_has_the_key_and_stops_without_a_trace(model: Path, tmp_path: Path) -> None:
-    async with running(model, tmp_path / "engine.log") as engine:
+    async with started(model, tmp_path / "engine.log") as engine:
         await engine.ready()
         child = psutil.Process(engine.pid)
 
@@ -91,7 +82,7 @@ async def test_it_answers_whoever_has_the_key_and_stops_without_a_trace(model: P
 
 
 async def test_a_killed_child_comes_back_where_it_was(model: Path, tmp_path: Path) -> None:
-    async with running(model, tmp_path / "engine.log") as engine:
+    async with started(model, tmp_path / "engine.log") as engine:
         await engine.ready()
         url, first = engine.url, engine.pid
         assert first
@@ -109,7 +100,7 @@ async def test_a_killed_child_comes_back_where_it_was(model: Path, tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the port is not held while the child has it")
 async def test_nobody_can_take_the_port_even_while_the_child_is_dead(model: Path, tmp_path: Path) -> None:
-    async with running(model, tmp_path / "engine.log") as engine:
+    async with started(model, tmp_path / "engine.log") as engine:
         await engine.ready()
         assert engine.url and engine.pid
         port = int(engine.url.rpartition(":")[2])
@@ -157,7 +148,7 @@ async def test_a_child_deaf_to_sigterm_is_killed(model: Path, tmp_path: Path) ->
     """It inherits the deafness, as from a shell's `trap '' TERM`."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        async with running(model, tmp_path / "engine.log") as engine:
+        async with started(model, tmp_path / "engine.log") as engine:
             await engine.ready()
             child = psutil.Process(engine.pid)
             child.terminate()
@@ -173,7 +164,7 @@ async def test_a_child_deaf_to_sigterm_is_killed(model: Path, tmp_path: Path) ->
 
 async def test_stop_is_final_and_may_be_repeated(model: Path, tmp_path: Path) -> None:
     """Also while the child is still loading, and for the run() that goes on watching."""
-    async with running(model, tmp_path / "engine.log") as engine:
+    async with started(model, tmp_path / "engine.log") as engine:
         child = psutil.Process(engine.pid)
 
         await engine.stop()
@@ -208,7 +199,7 @@ async def test_a_damaged_model_is_reported_and_tried_again(model: Path, tmp_path
     with model.open("rb") as whole:
         damaged.write_bytes(whole.read(10_000_000))
 
-    async with running(damaged, tmp_path / "engine.log") as engine:
+    async with started(damaged, tmp_path / "engine.log") as engine:
         await until(lambda: engine.state.phase == "restarting")
 
         assert engine.state.reason.startswith(f"exit code 1: llama.cpp cannot serve {damaged}")
@@ -218,7 +209,7 @@ async def test_the_log_stays_short(model: Path, tmp_path: Path) -> None:
     log = tmp_path / "engine.log"
     log.write_bytes(b"old line\n" * LOG_LIMIT_BYTES)
 
-    async with running(model, log) as engine:
+    async with started(model, log) as engine:
         await engine.ready()
 
         assert log.stat().st_size <= LOG_LIMIT_BYTES

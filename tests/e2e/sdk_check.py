@@ -1,0 +1,245 @@
+"""What an application sees through the real openai SDK (2.x or later): `python sdk_check.py BASE_URL MODEL [options]`.
+
+Runs against a peer or against an engine itself, prints a transcript, and exits 1 when a check failed. Needs nothing but
+the SDK, so that each major version can run it in an environment of its own.
+"""
+
+import argparse
+import os
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletionMessageParam
+
+STREAM_FREED_WITHIN_S = 1.0  # the engine must have dropped an abandoned request by then
+# Not streamed, llama.cpp notices after a second in which it had no result for anybody, /metrics included: look once.
+CALL_FREED_AFTER_S = 2.5
+QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Repeat: good morning"}]
+STORY: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Write a very long story about a dragon."}]
+
+
+class Application:
+    """The checks, each a method that returns what to print, or fails an assertion."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.model: str = options.model
+        self.running_url: str = options.running
+        self.running_key: str = os.environ.get("RUNNING_API_KEY", "")
+        key = os.environ.get("OPENAI_API_KEY", "none")
+        # No retries: they would hide a connection that the server dropped.
+        self.client = openai.OpenAI(base_url=options.base_url, api_key=key, max_retries=0, timeout=60)
+
+    def models(self) -> str:
+        """The model is listed."""
+        names = [model.id for model in self.client.models.list()]
+        assert self.model in names, names
+        return f"{names}"
+
+    def model_by_id(self) -> str:
+        """The model is found by its id; no engine that we know does this."""
+        model = self.client.models.retrieve(self.model)
+        assert model.id == self.model, model
+        return f"{model.id!r} of {model.owned_by!r}"
+
+    def chat(self) -> str:
+        """Not streamed: an answer, why it ended, and a usage that adds up."""
+        reply = self.client.chat.completions.create(model=self.model, messages=QUESTION, max_tokens=16, temperature=0)
+        choice, usage = reply.choices[0], reply.usage
+        assert usage and usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, usage
+        assert 0 < usage.completion_tokens <= 16, usage
+        assert choice.message.content and choice.finish_reason in ("stop", "length"), choice
+        return (
+            f"{choice.message.content!r} {choice.finish_reason} {usage.prompt_tokens}+{usage.completion_tokens} tokens"
+        )
+
+    def stream(self) -> str:
+        """Streamed with include_usage: several deltas of one id, one finish, then one chunk with the usage alone."""
+        began = time.perf_counter()
+        text, first_s = "", 0.0
+        finishes: list[str] = []
+        usages: list[CompletionUsage] = []
+        ids: set[str] = set()
+        for chunk in self.client.chat.completions.create(
+            model=self.model,
+            messages=QUESTION,
+            max_tokens=16,
+            temperature=0,
+            stream=True,
+            stream_options={"include_usage": True},
+        ):
+            assert not usages, "nothing comes after the usage"
+            ids.add(chunk.id)
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                finishes += [choice.finish_reason] if choice.finish_reason else []
+            first_s = first_s or (time.perf_counter() - began if text else 0.0)
+            if chunk.usage:
+                assert chunk.choices == [], chunk
+                usages.append(chunk.usage)
+        assert text and len(ids) == len(finishes) == len(usages) == 1, (text, ids, finishes, usages)
+        usage = usages[0]
+        assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens > 0, usage
+        return f"{text!r} {finishes[0]} {usage.prompt_tokens}+{usage.completion_tokens} tokens, first {first_s:.3f} s"
+
+    def stream_without_usage(self) -> str:
+        """Streamed without include_usage: nobody's usage chunk slips through."""
+        chunks = list(
+            self.client.chat.completions.create(model=self.model, messages=QUESTION, max_tokens=4, stream=True)
+        )
+        assert len(chunks) > 1 and not any(chunk.usage for chunk in chunks), chunks
+        assert all(chunk.choices for chunk in chunks), chunks
+        return f"{len(chunks)} chunks"
+
+    def one_connection(self) -> str:
+        """Streamed and not, in turn, over one pooled client: llama.cpp closes connections that it promised to keep."""
+        for number in range(12):
+            reply = self.client.chat.completions.create(
+                model=self.model, messages=QUESTION, max_tokens=2, stream=number % 2 == 0
+            )
+            if number % 2 == 0:
+                assert list(reply)
+        return "12 requests"
+
+    def four_at_once(self) -> str:
+        """Four streams at the same time each get their own answer."""
+
+        def ask(_: int) -> int:
+            chunks = self.client.chat.completions.create(
+                model=self.model, messages=STORY, max_tokens=16, stream=True, temperature=0
+            )
+            return sum(len(chunk.choices[0].delta.content or "") for chunk in chunks if chunk.choices)
+
+        with ThreadPoolExecutor(4) as pool:
+            lengths = list(pool.map(ask, range(4)))
+        assert all(lengths), lengths
+        return f"{lengths} characters"
+
+    def wrong_model(self) -> str:
+        """404, as OpenAI says it."""
+        try:
+            self.client.chat.completions.create(model="no-such-model", messages=QUESTION, max_tokens=2)
+        except openai.NotFoundError as error:
+            return _told(error, "no-such-model")
+        raise AssertionError("accepted")
+
+    def too_long(self) -> str:
+        """400, with what the limit is."""
+        long: list[ChatCompletionMessageParam] = [{"role": "user", "content": "word " * 20_000}]
+        try:
+            self.client.chat.completions.create(model=self.model, messages=long, max_tokens=2)
+        except openai.BadRequestError as error:
+            return _told(error, "context")
+        raise AssertionError("accepted")
+
+    def no_messages(self) -> str:
+        """400."""
+        try:
+            self.client.chat.completions.create(model=self.model, messages=[], max_tokens=2)
+        except openai.BadRequestError as error:
+            return _told(error, "")
+        raise AssertionError("accepted")
+
+    def aborted_stream(self) -> str:
+        """A stream left in the middle frees the engine."""
+        chunks = self.client.chat.completions.create(
+            model=self.model, messages=STORY, max_tokens=700, temperature=0, stream=True
+        )
+        heard = [next(chunks) for _ in range(4)]
+        busy = self.running()
+        assert busy >= 1, f"{busy} running while it streams: the count shows nothing"
+        chunks.close()
+        began = time.perf_counter()
+        while self.running() and time.perf_counter() - began < STREAM_FREED_WITHIN_S:
+            time.sleep(0.02)
+        took_s, left = time.perf_counter() - began, self.running()
+        assert left == 0, f"{left:.0f} still running after {took_s:.2f} s"
+        return f"left after {len(heard)} chunks: {busy:.0f} running, 0 after {took_s:.2f} s"
+
+    def aborted_call(self) -> str:
+        """A call that is not streamed, given up by its caller, frees the engine."""
+        with ThreadPoolExecutor(1) as pool:
+            busy = pool.submit(self._highest_running, 1.0)
+            try:
+                self.client.chat.completions.create(
+                    model=self.model, messages=STORY, max_tokens=700, temperature=0, timeout=1.0
+                )
+            except openai.APITimeoutError:
+                assert busy.result() >= 1, "none running while it waited: the count shows nothing"
+                time.sleep(CALL_FREED_AFTER_S)
+                left = self.running()
+                assert left == 0, f"{left:.0f} still running after {CALL_FREED_AFTER_S} s"
+                return f"gave up after 1 s: {busy.result():.0f} running, 0 after {CALL_FREED_AFTER_S} s"
+        raise AssertionError("answered within 1 s: ask for more")
+
+    def running(self) -> float:
+        """Requests the engine works on now, by its own count."""
+        request = urllib.request.Request(self.running_url, headers={"authorization": f"Bearer {self.running_key}"})
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            lines = reply.read().decode().splitlines()
+        counts = [
+            line for line in lines if line.startswith(("vllm:num_requests_running", "llamacpp:requests_processing"))
+        ]
+        assert counts, f"{self.running_url} counts no running requests"
+        return sum(float(line.split()[-1]) for line in counts)
+
+    def _highest_running(self, during_s: float) -> float:
+        highest, until = 0.0, time.perf_counter() + during_s
+        while time.perf_counter() < until:
+            highest = max(highest, self.running())
+            time.sleep(0.02)
+        return highest
+
+
+def _told(error: openai.APIStatusError, word: str) -> str:
+    """What the error said; its body must be OpenAI's (the SDK unwraps {"error": ...}), its message name the trouble."""
+    assert isinstance(error.body, dict), error.body
+    assert {"message", "type", "code"} <= error.body.keys(), error.body
+    assert word in error.body["message"], error.body
+    return f"{error.status_code} {error.body['type']}: {error.body['message'][:110]}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("base_url", help="with /v1; the key is taken from OPENAI_API_KEY")
+    parser.add_argument("model")
+    parser.add_argument("--running", help="the engine's /metrics, for the aborts; its key from RUNNING_API_KEY")
+    parser.add_argument("--skip", default="", help="checks that an engine is known to fail, by comma")
+    options = parser.parse_args()
+    application = Application(options)
+    checks: list[Callable[[], str]] = [
+        *(
+            application.models,
+            application.model_by_id,
+            application.chat,
+            application.stream,
+            application.stream_without_usage,
+        ),
+        *(application.one_connection, application.four_at_once),
+        *(application.wrong_model, application.too_long, application.no_messages),
+        *((application.aborted_stream, application.aborted_call) if options.running else ()),
+    ]
+    print(f"openai {openai.__version__}, {options.base_url}, model {options.model}", flush=True)
+    failed = [check for check in checks if check.__name__ not in options.skip.split(",") and not _passes(check)]
+    print("failed: " + ", ".join(check.__name__ for check in failed) if failed else "all passed")
+    return 1 if failed else 0
+
+
+def _passes(check: Callable[[], str]) -> bool:
+    began = time.perf_counter()
+    try:
+        said, passed = check(), True
+    except (AssertionError, openai.OpenAIError, OSError) as error:
+        said, passed = f"{type(error).__name__}: {error}", False
+    print(
+        f"{'ok  ' if passed else 'FAIL'} {check.__name__:<20} {time.perf_counter() - began:6.2f} s  {said}", flush=True
+    )
+    return passed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

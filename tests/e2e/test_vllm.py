@@ -1,0 +1,69 @@
+"""The real openai SDK, 2.x and 3.x, against a real peer in front of real vLLM on the CPU (see vllm_env.py)."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.peer_process import PeerProcess
+from tests.e2e.vllm_env import OPENAI3, is_prepared
+from tests.e2e.vllm_server import VllmServer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(not is_prepared(), reason="vLLM is not prepared: run `python -m tests.e2e.vllm_env`"),
+]
+
+SDK_CHECK = Path(__file__).with_name("sdk_check.py")
+SDKS = {"openai 2.x": Path(sys.executable), "openai 3.x": OPENAI3 / "bin" / "python"}
+
+
+@pytest.fixture(scope="module")
+def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    with VllmServer(tmp_path_factory.mktemp("vllm") / "vllm.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def peer(vllm: VllmServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerProcess]:
+    with PeerProcess(tmp_path_factory.mktemp("peer"), "--engine", vllm.url) as process:
+        yield process
+
+
+def check(python: Path, base_url: str, vllm: VllmServer, *options: str) -> tuple[int, str]:
+    """(exit code, transcript) of the checks of an application with the SDK of this Python."""
+    command = [str(python), str(SDK_CHECK), f"{base_url}/v1", vllm.model, "--running", f"{vllm.url}/metrics", *options]
+    done = subprocess.run(command, env={**os.environ}, capture_output=True, text=True, timeout=180)
+    print(done.stdout, done.stderr)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_an_application_is_served_by_vllm_through_a_peer(sdk: str, peer: PeerProcess, vllm: VllmServer) -> None:
+    code, transcript = check(SDKS[sdk], peer.url, vllm)
+
+    assert (0, sdk.partition(".")[0]) == (code, transcript.partition(".")[0]), transcript
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_a_peer_changes_nothing_else_that_an_application_sees(sdk: str, vllm: VllmServer) -> None:
+    """vLLM by itself passes the same checks, but for the one that no engine passes."""
+    code, transcript = check(SDKS[sdk], vllm.url, vllm)
+
+    assert (1, "failed: model_by_id") == (code, transcript.splitlines()[-1])
+
+
+def test_the_peer_knows_what_vllm_serves(peer: PeerProcess, vllm: VllmServer) -> None:
+    """The context length stands in vLLM's list of models, the load in its metrics."""
+    with urllib.request.urlopen(f"{peer.url}/ppai/v1/status", timeout=5) as reply:
+        engine = json.load(reply)["engine"]
+
+    assert [vllm.model] == [model["id"] for model in engine["models"]]
+    assert [vllm.context_tokens] == [model["context_tokens"] for model in engine["models"]]
+    assert ("metrics", 0, 0) == (engine["load_source"], engine["running"], engine["waiting"])

@@ -1,0 +1,82 @@
+"""The real vLLM on this CPU, as a process that a test owns."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+from tests.e2e.vllm_env import MODEL, VLLM
+
+READY_WITHIN_S = 180.0  # 38 s on idle cores, 78 s on busy ones: three processes import torch one after another
+
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_HOST_IP": "127.0.0.1",  # its processes talk over loopback, not over the machine's address
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",  # 2 threads on shared cores: 2 tok/s instead of 30
+    "TORCHDYNAMO_DISABLE": "1",  # else the first request for logprobs compiles for 7 s
+}
+
+
+class VllmServer:
+    """`with VllmServer(log) as server:` is ready to be asked at `server.url` for `server.model`."""
+
+    model = "smollm2-vllm"
+    context_tokens = 1024
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.url = f"http://127.0.0.1:{_free_port()}"
+
+    def __enter__(self) -> "VllmServer":
+        port = self.url.rpartition(":")[2]
+        # The module, not the `vllm` command: that one looks itself up under a name that the CPU package does not have.
+        command = [str(VLLM / "bin" / "python"), "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL)]
+        command += ["--served-model-name", self.model, "--host", "127.0.0.1", "--port", port, "--dtype", "bfloat16"]
+        command += ["--enforce-eager", "--max-model-len", str(self.context_tokens), "--max-num-seqs", "8"]
+        command += ["--kv-cache-memory-bytes", str(128 << 20)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env={**os.environ, **_ENVIRONMENT}, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while self._process.poll() is None and time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError(f"vLLM did not come up:\n{self.log.read_text(errors='replace')[-2000:]}")
+
+    def _end(self) -> None:
+        """The whole process group: killed alone, the API server leaves its engine and its worker behind."""
+        for number, patience_s in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+            try:
+                os.killpg(self._process.pid, number)
+                self._process.wait(patience_s)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
