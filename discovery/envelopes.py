@@ -29,6 +29,7 @@ from discovery.records import (
 
 Sign = Callable[[bytes], bytes]
 Verify = Callable[[PeerId, bytes, bytes], bool]  # (signer, signature, data)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises on hostile bytes
 LIMITS_BYTES = {"card": CARD_LIMIT_BYTES, "pulse": PULSE_LIMIT_BYTES}  # of a payload; other kinds are skipped
 
 
@@ -78,7 +79,7 @@ def parse(envelope: Envelope) -> Record:
     try:
         record = _decode_card(envelope.payload) if envelope.kind == "card" else _decode_pulse(envelope.payload)
         validate(record)
-    except (msgspec.DecodeError, InvalidRecord) as error:
+    except (*UNREADABLE, InvalidRecord) as error:
         raise MalformedMessage(f"{envelope.kind}: {error}") from error
     return record
 

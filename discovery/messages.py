@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from discovery.envelopes import LIMITS_BYTES, Envelope, MalformedMessage, Signed
+from discovery.envelopes import LIMITS_BYTES, UNREADABLE, Envelope, MalformedMessage, Signed
 from discovery.records import COUNT_LIMIT, Card, InvalidRecord, PeerId, Pulse, peer_id, public_key
 
 MESSAGE_LIMIT_BYTES = 64 * 1024
@@ -103,7 +103,7 @@ def decode(body: bytes, net: str, open_: Open) -> Message:
         raise MalformedMessage(f"message of {len(body)} bytes, at most {MESSAGE_LIMIT_BYTES}")
     try:
         wire = _DECODE_MESSAGE.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedMessage(f"message: {error}") from error
     if wire.net != net:
         raise OtherNetwork(wire.net[:64])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
 
 PEERS_LIMIT = 200  # the newest verified: enough to find a network again
@@ -42,7 +43,7 @@ def load(path: Path) -> PeerFile:
         content = msgspec.json.decode(path.read_bytes(), type=PeerFile)
     except FileNotFoundError:
         return PeerFile()
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNREADABLE) as error:
         remedy = "Repair it, or delete it: peers then have to be approved again"
         raise PeerFileError(f"cannot read {path}: {error}. {remedy}") from error
     if content.version != 1:

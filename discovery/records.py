@@ -189,7 +189,7 @@ def _validate_card(card: Card) -> None:
         raise InvalidRecord("proof", "expected no or 32 bytes")
     _check_count("slots", card.slots, 0, SLOTS_LIMIT)
     _check_count("ttl_s", card.ttl_s, 60, 7 * 86400)
-    _check_length("agents", card.agents, 1, AGENTS_LIMIT)
+    _check_length("agents", card.agents, 0, AGENTS_LIMIT)  # none: its engine is not there (yet), it only asks
     if len({agent.name for agent in card.agents}) != len(card.agents):
         raise InvalidRecord("agents", "expected distinct names")
     for agent in card.agents:
@@ -199,7 +199,7 @@ def _validate_card(card: Card) -> None:
 def _validate_agent(agent: Agent) -> None:
     _check_text("agents.name", agent.name, 128)
     _check_text("agents.model", agent.model, 256)
-    _check_count("agents.context_tokens", agent.context_tokens, 1, 2**31)
+    _check_count("agents.context_tokens", agent.context_tokens, 0, 2**31)  # 0: the engine does not say
     _check_length("agents.modalities", agent.modalities, 1, 8)
     for modality in agent.modalities:
         _check_text("agents.modalities", modality, 16)

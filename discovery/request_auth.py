@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from discovery.envelopes import Sign, Verify
+from discovery.envelopes import UNREADABLE, Sign, Verify
 from discovery.records import COUNT_LIMIT, InvalidRecord, PeerId, printable, public_key
 
 HEADERS = ("ppai-id", "ppai-gen", "ppai-ts", "ppai-nonce", "ppai-sig")
@@ -154,7 +154,7 @@ def read_refusal(body: bytes) -> RefusalDetails:
     """The details of an error answer, from a peer we do not need to believe."""
     try:
         details = _DECODE_REFUSAL.decode(body)["error"]
-    except (msgspec.DecodeError, KeyError):
+    except (*UNREADABLE, KeyError):
         return RefusalDetails()
     message = printable(details.message, 300)
     sound = 0 <= details.time_ms < COUNT_LIMIT and 0 <= details.gen < COUNT_LIMIT

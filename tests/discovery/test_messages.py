@@ -1,0 +1,133 @@
+"""Messages survive the wire, and hostile bytes are malformed, never a crash."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discovery.envelopes import Envelope, MalformedMessage, Signed, open_envelope
+from discovery.messages import (
+    ALL_BUCKETS,
+    MESSAGE_LIMIT_BYTES,
+    Delta,
+    Digest,
+    Hello,
+    Message,
+    OtherNetwork,
+    Probe,
+    Versions,
+    decode,
+    encode,
+    short_id,
+)
+from tests.cluster import NET, card_of, fake_verify, id_of, pulse_of, signed
+
+
+def opened(envelope: Envelope) -> Signed:
+    return open_envelope(envelope, NET, fake_verify)
+
+
+CARD, PULSE = signed(card_of(id_of(1))), signed(pulse_of(id_of(1)))
+SHORTS = tuple(short_id(id_of(n)) for n in range(5))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hello(CARD, PULSE, 123),
+        Hello(CARD, None, 0),
+        Digest({}),
+        Digest({short: Versions(n + 1, n, 2**53 - 1) for n, short in enumerate(SHORTS)}, 5, bytes(256)),
+        Delta(),
+        Delta((CARD, PULSE), SHORTS, SHORTS[:2], ALL_BUCKETS),
+        Probe(id_of(3)),
+    ],
+)
+def test_a_message_survives_the_wire(message: Message) -> None:
+    assert message == decode(encode(message, NET), NET, opened)
+
+
+def test_another_network_is_named() -> None:
+    with pytest.raises(OtherNetwork, match="elsewhere"):
+        decode(encode(Probe(id_of(1)), "elsewhere"), NET, opened)
+
+
+def test_one_forged_envelope_condemns_the_message() -> None:
+    forged = signed(card_of(id_of(2)), by=id_of(9))
+
+    with pytest.raises(MalformedMessage, match="signature"):
+        decode(encode(Delta((CARD, forged)), NET), NET, opened)
+
+
+def test_an_envelope_of_an_unknown_kind_is_skipped() -> None:
+    """The versioning rule: a later version may gossip about things we do not know."""
+    wish = Signed(CARD.record, Envelope("wish", b"?", bytes(64)))
+
+    assert Delta((CARD,)) == decode(encode(Delta((wish, CARD)), NET), NET, opened)
+
+
+def test_trailing_elements_are_ignored() -> None:
+    later = msgspec.msgpack.encode([*msgspec.msgpack.decode(encode(Probe(id_of(1)), NET)), {"new": 1}])
+
+    assert Probe(id_of(1)) == decode(later, NET, opened)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        ["probe", NET, b"short"],
+        ["digest", NET, ALL_BUCKETS, b"1234567", [1], [1], [1]],
+        ["digest", NET, ALL_BUCKETS, b"12345678", [1, 2], [1], [1]],
+        ["digest", NET, ALL_BUCKETS, b"12345678" * 2, [1, 1], [1, 1], [1, 1]],
+        ["digest", NET, ALL_BUCKETS, b"12345678", [-1], [1], [1]],
+        ["digest", NET, ALL_BUCKETS, b"12345678", [2**53], [1], [1]],
+        ["digest", NET, -1, b"", [], [], []],
+        ["digest", NET, ALL_BUCKETS, b"", [], [], [], b"sum"],
+        ["digest", NET, ALL_BUCKETS, bytes(8 * 2049), [1] * 2049, [1] * 2049, [1] * 2049],
+        ["delta", NET, [], b"123"],
+        ["delta", NET, [["card", b"", b""]]],
+        ["delta", NET, [["wish", b"", b""]] * 257],
+        ["hello", NET, ["wish", b"", b""], None, 0],
+        ["hello", NET, ["pulse", PULSE.envelope.payload, PULSE.envelope.signature], None, 0],
+        ["nonsense", NET],
+        [],
+        {},
+        None,
+        7,
+    ],
+)
+def test_a_malformed_message_is_refused(wire: object) -> None:
+    with pytest.raises(MalformedMessage):
+        decode(msgspec.msgpack.encode(wire), NET, opened)
+
+
+def test_a_hello_with_another_peers_pulse_is_refused() -> None:
+    with pytest.raises(MalformedMessage, match="own pulse"):
+        decode(encode(Hello(CARD, signed(pulse_of(id_of(2))), 0), NET), NET, opened)
+
+
+def test_a_message_beyond_64_kib_is_refused_unread() -> None:
+    with pytest.raises(MalformedMessage, match="at most"):
+        decode(bytes(MESSAGE_LIMIT_BYTES + 1), NET, opened)
+
+
+@settings(max_examples=1000)
+@given(st.binary(max_size=300))
+def test_garbage_is_malformed_and_nothing_else(body: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        decode(body, NET, opened)
+
+
+@settings(max_examples=1000)
+@given(st.data())
+def test_a_damaged_message_is_malformed_or_still_true(data: st.DataObject) -> None:
+    """Whatever bytes are changed: no other exception, and no record that its owner did not sign."""
+    body = bytearray(encode(Delta((CARD, PULSE), SHORTS), NET))
+    for _ in range(data.draw(st.integers(1, 8))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+
+    try:
+        message = decode(bytes(body), NET, opened)
+    except MalformedMessage:
+        return
+    assert not isinstance(message, Delta) or all(record in (CARD, PULSE) for record in message.records)
