@@ -147,7 +147,7 @@ def test_the_secret_goes_by_the_environment_alone(profile: str, desktop: bool) -
 @pytest.mark.parametrize("given", [{}, {"PPAI_SECRET": ""}])
 def test_without_a_secret_peers_wait_for_approval(given: dict[str, str]) -> None:
     """An empty one would be a secret that everybody knows."""
-    network = configured(gateway("gpu", **given)).network
+    network = configured(gateway("gpu", desktop=False, **given)).network
 
     assert ("", "auto") == (network.secret, network.admission)
 
