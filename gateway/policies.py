@@ -56,14 +56,14 @@ class DefaultPolicy:
         """Eq. (10) over the plan's pool, ties broken by lot; the explored one first if it still is a candidate."""
         plan = plan or self.plan(query, view, now, rng)
         fresh = plan.draft if view is plan.draft.view else assess(query, view, self.config)
-        ranked = _ranked(fresh, fresh.utility, plan.pool, rng)
+        ranked = ranked_by(fresh, fresh.utility, plan.pool, rng)
         reason = plan.reason
         if plan.explored in ranked:
             ranked.remove(plan.explored)
             ranked.insert(0, plan.explored)
         elif reason == "explored":
             reason = "best"
-        return _decided(fresh, ranked, reason, rng)
+        return decided(fresh, ranked, reason, rng)
 
     def _idle(self, draft: Decision, local: NDArray[np.intp], remote: NDArray[np.intp]) -> int | None:
         """Our own best agent, if no probe is worth its time: free, about as good as the best, and not much slower."""
@@ -107,7 +107,7 @@ class RandomPolicy(DefaultPolicy):
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
     ) -> Decision:
         plan = plan or self.plan(query, view, now, rng)
-        return _decided(plan.draft, rng.permutation(plan.pool).astype(int).tolist(), plan.reason, rng)
+        return decided(plan.draft, rng.permutation(plan.pool).astype(int).tolist(), plan.reason, rng)
 
 
 class PaperPolicy:
@@ -129,7 +129,7 @@ class PaperPolicy:
         plan = plan or self.plan(query, view, now, rng)
         fresh = plan.draft if view is plan.draft.view else self._assess(query, view)
         open_ = sorted(index for index in plan.pool if not fresh.excluded[index])
-        return _decided(fresh, sorted(open_, key=lambda index: -float(fresh.utility[index])), plan.reason, rng)
+        return decided(fresh, sorted(open_, key=lambda index: -float(fresh.utility[index])), plan.reason, rng)
 
     def _assess(self, query: Query, view: View) -> Decision:
         sound = assess(query, view, self.config)
@@ -162,7 +162,7 @@ def _candidates(draft: Decision) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.flatnonzero(is_candidate & local), np.flatnonzero(is_candidate & ~local)
 
 
-def _ranked(fresh: Decision, by: FloatArray, pool: Iterable[int], rng: np.random.Generator) -> list[int]:
+def ranked_by(fresh: Decision, by: FloatArray, pool: Iterable[int], rng: np.random.Generator) -> list[int]:
     """The pool's candidates, best first; equal ones (to 1e-12) in an order drawn by lot."""
     still = [index for index in pool if not fresh.excluded[index]]
     lot = rng.random(len(still)).tolist()
@@ -170,7 +170,7 @@ def _ranked(fresh: Decision, by: FloatArray, pool: Iterable[int], rng: np.random
     return [index for _, _, index in keyed]
 
 
-def _decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Generator) -> Decision:
+def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Generator) -> Decision:
     """`fresh` with its order: the choice, the other remote ones of the pool, our own, and who else could if need be."""
     local = fresh.view.roster.local
     ours = [index for index in ranked[1:] if local[index]]
@@ -181,7 +181,7 @@ def _decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gen
         reason = fresh.query.pinned_local
     if not any(local[index] for index in order):
         unasked = np.flatnonzero(fresh.excluded == 0)
-        order += [index for index in _ranked(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
+        order += [index for index in ranked_by(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
         last = np.flatnonzero(local & np.isin(fresh.excluded, _UNSUITED))
         if not len(last):
             last = np.flatnonzero(fresh.excluded == decision.SILENT)

@@ -1,7 +1,6 @@
 """Eq. (6) with a likelihood: what one peer's pulses, probes and answers teach, and how it fades."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -284,6 +283,24 @@ def test_a_peer_that_says_idle_while_jobs_wait_convicts_itself() -> None:
     assert waited(honest) < 0.2
 
 
+def test_prefill_is_learnt_only_where_no_wait_was_expected() -> None:
+    table, queued = beliefs(), beliefs()
+    for k in range(5):
+        answered(table, ttft_s=1.0, now=float(k), prompt_tokens=2000)
+        answered(queued, ttft_s=8.0, now=float(k), prompt_tokens=2000, wait_s=7.0)
+
+    assert 5e-4 == pytest.approx(expected(table, 5.0, "prefill_s"), rel=0.1)
+    assert CONFIG.speed.prior_prefill_s == expected(queued, 5.0, "prefill_s")
+
+
+def test_round_trips_are_smoothed() -> None:
+    """RFC 6298: an eighth of every surprise."""
+    table = beliefs()
+    table.observe_rtt(PEER, CONFIG.prior_rtt_s + 0.8)
+
+    assert CONFIG.prior_rtt_s + 0.1 == pytest.approx(expected(table, 0.0, "rtt_s"))
+
+
 def test_waiting_that_was_expected_changes_no_factor() -> None:
     table = beliefs()
     rates = table[PEER].speed.rates()
@@ -395,7 +412,8 @@ def test_backlog_is_never_negative_and_fresh_news_stands(rho: float, drain: floa
 
 
 def test_an_overloaded_peer_grows_while_we_do_not_look() -> None:
-    ages = [0.0, 1.0, 5.0, 20.0]
+    """By λ - cμ = 1 job a second, and no further than the horizon."""
+    ages = [0.0, 1.0, 5.0, 20.0, 30.0, 1000.0]
     backlog = [carried(*map(np.atleast_1d, (3.0, 1.5, 2.0, 1.0, age)), horizon_s=30.0)[0] for age in ages]
 
-    assert all(before < after for before, after in pairwise(backlog))
+    assert [3, 4, 8, 23, 33, 33] == pytest.approx(backlog)

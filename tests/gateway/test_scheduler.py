@@ -252,6 +252,27 @@ def test_an_error_answer_never_attracts_load(status: str) -> None:
     assert ["broken", "sound"] == chosen
 
 
+def test_a_conversation_stays_where_its_prefix_is_warm() -> None:
+    """The prompt tokens a cache saves are the cost of switching; no pin is needed."""
+    query = replace(QUERY, prompt_tokens=3000)
+    world = World([Peer("us", jobs=9), Peer("b"), Peer("c")])
+    view = replace(world.view(query), warm_tokens=np.array([0.0, 0.0, 2900.0]))
+
+    decision = policy(CERTAIN).choose(query, view, 0.0, np.random.default_rng(0))
+
+    assert "c" == target(decision)
+    assert 2900 * 1e-3 == pytest.approx(decision.service_s[1] - decision.service_s[2])
+    assert [3000, 100] == [decision.reservation(k, 0.0).prompt_tokens for k in (1, 2)]
+
+
+def test_bytes_take_time_to_the_others_and_none_to_us() -> None:
+    query = replace(QUERY, body_bytes=12_500_000)
+
+    decision = decide(World([Peer("us"), Peer("b")]), query)
+
+    assert [0.0, 1.005] == pytest.approx(decision.transit_s.tolist())
+
+
 # --- failover order
 
 
@@ -352,6 +373,7 @@ def test_one_candidate_needs_no_probe() -> None:
         (Peer("us", score=0.87), "best"),  # another is better by more than .02
         (Peer("us", score=0.89, jobs=1), "best"),  # not idle
         (Peer("us", score=0.89, jobs=3, slots=4), "local_idle"),  # a slot is free
+        (Peer("us", score=0.89, jobs=4, slots=4), "best"),  # none is, though the wait is short
     ],
 )
 def test_an_idle_engine_of_our_own_answers_without_asking_around(ours: Peer, reason: str) -> None:
