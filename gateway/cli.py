@@ -5,6 +5,7 @@ Humans read stderr, machines stdout (--json).
 
 import json
 import os
+import secrets
 import sys
 import traceback
 from functools import partial
@@ -43,21 +44,44 @@ def serve(
         str | None,
         typer.Option(metavar="URL", help="http://host:port of an OpenAI-compatible engine, `embedded` or `auto`."),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Where applications reach this peer.")] = None,
+    host: Annotated[str | None, typer.Option(help="Where applications reach this peer (default 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="The port for applications (default 8470; 0: any free one).")] = None,
+    peer_host: Annotated[
+        str | None, typer.Option(help="Where other peers reach it (default: every interface).")
+    ] = None,
+    peer_port: Annotated[int | None, typer.Option(help="The port for other peers (default 8471).")] = None,
+    seed: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="A peer to stay in touch with; may be repeated.")
+    ] = None,
+    advertise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="IP:PORT", help="Where others reach us (containers, VPNs); may be repeated."),
+    ] = None,
+    admission: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Whom to deal with: tofu | secret | allowlist | open.")
+    ] = None,
+    secret_file: Annotated[str | None, typer.Option(metavar="FILE", help="The network's shared secret.")] = None,
     name: Annotated[str | None, typer.Option(help="What people call this peer (default: the host's name).")] = None,
     transparent: Annotated[
         bool | None,
         typer.Option("--transparent", help="Route the engine's own model names and unknown names like `auto`."),
     ] = None,
+    no_mdns: Annotated[bool, typer.Option("--no-mdns", help="Neither announce nor look on the local network.")] = False,
 ) -> None:
-    """Start a peer: an OpenAI endpoint in front of this machine's engine."""
+    """Start a peer: an OpenAI endpoint in front of this machine's engine, one of the network's answers."""
     from gateway.runtime import run_peer
 
     flags: dict[str, object] = {
         "engine.url": engine,
         "client.host": host,
         "client.port": port,
+        "peer.host": peer_host,
+        "peer.port": peer_port,
+        "network.seeds": seed or None,
+        "network.advertise": advertise or None,
+        "network.admission": admission,
+        "network.secret_file": secret_file,
+        "network.mdns": False if no_mdns else None,
         "name": name,
         "routing.transparent": transparent,
     }
@@ -123,6 +147,104 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the peers known: state, rights, load, agents."""
+    from gateway.own_peer import OwnPeer
+
+    own = OwnPeer(_home(home))
+    found = own.get("/ppai/v1/peers")
+    if as_json:
+        print(json.dumps(found))
+        return
+    for peer in found:
+        load = "" if peer["age_s"] is None else f"{peer['running']}+{peer['waiting']} jobs, {peer['age_s']:.0f} s ago"
+        rights = "+".join(peer["rights"]) or "not approved"
+        models = ", ".join(agent["model"] for agent in peer["agents"]) or "no agent"
+        why = f" ({peer['reason']})" if peer["state"] != "alive" and peer["reason"] else ""
+        print(f"{peer['name']:20} {peer['id'][:10]}  {peer['state'] + why:10} {rights:14} {load:22} {models}")
+    if not found:
+        _say("no peers yet: start another one on this network, or name one with --seed HOST:PORT")
+    status = own.get("/ppai/v1/status")
+    for line in status["say"]:
+        _say(line)
+    for refused in status["network"]["refused"]:
+        _say(f"kept out: {refused['name']} {refused['id'][:10]}: {refused['why']}")
+
+
+@app.command()
+def approve(
+    names: Annotated[list[str], typer.Argument(help="Peers' names, or the first characters of their ids.")],
+    home: HomeOption = None,
+) -> None:
+    """Let peers send us work, and send them ours."""
+    from gateway.own_peer import OwnPeer
+
+    for who in names:
+        OwnPeer(_home(home)).post("/ppai/v1/approve", {"who": who})
+        _say(f"{who} may ask us and answer us; it must approve this peer too")
+
+
+@app.command()
+def revoke(
+    names: Annotated[list[str], typer.Argument(help="Peers' names, or the first characters of their ids.")],
+    home: HomeOption = None,
+) -> None:
+    """Take both rights away from peers, whatever the admission mode would grant."""
+    from gateway.own_peer import OwnPeer
+
+    for who in names:
+        OwnPeer(_home(home)).post("/ppai/v1/revoke", {"who": who})
+        _say(f"{who} may no longer ask us, nor be asked")
+
+
+@app.command()
+def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the models that the network serves, and who serves each."""
+    from gateway.own_peer import OwnPeer
+
+    found = OwnPeer(_home(home)).get("/v1/models")["data"]
+    if as_json:
+        print(json.dumps(found))
+        return
+    for entry in found:
+        context = f"{entry['max_model_len']} tokens" if entry["max_model_len"] else "context unknown"
+        print(f"{entry['id']:40} {context:16} {', '.join(entry['ppai']['peers'])}")
+
+
+@app.command()
+def route(
+    text: Annotated[str, typer.Argument(help="The query.")],
+    model: Annotated[str, typer.Option(help="A model's name, or `auto`.")] = "auto",
+    max_tokens: Annotated[int | None, typer.Option(help="As the request would say.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who would answer a query, and why; nothing is sent to a model."""
+    from gateway.own_peer import OwnPeer
+
+    body = {"text": text, "model": model, "max_tokens": max_tokens}
+    found = OwnPeer(_home(home)).post("/ppai/v1/route", body)
+    if as_json:
+        print(json.dumps(found))
+        return
+    target = found["target"]
+    print(f"{target['peer']} ({target['model']}) would answer: {found['reason']}" if target else "nobody would answer")
+    print(f"{'peer':20} {'agent':28} {'score':>6} {'wait':>7} {'service':>8} {'cost':>7} {'utility':>8}  excluded")
+    for row in found["candidates"]:
+        score = f"{row['score']:.3f}{'' if row['profiled'] else '?'}"
+        print(
+            f"{row['peer']:20} {row['agent'][:28]:28} {score:>6} {row['wait_s']:>6.2f}s {row['service_s']:>7.2f}s "
+            f"{row['cost_s']:>6.2f}s {row['utility']:>8.4f}  {row['excluded'] or ''}"
+        )
+    if any(not row["profiled"] for row in found["candidates"]):
+        _say("scores with ? are assumed: the agent has no capability vector yet (run ppai-profile on its machine)")
+    if found["waiting"]:
+        from gateway.status import waiting_text
+
+        _say(waiting_text(found["waiting"]))
+
+
+@app.command()
 def pull(
     names: Annotated[
         list[str], typer.Argument(help="`smollm2` (a small chat model), `encoder` (what routing by topic needs).")
@@ -160,17 +282,30 @@ def _show(bar: Any, task: Any, done: int, total: int | None, what: str) -> None:
 @app.command()
 def init(
     home: HomeOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration file.")] = False,
+    secret: Annotated[
+        str | None,
+        typer.Option(metavar="SECRET", help="Join a network by its secret, as another peer's `init` printed it."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration and secret.")] = False,
 ) -> None:
-    """Make a home folder with a configuration file to edit."""
-    from gateway.config import ConfigError, data_dir
+    """Make a home: a configuration file to edit, and the network's secret."""
+    from gateway.config import data_dir
+    from gateway.home import HomeError
 
     place = _home(home)
     place.prepare()
-    if place.config_file.exists() and not force:
-        raise ConfigError(f"{place.config_file} is there already; edit it, or replace it with --force")
+    there = [file for file in (place.config_file, place.secret_file) if file.exists()]
+    if there and not force:
+        raise HomeError(f"{there[0]} is there already; edit it, or replace it with --force")
+    made = secret or secrets.token_hex(16)
+    place.write_private(place.secret_file.name, made.encode() + b"\n")
     place.write_private(place.config_file.name, (data_dir() / "default.yaml").read_bytes())
-    _say(f"wrote {place.config_file}: every key with its meaning and default. Next: ppai serve --home {place.path}")
+    _say(f"wrote {place.config_file}: every key with its meaning and default")
+    _say(f"wrote {place.secret_file}: whoever knows this secret is a peer of yours")
+    if not secret:
+        print(made)
+        _say("on each of your other machines run: ppai init --secret with the line above")
+    _say(f"next: ppai serve --home {place.path}")
 
 
 @config_app.command("show")

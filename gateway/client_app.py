@@ -5,18 +5,12 @@ The generating endpoints are raw ASGI; everything that is asked seldom is a Fast
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Mapping
 
 import fastapi
-from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
 
 from gateway.config import ClientConfig
 from gateway.dispatch import Dispatcher
-from gateway.engines.local import LocalEngine
 from gateway.http_edge import (
     AsgiClient,
     ClientGone,
@@ -29,24 +23,9 @@ from gateway.http_edge import (
     read_body,
     until_gone,
 )
-from gateway.node import Node
 from gateway.openai_wire import ENDPOINTS, InvalidRequest, error_body
-from gateway.status import engine_status, missing, model_entries
-from gateway.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the pages about this peer read from."""
-
-    node: Node
-    engine: LocalEngine
-    telemetry: Telemetry
-    url: str
-    clock: Callable[[], float]  # monotonic seconds
-    began: float
 
 
 _GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
@@ -130,57 +109,3 @@ async def _answer_invalid(client: AsgiClient, error: InvalidRequest) -> None:
     kind = "not_found_error" if error.status == 404 else "invalid_request_error"
     await client.start(error.status, "application/json", {})
     await client.send(error_body(error.message, kind, error.param, error.code), more=False)
-
-
-def seldom_app(parts: Parts) -> fastapi.FastAPI:
-    """Everything that is not on the chat path."""
-    app = fastapi.FastAPI(title="PPAI", docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.exception_handler(HTTPException)
-    async def openai_error(request: fastapi.Request, error: HTTPException) -> Response:
-        path, code = request.url.path, {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
-        message = f"{request.method} {path}: {error.detail}; docs/architecture.md lists what is here"
-        return _json(error_body(message, "invalid_request_error", code=code), error.status_code)
-
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        return {"object": "list", "data": model_entries(parts.node)}
-
-    @app.get("/v1/models/{name:path}")
-    async def model(name: str) -> Response:
-        entry = next((entry for entry in model_entries(parts.node) if entry["id"] == name), None)
-        if entry is None:
-            message = f"The model `{name}` does not exist on this network; see GET /v1/models"
-            return _json(error_body(message, "not_found_error", "model", "model_not_found"), 404)
-        return JSONResponse(entry)
-
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/ready")
-    async def ready() -> Response:
-        lacking = missing(parts.node, parts.engine)
-        return JSONResponse({"ready": not lacking, "missing": lacking}, 503 if lacking else 200)
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(parts.telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/ppai/v1/status")
-    async def status() -> dict[str, Any]:
-        return {
-            "id": parts.node.me,
-            "name": parts.node.name,
-            "version": version("ppai"),
-            "url": parts.url,
-            "uptime_s": round(parts.clock() - parts.began, 1),
-            "engine": engine_status(parts.engine),
-            "missing": missing(parts.node, parts.engine),
-        }
-
-    return app
-
-
-def _json(body: bytes, status: int) -> Response:
-    return Response(body, status, media_type="application/json")

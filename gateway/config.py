@@ -14,12 +14,14 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 import yaml
 
+from gateway.admission import AdmissionConfig
 from gateway.beliefs import BeliefConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.scheduler import SchedulerConfig
 
 SCHEMA = 1
 ENV_PREFIX = "PPAI_"
+ENV_SHORTHANDS = {"PPAI_SECRET": "network.secret"}  # what compose files and service units write
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
@@ -56,6 +58,31 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """The other peers' side."""
+
+    host: str = "0.0.0.0"  # every interface; what comes in is authenticated
+    port: Port = 8471  # 0 takes a free one
+    probe_budget_s: Seconds = 0.1  # how long a decision waits for fresh load figures; a probe takes 2-8 ms on a LAN
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Which peers we know and deal with (docs/protocol.md)."""
+
+    name: str = "ppai"  # peers of another network are refused
+    admission: Literal["auto", "tofu", "secret", "allowlist", "open"] = (
+        "auto"  # auto: secret if there is one, else tofu
+    )
+    secret: str = ""  # the network's shared secret, at least 128 bits; PPAI_SECRET in the environment
+    secret_file: str = ""  # or a file that holds it; the home's own file `secret` is used if neither is given
+    allowlist: tuple[str, ...] = ()  # peer ids, for admission mode allowlist
+    mdns: bool = True  # announce ourselves on the local network, and listen for others
+    seeds: tuple[str, ...] = ()  # HOST:PORT of peers to stay in touch with, beyond the local network
+    advertise: tuple[str, ...] = ()  # IP:PORT where others reach us, if not at our interfaces (containers, VPNs)
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingConfig:
     """Which names of models mean what."""
 
@@ -71,6 +98,9 @@ class Config:
     name: str = ""  # what people call this peer; empty: the host's name
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     client: ClientConfig = field(default_factory=ClientConfig)
+    peer: PeerConfig = field(default_factory=PeerConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     embedded: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
@@ -160,7 +190,7 @@ def leaf_paths(kind: Any, prefix: str = "") -> list[str]:
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
     """PPAI_CLIENT_PORT=8470 means client.port; lists are comma-separated. Unknown names are others' business."""
-    found: dict[str, object] = {}
+    found: dict[str, object] = {path: environ[name] for name, path in ENV_SHORTHANDS.items() if environ.get(name)}
     for path in leaf_paths(Config):
         text = environ.get(ENV_PREFIX + path.replace(".", "_").upper())
         if text is not None:

@@ -6,23 +6,27 @@ A shell around Node: it asks and tells, and decides nothing itself.
 import logging
 from collections.abc import Callable, Mapping
 
-from discovery.records import Agent
+import numpy as np
+
 from gateway.beliefs import Outcome, Reservation
 from gateway.config import Config
 from gateway.decision import Candidate, Decision, Query
-from gateway.engines.local import LocalEngine
+from gateway.engine_gate import EngineGate
 from gateway.forward import Attempt, Client, Forwarder, Target, answer_error
 from gateway.model_names import resolve_model
 from gateway.node import Node
 from gateway.openai_wire import VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
+from gateway.peers import Peers
+from gateway.relevance import RelevanceReader
 from gateway.status import missing
 from gateway.telemetry import RouteLog, Telemetry
-from gateway.upstream import Patience, UpstreamError
+from gateway.travel import Travel, delegation, may_travel
+from gateway.upstream import Patience, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
 
 _SESSION_HEADERS = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
-_TEXT_ONLY = frozenset({"text", "tools"})  # tools are a matter of the prompt's template: the engine says if it cannot
+_LEFT_TO_THE_ENGINE = frozenset({"tools", "embeddings"})  # no engine lists these abilities: it says so when asked
 
 
 class Dispatcher:
@@ -32,15 +36,18 @@ class Dispatcher:
         self,
         config: Config,
         node: Node,
-        engine: LocalEngine,
+        gate: EngineGate,
+        peers: Peers,
+        reader: RelevanceReader,
         telemetry: Telemetry,
         route_log: RouteLog,
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
     ) -> None:
-        self.telemetry, self.node, self.engine = telemetry, node, engine
-        self._config, self._route_log = config, route_log
+        self.reader = reader
+        self._config, self._node, self._gate, self._peers = config, node, gate, peers
+        self._telemetry, self._route_log = telemetry, route_log
         self._clock, self._wall_clock = clock, wall_clock
         client = config.client
         self._patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
@@ -48,61 +55,72 @@ class Dispatcher:
     async def answer(self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client) -> None:
         """Answer one call. Raises InvalidRequest; every other failure is told to the client."""
         began = self._clock()
-        call = read_call(endpoint, body, _session(headers))
-        query = self._query(call, body, headers)
-        decision = self.node.decide(query, self.node.plan(query, began), began)
+        call, travel, decision = await self.decide(endpoint, body, headers)
         if not decision.order:
-            await answer_error(client, self._nobody(call, decision), {"x-ppai-reason": "none"})
+            await answer_error(client, self._nobody(decision), {"x-ppai-reason": "none"})
             return
         candidates = [decision.candidate(index) for index in decision.order]
+        targets = [self._target(candidate, call, body, travel) for candidate in candidates]
         told = {"x-ppai-reason": decision.reason, "server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        run = _Run(self.node, self.telemetry, self._clock, decision, call)
+        run = _Run(self._node, self._peers, self._telemetry, self._clock, decision, call)
         try:
-            targets = [self._target(candidate, call, body) for candidate in candidates]
             await Forwarder(call, targets, self._patience, self._clock).run(
                 client, told, dispatch=run.dispatch, observe=run.observe
             )
         finally:
             self._route_log.write(run.line(self._wall_clock()))
 
-    def _query(self, call: Call, body: bytes, headers: Mapping[str, str]) -> Query:
-        roster = self.node.roster
+    async def decide(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> tuple[Call, Travel, Decision]:
+        """Who answers this call: read it, judge it, probe, choose. Raises InvalidRequest."""
+        call = read_call(endpoint, body, _session(headers))
+        travel = may_travel(body, trusted=self._node.admission.mode != "open")
+        query = await self._query(call, travel, len(body), headers)
+        self._node.observe_own_load(*self._gate.own_load(), self._clock())
+        plan = self._node.plan(query, self._clock())
+        if plan.probe:
+            await self._peers.probe(plan.draft.view.roster.peer_ids[index] for index in plan.probe)
+        return call, travel, self._node.decide(query, plan, self._clock())
+
+    async def _query(self, call: Call, travel: Travel, body_bytes: int, headers: Mapping[str, str]) -> Query:
+        roster, routing = self._node.roster, self._config.routing
+        own = {agent.model for agent in self._node.own_agents}
         names = {*roster.models, *roster.agents}
-        own = {agent.model for agent in self.node.own_agents}
-        routing = self._config.routing
-        model = None
-        if names or call.model != VIRTUAL_MODEL:
-            model = resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None
+        pin = headers.get("x-ppai-route", "auto")
+        stays = "client" if headers.get("x-ppai-local-only", "0") not in ("", "0") else travel.pinned_by
+        judged = await self.reader.judge(call.text) if len(roster) > 1 else None
         return Query(
-            model=model,
+            model=resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None,
             prompt_tokens=call.prompt_tokens,
             max_tokens=call.max_tokens,
-            needs=frozenset(call.needs - _TEXT_ONLY),
-            body_bytes=len(body),
+            category=judged.category if judged else "",
+            needs=frozenset(call.needs - _LEFT_TO_THE_ENGINE),
+            body_bytes=body_bytes,
             session=call.session,
-            pin=headers.get("x-ppai-route") if headers.get("x-ppai-route") != "auto" else None,
-            pinned_local="client" if headers.get("x-ppai-local-only", "0") not in ("0", "") else None,
+            pin=None if pin == "auto" else pin,
+            pinned_local=stays,
             beta_per_s=_number(headers, "x-ppai-beta"),
+            relevance=judged.relevance.astype(np.float64) if judged else None,
         )
 
-    def _target(self, candidate: Candidate, call: Call, body: bytes) -> Target:
-        shown = candidate.model if call.model == VIRTUAL_MODEL else call.model
-        return Target(
-            upstream=self.engine,
-            body=body if call.model == candidate.model else with_model(body, candidate.model),
-            model=candidate.model,
-            shown_model=shown,
-            headers={
-                "x-ppai-peer": candidate.peer_name,
-                "x-ppai-model": candidate.model,
-                "x-ppai-score": f"{candidate.score:.4f}",
-                "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
-            },
-        )
+    def _target(self, candidate: Candidate, call: Call, body: bytes, travel: Travel) -> Target:
+        asked = candidate.model if call.model == VIRTUAL_MODEL else call.model
+        if candidate.local:
+            upstream: Upstream = self._gate
+            sent = body if call.model == candidate.model else with_model(body, candidate.model)
+        else:
+            upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
+            sent = delegation(call.endpoint, candidate.agent, candidate.model, travel)
+        told = {
+            "x-ppai-peer": candidate.peer_name,
+            "x-ppai-model": candidate.model,
+            "x-ppai-score": f"{candidate.score:.4f}",
+            "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
+        }
+        return Target(upstream, sent, candidate.model, asked, told)
 
-    def _nobody(self, call: Call, decision: Decision) -> UpstreamError:
+    def _nobody(self, decision: Decision) -> UpstreamError:
         """Why there is no candidate, as an error that says what to do."""
-        if lacking := missing(self.node, self.engine):
+        if lacking := missing(self._node, self._gate.engine):
             return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
         if decision.query.pin is not None and "pinned" in reasons:
@@ -119,9 +137,15 @@ class _Run:
     """One call on its way along the order: what was reserved, and how it went."""
 
     def __init__(
-        self, node: Node, telemetry: Telemetry, clock: Callable[[], float], decision: Decision, call: Call
+        self,
+        node: Node,
+        peers: Peers,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        decision: Decision,
+        call: Call,
     ) -> None:
-        self._node, self._telemetry, self._clock = node, telemetry, clock
+        self._node, self._peers, self._telemetry, self._clock = node, peers, telemetry, clock
         self._decision, self._call = decision, call
         self._reservation: Reservation | None = None
         self._attempts: list[tuple[Candidate, Attempt]] = []
@@ -141,6 +165,8 @@ class _Run:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self._attempts.append((candidate, attempt))
+        if not candidate.local and attempt.status == "ok":
+            self._peers.served(candidate.peer_id)
         if attempt.error:
             log.warning("attempt_failed peer=%s status=%s error=%r", candidate.peer_name, attempt.status, attempt.error)
 
@@ -166,14 +192,6 @@ class _Run:
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
         }
-
-
-def own_agents(engine: LocalEngine) -> tuple[Agent, ...]:
-    """What our engine serves, as agents; none while it does not answer."""
-    state = engine.state
-    if not state.is_ready:
-        return ()
-    return tuple(Agent(model.id, model.id, model.context_tokens, model.modalities) for model in state.models)
 
 
 def _session(headers: Mapping[str, str]) -> str | None:

@@ -35,6 +35,10 @@ class Home:
         return self.path / "config.yaml"
 
     @property
+    def secret_file(self) -> Path:
+        return self.path / "secret"
+
+    @property
     def weights(self) -> Path:
         """Model files: PPAI_WEIGHTS, else our own, else the user's (several peers on one machine share a download)."""
         if shared := os.environ.get("PPAI_WEIGHTS"):

@@ -74,6 +74,7 @@ class AsgiClient:
 
     def __init__(self, send: Send, extra_headers: Mapping[str, str]) -> None:
         self.has_started = False
+        self.sent = 0  # pieces of the body so far
         self._send, self._extra = send, extra_headers
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
@@ -83,6 +84,7 @@ class AsgiClient:
         await self._send({"type": "http.response.start", "status": status, "headers": _encode(lines)})
 
     async def send(self, body: bytes, *, more: bool) -> None:
+        self.sent += 1
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def pass_on(self, message: dict[str, Any]) -> None:

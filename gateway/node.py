@@ -3,29 +3,45 @@
 Takes `now` and returns what to do; touched on the event loop only. Knows nothing of sockets, clocks or engines.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from discovery.records import Agent, PeerId
+from discovery.admission import Admission
+from discovery.gossip import Gossip
+from discovery.membership import Event
+from discovery.records import AdmissionState, Agent, PeerId
 from gateway.belief_table import Beliefs
 from gateway.beliefs import Outcome, Reservation
 from gateway.decision import Decision, Query, Roster, View
+from gateway.roster import Seats, Space, build_seats
 from gateway.scheduler import Plan, Policy
+from profiler.scoring import pair_scores
 
-EQUAL_SCORE = 0.5  # where no gate tells agents apart, every score is the same and load decides
+EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
 
 
 class Node:
     """One peer's view of the network and its decisions."""
 
-    def __init__(self, me: PeerId, name: str, policy: Policy, beliefs: Beliefs, rng: np.random.Generator) -> None:
-        self.me, self.name = me, name
-        self.beliefs = beliefs
-        self._policy, self._rng = policy, rng
+    def __init__(
+        self,
+        name: str,
+        gossip: Gossip,
+        admission: Admission,
+        policy: Policy,
+        beliefs: Beliefs,
+        rng: np.random.Generator,
+        space: Space | None = None,
+    ) -> None:
+        self.me, self.name = gossip.id, name
+        self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
+        self._policy, self._rng, self._space = policy, rng, space
         self._own: tuple[Agent, ...] = ()
-        self._roster: Roster | None = None
-        self.beliefs.add(me, slots=1, rtt_s=0.0)
+        self._seats: Seats | None = None
+        self._revision = -1
+        self.beliefs.add(self.me, slots=1, rtt_s=0.0)
 
     @property
     def own_agents(self) -> tuple[Agent, ...]:
@@ -34,28 +50,59 @@ class Node:
 
     @property
     def roster(self) -> Roster:
-        """Every (peer, agent) pair, ours first; rebuilt when somebody's card or our own agents changed."""
-        if self._roster is None:
-            self._roster = self._build_roster()
-        return self._roster
+        """Every (peer, agent) pair, ours first."""
+        return self._seated().roster
 
     def serve(self, agents: Sequence[Agent]) -> None:
         """Our own agents changed."""
-        self._own, self._roster = tuple(agents), None
+        self._own, self._seats = tuple(agents), None
 
-    def observe_own_load(self, running: int, waiting: int, slots: int, now: float) -> None:
-        """How busy our own engine says it is."""
-        self.beliefs.observe_load(self.me, running + waiting, slots, "open", now)
+    def use_space(self, space: Space | None) -> None:
+        """Our gate was loaded: vectors count in its space from now on."""
+        self._space, self._seats = space, None
+
+    def rights_changed(self) -> None:
+        """Somebody was approved or revoked."""
+        self._seats = None
+
+    def receive(self, events: Iterable[Event], now: float) -> None:
+        """What gossip heard: pulses are evidence about load; a change of card or state is seen by its revision."""
+        for event in events:
+            if event.kind == "pulse":
+                member = self.gossip.member(event.peer)
+                if member is not None and member.pulse is not None:
+                    self.beliefs.add(event.peer, max(1, member.card.slots))
+                    self.beliefs.observe_pulse(member.pulse, now - self.gossip.age(event.peer, now))
+            elif event.kind == "left":
+                self._seats = None
+                self.beliefs.forget(event.peer)
+
+    def observe_own_load(self, jobs: int, slots: int, now: float) -> None:
+        """How many requests our own engine has, running and waiting, those of other programs included."""
+        self.beliefs.observe_load(self.me, jobs, slots, "open", now)
+
+    def observe_probe(
+        self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
+    ) -> None:
+        """A probe came back at `now`: the load it tells is half a round trip old."""
+        self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2)
+        self.beliefs.observe_rtt(peer, rtt_s)
+
+    def own_mean_service_s(self) -> float:
+        """E[S] of our own engine: seconds that one job is in a slot."""
+        expected = self.beliefs.expect(self.beliefs.rows([self.me]), 0.0)
+        return float(expected.mean_service_s[0])
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
         return self._policy.plan(query, self.view(query, now), now, self._rng)
 
     def decide(self, query: Query, plan: Plan, now: float) -> Decision:
-        """Who answers, on what the probes brought; the roster may have changed since the plan."""
-        view = self.view(query, now)
-        same = view.roster is plan.draft.view.roster
-        return self._policy.choose(query, view, now, self._rng, plan if same else None)
+        """Who answers, on what the probes brought; where the roster has changed since, the plan is made anew."""
+        if self.roster is not plan.draft.view.roster:
+            return self._policy.choose(query, self.view(query, now), now, self._rng)
+        view = self.view(query, now) if plan.probe else plan.draft.view
+        return self._policy.choose(query, view, now, self._rng, plan)
 
     def dispatch(self, decision: Decision, index: int, now: float) -> Reservation:
         """Count candidate `index` as busy with this query from now on."""
@@ -69,30 +116,31 @@ class Node:
 
     def view(self, query: Query, now: float) -> View:
         """Everything a policy may look at, for this query."""
-        roster = self.roster
-        count = len(roster)
+        seats = self._seated()
         return View(
-            roster=roster,
-            expected=self.beliefs.expect(roster.rows, now),
-            score=np.full(count, EQUAL_SCORE),
-            profiled=np.zeros(count, dtype=np.bool_),
+            roster=seats.roster,
+            expected=self.beliefs.expect(seats.roster.rows, now),
+            score=self._scores(seats, query),
+            profiled=seats.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
         )
 
-    def _build_roster(self) -> Roster:
-        agents = self._own
-        peer_ids = tuple(self.me for _ in agents)
-        count = len(agents)
-        return Roster(
-            peer_ids=peer_ids,
-            peer_names=tuple(self.name for _ in agents),
-            agents=tuple(agent.name for agent in agents),
-            models=tuple(agent.model for agent in agents),
-            modalities=tuple(frozenset(agent.modalities) for agent in agents),
-            context_tokens=np.array([agent.context_tokens for agent in agents], dtype=np.int64),
-            local=np.ones(count, dtype=np.bool_),
-            dead=np.zeros(count, dtype=np.bool_),
-            suspect=np.zeros(count, dtype=np.bool_),
-            approved=np.ones(count, dtype=np.bool_),
-            rows=self.beliefs.rows(peer_ids),
-        )
+    def _scores(self, seats: Seats, query: Query) -> NDArray[np.float64]:
+        """s(i,j), (N,): the expected accuracy; the same for all without a gate or without words to judge by."""
+        if seats.capabilities is None or query.relevance is None or not len(seats.roster):
+            return np.full(len(seats.roster), EQUAL_SCORE)
+        return pair_scores(query.relevance, seats.capabilities).astype(np.float64)
+
+    def _seated(self) -> Seats:
+        if self._seats is None or self._revision != self.gossip.revision:
+            self._revision = self.gossip.revision
+            self._seats = build_seats(
+                self.me,
+                self.name,
+                self._own,
+                self.gossip.members(),
+                lambda peer: self.admission.may(peer, "answer"),
+                self.beliefs,
+                self._space,
+            )
+        return self._seats

@@ -8,26 +8,41 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 
 import aiohttp
 import numpy as np
-from discovery.identity import Identity
 
+from discovery.membership import Event
 from gateway.belief_table import Beliefs
-from gateway.client_app import ClientApp, Parts, seldom_app
+from gateway.client_app import ClientApp
 from gateway.config import Config
-from gateway.dispatch import Dispatcher, own_agents
+from gateway.dispatch import Dispatcher
+from gateway.engine_gate import EngineGate
 from gateway.engines.embedded import EmbeddedEngine
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home import Home, HomeError, Running
 from gateway.listeners import Server, bind, server, url_of
+from gateway.network import Network, join
 from gateway.node import Node
+from gateway.pages import Parts, seldom_app
+from gateway.peer_app import PeerApp
+from gateway.peers import Peers
 from gateway.policies import policy
+from gateway.profiles import Profiles, own_agents
+from gateway.relevance import RelevanceReader
+from gateway.roster import Space
+from gateway.status import waiting_text
 from gateway.telemetry import RouteLog, Telemetry
+from gateway.upstream import Patience
 from gateway.weights import locate
+from profiler.encoder import Encoder, EncoderError, load_encoder
+from profiler.qagate import QAGate, shipped_gate
+from profiler.scoring import unprofiled
 
 Say = Callable[[str], None]
 
@@ -63,33 +78,17 @@ class Runtime:
     def __init__(self, config: Config, home: Home, say: Say) -> None:
         self._config, self._home, self._say = config, home, say
         self._stack = AsyncExitStack()
-        self._told = ""  # what the user was last told of the engine
+        self._told: dict[str, str] = {}  # what the user was last told, by subject
 
     async def __aenter__(self) -> "Runtime":
-        home, config = self._home, self._config
-        home.prepare()
-        if other := home.running():
+        self._home.prepare()
+        if other := self._home.running():
             raise HomeError(
-                f"a peer is already running from {home.path} (process {other.pid}, {other.url}); "
+                f"a peer is already running from {self._home.path} (process {other.pid}, {other.url}); "
                 "stop it, or start this one with another --home"
             )
         async with AsyncExitStack() as stack:
-            self._listener = bind(config.client.host, config.client.port, "--port")
-            stack.callback(self._listener.close)
-            self._session = await stack.enter_async_context(_engine_session())
-            self._engine = LocalEngine(config.engine, self._session, self._new_embedded)
-            stack.push_async_callback(self._engine.stop)
-            route_log = RouteLog(home.path / "route.jsonl")
-            stack.callback(route_log.close)
-            self._node = self._new_node()
-            telemetry, url = Telemetry(), url_of(self._listener)
-            dispatcher = Dispatcher(
-                config, self._node, self._engine, telemetry, route_log, clock=time.monotonic, wall_clock=time.time
-            )
-            parts = Parts(self._node, self._engine, telemetry, url, time.monotonic, time.monotonic())
-            self._client_server = server(ClientApp(dispatcher, seldom_app(parts), config.client))
-            home.announce(Running(url=url, pid=os.getpid(), token=secrets.token_urlsafe(32)))
-            stack.callback(home.retire)
+            await self._build(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -98,39 +97,147 @@ class Runtime:
     ) -> None:
         await self._stack.aclose()
 
+    async def _build(self, stack: AsyncExitStack) -> None:
+        config, home, clock = self._config, self._home, time.monotonic
+        self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
+        self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
+        url = url_of(self._client_listener)
+        membership = join(config.network, home)
+        beliefs = Beliefs(config.beliefs)
+        self._node = Node(
+            config.name or socket.gethostname(), membership.gossip, membership.admission,
+            policy(config.scheduler), beliefs, np.random.default_rng(),
+        )  # fmt: skip
+
+        session = await stack.enter_async_context(_engine_session())
+        self._engine = LocalEngine(config.engine, session, self._new_embedded)
+        stack.push_async_callback(self._engine.stop)
+        self._gate = EngineGate(self._engine, config.admission, clock, self._node.own_mean_service_s)
+
+        self._network = Network(
+            membership, config.network, home.path, self._node.name,
+            (config.peer.host, self._peer_listener.getsockname()[1]), self._gate.pulse, self._heard,
+        )  # fmt: skip
+        await stack.enter_async_context(self._network)
+        self._network.publish((), 0)
+        self._profiles = Profiles(home.path / "profiles.json")
+
+        telemetry, route_log = Telemetry(), RouteLog(home.path / "route.jsonl")
+        stack.callback(route_log.close)
+        peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
+        worker = ThreadPoolExecutor(1, "encoder")
+        stack.callback(_stop, worker)
+        self._reader = self._new_reader(worker)
+        self._dispatcher = Dispatcher(
+            config, self._node, self._gate, peers, self._reader, telemetry, route_log, clock=clock, wall_clock=time.time
+        )
+        token = secrets.token_urlsafe(32)
+        parts = Parts(
+            self._node, self._network, self._gate, self._profiles, self._dispatcher, telemetry, route_log,
+            url, token, clock, clock(), self._cards_changed,
+        )  # fmt: skip
+        self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client))
+        self._peer_server = self._new_peer_server(telemetry)
+        home.announce(Running(url=url, pid=os.getpid(), token=token))
+        stack.callback(home.retire)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self._client_server.serve(sockets=[self._listener]), name="client side")
+            serving = tasks.create_task(self._client_server.serve(sockets=[self._client_listener]), name="client side")
+            to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
             watching = tasks.create_task(self._engine.run(tasks, self._engine_seen), name="engine")
-            self._say(f"PPAI peer `{self._node.name}` serves http://{_netloc(self._listener)}/v1")
-            self._say(_names_rule(self._config))
+            mingling = tasks.create_task(self._network.run(), name="network")
+            self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
             watching.cancel()
-            await _shut(self._client_server, serving)
+            await self._network.transport.leave()
+            mingling.cancel()
+            self._client_server.should_exit = self._peer_server.should_exit = True
+            await asyncio.wait({serving, to_peers})
             await self._engine.stop()
 
-    def _new_node(self) -> Node:
-        identity = Identity.load_or_create(self._home.path)
-        name = self._config.name or socket.gethostname()
-        beliefs, rng = Beliefs(self._config.beliefs), np.random.default_rng()
-        return Node(identity.id, name, policy(self._config.scheduler), beliefs, rng)
+    def _new_peer_server(self, telemetry: Telemetry) -> Server:
+        client, network = self._config.client, self._network
+        app = PeerApp(
+            network.transport, self._gate, network.admission.may, network.admission.mode != "open",
+            network.identity.sign, telemetry, time.monotonic,
+            Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s),
+        )  # fmt: skip
+        return server(app, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
 
     def _new_embedded(self) -> EmbeddedEngine:
         model = locate("smollm2", self._home.weights)
         return EmbeddedEngine(model, self._config.embedded, self._home.path / "engine.log")
 
+    def _new_reader(self, worker: ThreadPoolExecutor) -> RelevanceReader:
+        gate = QAGate.load(shipped_gate())
+        self._node.use_space(Space(gate.space, unprofiled(gate.prior)))
+        weights = self._home.weights
+        return RelevanceReader(gate, lambda: _load_encoder(weights, gate), worker)
+
+    def _greet(self) -> None:
+        self._say(f"PPAI peer `{self._node.name}` serves {url_of(self._client_listener)}/v1")
+        addresses = ", ".join(str(address) for address in self._network.addresses())
+        mode = self._network.admission.mode
+        self._say(f"peers reach it at {addresses} (network `{self._config.network.name}`, admission: {mode})")
+        self._say(_names_rule(self._config))
+
     def _engine_seen(self) -> None:
-        state, agents = self._engine.state, own_agents(self._engine)
-        self._node.observe_own_load(state.running, state.waiting, state.slots, time.monotonic())
+        """After every look at the engine: its load, and whatever it serves now."""
+        self._node.observe_own_load(*self._gate.own_load(), time.monotonic())
+        self._gate.admit_waiting()
+        self._cards_changed()
+        state = self._engine.state
+        if state.is_ready:
+            models = ", ".join(model.id for model in state.models)
+            self._tell("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")
+        else:
+            self._tell("engine", f"engine: {state.problem}")
+
+    def _cards_changed(self) -> None:
+        """Our agents or their vectors may have changed: decide with them, and tell the others."""
+        agents = own_agents(self._engine.state, self._profiles)
         if agents != self._node.own_agents:
             self._node.serve(agents)
-        models = ", ".join(model.id for model in state.models)
-        told = f"{self._engine.origin}, serving {models}, {state.slots} slots" if state.is_ready else str(state.problem)
-        if told != self._told:
-            self._told = told
-            self._say(f"engine: {told}")
+        self._network.publish(agents, self._engine.state.slots)
+
+    def _heard(self, events: tuple[Event, ...], now: float) -> None:
+        self._node.receive(events, now)
+        for event in events:
+            if event.kind in ("refused", "equivocation", "identity_in_use"):
+                self._tell(event.kind + event.peer, f"{event.kind.replace('_', ' ')}: {event.reason}")
+        if waiting := self._network.waiting():
+            self._tell("waiting", waiting_text(waiting))
+        if len(self._node.roster) > 1:
+            self._reader.warm_up()
+        if self._reader.problem:
+            self._tell("gate", f"routing by load alone, not by topic: {self._reader.problem}")
+
+    def _tell(self, subject: str, text: str) -> None:
+        """Say it once, until something else is to be said of the same subject."""
+        if self._told.get(subject) != text:
+            self._told[subject] = text
+            self._say(text)
+
+
+def _load_encoder(weights: Path, gate: QAGate) -> Encoder:
+    encoder = load_encoder(locate("encoder", weights))
+    if encoder.name != gate.encoder:
+        raise EncoderError(f"the gate was trained with {gate.encoder}, the weights are of {encoder.name}")
+    return encoder
+
+
+def _stop(worker: ThreadPoolExecutor) -> None:
+    """What waits for the thread when we stop is dropped."""
+    worker.shutdown(wait=False, cancel_futures=True)
+
+
+def _listen(stack: AsyncExitStack, host: str, port: int, flag: str) -> socket.socket:
+    listener = bind(host, port, flag)
+    stack.callback(listener.close)
+    return listener
 
 
 def _engine_session() -> aiohttp.ClientSession:
@@ -143,15 +250,6 @@ def _engine_session() -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=1 << 18,
     )
-
-
-async def _shut(listening: Server, serving: asyncio.Task[None]) -> None:
-    listening.should_exit = True
-    await serving
-
-
-def _netloc(listener: socket.socket) -> str:
-    return url_of(listener).removeprefix("http://")
 
 
 def _names_rule(config: Config) -> str:

@@ -17,20 +17,24 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "ppai_requests", "Attempts, by who was asked", ["target", "status"], registry=self.registry
-        )
-        self._tokens = Counter(
-            "ppai_tokens", "Tokens, by who made or read them", ["target", "kind"], registry=self.registry
-        )
-        self._ttft = Histogram(
-            "ppai_time_to_first_token_seconds", "From asking to the first event", ["target"],
-            buckets=_TTFT_BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self._latency = Histogram(
-            "ppai_request_duration_seconds", "From asking to the last byte", ["target"],
-            buckets=_LATENCY_BUCKETS, registry=self.registry,
-        )  # fmt: skip
+        of = self.registry
+        self._counters = {
+            "requests": Counter("ppai_requests", "Attempts, by who was asked", ["target", "status"], registry=of),
+            "tokens": Counter(
+                "ppai_tokens", "Tokens read and written, by who was asked", ["target", "kind"], registry=of
+            ),
+            "served": Counter("ppai_served", "Requests of other peers, run here", ["status"], registry=of),
+        }
+        self._histograms = {
+            "ttft": Histogram(
+                "ppai_time_to_first_token_seconds", "From asking to the first event", ["target"],
+                buckets=_TTFT_BUCKETS, registry=of,
+            ),
+            "latency": Histogram(
+                "ppai_request_duration_seconds", "From asking to the last byte", ["target"],
+                buckets=_LATENCY_BUCKETS, registry=of,
+            ),
+        }  # fmt: skip
         self._children: dict[tuple[str, ...], Callable[[float], object]] = {}
 
     def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
@@ -49,6 +53,12 @@ class Telemetry:
             if ttft_s is not None:
                 self._child("ttft", target)(ttft_s)
 
+    def observe_served(self, status: str, prompt_tokens: int, tokens: int) -> None:
+        """One request that another peer delegated to us."""
+        self._child("served", status)(1)
+        self._child("tokens", "served", "prompt")(prompt_tokens)
+        self._child("tokens", "served", "completion")(tokens)
+
     def exposition(self) -> bytes:
         """Prometheus text format."""
         return generate_latest(self.registry)
@@ -56,12 +66,10 @@ class Telemetry:
     def _child(self, metric: str, *labels: str) -> Callable[[float], object]:
         key = (metric, *labels)
         if key not in self._children:
-            if metric in ("requests", "tokens"):
-                counter = self._requests if metric == "requests" else self._tokens
-                self._children[key] = counter.labels(*labels).inc
+            if metric in self._counters:
+                self._children[key] = self._counters[metric].labels(*labels).inc
             else:
-                histogram = self._ttft if metric == "ttft" else self._latency
-                self._children[key] = histogram.labels(*labels).observe
+                self._children[key] = self._histograms[metric].labels(*labels).observe
         return self._children[key]
 
 

@@ -22,11 +22,11 @@ class PeerProcess:
         self.home, self.args = home, args
         self.log = home.with_suffix(".log")
         self.url = ""
-        self._env = {**os.environ, "PPAI_ENGINE_SCRAPE_INTERVAL_S": "0.1", **(env or {})}
+        self._env = {**os.environ, "PPAI_NETWORK_MDNS": "false", "PPAI_ENGINE_SCRAPE_INTERVAL_S": "0.1", **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PeerProcess":
-        command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(self.home), "--port", "0", *self.args]
+        command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(self.home), "--port", "0", "--peer-port", "0", "--peer-host", "127.0.0.1", *self.args]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
         self.wait(lambda: self._find_url() is not None, "to listen")

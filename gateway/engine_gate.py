@@ -1,0 +1,123 @@
+"""The door to the local engine: our own programs enter at once, other peers' work when there is room.
+
+Counts what passes, for pulses and probes. Policy is admission.py's; this is its shell.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from discovery.records import AdmissionState, PeerId, Pulse
+from gateway.admission import AdmissionConfig, EngineLoad, admission_state, may_start_remote, retry_after_s
+from gateway.engines.local import LocalEngine
+from gateway.upstream import Patience, Reply, UpstreamError
+
+
+class EngineGate:
+    """An Upstream for our own programs (`open`), and the queue for other peers' work (`remote_turn`)."""
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        config: AdmissionConfig,
+        clock: Callable[[], float],
+        mean_service_s: Callable[[], float],
+    ) -> None:
+        self.engine = engine
+        self.arrivals = self.completions = self.tokens_in = self.tokens_out = 0
+        self._config, self._clock, self._mean_service_s = config, clock, mean_service_s
+        self._local = self._remote = 0  # in the engine now
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._busy_s, self._booked_at, self._began = 0.0, clock(), clock()
+
+    @property
+    def load(self) -> EngineLoad:
+        """What the engine is doing: as we count, or as it says itself where others use it too."""
+        state = self.engine.state
+        slots, inside = max(1, state.slots), self._local + self._remote
+        running = min(slots, max(inside, state.running))
+        local_waiting = max(0, self._local - max(0, slots - self._remote))
+        return EngineLoad(
+            slots, running, self._remote, len(self._queue) + max(state.waiting, inside - running), local_waiting
+        )
+
+    def own_load(self) -> tuple[int, int]:
+        """(jobs, slots): requests in the engine or waiting for it, whoever sent them."""
+        load = self.load
+        return load.running + load.waiting, load.slots
+
+    @property
+    def admission(self) -> AdmissionState:
+        """Whether other peers' work would be taken: closed while there is no engine."""
+        return admission_state(self.load, self._config) if self.engine.state.is_ready else "closed"
+
+    def pulse(self, me: PeerId) -> Pulse:
+        """How we are doing, as others may know it; id, gen and seq are the publisher's."""
+        self._book()
+        load, t_ms = self.load, int((self._clock() - self._began) * 1000)
+        return Pulse(
+            id=me, gen=0, seq=0,
+            running=load.running, waiting=load.waiting, slots=load.slots,
+            arrivals=self.arrivals, completions=self.completions,
+            busy_ms=int(self._busy_s * 1000), t_ms=t_ms,
+            tokens_in=self.tokens_in, tokens_out=self.tokens_out, admission=self.admission,
+        )  # fmt: skip
+
+    def count_tokens(self, prompt_tokens: int, tokens: int) -> None:
+        """What one answered request read and wrote."""
+        self.tokens_in += prompt_tokens
+        self.tokens_out += tokens
+
+    @asynccontextmanager
+    async def open(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AsyncIterator[Reply]:
+        """Our own programs' way in: at once, the engine queues by itself (see gateway.upstream.Upstream)."""
+        self._change(local=+1)
+        try:
+            async with self.engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
+                yield reply
+            self.completions += 1
+        finally:
+            self._change(local=-1)
+            self.admit_waiting()
+
+    @asynccontextmanager
+    async def remote_turn(self) -> AsyncIterator[None]:
+        """Another peer's work: wait for a turn, then be inside. Raises UpstreamError (429) when the door is closed."""
+        if self.admission == "closed":
+            wait_s = retry_after_s(self.load, self._config, self._mean_service_s())
+            raise UpstreamError("this peer is busy", status=429, code="busy", retry_after_s=wait_s)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        self.admit_waiting()
+        try:
+            await turn
+            yield
+            self.completions += 1
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._change(remote=-1)
+            else:
+                self._queue.remove(turn)
+            self.admit_waiting()
+
+    def admit_waiting(self) -> None:
+        """Let those in whose turn has come; called when a job ends, and when the engine's state was read."""
+        while self._queue and may_start_remote(self.load, self._config):
+            turn = self._queue.popleft()
+            self._change(remote=+1)  # counted now, not when the waiter wakes: the next look must see it
+            turn.set_result(None)
+
+    def _change(self, local: int = 0, remote: int = 0) -> None:
+        """Somebody enters or leaves the engine; slot-seconds worked until now are booked first."""
+        self._book()
+        self._local += local
+        self._remote += remote
+        self.arrivals += max(0, local) + max(0, remote)
+
+    def _book(self) -> None:
+        now = self._clock()
+        self._busy_s += min(self._local + self._remote, max(1, self.engine.state.slots)) * (now - self._booked_at)
+        self._booked_at = now

@@ -1,0 +1,90 @@
+"""How an answer rides from one peer to another: server-sent events with a few names of our own.
+
+    : queued                     every second while nothing else is sent; 4 s of silence means the peer is gone
+    event: refused               instead of an answer: {"status", "code", "message", "retry_after_s"}
+    event: reply                 a whole JSON answer: {"status": 200, "body": {...}}
+    data: {...}                  a streamed answer's events, byte for byte, up to data: [DONE]
+    event: broke                 the answer cannot be finished: as `refused`
+    event: receipt               the last event; without it the answer was cut short
+
+`refused` comes before the first event of an answer, `broke` after it.
+
+Pure: bytes in, bytes out.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from gateway.sse import Event, encode_event
+
+QUEUED = b": queued\n\n"
+HEARTBEAT_S = 1.0  # between two signs of life
+SILENCE_S = 4.0  # four missed: long enough for a stalled event loop, short against a waiting person
+RECEIPT_DOMAIN = b"ppai/1/receipt\0"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a peer does not take a request (`refused`), or does not finish it (`broke`)."""
+
+    status: int
+    code: str
+    message: str
+    retry_after_s: float | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What the answering peer says it did, signed: the two sides of a delegation can settle later who did what.
+
+    Hashes are hexadecimal SHA-256: of the delegation's body, and of the answer's events as they were sent.
+    """
+
+    request_sha256: str
+    reply_sha256: str
+    model: str
+    prompt_tokens: int
+    tokens: int
+    queued_ms: int
+    served_ms: int
+    signature: str = ""
+
+
+class WholeReply(msgspec.Struct, frozen=True):
+    status: int
+    body: msgspec.Raw
+
+
+def encode_refusal(refusal: Refusal, name: Literal["refused", "broke"] = "refused") -> bytes:
+    return encode_event(msgspec.json.encode(refusal), name)
+
+
+def encode_reply(status: int, body: bytes) -> bytes:
+    """A whole answer; a body that is no JSON travels as a string."""
+    try:
+        raw = msgspec.Raw(msgspec.json.format(body, indent=-1))  # one line
+    except msgspec.DecodeError:
+        raw = msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "replace")))
+    return encode_event(msgspec.json.encode(WholeReply(status, raw)), "reply")
+
+
+def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes]) -> bytes:
+    signed = msgspec.structs.replace(receipt, signature=sign(receipt_bytes(receipt)).hex())
+    return encode_event(msgspec.json.encode(signed), "receipt")
+
+
+def receipt_bytes(receipt: Receipt) -> bytes:
+    """What is signed."""
+    return RECEIPT_DOMAIN + msgspec.json.encode(msgspec.structs.replace(receipt, signature=""))
+
+
+def name_of(event: Event) -> str:
+    """The `event:` name; empty for the answer's own events."""
+    if not event.raw.startswith(b"event:"):
+        return ""
+    return event.raw.partition(b"\n")[0][6:].strip().decode("latin-1")
+
+
+def sha256_hex(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

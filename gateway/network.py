@@ -1,0 +1,188 @@
+"""Our place among the peers: who we are, whom we deal with, the card and pulses we publish. Built from config and home.
+
+A shell around discovery; policy lives in gossip.py, admission.py and the detector.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from discovery import mdns, peer_file
+from discovery.admission import Admission, AdmissionError
+from discovery.endpoint import Clocks
+from discovery.envelopes import Signed, seal
+from discovery.gossip import Gossip
+from discovery.identity import Identity
+from discovery.membership import Event
+from discovery.records import AGENTS_LIMIT, Address, Agent, Card, PeerId, Pulse, Record, check_address, printable
+from discovery.transport import Transport
+from gateway.config import ConfigError, NetworkConfig
+from gateway.home import Home
+
+log = logging.getLogger(__name__)
+
+CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What of us is fixed before anything listens: identity, rights, what we know of others."""
+
+    identity: Identity
+    admission: Admission
+    gossip: Gossip
+    remembered: peer_file.PeerFile
+
+
+def join(config: NetworkConfig, home: Home) -> Membership:
+    """Load or make who we are. Raises IdentityError, AdmissionError, PeerFileError, ConfigError."""
+    identity = Identity.load_or_create(home.path)
+    remembered = peer_file.load(home.path / "peers.json")
+    secret = _secret(config, home)
+    mode = config.admission if config.admission != "auto" else ("secret" if secret else "tofu")
+    admission = Admission(mode, config.name, secret, [PeerId(peer) for peer in config.allowlist])
+
+    def sealed(record: Record) -> Signed:
+        return seal(record, config.name, identity.sign)
+
+    generation = max(remembered.gen + 1, int(time.time()))
+    return Membership(identity, admission, Gossip(identity.id, generation, sealed, random.Random()), remembered)
+
+
+class Network:
+    """The running side of a Membership: what it publishes, and what its owner tells it."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        config: NetworkConfig,
+        home: Path,
+        name: str,
+        listener: tuple[str, int],
+        pulse: Callable[[PeerId], Pulse],
+        on_events: Callable[[tuple[Event, ...], float], None],
+    ) -> None:
+        """`listener`: (host, port) that the peer listener is bound to. Raises ConfigError."""
+        self.identity, self.admission, self.gossip = membership.identity, membership.admission, membership.gossip
+        self.name = printable(name, 64) or "peer"
+        self._config, self._host, self._port = config, *listener
+        self._advertised = tuple(_address("network.advertise", text) for text in config.advertise)
+        on_loopback = all(address.ip.startswith("127.") or address.ip == "::1" for address in self.addresses())
+        self.transport = Transport(
+            self.identity, config.name, self.gossip, self.admission,
+            lambda now: pulse(self.identity.id), on_events, Clocks(time.monotonic, time.time),
+            on_loopback=on_loopback, peers_path=home / "peers.json",
+        )  # fmt: skip
+        self.transport.restore(membership.remembered)
+        for seed in config.seeds:
+            self.transport.add_seed(*_host_port("network.seeds", seed))
+        self._agents: tuple[Agent, ...] = ()
+        self._slots = 0
+
+    async def __aenter__(self) -> "Network":
+        self._stack = AsyncExitStack()
+        await self._stack.enter_async_context(self.transport)
+        return self
+
+    async def __aexit__(self, *exc: Any) -> None:
+        await self._stack.aclose()
+
+    async def run(self) -> None:
+        """Take part until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.transport.run(), name="gossip")
+            if self._config.mdns:
+                tasks.create_task(self._announce(), name="mdns")
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Where others reach us: as configured, else at our interfaces."""
+        if self._advertised:
+            return self._advertised
+        return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:4]
+
+    def publish(self, agents: tuple[Agent, ...], slots: int) -> None:
+        """Our card, if what it says has changed: agents and their vectors, slots, addresses."""
+        if len(agents) > AGENTS_LIMIT:
+            log.warning("agents_not_published count=%d limit=%d", len(agents) - AGENTS_LIMIT, AGENTS_LIMIT)
+        agents, slots = agents[:AGENTS_LIMIT], slots if agents else 0
+        if self.gossip.own_card() is not None and (agents, slots) == (self._agents, self._slots):
+            return
+        self._agents, self._slots = agents, slots
+        self.transport.publish(
+            Card(
+                id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
+                addr=self.addresses(), cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
+                proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
+            )
+        )  # fmt: skip
+
+    @property
+    def version(self) -> int:
+        """The seq of our present card."""
+        card = self.gossip.own_card()
+        return card.record.seq if card else 0
+
+    async def approve(self, who: str) -> PeerId:
+        """Grant both rights. Raises UnknownPeer, AmbiguousPeer."""
+        peer = self.admission.approve(who, self._names())
+        self.gossip.keep(peer)
+        await self.transport.save()
+        return peer
+
+    async def revoke(self, who: str) -> PeerId:
+        """Take both rights away. Raises UnknownPeer, AmbiguousPeer."""
+        peer = self.admission.revoke(who, self._names())
+        self.gossip.keep(peer, kept=False)
+        await self.transport.save()
+        return peer
+
+    def waiting(self) -> list[str]:
+        """Names of the peers that wait to be approved."""
+        live = {member.id: member.card.name for member in self.gossip.members() if member.state in ("alive", "suspect")}
+        return [live[peer] for peer in self.admission.waiting(live)]
+
+    def _names(self) -> dict[PeerId, str]:
+        refused = {peer: name for peer, (name, _) in self.transport.endpoint.refused.items()}
+        return {**refused, **{member.id: member.card.name for member in self.gossip.members()}}
+
+    async def _announce(self) -> None:
+        announcement = mdns.Announcement(self.identity.id, self._config.name, self.identity.cert_sha256, self._port)
+        await mdns.run(announcement, lambda: mdns.interfaces(self._host), self.transport.hint)
+
+
+def _secret(config: NetworkConfig, home: Home) -> bytes | None:
+    """The shared secret from the configuration, its file, or the home. Raises ConfigError, AdmissionError."""
+    if config.secret:
+        return config.secret.encode()
+    file = Path(config.secret_file).expanduser() if config.secret_file else home.secret_file
+    if not config.secret_file and not file.exists():
+        return None
+    try:
+        if file.stat().st_mode & 0o077:
+            raise AdmissionError(f"others on this machine can read the secret {file}: run chmod 600 {file}")
+        return file.read_text().strip().encode()
+    except OSError as error:
+        raise ConfigError(f"cannot read the secret {file}: {error.strerror}; see --secret-file") from error
+
+
+def _host_port(key: str, text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 < int(port) < 65536 or not host:
+        raise ConfigError(f"`{key}`: `{text}` is not HOST:PORT, e.g. 192.0.2.7:8471")
+    return host.strip("[]"), int(port)
+
+
+def _address(key: str, text: str) -> Address:
+    host, port = _host_port(key, text)
+    address = Address(host, port)
+    try:
+        check_address(address)
+    except ValueError as error:
+        raise ConfigError(f"`{key}`: `{text}`: {error}") from error
+    return address

@@ -1,0 +1,173 @@
+"""Another peer as an upstream: delegate one request, read its answer out of the hop's framing (gateway/hop.py).
+
+Knows nothing of who was chosen or why.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import aiohttp
+import msgspec
+
+from discovery.client import PeerUnreachable
+from discovery.identity import verify
+from discovery.records import PeerId
+from discovery.request_auth import Refused
+from gateway.hop import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
+from gateway.sse import Event, EventSplitter, OversizedEvent
+from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+
+DELEGATE = "/peer/1/delegate"
+OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
+
+
+class PeerUpstream:
+    """One peer's agent, to be asked (see gateway.upstream.Upstream). `body` is already a delegation (travel.py)."""
+
+    def __init__(self, peer: PeerId, name: str, open_stream: OpenStream, failed: Callable[[PeerId, str], None]) -> None:
+        """`failed(peer, reason)` is told when the peer itself, not its engine, did not answer."""
+        self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
+
+    @asynccontextmanager
+    async def open(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AsyncIterator["PeerReply"]:
+        """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
+        dialled = self._open_stream(self._peer, DELEGATE, body, answer_s=SILENCE_S)
+        try:
+            response = await dialled.__aenter__()
+        except (PeerUnreachable, TimeoutError) as error:
+            raise self.gone(str(error) or "it did not answer") from error
+        except Refused as error:
+            raise UpstreamError(f"peer {self._name}: {error}", status=502, code=f"peer_{error.code}") from error
+        try:
+            if response.status != 200:
+                raise UpstreamError(f"peer {self._name} answered {response.status}", code="peer_error")
+            reply = PeerReply(response, body, patience, self._peer, self._name, self.gone)
+            await reply.begin()
+            yield reply
+        finally:
+            await dialled.__aexit__(None, None, None)
+
+    def gone(self, reason: str) -> UpstreamError:
+        """The peer itself is silent, not its engine: it is suspected, and the request goes elsewhere."""
+        self._failed(self._peer, reason)
+        return UpstreamError(f"peer {self._name} does not answer: {reason}", code="peer_unreachable")
+
+
+class PeerReply:
+    """A peer's answer that has begun (see gateway.upstream.Reply): its first event is here."""
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        asked: bytes,
+        patience: Patience,
+        peer: PeerId,
+        name: str,
+        gone: Callable[[str], UpstreamError],
+    ) -> None:
+        self.status = 200
+        self.content_type = "text/event-stream"
+        self.retry_after: str | None = None
+        self.receipt: Receipt | None = None
+        self._response, self._asked, self._patience = response, asked, patience
+        self._peer, self._name, self._gone = peer, name, gone
+        self._seen = hashlib.sha256()
+        self._splitter, self._ready = EventSplitter(), list[Event]()
+        self._whole: bytes | None = None
+        self._first: Event | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        return self._whole is None
+
+    async def begin(self) -> None:
+        """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
+        try:
+            async with asyncio.timeout(self._patience.first_event_s):
+                self._first = await self._next()
+        except TimeoutError as error:
+            raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout") from error
+        if name_of(self._first) == "refused":
+            raise self._refusal(self._first, "peer_refused")
+        if name_of(self._first) == "reply":
+            whole = self._decode(self._first, WholeReply)
+            self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
+
+    async def read(self) -> bytes:
+        assert self._whole is not None, "a streamed reply is read by events()"
+        await self._end()
+        return self._whole
+
+    async def events(self) -> AsyncIterator[Event]:
+        assert self._first, "begin() comes first"
+        event = self._first
+        while not event.is_done:
+            yield event
+            event = await self._next()
+            if name_of(event):
+                raise self._refusal(event, "peer_broke")
+        await self._end()
+        yield event
+
+    def _refusal(self, event: Event, code: str) -> UpstreamError:
+        refusal: Refusal = self._decode(event, Refusal)
+        status = refusal.status if refusal.status in (429, 503) else 502
+        message = f"{self._name}: {refusal.message[:300]}"
+        return UpstreamError(message, status=status, code=code, retry_after_s=refusal.retry_after_s)
+
+    async def _end(self) -> None:
+        """The receipt: only with it the answer is complete."""
+        answer = self._seen.hexdigest()
+        event = await self._next()
+        if name_of(event) != "receipt":
+            raise self._refusal(event, "peer_broke")
+        receipt: Receipt = self._decode(event, Receipt)
+        if (receipt.request_sha256, receipt.reply_sha256) != (sha256_hex(self._asked), answer) or not self._signed(
+            receipt
+        ):
+            raise self._cut_short("its receipt is not for this answer")
+        self.receipt = receipt
+
+    def _signed(self, receipt: Receipt) -> bool:
+        try:
+            signature = bytes.fromhex(receipt.signature)
+        except ValueError:
+            return False
+        return verify(self._peer, signature, receipt_bytes(receipt))
+
+    async def _next(self) -> Event:
+        """The next event. Raises UpstreamError after 4 s of silence, or when the connection ends."""
+        read_bytes = 0
+        while not self._ready:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    chunk = await self._response.content.readany()
+                self._ready += self._splitter.feed(chunk)
+            except TimeoutError as error:
+                raise self._gone(f"{SILENCE_S:g} s of silence") from error
+            except OversizedEvent as error:
+                raise self._cut_short(str(error)) from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise self._gone(str(error) or type(error).__name__) from error
+            read_bytes += len(chunk)
+            if not chunk:
+                raise self._gone("it closed the connection")
+            if read_bytes > REPLY_LIMIT_BYTES:
+                raise self._cut_short("its answer is too large")
+        event = self._ready.pop(0)
+        if name_of(event) in ("", "reply"):
+            self._seen.update(event.raw)
+        return event
+
+    def _decode(self, event: Event, kind: type[msgspec.Struct]):  # type: ignore[no-untyped-def]
+        try:
+            return msgspec.json.decode(event.data, type=kind)
+        except msgspec.DecodeError as error:
+            raise self._cut_short(f"it sent garbage ({error})") from error
+
+    def _cut_short(self, reason: str) -> UpstreamError:
+        return UpstreamError(f"the answer of peer {self._name} broke off: {reason}", code="peer_broke")

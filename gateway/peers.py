@@ -1,0 +1,66 @@
+"""What we do with other peers: probe some before a decision, be an upstream to each, tell gossip how they did.
+
+A shell around discovery's transport; whom to probe and whom to ask is decided elsewhere.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+import aiohttp
+import msgspec
+
+from discovery.client import PeerUnreachable
+from discovery.records import PeerId
+from discovery.request_auth import Refused
+from discovery.transport import Transport
+from gateway.node import Node
+from gateway.peer_app import ProbeAnswer
+from gateway.peer_hop import PeerUpstream
+
+log = logging.getLogger(__name__)
+
+PROBE = "/peer/1/probe"
+PROBE_LIMIT_BYTES = 1024
+
+
+class Peers:
+    """Other peers, as the dispatcher uses them."""
+
+    def __init__(self, node: Node, transport: Transport, clock: Callable[[], float], probe_budget_s: float) -> None:
+        self._node, self._transport, self._clock, self._budget_s = node, transport, clock, probe_budget_s
+
+    async def probe(self, peers: Iterable[PeerId]) -> None:
+        """Ask them how busy they are, all at once; who does not answer within the budget stays as it was believed."""
+        await asyncio.gather(*(self._probe(peer) for peer in set(peers)))
+
+    def upstream(self, peer: PeerId, name: str) -> PeerUpstream:
+        """The peer as somebody who answers."""
+        return PeerUpstream(peer, name, self._transport.open_stream, self.failed)
+
+    def failed(self, peer: PeerId, reason: str) -> None:
+        """It did not answer us: suspected until it does."""
+        self._transport.suspect(peer, reason)
+
+    def served(self, peer: PeerId) -> None:
+        """It answered a request: recent work outranks missed announcements."""
+        self._transport.answered(peer)
+
+    async def _probe(self, peer: PeerId) -> None:
+        began = self._clock()
+        try:
+            async with (
+                asyncio.timeout(self._budget_s),
+                self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s) as response,
+            ):
+                if response.status == 200:
+                    answer = msgspec.json.decode(await response.content.read(PROBE_LIMIT_BYTES), type=ProbeAnswer)
+                    now = self._clock()
+                    jobs, slots = answer.running + answer.waiting, max(1, min(answer.slots, 4096))
+                    self._node.observe_probe(peer, max(0, jobs), slots, answer.admission, now - began, now)
+        except TimeoutError:
+            log.debug("probe_late peer=%s budget_s=%g", peer[:10], self._budget_s)
+        except PeerUnreachable as error:
+            self.failed(peer, error.reason)
+        except (Refused, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+            log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))

@@ -1,0 +1,90 @@
+"""Our own agents' published capability vectors, kept in the home so that a restart publishes them again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from discovery.identity import write_private
+from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile, printable
+from gateway.engines.openai_http import EngineState
+from gateway.openai_wire import InvalidRequest
+from profiler.scoring import quantise
+
+
+class ProfilesError(Exception):
+    """profiles.json cannot be used; the message names the remedy."""
+
+
+def own_agents(state: EngineState, profiles: "Profiles") -> tuple[Agent, ...]:
+    """What our engine serves, as agents with their vectors; none while it does not answer."""
+    if not state.is_ready:
+        return ()
+    models = {printable(model.id, 128): model for model in state.models}
+    return tuple(
+        Agent(name, name, model.context_tokens, model.modalities, profiles.of(name)) for name, model in models.items()
+    )
+
+
+class Publication(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /ppai/v1/profile: one agent's vector in one space."""
+
+    space: str
+    agent: str
+    capability: list[float]  # (K,) in [0, 1]
+    evidence: list[int]  # (K,) questions behind each entry
+
+
+class Profiles:
+    """agent name -> space -> Profile, newest space last."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ProfilesError."""
+        self._path = path
+        try:
+            self._known = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Profile]])
+        except FileNotFoundError:
+            self._known = {}
+        except (OSError, msgspec.DecodeError) as error:
+            raise ProfilesError(f"cannot read {path}: {error}. Delete it, then run ppai-profile again") from error
+
+    def of(self, agent: str) -> Mapping[str, Profile]:
+        """What an agent's card carries."""
+        return self._known.get(agent, {})
+
+    def publish(self, body: bytes, space: str, agents: tuple[Agent, ...]) -> None:
+        """Take a measured vector and keep it. Raises InvalidRequest; a bad one changes nothing."""
+        publication = _read(body)
+        if publication.agent not in {agent.name for agent in agents}:
+            served = ", ".join(f"`{agent.name}`" for agent in agents) or "none"
+            raise InvalidRequest(f"this peer serves no agent `{publication.agent}`; it serves: {served}", param="agent")
+        if publication.space != space:
+            raise InvalidRequest(
+                f"the vector is of space {publication.space}, this peer's gate of {space}: "
+                "run ppai-profile with the gate that the peer uses",
+                param="space",
+            )
+        profile = Profile(quantise(np.array(publication.capability)), tuple(publication.evidence))
+        spaces = {name: old for name, old in self.of(publication.agent).items() if name != publication.space}
+        kept = dict([*spaces.items(), (publication.space, profile)][-SPACES_LIMIT:])
+        self._known = {**self._known, publication.agent: kept}
+        write_private(self._path, msgspec.json.encode(self._known))
+
+
+def _read(body: bytes) -> Publication:
+    try:
+        publication = msgspec.json.decode(body, type=Publication)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"not a profile: {error}") from error
+    values, evidence = publication.capability, publication.evidence
+    if not 1 <= len(values) <= PROTOTYPES_LIMIT or len(values) != len(evidence):
+        raise InvalidRequest(
+            f"`capability` has {len(values)} numbers and `evidence` {len(evidence)}; both need one for each prototype",
+            param="capability",
+        )
+    if not all(0.0 <= value <= 1.0 for value in values):
+        raise InvalidRequest("`capability` must be numbers from 0 to 1: shares of right answers", param="capability")
+    if not all(0 <= count < 2**31 for count in evidence):
+        raise InvalidRequest("`evidence` must be counts of questions, from 0 up", param="evidence")
+    return publication

@@ -1,0 +1,83 @@
+"""The Roster from what is known of others: our own agents first, then every peer's. Rebuilt when something changed.
+
+Pure: cards and rights in, columns out. A capability vector counts only in the space of our own gate.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from discovery.members import Member
+from discovery.records import Agent, PeerId
+from gateway.belief_table import Beliefs
+from gateway.decision import Roster
+from profiler.scoring import dequantise
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What our gate makes of capability vectors: their space, their length K, and what an agent without one gets."""
+
+    id: str
+    prior: NDArray[np.float32]  # (K,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seats:
+    """The roster with the agents' capability vectors beside it."""
+
+    roster: Roster
+    capabilities: NDArray[np.float32] | None  # (N, K) column-major; None without a gate
+    profiled: NDArray[np.bool_]  # (N,)
+
+
+def build_seats(
+    me: PeerId,
+    name: str,
+    own: Sequence[Agent],
+    members: Sequence[Member],
+    may_answer: Callable[[PeerId], bool],
+    beliefs: Beliefs,
+    space: Space | None,
+) -> Seats:
+    """Everyone who could answer, or could if something were different (the reason is then told)."""
+    pairs: list[tuple[PeerId, str, Agent, Member | None]] = [(me, name, agent, None) for agent in own]
+    for member in members:
+        if member.state != "left":
+            beliefs.add(member.id, max(1, member.card.slots))
+            pairs += [(member.id, member.card.name, agent, member) for agent in member.card.agents]
+    peer_ids = tuple(peer for peer, *_ in pairs)
+    agents = [agent for *_, agent, _ in pairs]
+    others = [member for *_, member in pairs]
+    roster = Roster(
+        peer_ids=peer_ids,
+        peer_names=tuple(name for _, name, *_ in pairs),
+        agents=tuple(agent.name for agent in agents),
+        models=tuple(agent.model for agent in agents),
+        modalities=tuple(frozenset(agent.modalities) for agent in agents),
+        context_tokens=np.array([agent.context_tokens for agent in agents], dtype=np.int64),
+        local=np.array([member is None for member in others], dtype=np.bool_),
+        dead=np.array([member is not None and member.state == "dead" for member in others], dtype=np.bool_),
+        suspect=np.array([member is not None and member.state == "suspect" for member in others], dtype=np.bool_),
+        approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),
+        rows=beliefs.rows(peer_ids),
+    )
+    if space is None:
+        return Seats(roster, None, np.zeros(len(pairs), dtype=np.bool_))
+    vectors = [_vector(agent, space) for agent in agents]
+    stacked = np.array([space.prior if vector is None else vector for vector in vectors], dtype=np.float32)
+    return Seats(
+        roster,
+        np.asfortranarray(stacked.reshape(len(pairs), len(space.prior))),
+        np.array([vector is not None for vector in vectors], dtype=np.bool_),
+    )
+
+
+def _vector(agent: Agent, space: Space) -> NDArray[np.float32] | None:
+    """p_j in our space, (K,) in [0, 1]; None where the agent has none there, or one of another length."""
+    profile = agent.profiles.get(space.id)
+    if profile is None or len(profile.capability) != len(space.prior):
+        return None
+    return dequantise(profile.capability)
