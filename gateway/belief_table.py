@@ -103,7 +103,7 @@ class Beliefs:
         if belief is not None and reservation in belief.reservations:
             belief.reservations.remove(reservation)
             belief.observe_outcome(reservation, outcome, now)
-            if outcome.status == "ok":
+            if outcome.status == "ok" and outcome.tokens > 0:
                 self._observe_length(reservation.category, outcome.tokens)
 
     def output_tokens(self, category: str, max_tokens: int | None) -> float:

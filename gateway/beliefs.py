@@ -41,7 +41,9 @@ class BeliefConfig:
 class Outcome:
     """How one request at a peer went. `refused` before any event; `failed` at any time; `cancelled` by our own client.
 
-    `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event.
+    `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event. `tokens` were
+    written; an answer without any (an error of the client's, say) teaches nothing. Not `streamed`: it came in one
+    piece, so that its `ttft_s` says nothing about waiting.
     """
 
     peer_id: PeerId
@@ -49,6 +51,7 @@ class Outcome:
     ttft_s: float | None
     latency_s: float
     tokens: int
+    streamed: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,21 +122,23 @@ class Belief:
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
 
-        A refusal is fresh news of a closed door, until the next pulse; a failure counts as `failure_s` of waiting.
+        A refusal is fresh news of a closed door, until the next pulse; a failure counts as `failure_s` of waiting. A
+        client that gave up before the first event has waited at least so long: it counts if that was unexpected.
         """
         self._forget(now)
         if outcome.status == "refused":
             self.admission = "closed"
         elif outcome.status == "failed":
             self._observe_wait(reservation, max(outcome.latency_s, self.config.failure_s))
-        elif outcome.ttft_s is not None:
-            self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - outcome.ttft_s)
-            rates = self.speed.rates()
-            started_s = outcome.ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
-            if reservation.wait_s == 0:
-                self.speed.observe_prefill(reservation.prompt_tokens, started_s)
-                rates = self.speed.rates()
-            self._observe_wait(reservation, started_s - reservation.prompt_tokens * rates.prefill_s)
+        elif outcome.ttft_s is None:
+            prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
+            waited_s = outcome.latency_s - reservation.transit_s - prompt_s
+            if outcome.streamed and waited_s > reservation.wait_s:
+                self._observe_wait(reservation, waited_s)
+        elif outcome.tokens > 0 and outcome.streamed:
+            self._observe_stream(reservation, outcome.ttft_s, outcome)
+        elif outcome.tokens > 0:
+            self._observe_whole(reservation, outcome)
 
     def observe_rtt(self, rtt_s: float) -> None:
         """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
@@ -151,6 +156,25 @@ class Belief:
             *(self.as_of, self.jobs, unseen, self.slots, self.birth, self.rtt_s, ADMISSION_LEVEL[self.admission]),
             *(typical_s, *rates),
         )
+
+    def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:
+        """First event: waiting, prefill and one step. The rest: decoding. With no wait expected, it was prefill."""
+        self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - ttft_s)
+        rates = self.speed.rates()
+        started_s = ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
+        if reservation.wait_s == 0:
+            self.speed.observe_prefill(reservation.prompt_tokens, started_s)
+        self._observe_wait(reservation, started_s - reservation.prompt_tokens * self.speed.rates().prefill_s)
+
+    def _observe_whole(self, reservation: Reservation, outcome: Outcome) -> None:
+        """Waiting, prefill and decoding in one figure. With no wait expected, it was decoding."""
+        prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
+        served_s = outcome.latency_s - reservation.transit_s - prompt_s
+        if reservation.wait_s == 0:
+            self.speed.observe_decode(reservation.streams, outcome.tokens, served_s)
+        rates = self.speed.rates()
+        step_s = rates.step_s + rates.stream_s * reservation.streams
+        self._observe_wait(reservation, served_s - outcome.tokens * step_s)
 
     def _observe_wait(self, reservation: Reservation, waited_s: float) -> None:
         """One answer's evidence for h; in turns, so that a slow engine's seconds weigh no more than a fast one's."""

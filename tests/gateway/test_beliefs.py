@@ -53,7 +53,7 @@ def answered(
     ttft_s: float,
     now: float = 0.0,
     status: str = "ok",
-    tokens: int = 0,
+    tokens: int = 1,
     decode_s: float = 0.0,
     **kw: float,
 ) -> None:
@@ -291,6 +291,41 @@ def test_prefill_is_learnt_only_where_no_wait_was_expected() -> None:
 
     assert 5e-4 == pytest.approx(expected(table, 5.0, "prefill_s"), rel=0.1)
     assert CONFIG.speed.prior_prefill_s == expected(queued, 5.0, "prefill_s")
+
+
+def test_an_answer_in_one_piece_is_not_taken_for_a_long_wait() -> None:
+    """Its first event is its last: 4 s are 200 tokens of decoding, not 4 s of waiting and none of decoding."""
+    table = beliefs()
+    for k in range(10):
+        job = reservation(at=float(k))
+        table.reserve(job)
+        table.observe_outcome(job, Outcome(PEER, "ok", 4.0, 4.0, 200, streamed=False), float(k))
+    queued = reservation(at=10.0, wait_s=6.0)
+    table.reserve(queued)
+    table.observe_outcome(queued, Outcome(PEER, "ok", 10.0, 10.0, 200, streamed=False), 10.0)
+
+    assert 0.02 == pytest.approx(expected(table, 10.0, "step_s") + expected(table, 10.0, "stream_s"), rel=0.05)
+    assert 1.0 == pytest.approx(expected(table, 10.0, "wait_factor"), rel=0.05)
+
+
+def test_an_answer_without_tokens_teaches_nothing() -> None:
+    """A 400 comes fast; it must not make its peer look quick, nor answers look short."""
+    table, untold = beliefs(), beliefs()
+    answered(table, ttft_s=0.001, tokens=0, prompt_tokens=1000)
+
+    for field in ("wait_factor", "prefill_s", "step_s"):
+        assert expected(untold, 0.0, field) == expected(table, 0.0, field)
+    assert CONFIG.prior_output_tokens == table.output_tokens("chat", None)
+
+
+@pytest.mark.parametrize(("waited_s", "convicts"), [(2.0, False), (50.0, True)])
+def test_a_client_that_gave_up_waiting_has_waited_at_least_so_long(waited_s: float, convicts: bool) -> None:
+    table = beliefs()
+    job = reservation(wait_s=5.0)
+    table.reserve(job)
+    table.observe_outcome(job, Outcome(PEER, "cancelled", None, waited_s, 0), 0.0)
+
+    assert convicts == (expected(table, 0.0, "wait_factor") > 2)
 
 
 def test_round_trips_are_smoothed() -> None:

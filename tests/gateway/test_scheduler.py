@@ -373,7 +373,7 @@ def test_one_candidate_needs_no_probe() -> None:
         (Peer("us", score=0.87), "best"),  # another is better by more than .02
         (Peer("us", score=0.89, jobs=1), "best"),  # not idle
         (Peer("us", score=0.89, jobs=3, slots=4), "local_idle"),  # a slot is free
-        (Peer("us", score=0.89, jobs=4, slots=4), "best"),  # none is, though the wait is short
+        (Peer("us", score=0.89, jobs=2, slots=2), "best"),  # none is, though the wait is short
     ],
 )
 def test_an_idle_engine_of_our_own_answers_without_asking_around(ours: Peer, reason: str) -> None:
