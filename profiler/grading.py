@@ -73,6 +73,8 @@ def _same_number(found: Fraction | None, answer: str) -> bool:
 
 
 def _fraction(text: str) -> Fraction | None:
+    if len(text) > 40 or re.search(r"e[-+]?\d{4}", text, re.IGNORECASE):
+        return None  # an exact 1e999999999 would take this process with it
     try:
         return Fraction(text.replace(",", ""))
     except (ValueError, ZeroDivisionError):

@@ -1,0 +1,24 @@
+"""The real encoder and the shipped gate: loaded once, missing weights fail with the remedy."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from profiler.encoder import Encoder, load_encoder
+from profiler.qagate import QAGate, shipped_gate
+
+
+@pytest.fixture(scope="session")
+def encoder_folder() -> Path:
+    return Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser() / "encoder"
+
+
+@pytest.fixture(scope="session")
+def encoder(encoder_folder: Path) -> Encoder:
+    return load_encoder(encoder_folder)
+
+
+@pytest.fixture(scope="session")
+def gate() -> QAGate:
+    return QAGate.load(shipped_gate())

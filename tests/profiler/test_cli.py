@@ -1,0 +1,208 @@
+"""ppai-profile as a user runs it: a process of its own, real sockets, a real kill."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+from profiler.qagate import QAGate
+from profiler.queries import load_questions
+from tests.fakes import ScriptedEngine
+
+ANSWERS = {question.prompt: question.answer for question in load_questions("builtin")}
+
+
+def knows_all(body: dict[str, Any]) -> str:
+    return ANSWERS[body["messages"][0]["content"]]
+
+
+async def start(encoder_folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "profiler", *arguments),
+        env={**os.environ, "PPAI_WEIGHTS": str(encoder_folder.parent)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run(encoder_folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = await start(encoder_folder, *arguments)
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+def stored_lines(home: Path) -> list[bytes]:
+    return [line for path in (home / "profile").glob("*.jsonl") for line in path.read_bytes().splitlines()]
+
+
+async def test_measuring_prints_a_vector_with_evidence(tmp_path: Path, encoder_folder: Path, gate: QAGate) -> None:
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        code, out, err = await run(
+            encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "23", "--json"
+        )
+
+    report = json.loads(out)
+    assert (0, 23, 23, False) == (code, report["asked"], report["questions"], report["published"])
+    assert (gate.K, gate.space) == (len(report["capability"]), report["space"])
+    assert 23 == sum(report["evidence"])
+    assert all(0 <= value <= 1 for value in report["capability"])
+    assert "no peer runs from" in err
+
+
+async def test_killed_halfway_it_asks_only_the_rest(tmp_path: Path, encoder_folder: Path) -> None:
+    def answer_five_then_hang(body: dict[str, Any]) -> str:
+        engine.delay_s = 0.0 if len(engine.asked) < 5 else 3600.0
+        return "no idea"
+
+    arguments = ("--home", str(tmp_path), "--limit", "23", "--json")
+    async with ScriptedEngine(answer=answer_five_then_hang).serving() as engine:
+        first = await start(encoder_folder, "measure", "--engine", engine.url, *arguments)
+        await engine.until(lambda e: len(e.asked) >= 7 and e.active == 2, timeout_s=30)
+        first.kill()
+        await first.communicate()
+        kept = len(stored_lines(tmp_path))
+        engine.asked.clear()
+        engine.answer, engine.delay_s = knows_all, 0.0
+        code, out, _ = await run(encoder_folder, "--engine", engine.url, *arguments)
+
+        report = json.loads(out)
+        assert 5 == kept
+        assert (0, 23 - kept, 23) == (code, report["asked"], report["questions"])
+        assert 23 - kept == len(engine.asked)
+        assert 23 == len({json.loads(line)["question"] for line in stored_lines(tmp_path)})
+
+
+async def test_a_failing_engine_is_told_and_answers_are_kept(tmp_path: Path, encoder_folder: Path) -> None:
+    arguments = ("--home", str(tmp_path), "--json")
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        await run(encoder_folder, "--engine", engine.url, "--limit", "5", *arguments)
+        engine.status = 404
+        code, out, err = await run(encoder_folder, "--engine", engine.url, "--limit", "10", *arguments)
+
+    assert (1, "") == (code, out)
+    assert "answered 404" in err
+    assert "5 answers are kept" in err
+
+
+@asynccontextmanager
+async def peer_serving(home: Path, status: int = 200) -> AsyncIterator[list[web.Request]]:
+    """What ppai-profile needs of a running peer, over a real socket; yields the requests it got."""
+    requests: list[web.Request] = []
+
+    async def page(request: web.Request) -> web.Response:
+        return web.json_response({"engine": {"models": [{"id": "tiny"}]}})
+
+    async def chat(request: web.Request) -> web.Response:
+        requests.append(request)
+        return web.json_response({"choices": [{"message": {"content": knows_all(await request.json())}}]})
+
+    async def profile(request: web.Request) -> web.Response:
+        requests.append(request)
+        await request.read()
+        return web.json_response({"published": True, "seq": 4} if status == 200 else {"error": "wrong"}, status=status)
+
+    app = web.Application()
+    app.router.add_get("/ppai/v1/status", page)
+    app.router.add_post("/v1/chat/completions", chat)
+    app.router.add_post("/ppai/v1/profile", profile)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        running = {"url": f"http://127.0.0.1:{runner.addresses[0][1]}", "pid": os.getpid(), "token": "secret-token"}
+        (home / "running.json").write_text(json.dumps(running))
+        yield requests
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_running_peer_is_asked_locally_and_gets_the_vector(
+    tmp_path: Path, encoder_folder: Path, gate: QAGate
+) -> None:
+    async with peer_serving(tmp_path) as requests:
+        code, out, _ = await run(encoder_folder, "--home", str(tmp_path), "--limit", "4", "--json")
+
+        report, body = json.loads(out), await requests[-1].json()
+        assert (0, True, 4, "tiny") == (code, report["published"], report["seq"], report["model"])
+        assert ["local"] * 4 == [request.headers["x-ppai-route"] for request in requests[:-1]]
+        assert "Bearer secret-token" == requests[-1].headers["authorization"]
+        assert {"space": gate.space, "agent": "tiny"} == {key: body[key] for key in ("space", "agent")}
+        assert (report["capability"], report["evidence"]) == (body["capability"], body["evidence"])
+
+
+async def test_a_peer_that_refuses_the_vector_is_an_error_and_answers_are_kept(
+    tmp_path: Path, encoder_folder: Path
+) -> None:
+    async with peer_serving(tmp_path, status=409):
+        code, _, err = await run(encoder_folder, "--home", str(tmp_path), "--limit", "4")
+
+    assert 1 == code
+    assert "409" in err
+    assert 4 == len(stored_lines(tmp_path))
+
+
+async def test_show_tells_what_was_measured_without_asking(tmp_path: Path, encoder_folder: Path) -> None:
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        await run(encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "23", "--json")
+        asked = len(engine.asked)
+        code, out, _ = await run(encoder_folder, "show", "--home", str(tmp_path), "--json")
+
+    (report,) = json.loads(out)
+    assert (0, 23, 23, asked) == (code, report["questions"], sum(report["evidence"]), 23)
+
+
+async def test_show_tells_what_a_text_is_about(tmp_path: Path, encoder_folder: Path) -> None:
+    code, out, _ = await run(encoder_folder, "show", "Write a Python function that sorts a list", "--json")
+
+    relevance = json.loads(out)["relevance"]
+    assert (0, "humaneval") == (code, relevance[0]["category"])
+    assert abs(1.0 - np.sum([row["share"] for row in relevance])) < 0.01
+
+
+async def test_failures_name_the_remedy(tmp_path: Path, encoder_folder: Path) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"query": "q"}\n')
+    cases = {
+        ("--home", str(tmp_path)): (1, "Start one: ppai serve"),
+        ("--queries", str(broken)): (1, "broken.jsonl:1:"),
+        ("--engine", "http://127.0.0.1:9", "--home", str(tmp_path)): (1, "no answer from"),
+        ("--engine", "http://127.0.0.1:9", "--publish", "--home", str(tmp_path)): (1, "no peer runs from"),
+        ("--nonsense",): (2, "No such option"),
+        ("--limit", "0"): (2, "--limit"),
+        ("train", "--labels", "none", "--queries", "x", "--out", "y"): (2, "--labels"),
+    }
+
+    for arguments, (expected, message) in cases.items():
+        code, out, err = await run(encoder_folder, *arguments)
+
+        assert (expected, "") == (code, out), err
+        assert message in err
+
+
+async def test_missing_weights_name_the_command(tmp_path: Path) -> None:
+    code, _, err = await run(tmp_path / "encoder", "show", "hello")
+
+    assert 1 == code
+    assert "ppai pull encoder" in err
+
+
+async def test_help_is_fast_and_complete(encoder_folder: Path) -> None:
+    """Nothing heavy is imported for it; the fastest of three, since the machine is shared."""
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        code, out, _ = await run(encoder_folder, "--help")
+        seconds.append(time.perf_counter() - began)
+
+    assert 0 == code
+    assert all(word in out for word in ("measure", "train", "show", "Exit codes"))
+    assert min(seconds) < 0.5

@@ -1,0 +1,111 @@
+"""The served encoder against vectors that sentence-transformers on torch gave for the same weights."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from profiler.encoder import GRAPH_FILE, MAX_TOKENS, Encoder, EncoderError, SentenceTransformersEncoder, load_encoder
+
+STORED = json.loads((Path(__file__).parent / "encoder_vectors.json").read_text(encoding="utf-8"))
+TEXTS = [entry["text"] for entry in STORED]
+VECTORS = np.array([entry["embedding"] for entry in STORED], np.float32)
+
+
+def test_served_vectors_are_the_models(encoder: Encoder) -> None:
+    """int8 costs less than .03 of cosine, on a Chinese, a cut and an empty text too."""
+    found = encoder.encode(TEXTS)
+
+    assert (len(TEXTS), 384) == found.shape
+    assert float((found * VECTORS).sum(1).min()) > 0.97
+    assert np.abs(found @ found.T - VECTORS @ VECTORS.T).max() < 0.05
+
+
+def test_rows_are_unit_vectors(encoder: Encoder) -> None:
+    assert np.allclose(1.0, np.linalg.norm(encoder.encode(TEXTS), axis=1), atol=1e-5)
+
+
+def test_an_embedding_does_not_depend_on_its_neighbours(encoder: Encoder) -> None:
+    together = encoder.encode(TEXTS)
+
+    assert all(np.array_equal(together[i], encoder.encode([text])[0]) for i, text in enumerate(TEXTS))
+
+
+def test_threads_get_the_same_vectors(encoder: Encoder) -> None:
+    expected = encoder.encode(TEXTS)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(encoder.encode, [TEXTS] * 8))
+
+    assert all(np.array_equal(expected, vectors) for vectors in found)
+
+
+def test_no_texts_make_no_rows(encoder: Encoder) -> None:
+    assert (0, 384) == encoder.encode([]).shape
+
+
+def test_only_the_first_tokens_of_a_long_text_count(encoder: Encoder) -> None:
+    start = "word " * MAX_TOKENS
+
+    assert np.array_equal(encoder.encode([start]), encoder.encode([start + "completely different ending " * 5000]))
+
+
+def test_half_a_surrogate_pair_is_text(encoder: Encoder) -> None:
+    """JSON may carry one, and a client must not be able to break routing with it."""
+    assert np.array_equal(encoder.encode(["a?b"]), encoder.encode(["a\ud800b"]))
+
+
+def test_name_says_which_weights_these_are(encoder: Encoder) -> None:
+    assert "all-MiniLM-L6-v2" == encoder.name
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_missing_files_name_the_remedy(encoder_folder: Path, tmp_path: Path, missing: str) -> None:
+    for name in {"model.safetensors", "tokenizer.json", "config.json"} - {missing}:
+        (tmp_path / name).symlink_to(encoder_folder / name)
+
+    with pytest.raises(EncoderError, match=rf"{missing} is missing. Run: ppai pull encoder"):
+        load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["model.safetensors", "tokenizer.json", "config.json", GRAPH_FILE])
+def test_damaged_files_name_the_remedy(encoder_folder: Path, tmp_path: Path, damaged: str) -> None:
+    for name in ("tokenizer.json", "config.json"):
+        shutil.copy(encoder_folder / name, tmp_path / name)
+    (tmp_path / "model.safetensors").symlink_to(encoder_folder / "model.safetensors")
+    (tmp_path / damaged).unlink(missing_ok=True)
+    (tmp_path / damaged).write_bytes(b"half a downlo")
+
+    with pytest.raises(EncoderError, match=r"damaged encoder in .*Run: ppai pull encoder"):
+        load_encoder(tmp_path)
+
+
+def test_graph_is_built_once_and_again_for_newer_weights(encoder_folder: Path, tmp_path: Path) -> None:
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        shutil.copy(encoder_folder / name, tmp_path / name)
+
+    built = load_encoder(tmp_path).encode(TEXTS[:1])
+    first = (tmp_path / GRAPH_FILE).stat().st_mtime_ns
+    cached = load_encoder(tmp_path).encode(TEXTS[:1])
+    second = (tmp_path / GRAPH_FILE).stat().st_mtime_ns
+    (tmp_path / "model.safetensors").touch()
+    load_encoder(tmp_path)
+
+    assert np.array_equal(built, cached)
+    assert first == second
+    assert (tmp_path / GRAPH_FILE).stat().st_mtime_ns > second
+
+
+@pytest.mark.slow
+def test_served_vectors_are_torchs(encoder: Encoder, encoder_folder: Path) -> None:
+    """What the stored vectors stand for, computed anew."""
+    pytest.importorskip("sentence_transformers", reason="needs the extra `train`")
+    torch = SentenceTransformersEncoder(str(encoder_folder))
+
+    found = torch.encode(TEXTS)
+
+    assert np.abs(found - VECTORS).max() < 1e-4
+    assert float((found * encoder.encode(TEXTS)).sum(1).min()) > 0.97

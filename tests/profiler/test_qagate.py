@@ -1,0 +1,154 @@
+"""Eq. (2) and (3) worked by hand, and the artefact's round trip and refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from profiler.qagate import GateError, QAGate, sharpen, shipped_gate
+
+
+def tiny_gate(**changes: object) -> QAGate:
+    """d = 2, the projector is the identity on positive inputs, prototypes at 0°, 60° and 90°."""
+    fields: dict[str, object] = {
+        "encoder": "toy",
+        "hidden_weight": np.eye(2, dtype=np.float32),
+        "hidden_bias": np.zeros(2, np.float32),
+        "output_weight": np.eye(2, dtype=np.float32),
+        "output_bias": np.zeros(2, np.float32),
+        "prototypes": np.array([[1, 0], [0.5, 3**0.5 / 2], [0, 1]], np.float32),
+        "prior": np.array([0.2, 0.4, 0.6], np.float32),
+        "categories": ("law", "code", "law"),
+        "alpha": 2.0,
+        "top_p": 0.6,
+        "training": {"seed": 7},
+    }
+    return QAGate(**(fields | changes))  # type: ignore[arg-type]
+
+
+def test_similarity_is_the_cosine_with_each_prototype() -> None:
+    """Eq. (2): (3, 0) lies at 0°; its length does not matter."""
+    assert np.allclose([[1.0, 0.5, 0.0]], tiny_gate().similarity(np.array([[3, 0]], np.float32)))
+
+
+def test_relevance_by_hand() -> None:
+    """Eq. (3): cosines (1, .5, 0), alpha 2 -> (1, .25, 0); top .6 of 3 are 2; normalised (.8, .2, 0)."""
+    assert np.allclose([[0.8, 0.2, 0.0]], tiny_gate().relevance(np.array([[3, 0]], np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("cosines", "alpha", "top_p", "expected"),
+    [
+        ([0.8, 0.4, 0.2, 0.1], 1, 0.5, [2 / 3, 1 / 3, 0, 0]),
+        ([0.8, 0.4, 0.2, 0.1], 2, 0.5, [0.8, 0.2, 0, 0]),
+        ([0.8, 0.4, 0.2, 0.1], 1, 0.25, [1, 0, 0, 0]),
+        ([0.8, 0.4, 0.2, 0.1], 1, 0.26, [2 / 3, 1 / 3, 0, 0]),
+        ([0.5, -0.9, 0.5, -0.1], 4, 1.0, [0.5, 0, 0.5, 0]),
+        ([-0.5, -0.9, -0.2, -0.1], 4, 0.25, [0.25, 0.25, 0.25, 0.25]),
+        ([0.0, 0.0, 0.0, 0.0], 4, 0.25, [0.25, 0.25, 0.25, 0.25]),
+    ],
+)
+def test_sharpening(cosines: list[float], alpha: float, top_p: float, expected: list[float]) -> None:
+    """Negatives are clipped before the power; a query like no prototype is spread evenly."""
+    assert np.allclose([expected], sharpen(np.array([cosines], np.float32), alpha, top_p), atol=1e-6)
+
+
+def test_shipped_gate_spreads_one_over_few_prototypes(gate: QAGate) -> None:
+    embeddings = np.random.default_rng(0).normal(size=(50, gate.dim)).astype(np.float32)
+
+    relevance = gate.relevance(embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))
+
+    assert np.allclose(1.0, relevance.sum(1), atol=1e-5)
+    assert (relevance > 0).sum(1).max() <= np.ceil(gate.top_p * gate.K)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    gate = tiny_gate()
+
+    gate.save(tmp_path)
+    loaded = QAGate.load(tmp_path, "toy")
+
+    assert (gate.space, gate.categories, gate.training) == (loaded.space, loaded.categories, loaded.training)
+    assert np.array_equal(gate.prototypes, loaded.prototypes)
+    assert (3, 2, [1, 0, 1]) == (loaded.K, loaded.dim, loaded.category_index.tolist())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alpha": 4.0},
+        {"top_p": 0.5},
+        {"encoder": "other"},
+        {"categories": ("law", "law", "code")},
+        {"prior": np.zeros(3)},
+    ],
+)
+def test_whatever_changes_a_vectors_meaning_changes_the_space(change: dict[str, object]) -> None:
+    assert tiny_gate().space != tiny_gate(**change).space
+
+
+def test_the_training_record_does_not_change_the_space() -> None:
+    assert tiny_gate().space == tiny_gate(training={"seed": 8}).space
+
+
+def edit_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"K": 4}, "K is 3, not 4"),
+        ({"dim": 384}, "dim is 2, not 384"),
+        ({"space": "0" * 16}, "space is"),
+        ({"alpha": 3.0}, "space is"),
+        ({"alpha": -1.0}, "alpha > 0"),
+        ({"format": 2}, "format 1"),
+        ({"categories": ["law"]}, "1 categories for 3 prototypes"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    tiny_gate().save(tmp_path)
+    edit_config(tmp_path, **changes)
+
+    with pytest.raises(GateError, match=message):
+        QAGate.load(tmp_path)
+
+
+def test_another_encoder_is_refused(tmp_path: Path) -> None:
+    tiny_gate().save(tmp_path)
+
+    with pytest.raises(GateError, match="reads embeddings of toy, not of mpnet"):
+        QAGate.load(tmp_path, "mpnet")
+
+
+def test_wrong_shape_is_refused(tmp_path: Path) -> None:
+    tiny_gate().save(tmp_path)
+    tensors = load_file(tmp_path / "gate.safetensors")
+    save_file(tensors | {"prior": np.zeros(5, np.float32)}, tmp_path / "gate.safetensors")
+
+    with pytest.raises(GateError, match=r"prior has shape \(5,\), expected \(3,\)"):
+        QAGate.load(tmp_path)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(GateError, match="prior is not finite"):
+        tiny_gate(prior=np.array([0, np.nan, 0], np.float32))
+
+
+@pytest.mark.parametrize("damaged", ["config.json", "gate.safetensors"])
+def test_missing_and_damaged_files_are_named(tmp_path: Path, damaged: str) -> None:
+    with pytest.raises(GateError, match="no gate"):
+        QAGate.load(tmp_path / "nowhere")
+    tiny_gate().save(tmp_path)
+    (tmp_path / damaged).write_bytes(b"{")
+
+    with pytest.raises(GateError, match=damaged):
+        QAGate.load(tmp_path)
+
+
+def test_shipped_gate_is_where_the_package_looks() -> None:
+    assert (shipped_gate() / "queries.jsonl").is_file()

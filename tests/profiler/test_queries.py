@@ -1,0 +1,184 @@
+"""Query sets: what is read, what is refused, and the built-in set itself."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from profiler.grading import is_right
+from profiler.queries import (
+    QueryError,
+    Question,
+    balanced,
+    load_questions,
+    load_training_texts,
+    set_hash,
+    to_json,
+)
+from profiler.sandbox import passes
+
+GOOD = {"query": "Two plus two?", "task": "maths", "answer": "4", "grade": "number"}
+CHOICE = {"query": "Best?", "task": "t", "answer": "B", "grade": "choice", "choices": ["a", "b"]}
+
+
+def write(path: Path, *lines: object) -> Path:
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+def test_a_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "q.jsonl", GOOD, "", CHOICE | {"reference": 0.25})
+
+    questions = load_questions(str(path))
+
+    assert Question("Two plus two?", "maths", "4", "number") == questions[0]
+    assert (("a", "b"), 0.25) == (questions[1].choices, questions[1].reference)
+    assert questions == load_questions(str(tmp_path))
+
+
+def test_a_question_survives_being_written(tmp_path: Path) -> None:
+    question = Question("Öl?\u2028", "t", "B", "choice", ("a", "b"), 0.5)
+
+    assert [question] == load_questions(str(write(tmp_path / "q.jsonl", to_json(question))))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{not json", "not JSON"),
+        ("[1]", "not a JSON object"),
+        ({**GOOD, "query": " "}, '"query" must be a text'),
+        ({**GOOD, "task": None}, '"task" must be a text'),
+        ({**GOOD, "answer": 4}, '"answer" must be a text'),
+        ({**GOOD, "answer": "four"}, '"answer" must be a number'),
+        ({**GOOD, "grade": "vibes"}, '"grade" must be one of choice, number, exact, code'),
+        ({**GOOD, "reference": 1.5}, r'"reference" must lie in \[0, 1\]'),
+        ({**GOOD, "refrence": 0.5}, "unknown key 'refrence'"),
+        ({**CHOICE, "answer": "C"}, "letter of one of them"),
+        ({**CHOICE, "choices": ["a"]}, '2 to 26 "choices"'),
+        ({**CHOICE, "choices": "ab"}, '"choices" must be a list'),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: object, message: str) -> None:
+    path = write(tmp_path / "q.jsonl", GOOD, line)
+
+    with pytest.raises(QueryError, match=rf"{re.escape(str(path))}:2: .*{message}"):
+        load_questions(str(path))
+
+
+def test_empty_and_missing_sets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="is empty"):
+        load_questions(str(write(tmp_path / "q.jsonl")))
+    with pytest.raises(QueryError, match="cannot read the query set"):
+        load_questions(str(tmp_path / "nowhere.jsonl"))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(QueryError, match=r"holds no \*\.jsonl"):
+        load_questions(str(tmp_path / "folder"))
+
+
+def test_training_texts_carry_category_and_mean_score(tmp_path: Path) -> None:
+    outcome = {"query": "q", "task": "mmlu", "scores": {"a": 1.0, "b": 0.5}}
+    path = write(tmp_path / "t.jsonl", outcome, {"query": "r", "topic": "law", "subject": "x"})
+
+    first, second = load_training_texts([path])
+
+    assert ("mmlu", 0.75, "law", None) == (first.category, first.ability, second.category, second.ability)
+
+
+def test_a_broken_training_line_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", {"query": "q", "task": "t", "scores": {"a": "good"}})
+
+    with pytest.raises(QueryError, match=r't\.jsonl:1: "scores" must map'):
+        load_training_texts([path])
+
+
+def test_limits_are_balanced_over_tasks_and_nested() -> None:
+    questions = load_questions("builtin")
+
+    forty = balanced(questions, 40, seed=3)
+
+    assert forty == balanced(list(reversed(questions)), 80, seed=3)[:40]
+    assert {q.task for q in forty} == {q.task for q in questions}
+    assert forty != balanced(questions, 40, seed=4)
+    assert {q.id for q in questions} == {q.id for q in balanced(questions, None, seed=3)}
+
+
+def test_the_same_questions_are_the_same_set() -> None:
+    questions = load_questions("builtin")
+
+    assert set_hash(questions) == set_hash(questions[::-1])
+    assert set_hash(questions) != set_hash(questions[1:])
+
+
+def test_the_prompt_shows_options_and_says_how_to_answer() -> None:
+    question = Question("Best?", "t", "B", "choice", ("red", "blue"))
+
+    assert "Best?\nA. red\nB. blue\n\nAnswer with the letter of the right option only." == question.prompt
+
+
+def test_builtin_set_is_wide_and_has_no_repeats() -> None:
+    questions = load_questions("builtin")
+    tasks = {q.task for q in questions}
+
+    assert len(questions) >= 120
+    assert len(tasks) >= 15
+    assert min(sum(q.task == task for q in questions) for task in tasks) >= 7
+    assert len(questions) == len({q.query for q in questions})
+    assert all(len(q.choices) == len(set(q.choices)) for q in questions)
+
+
+@pytest.mark.parametrize("letter", "ABCD")
+def test_a_parrot_of_one_letter_gains_nothing(letter: str) -> None:
+    choices = [q for q in load_questions("builtin") if q.grade == "choice"]
+
+    assert sum(q.answer == letter for q in choices) / len(choices) < 0.35
+
+
+@pytest.mark.parametrize("question", [q for q in load_questions("builtin") if q.grade != "code"], ids=lambda q: q.id)
+def test_the_plain_right_answer_is_graded_right(question: Question) -> None:
+    for accepted in question.answer.split("|"):
+        assert is_right(question.grade, accepted, question.answer, question.choices)
+
+
+def test_the_right_option_in_words_is_graded_right() -> None:
+    for question in load_questions("builtin"):
+        if question.grade == "choice":
+            letter = question.answer
+            reply = f"The answer is {letter}. {question.choices[ord(letter) - 65]}"
+
+            assert is_right("choice", reply, letter, question.choices), reply
+
+
+SOLUTIONS = {
+    "count_vowels": "def count_vowels(text): return sum(c in 'aeiou' for c in text.lower())",
+    "second_largest": "def second_largest(numbers):\n    s = sorted(set(numbers))\n    return s[-2] if s[1:] else None",
+    "run_length": (
+        "from itertools import groupby\ndef run_length(text): return [(c, len(list(g))) for c, g in groupby(text)]"
+    ),
+    "is_balanced": (
+        "def is_balanced(text):\n    open_ = []\n    for c in text:\n        if c in '([{': open_.append(c)\n"
+        "        elif c in ')]}' and (not open_ or open_.pop() + c not in ('()', '[]', '{}')): return False\n"
+        "    return not open_"
+    ),
+    "roman": (
+        "def roman(number):\n    out = ''\n    for v, s in ((1000, 'M'), (900, 'CM'), (500, 'D'), (400, 'CD'),"
+        " (100, 'C'), (90, 'XC'), (50, 'L'), (40, 'XL'), (10, 'X'), (9, 'IX'), (5, 'V'), (4, 'IV'), (1, 'I')):\n"
+        "        out += s * (number // v)\n        number %= v\n    return out"
+    ),
+    "merge": "def merge(a, b): return sorted(a + b)",
+    "transpose": "def transpose(matrix): return [list(row) for row in zip(*matrix)]",
+    "word_counts": (
+        "def word_counts(text):\n    words = text.lower().split()\n"
+        "    return {word: words.count(word) for word in words}"
+    ),
+}
+
+
+@pytest.mark.parametrize("question", [q for q in load_questions("builtin") if q.grade == "code"], ids=lambda q: q.id)
+def test_code_questions_accept_a_solution_and_refuse_a_stub(question: Question) -> None:
+    name = re.search(r"function `(\w+)\(", question.query)
+    assert name
+
+    assert passes(SOLUTIONS[name[1]], question.answer)
+    assert not passes(f"def {name[1]}(*arguments): return None", question.answer)

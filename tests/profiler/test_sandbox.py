@@ -1,0 +1,54 @@
+"""Code that a model wrote: right, wrong, endless, greedy, sly."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from profiler.sandbox import passes
+
+TESTS = "assert double(2) == 4"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("def double(x):\n    return 2 * x", True),
+        ("print('noise')\ndef double(x):\n    return 2 * x", True),
+        ("def double(x):\n    return x", False),
+        ("def double(x)\n    return x", False),
+        ("", False),
+        ("import sys; sys.exit(0)", False),
+        ("import os; os._exit(0)", False),
+        ("raise SystemExit", False),
+        ("import sys; sys.stdout.write('0' * 100); sys.stdout.flush()", False),
+    ],
+)
+def test_verdict(code: str, expected: bool) -> None:
+    assert expected == passes(code, TESTS)
+
+
+def test_an_endless_loop_ends() -> None:
+    began = time.monotonic()
+
+    assert not passes("while True: pass", TESTS, timeout_s=1.0)
+
+    assert time.monotonic() - began < 5
+
+
+def test_memory_is_bounded() -> None:
+    assert not passes("hoard = bytearray(2**31)\ndef double(x): return 2 * x", TESTS)
+
+
+def test_it_runs_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    assert passes("open('here', 'w').write('x')\nimport os\nhere = os.getcwd()", f"assert here != {str(Path.cwd())!r}")
+    assert not Path("here").exists()
+
+
+def test_what_the_code_starts_ends_with_it() -> None:
+    code = "import subprocess\nchild = subprocess.Popen(['sleep', '4711'])\ndef double(x): return 2 * x"
+
+    assert passes(code, TESTS)
+
+    assert not [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] == ["sleep", "4711"]]
