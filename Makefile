@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all lint install clean
+.PHONY: demo test test-all lint install weights clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PPAI needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
@@ -19,7 +19,7 @@ weights: install
 	@$(BIN)/ppai pull smollm2 encoder
 
 demo: install weights
-	@$(BIN)/python -m benchmarks.demo
+	@$(BIN)/ppai demo
 
 test: install weights lint
 	@$(BIN)/python -m pytest -m "not slow"

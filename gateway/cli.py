@@ -280,6 +280,14 @@ def _show(bar: Any, task: Any, done: int, total: int | None, what: str) -> None:
 
 
 @app.command()
+def demo(home: HomeOption = None) -> None:
+    """Show it: three peers on this machine, real models, one endpoint; then one of them is killed."""
+    from gateway.demo import run_demo
+
+    run_demo(_home(home).weights)
+
+
+@app.command()
 def init(
     home: HomeOption = None,
     secret: Annotated[

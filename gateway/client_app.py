@@ -44,7 +44,8 @@ class ClientApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
-        client = AsgiClient(send, self._common_headers(headers))
+        request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
+        client = AsgiClient(send, self._common_headers(headers, request_id), request_id)
         try:
             self._check_caller(headers)
             if scope["method"] == "OPTIONS" and "origin" in headers:
@@ -64,7 +65,7 @@ class ClientApp:
 
     async def _generate(self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient) -> None:
         try:
-            await self._dispatcher.answer(endpoint, body, headers, client)
+            await self._dispatcher.answer(endpoint, body, headers, client, client.request_id)
         except InvalidRequest as error:
             await _answer_invalid(client, error)
         except Exception:
@@ -87,8 +88,8 @@ class ClientApp:
                 code="bad_origin",
             )
 
-    def _common_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        common = {"x-request-id": headers.get("x-request-id", "")[:200] or os.urandom(16).hex()}
+    def _common_headers(self, headers: Mapping[str, str], request_id: str) -> dict[str, str]:
+        common = {"x-request-id": request_id}
         if origin := headers.get("origin"):
             common |= {
                 "access-control-allow-origin": origin,

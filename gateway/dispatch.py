@@ -52,7 +52,9 @@ class Dispatcher:
         client = config.client
         self._patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
 
-    async def answer(self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client) -> None:
+    async def answer(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str
+    ) -> None:
         """Answer one call. Raises InvalidRequest; every other failure is told to the client."""
         began = self._clock()
         call, travel, decision = await self.decide(endpoint, body, headers)
@@ -68,7 +70,7 @@ class Dispatcher:
                 client, told, dispatch=run.dispatch, observe=run.observe
             )
         finally:
-            self._route_log.write(run.line(self._wall_clock()))
+            self._route_log.write(run.line(self._wall_clock(), request_id))
 
     async def decide(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> tuple[Call, Travel, Decision]:
         """Who answers this call: read it, judge it, probe, choose. Raises InvalidRequest."""
@@ -77,9 +79,9 @@ class Dispatcher:
         query = await self._query(call, travel, len(body), headers)
         self._node.observe_own_load(*self._gate.own_load(), self._clock())
         plan = self._node.plan(query, self._clock())
-        if plan.probe:
-            await self._peers.probe(plan.draft.view.roster.peer_ids[index] for index in plan.probe)
-        return call, travel, self._node.decide(query, plan, self._clock())
+        asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
+        silent = asked - await self._peers.probe(asked) if asked else asked
+        return call, travel, self._node.decide(query, plan, self._clock(), silent)
 
     async def _query(self, call: Call, travel: Travel, body_bytes: int, headers: Mapping[str, str]) -> Query:
         roster, routing = self._node.roster, self._config.routing
@@ -122,10 +124,9 @@ class Dispatcher:
         """Why there is no candidate, as an error that says what to do."""
         if lacking := missing(self._node, self._gate.engine):
             return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
+        if decision.query.pin is not None:
+            return _pinned_away(decision)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
-        if decision.query.pin is not None and "pinned" in reasons:
-            message = f"no peer called `{decision.query.pin}` can answer; see `ppai peers`"
-            return UpstreamError(message, status=404, code="peer_not_found")
         if "modality" in reasons:
             needs = ", ".join(sorted(decision.query.needs))
             return UpstreamError(f"nobody on this network serves: {needs}", status=422, code="capability_missing")
@@ -157,7 +158,9 @@ class _Run:
     def observe(self, place: int, attempt: Attempt) -> None:
         """Target `place` is done, one way or another."""
         candidate = self._decision.candidate(self._decision.order[place])
-        outcome = Outcome(candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens)
+        outcome = Outcome(
+            candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._call.stream
+        )
         assert self._reservation, "dispatch() comes before observe()"
         self._node.observe(self._reservation, outcome, self._clock())
         self._telemetry.observe(
@@ -170,18 +173,19 @@ class _Run:
         if attempt.error:
             log.warning("attempt_failed peer=%s status=%s error=%r", candidate.peer_name, attempt.status, attempt.error)
 
-    def line(self, wall_time: float) -> dict[str, object]:
-        """The route log's line."""
+    def line(self, wall_time: float, request_id: str) -> dict[str, object]:
+        """The route log's line: who answered, among whom, and how it went."""
         candidate, attempt = self._attempts[-1] if self._attempts else (self._decision.target, None)
         assert candidate, "a run has a target"
         return {
             "at": round(wall_time, 3),
+            "request": request_id,
             "endpoint": self._call.endpoint,
             "asked": self._call.model,
             "peer": candidate.peer_name,
             "model": candidate.model,
             "reason": self._decision.reason,
-            "candidates": len(self._decision.excluded),
+            "considered": [_considered(self._decision.candidate(index)) for index in self._decision.order],
             "score": round(candidate.score, 4),
             "wait_s": round(candidate.wait_s, 4),
             "cost_s": round(candidate.cost_s, 4),
@@ -192,6 +196,34 @@ class _Run:
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
         }
+
+
+def _considered(candidate: Candidate) -> dict[str, object]:
+    return {
+        "peer": candidate.peer_name,
+        "score": round(candidate.score, 4),
+        "wait_s": round(candidate.wait_s, 4),
+        "service_s": round(candidate.service_s, 4),
+        "cost_s": round(candidate.cost_s, 4),
+        "utility": round(candidate.utility, 5),
+    }
+
+
+def _pinned_away(decision: Decision) -> UpstreamError:
+    """Why the one peer that the client named does not answer."""
+    pin, roster = decision.query.pin, decision.view.roster
+    rows = [i for i, names in enumerate(zip(roster.peer_ids, roster.peer_names, strict=True)) if pin in names]
+    if not rows:
+        return UpstreamError(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
+    reason = decision.excluded_because(rows[0]) or "unknown"
+    remedy = {
+        "not_approved": f"it is not approved: run `ppai approve {pin}`",
+        "dead": "it is gone: start it again, or ask `auto`",
+        "suspect": "it does not answer at the moment: try again, or ask `auto`",
+        "closed": "it takes no further requests at the moment: try again, or ask `auto`",
+        "model": "it does not serve that model: see `ppai models`",
+    }.get(reason, f"the request may not be sent there ({reason})")
+    return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 def _session(headers: Mapping[str, str]) -> str | None:

@@ -72,7 +72,8 @@ async def _disconnected(receive: Receive) -> None:
 class AsgiClient:
     """The client of one request, to write to (see gateway.forward.Client)."""
 
-    def __init__(self, send: Send, extra_headers: Mapping[str, str]) -> None:
+    def __init__(self, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> None:
+        self.request_id = request_id
         self.has_started = False
         self.sent = 0  # pieces of the body so far
         self._send, self._extra = send, extra_headers

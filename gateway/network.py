@@ -20,7 +20,18 @@ from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.membership import Event
-from discovery.records import AGENTS_LIMIT, Address, Agent, Card, PeerId, Pulse, Record, check_address, printable
+from discovery.records import (
+    AGENTS_LIMIT,
+    Address,
+    AdmissionState,
+    Agent,
+    Card,
+    PeerId,
+    Pulse,
+    Record,
+    check_address,
+    printable,
+)
 from discovery.transport import Transport
 from gateway.config import ConfigError, NetworkConfig
 from gateway.home import Home
@@ -121,6 +132,12 @@ class Network:
                 proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
             )
         )  # fmt: skip
+
+    def tell_admission(self, admission: AdmissionState) -> None:
+        """Whether our door is open is news that does not wait for the next pulse."""
+        pulse = self.gossip.own_pulse()
+        if pulse is not None and isinstance(pulse.record, Pulse) and pulse.record.admission != admission:
+            self.transport.endpoint.pulse_now()
 
     @property
     def version(self) -> int:

@@ -3,7 +3,8 @@
 Takes `now` and returns what to do; touched on the event loop only. Knows nothing of sockets, clocks or engines.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,15 +94,26 @@ class Node:
         expected = self.beliefs.expect(self.beliefs.rows([self.me]), 0.0)
         return float(expected.mean_service_s[0])
 
+    def observe_closed(self, peer: PeerId, now: float) -> None:
+        """A probe was turned away: we may not ask there. Until its next pulse it is no candidate."""
+        belief = self.beliefs[peer]
+        self.beliefs.observe_load(peer, belief.jobs, belief.slots, "closed", now)
+
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
         return self._policy.plan(query, self.view(query, now), now, self._rng)
 
-    def decide(self, query: Query, plan: Plan, now: float) -> Decision:
-        """Who answers, on what the probes brought; where the roster has changed since, the plan is made anew."""
+    def decide(self, query: Query, plan: Plan, now: float, silent: Collection[PeerId] = ()) -> Decision:
+        """Who answers, on what the probes brought; `silent` peers did not answer theirs.
+
+        Where the roster has changed since the plan, it is made anew.
+        """
         if self.roster is not plan.draft.view.roster:
             return self._policy.choose(query, self.view(query, now), now, self._rng)
         view = self.view(query, now) if plan.probe else plan.draft.view
+        if silent:
+            mask = np.array([peer in silent for peer in view.roster.peer_ids], dtype=np.bool_)
+            view = replace(view, silent=mask)
         return self._policy.choose(query, view, now, self._rng, plan)
 
     def dispatch(self, decision: Decision, index: int, now: float) -> Reservation:

@@ -14,11 +14,12 @@ import msgspec
 from discovery.client import PeerUnreachable
 from discovery.identity import verify
 from discovery.records import PeerId
-from discovery.request_auth import Refused
+from discovery.request_auth import Refused, read_refusal
 from gateway.hop import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
 from gateway.sse import Event, EventSplitter, OversizedEvent
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 
+REFUSAL_LIMIT_BYTES = 4096
 DELEGATE = "/peer/1/delegate"
 OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 
@@ -44,12 +45,17 @@ class PeerUpstream:
             raise UpstreamError(f"peer {self._name}: {error}", status=502, code=f"peer_{error.code}") from error
         try:
             if response.status != 200:
-                raise UpstreamError(f"peer {self._name} answered {response.status}", code="peer_error")
+                raise await self._turned_away(response)
             reply = PeerReply(response, body, patience, self._peer, self._name, self.gone)
             await reply.begin()
             yield reply
         finally:
             await dialled.__aexit__(None, None, None)
+
+    async def _turned_away(self, response: aiohttp.ClientResponse) -> UpstreamError:
+        """It answered, but would not begin: we are not approved there, or it is of another version."""
+        said = read_refusal(await response.content.read(REFUSAL_LIMIT_BYTES))
+        return UpstreamError(f"{self._name}: {said.message[:300]}", status=503, code=f"peer_{said.code[:40]}")
 
     def gone(self, reason: str) -> UpstreamError:
         """The peer itself is silent, not its engine: it is suspected, and the request goes elsewhere."""

@@ -5,13 +5,13 @@ A shell around discovery's transport; whom to probe and whom to ask is decided e
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
-from discovery.records import PeerId
+from discovery.records import SLOTS_LIMIT, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.node import Node
@@ -30,9 +30,10 @@ class Peers:
     def __init__(self, node: Node, transport: Transport, clock: Callable[[], float], probe_budget_s: float) -> None:
         self._node, self._transport, self._clock, self._budget_s = node, transport, clock, probe_budget_s
 
-    async def probe(self, peers: Iterable[PeerId]) -> None:
-        """Ask them how busy they are, all at once; who does not answer within the budget stays as it was believed."""
-        await asyncio.gather(*(self._probe(peer) for peer in set(peers)))
+    async def probe(self, peers: Collection[PeerId]) -> set[PeerId]:
+        """Ask them how busy they are, all at once; those that answered within the budget."""
+        answered = await asyncio.gather(*(self._probe(peer) for peer in peers))
+        return {peer for peer, has_answered in zip(peers, answered, strict=True) if has_answered}
 
     def upstream(self, peer: PeerId, name: str) -> PeerUpstream:
         """The peer as somebody who answers."""
@@ -46,21 +47,27 @@ class Peers:
         """It answered a request: recent work outranks missed announcements."""
         self._transport.answered(peer)
 
-    async def _probe(self, peer: PeerId) -> None:
+    async def _probe(self, peer: PeerId) -> bool:
         began = self._clock()
         try:
             async with (
                 asyncio.timeout(self._budget_s),
                 self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s) as response,
             ):
-                if response.status == 200:
-                    answer = msgspec.json.decode(await response.content.read(PROBE_LIMIT_BYTES), type=ProbeAnswer)
-                    now = self._clock()
-                    jobs, slots = answer.running + answer.waiting, max(1, min(answer.slots, 4096))
-                    self._node.observe_probe(peer, max(0, jobs), slots, answer.admission, now - began, now)
+                body = await response.content.read(PROBE_LIMIT_BYTES)
+                if response.status != 200:
+                    self._node.observe_closed(peer, self._clock())
+                    return True
+                answer = msgspec.json.decode(body, type=ProbeAnswer)
         except TimeoutError:
-            log.debug("probe_late peer=%s budget_s=%g", peer[:10], self._budget_s)
+            return False
         except PeerUnreachable as error:
             self.failed(peer, error.reason)
+            return False
         except (Refused, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
             log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))
+            return False
+        now = self._clock()
+        jobs, slots = max(0, answer.running + answer.waiting), max(1, min(answer.slots, SLOTS_LIMIT))
+        self._node.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
+        return True

@@ -189,6 +189,7 @@ class Runtime:
         self._node.observe_own_load(*self._gate.own_load(), time.monotonic())
         self._gate.admit_waiting()
         self._cards_changed()
+        self._network.tell_admission(self._gate.admission)
         state = self._engine.state
         if state.is_ready:
             models = ", ".join(model.id for model in state.models)

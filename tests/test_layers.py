@@ -17,7 +17,10 @@ ALLOWED = {
 PURE = [
     *("discovery.records", "discovery.messages", "discovery.gossip"),
     *("profiler.scoring", "profiler.grading"),
-    *("gateway.beliefs", "gateway.cost", "gateway.scheduler", "gateway.node", "gateway.openai_wire", "gateway.sse"),
+    *("discovery.members", "discovery.membership", "discovery.detector", "discovery.own", "discovery.reconcile"),
+    *("gateway.beliefs", "gateway.belief_table", "gateway.speed", "gateway.cost", "gateway.admission"),
+    *("gateway.decision", "gateway.scheduler", "gateway.policies", "gateway.roster", "gateway.node"),
+    *("gateway.openai_wire", "gateway.sse", "gateway.hop", "gateway.travel", "gateway.model_names"),
 ]
 HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}
 

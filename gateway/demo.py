@@ -1,0 +1,232 @@
+"""`ppai demo`: three peers on this machine, each with a real model, answering as one; then one of them is killed.
+
+Everything it starts ends with it. Nothing here is simulated: real processes, real engines, real TLS, real discovery.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.weights import locate
+
+NAMES = ("ada", "ben", "cleo")
+START_TIMEOUT_S = 90.0
+QUESTIONS = (
+    "What is the capital of France?",
+    "Name three fruits.",
+    "Why is the sky blue?",
+    "What does a compiler do?",
+    "Write one sentence about the sea.",
+    "How many legs has a spider?",
+    "What is bread made of?",
+    "Who wrote Hamlet?",
+)
+ANSWER_TOKENS = 24
+
+
+class DemoFailed(Exception):
+    """The demo did not go as it should; the message says where to look."""
+
+
+@dataclass
+class DemoPeer:
+    """One peer process of the demo."""
+
+    name: str
+    home: Path
+    process: subprocess.Popen[bytes]
+    url: str = ""
+
+    def get(self, path: str) -> Any:
+        """The JSON at `path`; None while the peer does not answer."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=5) as response:
+                return json.load(response)
+        except (OSError, ValueError):
+            return None
+
+
+def run_demo(weights: Path) -> None:
+    """The whole show. Raises DemoFailed, WeightsMissing."""
+    try:
+        import openai  # noqa: F401 - the demo asks through the real SDK
+    except ImportError as error:
+        raise DemoFailed("the demo asks through the OpenAI SDK: run pip install openai, or make demo") from error
+    locate("smollm2", weights)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ppai-demo-") as folder, ExitStack() as stack:
+        peers = start_peers(Path(folder), weights, stack)
+        _say(f"\n{len(peers)} peers found each other and are ready after {time.monotonic() - began:.1f} s.")
+        _say("All three run the same model (SmolLM2-135M) on one CPU thread, so load alone decides who answers.")
+        asyncio.run(show(peers))
+    _say(f"\nDone in {time.monotonic() - began:.0f} s; every process that the demo started has ended.")
+
+
+def start_peers(folder: Path, weights: Path, stack: ExitStack) -> list[DemoPeer]:
+    """Three peers that share a secret and find each other by mDNS on loopback; returns when all know all."""
+    secret = folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(16))
+    peers = [stack.enter_context(_peer(folder, name, secret, weights)) for name in NAMES]
+    for peer in peers:
+        _say(f"starting peer {peer.name} (engine: llama.cpp with SmolLM2-135M-Instruct)")
+    for peer in peers:
+        _wait(lambda peer=peer: _find_url(peer), peer, "to listen")  # type: ignore[misc]
+        _wait(lambda peer=peer: (peer.get("/ready") or {}).get("ready"), peer, "to load its model")  # type: ignore[misc]
+        _say(f"  {peer.name} serves {peer.url}/v1")
+    for peer in peers:
+        _wait(lambda peer=peer: _known(peer) == len(peers) - 1, peer, "to find the others")  # type: ignore[misc]
+    return peers
+
+
+async def show(peers: list[DemoPeer]) -> None:
+    """Ask through the first peer's endpoint, as any OpenAI client would."""
+    import openai
+
+    first, *_, last = peers
+    async with openai.AsyncOpenAI(base_url=f"{first.url}/v1", api_key="not-needed", max_retries=0) as client:
+        _head(f"One question through {first.name}'s endpoint, not streamed, then streamed")
+        await ask(client, first, QUESTIONS[0])
+        await ask(client, first, QUESTIONS[0], stream=True)
+
+        _head("8 questions at once: one slot each, so waiting makes the others cheaper")
+        answers = await asyncio.gather(*(ask(client, first, question) for question in QUESTIONS))
+        names = sorted({peer for peer, _ in answers})
+        _say(f"answered by {len(names)} different peers: {', '.join(names)}")
+
+        _head(f"A question pinned to {last.name} (x-ppai-route: {last.name})")
+        await ask(client, first, QUESTIONS[4], headers={"x-ppai-route": last.name})
+
+        _head("A question that must stay on this machine (x-ppai-local-only: 1)")
+        await ask(client, first, QUESTIONS[5], headers={"x-ppai-local-only": "1"})
+
+        _head(f"{last.name} is killed (kill -9) in the middle of 6 questions; nobody notices")
+        asked = [asyncio.create_task(ask(client, first, question, stream=True)) for question in QUESTIONS[:6]]
+        await asyncio.sleep(0.3)  # so that it is at work when it dies
+        last.process.kill()
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        broken = sum(isinstance(result, Exception) for result in results)
+        _say(f"killed; of 6 questions {6 - broken} were answered, {broken} had begun to arrive from {last.name}")
+
+        _head(f"Two more questions, without {last.name}")
+        for question in QUESTIONS[6:]:
+            peer, _ = await ask(client, first, question)
+            if peer == last.name:
+                raise DemoFailed(f"{last.name} answered after its death")
+
+
+async def ask(
+    client: Any, peer: DemoPeer, question: str, *, stream: bool = False, headers: dict[str, str] | None = None
+) -> tuple[str, str]:
+    """Ask, and say who answered, why and how long it took; (peer's name, answer)."""
+    began = time.monotonic()
+    first_s, text = 0.0, ""
+    create = client.chat.completions.with_streaming_response.create
+    async with create(
+        model="auto", messages=[{"role": "user", "content": question}], max_tokens=ANSWER_TOKENS, stream=stream,
+        extra_headers=headers or {},
+    ) as response:  # fmt: skip
+        told = response.headers
+        if stream:
+            async for chunk in await response.parse():
+                first_s = first_s or time.monotonic() - began
+                text += chunk.choices[0].delta.content or "" if chunk.choices else ""
+        else:
+            text = (await response.parse()).choices[0].message.content
+    took_s = time.monotonic() - began
+    name, reason = told["x-ppai-peer"], told["x-ppai-reason"]
+    first = f", first word after {first_s:.2f} s" if stream else ""
+    _say(f"\n  {question}\n  > {' '.join(text.split())}")
+    _say(f"  answered by {name} in {took_s:.2f} s{first} ({reason}, attempt {told['x-ppai-attempts']})")
+    await _explain(peer, told["x-request-id"])
+    return name, text
+
+
+async def _explain(peer: DemoPeer, request_id: str) -> None:
+    """The candidates of one request, from the route log; the line is written when the answer is complete."""
+    for _ in range(40):
+        lines = await asyncio.to_thread(peer.get, "/ppai/v1/events") or []
+        if line := next((line for line in lines if line["request"] == request_id), None):
+            for row in line["considered"]:
+                _say(
+                    f"      {row['peer']:5} score {row['score']:.2f}  wait {row['wait_s']:5.2f} s  "
+                    f"service {row['service_s']:5.2f} s  cost {row['cost_s']:5.2f} s  utility {row['utility']:.4f}"
+                )
+            return
+        await asyncio.sleep(0.05)
+
+
+@contextmanager
+def _peer(folder: Path, name: str, secret: Path, weights: Path) -> Iterator[DemoPeer]:
+    home = folder / name
+    command = [
+        sys.executable,
+        "-m",
+        "gateway.cli",
+        "serve",
+        "--home",
+        str(home),
+        "--name",
+        name,
+        "--engine",
+        "embedded",
+    ]
+    command += ["--port", "0", "--peer-port", "0", "--peer-host", "127.0.0.1", "--secret-file", str(secret)]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PPAI_")}
+    environ = {**clean, "PPAI_WEIGHTS": str(weights), "PPAI_EMBEDDED_SLOTS": "1"}
+    with (folder / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
+    try:
+        yield DemoPeer(name, home, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(condition: Callable[[], Any], peer: DemoPeer, what: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not condition():
+        if peer.process.poll() is not None or time.monotonic() > deadline:
+            log = peer.home.with_suffix(".log").read_text()[-2000:]
+            raise DemoFailed(f"waited in vain for {peer.name} {what}; its log ends:\n{log}")
+        time.sleep(0.05)
+
+
+def _find_url(peer: DemoPeer) -> bool:
+    try:
+        peer.url = json.loads((peer.home / "running.json").read_text())["url"]
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _known(peer: DemoPeer) -> int:
+    """How many others it knows as alive, with an agent that it may ask."""
+    return sum(
+        other["state"] == "alive" and "answer" in other["rights"] and other["admission"] == "open"
+        for other in peer.get("/ppai/v1/peers") or ()
+    )
+
+
+def _head(text: str) -> None:
+    _say(f"\n== {text}")
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
