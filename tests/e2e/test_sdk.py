@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
-from tests.e2e.peer_process import PeerProcess
+from tests.e2e.peer import PeerProcess
 from tests.embedded import running, smollm2
 
 SDK_CHECK = Path(__file__).with_name("sdk_check.py")
@@ -25,8 +25,10 @@ def check(engine: EmbeddedEngine, base_url: str, *options: str, key: str = "none
 
 
 def check_through_a_peer(engine: EmbeddedEngine, home: Path) -> tuple[int, str]:
-    with PeerProcess(home, "--engine", str(engine.url), environment={"PPAI_ENGINE_API_KEY": engine.api_key}) as peer:
-        return check(engine, peer.url)
+    # Scraped more often than once a second, llama.cpp does not notice that a caller has gone.
+    environment = {"PPAI_ENGINE_API_KEY": engine.api_key, "PPAI_ENGINE_SCRAPE_INTERVAL_S": "2"}
+    with PeerProcess(home, "--engine", str(engine.url), env=environment) as peer:
+        return check(engine, peer.wait_ready().url)
 
 
 async def test_an_application_is_served_by_llamacpp_through_a_peer(tmp_path: Path) -> None:

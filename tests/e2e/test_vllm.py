@@ -1,16 +1,14 @@
 """The real openai SDK, 2.x and 3.x, against a real peer in front of real vLLM on the CPU (see vllm_env.py)."""
 
-import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.peer_process import PeerProcess
+from tests.e2e.peer import PeerProcess
 from tests.e2e.vllm_env import OPENAI3, is_prepared
 from tests.e2e.vllm_server import VllmServer
 
@@ -33,7 +31,7 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
 @pytest.fixture(scope="module")
 def peer(vllm: VllmServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerProcess]:
     with PeerProcess(tmp_path_factory.mktemp("peer"), "--engine", vllm.url) as process:
-        yield process
+        yield process.wait_ready()
 
 
 def check(python: Path, base_url: str, vllm: VllmServer, *options: str) -> tuple[int, str]:
@@ -61,8 +59,7 @@ def test_a_peer_changes_nothing_else_that_an_application_sees(sdk: str, vllm: Vl
 
 def test_the_peer_knows_what_vllm_serves(peer: PeerProcess, vllm: VllmServer) -> None:
     """The context length stands in vLLM's list of models, the load in its metrics."""
-    with urllib.request.urlopen(f"{peer.url}/ppai/v1/status", timeout=5) as reply:
-        engine = json.load(reply)["engine"]
+    engine = peer.get("/ppai/v1/status")[1]["engine"]
 
     assert [vllm.model] == [model["id"] for model in engine["models"]]
     assert [vllm.context_tokens] == [model["context_tokens"] for model in engine["models"]]
