@@ -26,6 +26,7 @@ class DetectorConfig:
     indirect_probes: int = 2  # third peers asked, from the second probe on
     probes_at_once: int = 16  # a tick; bounds the traffic when half the world goes silent
     stall_s: float = 1.5  # s between two ticks beyond which we were the ones asleep
+    mass_pulses: float = 2.0  # periods of silence from which a peer counts among the many silent at once
     mass_share: float = 1 / 3  # of the living falling silent together: more likely it is our own link
     mass_min: int = 3  # peers; in a network of three, two crashes are not a mass
     mass_wait_s: float = 30.0  # s an eviction en masse is held back for
@@ -66,17 +67,18 @@ class FailureDetector:
     def judge(self, live: Sequence[Entry], recently_dead: int, now: float) -> list[Verdict]:
         """The peers to suspect and the peers to declare dead now."""
         awake, period_s = self.awake(now), self.period_s(len(live) + 1)
-        verdicts, due = [], []
+        verdicts, due, silent = [], [], 0
         for entry in live:
             silent_s = awake - entry.heard_at
-            if silent_s <= self.config.missed_pulses * period_s:
+            if silent_s <= self.config.mass_pulses * period_s:
                 continue
             own_period_s = min(max(period_s, entry.period_s), self.config.period_limit_s)
+            silent += silent_s > self.config.mass_pulses * own_period_s
             if silent_s > max(self.config.dead_periods * own_period_s, self.config.dead_min_s):
                 due.append(Verdict(entry, "dead", f"silent for {silent_s:.0f} s"))
             elif silent_s > self.config.missed_pulses * own_period_s and entry.state == "alive":
                 verdicts.append(Verdict(entry, "suspect", f"no pulse for {silent_s:.0f} s"))
-        if self._is_mass(len(due), len(live), recently_dead, now):
+        if self._is_mass(silent + recently_dead, len(live) + recently_dead, now):
             due = [Verdict(v.entry, "suspect", "many silent at once") for v in due if v.entry.state == "alive"]
         return verdicts + due
 
@@ -96,10 +98,9 @@ class FailureDetector:
             return base_s  # it may be dying: no time to lose
         return min(base_s * 2.0 ** min(entry.probes, 16), self.config.probe_backoff_limit_s)
 
-    def _is_mass(self, due: int, live: int, recently_dead: int, now: float) -> bool:
-        """Whether so many are due to die at once that we wait, `mass_wait_s` at most, for our own link to recover."""
-        gone, world = due + recently_dead, live + recently_dead
-        if gone < max(self.config.mass_min, math.ceil(self.config.mass_share * world)):
+    def _is_mass(self, silent: int, world: int, now: float) -> bool:
+        """Whether so many fell silent together that we wait, `mass_wait_s` at most, for our own link to recover."""
+        if silent < max(self.config.mass_min, math.ceil(self.config.mass_share * world)):
             self._mass_at = None
             return False
         if self._mass_at is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from discovery.admission import Admission
-from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope, parse
+from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope, parse, verified
 from discovery.gossip import Gossip, Step
 from discovery.membership import Event
 from discovery.messages import MESSAGE_LIMIT_BYTES, Hello, Message, OtherNetwork, Probe, decode, encode
@@ -152,7 +152,7 @@ class Endpoint:
             record = parse(envelope)
             if not self._gossip.needs(record, envelope) or self._clocks.monotonic() > deadline:
                 return None
-            signed = open_envelope(envelope, self._net, self._verify)
+            signed = verified(envelope, record, self._net, self._verify)
             own = record.id == self._gossip.id
             unwanted = isinstance(record, Card) and not own and self._admission.admits(record) is not None
             return None if unwanted else signed

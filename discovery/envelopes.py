@@ -86,7 +86,11 @@ def parse(envelope: Envelope) -> Record:
 
 def open_envelope(envelope: Envelope, net: str, verify: Verify) -> Signed:
     """Parse and verify. Raises MalformedMessage when the bytes are not a record signed by the peer it is about."""
-    record = parse(envelope)
+    return verified(envelope, parse(envelope), net, verify)
+
+
+def verified(envelope: Envelope, record: Record, net: str, verify: Verify) -> Signed:
+    """`record`, parsed from `envelope`, once its owner's signature has been checked. Raises MalformedMessage."""
     if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):
         raise MalformedMessage(f"{envelope.kind} of {record.id[:10]}: signature does not match")
     return Signed(record, envelope)

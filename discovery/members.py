@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,6 +74,10 @@ class Entry:
         self.versions = Versions(0, 0, 0)
         self.refresh_versions()
 
+    @property
+    def is_live(self) -> bool:
+        return self.state in ("alive", "suspect")
+
     def view(self, slept_s: float) -> Member:
         card, pulse = self.card.record, self.pulse.record if self.pulse else None
         assert isinstance(card, Card) and not isinstance(pulse, Card), "the registers hold one kind each"
@@ -118,14 +122,15 @@ class Entry:
 
 
 class Table:
-    """Every peer known, by id and by 8-byte id; at most `live_limit` alive or suspect and `departed_limit` others."""
+    """Every peer known, by id, 8-byte id and state; at most `live_limit` alive or suspect and `departed_limit` others."""
 
     def __init__(self, live_limit: int, departed_limit: int) -> None:
         self._live_limit = live_limit
         self._departed_limit = departed_limit
         self._entries: dict[PeerId, Entry] = {}
         self._by_short: dict[bytes, Entry] = {}
-        self._lists: _Lists | None = None
+        self._by_state: dict[State, dict[PeerId, Entry]] = {"alive": {}, "suspect": {}, "dead": {}, "left": {}}
+        self._living: _Living | None = None
         self._sums = [0] * BUCKETS
         self.revision = 0  # grows whenever a card or a state changes
 
@@ -143,34 +148,35 @@ class Table:
 
     def live(self) -> list[Entry]:
         """The alive and the suspect."""
-        return self._listed().live
+        return self._listed().all
 
     def kept(self) -> list[Entry]:
         """Those of `live()` that we dialled ourselves or approved."""
         return self._listed().kept
 
-    def dead(self) -> list[Entry]:
-        return self._listed().dead
-
-    def left(self) -> list[Entry]:
-        return self._listed().left
-
     def live_in(self, buckets: int) -> list[Entry]:
         """Those of `live()` whose ids lie in `buckets`."""
         return [e for b in range(BUCKETS) if buckets >> b & 1 for e in self._listed().by_bucket[b]]
 
+    def dead(self) -> list[Entry]:
+        return list(self._by_state["dead"].values())
+
+    def left(self) -> list[Entry]:
+        return list(self._by_state["left"].values())
+
     def add(self, entry: Entry) -> bool:
         """Take a new peer in, if there is room. One whose 8-byte id collides with another's stays out."""
-        if entry.short in self._by_short or (entry.state != "left" and not self.make_room(entry.kept)):
+        if entry.short in self._by_short:
+            return False
+        if not (self.make_room(entry.kept) if entry.is_live else self._departed() < self._departed_limit):
             return False
         self._entries[entry.id] = self._by_short[entry.short] = entry
-        self._toggle_sum(entry)
-        self._changed()
+        self._enter(entry)
         return True
 
     def make_room(self, kept: bool) -> bool:
         """Whether one more peer may live. A kept one displaces a stranger, a stranger displaces nobody."""
-        if len(self.live()) < self._live_limit:
+        if len(self._by_state["alive"]) + len(self._by_state["suspect"]) < self._live_limit:
             return True
         stranger = max((e for e in self.live() if not e.kept), key=lambda e: e.since, default=None) if kept else None
         if stranger is not None:
@@ -178,23 +184,20 @@ class Table:
         return stranger is not None
 
     def change(self, entry: Entry, mutate: Callable[[Entry], None]) -> None:
-        """Apply `mutate`, which may replace the entry's card or state, and keep the table's sums and lists true."""
-        self._toggle_sum(entry)
+        """Apply `mutate`, which may replace the entry's card, state or `kept`, and keep sums and lists true."""
+        self._exit(entry)
         mutate(entry)
-        self._toggle_sum(entry)
-        self._changed()
+        self._enter(entry)
 
     def remove(self, entry: Entry) -> None:
-        self._toggle_sum(entry)
         del self._entries[entry.id], self._by_short[entry.short]
-        self._changed()
+        self._exit(entry)
 
     def trim(self) -> None:
         """Forget the departed beyond the limit: strangers before kept ones, longest gone first."""
-        departed = [*self.dead(), *self.left()]
-        excess = len(departed) - self._departed_limit
+        excess = self._departed() - self._departed_limit
         if excess > 0:
-            for entry in sorted(departed, key=lambda e: (e.kept, e.since))[:excess]:
+            for entry in sorted((*self.dead(), *self.left()), key=lambda e: (e.kept, e.since))[:excess]:
                 self.remove(entry)
 
     def sums(self, own: Signed | None) -> bytes:
@@ -204,32 +207,37 @@ class Table:
             sums[bucket_of(short_id(own.record.id))] ^= _card_sum(own)
         return b"".join(s.to_bytes(4, "big") for s in sums)
 
-    def _toggle_sum(self, entry: Entry) -> None:
-        if entry.state in ("alive", "suspect"):
-            self._sums[bucket_of(entry.short)] ^= _card_sum(entry.card)
+    def _departed(self) -> int:
+        return len(self._by_state["dead"]) + len(self._by_state["left"])
 
-    def _listed(self) -> "_Lists":
-        if self._lists is None:
-            self._lists = _Lists(self._entries.values())
-        return self._lists
+    def _listed(self) -> "_Living":
+        if self._living is None:
+            self._living = _Living([*self._by_state["alive"].values(), *self._by_state["suspect"].values()])
+        return self._living
 
-    def _changed(self) -> None:
-        self._lists = None
+    def _enter(self, entry: Entry) -> None:
+        self._by_state[entry.state][entry.id] = entry
+        self._changed(entry)
+
+    def _exit(self, entry: Entry) -> None:
+        del self._by_state[entry.state][entry.id]
+        self._changed(entry)
+
+    def _changed(self, entry: Entry) -> None:
         self.revision += 1
+        if entry.is_live:
+            self._sums[bucket_of(entry.short)] ^= _card_sum(entry.card)
+            self._living = None
 
 
-class _Lists:
-    """The table's entries sorted by state, rebuilt after a change of state."""
+class _Living:
+    """The live entries as lists, rebuilt after one of them changed."""
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        by_state: dict[State, list[Entry]] = {"alive": [], "suspect": [], "dead": [], "left": []}
-        for entry in entries:
-            by_state[entry.state].append(entry)
-        self.live = by_state["alive"] + by_state["suspect"]
-        self.kept = [e for e in self.live if e.kept]
-        self.dead, self.left = by_state["dead"], by_state["left"]
+    def __init__(self, entries: list[Entry]) -> None:
+        self.all = entries
+        self.kept = [e for e in entries if e.kept]
         self.by_bucket: list[list[Entry]] = [[] for _ in range(BUCKETS)]
-        for entry in self.live:
+        for entry in entries:
             self.by_bucket[bucket_of(entry.short)].append(entry)
 
 

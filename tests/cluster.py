@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-from discovery.envelopes import Envelope, Signed, open_envelope, parse, seal
-from discovery.gossip import Event, Gossip, GossipConfig, Send, Step
-from discovery.messages import Message, Probe, decode, encode
-from discovery.records import Address, Agent, Card, PeerId, Pulse, peer_id
+from discovery.envelopes import Envelope, Signed, parse, seal, verified
+from discovery.gossip import Gossip, GossipConfig, Send, Step
+from discovery.membership import Event
+from discovery.messages import Delta, Message, Probe, decode, encode
+from discovery.records import Address, Agent, Card, Flag, PeerId, Pulse, peer_id
 
 NET = "test"
 
@@ -32,11 +33,9 @@ def fake_verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
     return signature == fake_sign(peer, data)
 
 
-def card_of(
-    peer: PeerId, *, name: str = "peer", gen: int = 1, seq: int = 1, flag: str = "join", slots: int = 1
-) -> Card:
+def card_of(peer: PeerId, *, name: str = "peer", gen: int = 1, seq: int = 1, flag: Flag = "join") -> Card:
     agent = Agent("small", "test/small", 4096)
-    return Card(peer, name, gen, seq, flag, 0, (Address("10.0.0.1", 8471),), bytes(32), slots, 86400, (agent,))  # type: ignore[arg-type]
+    return Card(peer, name, gen, seq, flag, 0, (Address("10.0.0.1", 8471),), bytes(32), 1, 86400, (agent,))
 
 
 def pulse_of(peer: PeerId, *, gen: int = 1, seq: int = 1, t_ms: int = 0, running: int = 0) -> Pulse:
@@ -51,64 +50,67 @@ def signed(record: Card | Pulse, by: PeerId | None = None) -> Signed:
 
 @dataclass(slots=True)
 class Node:
-    """One peer of the cluster; `boot` is the virtual time its own clock counts from."""
+    """One process of the cluster; `boot` is the virtual time its own clock counts from."""
 
     gossip: Gossip
     boot: float
     up: bool = True
     stalled_until: float = 0.0
     events: list[tuple[float, Event]] = field(default_factory=list)
-    sent_bytes: int = 0
     sent: int = 0
+    sent_bytes: int = 0
+
+    @property
+    def id(self) -> PeerId:
+        return self.gossip.id
 
 
 class Cluster:
-    """`size` peers, introduced to each other through peer 0 unless `strangers`."""
+    """`size` peers, numbered from 0, all introduced to peer 0."""
 
-    def __init__(
-        self,
-        size: int,
-        *,
-        seed: int = 0,
-        config: GossipConfig | None = None,
-        loss: float = 0.0,
-        strangers: bool = False,
-    ) -> None:
+    def __init__(self, size: int, *, seed: int = 0, config: GossipConfig | None = None, loss: float = 0.0) -> None:
         self.now = 0.0
         self.rng = random.Random(seed)
         self.loss = loss
         self.delay_s = (0.001, 0.005)
-        self.duplicate = 0.0
-        self.nodes: dict[PeerId, Node] = {}
+        self.duplicate = 0.0  # share of messages delivered twice
         self.cut: Callable[[PeerId, PeerId], bool] = lambda _from, _to: False
+        self.carries: Callable[[Message], bool] = lambda _message: True  # messages the network lets through
+        self.tape: list[tuple[Node, Node, Message]] | None = None  # every message delivered, if wanted
+        self.size = size
+        self.nodes: list[Node] = []  # every process ever started
         self._config = config or GossipConfig()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         for number in range(size):
             self.start(number)
-            if number and not strangers:
+            if number:
                 self.introduce(number, 0)
 
     # --- the peers ---
 
     def start(self, number: int, *, gen: int = 1) -> Node:
-        """Start (or restart) peer `number`."""
+        """Start peer `number`: anew, again after a crash, or a second time beside itself."""
         peer = id_of(number)
 
         def sealed(record: Card | Pulse) -> Signed:
             return seal(record, NET, lambda data: fake_sign(peer, data))
 
-        gossip = Gossip(peer, gen, sealed, random.Random(self.rng.random()), self._config)
-        node = self.nodes[peer] = Node(gossip, self.now)
-        self._carry_out(node, gossip.publish(card_of(peer, name=f"peer-{number}"), self.now))
-        self._at(self.now + self.rng.random() * self._config.tick_s, lambda: self._tick(peer, node))
+        node = Node(Gossip(peer, gen, sealed, random.Random(self.rng.random()), self._config), self.now)
+        self.nodes.append(node)
+        self._carry_out(node, node.gossip.publish(card_of(peer, name=f"peer-{number}"), self.now))
+        self._at(self.now + self.rng.random() * self._config.tick_s, lambda: self._tick(node))
         return node
 
     def node(self, number: int) -> Node:
-        return self.nodes[id_of(number)]
+        """The latest process of a peer."""
+        return next(node for node in reversed(self.nodes) if node.id == id_of(number))
 
     def gossip(self, number: int) -> Gossip:
         return self.node(number).gossip
+
+    def running(self) -> list[Node]:
+        return [node for node in self.nodes if node.up]
 
     def crash(self, number: int) -> None:
         self.node(number).up = False
@@ -117,28 +119,47 @@ class Cluster:
         """The process stands still: what arrives meanwhile is handled when it wakes."""
         self.node(number).stalled_until = self.now + seconds
 
+    def leave(self, number: int) -> None:
+        node = self.node(number)
+        self._carry_out(node, node.gossip.leave(self.now))
+        node.up = False
+
     def introduce(self, number: int, to: int) -> None:
         """`number` says hello to `to`, both ways."""
-        one, other = self.node(number), self.node(to)
-        for node, met in ((one, other), (other, one)):
+        caller, called = self.node(number), self.node(to)
+        caller.gossip.keep(called.id)
+        for node, met in ((caller, called), (called, caller)):
             self._pulse(met)
-            card, pulse = met.gossip.own_card(), met.gossip.own_pulse()
-            assert card is not None and pulse is not None
-            if node is one:
-                node.gossip.keep(met.gossip.id)
-            self._carry_out(node, node.gossip.learn([card, pulse], self.now))
+            records = [record for record in (met.gossip.own_card(), met.gossip.own_pulse()) if record is not None]
+            self.inject(node, records)
+
+    def rename(self, number: int, name: str) -> None:
+        """Publish a new card."""
+        node = self.node(number)
+        self._carry_out(node, node.gossip.publish(card_of(node.id, name=name), self.now))
 
     # --- the network ---
 
     def partition(self, *groups: Iterable[int]) -> None:
         """Only peers of one group reach each other; call with nothing to heal."""
         side = {id_of(number): i for i, group in enumerate(groups) for number in group}
-        self.cut = lambda a, b: side.get(a) != side.get(b)
+        self.cut = lambda one, other: side.get(one) != side.get(other)
 
-    def inject(self, number: int, records: Iterable[Signed]) -> None:
+    def inject(self, node: Node, records: Iterable[Signed]) -> None:
         """Hand verified records to a peer, as if some message had brought them."""
-        node = self.node(number)
         self._carry_out(node, node.gossip.learn(records, self.now))
+
+    def deliver(self, sender: Node, target: Node, message: Message) -> None:
+        """Hand a peer a message, on the wire's own terms. Raises MalformedMessage, and then nothing has changed."""
+        message = self._over_the_wire(target, message)
+        if isinstance(message, Probe) and message.subject == target.id:
+            self._pulse(target)
+        step = target.gossip.receive(message, sender.id, self.now)
+        self._carry_out(target, step)
+        if step.reply is not None:
+            self._count(target, step.reply)
+        if not self._is_lost(target.id, sender.id):
+            self._later(lambda: self._answered(sender, target, step.reply))
 
     def advance(self, seconds: float) -> None:
         until = self.now + seconds
@@ -160,39 +181,39 @@ class Cluster:
     def states(self, number: int) -> dict[int, str]:
         """How peer `number` sees the others."""
         known = {member.id: member.state for member in self.gossip(number).members()}
-        return {n: known[id_of(n)] for n in range(len(self.nodes)) if id_of(n) in known}
+        return {n: known[id_of(n)] for n in range(self.size) if id_of(n) in known}
 
-    def all_see(self, about: int, state: str | None) -> bool:
-        """Whether every running peer sees peer `about` in `state` (None: not at all)."""
-        others = [node for peer, node in self.nodes.items() if node.up and peer != id_of(about)]
-        members = [node.gossip.member(id_of(about)) for node in others]
-        return all((member.state if member else None) == state for member in members)
+    def all_see(self, about: int, state: str) -> bool:
+        """Whether every running peer sees peer `about` in `state`."""
+        members = [node.gossip.member(id_of(about)) for node in self.running() if node.id != id_of(about)]
+        return all(member is not None and member.state == state for member in members)
 
     def all_alive(self) -> bool:
         """Whether all running peers see all running peers alive."""
-        return all(self.all_see(n, "alive") for n in range(len(self.nodes)) if self.node(n).up)
+        return all(self.all_see(n, "alive") for n in range(self.size) if self.node(n).up)
 
     def all_know_card(self, about: int) -> bool:
+        """Whether every running peer has the newest card of peer `about`."""
         card = self.gossip(about).own_card()
-        assert card is not None
-        others = [node.gossip.member(id_of(about)) for p, node in self.nodes.items() if node.up and p != id_of(about)]
-        return all(member is not None and member.card == card.record for member in others)
+        members = [node.gossip.member(id_of(about)) for node in self.running() if node.id != id_of(about)]
+        return card is not None and all(member is not None and member.card == card.record for member in members)
+
+    def events(self, *kinds: str) -> list[Event]:
+        """What happened anywhere, of these kinds."""
+        return [event for node in self.nodes for _, event in node.events if event.kind in kinds]
 
     # --- inside ---
 
-    def _tick(self, peer: PeerId, node: Node) -> None:
-        if not node.up or self.nodes[peer] is not node:
-            return
-        if node.stalled_until > self.now:
-            self._at(node.stalled_until, lambda: self._tick(peer, node))
+    def _tick(self, node: Node) -> None:
+        if not node.up or self._sleeps(node, lambda: self._tick(node)):
             return
         if node.gossip.pulse_due(self.now):
             self._pulse(node)
         self._carry_out(node, node.gossip.tick(self.now))
-        self._at(self.now + self._config.tick_s, lambda: self._tick(peer, node))
+        self._at(self.now + self._config.tick_s, lambda: self._tick(node))
 
     def _pulse(self, node: Node) -> None:
-        pulse = pulse_of(node.gossip.id, t_ms=int((self.now - node.boot) * 1000))
+        pulse = pulse_of(node.id, t_ms=int((self.now - node.boot) * 1000))
         self._carry_out(node, node.gossip.publish(pulse, self.now))
 
     def _carry_out(self, node: Node, step: Step) -> None:
@@ -201,53 +222,51 @@ class Cluster:
             self._send(node, send)
 
     def _send(self, node: Node, send: Send) -> None:
-        body = encode(send.message, NET)
-        node.sent += 1
-        node.sent_bytes += len(body)
-        target = self.nodes.get(send.to)
-        if target is None:
+        self._count(node, send.message)
+        targets = [target for target in self.running() if target.id == send.to]
+        if not targets or not self.carries(send.message):
             return
+        target = self.rng.choice(targets)
         for _ in range(1 + (self.rng.random() < self.duplicate)):
-            if self.rng.random() >= self.loss and not self.cut(node.gossip.id, send.to):
-                self._deliver_later(lambda: self._arrive(node, target, body))
+            if not self._is_lost(node.id, send.to):
+                self._later(lambda: self._arrive(node, target, send.message))
 
-    def _deliver_later(self, act: Callable[[], None]) -> None:
-        self._at(self.now + self.rng.uniform(*self.delay_s), act)
+    def _arrive(self, sender: Node, target: Node, message: Message) -> None:
+        if not target.up or self._sleeps(target, lambda: self._arrive(sender, target, message)):
+            return
+        if self.tape is not None:
+            self.tape.append((sender, target, message))
+        self.deliver(sender, target, message)
 
-    def _arrive(self, sender: Node, target: Node, body: bytes) -> None:
-        if not target.up or self.nodes[target.gossip.id] is not target:
+    def _answered(self, sender: Node, target: Node, reply: Delta | None) -> None:
+        if not sender.up or self._sleeps(sender, lambda: self._answered(sender, target, reply)):
             return
-        if target.stalled_until > self.now:
-            self._at(target.stalled_until, lambda: self._arrive(sender, target, body))
-            return
-        message = self._decode(target, body)
-        if isinstance(message, Probe) and message.subject == target.gossip.id:
-            self._pulse(target)
-        step = target.gossip.receive(message, sender.gossip.id, self.now)
-        self._carry_out(target, step)
-        if sender.up and not self.cut(target.gossip.id, sender.gossip.id) and self.rng.random() >= self.loss:
-            answer = encode(step.reply, NET) if step.reply is not None else b""
-            target.sent_bytes += len(answer)
-            target.sent += bool(answer)
-            self._deliver_later(lambda: self._answered(sender, target, answer))
+        self._carry_out(sender, sender.gossip.answered(target.id, self.now))
+        if reply is not None:
+            self._carry_out(sender, sender.gossip.receive(self._over_the_wire(sender, reply), target.id, self.now))
 
-    def _answered(self, sender: Node, target: Node, answer: bytes) -> None:
-        if not sender.up:
-            return
-        if sender.stalled_until > self.now:
-            self._at(sender.stalled_until, lambda: self._answered(sender, target, answer))
-            return
-        self._carry_out(sender, sender.gossip.answered(target.gossip.id, self.now))
-        if answer:
-            message = self._decode(sender, answer)
-            self._carry_out(sender, sender.gossip.receive(message, target.gossip.id, self.now))
-
-    def _decode(self, node: Node, body: bytes) -> Message:
+    def _over_the_wire(self, node: Node, message: Message) -> Message:
         def open_(envelope: Envelope) -> Signed | None:
-            wanted = node.gossip.needs(parse(envelope), envelope)
-            return open_envelope(envelope, NET, fake_verify) if wanted else None
+            record = parse(envelope)
+            return verified(envelope, record, NET, fake_verify) if node.gossip.needs(record, envelope) else None
 
-        return decode(body, NET, open_)
+        return decode(encode(message, NET), NET, open_)
+
+    def _sleeps(self, node: Node, act: Callable[[], None]) -> bool:
+        if node.stalled_until <= self.now:
+            return False
+        self._at(node.stalled_until, act)
+        return True
+
+    def _is_lost(self, sender: PeerId, target: PeerId) -> bool:
+        return self.cut(sender, target) or self.rng.random() < self.loss
+
+    def _count(self, node: Node, message: Message) -> None:
+        node.sent += 1
+        node.sent_bytes += len(encode(message, NET))
+
+    def _later(self, act: Callable[[], None]) -> None:
+        self._at(self.now + self.rng.uniform(*self.delay_s), act)
 
     def _at(self, when: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._heap, (when, next(self._order), act))

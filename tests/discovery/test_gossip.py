@@ -1,0 +1,276 @@
+"""The protocol in virtual time: what a network of peers comes to know, whatever the network does to them."""
+
+import pytest
+
+from discovery.detector import DetectorConfig
+from discovery.envelopes import MalformedMessage
+from discovery.gossip import GossipConfig
+from discovery.messages import Delta, Digest, Probe
+from discovery.own import JumpConfig, OwnRecords
+from tests.cluster import Cluster, card_of, id_of, pulse_of, signed
+
+
+def test_peers_of_one_seed_know_each_other_soon() -> None:
+    cluster = Cluster(20)
+
+    assert 3.0 > cluster.until(cluster.all_alive, within_s=10)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+def test_a_new_card_reaches_everybody(loss: float) -> None:
+    cluster = Cluster(30, seed=1)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.loss = loss
+
+    cluster.rename(7, "renamed")
+
+    assert 4.0 > cluster.until(lambda: cluster.all_know_card(7), within_s=20)
+
+
+def test_duplicates_and_reordering_change_nothing() -> None:
+    cluster = Cluster(12, seed=2)
+    cluster.duplicate, cluster.delay_s = 0.3, (0.001, 2.0)
+
+    cluster.until(cluster.all_alive, within_s=20)
+    cluster.rename(3, "renamed")
+    cluster.until(lambda: cluster.all_know_card(3), within_s=20)
+
+    assert [] == cluster.events("equivocation", "generation")
+
+
+def test_a_crash_is_noticed_by_all_and_by_none_before() -> None:
+    cluster = Cluster(20, seed=3)
+    cluster.until(cluster.all_alive, within_s=10)
+
+    cluster.crash(5)
+    cluster.advance(5)
+    assert not any("dead" in cluster.states(n).values() for n in range(20) if n != 5)
+
+    assert 12.0 > 5 + cluster.until(lambda: cluster.all_see(5, "dead"), within_s=15)
+
+
+def test_nobody_is_buried_alive_under_loss() -> None:
+    cluster = Cluster(20, seed=4)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.loss = 0.3
+
+    cluster.advance(120)
+
+    assert [] == cluster.events("dead")
+
+
+def test_a_goodbye_is_told_to_all_and_is_no_death() -> None:
+    cluster = Cluster(20, seed=5)
+    cluster.until(cluster.all_alive, within_s=10)
+
+    cluster.leave(4)
+
+    assert 4.0 > cluster.until(lambda: cluster.all_see(4, "left"), within_s=10)
+    cluster.advance(30)
+    assert cluster.all_see(4, "left")
+
+
+def test_a_partition_heals_without_seeds() -> None:
+    """Both halves hold each other for dead; the dead are called now and then, and answer."""
+    cluster = Cluster(10, seed=6)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.partition(range(5), range(5, 10))
+    cluster.advance(600)
+    assert all("dead" == cluster.states(n)[m] for n in range(5) for m in range(5, 10))
+    cluster.rename(2, "renamed")
+    cluster.advance(5)
+
+    cluster.partition()
+
+    assert 15.0 > cluster.until(lambda: cluster.all_alive() and cluster.all_know_card(2), within_s=30)
+
+
+def test_a_lone_peer_finds_back_after_an_hour() -> None:
+    cluster = Cluster(4, seed=7)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.partition([0], range(1, 4))
+    cluster.advance(3600)
+
+    cluster.partition()
+
+    assert 15.0 > cluster.until(cluster.all_alive, within_s=60)
+
+
+def test_a_stalled_peer_buries_nobody() -> None:
+    """Time it slept through is nobody's silence."""
+    cluster = Cluster(8, seed=8)
+    cluster.until(cluster.all_alive, within_s=10)
+
+    cluster.stall(3, 60)
+    cluster.advance(75)
+
+    assert [] == [event for _, event in cluster.node(3).events if event.kind == "dead"]
+    assert cluster.all_alive()
+
+
+def test_when_many_fall_silent_at_once_nobody_is_buried_at_first() -> None:
+    """A third of the world gone: more likely our own link. After half a minute they are gone indeed."""
+    cluster = Cluster(9, seed=9)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.partition([0, 1, 2, 3, 4], [5, 6, 7, 8])
+
+    cluster.advance(25)
+    assert [] == cluster.events("dead")
+    cluster.advance(30)
+    assert all("dead" == cluster.states(0)[n] for n in (5, 6, 7, 8))
+
+
+def test_an_indirect_probe_saves_who_only_we_cannot_hear() -> None:
+    """0 and 1 cannot talk, and gossip brings no pulse either: a third peer's probe does, signed by the subject."""
+    cluster = Cluster(3, seed=10)
+    cluster.until(cluster.all_alive, within_s=10)
+    gossip = cluster.gossip(0)
+    cluster.cut = lambda a, b: {a, b} == {id_of(0), id_of(1)}
+
+    cluster.advance(60)
+
+    assert "dead" not in [event.kind for _, event in cluster.node(0).events]
+    assert 10.0 > gossip.age(id_of(1), cluster.now)
+
+
+def test_a_probe_of_a_third_peer_brings_back_its_pulse() -> None:
+    cluster = Cluster(3, seed=11)
+    cluster.until(cluster.all_alive, within_s=10)
+    helper, asker, subject = cluster.gossip(0), id_of(1), id_of(2)
+
+    asked = helper.receive(Probe(subject), asker, cluster.now)
+    assert [(subject, Probe(subject))] == [(send.to, send.message) for send in asked.sends]
+
+    fresh = signed(pulse_of(subject, seq=10_000, t_ms=10**6))
+    brought = helper.learn([fresh], cluster.now)
+    assert [(asker, Delta((fresh,)))] == [(send.to, send.message) for send in brought.sends]
+
+
+def test_a_restarted_peer_is_the_same_peer() -> None:
+    cluster = Cluster(5, seed=12)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.crash(2)
+    cluster.advance(3)
+
+    cluster.start(2, gen=2)
+    cluster.introduce(2, 0)
+
+    assert 4.0 > cluster.until(lambda: cluster.all_alive() and cluster.all_know_card(2), within_s=10)
+    assert 2 == cluster.gossip(2).gen
+
+
+def test_a_peer_that_lost_its_state_jumps_ahead_of_itself() -> None:
+    """Attack 13: restarted with a generation the others have already seen the better of."""
+    cluster = Cluster(5, seed=13)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.rename(2, "old")
+    cluster.until(lambda: cluster.all_know_card(2), within_s=10)
+    cluster.crash(2)
+    cluster.advance(2)
+
+    cluster.start(2, gen=1)
+    cluster.introduce(2, 0)
+
+    cluster.until(lambda: cluster.all_alive() and cluster.all_know_card(2), within_s=20)
+    assert 2 <= cluster.gossip(2).gen
+    assert not cluster.gossip(2).identity_in_use
+
+
+def test_two_peers_with_one_identity_are_told_and_do_not_storm() -> None:
+    """A cloned home: both jump at most once in 30 s, at the third time they stop publishing and say so."""
+    cluster = Cluster(4, seed=14)
+    cluster.until(cluster.all_alive, within_s=10)
+    original = cluster.node(3)
+    clone = cluster.start(3, gen=original.gossip.gen)
+    cluster.introduce(3, 0)
+
+    cluster.advance(400)
+
+    in_use = [node for node in (original, clone) if node.gossip.identity_in_use]
+    assert in_use
+    assert 6 >= sum(event.kind == "generation" for node in (original, clone) for _, event in node.events)
+    for node in in_use:
+        assert not node.gossip.pulse_due(cluster.now)
+        assert "identity_in_use" in [event.kind for _, event in node.events]
+
+
+def test_a_replayed_network_changes_nothing() -> None:
+    """Attack 4: every message of a minute, sent again an hour later."""
+    cluster = Cluster(5, seed=15)
+    cluster.until(cluster.all_alive, within_s=10)
+    cluster.tape = []
+    cluster.advance(60)
+    tape, cluster.tape = cluster.tape, None
+    cluster.crash(4)
+    cluster.advance(3600)
+    before = {n: cluster.states(n) for n in range(4)}
+
+    for sender, target, message in tape:
+        if target.up:
+            cluster.deliver(sender, target, message)
+    cluster.advance(1)
+
+    assert before == {n: cluster.states(n) for n in range(4)}
+    assert "dead" == cluster.states(0)[4]
+
+
+def test_a_third_party_cannot_touch_a_victim() -> None:
+    """Whatever a member says of another: without the other's signature it is not even heard."""
+    cluster = Cluster(4, seed=16)
+    cluster.until(cluster.all_alive, within_s=10)
+
+    for record in (
+        card_of(id_of(1), seq=99, flag="delete"),
+        card_of(id_of(1), gen=99),
+        pulse_of(id_of(1), seq=2**50),
+    ):
+        with pytest.raises(MalformedMessage, match="signature"):
+            cluster.deliver(cluster.node(3), cluster.node(0), Delta((signed(record, by=id_of(3)),)))
+
+    member = cluster.gossip(0).member(id_of(1))
+    assert ("alive", "peer-1", 1) == (member.state, member.card.name, member.card.gen)
+
+
+def test_above_128_peers_digests_cover_a_part_and_still_all_is_told() -> None:
+    config = GossipConfig(digest_entries=16)
+    cluster = Cluster(60, seed=17, config=config)
+    cluster.until(cluster.all_alive, within_s=20)
+    cluster.advance(5)
+    cluster.tape = []
+    cluster.carries = lambda message: not isinstance(message, Delta)  # no rumours: answers to digests must do
+
+    cluster.rename(9, "renamed")
+
+    assert 15.0 > cluster.until(lambda: cluster.all_know_card(9), within_s=30)
+    assert 17 >= max(len(message.entries) for *_, message in cluster.tape if isinstance(message, Digest))
+
+
+def test_a_peer_alone_is_content() -> None:
+    cluster = Cluster(1)
+
+    cluster.advance(60)
+
+    assert {} == cluster.states(0)
+    assert 0 == cluster.node(0).sent
+
+
+def test_pulses_slow_down_as_the_network_grows() -> None:
+    """At most `pulses_per_s` network-wide: 8 peers at 1/s pulse every 8 s instead of every 2 s."""
+    cluster = Cluster(8, seed=18, config=GossipConfig(detector=DetectorConfig(pulses_per_s=1.0)))
+    cluster.until(cluster.all_alive, within_s=20)
+    before = sum(node.gossip.own_pulse().record.seq for node in cluster.nodes)
+
+    cluster.advance(80)
+
+    after = sum(node.gossip.own_pulse().record.seq for node in cluster.nodes)
+    assert 0.8 < (after - before) / 80 < 1.2
+
+
+def test_jumps_are_counted_in_a_window() -> None:
+    """Three in ten minutes are too many, one a day is not."""
+    own = OwnRecords(id_of(1), 1, signed, JumpConfig())
+    own.publish(card_of(id_of(1)), 0.0)
+
+    verdicts = [own.jump(card_of(id_of(1), gen=own.gen + 1), 86400.0 * day) for day in range(5)]
+
+    assert ["generation"] * 5 == verdicts

@@ -1,0 +1,259 @@
+"""The laws of merging: each peer's registers, whatever order and however often its records come."""
+
+import random
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discovery.detector import DetectorConfig, FailureDetector
+from discovery.envelopes import Signed
+from discovery.members import Member
+from discovery.membership import Membership, MembershipConfig
+from discovery.records import supersedes, version
+from tests.cluster import card_of, id_of, pulse_of, signed
+
+ONE, TWO = id_of(1), id_of(2)
+
+
+def membership(**limits: int) -> Membership:
+    return Membership(MembershipConfig(**limits), FailureDetector(DetectorConfig()))
+
+
+def merged(records: list[Signed], into: Membership | None = None) -> Membership:
+    members = into or membership()
+    for record in records:
+        members.merge(record, 0.0)
+    return members
+
+
+def registers(members: Membership) -> dict[str, tuple[object, object]]:
+    return {m.id: (m.card, m.pulse) for m in members.members()}
+
+
+CARDS = st.builds(
+    lambda peer, gen, seq: signed(card_of(peer, gen=gen, seq=seq, name=f"{gen}.{seq}")),
+    *(st.sampled_from([ONE, TWO]), st.integers(1, 3), st.integers(1, 3)),
+)
+PULSES = st.builds(
+    lambda peer, gen, seq: signed(pulse_of(peer, gen=gen, seq=seq, t_ms=1000 * seq)),
+    *(st.sampled_from([ONE, TWO]), st.integers(1, 3), st.integers(1, 5)),
+)
+FIRST = [signed(card_of(peer, name="1.1")) for peer in (ONE, TWO)]
+
+
+@given(st.lists(CARDS | PULSES, max_size=12), st.randoms(use_true_random=False))
+def test_the_order_of_cards_does_not_matter(records: list[Signed], rng: random.Random) -> None:
+    """Commutative and associative: any order gives the same cards, and the same newest pulse of the newest life."""
+    records = [r for r in records if r.envelope.kind == "card"]
+    shuffled = rng.sample(records, len(records))
+
+    assert registers(merged(FIRST + records)) == registers(merged(FIRST + shuffled))
+
+
+@given(st.lists(PULSES, max_size=12), st.randoms(use_true_random=False))
+def test_the_order_of_pulses_does_not_matter(records: list[Signed], rng: random.Random) -> None:
+    assert registers(merged(FIRST + records)) == registers(merged(FIRST + rng.sample(records, len(records))))
+
+
+@given(st.lists(CARDS | PULSES, max_size=12), st.randoms(use_true_random=False))
+def test_after_everything_came_again_all_orders_agree(records: list[Signed], rng: random.Random) -> None:
+    """A pulse that overtook its card is refused, but anti-entropy brings it again: then nothing depends on the past."""
+    one = merged(FIRST + records + records)
+    other = merged(FIRST + (again := rng.sample(records, len(records))) + again)
+    newest = {m.id: m.card.gen for m in one.members()}
+
+    assert {m.id: m.card for m in one.members()} == {m.id: m.card for m in other.members()}
+    for a, b in zip(one.members(), sorted_like(other, one), strict=True):
+        if a.pulse is not None and a.pulse.gen == newest[a.id]:
+            assert a.pulse == b.pulse
+
+
+def sorted_like(other: Membership, one: Membership) -> list[Member]:
+    found = {m.id: m for m in other.members()}
+    return [found[m.id] for m in one.members()]
+
+
+@given(st.lists(CARDS | PULSES, max_size=12))
+def test_merging_twice_changes_nothing(records: list[Signed]) -> None:
+    """Idempotent: the second time nothing happens, and nothing is reported."""
+    members = merged(FIRST + records)
+    before = registers(members)
+
+    events = [event for m in members.table for r in (m.card, m.pulse) if r for event in members.merge(r, 1.0)]
+
+    assert [] == events
+    assert before == registers(members)
+
+
+@given(st.lists(CARDS | PULSES, max_size=12), CARDS | PULSES)
+def test_versions_only_grow(records: list[Signed], one_more: Signed) -> None:
+    """Monotone: no register ever goes back."""
+    members = merged(FIRST + records)
+    before = {m.id: m for m in members.members()}
+
+    members.merge(one_more, 1.0)
+
+    for member in members.members():
+        assert version(member.card) >= version(before[member.id].card)
+        assert before[member.id].pulse is None or not supersedes(before[member.id].pulse, member.pulse)
+
+
+@given(st.lists(CARDS | PULSES, max_size=12), CARDS | PULSES)
+def test_what_is_not_needed_changes_nothing(records: list[Signed], one_more: Signed) -> None:
+    """`needs` may skip a verification only where merging would have been without effect."""
+    members = merged(FIRST + records)
+    before = registers(members)
+
+    if not members.needs(one_more.record, one_more.envelope):
+        assert [] == members.merge(one_more, 1.0)
+        assert before == registers(members)
+
+
+def test_a_pulse_without_a_card_introduces_nobody() -> None:
+    members = membership()
+
+    assert [] == members.merge(signed(pulse_of(ONE)), 0.0)
+    assert () == members.members()
+
+
+def test_who_left_comes_back_only_by_a_newer_card() -> None:
+    """Attack 12: neither old cards nor late pulses revive it."""
+    left = [signed(card_of(ONE, seq=1)), signed(pulse_of(ONE, seq=1)), signed(card_of(ONE, seq=2, flag="delete"))]
+    members = merged(left)
+    assert "left" == members.member(ONE).state
+
+    for late in (signed(card_of(ONE, seq=1)), signed(pulse_of(ONE, seq=9)), signed(pulse_of(ONE, gen=2, seq=1))):
+        members.merge(late, 1.0)
+        assert "left" == members.member(ONE).state
+    merged([signed(card_of(ONE, gen=2)), signed(pulse_of(ONE, gen=2))], members)
+    assert "alive" == members.member(ONE).state
+
+
+def test_the_dead_come_back_by_a_newer_pulse_only() -> None:
+    members = merged([signed(card_of(ONE)), signed(pulse_of(ONE, seq=5))])
+    for now in range(40):
+        members.watch(float(now))
+    assert "dead" == members.member(ONE).state
+
+    members.merge(signed(pulse_of(ONE, seq=5)), 41.0)
+    members.merge(signed(pulse_of(ONE, seq=4)), 41.0)
+    assert "dead" == members.member(ONE).state
+    members.merge(signed(pulse_of(ONE, seq=6)), 41.0)
+    assert "alive" == members.member(ONE).state
+
+
+def test_the_dead_come_back_by_answering_us() -> None:
+    members = merged([signed(card_of(ONE)), signed(pulse_of(ONE))])
+    for now in range(40):
+        members.watch(float(now))
+
+    members.answered(ONE, 41.0)
+
+    assert "alive" == members.member(ONE).state
+
+
+def test_two_records_of_one_version_are_shown_and_the_first_stays() -> None:
+    """Attack 5: equivocation, with its proof."""
+    first, second = signed(card_of(ONE, name="honest")), signed(card_of(ONE, name="liar"))
+    members = merged([first])
+
+    events = members.merge(second, 0.0)
+
+    assert ["equivocation"] == [event.kind for event in events]
+    assert ("honest", True) == (members.member(ONE).card.name, members.member(ONE).equivocated)
+    assert (first, second) == members.conflict(ONE)
+    assert [] == members.merge(signed(card_of(ONE, name="again")), 0.0)
+    assert not members.needs(second.record, second.envelope)
+
+
+def test_a_failed_request_makes_suspect_until_it_answers() -> None:
+    """A peer that pulses through others but cannot be reached from here is no candidate."""
+    members = merged([signed(card_of(ONE)), signed(pulse_of(ONE))])
+
+    members.suspect(ONE, 0.0, "refused")
+    members.merge(signed(pulse_of(ONE, seq=2)), 1.0)
+
+    assert ("suspect", "refused") == (members.member(ONE).state, members.member(ONE).reason)
+    members.answered(ONE, 2.0)
+    assert "alive" == members.member(ONE).state
+
+
+def test_strangers_cannot_fill_the_table() -> None:
+    """Attack 9: 20,000 made-up peers with good signatures; the known stay, dialled newcomers still get in."""
+    members = membership(live_limit=100, departed_limit=200)
+    members.keep(ONE)
+    merged([signed(card_of(ONE)), signed(pulse_of(ONE))], members)
+    template = signed(card_of(TWO))
+
+    for number in range(20_000):
+        card = replace(card_of(TWO), id=id_of(number + 10), flag="delete" if number % 2 else "join")
+        members.merge(Signed(card, template.envelope), 0.0)
+        if number % 100 == 0:
+            members.watch(number / 20_000)
+    members.watch(2.0)
+
+    assert 300 >= len(members.table)
+    assert "alive" == members.member(ONE).state
+    newcomer = id_of(5)
+    members.keep(newcomer)
+    members.merge(signed(card_of(newcomer)), 2.0)
+    assert members.member(newcomer) is not None
+    assert 100 == len(members.table.live())
+
+
+def test_the_long_departed_are_forgotten() -> None:
+    members = merged([signed(card_of(ONE, flag="delete")), signed(replace(card_of(TWO), ttl_s=60))])
+
+    for minute in range(60 * 26):
+        members.watch(60.0 * minute)
+        members.watch(60.0 * minute + 1)
+
+    assert () == members.members()
+
+
+def test_the_age_of_a_pulse_needs_no_common_clock() -> None:
+    """The fastest delivery calibrates: one that was 3 s under way is 3 s old on arrival."""
+    boot = 1e6
+    members = merged([signed(card_of(ONE))])
+    for seq in range(1, 20):
+        members.merge(signed(pulse_of(ONE, seq=seq, t_ms=2000 * seq)), boot + 2 * seq + 0.1)
+
+    members.merge(signed(pulse_of(ONE, seq=20, t_ms=40_000)), boot + 43.1)
+
+    assert abs(members.age(ONE, boot + 43.1) - 3.0) < 1e-6
+    assert abs(members.age(ONE, boot + 44.1) - 4.0) < 1e-6
+    assert float("inf") == members.age(TWO, 0.0)
+
+
+def test_a_clock_that_stood_still_is_calibrated_anew() -> None:
+    """The owner slept for an hour: three pulses later its age is right again."""
+    members = merged([signed(card_of(ONE))])
+    for seq in range(1, 10):
+        members.merge(signed(pulse_of(ONE, seq=seq, t_ms=2000 * seq)), 2.0 * seq)
+    for seq in range(10, 13):
+        members.merge(signed(pulse_of(ONE, seq=seq, t_ms=2000 * seq)), 3600 + 2.0 * seq)
+
+    assert abs(members.age(ONE, 3600 + 24.0)) < 1e-6
+
+
+def test_counters_of_two_lives_do_not_mix() -> None:
+    """A restart begins a new offset: its clock starts at zero."""
+    members = merged([signed(card_of(ONE))])
+    members.merge(signed(pulse_of(ONE, seq=1, t_ms=10**9)), 0.0)
+    merged([signed(card_of(ONE, gen=2))], members)
+
+    members.merge(signed(pulse_of(ONE, gen=2, seq=1, t_ms=5)), 10.0)
+
+    assert abs(members.age(ONE, 11.0) - 1.0) < 1e-6
+
+
+def test_revision_moves_with_cards_and_states_only() -> None:
+    """Whoever keeps a matrix of the members rebuilds it when this moves."""
+    members = merged([signed(card_of(ONE)), signed(pulse_of(ONE))])
+    before = members.table.revision
+
+    members.merge(signed(pulse_of(ONE, seq=2)), 0.0)
+    assert before == members.table.revision
+    members.merge(signed(card_of(ONE, seq=2)), 0.0)
+    assert before < members.table.revision
