@@ -122,7 +122,7 @@ class Entry:
 
 
 class Table:
-    """Every peer known, by id, 8-byte id and state; at most `live_limit` alive or suspect and `departed_limit` others."""
+    """Every peer known, by id, 8-byte id and state: at most `live_limit` live and `departed_limit` departed ones."""
 
     def __init__(self, live_limit: int, departed_limit: int) -> None:
         self._live_limit = live_limit

@@ -126,7 +126,7 @@ class _Nonces:
     def _expire(self, now: float) -> None:
         while self._expiry:
             pair, expiry = next(iter(self._expiry.items()))
-            if expiry > now:
+            if expiry >= now:
                 return
             del self._expiry[pair]
             self._counts[pair[0]] -= 1
