@@ -1,6 +1,7 @@
 """Is this answer right? Without a judge: choice letter, number, exact words. Code is run by sandbox.py.
 
-Lenient about form (a small model adds words), strict about content: a reply that names two answers is wrong.
+Lenient about form (a small model adds words), strict about content: a reply that names two answers is wrong, and where
+an option's letter and words disagree the words count (small models write "A." before whatever they choose).
 """
 
 import re
@@ -9,7 +10,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_SAYS = r"(?:answer|option|choice)(?:\s+is)?\s*(?:is)?\s*:?\s*"
+_SAYS = re.compile(
+    r"\b(?:answer|option|choice)(?:\s+is)?\s*:?\s*(.+?)(?=\b(?:answer|option|choice)\b|$)", re.IGNORECASE | re.MULTILINE
+)
+_UNSURE = re.compile(r"\b(not|no|never|nor|or|and|either)\b|n['’]t\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.)])[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?:/\d+)?", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}|####\s*(.+)")
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -29,19 +33,44 @@ def is_right(grade: str, reply: str, answer: str, choices: Sequence[str] = ()) -
 def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
     """The option that a reply commits to; None where it names none, or several."""
     text = _plain(reply)
-    letters = "".join(chr(65 + i) for i in range(len(choices)))
-    if alone := re.fullmatch(rf"[(\[]?([{letters}{letters.lower()}])[)\].:,]*", text):
-        return str(alone[1]).upper()
-    if said := re.findall(rf"(?i:{_SAYS})[(\[]?([{letters}])\b(?!['’])", text):
-        return str(said[-1]) if len(set(said)) == 1 else None
-    if leading := re.match(rf"[(\[]?([{letters}])(?:[)\].:]|\s*[-–]\s|\n)", text):
-        return str(leading[1])
-    named = {m for m in re.findall(rf"\b([{letters}])\b(?!['’])", text) if m not in "AI"}
-    if len(named) == 1 and not re.search(r"\bA\b[).:]", text):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = {_commitment(statement, choices) for statement in _SAYS.findall(text)} - {None}
+    if said:
+        return said.pop() if len(said) == 1 else None
+    labels = {line[0] for line in lines if re.match(r"[A-Z][).:]", line)}
+    if not lines or len(labels) > 1:  # the options repeated, and nothing said about them
+        return None
+    if first := _commitment(lines[0], choices):
+        return first
+    letters = _letters(choices)
+    named = {letter for letter in re.findall(rf"\b([{letters}])\b(?!['’])", text) if letter not in "AI"}
+    if len(named) == 1:
         return str(named.pop())
     folded = _folded(text)
     worded = [letter for letter, choice in zip(letters, choices, strict=True) if _has(folded, _folded(choice))]
     return worded[0] if len(worded) == 1 else None
+
+
+def _commitment(statement: str, choices: Sequence[str]) -> str | None:
+    """The option that a statement starts with: its words, else its letter."""
+    letters = _letters(choices)
+    labelled = re.match(rf"[(\[]?([{letters}{letters.lower()}])(?:[)\].:,]+|\s+[-–]|$)\s*(.*)", statement)
+    words = _folded(labelled[2] if labelled else statement)
+    meant = [(len(choice), letter) for letter, choice in zip(letters, choices, strict=True) if _starts(words, choice)]
+    if meant:
+        return max(meant)[1]
+    if labelled:
+        return str(labelled[1]).upper()
+    bare = re.match(rf"([{letters}])\s+(?:is|because|since|as)\b", statement)  # "A city" is no commitment
+    return str(bare[1]) if bare else None
+
+
+def _letters(choices: Sequence[str]) -> str:
+    return "".join(chr(65 + i) for i in range(len(choices)))
+
+
+def _starts(words: str, choice: str) -> bool:
+    return re.match(rf"{re.escape(_folded(choice))}(?!\w|\s+(?:or|and)\b)", words) is not None
 
 
 def final_number(reply: str) -> Fraction | None:
@@ -82,11 +111,19 @@ def _fraction(text: str) -> Fraction | None:
 
 
 def _is_exact(reply: str, answer: str) -> bool:
-    """One of the answers (separated by "|") is the whole reply, its first or last line, or follows "answer is"."""
+    """One of the answers (separated by "|") is the whole reply, its first or last line, or ends a plain sentence."""
     text = _plain(reply)
     lines = [line for line in text.splitlines() if line.strip()]
-    places = [text, *lines[:1], *lines[-1:], *re.findall(r"(?i:answer\s+is|answer):?\s+(.+)", text)]
-    return bool({_folded(place) for place in places} & {_folded(accepted) for accepted in answer.split("|")})
+    places = [_folded(place) for place in (text, *lines[:1], *lines[-1:])]
+    accepted = [_folded(one) for one in answer.split("|")]
+    if set(places) & set(accepted):
+        return True
+    return len(lines) == 1 and not _UNSURE.search(text) and any(_ends(places[0], one) for one in accepted)
+
+
+def _ends(sentence: str, answer: str) -> bool:
+    """ "The order goes to Lyon." ends with its answer; quotes around it do not matter."""
+    return re.search(rf"(?<!\w)[\"'‘“]?{re.escape(answer)}$", sentence) is not None
 
 
 def _plain(reply: str) -> str:

@@ -36,6 +36,14 @@ CITIES = ("Paris", "Rome", "Lyon", "Bern")
         ("<think>never ends with B", None),
         ("B\n\nExplanation: Rome has been the capital since 1871.", "B"),
         ("Option C is correct.", "C"),
+        ("A. Rome", "B"),
+        ("The correct answer is A. Rome.", "B"),
+        ("A. Paris\n\nThe correct answer is D. Bern", "D"),
+        ("A. Paris\nB. Rome\nC. Lyon\nD. Bern", None),
+        ("A. Paris\nB. Rome\nC. Lyon\nD. Bern\nAnswer: C", "C"),
+        ("D because of the bears", "D"),
+        ("A. The capital of France", "A"),
+        ("Rome.\n\nIt is older than Paris.", "B"),
     ],
 )
 def test_choice(reply: str, letter: str | None) -> None:
@@ -87,6 +95,12 @@ def test_number(reply: str, answer: str, right: bool) -> None:
         ("", "Iceland", False),
         ("apple, fig, pear", "apple,fig,pear", False),
         ("the key", "key", True),
+        ("Reykjavík is the capital of Iceland.", "Iceland", True),
+        ('The opposite of "noisy" is "silent".', "silent", True),
+        ("It is not in Iceland", "Iceland", False),
+        ("It isn't Iceland", "Iceland", False),
+        ("The symbol of tungsten is Tungsten.", "W", False),
+        ("Niceland", "Iceland", False),
     ],
 )
 def test_exact(reply: str, answer: str, right: bool) -> None:
