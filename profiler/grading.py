@@ -37,8 +37,8 @@ def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
     said = {_commitment(statement, choices) for statement in _SAYS.findall(text)} - {None}
     if said:
         return said.pop() if len(said) == 1 else None
-    labels = {line[0] for line in lines if re.match(r"[A-Z][).:]", line)}
-    if not lines or len(labels) > 1:  # the options repeated, and nothing said about them
+    repeats = len(lines) > 1 and all(re.match(r"[A-Z][).:]", line) for line in lines[:2])
+    if not lines or repeats:  # nothing said, or the options listed and nothing said about them
         return None
     if first := _commitment(lines[0], choices):
         return first

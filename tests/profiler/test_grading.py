@@ -42,6 +42,7 @@ CITIES = ("Paris", "Rome", "Lyon", "Bern")
         ("A. Paris\nB. Rome\nC. Lyon\nD. Bern", None),
         ("A. Paris\nB. Rome\nC. Lyon\nD. Bern\nAnswer: C", "C"),
         ("D because of the bears", "D"),
+        ("B. Rome\n\nWhy not the others:\nA. Paris is in France.\nC. So is Lyon.", "B"),
         ("A. The capital of France", "A"),
         ("Rome.\n\nIt is older than Paris.", "B"),
     ],
