@@ -49,8 +49,7 @@ class ClientApp:
         try:
             self._check_caller(headers)
             if scope["method"] == "OPTIONS" and "origin" in headers:
-                await client.start(204, "text/plain", _PREFLIGHT)
-                await client.send(b"", more=False)
+                await client.answer(204, "text/plain", b"", _PREFLIGHT)
             elif scope["path"] in _GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 await until_gone(self._generate(_GENERATING[scope["path"]], body, headers, client), receive)
@@ -72,8 +71,7 @@ class ClientApp:
             log.exception("bug=request endpoint=%s", endpoint)
             if not client.has_started:
                 message = "PPAI failed on this request, which is a bug: please report it with the peer's log"
-                await client.start(500, "application/json", {})
-                await client.send(error_body(message, "server_error", code="internal_error"), more=False)
+                await client.answer(500, "application/json", error_body(message, "server_error", code="internal_error"))
 
     def _check_caller(self, headers: Mapping[str, str]) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -108,5 +106,4 @@ _PREFLIGHT = {
 
 async def _answer_invalid(client: AsgiClient, error: InvalidRequest) -> None:
     kind = "not_found_error" if error.status == 404 else "invalid_request_error"
-    await client.start(error.status, "application/json", {})
-    await client.send(error_body(error.message, kind, error.param, error.code), more=False)
+    await client.answer(error.status, "application/json", error_body(error.message, kind, error.param, error.code))

@@ -125,13 +125,31 @@ class Dispatcher:
         if lacking := missing(self._node, self._gate.engine):
             return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
         if decision.query.pin is not None:
-            return _pinned_away(decision)
+            return self._pinned_away(decision)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
         if "modality" in reasons:
             needs = ", ".join(sorted(decision.query.needs))
             return UpstreamError(f"nobody on this network serves: {needs}", status=422, code="capability_missing")
         said = ", ".join(sorted(reason for reason in reasons if reason))
         return UpstreamError(f"nobody can answer this request now ({said})", status=503, code="no_candidate")
+
+    def _pinned_away(self, decision: Decision) -> UpstreamError:
+        """Why the one peer that the client named does not answer."""
+        pin, roster = decision.query.pin, decision.view.roster
+        rows = [i for i, names in enumerate(zip(roster.peer_ids, roster.peer_names, strict=True)) if pin in names]
+        if not rows and not any(pin in (member.id, member.card.name) for member in self._node.gossip.members()):
+            return UpstreamError(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
+        reason = (decision.excluded_because(rows[0]) if rows else None) or "without_agent"
+        remedy = {
+            "not_approved": f"it is not approved: run `ppai approve {pin}`",
+            "dead": "it is gone: start it again, or ask `auto`",
+            "suspect": "it does not answer at the moment: try again, or ask `auto`",
+            "silent": "it does not answer at the moment: try again, or ask `auto`",
+            "closed": "it takes no further requests at the moment: try again, or ask `auto`",
+            "model": "it does not serve that model: see `ppai models`",
+            "without_agent": "its engine is not there: see `ppai status` on that machine",
+        }.get(reason, f"the request may not be sent there ({reason})")
+        return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 class _Run:
@@ -207,23 +225,6 @@ def _considered(candidate: Candidate) -> dict[str, object]:
         "cost_s": round(candidate.cost_s, 4),
         "utility": round(candidate.utility, 5),
     }
-
-
-def _pinned_away(decision: Decision) -> UpstreamError:
-    """Why the one peer that the client named does not answer."""
-    pin, roster = decision.query.pin, decision.view.roster
-    rows = [i for i, names in enumerate(zip(roster.peer_ids, roster.peer_names, strict=True)) if pin in names]
-    if not rows:
-        return UpstreamError(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
-    reason = decision.excluded_because(rows[0]) or "unknown"
-    remedy = {
-        "not_approved": f"it is not approved: run `ppai approve {pin}`",
-        "dead": "it is gone: start it again, or ask `auto`",
-        "suspect": "it does not answer at the moment: try again, or ask `auto`",
-        "closed": "it takes no further requests at the moment: try again, or ask `auto`",
-        "model": "it does not serve that model: see `ppai models`",
-    }.get(reason, f"the request may not be sent there ({reason})")
-    return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 def _session(headers: Mapping[str, str]) -> str | None:

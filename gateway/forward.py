@@ -43,7 +43,7 @@ class Attempt:
 
 
 class Client(Protocol):
-    """Whoever is answered. `start` once, then `send`; both wait while the client reads slowly."""
+    """Whoever is answered: whole, or `start` once and then `send`. All wait while the client reads slowly."""
 
     @property
     def has_started(self) -> bool: ...
@@ -51,6 +51,8 @@ class Client(Protocol):
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
 
     async def send(self, body: bytes, *, more: bool) -> None: ...
+
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None: ...
 
 
 class Forwarder:
@@ -112,8 +114,7 @@ class Forwarder:
                 self._usage = usage_of(body)
                 if reply.status >= 400 and not is_error_body(body):
                     body = error_body(_excerpt(body), "invalid_request_error")
-                await client.start(reply.status, "application/json", headers)
-                await client.send(rename(body), more=False)
+                await client.answer(reply.status, "application/json", rename(body), headers)
 
     async def _relay_events(
         self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
@@ -147,8 +148,8 @@ async def answer_error(client: Client, error: UpstreamError, headers: Mapping[st
             "retry-after": str(max(1, round(error.retry_after_s))),
             "retry-after-ms": str(max(1, round(error.retry_after_s * 1000))),
         }
-    await client.start(error.status, "application/json", headers)
-    await client.send(error_body(error.message, _kind(error.status), code=error.code), more=False)
+    body = error_body(error.message, _kind(error.status), code=error.code)
+    await client.answer(error.status, "application/json", body, headers)
 
 
 def _in_band(error: UpstreamError) -> bytes:

@@ -88,6 +88,13 @@ class AsgiClient:
         self.sent += 1
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
+    async def answer(
+        self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """A whole answer in one piece."""
+        await self.start(status, content_type, {"content-length": str(len(body)), **(headers or {})})
+        await self.send(body, more=False)
+
     async def pass_on(self, message: dict[str, Any]) -> None:
         """What another ASGI app sends, with our extra headers."""
         if message["type"] == "http.response.start":

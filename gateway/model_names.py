@@ -20,9 +20,9 @@ def resolve_model(
     if name in network:
         return name
     near = difflib.get_close_matches(name, [*network, *aliases, VIRTUAL_MODEL], n=3, cutoff=0.4)
-    hint = f"Did you mean {' or '.join(f'`{match}`' for match in near)}?" if near else ""
+    hint = f"Did you mean {' or '.join(f'`{match}`' for match in near)}? " if near else ""
     raise InvalidRequest(
-        f"The model `{asked}` does not exist on this network. {hint} Ask for `auto` to let PPAI choose, "
+        f"The model `{asked}` does not exist on this network. {hint}Ask for `auto` to let PPAI choose, "
         "see GET /v1/models for what is served, or start the peer with --transparent.",
         status=404, param="model", code="model_not_found",
     )  # fmt: skip

@@ -213,8 +213,7 @@ async def _beat(client: AsgiClient) -> None:
 
 
 async def _send(client: AsgiClient, status: int, body: bytes) -> None:
-    await client.start(status, "application/octet-stream", {})
-    await client.send(body, more=False)
+    await client.answer(status, "application/json" if status >= 400 else "application/octet-stream", body)
 
 
 def _bucket(jobs: int) -> int:

@@ -6,7 +6,7 @@ Knows nothing of who was chosen or why.
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import aiohttp
 import msgspec
@@ -19,6 +19,7 @@ from gateway.hop import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receip
 from gateway.sse import Event, EventSplitter, OversizedEvent
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 
+DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
 REFUSAL_LIMIT_BYTES = 4096
 DELEGATE = "/peer/1/delegate"
 OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
@@ -42,7 +43,7 @@ class PeerUpstream:
         except (PeerUnreachable, TimeoutError) as error:
             raise self.gone(str(error) or "it did not answer") from error
         except Refused as error:
-            raise UpstreamError(f"peer {self._name}: {error}", status=502, code=f"peer_{error.code}") from error
+            raise UpstreamError(f"{self._name}: {error}", status=503, code=f"peer_{error.code}") from error
         try:
             if response.status != 200:
                 raise await self._turned_away(response)
@@ -137,6 +138,13 @@ class PeerReply:
         ):
             raise self._cut_short("its receipt is not for this answer")
         self.receipt = receipt
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Read the end of the body, so that the connection serves the next request."""
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(DRAIN_S):
+                await self._response.content.readany()
 
     def _signed(self, receipt: Receipt) -> bool:
         try:

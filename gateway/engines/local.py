@@ -19,6 +19,7 @@ from gateway.weights import WeightsMissing
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once
+LLAMACPP_INTERVAL_S = 2.0
 UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon; a refused connection costs nothing
 
 
@@ -68,7 +69,14 @@ class LocalEngine:
             if self._engine is not None:
                 await self._engine.refresh()
             seen()
-            await asyncio.sleep(self._config.scrape_interval_s if self.state.is_ready else UNREADY_INTERVAL_S)
+            await asyncio.sleep(self._interval_s())
+
+    def _interval_s(self) -> float:
+        """llama.cpp notices an abandoned call only after a second in which nobody looks at its metrics (measured)."""
+        if not self.state.is_ready:
+            return UNREADY_INTERVAL_S
+        least_s = LLAMACPP_INTERVAL_S if self.state.family == "llamacpp" else 0.0
+        return max(self._config.scrape_interval_s, least_s)
 
     async def stop(self) -> None:
         if self._embedded:

@@ -26,7 +26,21 @@ class PeerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PeerProcess":
-        command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(self.home), "--port", "0", "--peer-port", "0", "--peer-host", "127.0.0.1", *self.args]
+        command = [
+            sys.executable,
+            "-m",
+            "gateway.cli",
+            "serve",
+            "--home",
+            str(self.home),
+            "--port",
+            "0",
+            "--peer-port",
+            "0",
+            "--peer-host",
+            "127.0.0.1",
+            *self.args,
+        ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
         self.wait(lambda: self._find_url() is not None, "to listen")

@@ -26,6 +26,10 @@ class Recorder:
         assert not self.has_started
         self.has_started, self.status, self.content_type, self.headers = True, status, content_type, dict(headers)
 
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None:
+        await self.start(status, content_type, headers)
+        await self.send(body, more=False)
+
     async def send(self, body: bytes, *, more: bool) -> None:
         assert self.has_started and not self.is_complete
         self.body += body

@@ -1,0 +1,319 @@
+"""Several real peer processes on loopback: discovery, rights, delegation, and what happens when one of them dies."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.e2e.peer import PeerProcess, ppai
+from tests.fakes import ScriptedEngine
+
+CHAT = "/v1/chat/completions"
+HELLO = {"messages": [{"role": "user", "content": "hi"}]}
+SECRET = {"PPAI_SECRET": "0123456789abcdef0123456789abcdef"}
+
+
+class Cluster:
+    """Peers by name, each before an engine of its own that says `from NAME`."""
+
+    def __init__(self, folder: Path, http: aiohttp.ClientSession, stack: contextlib.AsyncExitStack) -> None:
+        self.peers: dict[str, PeerProcess] = {}
+        self.engines: dict[str, ScriptedEngine] = {}
+        self._folder, self._http, self._stack = folder, http, stack
+
+    async def start(self, name: str, *args: str, env: dict[str, str] | None = None, **behaviour: Any) -> PeerProcess:
+        """One more peer; it seeds from the first one unless it is the first."""
+        engine = ScriptedEngine(model=f"model-{name}", answer=lambda body: f"from {name}", **behaviour)
+        self.engines[name] = await self._stack.enter_async_context(engine.serving())
+        peer = PeerProcess(
+            self._folder / name, "--name", name, "--engine", engine.url, *args, env=SECRET if env is None else env
+        )
+        self.peers[name] = await asyncio.to_thread(peer.__enter__)
+        self._stack.push_async_callback(asyncio.to_thread, peer.stop)
+        await asyncio.to_thread(peer.wait_ready)
+        return peer
+
+    def seed(self) -> str:
+        first = next(iter(self.peers.values()))
+        card = first.get("/ppai/v1/status")[1]
+        return card["network"]["addresses"][0]
+
+    async def get(self, name: str, path: str) -> Any:
+        async with self._http.get(self.peers[name].url + path) as response:
+            return await response.json()
+
+    async def until(
+        self, condition: Callable[[dict[str, list[dict[str, Any]]]], bool], timeout_s: float = 10.0
+    ) -> float:
+        """Seconds until `condition` holds on everybody's `ppai peers`; fails after `timeout_s`."""
+        began = time.monotonic()
+        while True:
+            seen = {name: await self.get(name, "/ppai/v1/peers") for name in self.peers if self.is_running(name)}
+            if condition(seen):
+                return time.monotonic() - began
+            if time.monotonic() - began > timeout_s:
+                logs = "\n".join(f"--- {name}\n{peer.output[-2000:]}" for name, peer in self.peers.items())
+                raise AssertionError(f"not within {timeout_s} s: {json.dumps(seen, indent=1)[:3000]}\n{logs}")
+            await asyncio.sleep(0.05)
+
+    async def until_ready(self) -> float:
+        """Everybody knows everybody as alive, allowed and open."""
+        return await self.until(
+            lambda seen: all(
+                sum(p["state"] == "alive" and p["rights"] and p["admission"] == "open" for p in peers) == len(seen) - 1
+                for peers in seen.values()
+            )
+        )
+
+    async def until_answered(self, name: str, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        """`ask`, until the answer is a 200."""
+        async with asyncio.timeout(10):
+            while (answer := await self.ask(name, headers))[0] != 200:
+                await asyncio.sleep(0.05)
+        return answer
+
+    def is_running(self, name: str) -> bool:
+        return psutil.pid_exists(self.peers[name].pid) and psutil.Process(self.peers[name].pid).status() not in (
+            psutil.STATUS_ZOMBIE,
+            psutil.STATUS_STOPPED,
+        )
+
+    async def ask(
+        self, name: str, headers: dict[str, str] | None = None, **fields: Any
+    ) -> tuple[int, dict[str, str], Any]:
+        """One question to `name`'s endpoint: (status, headers, JSON)."""
+        body = {**HELLO, **fields}
+        async with self._http.post(self.peers[name].url + CHAT, json=body, headers=headers) as response:
+            return response.status, dict(response.headers), await response.json()
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        yield Cluster(tmp_path, http, stack)
+
+
+async def start(cluster: Cluster, *names: str, **behaviour: Any) -> None:
+    """Peers that share a secret and know each other."""
+    for name in names:
+        seeds = ("--seed", cluster.seed()) if cluster.peers else ()
+        await cluster.start(name, *seeds, **behaviour)
+    await cluster.until_ready()
+
+
+async def test_a_seed_is_enough_and_pinned_requests_go_there(cluster: Cluster) -> None:
+    await cluster.start("ada")
+    await cluster.start("ben", "--seed", cluster.seed())
+
+    took_s = await cluster.until(lambda seen: all(len(peers) == 1 for peers in seen.values()), timeout_s=3)
+    await cluster.until_ready()
+    status, headers, answer = await cluster.ask("ada", {"x-ppai-route": "ben"})
+
+    assert took_s < 3
+    assert (200, "ben", "model-ben", "pinned") == (
+        status,
+        headers["x-ppai-peer"],
+        headers["x-ppai-model"],
+        headers["x-ppai-reason"],
+    )
+    assert "from ben" == answer["choices"][0]["message"]["content"]
+
+
+async def test_streams_and_embeddings_travel_too(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben")
+    async with aiohttp.ClientSession() as http:
+        body = {**HELLO, "stream": True, "user": "me", "metadata": {"a": "b"}}
+        headers = {"x-ppai-route": "ben", "x-session-id": "s"}
+        async with http.post(cluster.peers["ada"].url + CHAT, json=body, headers=headers) as response:
+            text = await response.text()
+
+    assert text.endswith("data: [DONE]\n\n")
+    assert "ben" in text
+    assert {"messages", "model", "stream"} == set(cluster.engines["ben"].asked[-1])
+    assert not [name for name in cluster.engines["ben"].request_headers[-1] if name.startswith("x-")]
+
+
+async def test_killing_one_leaves_the_other_serving(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben")
+
+    cluster.peers["ben"].stop(signal.SIGKILL)
+
+    for _ in range(3):
+        status, headers, _ = await cluster.ask("ada")
+        assert (200, "ada") == (status, headers["x-ppai-peer"])
+    await cluster.until(lambda seen: [p["state"] for p in seen["ada"]] in (["suspect"], ["dead"]), timeout_s=15)
+    status, _, error = await cluster.ask("ada", {"x-ppai-route": "ben"})
+    assert 503 == status
+    assert "try again, or ask `auto`" in error["error"]["message"] or "start it again" in error["error"]["message"]
+
+
+async def test_leaving_is_told_at_once(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben")
+
+    await asyncio.to_thread(cluster.peers["ben"].stop)
+
+    await cluster.until(lambda seen: not seen["ada"] or seen["ada"][0]["state"] == "left", timeout_s=3)
+
+
+async def test_in_tofu_mode_nothing_is_delegated_before_both_approve(cluster: Cluster) -> None:
+    await cluster.start("ada", env={})
+    await cluster.start("ben", "--seed", cluster.seed(), env={})
+    await cluster.until(lambda seen: all(peers and peers[0]["agents"] for peers in seen.values()))
+    ada, ben = cluster.peers["ada"], cluster.peers["ben"]
+
+    refused = await cluster.ask("ada", {"x-ppai-route": "ben"})
+    listed = await asyncio.to_thread(ppai, "peers", "--home", str(ada.home))
+    routed = await asyncio.to_thread(ppai, "route", "hi", "--home", str(ben.home))
+    await asyncio.to_thread(ppai, "approve", "ben", "--home", str(ada.home))
+    half = await cluster.ask("ada", {"x-ppai-route": "ben"})
+    await asyncio.to_thread(ppai, "approve", "ada", "--home", str(ben.home))
+    both = await cluster.until_answered("ada", {"x-ppai-route": "ben"})  # a door that was closed is tried again
+
+    assert (503, "run `ppai approve ben`") == (refused[0], refused[2]["error"]["message"].rpartition(": ")[2])
+    assert "run `ppai approve NAME`" in listed.stderr
+    assert "run `ppai approve NAME`" in routed.stderr
+    assert "run `ppai approve NAME`" in ada.output
+    assert "run `ppai approve NAME`" in ben.output
+    assert 503 == half[0]
+    assert "ppai approve" in half[2]["error"]["message"]
+    assert [] == cluster.engines["ben"].asked[:-1]
+    assert (200, "ben") == (both[0], both[1]["x-ppai-peer"])
+
+
+async def test_approvals_survive_a_restart_and_can_be_revoked(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben")
+    ada = cluster.peers["ada"]
+
+    revoked = await asyncio.to_thread(ppai, "revoke", "ben", "--home", str(ada.home))
+    status, _, error = await cluster.ask("ada", {"x-ppai-route": "ben"})
+    back = await cluster.ask("ben", {"x-ppai-route": "ada"})
+
+    assert 0 == revoked.returncode
+    assert (503, "peer_not_approved") == (status, error["error"]["code"])
+    assert 503 == back[0]
+    assert json.loads((ada.home / "peers.json").read_text())["revoked"]
+    unknown = await asyncio.to_thread(ppai, "approve", "nobody", "--home", str(ada.home))
+    assert 1 == unknown.returncode
+    assert "no peer is called 'nobody'; known: ben" in unknown.stderr
+
+
+async def test_a_wrong_secret_is_told_to_both(cluster: Cluster) -> None:
+    await cluster.start("ada")
+    await cluster.start("ben", "--seed", cluster.seed(), env={"PPAI_SECRET": "f" * 32})
+
+    for name in ("ada", "ben"):
+        peer = cluster.peers[name]
+        await asyncio.to_thread(peer.wait, lambda peer=peer: "refused: " in peer.output, "to say so")
+        assert "secret" in peer.output.rpartition("refused: ")[2]
+    assert [] == await cluster.get("ada", "/ppai/v1/peers")
+
+
+async def test_three_peers_find_each_other_by_mdns(cluster: Cluster) -> None:
+    env = {**SECRET, "PPAI_NETWORK_MDNS": "true", "PPAI_NETWORK_NAME": f"test-{os.getpid()}"}
+    for name in ("ada", "ben", "cleo"):
+        await cluster.start(name, env=env)
+
+    took_s = await cluster.until(lambda seen: all(len(peers) == 2 for peers in seen.values()), timeout_s=6)
+
+    assert took_s < 3
+
+
+async def test_a_seed_that_is_down_at_start_is_found_later(cluster: Cluster, tmp_path: Path) -> None:
+    await cluster.start("ada")
+    address, home = cluster.seed(), cluster.peers["ada"].home
+    await asyncio.to_thread(cluster.peers["ada"].stop)
+    await cluster.start("ben", "--seed", address)
+    assert 200 == (await cluster.ask("ben"))[0]
+
+    peer = PeerProcess(
+        home,
+        "--name",
+        "ada",
+        "--engine",
+        cluster.engines["ada"].url,
+        "--peer-port",
+        address.rpartition(":")[2],
+        env=SECRET,
+    )
+    cluster.peers["ada"] = await asyncio.to_thread(peer.__enter__)
+    try:
+        await cluster.until_ready()
+    finally:
+        await asyncio.to_thread(peer.stop)
+
+
+async def test_a_copied_home_is_noticed(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben")
+    ada = cluster.peers["ada"]
+    shutil.copytree(ada.home, ada.home.parent / "copy", ignore=shutil.ignore_patterns("running.json"))
+
+    await cluster.start("copy", "--seed", cluster.seed())
+
+    await asyncio.to_thread(ada.wait, lambda: "identity in use" in ada.output, "to notice its copy")
+    assert "--home" in ada.output.rpartition("identity in use")[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster, number: signal.Signals) -> None:
+    """No request that had not seen its first event fails; one that had may end in an in-band error from that peer."""
+    await start(cluster, "ada", "ben", "cleo", delay_s=0.2, token_s=0.05)
+    lost, url = cluster.engines["ben"], cluster.peers["ada"].url + CHAT
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+        async def stream() -> tuple[int, str, str]:
+            async with http.post(url, json={**HELLO, "stream": True}) as response:
+                return response.status, response.headers.get("x-ppai-peer", ""), await response.text()
+
+        asked = [asyncio.create_task(stream()) for _ in range(200)]
+        await lost.until(lambda engine: engine.active > 0)
+        os.kill(cluster.peers["ben"].pid, number)
+        try:
+            results = await asyncio.gather(*asked)
+        finally:
+            os.kill(cluster.peers["ben"].pid, signal.SIGKILL)
+
+    assert {200} == {status for status, _, _ in results}
+    broken = [peer for _, peer, text in results if not text.endswith("data: [DONE]\n\n")]
+    assert set(broken) <= {"ben"}
+    assert {"ada", "cleo"} <= {peer for _, peer, _ in results}
+
+
+async def test_100_delegated_requests_use_one_connection(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben")
+    port = int((await cluster.get("ben", "/ppai/v1/status"))["network"]["addresses"][0].rpartition(":")[2])
+
+    for _ in range(100):
+        assert 200 == (await cluster.ask("ada", {"x-ppai-route": "ben"}))[0]
+
+    used = [c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.raddr]
+    assert len(used) <= 4, f"gossip and requests share a few connections, these were {len(used)}"
+
+
+@pytest.mark.slow
+async def test_delegation_adds_at_most_5_ms(cluster: Cluster) -> None:
+    """Median over alternating local and delegated requests, mock engines, nothing else running."""
+    await start(cluster, "ada", "ben")
+    took_s: dict[str, list[float]] = {"ada": [], "ben": []}
+    for _ in range(200):
+        for name, times in took_s.items():
+            began = time.perf_counter()
+            await cluster.ask("ada", {"x-ppai-route": "local" if name == "ada" else name})
+            times.append(time.perf_counter() - began)
+
+    local_s, delegated_s = (statistics.median(times[20:]) for times in took_s.values())
+    print(f"local {local_s * 1000:.2f} ms, delegated {delegated_s * 1000:.2f} ms")
+    assert delegated_s - local_s < 0.005
