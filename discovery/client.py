@@ -5,6 +5,7 @@ A peer is reached at its addresses in turn, the last good one first. One connect
 
 import asyncio
 import hashlib
+import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -247,5 +248,5 @@ def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return (error.os_error.strerror or str(error.os_error)).lower()
+        return os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
     return type(error).__name__

@@ -41,10 +41,9 @@ def interfaces(bind_host: str) -> tuple[str, ...]:
     Loopback when there is nothing else, so that peers of one machine find each other without a network.
     """
     if bind_host not in ("0.0.0.0", "::", ""):
-        return (bind_host,)
-    found = [ipaddress.ip_address(ip.ip) for a in ifaddr.get_adapters() for ip in a.ips if isinstance(ip.ip, str)]
-    usable = [str(ip) for ip in found if not (ip.is_loopback or ip.is_link_local)]
-    return tuple(usable) or ("127.0.0.1",)
+        return ("127.0.0.1",) if bind_host == "localhost" else (bind_host,)
+    usable = [ip for ip in _own_addresses() if not (ip.is_loopback or ip.is_link_local)]
+    return tuple(str(ip) for ip in sorted(usable, key=int)) or ("127.0.0.1",)
 
 
 async def run(
@@ -73,6 +72,8 @@ async def _announce_and_browse(
 ) -> None:
     """Returns when our interfaces have changed."""
     ips = find_interfaces()
+    if not _own_addresses().intersection(map(ipaddress.ip_address, ips)):
+        raise OSError(f"no interface has the address {', '.join(ips)}")
     names: asyncio.Queue[str] = asyncio.Queue(NAMES_LIMIT)
 
     def heard(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
@@ -107,6 +108,12 @@ async def _look_up(
     if peer is not None:
         for ip in info.parsed_addresses()[:4]:
             on_hint(Address(ip, info.port), peer)
+
+
+def _own_addresses() -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """The IPv4 addresses of our interfaces."""
+    ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
+    return {ipaddress.ip_address(ip) for ip in ips if isinstance(ip, str)}
 
 
 def _service_info(announcement: Announcement, ips: tuple[str, ...]) -> AsyncServiceInfo:

@@ -5,12 +5,13 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
 
+from discovery import peer_file
 from discovery.admission import Admission, Mode
 from discovery.endpoint import Clocks
 from discovery.envelopes import seal
@@ -36,6 +37,7 @@ class Peer:
     events: list[Event] = field(default_factory=list)
     connections: set[object] = field(default_factory=set)  # accepted, each after one TLS handshake
     served: list[str] = field(default_factory=list)  # paths, with the name of who asked
+    refused: list[str] = field(default_factory=list)  # codes of what it refused
     unix_offset_s: float = 0.0
 
 
@@ -49,9 +51,13 @@ async def running_peer(
     allowed: Iterable[str] = (),
     unix_offset_s: float = 0.0,
     gossip_config: GossipConfig | None = None,
+    on_loopback: bool = True,
     loops: bool = True,
+    restore: bool = False,
+    port: int = 0,
+    gen_ahead: int = 0,
 ) -> AsyncIterator[Peer]:
-    """A peer listening on a free port of 127.0.0.1; `unix_offset_s` turns its wall clock."""
+    """A peer on 127.0.0.1 (a free port unless one is given); `unix_offset_s` turns its wall clock."""
     identity = Identity.load_or_create(home)
     admission = Admission(mode, net, secret, allowed)  # type: ignore[arg-type]
     peer: Peer
@@ -62,7 +68,9 @@ async def running_peer(
     def pulse(now: float) -> Pulse:
         return Pulse(identity.id, 0, 0, 0, 0, 1, 0, 0, 0, int(now * 1000), 0, 0, "open")
 
-    gossip = Gossip(identity.id, int(time.time()), sealed, random.Random(7), gossip_config)
+    remembered = peer_file.load(home / "peers.json")
+    gen = max(int(time.time()) + gen_ahead, remembered.gen + 1)
+    gossip = Gossip(identity.id, gen, sealed, random.Random(7), gossip_config)
     clocks = Clocks(time.monotonic, lambda: time.time() + peer.unix_offset_s)
     transport = Transport(
         identity,
@@ -72,23 +80,43 @@ async def running_peer(
         pulse,
         lambda events, now: peer.events.extend(events),
         clocks,
-        on_loopback=True,
+        on_loopback=on_loopback,
         peers_path=home / "peers.json",
     )
     peer = Peer(identity, gossip, admission, transport, Address("127.0.0.1", 0), unix_offset_s=unix_offset_s)
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(_server(peer))
-        peer.address = Address("127.0.0.1", port)
+        bound = await stack.enter_async_context(_server(peer, port))
+        peer.address = Address("127.0.0.1", bound)
         agent = Agent("small", "test/small", 4096)
         proof = admission.proof(identity.id, identity.cert_sha256)
         addresses = (peer.address,)
         head = (identity.id, home.name, 0, 0, "join", int(time.time()), addresses, identity.cert_sha256)
         gossip.publish(Card(*head, 1, 86400, (agent,), proof), time.monotonic())  # type: ignore[arg-type]
         await stack.enter_async_context(transport)
+        if restore:
+            transport.restore(remembered)
         if loops:
             task = asyncio.create_task(transport.run())
             stack.push_async_callback(_cancel, task)
         yield peer
+
+
+@asynccontextmanager
+async def garbage_server(identity: Identity, answer: bytes | None) -> AsyncIterator[Address]:
+    """A TLS server that answers anything with `answer` and hangs up, or says nothing at all."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.read(100)
+            if answer is None:
+                await reader.read()
+            writer.write(answer or b"")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=identity.server_ssl_context())
+    async with server:
+        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
 
 
 async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
@@ -104,7 +132,7 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
 
 
 @asynccontextmanager
-async def _server(peer: Peer) -> AsyncIterator[int]:
+async def _server(peer: Peer, port: int) -> AsyncIterator[int]:
     async def answer(request: web.Request) -> web.StreamResponse:
         body = await request.read()
         peer.connections.add(request.transport)
@@ -119,6 +147,7 @@ async def _server(peer: Peer) -> AsyncIterator[int]:
                 return web.Response(body=transport.handle_sync(sender, body))
             return web.Response(body=b"served:" + body)
         except Refused as refused:
+            peer.refused.append(refused.code)
             return web.Response(status=refused.status, body=transport.endpoint.refusal(refused))
 
     context = peer.identity.server_ssl_context()
@@ -126,7 +155,8 @@ async def _server(peer: Peer) -> AsyncIterator[int]:
     runner.app.router.add_route("*", "/{path:.*}", answer)
     await runner.setup()
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     try:
         await web.SockSite(runner, listener, ssl_context=context).start()
         yield int(listener.getsockname()[1])

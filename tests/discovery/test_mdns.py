@@ -1,0 +1,145 @@
+"""mDNS on loopback, with the real library and multicast; each test is a network of its own."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from zeroconf import ServiceInfo
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+from discovery import mdns
+from discovery.mdns import SERVICE, Announcement
+from discovery.records import Address, PeerId
+from tests.cluster import id_of
+from tests.discovery.loopback import running_peer, until
+
+LOOPBACK = ("127.0.0.1",)
+
+
+@pytest.fixture
+def net() -> str:
+    return f"test-{uuid.uuid4()}"
+
+
+def announcement(net: str, number: int) -> Announcement:
+    return Announcement(id_of(number), net, bytes(32), 20_000 + number)
+
+
+@asynccontextmanager
+async def announced(
+    announcement: Announcement, interfaces: tuple[str, ...] = LOOPBACK
+) -> AsyncIterator[set[tuple[Address, PeerId]]]:
+    """Announce and browse meanwhile; yields the hints that come."""
+    hints: set[tuple[Address, PeerId]] = set()
+    run = mdns.run(announcement, lambda: interfaces, lambda address, peer: hints.add((address, peer)))
+    task = asyncio.create_task(run)
+    try:
+        yield hints
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_three_peers_hear_of_each_other_within_three_seconds(net: str) -> None:
+    async with (
+        announced(announcement(net, 1)) as one,
+        announced(announcement(net, 2)) as two,
+        announced(announcement(net, 3)) as three,
+    ):
+        await until(lambda: all(len(hints) == 2 for hints in (one, two, three)), within_s=3)
+
+        where = {n: (Address("127.0.0.1", 20_000 + n), id_of(n)) for n in (1, 2, 3)}
+        assert ({where[2], where[3]}, {where[1], where[3]}, {where[1], where[2]}) == (one, two, three)
+
+
+async def test_peers_of_another_network_are_passed_over(net: str) -> None:
+    async with announced(announcement(net, 1)) as one, announced(announcement(net + "x", 2)):
+        async with announced(announcement(net, 3)):
+            await until(lambda: one, within_s=5)
+        await asyncio.sleep(0.3)
+
+        assert {id_of(3)} == {peer for _, peer in one}
+
+
+async def test_a_goodbye_ends_the_announcement(net: str) -> None:
+    async with announced(announcement(net, 1)) as one:
+        async with announced(announcement(net, 2)):
+            await until(lambda: one, within_s=5)
+
+        async with AsyncZeroconf(interfaces=list(LOOPBACK)) as zeroconf:
+            info = AsyncServiceInfo(SERVICE, f"ppai-{id_of(2)[:20]}.{SERVICE}")
+            assert not await info.async_request(zeroconf.zeroconf, 500)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        {},
+        {"v": "1", "net": "NET", "id": "nobody"},
+        {"v": "2", "net": "NET", "id": id_of(7)},
+        {"v": "1", "net": "NET", "id": "A" * 52},
+        {"v": "1", "net": "NET", "id": b"\xff\xfe"},
+        {"v": "1", "net": "NET", "id": id_of(7) + "x" * 150},
+        {"v": None, "net": None, "id": None},
+    ],
+)
+async def test_a_foreign_announcement_is_passed_over(net: str, text: dict[str, object]) -> None:
+    """Attack 27: whatever others announce under our service, no hint comes of it and browsing goes on."""
+    properties = {key: net if value == "NET" else value for key, value in text.items()}
+    label = f"evil-{uuid.uuid4().hex[:8]}"
+    info = ServiceInfo(
+        SERVICE,
+        f"{label}.{SERVICE}",
+        port=1,
+        properties=properties,
+        server=f"{label}.local.",
+        parsed_addresses=["127.0.0.1"],
+    )
+    async with AsyncZeroconf(interfaces=list(LOOPBACK)) as zeroconf, announced(announcement(net, 1)) as hints:
+        await (await zeroconf.async_register_service(info, cooperating_responders=True))
+        async with announced(announcement(net, 2)):
+            await until(lambda: hints, within_s=5)
+
+        assert {id_of(2)} == {peer for _, peer in hints}
+
+
+async def test_where_mdns_does_not_work_a_warning_names_the_remedy(net: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No such interface: the peer goes on without."""
+    with caplog.at_level(logging.WARNING):
+        async with announced(announcement(net, 1), interfaces=("192.0.2.77",)) as hints:
+            await until(lambda: "mdns_off" in caplog.text)
+
+    assert "--seed" in caplog.text
+    assert set() == hints
+
+
+def test_interfaces_follow_the_listener() -> None:
+    assert ("127.0.0.1",) == mdns.interfaces("127.0.0.1")
+    assert all(ip == "127.0.0.1" or not ip.startswith("127.") for ip in mdns.interfaces("0.0.0.0"))
+    assert mdns.interfaces("0.0.0.0")
+
+
+async def test_whole_peers_find_each_other_by_mdns(net: str, tmp_path: Path) -> None:
+    """Announcement, hint, hello: alive on both sides within three seconds, no seed named."""
+    async with running_peer(tmp_path / "a", net=net) as a, running_peer(tmp_path / "b", net=net) as b:
+        tasks = [
+            asyncio.create_task(
+                mdns.run(
+                    Announcement(p.identity.id, net, p.identity.cert_sha256, p.address.port),
+                    lambda: LOOPBACK,
+                    p.transport.hint,
+                )
+            )
+            for p in (a, b)
+        ]
+        try:
+            await until(lambda: all([m.state for m in p.gossip.members()] == ["alive"] for p in (a, b)), within_s=3)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
