@@ -1,0 +1,1 @@
+"""Routing quality on recorded outcomes: `python -m benchmarks.routing --help`."""

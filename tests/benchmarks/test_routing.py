@@ -1,0 +1,140 @@
+"""The metric and its controls on outcomes small enough to work by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.routing.evaluate import report
+from benchmarks.routing.outcomes import (
+    OutcomeError,
+    Outcomes,
+    balanced_rows,
+    chosen_scores,
+    folds,
+    format_features,
+    interval,
+    load_outcomes,
+    without_format,
+)
+from benchmarks.routing.routers import Split, best_single, knn, oracle, task_oracle
+
+# Two tasks, two models: "a" is right on maths, "b" on law; law has one question.
+OUTCOMES = Outcomes(
+    ("1+1?", "2+2?", "Sue whom?"),
+    np.array(["maths", "maths", "law"]),
+    ("a", "b"),
+    np.array([[1.0, 0.0], [0.5, 0.0], [0.0, 1.0]]),
+)
+SPLIT = Split(OUTCOMES, np.eye(3, dtype=np.float32), format_features(OUTCOMES.queries))
+
+
+def mean_of(router) -> float:  # type: ignore[no-untyped-def]
+    return float(report(chosen_scores(router(SPLIT, SPLIT), OUTCOMES), OUTCOMES.tasks)["mean"])
+
+
+def test_tasks_count_alike_whatever_their_size() -> None:
+    assert 75.0 == report(np.array([1.0, 0.0, 1.0]), OUTCOMES.tasks)["mean"]
+
+
+def test_equals_share_the_choice() -> None:
+    assert [0.5, 0.25, 0.5] == chosen_scores(np.zeros((3, 2)), OUTCOMES).tolist()
+
+
+def test_controls_by_hand() -> None:
+    assert 87.5 == mean_of(task_oracle)  # maths (1 + .5)/2, law 1
+    assert 87.5 == mean_of(oracle)
+    assert 50.0 == mean_of(best_single)  # "b" leads with .5 over .375: right on law alone
+
+
+def test_the_interval_holds_the_mean_and_shrinks() -> None:
+    rng = np.random.default_rng(0)
+    few, many = rng.random(50), rng.random(5000)
+
+    low, high = interval(few, np.zeros(50))
+    narrow_low, narrow_high = interval(many, np.zeros(5000))
+
+    assert low < few.mean() < high
+    assert narrow_high - narrow_low < (high - low) / 5
+
+
+def test_folds_and_draws_are_balanced() -> None:
+    tasks = np.array(["big"] * 90 + ["small"] * 10)
+
+    fold = folds(tasks, 5, seed=1)
+    rows = balanced_rows(tasks, 16, np.random.default_rng(0))
+
+    assert [(18, 2)] * 5 == [((tasks[fold == k] == "big").sum(), (tasks[fold == k] == "small").sum()) for k in range(5)]
+    assert (16, 8) == (len(set(rows)), (tasks[rows] == "small").sum())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stem"),
+    [
+        ("Best?\nA. red\nB. blue\nC. green", "Best?"),
+        ("Question:Why so?\nAnswer:", "Why so?"),
+        ("变压器温度最高的是\nA. 绕组\nB. 引线\n答案：", "变压器温度最高的是"),
+        ("How many apples?", "How many apples?"),
+        ("A. first\nB. second", "A. first\nB. second"),
+    ],
+)
+def test_stripping_leaves_the_question(prompt: str, stem: str) -> None:
+    assert stem == without_format(prompt)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nonsense", r"x\.jsonl:2: not an outcome"),
+        ('{"query": "q", "task": "t"}', r"x\.jsonl:2: not an outcome"),
+        ('{"query": "q", "task": "t", "scores": {"b": 1}}', r"x\.jsonl:2: scores are not of the models a"),
+    ],
+)
+def test_broken_outcomes_are_named(tmp_path: Path, line: str, message: str) -> None:
+    good = json.dumps({"query": "q", "task": "t", "scores": {"a": 1}})
+    (tmp_path / "x.jsonl").write_text(f"{good}\n{line}\n")
+
+    with pytest.raises(OutcomeError, match=message):
+        load_outcomes(tmp_path)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OutcomeError, match="holds no"):
+        load_outcomes(tmp_path)
+
+
+def test_neighbours_are_found_in_small_sets_too() -> None:
+    assert (3, 2) == knn(SPLIT, SPLIT).shape
+
+
+@pytest.mark.slow
+def test_command_prints_the_contract(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two tasks that words tell apart, two models that share them: ours finds the specialist."""
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    from benchmarks.routing.__main__ import main
+
+    rng = np.random.default_rng(0)
+    words = {"maths": ["sum", "product", "triangle", "integer"], "law": ["court", "contract", "judge", "statute"]}
+    for task, right in (("maths", "a"), ("law", "b")):
+        rows = [
+            {
+                "query": f"A {first} and a {second}, number {n}?",
+                "task": task,
+                "scores": {m: float(m == right) for m in "ab"},
+            }
+            for n in range(60)
+            for first, second in [rng.choice(words[task], 2)]
+        ]
+        (tmp_path / f"{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    code = main(["--train", str(tmp_path), "--cv", "2", "--seeds", "1", "--leave-one-out", "--draws", "1", "--json"])
+
+    result = json.loads(capsys.readouterr().out)
+    assert 0 == code
+    assert 100.0 == result["routers"]["ppai"]["test"]["mean"] == result["routers"]["task_oracle"]["test"]["mean"]
+    assert {"ppai", "paper", "knn", "ridge", "best_single", "random", "task_oracle", "oracle", "format_only"} == set(
+        result["routers"]
+    )
+    assert {"mean", "ci", "tasks"} == set(result["routers"]["ppai"]["test"])
+    assert result["leave_one_out"]["all"]["joined"] > result["leave_one_out"]["all"]["without"] + 30
