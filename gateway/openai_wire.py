@@ -9,10 +9,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from discovery.envelopes import UNREADABLE
+
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 4000  # what the gate is given at most: the newest words; encoders read about 256 tokens
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -136,7 +139,7 @@ def is_error_body(body: bytes) -> bool:
     """Whether an engine's reply already is an OpenAI error object."""
     try:
         return bool(msgspec.json.decode(body, type=_ErrorReply).error.message)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
 
 
@@ -144,7 +147,7 @@ def usage_of(body: bytes) -> tuple[int, int] | None:
     """(prompt, completion) tokens that a reply, or the data of a usage chunk, reports; None where it does not."""
     try:
         usage = msgspec.json.decode(body, type=_UsageReply).usage
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return (usage.prompt_tokens, usage.completion_tokens) if usage else None
 
@@ -158,8 +161,8 @@ class _ErrorReply(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: _Tokens = 0
+    completion_tokens: _Tokens = 0
 
 
 class _UsageReply(msgspec.Struct):
@@ -171,7 +174,7 @@ def _decode(endpoint: str, body: bytes) -> Any:
         fields = _DECODERS[endpoint].decode(body)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"invalid request body: {error}", param=_param_of(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
     if isinstance(fields, _ChatBody) and not fields.messages:
         raise InvalidRequest("`messages` is empty; send at least one message", param="messages")

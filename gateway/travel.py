@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from discovery.envelopes import UNREADABLE
 from gateway.openai_wire import ENDPOINTS
 
 TRAVELS = frozenset(
@@ -23,6 +24,8 @@ TRAVELS = frozenset(
 DROPPED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"})
 TRUSTED_ONLY = frozenset({"response_format"})  # a schema can fill an engine's disk or stall it (CVE-2025-29770)
 MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most local contexts hold
+LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
+NAME_CHARS = 40  # of a field that somebody invented: it goes into headers and the log
 
 
 class Unacceptable(Exception):
@@ -45,7 +48,7 @@ def may_travel(body: bytes, *, trusted: bool) -> Travel:
         if name in DROPPED:
             continue
         if problem := _problem(name, raw, trusted):
-            return Travel({}, f"field:{problem}")
+            return Travel({}, f"field:{problem[:NAME_CHARS]}")
         if bytes(raw) != b"null":
             kept[name] = raw
     return Travel(kept, None)
@@ -67,15 +70,13 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, str, bytes]:
     """(endpoint, agent, body for our engine), rebuilt field by field from what may travel. Raises Unacceptable."""
     try:
         asked = msgspec.json.decode(payload, type=_Delegation)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Unacceptable(f"not a delegation: {error}") from error
     if asked.endpoint not in ENDPOINTS:
         raise Unacceptable(f"endpoint `{asked.endpoint[:40]}` is not delegated")
     for name, raw in asked.body.items():
         if problem := _problem(name, raw, trusted):
-            raise Unacceptable(f"field `{problem[:40]}` may not travel")
-        if name in ("max_tokens", "max_completion_tokens") and _number(raw) > MAX_TOKENS_LIMIT:
-            raise Unacceptable(f"`{name}` is over {MAX_TOKENS_LIMIT}")
+            raise Unacceptable(f"field `{problem[:NAME_CHARS]}` may not travel")
     return asked.endpoint, asked.agent, msgspec.json.encode(asked.body)
 
 
@@ -85,31 +86,41 @@ def _problem(name: str, raw: msgspec.Raw, trusted: bool) -> str | None:
         return None
     if name == "n":
         return None if bytes(raw).strip() == b"1" else "n"
+    if name in LENGTHS:
+        return None if _is_short(raw) else name
     if name == "messages":
-        return _remote_media(msgspec.json.decode(raw))
+        return _remote_media(raw)
     if name in TRAVELS or (trusted and name in TRUSTED_ONLY):
         return None
     return name
 
 
-def _remote_media(messages: Any) -> str | None:
+def _is_short(raw: msgspec.Raw) -> bool:
+    try:
+        return msgspec.json.decode(raw, type=float) <= MAX_TOKENS_LIMIT
+    except UNREADABLE:
+        return False
+
+
+def _remote_media(raw: msgspec.Raw) -> str | None:
     """A part that would make the other engine fetch something, or that we do not know."""
+    try:
+        messages = msgspec.json.decode(raw)
+    except UNREADABLE:
+        return "messages"
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
-            kind = part.get("type") if isinstance(part, dict) else None
-            if kind == "text":
-                continue
-            url = (
-                part["image_url"].get("url", "") if kind == "image_url" and isinstance(part["image_url"], dict) else ""
-            )
-            if not (isinstance(url, str) and url.startswith("data:")):
-                return f"messages.{kind}"
+            if not _is_inline(part):
+                return f"messages.{part.get('type') if isinstance(part, dict) else part}"
     return None
 
 
-def _number(raw: msgspec.Raw) -> float:
-    try:
-        return float(msgspec.json.decode(raw, type=float))
-    except msgspec.DecodeError:
-        return float("inf")
+def _is_inline(part: Any) -> bool:
+    """Whether a part of a message is words, or an image that the body itself holds."""
+    match part:
+        case {"type": "text"}:
+            return True
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return url.startswith("data:")
+    return False

@@ -100,6 +100,27 @@ def test_usage_is_read_where_there_is_any() -> None:
     assert usage_of(b"{}") is None
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b'{"usage":{"prompt_tokens":-1,"completion_tokens":4}}',
+        b'{"usage":{"prompt_tokens":3,"completion_tokens":1000000000000}}',
+        b'{"usage":{"prompt_tokens":3,"completion_tokens":null}}',
+        b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)
+def test_usage_that_cannot_be_is_none(reply: bytes) -> None:
+    """Other peers' bytes come here: they must not break a counter."""
+    assert usage_of(reply) is None
+
+
+def test_a_body_nested_without_end_is_the_clients_mistake() -> None:
+    nested = b'{"messages":[{"role":"user","content":"hi"}],"x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        read_call("chat/completions", nested)
+
+
 @pytest.mark.parametrize("prompt", ["once upon", ["once", "upon"], [1, 2, 3], [[1, 2], [3]]])
 def test_completions_take_every_prompt_form(prompt: object) -> None:
     assert "completions" == read_call("completions", json.dumps({"prompt": prompt}).encode()).endpoint
