@@ -24,6 +24,10 @@ demo: install weights
 test: install weights lint
 	@$(BIN)/python -m pytest -m "not slow"
 
+test-all: install weights lint
+	@$(BIN)/python -m tests.e2e.vllm_env
+	@$(BIN)/python -m pytest
+
 lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

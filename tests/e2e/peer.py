@@ -22,11 +22,13 @@ class PeerProcess:
         self.home, self.args = home, args
         self.log = home.with_suffix(".log")
         self.url = ""
+        self.prefix: tuple[str, ...] = ()  # e.g. what runs it in a network namespace
         self._env = {**os.environ, "PPAI_NETWORK_MDNS": "false", "PPAI_ENGINE_SCRAPE_INTERVAL_S": "0.1", **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PeerProcess":
         command = [
+            *self.prefix,
             sys.executable,
             "-m",
             "gateway.cli",

@@ -1,9 +1,12 @@
 """The real openai SDK, 2.x and 3.x, against a real peer in front of real vLLM on the CPU (see vllm_env.py)."""
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,32 @@ def test_a_peer_changes_nothing_else_that_an_application_sees(sdk: str, vllm: Vl
     code, transcript = check(SDKS[sdk], vllm.url, vllm)
 
     assert (1, "failed: model_by_id") == (code, transcript.splitlines()[-1])
+
+
+def test_other_peers_see_how_busy_vllm_is(vllm: VllmServer, tmp_path: Path) -> None:
+    """Running and waiting as vLLM's own metrics say: its work for other programs counts too."""
+    env = {"PPAI_SECRET": "0123456789abcdef" * 2}
+    with PeerProcess(tmp_path / "ben", "--name", "ben", "--engine", vllm.url, env=env) as ben:
+        address = ben.wait_ready().get("/ppai/v1/status")[1]["network"]["addresses"][0]
+        with PeerProcess(
+            tmp_path / "ada", "--name", "ada", "--engine", "http://127.0.0.1:9", "--seed", address, env=env
+        ) as ada:
+            ada.wait(lambda: bool(ada.get("/ppai/v1/peers")[1]), "to meet ben")
+            with ThreadPoolExecutor(12) as asking:
+                asked = [asking.submit(_ask_vllm, vllm) for _ in range(12)]
+                ada.wait(lambda: ada.get("/ppai/v1/peers")[1][0]["running"] >= 4, "to hear that vLLM is busy")
+                for answer in asked:
+                    assert 200 == answer.result()
+            ada.wait(lambda: ada.get("/ppai/v1/peers")[1][0]["running"] == 0, "to hear that vLLM is idle")
+
+
+def _ask_vllm(vllm: VllmServer) -> int:
+    body = {"model": vllm.model, "messages": [{"role": "user", "content": "Tell a story."}], "max_tokens": 200}
+    request = urllib.request.Request(
+        f"{vllm.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return int(response.status)
 
 
 def test_the_peer_knows_what_vllm_serves(peer: PeerProcess, vllm: VllmServer) -> None:
