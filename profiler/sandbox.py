@@ -22,12 +22,12 @@ MEMORY_BYTES = 512 * 2**20
 _RUNNER = """
 import json, os, sys
 job = json.load(sys.stdin)
-try:
-    import resource
-    for limit, value in (("CPU", job["cpu_s"]), ("AS", job["memory"]), ("FSIZE", 2**20), ("NOFILE", 64), ("CORE", 0)):
+for limit, value in (("CPU", job["cpu_s"]), ("AS", job["memory"]), ("FSIZE", 2**20), ("NOFILE", 64), ("CORE", 0)):
+    try:
+        import resource
         resource.setrlimit(getattr(resource, "RLIMIT_" + limit), (value, value))
-except ImportError:
-    pass
+    except (ImportError, ValueError, OSError):  # Windows has none of them, macOS no limit on memory
+        pass
 try:
     import ctypes
     ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # CLONE_NEWUSER | CLONE_NEWNET

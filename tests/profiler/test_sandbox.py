@@ -1,5 +1,9 @@
 """Code that a model wrote: right, wrong, endless, greedy, sly."""
 
+import ctypes
+import multiprocessing
+import socket
+import sys
 import time
 from pathlib import Path
 
@@ -52,3 +56,21 @@ def test_what_the_code_starts_ends_with_it() -> None:
     assert passes(code, TESTS)
 
     assert not [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] == ["sleep", "4711"]]
+
+
+def _may_unshare() -> None:
+    sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x40000000))
+
+
+def test_the_network_is_out_of_reach() -> None:
+    child = multiprocessing.get_context("spawn").Process(target=_may_unshare)
+    child.start()
+    child.join()
+    if child.exitcode != 0:
+        pytest.skip("this system does not let a user make namespaces; docs/security.md says so")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        dial = f"import socket\nsocket.create_connection({address!r}, timeout=2)"
+
+        assert not passes(dial, "pass")
+        assert passes("import socket", "pass")
