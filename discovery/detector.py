@@ -21,7 +21,8 @@ class DetectorConfig:
     missed_pulses: float = 3.0  # periods of silence before a peer is suspect and probed
     dead_periods: float = 4.0  # periods of silence before it is dead for us
     dead_min_s: float = 8.0  # s; but never sooner than this: one pulse needs up to 4 s to spread at 100 peers
-    probe_interval_s: float = 1.0  # s between the probes of one suspect: two fit between suspicion and death
+    dead_probes: int = 3  # rounds of probes that must have gone unanswered: silence under heavy loss is no death
+    probe_interval_s: float = 1.0  # s between the probes of one suspect
     probe_backoff_limit_s: float = 30.0  # s; for a suspect that still pulses but cannot be reached from here
     indirect_probes: int = 2  # third peers asked, from the second probe on
     probes_at_once: int = 16  # a tick; bounds the traffic when half the world goes silent
@@ -74,7 +75,8 @@ class FailureDetector:
                 continue
             own_period_s = min(max(period_s, entry.period_s), self.config.period_limit_s)
             silent += silent_s > self.config.mass_pulses * own_period_s
-            if silent_s > max(self.config.dead_periods * own_period_s, self.config.dead_min_s):
+            dead_after_s = max(self.config.dead_periods * own_period_s, self.config.dead_min_s)
+            if silent_s > dead_after_s and entry.probes >= self.config.dead_probes:
                 due.append(Verdict(entry, "dead", f"silent for {silent_s:.0f} s"))
             elif silent_s > self.config.missed_pulses * own_period_s and entry.state == "alive":
                 verdicts.append(Verdict(entry, "suspect", f"no pulse for {silent_s:.0f} s"))
