@@ -27,6 +27,13 @@ def merged(records: list[Signed], into: Membership | None = None) -> Membership:
     return members
 
 
+def silence(members: Membership, seconds: int) -> None:
+    """Let time pass in which nobody is heard and no probe is answered."""
+    for now in range(seconds):
+        members.watch(float(now))
+        members.probes_due(float(now))
+
+
 def registers(members: Membership) -> dict[str, tuple[object, object]]:
     return {m.id: (m.card, m.pulse) for m in members.members()}
 
@@ -132,8 +139,7 @@ def test_who_left_comes_back_only_by_a_newer_card() -> None:
 
 def test_the_dead_come_back_by_a_newer_pulse_only() -> None:
     members = merged([signed(card_of(ONE)), signed(pulse_of(ONE, seq=5))])
-    for now in range(40):
-        members.watch(float(now))
+    silence(members, 40)
     assert "dead" == members.member(ONE).state
 
     members.merge(signed(pulse_of(ONE, seq=5)), 41.0)
@@ -205,9 +211,9 @@ def test_strangers_cannot_fill_the_table() -> None:
 def test_the_long_departed_are_forgotten() -> None:
     members = merged([signed(card_of(ONE, flag="delete")), signed(replace(card_of(TWO), ttl_s=60))])
 
-    for minute in range(60 * 26):
-        members.watch(60.0 * minute)
-        members.watch(60.0 * minute + 1)
+    silence(members, 75)
+    assert {"left"} == {member.state for member in members.members()}
+    silence(members, 86_400 + 75)
 
     assert () == members.members()
 
