@@ -14,10 +14,11 @@ Pure: bytes in, bytes out.
 
 import hashlib
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from discovery.envelopes import UNREADABLE
 from gateway.sse import Event, encode_event
 
 QUEUED = b": queued\n\n"
@@ -32,7 +33,7 @@ class Refusal(msgspec.Struct, frozen=True):
     status: int
     code: str
     message: str
-    retry_after_s: float | None = None
+    retry_after_s: Annotated[float, msgspec.Meta(ge=0, le=86400)] | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -52,6 +53,8 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class WholeReply(msgspec.Struct, frozen=True):
+    """An answer in one piece: the engine's, or its refusal of the request itself (4xx, 5xx)."""
+
     status: int
     body: msgspec.Raw
 
@@ -64,7 +67,7 @@ def encode_reply(status: int, body: bytes) -> bytes:
     """A whole answer; a body that is no JSON travels as a string."""
     try:
         raw = msgspec.Raw(msgspec.json.format(body, indent=-1))  # one line
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raw = msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "replace")))
     return encode_event(msgspec.json.encode(WholeReply(status, raw)), "reply")
 

@@ -7,11 +7,13 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
+from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.records import PeerId
 from discovery.request_auth import Refused, read_refusal
@@ -23,40 +25,54 @@ DRAIN_S = 0.25  # the end of a body follows its last event at once; without it t
 REFUSAL_LIMIT_BYTES = 4096
 DELEGATE = "/peer/1/delegate"
 OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
+Said = TypeVar("Said", Refusal, WholeReply, Receipt)
 
 
 class PeerUpstream:
     """One peer's agent, to be asked (see gateway.upstream.Upstream). `body` is already a delegation (travel.py)."""
 
-    def __init__(self, peer: PeerId, name: str, open_stream: OpenStream, failed: Callable[[PeerId, str], None]) -> None:
+    def __init__(
+        self,
+        peer: PeerId,
+        name: str,
+        open_stream: OpenStream,
+        failed: Callable[[PeerId, str], None],
+        silence_s: float = SILENCE_S,
+    ) -> None:
         """`failed(peer, reason)` is told when the peer itself, not its engine, did not answer."""
         self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
+        self._silence_s = silence_s
 
     @asynccontextmanager
     async def open(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator["PeerReply"]:
         """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
-        dialled = self._open_stream(self._peer, DELEGATE, body, answer_s=SILENCE_S)
+        dialled = self._open_stream(self._peer, DELEGATE, body, answer_s=self._silence_s)
         try:
             response = await dialled.__aenter__()
-        except (PeerUnreachable, TimeoutError) as error:
-            raise self.gone(str(error) or "it did not answer") from error
+        except PeerUnreachable as error:
+            raise self.gone(error.reason) from error
         except Refused as error:
             raise UpstreamError(f"{self._name}: {error}", status=503, code=f"peer_{error.code}") from error
         try:
             if response.status != 200:
                 raise await self._turned_away(response)
-            reply = PeerReply(response, body, patience, self._peer, self._name, self.gone)
-            await reply.begin()
+            reply = PeerReply(response, body, patience, self._peer, self._name, self.gone, self._silence_s)
+            await reply.begin(stream)
             yield reply
         finally:
             await dialled.__aexit__(None, None, None)
 
     async def _turned_away(self, response: aiohttp.ClientResponse) -> UpstreamError:
         """It answered, but would not begin: we are not approved there, or it is of another version."""
-        said = read_refusal(await response.content.read(REFUSAL_LIMIT_BYTES))
-        return UpstreamError(f"{self._name}: {said.message[:300]}", status=503, code=f"peer_{said.code[:40]}")
+        body = b""
+        with suppress(TimeoutError, aiohttp.ClientError, OSError):
+            async with asyncio.timeout(self._silence_s):
+                body = await response.content.read(REFUSAL_LIMIT_BYTES)
+        said = read_refusal(body)
+        message = said.message or f"it answered {response.status}"
+        return UpstreamError(f"{self._name}: {message}", status=503, code=f"peer_{said.code or 'turned_away'}")
 
     def gone(self, reason: str) -> UpstreamError:
         """The peer itself is silent, not its engine: it is suspected, and the request goes elsewhere."""
@@ -75,13 +91,14 @@ class PeerReply:
         peer: PeerId,
         name: str,
         gone: Callable[[str], UpstreamError],
+        silence_s: float,
     ) -> None:
         self.status = 200
         self.content_type = "text/event-stream"
         self.retry_after: str | None = None
         self.receipt: Receipt | None = None
         self._response, self._asked, self._patience = response, asked, patience
-        self._peer, self._name, self._gone = peer, name, gone
+        self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
         self._seen = hashlib.sha256()
         self._splitter, self._ready = EventSplitter(), list[Event]()
         self._whole: bytes | None = None
@@ -91,18 +108,19 @@ class PeerReply:
     def is_stream(self) -> bool:
         return self._whole is None
 
-    async def begin(self) -> None:
+    async def begin(self, stream: bool) -> None:
         """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
-        try:
-            async with asyncio.timeout(self._patience.first_event_s):
-                self._first = await self._next()
-        except TimeoutError as error:
-            raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout") from error
-        if name_of(self._first) == "refused":
+        self._first = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
+        name = name_of(self._first)
+        if name == "refused":
             raise self._refusal(self._first, "peer_refused")
-        if name_of(self._first) == "reply":
+        if name == "reply":
             whole = self._decode(self._first, WholeReply)
+            if whole.status != 200 and not 400 <= whole.status <= 599:
+                raise self._cut_short(f"status {whole.status}")
             self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
+        elif name or not stream:
+            raise self._cut_short(f"it began with {f'the event `{name[:40]}`' if name else 'a stream'}")
 
     async def read(self) -> bytes:
         assert self._whole is not None, "a streamed reply is read by events()"
@@ -114,14 +132,14 @@ class PeerReply:
         event = self._first
         while not event.is_done:
             yield event
-            event = await self._next()
+            event = await self._next(self._patience.idle_s)
             if name_of(event):
                 raise self._refusal(event, "peer_broke")
         await self._end()
         yield event
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
-        refusal: Refusal = self._decode(event, Refusal)
+        refusal = self._decode(event, Refusal)
         status = refusal.status if refusal.status in (429, 503) else 502
         message = f"{self._name}: {refusal.message[:300]}"
         return UpstreamError(message, status=status, code=code, retry_after_s=refusal.retry_after_s)
@@ -129,10 +147,10 @@ class PeerReply:
     async def _end(self) -> None:
         """The receipt: only with it the answer is complete."""
         answer = self._seen.hexdigest()
-        event = await self._next()
+        event = await self._next(self._patience.idle_s)
         if name_of(event) != "receipt":
             raise self._refusal(event, "peer_broke")
-        receipt: Receipt = self._decode(event, Receipt)
+        receipt = self._decode(event, Receipt)
         if (receipt.request_sha256, receipt.reply_sha256) != (sha256_hex(self._asked), answer) or not self._signed(
             receipt
         ):
@@ -153,16 +171,24 @@ class PeerReply:
             return False
         return verify(self._peer, signature, receipt_bytes(receipt))
 
-    async def _next(self) -> Event:
+    async def _next(self, within_s: float) -> Event:
+        """The next event. Raises UpstreamError where it does not come in time, however alive the peer is."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._heard()
+        except TimeoutError as error:
+            raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout") from error
+
+    async def _heard(self) -> Event:
         """The next event. Raises UpstreamError after 4 s of silence, or when the connection ends."""
         read_bytes = 0
         while not self._ready:
             try:
-                async with asyncio.timeout(SILENCE_S):
+                async with asyncio.timeout(self._silence_s):
                     chunk = await self._response.content.readany()
                 self._ready += self._splitter.feed(chunk)
             except TimeoutError as error:
-                raise self._gone(f"{SILENCE_S:g} s of silence") from error
+                raise self._gone(f"{self._silence_s:g} s of silence") from error
             except OversizedEvent as error:
                 raise self._cut_short(str(error)) from error
             except (aiohttp.ClientError, OSError) as error:
@@ -177,10 +203,10 @@ class PeerReply:
             self._seen.update(event.raw)
         return event
 
-    def _decode(self, event: Event, kind: type[msgspec.Struct]):  # type: ignore[no-untyped-def]
+    def _decode(self, event: Event, kind: type[Said]) -> Said:
         try:
             return msgspec.json.decode(event.data, type=kind)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise self._cut_short(f"it sent garbage ({error})") from error
 
     def _cut_short(self, reason: str) -> UpstreamError:

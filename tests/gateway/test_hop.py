@@ -1,0 +1,97 @@
+"""The framing of an answer between two peers: what is put in comes out, whatever the bytes."""
+
+import json
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.hop import (
+    QUEUED,
+    Receipt,
+    Refusal,
+    WholeReply,
+    encode_receipt,
+    encode_refusal,
+    encode_reply,
+    name_of,
+    receipt_bytes,
+)
+from gateway.sse import Event, EventSplitter, parse_event
+
+RECEIPT = Receipt("aa", "bb", "m", prompt_tokens=7, tokens=4, queued_ms=0, served_ms=12)
+
+
+def only_event(frame: bytes) -> Event:
+    events = EventSplitter().feed(frame)
+    assert 1 == len(events)
+    assert frame == events[0].raw
+    return events[0]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from([200, 400, 422]), json_values)
+def test_a_whole_answer_arrives_as_it_was(status: int, answer: object) -> None:
+    event = only_event(encode_reply(status, json.dumps(answer, indent=2).encode()))
+
+    whole = msgspec.json.decode(event.data, type=WholeReply)
+
+    assert ("reply", status, answer) == (name_of(event), whole.status, json.loads(bytes(whole.body)))
+
+
+@given(st.binary())
+def test_any_bytes_make_one_event(body: bytes) -> None:
+    """An engine's reply may be no JSON at all: it never breaks the framing."""
+    event = only_event(encode_reply(502, body))
+
+    assert 502 == msgspec.json.decode(event.data, type=WholeReply).status
+
+
+def test_a_reply_nested_without_end_is_one_event() -> None:
+    assert "reply" == name_of(only_event(encode_reply(200, b"[" * 100_000)))
+
+
+@given(st.sampled_from(["refused", "broke"]), st.text(), st.none() | st.floats(0, 86400))
+def test_a_refusal_arrives_as_it_was(name: str, message: str, retry_after_s: float | None) -> None:
+    refusal = Refusal(429, "busy", message.encode("utf-8", "replace").decode(), retry_after_s)
+
+    event = only_event(encode_refusal(refusal, name))  # type: ignore[arg-type]
+
+    assert (name, refusal) == (name_of(event), msgspec.json.decode(event.data, type=Refusal))
+
+
+def test_a_receipt_is_signed_over_all_but_its_signature() -> None:
+    event = only_event(encode_receipt(RECEIPT, lambda data: b"\x01" + data[-2:]))
+
+    receipt = msgspec.json.decode(event.data, type=Receipt)
+
+    assert "receipt" == name_of(event)
+    assert (b"\x01" + receipt_bytes(RECEIPT)[-2:]).hex() == receipt.signature
+    assert receipt_bytes(RECEIPT) == receipt_bytes(receipt)
+
+
+def test_what_is_signed_differs_with_every_field() -> None:
+    other = [("request_sha256", "ab"), ("reply_sha256", "bc"), ("model", "n"), ("prompt_tokens", 8), ("tokens", 5)]
+    other += [("queued_ms", 1), ("served_ms", 13)]
+
+    signed = {receipt_bytes(msgspec.structs.replace(RECEIPT, **{name: value})) for name, value in other}
+
+    assert len(other) == len(signed - {receipt_bytes(RECEIPT)})
+
+
+def test_queued_is_no_event() -> None:
+    """It keeps the connection alive and nothing else."""
+    assert [] == EventSplitter().feed(QUEUED)
+
+
+def test_the_answers_own_events_have_no_name() -> None:
+    event = parse_event(b'data: {"choices":[]}')
+
+    assert event
+    assert "" == name_of(event)
