@@ -111,8 +111,8 @@ def cluster(
 
 def soft_target(embeddings: Floats, labels: Labels, K: int, temperature: float) -> Floats:
     """p̂ (n, K), rows sum to 1: half the label itself, half softmax(cosine to the labels' centroids / temperature)."""
-    hard = np.eye(K, dtype=np.float32)[labels]
-    centroids = hard.T @ embeddings
+    hard = np.eye(K)[labels]  # in float64: the order in which BLAS threads add must not reach the weights
+    centroids = hard.T @ embeddings.astype(np.float64)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
     logits = embeddings @ centroids.T / temperature
     soft = np.exp(logits - logits.max(1, keepdims=True))

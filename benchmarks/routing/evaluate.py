@@ -8,10 +8,18 @@ import numpy.typing as npt
 
 from benchmarks.routing.outcomes import balanced_rows, chosen_scores, folds, interval, task_means
 from benchmarks.routing.routers import PPAI, Split, gate_values, newcomer, profiles, routers
+from profiler.qagate import QAGate
+from profiler.scoring import Shrinkage, capability
 from profiler.train import TrainConfig, fit
 
 Floats = npt.NDArray[Any]
 SIZES = ("100", "300", "1000", "all")
+FOLDS = {  # how answers become a vector: the pull, and whether an answer counts for its nearest prototype alone
+    "default": (Shrinkage(), True),
+    "by_relevance": (Shrinkage(), False),
+    "fixed_30_30": (Shrinkage(to_category=(30.0, 30.0), to_mean=(30.0, 30.0)), True),
+    "fixed_100_5": (Shrinkage(to_category=(100.0, 100.0), to_mean=(5.0, 5.0)), True),
+}
 SEEDLESS = {"knn", "ridge", "best_single", "random", "task_oracle", "oracle"}
 
 
@@ -93,28 +101,65 @@ def leave_one_out(train: Split, test: Split, draws: int, seed: int) -> dict[str,
 
 def topic_accuracy(
     train: Split, embeddings: Floats, topics: npt.NDArray[Any], config: TrainConfig, seeds: Sequence[int]
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Does the gate tell topics apart? Trained with half of the stems as further categories, asked about the others.
 
-    "accuracy": the topic whose prototypes hold most of a stem's relevance; "nearest_centroid" of the bare encoder and
-    "majority" stand beside it.
+    "accuracy": the topic of the nearest topical prototype; "nearest_centroid" of the bare encoder and "majority" stand
+    beside it; "specialists" as `specialists` finds them.
     """
     found: dict[str, list[float]] = {"accuracy": [], "nearest_centroid": [], "majority": []}
+    shares: dict[str, list[tuple[float, float]]] = {name: [] for name in FOLDS}
     names = np.unique(topics)
     for seed in seeds:
         seen = folds(topics, 2, seed) == 0
         labels = [*train.outcomes.tasks.tolist(), *(f"topic:{topic}" for topic in topics[seen])]
         gate = fit(np.concatenate([train.embeddings, embeddings[seen]]), labels, "benchmark", config, seed)
-        owner = np.array(gate.categories)
-        mass = np.maximum(gate.similarity(embeddings[~seen]), 0) ** gate.alpha
-        by_topic = np.stack([mass[:, owner == f"topic:{name}"].max(1) for name in names], axis=1)
+        owner, truth, unseen = np.array(gate.categories), topics[~seen], embeddings[~seen]
+        similarity = gate.similarity(unseen)
+        by_topic = np.stack([similarity[:, owner == f"topic:{name}"].max(1) for name in names], axis=1)
         centroids = np.stack([embeddings[seen & (topics == name)].mean(0) for name in names])
         centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
-        truth = topics[~seen]
         found["accuracy"].append((names[by_topic.argmax(1)] == truth).mean())
-        found["nearest_centroid"].append((names[(embeddings[~seen] @ centroids.T).argmax(1)] == truth).mean())
+        found["nearest_centroid"].append((names[(unseen @ centroids.T).argmax(1)] == truth).mean())
         found["majority"].append(max((truth == name).mean() for name in names))
-    return {key: _percent(np.mean(values)) for key, values in found.items()}
+        for name, (pull, is_hard) in FOLDS.items():
+            shares[name].append(specialists(gate, embeddings, topics, seen, pull, is_hard, seed))
+    result: dict[str, Any] = {key: _percent(np.mean(values)) for key, values in found.items()}
+    means = {name: np.mean(values, axis=0) for name, values in shares.items()}
+    result["specialists"] = {name: {"found": _percent(f), "wrongly": _percent(w)} for name, (f, w) in means.items()}
+    return result
+
+
+def specialists(
+    gate: QAGate,
+    embeddings: Floats,
+    topics: npt.NDArray[Any],
+    seen: npt.NDArray[Any],
+    pull: Shrinkage,
+    is_hard: bool,
+    seed: int,
+) -> tuple[float, float]:
+    """One topic's specialist against a generalist who is right on 40 % of everything, 7 questions a topic each.
+
+    (share of the topic's unseen stems that go to the specialist, share of the others that do), means over topics.
+    """
+    rng = np.random.default_rng(seed)
+    names = np.unique(topics)
+    asked = balanced_rows(topics[seen], 7 * len(names), rng)
+    texts, asked_topics = embeddings[seen][asked], topics[seen][asked]
+    weights = np.eye(gate.K)[gate.nearest(texts)] if is_hard else gate.relevance(texts).astype(np.float64)
+    relevance, truth = gate.relevance(embeddings[~seen]), topics[~seen]
+
+    def profile(right: Floats) -> Floats:
+        return capability(weights, right.astype(np.float64), gate.category_index, shrinkage=pull).values
+
+    general = relevance @ profile(rng.random(len(asked)) < 0.4)
+    shares = []
+    for name in names:
+        chosen = relevance @ profile(asked_topics == name) > general
+        shares.append((chosen[truth == name].mean(), chosen[truth != name].mean()))
+    found, wrongly = np.mean(shares, axis=0)
+    return float(found), float(wrongly)
 
 
 def _mean(values: Floats, test: Split, models: Sequence[int]) -> float:
