@@ -12,7 +12,10 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
-ROUTED_TEXT_CHARS = 4000  # what the gate is given at most: the newest words; encoders read about 256 tokens
+ROUTED_TEXT_CHARS = 4000  # what the gate is given at most; encoders read about 256 tokens
+
+# What msgspec raises on bytes from outside: UnicodeDecodeError inside strings, RecursionError in skipped nesting.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -115,7 +118,7 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
         endpoint=endpoint,
         model=fields.model or VIRTUAL_MODEL,
         stream=bool(fields.stream),
-        text=text[-ROUTED_TEXT_CHARS:],
+        text=text[:ROUTED_TEXT_CHARS],
         prompt_tokens=characters // 4 + 1,
         max_tokens=fields.max_completion_tokens or fields.max_tokens,
         session=session or fields.user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
@@ -189,7 +192,10 @@ def _param_of(validation_error: str) -> str | None:
 
 
 def _read_messages(messages: list[_Message]) -> tuple[str, str, int, set[str]]:
-    """(text to route on, what identifies the conversation, characters in all, needs)."""
+    """(text to route on, what identifies the conversation, characters in all, needs).
+
+    Routed on is what the user said, newest turn first: encoders cut the end off.
+    """
     asked: list[str] = []
     opening: list[str] = []
     characters, needs = 0, set[str]()
@@ -207,7 +213,7 @@ def _read_messages(messages: list[_Message]) -> tuple[str, str, int, set[str]]:
             asked.append(words)
         if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
             opening.append(words)
-    return "\n".join(asked), "\n".join(opening), characters, needs
+    return "\n".join(reversed(asked)), "\n".join(opening), characters, needs
 
 
 def _plain_text(prompt: str | list[str | int | list[int]]) -> str:

@@ -1,118 +1,20 @@
 """Several real peer processes on loopback: discovery, rights, delegation, and what happens when one of them dies."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import signal
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import psutil
 import pytest
 
+from tests.e2e.network import CHAT, HELLO, SECRET, Cluster, start
 from tests.e2e.peer import PeerProcess, ppai
-from tests.fakes import ScriptedEngine
-
-CHAT = "/v1/chat/completions"
-HELLO = {"messages": [{"role": "user", "content": "hi"}]}
-SECRET = {"PPAI_SECRET": "0123456789abcdef0123456789abcdef"}
-
-
-class Cluster:
-    """Peers by name, each before an engine of its own that says `from NAME`."""
-
-    def __init__(self, folder: Path, http: aiohttp.ClientSession, stack: contextlib.AsyncExitStack) -> None:
-        self.peers: dict[str, PeerProcess] = {}
-        self.engines: dict[str, ScriptedEngine] = {}
-        self._folder, self._http, self._stack = folder, http, stack
-
-    async def start(self, name: str, *args: str, env: dict[str, str] | None = None, **behaviour: Any) -> PeerProcess:
-        """One more peer; it seeds from the first one unless it is the first."""
-        engine = ScriptedEngine(model=f"model-{name}", answer=lambda body: f"from {name}", **behaviour)
-        self.engines[name] = await self._stack.enter_async_context(engine.serving())
-        peer = PeerProcess(
-            self._folder / name, "--name", name, "--engine", engine.url, *args, env=SECRET if env is None else env
-        )
-        self.peers[name] = await asyncio.to_thread(peer.__enter__)
-        self._stack.push_async_callback(asyncio.to_thread, peer.stop)
-        await asyncio.to_thread(peer.wait_ready)
-        return peer
-
-    def seed(self) -> str:
-        first = next(iter(self.peers.values()))
-        card = first.get("/ppai/v1/status")[1]
-        return card["network"]["addresses"][0]
-
-    async def get(self, name: str, path: str) -> Any:
-        async with self._http.get(self.peers[name].url + path) as response:
-            return await response.json()
-
-    async def until(
-        self, condition: Callable[[dict[str, list[dict[str, Any]]]], bool], timeout_s: float = 10.0
-    ) -> float:
-        """Seconds until `condition` holds on everybody's `ppai peers`; fails after `timeout_s`."""
-        began = time.monotonic()
-        while True:
-            seen = {name: await self.get(name, "/ppai/v1/peers") for name in self.peers if self.is_running(name)}
-            if condition(seen):
-                return time.monotonic() - began
-            if time.monotonic() - began > timeout_s:
-                logs = "\n".join(f"--- {name}\n{peer.output[-2000:]}" for name, peer in self.peers.items())
-                raise AssertionError(f"not within {timeout_s} s: {json.dumps(seen, indent=1)[:3000]}\n{logs}")
-            await asyncio.sleep(0.05)
-
-    async def until_ready(self) -> float:
-        """Everybody knows everybody as alive, allowed and open."""
-        return await self.until(
-            lambda seen: all(
-                sum(p["state"] == "alive" and p["rights"] and p["admission"] == "open" for p in peers) == len(seen) - 1
-                for peers in seen.values()
-            )
-        )
-
-    async def until_answered(self, name: str, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
-        """`ask`, until the answer is a 200."""
-        async with asyncio.timeout(10):
-            while (answer := await self.ask(name, headers))[0] != 200:
-                await asyncio.sleep(0.05)
-        return answer
-
-    def is_running(self, name: str) -> bool:
-        return psutil.pid_exists(self.peers[name].pid) and psutil.Process(self.peers[name].pid).status() not in (
-            psutil.STATUS_ZOMBIE,
-            psutil.STATUS_STOPPED,
-        )
-
-    async def ask(
-        self, name: str, headers: dict[str, str] | None = None, **fields: Any
-    ) -> tuple[int, dict[str, str], Any]:
-        """One question to `name`'s endpoint: (status, headers, JSON)."""
-        body = {**HELLO, **fields}
-        async with self._http.post(self.peers[name].url + CHAT, json=body, headers=headers) as response:
-            return response.status, dict(response.headers), await response.json()
-
-
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
-        contextlib.AsyncExitStack() as stack,
-    ):
-        yield Cluster(tmp_path, http, stack)
-
-
-async def start(cluster: Cluster, *names: str, **behaviour: Any) -> None:
-    """Peers that share a secret and know each other."""
-    for name in names:
-        seeds = ("--seed", cluster.seed()) if cluster.peers else ()
-        await cluster.start(name, *seeds, **behaviour)
-    await cluster.until_ready()
 
 
 async def test_a_seed_is_enough_and_pinned_requests_go_there(cluster: Cluster) -> None:

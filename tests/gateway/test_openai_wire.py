@@ -57,7 +57,7 @@ def test_the_routed_text_is_what_the_user_said() -> None:
         {"role": "user", "content": [{"type": "text", "text": "second"}]},
     ]
 
-    assert "first\nsecond" == read_call("chat/completions", body(messages=turns)).text
+    assert "second\nfirst" == read_call("chat/completions", body(messages=turns)).text
 
 
 def test_parts_and_tools_become_needs() -> None:
