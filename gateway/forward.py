@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from discovery.envelopes import UNREADABLE
 from gateway.openai_wire import Call, error_body, is_error_body, usage_of
 from gateway.sse import Event, encode_event
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
@@ -177,7 +178,7 @@ def _excerpt(body: bytes) -> str:
     """The message in an error body of any shape that engines use, else its first words."""
     try:
         fields = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         fields = None
     if isinstance(fields, dict):
         error = fields.get("error", fields)

@@ -14,9 +14,6 @@ from discovery.envelopes import UNREADABLE
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 4000  # what the gate is given at most; encoders read about 256 tokens
 
-# What msgspec raises on bytes from outside: UnicodeDecodeError inside strings, RecursionError in skipped nesting.
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from discovery.admission import AdmissionError
+from discovery.envelopes import UNREADABLE
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.network import Network
@@ -207,7 +208,7 @@ async def _body(request: fastapi.Request, kind: Any) -> Any:
         raise InvalidRequest("the body is too large", status=413, code="body_too_large")
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRequest(f"invalid request body: {error}") from error
 
 

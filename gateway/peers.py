@@ -11,6 +11,7 @@ import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
+from discovery.envelopes import UNREADABLE
 from discovery.records import SLOTS_LIMIT, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
@@ -64,7 +65,7 @@ class Peers:
         except PeerUnreachable as error:
             self.failed(peer, error.reason)
             return False
-        except (Refused, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+        except (Refused, aiohttp.ClientError, OSError, *UNREADABLE) as error:
             log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))
             return False
         now = self._clock()

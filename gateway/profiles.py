@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile, printable
 from gateway.engines.openai_http import EngineState
@@ -46,7 +47,7 @@ class Profiles:
             self._known = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Profile]])
         except FileNotFoundError:
             self._known = {}
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise ProfilesError(f"cannot read {path}: {error}. Delete it, then run ppai-profile again") from error
 
     def of(self, agent: str) -> Mapping[str, Profile]:
@@ -75,7 +76,7 @@ class Profiles:
 def _read(body: bytes) -> Publication:
     try:
         publication = msgspec.json.decode(body, type=Publication)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRequest(f"not a profile: {error}") from error
     values, evidence = publication.capability, publication.evidence
     if not 1 <= len(values) <= PROTOTYPES_LIMIT or len(values) != len(evidence):

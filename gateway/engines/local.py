@@ -11,6 +11,7 @@ from dataclasses import replace
 import aiohttp
 import msgspec
 
+from discovery.envelopes import UNREADABLE
 from gateway.config import EngineConfig
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
 from gateway.engines.openai_http import EngineState, OpenAIEngine
@@ -124,5 +125,5 @@ class LocalEngine:
                 async with self._session.get(f"http://127.0.0.1:{port}/v1/models", allow_redirects=False) as response:
                     models = msgspec.json.decode(await response.content.read(1 << 20), type=_Models)
                     return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
-        except (TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError):
+        except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
             return False

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from discovery.envelopes import UNREADABLE
 from gateway.sse import Event, EventSplitter, OversizedEvent
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 
@@ -81,7 +82,7 @@ class OpenAIEngine:
                 self.state = replace(self.state, problem=self._describe(error))
         except (aiohttp.ClientError, OSError) as error:
             self.state = replace(self.state, problem=self._describe(error))
-        except (msgspec.DecodeError, UpstreamError) as error:
+        except (*UNREADABLE, UpstreamError) as error:
             self.state = replace(self.state, problem=f"{self.url} does not speak the OpenAI API: {error}")
 
     @asynccontextmanager

@@ -47,7 +47,7 @@ def profile(peer_home: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 async def profiled(cluster: Cluster) -> AsyncIterator[Cluster]:
-    """ada is right on everything but chemistry, ben on chemistry only; both have been measured, and know it of each other."""
+    """ada is right on everything but chemistry, ben on chemistry only; both were measured, and told each other."""
     tasks = frozenset(question.task for question in load_questions("builtin"))
     assert "chemistry" in tasks
     await cluster.start("ada")
