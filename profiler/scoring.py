@@ -67,6 +67,7 @@ def capability(
     reference is shrunk (a control variate): p_k = D_k + shrunk mean(own - reference) - z·SE. Without answers the
     values are 0.
     """
+    assert (reference is None) == (difficulty is None), "reference and difficulty come together, or not at all"
     counts = weights.sum(0)
     evidence = np.rint(counts).astype(np.int64)
     if len(right) == 0:
@@ -77,10 +78,10 @@ def capability(
     sums, within = weights.T @ own, _by_category(counts, categories)
     category_sums = _by_category(sums, categories)
     category_means = np.divide(category_sums, within, out=np.full_like(sums, mean), where=within > 0)
-    # One imaginary answer of variance 1/4: three right ones out of three are not certainty.
-    variance = (np.sum(weights * (own[:, None] - category_means) ** 2) + 0.25) / (len(own) + 1)
-
     first = np.unique(categories, return_index=True)[1]  # one prototype stands for each category
+    spread = np.sum(weights * (own[:, None] - category_means) ** 2)
+    variance = _within_variance(own, float(spread), int(np.count_nonzero(within[first])))
+
     whole = np.zeros(len(first), np.int64)
     to_mean = _pull(category_sums[first], within[first], whole, variance, shrinkage.to_mean)
     to_category = _pull(sums, counts, categories, variance, shrinkage.to_category)
@@ -117,6 +118,16 @@ def quantise(values: Floats) -> bytes:
 def dequantise(packed: bytes) -> npt.NDArray[np.float32]:
     """K bytes -> (K,) float32 in [0, 1]."""
     return np.frombuffer(packed, np.uint8).astype(np.float32) / np.float32(255)
+
+
+def _within_variance(own: Floats, spread: float, categories: int) -> float:
+    """Variance of grades (n,) inside categories: their spread there, with 10 imaginary answers of the overall variance.
+
+    With one question a category nothing varies inside, and luck would pass for expertise. The overall variance counts
+    one more imaginary answer of variance 1/4: three right ones out of three are not certainty.
+    """
+    overall = (np.sum((own - own.mean()) ** 2) + 0.25) / (len(own) + 1)
+    return float((spread + 10 * overall) / (max(len(own) - categories, 0) + 10))
 
 
 def _pull(

@@ -82,6 +82,15 @@ def test_an_even_agents_noise_is_averaged_away() -> None:
     assert found.std() < raw.std() / 2
 
 
+def test_luck_with_one_question_a_category_is_not_expertise() -> None:
+    right = np.zeros(23)
+    right[[4, 9]] = 1.0
+
+    found = capability(np.eye(23), right, np.arange(23)).values
+
+    assert found.max() < 0.15
+
+
 def test_more_evidence_of_the_same_gives_more() -> None:
     few = capability(one_hot(0, 1, 2), np.array([1.0, 1, 0]), ONE_CATEGORY).values
     many = capability(one_hot(*[0, 1, 2] * 50), np.array([1.0, 1, 0] * 50), ONE_CATEGORY).values
