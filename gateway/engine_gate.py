@@ -97,9 +97,9 @@ class EngineGate:
             yield
             self.completions += 1
         finally:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancelled():
                 self._change(remote=-1)
-            else:
+            elif turn in self._queue:
                 self._queue.remove(turn)
             self.admit_waiting()
 
@@ -107,6 +107,8 @@ class EngineGate:
         """Let those in whose turn has come; called when a job ends, and when the engine's state was read."""
         while self._queue and may_start_remote(self.load, self._config):
             turn = self._queue.popleft()
+            if turn.cancelled():
+                continue  # its waiter has gone, but has not run since
             self._change(remote=+1)  # counted now, not when the waiter wakes: the next look must see it
             turn.set_result(None)
 

@@ -12,6 +12,7 @@ from contextlib import aclosing
 import msgspec
 
 from discovery.admission import Right
+from discovery.endpoint import HELLO_LIMIT_BYTES, SYNC_LIMIT_BYTES
 from discovery.records import AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
@@ -28,15 +29,19 @@ from gateway.hop import (
     sha256_hex,
 )
 from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
-from gateway.openai_wire import InvalidRequest, error_body, read_call, usage_of, with_model
+from gateway.openai_wire import InvalidRequest, read_call, usage_of, with_model
 from gateway.telemetry import Telemetry
 from gateway.travel import Unacceptable, read_delegation
 from gateway.upstream import Patience, UpstreamError
 
 log = logging.getLogger(__name__)
 
-BODY_LIMIT_BYTES = 8 << 20  # a delegated conversation with images; gossip has its own, smaller limits
-PROTOCOL_PATHS = ("/peer/1/hello", "/peer/1/sync", "/peer/1/probe", "/peer/1/delegate")
+BODY_LIMITS_BYTES = {
+    "/peer/1/hello": HELLO_LIMIT_BYTES,
+    "/peer/1/sync": SYNC_LIMIT_BYTES,
+    "/peer/1/probe": 0,
+    "/peer/1/delegate": 8 << 20,  # a conversation with images
+}
 
 
 class ProbeAnswer(msgspec.Struct, frozen=True):
@@ -61,10 +66,11 @@ class PeerApp:
         telemetry: Telemetry,
         clock: Callable[[], float],
         patience: Patience,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._transport, self._gate, self._may, self._trusted = transport, gate, may, trusted
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
-        self._patience = patience
+        self._patience, self._heartbeat_s = patience, heartbeat_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = AsgiClient(send, {})
@@ -72,18 +78,16 @@ class PeerApp:
             await self._answer(scope, receive, client)
         except Refused as refused:
             await _send(client, refused.status, self._transport.endpoint.refusal(refused))
-        except InvalidRequest as error:
-            await _send(client, error.status, error_body(error.message, "invalid_request_error"))
         except ClientGone:
             pass
 
     async def _answer(self, scope: Scope, receive: Receive, client: AsgiClient) -> None:
         path, headers = scope["path"], headers_of(scope)
-        if path not in PROTOCOL_PATHS or scope["method"] != "POST":
+        if path not in BODY_LIMITS_BYTES or scope["method"] != "POST":
             raise Refused(404, "not_found", "this is a PPAI peer port: applications use the client port")
         if "content-encoding" in headers or "upgrade" in headers:
             raise Refused(400, "malformed", "no content-encoding, no upgrade")
-        body = await read_body(scope, receive, BODY_LIMIT_BYTES)
+        body = await _bounded_body(scope, receive, BODY_LIMITS_BYTES[path])
         if path == "/peer/1/hello":
             await _send(client, 200, self._transport.handle_hello(body, scope["client"][0]))
             return
@@ -111,7 +115,7 @@ class PeerApp:
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(_beat(client))
+            beating = tasks.create_task(_beat(client, self._heartbeat_s))
             try:
                 async with aclosing(work.frames()) as frames:
                     async for frame in frames:
@@ -120,7 +124,7 @@ class PeerApp:
                 log.exception("bug=delegation peer=%s", peer[:10])
             finally:
                 beating.cancel()
-                self._telemetry.observe_served(work.status, work.prompt_tokens, work.tokens)
+                self._telemetry.observe_served(work.status, *work.usage)
         await client.send(b"", more=False)
 
 
@@ -136,10 +140,17 @@ class _Work:
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
     ) -> None:
-        self.status, self.prompt_tokens, self.tokens = "cancelled", 0, 0
+        self.status = "cancelled"
         self._gate, self._payload, self._trusted, self._patience = gate, payload, trusted, patience
         self._sign, self._clock = sign, clock
         self._sent, self._has_begun = hashlib.sha256(), False
+        self._estimate, self._events = 0, 0
+        self._usage: tuple[int, int] | None = None
+
+    @property
+    def usage(self) -> tuple[int, int]:
+        """(prompt, completion) tokens: as the engine counted them, else estimated as Forwarder does."""
+        return self._usage or (self._estimate, max(0, self._events - 3))
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
@@ -149,7 +160,7 @@ class _Work:
             call = read_call(endpoint, body)
             if agent not in [model.id for model in self._gate.engine.state.models]:
                 raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
-            self.prompt_tokens = call.prompt_tokens
+            self._estimate = call.prompt_tokens
             async with self._gate.remote_turn():
                 started = self._clock()
                 async with aclosing(self._run(endpoint, with_model(body, agent), call.stream)) as answer:
@@ -158,7 +169,7 @@ class _Work:
                         self._has_begun = True
                         yield frame
             self.status = "ok"
-            self._gate.count_tokens(self.prompt_tokens, self.tokens)
+            self._gate.count_tokens(*self.usage)
             yield self._receipt(agent, began, started)
         except (Unacceptable, InvalidRequest) as error:
             self.status = "refused"
@@ -177,37 +188,44 @@ class _Work:
                 raise UpstreamError(f"its engine answered {reply.status}", status=status, code="engine_refused")
             if reply.is_stream and reply.status == 200:
                 async for event in reply.events():
-                    self.tokens += 1
-                    if b'"usage"' in event.data:
-                        self._meter(event.data)
+                    self._meter(event.data)
                     yield event.raw
             else:
                 answer = await reply.read()
-                self._meter(answer)
+                self._usage = usage_of(answer)
                 yield encode_reply(reply.status, answer)
 
-    def _meter(self, body: bytes) -> None:
-        if usage := usage_of(body):
-            self.prompt_tokens, self.tokens = usage
+    def _meter(self, event: bytes) -> None:
+        self._events += 1
+        if b'"usage"' in event and (usage := usage_of(event)):
+            self._usage = usage
 
     def _receipt(self, agent: str, began: float, started: float) -> bytes:
+        prompt_tokens, tokens = self.usage
         receipt = Receipt(
             request_sha256=sha256_hex(self._payload),
             reply_sha256=self._sent.hexdigest(),
             model=agent,
-            prompt_tokens=self.prompt_tokens,
-            tokens=self.tokens,
+            prompt_tokens=prompt_tokens,
+            tokens=tokens,
             queued_ms=int((started - began) * 1000),
             served_ms=int((self._clock() - started) * 1000),
         )
         return encode_receipt(receipt, self._sign)
 
 
-async def _beat(client: AsgiClient) -> None:
+async def _bounded_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
+    try:
+        return await read_body(scope, receive, limit_bytes)
+    except InvalidRequest as error:
+        raise Refused(413, "too_long", f"at most {limit_bytes} bytes") from error
+
+
+async def _beat(client: AsgiClient, interval_s: float) -> None:
     """A sign of life after every second in which nothing was sent."""
     while True:
         sent = client.sent
-        await asyncio.sleep(HEARTBEAT_S)
+        await asyncio.sleep(interval_s)
         if client.sent == sent:
             await client.send(QUEUED, more=True)
 

@@ -1,0 +1,145 @@
+"""Two peers on loopback in their production parts, one answering, one asking: TLS, signatures, receipts and all.
+
+No gossip runs: they know each other from one hello.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from discovery.admission import Admission
+from discovery.endpoint import Clocks
+from discovery.envelopes import seal
+from discovery.gossip import Gossip
+from discovery.identity import Identity
+from discovery.records import Address, Agent, Card, PeerId, Pulse
+from discovery.transport import Transport
+from gateway.admission import AdmissionConfig
+from gateway.config import EngineConfig
+from gateway.engine_gate import EngineGate
+from gateway.engines.local import LocalEngine
+from gateway.listeners import bind, server
+from gateway.peer_app import PeerApp
+from gateway.peer_hop import PeerUpstream
+from gateway.telemetry import Telemetry
+from gateway.upstream import Patience
+from tests.fakes import ScriptedEngine
+
+NET = "test"
+PATIENCE = Patience(first_event_s=5, idle_s=5, whole_s=5)
+
+
+@dataclass
+class Party:
+    """One of the two: who it is, and how it reaches others."""
+
+    identity: Identity
+    gossip: Gossip
+    admission: Admission
+    transport: Transport
+
+    @property
+    def id(self) -> PeerId:
+        return self.identity.id
+
+
+@dataclass
+class AnsweringPeer(Party):
+    """A peer listening on `address`, in front of `engine`."""
+
+    address: Address
+    gate: EngineGate
+    telemetry: Telemetry
+
+
+@dataclass
+class Pair:
+    """`ada` asks, `ben` answers; `failures` is what ada heard of peers that do not answer."""
+
+    ada: Party
+    ben: AnsweringPeer
+    failures: list[str]
+
+    def upstream(self) -> PeerUpstream:
+        """Ben, as ada's forwarder uses him."""
+        return PeerUpstream(
+            self.ben.id, "ben", self.ada.transport.open_stream, lambda _, why: self.failures.append(why)
+        )
+
+
+@asynccontextmanager
+async def two_peers(
+    home: Path, engine: ScriptedEngine, *, slots: int = 8, trusted: bool = True, heartbeat_s: float = 1.0
+) -> AsyncIterator[Pair]:
+    """Ada and ben, who grants her both rights."""
+    async with answering_peer(home / "ben", engine, slots, trusted, heartbeat_s) as ben, party(home / "ada") as ada:
+        await ada.transport.hello(ben.address)
+        ben.admission.approve(ada.id, {ada.id: "ada"})
+        yield Pair(ada, ben, [])
+
+
+@asynccontextmanager
+async def party(
+    home: Path, addresses: tuple[Address, ...] = (), pulse: EngineGate | None = None
+) -> AsyncIterator[Party]:
+    """A peer without a listener: it only asks."""
+    identity, admission = Identity.load_or_create(home), Admission("tofu", NET)
+    gossip = Gossip(identity.id, int(time.time()), lambda r: seal(r, NET, identity.sign), random.Random(7))
+
+    def idle(now: float) -> Pulse:
+        return pulse.pulse(identity.id) if pulse else Pulse(identity.id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "open")
+
+    clocks = Clocks(time.monotonic, time.time)
+    transport = Transport(identity, NET, gossip, admission, idle, lambda events, now: None, clocks, on_loopback=True)
+    agents = (Agent("scripted-1", "scripted-1", 4096),) if addresses else ()
+    head = (identity.id, home.name, 0, 0, "join", 0, addresses, identity.cert_sha256)
+    gossip.publish(Card(*head, len(agents), 86400, agents), time.monotonic())  # type: ignore[arg-type]
+    async with transport:
+        yield Party(identity, gossip, admission, transport)
+
+
+@asynccontextmanager
+async def answering_peer(
+    home: Path, scripted: ScriptedEngine, slots: int, trusted: bool, heartbeat_s: float
+) -> AsyncIterator[AnsweringPeer]:
+    """A peer's whole answering side, in front of a scripted engine that is already serving."""
+    listener = bind("127.0.0.1", 0, "--peer-port")
+    address = Address("127.0.0.1", listener.getsockname()[1])
+    async with ready_engine(scripted, slots) as engine:
+        gate = EngineGate(engine, AdmissionConfig(), time.monotonic, lambda: 1.0)
+        async with party(home, (address,), gate) as me:
+            telemetry = Telemetry()
+            app = PeerApp(
+                me.transport, gate, me.admission.may, trusted, me.identity.sign, telemetry, time.monotonic, PATIENCE,
+                heartbeat_s,
+            )  # fmt: skip
+            web = server(app, ssl_context_factory=lambda *_: me.identity.server_ssl_context())
+            serving = asyncio.create_task(web.serve(sockets=[listener]))
+            try:
+                yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, gate, telemetry)
+            finally:
+                web.should_exit = web.force_exit = True
+                await serving
+                listener.close()
+
+
+@asynccontextmanager
+async def ready_engine(scripted: ScriptedEngine, slots: int = 8) -> AsyncIterator[LocalEngine]:
+    """The production side of an engine, after its first look at it."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, asyncio.TaskGroup() as tasks:
+        engine = LocalEngine(EngineConfig(url=scripted.url, slots=slots), session, _no_embedded)
+        seen = asyncio.Event()
+        watch = tasks.create_task(engine.run(tasks, seen.set))
+        await seen.wait()
+        watch.cancel()
+        yield engine
+
+
+def _no_embedded() -> object:
+    raise AssertionError("the engine is given")
