@@ -25,6 +25,7 @@ test: install weights lint
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-all: install weights lint
+	@$(PIP) -e '.[test,dev,train,bench]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m pytest
 
