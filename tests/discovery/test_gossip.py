@@ -5,8 +5,8 @@ import pytest
 from discovery.detector import DetectorConfig
 from discovery.envelopes import MalformedMessage
 from discovery.gossip import GossipConfig
-from discovery.messages import Delta, Digest, Probe
-from discovery.own import JumpConfig, OwnRecords
+from discovery.membership import MembershipConfig
+from discovery.messages import Delta, Digest, Probe, short_id
 from tests.cluster import Cluster, card_of, id_of, pulse_of, signed
 
 
@@ -266,11 +266,65 @@ def test_pulses_slow_down_as_the_network_grows() -> None:
     assert 0.8 < (after - before) / 80 < 1.2
 
 
-def test_jumps_are_counted_in_a_window() -> None:
-    """Three in ten minutes are too many, one a day is not."""
-    own = OwnRecords(id_of(1), 1, signed, JumpConfig())
-    own.publish(card_of(id_of(1)), 0.0)
+def test_a_suspect_is_probed_directly_then_through_others() -> None:
+    cluster = Cluster(5, seed=19)
+    cluster.until(cluster.all_alive, within_s=10)
+    gossip, subject = cluster.gossip(0), id_of(4)
+    gossip.suspect(subject, cluster.now)
 
-    verdicts = [own.jump(card_of(id_of(1), gen=own.gen + 1), 86400.0 * day) for day in range(5)]
+    rounds = [gossip.tick(cluster.now + 1.1 * second) for second in range(2)]
 
-    assert ["generation"] * 5 == verdicts
+    asked = [[send.to for send in step.sends if send.message == Probe(subject)] for step in rounds]
+    assert [subject] == asked[0]
+    assert (3, subject, 3) == (len(asked[1]), asked[1][0], len(set(asked[1])))
+
+
+def test_a_difference_in_the_sums_is_followed_up() -> None:
+    cluster = Cluster(20, seed=20)
+    cluster.until(cluster.all_alive, within_s=10)
+    bucket = short_id(id_of(5))[0] >> 2
+
+    step = cluster.gossip(0).receive(Delta(differing=1 << bucket), id_of(1), cluster.now)
+
+    (send,) = step.sends
+    assert (id_of(1), 1 << bucket) == (send.to, send.message.buckets)
+    assert short_id(id_of(5)) in send.message.entries
+
+
+def test_an_eclipse_does_not_take_all_our_exchanges() -> None:
+    """900 peers we never dialled, 4 that we did: every thirtieth exchange at least is with one of the four."""
+    gossip = Cluster(1).gossip(0)
+    kept = [id_of(n) for n in range(1, 5)]
+    for peer in kept:
+        gossip.keep(peer)
+    gossip.learn([signed(card_of(id_of(n))) for n in range(1, 905)], 0.0)
+    gossip.learn([signed(pulse_of(id_of(n))) for n in range(1, 905)], 0.0)
+
+    partners = [s.to for n in range(600) for s in gossip.tick(0.0).sends if isinstance(s.message, Digest)]
+
+    assert 600 == len(partners)
+    assert 600 / 100 < sum(partner in kept for partner in partners)
+
+
+def test_probes_on_behalf_of_others_are_bounded() -> None:
+    cluster = Cluster(3, seed=21)
+    cluster.until(cluster.all_alive, within_s=10)
+    gossip = cluster.gossip(0)
+
+    steps = [gossip.receive(Probe(id_of(2)), id_of(100 + n), cluster.now) for n in range(100)]
+    again = [gossip.receive(Probe(id_of(2)), id_of(100), cluster.now) for _ in range(100)]
+
+    assert 64 == sum(len(step.sends) for step in steps)
+    assert 0 == sum(len(step.sends) for step in again)
+
+
+def test_who_was_dialled_in_masses_is_not_kept_in_masses() -> None:
+    """A flood of announcements makes us dial; half of the table stays open to eviction."""
+    config = GossipConfig(membership=MembershipConfig(live_limit=20, kept_limit=10))
+    gossip = Cluster(1, config=config).gossip(0)
+
+    for number in range(1, 21):
+        gossip.keep(id_of(number))
+        gossip.learn([signed(card_of(id_of(number)))], 0.0)
+
+    assert 10 == sum(member.kept for member in gossip.members())

@@ -197,7 +197,6 @@ def test_strangers_cannot_fill_the_table() -> None:
         members.merge(Signed(card, template.envelope), 0.0)
         if number % 100 == 0:
             members.watch(number / 20_000)
-    members.watch(2.0)
 
     assert 300 >= len(members.table)
     assert "alive" == members.member(ONE).state

@@ -13,6 +13,7 @@ import pytest
 
 from discovery import peer_file
 from discovery.client import PeerUnreachable
+from discovery.endpoint import Clocks
 from discovery.envelopes import seal
 from discovery.identity import Identity
 from discovery.messages import Delta, Digest, Hello, Message, encode
@@ -401,6 +402,62 @@ async def test_garbage_for_an_answer_is_an_ordinary_failure(tmp_path: Path, answ
             await a.transport.hello(address)
 
         assert () == a.gossip.members()
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        head = f"HTTP/1.1 307 Go\r\nlocation: https://{b.address}/peer/1/hello\r\ncontent-length: 0\r\n\r\n"
+        async with garbage_server(b.identity, head.encode()) as address:
+            with pytest.raises(Refused):
+                await a.transport.hello(address)
+
+        assert set() == b.connections
+
+
+@pytest.mark.parametrize(("header", "outcome"), [("x-other: 1", None), ("content-encoding: gzip", "encoding")])
+async def test_an_encoded_answer_is_not_unpacked(tmp_path: Path, header: str, outcome: str | None) -> None:
+    """A bomb would not be unpacked; and what claims to be packed is not read at all."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        hello = encode(b.transport.endpoint.introduction(), NET)
+        head = f"HTTP/1.1 200 OK\r\n{header}\r\ncontent-length: {len(hello)}\r\n\r\n"
+        async with garbage_server(b.identity, head.encode() + hello) as address:
+            if outcome is None:
+                assert b.identity.id == await a.transport.hello(address)
+            else:
+                with pytest.raises(PeerUnreachable, match=outcome):
+                    await a.transport.hello(address)
+
+
+async def test_an_endless_answer_is_cut_off(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 10000000\r\n\r\n" + bytes(200_000)
+    async with running_peer(tmp_path / "a", loops=False) as a, garbage_server(a.identity, answer) as address:
+        with pytest.raises(PeerUnreachable, match="exceeds"):
+            await a.transport.hello(address)
+
+
+async def test_a_flood_of_syncs_is_slowed_down(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        body = encode(Digest({}), NET)
+
+        with pytest.raises(Refused, match="slow down"):
+            for _ in range(60):
+                b.transport.handle_sync(a.identity.id, body)
+
+
+async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path) -> None:
+    """50 ms of signatures, then the rest waits for a later message. The clock ticks 10 ms at every look."""
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        clock = count(0.0, 0.01)
+        endpoint = a.transport.endpoint
+        endpoint._clocks = Clocks(lambda: next(clock), time.time)
+        strangers = [Identity.load_or_create(tmp_path / str(n)) for n in range(20)]
+        cards = [seal(replace(own_card(a), id=who.id, cert=who.cert_sha256), NET, who.sign) for who in strangers]
+
+        open_ = endpoint.opener()
+        opened = [open_(card.envelope) for card in cards]
+
+        assert 0 < sum(one is not None for one in opened) < 10
 
 
 async def test_a_peer_that_never_answers_costs_its_timeout_only(tmp_path: Path) -> None:
