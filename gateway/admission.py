@@ -42,9 +42,10 @@ def remote_slots(slots: int, reserve: int) -> int:
 
 def admission_state(load: EngineLoad, config: AdmissionConfig) -> AdmissionState:
     """open: a remote job would start at once. soft: it would wait. closed: it is refused."""
-    if load.waiting >= config.queue_per_slot * load.slots and load.running >= load.slots:
+    may_start = may_start_remote(load, config)
+    if load.waiting >= config.queue_per_slot * load.slots and not may_start:
         return "closed"
-    return "open" if may_start_remote(load, config) and not load.waiting else "soft"
+    return "open" if may_start and not load.waiting else "soft"
 
 
 def may_start_remote(load: EngineLoad, config: AdmissionConfig) -> bool:

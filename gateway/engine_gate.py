@@ -35,12 +35,12 @@ class EngineGate:
     def load(self) -> EngineLoad:
         """What the engine is doing: as we count, or as it says itself where others use it too."""
         state = self.engine.state
+        told = (state.running, state.waiting) if state.load_source == "metrics" else (0, 0)
         slots, inside = max(1, state.slots), self._local + self._remote
-        running = min(slots, max(inside, state.running))
+        running = min(slots, max(inside, told[0]))
+        waiting = len(self._queue) + max(told[1], inside - running)
         local_waiting = max(0, self._local - max(0, slots - self._remote))
-        return EngineLoad(
-            slots, running, self._remote, len(self._queue) + max(state.waiting, inside - running), local_waiting
-        )
+        return EngineLoad(slots, running, self._remote, waiting, local_waiting)
 
     def own_load(self) -> tuple[int, int]:
         """(jobs, slots): requests in the engine or waiting for it, whoever sent them."""

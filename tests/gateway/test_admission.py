@@ -25,6 +25,7 @@ CONFIG = AdmissionConfig(reserve=1, queue_per_slot=2.0)
         (EngineLoad(4, 3, 0, 1, 1), "soft"),  # the owner's request goes first
         (EngineLoad(4, 4, 1, 7, 0), "soft"),
         (EngineLoad(4, 4, 1, 8, 0), "closed"),
+        (EngineLoad(4, 3, 3, 8, 0), "closed"),  # nor does remote work queue without end for the owner's slot
         (EngineLoad(1, 0, 0, 0, 0), "open"),  # a single slot is shared
         (EngineLoad(1, 1, 0, 0, 0), "soft"),
         (EngineLoad(1, 1, 0, 2, 0), "closed"),

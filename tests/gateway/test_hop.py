@@ -3,7 +3,7 @@
 import json
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.hop import (
@@ -36,6 +36,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([200, 400, 422]), json_values)
 def test_a_whole_answer_arrives_as_it_was(status: int, answer: object) -> None:
     event = only_event(encode_reply(status, json.dumps(answer, indent=2).encode()))
@@ -45,6 +46,7 @@ def test_a_whole_answer_arrives_as_it_was(status: int, answer: object) -> None:
     assert ("reply", status, answer) == (name_of(event), whole.status, json.loads(bytes(whole.body)))
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_make_one_event(body: bytes) -> None:
     """An engine's reply may be no JSON at all: it never breaks the framing."""
@@ -57,6 +59,7 @@ def test_a_reply_nested_without_end_is_one_event() -> None:
     assert "reply" == name_of(only_event(encode_reply(200, b"[" * 100_000)))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["refused", "broke"]), st.text(), st.none() | st.floats(0, 86400))
 def test_a_refusal_arrives_as_it_was(name: str, message: str, retry_after_s: float | None) -> None:
     refusal = Refusal(429, "busy", message.encode("utf-8", "replace").decode(), retry_after_s)

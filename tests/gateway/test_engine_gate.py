@@ -1,0 +1,334 @@
+"""The door to the engine: our own programs first, others' work within its share, and counters that add up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discovery.records import PeerId
+from gateway.admission import AdmissionConfig, remote_slots
+from gateway.engine_gate import EngineGate
+from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.upstream import Patience, Reply, UpstreamError
+
+PATIENCE = Patience(1, 1, 1)
+ME = PeerId("me")
+
+
+@dataclass
+class IdleEngine:
+    """An engine in memory: its state is given, and who asks it stays inside as long as he likes."""
+
+    state: EngineState = field(default_factory=lambda: ready(slots=2))
+
+    @asynccontextmanager
+    async def open(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AsyncIterator[Reply]:
+        yield None  # type: ignore[misc]  # the gate does not look at replies
+
+
+def ready(slots: int, **more: object) -> EngineState:
+    return EngineState(None, "vllm", (EngineModel("m"),), slots, **more)  # type: ignore[arg-type]
+
+
+def gate_of(
+    slots: int, *, reserve: int = 1, queue_per_slot: float = 2.0, now: list[float] | None = None, **state: object
+) -> EngineGate:
+    """A gate before an idle engine; `now[0]` is its clock."""
+    clock = now or [0.0]
+    config = AdmissionConfig(reserve, queue_per_slot)
+    return EngineGate(IdleEngine(ready(slots, **state)), config, lambda: clock[0], lambda: 4.0)  # type: ignore[arg-type]
+
+
+class Job:
+    """One job, local or remote, that can be told to end."""
+
+    def __init__(self, gate: EngineGate, *, remote: bool) -> None:
+        self._end = asyncio.Event()
+        self.is_inside = False
+        opened = gate.remote_turn() if remote else gate.open("e", b"", {}, stream=True, patience=PATIENCE)
+        self.task = asyncio.create_task(self._run(opened))
+
+    async def _run(self, opened: object) -> None:
+        async with opened:  # type: ignore[attr-defined]
+            self.is_inside = True
+            await self._end.wait()
+        self.is_inside = False
+
+    async def end(self) -> None:
+        self._end.set()
+        await asyncio.wait([self.task])
+
+    async def cancel(self) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+async def settle() -> None:
+    """Let every task run until it waits."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+async def jobs(gate: EngineGate, number: int, *, remote: bool) -> list[Job]:
+    started = [Job(gate, remote=remote) for _ in range(number)]
+    await settle()
+    return started
+
+
+async def end_all(*groups: list[Job]) -> None:
+    for job in [job for group in groups for job in group]:
+        await job.cancel()
+
+
+@pytest.mark.parametrize(
+    ("slots", "reserve", "enter"), [(1, 1, 1), (2, 1, 1), (4, 1, 3), (4, 0, 4), (4, 9, 1), (4, 2, 2)]
+)
+async def test_remote_work_never_exceeds_its_share(slots: int, reserve: int, enter: int) -> None:
+    gate = gate_of(slots, reserve=reserve)
+
+    remote = await jobs(gate, slots + 1, remote=True)
+
+    assert enter == gate.load.remote_running == sum(job.is_inside for job in remote)
+    assert slots + 1 - enter == gate.load.waiting
+    await end_all(remote)
+
+
+async def test_our_own_programs_enter_at_once() -> None:
+    """However many others wait: the engine queues by itself."""
+    gate = gate_of(2)
+    remote = await jobs(gate, 4, remote=True)
+
+    local = await jobs(gate, 3, remote=False)
+
+    assert [True] * 3 == [job.is_inside for job in local]
+    await end_all(remote, local)
+
+
+async def test_a_free_slot_goes_to_our_own_waiting_work_first() -> None:
+    gate = gate_of(2, reserve=0)
+    local = await jobs(gate, 3, remote=False)
+    remote = await jobs(gate, 1, remote=True)
+
+    await local[0].end()
+    await settle()
+    assert not remote[0].is_inside  # two local jobs still fill both slots
+    await local[1].end()
+    await settle()
+
+    assert remote[0].is_inside
+    await end_all(local, remote)
+
+
+async def test_turns_come_in_the_order_of_asking() -> None:
+    gate = gate_of(1)
+    remote = await jobs(gate, 3, remote=True)
+
+    entered = []
+    for _ in range(3):
+        entered.append([job.is_inside for job in remote])
+        await remote[len(entered) - 1].end()
+        await settle()
+
+    assert [[True, False, False], [False, True, False], [False, False, True]] == entered
+
+
+async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
+    """One runs, two wait: the limit. E[S] is 4 s, and one place is wanted."""
+    gate = gate_of(1)
+    remote = await jobs(gate, 3, remote=True)
+    assert "closed" == gate.admission
+
+    with pytest.raises(UpstreamError) as caught:
+        await gate.remote_turn().__aenter__()
+
+    assert (429, "busy", 4) == (caught.value.status, caught.value.code, caught.value.retry_after_s)
+    assert 2 == gate.load.waiting
+    await end_all(remote)
+
+
+async def test_the_queue_is_bounded_where_the_owner_s_slot_is_free() -> None:
+    """Remote work may not have the reserved slot, so it must not queue for it without end either."""
+    gate = gate_of(4, reserve=1)
+    remote = await jobs(gate, 3 + 8, remote=True)
+    assert (3, 8) == (gate.load.running, gate.load.waiting)
+
+    assert "closed" == gate.admission
+    local = await jobs(gate, 1, remote=False)
+    assert local[0].is_inside
+    await end_all(remote, local)
+
+
+async def test_without_an_engine_the_door_is_closed() -> None:
+    gate = EngineGate(IdleEngine(EngineState()), AdmissionConfig(), lambda: 0.0, lambda: 1.0)  # type: ignore[arg-type]
+
+    assert "closed" == gate.admission == gate.pulse(ME).admission
+    with pytest.raises(UpstreamError) as caught:
+        await gate.remote_turn().__aenter__()
+    assert 429 == caught.value.status
+
+
+async def test_who_gives_up_waiting_leaves_the_queue() -> None:
+    gate = gate_of(1)
+    remote = await jobs(gate, 3, remote=True)
+
+    await remote[1].cancel()
+    assert 1 == gate.load.waiting
+    await remote[0].end()
+    await settle()
+
+    assert [False, False, True] == [job.is_inside for job in remote]
+    await end_all(remote)
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+
+
+async def test_a_turn_granted_to_somebody_who_is_leaving_is_given_back() -> None:
+    """Cancelled in the very moment between the grant and waking up."""
+    gate = gate_of(1, running=1, load_source="metrics")
+    remote = await jobs(gate, 2, remote=True)
+    gate.engine.state = ready(1)  # type: ignore[misc]
+
+    gate.admit_waiting()
+    assert 1 == gate.load.remote_running
+    await remote[0].cancel()
+    await settle()
+
+    assert [False, True] == [job.is_inside for job in remote]
+    await end_all(remote)
+    assert 0 == gate.load.remote_running
+
+
+async def test_all_leaving_at_once_leave_nothing_behind() -> None:
+    """A slot that becomes free meanwhile is not granted to one who is on his way out."""
+    gate = gate_of(1)
+    remote = await jobs(gate, 3, remote=True)
+
+    for job in remote:
+        job.task.cancel()
+    await asyncio.wait([job.task for job in remote])
+
+    assert [True] * 3 == [job.task.cancelled() for job in remote]
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (await jobs(gate, 1, remote=True))[0].is_inside
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["local", "remote", "end", "cancel", "cancel without waiting"]), st.integers(0, 9)),
+    max_size=40,
+)
+
+
+@settings(deadline=None)
+@given(slots=st.integers(1, 4), reserve=st.integers(0, 2), steps=STEPS)
+async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int, steps: list[tuple[str, int]]) -> None:
+    """The share is kept, no slot is lost or invented, no waiter is forgotten while there is room."""
+    gate = gate_of(slots, reserve=reserve)
+    all_jobs: list[Job] = []
+    for step, which in steps:
+        there = [job for job in all_jobs if not job.task.done()]
+        if step in ("local", "remote"):
+            all_jobs.append(Job(gate, remote=step == "remote"))
+        elif there:
+            job = there[which % len(there)]
+            if step == "end":
+                job._end.set()
+            else:
+                job.task.cancel()
+        if step != "cancel without waiting":
+            await settle()
+            load = gate.load
+            assert load.remote_running <= remote_slots(slots, reserve)
+            assert sum(job.is_inside for job in all_jobs if not job.task.done()) == gate._local + gate._remote
+            assert not gate._queue or load.remote_running == remote_slots(slots, reserve) or load.running == slots
+
+    for job in all_jobs:
+        job.task.cancel()
+    await asyncio.gather(*(job.task for job in all_jobs), return_exceptions=True)
+
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    closed = [job for job in all_jobs if job.task.done() and not job.task.cancelled() and job.task.exception()]
+    assert {429} >= {job.task.exception().status for job in closed}  # type: ignore[union-attr]
+
+
+async def test_pulse_counters_add_up() -> None:
+    """busy_ms counts slot-time: two jobs at once for 3 s are 6 s; a queue is no work; t_ms counts from the start."""
+    now = [100.0]
+    gate = gate_of(2, reserve=0, now=now)
+    one, two, three = (*await jobs(gate, 2, remote=True), *await jobs(gate, 1, remote=False))
+    now[0] += 3.0
+    await one.end()
+    now[0] += 1.0
+    await two.end()
+    await three.cancel()
+    now[0] += 10.0
+    gate.count_tokens(7, 4)
+
+    pulse = gate.pulse(ME)
+
+    assert (3, 2) == (pulse.arrivals, pulse.completions)  # who was cancelled has not completed
+    assert (8_000, 14_000) == (pulse.busy_ms, pulse.t_ms)
+    assert (7, 4) == (pulse.tokens_in, pulse.tokens_out)
+    assert (0, 0, 2, "open") == (pulse.running, pulse.waiting, pulse.slots, pulse.admission)
+
+
+async def test_counters_never_run_backwards() -> None:
+    now = [0.0]
+    gate = gate_of(2, now=now)
+    pulses = [gate.pulse(ME)]
+    for number in range(6):
+        started = await jobs(gate, 2, remote=bool(number % 2))
+        now[0] += 0.5
+        await started[0].end()
+        await started[1].cancel()
+        pulses.append(gate.pulse(ME))
+
+    for name in ("arrivals", "completions", "busy_ms", "t_ms", "tokens_in", "tokens_out"):
+        values = [getattr(pulse, name) for pulse in pulses]
+        assert sorted(values) == values
+
+
+async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
+    now = [0.0]
+    gate = gate_of(2, now=now)
+    async with AsyncExitStack() as inside:
+        await inside.enter_async_context(gate.remote_turn())
+        now[0] = 2.0
+
+        assert 2_000 == gate.pulse(ME).busy_ms
+    assert 2_000 == gate.pulse(ME).busy_ms
+
+
+@pytest.mark.parametrize(
+    ("running", "waiting", "source", "load"),
+    [
+        (5, 0, "metrics", (5, 0)),  # others use the engine too
+        (8, 3, "metrics", (8, 3)),
+        (0, 0, "own count", (1, 0)),
+        (5, 2, "own count", (1, 0)),  # the engine says nothing, and what we counted earlier is over
+    ],
+)
+async def test_load_is_what_we_count_or_what_the_engine_says(
+    running: int, waiting: int, source: str, load: tuple[int, int]
+) -> None:
+    gate = gate_of(8, running=running, waiting=waiting, load_source=source)
+    async with gate.open("e", b"", {}, stream=True, patience=PATIENCE):
+        assert load == (gate.load.running, gate.load.waiting)
+
+
+async def test_others_at_a_full_engine_keep_remote_work_out() -> None:
+    """Until the next look at it: `admit_waiting` is called after each."""
+    gate = gate_of(2, running=2, load_source="metrics")
+    remote = await jobs(gate, 1, remote=True)
+    assert not remote[0].is_inside
+
+    gate.engine.state = ready(2, load_source="metrics")  # type: ignore[misc]
+    gate.admit_waiting()
+    await settle()
+
+    assert remote[0].is_inside
+    await end_all(remote)
