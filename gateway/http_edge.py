@@ -114,7 +114,7 @@ def _one_line(value: str) -> str:
 
 def is_allowed_host(host: str, allowed: Collection[str]) -> bool:
     """Whether a Host header may name us. A rebound DNS name is what an attacker's page has; an address is not."""
-    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    name = _host_in(f"//{host}").rstrip(".")
     return name in LOCAL_NAMES or name in allowed or _is_address(name)
 
 
@@ -122,11 +122,18 @@ def is_allowed_origin(origin: str, host: str, allowed: Collection[str]) -> bool:
     """Whether a browser's page of `origin` may call us: our own page, a page on this machine, or a configured one."""
     if origin in allowed or "*" in allowed:
         return True
-    parts = urlsplit(origin)
-    if parts.netloc == host:
+    if host and origin.partition("://")[2] == host:
         return True
-    name = parts.hostname or ""
+    name = _host_in(origin)
     return name == "localhost" or (_is_address(name) and ip_address(name).is_loopback)
+
+
+def _host_in(url: str) -> str:
+    """Its host's name in lower case; empty where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_address(name: str) -> bool:

@@ -1,0 +1,221 @@
+"""The edge: bounded bodies, clients that leave, headers that stay on their line, and which pages may call us."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from gateway.http_edge import (
+    DISCARD_FACTOR,
+    AsgiClient,
+    ClientGone,
+    headers_of,
+    is_allowed_host,
+    is_allowed_origin,
+    read_body,
+    until_gone,
+)
+from gateway.openai_wire import InvalidRequest
+
+
+class Sender:
+    """What a server's `receive` yields, in order; then the client waits for its answer."""
+
+    def __init__(self, *pieces: bytes, gone: bool = False, is_complete: bool = True) -> None:
+        self.messages = [
+            {"type": "http.request", "body": piece, "more_body": not is_complete or number < len(pieces) - 1}
+            for number, piece in enumerate(pieces)
+        ]
+        if gone:
+            self.messages.append({"type": "http.disconnect"})
+        self.read = 0
+
+    async def __call__(self) -> Mapping[str, Any]:
+        self.read += 1
+        if self.read > len(self.messages):
+            await asyncio.Event().wait()
+        return self.messages[self.read - 1]
+
+
+@pytest.mark.parametrize("pieces", [(b"",), (b"abcd",), (b"ab", b"cd"), (b"a", b"", b"bcd", b"")], ids=str)
+async def test_a_body_is_read_whole(pieces: tuple[bytes, ...]) -> None:
+    assert b"".join(pieces) == await read_body({}, Sender(*pieces), 4)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "read"),
+    [
+        ((b"12345",), 1),
+        ((b"1234", b"5"), 2),
+        ((b"1234", b"5", b"", b"6", b"7"), 5),  # to the end: many clients listen only when they have sent all
+        ((b"1234",) * 100, DISCARD_FACTOR + 1),  # but not for ever
+    ],
+)
+async def test_a_body_over_the_limit_is_discarded(pieces: tuple[bytes, ...], read: int) -> None:
+    sender = Sender(*pieces)
+
+    with pytest.raises(InvalidRequest, match="client.body_limit_bytes") as caught:
+        await read_body({}, sender, 4)
+
+    assert (413, read) == (caught.value.status, sender.read)
+
+
+@pytest.mark.parametrize("pieces", [(), (b"half",), (b"1234", b"56")])
+async def test_a_client_that_leaves_before_its_body_is_complete(pieces: tuple[bytes, ...]) -> None:
+    with pytest.raises(ClientGone):
+        await read_body({}, Sender(*pieces, gone=True, is_complete=False), 4)
+
+
+async def test_work_is_cancelled_when_the_client_hangs_up() -> None:
+    cleaned_up = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned_up.set()
+
+    async with asyncio.timeout(5):
+        await until_gone(work(), Sender(gone=True))
+
+    assert cleaned_up.is_set()
+
+
+async def test_work_ends_where_the_client_stays() -> None:
+    done = []
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.append(True)
+
+    async with asyncio.timeout(5):
+        await until_gone(work(), Sender())
+
+    assert [True] == done
+
+
+def test_headers_have_lower_case_names_and_the_last_one_counts() -> None:
+    scope = {"headers": [(b"host", b"a"), (b"x", b"1"), (b"x", b"\xe4")]}
+
+    assert {"host": "a", "x": "ä"} == headers_of(scope)
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("localhost", True),
+        ("localhost:8470", True),
+        ("LOCALHOST:8470", True),
+        ("localhost.:8470", True),
+        ("127.0.0.1:8470", True),
+        ("[::1]:8470", True),
+        ("10.1.2.3", True),  # an address cannot be rebound
+        ("host.docker.internal:8470", True),
+        ("box.lan:8470", True),  # configured
+        ("evil.example", False),
+        ("evil.example:8470", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("127.0.0.1@evil.example", False),
+        ("evil.example#localhost", False),
+        ("", False),
+        (":8470", False),
+        ("[::1", False),
+        ("[evil]", False),
+        ("2130706433", False),  # 127.0.0.1 as one number: no address to us, and no browser sends it
+    ],
+)
+def test_host_table(host: str, allowed: bool) -> None:
+    """DNS rebinding: the attacker's page reaches us under the attacker's name."""
+    assert allowed == is_allowed_host(host, {"box.lan"})
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://127.0.0.1:8470", True),
+        ("http://box.lan:8470", True),  # our own page
+        ("http://localhost:3000", True),
+        ("http://localhost", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://[::1]:3000", True),
+        ("https://chat.example", True),  # configured
+        ("https://chat.example:444", False),
+        ("http://chat.example", False),
+        ("https://evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://10.0.0.9", False),
+        ("http://box.lan:9999", False),
+        ("null", False),
+        ("file://", False),
+        ("http://[::1", False),
+        ("http://[evil]", False),
+    ],
+)
+def test_origin_table(origin: str, allowed: bool) -> None:
+    assert allowed == is_allowed_origin(origin, "box.lan:8470", ("https://chat.example",))
+
+
+def test_a_star_allows_every_page() -> None:
+    assert is_allowed_origin("https://evil.example", "localhost:8470", ("*",))
+
+
+class Recorded:
+    """What went to the server."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    async def __call__(self, message: dict[str, Any], /) -> None:
+        self.messages.append(message)
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.messages[0]["headers"])
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("llama-3", b"llama-3"),
+        ("a\r\nset-cookie: x=1", b"aset-cookie: x=1"),
+        ("a\nb\x00c\x7f\x85d", b"abcd"),
+        ("a\u2028b", b"ab"),
+        ("größe", "größe".encode("latin-1")),
+        ("模型", b"??"),
+        ("", b""),
+    ],
+)
+async def test_a_name_that_others_chose_stays_on_its_line(value: str, line: bytes) -> None:
+    recorded = Recorded()
+
+    await AsgiClient(recorded, {"x-request-id": value}).start(200, "text/plain", {"x-ppai-peer": value})
+
+    assert (line, line) == (recorded.headers[b"x-ppai-peer"], recorded.headers[b"x-request-id"])
+
+
+async def test_an_answer_in_one_piece_tells_its_length() -> None:
+    recorded = Recorded()
+    client = AsgiClient(recorded, {"x-request-id": "r"})
+
+    await client.answer(418, "text/plain", b"tea", {"retry-after": "3"})
+
+    assert client.has_started
+    assert (418, b"tea", False) == (
+        recorded.messages[0]["status"], recorded.messages[1]["body"], recorded.messages[1]["more_body"],
+    )  # fmt: skip
+    expected = {b"content-type": b"text/plain", b"content-length": b"3", b"x-request-id": b"r", b"retry-after": b"3"}
+    assert expected.items() <= recorded.headers.items()
+
+
+async def test_another_app_s_answer_gets_our_headers_too() -> None:
+    recorded = Recorded()
+    client = AsgiClient(recorded, {"x-request-id": "r"})
+
+    await client.pass_on({"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]})
+    await client.pass_on({"type": "http.response.body", "body": b"x"})
+
+    assert {b"a": b"b", b"x-request-id": b"r"} == recorded.headers
+    assert client.has_started
