@@ -55,7 +55,7 @@ async def test_a_body_is_read_whole(pieces: tuple[bytes, ...]) -> None:
 async def test_a_body_over_the_limit_is_discarded(pieces: tuple[bytes, ...], read: int) -> None:
     sender = Sender(*pieces)
 
-    with pytest.raises(InvalidRequest, match="client.body_limit_bytes") as caught:
+    with pytest.raises(InvalidRequest, match="body_limit_bytes") as caught:
         await read_body({}, sender, 4)
 
     assert (413, read) == (caught.value.status, sender.read)
