@@ -17,7 +17,7 @@ from gateway.model_names import resolve_model
 from gateway.node import Node
 from gateway.openai_wire import VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
 from gateway.peers import Peers
-from gateway.relevance import RelevanceReader
+from gateway.relevance import BUDGET_S, RelevanceReader
 from gateway.status import missing
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.travel import Travel, delegation, may_travel
@@ -72,24 +72,28 @@ class Dispatcher:
         finally:
             self._route_log.write(run.line(self._wall_clock(), request_id))
 
-    async def decide(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> tuple[Call, Travel, Decision]:
-        """Who answers this call: read it, judge it, probe, choose. Raises InvalidRequest."""
+    async def decide(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], judge_s: float = BUDGET_S
+    ) -> tuple[Call, Travel, Decision]:
+        """Who answers this call: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest."""
         call = read_call(endpoint, body, _session(headers))
         travel = may_travel(body, trusted=self._node.admission.mode != "open")
-        query = await self._query(call, travel, len(body), headers)
+        query = await self._query(call, travel, len(body), headers, judge_s)
         self._node.observe_own_load(*self._gate.own_load(), self._clock())
         plan = self._node.plan(query, self._clock())
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
         silent = asked - await self._peers.probe(asked) if asked else asked
         return call, travel, self._node.decide(query, plan, self._clock(), silent)
 
-    async def _query(self, call: Call, travel: Travel, body_bytes: int, headers: Mapping[str, str]) -> Query:
+    async def _query(
+        self, call: Call, travel: Travel, body_bytes: int, headers: Mapping[str, str], judge_s: float
+    ) -> Query:
         roster, routing = self._node.roster, self._config.routing
         own = {agent.model for agent in self._node.own_agents}
         names = {*roster.models, *roster.agents}
         pin = headers.get("x-ppai-route", "auto")
         stays = "client" if headers.get("x-ppai-local-only", "0") not in ("", "0") else travel.pinned_by
-        judged = await self.reader.judge(call.text) if len(roster) > 1 else None
+        judged = await self.reader.judge(call.text, judge_s) if len(roster) > 1 else None
         return Query(
             model=resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None,
             prompt_tokens=call.prompt_tokens,

@@ -31,6 +31,7 @@ from gateway.status import (
 from gateway.telemetry import RouteLog, Telemetry
 
 BODY_LIMIT_BYTES = 4 << 20
+EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,9 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
         if asked.max_tokens:
             body["max_tokens"] = asked.max_tokens
         headers = {name: value for name, value in request.headers.items() if name.startswith("x-ppai-")}
-        _, _, decision = await parts.dispatcher.decide("chat/completions", msgspec.json.encode(body), headers)
+        _, _, decision = await parts.dispatcher.decide(
+            "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S
+        )
         target = decision.target
         relevance = decision.query.relevance
         return {

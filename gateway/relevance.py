@@ -19,6 +19,7 @@ from gateway.weights import WeightsMissing
 from profiler.encoder import Encoder, EncoderError
 from profiler.qagate import QAGate
 
+BUDGET_S = 0.1  # how long a request waits to be judged; a text takes 3-17 ms, so this is an overloaded machine
 REMEMBERED = 4096  # texts; 64 prototypes are 256 bytes each
 
 
@@ -47,10 +48,22 @@ class RelevanceReader:
         if self._encoder is None and self.problem is None:
             self._worker.submit(self._loaded)
 
-    async def judge(self, text: str) -> Judged | None:
-        """The text's relevance; None without an encoder, and for a text without words."""
+    async def judge(self, text: str, budget_s: float = BUDGET_S) -> Judged | None:
+        """The text's relevance; None without an encoder, for a text without words, and when it takes too long.
+
+        Nobody's request waits for an encoder that is still being loaded: load alone decides until it is there.
+        """
         if self.problem is not None or not text.strip():
             return None
+        if self._encoder is None:
+            self.warm_up()
+        try:
+            async with asyncio.timeout(budget_s):
+                return await self._judged(text)
+        except TimeoutError:
+            return None
+
+    async def _judged(self, text: str) -> Judged | None:
         key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
         if known := self._known.get(key):
             self._known.move_to_end(key)

@@ -59,6 +59,8 @@ async def profiled(cluster: Cluster) -> AsyncIterator[Cluster]:
         assert 0 == done.returncode, done.stderr
         told = json.loads(done.stdout)
         assert len(told["capability"]) == len(told["evidence"]) == 64
+    async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": "hi"}) as response:
+        assert (await response.json())["relevance"], "route waits for the encoder; requests would not"
     yield cluster
 
 
