@@ -143,7 +143,7 @@ def public_key(peer: str) -> bytes:
 
 def printable(text: str, limit: int) -> str:
     """`text` fit for a record: control, bidirectional and unassigned characters removed, at most `limit` characters."""
-    return "".join(c for c in text if c.isprintable()).strip()[:limit]
+    return "".join(c for c in text if c.isprintable()).strip()[:limit].rstrip()
 
 
 def validate(record: Record) -> None:

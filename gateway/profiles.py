@@ -9,7 +9,7 @@ import numpy as np
 from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile, printable
-from gateway.engines.openai_http import EngineState
+from gateway.engines.openai_http import EngineModel, EngineState
 from gateway.openai_wire import InvalidRequest
 from profiler.scoring import quantise
 
@@ -24,8 +24,16 @@ def own_agents(state: EngineState, profiles: "Profiles") -> tuple[Agent, ...]:
         return ()
     models = {printable(model.id, 128): model for model in state.models}
     return tuple(
-        Agent(name, name, model.context_tokens, model.modalities, profiles.of(name)) for name, model in models.items()
+        Agent(name, name, min(max(0, model.context_tokens), 2**31 - 1), _modalities(model), profiles.of(name))
+        for name, model in models.items()
+        if name
     )
+
+
+def _modalities(model: EngineModel) -> tuple[str, ...]:
+    """What the engine says, within what a card holds; text where it says nothing."""
+    named = dict.fromkeys(printable(modality, 16) for modality in model.modalities)
+    return tuple(name for name in named if name)[:8] or ("text",)
 
 
 class Publication(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,8 +77,9 @@ class Profiles:
         profile = Profile(quantise(np.array(publication.capability)), tuple(publication.evidence))
         spaces = {name: old for name, old in self.of(publication.agent).items() if name != publication.space}
         kept = dict([*spaces.items(), (publication.space, profile)][-SPACES_LIMIT:])
-        self._known = {**self._known, publication.agent: kept}
-        write_private(self._path, msgspec.json.encode(self._known))
+        known = {**self._known, publication.agent: kept}
+        write_private(self._path, msgspec.json.encode(known))
+        self._known = known
 
 
 def _read(body: bytes) -> Publication:

@@ -1,0 +1,154 @@
+"""Our own vectors: a bad one changes nothing, a good one survives a restart, two spaces are kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from discovery.records import Agent, Card, validate
+from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.openai_wire import InvalidRequest
+from gateway.profiles import Profiles, ProfilesError, own_agents
+from tests.cluster import id_of
+
+AGENTS = (Agent("small", "small", 4096),)
+
+
+def publication(**changes: object) -> bytes:
+    good = {"space": "s1", "agent": "small", "capability": [0.0, 0.5, 1.0], "evidence": [3, 0, 9]}
+    return json.dumps({**good, **changes}).encode()
+
+
+def test_a_published_vector_is_what_the_card_carries(tmp_path: Path) -> None:
+    profiles = Profiles(tmp_path / "profiles.json")
+
+    profiles.publish(publication(), "s1", AGENTS)
+
+    profile = profiles.of("small")["s1"]
+    assert (bytes([0, 128, 255]), (3, 0, 9)) == (profile.capability, profile.evidence)
+
+
+def test_vectors_survive_a_restart(tmp_path: Path) -> None:
+    Profiles(tmp_path / "profiles.json").publish(publication(), "s1", AGENTS)
+
+    profiles = Profiles(tmp_path / "profiles.json")
+
+    assert {"s1"} == profiles.of("small").keys()
+    assert (3, 0, 9) == profiles.of("small")["s1"].evidence
+
+
+def test_two_spaces_are_kept_and_the_oldest_goes(tmp_path: Path) -> None:
+    """A new gate must not make us strangers to those who still have the old one."""
+    profiles = Profiles(tmp_path / "profiles.json")
+    for space in ("s1", "s2", "s1", "s3"):
+        profiles.publish(publication(space=space), space, AGENTS)
+
+    assert ["s1", "s3"] == list(profiles.of("small"))
+    assert ["s1", "s3"] == list(Profiles(tmp_path / "profiles.json").of("small"))
+
+
+def test_an_agent_without_a_vector_has_none(tmp_path: Path) -> None:
+    assert {} == Profiles(tmp_path / "profiles.json").of("small")
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "no JSON": (b"hello", "not a profile"),
+    "no text": (b'{"space":"\xff"}', "not a profile"),
+    "nested without end": (b"[" * 100_000, "not a profile"),
+    "a field too many": (publication(extra=1), "not a profile"),
+    "a field too few": (b'{"space":"s1","agent":"small","capability":[1]}', "not a profile"),
+    "above 1": (publication(capability=[0, 1, 1.01]), "from 0 to 1"),
+    "below 0": (publication(capability=[0, 1, -0.01]), "from 0 to 1"),
+    "not a number": (publication().replace(b"0.5", b"NaN"), "not a profile"),
+    "another length": (publication(evidence=[1, 2]), "one for each prototype"),
+    "empty": (publication(capability=[], evidence=[]), "one for each prototype"),
+    "too long": (publication(capability=[0.5] * 1025, evidence=[1] * 1025), "one for each prototype"),
+    "negative evidence": (publication(evidence=[1, 2, -1]), "from 0 up"),
+    "evidence beyond a card's": (publication(evidence=[1, 2, 2**31]), "from 0 up"),
+    "another agent": (publication(agent="large"), "it serves: `small`"),
+    "another space": (publication(space="s2"), "run ppai-profile with the gate"),
+}
+
+
+@pytest.mark.parametrize(("body", "said"), BAD.values(), ids=BAD)
+def test_a_bad_vector_changes_nothing(tmp_path: Path, body: bytes, said: str) -> None:
+    profiles = Profiles(tmp_path / "profiles.json")
+    profiles.publish(publication(), "s1", AGENTS)
+    before = (tmp_path / "profiles.json").read_bytes(), profiles.of("small")
+
+    with pytest.raises(InvalidRequest, match=said) as caught:
+        profiles.publish(body, "s1", AGENTS)
+
+    assert 400 == caught.value.status
+    assert before == ((tmp_path / "profiles.json").read_bytes(), profiles.of("small"))
+
+
+def test_a_vector_that_cannot_be_kept_is_not_taken(tmp_path: Path) -> None:
+    """After a restart it would be gone, and nobody would know why."""
+    profiles = Profiles(tmp_path / "no such folder" / "profiles.json")
+
+    with pytest.raises(OSError):
+        profiles.publish(publication(), "s1", AGENTS)
+
+    assert {} == profiles.of("small")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"small":7}', b'{"small":{"s":{"capability":"\xff"}}}', b"[" * 100_000]
+)
+def test_an_unreadable_file_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "profiles.json").write_bytes(content)
+
+    with pytest.raises(ProfilesError, match="Delete it, then run ppai-profile again"):
+        Profiles(tmp_path / "profiles.json")
+
+
+def test_an_engine_that_does_not_answer_serves_nothing(tmp_path: Path) -> None:
+    state = EngineState("down", models=(EngineModel("small"),))
+
+    assert () == own_agents(state, Profiles(tmp_path / "profiles.json"))
+
+
+def test_agents_carry_what_the_engine_says_and_what_was_measured(tmp_path: Path) -> None:
+    profiles = Profiles(tmp_path / "profiles.json")
+    profiles.publish(publication(), "s1", AGENTS)
+    state = EngineState(None, models=(EngineModel("small", 4096, ("text", "image")), EngineModel("large", 8192)))
+
+    small, large = own_agents(state, profiles)
+
+    assert ("small", "small", 4096, ("text", "image")) == (
+        small.name,
+        small.model,
+        small.context_tokens,
+        small.modalities,
+    )
+    assert ({"s1"}, set()) == (set(small.profiles), set(large.profiles))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        EngineModel("x" * 300),
+        EngineModel("x" * 127 + " y"),
+        EngineModel("line\nbreak\x00"),
+        EngineModel("small", -1),
+        EngineModel("small", 2**40),
+        EngineModel("small", modalities=()),
+        EngineModel("small", modalities=("",)),
+        EngineModel("small", modalities=("text", "x" * 40, "a\nb")),
+        EngineModel("small", modalities=tuple(f"m{n}" for n in range(20))),
+    ],
+    ids=str,
+)
+def test_whatever_an_engine_lists_makes_a_valid_card(tmp_path: Path, model: EngineModel) -> None:
+    """A strange engine must not end the peer."""
+    agents = own_agents(EngineState(None, models=(model,)), Profiles(tmp_path / "profiles.json"))
+
+    validate(Card(id_of(1), "ada", 1, 1, "join", 0, (), bytes(32), 1, 86400, agents))
+    assert 1 == len(agents)
+
+
+def test_a_model_without_a_name_is_nobody_s_agent(tmp_path: Path) -> None:
+    state = EngineState(None, models=(EngineModel(""), EngineModel("\x00"), EngineModel("small")))
+
+    assert ["small"] == [agent.name for agent in own_agents(state, Profiles(tmp_path / "profiles.json"))]
