@@ -1,0 +1,55 @@
+"""The `ppai` command: each command is a function, and only this package prints.
+
+Imports here cost every command: whatever is heavy is imported by the command that needs it.
+"""
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+
+from gateway.cli.asking import ask, models, route, status
+from gateway.cli.options import say
+from gateway.cli.peering import approve, peers, revoke
+from gateway.cli.serving import demo, serve
+from gateway.cli.setup import config_check, config_show, init, pull
+
+app = typer.Typer(
+    help="PPAI: one OpenAI-compatible endpoint that answers with the best model any of your machines runs.\n\n"
+    "Start a peer with `ppai serve`, point any OpenAI client at http://127.0.0.1:8470/v1, ask with `ppai ask`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (serve, ask, route, status, peers, models, approve, revoke, init, pull, demo):
+    app.command()(command)
+
+config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
+config_app.command("show")(config_show)
+config_app.command("check")(config_check)
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug in PPAI."""
+    try:
+        app()
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)
+    except Exception as error:
+        if _is_expected(error):
+            say(f"error: {error}")
+            sys.exit(1)
+        file = Path(tempfile.gettempdir()) / f"ppai-bug-{os.getpid()}.log"
+        file.write_text(traceback.format_exc())
+        say(f"error: a bug in PPAI ({type(error).__name__}: {error}); please report it with {file}")
+        sys.exit(3)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Errors that PPAI's rooms raise for the user carry a remedy; anything else is a bug."""
+    return type(error).__module__.split(".")[0] in ("gateway", "discovery", "profiler")

@@ -1,0 +1,109 @@
+"""ppai ask, route, models, status: questions to the running peer."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.options import HomeOption, JsonOption, home_of, say
+
+
+def ask(
+    text: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
+    model: Annotated[str, typer.Option(help="A model's name, or `auto`.")] = "auto",
+    route: Annotated[str | None, typer.Option(help="`local`, or the name of the peer that is to answer.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="At most this many tokens.")] = None,
+    stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Print words as they come.")] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the running peer one question."""
+    from gateway.own_peer import OwnPeer
+
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": sys.stdin.read() if text == "-" else text}],
+        "stream": True,
+    }
+    if max_tokens:
+        body["max_tokens"] = max_tokens
+    headers, events = OwnPeer(home_of(home)).stream(
+        "/v1/chat/completions", body, {"x-ppai-route": route} if route else {}
+    )
+    words = []
+    for event in events:
+        for choice in event.get("choices", []):
+            words.append(choice.get("delta", {}).get("content") or "")
+            if stream and not as_json:
+                print(words[-1], end="", flush=True)
+    answer = "".join(words)
+    told = {key.removeprefix("x-ppai-"): value for key, value in headers.items() if key.startswith("x-ppai-")}
+    if as_json:
+        print(json.dumps({"answer": answer, **told}))
+        return
+    print("" if stream else answer)
+    say(f"answered by {told.get('peer')} ({told.get('model')}): {told.get('reason')}")
+
+
+def route(
+    text: Annotated[str, typer.Argument(help="The query.")],
+    model: Annotated[str, typer.Option(help="A model's name, or `auto`.")] = "auto",
+    max_tokens: Annotated[int | None, typer.Option(help="As the request would say.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who would answer a query, and why; nothing is sent to a model."""
+    from gateway.own_peer import OwnPeer
+
+    body = {"text": text, "model": model, "max_tokens": max_tokens}
+    found = OwnPeer(home_of(home)).post("/ppai/v1/route", body)
+    if as_json:
+        print(json.dumps(found))
+        return
+    target = found["target"]
+    print(f"{target['peer']} ({target['model']}) would answer: {found['reason']}" if target else "nobody would answer")
+    print(f"{'peer':20} {'agent':28} {'score':>6} {'wait':>7} {'service':>8} {'cost':>7} {'utility':>8}  excluded")
+    for row in found["candidates"]:
+        score = f"{row['score']:.3f}{'' if row['profiled'] else '?'}"
+        print(
+            f"{row['peer']:20} {row['agent'][:28]:28} {score:>6} {row['wait_s']:>6.2f}s {row['service_s']:>7.2f}s "
+            f"{row['cost_s']:>6.2f}s {row['utility']:>8.4f}  {row['excluded'] or ''}"
+        )
+    if any(not row["profiled"] for row in found["candidates"]):
+        say("scores with ? are assumed: the agent has no capability vector yet (run ppai-profile on its machine)")
+    if found["waiting"]:
+        from gateway.status import waiting_text
+
+        say(waiting_text(found["waiting"]))
+
+
+def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the models that the network serves, and who serves each."""
+    from gateway.own_peer import OwnPeer
+
+    found = OwnPeer(home_of(home)).get("/v1/models")["data"]
+    if as_json:
+        print(json.dumps(found))
+        return
+    for entry in found:
+        context = f"{entry['max_model_len']} tokens" if entry["max_model_len"] else "context unknown"
+        print(f"{entry['id']:40} {context:16} {', '.join(entry['ppai']['peers'])}")
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show how the running peer is doing."""
+    from gateway.own_peer import OwnPeer
+
+    found = OwnPeer(home_of(home)).get("/ppai/v1/status")
+    if as_json:
+        print(json.dumps(found))
+        return
+    engine = found["engine"]
+    print(f"peer     {found['name']} ({found['id'][:12]}) at {found['url']}/v1, up {found['uptime_s']:.0f} s")
+    print(f"engine   {engine['origin']}: {engine['problem'] or 'ready'}")
+    print(f"models   {', '.join(model['id'] for model in engine['models']) or 'none'}")
+    load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots"
+    print(f"load     {load} ({engine['load_source']})")
+    for line in found["missing"]:
+        print(f"missing  {line}")

@@ -1,0 +1,56 @@
+"""ppai peers, approve, revoke: whom we know, and whom we deal with."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from gateway.cli.options import HomeOption, JsonOption, home_of, say
+
+
+def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the peers known: state, rights, load, agents."""
+    from gateway.own_peer import OwnPeer
+
+    own = OwnPeer(home_of(home))
+    found = own.get("/ppai/v1/peers")
+    if as_json:
+        print(json.dumps(found))
+        return
+    for peer in found:
+        load = "" if peer["age_s"] is None else f"{peer['running']}+{peer['waiting']} jobs, {peer['age_s']:.0f} s ago"
+        rights = "+".join(peer["rights"]) or "not approved"
+        models = ", ".join(agent["model"] for agent in peer["agents"]) or "no agent"
+        why = f" ({peer['reason']})" if peer["state"] != "alive" and peer["reason"] else ""
+        print(f"{peer['name']:20} {peer['id'][:10]}  {peer['state'] + why:10} {rights:14} {load:22} {models}")
+    if not found:
+        say("no peers yet: start another one on this network, or name one with --seed HOST:PORT")
+    status = own.get("/ppai/v1/status")
+    for line in status["say"]:
+        say(line)
+    for refused in status["network"]["refused"]:
+        say(f"kept out: {refused['name']} {refused['id'][:10]}: {refused['why']}")
+
+
+def approve(
+    names: Annotated[list[str], typer.Argument(help="Peers' names, or the first characters of their ids.")],
+    home: HomeOption = None,
+) -> None:
+    """Let peers send us work, and send them ours."""
+    from gateway.own_peer import OwnPeer
+
+    for who in names:
+        OwnPeer(home_of(home)).post("/ppai/v1/approve", {"who": who})
+        say(f"{who} may ask us and answer us; it must approve this peer too")
+
+
+def revoke(
+    names: Annotated[list[str], typer.Argument(help="Peers' names, or the first characters of their ids.")],
+    home: HomeOption = None,
+) -> None:
+    """Take both rights away from peers, whatever the admission mode would grant."""
+    from gateway.own_peer import OwnPeer
+
+    for who in names:
+        OwnPeer(home_of(home)).post("/ppai/v1/revoke", {"who": who})
+        say(f"{who} may no longer ask us, nor be asked")

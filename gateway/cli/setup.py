@@ -1,0 +1,85 @@
+"""ppai init, pull, config: what a peer needs before it can serve."""
+
+import secrets
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say, stderr_console
+
+
+def init(
+    home: HomeOption = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(metavar="SECRET", help="Join a network by its secret, as another peer's `init` printed it."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration and secret.")] = False,
+) -> None:
+    """Make a home: a configuration file to edit, and the network's secret."""
+    from gateway.config import data_dir
+    from gateway.home import HomeError
+
+    place = home_of(home)
+    place.prepare()
+    there = [file for file in (place.config_file, place.secret_file) if file.exists()]
+    if there and not force:
+        raise HomeError(f"{there[0]} is there already; edit it, or replace it with --force")
+    made = secret or secrets.token_hex(16)
+    place.write_private(place.secret_file.name, made.encode() + b"\n")
+    place.write_private(place.config_file.name, (data_dir() / "default.yaml").read_bytes())
+    say(f"wrote {place.config_file}: every key with its meaning and default")
+    say(f"wrote {place.secret_file}: whoever knows this secret is a peer of yours")
+    if not secret:
+        print(made)
+        say("on each of your other machines run: ppai init --secret with the line above")
+    say(f"next: ppai serve --home {place.path}")
+
+
+def pull(
+    names: Annotated[
+        list[str], typer.Argument(help="`smollm2` (a small chat model), `encoder` (what routing by topic needs).")
+    ],
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Take the files from here instead.")
+    ] = None,
+    hub: Annotated[
+        str | None, typer.Option(metavar="OWNER/NAME", help="Take them from this Hugging Face repository.")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Fetch the small model or the encoder into the home folder."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from gateway.pull import PullError
+    from gateway.pull import pull as fetch
+    from gateway.weights import CATALOGUE
+
+    unknown = [name for name in names if name not in CATALOGUE]
+    if unknown:
+        raise PullError(f"there is no `{unknown[0]}` to pull; there are: {', '.join(CATALOGUE)}")
+    weights = home_of(home).weights
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    for name in names:
+        with Progress(*columns, console=stderr_console()) as bar:
+            path = fetch(name, weights, partial(_show, bar, bar.add_task(name, total=None)), source=source, hub=hub)
+        say(f"{name} is in {path}")
+
+
+def config_show(home: HomeOption = None, config: ConfigOption = None) -> None:
+    """Print the configuration in force, as YAML."""
+    from gateway.config import as_yaml
+
+    print(as_yaml(load(home_of(home), config, {})), end="")
+
+
+def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:
+    """Check the configuration file and the environment; exit 1 with the first mistake."""
+    load(home_of(home), config, {})
+    say("the configuration is valid")
+
+
+def _show(bar: Any, task: Any, done: int, total: int | None, what: str) -> None:
+    bar.update(task, completed=done, total=total, description=what)
