@@ -6,6 +6,7 @@ time all the same (its int8 activations are quantised per tensor, see profiler/e
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,11 @@ from gateway.weights import WeightsMissing
 from profiler.encoder import Encoder, EncoderError
 from profiler.qagate import QAGate
 
+log = logging.getLogger(__name__)
+
 BUDGET_S = 0.1  # how long a request waits to be judged; a text takes 3-17 ms, so this is an overloaded machine
 REMEMBERED = 4096  # texts; 64 prototypes are 256 bytes each
+UNDER_WAY_LIMIT = 64  # texts; what waits behind them is not read in time, and reading it later would help nobody
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +38,17 @@ class Judged:
 class RelevanceReader:
     """Judges texts with one encoder and gate."""
 
-    def __init__(self, gate: QAGate, load_encoder: Callable[[], Encoder], worker: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        gate: QAGate,
+        load_encoder: Callable[[], Encoder],
+        worker: ThreadPoolExecutor,
+        remembered: int = REMEMBERED,
+    ) -> None:
         """`load_encoder` runs in the worker; what it raises is `problem`, and load alone decides from then on."""
         self.gate = gate
         self.problem: str | None = None
-        self._load_encoder, self._worker = load_encoder, worker
+        self._load_encoder, self._worker, self._remembered = load_encoder, worker, remembered
         self._encoder: Encoder | None = None
         self._known: OrderedDict[bytes, Judged] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Judged | None]] = {}
@@ -55,8 +65,6 @@ class RelevanceReader:
         """
         if self.problem is not None or not text.strip():
             return None
-        if self._encoder is None:
-            self.warm_up()
         try:
             async with asyncio.timeout(budget_s):
                 return await self._judged(text)
@@ -69,6 +77,8 @@ class RelevanceReader:
             self._known.move_to_end(key)
             return known
         if key not in self._under_way:
+            if len(self._under_way) >= UNDER_WAY_LIMIT:
+                return None
             work = asyncio.get_running_loop().run_in_executor(self._worker, self._judge, text)
             self._under_way[key] = work
             work.add_done_callback(lambda done: self._remember(key, done))
@@ -81,20 +91,27 @@ class RelevanceReader:
                 self._encoder = self._load_encoder()
             except (WeightsMissing, EncoderError) as error:
                 self.problem = str(error)
+            except Exception as error:
+                log.exception("encoder_not_loaded")
+                self.problem = f"the encoder cannot be loaded: {error}"
         return self._encoder
 
     def _judge(self, text: str) -> Judged | None:
         encoder = self._loaded()
         if encoder is None:
             return None
-        relevance = self.gate.relevance(encoder.encode([text]))[0]
+        try:
+            relevance = self.gate.relevance(encoder.encode([text]))[0]
+        except Exception:  # whatever a tokenizer or a runtime makes of this text: the next one may do
+            log.exception("text_not_judged characters=%d", len(text))
+            return None
         return Judged(relevance, self.gate.categories[int(np.argmax(relevance))])
 
     def _remember(self, key: bytes, done: "asyncio.Future[Judged | None]") -> None:
         del self._under_way[key]
-        if done.cancelled() or done.exception() is not None:
+        if done.cancelled():
             return
         if (judged := done.result()) is not None:
             self._known[key] = judged
-        while len(self._known) > REMEMBERED:
+        while len(self._known) > self._remembered:
             self._known.popitem(last=False)

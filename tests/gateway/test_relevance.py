@@ -1,0 +1,204 @@
+"""Relevance off the event loop: remembered, never read twice at once, and its failure stops nobody."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from gateway.relevance import RelevanceReader
+from gateway.weights import WeightsMissing
+from profiler.encoder import Encoder, EncoderError
+from profiler.qagate import QAGate, shipped_gate
+
+GATE = QAGate.load(shipped_gate())
+PATIENT_S = 5.0
+
+
+@dataclass
+class CountingEncoder:
+    """An encoder in memory: text -> a unit vector; `open` holds it up until it is set."""
+
+    name: str = "counting"
+    dim: int = GATE.dim
+    texts: list[str] = field(default_factory=list)
+    open: threading.Event = field(default_factory=threading.Event)
+    failure: Exception | None = None
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        self.open.wait(5)
+        if self.failure:
+            raise self.failure
+        rows = [np.random.default_rng(sum(text.encode())).normal(size=self.dim) for text in texts]
+        return np.array([row / np.linalg.norm(row) for row in rows], dtype=np.float32)
+
+
+@pytest.fixture
+def encoder() -> Iterator[CountingEncoder]:
+    counting = CountingEncoder()
+    counting.open.set()
+    yield counting
+    counting.open.set()
+
+
+@pytest.fixture
+def worker() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def reader_of(load: Callable[[], Encoder], worker: ThreadPoolExecutor) -> RelevanceReader:
+    return RelevanceReader(GATE, load, worker)
+
+
+async def test_a_text_gets_a_relevance_and_a_category(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    judged = await reader_of(lambda: encoder, worker).judge("what is a prime?", PATIENT_S)
+
+    assert judged
+    assert (GATE.K,) == judged.relevance.shape
+    assert 1.0 == pytest.approx(float(judged.relevance.sum()))
+    assert GATE.categories[int(judged.relevance.argmax())] == judged.category
+
+
+async def test_a_text_is_read_once(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    reader = reader_of(lambda: encoder, worker)
+
+    first = await reader.judge("again", PATIENT_S)
+    second = await reader.judge("again", PATIENT_S)
+
+    assert first is second
+    assert ["again"] == encoder.texts
+
+
+async def test_a_text_on_its_way_is_not_read_twice(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    encoder.open.clear()
+    reader = reader_of(lambda: encoder, worker)
+    asked = [asyncio.create_task(reader.judge("at once", PATIENT_S)) for _ in range(5)]
+    await asyncio.sleep(0)
+
+    encoder.open.set()
+    judged = await asyncio.gather(*asked)
+
+    assert ["at once"] == encoder.texts
+    assert 1 == len({id(one) for one in judged})
+
+
+async def test_who_hangs_up_does_not_take_the_others_answer(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    encoder.open.clear()
+    reader = reader_of(lambda: encoder, worker)
+    gone, there = (asyncio.create_task(reader.judge("shared", PATIENT_S)) for _ in range(2))
+    await asyncio.sleep(0)
+
+    gone.cancel()
+    await asyncio.wait([gone])
+    encoder.open.set()
+
+    assert await there
+    assert ["shared"] == encoder.texts
+
+
+async def test_the_longest_unasked_text_is_forgotten_first(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    reader = RelevanceReader(GATE, lambda: encoder, worker, remembered=2)
+    for text in ("a", "b", "a", "c", "a", "b"):
+        await reader.judge(text, PATIENT_S)
+
+    assert ["a", "b", "c", "b"] == encoder.texts
+
+
+@pytest.mark.parametrize("text", ["", " \n\t"])
+async def test_a_text_without_words_has_no_relevance(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor, text: str
+) -> None:
+    assert await reader_of(lambda: encoder, worker).judge(text) is None
+    assert [] == encoder.texts
+
+
+async def test_half_a_surrogate_pair_is_a_text(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    """JSON can carry it; it has no bytes."""
+    reader = reader_of(lambda: encoder, worker)
+    encoder.encode = lambda texts: np.eye(1, GATE.dim, dtype=np.float32)  # type: ignore[method-assign]
+
+    assert await reader.judge("\ud800", PATIENT_S)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [WeightsMissing("encoder", "run: ppai pull encoder"), EncoderError("damaged"), OSError("no room")],
+    ids=repr,
+)
+async def test_an_encoder_that_cannot_be_loaded_is_a_problem_and_no_failure(
+    worker: ThreadPoolExecutor, error: Exception
+) -> None:
+    """It is told, and not tried again with every request."""
+    loads = []
+
+    def load() -> Encoder:
+        loads.append(1)
+        raise error
+
+    reader = reader_of(load, worker)
+
+    assert [None, None] == [await reader.judge(text, PATIENT_S) for text in ("one", "two")]
+    assert str(error) in (reader.problem or "")
+    assert [1] == loads
+
+
+async def test_a_text_that_the_encoder_fails_on_is_routed_by_load_alone(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the next one by its topic again; the log tells no words of it."""
+    encoder.failure = RuntimeError("the runtime says no")
+    reader = reader_of(lambda: encoder, worker)
+
+    assert None is await reader.judge("my secret", PATIENT_S)
+    encoder.failure = None
+
+    assert await reader.judge("another", PATIENT_S)
+    assert await reader.judge("my secret", PATIENT_S)  # nor is the failure remembered
+    assert "text_not_judged characters=9" in caplog.text
+    assert "my secret" not in caplog.text
+
+
+async def test_nobody_waits_long_for_it(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    """The answer is remembered for the next one who asks."""
+    encoder.open.clear()
+    reader = reader_of(lambda: encoder, worker)
+
+    assert None is await reader.judge("slow", 0.01)
+    encoder.open.set()
+
+    assert await reader.judge("slow", PATIENT_S)
+    assert ["slow"] == encoder.texts
+
+
+async def test_texts_do_not_pile_up_behind_a_slow_encoder(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    """What nobody waits for any more would keep a core busy for ever under load."""
+    encoder.open.clear()
+    reader = reader_of(lambda: encoder, worker)
+    asked = [asyncio.create_task(reader.judge(f"text {n}", 0.01)) for n in range(1000)]
+
+    assert [None] * 1000 == await asyncio.gather(*asked)
+    encoder.open.set()
+    assert await reader.judge("text 0", PATIENT_S)
+    await asyncio.get_running_loop().run_in_executor(worker, lambda: None)  # the queue is empty
+
+    assert len(encoder.texts) <= 100
+
+
+async def test_warming_up_loads_in_the_background(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    loads = []
+    reader = reader_of(lambda: loads.append(1) or encoder, worker)
+
+    for _ in range(3):
+        reader.warm_up()
+    await reader.judge("now", PATIENT_S)
+
+    assert [1] == loads
