@@ -96,6 +96,8 @@ class Node:
 
     def observe_closed(self, peer: PeerId, now: float) -> None:
         """A probe was turned away: we may not ask there. Until its next pulse it is no candidate."""
+        if peer not in self.beliefs:
+            return  # it has left meanwhile
         belief = self.beliefs[peer]
         self.beliefs.observe_load(peer, belief.jobs, belief.slots, "closed", now)
 
@@ -108,13 +110,12 @@ class Node:
 
         Where the roster has changed since the plan, it is made anew.
         """
-        if self.roster is not plan.draft.view.roster:
-            return self._policy.choose(query, self.view(query, now), now, self._rng)
-        view = self.view(query, now) if plan.probe else plan.draft.view
+        is_same = self.roster is plan.draft.view.roster
+        view = plan.draft.view if is_same and not plan.probe else self.view(query, now)
         if silent:
             mask = np.array([peer in silent for peer in view.roster.peer_ids], dtype=np.bool_)
             view = replace(view, silent=mask)
-        return self._policy.choose(query, view, now, self._rng, plan)
+        return self._policy.choose(query, view, now, self._rng, plan if is_same else None)
 
     def dispatch(self, decision: Decision, index: int, now: float) -> Reservation:
         """Count candidate `index` as busy with this query from now on."""

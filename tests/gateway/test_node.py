@@ -1,0 +1,340 @@
+"""What one peer knows and decides: Gossip, rights, beliefs and policy behind one object, in memory."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from discovery.admission import Admission
+from discovery.gossip import Gossip
+from discovery.records import Agent, Card, PeerId, Profile, Pulse
+from gateway.belief_table import Beliefs
+from gateway.beliefs import BeliefConfig, Outcome
+from gateway.decision import Query
+from gateway.node import EQUAL_SCORE, Node
+from gateway.policies import policy
+from gateway.roster import Space
+from gateway.scheduler import SchedulerConfig
+from tests.cluster import card_of, id_of, pulse_of, signed
+
+SPACE = Space("s1", np.array([0.5, 0.5], dtype=np.float32))
+MATHS = Query(relevance=np.array([1.0, 0.0]))
+
+
+def agent(name: str = "small", space: str = "s1", capability: Sequence[int] | None = None, **more: object) -> Agent:
+    profiles = {} if capability is None else {space: Profile(bytes(capability), (9,) * len(capability))}
+    return Agent(name, name, 4096, profiles=profiles, **more)  # type: ignore[arg-type]
+
+
+@dataclass
+class Ada:
+    """A node with what it hears from; `now` stands still unless moved."""
+
+    mode: str = "open"
+    now: float = 0.0
+    exploration: float = 0.0
+    node: Node = field(init=False)
+
+    def __post_init__(self) -> None:
+        gossip = Gossip(id_of(0), 1, lambda record: signed(record), random.Random(7))
+        gossip.publish(card_of(id_of(0), name="ada"), self.now)
+        beliefs = Beliefs(BeliefConfig())
+        decide = policy(SchedulerConfig(exploration=self.exploration))
+        admission = Admission(self.mode, "test")  # type: ignore[arg-type]
+        self.node = Node("ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE)
+        self.node.serve([agent("own", capability=(128, 128))])
+
+    def hear(self, *records: Card | Pulse) -> None:
+        step = self.node.gossip.learn([signed(record) for record in records], self.now)
+        self.node.receive(step.events, self.now)
+
+    def meet(self, number: int, *agents: Agent, name: str = "", **pulse: object) -> PeerId:
+        """Peer `number` joins and pulses."""
+        card = card_of(id_of(number), name=name or f"peer-{number}")
+        self.hear(replace(card, slots=2, agents=agents or (agent(),)), self.pulse(number, **pulse))
+        return id_of(number)
+
+    def pulse(self, number: int, **more: object) -> Pulse:
+        return replace(pulse_of(id_of(number)), slots=2, **more)  # type: ignore[arg-type]
+
+    def decide(self, query: Query = MATHS):
+        return self.node.decide(query, self.node.plan(query, self.now), self.now)
+
+    def excluded(self, query: Query = MATHS) -> dict[str, str | None]:
+        return {c.peer_name: c.excluded for c in self.decide(query).candidates}
+
+
+# --- who there is ---
+
+
+def test_our_own_agents_come_first() -> None:
+    ada = Ada()
+    ada.meet(1)
+    ada.node.serve([agent("own"), agent("own too")])
+
+    roster = ada.node.roster
+
+    assert ("own", "own too", "small") == roster.agents
+    assert [True, True, False] == roster.local.tolist()
+    assert ("ada", "ada", "peer-1") == roster.peer_names
+
+
+def test_a_peer_is_a_candidate_with_each_of_its_agents() -> None:
+    ada = Ada()
+    ada.meet(1, agent("a"), agent("b"))
+
+    assert [("peer-1", "a"), ("peer-1", "b")] == [(c.peer_name, c.agent) for c in ada.decide().candidates[1:]]
+
+
+def test_a_peer_without_agents_is_nobody_to_ask() -> None:
+    ada = Ada()
+    ada.hear(replace(card_of(id_of(1)), agents=()))
+
+    assert ("own",) == ada.node.roster.agents
+
+
+def test_the_roster_is_rebuilt_only_when_something_changed() -> None:
+    ada = Ada()
+    ada.meet(1)
+    before = ada.node.roster
+
+    ada.hear(ada.pulse(1, seq=2, t_ms=1000, running=2))
+    assert before is ada.node.roster  # a pulse is news of load, not of who there is
+
+    ada.hear(replace(card_of(id_of(1), seq=2), agents=(agent("new"),)))
+    assert ("own", "new") == ada.node.roster.agents
+
+
+def test_rights_decide_whom_we_send_prompts() -> None:
+    ada = Ada(mode="tofu")
+    ben = ada.meet(1)
+    assert "not_approved" == ada.excluded()["peer-1"]
+
+    ada.node.admission.approve(ben, {ben: "peer-1"})
+    ada.node.rights_changed()
+    assert None is ada.excluded()["peer-1"]
+
+    ada.node.admission.revoke(ben, {ben: "peer-1"})
+    ada.node.rights_changed()
+    assert "not_approved" == ada.excluded()["peer-1"]
+
+
+def test_the_right_to_ask_us_is_no_right_to_our_prompts() -> None:
+    ada = Ada(mode="tofu")
+    ben = ada.meet(1)
+    ada.node.admission.approve(ben, {ben: "peer-1"}, ["ask"])
+    ada.node.rights_changed()
+
+    assert "not_approved" == ada.excluded()["peer-1"]
+
+
+def test_a_suspect_peer_is_no_candidate_until_it_answers() -> None:
+    ada = Ada()
+    ben = ada.meet(1)
+
+    ada.node.receive(ada.node.gossip.suspect(ben, ada.now).events, ada.now)
+    assert "suspect" == ada.excluded()["peer-1"]
+
+    ada.node.receive(ada.node.gossip.answered(ben, ada.now).events, ada.now)
+    assert None is ada.excluded()["peer-1"]
+
+
+def test_a_dead_peer_is_shown_as_dead() -> None:
+    """It may come back: its agents stay in the roster, with the reason."""
+    ada = Ada()
+    ben = ada.meet(1)
+    for _ in range(400):
+        ada.now += 0.1
+        ada.node.receive(ada.node.gossip.tick(ada.now).events, ada.now)
+
+    assert "dead" == ada.node.gossip.member(ben).state
+    assert "dead" == ada.excluded()["peer-1"]
+
+
+def test_who_said_goodbye_is_gone_and_forgotten() -> None:
+    ada = Ada()
+    ben = ada.meet(1)
+    assert ben in ada.node.beliefs
+
+    ada.hear(card_of(ben, seq=2, flag="delete"))
+
+    assert ("own",) == ada.node.roster.agents
+    assert ben not in ada.node.beliefs
+
+
+# --- vectors ---
+
+
+@pytest.mark.parametrize(
+    ("theirs", "profiled", "score"),
+    [
+        (agent(capability=(255, 0)), True, 1.0),
+        (agent(capability=(0, 255)), True, 0.0),
+        (agent(), False, 0.5),
+        (agent(space="s2", capability=(255, 0)), False, 0.5),  # of another gate
+        (agent(capability=(255, 0, 0)), False, 0.5),  # of another length
+    ],
+    ids=["profiled", "elsewhere", "none", "another space", "another length"],
+)
+def test_a_vector_counts_in_our_space_and_length_only(theirs: Agent, profiled: bool, score: float) -> None:
+    """Else the gate's prior stands in."""
+    ada = Ada()
+    ada.meet(1, theirs)
+
+    candidate = ada.decide().candidates[1]
+
+    assert (not profiled, score) == (candidate.unprofiled, pytest.approx(candidate.score))
+
+
+def test_without_a_gate_or_words_all_are_equal() -> None:
+    ada = Ada()
+    ada.meet(1, agent(capability=(255, 0)))
+    assert {EQUAL_SCORE} == {c.score for c in ada.decide(Query()).candidates}
+
+    ada.node.use_space(None)
+
+    assert {EQUAL_SCORE} == {c.score for c in ada.decide().candidates}
+
+
+def test_a_new_gate_s_space_counts_from_now_on() -> None:
+    ada = Ada()
+    ada.meet(1, agent(space="s2", capability=(255, 0)))
+
+    ada.node.use_space(Space("s2", np.array([0.1, 0.1], dtype=np.float32)))
+
+    assert [True, False] == [c.unprofiled for c in ada.decide().candidates]
+    assert [0.1, 1.0] == pytest.approx([c.score for c in ada.decide().candidates])
+
+
+def test_the_better_one_answers() -> None:
+    ada = Ada()
+    ada.meet(1, agent(capability=(255, 0)))
+    ada.meet(2, agent(capability=(0, 255)))
+
+    assert ("peer-1", "best") == (ada.decide().target.peer_name, ada.decide().reason)
+    assert "peer-2" == ada.decide(Query(relevance=np.array([0.0, 1.0]))).target.peer_name
+
+
+def test_nobody_at_all_is_an_empty_decision() -> None:
+    ada = Ada()
+    ada.node.serve([])
+
+    decision = ada.decide()
+
+    assert ((), None, "none") == (decision.order, decision.target, decision.reason)
+
+
+# --- load ---
+
+
+def test_pulses_teach_load() -> None:
+    ada = Ada()
+    ben = ada.meet(1)
+    idle = ada.decide().candidates[1].wait_s
+
+    ada.now = 1.0
+    ada.hear(ada.pulse(1, seq=2, t_ms=1000, running=2, waiting=6, admission="soft"))
+
+    assert 8 == ada.node.beliefs[ben].jobs
+    assert ada.decide().candidates[1].wait_s > idle
+
+
+def test_a_closed_door_is_no_candidate() -> None:
+    ada = Ada()
+    ada.meet(1, admission="closed")
+
+    assert "closed" == ada.excluded()["peer-1"]
+
+
+def test_a_probe_outranks_the_pulse_before_it() -> None:
+    ada = Ada()
+    ben = ada.meet(1, running=2, waiting=9)
+
+    ada.now = 1.0
+    ada.node.observe_probe(ben, jobs=0, slots=2, admission="open", rtt_s=0.1, now=ada.now)
+    assert 0 == ada.node.beliefs[ben].jobs
+    ada.node.observe_probe(ben, jobs=5, slots=2, admission="open", rtt_s=0.1, now=0.5)  # it came late
+
+    assert (0, 0.95) == (ada.node.beliefs[ben].jobs, ada.node.beliefs[ben].birth)
+
+
+def test_a_probe_that_was_turned_away_closes_the_door_until_the_next_pulse() -> None:
+    ada = Ada()
+    ben = ada.meet(1)
+
+    ada.node.observe_closed(ben, ada.now)
+    assert "closed" == ada.excluded()["peer-1"]
+    ada.now = 1.0
+    ada.hear(ada.pulse(1, seq=2, t_ms=1000))
+
+    assert None is ada.excluded()["peer-1"]
+
+
+def test_news_of_who_has_left_meanwhile_is_ignored() -> None:
+    """A probe may be on its way when its peer says goodbye."""
+    ada = Ada()
+    ben = ada.meet(1)
+    ada.hear(card_of(ben, seq=2, flag="delete"))
+
+    ada.node.observe_probe(ben, jobs=1, slots=1, admission="open", rtt_s=0.1, now=0.0)
+    ada.node.observe_closed(ben, 0.0)
+
+    assert ben not in ada.node.beliefs
+
+
+def test_a_dispatched_query_counts_until_its_outcome() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(255, 0)))
+    decision = ada.decide()
+
+    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+    busy = float(ada.node.view(MATHS, ada.now).expected.backlog[1])
+    ada.node.observe(reservation, Outcome(ben, "cancelled", None, 0.0, 0), ada.now)
+
+    assert busy == pytest.approx(1.0 + float(ada.node.view(MATHS, ada.now).expected.backlog[1]))
+
+
+def test_a_refusal_closes_the_door() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(255, 0)))
+    decision = ada.decide()
+
+    ada.node.observe(ada.node.dispatch(decision, 1, 0.0), Outcome(ben, "refused", None, 0.01, 0), 0.0)
+
+    assert "closed" == ada.excluded()["peer-1"]
+
+
+def test_our_own_service_time_is_known_before_anything_was_served() -> None:
+    assert 0 < Ada().node.own_mean_service_s() < 60
+
+
+# --- silence ---
+
+
+def test_who_keeps_silent_is_not_chosen() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(255, 0)))
+    plan = ada.node.plan(MATHS, ada.now)
+    assert 1 in plan.probe
+
+    decision = ada.node.decide(MATHS, plan, ada.now, silent={ben})
+
+    assert "ada" == decision.target.peer_name
+    assert "silent" == decision.candidates[1].excluded
+
+
+def test_who_keeps_silent_is_not_chosen_either_where_the_roster_changed_meanwhile() -> None:
+    """One probe failed outright, so that its peer is suspect; another stays unanswered."""
+    ada = Ada()
+    ben, cleo = ada.meet(1, agent(capability=(255, 0))), ada.meet(2, agent(capability=(200, 0)))
+    plan = ada.node.plan(MATHS, ada.now)
+
+    ada.node.receive(ada.node.gossip.suspect(cleo, ada.now).events, ada.now)
+    decision = ada.node.decide(MATHS, plan, ada.now, silent={ben, cleo})
+
+    assert {"ada": None, "peer-1": "silent", "peer-2": "suspect"} == {
+        c.peer_name: c.excluded for c in decision.candidates
+    }
+    assert "ada" == decision.target.peer_name

@@ -1,0 +1,98 @@
+"""Cards and rights in, columns out. What they mean for a decision is in test_node.py."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discovery.members import Member, State
+from discovery.records import Agent, PeerId, Profile
+from gateway.belief_table import Beliefs
+from gateway.beliefs import BeliefConfig
+from gateway.roster import Seats, Space, build_seats
+from tests.cluster import card_of, id_of
+
+ME = id_of(0)
+SPACE = Space("s1", np.array([0.25, 0.75], dtype=np.float32))
+
+
+def member(number: int, state: State = "alive", *agents: Agent, slots: int = 3) -> Member:
+    card = replace(
+        card_of(id_of(number), name=f"peer-{number}"), agents=agents or (Agent("a", "m", 4096),), slots=slots
+    )
+    return Member(card.id, card, None, state, 0.0, 0.0, "", kept=False, equivocated=False)
+
+
+def seats_of(*members: Member, space: Space | None = SPACE, approved: frozenset[PeerId] = frozenset()) -> Seats:
+    beliefs = Beliefs(BeliefConfig())
+    beliefs.add(ME, 1, rtt_s=0.0)
+    own = (Agent("own", "own-model", 8192, ("text", "image")),)
+    return build_seats(ME, "ada", own, members, approved.__contains__, beliefs, space)
+
+
+def test_every_column_has_a_row_for_every_pair() -> None:
+    twins = member(1, "suspect", Agent("a", "m", 1), Agent("b", "n", 0))
+
+    roster = seats_of(twins, member(2, "dead"), approved=frozenset({id_of(2)})).roster
+
+    assert (ME, id_of(1), id_of(1), id_of(2)) == roster.peer_ids
+    assert ("ada", "peer-1", "peer-1", "peer-2") == roster.peer_names
+    assert ("own", "a", "b", "a") == roster.agents
+    assert ("own-model", "m", "n", "m") == roster.models
+    assert [8192, 1, 0, 4096] == roster.context_tokens.tolist()
+    assert frozenset({"text", "image"}) == roster.modalities[0]
+    assert [True, False, False, False] == roster.local.tolist()
+    assert [False, True, True, False] == roster.suspect.tolist()
+    assert [False, False, False, True] == roster.dead.tolist()
+    assert [True, False, False, True] == roster.approved.tolist()
+
+
+def test_one_peer_s_agents_share_one_belief() -> None:
+    rows = seats_of(member(1, "alive", Agent("a", "m", 1), Agent("b", "n", 1))).roster.rows
+
+    assert rows[1] == rows[2] != rows[0]
+
+
+def test_who_left_has_no_seat() -> None:
+    assert (ME,) == seats_of(member(1, "left")).roster.peer_ids
+
+
+def test_a_peer_that_only_asks_has_a_belief_of_one_slot() -> None:
+    beliefs = Beliefs(BeliefConfig())
+    beliefs.add(ME, 1)
+
+    build_seats(ME, "ada", (), [member(1, slots=0)], lambda peer: True, beliefs, None)
+
+    assert 1 == beliefs[id_of(1)].slots
+
+
+def test_without_a_gate_nobody_is_profiled() -> None:
+    seats = seats_of(member(1, "alive", Agent("a", "m", 1, profiles={"s1": Profile(b"\xff\x00", (1, 1))})), space=None)
+
+    assert (None, [False, False]) == (seats.capabilities, seats.profiled.tolist())
+
+
+def test_an_empty_network_has_an_empty_matrix() -> None:
+    beliefs = Beliefs(BeliefConfig())
+
+    seats = build_seats(ME, "ada", (), [], lambda peer: True, beliefs, SPACE)
+
+    assert ((0, 2), 0) == (seats.capabilities.shape, len(seats.roster))
+
+
+vectors = st.binary(min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["s1", "s2"]), vectors), max_size=5))
+def test_every_row_is_a_vector_of_ours_or_the_prior(profiles: list[tuple[str, bytes]]) -> None:
+    """Whatever strangers publish: (N, K), in [0, 1], and `profiled` says which is which."""
+    agents = [Agent(f"a{i}", "m", 1, profiles={s: Profile(v, (1,) * len(v))}) for i, (s, v) in enumerate(profiles)]
+
+    seats = seats_of(*([member(1, "alive", *agents)] if agents else []))
+
+    for (space, vector), row, profiled in zip(profiles, seats.capabilities[1:], seats.profiled[1:], strict=True):
+        assert profiled == (space == "s1" and len(vector) == 2)
+        expected = np.frombuffer(vector, np.uint8) / 255 if profiled else SPACE.prior
+        assert np.allclose(expected, row)
