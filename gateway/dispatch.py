@@ -64,7 +64,7 @@ class Dispatcher:
         candidates = [decision.candidate(index) for index in decision.order]
         targets = [self._target(candidate, call, body, travel) for candidate in candidates]
         told = {"x-ppai-reason": decision.reason, "server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        run = _Run(self._node, self._peers, self._telemetry, self._clock, decision, call)
+        run = _Run(self._node, self._gate, self._peers, self._telemetry, self._clock, decision, call)
         try:
             await Forwarder(call, targets, self._patience, self._clock).run(
                 client, told, dispatch=run.dispatch, observe=run.observe
@@ -162,13 +162,14 @@ class _Run:
     def __init__(
         self,
         node: Node,
+        gate: EngineGate,
         peers: Peers,
         telemetry: Telemetry,
         clock: Callable[[], float],
         decision: Decision,
         call: Call,
     ) -> None:
-        self._node, self._peers, self._telemetry, self._clock = node, peers, telemetry, clock
+        self._node, self._gate, self._peers, self._telemetry, self._clock = node, gate, peers, telemetry, clock
         self._decision, self._call = decision, call
         self._reservation: Reservation | None = None
         self._attempts: list[tuple[Candidate, Attempt]] = []
@@ -190,7 +191,9 @@ class _Run:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self._attempts.append((candidate, attempt))
-        if not candidate.local and attempt.status == "ok":
+        if attempt.status == "ok" and candidate.local:
+            self._gate.count_tokens(attempt.prompt_tokens, attempt.tokens)
+        elif attempt.status == "ok":
             self._peers.served(candidate.peer_id)
         if attempt.error:
             log.warning("attempt_failed peer=%s status=%s error=%r", candidate.peer_name, attempt.status, attempt.error)

@@ -1,0 +1,422 @@
+"""The life of a request at the asking peer: ada and ben with their own engines, on loopback."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gateway.admission import AdmissionConfig
+from gateway.belief_table import Beliefs
+from gateway.beliefs import BeliefConfig, Outcome, Reservation
+from gateway.config import Config, RoutingConfig
+from gateway.decision import Decision
+from gateway.dispatch import Dispatcher
+from gateway.engine_gate import EngineGate
+from gateway.node import Node
+from gateway.openai_wire import InvalidRequest
+from gateway.peers import Peers
+from gateway.policies import policy
+from gateway.profiles import Profiles, own_agents
+from gateway.relevance import RelevanceReader
+from gateway.scheduler import SchedulerConfig
+from gateway.telemetry import RouteLog, Telemetry
+from gateway.weights import WeightsMissing
+from profiler.encoder import Encoder
+from profiler.qagate import QAGate, shipped_gate
+from tests.fakes import ScriptedEngine
+from tests.gateway.test_forward import Recorder
+from tests.peers import Party, answering_peer, party, ready_engine
+
+CHAT = {"messages": [{"role": "user", "content": "a secret question"}]}
+
+
+class WatchedNode(Node):
+    """A Node that counts what was reserved and how it ended."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)  # type: ignore[arg-type]
+        self.reserved: list[Reservation] = []
+        self.outcomes: list[tuple[Reservation, Outcome]] = []
+
+    def dispatch(self, decision: Decision, index: int, now: float) -> Reservation:
+        self.reserved.append(super().dispatch(decision, index, now))
+        return self.reserved[-1]
+
+    def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
+        self.outcomes.append((reservation, outcome))
+        super().observe(reservation, outcome, now)
+
+    def check(self, *statuses: str) -> None:
+        """Every reservation got exactly one outcome, and these are they, in order."""
+        assert {1} >= set(Counter(id(reservation) for reservation, _ in self.outcomes).values())
+        assert [id(r) for r in self.reserved] == [id(reservation) for reservation, _ in self.outcomes]
+        assert [*statuses] == [outcome.status for _, outcome in self.outcomes]
+
+
+@dataclass
+class Desk:
+    """Ada's dispatcher, her node, what she logs; and ben."""
+
+    dispatcher: Dispatcher
+    node: WatchedNode
+    gate: EngineGate
+    route_log: RouteLog
+    telemetry: Telemetry
+    me: Party
+    ben: Party
+
+    async def ask(self, headers: Mapping[str, str] | None = None, **fields: object) -> Recorder:
+        client = Recorder()
+        body = json.dumps({**CHAT, **fields}).encode()
+        await self.dispatcher.answer("chat/completions", body, headers or {}, client, "r1")
+        return client
+
+
+@asynccontextmanager
+async def desk(
+    home: Path, mine: ScriptedEngine | None, theirs: ScriptedEngine, routing: RoutingConfig | None = None
+) -> AsyncIterator[Desk]:
+    """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other."""
+    config = replace(Config(), routing=routing or RoutingConfig(), scheduler=SchedulerConfig(exploration=0.0))
+    async with (
+        answering_peer(home / "ben", theirs, 8, True, 1.0) as ben,
+        party(home / "ada") as me,
+        ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9")) as engine,
+    ):
+        beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
+        node = WatchedNode("ada", me.gossip, me.admission, policy(config.scheduler), beliefs, rng)
+        gate = EngineGate(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
+        node.serve(own_agents(engine.state, Profiles(home / "profiles.json")))
+        await me.transport.hello(ben.address)
+        for one, other in ((me, ben), (ben, me)):
+            one.admission.approve(other.id, {other.id: ""})
+        node.rights_changed()
+        route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
+        with ThreadPoolExecutor(1) as worker, closing(route_log):
+            dispatcher = Dispatcher(
+                config, node, gate, Peers(node, me.transport, time.monotonic, 2.0),
+                RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
+                clock=time.monotonic, wall_clock=lambda: 1e9,
+            )  # fmt: skip
+            yield Desk(dispatcher, node, gate, route_log, telemetry, me, ben)
+
+
+def _no_encoder() -> Encoder:
+    raise WeightsMissing("encoder", "there are none")
+
+
+@pytest.fixture
+async def mine() -> AsyncIterator[ScriptedEngine]:
+    async with ScriptedEngine(model="mine").serving() as engine:
+        yield engine
+
+
+@pytest.fixture
+async def theirs() -> AsyncIterator[ScriptedEngine]:
+    async with ScriptedEngine().serving() as engine:
+        yield engine
+
+
+# --- who answers, and under which name ---
+
+
+async def test_an_idle_engine_of_our_own_answers(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    """And the client is told who, why and at what price."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask({"x-ppai-route": "auto"})
+
+    assert (200, 1, 0) == (client.status, len(mine.asked), len(theirs.asked))
+    told = {name: client.headers[name] for name in ("x-ppai-peer", "x-ppai-model", "x-ppai-reason", "x-ppai-attempts")}
+    expected = {"x-ppai-peer": "ada", "x-ppai-model": "mine", "x-ppai-reason": "local_idle", "x-ppai-attempts": "1"}
+    assert expected == told
+    assert 0 <= float(client.headers["x-ppai-score"]) <= 1
+    assert float(client.headers["x-ppai-cost-s"]) > 0
+    assert client.headers["server-timing"].startswith("route;dur=")
+
+
+async def test_the_local_engine_gets_the_client_s_bytes(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Fields that would not travel included."""
+    body = b'{ "model":"mine" , "messages":[{"role":"user","content":"hi"}],"n":2, "user":"me","x":1.50}'
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.dispatcher.answer("chat/completions", body, {}, Recorder(), "r1")
+
+    assert [body] == mine.bodies
+
+
+@pytest.mark.parametrize(
+    ("routing", "shown"),
+    [
+        (RoutingConfig(), {"auto": "mine", "mine": "mine"}),
+        (RoutingConfig(aliases={"gpt-4o": "auto", "o1": "mine"}), {"gpt-4o": "gpt-4o", "o1": "o1"}),
+        (RoutingConfig(transparent=True), {"gpt-4o": "gpt-4o", "mine": "mine"}),
+    ],
+    ids=["plain", "aliases", "transparent"],
+)
+async def test_names(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, routing: RoutingConfig, shown: dict[str, str]
+) -> None:
+    """The engine is asked by its own name, and the reply bears the one the client knows."""
+    async with desk(tmp_path, mine, theirs, routing) as ada:
+        replies = {asked: json.loads((await ada.ask(model=asked)).body)["model"] for asked in shown}
+
+    assert shown == replies
+    assert {"mine"} == {body["model"] for body in mine.asked}
+
+
+async def test_an_unknown_name_is_a_404_and_nobody_is_asked(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        with pytest.raises(InvalidRequest, match="`scripted-1`") as caught:
+            await ada.ask(model="scripted-2")
+
+        assert (404, "model_not_found") == (caught.value.status, caught.value.code)
+        assert ([], []) == (ada.node.reserved, ada.route_log.tail)
+
+
+async def test_another_s_model_is_asked_there(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask(model="scripted-1")
+
+    assert ("ben", "scripted-1") == (client.headers["x-ppai-peer"], json.loads(client.body)["model"])
+    assert (0, ["scripted-1"]) == (len(mine.asked), [body["model"] for body in theirs.asked])
+
+
+# --- what the client asks of PPAI itself ---
+
+
+async def test_nothing_of_ppai_reaches_an_engine(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    """Neither ours nor, across a hop, another's; nor who the client is."""
+    headers = {"x-ppai-beta": "0.5", "authorization": "Bearer key", "cookie": "c", "x-session-id": "s"}
+    async with desk(tmp_path, mine, theirs) as ada:
+        for peer in ("local", "ben"):
+            await ada.ask({**headers, "x-ppai-route": peer}, user="alice", metadata={"ticket": "1"})
+
+    for engine in (mine, theirs):
+        assert 1 == len(engine.request_headers)
+        assert not {"authorization", "cookie", "x-session-id"} & engine.request_headers[0].keys()
+        assert not [name for name in engine.request_headers[0] if "ppai" in name]
+    assert {"messages", "model"} == theirs.asked[0].keys()
+
+
+async def test_the_client_s_word_counts(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    said: list[tuple[dict[str, str], dict[str, object], str, str]] = [
+        ({"x-ppai-route": "ben"}, {}, "ben", "pinned"),
+        ({"x-ppai-route": "local"}, {}, "ada", "pinned"),
+        ({"x-ppai-route": "ada"}, {}, "ada", "pinned"),
+        ({"x-ppai-local-only": "1"}, {}, "ada", "client"),
+        ({"x-ppai-local-only": "0", "x-ppai-route": "ben"}, {}, "ben", "pinned"),
+        ({}, {"n": 2}, "ada", "field:n"),
+        ({}, {"logit_bias": {"1": 1}}, "ada", "field:logit_bias"),
+    ]
+    async with desk(tmp_path, mine, theirs) as ada:
+        for headers, fields, peer, reason in said:
+            client = await ada.ask(headers, **fields)
+
+            assert (peer, reason) == (client.headers["x-ppai-peer"], client.headers["x-ppai-reason"])
+    assert [sum(peer == name for _, _, peer, _ in said) for name in ("ada", "ben")] == [
+        len(mine.asked),
+        len(theirs.asked),
+    ]
+
+
+async def test_a_pin_that_cannot_be_followed_says_why(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Nobody else answers instead: the client named one."""
+    asked: list[tuple[str, dict[str, str], dict[str, object], int, str, str]] = [
+        ("", {"x-ppai-route": "zoe"}, {}, 404, "peer_not_found", "see `ppai peers`"),
+        ("", {"x-ppai-route": "ben"}, {"n": 2}, 503, "peer_field:n", "field:n"),
+        ("", {"x-ppai-route": "ben", "x-ppai-local-only": "1"}, {}, 503, "peer_client", "may not be sent there"),
+        ("", {"x-ppai-route": "ben"}, {"model": "mine"}, 503, "peer_model", "see `ppai models`"),
+        ("revoke", {"x-ppai-route": "ben"}, {}, 503, "peer_not_approved", "ppai approve ben"),
+        ("suspect", {"x-ppai-route": "ben"}, {}, 503, "peer_suspect", "try again, or ask `auto`"),
+    ]
+    async with desk(tmp_path, mine, theirs) as ada:
+        for prepare, headers, fields, status, code, said in asked:
+            if prepare == "revoke":
+                ada.me.admission.revoke(ada.ben.id, {ada.ben.id: "ben"})
+                ada.node.rights_changed()
+            if prepare == "suspect":
+                ada.me.transport.suspect(ada.ben.id, "test")
+            client = await ada.ask(headers, **fields)
+
+            assert (status, code, "none") == (client.status, client.error["code"], client.headers["x-ppai-reason"])
+            assert said in client.error["message"]
+    assert ([], []) == (mine.asked, theirs.asked)
+
+
+async def test_a_beta_that_is_no_price_is_refused(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        for beta in ("", "many", "-1", "nan", "inf", "1e10"):
+            with pytest.raises(InvalidRequest, match="x-ppai-beta") as caught:
+                await ada.ask({"x-ppai-beta": beta})
+
+            assert (400, "x-ppai-beta") == (caught.value.status, caught.value.param)
+
+
+async def test_beta_and_session_reach_the_decision(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        headers = {"x-ppai-beta": "0.25", "x-conversation-id": "c1"}
+        _, _, decision = await ada.dispatcher.decide("chat/completions", json.dumps(CHAT).encode(), headers)
+
+    assert (0.25, "c1") == (decision.beta_per_s, decision.query.session)
+
+
+# --- nobody to ask ---
+
+
+async def test_without_an_engine_and_peers_the_problem_is_told(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, None, theirs) as ada:
+        ada.ben.gossip.leave(0.0)
+        card = ada.ben.gossip.own_card()
+        ada.me.gossip.learn([card], 0.0)
+        client = await ada.ask()
+
+    assert (503, "not_ready") == (client.status, client.error["code"])
+    assert "127.0.0.1:9" in client.error["message"]
+    assert "retry-after" in client.headers
+
+
+async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask(messages=[{"role": "user", "content": [image]}])
+
+    assert (422, "capability_missing") == (client.status, client.error["code"])
+    assert "image" in client.error["message"]
+
+
+async def test_without_an_engine_of_our_own_others_answer(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, None, theirs) as ada:
+        client = await ada.ask()
+
+    assert (200, "ben") == (client.status, client.headers["x-ppai-peer"])
+
+
+# --- outcomes ---
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_is_one_reservation_and_one_outcome(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, stream: bool
+) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        for peer in ("local", "ben"):
+            await ada.ask({"x-ppai-route": peer}, stream=stream)
+
+        ada.node.check("ok", "ok")
+        assert [ada.me.id, ada.ben.id] == [outcome.peer_id for _, outcome in ada.node.outcomes]
+        assert [stream] * 2 == [outcome.streamed for _, outcome in ada.node.outcomes]
+        assert [4, 4] == [outcome.tokens for _, outcome in ada.node.outcomes]
+        assert all(0 < outcome.ttft_s <= outcome.latency_s for _, outcome in ada.node.outcomes)
+        assert not ada.node.beliefs[ada.ben.id].reservations
+
+
+async def test_every_attempt_has_its_own(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    """Ours has a queue, so ben is asked; his engine is full, so ours answers."""
+    mine.metrics = "vllm:num_requests_running 8.0\nvllm:num_requests_waiting 40.0\n"
+    theirs.status = 503
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask()
+
+        ada.node.check("refused", "ok")
+        assert [ada.ben.id, ada.me.id] == [outcome.peer_id for _, outcome in ada.node.outcomes]
+        assert "closed" == ada.node.beliefs[ada.ben.id].admission
+    assert (200, "ada", "2") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
+
+
+@pytest.mark.parametrize("peer", ["local", "ben"])
+@pytest.mark.parametrize("window", ["before the first event", "mid-stream", "whole"])
+async def test_who_hangs_up_leaves_one_outcome_and_a_free_engine(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, peer: str, window: str
+) -> None:
+    engine = mine if peer == "local" else theirs
+    if window == "mid-stream":
+        engine.token_s, engine.answer = 0.01, lambda body: "word " * 5000
+    else:
+        engine.delay_s = 30.0
+    async with desk(tmp_path, mine, theirs) as ada:
+        work = asyncio.create_task(ada.ask({"x-ppai-route": peer}, stream=window != "whole"))
+        await engine.until(lambda e: e.active == 1)
+
+        work.cancel()
+        await asyncio.wait([work])
+        await engine.until(lambda e: (0, 1) == (e.active, e.hung_up))
+
+        assert work.cancelled()
+        ada.node.check("cancelled")
+        assert ["cancelled"] == [line["status"] for line in ada.route_log.tail]
+        assert not ada.node.beliefs[ada.ben.id if peer == "ben" else ada.me.id].reservations
+
+
+async def test_an_engine_that_breaks_is_one_failure(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    mine.cut_after = theirs.cut_after = 2
+    async with desk(tmp_path, mine, theirs) as ada:
+        for peer in ("local", "ben"):
+            client = await ada.ask({"x-ppai-route": peer}, stream=True)
+            assert b'"error"' in client.body
+
+        ada.node.check("failed", "failed")
+
+
+async def test_pulses_count_the_tokens_of_our_own_programs(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Busy time counts them too: others learn our speed from the two."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask({"x-ppai-route": "local"})
+        await ada.ask({"x-ppai-route": "ben"})  # that is ben's to count
+
+        assert (7, 4) == (ada.gate.tokens_in, ada.gate.tokens_out)
+        assert (7, 4) == (ada.ben.gate.tokens_in, ada.ben.gate.tokens_out)
+
+
+# --- what is written down ---
+
+
+async def test_the_log_line_says_who_why_and_how_it_went(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask({"x-ppai-route": "ben"}, stream=True, stream_options={"include_usage": True})
+
+        line = ada.route_log.tail[-1]
+        assert [line] == [json.loads(written) for written in (tmp_path / "route.jsonl").read_text().splitlines()]
+    expected = {
+        "at": 1e9, "request": "r1", "endpoint": "chat/completions", "asked": "auto", "peer": "ben",
+        "model": "scripted-1", "reason": "pinned", "attempts": 1, "status": "ok", "prompt_tokens": 7, "tokens": 4,
+    }  # fmt: skip
+    assert expected.items() <= line.items()
+    assert ["ben"] == [one["peer"] for one in line["considered"]]
+    assert 0 < line["ttft_s"] <= line["latency_s"]
+
+
+async def test_no_log_holds_what_was_said(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither question nor answer, in the route log, the process log or the metrics."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask({"x-ppai-route": "local"})
+        await ada.ask({"x-ppai-route": "ben"}, stream=True)
+        metrics = ada.telemetry.exposition().decode()
+
+    written = (tmp_path / "route.jsonl").read_text() + caplog.text + metrics
+    assert "secret" not in written
+    assert "three" not in written
+    assert 'ppai_requests_total{status="ok",target="local"} 1.0' in metrics
+    assert 'ppai_requests_total{status="ok",target="remote"} 1.0' in metrics
