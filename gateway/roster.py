@@ -13,15 +13,15 @@ from discovery.members import Member
 from discovery.records import Agent, PeerId
 from gateway.belief_table import Beliefs
 from gateway.decision import Roster
-from profiler.scoring import dequantise
+from profiler.scoring import dequantise, unprofiled
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What our gate makes of capability vectors: their space, their length K, and what an agent without one gets."""
+    """What our gate makes of capability vectors: their space, their length K, and what agents are like as a rule."""
 
     id: str
-    prior: NDArray[np.float32]  # (K,)
+    prior: NDArray[np.float32]  # (K,) mean capability of the engines that the gate was trained with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,11 @@ def build_seats(
     beliefs: Beliefs,
     space: Space | None,
 ) -> Seats:
-    """Everyone who could answer, or could if something were different (the reason is then told)."""
+    """Everyone who could answer, or could if something were different (the reason is then told).
+
+    An agent without a vector is assumed to be like those we know, less a margin; like the gate's engines if we know
+    none. Equal for all such agents, so among them load decides.
+    """
     pairs: list[tuple[PeerId, str, Agent, Member | None]] = [(me, name, agent, None) for agent in own]
     for member in members:
         if member.state != "left":
@@ -67,7 +71,9 @@ def build_seats(
     if space is None:
         return Seats(roster, None, np.zeros(len(pairs), dtype=np.bool_))
     vectors = [_vector(agent, space) for agent in agents]
-    stacked = np.array([space.prior if vector is None else vector for vector in vectors], dtype=np.float32)
+    known = [vector for vector in vectors if vector is not None]
+    assumed = unprofiled(np.mean(known, axis=0) if known else space.prior)
+    stacked = np.array([assumed if vector is None else vector for vector in vectors], dtype=np.float32)
     return Seats(
         roster,
         np.asfortranarray(stacked.reshape(len(pairs), len(space.prior))),

@@ -42,7 +42,6 @@ from gateway.upstream import Patience
 from gateway.weights import locate
 from profiler.encoder import Encoder, EncoderError, load_encoder
 from profiler.qagate import QAGate, shipped_gate
-from profiler.scoring import unprofiled
 
 Say = Callable[[str], None]
 
@@ -173,7 +172,7 @@ class Runtime:
 
     def _new_reader(self, worker: ThreadPoolExecutor) -> RelevanceReader:
         gate = QAGate.load(shipped_gate())
-        self._node.use_space(Space(gate.space, unprofiled(gate.prior)))
+        self._node.use_space(Space(gate.space, gate.prior))
         weights = self._home.weights
         return RelevanceReader(gate, lambda: _load_encoder(weights, gate), worker)
 

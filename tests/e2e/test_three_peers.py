@@ -181,7 +181,7 @@ async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster,
                 return response.status, response.headers.get("x-ppai-peer", ""), await response.text()
 
         asked = [asyncio.create_task(stream()) for _ in range(200)]
-        await lost.until(lambda engine: engine.active > 0)
+        await lost.until(lambda engine: engine.active > 0, timeout_s=30)
         os.kill(cluster.peers["ben"].pid, number)
         try:
             results = await asyncio.gather(*asked)

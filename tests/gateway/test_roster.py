@@ -11,6 +11,7 @@ from discovery.records import Agent, PeerId, Profile
 from gateway.belief_table import Beliefs
 from gateway.beliefs import BeliefConfig
 from gateway.roster import Seats, Space, build_seats
+from profiler.scoring import unprofiled
 from tests.cluster import card_of, id_of
 
 ME = id_of(0)
@@ -86,13 +87,15 @@ vectors = st.binary(min_size=1, max_size=4)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["s1", "s2"]), vectors), max_size=5))
-def test_every_row_is_a_vector_of_ours_or_the_prior(profiles: list[tuple[str, bytes]]) -> None:
+def test_every_row_is_a_vector_of_ours_or_what_is_assumed(profiles: list[tuple[str, bytes]]) -> None:
     """Whatever strangers publish: (N, K), in [0, 1], and `profiled` says which is which."""
     agents = [Agent(f"a{i}", "m", 1, profiles={s: Profile(v, (1,) * len(v))}) for i, (s, v) in enumerate(profiles)]
 
     seats = seats_of(*([member(1, "alive", *agents)] if agents else []))
+    known = seats.capabilities[seats.profiled]
+    assumed = unprofiled(known.mean(axis=0) if len(known) else SPACE.prior)
 
     for (space, vector), row, profiled in zip(profiles, seats.capabilities[1:], seats.profiled[1:], strict=True):
         assert profiled == (space == "s1" and len(vector) == 2)
-        expected = np.frombuffer(vector, np.uint8) / 255 if profiled else SPACE.prior
+        expected = np.frombuffer(vector, np.uint8) / 255 if profiled else assumed
         assert np.allclose(expected, row)
