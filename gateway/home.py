@@ -4,8 +4,11 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+
+from discovery.envelopes import UNREADABLE
 
 
 class HomeError(Exception):
@@ -16,7 +19,7 @@ class Running(msgspec.Struct, frozen=True):
     """The peer serving from this home right now: where its client side listens, and the token for its owner's calls."""
 
     url: str
-    pid: int
+    pid: Annotated[int, msgspec.Meta(gt=0, lt=2**31)]
     token: str
 
 
@@ -71,12 +74,15 @@ class Home:
         return target
 
     def running(self) -> Running | None:
-        """The peer that serves from this home; None where there is none (a file left by a crash does not count)."""
+        """The peer that serves from this home, unless we are it; None where there is none.
+
+        A file left by a crash does not count, nor one with our own number: in a container every start has the same.
+        """
         try:
             running = msgspec.json.decode((self.path / "running.json").read_bytes(), type=Running)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNREADABLE):
             return None
-        return running if _is_alive(running.pid) else None
+        return running if running.pid != os.getpid() and _is_alive(running.pid) else None
 
     def announce(self, running: Running) -> None:
         """Tell this home's commands where their peer is."""

@@ -4,7 +4,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from gateway.home import Home, Running
@@ -34,13 +34,11 @@ class OwnPeer:
 
     def get(self, path: str) -> Any:
         """The JSON at `path`. Raises NotRunning, PeerRefused."""
-        with self._open(path, None, {}, 10) as response:
-            return json.load(response)
+        return self._ask(path, None, 10)
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
         """The JSON that `path` answers to `body`. Raises NotRunning, PeerRefused."""
-        with self._open(path, body, {}, 60) as response:
-            return json.load(response)
+        return self._ask(path, body, 60)
 
     def stream(
         self, path: str, body: Mapping[str, object], headers: Mapping[str, str]
@@ -48,6 +46,13 @@ class OwnPeer:
         """(response headers, the data of each event). Raises NotRunning, PeerRefused."""
         response = self._open(path, body, headers, 600)
         return {name.lower(): value for name, value in response.headers.items()}, _events(response)
+
+    def _ask(self, path: str, body: Mapping[str, object] | None, timeout_s: float) -> Any:
+        with self._open(path, body, {}, timeout_s) as response:
+            try:
+                return json.load(response)
+            except (OSError, HTTPException, ValueError) as error:
+                raise self._gone(error) from error
 
     def _open(
         self, path: str, body: Mapping[str, object] | None, headers: Mapping[str, str], timeout_s: float
@@ -65,10 +70,13 @@ class OwnPeer:
             response: HTTPResponse = self._opener.open(request, timeout=timeout_s)
         except urllib.error.HTTPError as error:
             raise PeerRefused(_message_of(error.read())) from error
-        except OSError as error:
-            reason = getattr(error, "reason", error)
-            raise NotRunning(f"the peer at {self.url} does not answer ({reason}); restart it: ppai serve") from error
+        except (OSError, HTTPException) as error:
+            raise self._gone(error) from error
         return response
+
+    def _gone(self, error: Exception) -> NotRunning:
+        reason = getattr(error, "reason", error)
+        return NotRunning(f"the peer at {self.url} does not answer ({reason}); restart it: ppai serve")
 
 
 def _events(response: HTTPResponse) -> Iterator[dict[str, Any]]:

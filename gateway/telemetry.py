@@ -76,8 +76,8 @@ class Telemetry:
 class RouteLog:
     """One JSON line a request: who was asked, why, how it went. `tail` is what the page and `ppai status` show."""
 
-    def __init__(self, file: Path, keep: int = 200) -> None:
-        self._file, self._keep = file, keep
+    def __init__(self, file: Path, keep: int = 200, limit_bytes: int = ROUTE_LOG_LIMIT_BYTES) -> None:
+        self._file, self._keep, self._limit_bytes = file, keep, limit_bytes
         self._handle: IO[bytes] | None = None
         self.tail: list[dict[str, object]] = []
 
@@ -87,7 +87,7 @@ class RouteLog:
         try:
             handle = self._handle or self._open()
             handle.write(msgspec.json.encode(line) + b"\n")
-            if handle.tell() > ROUTE_LOG_LIMIT_BYTES:
+            if handle.tell() > self._limit_bytes:
                 self.close()
                 self._file.replace(self._file.with_suffix(".1.jsonl"))
         except OSError:

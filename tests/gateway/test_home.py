@@ -1,0 +1,110 @@
+"""One peer's folder: private, whole after a power cut, and honest about who serves from it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.home import Home, HomeError, Running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def somebody():
+    """A living process that is not ours."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def running(pid: int) -> Running:
+    return Running("http://127.0.0.1:8470", pid, "token")
+
+
+def test_a_home_is_its_user_s_alone(home: Home) -> None:
+    home.prepare()
+    home.prepare()
+
+    assert 0o700 == home.path.stat().st_mode & 0o777
+    assert [] == list(home.path.iterdir())
+
+
+def test_a_home_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(HomeError, match="--home DIR or PPAI_HOME"):
+        Home(tmp_path / "file" / "home").prepare()
+
+
+def test_a_private_file_is_replaced_whole(home: Home) -> None:
+    """Whoever has the old one open still reads the old one; nothing is left beside it."""
+    home.prepare()
+    path = home.write_private("secret", b"one")
+    with path.open("rb") as reader:
+        home.write_private("secret", b"two")
+        assert b"one" == reader.read()
+
+    assert (b"two", 0o600) == (path.read_bytes(), path.stat().st_mode & 0o777)
+    assert ["secret"] == [file.name for file in home.path.iterdir()]
+
+
+def test_who_serves_is_found_until_it_retires(home: Home, somebody: "subprocess.Popen[bytes]") -> None:
+    home.prepare()
+    assert None is home.running()
+
+    home.announce(running(somebody.pid))
+    assert running(somebody.pid) == home.running()
+    assert 0o600 == (home.path / "running.json").stat().st_mode & 0o777
+
+    home.retire()
+    home.retire()
+    assert None is home.running()
+
+
+def test_what_a_crash_left_behind_does_not_count(home: Home, somebody: "subprocess.Popen[bytes]") -> None:
+    home.prepare()
+    home.announce(running(somebody.pid))
+    somebody.kill()
+    somebody.wait()
+
+    assert None is home.running()
+
+
+def test_our_own_number_was_another_s_before_us(home: Home) -> None:
+    """In a container every start has the same process number: a peer killed there must be able to start again."""
+    home.prepare()
+    home.announce(running(os.getpid()))
+
+    assert None is home.running()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"url":"\xff","pid":1,"token":""}', b'{"url":"x"}', b"[" * 100_000])
+def test_a_damaged_file_is_nobody(home: Home, content: bytes) -> None:
+    home.prepare()
+    (home.path / "running.json").write_bytes(content)
+
+    assert None is home.running()
+
+
+def test_weights_are_shared_between_the_homes_of_a_user(
+    tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PPAI_WEIGHTS, else our own, else the user's, else where ours would be."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PPAI_WEIGHTS", raising=False)
+    found = [home.weights]
+    (tmp_path / ".ppai" / "weights").mkdir(parents=True)
+    found.append(home.weights)
+    (home.path / "weights").mkdir(parents=True)
+    found.append(home.weights)
+    monkeypatch.setenv("PPAI_WEIGHTS", "~/elsewhere")
+    found.append(home.weights)
+
+    own = home.path / "weights"
+    assert [own, tmp_path / ".ppai" / "weights", own, tmp_path / "elsewhere"] == found

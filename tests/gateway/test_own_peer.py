@@ -1,0 +1,140 @@
+"""A command's way to its peer: whatever goes wrong is a sentence with a remedy."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.home import Home, Running
+from gateway.own_peer import NotRunning, OwnPeer, PeerRefused
+
+
+class Peer(HTTPServer):
+    """A peer's client side that answers as told."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status, self.body, self.length = 200, b"{}", None
+        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Peer
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, headers, body))
+        self.send_response(self.server.status)
+        self.send_header("x-ppai-peer", "ben")
+        self.send_header("content-length", str(self.server.length or len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    do_GET = do_POST = _answer
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        yield server
+        server.shutdown()
+        serving.join()
+
+
+@pytest.fixture
+def home(tmp_path: Path, peer: Peer) -> Iterator[Home]:
+    """A home whose peer is `peer`, in the name of another living process."""
+    home = Home(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        home.announce(Running(f"http://127.0.0.1:{peer.server_port}", process.pid, "tok"))
+        yield home
+        process.kill()
+
+
+def test_no_peer_is_told_with_the_command_that_starts_one(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match=f"ppai serve --home {tmp_path}"):
+        OwnPeer(Home(tmp_path))
+
+
+def test_calls_bear_the_owner_s_token(home: Home, peer: Peer) -> None:
+    peer.body = b'{"answer":42}'
+
+    assert [{"answer": 42}] * 2 == [OwnPeer(home).get("/a"), OwnPeer(home).post("/b", {"who": "ben"})]
+
+    (get, post) = peer.asked
+    assert [("GET", "/a"), ("POST", "/b")] == [get[:2], post[:2]]
+    assert {"Bearer tok"} == {asked[2]["authorization"] for asked in (get, post)}
+    assert {"who": "ben"} == json.loads(post[3])
+
+
+def test_a_proxy_of_the_environment_is_not_used(home: Home, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    assert {} == OwnPeer(home).get("/")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error":{"message":"no such peer"}}', "no such peer"),
+        (b"<html>oops", "<html>oops"),
+        (b'{"error":"oops"}', '{"error":"oops"}'),
+        (b"\xff", "\ufffd"),
+    ],
+)
+def test_a_refusal_is_the_peer_s_own_words(home: Home, peer: Peer, body: bytes, said: str) -> None:
+    peer.status, peer.body = 404, body
+
+    with pytest.raises(PeerRefused) as caught:
+        OwnPeer(home).get("/")
+
+    assert said == str(caught.value)
+
+
+def test_a_peer_that_does_not_answer_is_told_with_the_remedy(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        Home(tmp_path).announce(Running("http://127.0.0.1:9", process.pid, "tok"))
+        peer = OwnPeer(Home(tmp_path))
+        process.kill()
+
+    with pytest.raises(NotRunning, match="ppai serve"):
+        peer.get("/")
+
+
+@pytest.mark.parametrize("length", [None, 4000], ids=["no JSON", "cut short"])
+def test_an_answer_that_is_none_is_told_with_the_remedy(home: Home, peer: Peer, length: int | None) -> None:
+    """It was killed while it answered, or something else listens there now."""
+    peer.body, peer.length = b'{"answer":', length
+
+    with pytest.raises(NotRunning, match="ppai serve"):
+        OwnPeer(home).get("/")
+
+
+def test_a_stream_is_headers_and_events(home: Home, peer: Peer) -> None:
+    peer.body = b': ping\n\ndata: {"n":1}\n\ndata: {"n":2}\n\ndata: [DONE]\n\n'
+
+    headers, events = OwnPeer(home).stream("/v1/chat/completions", {}, {"x-ppai-route": "ben"})
+
+    assert ("ben", [{"n": 1}, {"n": 2}]) == (headers["x-ppai-peer"], list(events))
+    assert "ben" == peer.asked[0][2]["x-ppai-route"]
+
+
+def test_an_error_in_a_stream_is_the_peer_s_own_words(home: Home, peer: Peer) -> None:
+    peer.body = b'data: {"n":1}\n\ndata: {"error":{"message":"it broke off"}}\n\n'
+    _, events = OwnPeer(home).stream("/", {}, {})
+
+    assert {"n": 1} == next(events)
+    with pytest.raises(PeerRefused, match="it broke off"):
+        next(events)
