@@ -1,0 +1,240 @@
+"""The documentation says what is: links, commands, keys, endpoints, headers and names exist, and none is left out."""
+
+import ast
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import typer
+
+from gateway import cli, travel
+from gateway.client_app import _EXPOSED, _GENERATING
+from gateway.config import Config, leaf_paths
+from gateway.decision import REASONS
+from gateway.pages import Parts, seldom_app
+from gateway.peer_app import BODY_LIMITS_BYTES
+from profiler import cli as profile_cli
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+COMMANDS = {"ppai": cli.app, "ppai-profile": profile_cli.app}
+PATH = re.compile(r"(?:[\w-]+/)+[\w.-]+\.(?:py|md|yaml|yml)")
+
+
+def page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@cache
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def section(page: Path, title: str) -> str:
+    """What stands under a heading, up to the next one of its level or above."""
+    level, _, rest = text_of(page).partition(f" {title}\n")
+    hashes = re.search(r"#+$", level)
+    assert rest and hashes, f"{page_name(page)} has no section `{title}`"
+    return re.split(rf"^#{{1,{len(hashes[0])}}} ", rest, maxsplit=1, flags=re.M)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row in `text`, heads and rules left out."""
+    lines = [line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    rules = [n for n, line in enumerate(cells) if set("".join(line)) <= set("-| ")]
+    return [line for n, line in enumerate(cells) if n not in rules and n + 1 not in rules]
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in `backticks`, code blocks left out."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading is called in a link, by GitHub's rule."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Every `ppai ...` and `ppai-profile ...`, as words: in backticks, and at the start of a code block's lines."""
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, flags=re.M | re.S))
+    lines = [*quoted(text), *blocks.splitlines()]
+    for line in lines:
+        found = re.match(r"(?:\$ |[A-Z_]+=\S+ |docker exec ppai |\S*/bin/)*(ppai(?:-profile)?(?: .*)?)$", line.strip())
+        if found:
+            yield shlex.split(found[1].replace("...", ""), comments=True)
+
+
+def resolve(words: list[str]) -> tuple[Any, list[str]]:
+    """(the command that is meant, what is left for it). Fails where there is none."""
+    command = typer.main.get_command(COMMANDS[words[0]])
+    rest = words[1:]
+    if words[0] == "ppai-profile" and (not rest or rest[0].startswith("--")):
+        rest = ["measure", *rest]
+    while hasattr(command, "commands") and rest and not rest[0].startswith("--"):
+        assert rest[0] in command.commands, f"there is no `{shlex.join(words)}`"
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
+
+
+def unknown_flags(words: list[str]) -> set[str]:
+    """Flags of a command line that its command does not have."""
+    command, rest = resolve(words)
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    return {word.partition("=")[0] for word in rest if word.startswith("--")} - known - {"--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", text_of(page))
+    inside = [target for target in targets if not target.startswith(("https://", "http://", "mailto:"))]
+
+    for target in inside:
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{target} leads nowhere"
+        assert not anchor or anchor in anchors(there), f"{target}: there is no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    """Paths with a folder count from the root, from the folder of the page, or from a room."""
+    named = {name for name in quoted(text_of(page)) if PATH.fullmatch(name)}
+    lost = {name for name in named if not any((base / name).exists() for base in (ROOT, page.parent, ROOT / "gateway"))}
+
+    assert set() == lost
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_exist_with_their_flags(page: Path) -> None:
+    for words in commands(text_of(page)):
+        assert set() == unknown_flags(words), shlex.join(words)
+
+
+def test_the_check_of_commands_can_fail() -> None:
+    flown, served = commands("`ppai fly`\n```\n$ ppai serve --wings # up\n```\n")
+
+    with pytest.raises(AssertionError, match="there is no `ppai fly`"):
+        unknown_flags(flown)
+    assert {"--wings"} == unknown_flags(served)
+
+
+def test_the_readme_lists_every_command() -> None:
+    listed = {tuple(words[:3]) for row in rows(section(ROOT / "README.md", "Commands")) for words in commands(row[0])}
+    listed |= {tuple(words[:3]) for row in rows(section(ROOT / "README.md", "Commands")) for words in commands(row[1])}
+
+    for program, app in COMMANDS.items():
+        group = typer.main.get_command(app)
+        for name, command in group.commands.items():
+            for path in [(name, sub) for sub in command.commands] if hasattr(command, "commands") else [(name,)]:
+                assert any(words[: len(path) + 1] == (program, *path) for words in listed), f"{program} {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_make_targets_and_modules_exist(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), flags=re.M)
+
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", text_of(page), flags=re.M):
+        assert target in targets
+    for module in re.findall(r"python -m ((?:benchmarks|tests)[.\w]+)", text_of(page)):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_configuration_keys_exist(page: Path) -> None:
+    keys = set(leaf_paths(Config))
+    groups = {key.partition(".")[0] for key in keys if "." in key}
+    named = {name for name in quoted(text_of(page)) if re.fullmatch(r"[a-z]+(\.[a-z_]+)+", name)}
+    meant = {name for name in named if name.partition(".")[0] in groups and not name.endswith((".py", ".log"))}
+
+    assert meant <= keys, meant - keys
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_environment_names_are_read_by_something(page: Path) -> None:
+    keys = {f"PPAI_{key.replace('.', '_').upper()}" for key in leaf_paths(Config)}
+    readers = [*ROOT.glob("gateway/*.py"), *ROOT.glob("profiler/*.py"), *ROOT.glob("docker-compose*.yml")]
+    read = {name for reader in readers for name in re.findall(r"PPAI_[A-Z_]+", text_of(reader))}
+
+    assert set(re.findall(r"PPAI_[A-Z_]*[A-Z]", text_of(page))) <= keys | read
+
+
+def test_endpoints_are_those_of_the_code() -> None:
+    seldom = seldom_app(cast(Parts, None)).routes  # the pages read their parts when asked, not before
+    served = {f"{method} {route.path}" for route in cast(Any, seldom) for method in route.methods}
+    served |= {f"POST {path}" for path in [*_GENERATING, *BODY_LIMITS_BYTES]}
+    listed = {row[0].strip("`") for row in rows(section(ROOT / "docs/architecture.md", "Endpoints"))}
+
+    assert {line.replace("{name:path}", "{name}") for line in served} == listed
+
+
+def test_headers_are_those_of_the_code() -> None:
+    """Every `x-...` name in the gateway's sources stands in one of the two tables, and the other way round."""
+    literals = {
+        node.value
+        for source in (ROOT / "gateway").rglob("*.py")
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    in_code = {text for text in literals if re.fullmatch(r"x(-[a-z]+)+", text)} | {*_EXPOSED.split(", ")}
+    tables = rows(section(ROOT / "docs/architecture.md", "Headers"))
+    in_tables = {name for row in tables for name in quoted(row[0])}
+
+    assert in_code == {name for name in in_tables if not name.startswith(("retry-", "cache-"))}
+    assert {name for name in in_tables if name.startswith(("retry-", "cache-"))} <= literals
+
+
+def test_reasons_are_those_of_the_code() -> None:
+    excluded = section(ROOT / "docs/architecture.md", "Headers").partition("is no candidate:")[2]
+
+    assert set(REASONS) - {"", "pinned_local"} == set(quoted(excluded))
+
+
+def test_the_table_of_what_travels_is_the_codes() -> None:
+    """A row a class; tests/gateway/test_travel.py has a test for each field."""
+    table = rows(section(ROOT / "docs/protocol.md", "Delegation"))
+    fields = {row[0]: set(quoted(row[1])) for row in table if len(row) == 3}
+
+    named = ("words", "form of the answer", "tools", "sampling", "length")
+    assert travel.TRAVELS == set().union(*(fields[name] for name in named))
+    assert (travel.DROPPED, travel.TRUSTED_ONLY) == (fields["identity"], fields["schema"])
+    assert travel.LENGTHS == fields["length"]
+    assert f"{travel.MAX_TOKENS_LIMIT:,}" in section(ROOT / "docs/protocol.md", "Delegation")
+
+
+def test_the_glossary_names_code_that_exists() -> None:
+    """`Name` (`room/file.py`): the file says that name."""
+    pairs = re.findall(
+        r"`([\w.]+)(?:\(\))?`(?:, `[\w.]+(?:\(\))?`)* \(`([\w/]+\.py)`\)", text_of(ROOT / "docs/glossary.md")
+    )
+
+    assert len(pairs) > 40
+    for name, file in pairs:
+        source = text_of(ROOT / file)
+        for part in name.split("."):
+            assert re.search(rf"^\s*(?:class |(?:async )?def )?{part}\b", source, flags=re.M), (
+                f"{name} is not in {file}"
+            )
+
+
+def test_figures_in_the_readme_stand_in_the_results() -> None:
+    """Where each has its command. The demo's own are in its excerpt."""
+    page = ROOT / "README.md"
+    claimed = re.findall(r"\d+\.\d", section(page, "How good is it") + section(page, "Limits").partition("- Tested")[0])
+
+    assert claimed
+    assert set(claimed) <= set(re.findall(r"\d+\.\d", text_of(ROOT / "docs/results.md")))
+
+
+def test_the_changelog_has_the_present_version() -> None:
+    version = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["version"]
+
+    assert f"## [{version}]" in text_of(ROOT / "CHANGELOG.md")
