@@ -28,6 +28,7 @@ class ScriptedEngine:
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # events, then the connection is closed
     metrics: str | None = None
+    models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
     context_tokens: int = 4096
     owned_by: str = "vllm"
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -60,6 +61,8 @@ class ScriptedEngine:
                 await asyncio.sleep(0.005)
 
     async def _models(self, request: web.Request) -> web.Response:
+        if self.models is not None:
+            return web.Response(body=self.models, content_type="application/json")
         entry = {"id": self.model, "object": "model", "owned_by": self.owned_by, "max_model_len": self.context_tokens}
         return web.json_response({"object": "list", "data": [entry]})
 

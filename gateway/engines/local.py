@@ -32,10 +32,15 @@ class LocalEngine:
     """The local candidate's upstream. `run` is its watch; `state` what is known; `open` asks it."""
 
     def __init__(
-        self, config: EngineConfig, session: aiohttp.ClientSession, embedded: Callable[[], EmbeddedEngine]
+        self,
+        config: EngineConfig,
+        session: aiohttp.ClientSession,
+        embedded: Callable[[], EmbeddedEngine],
+        ports: Mapping[int, str] = ADOPTABLE_PORTS,
     ) -> None:
+        """`embedded` makes the embedded engine, or raises WeightsMissing; `ports` are tried where the url is auto."""
         self.origin = "none"  # what was taken, in words for the user
-        self._config, self._session, self._new_embedded = config, session, embedded
+        self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
         self._engine: OpenAIEngine | None = None
         self._problem = "no engine yet"
@@ -98,7 +103,7 @@ class LocalEngine:
             engine = self._new_embedded()
             await engine.start()
         except WeightsMissing as error:
-            looked = ", ".join(f"{port} ({name})" for port, name in ADOPTABLE_PORTS.items())
+            looked = ", ".join(f"{port} ({name})" for port, name in self._ports.items())
             sought = f"no engine on this machine's ports {looked}, and " if self._config.url == "auto" else ""
             self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"
             return
@@ -116,8 +121,8 @@ class LocalEngine:
 
     async def _adoptable(self) -> tuple[int, str] | None:
         """The first well-known port on loopback that lists models, unless another PPAI peer sits there."""
-        replies = await asyncio.gather(*(self._lists_models(port) for port in ADOPTABLE_PORTS))
-        return next((item for item, lists in zip(ADOPTABLE_PORTS.items(), replies, strict=True) if lists), None)
+        replies = await asyncio.gather(*(self._lists_models(port) for port in self._ports))
+        return next((item for item, lists in zip(self._ports.items(), replies, strict=True) if lists), None)
 
     async def _lists_models(self, port: int) -> bool:
         try:

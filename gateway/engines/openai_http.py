@@ -251,12 +251,17 @@ def read_load(metrics: bytes) -> tuple[int, int] | None:
 
 
 def _sum_of(metrics: bytes, name: bytes) -> float | None:
-    values = [
-        float(line.rsplit(b" ", 1)[1])
+    """None where the gauge is missing, or is no number of requests."""
+    lines = [
+        line
         for line in metrics.splitlines()
         if line.startswith(name) and line[len(name) : len(name) + 1] in (b"{", b" ")
     ]
-    return sum(values) if values else None
+    try:
+        total = sum(float(line.rsplit(b" ", 1)[1]) for line in lines)
+    except (ValueError, IndexError):
+        return None
+    return total if lines and 0 <= total < 2**31 else None
 
 
 class _Architecture(msgspec.Struct):

@@ -1,0 +1,205 @@
+"""The engine a peer stands in front of: named, found, or awaited; and a strange one never ends the watch over it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from gateway.config import EngineConfig
+from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
+from gateway.engines.local import LocalEngine
+from gateway.upstream import Patience, UpstreamError
+from gateway.weights import WeightsMissing
+from tests.fakes import ScriptedEngine
+
+PATIENCE = Patience(2, 2, 2)
+CLOSED_PORT = 9
+VLLM = "vllm:num_requests_running 3.0\nvllm:num_requests_waiting 1.0\n"
+
+
+def no_weights() -> EmbeddedEngine:
+    raise WeightsMissing("smollm2", "the model is not there")
+
+
+class Watched:
+    """A LocalEngine and the watch over it."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self.engine, self.looks = engine, 0
+
+    def seen(self) -> None:
+        self.looks += 1
+
+    async def until(self, condition: Callable[[LocalEngine], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not (self.looks and condition(self.engine)):
+                await asyncio.sleep(0.005)
+
+    async def look(self) -> None:
+        """Wait for a look that begins from now on."""
+        before = self.looks
+        await self.until(lambda _: self.looks >= before + 2)
+
+
+@asynccontextmanager
+async def watched(
+    url: str,
+    *ports: int,
+    embedded: Callable[[], EmbeddedEngine] = no_weights,
+    slots: int = 0,
+) -> AsyncIterator[Watched]:
+    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+        config = EngineConfig(url, slots=slots, scrape_interval_s=0.01)
+        watch = Watched(LocalEngine(config, session, embedded, {port: f"engine {port}" for port in ports}))
+        watching = tasks.create_task(watch.engine.run(tasks, watch.seen))
+        await watch.until(lambda engine: True)
+        yield watch
+        assert not watching.done(), "the watch has ended"
+        watching.cancel()
+        await watch.engine.stop()
+
+
+def port_of(engine: ScriptedEngine) -> int:
+    return urlsplit(engine.url).port or 0
+
+
+async def test_the_engine_named_is_taken() -> None:
+    async with ScriptedEngine(metrics=VLLM, context_tokens=512).serving() as fake, watched(fake.url) as watch:
+        state = watch.engine.state
+
+    assert f"the engine at {fake.url}" == watch.engine.origin
+    assert (True, "scripted-1", 512, 3, 1) == (
+        state.is_ready, state.models[0].id, state.models[0].context_tokens, state.running, state.waiting,
+    )  # fmt: skip
+
+
+async def test_the_engine_named_is_awaited_where_it_is_not_there() -> None:
+    """And nobody else is taken instead."""
+    async with ScriptedEngine().serving() as other, watched(f"http://127.0.0.1:{CLOSED_PORT}", port_of(other)) as watch:
+        problem = watch.engine.state.problem
+
+        with pytest.raises(UpstreamError, match="does not answer") as caught:
+            async with watch.engine.open("chat/completions", b"{}", {}, stream=False, patience=PATIENCE):
+                pass
+
+    assert "start it, or name another with --engine URL" in problem
+    assert "engine_unreachable" == caught.value.code
+
+
+async def test_the_first_that_lists_models_is_adopted() -> None:
+    """In the order of the ports, whatever sits on those before it."""
+    async with (
+        ScriptedEngine(owned_by="ppai").serving() as another_peer,
+        ScriptedEngine(models=b'{"object":"list","data":[]}').serving() as empty,
+        ScriptedEngine(models=b"<html>a web server</html>").serving() as html,
+        ScriptedEngine(models=b'{"data":[{"id":"\xff"}]}').serving() as latin,
+        ScriptedEngine(models=b'{"data":' + b"[" * 50_000 + b"]" * 50_000 + b"}").serving() as deep,
+        ScriptedEngine(model="first").serving() as first,
+        ScriptedEngine(model="second").serving() as second,
+    ):
+        others = [CLOSED_PORT, *map(port_of, (another_peer, empty, html, latin, deep))]
+        async with watched("auto", *others, port_of(first), port_of(second)) as watch:
+            assert "first" == watch.engine.state.models[0].id
+            assert f"engine {port_of(first)} found on port {port_of(first)}" == watch.engine.origin
+
+
+async def test_without_any_engine_the_user_is_told_what_was_sought_and_what_to_do() -> None:
+    async with watched("auto", CLOSED_PORT) as watch:
+        state = watch.engine.state
+
+        with pytest.raises(UpstreamError) as caught:
+            async with watch.engine.open("chat/completions", b"{}", {}, stream=False, patience=PATIENCE):
+                pass
+
+    for said in (f"{CLOSED_PORT} (engine {CLOSED_PORT})", "ppai pull smollm2", "--engine URL"):
+        assert said in (state.problem or "")
+    assert (503, "no_engine", state.problem) == (caught.value.status, caught.value.code, caught.value.message)
+    assert caught.value.retry_after_s
+    assert (False, "none", 0) == (state.is_ready, watch.engine.origin, watch.engine.in_flight)
+
+
+async def test_the_embedded_engine_alone_is_wanted_where_it_is_named() -> None:
+    async with ScriptedEngine().serving() as fake, watched("embedded", port_of(fake)) as watch:
+        assert (watch.engine.state.problem or "").startswith("the embedded engine has no model")
+
+
+async def test_an_embedded_engine_that_cannot_run_says_why() -> None:
+    def unusable() -> EmbeddedEngine:
+        raise EngineUnusable("no GGUF file")
+
+    async with watched("embedded", embedded=unusable) as watch:
+        assert "no GGUF file" == watch.engine.state.problem
+
+
+async def test_an_engine_started_later_is_found() -> None:
+    later = ScriptedEngine()
+    async with later.serving():
+        port = port_of(later)
+    async with watched("auto", port) as watch:
+        assert not watch.engine.state.is_ready
+
+        async with later.serving(port):
+            await watch.until(lambda engine: engine.state.is_ready)
+
+
+async def test_an_engine_that_goes_and_comes_back_is_noticed() -> None:
+    fake = ScriptedEngine()
+    async with fake.serving():
+        port = port_of(fake)
+        async with watched(fake.url) as watch:
+            await watch.until(lambda engine: engine.state.is_ready)
+            fake.models = b"gone mad"
+            await watch.until(lambda engine: not engine.state.is_ready)
+            assert f"127.0.0.1:{port} does not speak the OpenAI API" in (watch.engine.state.problem or "")
+
+            fake.models = None
+            await watch.until(lambda engine: engine.state.is_ready)
+
+
+STRANGE: dict[str, bytes] = {
+    "empty": b"",
+    "no object": b"[]",
+    "no list": b'{"data":{}}',
+    "no text": b'{"data":[{"id":"\xff"}]}',
+    "nested without end": b'{"data":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "no models": b'{"data":[]}',
+    "another peer": b'{"data":[{"id":"auto","owned_by":"ppai"}]}',
+}
+
+
+@pytest.mark.parametrize("listing", STRANGE.values(), ids=STRANGE)
+async def test_a_strange_listing_is_a_problem(listing: bytes) -> None:
+    async with ScriptedEngine(models=listing).serving() as fake, watched(fake.url) as watch:
+        assert not watch.engine.state.is_ready
+        assert watch.engine.state.problem
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        "vllm:num_requests_running NaN\nvllm:num_requests_waiting 0\n",
+        "vllm:num_requests_running +Inf\nvllm:num_requests_waiting 0\n",
+        "vllm:num_requests_running many\nvllm:num_requests_waiting 0\n",
+        "vllm:num_requests_running -3\nvllm:num_requests_waiting 0\n",
+        'vllm:num_requests_running{engine="0"}\nvllm:num_requests_waiting{engine="0"}\n',
+        "\udcff\udcfe",
+    ],
+    ids=ascii,
+)
+async def test_strange_metrics_leave_our_own_count(metrics: str) -> None:
+    """A gauge that cannot be read is missing, never idle and never the end of the peer."""
+    async with ScriptedEngine(metrics=metrics).serving() as fake, watched(fake.url) as watch:
+        await watch.look()
+
+        assert ("own count", 0, 0) == (
+            watch.engine.state.load_source, watch.engine.state.running, watch.engine.state.waiting,
+        )  # fmt: skip
+        assert watch.engine.state.is_ready
+
+
+async def test_configured_slots_outrank_the_engine_s() -> None:
+    async with ScriptedEngine().serving() as fake, watched(fake.url, slots=3) as watch:
+        assert 3 == watch.engine.state.slots
