@@ -108,7 +108,7 @@ class Admission:
 
     def revoke(self, who: str, known: Mapping[PeerId, str]) -> PeerId:
         """Take all rights away, whatever the mode would grant. Raises UnknownPeer, AmbiguousPeer."""
-        peer = _find(who, {**known, **dict.fromkeys(self._granted, "")})
+        peer = _find(who, {**dict.fromkeys(self._granted, ""), **known})
         self._granted.pop(peer, None)
         self._revoked.add(peer)
         return peer

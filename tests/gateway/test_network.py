@@ -1,0 +1,218 @@
+"""Our place among the peers: who we are, what we publish, and mistakes in the configuration told by key."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from discovery.admission import AdmissionError, UnknownPeer
+from discovery.identity import Identity
+from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Pulse
+from gateway.config import ConfigError, NetworkConfig
+from gateway.home import Home
+from gateway.network import Network, join
+from tests.peers import party
+
+SECRET = "0123456789abcdef0123456789abcdef"
+SMALL = Agent("small", "small", 4096)
+
+
+def pulse_of(me: PeerId, admission: str = "open") -> Pulse:
+    return Pulse(me, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, admission)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def network(home: Path, host: str = "127.0.0.1", name: str = "ada", **config: object) -> AsyncIterator[Network]:
+    settings = NetworkConfig(mdns=False, **config)  # type: ignore[arg-type]
+    membership = join(settings, Home(home))
+    async with Network(membership, settings, home, name, (host, 8471), pulse_of, lambda events, now: None) as joined:
+        yield joined
+
+
+def kept(home: Path, secret: str, mode: int = 0o600) -> Path:
+    home.mkdir(exist_ok=True)
+    (home / "secret").write_text(secret + "\n")
+    (home / "secret").chmod(mode)
+    return home / "secret"
+
+
+# --- joining ---
+
+
+async def test_who_we_are_survives_a_restart_and_our_generation_grows(tmp_path: Path) -> None:
+    """Two starts within a second included."""
+    async with network(tmp_path) as first:
+        first.publish((SMALL,), 1)
+        await first.transport.save()
+        before = first.identity.id, first.gossip.gen
+
+    async with network(tmp_path) as second:
+        assert before[0] == second.identity.id
+        assert second.gossip.gen > before[1]
+
+
+async def test_approvals_survive_a_restart(tmp_path: Path) -> None:
+    async with party(tmp_path / "ben") as ben, network(tmp_path / "ada") as first:
+        await first.approve(ben.id)
+
+        async with network(tmp_path / "ada") as second:
+            assert {"ask", "answer"} == second.admission.rights(ben.id)
+
+
+@pytest.mark.parametrize(
+    ("admission", "has_secret", "mode"),
+    [("auto", False, "tofu"), ("auto", True, "secret"), ("tofu", True, "tofu"), ("open", False, "open")],
+)
+def test_admission_modes(tmp_path: Path, admission: str, has_secret: bool, mode: str) -> None:
+    if has_secret:
+        kept(tmp_path, SECRET)
+
+    assert mode == join(NetworkConfig(admission=admission), Home(tmp_path)).admission.mode  # type: ignore[arg-type]
+
+
+def test_a_secret_comes_from_the_configuration_its_file_or_the_home(tmp_path: Path) -> None:
+    """The same proof from all three, in that order of precedence."""
+    other = kept(tmp_path / "elsewhere", SECRET)
+    configs = [NetworkConfig(secret=SECRET), NetworkConfig(secret_file=str(other)), NetworkConfig()]
+    identity = Identity.load_or_create(tmp_path / "somebody")
+
+    def proof(number: int) -> bytes:
+        home = tmp_path / f"home {number}"
+        kept(home, SECRET if number == 2 else SECRET[::-1])
+        return join(configs[number], Home(home)).admission.proof(identity.id, identity.cert_sha256)
+
+    proofs = {proof(number) for number in range(3)}
+
+    assert (1, 32) == (len(proofs), len(proofs.pop()))
+
+
+def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    kept(tmp_path, SECRET, 0o644)
+
+    with pytest.raises(AdmissionError, match="chmod 600"):
+        join(NetworkConfig(), Home(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (NetworkConfig(secret_file="/nonexistent/secret"), "see --secret-file"),
+        (NetworkConfig(secret="short"), "ppai init"),
+        (NetworkConfig(admission="secret"), "ppai init"),
+    ],
+    ids=["missing", "short", "none"],
+)
+def test_a_secret_that_is_none_says_what_to_do(tmp_path: Path, config: NetworkConfig, said: str) -> None:
+    with pytest.raises((ConfigError, AdmissionError), match=said):
+        join(config, Home(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("seeds", "box.lan"),
+        ("seeds", ":8471"),
+        ("seeds", "box.lan:port"),
+        ("seeds", "box.lan:0"),
+        ("seeds", "box.lan:99999"),
+        ("advertise", "box.lan:8471"),  # a name could be moved after we were checked
+        ("advertise", "0.0.0.0:8471"),
+        ("advertise", "192.0.2.7:22"),
+        ("advertise", "192.0.2.7"),
+    ],
+)
+async def test_an_address_that_is_none_is_told_by_its_key(tmp_path: Path, key: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"`network.{key}`: `{text}`"):
+        async with network(tmp_path, **{key: (text,)}):
+            pass
+
+
+# --- what we publish ---
+
+
+async def test_addresses_are_those_configured_else_those_of_our_listener(tmp_path: Path) -> None:
+    async with (
+        network(tmp_path) as bound,
+        network(tmp_path, advertise=("192.0.2.7:443", "[2001:db8::1]:8471")) as advertised,
+    ):
+        assert (Address("127.0.0.1", 8471),) == bound.addresses()
+        assert (Address("192.0.2.7", 443), Address("2001:db8::1", 8471)) == advertised.addresses()
+
+
+async def test_a_card_is_published_when_it_says_something_new(tmp_path: Path) -> None:
+    async with network(tmp_path) as ada:
+        seqs = []
+        for agents, slots in [((), 0), ((), 0), ((SMALL,), 2), ((SMALL,), 2), ((SMALL,), 4), ((), 4), ((), 4)]:
+            ada.publish(agents, slots)
+            seqs.append(ada.version)
+
+        card = ada.gossip.own_card().record
+    assert [1, 1, 2, 2, 3, 4, 4] == seqs
+    assert (0, (), "ada") == (card.slots, card.agents, card.name)  # without an agent it only asks
+
+
+async def test_a_card_holds_as_many_agents_as_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    agents = tuple(Agent(f"a{number}", "m", 1) for number in range(AGENTS_LIMIT + 3))
+    async with network(tmp_path) as ada:
+        ada.publish(agents, 1)
+
+        assert agents[:AGENTS_LIMIT] == ada.gossip.own_card().record.agents
+    assert "agents_not_published count=3" in caplog.text
+
+
+async def test_a_name_is_printable_and_never_empty(tmp_path: Path) -> None:
+    for name, shown in (("a\nb\x00", "ab"), ("\n", "peer"), ("x" * 100, "x" * 64)):
+        async with network(tmp_path, name=name) as ada:
+            ada.publish((), 0)
+
+            assert shown == ada.gossip.own_card().record.name
+
+
+async def test_an_open_or_closed_door_is_told_at_once(tmp_path: Path) -> None:
+    """And not again."""
+    async with network(tmp_path) as ada:
+        ada.tell_admission("closed")  # before the first pulse there is nothing to correct
+        assert None is ada.gossip.own_pulse()
+        ada.publish((SMALL,), 1)
+        ada.transport.endpoint.pulse_now()
+        first = ada.gossip.own_pulse().record.seq
+
+        ada.tell_admission("open")
+        assert first == ada.gossip.own_pulse().record.seq
+        ada.tell_admission("closed")
+        assert first + 1 == ada.gossip.own_pulse().record.seq
+
+
+# --- rights ---
+
+
+async def test_who_waits_is_approved_by_name(tmp_path: Path) -> None:
+    async with network(tmp_path / "ada") as ada, party(tmp_path / "ben") as ben:
+        ada.publish((SMALL,), 1)
+        ada.gossip.learn([ben.gossip.own_card()], 0.0)
+        assert ["ben"] == ada.waiting()
+
+        assert ben.id == await ada.approve("ben")
+        assert ([], {"ask", "answer"}) == (ada.waiting(), ada.admission.rights(ben.id))
+        assert ada.gossip.member(ben.id).kept
+
+        assert ben.id == await ada.revoke("ben")
+        assert ([], frozenset()) == (ada.waiting(), ada.admission.rights(ben.id))
+        assert not ada.gossip.member(ben.id).kept
+
+
+async def test_approving_nobody_changes_nothing(tmp_path: Path) -> None:
+    async with network(tmp_path) as ada:
+        with pytest.raises(UnknownPeer, match="zoe"):
+            await ada.approve("zoe")
+
+        assert frozenset() == ada.admission.approved()
+
+
+async def test_who_was_kept_out_can_be_approved_by_name(tmp_path: Path) -> None:
+    """It has another secret, say; the user sees its name and vouches for it."""
+    async with network(tmp_path / "ada") as ada, party(tmp_path / "ben") as ben:
+        ada.transport.endpoint.note_refusal(ben.id, "ben", "secret_wrong")
+
+        assert ben.id == await ada.approve("ben")
