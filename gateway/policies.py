@@ -1,7 +1,7 @@
 """The four ways to decide that PPAI ships: default, paper, local, random. Baselines live with the simulator.
 
 Whoever picks the best of shared stale news picks the same peer as everybody else (measured: 25 s mean wait where 1.5 s
-is possible). So `default` looks afresh at a few: all when they are few, else the best by belief and some drawn by lot.
+is possible). So `default` looks afresh at a few: all when they are few, else some drawn by lot, by e^(utility).
 """
 
 from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ class DefaultPolicy:
         self.config = config
 
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
-        """All remote candidates when they are few; else the best by belief and some drawn by lot. Ours always."""
+        """All remote candidates when they are few; else some drawn by lot. Ours always."""
         draft = assess(query, view, self.config)
         local, remote = _candidates(draft)
         both = (*local.tolist(), *remote.tolist())
@@ -80,13 +80,14 @@ class DefaultPolicy:
         return best if is_as_fast else None
 
     def _drawn(self, draft: Decision, remote: NDArray[np.intp], rng: np.random.Generator) -> tuple[int, ...]:
-        """The best by belief and `draws` more: Gumbel noise on U/T draws without replacement, by e^(U/T)."""
-        utilities = draft.utility[remote]
-        best = int(np.argmax(utilities))
+        """Gumbel noise on U/T draws without replacement, by e^(U/T).
+
+        The best by belief gets no certain place: news is old, and it is the same one for everybody.
+        """
         heat = self.config.temperature * draft.beta_per_s * typical_service(draft.service_s, draft.excluded)
-        noisy = utilities / heat + rng.gumbel(size=len(remote)) if heat > 0 else rng.random(len(remote))
-        noisy[best] = np.inf
-        return tuple(remote[np.argpartition(-noisy, self.config.draws)[: self.config.draws + 1]].tolist())
+        noisy = draft.utility[remote] / max(heat, 1e-12) + rng.gumbel(size=len(remote))
+        drawn: list[int] = remote[np.argpartition(-noisy, self.config.draws - 1)[: self.config.draws]].tolist()
+        return tuple(drawn)
 
 
 class LocalPolicy(DefaultPolicy):
