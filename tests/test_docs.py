@@ -45,9 +45,8 @@ def section(page: Path, title: str) -> str:
 
 def rows(text: str) -> list[list[str]]:
     """The cells of every table row in `text`, heads and rules left out."""
-    lines = [line.strip().strip("|").split(" | ") for line in text.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line] for line in lines]
-    rules = [n for n, line in enumerate(cells) if set("".join(line)) <= set("-| ")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    rules = [n for n, line in enumerate(cells) if set("".join(line)) <= {"-"}]
     return [line for n, line in enumerate(cells) if n not in rules and n + 1 not in rules]
 
 
@@ -165,6 +164,20 @@ def test_environment_names_are_read_by_something(page: Path) -> None:
     read = {name for reader in readers for name in re.findall(r"PPAI_[A-Z_]+", text_of(reader))}
 
     assert set(re.findall(r"PPAI_[A-Z_]*[A-Z]", text_of(page))) <= keys | read
+
+
+@pytest.mark.parametrize("room", ["discovery", "profiler", "gateway"])
+def test_every_file_of_a_room_is_explained(room: str) -> None:
+    """And no other: a folder stands for what is in it."""
+    page = ROOT / "docs/architecture.md"
+    titles = re.findall(r"^### (.+)$", text_of(page), flags=re.M)
+    table = rows(section(page, next(title for title in titles if title.startswith(room))))
+    explained = {
+        name for row in table for cell in (row[0], row[2]) for name in quoted(cell) if name.endswith((".py", "/"))
+    }
+    folders = {f"{path.parent.name}/" for path in (ROOT / room).glob("*/__init__.py")}
+
+    assert explained == folders | {path.name for path in (ROOT / room).glob("[!_]*.py")}
 
 
 def test_endpoints_are_those_of_the_code() -> None:
