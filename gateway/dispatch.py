@@ -126,10 +126,12 @@ class Dispatcher:
 
     def _nobody(self, decision: Decision) -> UpstreamError:
         """Why there is no candidate, as an error that says what to do."""
-        if lacking := missing(self._node, self._gate.engine):
-            return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
-        if decision.query.pin is not None:
+        pin, problem = decision.query.pin, self._gate.engine.state.problem
+        if pin is not None and pin != "local" and len(decision.view.roster):
             return self._pinned_away(decision)
+        lacking = [problem] if pin == "local" and problem else missing(self._node, self._gate.engine)
+        if lacking:
+            return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
         if "modality" in reasons:
             needs = ", ".join(sorted(decision.query.needs))

@@ -30,7 +30,8 @@ def model_entries(node: Node) -> list[dict[str, Any]]:
 
 def missing(node: Node, engine: LocalEngine) -> list[str]:
     """What keeps this peer from answering anything; empty while somebody can."""
-    if len(node.roster):
+    roster = node.roster
+    if (roster.local | roster.approved & ~roster.dead & ~roster.suspect).any():
         return []
     return [engine.state.problem or "the engine serves no model"]
 

@@ -290,6 +290,30 @@ async def test_without_an_engine_and_peers_the_problem_is_told(tmp_path: Path, t
     assert "retry-after" in client.headers
 
 
+async def test_without_an_engine_a_pin_to_it_tells_its_problem(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    """Though ben could answer: the client said `local`."""
+    async with desk(tmp_path, None, theirs) as ada:
+        client = await ada.ask({"x-ppai-route": "local"})
+
+    assert (503, "not_ready") == (client.status, client.error["code"])
+    assert "127.0.0.1:9" in client.error["message"]
+    assert [] == theirs.asked
+
+
+async def test_without_an_engine_a_peer_that_waits_to_be_approved_is_no_help(
+    tmp_path: Path, theirs: ScriptedEngine
+) -> None:
+    """The engine's problem is what the user can do something about; of a pin, the approval is."""
+    async with desk(tmp_path, None, theirs) as ada:
+        ada.me.admission.revoke(ada.ben.id, {ada.ben.id: "ben"})
+        ada.node.rights_changed()
+        plain, pinned = await ada.ask(), await ada.ask({"x-ppai-route": "ben"})
+
+    assert (503, "not_ready") == (plain.status, plain.error["code"])
+    assert "127.0.0.1:9" in plain.error["message"]
+    assert "ppai approve ben" in pinned.error["message"]
+
+
 async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     async with desk(tmp_path, mine, theirs) as ada:
