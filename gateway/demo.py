@@ -112,7 +112,7 @@ async def show(peers: list[DemoPeer]) -> None:
         _head("A question that must stay on this machine (x-ppai-local-only: 1)")
         await ask(client, first, QUESTIONS[5], headers={"x-ppai-local-only": "1"})
 
-        _head(f"{last.name} is killed (kill -9) in the middle of 6 questions; nobody notices")
+        _head(f"{last.name} is killed (kill -9) in the middle of 6 questions; the others take over")
         asked = [asyncio.create_task(ask(client, first, question, stream=True)) for question in QUESTIONS[:6]]
         await asyncio.sleep(0.3)  # so that it is at work when it dies
         last.process.kill()

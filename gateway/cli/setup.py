@@ -1,6 +1,7 @@
 """ppai init, pull, config: what a peer needs before it can serve."""
 
 import secrets
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,10 @@ def init(
     home: HomeOption = None,
     secret: Annotated[
         str | None,
-        typer.Option(metavar="SECRET", help="Join a network by its secret, as another peer's `init` printed it."),
+        typer.Option(
+            metavar="SECRET",
+            help="Join a network by the secret that another peer's `init` printed; `-` reads it from standard input.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration and secret.")] = False,
 ) -> None:
@@ -27,7 +31,7 @@ def init(
     there = [file for file in (place.config_file, place.secret_file) if file.exists()]
     if there and not force:
         raise HomeError(f"{there[0]} is there already; edit it, or replace it with --force")
-    made = secret or secrets.token_hex(16)
+    made = sys.stdin.readline().strip() if secret == "-" else secret or secrets.token_hex(16)
     place.write_private(place.secret_file.name, made.encode() + b"\n")
     place.write_private(place.config_file.name, (data_dir() / "default.yaml").read_bytes())
     say(f"wrote {place.config_file}: every key with its meaning and default")
