@@ -200,7 +200,8 @@ def _add_owner_calls(app: fastapi.FastAPI, parts: Parts) -> None:
     @app.post("/ppai/v1/profile")
     async def profile(request: fastapi.Request) -> dict[str, Any]:
         check_owner(request)
-        parts.profiles.publish(await request.body(), parts.dispatcher.reader.gate.space, parts.node.own_agents)
+        gate = parts.dispatcher.reader.gate
+        parts.profiles.publish(await request.body(), gate.space, gate.K, parts.node.own_agents)
         parts.cards_changed()
         return {"published": True, "seq": parts.network.version}
 

@@ -62,8 +62,11 @@ class Profiles:
         """What an agent's card carries."""
         return self._known.get(agent, {})
 
-    def publish(self, body: bytes, space: str, agents: tuple[Agent, ...]) -> None:
-        """Take a measured vector and keep it. Raises InvalidRequest; a bad one changes nothing."""
+    def publish(self, body: bytes, space: str, prototypes: int, agents: tuple[Agent, ...]) -> None:
+        """Take a measured vector and keep it; `space` and `prototypes` (K) are our gate's.
+
+        Raises InvalidRequest; a bad one changes nothing.
+        """
         publication = _read(body)
         if publication.agent not in {agent.name for agent in agents}:
             served = ", ".join(f"`{agent.name}`" for agent in agents) or "none"
@@ -73,6 +76,11 @@ class Profiles:
                 f"the vector is of space {publication.space}, this peer's gate of {space}: "
                 "run ppai-profile with the gate that the peer uses",
                 param="space",
+            )
+        if len(publication.capability) != prototypes:
+            raise InvalidRequest(
+                f"the vector has {len(publication.capability)} numbers, this peer's gate {prototypes} prototypes",
+                param="capability",
             )
         profile = Profile(quantise(np.array(publication.capability)), tuple(publication.evidence))
         spaces = {name: old for name, old in self.of(publication.agent).items() if name != publication.space}

@@ -22,14 +22,14 @@ def publication(**changes: object) -> bytes:
 def test_a_published_vector_is_what_the_card_carries(tmp_path: Path) -> None:
     profiles = Profiles(tmp_path / "profiles.json")
 
-    profiles.publish(publication(), "s1", AGENTS)
+    profiles.publish(publication(), "s1", 3, AGENTS)
 
     profile = profiles.of("small")["s1"]
     assert (bytes([0, 128, 255]), (3, 0, 9)) == (profile.capability, profile.evidence)
 
 
 def test_vectors_survive_a_restart(tmp_path: Path) -> None:
-    Profiles(tmp_path / "profiles.json").publish(publication(), "s1", AGENTS)
+    Profiles(tmp_path / "profiles.json").publish(publication(), "s1", 3, AGENTS)
 
     profiles = Profiles(tmp_path / "profiles.json")
 
@@ -41,7 +41,7 @@ def test_two_spaces_are_kept_and_the_oldest_goes(tmp_path: Path) -> None:
     """A new gate must not make us strangers to those who still have the old one."""
     profiles = Profiles(tmp_path / "profiles.json")
     for space in ("s1", "s2", "s1", "s3"):
-        profiles.publish(publication(space=space), space, AGENTS)
+        profiles.publish(publication(space=space), space, 3, AGENTS)
 
     assert ["s1", "s3"] == list(profiles.of("small"))
     assert ["s1", "s3"] == list(Profiles(tmp_path / "profiles.json").of("small"))
@@ -61,6 +61,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "below 0": (publication(capability=[0, 1, -0.01]), "from 0 to 1"),
     "not a number": (publication().replace(b"0.5", b"NaN"), "not a profile"),
     "another length": (publication(evidence=[1, 2]), "one for each prototype"),
+    "of another gate's length": (publication(capability=[0.5] * 4, evidence=[1] * 4), "4 numbers, this peer's gate 3"),
     "empty": (publication(capability=[], evidence=[]), "one for each prototype"),
     "too long": (publication(capability=[0.5] * 1025, evidence=[1] * 1025), "one for each prototype"),
     "negative evidence": (publication(evidence=[1, 2, -1]), "from 0 up"),
@@ -73,11 +74,11 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize(("body", "said"), BAD.values(), ids=BAD)
 def test_a_bad_vector_changes_nothing(tmp_path: Path, body: bytes, said: str) -> None:
     profiles = Profiles(tmp_path / "profiles.json")
-    profiles.publish(publication(), "s1", AGENTS)
+    profiles.publish(publication(), "s1", 3, AGENTS)
     before = (tmp_path / "profiles.json").read_bytes(), profiles.of("small")
 
     with pytest.raises(InvalidRequest, match=said) as caught:
-        profiles.publish(body, "s1", AGENTS)
+        profiles.publish(body, "s1", 3, AGENTS)
 
     assert 400 == caught.value.status
     assert before == ((tmp_path / "profiles.json").read_bytes(), profiles.of("small"))
@@ -88,7 +89,7 @@ def test_a_vector_that_cannot_be_kept_is_not_taken(tmp_path: Path) -> None:
     profiles = Profiles(tmp_path / "no such folder" / "profiles.json")
 
     with pytest.raises(OSError):
-        profiles.publish(publication(), "s1", AGENTS)
+        profiles.publish(publication(), "s1", 3, AGENTS)
 
     assert {} == profiles.of("small")
 
@@ -111,7 +112,7 @@ def test_an_engine_that_does_not_answer_serves_nothing(tmp_path: Path) -> None:
 
 def test_agents_carry_what_the_engine_says_and_what_was_measured(tmp_path: Path) -> None:
     profiles = Profiles(tmp_path / "profiles.json")
-    profiles.publish(publication(), "s1", AGENTS)
+    profiles.publish(publication(), "s1", 3, AGENTS)
     state = EngineState(None, models=(EngineModel("small", 4096, ("text", "image")), EngineModel("large", 8192)))
 
     small, large = own_agents(state, profiles)

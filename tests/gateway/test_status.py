@@ -1,0 +1,107 @@
+"""What a peer says about itself, as programs and people read it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from discovery.records import Agent
+from gateway.decision import Query
+from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.status import candidate_rows, engine_status, missing, model_entries, waiting_text
+from tests.gateway.test_engine_gate import gate_of
+from tests.gateway.test_node import MATHS, Ada, agent
+
+
+def ids(ada: Ada) -> list[str]:
+    return [entry["id"] for entry in model_entries(ada.node)]
+
+
+def test_models_are_auto_and_what_somebody_serves() -> None:
+    """One entry a model, with everybody who serves it; the widest context and modalities count."""
+    ada = Ada()
+    ada.meet(1, Agent("own", "own", 8192, ("text", "image")), Agent("b", "b", 512))
+
+    auto, own, other = model_entries(ada.node)
+
+    assert ["auto", "own", "b"] == ids(ada)
+    assert (["ada", "peer-1"], ["peer-1"]) == (own["ppai"]["peers"], other["ppai"]["peers"])
+    assert (8192, ["image", "text"]) == (own["max_model_len"], own["architecture"]["input_modalities"])
+    assert (8192, ["ada", "peer-1"]) == (auto["max_model_len"], auto["ppai"]["peers"])
+    assert {"model", "ppai"} == {entry[key] for entry in (auto, own, other) for key in ("object", "owned_by")}
+
+
+def test_an_unknown_context_is_no_number() -> None:
+    ada = Ada()
+    ada.node.serve([Agent("own", "own", 0)])
+
+    assert [None, None] == [entry["max_model_len"] for entry in model_entries(ada.node)]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "lacking"),
+    [("open", "alive", False), ("open", "suspect", True), ("tofu", "alive", True)],
+)
+def test_a_peer_is_ready_while_somebody_may_answer(mode: str, state: str, lacking: bool) -> None:
+    """Its own engine is not needed for that."""
+    ada = Ada(mode=mode)
+    engine = gate_of(1).engine
+    engine.state = EngineState("the engine does not answer")  # type: ignore[misc]
+    assert [] == missing(ada.node, engine)
+
+    ada.node.serve([])
+    ben = ada.meet(1)
+    if state == "suspect":
+        ada.node.gossip.suspect(ben, 0.0)
+
+    assert (["the engine does not answer"] if lacking else []) == missing(ada.node, engine)
+
+
+def test_the_engine_s_status_is_plain_data() -> None:
+    gate = gate_of(4, running=3, load_source="metrics")
+    gate.engine.origin, gate.engine.in_flight = "vLLM found on port 8000", 1  # type: ignore[attr-defined]
+    gate.engine.state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics")  # type: ignore[misc]
+
+    status = engine_status(gate)
+
+    assert status == json.loads(json.dumps(status))
+    expected = {
+        "problem": None,
+        "slots": 4,
+        "running": 3,
+        "admission": "open",
+        "models": [{"id": "m", "context_tokens": 4096}],
+    }
+    assert expected.items() <= status.items()
+
+
+def test_candidates_are_shown_best_first_and_the_excluded_last() -> None:
+    ada = Ada()
+    ada.node.serve([agent("own", capability=(100, 100))])
+    ada.meet(1, agent(capability=(120, 0)), admission="closed")
+    ada.meet(2, agent(capability=(255, 0)))
+
+    rows = candidate_rows(ada.decide(MATHS))
+
+    assert [("peer-2", None), ("ada", None), ("peer-1", "closed")] == [(row["peer"], row["excluded"]) for row in rows]
+    assert rows == json.loads(json.dumps(rows))
+    assert all(isinstance(row[key], float) for row in rows for key in ("score", "wait_s", "cost_s", "utility"))
+
+
+def test_nobody_makes_no_rows() -> None:
+    ada = Ada()
+    ada.node.serve([])
+
+    assert [] == candidate_rows(ada.decide(Query(relevance=np.array([1.0, 0.0]))))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["ben"], "1 peer waits to be approved: run `ppai approve NAME` for whom you trust (ben)"),
+        (["zoe", "ben"], "2 peers wait to be approved: run `ppai approve NAME` for whom you trust (ben zoe)"),
+        (list("fedcba"), "6 peers wait to be approved: run `ppai approve NAME` for whom you trust (a b c d)"),
+    ],
+)
+def test_who_waits_is_said_with_the_command(names: list[str], said: str) -> None:
+    assert said == waiting_text(names)
