@@ -158,6 +158,15 @@ async def test_wrong_method_and_foreign_callers_are_refused(peer: PeerProcess, h
         assert "x-ppai-peer" in response.headers["access-control-expose-headers"]
 
 
+@pytest.mark.parametrize("path", ["approve", "revoke", "profile"])
+async def test_the_owners_calls_need_the_owners_token(
+    peer: PeerProcess, http: aiohttp.ClientSession, path: str
+) -> None:
+    for headers in ({}, {"authorization": "Bearer wrong"}):
+        async with http.post(f"{peer.url}/ppai/v1/{path}", json={"who": "ben"}, headers=headers) as response:
+            assert (401, "not_the_owner") == (response.status, (await response.json())["error"]["code"])
+
+
 @pytest.mark.parametrize("window", ["before the first token", "mid-stream", "not streamed"])
 async def test_a_client_that_leaves_cancels_the_engine_within_a_second(
     peer: PeerProcess, engine: ScriptedEngine, http: aiohttp.ClientSession, window: str
