@@ -1,0 +1,143 @@
+"""Networks that do not stand still: agents that join, leave, crash and change (churn), or lie (adversary)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.simulator.contenders import DOOR, Contender, contender, figures, simulate
+from benchmarks.simulator.figures import ratio, row
+from benchmarks.simulator.fleet import Fleet
+from benchmarks.simulator.network import Spread
+from benchmarks.simulator.peer import PeerSpec
+from benchmarks.simulator.progress import say
+from benchmarks.simulator.recorded import load
+from benchmarks.simulator.request import LOST, Answered, Ask
+from benchmarks.simulator.scale import hardware
+from benchmarks.simulator.settings import Settings
+from benchmarks.simulator.world import Setting, World
+from discovery.records import Profile
+from gateway.admission import AdmissionConfig
+
+PERIOD_S = 2.0  # discovery/detector.py, up to 100 peers
+
+
+def churn(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
+    """Rows by policy; x is "still" or "churn": the same network and queries, without and with coming and going."""
+    recorded, wanted = load(outcomes), settings.churn
+    fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
+    rows, runs = [], {}
+    for x in ("still", "churn"):
+        for name in ("default", "p2c", "random"):
+            of = [_churn_run(fleet, contender(name, settings.prequal), x == "churn") for fleet in fleets]
+            runs[name, x] = of
+            rows.append(row(name, x, of))
+            say(f"churn: {name} {x}: {np.mean([run['mean_s'] for run in of]):.3f} s, lost "
+                f"{100 * np.mean([run['lost'] for run in of]):.2f} %")  # fmt: skip
+    checks = {"default, churn/still": ratio(runs["default", "churn"], runs["default", "still"], "mean_s")}
+    return {"experiment": "churn", "rows": rows, "checks": checks, "every_s": wanted.every_s}
+
+
+def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
+    """Rows by policy and kind of lie; x is the share of liars. `caught`: what they answer, the fair share being 1."""
+    recorded, wanted = load(outcomes), settings.adversary
+    fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
+    rows = []
+    for kind in ("load", "vector"):
+        for share in wanted.shares:
+            for name in ("default", "p2c", "prequal"):
+                of = [_lying_run(fleet, contender(name, settings.prequal), kind, share) for fleet in fleets]
+                rows.append(row(name, share, of, lie=kind))
+                say(f"adversary: {kind} liars {share:g}, {name}: {np.mean([run['mean_s'] for run in of]):.3f} s, "
+                    f"{np.mean([run['accuracy'] for run in of]):.1f} %, caught "
+                    f"{np.mean([run['caught'] for run in of]):.2f}")  # fmt: skip
+    return {"experiment": "adversary", "rows": rows, "liar_slowness": wanted.liar_slowness}
+
+
+# --- churn
+
+
+def _churn_run(fleet: Fleet, who: Contender, moving: bool) -> dict[str, float]:
+    wanted = fleet.settings.churn
+    setting = _network(fleet, DOOR if who.has_door else None, wanted.agents)
+    late = frozenset(range(wanted.agents - wanted.late, wanted.agents))
+    world = World(replace(setting, ticks=True, late=late), who.policy_of, fleet.seed)
+    asks = _asks(fleet, wanted.rho, wanted.agents, wanted.queries)
+    if moving:
+        _schedule(world, fleet)
+    asks = [replace(ask, entry=ask.entry % (wanted.agents - wanted.late)) for ask in asks]
+    return figures(_run_with_homes(world, asks, wanted.late), wanted.warm_up)
+
+
+def _schedule(world: World, fleet: Fleet) -> None:
+    """Every `every_s` one agent joins; and one leaves, one crashes and one publishes a new vector, in turn after it."""
+    wanted = fleet.settings.churn
+    first_late = wanted.agents - wanted.late
+    for k in range(wanted.late):
+        at, quarter = wanted.every_s * (k + 1), wanted.every_s / 4
+        leaver, crasher, updater = (first_late - 1 - 3 * k - i for i in range(3))
+        world.at(at, partial(world.join, first_late + k))
+        world.at(at + quarter, partial(world.leave, leaver))
+        world.at(at + 2 * quarter, partial(world.crash, crasher))
+        spec = world.setting.peers[updater]
+        rows = np.random.default_rng([fleet.seed, 6, k]).choice(
+            fleet.learn, fleet.settings.workload.profile_questions, replace=False
+        )
+        profile = fleet.recorded.profile(spec.model, rows)
+        agent = replace(spec.agent, profiles={fleet.recorded.gate.space: profile})
+        world.at(at + 3 * quarter, partial(world.update, updater, replace(spec, agent=agent)))
+
+
+def _run_with_homes(world: World, asks: Sequence[Ask], late: int) -> list[Answered]:
+    """Users sit at peers 0 to 9, which neither leave nor crash: whoever's own machine is gone asks nobody."""
+    return world.run([replace(ask, entry=ask.entry % late) for ask in asks])
+
+
+# --- lies
+
+
+def _lying_run(fleet: Fleet, who: Contender, kind: str, share: float) -> dict[str, float]:
+    wanted = fleet.settings.adversary
+    liars = frozenset(range(round(share * wanted.agents)))
+    asks = _asks(fleet, wanted.rho, wanted.agents, wanted.queries)
+
+    def setting(door: AdmissionConfig | None) -> Setting:
+        network = _network(fleet, door, wanted.agents)
+        specs = list(network.peers)
+        for j in liars:
+            specs[j] = _load_liar(specs[j], wanted.liar_slowness) if kind == "load" else _boaster(specs[j], fleet)
+        return replace(network, peers=tuple(specs))
+
+    asks = [replace(ask, entry=len(liars) + ask.entry % (wanted.agents - len(liars))) for ask in asks]
+    answered = simulate(setting, who, asks, fleet.seed)
+    of = figures(answered, wanted.warm_up)
+    caught = np.mean([answer.peer in liars for answer in answered if answer.peer != LOST])
+    return {**of, "caught": float(caught) / share if share else 0.0}
+
+
+def _load_liar(spec: PeerSpec, slowness: float) -> PeerSpec:
+    return replace(spec, says_idle=True, speed=spec.speed.slowed(slowness))
+
+
+def _boaster(spec: PeerSpec, fleet: Fleet) -> PeerSpec:
+    """Claims to be right always, with much evidence; it is as good as its model is."""
+    gate = fleet.recorded.gate
+    claim = Profile(bytes([255]) * gate.K, (1000,) * gate.K)
+    return replace(spec, agent=replace(spec.agent, profiles={gate.space: claim}))
+
+
+# --- both
+
+
+def _network(fleet: Fleet, door: AdmissionConfig | None, agents: int) -> Setting:
+    """As `scale`'s smallest network, with a user at every peer."""
+    network = fleet.many(door, agents, hardware(fleet))
+    spread = Spread(PERIOD_S, PERIOD_S / 2, fleet.settings.pulses.loss)
+    return replace(network, entries=agents, spread=spread)
+
+
+def _asks(fleet: Fleet, rho: float, agents: int, n: int) -> list[Ask]:
+    rate = rho * agents / replace(fleet, speed=hardware(fleet)).single_load()
+    return fleet.asks(fleet.gate_relevance(), rate, n, agents)
