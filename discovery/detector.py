@@ -84,10 +84,10 @@ class FailureDetector:
             due = [Verdict(v.entry, "suspect", "many silent at once") for v in due if v.entry.state == "alive"]
         return verdicts + due
 
-    def probes_due(self, live: Sequence[Entry], now: float) -> list[Entry]:
-        """Suspects to probe now; marks them as probed."""
+    def probes_due(self, suspects: Sequence[Entry], now: float) -> list[Entry]:
+        """Those of the `suspects` to probe now; marks them as probed."""
         awake = self.awake(now)
-        due = [e for e in live if e.state == "suspect" and e.probe_at <= awake]
+        due = [e for e in suspects if e.probe_at <= awake]
         due = sorted(due, key=lambda e: e.probe_at)[: self.config.probes_at_once]
         for entry in due:
             entry.probe_at = awake + self._probe_interval_s(entry, awake)

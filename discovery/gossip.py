@@ -28,6 +28,7 @@ class GossipConfig:
 
     tick_s: float = 1 / 3  # s between digest exchanges: three a second, spread so that replies do not repeat each other
     fanout: int = 3  # peers a new card is sent to at once
+    rumours_limit: int = 16  # cards passed on at once; when more are news (a start, a heal), anti-entropy is cheaper
     rumour_factor: int = 4  # a card is passed on rumour_factor * ceil(log10(N+1)) times (memberlist's limit)
     digest_entries: int = 128  # beyond it a digest covers a random part of the id space, and card sums the rest
     own_dial_share: float = 0.5  # of the exchanges go to peers we dialled ourselves: an eclipse must capture them too
@@ -168,10 +169,12 @@ class Gossip:
         for signed in records:
             if signed.record.id == self.id:
                 step = self._learn_own(signed, now)
+                events += step.events
+                sends += step.sends
             else:
-                step = self._follow_up(self._members.merge(signed, now))
-            events += step.events
-            sends += step.sends
+                came = self._members.merge(signed, now)
+                events += came
+                sends += self._follow_up(came)
         return Step(tuple(sends), tuple(events))
 
     def receive(self, message: Message, sender: PeerId, now: float) -> Step:
@@ -265,6 +268,8 @@ class Gossip:
         return tuple(Send(target.id, delta) for target in targets)
 
     def _heat(self, peer: PeerId) -> None:
+        if peer not in self._hot and len(self._hot) >= self.config.rumours_limit:
+            return
         self._hot[peer] = self.config.rumour_factor * math.ceil(math.log10(len(self._table.live()) + 2))
 
     # --- merging ---
@@ -308,15 +313,15 @@ class Gossip:
         self._pulse_at = now
         return Step(self.publish(card.record, now).sends, (event,))
 
-    def _follow_up(self, events: list[Event]) -> Step:
+    def _follow_up(self, events: list[Event]) -> list[Send]:
         """Pass on what others should hear soon: new cards to everyone, an awaited pulse to those who asked for it."""
         sends: list[Send] = []
         for event in events:
             if event.kind in ("joined", "card"):
                 self._heat(event.peer)
-            elif event.kind == "pulse":
+            elif event.kind == "pulse" and self._asked:
                 sends += self._report(event.peer)
-        return Step(tuple(sends), tuple(events))
+        return sends
 
     def _report(self, subject: PeerId) -> list[Send]:
         entry, askers = self._table.get(subject), [pair for pair in self._asked if pair[0] == subject]

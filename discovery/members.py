@@ -1,19 +1,21 @@
 """What is known of one peer, and the bounded table of all of them. Decides nothing about who lives (detector.py)."""
 
 import hashlib
-from collections import deque
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from discovery.envelopes import Signed
-from discovery.messages import BUCKETS, Versions, bucket_of, short_id
+from discovery.messages import ALL_BUCKETS, BUCKETS, Versions, bucket_of, short_id
 from discovery.records import Card, PeerId, Pulse
 
 State = Literal["alive", "suspect", "dead", "left"]
 
 _WINDOW = 200  # pulses behind the clock offset: some minutes, so that the clocks' drift stays below a millisecond
 _CLOCK_JUMP_S = 5.0  # three pulses in a row this late: the owner's clock stood still (sleep), the old minimum is void
+_SUMS = struct.Struct(f">{BUCKETS}I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,13 @@ class Entry:
         "heard_at",
         "id",
         "kept",
-        "offset_s",
+        "late",
         "offsets",
         "period_s",
         "probe_at",
         "probes",
         "pulse",
+        "pulses",
         "reason",
         "short",
         "since",
@@ -68,8 +71,9 @@ class Entry:
         self.probes = 0  # unanswered since it became suspect
         self.kept = False
         self.conflict: tuple[Signed, Signed] | None = None  # two records under one version: proof of equivocation
-        self.offsets: deque[float] = deque(maxlen=_WINDOW)
-        self.offset_s = 0.0
+        self.pulses = 0  # taken in this generation
+        self.offsets: list[tuple[int, float]] = []  # (pulse, offset): of the window, each less than all that follow
+        self.late = 0  # pulses in a row far above the least offset
         self.period_s = 0.0  # its own pulse interval, by its own clock; 0 until two pulses of one gen are known
         self.versions = Versions(0, 0, 0)
         self.refresh_versions()
@@ -87,9 +91,10 @@ class Entry:
 
     def refresh_versions(self) -> None:
         card, pulse = self.card.record, self.pulse.record if self.pulse else None
-        gen = max(card.gen, pulse.gen if pulse else 0)
-        pulse_seq = pulse.seq if pulse and pulse.gen == gen else 0
-        self.versions = Versions(gen, card.seq if card.gen == gen else 0, pulse_seq)
+        if pulse is None or pulse.gen < card.gen:
+            self.versions = Versions(card.gen, card.seq, 0)
+        else:
+            self.versions = Versions(pulse.gen, card.seq if card.gen == pulse.gen else 0, pulse.seq)
 
     def take_pulse(self, signed: Signed, new: Pulse, received_at: float) -> None:
         """Store a newer pulse and learn from its owner's clock (`t_ms`) how the two clocks are offset."""
@@ -98,6 +103,7 @@ class Entry:
             self.period_s = max(0, new.t_ms - old.t_ms) / 1000 / (new.seq - old.seq)
         else:
             self.offsets.clear()
+            self.pulses = self.late = 0
             self.period_s = 0.0
         self.pulse = signed
         self.refresh_versions()
@@ -106,19 +112,20 @@ class Entry:
     def born_at(self) -> float | None:
         """When, on our clock, the newest pulse was made: never later than it reached us."""
         pulse = self.pulse.record if self.pulse else None
-        return pulse.t_ms / 1000 + self.offset_s if isinstance(pulse, Pulse) else None
+        return pulse.t_ms / 1000 + self.offsets[0][1] if isinstance(pulse, Pulse) else None
 
     def _take_offset(self, offset_s: float) -> None:
-        expired = self.offsets[0] if len(self.offsets) == _WINDOW else None
-        self.offsets.append(offset_s)
-        recent = [self.offsets[-i] for i in range(1, min(3, len(self.offsets)) + 1)]
-        if len(recent) == 3 and min(recent) > self.offset_s + _CLOCK_JUMP_S:
-            self.offsets = deque(recent, maxlen=_WINDOW)
-            self.offset_s = min(recent)
-        elif len(self.offsets) == 1 or expired == self.offset_s:
-            self.offset_s = min(self.offsets)
-        else:
-            self.offset_s = min(self.offset_s, offset_s)
+        """Keep the least of the last `_WINDOW` offsets: a list that rises from it to the newest."""
+        self.pulses += 1
+        while self.offsets and self.offsets[-1][1] >= offset_s:
+            self.offsets.pop()
+        self.offsets.append((self.pulses, offset_s))
+        if self.offsets[0][0] <= self.pulses - _WINDOW:
+            del self.offsets[0]
+        self.late = self.late + 1 if offset_s > self.offsets[0][1] + _CLOCK_JUMP_S else 0
+        if self.late == 3:
+            self.offsets = [kept for kept in self.offsets if kept[0] > self.pulses - 3]
+            self.late = 0
 
 
 class Table:
@@ -132,6 +139,7 @@ class Table:
         self._by_state: dict[State, dict[PeerId, Entry]] = {"alive": {}, "suspect": {}, "dead": {}, "left": {}}
         self._living: _Living | None = None
         self._sums = [0] * BUCKETS
+        self._summed: tuple[Signed, int, bytes] | None = None  # `sums` for this card of ours at this revision
         self.revision = 0  # grows whenever a card or a state changes
 
     def __iter__(self) -> Iterator[Entry]:
@@ -156,7 +164,17 @@ class Table:
 
     def live_in(self, buckets: int) -> list[Entry]:
         """Those of `live()` whose ids lie in `buckets`."""
-        return [e for b in range(BUCKETS) if buckets >> b & 1 for e in self._listed().by_bucket[b]]
+        listed = self._listed()
+        if buckets == ALL_BUCKETS:
+            return listed.all
+        return list(chain.from_iterable(entries for b, entries in enumerate(listed.by_bucket) if buckets >> b & 1))
+
+    def count_in(self, bucket: int) -> int:
+        """How many of `live()` lie in one bucket, 0 to 63."""
+        return len(self._listed().by_bucket[bucket])
+
+    def suspects(self) -> list[Entry]:
+        return list(self._by_state["suspect"].values())
 
     def dead(self) -> list[Entry]:
         return list(self._by_state["dead"].values())
@@ -200,12 +218,13 @@ class Table:
             for entry in sorted((*self.dead(), *self.left()), key=lambda e: (e.kept, e.since))[:excess]:
                 self.remove(entry)
 
-    def sums(self, own: Signed | None) -> bytes:
+    def sums(self, own: Signed) -> bytes:
         """One 4-byte checksum a bucket over the cards of everyone alive or suspect, and our own."""
-        sums = list(self._sums)
-        if own is not None:
+        if self._summed is None or self._summed[0] is not own or self._summed[1] != self.revision:
+            sums = list(self._sums)
             sums[bucket_of(short_id(own.record.id))] ^= _card_sum(own)
-        return b"".join(s.to_bytes(4, "big") for s in sums)
+            self._summed = own, self.revision, _SUMS.pack(*sums)
+        return self._summed[2]
 
     def _departed(self) -> int:
         return len(self._by_state["dead"]) + len(self._by_state["left"])

@@ -146,7 +146,7 @@ class Membership:
 
     def probes_due(self, now: float) -> list[Entry]:
         """The suspects to probe now; they count as probed."""
-        return self._detector.probes_due(self.table.live(), now)
+        return self._detector.probes_due(self.table.suspects(), now)
 
     def told_left(self, now: float) -> list[Entry]:
         """Those whose departure is still news."""

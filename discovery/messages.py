@@ -6,6 +6,7 @@ kind. Knows no keys and trusts no envelope: whoever decodes passes the function 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,8 +30,7 @@ class OtherNetwork(MalformedMessage):
         self.net = net
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(NamedTuple):
     """The newest a peer holds of one subject; sequence number 0: nothing of generation `gen`."""
 
     gen: int
@@ -113,16 +113,10 @@ def decode(body: bytes, net: str, open_: Open) -> Message:
 # The wire's own shapes: an array element's place is its name.
 
 
-class _EnvelopeWire(msgspec.Struct, frozen=True, array_like=True):
-    kind: str
-    payload: bytes
-    signature: bytes
-
-
 class _HelloWire(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     net: str
-    card: _EnvelopeWire
-    pulse: _EnvelopeWire | None
+    card: Envelope
+    pulse: Envelope | None
     time_ms: int
 
 
@@ -138,7 +132,7 @@ class _DigestWire(msgspec.Struct, frozen=True, array_like=True, tag="digest"):
 
 class _DeltaWire(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
     net: str
-    envelopes: list[_EnvelopeWire]
+    envelopes: list[Envelope]
     want_cards: bytes = b""  # 8 bytes an entry
     want_pulses: bytes = b""
     differing: int = 0
@@ -158,14 +152,13 @@ _DECODE_MESSAGE = msgspec.msgpack.Decoder(_Wire)
 def _to_wire(message: Message, net: str) -> _Wire:
     match message:
         case Hello(card, pulse, time_ms):
-            return _HelloWire(net, _envelope_wire(card), _envelope_wire(pulse) if pulse else None, time_ms)
+            return _HelloWire(net, card.envelope, pulse.envelope if pulse else None, time_ms)
         case Digest(entries, buckets, sums):
-            versions = entries.values()
-            columns = ([v.gen for v in versions], [v.card_seq for v in versions], [v.pulse_seq for v in versions])
+            columns = [list(column) for column in zip(*entries.values(), strict=True)] or [[], [], []]
             return _DigestWire(net, buckets, b"".join(entries), *columns, sums)
         case Delta(records, want_cards, want_pulses, differing):
             wants = (b"".join(want_cards), b"".join(want_pulses))
-            return _DeltaWire(net, [_envelope_wire(r) for r in records], *wants, differing)
+            return _DeltaWire(net, [r.envelope for r in records], *wants, differing)
         case Probe(subject):
             return _ProbeWire(net, public_key(subject))
 
@@ -179,7 +172,7 @@ def _from_wire(wire: _Wire, open_: Open) -> Message:
         case _DeltaWire():
             if len(wire.envelopes) > ENVELOPES_LIMIT:
                 raise MalformedMessage(f"delta of {len(wire.envelopes)} envelopes, at most {ENVELOPES_LIMIT}")
-            opened = [open_(_envelope(e)) for e in wire.envelopes if e.kind in LIMITS_BYTES]
+            opened = [open_(e) for e in wire.envelopes if e.kind in LIMITS_BYTES]
             records = tuple(signed for signed in opened if signed is not None)
             wants = (_short_ids("want_cards", wire.want_cards), _short_ids("want_pulses", wire.want_pulses))
             return Delta(records, *wants, _mask(wire.differing))
@@ -191,10 +184,10 @@ def _from_wire(wire: _Wire, open_: Open) -> Message:
 
 
 def _hello(wire: _HelloWire, open_: Open) -> Hello:
-    card = open_(_envelope(wire.card))
+    card = open_(wire.card)
     if card is None or not isinstance(card.record, Card):
         raise MalformedMessage("hello: expected the speaker's card")
-    pulse = open_(_envelope(wire.pulse)) if wire.pulse else None
+    pulse = open_(wire.pulse) if wire.pulse else None
     if pulse is not None and (not isinstance(pulse.record, Pulse) or pulse.record.id != card.record.id):
         raise MalformedMessage("hello: expected the speaker's own pulse")
     return Hello(card, pulse, wire.time_ms)
@@ -205,12 +198,11 @@ def _digest(wire: _DigestWire) -> Digest:
     columns = (wire.gens, wire.card_seqs, wire.pulse_seqs)
     if any(len(column) != len(ids) for column in columns) or len(set(ids)) != len(ids):
         raise MalformedMessage("digest: expected one id, generation and two sequence numbers an entry")
-    if any(not 0 <= number < COUNT_LIMIT for column in columns for number in column):
+    if any(column and not (min(column) >= 0 and max(column) < COUNT_LIMIT) for column in columns):
         raise MalformedMessage("digest: version out of range")
     if len(wire.sums) not in (0, 4 * BUCKETS):
         raise MalformedMessage(f"digest: expected no or {BUCKETS} sums")
-    entries = {short: Versions(*v) for short, *v in zip(ids, *columns, strict=True)}
-    return Digest(entries, _mask(wire.buckets), wire.sums)
+    return Digest(dict(zip(ids, map(Versions, *columns), strict=True)), _mask(wire.buckets), wire.sums)
 
 
 def _short_ids(field: str, blob: bytes) -> tuple[bytes, ...]:
@@ -223,12 +215,3 @@ def _mask(buckets: int) -> int:
     if not 0 <= buckets <= ALL_BUCKETS:
         raise MalformedMessage("buckets: out of range")
     return buckets
-
-
-def _envelope(wire: _EnvelopeWire) -> Envelope:
-    return Envelope(wire.kind, wire.payload, wire.signature)
-
-
-def _envelope_wire(signed: Signed) -> _EnvelopeWire:
-    e = signed.envelope
-    return _EnvelopeWire(e.kind, e.payload, e.signature)

@@ -34,7 +34,7 @@ def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS)
     for bucket in ((start + i) % BUCKETS for i in range(BUCKETS)):
         if not among >> bucket & 1:
             continue
-        held += len(table.live_in(1 << bucket))
+        held += table.count_in(bucket)
         if mask and held > limit:
             break
         mask |= 1 << bucket
@@ -46,15 +46,22 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
 
     `start` in [0, 1) says where among the living to begin: when not all fits, a next answer begins elsewhere.
     """
-    living = table.live_in(theirs.buckets)
-    cut = int(start * len(living))
+    living, seen = table.live_in(theirs.buckets), theirs.entries
+    cut, common = int(start * len(living)), 0
     records: list[Signed] = []
-    for entry in (own, *living[cut:], *living[:cut]):
-        if entry is not own or theirs.buckets >> bucket_of(own.short) & 1:
-            records += _newer(entry, theirs.entries.get(entry.short, _NOTHING))
+    if theirs.buckets >> bucket_of(own.short) & 1:
+        records += _newer(own, seen.get(own.short, _NOTHING))
+    for entry in (*living[cut:], *living[:cut]):
+        versions = seen.get(entry.short, _NOTHING)
+        if versions == entry.versions:
+            common += 1
+        else:
+            records += _newer(entry, versions)
     want_cards, want_pulses = [], []
-    for short, versions in theirs.entries.items():
+    for short, versions in seen.items() if common < len(seen) else ():  # mostly both hold the same
         mine = own if short == own.short else table.by_short(short)
+        if mine is not None and mine.versions == versions:
+            continue
         if mine is not None and mine.state == "left":
             records += _newer(mine, versions)
         card, pulse = _wanted(mine, versions)
@@ -108,6 +115,6 @@ def _wanted(mine: Entry | None, theirs: Versions) -> tuple[bool, bool]:
 
 
 def _differing(ours: bytes, theirs: bytes) -> int:
-    if not theirs:
+    if not theirs or ours == theirs:
         return 0
     return sum(1 << b for b in range(BUCKETS) if ours[4 * b : 4 * b + 4] != theirs[4 * b : 4 * b + 4])

@@ -81,7 +81,7 @@ def test_half_the_world_is_held_back_for_half_a_minute() -> None:
     for now in range(60):
         for entry in live[3:]:
             entry.heard_at = float(now)
-        detector.probes_due(live, float(now))
+        detector.probes_due([e for e in live if e.state == "suspect"], float(now))
         verdicts(detector, [e for e in live if e.state != "dead"], float(now))
         if now == 30:
             assert ["suspect"] * 3 == [entry.state for entry in live[:3]]

@@ -101,7 +101,7 @@ def test_every_flipped_bit_is_noticed(me: Identity) -> None:
         payload = bytearray(envelope.payload)
         payload[at // 8] ^= 1 << at % 8
         with pytest.raises(MalformedMessage):
-            open_envelope(replace(envelope, payload=bytes(payload)), NET, verify)
+            open_envelope(msgspec.structs.replace(envelope, payload=bytes(payload)), NET, verify)
 
 
 def test_a_signature_belongs_to_one_kind_and_one_network(me: Identity) -> None:
@@ -116,7 +116,7 @@ def test_a_signature_belongs_to_one_kind_and_one_network(me: Identity) -> None:
 
 @pytest.mark.parametrize("signature", [b"", bytes(63), bytes(64), bytes(65)])
 def test_no_signature_is_no_signature(me: Identity, signature: bytes) -> None:
-    envelope = replace(sealed(card_of(me.id), me).envelope, signature=signature)
+    envelope = msgspec.structs.replace(sealed(card_of(me.id), me).envelope, signature=signature)
 
     with pytest.raises(MalformedMessage):
         open_envelope(envelope, NET, verify)
