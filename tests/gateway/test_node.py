@@ -338,3 +338,16 @@ def test_who_keeps_silent_is_not_chosen_either_where_the_roster_changed_meanwhil
         c.peer_name: c.excluded for c in decision.candidates
     }
     assert "ada" == decision.target.peer_name
+
+
+def test_a_plan_of_another_roster_is_made_anew() -> None:
+    """Somebody left while the probes were out: the plan's numbers now mean others."""
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(200, 0)))
+    ada.meet(2, agent(capability=(255, 0)))
+    plan = ada.node.plan(MATHS, ada.now)
+
+    ada.hear(card_of(ben, seq=2, flag="delete"))
+    decision = ada.node.decide(MATHS, plan, ada.now)
+
+    assert ["peer-2", "ada"] == [decision.candidate(index).peer_name for index in decision.order]
