@@ -5,6 +5,7 @@ A shell around Node: it asks and tells, and decides nothing itself.
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,17 +16,19 @@ from gateway.engine_gate import EngineGate
 from gateway.forward import Attempt, Client, Forwarder, Target, answer_error
 from gateway.model_names import resolve_model
 from gateway.node import Node
-from gateway.openai_wire import VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
+from gateway.openai_wire import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
 from gateway.peers import Peers
 from gateway.relevance import BUDGET_S, RelevanceReader
 from gateway.status import missing
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.travel import Travel, delegation, may_travel
 from gateway.upstream import Patience, Upstream, UpstreamError
+from gateway.usage import METERED, asking_for_usage, with_usage
 
 log = logging.getLogger(__name__)
 
 _SESSION_HEADERS = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
+_PASSED_HEADERS = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
 _LEFT_TO_THE_ENGINE = frozenset({"tools", "embeddings"})  # no engine lists these abilities: it says so when asked
 
 
@@ -59,10 +62,13 @@ class Dispatcher:
         began = self._clock()
         call, travel, decision = await self.decide(endpoint, body, headers)
         if not decision.order:
-            await answer_error(client, self._nobody(decision), {"x-ppai-reason": "none"})
+            await answer_error(client, self._nobody(decision, call), {"x-ppai-reason": "none"})
             return
+        if call.stream and not call.include_usage and call.endpoint in METERED:
+            body, travel = asking_for_usage(body), replace(travel, fields=with_usage(travel.fields))
+        passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
         candidates = [decision.candidate(index) for index in decision.order]
-        targets = [self._target(candidate, call, body, travel) for candidate in candidates]
+        targets = [self._target(candidate, call, body, travel, passed) for candidate in candidates]
         told = {"x-ppai-reason": decision.reason, "server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         run = _Run(self._node, self._gate, self._peers, self._telemetry, self._clock, decision, call)
         try:
@@ -77,7 +83,10 @@ class Dispatcher:
     ) -> tuple[Call, Travel, Decision]:
         """Who answers this call: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest."""
         call = read_call(endpoint, body, _session(headers))
-        travel = may_travel(body, trusted=self._node.admission.mode != "open")
+        if endpoint in DELEGABLE:
+            travel = may_travel(body, trusted=self._node.admission.mode != "open")
+        else:
+            travel = Travel({}, f"endpoint:{endpoint}")
         query = await self._query(call, travel, len(body), headers, judge_s)
         self._node.observe_own_load(*self._gate.own_load(), self._clock())
         plan = self._node.plan(query, self._clock())
@@ -93,7 +102,7 @@ class Dispatcher:
         names = {*roster.models, *roster.agents}
         pin = headers.get("x-ppai-route", "auto")
         stays = "client" if headers.get("x-ppai-local-only", "0") not in ("", "0") else travel.pinned_by
-        judged = await self.reader.judge(call.text, judge_s) if len(roster) > 1 else None
+        judged = await self.reader.judge(call.text, judge_s) if len(roster) > 1 and call.text else None
         return Query(
             model=resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None,
             prompt_tokens=call.prompt_tokens,
@@ -108,7 +117,9 @@ class Dispatcher:
             relevance=judged.relevance.astype(np.float64) if judged else None,
         )
 
-    def _target(self, candidate: Candidate, call: Call, body: bytes, travel: Travel) -> Target:
+    def _target(
+        self, candidate: Candidate, call: Call, body: bytes, travel: Travel, passed: Mapping[str, str]
+    ) -> Target:
         asked = candidate.model if call.model == VIRTUAL_MODEL else call.model
         if candidate.local:
             upstream: Upstream = self._gate
@@ -122,9 +133,9 @@ class Dispatcher:
             "x-ppai-score": f"{candidate.score:.4f}",
             "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
         }
-        return Target(upstream, sent, candidate.model, asked, told)
+        return Target(upstream, sent, candidate.model, asked, told, passed if candidate.local else {})
 
-    def _nobody(self, decision: Decision) -> UpstreamError:
+    def _nobody(self, decision: Decision, call: Call) -> UpstreamError:
         """Why there is no candidate, as an error that says what to do."""
         pin, problem = decision.query.pin, self._gate.engine.state.problem
         if pin is not None and pin != "local" and len(decision.view.roster):
@@ -133,6 +144,9 @@ class Dispatcher:
         if lacking:
             return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
+        if call.endpoint not in DELEGABLE:
+            message = f"/v1/{call.endpoint} is answered by this machine's own engine alone, and it cannot now"
+            return UpstreamError(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
         if "modality" in reasons:
             needs = ", ".join(sorted(decision.query.needs))
             return UpstreamError(f"nobody on this network serves: {needs}", status=422, code="capability_missing")

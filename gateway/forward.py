@@ -11,12 +11,15 @@ from typing import Literal, Protocol
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.openai_wire import Call, error_body, is_error_body, usage_of
+from gateway.openai_wire import DELEGABLE, Call, error_body, is_error_body, named_error
 from gateway.sse import Event, encode_event
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+from gateway.usage import is_usage_alone, larger, usage_of
 
 Status = Literal["ok", "refused", "failed", "cancelled"]
-RETRYABLE = frozenset({401, 403, 404, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529})  # another target may do better
+RETRYABLE = frozenset(
+    {401, 403, 404, 405, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529}
+)  # another target may do better
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class Forwarder:
                 failure = caught
                 status, error = "refused" if caught.status in (429, 503) else "failed", caught.message
                 if client.has_started:
-                    await client.send(_in_band(caught), more=False)
+                    await client.send(_in_band(caught, self._call.endpoint), more=False)
             finally:
                 observe(index, self._report(status, began, error))
             if client.has_started:
@@ -105,7 +108,7 @@ class Forwarder:
         )
         async with opened as reply:
             if reply.status in RETRYABLE:
-                raise await _as_error(reply)
+                raise await _as_error(reply, self._call.endpoint)
             rename = _renamer(target.model, target.shown_model)
             if reply.is_stream and reply.status == 200:
                 await self._relay_events(reply, client, headers, rename)
@@ -120,19 +123,26 @@ class Forwarder:
     async def _relay_events(
         self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
     ) -> None:
+        is_done = False
         async for event in reply.events():
             if not client.has_started:
                 if event.is_error:
                     raise UpstreamError(_excerpt(event.data), code="upstream_error")
                 self._first_event_at = self._clock()
                 await client.start(200, "text/event-stream; charset=utf-8", headers)
-            self._meter(event)
-            await client.send(rename(event.raw), more=not event.is_done)
+            if not self._meter(event) or self._call.include_usage:
+                await client.send(rename(event.raw), more=not event.is_done)
+            is_done = event.is_done
+        if not is_done:
+            await client.send(b"", more=False)
 
-    def _meter(self, event: Event) -> None:
+    def _meter(self, event: Event) -> bool:
+        """Count an event; whether it is the chunk that we may have asked for ourselves, and the client not."""
         self._events += 1
-        if b'"usage"' in event.data and (usage := usage_of(event.data)):
-            self._usage = usage
+        if b'"usage"' not in event.data or not (usage := usage_of(event.data)):
+            return False
+        self._usage = larger(self._usage, usage)
+        return is_usage_alone(event.data)
 
     def _report(self, status: Status, began: float, error: str | None) -> Attempt:
         """Tokens as the engine counted them, else one an event, less the role chunk, the last one and [DONE]."""
@@ -153,7 +163,9 @@ async def answer_error(client: Client, error: UpstreamError, headers: Mapping[st
     await client.answer(error.status, "application/json", body, headers)
 
 
-def _in_band(error: UpstreamError) -> bytes:
+def _in_band(error: UpstreamError, endpoint: str) -> bytes:
+    if endpoint not in DELEGABLE:
+        return encode_event(named_error(error.message, error.code), "error")
     return encode_event(error_body(error.message, "server_error", code=error.code))
 
 
@@ -163,9 +175,15 @@ def _kind(status: int) -> str:
     return "server_error" if status >= 500 else "invalid_request_error"
 
 
-async def _as_error(reply: Reply) -> UpstreamError:
+async def _as_error(reply: Reply, endpoint: str) -> UpstreamError:
     """What a refusing engine said; a status that the client could not act on becomes a 502."""
     body = await reply.read()
+    if reply.status in (404, 405, 501) and endpoint not in DELEGABLE:
+        return UpstreamError(
+            f"the engine behind this peer has no /v1/{endpoint} (it answered {reply.status}); ask /v1/chat/completions",
+            status=404,
+            code="endpoint_not_served",
+        )
     status = reply.status if reply.status not in (401, 403, 408, 409, 425) else 502
     try:
         retry_after_s = float(reply.retry_after) if reply.retry_after else None

@@ -84,9 +84,7 @@ def receipt_bytes(receipt: Receipt) -> bytes:
 
 def name_of(event: Event) -> str:
     """The `event:` name; empty for the answer's own events."""
-    if not event.raw.startswith(b"event:"):
-        return ""
-    return event.raw.partition(b"\n")[0][6:].strip().decode("latin-1")
+    return event.name.decode("latin-1")
 
 
 def sha256_hex(content: bytes) -> str:

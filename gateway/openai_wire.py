@@ -15,7 +15,6 @@ VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 4000  # what the gate is given at most; encoders read about 256 tokens
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -88,12 +87,36 @@ class _EmbeddingBody(_Body, kw_only=True):
     input: str | list[str | int | list[int]]
 
 
+class _PassedBody(msgspec.Struct):
+    """An API that only the local engine is asked for: read for routing, judged by the engine."""
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+class _ResponsesBody(_PassedBody, kw_only=True):
+    input: Any = None
+    instructions: Any = None
+    max_output_tokens: int | None = None
+    user: str | None = None
+
+
+class _AnthropicBody(_PassedBody, kw_only=True):
+    messages: list[Any]
+    system: Any = None
+    max_tokens: int | None = None
+
+
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "chat/completions": msgspec.json.Decoder(_ChatBody),
     "completions": msgspec.json.Decoder(_CompletionBody),
     "embeddings": msgspec.json.Decoder(_EmbeddingBody),
+    "responses": msgspec.json.Decoder(_ResponsesBody),
+    "messages": msgspec.json.Decoder(_AnthropicBody),
+    "messages/count_tokens": msgspec.json.Decoder(_AnthropicBody),
 }
 ENDPOINTS = tuple(_DECODERS)
+DELEGABLE = frozenset({"chat/completions", "completions", "embeddings"})  # the others are the local engine's alone
 
 
 def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
@@ -102,6 +125,8 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
     Raises InvalidRequest naming the field.
     """
     fields = _decode(endpoint, body)
+    if isinstance(fields, _PassedBody):
+        return _passed_call(endpoint, fields, session)
     if isinstance(fields, _ChatBody):
         text, opening, characters, needs = _read_messages(fields.messages)
     else:
@@ -143,13 +168,10 @@ def is_error_body(body: bytes) -> bool:
         return False
 
 
-def usage_of(body: bytes) -> tuple[int, int] | None:
-    """(prompt, completion) tokens that a reply, or the data of a usage chunk, reports; None where it does not."""
-    try:
-        usage = msgspec.json.decode(body, type=_UsageReply).usage
-    except UNREADABLE:
-        return None
-    return (usage.prompt_tokens, usage.completion_tokens) if usage else None
+def named_error(message: str, code: str) -> bytes:
+    """An `error` event's data for streams of named events: Anthropic's form, and OpenAI's for /v1/responses."""
+    error = {"type": "api_error", "message": message, "param": None, "code": code}
+    return msgspec.json.encode({"type": "error", "error": error, "message": message, "code": code, "param": None})
 
 
 class _Error(msgspec.Struct):
@@ -158,15 +180,6 @@ class _Error(msgspec.Struct):
 
 class _ErrorReply(msgspec.Struct):
     error: _Error
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: _Tokens = 0
-    completion_tokens: _Tokens = 0
-
-
-class _UsageReply(msgspec.Struct):
-    usage: _Usage | None = None
 
 
 def _decode(endpoint: str, body: bytes) -> Any:
@@ -179,6 +192,37 @@ def _decode(endpoint: str, body: bytes) -> Any:
     if isinstance(fields, _ChatBody) and not fields.messages:
         raise InvalidRequest("`messages` is empty; send at least one message", param="messages")
     return fields
+
+
+def _passed_call(endpoint: str, fields: Any, session: str | None) -> Call:
+    """Responses and messages: their words count as prompt, and what opens the conversation identifies it."""
+    if isinstance(fields, _ResponsesBody):
+        words, limit, user = [fields.instructions, fields.input], fields.max_output_tokens, fields.user
+    else:
+        words, limit, user = [fields.system, *fields.messages], fields.max_tokens, None
+    opening = repr(words[:2])[:4000]
+    return Call(
+        endpoint=endpoint,
+        model=fields.model or VIRTUAL_MODEL,
+        stream=bool(fields.stream),
+        text="",
+        prompt_tokens=_characters(words) // 4 + 1,
+        max_tokens=limit,
+        session=session or user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
+        needs=frozenset(),
+        include_usage=True,
+    )
+
+
+def _characters(words: Any) -> int:
+    """The text of nested messages, whatever their shape; inline images and files do not count as text."""
+    if isinstance(words, str):
+        return len(words)
+    if isinstance(words, list):
+        return sum(map(_characters, words))
+    if isinstance(words, dict):
+        return sum(_characters(words[key]) for key in ("text", "content", "output", "input") if key in words)
+    return 0
 
 
 def _param_of(validation_error: str) -> str | None:

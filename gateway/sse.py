@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 
 DONE = b"data: [DONE]\n\n"
+# What ends a stream of named events (/v1/responses, /v1/messages), which closes without [DONE].
+LAST_EVENTS = frozenset({b"response.completed", b"response.incomplete", b"response.failed", b"message_stop"})
 EVENT_LIMIT_BYTES = 1 << 20  # one event; engines send one token an event, tool calls some KiB
 
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -29,7 +31,17 @@ class Event:
 
     @property
     def is_error(self) -> bool:
-        return self.data.startswith((b'{"error"', b'{ "error"'))
+        return self.data.startswith((b'{"error"', b'{ "error"', b'{"type":"error"'))
+
+    @property
+    def name(self) -> bytes:
+        """The `event:` name; empty where it has none."""
+        return self.raw.partition(b"\n")[0][6:].strip() if self.raw.startswith(b"event:") else b""
+
+    @property
+    def ends_stream(self) -> bool:
+        """Whether the answer is complete with this event, if the connection closes after it."""
+        return self.name in LAST_EVENTS
 
 
 class EventSplitter:

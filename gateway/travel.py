@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.openai_wire import ENDPOINTS
+from gateway.openai_wire import DELEGABLE
 
 TRAVELS = frozenset(
     {
@@ -72,7 +72,7 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, str, bytes]:
         asked = msgspec.json.decode(payload, type=_Delegation)
     except UNREADABLE as error:
         raise Unacceptable(f"not a delegation: {error}") from error
-    if asked.endpoint not in ENDPOINTS:
+    if asked.endpoint not in DELEGABLE:
         raise Unacceptable(f"endpoint `{asked.endpoint[:40]}` is not delegated")
     for name, raw in asked.body.items():
         if problem := _problem(name, raw, trusted):

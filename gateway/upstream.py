@@ -44,7 +44,10 @@ class Reply(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """Whole events up to and with `[DONE]`. Raises UpstreamError when the stream is cut short or stalls."""
+        """Whole events up to and with `[DONE]`, or to the end of a stream of named ones.
+
+        Raises UpstreamError when the stream is cut short or stalls.
+        """
         ...
 
 

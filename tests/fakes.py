@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ class ScriptedEngine:
     error: bytes = b'{"error":{"message":"scripted failure","type":"server_error","param":null,"code":null}}'
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # events, then the connection is closed
+    raw: Sequence[bytes] | None = None  # a stream's bytes, sent as they are instead of an answer, and the end
     metrics: str | None = None
     models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
     context_tokens: int = 4096
@@ -109,6 +110,11 @@ class ScriptedEngine:
     async def _stream(self, request: web.Request, body: dict[str, Any], words: list[str]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream", **self.headers})
         await response.prepare(request)
+        for piece in self.raw or ():
+            await response.write(piece)
+            await asyncio.sleep(self.token_s)
+        if self.raw is not None:
+            return response
         chunks = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}]
         chunks += [
             {"choices": [{"index": 0, "delta": {"content": word if i == 0 else " " + word}}]}

@@ -208,14 +208,18 @@ class EngineReply:
 
     async def events(self) -> AsyncIterator[Event]:
         splitter, wait_s = EventSplitter(), self._patience.first_event_s
+        is_complete = False
         try:
             while True:
                 async with asyncio.timeout(wait_s):
                     chunk = await self._response.content.readany()
+                if not chunk and is_complete:
+                    return
                 if not chunk:
                     raise self._cut_short(None)
                 for event in splitter.feed(chunk):
                     wait_s = self._patience.idle_s
+                    is_complete = is_complete or event.ends_stream
                     yield event
                     if event.is_done:
                         await self._drain()

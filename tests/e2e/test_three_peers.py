@@ -45,7 +45,8 @@ async def test_streams_and_embeddings_travel_too(cluster: Cluster) -> None:
 
     assert text.endswith("data: [DONE]\n\n")
     assert "ben" in text
-    assert {"messages", "model", "stream"} == set(cluster.engines["ben"].asked[-1])
+    assert '"usage"' not in text  # asked for to count tokens, and not passed on
+    assert {"messages", "model", "stream", "stream_options"} == set(cluster.engines["ben"].asked[-1])
     assert not [name for name in cluster.engines["ben"].request_headers[-1] if name.startswith("x-")]
 
 

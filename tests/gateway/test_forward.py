@@ -47,7 +47,11 @@ async def session():
 
 
 async def forward(
-    session: aiohttp.ClientSession, *engines: ScriptedEngine | str, stream: bool = True, shown: str = "scripted-1"
+    session: aiohttp.ClientSession,
+    *engines: ScriptedEngine | str,
+    stream: bool = True,
+    shown: str = "scripted-1",
+    endpoint: str = "chat/completions",
 ) -> tuple[Recorder, list[Attempt]]:
     body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
     client, attempts = Recorder(), []
@@ -61,7 +65,7 @@ async def forward(
         )
         for index, engine in enumerate(engines)
     ]
-    forwarder = Forwarder(read_call("chat/completions", body), targets, PATIENCE, iter(range(1000)).__next__)
+    forwarder = Forwarder(read_call(endpoint, body), targets, PATIENCE, iter(range(1000)).__next__)
     await forwarder.run(
         client, {}, dispatch=lambda index: None, observe=lambda index, attempt: attempts.append(attempt)
     )
@@ -161,3 +165,57 @@ async def test_a_rewritten_model_is_restored_in_replies(session: aiohttp.ClientS
     )
     assert {"gpt-4o"} == {reply["model"] for reply in replies}
     assert b'\\"model\\":\\"scripted-1\\"' in client.body
+
+
+MESSAGES = (
+    b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":31}}}\n\n'
+    b'event: ping\ndata: {"type":"ping"}\n\n'
+    b'event: message_delta\ndata: {"type":"message_delta","usage":{"output_tokens":4}}\n\n'
+)
+STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
+
+async def test_a_stream_of_named_events_ends_without_done(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(raw=[MESSAGES, STOP]).serving() as engine:
+        client, attempts = await forward(session, engine, endpoint="messages")
+
+    assert MESSAGES + STOP == client.body
+    assert [("ok", 31, 4)] == [(attempt.status, attempt.prompt_tokens, attempt.tokens) for attempt in attempts]
+
+
+async def test_a_stream_of_named_events_that_is_cut_ends_in_an_error_event(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(raw=[MESSAGES]).serving() as engine:
+        client, attempts = await forward(session, engine, endpoint="messages")
+
+    told = client.body.removeprefix(MESSAGES)
+    assert told.startswith(b"event: error\ndata: ")
+    assert ("error", "stream_cut_short") == _type_and_code(told.partition(b"data: ")[2])
+    assert ["failed"] == [attempt.status for attempt in attempts]
+
+
+def _type_and_code(data: bytes) -> tuple[str, str]:
+    error = json.loads(data)
+    return error["type"], error["error"]["code"]
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_an_engine_without_the_endpoint_is_told_in_openais_form(
+    session: aiohttp.ClientSession, status: int
+) -> None:
+    async with ScriptedEngine(status=status, error=b'{"detail":"Not Found"}').serving() as engine:
+        client, _ = await forward(session, engine, endpoint="responses")
+
+    assert (404, "endpoint_not_served") == (client.status, client.error["code"])
+    assert "ask /v1/chat/completions" in str(client.error["message"])
+
+
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":4}}\n\n'
+
+
+async def test_the_usage_chunk_is_counted_and_not_passed_on_unasked(session: aiohttp.ClientSession) -> None:
+    said, done = b'data: {"choices":[{"delta":{"content":"hi"}}],"usage":null}\n\n', b"data: [DONE]\n\n"
+    async with ScriptedEngine(raw=[said, USAGE, done]).serving() as engine:
+        client, attempts = await forward(session, engine)
+
+    assert said + done == client.body
+    assert [(7, 4)] == [(attempt.prompt_tokens, attempt.tokens) for attempt in attempts]

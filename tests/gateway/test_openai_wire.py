@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.openai_wire import InvalidRequest, error_body, is_error_body, read_call, usage_of, with_model
+from gateway.openai_wire import InvalidRequest, error_body, is_error_body, read_call, with_model
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -92,26 +92,6 @@ def test_error_bodies_are_recognised() -> None:
     assert is_error_body(error_body("no", "server_error"))
     assert not is_error_body(b'{"detail":"Not Found"}')
     assert not is_error_body(b"oops")
-
-
-def test_usage_is_read_where_there_is_any() -> None:
-    assert (3, 4) == usage_of(b'{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7},"choices":[]}')
-    assert usage_of(b'{"usage":null}') is None
-    assert usage_of(b"{}") is None
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        b'{"usage":{"prompt_tokens":-1,"completion_tokens":4}}',
-        b'{"usage":{"prompt_tokens":3,"completion_tokens":1000000000000}}',
-        b'{"usage":{"prompt_tokens":3,"completion_tokens":null}}',
-        b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
-    ],
-)
-def test_usage_that_cannot_be_is_none(reply: bytes) -> None:
-    """Other peers' bytes come here: they must not break a counter."""
-    assert usage_of(reply) is None
 
 
 def test_a_body_nested_without_end_is_the_clients_mistake() -> None:

@@ -1,0 +1,77 @@
+"""Tokens as the engine counted them (P): asked for where the client did not, read, and not passed on unasked.
+
+A stream tells its usage only where `stream_options.include_usage` is set, in a chunk without choices that crashes
+clients which did not ask for it (cline PR 8518). Knows the three shapes: chat and completions, responses, messages.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from discovery.envelopes import UNREADABLE
+
+_Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+METERED = frozenset({"chat/completions", "completions"})  # the endpoints that know `stream_options`
+
+
+def usage_of(body: bytes) -> tuple[int, int] | None:
+    """(prompt, completion) tokens that a reply, or the data of an event, reports; None where it does not."""
+    try:
+        reply = msgspec.json.decode(body, type=_UsageReply)
+    except UNREADABLE:
+        return None
+    inner = reply.response or reply.message
+    usage = reply.usage or (inner.usage if inner else None)
+    if usage is None:
+        return None
+    return usage.prompt_tokens or usage.input_tokens, usage.completion_tokens or usage.output_tokens
+
+
+def larger(known: tuple[int, int] | None, told: tuple[int, int]) -> tuple[int, int]:
+    """The counts of one answer after one more report: they only grow, and a messages stream tells them one by one."""
+    return told if known is None else (max(known[0], told[0]), max(known[1], told[1]))
+
+
+def asking_for_usage(body: bytes) -> bytes:
+    """A valid streamed request that also asks for usage; every other field keeps its exact bytes."""
+    return msgspec.json.encode(with_usage(msgspec.json.decode(body, type=dict[str, msgspec.Raw])))
+
+
+def with_usage(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """The fields of a valid streamed request, asking for usage too."""
+    options: dict[str, msgspec.Raw] = {}
+    if "stream_options" in fields:
+        options = msgspec.json.decode(fields["stream_options"], type=dict[str, msgspec.Raw] | None) or {}
+    asked = msgspec.json.encode(options | {"include_usage": msgspec.Raw(b"true")})
+    return fields | {"stream_options": msgspec.Raw(asked)}
+
+
+def is_usage_alone(event_data: bytes) -> bool:
+    """Whether an event is the chunk that `include_usage` adds: usage, and no choices."""
+    try:
+        chunk = msgspec.json.decode(event_data, type=_Chunk)
+    except UNREADABLE:
+        return False
+    return chunk.usage is not None and chunk.choices == []
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: _Tokens = 0
+    completion_tokens: _Tokens = 0
+    input_tokens: _Tokens = 0
+    output_tokens: _Tokens = 0
+
+
+class _Inner(msgspec.Struct):
+    usage: _Usage | None = None
+
+
+class _UsageReply(msgspec.Struct):
+    usage: _Usage | None = None
+    response: _Inner | None = None
+    message: _Inner | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[msgspec.Raw] | None = None
+    usage: dict[str, object] | None = None
