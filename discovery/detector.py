@@ -21,13 +21,12 @@ class DetectorConfig:
     missed_pulses: float = 3.0  # periods of silence before a peer is suspect and probed
     dead_periods: float = 4.0  # periods of silence before it is dead for us
     dead_min_s: float = 8.0  # s; but never sooner than this: one pulse needs up to 4 s to spread at 100 peers
-    dead_probes: int = 3  # rounds of probes that must have gone unanswered: silence under heavy loss is no death
-    probe_interval_s: float = 1.0  # s between the probes of one suspect
+    dead_probes: int = 6  # rounds of probes gone unanswered. At 50 % loss, 3 buried 73 of 9,900 pairs in 100 s, 6 none
+    probe_interval_s: float = 0.6  # s between the probes of one suspect: with ticks of 1/3 s, every second one
     probe_backoff_limit_s: float = 30.0  # s; for a suspect that still pulses but cannot be reached from here
-    indirect_probes: int = 2  # third peers asked, from the second probe on
+    indirect_probes: int = 3  # third peers asked, from the second probe on
     probes_at_once: int = 16  # a tick; bounds the traffic when half the world goes silent
     stall_s: float = 1.5  # s between two ticks beyond which we were the ones asleep
-    mass_pulses: float = 2.0  # periods of silence from which a peer counts among the many silent at once
     mass_share: float = 1 / 3  # of the living falling silent together: more likely it is our own link
     mass_min: int = 3  # peers; in a network of three, two crashes are not a mass
     mass_wait_s: float = 30.0  # s an eviction en masse is held back for
@@ -71,14 +70,16 @@ class FailureDetector:
         verdicts, due, silent = [], [], 0
         for entry in live:
             silent_s = awake - entry.heard_at
-            if silent_s <= self.config.mass_pulses * period_s:
+            if silent_s <= self.config.missed_pulses * period_s:
                 continue
             own_period_s = min(max(period_s, entry.period_s), self.config.period_limit_s)
-            silent += silent_s > self.config.mass_pulses * own_period_s
+            if silent_s <= self.config.missed_pulses * own_period_s:
+                continue
+            silent += 1
             dead_after_s = max(self.config.dead_periods * own_period_s, self.config.dead_min_s)
             if silent_s > dead_after_s and entry.probes >= self.config.dead_probes:
                 due.append(Verdict(entry, "dead", f"silent for {silent_s:.0f} s"))
-            elif silent_s > self.config.missed_pulses * own_period_s and entry.state == "alive":
+            elif entry.state == "alive":
                 verdicts.append(Verdict(entry, "suspect", f"no pulse for {silent_s:.0f} s"))
         if self._is_mass(silent + recently_dead, len(live) + recently_dead, now):
             due = [Verdict(v.entry, "suspect", "many silent at once") for v in due if v.entry.state == "alive"]

@@ -1,6 +1,7 @@
 """What is known of one peer, and the bounded table of all of them. Decides nothing about who lives (detector.py)."""
 
 import hashlib
+import math
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from discovery.records import Card, PeerId, Pulse
 State = Literal["alive", "suspect", "dead", "left"]
 
 _WINDOW = 200  # pulses behind the clock offset: some minutes, so that the clocks' drift stays below a millisecond
-_CLOCK_JUMP_S = 5.0  # three pulses in a row this late: the owner's clock stood still (sleep), the old minimum is void
+CLOCK_JUMP_S = 5.0  # three pulses in a row this late: the owner's clock stood still (sleep), the old minimum is void
 _SUMS = struct.Struct(f">{BUCKETS}I")
 
 
@@ -109,10 +110,10 @@ class Entry:
         self.refresh_versions()
         self._take_offset(received_at - new.t_ms / 1000)
 
-    def born_at(self) -> float | None:
-        """When, on our clock, the newest pulse was made: never later than it reached us."""
+    def age_s(self, now: float) -> float:
+        """Seconds since its newest pulse was made, by our clock; inf when there is none."""
         pulse = self.pulse.record if self.pulse else None
-        return pulse.t_ms / 1000 + self.offsets[0][1] if isinstance(pulse, Pulse) else None
+        return max(0.0, now - pulse.t_ms / 1000 - self.offsets[0][1]) if isinstance(pulse, Pulse) else math.inf
 
     def _take_offset(self, offset_s: float) -> None:
         """Keep the least of the last `_WINDOW` offsets: a list that rises from it to the newest."""
@@ -122,7 +123,7 @@ class Entry:
         self.offsets.append((self.pulses, offset_s))
         if self.offsets[0][0] <= self.pulses - _WINDOW:
             del self.offsets[0]
-        self.late = self.late + 1 if offset_s > self.offsets[0][1] + _CLOCK_JUMP_S else 0
+        self.late = self.late + 1 if offset_s > self.offsets[0][1] + CLOCK_JUMP_S else 0
         if self.late == 3:
             self.offsets = [kept for kept in self.offsets if kept[0] > self.pulses - 3]
             self.late = 0

@@ -10,7 +10,7 @@ from typing import Literal
 
 from discovery.detector import FailureDetector
 from discovery.envelopes import Envelope, Signed
-from discovery.members import Entry, Member, State, Table
+from discovery.members import CLOCK_JUMP_S, Entry, Member, State, Table
 from discovery.records import Card, PeerId, Pulse, Record, supersedes, version
 
 
@@ -78,8 +78,7 @@ class Membership:
         birth = t_ms + min over recent pulses of (received_at - t_ms): the fastest delivery calibrates the clocks.
         """
         entry = self.table.get(peer)
-        born_at = entry.born_at() if entry else None
-        return math.inf if born_at is None else max(0.0, now - born_at)
+        return math.inf if entry is None else entry.age_s(now)
 
     def needs(self, record: Record, envelope: Envelope) -> bool:
         """Whether this record would change anything: asked before the price of verifying its signature is paid."""
@@ -196,7 +195,7 @@ class Membership:
         if held is not None and not supersedes(pulse, held.record):
             return _equivocation(entry, held, signed) if version(pulse) == version(held.record) else []
         entry.take_pulse(signed, pulse, now)
-        entry.heard_at = self._detector.awake(now)
+        entry.heard_at = max(entry.heard_at, self._detector.awake(now) - min(entry.age_s(now), CLOCK_JUMP_S))
         events = [Event("pulse", pulse.id)]
         if entry.failed_at is None:
             events += self._turn(entry, "alive", "it pulses", now)
@@ -219,7 +218,7 @@ class Membership:
         return [Event(state, entry.id, reason)]
 
 
-_WATCH_S = 0.9  # judging everyone costs O(N); silence is measured in seconds
+_WATCH_S = 0.6  # judging everyone costs O(N); silence is measured in seconds
 
 
 def _equivocation(entry: Entry, held: Signed, other: Signed) -> list[Event]:

@@ -154,8 +154,8 @@ def _to_wire(message: Message, net: str) -> _Wire:
         case Hello(card, pulse, time_ms):
             return _HelloWire(net, card.envelope, pulse.envelope if pulse else None, time_ms)
         case Digest(entries, buckets, sums):
-            columns = [list(column) for column in zip(*entries.values(), strict=True)] or [[], [], []]
-            return _DigestWire(net, buckets, b"".join(entries), *columns, sums)
+            gens, card_seqs, pulse_seqs = map(list, zip(*entries.values(), strict=True)) if entries else ([], [], [])
+            return _DigestWire(net, buckets, b"".join(entries), gens, card_seqs, pulse_seqs, sums)
         case Delta(records, want_cards, want_pulses, differing):
             wants = (b"".join(want_cards), b"".join(want_pulses))
             return _DeltaWire(net, [r.envelope for r in records], *wants, differing)

@@ -276,7 +276,7 @@ def test_a_suspect_is_probed_directly_then_through_others() -> None:
 
     asked = [[send.to for send in step.sends if send.message == Probe(subject)] for step in rounds]
     assert [subject] == asked[0]
-    assert (3, subject, 3) == (len(asked[1]), asked[1][0], len(set(asked[1])))
+    assert (4, subject, 4) == (len(asked[1]), asked[1][0], len(set(asked[1])))
 
 
 def test_a_difference_in_the_sums_is_followed_up() -> None:
