@@ -21,9 +21,9 @@ BoolArray = NDArray[np.bool_]
 # `pinned_local` stands for the query's own reason, such as "field:n" or "privacy:email".
 REASONS: Final = (
     *("", "dead", "suspect", "not_approved", "model", "modality", "context"),
-    *("pinned_local", "pinned", "closed", "silent", "score"),
+    *("pinned_local", "pinned", "closed", "silent", "retried", "score"),
 )
-DEAD, SUSPECT, NOT_APPROVED, MODEL, MODALITY, CONTEXT, PINNED_LOCAL, PINNED, CLOSED, SILENT, SCORE = range(
+DEAD, SUSPECT, NOT_APPROVED, MODEL, MODALITY, CONTEXT, PINNED_LOCAL, PINNED, CLOSED, SILENT, RETRIED, SCORE = range(
     1, len(REASONS)
 )
 
@@ -41,6 +41,7 @@ class Query:
     session: str | None = None
     pin: str | None = None  # x-ppai-route: "local", or a peer's id or name; None: auto
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
+    avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should
     beta_per_s: float | None = None  # x-ppai-beta
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
 

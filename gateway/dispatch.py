@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from discovery.records import PeerId
 from gateway.beliefs import Outcome, Reservation
 from gateway.config import Config
 from gateway.decision import Candidate, Decision, Query
 from gateway.engine_gate import EngineGate
 from gateway.forward import Attempt, Client, Forwarder, Target, answer_error
 from gateway.model_names import resolve_model
+from gateway.needs import check_needs
 from gateway.node import Node
 from gateway.openai_wire import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
 from gateway.peers import Peers
@@ -29,7 +31,8 @@ log = logging.getLogger(__name__)
 
 _SESSION_HEADERS = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _PASSED_HEADERS = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
-_LEFT_TO_THE_ENGINE = frozenset({"tools", "embeddings"})  # no engine lists these abilities: it says so when asked
+_LEFT_TO_THE_ENGINE = frozenset({"tools"})  # no engine lists this ability: it says so when asked
+_FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
 class Dispatcher:
@@ -52,6 +55,7 @@ class Dispatcher:
         self._config, self._node, self._gate, self._peers = config, node, gate, peers
         self._telemetry, self._route_log = telemetry, route_log
         self._clock, self._wall_clock = clock, wall_clock
+        self._failed: dict[str, PeerId] = {}  # by session: who failed it last
         client = config.client
         self._patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
 
@@ -70,7 +74,7 @@ class Dispatcher:
         candidates = [decision.candidate(index) for index in decision.order]
         targets = [self._target(candidate, call, body, travel, passed) for candidate in candidates]
         told = {"x-ppai-reason": decision.reason, "server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        run = _Run(self._node, self._gate, self._peers, self._telemetry, self._clock, decision, call)
+        run = _Run(self._node, self._gate, self._peers, self._telemetry, self._clock, decision, call, self._remember)
         try:
             await Forwarder(call, targets, self._patience, self._clock).run(
                 client, told, dispatch=run.dispatch, observe=run.observe
@@ -88,6 +92,7 @@ class Dispatcher:
         else:
             travel = Travel({}, f"endpoint:{endpoint}")
         query = await self._query(call, travel, len(body), headers, judge_s)
+        check_needs(query, self._node.roster)
         self._node.observe_own_load(*self._gate.own_load(), self._clock())
         plan = self._node.plan(query, self._clock())
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
@@ -113,9 +118,18 @@ class Dispatcher:
             session=call.session,
             pin=None if pin == "auto" else pin,
             pinned_local=stays,
+            avoid=self._failed.get(call.session) if headers.get("x-stainless-retry-count", "0") != "0" else None,
             beta_per_s=_number(headers, "x-ppai-beta"),
             relevance=judged.relevance.astype(np.float64) if judged else None,
         )
+
+    def _remember(self, session: str, peer: PeerId, has_failed: bool) -> None:
+        """Who failed a conversation last, or was left before it answered: a retry goes to somebody else first."""
+        self._failed.pop(session, None)
+        if has_failed:
+            self._failed[session] = peer
+            while len(self._failed) > _FAILURES_KEPT:
+                del self._failed[next(iter(self._failed))]
 
     def _target(
         self, candidate: Candidate, call: Call, body: bytes, travel: Travel, passed: Mapping[str, str]
@@ -147,9 +161,6 @@ class Dispatcher:
         if call.endpoint not in DELEGABLE:
             message = f"/v1/{call.endpoint} is answered by this machine's own engine alone, and it cannot now"
             return UpstreamError(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
-        if "modality" in reasons:
-            needs = ", ".join(sorted(decision.query.needs))
-            return UpstreamError(f"nobody on this network serves: {needs}", status=422, code="capability_missing")
         said = ", ".join(sorted(reason for reason in reasons if reason))
         return UpstreamError(f"nobody can answer this request now ({said})", status=503, code="no_candidate")
 
@@ -184,9 +195,10 @@ class _Run:
         clock: Callable[[], float],
         decision: Decision,
         call: Call,
+        remember: Callable[[str, PeerId, bool], None],
     ) -> None:
         self._node, self._gate, self._peers, self._telemetry, self._clock = node, gate, peers, telemetry, clock
-        self._decision, self._call = decision, call
+        self._decision, self._call, self._remember = decision, call, remember
         self._reservation: Reservation | None = None
         self._attempts: list[tuple[Candidate, Attempt]] = []
 
@@ -207,12 +219,13 @@ class _Run:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self._attempts.append((candidate, attempt))
+        self._remember(self._call.session, candidate.peer_id, attempt.status != "ok")
         if attempt.status == "ok" and candidate.local:
             self._gate.count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif attempt.status == "ok":
             self._peers.served(candidate.peer_id)
         if attempt.error:
-            log.warning("attempt_failed peer=%s status=%s error=%r", candidate.peer_name, attempt.status, attempt.error)
+            log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, attempt.error)
 
     def line(self, wall_time: float, request_id: str) -> dict[str, object]:
         """The route log's line: who answered, among whom, and how it went."""

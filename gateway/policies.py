@@ -15,7 +15,11 @@ from gateway.cost import FloatArray
 from gateway.decision import Decision, Query, View
 from gateway.scheduler import Plan, Policy, SchedulerConfig, assess, typical_service, utility
 
-_UNSUITED = (decision.SCORE, decision.CONTEXT)  # our own engine takes these all the same when nobody else does
+_UNSUITED = (
+    decision.SCORE,
+    decision.CONTEXT,
+    decision.RETRIED,
+)  # our own engine takes these all the same when nobody else does
 
 
 def policy(config: SchedulerConfig) -> Policy:

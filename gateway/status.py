@@ -16,9 +16,12 @@ def model_entries(node: Node) -> list[dict[str, Any]]:
     """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it."""
     roster = node.roster
     entries: dict[str, dict[str, Any]] = {}
+    serves = roster.local | roster.approved & ~roster.dead
     for index, model in enumerate(roster.models):
+        if not serves[index]:
+            continue
         entry = entries.setdefault(model, _entry(model))
-        _widen(entry, int(roster.context_tokens[index]), roster.modalities[index])
+        _widen(entry, int(roster.context_tokens[index]), roster.modalities[index] - {"embeddings"})
         if roster.peer_names[index] not in entry["ppai"]["peers"]:
             entry["ppai"]["peers"].append(roster.peer_names[index])
     auto = _entry(VIRTUAL_MODEL)

@@ -20,7 +20,8 @@ PURE = [
     *("discovery.members", "discovery.membership", "discovery.detector", "discovery.own", "discovery.reconcile"),
     *("gateway.beliefs", "gateway.belief_table", "gateway.speed", "gateway.cost", "gateway.admission"),
     *("gateway.decision", "gateway.scheduler", "gateway.policies", "gateway.roster", "gateway.node"),
-    *("gateway.openai_wire", "gateway.sse", "gateway.hop", "gateway.travel", "gateway.model_names", "gateway.usage"),
+    *("gateway.openai_wire", "gateway.sse", "gateway.hop", "gateway.travel", "gateway.model_names"),
+    *("gateway.usage", "gateway.needs"),
 ]
 HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}
 

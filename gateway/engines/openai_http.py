@@ -23,6 +23,8 @@ CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two looks at the list of models, which Ollama changes while it runs
 CHECK_TIMEOUT_S = 5.0  # /v1/models and /metrics; a busy llama.cpp took 3-14 ms, one short of HTTP threads 12 s
 
+OPENAPI_LIMIT_BYTES = 8 << 20  # vLLM's page has some 300 KB
+
 # Load gauges by exact name: (running, waiting). A renamed gauge must read as missing, never as idle.
 LOAD_GAUGES = (
     (b"vllm:num_requests_running", b"vllm:num_requests_waiting"),
@@ -50,6 +52,7 @@ class EngineState:
     slots: int = DEFAULT_SLOTS
     running: int = 0
     waiting: int = 0
+    others: int = 0  # jobs that it has beyond ours: of programs that use it directly
     load_source: str = "own count"  # or "metrics"
 
     @property
@@ -68,6 +71,7 @@ class OpenAIEngine:
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._configured_slots = slots
         self._refreshes = 0
+        self._embeds: bool | None = None
 
     async def refresh(self) -> None:
         """Ask the engine who it is and how busy it is; afterwards `state` holds the answer or the problem."""
@@ -137,6 +141,8 @@ class OpenAIEngine:
                 "it is another PPAI peer, which would send requests in a circle; name its engine instead"
             )
         family = next((entry.owned_by for entry in listing.data if entry.owned_by), "unknown")
+        if family != self.state.family or self._embeds is None:
+            self._embeds = await self._has_embeddings(family)
         slots, context = DEFAULT_SLOTS, 0
         if family == "llamacpp":
             props = await self._get("/props", _Props)
@@ -144,9 +150,25 @@ class OpenAIEngine:
         return EngineState(
             problem=None if listing.data else f"{self.url} serves no model yet",
             family=family,
-            models=tuple(_engine_model(entry, context) for entry in listing.data),
+            models=tuple(_engine_model(entry, context, self._embeds) for entry in listing.data),
             slots=self._configured_slots or slots,
         )
+
+    async def _has_embeddings(self, family: str) -> bool:
+        """Whether it makes embeddings, as far as it can be found out without loading a model; else it may be tried.
+
+        vLLM has the path only where its model can; llama.cpp has it always, and answers 501 at once.
+        """
+        if family == "vllm":
+            url = f"{self.url}/openapi.json"
+            async with self._session.get(url, headers=self._headers, allow_redirects=False) as response:
+                page = await response.content.read(OPENAPI_LIMIT_BYTES) if response.status == 200 else b""
+                return not page or b'"/v1/embeddings"' in page
+        if family == "llamacpp":
+            url, headers = f"{self.url}/v1/embeddings", {**self._headers, "connection": "close"}
+            async with self._session.post(url, json={"input": "a"}, headers=headers, allow_redirects=False) as response:
+                return response.status != 501
+        return True
 
     async def _measure_load(self, state: EngineState) -> EngineState:
         """Load as the engine itself reports it, else as many as we have open there."""
@@ -155,8 +177,9 @@ class OpenAIEngine:
         load = read_load(text)
         if load is None:
             running = min(self.in_flight, state.slots)
-            return replace(state, running=running, waiting=self.in_flight - running, load_source="own count")
-        return replace(state, running=load[0], waiting=load[1], load_source="metrics")
+            return replace(state, running=running, waiting=self.in_flight - running, others=0, load_source="own count")
+        others = max(0, sum(load) - self.in_flight)
+        return replace(state, running=load[0], waiting=load[1], others=others, load_source="metrics")
 
     async def _get(self, path: str, kind: Any) -> Any:
         async with self._session.get(self.url + path, headers=self._headers, allow_redirects=False) as response:
@@ -297,10 +320,11 @@ class _Props(msgspec.Struct):
     default_generation_settings: _GenerationSettings = msgspec.field(default_factory=_GenerationSettings)
 
 
-def _engine_model(entry: _ModelEntry, served_context: int) -> EngineModel:
+def _engine_model(entry: _ModelEntry, served_context: int, embeds: bool) -> EngineModel:
+    modalities = entry.architecture.input_modalities if entry.architecture else ("text",)
     trained = entry.meta.n_ctx_train if entry.meta else 0
     return EngineModel(
         id=entry.id,
         context_tokens=served_context or entry.max_model_len or trained,
-        modalities=entry.architecture.input_modalities if entry.architecture else ("text",),
+        modalities=(*modalities, "embeddings") if embeds else modalities,
     )

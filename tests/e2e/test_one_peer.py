@@ -17,6 +17,7 @@ from tests.fakes import ScriptedEngine
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
 @pytest.fixture
@@ -127,7 +128,9 @@ async def test_the_route_log_has_a_line_and_no_words_of_the_prompt(peer: PeerPro
         (CHAT, {**HELLO, "temperature": -5}, 400, None, "$.temperature"),
         (CHAT, {**HELLO, "model": "scripted-2"}, 404, "model_not_found", "Did you mean `scripted-1`"),
         (CHAT, b" " * (40 << 20), 413, "body_too_large", "client.body_limit_bytes"),
-        (CHAT, {"messages": [{"role": "user", "content": "word " * 40000}]}, 400, "too_long", "5000 tokens"),
+        (CHAT, {"messages": [{"role": "user", "content": "word " * 4500}]}, 400, "too_long", "5000 tokens"),
+        (CHAT, {"messages": [{"role": "user", "content": "word " * 40000}]}, 400, "context_length_exceeded", "is 4096"),
+        (CHAT, {"messages": [{"role": "user", "content": [IMAGE]}]}, 422, "capability_missing", "takes image;"),
         ("/v1/nonsense", {}, 404, "not_found", "/v1/nonsense"),
     ],
 )

@@ -317,10 +317,27 @@ async def test_without_an_engine_a_peer_that_waits_to_be_approved_is_no_help(
 async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     async with desk(tmp_path, mine, theirs) as ada:
-        client = await ada.ask(messages=[{"role": "user", "content": [image]}])
+        with pytest.raises(InvalidRequest, match="nobody here takes image") as caught:
+            await ada.ask(messages=[{"role": "user", "content": [image]}])
 
-    assert (422, "capability_missing") == (client.status, client.error["code"])
-    assert "image" in client.error["message"]
+    assert (422, "capability_missing") == (caught.value.status, caught.value.code)
+
+
+async def test_a_clients_retry_goes_to_another_peer_than_the_one_that_failed(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Cut off in mid-stream nobody else is asked, for the client has part of an answer: it tries again itself."""
+    mine.cut_after = 2
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask({"x-ppai-route": "ada"}, stream=True)
+        body = json.dumps({**CHAT, "stream": True}).encode()
+        first = (await ada.dispatcher.decide("chat/completions", body, {"x-stainless-retry-count": "0"}))[2]
+        again = (await ada.dispatcher.decide("chat/completions", body, {"x-stainless-retry-count": "1"}))[2]
+        answered = await ada.ask({"x-stainless-retry-count": "1"}, stream=True)
+
+    assert (None, "retried") == (first.excluded_because(0), again.excluded_because(0))
+    assert ("ben", "1") == (answered.headers["x-ppai-peer"], answered.headers["x-ppai-attempts"])
+    assert answered.body.endswith(b"data: [DONE]\n\n")
 
 
 async def test_without_an_engine_of_our_own_others_answer(tmp_path: Path, theirs: ScriptedEngine) -> None:

@@ -339,13 +339,13 @@ def test_few_remote_candidates_are_all_probed() -> None:
     assert tuple(range(1, 7)) == plan(world).probe
 
 
-def test_of_many_three_drawn_are_probed() -> None:
+def test_of_many_four_drawn_are_probed() -> None:
     """A clear expert is nearly always among them; of equals, each is as likely."""
     world = World([Peer("us", jobs=5), Peer("expert", score=0.95), *(Peer(f"p{k}") for k in range(50))])
 
     probes = [plan(world, seed=seed).probe for seed in range(50)]
 
-    assert {3} == {len(set(probe)) for probe in probes}
+    assert {4} == {len(set(probe)) for probe in probes}
     assert sum(1 in probe for probe in probes) > 45
     assert len({index for probe in probes for index in probe}) > 25
 
@@ -530,3 +530,14 @@ def test_the_same_seed_decides_the_same(mode: Mode) -> None:
     config = SchedulerConfig(mode=mode)
 
     assert decide(world, config=config, seed=7).order == decide(world, config=config, seed=7).order
+
+
+def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer() -> None:
+    world = World([Peer("us"), Peer("b"), Peer("c")])
+    failed = world.view(QUERY).roster.peer_ids[1]
+    query = replace(QUERY, avoid=failed)
+
+    assert [None, "retried", None] == [assess(query, world.view(query), CERTAIN).excluded_because(i) for i in range(3)]
+    alone = World([Peer("us", model="other"), Peer("b")])
+    query = replace(query, model="m")
+    assert 0 == candidate_set(query, alone.view(query))[1]
