@@ -3,7 +3,7 @@
 Knows nothing of scores or policies. Reading costs the same few array operations for 3 candidates and for 1,000.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,11 @@ class Beliefs:
         if self._beliefs.pop(peer_id, None) is not None:
             self._free.append(self._row_of.pop(peer_id))
             self._stale.discard(peer_id)
+
+    def keep(self, peer_ids: Collection[PeerId]) -> None:
+        """Forget everybody else: gossip remembers a bounded number of peers, and so do we."""
+        for peer_id in set(self._beliefs) - set(peer_ids):
+            self.forget(peer_id)
 
     def rows(self, peer_ids: Iterable[PeerId]) -> NDArray[np.intp]:
         """(N,) rows for `expect`, one a candidate; a peer with several agents appears several times."""

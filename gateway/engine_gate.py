@@ -33,12 +33,10 @@ class EngineGate:
 
     @property
     def load(self) -> EngineLoad:
-        """What the engine is doing: as we count, or as it says itself where others use it too."""
-        state = self.engine.state
-        told = (state.running, state.waiting) if state.load_source == "metrics" else (0, 0)
-        slots, inside = max(1, state.slots), self._local + self._remote
-        running = min(slots, max(inside, told[0]))
-        waiting = len(self._queue) + max(told[1], inside - running)
+        """What the engine is doing: our own jobs as they are this moment, others' as it last told."""
+        slots, jobs = max(1, self.engine.state.slots), self._local + self._remote + self.engine.state.others
+        running = min(slots, jobs)
+        waiting = len(self._queue) + jobs - running
         local_waiting = max(0, self._local - max(0, slots - self._remote))
         return EngineLoad(slots, running, self._remote, waiting, local_waiting)
 

@@ -93,7 +93,7 @@ class Forwarder:
                 status = "ok"
             except UpstreamError as caught:
                 failure = caught
-                status, error = "refused" if caught.status in (429, 503) else "failed", caught.message
+                status, error = "refused" if caught.status in (429, 503) else "failed", caught.code
                 if client.has_started:
                     await client.send(_in_band(caught, self._call.endpoint), more=False)
             finally:

@@ -8,10 +8,9 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 from discovery import mdns, peer_file
 from discovery.admission import Admission, AdmissionError
@@ -22,10 +21,12 @@ from discovery.identity import Identity
 from discovery.membership import Event
 from discovery.records import (
     AGENTS_LIMIT,
+    SPACES_LIMIT,
     Address,
     AdmissionState,
     Agent,
     Card,
+    InvalidRecord,
     PeerId,
     Pulse,
     Record,
@@ -93,16 +94,16 @@ class Network:
         self.transport.restore(membership.remembered)
         for seed in config.seeds:
             self.transport.add_seed(*_host_port("network.seeds", seed))
-        self._agents: tuple[Agent, ...] = ()
-        self._slots = 0
+        self._published: tuple[object, ...] = ()
 
     async def __aenter__(self) -> "Network":
-        self._stack = AsyncExitStack()
-        await self._stack.enter_async_context(self.transport)
+        await self.transport.__aenter__()
         return self
 
-    async def __aexit__(self, *exc: Any) -> None:
-        await self._stack.aclose()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.transport.__aexit__(kind, error, trace)
 
     async def run(self) -> None:
         """Take part until cancelled."""
@@ -121,17 +122,22 @@ class Network:
         """Our card, if what it says has changed: agents and their vectors, slots, addresses."""
         if len(agents) > AGENTS_LIMIT:
             log.warning("agents_not_published count=%d limit=%d", len(agents) - AGENTS_LIMIT, AGENTS_LIMIT)
-        agents, slots = agents[:AGENTS_LIMIT], slots if agents else 0
-        if self.gossip.own_card() is not None and (agents, slots) == (self._agents, self._slots):
+        agents, slots, addresses = agents[:AGENTS_LIMIT], slots if agents else 0, self.addresses()
+        if self._published == (agents, slots, addresses):
             return
-        self._agents, self._slots = agents, slots
-        self.transport.publish(
-            Card(
-                id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
-                addr=self.addresses(), cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
-                proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
-            )
+        self._published = (agents, slots, addresses)
+        card = Card(
+            id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
+            addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
+            proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
         )  # fmt: skip
+        for spaces in (SPACES_LIMIT, 1, 0):
+            try:
+                self.transport.publish(replace(card, agents=tuple(_newest(agent, spaces) for agent in agents)))
+            except InvalidRecord as error:  # many agents with long vectors: a card has room for 8 KiB
+                log.warning("card_shortened spaces_kept=%d reason=%r", max(0, spaces - 1), error.reason)
+            else:
+                return
 
     def tell_admission(self, admission: AdmissionState) -> None:
         """Whether our door is open is news that does not wait for the next pulse."""
@@ -171,6 +177,11 @@ class Network:
     async def _announce(self) -> None:
         announcement = mdns.Announcement(self.identity.id, self._config.name, self.identity.cert_sha256, self._port)
         await mdns.run(announcement, lambda: mdns.interfaces(self._host), self.transport.hint)
+
+
+def _newest(agent: Agent, spaces: int) -> Agent:
+    """The agent with its newest vectors only."""
+    return replace(agent, profiles=dict(list(agent.profiles.items())[-spaces:] if spaces else ()))
 
 
 def _secret(config: NetworkConfig, home: Home) -> bytes | None:

@@ -147,6 +147,7 @@ class Node:
     def _seated(self) -> Seats:
         if self._seats is None or self._revision != self.gossip.revision:
             self._revision = self.gossip.revision
+            self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
             self._seats = build_seats(
                 self.me,
                 self.name,

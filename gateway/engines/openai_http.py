@@ -52,8 +52,8 @@ class EngineState:
     slots: int = DEFAULT_SLOTS
     running: int = 0
     waiting: int = 0
-    others: int = 0  # jobs that it has beyond ours: of programs that use it directly
     load_source: str = "own count"  # or "metrics"
+    others: int = 0  # jobs that it has beyond ours: of programs that use it directly
 
     @property
     def is_ready(self) -> bool:

@@ -189,7 +189,7 @@ async def test_who_gives_up_waiting_leaves_the_queue() -> None:
 
 async def test_a_turn_granted_to_somebody_who_is_leaving_is_given_back() -> None:
     """Cancelled in the very moment between the grant and waking up."""
-    gate = gate_of(1, running=1, load_source="metrics")
+    gate = gate_of(1, others=1)
     remote = await jobs(gate, 2, remote=True)
     gate.engine.state = ready(1)  # type: ignore[misc]
 
@@ -303,30 +303,20 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
     assert 2_000 == gate.pulse(ME).busy_ms
 
 
-@pytest.mark.parametrize(
-    ("running", "waiting", "source", "load"),
-    [
-        (5, 0, "metrics", (5, 0)),  # others use the engine too
-        (8, 3, "metrics", (8, 3)),
-        (0, 0, "own count", (1, 0)),
-        (5, 2, "own count", (1, 0)),  # the engine says nothing, and what we counted earlier is over
-    ],
-)
-async def test_load_is_what_we_count_or_what_the_engine_says(
-    running: int, waiting: int, source: str, load: tuple[int, int]
-) -> None:
-    gate = gate_of(8, running=running, waiting=waiting, load_source=source)
+@pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
+async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
+    gate = gate_of(8, others=others)
     async with gate.open("e", b"", {}, stream=True, patience=PATIENCE):
         assert load == (gate.load.running, gate.load.waiting)
 
 
 async def test_others_at_a_full_engine_keep_remote_work_out() -> None:
     """Until the next look at it: `admit_waiting` is called after each."""
-    gate = gate_of(2, running=2, load_source="metrics")
+    gate = gate_of(2, others=2)
     remote = await jobs(gate, 1, remote=True)
     assert not remote[0].is_inside
 
-    gate.engine.state = ready(2, load_source="metrics")  # type: ignore[misc]
+    gate.engine.state = ready(2)  # type: ignore[misc]
     gate.admit_waiting()
     await settle()
 

@@ -8,7 +8,7 @@ import pytest
 
 from discovery.admission import AdmissionError, UnknownPeer
 from discovery.identity import Identity
-from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Pulse
+from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
 from gateway.config import ConfigError, NetworkConfig
 from gateway.home import Home
 from gateway.network import Network, join
@@ -216,3 +216,17 @@ async def test_who_was_kept_out_can_be_approved_by_name(tmp_path: Path) -> None:
         ada.transport.endpoint.note_refusal(ben.id, "ben", "secret_wrong")
 
         assert ben.id == await ada.approve("ben")
+
+
+async def test_a_card_too_small_for_all_vectors_keeps_the_newest(tmp_path: Path) -> None:
+    """16 agents with vectors in two spaces do not fit into 8 KiB: a gate upgrade must not silence a peer."""
+    profiles = {space: Profile(bytes(200), (1,) * 200) for space in ("old", "new")}
+    agents = tuple(Agent(f"a{n}", "m", 4096, profiles=profiles) for n in range(16))
+
+    async with network(tmp_path) as joined:
+        joined.publish(agents, 4)
+        card = joined.gossip.own_card()
+
+    assert card
+    assert 16 == len(card.record.agents)
+    assert {("new",), ()} >= {tuple(agent.profiles) for agent in card.record.agents}

@@ -50,6 +50,18 @@ async def test_state_names_models_context_and_load(session: aiohttp.ClientSessio
     )
 
 
+async def test_jobs_of_others_are_those_beyond_ours(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(metrics=VLLM_METRICS, token_s=5).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+        assert 9 == engine.state.others
+
+        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE):
+            await engine.refresh()
+
+    assert 8 == engine.state.others
+
+
 async def test_without_metrics_the_own_count_is_the_load(session: aiohttp.ClientSession) -> None:
     async with ScriptedEngine(token_s=5).serving() as fake:
         engine = OpenAIEngine(fake.url, session, slots=1)
