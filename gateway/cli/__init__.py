@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from gateway.cli.asking import ask, models, route, status
+from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say
 from gateway.cli.peering import approve, peers, revoke
 from gateway.cli.serving import demo, serve
@@ -32,6 +33,12 @@ config_app = typer.Typer(help="Show or check the configuration.", no_args_is_hel
 config_app.command("show")(config_show)
 config_app.command("check")(config_check)
 app.add_typer(config_app, name="config")
+
+key_app = typer.Typer(help="API keys of the client side.", no_args_is_help=True, rich_markup_mode=None)
+key_app.command("add")(key_add)
+key_app.command("list")(key_list)
+key_app.command("remove")(key_remove)
+app.add_typer(key_app, name="key")
 
 
 def main() -> None:

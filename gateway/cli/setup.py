@@ -60,6 +60,7 @@ def pull(
     from gateway.pull import PullError
     from gateway.pull import pull as fetch
     from gateway.weights import CATALOGUE
+    from profiler.encoder import load_encoder
 
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
@@ -69,6 +70,8 @@ def pull(
     for name in names:
         with Progress(*columns, console=stderr_console()) as bar:
             path = fetch(name, weights, partial(_show, bar, bar.add_task(name, total=None)), source=source, hub=hub)
+        if name == "encoder":
+            load_encoder(path)  # makes its graph, once: the first routed query need not wait for that
         say(f"{name} is in {path}")
 
 
