@@ -3,12 +3,14 @@
 The generating endpoints are raw ASGI; everything that is asked seldom is a FastAPI app behind them.
 """
 
+import hmac
 import logging
 import os
 from collections.abc import Mapping
 
 import fastapi
 
+from gateway.api_keys import ApiKeyError, ApiKeys, bearer_of
 from gateway.config import ClientConfig
 from gateway.dispatch import Dispatcher
 from gateway.http_edge import (
@@ -38,8 +40,12 @@ _EXPOSED = (
 class ClientApp:
     """ASGI app of the client listener."""
 
-    def __init__(self, dispatcher: Dispatcher, seldom: fastapi.FastAPI, config: ClientConfig) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, seldom: fastapi.FastAPI, config: ClientConfig, keys: ApiKeys, token: str
+    ) -> None:
+        """`token` is the owner's: our own commands need no key."""
         self._dispatcher, self._seldom, self._config = dispatcher, seldom, config
+        self._keys, self._token = keys, token
         self._allowed_hosts = {config.host, *config.allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +56,10 @@ class ClientApp:
             self._check_caller(headers)
             if scope["method"] == "OPTIONS" and "origin" in headers:
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
-            elif scope["path"] in _GENERATING and scope["method"] == "POST":
+                return
+            if self._config.api_keys != "open" and scope["path"] != "/health":
+                self._check_key(headers)
+            if scope["path"] in _GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 await until_gone(self._generate(_GENERATING[scope["path"]], body, headers, client), receive)
             elif scope["path"] in _GENERATING:
@@ -84,6 +93,20 @@ class ClientApp:
                 f"pages of `{origin}` may not call this peer; add it to client.cors_origins",
                 status=403,
                 code="bad_origin",
+            )
+
+    def _check_key(self, headers: Mapping[str, str]) -> None:
+        """Raises InvalidRequest (401) where keys are asked for and this is none."""
+        given = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        try:
+            is_known = not self._keys.names or self._keys.allow(given)
+        except ApiKeyError as error:
+            raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
+        if not is_known and not hmac.compare_digest(given.encode(), self._token.encode()):
+            raise InvalidRequest(
+                "Incorrect API key provided; the owner of this peer makes one with `ppai key add NAME`",
+                status=401,
+                code="invalid_api_key",
             )
 
     def _common_headers(self, headers: Mapping[str, str], request_id: str) -> dict[str, str]:

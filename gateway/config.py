@@ -44,6 +44,7 @@ class ClientConfig:
     idle_timeout_s: Seconds = 60.0  # between two events of a stream that has begun
     answer_timeout_s: Seconds = 600.0  # for an answer in one piece; the OpenAI SDKs give up at 600 s themselves
     cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
+    api_keys: Literal["auto", "open"] = "auto"  # auto: asked for once `ppai key add` made one, and off loopback always
     allowed_hosts: tuple[str, ...] = ()  # further Host names, besides localhost and our own addresses (DNS rebinding)
 
 

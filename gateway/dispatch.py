@@ -161,6 +161,9 @@ class Dispatcher:
         if call.endpoint not in DELEGABLE:
             message = f"/v1/{call.endpoint} is answered by this machine's own engine alone, and it cannot now"
             return UpstreamError(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
+        if "closed" in reasons:
+            wait_s = _soonest_s(decision)
+            return UpstreamError("everybody is busy", status=503, code="saturated", retry_after_s=wait_s)
         said = ", ".join(sorted(reason for reason in reasons if reason))
         return UpstreamError(f"nobody can answer this request now ({said})", status=503, code="no_candidate")
 
@@ -176,11 +179,17 @@ class Dispatcher:
             "dead": "it is gone: start it again, or ask `auto`",
             "suspect": "it does not answer at the moment: try again, or ask `auto`",
             "silent": "it does not answer at the moment: try again, or ask `auto`",
-            "closed": "it takes no further requests at the moment: try again, or ask `auto`",
+            "closed": "it takes no further requests at the moment: try again later, or ask `auto`",
             "model": "it does not serve that model: see `ppai models`",
             "without_agent": "its engine is not there: see `ppai status` on that machine",
         }.get(reason, f"the request may not be sent there ({reason})")
-        return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
+        message, is_busy = f"peer `{pin}` cannot answer: {remedy}", reason == "closed"
+        return UpstreamError(
+            message,
+            status=429 if is_busy else 503,
+            code=f"peer_{reason}",
+            retry_after_s=_soonest_s(decision) if is_busy else None,
+        )
 
 
 class _Run:
@@ -250,6 +259,12 @@ class _Run:
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
         }
+
+
+def _soonest_s(decision: Decision) -> float:
+    """Seconds until one of the busy is believed to have a slot; at least 1 (RFC 9110)."""
+    closed = [i for i in range(len(decision.excluded)) if decision.excluded_because(i) == "closed"]
+    return max(1.0, float(decision.wait_s[closed].min()))
 
 
 def _considered(candidate: Candidate) -> dict[str, object]:

@@ -16,6 +16,7 @@ from gateway.sse import Event, encode_event
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.usage import is_usage_alone, larger, usage_of
 
+BUSY = (429, 503)
 Status = Literal["ok", "refused", "failed", "cancelled"]
 RETRYABLE = frozenset(
     {401, 403, 404, 405, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529}
@@ -80,7 +81,7 @@ class Forwarder:
 
         When the last target has failed too, the client gets the last one's error.
         """
-        failure = UpstreamError("nobody can answer this request", status=503, code="no_candidate")
+        failures: list[UpstreamError] = []
         for index, target in enumerate(self._targets):
             began = self._clock()
             dispatch(index)
@@ -92,15 +93,15 @@ class Forwarder:
                 await self._attempt(target, client, told)
                 status = "ok"
             except UpstreamError as caught:
-                failure = caught
-                status, error = "refused" if caught.status in (429, 503) else "failed", caught.code
+                failures.append(caught)
+                status, error = "refused" if caught.status in BUSY else "failed", caught.code
                 if client.has_started:
                     await client.send(_in_band(caught, self._call.endpoint), more=False)
             finally:
                 observe(index, self._report(status, began, error))
             if client.has_started:
                 return
-        await answer_error(client, failure, {**headers, "x-ppai-attempts": str(len(self._targets))})
+        await answer_error(client, _in_all(failures), {**headers, "x-ppai-attempts": str(len(self._targets))})
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(
@@ -161,6 +162,19 @@ async def answer_error(client: Client, error: UpstreamError, headers: Mapping[st
         }
     body = error_body(error.message, _kind(error.status), code=error.code)
     await client.answer(error.status, "application/json", body, headers)
+
+
+def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
+    """What the client is told when everybody failed: the last one's error, or that all are busy and until when."""
+    if not failures:
+        return UpstreamError("nobody can answer this request", status=503, code="no_candidate")
+    if len(failures) == 1 or any(error.status not in BUSY for error in failures):
+        return failures[-1]
+    waits = [error.retry_after_s for error in failures if error.retry_after_s is not None]
+    said = "; ".join(error.message for error in failures)
+    return UpstreamError(
+        f"everybody is busy: {said}", status=503, code="saturated", retry_after_s=min(waits, default=None)
+    )
 
 
 def _in_band(error: UpstreamError, endpoint: str) -> bytes:

@@ -17,6 +17,7 @@ import aiohttp
 import numpy as np
 
 from discovery.membership import Event
+from gateway.api_keys import ApiKeys, check_reachable
 from gateway.belief_table import Beliefs
 from gateway.client_app import ClientApp
 from gateway.config import Config
@@ -98,6 +99,8 @@ class Runtime:
 
     async def _build(self, stack: AsyncExitStack) -> None:
         config, home, clock = self._config, self._home, time.monotonic
+        keys = ApiKeys(home)
+        check_reachable(config.client.host, keys, config.client.api_keys == "open")
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
         url = url_of(self._client_listener)
@@ -135,7 +138,7 @@ class Runtime:
             self._node, self._network, self._gate, self._profiles, self._dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed,
         )  # fmt: skip
-        self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client))
+        self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client, keys, token))
         self._peer_server = self._new_peer_server(telemetry)
         home.announce(Running(url=url, pid=os.getpid(), token=token))
         stack.callback(home.retire)

@@ -36,8 +36,9 @@ def running_peer(home: Path) -> Peer | None:
 
 async def engine_of(peer: Peer, model: str | None) -> Engine:
     """The peer's own engine, asked through the peer; its first model unless one is named. Raises PeerError."""
+    owner = {"authorization": f"Bearer {peer.token}"}
     try:
-        async with open_session(10.0, {}) as session:
+        async with open_session(10.0, owner) as session:
             status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
         models = [str(found["id"]) for found in status["engine"]["models"]]
     except (EngineError, KeyError, TypeError) as error:
@@ -46,7 +47,7 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
         raise PeerError(f"the peer at {peer.url} has no engine to measure. See: ppai status")
     if model is not None and model not in models:
         raise PeerError(f"the peer's engine serves {', '.join(models)}, not {model}")
-    return Engine(peer.url, model or models[0], {"x-ppai-route": "local"})
+    return Engine(peer.url, model or models[0], {"x-ppai-route": "local", **owner})
 
 
 async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int]) -> int:

@@ -170,6 +170,44 @@ async def test_the_owners_calls_need_the_owners_token(
             assert (401, "not_the_owner") == (response.status, (await response.json())["error"]["code"])
 
 
+async def test_with_a_key_made_only_its_bearers_and_the_owner_are_served(
+    peer: PeerProcess, http: aiohttp.ClientSession
+) -> None:
+    home = ("--home", str(peer.home))
+    key = (await asyncio.to_thread(ppai, "key", "add", "phone", *home)).stdout.strip()
+
+    asked = {
+        name: await _status(http, peer, headers)
+        for name, headers in {
+            "none": {},
+            "wrong": {"authorization": "Bearer sk-ppai-wrong"},
+            "openai": {"authorization": f"Bearer {key}"},
+            "anthropic": {"x-api-key": key},
+        }.items()
+    }
+    owner = await asyncio.to_thread(ppai, "ask", "hi", *home)
+    async with http.get(peer.url + "/health") as health:
+        assert 200 == health.status
+    assert 0 == (await asyncio.to_thread(ppai, "key", "remove", "phone", *home)).returncode
+
+    refused = (401, "invalid_api_key")
+    assert {"none": refused, "wrong": refused, "openai": (200, None), "anthropic": (200, None)} == asked
+    assert 0 == owner.returncode
+    assert (200, None) == await _status(http, peer, {})
+
+
+async def _status(http: aiohttp.ClientSession, peer: PeerProcess, headers: dict[str, str]) -> tuple[int, str | None]:
+    async with http.post(peer.url + CHAT, json=HELLO, headers=headers) as response:
+        return response.status, (await response.json()).get("error", {}).get("code")
+
+
+def test_off_loopback_a_peer_without_keys_does_not_start(tmp_path: Path) -> None:
+    refused = ppai("serve", "--home", str(tmp_path), "--host", "0.0.0.0", "--port", "0")
+
+    assert 1 == refused.returncode
+    assert "ppai key add NAME" in refused.stderr
+
+
 @pytest.mark.parametrize("window", ["before the first token", "mid-stream", "not streamed"])
 async def test_a_client_that_leaves_cancels_the_engine_within_a_second(
     peer: PeerProcess, engine: ScriptedEngine, http: aiohttp.ClientSession, window: str

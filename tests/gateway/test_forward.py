@@ -219,3 +219,22 @@ async def test_the_usage_chunk_is_counted_and_not_passed_on_unasked(session: aio
 
     assert said + done == client.body
     assert [(7, 4)] == [(attempt.prompt_tokens, attempt.tokens) for attempt in attempts]
+
+
+async def test_when_everybody_is_busy_the_client_hears_when_the_first_will_not_be(
+    session: aiohttp.ClientSession,
+) -> None:
+    async with (
+        ScriptedEngine(status=429, headers={"retry-after": "9"}).serving() as one,
+        ScriptedEngine(status=503, headers={"retry-after": "4"}).serving() as other,
+    ):
+        client, _ = await forward(session, one, other)
+
+    assert (503, "saturated", "4") == (client.status, client.error["code"], client.headers["retry-after"])
+
+
+async def test_a_broken_one_among_the_busy_is_told_as_it_is(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(status=429).serving() as busy, ScriptedEngine(status=500).serving() as broken:
+        client, _ = await forward(session, busy, broken)
+
+    assert (500, "upstream_500") == (client.status, client.error["code"])

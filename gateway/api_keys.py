@@ -1,0 +1,102 @@
+"""API keys of the client side: made, listed, withdrawn, checked. The home keeps their SHA-256 alone.
+
+A key has 256 random bits, so a plain hash cannot be guessed back: no salt, no slow hash, nothing to pay a request.
+"""
+
+import hashlib
+import hmac
+import secrets
+from ipaddress import ip_address
+
+import msgspec
+
+from discovery.envelopes import UNREADABLE
+from gateway.home import Home
+
+FILE = "api_keys.json"
+PREFIX = "sk-ppai-"  # what scanners for leaked keys and people recognise
+
+
+class ApiKeyError(Exception):
+    """A key cannot be made, withdrawn or read, or is missing where one is needed; the message names the remedy."""
+
+
+class ApiKeys:
+    """The keys of one home. The file is read again when it has changed, so keys hold without a restart."""
+
+    def __init__(self, home: Home) -> None:
+        self._home, self._file = home, home.path / FILE
+        self._seen: tuple[int, int] | None = None
+        self._hashes: dict[str, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Whom keys were made for. Raises ApiKeyError where the file cannot be read."""
+        self._refresh()
+        return list(self._hashes)
+
+    def add(self, name: str) -> str:
+        """A new key, told once and never kept. Raises ApiKeyError."""
+        if name in self.names:
+            raise ApiKeyError(f"`{name}` has a key already; withdraw it with: ppai key remove {name}")
+        key = PREFIX + secrets.token_urlsafe(32)
+        self._write({**self._hashes, name: _hash(key)})
+        return key
+
+    def remove(self, name: str) -> None:
+        """The key stops counting at once. Raises ApiKeyError."""
+        if name not in self.names:
+            raise ApiKeyError(f"`{name}` has no key; there are: {', '.join(self._hashes) or 'none'}")
+        self._write({known: digest for known, digest in self._hashes.items() if known != name})
+
+    def allow(self, key: str) -> bool:
+        """Whether this is one of the keys; takes as long for a wrong one as for a right one."""
+        self._refresh()
+        given, found = _hash(key), False
+        for digest in self._hashes.values():
+            found |= hmac.compare_digest(digest, given)
+        return found
+
+    def _refresh(self) -> None:
+        try:
+            now = self._file.stat()
+            if (seen := (now.st_mtime_ns, now.st_ino)) != self._seen:
+                self._hashes = msgspec.json.decode(self._file.read_bytes(), type=dict[str, str])
+                self._seen = seen
+        except FileNotFoundError:
+            self._hashes, self._seen = {}, None
+        except (OSError, *UNREADABLE) as error:
+            raise ApiKeyError(
+                f"{self._file} cannot be read ({error}); remove it and make new keys: ppai key add"
+            ) from error
+
+    def _write(self, hashes: dict[str, str]) -> None:
+        self._home.prepare()
+        self._home.write_private(FILE, msgspec.json.encode(hashes))
+
+
+def check_reachable(host: str, keys: ApiKeys, is_open: bool) -> None:
+    """Raises ApiKeyError where other machines could use this peer without a key."""
+    if is_open or host == "localhost" or _is_loopback(host) or keys.names:
+        return
+    raise ApiKeyError(
+        f"client.host is {host}, which other machines reach, and there is no API key: make one: `ppai key add NAME`,"
+        " or stay on 127.0.0.1; where something else keeps strangers out, set client.api_keys to open"
+    )
+
+
+def bearer_of(authorization: str, x_api_key: str) -> str:
+    """The key in a request's headers: OpenAI's `authorization: Bearer`, or Anthropic's `x-api-key`."""
+    scheme, _, key = authorization.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" and key else x_api_key
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

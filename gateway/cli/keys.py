@@ -1,0 +1,36 @@
+"""ppai key: who may use this peer's client side."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from gateway.cli.options import HomeOption, JsonOption, home_of, say
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Whom or what the key is for.")]
+
+
+def key_add(name: NameArgument, home: HomeOption = None) -> None:
+    """Make an API key and print it, once. With the first one, clients need a key."""
+    from gateway.api_keys import ApiKeys
+
+    print(ApiKeys(home_of(home)).add(name))
+    say(f"this is `{name}`'s key: it is not kept here, only its hash. Clients send it as their API key")
+
+
+def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List whom keys were made for."""
+    from gateway.api_keys import ApiKeys
+
+    names = ApiKeys(home_of(home)).names
+    print(json.dumps(names) if as_json else "\n".join(names), end="\n" if names or as_json else "")
+    if not names:
+        say("there are no keys: whoever reaches the client side may use it; make one with: ppai key add NAME")
+
+
+def key_remove(name: NameArgument, home: HomeOption = None) -> None:
+    """Withdraw a key; it stops counting at once."""
+    from gateway.api_keys import ApiKeys
+
+    ApiKeys(home_of(home)).remove(name)
+    say(f"the key of `{name}` no longer counts")

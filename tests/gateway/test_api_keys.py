@@ -1,0 +1,75 @@
+"""Keys are random, kept as hashes, and count from the moment they are made to the moment they are withdrawn."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from gateway.api_keys import FILE, ApiKeyError, ApiKeys, bearer_of, check_reachable
+from gateway.home import Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_a_key_is_kept_as_its_hash_for_its_owner_alone(home: Home) -> None:
+    key = ApiKeys(home).add("phone")
+
+    file = home.path / FILE
+    assert 0o600 == file.stat().st_mode & 0o777
+    assert key not in file.read_text()
+    assert hashlib.sha256(key.encode()).hexdigest() in file.read_text()
+
+
+def test_keys_count_and_stop_counting_without_a_restart(home: Home) -> None:
+    serving, command = ApiKeys(home), ApiKeys(home)
+
+    before = serving.names
+    phone, laptop = command.add("phone"), command.add("laptop")
+    made = (serving.allow(phone), serving.allow(laptop), serving.allow("sk-ppai-wrong"), serving.allow(""))
+    command.remove("phone")
+
+    assert ([], (True, True, False, False)) == (before, made)
+    assert (False, True, ["laptop"]) == (serving.allow(phone), serving.allow(laptop), serving.names)
+
+
+def test_names_are_used_once_and_must_be_known(home: Home) -> None:
+    keys = ApiKeys(home)
+    keys.add("phone")
+
+    with pytest.raises(ApiKeyError, match="ppai key remove phone"):
+        keys.add("phone")
+    with pytest.raises(ApiKeyError, match="there are: phone"):
+        keys.remove("tablet")
+
+
+def test_a_damaged_file_is_an_error_and_never_an_open_door(home: Home) -> None:
+    (home.path / FILE).write_text("{oops")
+
+    with pytest.raises(ApiKeyError, match="make new keys: ppai key add"):
+        ApiKeys(home).allow("x")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
+def test_loopback_needs_no_key(host: str, home: Home) -> None:
+    check_reachable(host, ApiKeys(home), False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "my-machine"])
+def test_elsewhere_a_key_is_needed_or_said_not_to_be(host: str, home: Home) -> None:
+    with pytest.raises(ApiKeyError, match="ppai key add NAME"):
+        check_reachable(host, ApiKeys(home), False)
+    check_reachable(host, ApiKeys(home), True)
+    ApiKeys(home).add("phone")
+    check_reachable(host, ApiKeys(home), False)
+
+
+def test_keys_are_read_as_both_apis_send_them() -> None:
+    assert ("k", "k", "", "k") == (
+        bearer_of("Bearer k", ""),
+        bearer_of("bearer k", "other"),
+        bearer_of("Basic k", ""),
+        bearer_of("", "k"),
+    )
