@@ -1,4 +1,4 @@
-"""`python -m benchmarks.simulator table1|load|beta|scale|staleness|churn|adversary|calibrate [--json]`."""
+"""`python -m benchmarks.simulator table1|load|beta|scale|staleness|churn|adversary|calibrate|live [--json]`."""
 
 import argparse
 import asyncio
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from benchmarks.simulator.calibrate import calibrate
 from benchmarks.simulator.experiments import EXPERIMENTS
+from benchmarks.simulator.live import live
 from benchmarks.simulator.recorded import DataMissing
 from benchmarks.simulator.report import table
 from benchmarks.simulator.settings import DEFAULT, SettingsError, read
+from gateway.home import Home
 from gateway.weights import WeightsMissing
 
 OUTCOMES = Path(__file__).resolve().parents[3] / "shared" / "data" / "outcomes" / "train"
@@ -22,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.experiment == "calibrate":
             result: dict[str, object] = {"experiment": "calibrate", **asyncio.run(calibrate(options.engine))}
+        elif options.experiment == "live":
+            result = live(Home.default().weights, arrivals_per_s=options.per_s)
         else:
             settings = read(options.config)
             seeds = options.seeds or settings.seeds
@@ -41,12 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulator", description=__doc__)
-    parser.add_argument("experiment", choices=[*EXPERIMENTS, "calibrate"])
+    parser.add_argument("experiment", choices=[*EXPERIMENTS, "calibrate", "live"])
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout (DESIGN section 9)")
     parser.add_argument("--seeds", type=int, nargs="+", help="other seeds than the settings': fewer run faster")
     parser.add_argument("--config", type=Path, default=DEFAULT, help="the settings (default: paper.yaml)")
     parser.add_argument("--outcomes", type=Path, default=OUTCOMES, help="folder of recorded outcomes, *.jsonl")
     parser.add_argument("--pictures", type=Path, help="also draw PNG files into this folder (needs matplotlib)")
+    parser.add_argument("--per-s", type=float, help="live: requests a second (default: all at once)")
     parser.add_argument("--engine", help="calibrate: URL of an OpenAI server (default: the embedded engine)")
     return parser
 

@@ -18,7 +18,7 @@ from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.world import Setting, World
 from gateway.admission import AdmissionConfig
 
-CONTENDERS = ("default", "default, own questions", "p2c")
+OWN_QUESTIONS = "default, own questions"  # at the smallest and the largest size only
 DECISIONS = 300
 
 
@@ -30,15 +30,16 @@ def scale(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str,
     recorded, wanted = load(outcomes), settings.scale
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows, runs = [], {}
-    for agents in wanted.agents:
-        for name in CONTENDERS:
-            policy, _, own = name.partition(", ")
-            who = contender(policy, settings.prequal)
-            runs[name, agents] = [_run(fleet, who, agents, own_questions=bool(own)) for fleet in fleets]
-            rows.append(row(name, agents, runs[name, agents]))
-            mean_s, accuracy = (np.mean([run[key] for run in runs[name, agents]]) for key in ("mean_s", "accuracy"))
-            say(f"scale: {name}, {agents} agents: {mean_s:.3f} s, {accuracy:.2f} %")
-    few, many = runs["default", min(wanted.agents)], runs["default", max(wanted.agents)]
+    ends = (min(wanted.agents), max(wanted.agents))
+    cases = [("default", agents) for agents in wanted.agents] + [(OWN_QUESTIONS, agents) for agents in ends]
+    for name, agents in cases:
+        who = contender("default", settings.prequal)
+        of = [_run(fleet, who, agents, own_questions=name == OWN_QUESTIONS) for fleet in fleets]
+        runs[name, agents] = of
+        rows.append(row(name, agents, of))
+        mean_s, accuracy = (np.mean([run[key] for run in of]) for key in ("mean_s", "accuracy"))
+        say(f"scale: {name}, {agents} agents: {mean_s:.3f} s, {accuracy:.2f} %")
+    few, many = runs["default", ends[0]], runs["default", ends[1]]
     checks = {
         "default, most - fewest agents, accuracy": difference(many, few, "accuracy"),
         "default, most - fewest agents, mean_s": difference(many, few, "mean_s"),
