@@ -6,7 +6,7 @@ Where multicast does not work (containers, guest networks, a blocked port) nothi
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import ifaddr
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "_ppai._tcp.local."
 NAMES_LIMIT = 64  # announcements waiting to be looked up; a flood beyond it is dropped
+LOOKUPS_AT_ONCE = 8  # a name that nobody answers for takes 2 s: a flood of them must not hold up the others
 _RESOLVE_MS = 2000
 _RETRY_S = 30.0  # s until a failed start is tried again
 _REFRESH_S = 30.0  # s between looks at our own interfaces: after sleep or a change of network we announce anew
@@ -85,14 +86,27 @@ async def _announce_and_browse(
         try:
             # ids are unique: no need to ask first whether somebody has our name, which takes over a second
             await zeroconf.async_register_service(_service_info(announcement, ips), cooperating_responders=True)
-            while find_interfaces() == ips:
-                try:
-                    name = await asyncio.wait_for(names.get(), _REFRESH_S)
-                except TimeoutError:
-                    continue
-                await _look_up(zeroconf, name, announcement, on_hint)
+            async with asyncio.TaskGroup() as tasks:
+                following = tasks.create_task(
+                    follow(names, lambda name: _look_up(zeroconf, name, announcement, on_hint))
+                )
+                while find_interfaces() == ips:
+                    await asyncio.sleep(_REFRESH_S)
+                following.cancel()
         finally:
             await browser.async_cancel()
+
+
+async def follow(names: asyncio.Queue[str], look_up: Callable[[str], Awaitable[None]]) -> None:
+    """Look up the names that come, several at once, until cancelled."""
+
+    async def work() -> None:
+        while True:
+            await look_up(await names.get())
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(LOOKUPS_AT_ONCE):
+            tasks.create_task(work())
 
 
 async def _look_up(

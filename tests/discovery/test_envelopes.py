@@ -150,6 +150,37 @@ def test_a_signed_record_out_of_bounds_is_refused(me: Identity, changes: dict[st
         open_envelope(envelope, NET, verify)
 
 
+def wire_card(me: PeerId, capability: object, evidence: object) -> bytes:
+    agent = ["small", "test/small", 4096, ["text"], {"space": [capability, evidence]}]
+    head = [public_key(me), "peer", 1, 1, "join", 0, [["10.0.0.1", 8471]], bytes(32), 1, 86400]
+    return msgspec.msgpack.encode([*head, [agent]])
+
+
+@pytest.mark.parametrize(
+    ("capability", "evidence"),
+    [
+        (b"", []),
+        (b"ab", [1]),
+        (b"a", [1, 2]),
+        (b"a", [-1]),
+        (b"a", [2**40]),
+        (b"a", [0.5]),
+        ([255], [1]),
+        ([1.5], [1]),
+        ([float("nan")], [1]),
+        (bytes(1025), [0] * 1025),
+    ],
+)
+def test_a_capability_vector_out_of_bounds_is_refused(me: Identity, capability: object, evidence: object) -> None:
+    """Attack 11: bytes cannot exceed 1 nor be NaN, and every entry has its count. (The K of a space is the gate's.)"""
+    good = wire_card(me.id, b"ab", [1, 2])
+    assert 1 == len(parse(Envelope("card", good, bytes(64))).agents)
+    payload = wire_card(me.id, capability, evidence)
+
+    with pytest.raises(MalformedMessage):
+        open_envelope(Envelope("card", payload, me.sign(signed_bytes("card", NET, payload))), NET, verify)
+
+
 def test_a_later_version_may_append_fields(me: Identity) -> None:
     """The versioning rule: readers ignore trailing elements, and the bytes stay signed as they are."""
     payload = msgspec.msgpack.encode([*msgspec.msgpack.decode(wire_pulse(me.id)), "new", 7])
@@ -169,7 +200,6 @@ SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floa
 NESTED = st.recursive(SCALARS, lambda x: st.lists(x, max_size=15) | st.dictionaries(st.text(), x, max_size=4))
 
 
-@settings(max_examples=500)
 @given(st.sampled_from(["card", "pulse"]), NESTED)
 def test_well_formed_nonsense_is_malformed_too(kind: str, value: object) -> None:
     with pytest.raises(MalformedMessage):

@@ -27,6 +27,16 @@ def test_a_new_card_reaches_everybody(loss: float) -> None:
     assert 4.0 > cluster.until(lambda: cluster.all_know_card(7), within_s=20)
 
 
+def test_many_cards_at_once_are_left_to_the_digests() -> None:
+    """A rumour is for single news: when a whole network is new, passing on each card would flood it."""
+    gossip = Cluster(1).gossip(0)
+    gossip.learn([signed(card_of(id_of(n))) for n in range(1, 500)], 0.0)
+
+    rumours = [s.message for s in gossip.tick(0.0).sends if isinstance(s.message, Delta)]
+
+    assert {gossip.config.rumours_limit} == {len(rumour.records) for rumour in rumours}
+
+
 def test_duplicates_and_reordering_change_nothing() -> None:
     cluster = Cluster(12, seed=2)
     cluster.duplicate, cluster.delay_s = 0.3, (0.001, 2.0)
@@ -70,6 +80,16 @@ def test_a_goodbye_is_told_to_all_and_is_no_death() -> None:
     assert cluster.all_see(4, "left")
 
 
+def test_a_late_pulse_is_no_fresh_proof_of_life() -> None:
+    """Silence counts from when a pulse was made: what wandered through the network for 4 s does not buy 4 s more."""
+    gossip = Cluster(1).gossip(0)
+    gossip.learn([signed(card_of(id_of(1))), signed(pulse_of(id_of(1), seq=1, t_ms=0))], 0.0)
+
+    gossip.learn([signed(pulse_of(id_of(1), seq=2, t_ms=2000))], 6.0)
+
+    assert 2.0 == gossip.member(id_of(1)).heard_at
+
+
 def test_a_partition_heals_without_seeds() -> None:
     """Both halves hold each other for dead; the dead are called now and then, and answer."""
     cluster = Cluster(10, seed=6)
@@ -85,11 +105,11 @@ def test_a_partition_heals_without_seeds() -> None:
     assert 15.0 > cluster.until(lambda: cluster.all_alive() and cluster.all_know_card(2), within_s=30)
 
 
-def test_a_lone_peer_finds_back_after_an_hour() -> None:
+def test_a_lone_peer_finds_back() -> None:
     cluster = Cluster(4, seed=7)
     cluster.until(cluster.all_alive, within_s=10)
     cluster.partition([0], range(1, 4))
-    cluster.advance(3600)
+    cluster.advance(600)
 
     cluster.partition()
 
@@ -195,14 +215,14 @@ def test_two_peers_with_one_identity_are_told_and_do_not_storm() -> None:
 
 
 def test_a_replayed_network_changes_nothing() -> None:
-    """Attack 4: every message of a minute, sent again an hour later."""
+    """Attack 4: every message of a minute, sent again ten minutes later."""
     cluster = Cluster(5, seed=15)
     cluster.until(cluster.all_alive, within_s=10)
     cluster.tape = []
     cluster.advance(60)
     tape, cluster.tape = cluster.tape, None
     cluster.crash(4)
-    cluster.advance(3600)
+    cluster.advance(600)
     before = {n: cluster.states(n) for n in range(4)}
 
     for sender, target, message in tape:
@@ -215,7 +235,7 @@ def test_a_replayed_network_changes_nothing() -> None:
 
 
 def test_a_third_party_cannot_touch_a_victim() -> None:
-    """Whatever a member says of another: without the other's signature it is not even heard."""
+    """Attacks 1, 3, 7: whatever a member says of another, without the other's signature it is not even heard."""
     cluster = Cluster(4, seed=16)
     cluster.until(cluster.all_alive, within_s=10)
 

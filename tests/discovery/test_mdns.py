@@ -76,36 +76,53 @@ async def test_a_goodbye_ends_the_announcement(net: str) -> None:
             assert not await info.async_request(zeroconf.zeroconf, 500)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        {},
-        {"v": "1", "net": "NET", "id": "nobody"},
-        {"v": "2", "net": "NET", "id": id_of(7)},
-        {"v": "1", "net": "NET", "id": "A" * 52},
-        {"v": "1", "net": "NET", "id": b"\xff\xfe"},
-        {"v": "1", "net": "NET", "id": id_of(7) + "x" * 150},
-        {"v": None, "net": None, "id": None},
-    ],
-)
-async def test_a_foreign_announcement_is_passed_over(net: str, text: dict[str, object]) -> None:
+FOREIGN: list[dict[str, object]] = [
+    {},
+    {"v": "1", "net": "NET", "id": "nobody"},
+    {"v": "2", "net": "NET", "id": id_of(7)},
+    {"v": "1", "net": "NET", "id": "A" * 52},
+    {"v": "1", "net": "NET", "id": b"\xff\xfe"},
+    {"v": "1", "net": "NET", "id": id_of(7) + "x" * 150},
+    {"v": None, "net": None, "id": None},
+    {"v": "1", "net": "NET", "id": "x", **{f"k{n}": "x" * 200 for n in range(40)}},  # 8 KiB of text
+]
+
+
+def foreign(label: str, properties: dict[str, object]) -> ServiceInfo:
+    """What somebody else might announce under our service."""
+    name, server = f"{label}.{SERVICE}", f"{label}.local."
+    return ServiceInfo(SERVICE, name, port=1, properties=properties, server=server, parsed_addresses=["127.0.0.1"])
+
+
+async def test_foreign_announcements_are_passed_over(net: str) -> None:
     """Attack 27: whatever others announce under our service, no hint comes of it and browsing goes on."""
-    properties = {key: net if value == "NET" else value for key, value in text.items()}
-    label = f"evil-{uuid.uuid4().hex[:8]}"
-    info = ServiceInfo(
-        SERVICE,
-        f"{label}.{SERVICE}",
-        port=1,
-        properties=properties,
-        server=f"{label}.local.",
-        parsed_addresses=["127.0.0.1"],
-    )
     async with AsyncZeroconf(interfaces=list(LOOPBACK)) as zeroconf, announced(announcement(net, 1)) as hints:
-        await (await zeroconf.async_register_service(info, cooperating_responders=True))
+        for text in FOREIGN:
+            properties = {key: net if value == "NET" else value for key, value in text.items()}
+            info = foreign(f"evil-{uuid.uuid4().hex[:8]}", properties)
+            await (await zeroconf.async_register_service(info, cooperating_responders=True))
         async with announced(announcement(net, 2)):
             await until(lambda: hints, within_s=5)
 
         assert {id_of(2)} == {peer for _, peer in hints}
+
+
+async def test_names_that_lead_nowhere_do_not_hold_up_the_others() -> None:
+    """Attack 27, the flood: seven names are asked for in vain, and the peer behind them is looked up all the same."""
+    found, names = asyncio.Event(), asyncio.Queue[str]()
+    for name in (*(f"ghost-{n}" for n in range(mdns.LOOKUPS_AT_ONCE - 1)), "peer"):
+        names.put_nowait(name)
+
+    async def look_up(name: str) -> None:
+        if name == "peer":
+            found.set()
+        await asyncio.Event().wait()
+
+    following = asyncio.create_task(mdns.follow(names, look_up))
+    async with asyncio.timeout(2):
+        await found.wait()
+    following.cancel()
+    await asyncio.wait([following])
 
 
 async def test_where_mdns_does_not_work_a_warning_names_the_remedy(net: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -107,6 +107,7 @@ def test_a_hello_with_another_peers_pulse_is_refused() -> None:
 
 
 def test_a_message_beyond_64_kib_is_refused_unread() -> None:
+    """Attack 10."""
     with pytest.raises(MalformedMessage, match="at most"):
         decode(bytes(MESSAGE_LIMIT_BYTES + 1), NET, opened)
 
