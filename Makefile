@@ -27,6 +27,7 @@ test: install weights lint
 test-all: install weights lint
 	@$(PIP) -e '.[test,dev,train,bench]'
 	@$(BIN)/python -m tests.e2e.vllm_env
+	@$(BIN)/python -m tests.e2e.clients.environments
 	@$(BIN)/python -m pytest
 
 lint: install

@@ -1,0 +1,92 @@
+"""Which client sees what of a peer in front of the embedded engine: each in its own process, and the page about it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.clients.environments import CLIENTS, LITELLM, NODE_OPENAI, ROOT
+from tests.e2e.vllm_env import OPENAI3
+
+PAGE = ROOT / "docs" / "clients.md"
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one client saw: by check, "ok", the error that was wanted, or "failed: ..."."""
+
+    version: str
+    checks: Mapping[str, str]
+
+
+def python_client(python: Path, client: str) -> Callable[[str], Seen]:
+    return lambda url: _run(str(python), str(HERE / "python_clients.py"), client, url)
+
+
+def node_client(url: str) -> Seen:
+    return _run("node", str(HERE / "node_client.mjs"), url, str(NODE_OPENAI))
+
+
+def curl(url: str) -> Seen:
+    """The shell's client: what it prints, byte for byte."""
+    version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    chat = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 8}
+    streamed = _curl(url, "/v1/chat/completions", {**chat, "stream": True})
+    whole = json.loads(_curl(url, "/v1/chat/completions", chat))
+    unknown = json.loads(_curl(url, "/v1/chat/completions", {**chat, "model": "nobody"}))
+    return Seen(
+        version,
+        {
+            "models": "ok" if "auto" in _curl(url, "/v1/models") else "failed",
+            "chat": "ok" if whole["choices"][0]["message"]["content"] else "failed",
+            "chat, streamed": "ok" if streamed.endswith("data: [DONE]\n\n") else "failed",
+            "an unknown model": f"`{unknown['error']['code']}`",
+        },
+    )
+
+
+SUITE: dict[str, Callable[[str], Seen]] = {
+    "openai 2.x": python_client(Path(sys.executable), "openai"),
+    "openai 3.x": python_client(OPENAI3 / "bin" / "python", "openai"),
+    "openai for Node": node_client,
+    "langchain-openai": python_client(CLIENTS / "bin" / "python", "langchain-openai"),
+    "litellm": python_client(LITELLM / "bin" / "python", "litellm"),
+    "anthropic": python_client(CLIENTS / "bin" / "python", "anthropic"),
+    "curl": curl,
+}
+
+
+def page(seen: Mapping[str, Seen]) -> str:
+    """docs/clients.md."""
+    rows = list(dict.fromkeys(check for client in seen.values() for check in client.checks))
+    lines = [
+        "# Clients",
+        "",
+        "What clients see of a peer in front of the embedded engine (llama.cpp). Generated: run",
+        "`python -m tests.e2e.clients.environments` once, then `python -m tests.e2e.clients`. An error that is wanted",
+        "is shown as the client names it; a dash: the client has no such call, or it is not tried.",
+        "",
+        "| | " + " | ".join(f"{name} ({client.version})" for name, client in seen.items()) + " |",
+        "|---" * (len(seen) + 1) + "|",
+    ]
+    lines += [
+        f"| {row} | " + " | ".join(client.checks.get(row, "-") for client in seen.values()) + " |" for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _run(*command: str) -> Seen:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=ROOT)
+    assert 0 == done.returncode, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    return Seen(told["version"], told["seen"])
+
+
+def _curl(url: str, path: str, body: object = None) -> str:
+    posted = [] if body is None else ["-H", "content-type: application/json", "-d", json.dumps(body)]
+    return subprocess.run(
+        ["curl", "-sS", "-N", *posted, url + path], capture_output=True, text=True, check=True, timeout=60
+    ).stdout

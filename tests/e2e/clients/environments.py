@@ -1,0 +1,67 @@
+"""Prepare the clients that are not in our own environment: `python -m tests.e2e.clients.environments`.
+
+.venv-clients   anthropic and langchain-openai, with the openai SDK 3.x that they want
+.venv-litellm   litellm, which wants another httpx than they do
+.work/node      the openai package for Node, where there is npm
+"""
+
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+CLIENTS, LITELLM, NODE = ROOT / ".venv-clients", ROOT / ".venv-litellm", ROOT / ".work" / "node"
+NODE_OPENAI = NODE / "node_modules" / "openai"
+RECIPES = {
+    CLIENTS: ("anthropic==2.12.0", "langchain-openai==1.7.3", "openai==3.54.0"),
+    LITELLM: ("litellm==1.106.2",),
+}
+NODE_PACKAGE = "openai@6.49.0"
+
+_STAMP = ".recipe"  # in an environment that is complete: what it was made of
+
+
+def is_prepared() -> bool:
+    """Whether main() has been through; without npm the client for Node is left out."""
+    return all((folder / _STAMP).is_file() for folder in RECIPES)
+
+
+def has_node() -> bool:
+    return NODE_OPENAI.is_dir()
+
+
+def main() -> int:
+    try:
+        for folder, packages in RECIPES.items():
+            _prepare(folder, packages)
+        _prepare_node()
+    except subprocess.CalledProcessError as error:
+        print(f"failed: {' '.join(map(str, error.cmd))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _prepare(folder: Path, packages: tuple[str, ...]) -> None:
+    stamp, recipe = folder / _STAMP, " ".join(packages)
+    if stamp.is_file() and stamp.read_text() == recipe:
+        return
+    print(f"installing {recipe} into {folder.name}", flush=True)
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*pip, *packages], check=True)
+    stamp.write_text(recipe)
+
+
+def _prepare_node() -> None:
+    if has_node() or shutil.which("npm") is None:
+        return
+    print(f"installing {NODE_PACKAGE} for Node", flush=True)
+    NODE.mkdir(parents=True, exist_ok=True)
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", NODE]
+    subprocess.run([*npm, NODE_PACKAGE], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

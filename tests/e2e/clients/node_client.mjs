@@ -1,0 +1,57 @@
+// What the openai package for Node sees of a peer: node node_client.mjs URL MODULE, one JSON object on stdout.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [url, folder] = process.argv.slice(2);
+const { default: OpenAI } = await import(pathToFileURL(join(folder, "index.mjs")));
+const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0, timeout: 60000 });
+const messages = [{ role: "user", content: "Say good morning." }];
+const words = (text) => {
+  if (!text) throw new Error("no words");
+  return "ok";
+};
+const refused = async (code, call) => {
+  try {
+    await call();
+  } catch (error) {
+    if (error.code !== code || !error.requestID) throw error;
+    return `${error.constructor.name} \`${code}\``;
+  }
+  throw new Error("it was answered");
+};
+const checks = {
+  models: async () => words((await client.models.list()).data.map((model) => model.id).join()),
+  chat: async () =>
+    words((await client.chat.completions.create({ model: "auto", messages, max_tokens: 8 })).choices[0].message.content),
+  "chat, streamed": async () => {
+    let text = "";
+    const stream = await client.chat.completions.create({ model: "auto", messages, max_tokens: 8, stream: true });
+    for await (const chunk of stream) text += chunk.choices[0].delta.content ?? "";
+    return words(text);
+  },
+  completions: async () =>
+    words((await client.completions.create({ model: "auto", prompt: "Once", max_tokens: 8 })).choices[0].text),
+  responses: async () =>
+    words((await client.responses.create({ model: "auto", input: "hi", max_output_tokens: 8 })).output_text),
+  "responses, streamed": async () => {
+    let last = "";
+    const stream = await client.responses.create({ model: "auto", input: "hi", max_output_tokens: 8, stream: true });
+    for await (const event of stream) last = event.type;
+    return words(last === "response.completed" ? last : "");
+  },
+  "embeddings, which no peer makes": () =>
+    refused("capability_missing", () => client.embeddings.create({ model: "auto", input: "hi" })),
+  "an unknown model": () =>
+    refused("model_not_found", () => client.chat.completions.create({ model: "nobody", messages })),
+};
+const seen = {};
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    seen[name] = await check();
+  } catch (error) {
+    seen[name] = `failed: ${error}`.slice(0, 300);
+  }
+}
+const { version } = JSON.parse(readFileSync(join(folder, "package.json")));
+console.log(JSON.stringify({ version, seen }));
