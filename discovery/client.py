@@ -5,6 +5,7 @@ A peer is reached at its addresses in turn, the last good one first. One connect
 
 import asyncio
 import hashlib
+import math
 import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -75,6 +76,7 @@ class PeerClient:
         self._session: aiohttp.ClientSession | None = None
         self._pins: dict[PeerId, Pin] = {}
         self._good: dict[PeerId, Address] = {}
+        self._failed: dict[PeerId, dict[Address, float]] = {}  # when, since the last success
         self._skew_ms: dict[PeerId, int] = {}  # the peer's clock less ours
         self._gens: dict[PeerId, int] = {}  # newer than its card says
 
@@ -117,14 +119,15 @@ class PeerClient:
 
     def forget(self, peer: PeerId) -> None:
         """Drop what is remembered of a peer."""
-        for memory in (self._pins, self._good, self._skew_ms, self._gens):
+        for memory in (self._pins, self._good, self._failed, self._skew_ms, self._gens):
             memory.pop(peer, None)
 
     def addresses(self, peer: PeerId) -> list[Address]:
-        """Where we may dial a peer, the last good address first."""
+        """Where we may dial a peer: the last good address first, then the untried, then the longest failed."""
         member = self._gossip.member(peer)
         addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
-        return sorted(addresses, key=lambda address: address != self._good.get(peer))
+        good, failed = self._good.get(peer), self._failed.get(peer, {})
+        return sorted(addresses, key=lambda address: (address != good, failed.get(address, -math.inf)))
 
     async def post(self, peer: PeerId, path: str, body: bytes) -> bytes:
         """One signed exchange; the answer's body, at most 64 KiB. Raises PeerUnreachable, Refused."""
@@ -172,11 +175,19 @@ class PeerClient:
                     response = await stack.enter_async_context(exchange)
                 except PeerUnreachable as error:
                     failures.append(f"{address}: {error.reason}")
+                    self._fails(peer, address, addresses)
                     continue
                 self._good[peer] = address
+                self._failed.pop(peer, None)
                 yield response
                 return
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
+
+    def _fails(self, peer: PeerId, address: Address, known: list[Address]) -> None:
+        if self._good.get(peer) == address:
+            del self._good[peer]
+        failed = {a: at for a, at in self._failed.get(peer, {}).items() if a in known}
+        self._failed[peer] = {**failed, address: self._clocks.monotonic()}
 
     @asynccontextmanager
     async def _exchange(

@@ -65,9 +65,10 @@ def _virtual(options: argparse.Namespace) -> dict[str, Any]:
     )
     runs = []
     for seed in range(options.seed, options.seed + options.seeds):
-        start = time.monotonic()
+        start, cpu = time.monotonic(), time.process_time()
         runs.append(measure(scenario, seed))
-        print(f"seed {seed}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+        spent = f"{time.monotonic() - start:.0f} s, {time.process_time() - cpu:.0f} s of processor time"
+        print(f"seed {seed}: {spent}", file=sys.stderr)
     return report(scenario, list(range(options.seed, options.seed + options.seeds)), runs)
 
 

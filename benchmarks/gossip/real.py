@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 _LOOPBACK = Path("/proc/net/dev")
-_START_S = 120.0
+_START_S = 300.0
 _DEAD_S = 60.0
 _NOBODY = "http://127.0.0.1:9"  # no engine: only the peer itself is measured
 

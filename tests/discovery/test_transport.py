@@ -18,7 +18,7 @@ from discovery.endpoint import Clocks
 from discovery.envelopes import seal
 from discovery.identity import Identity
 from discovery.messages import Delta, Digest, Hello, Message, encode
-from discovery.records import Card
+from discovery.records import Address, Card
 from discovery.request_auth import Audience, Refused, sign_request
 from tests.discovery.loopback import NET, Peer, garbage_server, running_peer, until
 
@@ -367,6 +367,26 @@ async def test_a_dead_peer_is_suspect_at_the_first_refused_connection(tmp_path: 
         a.transport.suspect(b.identity.id, "connection refused")
 
         assert "suspect" == state(a, b)
+
+
+async def test_the_address_that_answered_is_dialled_first_the_one_that_failed_last(tmp_path: Path) -> None:
+    nobody = [Address("127.0.0.1", 1024), Address("127.0.0.1", 1025), Address("127.0.0.1", 1026)]
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        b.transport.publish(replace(own_card(b), addr=(nobody[0], b.address, nobody[1])))
+        await b.transport.hello(a.address)
+        client, peer = a.transport.client, b.identity.id
+        assert [nobody[0], b.address, nobody[1]] == client.addresses(peer)
+
+        await ask(a, b)
+        assert [b.address, nobody[0], nobody[1]] == client.addresses(peer)
+
+        b.transport.publish(replace(own_card(b), addr=(nobody[0], nobody[1])))
+        await b.transport.hello(a.address)
+        with pytest.raises(PeerUnreachable):
+            await ask(a, b)
+        b.transport.publish(replace(own_card(b), addr=(*nobody,)))
+        await b.transport.hello(a.address)
+        assert [nobody[2], nobody[0], nobody[1]] == client.addresses(peer)
 
 
 async def test_a_loopback_address_is_not_dialled_from_elsewhere(tmp_path: Path) -> None:
