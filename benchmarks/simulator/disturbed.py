@@ -30,7 +30,7 @@ def churn(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str,
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows, runs = [], {}
     for x in ("still", "churn"):
-        for name in ("default", "p2c", "random"):
+        for name in ("default", "p2c"):
             of = [_churn_run(fleet, contender(name, settings.prequal), x == "churn") for fleet in fleets]
             runs[name, x] = of
             rows.append(row(name, x, of))
@@ -47,7 +47,7 @@ def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[
     rows = []
     for kind in ("load", "vector"):
         for share in wanted.shares:
-            for name in ("default", "p2c", "prequal"):
+            for name in ("default", "p2c"):
                 of = [_lying_run(fleet, contender(name, settings.prequal), kind, share) for fleet in fleets]
                 rows.append(row(name, share, of, lie=kind))
                 say(f"adversary: {kind} liars {share:g}, {name}: {np.mean([run['mean_s'] for run in of]):.3f} s, "

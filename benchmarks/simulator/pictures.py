@@ -44,7 +44,7 @@ def _by_policy(rows: Rows) -> dict[str, Rows]:
 def _load(rows: Rows, axes: Axes) -> None:
     for name, of in _by_policy(rows).items():
         _curve(axes, of, "mean_s", name)
-    axes.set(xlabel="arrival rate λ (queries/s)", ylabel="process time (s)", yscale="log")
+    axes.set(xlabel="arrival rate λ (queries/s)", ylabel="process time (s)", yscale="log", ylim=(0.05, None))
     axes.legend(fontsize=7)
 
 
@@ -80,7 +80,11 @@ def _scale(rows: Rows, axes: Any) -> None:
 def _table1(rows: Rows, axes: Any) -> None:
     for panel, rate in zip(axes, sorted({row["x"] for row in rows}), strict=True):
         of = [row for row in rows if row["x"] == rate]
+        singles = [row for row in of if row["policy"].startswith("single")]
+        panel.plot([row["mean_s"] for row in singles], [row["accuracy"] for row in singles], "o", color="lightgrey",
+                   markersize=4, label="single agents")  # fmt: skip
         for row in of:
-            panel.plot(row["mean_s"], row["accuracy"], "o", markersize=4)
-            panel.annotate(row["policy"], (row["mean_s"], row["accuracy"]), fontsize=6)
+            if row not in singles:
+                panel.plot(row["mean_s"], row["accuracy"], "o", markersize=5, label=row["policy"])
         panel.set(title=f"λ = {rate:g}", xlabel="process time (s)", ylabel="accuracy (%)")
+        panel.legend(fontsize=6)
