@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.gossip.measure import Scenario, measure
 
-SIZES = (8, 16, 32, 64, 128, 256, 512)
+SIZES = (8, 16, 32, 64, 128, 256)
 LOSSES = (0.0, 0.3, 0.5)
 
 

@@ -1,0 +1,65 @@
+"""`python -m benchmarks.gossip`: the contract of its JSON, and the protocol's promises on a small network."""
+
+import json
+
+import pytest
+
+from benchmarks.gossip.__main__ import main
+from benchmarks.gossip.measure import Scenario, measure
+
+
+def test_the_command_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["--nodes", "10", "--seconds", "4", "--cards", "4", "--crashes", "1", "--partition", "30", "--json"]
+
+    assert 0 == main(args)
+
+    figures = json.loads(capsys.readouterr().out)
+    assert {"p50", "p99", "max"} == figures["convergence_s"].keys() == figures["detection_s"].keys()
+    assert (10, 0.0, 1.0, 0, 0) == tuple(
+        figures[name] for name in ("nodes", "loss", "complete", "false_deaths", "undetected")
+    )
+    assert 4 > figures["convergence_s"]["p99"]
+    assert 12 > figures["detection_s"]["p99"]
+    assert 15 > figures["heal_s"]
+    assert 20 > figures["messages_per_s_per_node"] > 0
+    assert figures["wire_bytes_per_s_per_node"] > figures["bytes_per_s_per_node"] > 0
+
+
+def test_a_seed_gives_the_same_figures_again() -> None:
+    scenario = Scenario(6, loss=0.2, seconds=4.0, cards=2, crashes=1, stall=0.2, one_way=0.05)
+
+    assert measure(scenario, 3) == measure(scenario, 3)
+
+
+def test_those_who_stay_agree_after_a_churn() -> None:
+    measured = measure(Scenario(8, seconds=1.0, cards=0, crashes=0, churn=0.3), 1)
+
+    assert measured.agree_s is not None and measured.agree_s < 15
+    assert 0 == measured.ghosts
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("hard", [Scenario(100, loss=0.3, seconds=1800.0), Scenario(100, stall=0.1, seconds=1800.0)])
+def test_nobody_is_buried_alive_in_half_an_hour(hard: Scenario) -> None:
+    assert 0 == measure(hard, 0).false_deaths
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("nodes", "hours"), [(100, 1), (8, 23)])
+def test_a_long_partition_heals_within_15_s(nodes: int, hours: int) -> None:
+    scenario = Scenario(nodes, seconds=1.0, cards=0, crashes=0, partition_s=3600.0 * hours)
+
+    heal_s = measure(scenario, 0).heal_s
+
+    assert heal_s is not None and heal_s < 15
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_three_hundred_agree_after_a_churn() -> None:
+    measured = measure(Scenario(300, seconds=1.0, cards=0, crashes=0, churn=0.05), 0)
+
+    assert measured.agree_s is not None and measured.agree_s < 15
+    assert 0 == measured.ghosts
