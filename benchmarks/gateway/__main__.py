@@ -1,0 +1,109 @@
+"""`python -m benchmarks.gateway [--rivals] --json`: what a gateway adds to an engine that answers at once.
+
+Every scenario is run against every target in every round, in an order drawn anew; figures are medians over the rounds,
+`added` is against the engine asked directly in the same round. Everything shares this machine, driver and engine too:
+compare targets of one run, not runs.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks.gateway.driver import SCENARIOS, Scenario, WrongAnswer, drive
+from benchmarks.gateway.targets import NotStarted, Target, start
+
+Cell = dict[str, float]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 the engine or the peer did not come up or answered wrongly."""
+    options = _options(argv)
+    chosen = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios.split(",")]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        try:
+            targets = start(stack, Path(folder), options.rivals, _say)
+            cells = _measure(targets, chosen, options.rounds, options.seconds, random.Random(options.seed))
+        except (NotStarted, WrongAnswer, OSError) as error:
+            _say(f"benchmarks.gateway: {error}")
+            return 1
+    rows = [_row(target, scenario, cells) for scenario in chosen for target in targets]
+    print(json.dumps({"rows": rows}) if options.json else _table(rows))
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
+    parser.add_argument("--rivals", action="store_true", help="also nginx, vllm-router and litellm, where installed")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each scenario at each target in each round")
+    parser.add_argument("--scenarios", default=",".join(scenario.name for scenario in SCENARIOS))
+    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser.parse_args(argv)
+
+
+def _measure(
+    targets: Sequence[Target], chosen: Sequence[Scenario], rounds: int, seconds: float, rng: random.Random
+) -> dict[tuple[str, str], list[Cell]]:
+    """By (target, scenario): what each round found."""
+    for target in targets:
+        uvloop.run(drive(target.port, chosen[0], 0.3))  # warm up
+    cells: dict[tuple[str, str], list[Cell]] = {}
+    for number in range(rounds):
+        for scenario in chosen:
+            for target in rng.sample(targets, len(targets)):
+                cells.setdefault((target.name, scenario.name), []).append(_cell(target, scenario, seconds))
+        _say(f"round {number + 1} of {rounds} done")
+    return cells
+
+
+def _cell(target: Target, scenario: Scenario, seconds: float) -> Cell:
+    before = target.cpu_s()
+    load = uvloop.run(drive(target.port, scenario, seconds))
+    return {
+        "rps": load.rps,
+        "p50_us": load.quantile_s(0.5) * 1e6,
+        "p99_us": load.quantile_s(0.99) * 1e6,
+        "cpu_us": (target.cpu_s() - before) / len(load.latencies_s) * 1e6,
+        "rss_mib": target.rss_mib(),
+    }
+
+
+def _row(target: Target, scenario: Scenario, cells: dict[tuple[str, str], list[Cell]]) -> dict[str, Any]:
+    own, direct = cells[target.name, scenario.name], cells["direct", scenario.name]
+    pairs = list(zip(own, direct, strict=True))
+    return {
+        "target": target.name,
+        "scenario": scenario.name,
+        "rps": _median(cell["rps"] for cell in own),
+        "added_p50_us": _median(cell["p50_us"] - base["p50_us"] for cell, base in pairs),
+        "added_p99_us": _median(cell["p99_us"] - base["p99_us"] for cell, base in pairs),
+        "cpu_us_per_request": _median(cell["cpu_us"] for cell in own),
+        "rss_mib": _median(cell["rss_mib"] for cell in own),
+    }
+
+
+def _median(values: Iterable[float]) -> float:
+    return round(statistics.median(values), 1)
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---|---" + "|--:" * (len(rows[0]) - 2) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
