@@ -100,6 +100,8 @@ class OpenAIEngine:
             response = await self._begin(
                 endpoint, body, headers, patience.first_event_s if stream else patience.whole_s
             )
+            if response.headers.get("content-encoding", "identity") != "identity":  # unasked: it may be a bomb
+                raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
             yield EngineReply(response, patience, self.url)
         finally:
             self.in_flight -= 1

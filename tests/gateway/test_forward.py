@@ -238,3 +238,27 @@ async def test_a_broken_one_among_the_busy_is_told_as_it_is(session: aiohttp.Cli
         client, _ = await forward(session, busy, broken)
 
     assert (500, "upstream_500") == (client.status, client.error["code"])
+
+
+async def test_an_engine_that_compresses_unasked_is_not_unpacked(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(raw=[b"bomb"], headers={"content-encoding": "gzip"}).serving() as engine:
+        client, _ = await forward(session, engine)
+
+    assert (502, "bad_encoding") == (client.status, client.error["code"])
+
+
+async def test_a_line_of_10_mb_is_given_up_before_it_is_held(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(raw=[b"data: ", *[b"x" * (1 << 20)] * 10]).serving() as engine:
+        client, _ = await forward(session, engine)
+
+    assert (502, "bad_stream") == (client.status, client.error["code"])
+
+
+async def test_a_character_cut_in_half_between_chunks_arrives_whole(session: aiohttp.ClientSession) -> None:
+    event = 'data: {"choices":[{"delta":{"content":"\u00e9\U0001f600"}}]}\n\n'.encode()
+    middle = event.index(b"\xf0") + 2
+    pieces = [event[:middle], event[middle:], b"data: [DONE]\n\n"]
+    async with ScriptedEngine(raw=pieces, token_s=0.01).serving() as engine:
+        client, _ = await forward(session, engine)
+
+    assert b"".join(pieces) == client.body

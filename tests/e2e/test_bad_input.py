@@ -1,0 +1,120 @@
+"""Bytes that no client should send, and clients that go away: each told or dropped, and everybody else unharmed."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.e2e.network import CHAT, HELLO
+from tests.e2e.peer import PeerProcess
+from tests.fakes import ScriptedEngine
+
+NOBODY = "http://127.0.0.1:9"  # the edge is tried before any engine is asked
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+
+
+@pytest.fixture(scope="module")
+def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerProcess]:
+    with PeerProcess(tmp_path_factory.mktemp("edge") / "home", "--engine", NOBODY) as peer:
+        yield peer
+
+
+def dial(peer: PeerProcess) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(peer.url.rpartition(":")[2])), timeout=5)
+
+
+def say(peer: PeerProcess, sent: bytes) -> bytes:
+    """The first line that is answered; empty where the connection is closed."""
+    with dial(peer) as connection:
+        connection.sendall(sent)
+        return connection.makefile("rb").readline().strip()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        pytest.param(HEAD, id="headers that never end"),
+        pytest.param(HEAD + b"content-length: 100000\r\n\r\n{", id="a body that comes byte by byte"),
+    ],
+)
+def test_who_dawdles_holds_up_nobody(peer: PeerProcess, begun: bytes) -> None:
+    with ExitStack() as stack:
+        for _ in range(50):
+            connection = stack.enter_context(dial(peer))
+            connection.sendall(begun)
+
+        assert 200 == peer.get("/health")[0]
+
+
+def test_500_idle_connections_hold_up_nobody(peer: PeerProcess) -> None:
+    with ExitStack() as stack:
+        for _ in range(500):
+            stack.enter_context(dial(peer))
+
+        assert 200 == peer.get("/health")[0]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(
+            HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", id="both lengths (CL+TE)"
+        ),
+        pytest.param(HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}", id="two lengths"),
+        pytest.param(HEAD + b"content-length: two\r\n\r\n{}", id="a length that is no number"),
+        pytest.param(HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n", id="a chunk without a size"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="TLS where none is spoken"),
+    ],
+)
+def test_what_is_no_http_is_refused(peer: PeerProcess, sent: bytes) -> None:
+    assert b"HTTP/1.1 400 Bad Request" == say(peer, sent)
+    assert 200 == peer.get("/health")[0]
+
+
+def test_a_body_shorter_than_it_said_asks_for_nothing(peer: PeerProcess) -> None:
+    with dial(peer) as connection:
+        connection.sendall(HEAD + b"content-length: 100\r\n\r\n{")
+
+    assert 200 == peer.get("/health")[0]
+    assert "Traceback" not in peer.output
+
+
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+def test_an_upgrade_is_not_made(peer: PeerProcess, protocol: bytes) -> None:
+    upgrade = b"connection: upgrade\r\nupgrade: " + protocol + b"\r\nsec-websocket-key: eA==\r\n\r\n"
+
+    assert b" 101 " not in say(peer, b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + upgrade)
+    assert 200 == peer.get("/health")[0]
+
+
+@pytest.mark.slow
+async def test_1000_clients_that_vanish_in_mid_stream_leave_nothing_behind(tmp_path: Path) -> None:
+    """No open upstream, and memory back within 10 MB of what the first 200 left."""
+    async with (
+        ScriptedEngine(token_s=60).serving() as engine,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+    ):
+        peer = PeerProcess(tmp_path / "home", "--engine", engine.url)
+        await asyncio.to_thread(peer.__enter__)
+        try:
+            await asyncio.to_thread(peer.wait_ready)
+            process, after = psutil.Process(peer.pid), list[int]()
+            for wave in range(6):
+                streams = await asyncio.gather(*(_begin(http, peer.url) for _ in range(200)))
+                for stream in streams:
+                    stream.close()
+                await engine.until(lambda e, wave=wave: e.active == 0 and e.hung_up == 200 * (wave + 1), timeout_s=20)
+                after.append(process.memory_info().rss)
+        finally:
+            await asyncio.to_thread(peer.stop)
+
+    assert after[-1] - after[0] < 10 << 20, after
+
+
+async def _begin(http: aiohttp.ClientSession, url: str) -> aiohttp.ClientResponse:
+    return await http.post(url + CHAT, json={**HELLO, "stream": True})
