@@ -15,12 +15,14 @@ from tests.e2e.peer import PeerProcess
 from tests.fakes import ScriptedEngine
 
 NOBODY = "http://127.0.0.1:9"  # the edge is tried before any engine is asked
+ORIGIN = "https://chat.example.org"
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerProcess]:
-    with PeerProcess(tmp_path_factory.mktemp("edge") / "home", "--engine", NOBODY) as peer:
+    pages = {"PPAI_CLIENT_CORS_ORIGINS": ORIGIN}
+    with PeerProcess(tmp_path_factory.mktemp("edge") / "home", "--engine", NOBODY, env=pages) as peer:
         yield peer
 
 
@@ -90,6 +92,19 @@ def test_an_upgrade_is_not_made(peer: PeerProcess, protocol: bytes) -> None:
 
     assert b" 101 " not in say(peer, b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + upgrade)
     assert 200 == peer.get("/health")[0]
+
+
+async def test_pages_of_a_configured_origin_may_call_and_read_our_headers(peer: PeerProcess) -> None:
+    asking = {"origin": ORIGIN, "x-request-id": "r-1"}
+    async with aiohttp.ClientSession() as http:
+        async with http.options(peer.url + CHAT, headers=asking) as preflight:
+            assert (204, ORIGIN) == (preflight.status, preflight.headers["access-control-allow-origin"])
+            assert "authorization" in preflight.headers["access-control-allow-headers"]
+        async with http.post(peer.url + CHAT, json=HELLO, headers=asking) as answer:
+            assert (503, "r-1") == (answer.status, answer.headers["x-request-id"])
+            assert "x-ppai-peer" in answer.headers["access-control-expose-headers"]
+        async with http.post(peer.url + CHAT, json=HELLO, headers={"origin": "https://evil.example"}) as foreign:
+            assert (403, "bad_origin") == (foreign.status, (await foreign.json())["error"]["code"])
 
 
 @pytest.mark.slow
