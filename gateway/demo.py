@@ -61,7 +61,7 @@ class DemoPeer:
 def run_demo(weights: Path) -> None:
     """The whole show. Raises DemoFailed, WeightsMissing."""
     try:
-        import openai  # noqa: F401 - the demo asks through the real SDK
+        import openai  # the demo asks through the real SDK
     except ImportError as error:
         raise DemoFailed("the demo asks through the OpenAI SDK: run pip install openai, or make demo") from error
     locate("smollm2", weights)
@@ -70,7 +70,10 @@ def run_demo(weights: Path) -> None:
         peers = start_peers(Path(folder), weights, stack)
         _say(f"\n{len(peers)} peers found each other and are ready after {time.monotonic() - began:.1f} s.")
         _say("All three run the same model (SmolLM2-135M) on one CPU thread, so load alone decides who answers.")
-        asyncio.run(show(peers))
+        try:
+            asyncio.run(show(peers))
+        except openai.OpenAIError as error:
+            raise DemoFailed(f"a question was not answered: {error}") from error
     _say(f"\nDone in {time.monotonic() - began:.0f} s; every process that the demo started has ended.")
 
 

@@ -179,17 +179,10 @@ class Dispatcher:
             "dead": "it is gone: start it again, or ask `auto`",
             "suspect": "it does not answer at the moment: try again, or ask `auto`",
             "silent": "it does not answer at the moment: try again, or ask `auto`",
-            "closed": "it takes no further requests at the moment: try again later, or ask `auto`",
             "model": "it does not serve that model: see `ppai models`",
             "without_agent": "its engine is not there: see `ppai status` on that machine",
         }.get(reason, f"the request may not be sent there ({reason})")
-        message, is_busy = f"peer `{pin}` cannot answer: {remedy}", reason == "closed"
-        return UpstreamError(
-            message,
-            status=429 if is_busy else 503,
-            code=f"peer_{reason}",
-            retry_after_s=_soonest_s(decision) if is_busy else None,
-        )
+        return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 class _Run:

@@ -81,7 +81,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded[view.score < theta_s] = d.SCORE
     if view.silent is not None:
         excluded[remote & view.silent] = d.SILENT
-    excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = d.CLOSED
+    if query.pin is None:  # a named peer says itself whether its door is open: our news of it may be seconds old
+        excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = d.CLOSED
     if query.pin is not None:
         named = [query.pin in names for names in zip(roster.peer_ids, roster.peer_names, strict=True)]
         excluded[remote if query.pin == "local" else ~np.array(named, dtype=bool)] = d.PINNED

@@ -116,6 +116,7 @@ def target(decision: Decision) -> str:
         (Peer("b"), replace(QUERY, pin="b's machine"), None),
         (Peer("b", admission="soft"), QUERY, None),
         (Peer("b", admission="closed"), QUERY, "closed"),
+        (Peer("b", admission="closed"), replace(QUERY, pin="b"), None),  # it says itself whether it still is
         (Peer("b", score=0.49), QUERY, "score"),
         (Peer("b", score=0.5), QUERY, None),
         (Peer("b", profiled=False), QUERY, None),
