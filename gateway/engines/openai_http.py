@@ -174,13 +174,14 @@ class OpenAIEngine:
 
     async def _measure_load(self, state: EngineState) -> EngineState:
         """Load as the engine itself reports it, else as many as we have open there."""
+        ours = self.in_flight  # as it was when the engine counted: what ends meanwhile is nobody else's job
         async with self._session.get(f"{self.url}/metrics", headers=self._headers, allow_redirects=False) as response:
             text = await response.read() if response.status == 200 else b""
         load = read_load(text)
         if load is None:
             running = min(self.in_flight, state.slots)
             return replace(state, running=running, waiting=self.in_flight - running, others=0, load_source="own count")
-        others = max(0, sum(load) - self.in_flight)
+        others = max(0, sum(load) - max(ours, self.in_flight))
         return replace(state, running=load[0], waiting=load[1], others=others, load_source="metrics")
 
     async def _get(self, path: str, kind: Any) -> Any:
