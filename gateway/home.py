@@ -1,7 +1,6 @@
 """The peer's home folder: what lies where, and which peer is running from it. Holds no policy."""
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -64,13 +63,10 @@ class Home:
 
     def write_private(self, name: str, content: bytes) -> Path:
         """Replace a file atomically, readable by its owner only: a power cut leaves the old one or the new one."""
-        target, part = self.path / name, self.path / f".{name}.{secrets.token_hex(4)}.part"
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
+        from discovery.identity import write_private  # cryptography: commands that only read need not load it
+
+        target = self.path / name
+        write_private(target, content)
         return target
 
     def running(self) -> Running | None:
