@@ -36,7 +36,7 @@ class Query:
     prompt_tokens: int = 0  # an estimate
     max_tokens: int | None = None  # the client's bound on the answer
     category: str = ""  # of the gate's prototypes; answers of one category are about equally long
-    needs: frozenset[str] = frozenset()  # modalities beyond text
+    needs: frozenset[str] = frozenset()  # modalities and abilities that a model must have
     body_bytes: int = 0  # what delegation would send
     session: str | None = None
     pin: str | None = None  # x-ppai-route: "local", or a peer's id or name; None: auto

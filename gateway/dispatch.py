@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _SESSION_HEADERS = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _PASSED_HEADERS = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
-_LEFT_TO_THE_ENGINE = frozenset({"tools"})  # no engine lists this ability: it says so when asked
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
@@ -113,7 +112,7 @@ class Dispatcher:
             prompt_tokens=call.prompt_tokens,
             max_tokens=call.max_tokens,
             category=judged.category if judged else "",
-            needs=frozenset(call.needs - _LEFT_TO_THE_ENGINE),
+            needs=call.needs,
             body_bytes=body_bytes,
             session=call.session,
             pin=None if pin == "auto" else pin,

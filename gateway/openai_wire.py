@@ -32,7 +32,7 @@ class Call:
     """What one request asks for, as far as routing cares.
 
     `text` is what the gate embeds; `prompt_tokens` is an estimate (4 characters a token, 1,000 an image);
-    `max_tokens` None means the client set no bound; `needs` are modalities and abilities beyond plain text.
+    `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have.
     """
 
     endpoint: str
@@ -132,10 +132,9 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
     else:
         text = _plain_text(fields.prompt if isinstance(fields, _CompletionBody) else fields.input)
         opening, characters, needs = text[:200], len(text), set()
+    needs.add("embeddings" if endpoint == "embeddings" else "text")
     if fields.tools:
         needs.add("tools")
-    if endpoint == "embeddings":
-        needs.add("embeddings")
     return Call(
         endpoint=endpoint,
         model=fields.model or VIRTUAL_MODEL,

@@ -159,7 +159,7 @@ class _Work:
         try:
             endpoint, agent, body = read_delegation(self._payload, trusted=self._trusted)
             call = read_call(endpoint, body)
-            if agent not in [model.id for model in self._gate.engine.state.models]:
+            if agent not in [model.name for model in self._gate.engine.state.models]:
                 raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
             self._estimate = call.prompt_tokens
             async with self._gate.remote_turn():

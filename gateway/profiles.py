@@ -9,7 +9,7 @@ import numpy as np
 from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile, printable
-from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.openai_wire import InvalidRequest
 from profiler.scoring import quantise
 
@@ -22,7 +22,7 @@ def own_agents(state: EngineState, profiles: "Profiles") -> tuple[Agent, ...]:
     """What our engine serves, as agents with their vectors; none while it does not answer."""
     if not state.is_ready:
         return ()
-    models = {printable(model.id, 128): model for model in state.models}
+    models = {model.name: model for model in state.models}
     return tuple(
         Agent(name, name, min(max(0, model.context_tokens), 2**31 - 1), _modalities(model), profiles.of(name))
         for name, model in models.items()

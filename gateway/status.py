@@ -11,6 +11,8 @@ from gateway.network import Network
 from gateway.node import Node
 from gateway.openai_wire import VIRTUAL_MODEL
 
+ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
+
 
 def model_entries(node: Node) -> list[dict[str, Any]]:
     """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it."""
@@ -21,12 +23,13 @@ def model_entries(node: Node) -> list[dict[str, Any]]:
         if not serves[index]:
             continue
         entry = entries.setdefault(model, _entry(model))
-        _widen(entry, int(roster.context_tokens[index]), roster.modalities[index] - {"embeddings"})
+        _widen(entry, int(roster.context_tokens[index]), roster.modalities[index])
         if roster.peer_names[index] not in entry["ppai"]["peers"]:
             entry["ppai"]["peers"].append(roster.peer_names[index])
     auto = _entry(VIRTUAL_MODEL)
     for entry in entries.values():
-        _widen(auto, entry["max_model_len"] or 0, frozenset(entry["architecture"]["input_modalities"]))
+        can = frozenset(entry["ppai"]["abilities"])
+        _widen(auto, entry["max_model_len"] or 0, can.union(entry["architecture"]["input_modalities"]))
         auto["ppai"]["peers"] += [name for name in entry["ppai"]["peers"] if name not in auto["ppai"]["peers"]]
     return [auto, *entries.values()]
 
@@ -46,7 +49,10 @@ def engine_status(gate: EngineGate) -> dict[str, Any]:
         "origin": engine.origin,
         "problem": state.problem,
         "family": state.family,
-        "models": [{"id": model.id, "context_tokens": model.context_tokens} for model in state.models],
+        "models": [
+            {"id": model.id, "context_tokens": model.context_tokens, "loaded": model.is_loaded}
+            for model in state.models
+        ],
         "slots": state.slots,
         "running": state.running,
         "waiting": state.waiting,
@@ -144,13 +150,17 @@ def _entry(model: str) -> dict[str, Any]:
         "created": 0,
         "owned_by": "ppai",
         "max_model_len": None,
-        "architecture": {"input_modalities": ["text"]},
+        "architecture": {"input_modalities": []},
         "metadata": {"context_length": None},
-        "ppai": {"peers": []},
+        "ppai": {"peers": [], "abilities": []},
     }
 
 
 def _widen(entry: dict[str, Any], context_tokens: int, modalities: frozenset[str]) -> None:
     entry["max_model_len"] = max(entry["max_model_len"] or 0, context_tokens) or None
     entry["metadata"]["context_length"] = entry["max_model_len"]
-    entry["architecture"]["input_modalities"] = sorted({*entry["architecture"]["input_modalities"], *modalities})
+    for shown, named in (
+        (entry["architecture"]["input_modalities"], modalities - ABILITIES),
+        (entry["ppai"]["abilities"], modalities & ABILITIES),
+    ):
+        shown[:] = sorted({*shown, *named})

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,21 +30,24 @@ class ScriptedEngine:
     raw: Sequence[bytes] | None = None  # a stream's bytes, sent as they are instead of an answer, and the end
     metrics: str | None = None
     models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
+    pages: Mapping[str, object] = field(default_factory=dict)  # JSON at further paths, by GET or POST
     context_tokens: int = 4096
     owned_by: str = "vllm"
     asked: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     request_headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)  # every path asked, in order
     active: int = 0
     hung_up: int = 0
     url: str = ""
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator["ScriptedEngine"]:
-        app = web.Application(client_max_size=64 << 20)
+        app = web.Application(client_max_size=64 << 20, middlewares=[self._noted])
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_post("/v1/{endpoint:.*}", self._generate)
+        app.router.add_route("*", "/{page:.*}", self._page)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port)
@@ -60,6 +63,19 @@ class ScriptedEngine:
         async with asyncio.timeout(timeout_s):
             while not condition(self):
                 await asyncio.sleep(0.005)
+
+    @web.middleware
+    async def _noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.paths.append(request.path)
+        return await handler(request)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        page = self.pages.get(request.path)
+        if callable(page):
+            page = page(await request.json())
+        if page is None:
+            raise web.HTTPNotFound
+        return web.json_response(page)
 
     async def _models(self, request: web.Request) -> web.Response:
         if self.models is not None:

@@ -14,7 +14,9 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 from gateway.config import EngineConfig
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
-from gateway.engines.openai_http import EngineState, OpenAIEngine
+from gateway.engines.engine_state import EngineState
+from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
+from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.weights import WeightsMissing
 
@@ -44,6 +46,7 @@ class LocalEngine:
         self._embedded: EmbeddedEngine | None = None
         self._engine: OpenAIEngine | None = None
         self._problem = "no engine yet"
+        self._ids: dict[str, str] = {}  # of models whose id the network cannot say
 
     @property
     def state(self) -> EngineState:
@@ -64,8 +67,11 @@ class LocalEngine:
         """Ask it (see gateway.upstream.Upstream). Raises UpstreamError, 503 where there is no engine."""
         if self._engine is None:
             raise UpstreamError(self._problem, status=503, code="no_engine", retry_after_s=2)
+        name = None
+        if self._ids:
+            body, name = asking_by_id(body, self._ids)
         async with self._engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
-            yield reply
+            yield reply if name is None else NamedReply(reply, name)
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         """Find the engine, then read its state for as long as the peer lives; `seen` is called after every look."""
@@ -74,6 +80,7 @@ class LocalEngine:
                 await self._find(tasks)
             if self._engine is not None:
                 await self._engine.refresh()
+                self._ids = ids_by_name(self._engine.state.models)
             seen()
             await asyncio.sleep(self._interval_s())
 
@@ -94,7 +101,8 @@ class LocalEngine:
             return
         if self._config.url == "auto" and (found := await self._adoptable()):
             port, name = found
-            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", self._config.api_key)
+            # without engine.api_key: a key is for the engine that was named, not for whatever sits on a port
+            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "")
             return
         await self._start_embedded(tasks)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from discovery.records import PeerId
 from gateway.admission import AdmissionConfig, remote_slots
 from gateway.engine_gate import EngineGate
-from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
 
 PATIENCE = Patience(1, 1, 1)

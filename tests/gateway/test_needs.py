@@ -52,6 +52,14 @@ def test_needs_that_no_peer_meets_together_are_named_together() -> None:
     assert "nobody here takes audio and image" in message
 
 
+def test_nobody_asks_a_model_of_embeddings_for_words_nor_one_without_tools_to_use_them() -> None:
+    """Where an engine tells what its models can."""
+    embeds, talks = frozenset({"embeddings"}), frozenset({"text"})
+
+    assert "nobody here takes text" in refusal(Query(needs=frozenset({"text"})), roster(embeds))[2]
+    assert "nobody here takes tools" in refusal(Query(needs=frozenset({"text", "tools"})), roster(embeds, talks))[2]
+
+
 def test_one_peer_that_meets_the_needs_is_enough() -> None:
     check_needs(Query(needs=frozenset({"image"})), roster(TEXT, IMAGE))
 

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from gateway.engines.openai_http import OpenAIEngine, read_load
+from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
 
@@ -22,16 +22,6 @@ vllm:num_requests_waiting_by_reason{engine="0",model_name="m",reason="capacity"}
 async def session():
     async with aiohttp.ClientSession() as session:
         yield session
-
-
-def test_load_is_summed_by_exact_name() -> None:
-    assert (5, 4) == read_load(VLLM_METRICS.encode())
-    assert (1, 2) == read_load(b"llamacpp:requests_processing 1\nllamacpp:requests_deferred 2\n")
-
-
-def test_missing_gauges_are_not_zero() -> None:
-    assert read_load(b"") is None
-    assert read_load(b'vllm:num_requests_running{engine="0"} 0.0\n') is None
 
 
 async def test_state_names_models_context_and_load(session: aiohttp.ClientSession) -> None:

@@ -67,7 +67,7 @@ def test_parts_and_tools_become_needs() -> None:
         "chat/completions", body(messages=[{"role": "user", "content": parts}], tools=[{"type": "function"}])
     )
 
-    assert {"image", "tools"} == call.needs
+    assert {"text", "image", "tools"} == call.needs
     assert call.prompt_tokens > 1000
 
 

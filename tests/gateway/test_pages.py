@@ -18,7 +18,7 @@ from gateway.beliefs import BeliefConfig
 from gateway.config import Config
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
-from gateway.engines.openai_http import EngineState
+from gateway.engines.engine_state import EngineState
 from gateway.network import Network
 from gateway.node import Node
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app

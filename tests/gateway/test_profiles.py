@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from discovery.records import Agent, Card, validate
-from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.openai_wire import InvalidRequest
 from gateway.profiles import Profiles, ProfilesError, own_agents
 from tests.cluster import id_of

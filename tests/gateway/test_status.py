@@ -7,7 +7,7 @@ import pytest
 
 from discovery.records import Agent
 from gateway.decision import Query
-from gateway.engines.openai_http import EngineModel, EngineState
+from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.status import candidate_rows, engine_status, missing, model_entries, waiting_text
 from tests.gateway.test_engine_gate import gate_of
 from tests.gateway.test_node import MATHS, Ada, agent
@@ -70,7 +70,7 @@ def test_the_engine_s_status_is_plain_data() -> None:
         "slots": 4,
         "running": 3,
         "admission": "open",
-        "models": [{"id": "m", "context_tokens": 4096}],
+        "models": [{"id": "m", "context_tokens": 4096, "loaded": True}],
     }
     assert expected.items() <= status.items()
 

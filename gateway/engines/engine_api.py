@@ -1,0 +1,70 @@
+"""An engine's own pages, read within bounds. Nothing that is asked here makes an engine load a model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from discovery.envelopes import UNREADABLE
+from gateway.upstream import UpstreamError
+
+PAGE_LIMIT_BYTES = 8 << 20  # vLLM's OpenAPI page has some 300 KB, Ollama's page of a model with its licence 50 KB
+
+
+class EngineApi:
+    """GET and POST of JSON at one engine, with its key."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> None:
+        self.url = url
+        self._session, self._headers = session, headers
+
+    async def get(self, path: str, kind: Any) -> Any:
+        """The page as `kind`. Raises UpstreamError, aiohttp.ClientError, or what decoding raises (UNREADABLE)."""
+        async with self._session.get(self.url + path, headers=self._headers, allow_redirects=False) as response:
+            return await self._page(path, response, kind)
+
+    async def post(self, path: str, body: object, kind: Any) -> Any:
+        """The answer as `kind`. Raises as `get` does."""
+        url, headers = self.url + path, {**self._headers, "content-type": "application/json"}
+        async with self._session.post(
+            url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
+        ) as response:
+            return await self._page(path, response, kind)
+
+    async def find(self, path: str, kind: Any) -> Any | None:
+        """The page as `kind`; None where there is none, or another (LM Studio answers 200 on every path)."""
+        try:
+            return await self.get(path, kind)
+        except (*UNREADABLE, UpstreamError):
+            return None
+
+    async def text(self, path: str) -> bytes:
+        """The page as it is, as far as the limit; empty where there is none. Raises aiohttp.ClientError."""
+        async with self._session.get(self.url + path, headers=self._headers, allow_redirects=False) as response:
+            return await _read(response) if response.status == 200 else b""
+
+    async def status_of(self, path: str, body: object) -> int:
+        """What a POST is answered with, on a connection of its own. Raises aiohttp.ClientError."""
+        headers = {**self._headers, "connection": "close"}
+        async with self._session.post(self.url + path, json=body, headers=headers, allow_redirects=False) as response:
+            return response.status
+
+    async def _page(self, path: str, response: aiohttp.ClientResponse, kind: Any) -> Any:
+        if response.status in (401, 403):
+            raise UpstreamError("it wants an API key: set engine.api_key or PPAI_ENGINE_API_KEY")
+        if response.status == 503:
+            raise aiohttp.ClientError("it is still loading its model")
+        if response.status != 200:
+            raise UpstreamError(f"{response.method} {path} answered {response.status}")
+        return msgspec.json.decode(await _read(response), type=kind)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body; one over the limit is cut, and cut JSON cannot be decoded."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > PAGE_LIMIT_BYTES:
+            break
+    return bytes(body)

@@ -1,0 +1,217 @@
+"""Which family of engines this is, and what each says of itself beyond the OpenAI API: its quirks, handled here once.
+
+vLLM and llama.cpp are run in tests; SGLang, TGI and LM Studio are read as their documentation shows them
+(docs/engines.md). Ollama has a file of its own.
+"""
+
+import os
+
+import msgspec
+
+from gateway.engines.engine_api import EngineApi
+from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel
+from gateway.engines.family import Family, Listing, ModelEntry, Served
+from gateway.engines.load_gauges import read_load
+from gateway.engines.ollama import Ollama, is_ollama
+
+_LM_STUDIO_CONTEXT = 4096  # what it loads a model with unless told otherwise
+
+
+async def recognise(api: EngineApi, listing: Listing) -> Family:
+    """The family of an engine that lists these models."""
+    known: dict[str, Family] = {"vllm": Vllm(), "llamacpp": LlamaCpp(), "sglang": Sglang()}
+    if listing.owner in known:
+        return known[listing.owner]
+    if await is_ollama(api):
+        return Ollama(os.environ)
+    if await api.find("/api/v0/models", _LmStudioModels):
+        return LmStudio()
+    if await api.find("/info", _TgiInfo):
+        return Tgi()
+    return Unknown(listing.owner)
+
+
+class Unknown:
+    """Whatever lists its models and has, perhaps, /metrics."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        """Embeddings and tools may be tried: there is no way of finding out that does not load a model."""
+        return Served(tuple(_model(entry, "embeddings") for entry in listing.data))
+
+    async def look(
+        self, api: EngineApi, models: tuple[EngineModel, ...]
+    ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
+        return models, read_load(await api.text("/metrics"))
+
+
+class Vllm(Unknown):
+    """vLLM has a path only where its model can do what it is for."""
+
+    def __init__(self) -> None:
+        super().__init__("vllm")
+        self._page = b""  # it does not change while the server lives
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        self._page = self._page or await api.text("/openapi.json")
+        able = ("text", "tools") if not self._page or b'"/v1/chat/completions"' in self._page else ()
+        embeds = ("embeddings",) if not self._page or b'"/v1/embeddings"' in self._page else ()
+        return Served(tuple(EngineModel(entry.id, entry.max_model_len or 0, able + embeds) for entry in listing.data))
+
+
+class LlamaCpp(Unknown):
+    """llama.cpp tells its slots and what each holds; it answers 501 at once where it makes no embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__("llamacpp")
+        self._embeds: bool | None = None
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        if self._embeds is None:
+            self._embeds = await api.status_of("/v1/embeddings", {"input": "a"}) != 501
+        props = await api.get("/props", _Props)
+        context = props.default_generation_settings.n_ctx
+        also = ("embeddings",) if self._embeds else ()
+        return Served(tuple(_model(entry, *also, context=context) for entry in listing.data), props.total_slots)
+
+
+class Sglang(Unknown):
+    """SGLang says whether its model generates or embeds, and how many requests run at once."""
+
+    def __init__(self) -> None:
+        super().__init__("sglang")
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        # older versions call the same pages /get_...
+        model = await api.find("/model_info", _SglangModel) or await api.find("/get_model_info", _SglangModel)
+        server = await api.find("/server_info", _SglangServer) or await api.find("/get_server_info", _SglangServer)
+        states = server.internal_states if server else []
+        slots = sum(state.effective_max_running_requests_per_dp for state in states)
+        return Served(
+            tuple(EngineModel(entry.id, entry.max_model_len or 0, _sglang_modalities(model)) for entry in listing.data),
+            slots or DEFAULT_SLOTS,
+        )
+
+
+class Tgi(Unknown):
+    """TGI: what a request and its answer may have in all is its context; it makes no embeddings."""
+
+    def __init__(self) -> None:
+        super().__init__("tgi")
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        info = await api.get("/info", _TgiInfo)
+        sees = ("image",) if info.model_pipeline_tag == "image-text-to-text" else ()
+        models = tuple(EngineModel(entry.id, info.max_total_tokens, BY_DEFAULT + sees) for entry in listing.data)
+        return Served(models, info.max_batch_size or DEFAULT_SLOTS)
+
+
+class LmStudio:
+    """LM Studio lists what is on disk, loads on demand, and has no metrics: /metrics is an error in its log."""
+
+    name = "lmstudio"
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        newer = await api.find("/api/v1/models", _LmStudioNewer)
+        slots = (
+            [instance.config.parallel for model in newer.models for instance in model.loaded_instances] if newer else []
+        )
+        return Served(await self._models(api), max(slots, default=1))
+
+    async def look(
+        self, api: EngineApi, models: tuple[EngineModel, ...]
+    ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
+        return await self._models(api), None
+
+    async def _models(self, api: EngineApi) -> tuple[EngineModel, ...]:
+        page = await api.get("/api/v0/models", _LmStudioModels)
+        return tuple(
+            EngineModel(
+                entry.id,
+                entry.loaded_context_length or min(entry.max_context_length, _LM_STUDIO_CONTEXT),
+                _LM_STUDIO_TYPES.get(entry.type, BY_DEFAULT),
+                is_loaded=entry.state == "loaded",
+            )
+            for entry in page.data
+        )
+
+
+_LM_STUDIO_TYPES = {"embeddings": ("embeddings",), "vlm": (*BY_DEFAULT, "image")}
+
+
+def _model(entry: ModelEntry, *also: str, context: int = 0) -> EngineModel:
+    takes = entry.architecture.input_modalities if entry.architecture else ("text",)
+    trained = entry.meta.n_ctx_train if entry.meta else 0
+    return EngineModel(entry.id, context or entry.max_model_len or trained, (*takes, "tools", *also))
+
+
+class _GenerationSettings(msgspec.Struct):
+    n_ctx: int = 0
+
+
+class _Props(msgspec.Struct):
+    total_slots: int = DEFAULT_SLOTS
+    default_generation_settings: _GenerationSettings = msgspec.field(default_factory=_GenerationSettings)
+
+
+class _SglangModel(msgspec.Struct):
+    is_generation: bool
+    has_image_understanding: bool = False
+    has_audio_understanding: bool = False
+
+
+class _SglangState(msgspec.Struct):
+    effective_max_running_requests_per_dp: int = 0
+
+
+class _SglangServer(msgspec.Struct):
+    internal_states: list[_SglangState]
+
+
+def _sglang_modalities(model: _SglangModel | None) -> tuple[str, ...]:
+    if model is None:
+        return (*BY_DEFAULT, "embeddings")
+    if not model.is_generation:
+        return ("embeddings",)
+    sees = ("image",) if model.has_image_understanding else ()
+    hears = ("audio",) if model.has_audio_understanding else ()
+    return (*BY_DEFAULT, *sees, *hears)
+
+
+class _TgiInfo(msgspec.Struct):
+    model_id: str
+    max_total_tokens: int
+    model_pipeline_tag: str | None = None
+    max_batch_size: int | None = None
+
+
+class _LmStudioModel(msgspec.Struct):
+    id: str
+    type: str
+    state: str
+    max_context_length: int = 0
+    loaded_context_length: int = 0
+
+
+class _LmStudioModels(msgspec.Struct):
+    data: list[_LmStudioModel]
+
+
+class _LmStudioConfig(msgspec.Struct):
+    parallel: int = 1
+
+
+class _LmStudioInstance(msgspec.Struct):
+    config: _LmStudioConfig
+
+
+class _LmStudioEntry(msgspec.Struct):
+    loaded_instances: list[_LmStudioInstance]
+
+
+class _LmStudioNewer(msgspec.Struct):
+    """LM Studio 0.4 and later."""
+
+    models: list[_LmStudioEntry]

@@ -1,0 +1,57 @@
+"""How busy an engine is, from its Prometheus text (P).
+
+Gauges are matched by exact name: one that was renamed is missing, and missing is never idle. Where each family's
+names come from stands with the samples in tests/gateway/engine_pages.py.
+"""
+
+import re
+
+# (running, waiting)
+LOAD_GAUGES = (
+    (b"vllm:num_requests_running", b"vllm:num_requests_waiting"),
+    (b"llamacpp:requests_processing", b"llamacpp:requests_deferred"),
+    (b"sglang:num_running_reqs", b"sglang:num_queue_reqs"),
+    (b"tgi_batch_current_size", b"tgi_queue_size"),
+)
+
+# SGLang: every rank of a tensor or pipeline group may tell the same batch, and one with priorities tells a total (an
+# empty priority) beside its parts. Ranks of data parallelism, and vLLM's engines, are different requests.
+_SAME_REQUESTS = frozenset({b"tp_rank", b"pp_rank", b"moe_ep_rank"})
+_LABEL = re.compile(rb'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def read_load(metrics: bytes) -> tuple[int, int] | None:
+    """(running, waiting) summed over engine processes; None where the gauges are missing."""
+    for running, waiting in LOAD_GAUGES:
+        values = [_total(metrics, name) for name in (running, waiting)]
+        if None not in values:
+            return int(values[0] or 0), int(values[1] or 0)
+    return None
+
+
+def _total(metrics: bytes, name: bytes) -> float | None:
+    """None where the gauge is missing, or is no number of requests."""
+    if name not in metrics:
+        return None
+    told: dict[frozenset[tuple[bytes, bytes]], float] = {}
+    try:
+        for line in metrics.splitlines():
+            if not line.startswith(name) or line[len(name) : len(name) + 1] not in (b"{", b" "):
+                continue
+            text, _, value = line.rpartition(b" ")
+            labels = dict(_LABEL.findall(text))
+            if labels.pop(b"priority", b""):
+                continue
+            source = frozenset((key, label) for key, label in labels.items() if key not in _SAME_REQUESTS)
+            told[source] = max(told.get(source, 0.0), _requests(value))
+    except ValueError:
+        return None
+    return sum(told.values()) if told else None
+
+
+def _requests(value: bytes) -> float:
+    """A number of requests. Raises ValueError."""
+    number = float(value)
+    if not 0 <= number < 2**31:
+        raise ValueError
+    return number

@@ -1,0 +1,53 @@
+"""Models whose id the network cannot say: over 128 characters, or with unprintable ones.
+
+Asked for by the name that cards hold, they are called by their id at the engine, and by their name again in answers.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+
+import msgspec
+
+from discovery.envelopes import UNREADABLE
+from gateway.engines.engine_state import EngineModel
+from gateway.openai_wire import with_model
+from gateway.sse import Event, encode_event
+from gateway.upstream import Reply
+
+
+def ids_by_name(models: Iterable[EngineModel]) -> dict[str, str]:
+    """Name -> id of those models alone; empty for nearly every engine. Of two with one name the last counts."""
+    return {model.name: model.id for model in models if model.name != model.id}
+
+
+def asking_by_id(body: bytes, ids: Mapping[str, str]) -> tuple[bytes, str | None]:
+    """(a valid request with the engine's own id, the name it was asked by); unchanged, None where they are the same."""
+    asked = msgspec.json.decode(body, type=_Named).model
+    return (with_model(body, ids[asked]), asked) if asked in ids else (body, None)
+
+
+class NamedReply:
+    """An engine's answer that calls the model by its name (see gateway.upstream.Reply)."""
+
+    def __init__(self, reply: Reply, name: str) -> None:
+        self.status, self.content_type, self.retry_after = reply.status, reply.content_type, reply.retry_after
+        self.is_stream = reply.is_stream
+        self._reply, self._name = reply, name
+
+    async def read(self) -> bytes:
+        return self._named(await self._reply.read())
+
+    async def events(self) -> AsyncIterator[Event]:
+        async for event in self._reply.events():
+            data = self._named(event.data)
+            yield event if data is event.data else Event(encode_event(data, event.name.decode()), data)
+
+    def _named(self, data: bytes) -> bytes:
+        try:
+            called = msgspec.json.decode(data, type=_Named).model
+        except UNREADABLE:
+            return data
+        return with_model(data, self._name) if called else data
+
+
+class _Named(msgspec.Struct):
+    model: str = ""

@@ -1,0 +1,133 @@
+"""Ollama: its own API says what it serves, what that can do and what is loaded; chat goes by its OpenAI API.
+
+Read as its documentation shows it (docs/engines.md), not run against the real one here. It tells durations in answers
+of its own API only, and has neither metrics nor a queue to look at: how busy it is, is what we count ourselves.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from discovery.envelopes import UNREADABLE
+from gateway.engines.engine_api import EngineApi
+from gateway.engines.engine_state import BY_DEFAULT, EngineModel
+from gateway.engines.family import Listing, Served
+from gateway.upstream import UpstreamError
+
+# A prompt that is longer is cut without a word: until a model is loaded, the least that any machine gives is assumed.
+UNLOADED_CONTEXT = 4096
+SLOTS = 1  # requests that a model works on at once, unless OLLAMA_NUM_PARALLEL says otherwise
+ASKED_AT_ONCE = 8  # pages of models; each opens a file of gigabytes
+
+_ABILITIES = {"completion": "text", "tools": "tools", "vision": "image", "audio": "audio", "embedding": "embeddings"}
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
+
+
+async def is_ollama(api: EngineApi) -> bool:
+    """Whether this is Ollama; a page that nobody else has says so."""
+    return bool(await api.find("/api/version", _Version))
+
+
+class Ollama:
+    """One Ollama. Its settings are read from our own environment, which is where a user sets them for both."""
+
+    name = "ollama"
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._slots = _positive(environ.get("OLLAMA_NUM_PARALLEL")) or SLOTS
+        self._context = _positive(environ.get("OLLAMA_CONTEXT_LENGTH")) or UNLOADED_CONTEXT
+        self._shown: dict[str, _Show] = {}  # by digest: a model's page does not change
+        self._served: dict[str, int] = {}  # context that a model was loaded with, by name
+
+    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+        """The models on this machine; those that Ollama itself sends elsewhere are left out: nothing leaves unseen."""
+        here = [tag for tag in (await api.get("/api/tags", _Tags)).models if not tag.remote_host]
+        one_of = asyncio.Semaphore(ASKED_AT_ONCE)
+        pages = await asyncio.gather(*(self._page(api, tag, one_of) for tag in here))
+        described = tuple(self._model(tag, page) for tag, page in zip(here, pages, strict=True) if page)
+        models, _ = await self.look(api, described)
+        return Served(models, self._slots)
+
+    async def look(
+        self, api: EngineApi, models: tuple[EngineModel, ...]
+    ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
+        """Which models are loaded, and with which context: served, not trained."""
+        loaded = {entry.name: entry.context_length for entry in (await api.get("/api/ps", _Ps)).models}
+        self._served |= {name: context for name, context in loaded.items() if context}
+        return tuple(
+            replace(
+                model,
+                is_loaded=model.id in loaded,
+                context_tokens=self._served.get(model.id, model.context_tokens),
+            )
+            for model in models
+        ), None
+
+    async def _page(self, api: EngineApi, tag: "_Tag", one_of: asyncio.Semaphore) -> "_Show | None":
+        """What Ollama shows of a model, asked once; None where it was removed meanwhile, or cannot be read."""
+        if tag.digest not in self._shown:
+            async with one_of:
+                try:
+                    self._shown[tag.digest] = await api.post("/api/show", {"model": tag.name}, _Show)
+                except (*UNREADABLE, UpstreamError):
+                    return None
+        return self._shown[tag.digest]
+
+    def _model(self, tag: "_Tag", page: "_Show") -> EngineModel:
+        chosen = _NUM_CTX.search(page.parameters)
+        context = int(chosen[1]) if chosen else self._context
+        trained = _trained_context(page.model_info)
+        return EngineModel(
+            tag.name, min(context, trained or context), _modalities(page.capabilities), weight_bytes=tag.size
+        )
+
+
+def _modalities(capabilities: list[str] | None) -> tuple[str, ...]:
+    """What a model takes and can; before 0.6.4 Ollama did not say, and all may be tried."""
+    if capabilities is None:
+        return (*BY_DEFAULT, "embeddings")
+    return tuple(_ABILITIES[ability] for ability in capabilities if ability in _ABILITIES)
+
+
+def _trained_context(model_info: Mapping[str, Any]) -> int:
+    """`<architecture>.context_length`; 0 where it is not told."""
+    told = model_info.get(f"{model_info.get('general.architecture')}.context_length")
+    return told if isinstance(told, int) and told > 0 else 0
+
+
+def _positive(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() else 0
+
+
+class _Version(msgspec.Struct):
+    version: str
+
+
+class _Tag(msgspec.Struct):
+    name: str
+    digest: str
+    size: int = 0
+    remote_host: str = ""
+
+
+class _Tags(msgspec.Struct):
+    models: list[_Tag]
+
+
+class _Show(msgspec.Struct):
+    parameters: str = ""
+    capabilities: list[str] | None = None
+    model_info: dict[str, Any] = {}
+
+
+class _Running(msgspec.Struct):
+    name: str
+    context_length: int = 0
+
+
+class _Ps(msgspec.Struct):
+    models: list[_Running]

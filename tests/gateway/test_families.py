@@ -1,0 +1,165 @@
+"""What each family of engines says of itself, read from its own pages; nothing asked makes one load a model."""
+
+import json
+
+import aiohttp
+import pytest
+
+from gateway.engines.engine_state import EngineState
+from gateway.engines.openai_http import OpenAIEngine
+from tests.fakes import ScriptedEngine
+from tests.gateway import engine_pages as pages
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def seen(session: aiohttp.ClientSession, fake: ScriptedEngine, looks: int = 1) -> EngineState:
+    async with fake.serving():
+        engine = OpenAIEngine(fake.url, session)
+        for _ in range(looks):
+            await engine.refresh()
+    assert fake.asked == [] or fake.asked == [{"input": "a"}], "something was generated"
+    return engine.state
+
+
+def listing(page: object) -> bytes:
+    return json.dumps(page).encode()
+
+
+async def test_sglang_tells_context_slots_load_and_that_it_sees(session: aiohttp.ClientSession) -> None:
+    fake = ScriptedEngine(
+        models=listing(pages.SGLANG_MODELS),
+        metrics=pages.SGLANG_METRICS.decode(),
+        pages={"/model_info": pages.SGLANG_MODEL, "/server_info": pages.SGLANG_SERVER},
+    )
+
+    state = await seen(session, fake)
+
+    assert ("sglang", 256, 161, 2826, "metrics") == (
+        state.family, state.slots, state.running, state.waiting, state.load_source,
+    )  # fmt: skip
+    assert [("qwen3-0.6b", 8192, ("text", "tools", "image"))] == [
+        (model.id, model.context_tokens, model.modalities) for model in state.models
+    ]
+
+
+async def test_an_older_sglang_is_asked_by_its_older_paths(session: aiohttp.ClientSession) -> None:
+    fake = ScriptedEngine(
+        models=listing(pages.SGLANG_MODELS),
+        pages={
+            "/get_model_info": {**pages.SGLANG_MODEL, "is_generation": False},
+            "/get_server_info": pages.SGLANG_SERVER,
+        },
+    )
+
+    state = await seen(session, fake)
+
+    assert (("embeddings",), 256) == (state.models[0].modalities, state.slots)
+
+
+async def test_a_silent_sglang_may_be_tried(session: aiohttp.ClientSession) -> None:
+    state = await seen(session, ScriptedEngine(models=listing(pages.SGLANG_MODELS)))
+
+    assert (("text", "tools", "embeddings"), 8) == (state.models[0].modalities, state.slots)
+
+
+async def test_tgi_tells_its_context_as_served_and_its_load(session: aiohttp.ClientSession) -> None:
+    fake = ScriptedEngine(
+        models=listing(pages.TGI_MODELS), metrics=pages.TGI_METRICS.decode(), pages={"/info": pages.TGI_INFO}
+    )
+
+    state = await seen(session, fake)
+
+    assert ("tgi", 8, 4, 7) == (state.family, state.slots, state.running, state.waiting)
+    assert [(8192, ("text", "tools", "image"))] == [(model.context_tokens, model.modalities) for model in state.models]
+
+
+async def test_lm_studio_tells_what_is_loaded_and_is_never_asked_for_metrics(session: aiohttp.ClientSession) -> None:
+    """Its context is what a model was loaded with; a path that it does not know is an error in its log."""
+    fake = ScriptedEngine(
+        models=listing(pages.LM_STUDIO_MODELS),
+        pages={"/api/v0/models": pages.LM_STUDIO_V0, "/api/v1/models": pages.LM_STUDIO_V1},
+    )
+
+    state = await seen(session, fake, looks=3)
+
+    assert ("lmstudio", 4, "own count") == (state.family, state.slots, state.load_source)
+    assert [
+        ("qwen2-vl-7b-instruct", 4096, ("text", "tools", "image"), False),
+        ("text-embedding-nomic-embed-text-v1.5", 2048, ("embeddings",), False),
+        ("qwen/qwen3.5-9b", 11346, ("text", "tools"), True),
+    ] == [(model.id, model.context_tokens, model.modalities, model.is_loaded) for model in state.models]
+    assert {"qwen2-vl-7b-instruct", "text-embedding-nomic-embed-text-v1.5"} == state.cold
+    assert "/metrics" not in fake.paths
+
+
+async def test_lm_studio_before_0_4_works_on_one_request_at_a_time(session: aiohttp.ClientSession) -> None:
+    """And answers 200 on paths that it does not have."""
+    nothing = {"error": "Unexpected endpoint or method. (GET /api/version)"}
+    fake = ScriptedEngine(
+        models=listing(pages.LM_STUDIO_MODELS),
+        pages={"/api/version": nothing, "/api/v0/models": pages.LM_STUDIO_V0, "/api/v1/models": nothing},
+    )
+
+    state = await seen(session, fake)
+
+    assert ("lmstudio", 1) == (state.family, state.slots)
+
+
+async def test_llamacpp_tells_what_a_slot_holds(session: aiohttp.ClientSession) -> None:
+    takes = {"input_modalities": ["text", "image"]}
+    entry = {"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx_train": 8192}, "architecture": takes}
+    fake = ScriptedEngine(
+        models=listing({"data": [entry]}),
+        metrics=pages.LLAMACPP_METRICS.decode(),
+        pages={"/props": {"total_slots": 2, "default_generation_settings": {"n_ctx": 2048}}},
+        status=501,
+    )
+
+    state = await seen(session, fake)
+
+    assert ("llamacpp", 2, 2, 3) == (state.family, state.slots, state.running, state.waiting)
+    assert [(2048, ("text", "image", "tools"))] == [(model.context_tokens, model.modalities) for model in state.models]
+
+
+@pytest.mark.parametrize(
+    ("paths", "can"),
+    [
+        (["/v1/chat/completions", "/v1/completions"], ("text", "tools")),
+        (["/v1/embeddings"], ("embeddings",)),
+    ],
+)
+async def test_vllm_has_a_path_where_its_model_can(
+    session: aiohttp.ClientSession, paths: list[str], can: tuple[str, ...]
+) -> None:
+    """A vLLM that makes embeddings answers no chat, and is not asked to."""
+    fake = ScriptedEngine(pages={"/openapi.json": {"paths": {path: {} for path in paths}}})
+
+    state = await seen(session, fake)
+
+    assert ("vllm", can) == (state.family, state.models[0].modalities)
+
+
+async def test_an_unknown_engine_may_be_tried_for_everything(session: aiohttp.ClientSession) -> None:
+    state = await seen(session, ScriptedEngine(owned_by="somebody"))
+
+    assert ("somebody", ("text", "tools", "embeddings")) == (state.family, state.models[0].modalities)
+
+
+async def test_another_engine_at_the_same_place_is_recognised_anew(session: aiohttp.ClientSession) -> None:
+    fake = ScriptedEngine()
+    async with fake.serving():
+        port = int(fake.url.rpartition(":")[2])
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+    await engine.refresh()
+    assert not engine.state.is_ready
+
+    async with ScriptedEngine(models=listing(pages.TGI_MODELS), pages={"/info": pages.TGI_INFO}).serving(port):
+        await engine.refresh()
+
+    assert "tgi" == engine.state.family

@@ -1,0 +1,53 @@
+"""A model whose id no card can hold is served all the same: by a name to the network, by its id to its engine."""
+
+import json
+
+import aiohttp
+import pytest
+
+from gateway.config import EngineConfig
+from gateway.engines.engine_state import EngineModel
+from gateway.engines.local import LocalEngine
+from gateway.engines.naming import ids_by_name
+from gateway.upstream import Patience
+from tests.fakes import ScriptedEngine
+from tests.gateway.test_local import watched
+
+LONG, STRANGE = "/models/" + "x" * 200, "good\u202eevil\x07"
+PATIENCE = Patience(2, 2, 2)
+
+
+@pytest.mark.parametrize(("model", "name"), [(LONG, LONG[:128]), (STRANGE, "goodevil")])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_it_is_asked_for_by_name_and_called_by_id(model: str, name: str, stream: bool) -> None:
+    body = json.dumps({"model": name, "messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
+    async with ScriptedEngine(model=model).serving() as fake, watched(fake.url) as watch:
+        assert [name] == [model.name for model in watch.engine.state.models]
+
+        async with watch.engine.open("chat/completions", body, {}, stream=stream, patience=PATIENCE) as reply:
+            events = [event.data async for event in reply.events()] if stream else [await reply.read(), b"[DONE]"]
+
+    assert model == fake.asked[0]["model"]
+    assert {name} == {json.loads(data)["model"] for data in events[:-1]}
+    assert b"[DONE]" == events[-1]
+
+
+def test_nearly_every_engine_needs_none_of_it() -> None:
+    assert {} == ids_by_name([EngineModel("smollm2"), EngineModel("Qwen/Qwen2.5-7B"), EngineModel("m" * 128)])
+
+
+async def test_a_key_is_sent_to_the_engine_that_was_named_and_to_no_other() -> None:
+    """An engine that was found on a port may be anybody's."""
+    for named in (True, False):
+        async with ScriptedEngine().serving() as fake, aiohttp.ClientSession() as session:
+            port = int(fake.url.rpartition(":")[2])
+            config = EngineConfig(fake.url if named else "auto", api_key="k")
+            engine = LocalEngine(config, session, lambda: pytest.fail("no other engine is wanted"), {port: "x"})
+            await engine._find(None)  # type: ignore[arg-type]
+
+            async with engine.open(
+                "chat/completions", b'{"messages":[]}', {}, stream=False, patience=PATIENCE
+            ) as reply:
+                await reply.read()
+
+        assert ("Bearer k" if named else None) == fake.request_headers[0].get("authorization")

@@ -1,0 +1,131 @@
+"""Ollama as its documentation shows it, scripted on a real socket: what is served and loaded; looking loads nothing."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.engines.engine_api import EngineApi
+from gateway.engines.family import Listing
+from gateway.engines.ollama import Ollama
+from gateway.engines.openai_http import OpenAIEngine
+from tests.fakes import ScriptedEngine
+from tests.gateway import engine_pages as pages
+
+LOOKS_ONLY = {"/v1/models", "/api/version", "/api/tags", "/api/show", "/api/ps"}
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def shown(body: dict[str, Any]) -> object:
+    return pages.OLLAMA_SHOWN.get(body["model"])
+
+
+def scripted(**changed: object) -> ScriptedEngine:
+    documented: dict[str, object] = {
+        "/api/version": {"version": "0.20.3"},
+        "/api/tags": pages.OLLAMA_TAGS,
+        "/api/show": shown,
+        "/api/ps": pages.OLLAMA_PS,
+    }
+    return ScriptedEngine(models=json.dumps(pages.OLLAMA_MODELS).encode(), pages={**documented, **changed})
+
+
+async def test_it_is_known_by_its_own_api_and_nothing_is_loaded_by_looking(session: aiohttp.ClientSession) -> None:
+    async with scripted().serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        for _ in range(15):
+            await engine.refresh()
+
+    assert (True, "ollama", "own count") == (engine.state.is_ready, engine.state.family, engine.state.load_source)
+    assert (LOOKS_ONLY, []) == (set(fake.paths), fake.asked)
+    assert 2 == fake.paths.count("/api/show"), "a model's page is read once"
+
+
+async def test_models_tell_what_they_can_and_whether_they_are_loaded(session: aiohttp.ClientSession) -> None:
+    """Context as served: what a model was loaded with, else what it will be; never what it was trained for."""
+    async with scripted().serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+
+    gemma, nomic = engine.state.models
+    assert ("gemma4:latest", 32768, ("text", "image", "tools"), True, 3338801804) == (
+        gemma.id, gemma.context_tokens, gemma.modalities, gemma.is_loaded, gemma.weight_bytes,
+    )  # fmt: skip
+    assert ("nomic-embed-text:latest", 2048, ("embeddings",), False) == (
+        nomic.id, nomic.context_tokens, nomic.modalities, nomic.is_loaded,
+    )  # fmt: skip
+    assert {"nomic-embed-text:latest"} == engine.state.cold
+
+
+async def test_a_model_that_ollama_sends_elsewhere_is_not_ours(session: aiohttp.ClientSession) -> None:
+    async with scripted().serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+
+    assert "gpt-oss:120b-cloud" not in [model.id for model in engine.state.models]
+
+
+async def test_a_model_goes_cold_and_keeps_the_context_it_had(session: aiohttp.ClientSession) -> None:
+    async with scripted().serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+        fake.pages = {**fake.pages, "/api/ps": {"models": []}}
+
+        await engine.refresh()
+
+    assert [(32768, False), (2048, False)] == [(model.context_tokens, model.is_loaded) for model in engine.state.models]
+
+
+@pytest.mark.parametrize(
+    ("environ", "slots", "context"),
+    [
+        ({}, 1, 4096),
+        ({"OLLAMA_NUM_PARALLEL": "4", "OLLAMA_CONTEXT_LENGTH": "16384"}, 4, 16384),
+        ({"OLLAMA_NUM_PARALLEL": "0", "OLLAMA_CONTEXT_LENGTH": "many"}, 1, 4096),
+    ],
+)
+async def test_settings_of_ollama_are_read_where_they_are_known(
+    environ: Mapping[str, str], slots: int, context: int, session: aiohttp.ClientSession
+) -> None:
+    async with scripted(**{"/api/ps": {"models": []}}).serving() as fake:
+        served = await Ollama(environ).describe(EngineApi(fake.url, session, {}), Listing([]))
+
+    assert (slots, context) == (served.slots, served.models[0].context_tokens)
+
+
+async def test_a_modelfile_s_context_outranks_the_default(session: aiohttp.ClientSession) -> None:
+    def chosen(body: dict[str, Any]) -> object:
+        return {**pages.OLLAMA_SHOWN[body["model"]], "parameters": 'stop  "x"\nnum_ctx                        8000'}
+
+    async with scripted(**{"/api/show": chosen, "/api/ps": {"models": []}}).serving() as fake:
+        served = await Ollama({}).describe(EngineApi(fake.url, session, {}), Listing([]))
+
+    assert [8000, 2048] == [model.context_tokens for model in served.models]
+
+
+async def test_an_ollama_that_does_not_say_what_models_can_may_be_tried(session: aiohttp.ClientSession) -> None:
+    def older(body: dict[str, Any]) -> object:
+        return {key: value for key, value in pages.OLLAMA_SHOWN[body["model"]].items() if key != "capabilities"}
+
+    async with scripted(**{"/api/show": older}).serving() as fake:
+        served = await Ollama({}).describe(EngineApi(fake.url, session, {}), Listing([]))
+
+    assert ("text", "tools", "embeddings") == served.models[0].modalities
+
+
+async def test_a_model_removed_while_we_look_is_left_out(session: aiohttp.ClientSession) -> None:
+    def gone(body: dict[str, Any]) -> object:
+        return shown(body) if body["model"].startswith("gemma") else None
+
+    async with scripted(**{"/api/show": gone}).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+
+    assert ["gemma4:latest"] == [model.id for model in engine.state.models]
