@@ -1,21 +1,29 @@
 """Is this answer right? Without a judge: choice letter, number, exact words. Code is run by sandbox.py.
 
-Lenient about form (a small model adds words), strict about content: a reply that names two answers is wrong, and where
-an option's letter and words disagree the words count (small models write "A." before whatever they choose).
+Replies may be in English, German, French, Spanish or Chinese. Lenient about form (a small model adds words), strict
+about content: a reply that names two answers is wrong, and where an option's letter and words disagree the words count
+(small models write "A." before whatever they choose).
 """
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from profiler.numerals import final_number
+
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_SAID = r"(?:\b(?:answer|option|choice|antwort|réponse|respuesta|opción)\b|答案|选项)"
 _SAYS = re.compile(
-    r"\b(?:answer|option|choice)(?:\s+is)?\s*:?\s*(.+?)(?=\b(?:answer|option|choice)\b|$)", re.IGNORECASE | re.MULTILINE
+    rf"{_SAID}(?:\s+correct[ae])?(?:\s*(?:is|ist|lautet|est|es|是|为|应为)\b)?\s*[:：]?\s*"
+    rf"(?:(?:la|el|die)\s+(?=[A-Z]\b))?(.+?)(?={_SAID}|$)",
+    re.IGNORECASE | re.MULTILINE,
 )
-_UNSURE = re.compile(r"\b(not|no|never|nor|or|and|either)\b|n['’]t\b", re.IGNORECASE)
-_NUMBER = re.compile(r"(?<![\w.)])[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?(?:/\d+)?", re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\{([^{}]*)\}|####\s*(.+)")
+_UNSURE = re.compile(
+    r"\b(not|no|never|nor|or|and|either|nicht|keine?r?|oder|weder|ne|pas|ou|ni|o)\b|n['’]t\b|[不没或]", re.IGNORECASE
+)
+_IS = r"is|was|are|ist|war|sind|est|es|son"
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
@@ -24,7 +32,7 @@ def is_right(grade: str, reply: str, answer: str, choices: Sequence[str] = ()) -
     if grade == "choice":
         return choice_letter(reply, choices) == answer
     if grade == "number":
-        return _same_number(final_number(reply), answer)
+        return _same_number(final_number(_plain(reply)), answer)
     if grade == "exact":
         return _is_exact(reply, answer)
     raise ValueError(f"grade {grade} cannot be told from the text alone")
@@ -42,8 +50,12 @@ def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
         return None
     if first := _commitment(lines[0], choices):
         return first
-    letters = _letters(choices)
-    named = {letter for letter in re.findall(rf"\b([{letters}])\b(?!['’])", text) if letter not in "AI"}
+    labelled = [line for line in lines if re.match(r"[A-Z](?:[).:]|$)", line)]
+    if labelled == lines[-1:] and (last := _commitment(lines[-1], choices)):
+        return last
+    letters, options = _letters(choices), sorted((_bounded(choice) for choice in choices), key=len, reverse=True)
+    unworded = re.sub("|".join(options), " ", text, flags=re.IGNORECASE)  # the C of "Vitamin C" is no option
+    named = {letter for letter in re.findall(rf"\b([{letters}])\b(?!['’])", unworded) if letter not in "AI"}
     if len(named) == 1:
         return str(named.pop())
     folded = _folded(text)
@@ -70,18 +82,8 @@ def _letters(choices: Sequence[str]) -> str:
 
 
 def _starts(words: str, choice: str) -> bool:
-    return re.match(rf"{re.escape(_folded(choice))}(?!\w|\s+(?:or|and)\b)", words) is not None
-
-
-def final_number(reply: str) -> Fraction | None:
-    """The number that a reply ends on: the boxed one, the one after "answer is", else the last; None without any."""
-    text = _plain(reply).replace("−", "-").replace("\u202f", "").replace("\u00a0", " ")
-    if boxed := _BOXED.findall(text):
-        text = next(part for part in boxed[-1] if part)
-    elif said := re.findall(rf"(?i:answer(?:\s+is)?)\s*:?\s*[^\d\n-]{{0,12}}({_NUMBER.pattern})", text, re.IGNORECASE):
-        text = said[-1]
-    found = _NUMBER.findall(text.replace("$", " "))
-    return _fraction(found[-1]) if found else None
+    folded = _folded(choice)
+    return re.match(rf"{re.escape(folded)}{_right(folded)}(?!\s+(?:or|and|oder|ou|o)\b|或)", words) is not None
 
 
 def code_of(reply: str) -> str:
@@ -91,23 +93,12 @@ def code_of(reply: str) -> str:
     return str(fenced[0]) if fenced else text
 
 
-def _same_number(found: Fraction | None, answer: str) -> bool:
-    """Equal to the decimals that the answer gives; an integer must be met exactly."""
-    expected = _fraction(answer)
-    if found is None or expected is None:
-        return False
+def _same_number(found: Iterable[Fraction], answer: str) -> bool:
+    """Whether one reading equals the answer, to the decimals that it gives; an integer must be met exactly."""
+    expected = Fraction(answer.replace(",", ""))
     decimals = len(answer.partition(".")[2])
     slack = Fraction(1, 2 * 10**decimals) if decimals else Fraction(1, 10**9)
-    return abs(found - expected) <= slack
-
-
-def _fraction(text: str) -> Fraction | None:
-    if len(text) > 40 or re.search(r"e[-+]?\d{4}", text, re.IGNORECASE):
-        return None  # an exact 1e999999999 would take this process with it
-    try:
-        return Fraction(text.replace(",", ""))
-    except (ValueError, ZeroDivisionError):
-        return None
+    return any(abs(reading - expected) <= slack for reading in found)
 
 
 def _is_exact(reply: str, answer: str) -> bool:
@@ -118,17 +109,20 @@ def _is_exact(reply: str, answer: str) -> bool:
     accepted = [_folded(one) for one in answer.split("|")]
     if set(places) & set(accepted):
         return True
-    return len(lines) == 1 and not _UNSURE.search(text) and any(_ends(places[0], one) for one in accepted)
+    return len(lines) == 1 and not _UNSURE.search(text) and any(_frames(places[0], one) for one in accepted)
 
 
-def _ends(sentence: str, answer: str) -> bool:
-    """ "The order goes to Lyon." ends with its answer; quotes around it do not matter."""
-    return re.search(rf"(?<!\w)[\"'‘“]?{re.escape(answer)}$", sentence) is not None
+def _frames(sentence: str, answer: str) -> bool:
+    """ "The order goes to Lyon." ends with its answer, "Lyon is the city." starts with it; quotes do not matter."""
+    ends = rf"{_left(answer)}[\"'‘“«]?{re.escape(answer)}$"
+    starts = rf"^{re.escape(answer)}[\"'’”»]?(?:\s+(?:{_IS})\b|是)"
+    return re.search(f"{ends}|{starts}", sentence) is not None
 
 
 def _plain(reply: str) -> str:
-    """Without thoughts and markdown's emphasis."""
-    return re.sub(r"\*\*|__|`", "", _THOUGHT.sub("", reply)).strip()
+    """Without thoughts and markdown's emphasis; Chinese and Latin letters apart, as if they were words."""
+    text = re.sub(r"\*\*|__|`", "", _THOUGHT.sub("", reply)).strip()
+    return re.sub(rf"(?<=[{_CJK}])(?=[A-Za-z\d])|(?<=[A-Za-z\d])(?=[{_CJK}])", " ", text)
 
 
 def _folded(text: str) -> str:
@@ -139,4 +133,18 @@ def _folded(text: str) -> str:
 
 
 def _has(text: str, words: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text) is not None
+    return re.search(_bounded(words), text) is not None
+
+
+def _bounded(words: str) -> str:
+    """A pattern of these words that does not match inside longer ones."""
+    return f"{_left(words)}{re.escape(words)}{_right(words)}"
+
+
+def _left(words: str) -> str:
+    """What may not stand before these words: a letter, but Chinese is written without spaces."""
+    return "" if re.match(f"[{_CJK}]", words) else r"(?<!\w)"
+
+
+def _right(words: str) -> str:
+    return "" if re.search(f"[{_CJK}]$", words) else r"(?!\w)"

@@ -178,7 +178,7 @@ async def test_smollm2_and_a_specialist(cluster: Cluster) -> None:
     await cluster.start("ben", "--seed", cluster.seed())
     await cluster.until_ready()
     cluster.engines["ben"].answer = Student(frozenset({"chemistry"}))
-    for name, limit in (("ada", "46"), ("ben", "177")):
+    for name, limit in (("ada", "58"), ("ben", "502")):
         began = time.monotonic()
         done = await asyncio.to_thread(profile_slowly, cluster.peers[name].home, limit)
         assert 0 == done.returncode, done.stderr

@@ -2,7 +2,7 @@
 
 import pytest
 
-from profiler.grading import choice_letter, code_of, final_number, is_right
+from profiler.grading import choice_letter, code_of, is_right
 
 CITIES = ("Paris", "Rome", "Lyon", "Bern")
 
@@ -45,10 +45,27 @@ CITIES = ("Paris", "Rome", "Lyon", "Bern")
         ("B. Rome\n\nWhy not the others:\nA. Paris is in France.\nC. So is Lyon.", "B"),
         ("A. The capital of France", "A"),
         ("Rome.\n\nIt is older than Paris.", "B"),
+        ("So it must be:\n\nA", "A"),
+        ("Let me see.\nA. Paris\nB. Rome\nC. Lyon\nD. Bern", None),
+        ("Die richtige Antwort ist A.", "A"),
+        ("La bonne réponse est la A.", "A"),
+        ("La respuesta correcta es A", "A"),
+        ("La respuesta es: (D) Bern", "D"),
+        ("答案是B。", "B"),
+        ("正确答案：A", "A"),
+        ("选A", None),
+        ("选C", "C"),
     ],
 )
 def test_choice(reply: str, letter: str | None) -> None:
     assert letter == choice_letter(reply, CITIES)
+
+
+def test_a_letter_inside_an_option_is_no_choice() -> None:
+    vitamins = ("Vitamin B12", "Vitamin C", "Vitamin A", "Vitamin D")
+
+    assert "B" == choice_letter("So it must be:\n\nVitamin C", vitamins)
+    assert "C" == choice_letter("It is not scurvy without the lack of vitamin a.", vitamins)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +93,33 @@ def test_choice(reply: str, letter: str | None) -> None:
         ("<think>42</think>", "42", False),
         ("10-3", "3", True),
         ("42%", "42", True),
+        ("The acceleration is 4 m/s^2.", "4", True),
+        ("4 m/s²", "4", True),
+        ("The area is 147 cm^2", "147", True),
+        ("It weighs 44 g of CO2", "44", True),
+        ("Die Antwort ist 1.102,50 Euro.", "1102.50", True),
+        ("1 102,5 €", "1102.50", True),
+        ("1\u202f102,50", "1102.50", True),
+        ("1'805 Liter", "1805", True),
+        ("1.805", "1805", True),
+        ("1,5", "15", False),
+        ("1,5", "1.5", True),
+        ("1,500", "1500", True),
+        ("10, 20, 30", "30", True),
+        ("½", "0.5", True),
+        ("2½ hours", "2.5", True),
+        ("2 1/2 hours", "2.5", True),
+        (r"\(\frac{3}{8}\)", "0.375", True),
+        (r"\boxed{\frac{1}{8}}", "0.125", True),
+        ("3 × 10^8 m/s", "300000000", True),
+        (r"6.4 \times 10^{2}", "640", True),
+        ("2^8", "256", True),
+        ("La respuesta es 155 minutos (de 7:45 a 10:20).", "155", True),
+        ("Le résultat est 144.", "144", True),
+        ("答案是105分钟。", "105", True),
+        ("一共60", "60", True),
+        ("他还剩８元", "8", True),
+        ("四十二", "42", False),
     ],
 )
 def test_number(reply: str, answer: str, right: bool) -> None:
@@ -102,6 +146,18 @@ def test_number(reply: str, answer: str, right: bool) -> None:
         ("It isn't Iceland", "Iceland", False),
         ("The symbol of tungsten is Tungsten.", "W", False),
         ("Niceland", "Iceland", False),
+        ("Iceland is the country whose capital is Reykjavík", "Iceland", True),
+        ("Iceland is not the country", "Iceland", False),
+        ("Icelandic is a language", "Iceland", False),
+        ("Die Hauptstadt von Österreich ist Wien.", "Wien|Vienna", True),
+        ("Wien ist die Hauptstadt von Österreich.", "Wien|Vienna", True),
+        ("Die Hauptstadt ist nicht Wien.", "Wien|Vienna", False),
+        ("Bonn oder Wien", "Wien|Vienna", False),
+        ("Le participe passé est « pris ».", "pris", True),
+        ("中国的首都是北京。", "北京|北京市", True),
+        ("北京是中国的首都。", "北京|北京市", True),
+        ("不是北京", "北京|北京市", False),
+        ("H₂O", "H2O", True),
     ],
 )
 def test_exact(reply: str, answer: str, right: bool) -> None:
@@ -120,11 +176,6 @@ def test_exact(reply: str, answer: str, right: bool) -> None:
 )
 def test_code_is_the_first_block(reply: str, code: str) -> None:
     assert code == code_of(reply)
-
-
-def test_a_number_too_long_to_be_one_is_no_crash() -> None:
-    assert final_number("1e999999999") is None
-    assert final_number("9" * 100_000) is None
 
 
 def test_code_cannot_be_graded_by_reading() -> None:

@@ -1,4 +1,4 @@
-"""Query sets: what is read, what is refused, and the built-in set itself."""
+"""Query sets: what is read, what is refused, which questions a limit takes."""
 
 import json
 import re
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from profiler.grading import is_right
 from profiler.queries import (
     QueryError,
     Question,
@@ -16,7 +15,6 @@ from profiler.queries import (
     set_hash,
     to_json,
 )
-from profiler.sandbox import passes
 
 GOOD = {"query": "Two plus two?", "task": "maths", "answer": "4", "grade": "number"}
 CHOICE = {"query": "Best?", "task": "t", "answer": "B", "grade": "choice", "choices": ["a", "b"]}
@@ -115,70 +113,3 @@ def test_the_prompt_shows_options_and_says_how_to_answer() -> None:
     question = Question("Best?", "t", "B", "choice", ("red", "blue"))
 
     assert "Best?\nA. red\nB. blue\n\nAnswer with the letter of the right option only." == question.prompt
-
-
-def test_builtin_set_is_wide_and_has_no_repeats() -> None:
-    questions = load_questions("builtin")
-    tasks = {q.task for q in questions}
-
-    assert len(questions) >= 120
-    assert len(tasks) >= 15
-    assert min(sum(q.task == task for q in questions) for task in tasks) >= 7
-    assert len(questions) == len({q.query for q in questions})
-    assert all(len(q.choices) == len(set(q.choices)) for q in questions)
-
-
-@pytest.mark.parametrize("letter", "ABCD")
-def test_a_parrot_of_one_letter_gains_nothing(letter: str) -> None:
-    choices = [q for q in load_questions("builtin") if q.grade == "choice"]
-
-    assert sum(q.answer == letter for q in choices) / len(choices) < 0.35
-
-
-@pytest.mark.parametrize("question", [q for q in load_questions("builtin") if q.grade != "code"], ids=lambda q: q.id)
-def test_the_plain_right_answer_is_graded_right(question: Question) -> None:
-    for accepted in question.answer.split("|"):
-        assert is_right(question.grade, accepted, question.answer, question.choices)
-
-
-def test_the_right_option_in_words_is_graded_right() -> None:
-    for question in load_questions("builtin"):
-        if question.grade == "choice":
-            letter = question.answer
-            reply = f"The answer is {letter}. {question.choices[ord(letter) - 65]}"
-
-            assert is_right("choice", reply, letter, question.choices), reply
-
-
-SOLUTIONS = {
-    "count_vowels": "def count_vowels(text): return sum(c in 'aeiou' for c in text.lower())",
-    "second_largest": "def second_largest(numbers):\n    s = sorted(set(numbers))\n    return s[-2] if s[1:] else None",
-    "run_length": (
-        "from itertools import groupby\ndef run_length(text): return [(c, len(list(g))) for c, g in groupby(text)]"
-    ),
-    "is_balanced": (
-        "def is_balanced(text):\n    open_ = []\n    for c in text:\n        if c in '([{': open_.append(c)\n"
-        "        elif c in ')]}' and (not open_ or open_.pop() + c not in ('()', '[]', '{}')): return False\n"
-        "    return not open_"
-    ),
-    "roman": (
-        "def roman(number):\n    out = ''\n    for v, s in ((1000, 'M'), (900, 'CM'), (500, 'D'), (400, 'CD'),"
-        " (100, 'C'), (90, 'XC'), (50, 'L'), (40, 'XL'), (10, 'X'), (9, 'IX'), (5, 'V'), (4, 'IV'), (1, 'I')):\n"
-        "        out += s * (number // v)\n        number %= v\n    return out"
-    ),
-    "merge": "def merge(a, b): return sorted(a + b)",
-    "transpose": "def transpose(matrix): return [list(row) for row in zip(*matrix)]",
-    "word_counts": (
-        "def word_counts(text):\n    words = text.lower().split()\n"
-        "    return {word: words.count(word) for word in words}"
-    ),
-}
-
-
-@pytest.mark.parametrize("question", [q for q in load_questions("builtin") if q.grade == "code"], ids=lambda q: q.id)
-def test_code_questions_accept_a_solution_and_refuse_a_stub(question: Question) -> None:
-    name = re.search(r"function `(\w+)\(", question.query)
-    assert name
-
-    assert passes(SOLUTIONS[name[1]], question.answer)
-    assert not passes(f"def {name[1]}(*arguments): return None", question.answer)
