@@ -11,7 +11,7 @@ import random
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios.split(",")]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         try:
-            targets = start(stack, Path(folder), options.rivals, _say)
+            targets = start(stack, Path(folder), options.wanted, options.rivals, options.against, _say)
             cells = _measure(targets, chosen, options.rounds, options.seconds, random.Random(options.seed))
         except (NotStarted, WrongAnswer, OSError) as error:
             _say(f"benchmarks.gateway: {error}")
@@ -43,12 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
     parser.add_argument("--rivals", action="store_true", help="also nginx, vllm-router and litellm, where installed")
+    parser.add_argument(
+        "--against", type=Path, action="append", default=[], metavar="DIR",
+        help="also another checkout of PPAI, an older one say; rows `ppai@DIR`; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--targets", dest="wanted", type=_among, default=_among(""), metavar="NAME,...", help="these, not all of them"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each scenario at each target in each round")
     parser.add_argument("--scenarios", default=",".join(scenario.name for scenario in SCENARIOS))
     parser.add_argument("--seed", type=int, default=0, help="of the order")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser.parse_args(argv)
+
+
+def _among(names: str) -> Callable[[str], bool]:
+    """Whether a target is one of these; of no names: all are."""
+    return lambda name: not names or name in names.split(",")
 
 
 def _measure(
@@ -88,6 +100,7 @@ def _row(target: Target, scenario: Scenario, cells: dict[tuple[str, str], list[C
         "added_p50_us": _median(cell["p50_us"] - base["p50_us"] for cell, base in pairs),
         "added_p99_us": _median(cell["p99_us"] - base["p99_us"] for cell, base in pairs),
         "cpu_us_per_request": _median(cell["cpu_us"] for cell in own),
+        "cpu_us_per_word": _median(cell["cpu_us"] / (scenario.words or 1) for cell in own),
         "rss_mib": _median(cell["rss_mib"] for cell in own),
     }
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,9 @@ LITELLM_ENVIRONMENT = {
     "LITELLM_MASTER_KEY": "sk-1234",  # what the driver sends; it refuses to start without one
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
+# One network; and its engine takes all that the driver sends at once, else the answering peer would turn some away.
+PAIR_ENVIRONMENT = {"PPAI_SECRET": "5c" * 16, "PPAI_ENGINE_SLOTS": "256"}
+NO_ENGINE = "http://127.0.0.1:9"
 VLLM_ROUTER = ROOT / ".venv-vllm-router" / "bin" / "vllm-router"
 
 
@@ -35,46 +38,83 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Somebody who answers on 127.0.0.1:`port`."""
+    """Somebody who answers on 127.0.0.1:`port`, with all the processes that work for it."""
 
     name: str
     port: int
-    process: psutil.Process
+    processes: tuple[psutil.Process, ...]
 
     def cpu_s(self) -> float:
-        """CPU time of the process and its children so far."""
-        return float(sum(times.user + times.system for times in (process.cpu_times() for process in self._family())))
+        """CPU time of the processes and their children so far."""
+        return sum(_cpu_s(process) for process in self._family())
 
     def rss_mib(self) -> float:
         return float(sum(process.memory_info().rss for process in self._family()) / (1 << 20))
 
     def _family(self) -> list[psutil.Process]:
-        return [self.process, *self.process.children(recursive=True)]
+        children = [child for process in self.processes for child in process.children(recursive=True)]
+        return [*self.processes, *children]
 
 
-def start(stack: ExitStack, folder: Path, rivals: bool, say: Callable[[str], None]) -> list[Target]:
-    """The engine first, then a peer, then the rivals that are installed. Raises NotStarted for the first two."""
+def _cpu_s(process: psutil.Process) -> float:
+    """Linux counts nanoseconds (clock_getcpuclockid(3)); psutil's steps of 10 ms are too coarse for one stream."""
+    if psutil.LINUX:
+        return time.clock_gettime((~process.pid << 3) | 2)
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def start(
+    stack: ExitStack,
+    folder: Path,
+    wanted: Callable[[str], bool],
+    rivals: bool,
+    against: Sequence[Path],
+    say: Callable[[str], None],
+) -> list[Target]:
+    """The engine, a peer, a pair of peers, the same of other checkouts of PPAI, and the rivals that are installed.
+
+    Those that are `wanted` by name, and the engine. Raises NotStarted for all but rivals.
+    """
     port = _free_port()
-    engine = _started(stack, folder, "direct", port, [sys.executable, "-m", "benchmarks.gateway.engine", str(port)])
-    targets = [engine, _peer(stack, folder, f"http://127.0.0.1:{port}")]
-    for name, command in (_rivals(folder, port) if rivals else {}).items():
-        if not Path(command(0)[0]).is_file():
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
+    targets = [_started(stack, folder, "direct", port, command)]
+    for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
+        for name, begin in {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair}.items():
+            if wanted(name):
+                targets.append(begin(stack, folder, name, checkout, url))
+    for name, command_at in (_rivals(folder, port) if rivals else {}).items():
+        if not wanted(name):
+            continue
+        if not Path(command_at(0)[0]).is_file():
             say(f"{name} is not installed and left out")
             continue
         own = _free_port()
         try:
             ready = "/health/liveliness" if name == "litellm" else "/v1/models"
-            targets.append(_started(stack, folder, name, own, command(own), ready))
+            targets.append(_started(stack, folder, name, own, command_at(own), ready))
         except NotStarted as error:
             say(f"{name} is left out: {error}")
     return targets
 
 
-def _peer(stack: ExitStack, folder: Path, engine: str) -> Target:
+def _peer(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *more: str) -> Target:
+    """`ppai serve` as that checkout has it; alone, unless `more` says where its peers are."""
     port = _free_port()
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(folder / "home"), "--engine", engine]
-    command += ["--port", str(port), "--peer-port", "0", "--peer-host", "127.0.0.1", "--no-mdns"]
-    return _started(stack, folder, "ppai", port, command, ready="/ready")
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(folder / name), "--engine", engine]
+    command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
+    return _started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
+
+
+def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str) -> Target:
+    """A peer without an engine in front of one that has it: every request is delegated."""
+    hop = _free_port()
+    answering = _peer(stack, folder, f"{name}-answering", checkout, engine, "--peer-port", str(hop))
+    asking = _peer(
+        stack, folder, name, checkout, NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
+    )  # ready as soon as the other one may be asked
+    return Target(name, asking.port, (*asking.processes, *answering.processes))
 
 
 def _rivals(folder: Path, engine: int) -> dict[str, Callable[[int], list[str]]]:
@@ -117,19 +157,25 @@ def _litellm_conf(folder: Path, engine: int) -> str:
 
 
 def _started(
-    stack: ExitStack, folder: Path, name: str, port: int, command: list[str], ready: str = "/v1/models"
+    stack: ExitStack,
+    folder: Path,
+    name: str,
+    port: int,
+    command: list[str],
+    ready: str = "/v1/models",
+    cwd: Path = ROOT,
 ) -> Target:
-    environment = {**os.environ, **LITELLM_ENVIRONMENT}
+    environment = {**os.environ, **LITELLM_ENVIRONMENT, **PAIR_ENVIRONMENT}
     log = folder / f"{name}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=cwd)
     stack.callback(_end, process)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(f"http://127.0.0.1:{port}{ready}"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise NotStarted(f"it did not come up: {log.read_text(errors='replace')[-300:]}")
         time.sleep(0.05)
-    return Target(name, port, psutil.Process(process.pid))
+    return Target(name, port, (psutil.Process(process.pid),))
 
 
 def _answers(url: str) -> bool:

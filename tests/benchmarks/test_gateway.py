@@ -6,18 +6,26 @@ import pytest
 
 from benchmarks.gateway.__main__ import main
 
-KEYS = {"target", "scenario", "rps", "added_p50_us", "added_p99_us", "cpu_us_per_request", "rss_mib"}
+KEYS = {
+    *("target", "scenario", "rps", "added_p50_us", "added_p99_us"),
+    *("cpu_us_per_request", "cpu_us_per_word", "rss_mib"),
+}
+TARGETS = ("direct", "ppai", "delegated")
 
 
 def test_every_target_has_its_figures_in_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--json", "--rounds", "1", "--seconds", "0.2", "--scenarios", "c16,s1"])
 
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert (0, [KEYS] * 4) == (code, [set(row) for row in rows])
-    assert {(t, s) for t in ("direct", "ppai") for s in ("c16", "s1")} == {(r["target"], r["scenario"]) for r in rows}
-    direct, ppai = (
-        next(r for r in rows if r["target"] == name and r["scenario"] == "c16") for name in ("direct", "ppai")
+    assert (0, [KEYS] * 6) == (code, [set(row) for row in rows])
+    assert {(t, s) for t in TARGETS for s in ("c16", "s1")} == {(r["target"], r["scenario"]) for r in rows}
+    direct, ppai, delegated = (
+        next(r for r in rows if r["target"] == name and r["scenario"] == "c16") for name in TARGETS
     )
     assert (0, True) == (direct["added_p50_us"], ppai["added_p50_us"] > 0)
+    assert delegated["cpu_us_per_request"] > ppai["cpu_us_per_request"] > 0
     assert min(row["rps"] for row in rows) > 0
+    assert {
+        row["scenario"]: row["cpu_us_per_request"] / row["cpu_us_per_word"] for row in rows if row["target"] == "ppai"
+    } == pytest.approx({"c16": 1, "s1": 8}, rel=0.01)
     assert ppai["rss_mib"] > direct["rss_mib"] > 1
