@@ -92,6 +92,8 @@ class LocalEngine:
         return max(self._config.scrape_interval_s, least_s)
 
     async def stop(self) -> None:
+        if self._engine:
+            self._engine.close()
         if self._embedded:
             await self._embedded.stop()
 

@@ -8,10 +8,12 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from discovery.envelopes import UNREADABLE
+from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import EngineState
 from gateway.engines.families import recognise
@@ -33,7 +35,10 @@ class OpenAIEngine:
         self.state = EngineState()
         self.in_flight = 0  # requests that we have open at it
         self._session = session
+        self._connections = Connections(self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S)
+        self._path = urlsplit(self.url).path
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._request_headers = {"content-type": "application/json", **self._headers}
         self._configured_slots = slots
         self._api = EngineApi(self.url, session, self._headers)
         self._family: Family | None = None
@@ -64,46 +69,34 @@ class OpenAIEngine:
     ) -> AsyncIterator["EngineReply"]:
         """Ask the engine; leaving the context hangs up, which makes it stop generating. Raises UpstreamError."""
         self.in_flight += 1
-        response: aiohttp.ClientResponse | None = None
+        answer: Answer | None = None
         try:
-            response = await self._begin(
-                endpoint, body, headers, patience.first_event_s if stream else patience.whole_s
-            )
-            if response.headers.get("content-encoding", "identity") != "identity":  # unasked: it may be a bomb
+            answer = await self._begin(endpoint, body, headers, patience.first_event_s if stream else patience.whole_s)
+            if answer.headers.get("content-encoding", "identity") != "identity":  # unasked: it may be a bomb
                 raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
-            yield EngineReply(response, patience, self.url)
+            yield EngineReply(answer, patience, self.url)
         finally:
             self.in_flight -= 1
-            if response is not None:
-                response.release()  # closes the connection where the answer was not read to its end
+            if answer is not None:
+                answer.release()  # closes the connection where the answer was not read to its end
 
-    async def _begin(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], wait_s: float
-    ) -> aiohttp.ClientResponse:
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._connections.close()
+
+    async def _begin(self, endpoint: str, body: bytes, headers: Mapping[str, str], wait_s: float) -> Answer:
+        """llama.cpp closes the connection after a stream though it promised to keep it: its are never used again."""
+        path, keep = f"{self._path}/v1/{endpoint}", self.state.family != "llamacpp"
         try:
-            async with asyncio.timeout(wait_s):
-                return await self._post(endpoint, body, headers)
+            return await self._connections.post(
+                path, {**self._request_headers, **headers}, body, keep=keep, within_s=wait_s
+            )
         except TimeoutError as error:
             message = f"the engine at {self.url} did not begin to answer within {wait_s:g} s"
             raise UpstreamError(message, code="engine_timeout") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (ConnectionBroken, OSError) as error:
             self.state = replace(self.state, problem=self._describe(error))
             raise UpstreamError(self._describe(error), code="engine_unreachable") from error
-
-    async def _post(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """POST; once more on a fresh connection if a kept one was closed under us.
-
-        llama.cpp closes the connection after a stream though it promised to keep it: its connections are never reused.
-        """
-        url = f"{self.url}/v1/{endpoint}"
-        headers = {"content-type": "application/json", **self._headers, **headers}
-        if self.state.family == "llamacpp":
-            headers["connection"] = "close"
-        try:
-            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
-        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-            headers["connection"] = "close"
-            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
     async def _identify(self) -> tuple[Family, EngineState]:
         listing: Listing = await self._api.get("/v1/models", Listing)
@@ -136,7 +129,9 @@ class OpenAIEngine:
 
     def _describe(self, error: Exception) -> str:
         if isinstance(error, aiohttp.ClientConnectorError):
-            reason = os.strerror(error.os_error.errno or 0)
+            error = error.os_error
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            reason = os.strerror(error.errno) if error.errno else error
             return f"the engine at {self.url} does not answer ({reason}); start it, or name another with --engine URL"
         if isinstance(error, TimeoutError):
             return f"the engine at {self.url} does not answer in time"
@@ -146,11 +141,12 @@ class OpenAIEngine:
 class EngineReply:
     """An engine's answer that has begun (see gateway.upstream.Reply)."""
 
-    def __init__(self, response: aiohttp.ClientResponse, patience: Patience, url: str) -> None:
-        self.status = response.status
-        self.content_type = response.headers.get("content-type", "application/json")
-        self.retry_after = response.headers.get("retry-after")
-        self._response, self._patience, self._url = response, patience, url
+    def __init__(self, answer: Answer, patience: Patience, url: str) -> None:
+        self.status = answer.status
+        self.content_type = answer.headers.get("content-type", "application/json")
+        self.retry_after = answer.headers.get("retry-after")
+        self._answer, self._patience, self._url = answer, patience, url
+        self._clock = asyncio.get_running_loop().time
 
     @property
     def is_stream(self) -> bool:
@@ -158,18 +154,17 @@ class EngineReply:
 
     async def read(self) -> bytes:
         try:
-            async with asyncio.timeout(self._patience.whole_s):
-                body = bytearray()
-                async for chunk in self._response.content.iter_any():
-                    body += chunk
-                    if len(body) > REPLY_LIMIT_BYTES:
-                        raise UpstreamError(
-                            f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large"
-                        )
-                return bytes(body)
+            until = self._clock() + self._patience.whole_s
+            pieces, size = list[bytes](), 0
+            while piece := await self._answer.piece(until - self._clock()):
+                pieces.append(piece)
+                size += len(piece)
+                if size > REPLY_LIMIT_BYTES:
+                    raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
+            return b"".join(pieces)
         except TimeoutError as error:
             raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
     async def events(self) -> AsyncIterator[Event]:
@@ -177,34 +172,25 @@ class EngineReply:
         is_complete = False
         try:
             while True:
-                async with asyncio.timeout(wait_s):
-                    chunk = await self._response.content.readany()
-                if not chunk and is_complete:
+                piece = await self._answer.piece(wait_s)
+                if not piece and is_complete:
                     return
-                if not chunk:
+                if not piece:
                     raise self._cut_short(None)
-                for event in splitter.feed(chunk):
+                for event in splitter.feed(piece):
                     wait_s = self._patience.idle_s
                     is_complete = is_complete or event.ends_stream
                     yield event
                     if event.is_done:
-                        await self._drain()
+                        self._answer.release(at_its_end=True)
                         return
         except TimeoutError as error:
             message = f"the engine at {self._url} sent nothing for {wait_s:g} s"
             raise UpstreamError(message, code="engine_timeout") from error
         except OversizedEvent as error:
             raise UpstreamError(f"the engine at {self._url} sent {error}", code="bad_stream") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except ConnectionBroken as error:
             raise self._cut_short(error) from error
-
-    async def _drain(self) -> None:
-        """Read the end of the chunked body, so that the connection can be used again."""
-        try:
-            async with asyncio.timeout(0.05):
-                await self._response.content.readany()
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            pass
 
     def _cut_short(self, error: Exception | None) -> UpstreamError:
         reason = f" ({error or type(error).__name__})" if error else ""

@@ -1,0 +1,277 @@
+"""Kept HTTP/1.1 connections to one engine: POST a body, read the answer piece by piece. Knows nothing of OpenAI.
+
+Ours and not aiohttp's, whose client costs several times as much a request (docs/results/gateway.md): sessions, cookies,
+redirects and traces that an engine never needs. httptools parses, here as on the serving side.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import urlsplit
+
+import httptools
+
+HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
+BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that nobody has taken yet: then the engine is held back
+LINGER_S = 0.05  # the end of a chunked body follows its last event at once; without it the connection is closed
+
+
+class ConnectionBroken(Exception):
+    """The engine closed the connection, or sent what is no HTTP, before its answer was complete."""
+
+
+class Connections:
+    """Connections to the engine at `url` (http or https, host and port). One that is idle is closed after `keep_s`."""
+
+    def __init__(self, url: str, *, connect_s: float, keep_s: float) -> None:
+        parts = urlsplit(url)
+        self._secure = ssl.create_default_context() if parts.scheme == "https" else None
+        self._host, self._port = parts.hostname or "", parts.port or (443 if self._secure else 80)
+        self._authority = parts.netloc.rpartition("@")[2]
+        self._connect_s, self._keep_s = connect_s, keep_s
+        self._idle: list[Connection] = []
+
+    async def post(
+        self, path: str, headers: Mapping[str, str], body: bytes, *, keep: bool, within_s: float
+    ) -> "Answer":
+        """The answer as soon as its headers are here; `keep` False: on a connection of its own, closed afterwards.
+
+        A kept connection that the engine closed at this very moment is replaced by a fresh one, once.
+        Raises ConnectionBroken, OSError, TimeoutError.
+        """
+        lines = [f"POST {path} HTTP/1.1", f"host: {self._authority}", f"content-length: {len(body)}"]
+        lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
+        lines += [] if keep else ["connection: close"]
+        head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
+        until = asyncio.get_running_loop().time() + within_s
+        if keep and self._idle:
+            answer = self._idle.pop().ask(head, body)
+            try:
+                return await answer.begun(until)
+            except ConnectionBroken:
+                if answer.has_bytes:
+                    raise
+        return await (await self._dial()).ask(head, body).begun(until)
+
+    def close(self) -> None:
+        """Close those that are idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _dial(self) -> "Connection":
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(self._idle, self._keep_s), self._host, self._port, ssl=self._secure
+                )
+        except TimeoutError as error:
+            raise ConnectionBroken(f"no connection within {self._connect_s:g} s") from error
+        return connection
+
+
+class Answer:
+    """One answer as it comes in: filled by its connection, taken by whoever asked. Header names are in lower case."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.has_bytes = self.has_head = self.is_complete = self.is_released = False
+        self.error: ConnectionBroken | None = None
+        self._connection = connection
+        self._pieces: deque[bytes] = deque()
+        self._untaken_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether so much is untaken that the engine has to wait."""
+        return self._untaken_bytes > BUFFER_LIMIT_BYTES
+
+    async def begun(self, until: float) -> "Answer":
+        """Itself, once status and headers are here. Raises ConnectionBroken, TimeoutError; the connection is closed."""
+        try:
+            while not self.has_head:
+                if self.error:
+                    raise self.error
+                await self._news(until)
+        except BaseException:
+            self.release()
+            raise
+        return self
+
+    async def piece(self, within_s: float) -> bytes:
+        """What has come of the body since; empty at its end. Raises ConnectionBroken, TimeoutError."""
+        if not self._pieces:
+            until = asyncio.get_running_loop().time() + within_s
+            while not self._pieces:
+                if self.is_complete:
+                    return b""
+                if self.error:
+                    raise self.error
+                await self._news(until)
+        taken = self._pieces.popleft() if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._untaken_bytes = 0
+        self._connection.go_on()
+        return taken
+
+    def release(self, *, at_its_end: bool = False) -> None:
+        """Done with it: an answer read to its end leaves its connection to the next one; any other is hung up on.
+
+        `at_its_end`: all but the end mark was read, which is given LINGER_S to come.
+        """
+        if not self.is_released:
+            self.is_released = True
+            self._connection.released(at_its_end)
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._untaken_bytes += len(piece)
+
+    def wake(self) -> None:
+        """There is news."""
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _news(self, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        timer = loop.call_at(until, _give_up, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+
+class Connection(asyncio.Protocol):
+    """One connection, one answer at a time; `idle` is where it waits between two."""
+
+    def __init__(self, idle: "list[Connection]", keep_s: float) -> None:
+        self._idle, self._keep_s = idle, keep_s
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer: Answer | None = None  # None while idle
+        self._head_bytes = 0
+        self._is_framed = self._is_kept = self._is_held = False
+        self._timer: asyncio.TimerHandle | None = None  # ends an idle or lingering connection
+
+    def ask(self, head: bytes, body: bytes) -> Answer:
+        """Send a request."""
+        self._stop_timer()
+        self._head_bytes = 0
+        self._answer = Answer(self)
+        self._transport.writelines([head, body])
+        return self._answer
+
+    def go_on(self) -> None:
+        """What had come was taken."""
+        if self._is_held:
+            self._is_held = False
+            self._transport.resume_reading()
+
+    def released(self, at_its_end: bool) -> None:
+        """Nobody waits for the present answer any more."""
+        if self._answer and self._answer.is_complete:
+            self._rest()
+        elif at_its_end and not self._transport.is_closing():
+            self._timer = asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
+        else:
+            self._transport.abort()
+
+    def close(self) -> None:
+        self._stop_timer()
+        self._transport.close()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:  # it speaks unasked
+            self._transport.abort()
+            return
+        answer.has_bytes = True
+        self._head_bytes += 0 if answer.has_head else len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            answer.error = ConnectionBroken(f"it does not speak HTTP: {error}")
+            self._transport.abort()
+        if not answer.has_head and self._head_bytes > HEAD_LIMIT_BYTES:
+            answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
+            self._transport.abort()
+        elif answer.is_too_much and not self._is_held:
+            self._is_held = True
+            self._transport.pause_reading()
+        answer.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        if self in self._idle:
+            self._idle.remove(self)
+        if answer := self._answer:
+            if answer.has_head and not self._is_framed and exc is None:
+                answer.is_complete = True  # a body without a length ends with its connection (RFC 9112, section 6.3)
+            answer.error = answer.error or ConnectionBroken(str(exc or "it closed the connection"))
+            answer.wake()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if not self._answer or self._answer.is_complete:
+            raise ConnectionBroken("it answered twice")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        assert self._answer, "data_received parses only while somebody waits"
+        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        assert self._answer, "data_received parses only while somebody waits"
+        headers, status = self._answer.headers, self._parser.get_status_code()
+        if status < 200:  # informational: the answer is still to come
+            headers.clear()
+            return
+        self._answer.status, self._answer.has_head = status, True
+        self._is_framed = "content-length" in headers or "transfer-encoding" in headers
+        self._is_kept = self._parser.should_keep_alive()
+
+    def on_body(self, piece: bytes) -> None:
+        assert self._answer, "data_received parses only while somebody waits"
+        self._answer.add(piece)
+
+    def on_message_complete(self) -> None:
+        if self._answer and self._answer.has_head:
+            self._answer.is_complete = True
+            if self._answer.is_released:  # it lingered for this
+                self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, or close."""
+        self._stop_timer()
+        self._answer = None
+        self.go_on()
+        if self._is_kept and not self._transport.is_closing():
+            self._idle.append(self)
+            self._timer = asyncio.get_running_loop().call_later(self._keep_s, self._transport.close)
+        else:
+            self._transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _give_up(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+def _one_line(value: str) -> str:
+    """A header's value without what would end its line."""
+    return value if value.isprintable() else "".join(c for c in value if c.isprintable())
