@@ -33,6 +33,8 @@ class EngineLoad:
     remote_running: int
     waiting: int  # at the gateway, local and remote
     local_waiting: int
+    ours: int = 0  # in the engine, through this door: without those of programs that use it directly
+    is_elastic: bool = False  # the engine never said how many slots it has, and makes nobody wait
 
 
 def remote_slots(slots: int, reserve: int) -> int:
@@ -52,6 +54,14 @@ def may_start_remote(load: EngineLoad, config: AdmissionConfig) -> bool:
     """Whether a waiting remote job may enter the engine now: a slot is free, within the share; no local job waits."""
     is_free = load.running < load.slots and not load.local_waiting
     return is_free and load.remote_running < remote_slots(load.slots, config.reserve)
+
+
+def may_start_local(load: EngineLoad) -> bool:
+    """Whether a request of our own should enter the engine now; where all slots are ours, it loses nothing by waiting.
+
+    Where other programs use the engine too, its own queue is the fair one, and our place in it counts.
+    """
+    return load.ours < load.slots or load.is_elastic
 
 
 def retry_after_s(load: EngineLoad, config: AdmissionConfig, mean_service_s: float) -> int:

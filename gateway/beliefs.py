@@ -122,10 +122,13 @@ class Belief:
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
 
-        A refusal is fresh news of a closed door, until the next pulse; a failure counts as `failure_s` of waiting. A
-        client that gave up before the first event has waited at least so long: it counts if that was unexpected.
+        A refusal is fresh news of a closed door, until the next pulse or until a job of ours has ended there; a failure
+        counts as `failure_s` of waiting. A client that gave up before the first event has waited at least so long: it
+        counts if that was unexpected.
         """
         self._forget(now)
+        if outcome.status == "ok" and self.admission == "closed":
+            self.admission = "soft"
         if outcome.status == "refused":
             self.admission = "closed"
         elif outcome.status == "failed":

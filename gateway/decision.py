@@ -43,6 +43,7 @@ class Query:
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
     avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should
     beta_per_s: float | None = None  # x-ppai-beta
+    is_held: bool = False  # it waits at our own door and is decided again
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
 
 
@@ -126,6 +127,12 @@ class Decision:
     def target(self) -> Candidate | None:
         """The first to try."""
         return self.candidate(self.order[0]) if self.order else None
+
+    @property
+    def may_go_elsewhere(self) -> bool:
+        """Whether another peer may answer, now or as soon as it has room."""
+        away = ~self.view.roster.local
+        return bool(np.isin(self.excluded[away], (0, CLOSED, SILENT)).any())
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

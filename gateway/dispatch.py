@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.beliefs import Outcome, Reservation
 from gateway.config import Config
+from gateway.course import Course
 from gateway.decision import Candidate, Decision, Query
 from gateway.engine_gate import EngineGate
-from gateway.forward import Attempt, Client, Forwarder, Target, answer_error
+from gateway.forward import Client, Forwarder, Target, answer_error
 from gateway.model_names import resolve_model
 from gateway.needs import check_needs
 from gateway.node import Node
@@ -70,16 +70,18 @@ class Dispatcher:
         if call.stream and not call.include_usage and call.endpoint in METERED:
             body, travel = asking_for_usage(body), replace(travel, fields=with_usage(travel.fields))
         passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
-        candidates = [decision.candidate(index) for index in decision.order]
-        targets = [self._target(candidate, call, body, travel, passed) for candidate in candidates]
-        told = {"x-ppai-reason": decision.reason, "server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        run = _Run(self._node, self._gate, self._peers, self._telemetry, self._clock, decision, call, self._remember)
+        told = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
+        course = Course(
+            self._node, self._gate, self._peers, self._telemetry, self._clock, call, decision,
+            target=lambda candidate, reason: self._target(candidate, reason, call, body, travel, passed),
+            decide_again=lambda: self._choose(replace(decision.query, is_held=True), waiting=1),
+        )  # fmt: skip
         try:
-            await Forwarder(call, targets, self._patience, self._clock).run(
-                client, told, dispatch=run.dispatch, observe=run.observe
-            )
+            await Forwarder(call, course, self._patience, self._clock).run(client, told)
         finally:
-            self._route_log.write(run.line(self._wall_clock(), request_id))
+            for candidate, attempt in course.attempts:
+                self._remember(call.session, candidate.peer_id, attempt.status != "ok")
+            self._route_log.write(course.line(self._wall_clock(), request_id))
 
     async def decide(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], judge_s: float = BUDGET_S
@@ -92,11 +94,16 @@ class Dispatcher:
             travel = Travel({}, f"endpoint:{endpoint}")
         query = await self._query(call, travel, len(body), headers, judge_s)
         check_needs(query, self._node.roster)
-        self._node.observe_own_load(*self._gate.own_load(), self._clock())
+        return call, travel, await self._choose(query)
+
+    async def _choose(self, query: Query, waiting: int = 0) -> Decision:
+        """Probe and choose; `waiting`: jobs at our own door that are this query itself."""
+        jobs, slots = self._gate.own_load()
+        self._node.observe_own_load(jobs - waiting, slots, self._clock())
         plan = self._node.plan(query, self._clock())
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
         silent = asked - await self._peers.probe(asked) if asked else asked
-        return call, travel, self._node.decide(query, plan, self._clock(), silent)
+        return self._node.decide(query, plan, self._clock(), silent)
 
     async def _query(
         self, call: Call, travel: Travel, body_bytes: int, headers: Mapping[str, str], judge_s: float
@@ -131,7 +138,7 @@ class Dispatcher:
                 del self._failed[next(iter(self._failed))]
 
     def _target(
-        self, candidate: Candidate, call: Call, body: bytes, travel: Travel, passed: Mapping[str, str]
+        self, candidate: Candidate, reason: str, call: Call, body: bytes, travel: Travel, passed: Mapping[str, str]
     ) -> Target:
         asked = candidate.model if call.model == VIRTUAL_MODEL else call.model
         if candidate.local:
@@ -145,6 +152,7 @@ class Dispatcher:
             "x-ppai-model": candidate.model,
             "x-ppai-score": f"{candidate.score:.4f}",
             "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
+            "x-ppai-reason": reason,
         }
         return Target(upstream, sent, candidate.model, asked, told, passed if candidate.local else {})
 
@@ -184,90 +192,10 @@ class Dispatcher:
         return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
-class _Run:
-    """One call on its way along the order: what was reserved, and how it went."""
-
-    def __init__(
-        self,
-        node: Node,
-        gate: EngineGate,
-        peers: Peers,
-        telemetry: Telemetry,
-        clock: Callable[[], float],
-        decision: Decision,
-        call: Call,
-        remember: Callable[[str, PeerId, bool], None],
-    ) -> None:
-        self._node, self._gate, self._peers, self._telemetry, self._clock = node, gate, peers, telemetry, clock
-        self._decision, self._call, self._remember = decision, call, remember
-        self._reservation: Reservation | None = None
-        self._attempts: list[tuple[Candidate, Attempt]] = []
-
-    def dispatch(self, place: int) -> None:
-        """Target `place` is asked now."""
-        self._reservation = self._node.dispatch(self._decision, self._decision.order[place], self._clock())
-
-    def observe(self, place: int, attempt: Attempt) -> None:
-        """Target `place` is done, one way or another."""
-        candidate = self._decision.candidate(self._decision.order[place])
-        outcome = Outcome(
-            candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._call.stream
-        )
-        assert self._reservation, "dispatch() comes before observe()"
-        self._node.observe(self._reservation, outcome, self._clock())
-        self._telemetry.observe(
-            "local" if candidate.local else "remote",
-            attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
-        )  # fmt: skip
-        self._attempts.append((candidate, attempt))
-        self._remember(self._call.session, candidate.peer_id, attempt.status != "ok")
-        if attempt.status == "ok" and candidate.local:
-            self._gate.count_tokens(attempt.prompt_tokens, attempt.tokens)
-        elif attempt.status == "ok":
-            self._peers.served(candidate.peer_id)
-        if attempt.error:
-            log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, attempt.error)
-
-    def line(self, wall_time: float, request_id: str) -> dict[str, object]:
-        """The route log's line: who answered, among whom, and how it went."""
-        candidate, attempt = self._attempts[-1] if self._attempts else (self._decision.target, None)
-        assert candidate, "a run has a target"
-        return {
-            "at": round(wall_time, 3),
-            "request": request_id,
-            "endpoint": self._call.endpoint,
-            "asked": self._call.model,
-            "peer": candidate.peer_name,
-            "model": candidate.model,
-            "reason": self._decision.reason,
-            "considered": [_considered(self._decision.candidate(index)) for index in self._decision.order],
-            "score": round(candidate.score, 4),
-            "wait_s": round(candidate.wait_s, 4),
-            "cost_s": round(candidate.cost_s, 4),
-            "attempts": len(self._attempts),
-            "status": attempt.status if attempt else "failed",
-            "ttft_s": round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
-            "latency_s": round(attempt.latency_s, 4) if attempt else None,
-            "prompt_tokens": attempt.prompt_tokens if attempt else 0,
-            "tokens": attempt.tokens if attempt else 0,
-        }
-
-
 def _soonest_s(decision: Decision) -> float:
     """Seconds until one of the busy is believed to have a slot; at least 1 (RFC 9110)."""
     closed = [i for i in range(len(decision.excluded)) if decision.excluded_because(i) == "closed"]
     return max(1.0, float(decision.wait_s[closed].min()))
-
-
-def _considered(candidate: Candidate) -> dict[str, object]:
-    return {
-        "peer": candidate.peer_name,
-        "score": round(candidate.score, 4),
-        "wait_s": round(candidate.wait_s, 4),
-        "service_s": round(candidate.service_s, 4),
-        "cost_s": round(candidate.cost_s, 4),
-        "utility": round(candidate.utility, 5),
-    }
 
 
 def _session(headers: Mapping[str, str]) -> str | None:

@@ -60,36 +60,37 @@ class Client(Protocol):
     async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None: ...
 
 
-class Forwarder:
-    """Sends one call along its targets, in order."""
+class Targets(Protocol):
+    """Whom to ask, one after the other."""
 
-    def __init__(self, call: Call, targets: Sequence[Target], patience: Patience, clock: Callable[[], float]) -> None:
+    async def next(self) -> Target | None:
+        """The one to ask now; it may take a while until somebody has room. None: nobody is left."""
+        ...
+
+    def observe(self, attempt: Attempt) -> None:
+        """How the last one did."""
+        ...
+
+
+class Forwarder:
+    """Sends one call along its targets."""
+
+    def __init__(self, call: Call, targets: Targets, patience: Patience, clock: Callable[[], float]) -> None:
         self._call, self._targets, self._patience, self._clock = call, targets, patience, clock
         self._first_event_at: float | None = None
         self._usage: tuple[int, int] | None = None
         self._events = 0
 
-    async def run(
-        self,
-        client: Client,
-        headers: Mapping[str, str],
-        *,
-        dispatch: Callable[[int], None],
-        observe: Callable[[int, Attempt], None],
-    ) -> None:
-        """Answer the client. `dispatch(i)` is told that target i is asked, `observe(i, attempt)` how it did.
-
-        When the last target has failed too, the client gets the last one's error.
-        """
+    async def run(self, client: Client, headers: Mapping[str, str]) -> None:
+        """Answer the client. When the last target has failed too, the client gets the last one's error."""
         failures: list[UpstreamError] = []
-        for index, target in enumerate(self._targets):
+        while (target := await self._targets.next()) is not None:
             began = self._clock()
-            dispatch(index)
             self._first_event_at, self._usage, self._events = None, None, 0
             status: Status = "cancelled"
             error: str | None = None
             try:
-                told = {**headers, **target.headers, "x-ppai-attempts": str(index + 1)}
+                told = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
                 await self._attempt(target, client, told)
                 status = "ok"
             except UpstreamError as caught:
@@ -98,10 +99,10 @@ class Forwarder:
                 if client.has_started:
                     await client.send(_in_band(caught, self._call.endpoint), more=False)
             finally:
-                observe(index, self._report(status, began, error))
+                self._targets.observe(self._report(status, began, error))
             if client.has_started:
                 return
-        await answer_error(client, _in_all(failures), {**headers, "x-ppai-attempts": str(len(self._targets))})
+        await answer_error(client, _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))})
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(

@@ -46,7 +46,7 @@ class DefaultPolicy:
         both = (*local.tolist(), *remote.tolist())
         if len(both) <= 1 or not len(remote):
             return Plan(draft, both, reason="only_candidate" if len(both) == 1 else "best")
-        if query.pin is None and rng.random() < self.config.exploration:
+        if query.pin is None and not query.is_held and rng.random() < self.config.exploration:
             drawn = int(rng.choice(remote))
             return Plan(draft, (*local.tolist(), drawn), probe=(drawn,), reason="explored", explored=drawn)
         if (idle := self._idle(draft, local, remote)) is not None:

@@ -114,7 +114,9 @@ class Runtime:
         session = await stack.enter_async_context(_engine_session())
         self._engine = LocalEngine(config.engine, session, self._new_embedded)
         stack.push_async_callback(self._engine.stop)
-        self._gate = EngineGate(self._engine, config.admission, clock, self._node.own_mean_service_s)
+        self._gate = EngineGate(
+            self._engine, config.admission, clock, self._node.own_mean_service_s, self._door_changed
+        )
 
         self._network = Network(
             membership, config.network, home.path, self._node.name,
@@ -199,6 +201,10 @@ class Runtime:
         else:
             self._tell("engine", f"engine: {state.problem}")
 
+    def _door_changed(self) -> None:
+        """Others should not hear of it at the next look at the engine only."""
+        self._network.tell_admission(self._gate.admission)
+
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
         agents = own_agents(self._engine.state, self._profiles)
@@ -208,6 +214,8 @@ class Runtime:
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)
+        if any(event.kind == "pulse" for event in events):
+            self._gate.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation", "identity_in_use"):
                 self._tell(event.kind + event.peer, f"{event.kind.replace('_', ' ')}: {event.reason}")

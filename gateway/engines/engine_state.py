@@ -37,6 +37,7 @@ class EngineState:
     family: str = "unknown"
     models: tuple[EngineModel, ...] = ()
     slots: int = DEFAULT_SLOTS
+    is_slots_known: bool = False  # the engine or the configuration says; else it is our guess
     running: int = 0
     waiting: int = 0
     load_source: str = "own count"  # or "metrics"
@@ -45,6 +46,11 @@ class EngineState:
     @property
     def is_ready(self) -> bool:
         return self.problem is None and bool(self.models)
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether it may have more slots than `slots`: it never said, and is not seen to make anybody wait."""
+        return not self.is_slots_known and (self.load_source != "metrics" or not self.waiting)
 
     @property
     def cold(self) -> frozenset[str]:

@@ -74,7 +74,8 @@ class LlamaCpp(Unknown):
         props = await api.get("/props", _Props)
         context = props.default_generation_settings.n_ctx
         also = ("embeddings",) if self._embeds else ()
-        return Served(tuple(_model(entry, *also, context=context) for entry in listing.data), props.total_slots)
+        models = tuple(_model(entry, *also, context=context) for entry in listing.data)
+        return Served(models, props.total_slots, is_slots_known=True)
 
 
 class Sglang(Unknown):
@@ -92,6 +93,7 @@ class Sglang(Unknown):
         return Served(
             tuple(EngineModel(entry.id, entry.max_model_len or 0, _sglang_modalities(model)) for entry in listing.data),
             slots or DEFAULT_SLOTS,
+            is_slots_known=slots > 0,
         )
 
 
@@ -105,7 +107,7 @@ class Tgi(Unknown):
         info = await api.get("/info", _TgiInfo)
         sees = ("image",) if info.model_pipeline_tag == "image-text-to-text" else ()
         models = tuple(EngineModel(entry.id, info.max_total_tokens, BY_DEFAULT + sees) for entry in listing.data)
-        return Served(models, info.max_batch_size or DEFAULT_SLOTS)
+        return Served(models, info.max_batch_size or DEFAULT_SLOTS, is_slots_known=bool(info.max_batch_size))
 
 
 class LmStudio:

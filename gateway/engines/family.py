@@ -41,6 +41,7 @@ class Served:
 
     models: tuple[EngineModel, ...]
     slots: int = DEFAULT_SLOTS
+    is_slots_known: bool = False  # it says so itself
 
 
 class Family(Protocol):

@@ -112,6 +112,7 @@ class OpenAIEngine:
             family=self._family.name,
             models=served.models,
             slots=self._configured_slots or served.slots,
+            is_slots_known=bool(self._configured_slots) or served.is_slots_known,
         )
 
     async def _look(self, family: Family, state: EngineState) -> EngineState:

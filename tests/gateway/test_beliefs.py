@@ -371,6 +371,19 @@ def test_a_refusal_closes_the_door_until_the_next_pulse() -> None:
     assert (2.0, 0.0) == (closed, expected(table, 2.0, "admission"))
 
 
+def test_a_job_of_ours_that_ends_may_have_left_room() -> None:
+    """A door that refused us is worth a look again, and no more than that: it is not known to be open."""
+    table = beliefs()
+    ours, refused = reservation(), reservation()
+    table.reserve(ours)
+    table.reserve(refused)
+    table.observe_outcome(refused, Outcome(PEER, "refused", None, 0.01, 0), 0.5)
+
+    table.observe_outcome(ours, Outcome(PEER, "ok", 0.1, 1.0, 8), 1.0)
+
+    assert 1.0 == expected(table, 1.0, "admission")
+
+
 def test_a_second_outcome_of_one_job_changes_nothing() -> None:
     table = beliefs()
     job = reservation()

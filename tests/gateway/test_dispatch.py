@@ -82,14 +82,21 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    home: Path, mine: ScriptedEngine | None, theirs: ScriptedEngine, routing: RoutingConfig | None = None
+    home: Path,
+    mine: ScriptedEngine | None,
+    theirs: ScriptedEngine,
+    routing: RoutingConfig | None = None,
+    slots: int = 0,
 ) -> AsyncIterator[Desk]:
-    """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other."""
+    """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
+
+    `slots`: of ada's engine; 0: it does not say.
+    """
     config = replace(Config(), routing=routing or RoutingConfig(), scheduler=SchedulerConfig(exploration=0.0))
     async with (
         answering_peer(home / "ben", theirs, 8, True, 1.0) as ben,
         party(home / "ada") as me,
-        ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9")) as engine,
+        ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9"), slots) as engine,
     ):
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(config.scheduler), beliefs, rng)
@@ -425,6 +432,90 @@ async def test_pulses_count_the_tokens_of_our_own_programs(
 
         assert (7, 4) == (ada.gate.tokens_in, ada.gate.tokens_out)
         assert (7, 4) == (ada.ben.gate.tokens_in, ada.ben.gate.tokens_out)
+
+
+# --- when nobody has room ---
+
+
+async def held(ada: Desk, mine: ScriptedEngine, theirs: ScriptedEngine) -> tuple[asyncio.Task[Recorder], ...]:
+    """Ada's one slot is taken, ben has refused: the second request waits at ada's own door."""
+    mine.delay_s, theirs.status = 30.0, 503
+    first = asyncio.create_task(ada.ask({"x-ppai-route": "local"}))
+    await mine.until(lambda engine: engine.active == 1)
+    second = asyncio.create_task(ada.ask())
+    async with asyncio.timeout(5):
+        while not (len(ada.node.reserved) == 3 and ada.gate.load.waiting):
+            await asyncio.sleep(0.005)
+    return first, second
+
+
+async def test_what_was_refused_everywhere_goes_to_who_has_room_again(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """A job of ours that ends at ben is the news: his door may be open again."""
+    async with desk(tmp_path, mine, theirs, slots=1) as ada:
+        busy, waiting = await held(ada, mine, theirs)
+        theirs.status = 200
+
+        await ada.ask({"x-ppai-route": "ben"})
+        client = await asyncio.wait_for(waiting, 5)
+
+        assert (1, 2) == (len(mine.asked), len(theirs.asked) - 1)
+        assert (200, "ben", "2") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
+        assert 2 == ada.route_log.tail[-1]["attempts"]
+        statuses = [outcome.status for reservation, outcome in ada.node.outcomes]
+        assert ["refused", "cancelled", "ok", "ok"] == sorted(statuses, key=["refused", "cancelled", "ok"].index)
+        busy.cancel()
+        await asyncio.wait([busy])
+        assert 0 == len(ada.node.beliefs[ada.me.id].reservations) + ada.gate.load.waiting
+
+
+async def test_what_waits_at_our_door_has_our_next_slot(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """And what it waited there was waiting for our engine: beliefs and log count it."""
+    async with desk(tmp_path, mine, theirs, slots=1) as ada:
+        busy, waiting = await held(ada, mine, theirs)
+        mine.delay_s = 0.0
+        await asyncio.sleep(0.05)
+
+        busy.cancel()
+        client = await asyncio.wait_for(waiting, 5)
+
+        assert (200, "ada") == (client.status, client.headers["x-ppai-peer"])
+        assert ada.route_log.tail[-1]["ttft_s"] >= 0.05
+        assert ada.node.outcomes[-1][1].ttft_s >= 0.05
+
+
+async def test_who_hangs_up_in_line_leaves_nothing_behind(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    async with desk(tmp_path, mine, theirs, slots=1) as ada:
+        busy, waiting = await held(ada, mine, theirs)
+
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+        assert ["refused", "cancelled"] == [outcome.status for _, outcome in ada.node.outcomes]
+        assert "cancelled" == ada.route_log.tail[-1]["status"]
+        assert (1, 0) == (ada.gate.load.running, ada.gate.load.waiting)
+        busy.cancel()
+        await asyncio.wait([busy])
+
+
+async def test_what_may_not_leave_does_not_wait_at_the_door(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """The engine queues it, as it does for every other program of this machine."""
+    async with desk(tmp_path, mine, theirs, slots=1) as ada:
+        busy, waiting = await held(ada, mine, theirs)
+        pinned = asyncio.create_task(ada.ask(n=2))
+
+        await mine.until(lambda engine: engine.active == 2)
+
+        for task in (busy, waiting, pinned):
+            task.cancel()
+        await asyncio.wait([busy, waiting, pinned])
 
 
 # --- what is written down ---

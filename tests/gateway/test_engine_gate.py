@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from discovery.records import PeerId
 from gateway.admission import AdmissionConfig, remote_slots
-from gateway.engine_gate import EngineGate
+from gateway.engine_gate import LINE_LIMIT, LOOKERS, EngineGate
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
 
@@ -136,6 +136,28 @@ async def test_turns_come_in_the_order_of_asking() -> None:
         await settle()
 
     assert [[True, False, False], [False, True, False], [False, False, True]] == entered
+
+
+async def test_the_door_tells_when_it_closes_and_when_it_opens() -> None:
+    """At once, and nothing else: who starts, ends or waits meanwhile is the next pulse's news."""
+    heard: list[str] = []
+    gate = EngineGate(
+        IdleEngine(ready(1)),
+        AdmissionConfig(),
+        lambda: 0.0,
+        lambda: 1.0,
+        lambda: heard.append(gate.admission),  # type: ignore[arg-type]
+    )
+
+    remote = await jobs(gate, 2, remote=True)
+    assert [] == heard
+    remote += await jobs(gate, 1, remote=True)
+    assert ["closed"] == heard
+    await remote[0].end()
+    await settle()
+
+    assert ["closed", "soft"] == heard
+    await end_all(remote)
 
 
 async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
@@ -322,3 +344,184 @@ async def test_others_at_a_full_engine_keep_remote_work_out() -> None:
 
     assert remote[0].is_inside
     await end_all(remote)
+
+
+# --- our own line at the door ---
+
+
+class Waiter:
+    """A request of our own in line; it takes its turn and stays inside, or goes where `offer` says when it looks."""
+
+    def __init__(self, gate: EngineGate, since: float) -> None:
+        self.offer: str | None = None
+        self.went: str | None = None
+        self.looked, self.is_inside = 0, False
+        self._gate, self._since, self._end = gate, since, asyncio.Event()
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        self.went = await self._gate.wait_turn(self._since, self._look)
+        if self.went is None:
+            async with self._gate.open("e", b"", {}, stream=True, patience=PATIENCE):
+                self.is_inside = True
+                await self._end.wait()
+
+    async def _look(self) -> str | None:
+        self.looked += 1
+        await asyncio.sleep(0)  # as a probe would
+        return self.offer
+
+    async def end(self) -> None:
+        self._end.set()
+        await asyncio.wait([self.task])
+
+
+async def line_of(gate: EngineGate, number: int) -> list[Waiter]:
+    waiters = [Waiter(gate, float(since)) for since in range(number)]
+    await settle()
+    return waiters
+
+
+async def leave(*groups: list[Waiter] | list[Job]) -> None:
+    tasks = [one.task for group in groups for one in group]
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+@pytest.mark.parametrize(
+    ("local", "state", "is_full"),
+    [
+        (2, {"is_slots_known": True}, True),
+        (1, {"is_slots_known": True}, False),
+        (1, {"is_slots_known": True, "others": 7}, False),  # the engine's own queue is the fair one then
+        (2, {}, False),  # nobody knows how many slots it has
+        (2, {"load_source": "metrics", "waiting": 3}, True),  # but it is seen to make requests wait
+        (2, {"load_source": "metrics", "waiting": 0}, False),
+        (2, {"is_slots_known": True, "problem": "it died"}, False),  # who asks it must hear of it
+    ],
+)
+async def test_nothing_is_held_back_that_the_engine_might_start(
+    local: int, state: dict[str, object], is_full: bool
+) -> None:
+    gate = gate_of(2)
+    inside = await jobs(gate, local, remote=False)
+    gate.engine.state = replace(ready(2), **state)  # type: ignore[misc, arg-type]
+
+    assert is_full == gate.is_full
+    await end_all(inside)
+
+
+async def test_the_line_is_short_of_endless() -> None:
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, LINE_LIMIT)
+
+    assert not gate.is_full
+    await leave(line, inside)
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+
+
+async def test_our_own_line_comes_before_other_peers_work() -> None:
+    """And is told as waiting work, so that the door closes while it is long."""
+    gate = gate_of(1, is_slots_known=True)
+    inside, remote = await jobs(gate, 1, remote=False), await jobs(gate, 1, remote=True)
+    line = await line_of(gate, 2)
+    assert (3, 2, "closed") == (gate.load.waiting, gate.load.local_waiting, gate.admission)
+
+    entered = []
+    for job in (inside[0], line[0], line[1]):
+        await job.end()
+        await settle()
+        entered.append([one.is_inside for one in (*line, remote[0])])
+
+    assert [[True, False, False], [True, True, False], [True, True, True]] == entered
+    await end_all(remote)
+
+
+async def test_a_slot_is_given_to_one_of_the_line() -> None:
+    """In the moment before he wakes it is his already: nobody else is let in."""
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 2)
+    gate.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
+
+    gate.admit_waiting()
+    gate.admit_waiting()
+    assert (2, 1, True) == (gate.load.running, gate.load.waiting, gate.is_full)
+    await settle()
+
+    assert [True, False] == [one.is_inside for one in line]
+    await leave(line, inside)
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+
+
+async def test_a_turn_given_to_one_who_hangs_up_goes_to_the_next() -> None:
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 2)
+    gate.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
+
+    gate.admit_waiting()
+    line[0].task.cancel()
+    await settle()
+
+    assert [False, True] == [one.is_inside for one in line]
+    await leave(line, inside)
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+
+
+async def test_who_comes_back_keeps_his_place() -> None:
+    """A request that another peer refused waits as long as if it had never left."""
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 3)
+    line[0].offer = "ben"
+    gate.look_around()
+    await settle()
+    back = Waiter(gate, 0.0)
+    await settle()
+
+    await inside[0].end()
+    await settle()
+
+    assert ("ben", True) == (line[0].went, back.is_inside)
+    await leave(line[1:], [back])
+
+
+async def test_the_oldest_look_elsewhere_when_there_is_news() -> None:
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, LOOKERS + 3)
+    line[1].offer = line[LOOKERS + 1].offer = "ben"
+
+    gate.look_around()
+    await settle()
+
+    assert [1] * LOOKERS + [0] * 3 == [one.looked for one in line]
+    assert [None, "ben", *[None] * (LOOKERS + 1)] == [one.went for one in line]
+    assert LOOKERS + 2 == gate.load.waiting
+    await leave(line[:1], line[2:], inside)
+    assert (0, 0) == (gate.load.running, gate.load.waiting)
+
+
+async def test_a_turn_that_comes_while_looking_is_taken() -> None:
+    """The slot is there now; the other peer's place is a guess."""
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 1)
+    line[0].offer = "ben"
+    gate.look_around()
+    inside[0]._end.set()
+
+    await settle()
+    await settle()
+
+    assert (None, True) == (line[0].went, line[0].is_inside)
+    await leave(line)
+
+
+async def test_an_engine_that_dies_lets_its_line_in() -> None:
+    gate = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 2)
+
+    gate.engine.state = replace(gate.engine.state, problem="it died")  # type: ignore[misc]
+    gate.admit_waiting()
+    await settle()
+
+    assert [True, True] == [one.is_inside for one in line]
+    await leave(line, inside)

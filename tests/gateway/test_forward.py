@@ -40,6 +40,19 @@ class Recorder:
         return json.loads(self.body)["error"]
 
 
+class Line:
+    """Targets in a fixed order; every attempt is kept."""
+
+    def __init__(self, targets: list[Target], attempts: list[Attempt]) -> None:
+        self._targets, self._attempts = iter(targets), attempts
+
+    async def next(self) -> Target | None:
+        return next(self._targets, None)
+
+    def observe(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+
+
 @pytest.fixture
 async def session():
     async with aiohttp.ClientSession() as session:
@@ -65,10 +78,8 @@ async def forward(
         )
         for index, engine in enumerate(engines)
     ]
-    forwarder = Forwarder(read_call(endpoint, body), targets, PATIENCE, iter(range(1000)).__next__)
-    await forwarder.run(
-        client, {}, dispatch=lambda index: None, observe=lambda index, attempt: attempts.append(attempt)
-    )
+    line = Line(targets, attempts)
+    await Forwarder(read_call(endpoint, body), line, PATIENCE, iter(range(1000)).__next__).run(client, {})
     assert client.is_complete
     return client, attempts
 

@@ -20,7 +20,7 @@ from gateway.peer_hop import PeerReply, PeerUpstream
 from gateway.travel import delegation, may_travel
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
-from tests.gateway.test_forward import Recorder
+from tests.gateway.test_forward import Line, Recorder
 from tests.peers import PATIENCE, Pair, two_peers
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
@@ -51,9 +51,7 @@ async def forward(
     sent = delegation("chat/completions", "scripted-1", "scripted-1", may_travel(asked, trusted=True))
     targets = [Target(upstream, sent, "scripted-1", "scripted-1", {}) for upstream in (pair.upstream(), *others)]
     call = read_call("chat/completions", asked)
-    await Forwarder(call, targets, patience, asyncio.get_running_loop().time).run(
-        client, {}, dispatch=lambda index: None, observe=lambda index, attempt: attempts.append(attempt)
-    )
+    await Forwarder(call, Line(targets, attempts), patience, asyncio.get_running_loop().time).run(client, {})
     return client, attempts
 
 

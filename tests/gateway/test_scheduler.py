@@ -414,6 +414,33 @@ def test_two_percent_explore_and_say_so() -> None:
     assert 9 == len({target(decision) for decision in explored})
 
 
+def test_what_waits_at_our_door_does_not_explore() -> None:
+    """It is decided many times over: two in a hundred looks would be most requests."""
+    world = World([Peer("us"), *(Peer(f"p{k}", score=0.3) for k in range(9))])
+    always = SchedulerConfig(exploration=1.0)
+
+    assert ("explored", "local_idle") == tuple(
+        decide(world, replace(QUERY, is_held=is_held), always).reason for is_held in (False, True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "query", "may"),
+    [
+        (Peer("b"), QUERY, True),
+        (Peer("b", admission="closed"), QUERY, True),
+        (Peer("b", dead=True), QUERY, False),
+        (Peer("b", approved=False), QUERY, False),
+        (Peer("b", model="other"), replace(QUERY, model="m"), False),
+        (Peer("b"), replace(QUERY, pinned_local="field:n"), False),
+        (Peer("b"), replace(QUERY, pin="local"), False),
+    ],
+)
+def test_what_only_we_may_answer_goes_nowhere_else(other: Peer, query: Query, may: bool) -> None:
+    """A closed door opens again; everything else stays as it is."""
+    assert may == decide(World([Peer("us", jobs=5), other]), query).may_go_elsewhere
+
+
 def test_exploration_yields_to_a_door_that_its_probe_found_closed() -> None:
     world = World([Peer("us"), Peer("b"), Peer("c")])
     always = policy(SchedulerConfig(exploration=1.0))
