@@ -23,7 +23,7 @@ class Expected:
     mean_service_s: FloatArray  # E[S] = E[1/μ], one slot
     shape: FloatArray  # a of the Gamma posterior of μ: a0 and the completions remembered
     utilisation: FloatArray  # E[λ]·E[S]/c
-    backlog: FloatArray  # n̂, jobs at the peer now, ours included
+    backlog: FloatArray  # n̂, jobs at the peer now, ours included; never fewer than it owes us
     slots: FloatArray  # c
     wait_factor: FloatArray  # h
     prefill_s: FloatArray  # seconds a prompt token
@@ -48,7 +48,7 @@ class Beliefs:
         self._row_of: dict[PeerId, int] = {}
         self._free: list[int] = []
         self._stale: set[PeerId] = set()
-        self._table = np.zeros((0, 17))
+        self._table = np.zeros((0, 18))
         self._output_tokens: dict[str, float] = {}
 
     def __getitem__(self, peer_id: PeerId) -> Belief:
@@ -122,7 +122,7 @@ class Beliefs:
         config = self.config
         table = self._table[rows].T
         facts = table[6:]
-        as_of, jobs, unseen, slots, birth, rtt_s, admission, typical_s, prefill_s, step_s, stream_s = facts
+        as_of, jobs, unseen, ours, slots, birth, rtt_s, admission, typical_s, prefill_s, step_s, stream_s = facts
         evidence = table[:6] * np.exp(np.minimum(0.0, as_of - now) / config.tau_s)
         arrivals, exposure_s, completions, busy_s, turns_seen, turns_expected = evidence
         prior_exposure_s = config.prior_arrivals / config.prior_utilisation * typical_s / slots
@@ -131,12 +131,13 @@ class Beliefs:
         mean_service_s = ((config.prior_jobs - 1.0) * typical_s + busy_s) / (shape - 1.0)
         utilisation = arrival_rate * mean_service_s / slots
         age_s = np.maximum(0.0, now - birth)
+        told = unseen + carried(jobs, utilisation, slots / mean_service_s, slots, age_s, config.horizon_s)
         return Expected(
             arrival_rate=arrival_rate,
             mean_service_s=mean_service_s,
             shape=shape,
             utilisation=utilisation,
-            backlog=unseen + carried(jobs, utilisation, slots / mean_service_s, slots, age_s, config.horizon_s),
+            backlog=np.maximum(told, ours),  # whatever it says: what it owes us it has not done
             slots=slots,
             wait_factor=(config.prior_turns + turns_seen) / (config.prior_turns + turns_expected),
             prefill_s=prefill_s,

@@ -156,7 +156,16 @@ class Belief:
         unseen = sum(reservation.arrives_at > self.birth for reservation in self.reservations)
         return (
             *(self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected),
-            *(self.as_of, self.jobs, unseen, self.slots, self.birth, self.rtt_s, ADMISSION_LEVEL[self.admission]),
+            *(
+                self.as_of,
+                self.jobs,
+                unseen,
+                len(self.reservations),
+                self.slots,
+                self.birth,
+                self.rtt_s,
+                ADMISSION_LEVEL[self.admission],
+            ),
             *(typical_s, *rates),
         )
 

@@ -47,9 +47,10 @@ class Course:
         self._place, self._waited_s = self._place + 1, 0.0
         if self._place >= len(self._decision.order):
             return None
-        self._reserve()
-        if self._asked.local and self._gate.is_full and self._decision.may_go_elsewhere:
+        is_own = self._decision.view.roster.local[self._decision.order[self._place]]
+        if is_own and self._gate.is_full and self._decision.may_go_elsewhere:
             await self._wait()
+        self._reserve()
         return self._target(self._asked, self._decision.reason)
 
     def observe(self, attempt: Attempt) -> None:
@@ -112,14 +113,14 @@ class Course:
         began = self._clock()
         try:
             moved = await self._gate.wait_turn(self._began, self._elsewhere)
-        except BaseException:
+        except BaseException:  # the client hung up: our engine is what it waited for
+            self._reserve()
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
             raise
-        self._waited_s = self._clock() - began
         if moved is not None:
-            self._tell("cancelled", None, self._waited_s, 0)
-            self._decision, self._place, self._waited_s = moved, 0, 0.0
-            self._reserve()
+            self._decision, self._place = moved, 0
+        else:
+            self._waited_s = self._clock() - began
 
     async def _elsewhere(self) -> Decision | None:
         """The decision as it would be made now, if a peer that has not failed this call comes first in it."""

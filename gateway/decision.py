@@ -94,6 +94,7 @@ class Candidate:
     service_s: float
     transit_s: float
     risk_s: float
+    crowding_s: float
     cost_s: float
     utility: float
     excluded: str | None
@@ -116,6 +117,7 @@ class Decision:
     service_s: FloatArray
     transit_s: FloatArray
     risk_s: FloatArray
+    crowding_s: FloatArray
     cost_s: FloatArray
     utility: FloatArray
     excluded: NDArray[np.uint8]  # codes, indices into REASONS
@@ -158,6 +160,7 @@ class Decision:
             service_s=float(self.service_s[index]),
             transit_s=float(self.transit_s[index]),
             risk_s=float(self.risk_s[index]),
+            crowding_s=float(self.crowding_s[index]),
             cost_s=float(self.cost_s[index]),
             utility=float(self.utility[index]),
             excluded=self.excluded_because(index),

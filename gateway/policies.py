@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gateway import cost, decision
 from gateway.cost import FloatArray
 from gateway.decision import Decision, Query, View
+from gateway.probing import worth_a_look
 from gateway.scheduler import Plan, Policy, SchedulerConfig, assess, typical_service, utility
 
 _UNSUITED = (
@@ -40,7 +41,10 @@ class DefaultPolicy:
         self.config = config
 
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
-        """All remote candidates when they are few; else some drawn by lot. Ours always."""
+        """All remote candidates when they are few, if a look is worth its time; else some drawn by lot. Ours always.
+
+        Of many, all hold the same news and may act on it in one moment: there a look is always worth it.
+        """
         draft = assess(query, view, self.config)
         local, remote = _candidates(draft)
         both = (*local.tolist(), *remote.tolist())
@@ -51,8 +55,10 @@ class DefaultPolicy:
             return Plan(draft, (*local.tolist(), drawn), probe=(drawn,), reason="explored", explored=drawn)
         if (idle := self._idle(draft, local, remote)) is not None:
             return Plan(draft, (idle,), reason="local_idle")
-        short = tuple(remote.tolist()) if len(remote) <= self.config.probe_all else self._drawn(draft, remote, rng)
-        return Plan(draft, (*local.tolist(), *short), probe=short)
+        if len(remote) > self.config.probe_all:
+            short = self._drawn(draft, remote, rng)
+            return Plan(draft, (*local.tolist(), *short), probe=short)
+        return Plan(draft, both, probe=tuple(remote.tolist()) if worth_a_look(draft, both, remote) else ())
 
     def choose(
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
@@ -141,14 +147,14 @@ class PaperPolicy:
         congestion = paper_utilisation(
             view.expected.arrival_rate, view.expected.service_rate, self.config.paper_horizon_s
         )
-        cost_s = cost.cost_of_delegation(
-            congestion, sound.service_s, sound.transit_s, np.zeros_like(congestion)
-        )  # Eq. (8)
+        nothing = np.zeros_like(congestion)
+        cost_s = cost.cost_of_delegation(congestion, sound.service_s, sound.transit_s, nothing, nothing)  # Eq. (8)
         beta = self.config.paper_beta_per_s if query.beta_per_s is None else query.beta_per_s
         return replace(
             sound,
             wait_s=congestion,
-            risk_s=np.zeros_like(sound.risk_s),
+            risk_s=nothing,
+            crowding_s=nothing,
             cost_s=cost_s,
             utility=utility(view.score, cost_s, beta),
             beta_per_s=beta,

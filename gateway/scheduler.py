@@ -22,9 +22,9 @@ from gateway.decision import Decision, Query, View, streams_at
 from gateway.decision import Roster as Roster
 
 Mode = Literal["default", "paper", "local", "random"]
-# Score that one typical service time S̃ of the query is worth. Seven recorded models at 50 queries a second: .01 took
-# .39 s a query, .02 .31 s, .03 .28 s with the same accuracy (60.2 to 60.3 %); .05 took .24 s and lost half a point.
-SERVICE_WORTH = 0.03
+# Score that one typical service time S̃ of the query is worth. Seven recorded models at 20 and 50 queries a second: .03
+# took .149 and .245 s a query, .04 .147 and .222 s with as many right answers; .045 lost .2 points (seeds 101 to 104).
+SERVICE_WORTH = 0.04
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -116,11 +116,13 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     e = view.expected
     prompt_tokens = np.maximum(0.0, query.prompt_tokens - view.warm_tokens)
     wait_s = cost.wait(e.backlog, e.slots, e.mean_service_s, e.wait_factor)
-    service_s = cost.service(prompt_tokens, view.output_tokens, e.prefill_s, e.step_s, e.stream_s, streams_at(e))
+    streams = streams_at(e)
+    service_s = cost.service(prompt_tokens, view.output_tokens, e.prefill_s, e.step_s, e.stream_s, streams)
     travelling = np.where(view.roster.local, 0.0, query.body_bytes)
     transit_s = cost.transit(e.rtt_s, travelling, config.cost.bandwidth_bytes_per_s)
     risk_s = cost.risk(e.backlog, e.slots, e.mean_service_s, e.shape, config.cost.risk_weight)
-    cost_s = cost.cost_of_delegation(wait_s, service_s, transit_s, risk_s)
+    crowding_s = cost.crowding(view.output_tokens, e.stream_s, streams, config.cost.crowding_weight)
+    cost_s = cost.cost_of_delegation(wait_s, service_s, transit_s, risk_s, crowding_s)
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
     if beta is None:
         beta = SERVICE_WORTH / typical_service(service_s, excluded)
@@ -131,6 +133,7 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
         service_s=service_s,
         transit_s=transit_s,
         risk_s=risk_s,
+        crowding_s=crowding_s,
         cost_s=cost_s,
         utility=utility(view.score, cost_s, beta),
         excluded=excluded,

@@ -41,6 +41,8 @@ class Job:
     output_tokens: int
     ended: Callable[["Job", float], None]
     failed: Callable[["Job", float], None]
+    started: Callable[[float], None] = lambda now: None
+    since: float = 0.0  # our own programs' jobs wait in this order
     first_token_at: float | None = None
 
 
@@ -69,6 +71,7 @@ class Engine:
         self.book(now)
         self.running += 1
         self._inside[job] = None
+        job.started(now)
         if job.prompt_tokens and self.speed.prefill_s:
             self._plan(now)
             self.at(now + job.prompt_tokens * self.speed.prefill_s, partial(self._decode, job))

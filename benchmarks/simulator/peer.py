@@ -4,12 +4,15 @@ The door's rules are gateway/admission.py's; this replays in virtual time what g
 sockets: our own programs enter at once, other peers' work waits until there is room, or is refused.
 """
 
+from bisect import insort
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
-from gateway.admission import AdmissionConfig, EngineLoad, admission_state, may_start_remote
+from gateway import cost
+from gateway.admission import AdmissionConfig, EngineLoad, admission_state, may_start_local, may_start_remote
+from gateway.cost import CostConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Serving:
     completions: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    _own: deque[Job] = field(default_factory=deque)
+    _own: list[Job] = field(default_factory=list)
     _others: deque[Job] = field(default_factory=deque)
     _remote: set[Job] = field(default_factory=set)  # in the engine
 
@@ -56,6 +59,11 @@ class Serving:
         return self.engine.running + len(self._own) + len(self._others)
 
     @property
+    def is_full(self) -> bool:
+        """Whether a job of the peer's own programs would wait."""
+        return not may_start_local(replace(self.load, ours=self.engine.running))
+
+    @property
     def admission(self) -> AdmissionState:
         return "open" if self.door is None or self.spec.says_idle else admission_state(self.load, self.door)
 
@@ -64,9 +72,21 @@ class Serving:
         return (0, 0) if self.spec.says_idle else (self.engine.running, self.jobs - self.engine.running)
 
     def enter(self, job: Job, now: float) -> None:
-        """A job of the peer's own programs."""
-        self._own.append(job)
+        """A job of the peer's own programs; where no slot is free it waits in the order of `since`."""
+        insort(self._own, job, key=lambda one: one.since)
         self._taken(now)
+
+    def hold(self, job: Job) -> None:
+        """A job of the peer's own programs waits for a slot that is not free now; it may be withdrawn until then."""
+        insort(self._own, job, key=lambda one: one.since)
+
+    def let_in(self) -> None:
+        """A held job has started."""
+        self.arrivals += 1
+
+    def withdraw(self, job: Job) -> None:
+        """A held job goes elsewhere."""
+        self._own.remove(job)
 
     def offer(self, job: Job, now: float) -> bool:
         """Another peer's job: whether it is taken."""
@@ -102,7 +122,7 @@ class Serving:
 
     def _admit(self, now: float) -> None:
         while self._own and self.engine.running < self.spec.speed.slots:
-            self.engine.start(self._own.popleft(), now)
+            self.engine.start(self._own.pop(0), now)
         while self._others and self.door is not None and may_start_remote(self.load, self.door):
             job = self._others.popleft()
             self._remote.add(job)
@@ -123,3 +143,9 @@ def latency_s(serving: Serving, prompt_tokens: float, output_tokens: float) -> f
     ahead = max(0, jobs - speed.slots + 1)
     service_s = speed.job_s(prompt_tokens, output_tokens, min(jobs + 1, speed.slots))
     return service_s + ahead / speed.capacity(prompt_tokens, output_tokens)
+
+
+def crowding_s(serving: Serving, output_tokens: float) -> float:
+    """What such a job would cost those decoded beside it now, in truth."""
+    speed, streams = serving.spec.speed, min(serving.jobs + 1, serving.spec.speed.slots)
+    return cost.crowding(output_tokens, speed.stream_s, float(streams), CostConfig().crowding_weight)

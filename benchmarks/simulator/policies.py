@@ -29,6 +29,10 @@ class Truth(Protocol):
         """What a job of this size would take there now."""
         ...
 
+    def crowding_s(self, peer: PeerId, output_tokens: float) -> float:
+        """What it would cost those decoded beside it there."""
+        ...
+
 
 class Believer:
     """Decides at once, on what is believed: the frame of the baselines."""
@@ -88,8 +92,10 @@ class Oracle(Believer):
     def rank(self, draft: Decision, pool: tuple[int, ...], now: float, rng: np.random.Generator) -> list[int]:
         query, view = draft.query, draft.view
         tokens, peers = (query.prompt_tokens, view.output_tokens), view.roster.peer_ids
-        latency_s: FloatArray = np.array([self._truth.latency_s(peer, *tokens) for peer in peers])
-        return ranked_by(draft, view.score - draft.beta_per_s * (latency_s + draft.transit_s), pool, rng)
+        cost_s: FloatArray = np.array(
+            [self._truth.latency_s(peer, *tokens) + self._truth.crowding_s(peer, tokens[1]) for peer in peers]
+        )
+        return ranked_by(draft, view.score - draft.beta_per_s * (cost_s + draft.transit_s), pool, rng)
 
 
 @dataclass(slots=True, eq=False)

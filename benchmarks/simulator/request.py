@@ -4,7 +4,8 @@ probe, decide, reserve, send, fall through on refusal, observe.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import insort
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from benchmarks.simulator.engine import Job
 from discovery.records import AdmissionState
 from gateway.beliefs import Outcome, Reservation
 from gateway.decision import Decision, Query
+from gateway.engine_gate import LOOK_S, LOOKERS
 from gateway.hop import SILENCE_S
 from gateway.scheduler import Plan
 
@@ -61,15 +63,24 @@ class Request:
         self._reservation: Reservation
         self._seen: dict[int, tuple[int, int, AdmissionState]] = {}
         self._sent_at = self._began = 0.0
-        self._place = -1
+        self._place, self._tries = -1, 0
+        self._is_held = False
+        self._job: Job
+
+    @property
+    def since(self) -> float:
+        """When it was asked: its place in line."""
+        return self._ask.at
 
     def begin(self, now: float) -> None:
         """Plan, and probe whom the plan names."""
+        self._read(now, waiting=0)
+        self._look_around(self._ask.query, now)
+
+    def _look_around(self, query: Query, now: float) -> None:
+        """Plan, and probe whom the plan names; `_decide` follows."""
         world, entry = self._world, self._ask.entry
-        world.read_mail(entry, now)
-        own = world.serving[entry]
-        self._node.observe_own_load(own.jobs, own.spec.speed.slots, now)
-        self._plan = self._node.plan(self._ask.query, now)
+        self._plan, self._seen = self._node.plan(query, now), {}
         peers = {world.index[self._plan.draft.view.roster.peer_ids[index]] for index in self._plan.probe}
         if not peers:
             self._decide(now)
@@ -81,6 +92,12 @@ class Request:
             slowest_s = max(slowest_s, 2 * delay_s if world.serving[peer].is_up else np.inf)
             world.at(now + delay_s, partial(self._look, peer))
         world.at(now + min(slowest_s, world.setting.probe_budget_s), partial(self._probed, frozenset(peers)))
+
+    def _read(self, now: float, waiting: int) -> None:
+        """What has come by mail, and our own load less `waiting` jobs that are this request itself."""
+        own = self._world.serving[self._ask.entry]
+        self._world.read_mail(self._ask.entry, now)
+        self._node.observe_own_load(own.jobs - waiting, own.spec.speed.slots, now)
 
     def _look(self, peer: int, now: float) -> None:
         serving = self._world.serving[peer]
@@ -99,8 +116,15 @@ class Request:
         self._decide(now, frozenset(silent))
 
     def _decide(self, now: float, silent: frozenset[str] = frozenset()) -> None:
-        self._decision = self._node.decide(self._ask.query, self._plan, now, silent)  # type: ignore[arg-type]
-        self._next(now)
+        query = self._plan.draft.query
+        decision = self._node.decide(query, self._plan, now, silent)  # type: ignore[arg-type]
+        if not query.is_held:
+            self._decision = decision
+            self._next(now)
+        elif self._is_held and decision.target is not None and not decision.target.local:
+            self._leave_line()
+            self._decision, self._place = decision, -1
+            self._next(now)
 
     def _next(self, now: float) -> None:
         """Ask the next in the decision's order."""
@@ -109,15 +133,56 @@ class Request:
             self._close(LOST, now)
             return
         world, ask, index = self._world, self._ask, self._decision.order[self._place]
-        self._reservation = self._node.dispatch(self._decision, index, now)
-        self._began = now
         peer = world.index[self._decision.view.roster.peer_ids[index]]
-        job = Job(ask.query.prompt_tokens, ask.output_tokens, partial(self._ended, peer), partial(self._failed, peer))
+        job = Job(ask.query.prompt_tokens, ask.output_tokens, partial(self._ended, peer), partial(self._failed, peer),
+                  since=ask.at)  # fmt: skip
+        self._began = now
+        own = world.serving[ask.entry]
+        if peer == ask.entry and own.door is not None and own.is_full and self._decision.may_go_elsewhere:
+            self._wait(job, now)
+            return
+        self._tries += 1
+        self._reservation = self._node.dispatch(self._decision, index, now)
         if peer == ask.entry:
-            world.serving[peer].enter(job, now)
+            own.enter(job, now)
         else:
             sending_s = ask.query.body_bytes / world.setting.regions.bandwidth_bytes_per_s
             world.at(now + world.delay_s(ask.entry, peer) + sending_s, partial(self._arrive, peer, job))
+
+    # --- at our own door, as gateway/course.py and gateway/engine_gate.py have it
+
+    def _wait(self, job: Job, now: float) -> None:
+        job.started = self._let_in
+        self._job, self._is_held = job, True
+        insort(self._world.lines[self._ask.entry], self, key=lambda one: one.since)
+        self._world.serving[self._ask.entry].hold(job)
+        self._world.at(now + LOOK_S, partial(self._look_again, job))
+
+    def _look_again(self, job: Job, now: float) -> None:
+        if self._is_held and self._job is job:
+            if self in self._world.lines[self._ask.entry][:LOOKERS]:
+                self.look_elsewhere(now)
+            self._world.at(now + LOOK_S, partial(self._look_again, job))
+
+    def look_elsewhere(self, now: float) -> None:
+        """Somebody may have room: decide again."""
+        self._read(now, waiting=1)
+        self._look_around(replace(self._ask.query, is_held=True), now)
+
+    def _let_in(self, now: float) -> None:
+        """Our own engine has a slot; what was waited counts as waiting for it."""
+        self._leave_line(withdraw=False)
+        self._tries += 1
+        self._world.serving[self._ask.entry].let_in()
+        self._reservation = self._node.dispatch(self._decision, self._decision.order[self._place], now)
+
+    def _leave_line(self, withdraw: bool = True) -> None:
+        self._is_held = False
+        self._world.lines[self._ask.entry].remove(self)
+        if withdraw:
+            self._world.serving[self._ask.entry].withdraw(self._job)
+
+    # --- at the one who was asked
 
     def _arrive(self, peer: int, job: Job, now: float) -> None:
         serving = self._world.serving[peer]
@@ -132,6 +197,9 @@ class Request:
 
     def _failed(self, peer: int, job: Job, now: float) -> None:
         """The engine died with the job: silence, until we give up. An answer that had begun cannot be asked again."""
+        if self._is_held:
+            self._leave_line(withdraw=False)
+            self._reservation = self._node.dispatch(self._decision, self._decision.order[self._place], now)
         has_begun = job.first_token_at is not None and job.first_token_at <= now
         self._world.at(now + SILENCE_S, partial(self._gave_up, peer, has_begun))
 
@@ -162,12 +230,15 @@ class Request:
         peer = self._reservation.peer_id
         outcome = Outcome(peer, status, ttft_s, now - self._began, tokens)  # type: ignore[arg-type]
         self._node.observe(self._reservation, outcome, now)
+        if peer != self._node.me:
+            for waiting in self._world.lines[self._ask.entry][:LOOKERS]:
+                waiting.look_elsewhere(now)
 
     def _close(self, peer: int, now: float) -> None:
         ask = self._ask
         grade = 0.0 if peer == LOST else float(ask.grades[self._world.serving[peer].spec.model])
         self._world.answered.append(
-            Answered(ask.at, ask.task, now - ask.at, grade, peer, self._place + 1, self._decision.reason)
+            Answered(ask.at, ask.task, now - ask.at, grade, peer, self._tries, self._decision.reason)
         )
 
 

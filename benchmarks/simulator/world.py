@@ -14,7 +14,7 @@ from itertools import count
 import numpy as np
 
 from benchmarks.simulator.network import Mail, Regions, Spread
-from benchmarks.simulator.peer import PeerSpec, Serving, latency_s
+from benchmarks.simulator.peer import PeerSpec, Serving, crowding_s, latency_s
 from benchmarks.simulator.request import Answered, Ask, Request, Vote
 from discovery.admission import Admission
 from discovery.envelopes import Signed, seal
@@ -70,6 +70,7 @@ class World:
         self._pulse_seq = [0] * len(self.ids)
         self.nodes = [self._node(i, policy_of, seed) for i in range(setting.entries)]
         self.answered: list[Answered] = []
+        self.lines: list[list[Request]] = [[] for _ in range(setting.entries)]  # who waits at which own door
         self._present = [j for j in range(len(self.ids)) if j not in setting.late]
         known = [record for j in self._present for record in (self._cards[j], self._next_pulse(j, 0.0))]
         for i in range(setting.entries):
@@ -103,6 +104,10 @@ class World:
     def latency_s(self, peer: PeerId, prompt_tokens: float, output_tokens: float) -> float:
         """What a job of this size would take at one peer now, in truth."""
         return latency_s(self.serving[self.index[peer]], prompt_tokens, output_tokens)
+
+    def crowding_s(self, peer: PeerId, output_tokens: float) -> float:
+        """What such a job would cost those decoded beside it now, in truth."""
+        return crowding_s(self.serving[self.index[peer]], output_tokens)
 
     def read_mail(self, entry: int, now: float) -> None:
         """Hand a node the pulses that have reached it, each as of its arrival."""

@@ -2,6 +2,7 @@
 
 import heapq
 import math
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -123,7 +124,7 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
 
 def test_the_production_node_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every decision, probe and outcome of a run passes through gateway.node.Node."""
+    """Every decision, probe and outcome of a run passes through gateway.node.Node; what waits is decided again."""
     seen = {"plan": 0, "decide": 0, "dispatch": 0, "observe": 0}
 
     def counted(name: str) -> object:
@@ -141,7 +142,8 @@ def test_the_production_node_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     answered = answers("default", 1, 150, 10)
 
     attempts = sum(answer.attempts for answer in answered)
-    assert {"plan": 150, "decide": 150, "dispatch": attempts, "observe": attempts} == seen
+    assert (attempts, attempts) == (seen["dispatch"], seen["observe"])
+    assert 150 <= seen["decide"] <= seen["plan"] < 200
 
 
 def test_probes_take_a_round_trip_and_the_way_another() -> None:
@@ -163,14 +165,36 @@ def test_probes_take_a_round_trip_and_the_way_another() -> None:
 
 
 def test_a_closed_door_sends_the_query_on() -> None:
-    """Three jobs per slot are enough: the fourth is refused, and its own peer takes it."""
+    """Three jobs per slot are enough: the fourth is refused, and waits where it came from until somebody has room."""
     world = World(fifty(DOOR, 2), contender("random", PREQUAL).policy_of, seed=1)
     asks = plain_asks(200.0, 60, 2, EXPONENTIAL, "poisson", 1)
 
     answered = world.run(asks)
 
-    assert max(answer.attempts for answer in answered) == 2
+    assert max(answer.attempts for answer in answered) >= 2
     assert LOST not in {answer.peer for answer in answered}
+
+
+def test_a_burst_is_shared() -> None:
+    """Sixty at once at one of three equal peers: as if all three had one queue, not as much as the doors take at first.
+
+    A place at a full door is worth more than a place in a long line at home, so the others are kept busy to the end.
+    """
+    third = EngineSpeed(1, 0.0, 0.005, 0.0)
+    specs = tuple(PeerSpec(third, AGENT) for _ in range(3))
+    asks = [
+        replace(ask, at=1.0, entry=0, output_tokens=200) for ask in plain_asks(1.0, 60, 1, EXPONENTIAL, "poisson", 1)
+    ]
+
+    runs = {
+        name: World(replace(fifty(DOOR, 3), peers=specs), contender(name, PREQUAL).policy_of, seed=1).run(asks)
+        for name in ("default", "local")
+    }
+
+    mean_s = {name: np.mean([answer.latency_s for answer in answered]) for name, answered in runs.items()}
+    shares = Counter(answer.peer for answer in runs["default"])
+    assert all(16 <= shares[peer] <= 24 for peer in range(3)), shares
+    assert mean_s["default"] < 0.4 * mean_s["local"]
 
 
 def test_a_crashed_peer_loses_only_answers_that_had_begun() -> None:

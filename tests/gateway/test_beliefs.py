@@ -384,6 +384,16 @@ def test_a_job_of_ours_that_ends_may_have_left_room() -> None:
     assert 1.0 == expected(table, 1.0, "admission")
 
 
+def test_no_peer_is_believed_to_have_fewer_jobs_than_it_owes_us() -> None:
+    """Whatever its pulses say, later ones too: a job of ours that it has not answered is there."""
+    table = beliefs()
+    for _ in range(5):
+        table.reserve(reservation())
+    table.observe_pulse(replace(QUIET, running=0, waiting=0), 10.0)
+
+    assert 5.0 == expected(table, 10.0, "backlog")
+
+
 def test_a_second_outcome_of_one_job_changes_nothing() -> None:
     table = beliefs()
     job = reservation()

@@ -47,6 +47,7 @@ def test_no_term_is_negative(n: float, c: float, s: float, h: float, shape: floa
         cost.service(float(body % 10_000), 100.0, s / 1e3, s, s, min(n, c - 1) + 1),
         cost.transit(rtt_s, float(body), 1e6),
         cost.risk(n, c, s, shape, 0.5),
+        cost.crowding(100.0, s, min(n, c - 1) + 1, 1.0),
     )
 
     assert min(terms) >= 0
@@ -59,6 +60,12 @@ def test_service_slows_as_streams_join_a_batch() -> None:
     sixteen = cost.service(0.0, 100.0, 0.0, 2.2e-3, 1.2e-3, 16.0)
 
     assert (0.34, 2.14) == (pytest.approx(alone), pytest.approx(sixteen))
+
+
+def test_crowding_is_what_the_others_lose() -> None:
+    """Beside three streams, 100 tokens hold each of them up by 100·b; alone, or in a lone slot, nobody."""
+    assert 3 * 100 * 1.2e-3 == pytest.approx(cost.crowding(100.0, 1.2e-3, 4.0, 1.0))
+    assert 0.0 == cost.crowding(100.0, 1.2e-3, 1.0, 1.0) == cost.crowding(100.0, 1.2e-3, 4.0, 0.0)
 
 
 def test_risk_falls_as_completions_are_seen() -> None:

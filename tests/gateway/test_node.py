@@ -316,6 +316,7 @@ def test_our_own_service_time_is_known_before_anything_was_served() -> None:
 def test_who_keeps_silent_is_not_chosen() -> None:
     ada = Ada()
     ben = ada.meet(1, agent(capability=(255, 0)))
+    ada.now += 5.0
     plan = ada.node.plan(MATHS, ada.now)
     assert 1 in plan.probe
 

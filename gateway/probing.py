@@ -1,0 +1,67 @@
+"""Is a fresh look worth its time? A probe that could not change the choice only delays the answer.
+
+What it may gain is weighed against the round trip it takes, both in score. Pure: a draft Decision in, a yes or no out.
+"""
+
+from collections.abc import Sequence
+from math import erf, exp, pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.belief_table import Expected
+from gateway.cost import FloatArray
+from gateway.decision import Decision
+
+SILENCE_S = 4.0  # what asking a peer costs that has stopped since its last news (gateway/hop.py)
+FAILURE_EVERY_S = 3600.0  # how often peers stop without a word: laptops are closed and networks change within hours
+
+
+def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) -> bool:
+    """Whether probing `probe` is expected to gain more than the round trip costs, for a choice among `pool`.
+
+    Gains by a better choice: each rival k's utility and the best's are believed with a spread, so that k turns out
+    better by σ·(φ(z) - z·(1 - Φ(z))) on average, z = (U_best - U_k)/σ. Gains by finding a stopped peer out: the older
+    the best one's news, the likelier it has stopped meanwhile.
+    """
+    expected, rows = draft.view.expected, np.array(pool)
+    utility, beta = draft.utility[rows], draft.beta_per_s
+    spread = beta * (backlog_spread(expected) * seconds_per_job(expected, draft.view.output_tokens))[rows]
+    best = int(utility.argmax())
+    look_s = float(expected.rtt_s[probe].max())
+    if not draft.view.roster.local[rows[best]]:  # our own engine cannot stop unnoticed
+        look_s -= min(float(expected.age_s[rows[best]]) / FAILURE_EVERY_S, 1.0) * SILENCE_S
+    gain = max(
+        (_expected_gain(float(utility[best] - utility[k]), float(np.hypot(spread[k], spread[best])))
+        for k in range(len(rows)) if k != best), default=0.0,
+    )  # fmt: skip
+    return gain >= beta * look_s
+
+
+def backlog_spread(expected: Expected) -> FloatArray:
+    """(N,) standard deviation of n̂, jobs: what has come and gone since the news, at most what it is in the long run.
+
+    Coming and going are Poisson; in the long run jobs in slots are about Poisson, and a queue geometric.
+    """
+    rho = np.minimum(expected.utilisation, 0.95)
+    queue = rho ** np.sqrt(2.0 * (expected.slots + 1.0)) / (1.0 - rho)
+    settled = expected.slots * rho + queue + queue * queue
+    moved = 2.0 * expected.arrival_rate * np.minimum(expected.age_s, 1e9)
+    spread: FloatArray = np.sqrt(np.minimum(settled, moved))
+    return spread
+
+
+def seconds_per_job(expected: Expected, output_tokens: float) -> FloatArray:
+    """(N,) how much longer a query takes for one job more there: a slower step while slots are free, then a turn."""
+    queueing = np.clip(expected.backlog - expected.slots + 1.5, 0.0, 1.0)
+    turn_s = expected.wait_factor * expected.mean_service_s / expected.slots
+    seconds: FloatArray = (1.0 - queueing) * output_tokens * expected.stream_s + queueing * turn_s
+    return seconds
+
+
+def _expected_gain(behind: float, spread: float) -> float:
+    """E[max(0, X)], X normal with mean -behind and this spread."""
+    if spread <= 0.0:
+        return max(0.0, -behind)
+    z = behind / spread
+    return spread * (exp(-z * z / 2.0) / sqrt(2.0 * pi) - z * (1.0 - erf(z / sqrt(2.0))) / 2.0)
