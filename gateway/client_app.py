@@ -129,4 +129,5 @@ _PREFLIGHT = {
 
 async def _answer_invalid(client: AsgiClient, error: InvalidRequest) -> None:
     kind = "not_found_error" if error.status == 404 else "invalid_request_error"
-    await client.answer(error.status, "application/json", error_body(error.message, kind, error.param, error.code))
+    body = error_body(error.message, kind, error.param, error.code)
+    await client.answer(error.status, "application/json", body, {"allow": "POST"} if error.status == 405 else None)

@@ -14,7 +14,7 @@ from discovery.envelopes import UNREADABLE
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 4000  # what the gate is given at most; encoders read about 256 tokens
 
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Positive = Annotated[float, msgspec.Meta(ge=1)]  # some languages write 100 as 100.0
 _Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 _Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -97,25 +97,28 @@ class _PassedBody(msgspec.Struct):
 class _ResponsesBody(_PassedBody, kw_only=True):
     input: Any = None
     instructions: Any = None
-    max_output_tokens: int | None = None
+    max_output_tokens: float | None = None
     user: str | None = None
 
 
 class _AnthropicBody(_PassedBody, kw_only=True):
     messages: list[Any]
     system: Any = None
-    max_tokens: int | None = None
+    max_tokens: float | None = None
 
 
-_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
-    "chat/completions": msgspec.json.Decoder(_ChatBody),
-    "completions": msgspec.json.Decoder(_CompletionBody),
-    "embeddings": msgspec.json.Decoder(_EmbeddingBody),
-    "responses": msgspec.json.Decoder(_ResponsesBody),
-    "messages": msgspec.json.Decoder(_AnthropicBody),
-    "messages/count_tokens": msgspec.json.Decoder(_AnthropicBody),
+BODIES: dict[str, type[msgspec.Struct]] = {
+    "chat/completions": _ChatBody,
+    "completions": _CompletionBody,
+    "embeddings": _EmbeddingBody,
+    "responses": _ResponsesBody,
+    "messages": _AnthropicBody,
+    "messages/count_tokens": _AnthropicBody,
 }
-ENDPOINTS = tuple(_DECODERS)
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    endpoint: msgspec.json.Decoder(body) for endpoint, body in BODIES.items()
+}
+ENDPOINTS = tuple(BODIES)
 DELEGABLE = frozenset({"chat/completions", "completions", "embeddings"})  # the others are the local engine's alone
 
 
@@ -141,7 +144,7 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
         stream=bool(fields.stream),
         text=text[:ROUTED_TEXT_CHARS],
         prompt_tokens=characters // 4 + 1,
-        max_tokens=fields.max_completion_tokens or fields.max_tokens,
+        max_tokens=_count(fields.max_completion_tokens or fields.max_tokens),
         session=session or fields.user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
         needs=frozenset(needs),
         include_usage=bool(fields.stream_options and fields.stream_options.include_usage),
@@ -206,11 +209,16 @@ def _passed_call(endpoint: str, fields: Any, session: str | None) -> Call:
         stream=bool(fields.stream),
         text="",
         prompt_tokens=_characters(words) // 4 + 1,
-        max_tokens=limit,
+        max_tokens=_count(limit),
         session=session or user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
         needs=frozenset(),
         include_usage=True,
     )
+
+
+def _count(number: float | None) -> int | None:
+    """A bound as a whole number, within what arrays hold."""
+    return None if number is None else int(max(0, min(number, 2**31)))
 
 
 def _characters(words: Any) -> int:

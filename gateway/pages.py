@@ -1,10 +1,10 @@
 """Everything on the client side that is asked seldom: models, readiness, status, peers, and the owner's own calls."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
 import fastapi
 import msgspec
@@ -18,6 +18,7 @@ from gateway.engine_gate import EngineGate
 from gateway.network import Network
 from gateway.node import Node
 from gateway.openai_wire import InvalidRequest, error_body
+from gateway.openapi import openapi_page
 from gateway.profiles import Profiles
 from gateway.status import (
     candidate_rows,
@@ -59,7 +60,7 @@ class _Who(msgspec.Struct):
 class _Route(msgspec.Struct):
     text: str
     model: str = "auto"
-    max_tokens: int | None = None
+    max_tokens: Annotated[float, msgspec.Meta(ge=1)] | None = None
 
 
 def seldom_app(parts: Parts) -> fastapi.FastAPI:
@@ -70,7 +71,7 @@ def seldom_app(parts: Parts) -> fastapi.FastAPI:
     async def openai_error(request: fastapi.Request, error: HTTPException) -> Response:
         path, code = request.url.path, {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
         message = f"{request.method} {path}: {error.detail}; docs/architecture.md lists what is here"
-        return _error(message, error.status_code, code)
+        return _error(message, error.status_code, code, headers=error.headers)
 
     @app.exception_handler(InvalidRequest)
     async def invalid(request: fastapi.Request, error: InvalidRequest) -> Response:
@@ -105,6 +106,10 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
     async def ready() -> Response:
         lacking = missing(parts.node, parts.gate.engine)
         return JSONResponse({"ready": not lacking, "missing": lacking}, 503 if lacking else 200)
+
+    @app.get("/openapi.json")
+    async def openapi() -> dict[str, Any]:
+        return openapi_page(version("ppai"))
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -216,6 +221,12 @@ async def _body(request: fastapi.Request, kind: Any) -> Any:
         raise InvalidRequest(f"invalid request body: {error}") from error
 
 
-def _error(message: str, status: int, code: str | None, param: str | None = None) -> Response:
+def _error(
+    message: str,
+    status: int,
+    code: str | None,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
     kind = "not_found_error" if status == 404 else "invalid_request_error"
-    return Response(error_body(message, kind, param, code), status, media_type="application/json")
+    return Response(error_body(message, kind, param, code), status, headers, media_type="application/json")

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 Answer = Callable[[dict[str, Any]], str]
+_EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
 
 
 @dataclass
@@ -102,7 +103,10 @@ class ScriptedEngine:
         try:
             await asyncio.sleep(self.delay_s)
             words = self.answer(body).split(" ")
-            return await (self._stream(request, body, words) if body.get("stream") else self._whole(body, words))
+            if request.path == "/v1/embeddings":
+                return web.json_response({"object": "list", "model": self.model, "data": [_EMBEDDING]})
+            streams = body.get("stream") and not request.path.endswith("count_tokens")
+            return await (self._stream(request, body, words) if streams else self._whole(body, words))
         except (asyncio.CancelledError, ConnectionResetError):
             self.hung_up += 1
             raise

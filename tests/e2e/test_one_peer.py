@@ -152,6 +152,7 @@ async def test_bad_input_is_a_clear_openai_error(
 async def test_wrong_method_and_foreign_callers_are_refused(peer: PeerProcess, http: aiohttp.ClientSession) -> None:
     async with http.get(peer.url + CHAT) as response:
         assert (405, "method_not_allowed") == (response.status, (await response.json())["error"]["code"])
+        assert "POST" == response.headers["allow"]
     async with http.post(peer.url + CHAT, json=HELLO, headers={"host": "evil.example"}) as response:
         assert (403, "bad_host") == (response.status, (await response.json())["error"]["code"])
     async with http.post(peer.url + CHAT, json=HELLO, headers={"origin": "https://evil.example"}) as response:

@@ -104,3 +104,10 @@ def test_a_body_nested_without_end_is_the_clients_mistake() -> None:
 @pytest.mark.parametrize("prompt", ["once upon", ["once", "upon"], [1, 2, 3], [[1, 2], [3]]])
 def test_completions_take_every_prompt_form(prompt: object) -> None:
     assert "completions" == read_call("completions", json.dumps({"prompt": prompt}).encode()).endpoint
+
+
+def test_lengths_may_be_written_as_some_languages_write_them_and_stay_within_what_arrays_hold() -> None:
+    assert 100 == read_call("chat/completions", body(max_tokens=100.0)).max_tokens
+    assert 2**31 == read_call("chat/completions", body(max_tokens=1e300)).max_tokens
+    with pytest.raises(InvalidRequest):
+        read_call("chat/completions", body(max_tokens=0.5))

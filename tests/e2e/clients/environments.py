@@ -2,6 +2,8 @@
 
 .venv-clients   anthropic and langchain-openai, with the openai SDK 3.x that they want
 .venv-litellm   litellm, which wants another httpx than they do
+.venv-schemathesis
+                schemathesis, which asks a peer whatever its OpenAPI page allows
 .work/node      the openai package for Node, where there is npm
 """
 
@@ -13,10 +15,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 CLIENTS, LITELLM, NODE = ROOT / ".venv-clients", ROOT / ".venv-litellm", ROOT / ".work" / "node"
+SCHEMATHESIS = ROOT / ".venv-schemathesis"
 NODE_OPENAI = NODE / "node_modules" / "openai"
 RECIPES = {
     CLIENTS: ("anthropic==2.12.0", "langchain-openai==1.7.3", "openai==3.54.0"),
     LITELLM: ("litellm==1.106.2",),
+    SCHEMATHESIS: ("schemathesis==4.32.5",),
 }
 NODE_PACKAGE = "openai@6.49.0"
 

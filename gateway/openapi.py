@@ -1,0 +1,216 @@
+"""The OpenAPI page of the applications' side (P): what may be asked, and what every answer and error looks like.
+
+What bodies may hold is written by the decoders that read them, so that page and peer cannot differ. Answers are their
+engine's own, and are described no further than OpenAI's clients rely on.
+"""
+
+from typing import Any
+
+import msgspec
+
+from gateway.openai_wire import BODIES, ENDPOINTS, VIRTUAL_MODEL
+
+_JSON, _EVENTS = "application/json", "text/event-stream"
+_SCHEMAS = "#/components/schemas/"
+_NULLABLE_TEXT = {"type": ["string", "null"]}
+_OBJECT: dict[str, Any] = {"type": "object"}
+_LIST_OF_OBJECTS = {"type": "array", "items": _OBJECT}
+
+
+def openapi_page(version: str) -> dict[str, Any]:
+    """The whole page; `version` is the peer's own."""
+    bodies, components = _bodies()
+    paths = {f"/v1/{endpoint}": {"post": _generating(endpoint, bodies[endpoint])} for endpoint in ENDPOINTS}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PPAI",
+            "version": version,
+            "description": "The OpenAI API of a peer, and what the peer says of itself. See docs/architecture.md.",
+        },
+        "paths": paths | _MODELS | _STATUS | _OWNER,
+        "components": {
+            "schemas": components | _ANSWERS,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "an API key (`ppai key`), or the owner's",
+                },
+                "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            },
+        },
+    }
+
+
+def _bodies() -> tuple[dict[str, Any], dict[str, Any]]:
+    """(schema of each endpoint's body, the schemas that they refer to)."""
+    written = msgspec.json.schema_components(BODIES.values(), ref_template=_SCHEMAS + "{name}")
+    schemas, named = msgspec.json.decode(msgspec.json.encode(written).replace(b"/schemas/_", b"/schemas/"))
+    components = {name.removeprefix("_"): schema for name, schema in named.items()}
+    components["ChatBody"]["properties"]["messages"]["minItems"] = 1
+    return dict(zip(BODIES, schemas, strict=True)), components
+
+
+def _generating(endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
+    answers = {_JSON: {"schema": _ref(_ANSWER_OF.get(endpoint, "EngineAnswer"))}}
+    if endpoint not in ("embeddings", "messages/count_tokens"):
+        answers[_EVENTS] = {}
+    said = "the answer; a stream of events where `stream` is true, which `[DONE]` or an `error` event ends"
+    return {
+        "operationId": endpoint.replace("/", "_"),
+        "summary": _SUMMARIES[endpoint],
+        "security": [{}, {"bearer": []}, {"x-api-key": []}],
+        "parameters": [_header(name, said) for name, said in _REQUEST_HEADERS.items()],
+        "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
+        "responses": {"200": {"description": said, "headers": _ANSWER_HEADERS, "content": answers}, **_ERRORS},
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _SCHEMAS + name}
+
+
+def _header(name: str, said: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": said, "schema": {"type": "string"}}
+
+
+def _told(description: str, schema: Any, content_type: str = _JSON) -> dict[str, Any]:
+    return {"description": description, "content": {content_type: {"schema": schema}}}
+
+
+def _get(summary: str, schema: Any, **more: Any) -> dict[str, Any]:
+    return {"get": {"summary": summary, "responses": {"200": _told(summary, schema), **_ERRORS}, **more}}
+
+
+def _post(summary: str, body: Any, answer: Any, security: list[Any] | None = None) -> dict[str, Any]:
+    asked = {"required": True, "content": {_JSON: {"schema": body}}}
+    responses = {"200": _told(summary, answer), **_ERRORS}
+    return {"post": {"summary": summary, "security": security or [], "requestBody": asked, "responses": responses}}
+
+
+def _fields(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": required | optional}
+
+
+_ERRORS = {
+    "4XX": _told("the request cannot be served; `code` says why", _ref("Error")),
+    "5XX": _told("nobody could answer; `retry-after` says when to try again, where it is known", _ref("Error")),
+}
+_SUMMARIES = {
+    "chat/completions": "a chat completion, by whoever answers best",
+    "completions": "a completion, by whoever answers best",
+    "embeddings": "embeddings, by whoever makes them",
+    "responses": "OpenAI's responses, by this machine's own engine where it has them",
+    "messages": "Anthropic's messages, by this machine's own engine where it has them",
+    "messages/count_tokens": "the tokens of Anthropic's messages, by this machine's own engine",
+}
+_REQUEST_HEADERS = {
+    "x-ppai-route": "`auto`, `local`, or the name or id of the peer that is to answer",
+    "x-ppai-local-only": "anything but `0`: the request stays on this machine",
+    "x-session-id": "which conversation this is",
+    "x-request-id": "given back; made if absent",
+}
+_ANSWER_HEADERS = {
+    name: {"description": said, "schema": {"type": "string"}}
+    for name, said in {
+        "x-ppai-peer": "who answered",
+        "x-ppai-model": "with which model",
+        "x-ppai-reason": "how it was chosen",
+        "x-request-id": "as given, or ours",
+    }.items()
+}
+_ANSWER_OF = {"chat/completions": "ChatAnswer", "completions": "ChatAnswer", "embeddings": "Embeddings"}
+
+_ANSWERS: dict[str, Any] = {
+    "Error": _fields(
+        {
+            "error": _fields(
+                {"message": {"type": "string"}},
+                type=_NULLABLE_TEXT,
+                param={},
+                code={"type": ["string", "integer", "null"]},
+            )
+        }
+    ),
+    "ChatAnswer": _fields(
+        {"model": {"type": "string"}, "choices": _LIST_OF_OBJECTS}, usage={"type": ["object", "null"]}
+    ),
+    "Embeddings": _fields({"data": _LIST_OF_OBJECTS}),
+    "EngineAnswer": _OBJECT,
+    "Model": _fields(
+        {
+            "id": {"type": "string"},
+            "object": {"const": "model"},
+            "created": {"type": "integer"},
+            "owned_by": {"const": "ppai"},
+            "max_model_len": {"type": ["integer", "null"]},
+            "architecture": _fields({"input_modalities": {"type": "array", "items": {"type": "string"}}}),
+            "metadata": _fields({"context_length": {"type": ["integer", "null"]}}),
+            "ppai": _fields(
+                {
+                    "peers": {"type": "array", "items": {"type": "string"}},
+                    "abilities": {"type": "array", "items": {"type": "string"}},
+                }
+            ),
+        }
+    ),
+}
+
+_OWNERS_KEY: list[Any] = [{"bearer": []}]
+_MODEL_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_ROUTE = _fields(
+    {"text": {"type": "string"}},
+    model={"type": "string", "default": VIRTUAL_MODEL},
+    max_tokens={"type": ["number", "null"], "minimum": 1},
+)
+_WHO = _fields({"who": {"type": "string"}})
+_PROFILE = {
+    **_fields(
+        {
+            "space": {"type": "string"},
+            "agent": {"type": "string"},
+            "capability": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
+            "evidence": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        }
+    ),
+    "additionalProperties": False,
+}
+_READY = _fields({"ready": {"type": "boolean"}, "missing": {"type": "array", "items": {"type": "string"}}})
+
+_MODELS = {
+    "/v1/models": _get(
+        "`auto`, and every model that somebody serves",
+        _fields({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
+    ),
+    "/v1/models/{name}": _get("one of them", _ref("Model"), parameters=[_MODEL_NAME]),
+}
+_STATUS = {
+    "/health": _get("the process lives", _fields({"status": {"const": "ok"}})),
+    "/ready": {
+        "get": {
+            "summary": "somebody can answer",
+            "responses": {
+                "200": _told("somebody can answer", _READY),
+                "503": _told("nobody can, and what is missing", _READY),
+                **_ERRORS,
+            },
+        }
+    },
+    "/metrics": {
+        "get": {
+            "summary": "Prometheus text",
+            "responses": {"200": _told("Prometheus text", {"type": "string"}, "text/plain"), **_ERRORS},
+        }
+    },
+    "/openapi.json": _get("this page", _OBJECT),
+    "/ppai/v1/status": _get("engine, network, gate", _OBJECT),
+    "/ppai/v1/peers": _get("every peer known", _LIST_OF_OBJECTS),
+    "/ppai/v1/events": _get("the last lines of the route log", _LIST_OF_OBJECTS),
+    "/ppai/v1/route": _post("who would answer, and why; nothing is sent to a model", _ROUTE, _OBJECT),
+}
+_OWNER = {
+    "/ppai/v1/approve": _post("the owner grants a peer both rights", _WHO, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/revoke": _post("the owner takes both rights from a peer", _WHO, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/profile": _post("the owner publishes a capability vector", _PROFILE, _OBJECT, _OWNERS_KEY),
+}

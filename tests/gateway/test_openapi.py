@@ -1,0 +1,47 @@
+"""The page says what the peer does: every endpoint, every body as it is decoded, every error in one form."""
+
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from gateway.client_app import _GENERATING
+from gateway.openai_wire import BODIES, InvalidRequest, error_body, read_call
+from gateway.openapi import openapi_page
+from gateway.pages import Parts, seldom_app
+
+PAGE = openapi_page("0")
+
+
+def test_every_endpoint_of_the_client_side_stands_there_and_no_other() -> None:
+    seldom = seldom_app(cast(Parts, None)).routes
+    served = {(method.lower(), route.path) for route in cast(Any, seldom) for method in route.methods}
+    served |= {("post", path) for path in _GENERATING}
+
+    told = {(method, path) for path, methods in PAGE["paths"].items() for method in methods}
+    assert {(method, path.replace("{name:path}", "{name}")) for method, path in served} == told
+
+
+def test_references_lead_somewhere() -> None:
+    text = msgspec.json.encode(PAGE).decode()
+    referred = {piece.partition('"')[0] for piece in text.split("#/components/schemas/")[1:]}
+
+    assert referred <= PAGE["components"]["schemas"].keys()
+    assert {"Error", "Model", "ChatBody", "Message", "Part"} <= referred
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+def test_fields_that_the_page_requires_are_those_the_decoder_requires(endpoint: str) -> None:
+    body = PAGE["paths"][f"/v1/{endpoint}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = PAGE["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+
+    for name in schema["required"]:
+        with pytest.raises(InvalidRequest) as caught:
+            read_call(endpoint, b"{}")
+        assert name == caught.value.param
+
+
+def test_an_error_has_the_form_that_the_page_says() -> None:
+    error = msgspec.json.decode(error_body("no", "server_error", None, "broken"))["error"]
+
+    assert error.keys() == PAGE["components"]["schemas"]["Error"]["properties"]["error"]["properties"].keys()
