@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from discovery.records import AdmissionState, PeerId, Pulse
+from gateway.sessions import Served, SessionConfig
 from gateway.speed import Speed, SpeedConfig
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -35,6 +36,7 @@ class BeliefConfig:
     horizon_s: _Positive = 30.0  # an overloaded peer's growth is extrapolated no further than this
     prior_rtt_s: Annotated[float, msgspec.Meta(ge=0)] = 0.005  # one region of the paper's section VIII-B
     speed: SpeedConfig = field(default_factory=SpeedConfig)
+    sessions: SessionConfig = field(default_factory=SessionConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class Reservation:
     wait_s: float  # before the factor h
     turn_s: float  # E[S]/c
     transit_s: float
+    session: str | None = None  # which conversation, with which agent, and how long it is; for prefix caches
+    agent: str = ""
+    conversation_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -86,6 +91,7 @@ class Belief:
     birth: float = -inf
     admission: AdmissionState = "open"
     last: Pulse | None = None
+    served: Served = field(default_factory=Served)  # what it has done in all, as it last said
     speed: Speed = field(default_factory=Speed)
     reservations: list[Reservation] = field(default_factory=list)
 
@@ -105,6 +111,7 @@ class Belief:
         if last is not None and (pulse.gen, pulse.seq) <= (last.gen, last.seq):
             return
         self.last = pulse
+        self.served = Served(pulse.gen, pulse.tokens_in + pulse.tokens_out)
         self.observe_load(pulse.running + pulse.waiting, pulse.slots, pulse.admission, birth)
         if last is None or last.gen != pulse.gen or not _advanced(last, pulse):
             return

@@ -77,7 +77,12 @@ class View:
     profiled: BoolArray  # (N,) False: the score is the gate's prior, not the agent's own vector
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
     silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
-    warm_tokens: FloatArray | float = 0.0  # (N,) prompt tokens that this session's prefix cache there already holds
+    warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
+
+    @property
+    def warm(self) -> tuple[int, ...]:
+        """Indices of those where this conversation is warm."""
+        return () if self.warm_tokens is None else tuple(np.flatnonzero(self.warm_tokens).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +177,19 @@ class Decision:
         expected = self.view.expected
         turn_s = float(expected.mean_service_s[index] / expected.slots[index])
         ahead = float(jobs_ahead(expected.backlog[index], expected.slots[index]))
-        warm = np.broadcast_to(self.view.warm_tokens, self.excluded.shape)
+        warm = 0 if self.view.warm_tokens is None else int(self.view.warm_tokens[index])
         return Reservation(
             peer_id=self.view.roster.peer_ids[index],
             arrives_at=now + float(expected.rtt_s[index]) / 2,
             category=self.query.category,
-            prompt_tokens=max(0, self.query.prompt_tokens - int(warm[index])),
+            prompt_tokens=max(0, self.query.prompt_tokens - warm),
             streams=float(streams_at(expected)[index]),
             wait_s=ahead * turn_s,
             turn_s=turn_s,
             transit_s=float(self.transit_s[index]),
+            session=self.query.session,
+            agent=self.view.roster.agents[index],
+            conversation_tokens=self.query.prompt_tokens,
         )
 
 

@@ -98,8 +98,8 @@ class Dispatcher:
 
     async def _choose(self, query: Query, waiting: int = 0) -> Decision:
         """Probe and choose; `waiting`: jobs at our own door that are this query itself."""
-        jobs, slots = self._gate.own_load()
-        self._node.observe_own_load(jobs - waiting, slots, self._clock())
+        jobs, slots, served_tokens = self._gate.own_load()
+        self._node.observe_own_load(jobs - waiting, slots, self._clock(), served_tokens)
         plan = self._node.plan(query, self._clock())
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
         silent = asked - await self._peers.probe(asked) if asked else asked

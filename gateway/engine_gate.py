@@ -78,10 +78,10 @@ class EngineGate:
         """Whether a request of our own should rather wait at the door (`wait_turn`) than in the engine."""
         return self.engine.state.is_ready and len(self._line) < LINE_LIMIT and not may_start_local(self.load)
 
-    def own_load(self) -> tuple[int, int]:
-        """(jobs, slots): requests in the engine or waiting for it, whoever sent them."""
+    def own_load(self) -> tuple[int, int, int]:
+        """(jobs in the engine or waiting for it, whoever sent them; slots; tokens read and written in all)."""
         load = self.load
-        return load.running + load.waiting, load.slots
+        return load.running + load.waiting, load.slots, self.tokens_in + self.tokens_out
 
     @property
     def admission(self) -> AdmissionState:

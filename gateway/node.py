@@ -15,9 +15,11 @@ from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId
 from gateway.belief_table import Beliefs
 from gateway.beliefs import Outcome, Reservation
+from gateway.cost import FloatArray
 from gateway.decision import Decision, Query, Roster, View
 from gateway.roster import Seats, Space, build_seats
 from gateway.scheduler import Plan, Policy
+from gateway.sessions import Served, Sessions, Warm
 from profiler.scoring import pair_scores
 
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
@@ -39,6 +41,7 @@ class Node:
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space = policy, rng, space
+        self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
         self._seats: Seats | None = None
         self._revision = -1
@@ -78,9 +81,10 @@ class Node:
                 self._seats = None
                 self.beliefs.forget(event.peer)
 
-    def observe_own_load(self, jobs: int, slots: int, now: float) -> None:
-        """How many requests our own engine has, running and waiting, those of other programs included."""
+    def observe_own_load(self, jobs: int, slots: int, now: float, served_tokens: int = 0) -> None:
+        """How many requests our own engine has, running and waiting, those of other programs included; what it did."""
         self.beliefs.observe_load(self.me, jobs, slots, "open", now)
+        self.beliefs[self.me].served = Served(0, served_tokens)
 
     def observe_probe(
         self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
@@ -126,6 +130,14 @@ class Node:
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """Learn from how a dispatched query went."""
         self.beliefs.observe_outcome(reservation, outcome, now)
+        peer, session = reservation.peer_id, reservation.session
+        if session is None or peer not in self.beliefs:
+            return
+        if outcome.status == "ok" and outcome.tokens > 0:
+            tokens, served = reservation.conversation_tokens + outcome.tokens, self.beliefs[peer].served
+            self.sessions.remember(session, Warm(peer, reservation.agent, tokens, now, served))
+        elif outcome.status == "failed":
+            self.sessions.forget(session)
 
     def view(self, query: Query, now: float) -> View:
         """Everything a policy may look at, for this query."""
@@ -136,7 +148,20 @@ class Node:
             score=self._scores(seats, query),
             profiled=seats.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
+            warm_tokens=self._warm(seats.roster, query, now),
         )
+
+    def _warm(self, roster: Roster, query: Query, now: float) -> FloatArray | None:
+        """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
+        warm = self.sessions.recall(query.session, now) if query.session is not None else None
+        if warm is None or warm.peer_id not in self.beliefs:
+            return None
+        tokens, belief = np.zeros(len(roster)), self.beliefs[warm.peer_id]
+        for index, pair in enumerate(zip(roster.peer_ids, roster.agents, strict=True)):
+            if pair == (warm.peer_id, warm.agent):
+                room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
+                tokens[index] = min(query.prompt_tokens, warm.left(belief.served, room))
+        return tokens
 
     def _scores(self, seats: Seats, query: Query) -> NDArray[np.float64]:
         """s(i,j), (N,): the expected accuracy; the same for all without a gate or without words to judge by."""

@@ -43,20 +43,23 @@ class DefaultPolicy:
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
         """All remote candidates when they are few, if a look is worth its time; else some drawn by lot. Ours always.
 
-        Of many, all hold the same news and may act on it in one moment: there a look is always worth it.
+        Of many, all hold the same news and may act on it in one moment: there a look is always worth it. Where this
+        conversation is warm is nobody else's news: that one is looked at too, and nothing is tried out.
         """
         draft = assess(query, view, self.config)
         local, remote = _candidates(draft)
         both = (*local.tolist(), *remote.tolist())
         if len(both) <= 1 or not len(remote):
             return Plan(draft, both, reason="only_candidate" if len(both) == 1 else "best")
-        if query.pin is None and not query.is_held and rng.random() < self.config.exploration:
+        may_explore = query.pin is None and not query.is_held and not view.warm
+        if may_explore and rng.random() < self.config.exploration:
             drawn = int(rng.choice(remote))
             return Plan(draft, (*local.tolist(), drawn), probe=(drawn,), reason="explored", explored=drawn)
         if (idle := self._idle(draft, local, remote)) is not None:
             return Plan(draft, (idle,), reason="local_idle")
         if len(remote) > self.config.probe_all:
             short = self._drawn(draft, remote, rng)
+            short += tuple(index for index in view.warm if index in remote and index not in short)
             return Plan(draft, (*local.tolist(), *short), probe=short)
         return Plan(draft, both, probe=tuple(remote.tolist()) if worth_a_look(draft, both, remote) else ())
 
@@ -76,8 +79,11 @@ class DefaultPolicy:
         return decided(fresh, ranked, reason, rng)
 
     def _idle(self, draft: Decision, local: NDArray[np.intp], remote: NDArray[np.intp]) -> int | None:
-        """Our own best agent, if no probe is worth its time: free, about as good as the best, and not much slower."""
-        if not len(local):
+        """Our own best agent, if no probe is worth its time: free, about as good as the best, and not much slower.
+
+        Not where this conversation is warm elsewhere: then the utility weighs reading it anew.
+        """
+        if not len(local) or any(index in remote for index in draft.view.warm):
             return None
         best = int(local[np.argmax(draft.utility[local])])
         score, expected = draft.view.score, draft.view.expected

@@ -190,7 +190,8 @@ class Runtime:
 
     def _engine_seen(self) -> None:
         """After every look at the engine: its load, and whatever it serves now."""
-        self._node.observe_own_load(*self._gate.own_load(), time.monotonic())
+        jobs, slots, served_tokens = self._gate.own_load()
+        self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens)
         self._gate.admit_waiting()
         self._cards_changed()
         self._network.tell_admission(self._gate.admission)

@@ -114,7 +114,8 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     """Every column of a Decision on `view`, nothing chosen yet."""
     excluded = candidate_set(query, view, config.theta_s)
     e = view.expected
-    prompt_tokens = np.maximum(0.0, query.prompt_tokens - view.warm_tokens)
+    warm_tokens = view.warm_tokens if view.warm_tokens is not None else np.zeros(len(view.roster))
+    prompt_tokens = np.maximum(0.0, query.prompt_tokens - warm_tokens)
     wait_s = cost.wait(e.backlog, e.slots, e.mean_service_s, e.wait_factor)
     streams = streams_at(e)
     service_s = cost.service(prompt_tokens, view.output_tokens, e.prefill_s, e.step_s, e.stream_s, streams)

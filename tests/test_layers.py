@@ -21,7 +21,7 @@ PURE = [
     *("gateway.beliefs", "gateway.belief_table", "gateway.speed", "gateway.cost", "gateway.admission"),
     *("gateway.decision", "gateway.scheduler", "gateway.policies", "gateway.roster", "gateway.node"),
     *("gateway.openai_wire", "gateway.sse", "gateway.hop", "gateway.travel", "gateway.model_names"),
-    *("gateway.usage", "gateway.needs"),
+    *("gateway.usage", "gateway.needs", "gateway.probing", "gateway.sessions"),
 ]
 HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}
 

@@ -97,7 +97,7 @@ class Request:
         """What has come by mail, and our own load less `waiting` jobs that are this request itself."""
         own = self._world.serving[self._ask.entry]
         self._world.read_mail(self._ask.entry, now)
-        self._node.observe_own_load(own.jobs - waiting, own.spec.speed.slots, now)
+        self._node.observe_own_load(own.jobs - waiting, own.spec.speed.slots, now, own.tokens_in + own.tokens_out)
 
     def _look(self, peer: int, now: float) -> None:
         serving = self._world.serving[peer]

@@ -17,6 +17,7 @@ from gateway.node import EQUAL_SCORE, Node
 from gateway.policies import policy
 from gateway.roster import Space
 from gateway.scheduler import SchedulerConfig
+from gateway.sessions import Served, SessionConfig, Sessions, Warm
 from tests.cluster import card_of, id_of, pulse_of, signed
 
 SPACE = Space("s1", np.array([0.5, 0.5], dtype=np.float32))
@@ -352,3 +353,147 @@ def test_a_plan_of_another_roster_is_made_anew() -> None:
     decision = ada.node.decide(MATHS, plan, ada.now)
 
     assert ["peer-2", "ada"] == [decision.candidate(index).peer_name for index in decision.order]
+
+
+# --- where a conversation is warm ---
+
+TURN = Query(prompt_tokens=2000, max_tokens=50, session="talk")
+
+
+def conversation(ada: Ada, peer: PeerId, tokens: int = 100) -> None:
+    """A first turn of TURN's conversation that `peer` has answered, a little slower than peers are believed to be."""
+    decision = ada.decide(replace(TURN, prompt_tokens=1800, pin=peer))
+    assert peer == decision.target.peer_id
+    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+    ada.node.observe(reservation, Outcome(peer, "ok", 2.0, 5.0, tokens), ada.now + 5.0)
+    ada.now += 6.0
+
+
+def two_equals() -> tuple[Ada, PeerId, PeerId]:
+    """Ada without an engine, and two peers that are as good and as fast as each other."""
+    ada = Ada()
+    ada.node.serve([])
+    return ada, ada.meet(1), ada.meet(2)
+
+
+def test_a_second_turn_stays_where_it_is_warm() -> None:
+    """With the one that holds the prefix, though another is a little faster: any other conversation goes there."""
+    ada, cleo, ben = two_equals()
+    conversation(ada, ben)
+
+    turns = {ada.decide(TURN).target.peer_id for _ in range(30)}
+    others = {ada.decide(replace(TURN, session="else")).target.peer_id for _ in range(30)}
+
+    assert ({ben}, {cleo}) == (turns, others)
+    assert 1900 == ada.node.view(TURN, ada.now).warm_tokens.max()
+
+
+def test_it_leaves_a_warm_peer_that_is_congested() -> None:
+    """No pin: reading 1,900 tokens anew is quicker than waiting for six others."""
+    ada, cleo, ben = two_equals()
+    conversation(ada, ben)
+
+    ada.hear(ada.pulse(2, seq=2, t_ms=4000, running=2, waiting=6))
+
+    assert {cleo} == {ada.decide(TURN).target.peer_id for _ in range(30)}
+
+
+def test_a_restarted_peer_is_cold() -> None:
+    ada, _, ben = two_equals()
+    conversation(ada, ben)
+
+    ada.hear(replace(card_of(id_of(2), gen=2), slots=2, agents=(agent(),)), ada.pulse(2, gen=2))
+
+    assert () == ada.node.view(TURN, ada.now).warm
+
+
+def test_other_work_displaces_a_conversation_little_by_little() -> None:
+    """Room for two slots of 4,096 tokens. What the conversation itself had read counts for nobody."""
+    ada, _, ben = two_equals()
+    conversation(ada, ben)
+
+    left = []
+    for seq, tokens in enumerate((0, 1900, 1900 + 4096, 1900 + 2 * 4096, 50_000), start=2):
+        ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq, tokens_in=tokens))
+        warm = ada.node.view(TURN, ada.now).warm_tokens
+        left.append(warm.max())
+
+    assert [1900, 1900, 950, 0, 0] == left
+
+
+def test_it_is_forgotten_when_it_is_old_and_when_a_turn_failed() -> None:
+    ada, _, ben = two_equals()
+    conversation(ada, ben)
+    ada.now += 301
+    assert () == ada.node.view(TURN, ada.now).warm
+    conversation(ada, ben)
+    assert 1 == len(ada.node.view(TURN, ada.now).warm)
+
+    decision = ada.decide(TURN)
+    ada.node.observe(
+        ada.node.dispatch(decision, decision.order[0], ada.now), Outcome(ben, "failed", None, 1.0, 0), ada.now
+    )
+
+    assert () == ada.node.view(TURN, ada.now).warm
+
+
+def test_only_the_agent_that_answered_is_warm() -> None:
+    """Another model of the same peer has read nothing of it."""
+    ada = Ada()
+    ben = ada.meet(1, agent("a"), agent("b"))
+    decision = ada.decide(replace(TURN, pin=ben, model="b"))
+    ada.node.observe(ada.node.dispatch(decision, decision.order[0], ada.now), Outcome(ben, "ok", 0.5, 3.0, 9), ada.now)
+
+    view = ada.node.view(TURN, ada.now)
+
+    assert ["b"] == [view.roster.agents[index] for index in view.warm]
+
+
+def test_an_idle_engine_of_our_own_does_not_take_a_long_warm_conversation() -> None:
+    """It would, if nobody had read the 2,000 tokens yet."""
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(128, 128)))
+    conversation(ada, ben)
+    ada.node.observe_own_load(0, 1, ada.now)
+
+    assert (id_of(0), ben) == (
+        ada.decide(replace(TURN, session="else")).target.peer_id,
+        ada.decide(TURN).target.peer_id,
+    )
+
+
+def test_a_warm_conversation_is_not_experimented_with() -> None:
+    """And of many peers the warm one is always looked at."""
+    ada = Ada(exploration=1.0)
+    ben = ada.meet(1)
+    for number in range(2, 40):
+        ada.meet(number)
+    conversation(ada, ben)
+
+    plans = [ada.node.plan(TURN, ada.now) for _ in range(20)]
+
+    assert {"best"} == {plan.reason for plan in plans}
+    index = ada.node.roster.peer_ids.index(ben)
+    assert all(index in plan.probe and len(plan.probe) <= 5 for plan in plans)
+
+
+def test_what_is_warm_need_not_be_read_and_teaches_no_speed() -> None:
+    """The reservation counts the tokens to be read, so that a quick first token is no proof of a quick engine."""
+    ada, _, ben = two_equals()
+    conversation(ada, ben)
+
+    decision = ada.decide(TURN)
+    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+
+    assert (100, 2000) == (reservation.prompt_tokens, reservation.conversation_tokens)
+
+
+def test_the_latest_conversations_are_remembered() -> None:
+    sessions = Sessions(SessionConfig(limit=3))
+    warm = Warm(id_of(1), "a", 100, 0.0, Served(1, 0))
+
+    for name in ("one", "two", "three", "two", "four", "two"):
+        sessions.remember(name, warm)
+
+    assert [None, warm, warm, warm] == [sessions.recall(name, 1.0) for name in ("one", "two", "three", "four")]
+    assert 3 == len(sessions)

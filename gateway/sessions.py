@@ -1,0 +1,79 @@
+"""Which prefix caches are warm (P): who answered a conversation last, and how much of it that engine still holds.
+
+An engine keeps what it has read and written until other work displaces it. Where a conversation is warm, its next turn
+has less to read, so that it stays there without being pinned: a queue, or a restart, and it goes elsewhere.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from discovery.records import PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """How long a conversation is believed to be warm."""
+
+    limit: Annotated[int, msgspec.Meta(ge=0)] = 4096  # conversations remembered, the latest; some 300 bytes each
+    keep_s: Annotated[float, msgspec.Meta(ge=0)] = 300.0  # Ollama unloads a model after five idle minutes
+    # Tokens of other work that displace a conversation, where the engine does not say how many its slots hold.
+    room_tokens: Annotated[float, msgspec.Meta(gt=0)] = 16_384.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How much a peer has read and written since it started, as it last said. `gen` None: it has not said."""
+
+    gen: int | None = None
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """One conversation at the agent that answered it last."""
+
+    peer_id: PeerId
+    agent: str
+    tokens: int  # of it, read and written there
+    at: float
+    served: Served  # what the peer had done in all by then
+
+    def left(self, served: Served, room_tokens: float) -> float:
+        """Tokens that are still held there when the peer has done `served`, in room for `room_tokens`.
+
+        None after a restart. Else the less, the more was done since; this conversation's own last turn, which the
+        peer's figures may not have held yet, is taken off.
+        """
+        if served.gen is None or served.gen != self.served.gen:
+            return 0.0
+        others = max(0, served.tokens - self.served.tokens - self.tokens)
+        return self.tokens * max(0.0, 1.0 - others / room_tokens)
+
+
+class Sessions:
+    """The latest conversations, by their key."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.config = config
+        self._warm: dict[str, Warm] = {}  # the oldest first
+
+    def __len__(self) -> int:
+        return len(self._warm)
+
+    def remember(self, session: str, warm: Warm) -> None:
+        """It was answered there."""
+        self._warm.pop(session, None)
+        self._warm[session] = warm
+        while len(self._warm) > self.config.limit:
+            del self._warm[next(iter(self._warm))]
+
+    def forget(self, session: str) -> None:
+        """Its last turn failed: nobody knows what is left of it."""
+        self._warm.pop(session, None)
+
+    def recall(self, session: str, now: float) -> Warm | None:
+        """Where it is warm, if its last turn is not too long ago."""
+        warm = self._warm.get(session)
+        return None if warm is None or now - warm.at > self.config.keep_s else warm
