@@ -26,6 +26,8 @@ class CostConfig:
     # 1 what it costs all. Seven recorded models at 20, 39 and 50 queries a second: 3, 8 and 21 % less time with 1, and
     # as many right answers (seeds 101 to 104).
     crowding_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    # Seconds that a model takes which its engine has not loaded: 5 GB from a disk that reads .5 GB a second.
+    loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     # Bytes a second between two peers, for bodies with images: 100 Mbit/s, a slow wired or a good wireless network.
     bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
 

@@ -79,6 +79,8 @@ class View:
     silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
     warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
 
+    cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
+
     @property
     def warm(self) -> tuple[int, ...]:
         """Indices of those where this conversation is warm."""
@@ -127,6 +129,7 @@ class Decision:
     utility: FloatArray
     excluded: NDArray[np.uint8]  # codes, indices into REASONS
     beta_per_s: float
+    loading_s: float = 0.0  # what a cold model's `wait_s` holds besides the queue
     order: tuple[int, ...] = ()
     reason: str = "none"
 
@@ -177,6 +180,7 @@ class Decision:
         expected = self.view.expected
         turn_s = float(expected.mean_service_s[index] / expected.slots[index])
         ahead = float(jobs_ahead(expected.backlog[index], expected.slots[index]))
+        must_load = self.view.cold is not None and bool(self.view.cold[index])
         warm = 0 if self.view.warm_tokens is None else int(self.view.warm_tokens[index])
         return Reservation(
             peer_id=self.view.roster.peer_ids[index],
@@ -184,7 +188,7 @@ class Decision:
             category=self.query.category,
             prompt_tokens=max(0, self.query.prompt_tokens - warm),
             streams=float(streams_at(expected)[index]),
-            wait_s=ahead * turn_s,
+            wait_s=ahead * turn_s + (self.loading_s if must_load else 0.0),
             turn_s=turn_s,
             transit_s=float(self.transit_s[index]),
             session=self.query.session,

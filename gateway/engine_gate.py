@@ -78,6 +78,11 @@ class EngineGate:
         """Whether a request of our own should rather wait at the door (`wait_turn`) than in the engine."""
         return self.engine.state.is_ready and len(self._line) < LINE_LIMIT and not may_start_local(self.load)
 
+    @property
+    def cold(self) -> tuple[str, ...]:
+        """Agents whose model the engine would have to load first."""
+        return tuple(sorted(self.engine.state.cold))
+
     def own_load(self) -> tuple[int, int, int]:
         """(jobs in the engine or waiting for it, whoever sent them; slots; tokens read and written in all)."""
         load = self.load

@@ -16,7 +16,7 @@ from discovery.records import AdmissionState, Agent, PeerId
 from gateway.belief_table import Beliefs
 from gateway.beliefs import Outcome, Reservation
 from gateway.cost import FloatArray
-from gateway.decision import Decision, Query, Roster, View
+from gateway.decision import BoolArray, Decision, Query, Roster, View
 from gateway.roster import Seats, Space, build_seats
 from gateway.scheduler import Plan, Policy
 from gateway.sessions import Served, Sessions, Warm
@@ -41,6 +41,7 @@ class Node:
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space = policy, rng, space
+        self._cold: dict[PeerId, frozenset[str]] = {}
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
         self._seats: Seats | None = None
@@ -80,6 +81,7 @@ class Node:
             elif event.kind == "left":
                 self._seats = None
                 self.beliefs.forget(event.peer)
+                self._cold.pop(event.peer, None)
 
     def observe_own_load(self, jobs: int, slots: int, now: float, served_tokens: int = 0) -> None:
         """How many requests our own engine has, running and waiting, those of other programs included; what it did."""
@@ -92,6 +94,12 @@ class Node:
         """A probe came back at `now`: the load it tells is half a round trip old."""
         self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2)
         self.beliefs.observe_rtt(peer, rtt_s)
+
+    def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None:
+        """Which of a peer's agents, or ours, have a model that its engine would have to load first."""
+        self._cold.pop(peer, None)
+        if agents and peer in self.beliefs:
+            self._cold[peer] = frozenset(agents)
 
     def own_mean_service_s(self) -> float:
         """E[S] of our own engine: seconds that one job is in a slot."""
@@ -149,7 +157,15 @@ class Node:
             profiled=seats.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             warm_tokens=self._warm(seats.roster, query, now),
+            cold=self._cold_rows(seats.roster),
         )
+
+    def _cold_rows(self, roster: Roster) -> BoolArray | None:
+        """(N,) whose model has to be loaded first; None where nobody's has."""
+        if not self._cold:
+            return None
+        pairs = zip(roster.peer_ids, roster.agents, strict=True)
+        return np.array([agent in self._cold.get(peer, ()) for peer, agent in pairs], dtype=np.bool_)
 
     def _warm(self, roster: Roster, query: Query, now: float) -> FloatArray | None:
         """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
@@ -173,6 +189,7 @@ class Node:
         if self._seats is None or self._revision != self.gossip.revision:
             self._revision = self.gossip.revision
             self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
+            self._cold = {peer: agents for peer, agents in self._cold.items() if peer in self.beliefs}
             self._seats = build_seats(
                 self.me,
                 self.name,

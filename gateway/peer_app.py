@@ -52,6 +52,7 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     waiting: int
     slots: int
     admission: AdmissionState
+    cold: tuple[str, ...] = ()  # agents whose model would have to be loaded first
 
 
 class PeerApp:
@@ -108,7 +109,9 @@ class PeerApp:
 
     def _load(self) -> ProbeAnswer:
         load = self._gate.load
-        return ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, self._gate.admission)
+        return ProbeAnswer(
+            _bucket(load.running), _bucket(load.waiting), load.slots, self._gate.admission, self._gate.cold
+        )
 
     async def _delegate(self, peer: PeerId, payload: bytes, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""

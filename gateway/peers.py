@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 PROBE = "/peer/1/probe"
 PROBE_LIMIT_BYTES = 1024
+COLD_LIMIT = 64  # agents a probe may name as not loaded; a card has 16
 FRESH_S = 0.02  # news this young is as good as a probe, which takes 2-8 ms on a LAN itself
 
 
@@ -89,5 +90,6 @@ class Peers:
             return False
         now = self._clock()
         jobs, slots = max(0, answer.running + answer.waiting), max(1, min(answer.slots, SLOTS_LIMIT))
+        self._node.observe_cold(peer, answer.cold[:COLD_LIMIT])
         self._node.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
         return True

@@ -192,6 +192,7 @@ class Runtime:
         """After every look at the engine: its load, and whatever it serves now."""
         jobs, slots, served_tokens = self._gate.own_load()
         self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens)
+        self._node.observe_cold(self._node.me, self._gate.cold)
         self._gate.admit_waiting()
         self._cards_changed()
         self._network.tell_admission(self._gate.admission)

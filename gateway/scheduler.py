@@ -117,6 +117,8 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     warm_tokens = view.warm_tokens if view.warm_tokens is not None else np.zeros(len(view.roster))
     prompt_tokens = np.maximum(0.0, query.prompt_tokens - warm_tokens)
     wait_s = cost.wait(e.backlog, e.slots, e.mean_service_s, e.wait_factor)
+    if view.cold is not None:
+        wait_s = wait_s + config.cost.loading_s * view.cold
     streams = streams_at(e)
     service_s = cost.service(prompt_tokens, view.output_tokens, e.prefill_s, e.step_s, e.stream_s, streams)
     travelling = np.where(view.roster.local, 0.0, query.body_bytes)
@@ -139,6 +141,7 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
         utility=utility(view.score, cost_s, beta),
         excluded=excluded,
         beta_per_s=beta,
+        loading_s=config.cost.loading_s,
     )
 
 

@@ -488,6 +488,57 @@ def test_what_is_warm_need_not_be_read_and_teaches_no_speed() -> None:
     assert (100, 2000) == (reservation.prompt_tokens, reservation.conversation_tokens)
 
 
+# --- whose model is loaded ---
+
+
+def test_a_cold_model_loses_to_an_equal_one_that_is_loaded_and_wins_once_it_is_too() -> None:
+    ada, cleo, ben = two_equals()
+    ada.node.observe_cold(cleo, ["small"])
+    cold = {ada.decide().target.peer_id for _ in range(30)}
+    ada.node.observe_cold(cleo, [])
+    loaded = {ada.decide().target.peer_id for _ in range(30)}
+
+    assert ({ben}, {ben, cleo}) == (cold, loaded)
+
+
+def test_a_cold_expert_is_worth_waiting_for() -> None:
+    """Ten seconds of loading are some five answers: twenty points of score; he is right twice as often."""
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(255, 255)))
+    ada.node.observe_cold(ben, ["small"])
+
+    decision = ada.decide(replace(MATHS, max_tokens=200))
+
+    assert ben == decision.target.peer_id
+    assert 10.0 <= decision.target.wait_s < 11.0
+
+
+def test_what_a_model_takes_to_load_is_expected_and_no_slander() -> None:
+    """A first token after eleven seconds is what a cold model was expected to take: h stays where it is."""
+    ada = Ada()
+    ben = ada.meet(1)
+    ada.node.observe_cold(ben, ["small"])
+    decision = ada.decide(replace(MATHS, pin=ben))
+    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+
+    ada.node.observe(reservation, Outcome(ben, "ok", 10.5, 14.0, 100), ada.now + 14.0)
+
+    factor = ada.node.beliefs.expect(ada.node.beliefs.rows([ben]), ada.now + 14.0).wait_factor[0]
+    assert 0.8 < factor < 1.25
+
+
+def test_our_own_cold_model_counts_too_and_only_that_one() -> None:
+    ada = Ada()
+    ada.node.serve([agent("a"), agent("b")])
+    ada.meet(1)
+
+    ada.node.observe_cold(ada.node.me, ["b", "gone"])
+
+    assert [False, True, False] == ada.node.view(MATHS, 0.0).cold.tolist()
+    ada.node.observe_cold(ada.node.me, [])
+    assert ada.node.view(MATHS, 0.0).cold is None
+
+
 def test_the_latest_conversations_are_remembered() -> None:
     sessions = Sessions(SessionConfig(limit=3))
     warm = Warm(id_of(1), "a", 100, 0.0, Served(1, 0))
