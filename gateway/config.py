@@ -18,6 +18,7 @@ from gateway.admission import AdmissionConfig
 from gateway.beliefs import BeliefConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.scheduler import SchedulerConfig
+from profiler.ladder import Rung
 
 SCHEMA = 1
 ENV_PREFIX = "PPAI_"
@@ -85,10 +86,13 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class RoutingConfig:
-    """Which names of models mean what."""
+    """Which names of models mean what, and who reads what a query is about."""
 
     aliases: Mapping[str, str] = field(default_factory=dict)  # asked name -> a name of the network, or auto
     transparent: bool = False  # unknown names, and the engine's own, mean auto: existing clients are routed unchanged
+    encoder: Rung = "auto"  # auto: cascade, or what is there of fast and full; full and cascade insist on the weights
+    gate: str = ""  # folder of another gate (ppai-profile train); only peers of one gate compare measured vectors
+    encoder_model: str = ""  # its full encoder: "" as pulled; use; or a sentence-transformers folder or hub name
 
 
 @dataclass(frozen=True, slots=True)

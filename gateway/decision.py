@@ -45,6 +45,7 @@ class Query:
     beta_per_s: float | None = None  # x-ppai-beta
     is_held: bool = False  # it waits at our own door and is decided again
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
+    is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +114,8 @@ class Decision:
     """Where a query goes, and why. Columns are (N,), over the roster, also for pairs that were excluded.
 
     `order` holds the indices to try, best first; after the first one, our own agents come last. Empty: nobody may
-    answer. `reason` says how the first was found: best | local_idle | only_candidate | explored | pinned | random |
+    answer. `reason` says how the first was found: best | unfamiliar (the best by general ability: the query is unlike
+    all that the gate knows) | local_idle | only_candidate | explored | pinned | random |
     paper | the query's `pinned_local` | none | fallback (no candidate was left: our own engine takes it all the same,
     and if we have none, those who kept silent are tried).
     """

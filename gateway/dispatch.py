@@ -127,6 +127,7 @@ class Dispatcher:
             avoid=self._failed.get(call.session) if headers.get("x-stainless-retry-count", "0") != "0" else None,
             beta_per_s=_number(headers, "x-ppai-beta"),
             relevance=judged.relevance.astype(np.float64) if judged else None,
+            is_familiar=judged.is_familiar if judged else True,
         )
 
     def _remember(self, session: str, peer: PeerId, has_failed: bool) -> None:

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any
 
 import fastapi
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from discovery.admission import AdmissionError
 from discovery.envelopes import UNREADABLE
+from gateway.config import RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.network import Network
@@ -51,6 +53,7 @@ class Parts:
     clock: Callable[[], float]  # monotonic seconds
     began: float
     cards_changed: Callable[[], None]
+    routing: RoutingConfig
 
 
 class _Who(msgspec.Struct):
@@ -118,8 +121,6 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
     @app.get("/ppai/v1/status")
     async def status() -> dict[str, Any]:
         network, waiting = parts.network, parts.network.waiting()
-        reader = parts.dispatcher.reader
-        gate = {"space": reader.gate.space, "prototypes": reader.gate.K, "problem": reader.problem}
         return {
             "id": parts.node.me,
             "name": parts.node.name,
@@ -135,7 +136,7 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
                 "refused": refused_rows(network),
                 "identity_in_use": network.gossip.identity_in_use,
             },
-            "gate": gate,
+            "gate": _gate_status(parts),
             "say": [waiting_text(waiting)] if waiting else [],
             "missing": missing(parts.node, parts.gate.engine),
         }
@@ -165,6 +166,7 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
             "target": target and {"peer": target.peer_name, "agent": target.agent, "model": target.model},
             "reason": decision.reason,
             "category": decision.query.category or None,
+            "familiar": decision.query.is_familiar,
             "relevance": None if relevance is None else [round(float(value), 5) for value in relevance],
             "beta_per_s": decision.beta_per_s,
             "candidates": candidate_rows(decision),
@@ -209,6 +211,20 @@ def _add_owner_calls(app: fastapi.FastAPI, parts: Parts) -> None:
         parts.profiles.publish(await request.body(), gate.space, gate.K, parts.node.own_agents)
         parts.cards_changed()
         return {"published": True, "seq": parts.network.version}
+
+
+def _gate_status(parts: Parts) -> dict[str, Any]:
+    """Which gate, and who reads for it; `folder` is empty for the shipped one."""
+    reader, routing = parts.dispatcher.reader, parts.routing
+    return {
+        "space": reader.gate.space,
+        "prototypes": reader.gate.K,
+        "folder": str(Path(routing.gate).expanduser().resolve()) if routing.gate else "",
+        "encoder_model": routing.encoder_model,
+        "encoders": reader.encoders,
+        "problem": reader.problem,
+        "lacking": reader.lacking,
+    }
 
 
 async def _body(request: fastapi.Request, kind: Any) -> Any:

@@ -196,6 +196,8 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
         reason = "pinned"
     elif fresh.query.pinned_local is not None:
         reason = fresh.query.pinned_local
+    elif reason == "best" and not fresh.query.is_familiar:
+        reason = "unfamiliar"
     if not any(local[index] for index in order):
         unasked = np.flatnonzero(fresh.excluded == 0)
         order += [index for index in ranked_by(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]

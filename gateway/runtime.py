@@ -40,8 +40,9 @@ from gateway.roster import Space
 from gateway.status import waiting_text
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.upstream import Patience
-from gateway.weights import locate
-from profiler.encoder import Encoder, EncoderError, load_encoder
+from gateway.weights import WeightsMissing, locate
+from profiler.encoder import Encoder, EncoderError, open_encoder
+from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate
 
 Say = Callable[[str], None]
@@ -138,7 +139,7 @@ class Runtime:
         token = secrets.token_urlsafe(32)
         parts = Parts(
             self._node, self._network, self._gate, self._profiles, self._dispatcher, telemetry, route_log,
-            url, token, clock, clock(), self._cards_changed,
+            url, token, clock, clock(), self._cards_changed, config.routing,
         )  # fmt: skip
         self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client, keys, token))
         self._peer_server = self._new_peer_server(telemetry)
@@ -176,10 +177,12 @@ class Runtime:
         return EmbeddedEngine(model, self._config.embedded, self._home.path / "engine.log")
 
     def _new_reader(self, worker: ThreadPoolExecutor) -> RelevanceReader:
-        gate = QAGate.load(shipped_gate())
+        routing, weights = self._config.routing, self._home.weights
+        folder = Path(routing.gate).expanduser() if routing.gate else shipped_gate()
+        gate = QAGate.load(folder)
         self._node.use_space(Space(gate.space, gate.prior))
-        weights = self._home.weights
-        return RelevanceReader(gate, lambda: _load_encoder(weights, gate), worker)
+        full = lambda: _full_encoder(routing.encoder_model, weights)  # noqa: E731
+        return RelevanceReader(gate, lambda: load_ladder(folder, routing.encoder, full), worker)
 
     def _greet(self) -> None:
         self._say(f"PPAI peer `{self._node.name}` serves {url_of(self._client_listener)}/v1")
@@ -227,6 +230,8 @@ class Runtime:
             self._reader.warm_up()
         if self._reader.problem:
             self._tell("gate", f"routing by load alone, not by topic: {self._reader.problem}")
+        elif self._reader.lacking:
+            self._tell("gate", f"the fast encoder alone tells topics apart, less exactly: {self._reader.lacking}")
 
     def _tell(self, subject: str, text: str) -> None:
         """Say it once, until something else is to be said of the same subject."""
@@ -235,11 +240,14 @@ class Runtime:
             self._say(text)
 
 
-def _load_encoder(weights: Path, gate: QAGate) -> Encoder:
-    encoder = load_encoder(locate("encoder", weights))
-    if encoder.name != gate.encoder:
-        raise EncoderError(f"the gate was trained with {gate.encoder}, the weights are of {encoder.name}")
-    return encoder
+def _full_encoder(model: str, weights: Path) -> Encoder:
+    """The configured encoder; the pulled one only if its files are whole. Raises EncoderError."""
+    try:
+        if not model:
+            locate("encoder", weights)
+    except WeightsMissing as error:
+        raise EncoderError(str(error)) from error
+    return open_encoder(model, weights)
 
 
 def _stop(worker: ThreadPoolExecutor) -> None:

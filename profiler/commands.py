@@ -15,15 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from profiler.answers import AnswerStore, StoreError, stored
-from profiler.encoder import Encoder, EncoderError, SentenceTransformersEncoder, load_encoder
+from profiler.calibrate import calibrated
+from profiler.distil import distil
+from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
+from profiler.ladder import FAST_FOLDER, load_ladder
 from profiler.measure import MeasureConfig, fold
 from profiler.measure import measure as ask
-from profiler.peer import Peer, PeerError, engine_of, publish, running_peer
+from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, running_peer
 from profiler.qagate import GateError, QAGate, shipped_gate
 from profiler.queries import QueryError, balanced, load_questions, load_training_texts, set_hash
 from profiler.report import relevance, summary, tables
-from profiler.train import TrainConfig, TrainError, fit
+from profiler.train import TrainConfig, TrainError, fit, with_fast
 
 EXPECTED = (EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
 
@@ -42,8 +45,8 @@ def measure(
     """Asks the engine at this URL, or the running peer's, and publishes; wants_publish None: if a peer runs."""
     every = load_questions(queries)
     chosen = balanced(every, limit, seed)
-    encoder, gate = _relevance(home)
     peer = _peer(home, required=bool(wants_publish) or engine is None)
+    encoder, gate = _relevance(home, peer)
     target = asyncio.run(_target(engine, model, peer))
     with AnswerStore(home / "profile", target.model, set_hash(every)) as store, _progress() as progress:
         done = sum(question.id in store.answers for question in chosen)
@@ -69,28 +72,43 @@ def measure(
     return 0
 
 
-def train(home: Path, queries: Sequence[Path], out: Path, encoder: str | None, config: TrainConfig, seed: int) -> int:
-    """Fits a gate to the texts in these files and folders and writes it to `out`."""
+def train(
+    home: Path, queries: Sequence[Path], out: Path, encoder: str, fast: bool, config: TrainConfig, seed: int
+) -> int:
+    """Fits a gate to the texts in these files and folders and writes it to `out`; `fast` adds a static encoder."""
     texts = load_training_texts(queries)
-    source = SentenceTransformersEncoder(encoder) if encoder else load_encoder(_weights(home) / "encoder")
+    categories = [text.category for text in texts]
+    readers: list[Encoder] = [open_encoder(encoder, _weights(home))]
+    if fast:
+        _say("distilling the fast encoder: half a minute")
+        teacher = readers[0].name.split(":")[0]
+        readers.append(distil(encoder or str(_weights(home) / "encoder"), teacher, out / FAST_FOLDER))
     ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
     with _progress() as progress:
-        bar = progress.add_task("encoding", total=len(texts))
-        rows = []
-        for text in texts:
-            rows.append(source.encode([text.query]))
-            progress.advance(bar)
+        bar = progress.add_task("encoding", total=len(readers) * len(texts))
+        embeddings = []
+        for reader in readers:
+            rows = []
+            for text in texts:
+                rows.append(reader.encode([text.query]))
+                progress.advance(bar)
+            embeddings.append(np.concatenate(rows))
         bar = progress.add_task("training", total=config.epochs)
         gate = fit(
-            np.concatenate(rows),
-            [text.category for text in texts],
-            source.name,
+            embeddings[0],
+            categories,
+            readers[0].name,
             config,
             seed,
             ability,
             lambda epochs: progress.update(bar, completed=epochs),
         )
-    command = _train_command(queries, encoder, config, seed)
+        if fast:
+            gate = with_fast(gate, embeddings[0], embeddings[1], readers[1].name, config, seed)
+        if len(set(categories)) > 1:  # else nothing can be left out to see what unknown looks like
+            progress.add_task("calibrating", total=None)
+            gate = calibrated(gate, categories, embeddings, config, seed)
+    command = _train_command(queries, encoder, fast, config, seed)
     replace(gate, training={**gate.training, "command": command}).save(out)
     _say(f"gate of {gate.K} prototypes over {len(set(gate.categories))} categories, space {gate.space}: {out}")
     return 0
@@ -98,7 +116,7 @@ def train(home: Path, queries: Sequence[Path], out: Path, encoder: str | None, c
 
 def show(home: Path, text: str | None, as_json: bool) -> int:
     """Prints what was measured from this home, or what a text is relevant to. Asks nobody."""
-    encoder, gate = _relevance(home)
+    encoder, gate = _relevance(home, running_peer(home))
     if text is not None:
         _print(relevance(gate, encoder, text))
         return 0
@@ -114,9 +132,14 @@ def show(home: Path, text: str | None, as_json: bool) -> int:
     return 0
 
 
-def _relevance(home: Path) -> tuple[Encoder, QAGate]:
-    encoder = load_encoder(_weights(home) / "encoder")
-    return encoder, QAGate.load(shipped_gate(), encoder.name)
+def _relevance(home: Path, peer: Peer | None) -> tuple[Encoder, QAGate]:
+    """The running peer's gate, else the shipped one, and the most exact encoder for it that is there."""
+    folder, model = asyncio.run(gate_of(peer)) if peer else (None, "")
+    ladder = load_ladder(folder or shipped_gate(), "auto", lambda: open_encoder(model, _weights(home)))
+    if ladder.lacking:
+        _say(f"the fast encoder alone tells topics apart, less exactly: {ladder.lacking}")
+    gate, best = ladder.best
+    return best, gate
 
 
 def _peer(home: Path, required: bool) -> Peer | None:
@@ -145,12 +168,13 @@ def _weights(home: Path) -> Path:
     return users if users.is_dir() and not own.is_dir() else own
 
 
-def _train_command(queries: Sequence[Path], encoder: str | None, config: TrainConfig, seed: int) -> str:
+def _train_command(queries: Sequence[Path], encoder: str, fast: bool, config: TrainConfig, seed: int) -> str:
     """The command that trains this gate again; folders of this machine are left out of it."""
     words = ["ppai-profile", "train"]
     for path in queries:
         words += ["--queries", path.name if path.is_absolute() else str(path)]
-    words += ["--encoder", encoder] if encoder else []
+    words += ["--encoder", Path(encoder).name if Path(encoder).is_absolute() else encoder] if encoder else []
+    words += ["--fast"] if fast else []
     for name in ("prototypes", "labels", "alpha", "top_p"):
         words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     return shlex.join([*words, "--seed", str(seed)])

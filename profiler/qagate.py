@@ -1,13 +1,14 @@
 """QAGate: embedding -> relevance over K prototypes (section V-B, Eq. 2-3). Numpy only; knows nothing of text or agents.
 
-The artefact is a folder of gate.safetensors and config.json; the hash of both is the `space` in which capability
-vectors are comparable.
+Prototypes are learnt with one encoder. A second, faster one may have a projector of its own into their space: one
+published vector then serves both. The artefact is a folder of gate.safetensors and config.json (and the fast encoder
+itself in fast/); the hash of all that changes a relevance is the `space` in which capability vectors are comparable.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from safetensors.numpy import load, save
 
 Floats = npt.NDArray[np.float32]
 
-FORMAT = 1
-TENSORS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias", "prototypes", "prior")
+FORMAT = 2
+LAYERS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
+SHARED = ("prototypes", "prior")
+KEYS = {"K", "alpha", "top_p", "categories", "projectors", "margin", "space", "training"}
 
 
 class GateError(ValueError):
@@ -27,43 +30,49 @@ class GateError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class QAGate:
-    """A trained gate: two-layer ReLU MLP projector h and K prototypes c_k."""
+class Projector:
+    """h: what one encoder makes of a text -> the prototypes' space. A two-layer ReLU MLP."""
 
-    encoder: str  # name of the encoder whose embeddings it reads
+    encoder: str  # name of the encoder whose embeddings it reads, with its quantisation
     hidden_weight: Floats  # (d, hidden)
     hidden_bias: Floats  # (hidden,)
     output_weight: Floats  # (hidden, m)
     output_bias: Floats  # (m,)
+    familiar: float = -1.0  # least cosine with the nearest prototype of a text like any of training; -1: every text is
+
+    @property
+    def dim(self) -> int:
+        """d, the length of an embedding."""
+        return len(self.hidden_weight)
+
+    def project(self, embeddings: Floats) -> Floats:
+        """(n, d) embeddings -> (n, m) unit rows; an embedding of zeros, a text without a known word, stays zeros."""
+        hidden = np.maximum(embeddings @ self.hidden_weight + self.hidden_bias, 0)
+        projected = hidden @ self.output_weight + self.output_bias
+        norm = np.linalg.norm(projected, axis=1, keepdims=True)
+        unit: Floats = np.divide(projected, norm, out=np.zeros_like(projected), where=norm > 0)
+        if not embeddings.any(axis=1).all():
+            unit[~embeddings.any(axis=1)] = 0
+        return unit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QAGate:
+    """A trained gate: K prototypes c_k, and a projector h for each encoder that may read for it."""
+
+    projectors: tuple[Projector, ...]  # the first is the one that the prototypes were learnt with
     prototypes: Floats  # (K, m) unit rows: c_k
     prior: Floats  # (K,) mean capability of the agents known at training, in [0, 1]
     categories: tuple[str, ...]  # (K,) the task category of each prototype
     alpha: float = 4.0  # power of Eq. (3): amplifies dominant affinities
     top_p: float = 0.2  # fraction of prototypes kept by Eq. (3)
+    margin: float = 0.0  # the second encoder's reading is doubtful below it (see `margins`); 0: never
     training: Mapping[str, Any] = field(default_factory=dict)  # how it came to be: command, seed, settings, data
+    reads: int = 0  # index of the projector in use; no part of the space
     space: str = field(init=False)  # 16 hex digits: vectors of one space, and of no other, are comparable
 
     def __post_init__(self) -> None:
-        d, hidden = self.hidden_weight.shape
-        K, m = self.prototypes.shape
-        expected = {
-            "hidden_weight": (d, hidden),
-            "hidden_bias": (hidden,),
-            "output_weight": (hidden, m),
-            "output_bias": (m,),
-            "prototypes": (K, m),
-            "prior": (K,),
-        }
-        for name, shape in expected.items():
-            array = getattr(self, name)
-            if array.shape != shape:
-                raise GateError(f"gate tensor {name} has shape {array.shape}, expected {shape}")
-            if not np.isfinite(array).all():
-                raise GateError(f"gate tensor {name} is not finite")
-        if len(self.categories) != K:
-            raise GateError(f"gate names {len(self.categories)} categories for {K} prototypes")
-        if not (self.alpha > 0 and 0 < self.top_p <= 1):
-            raise GateError(f"gate has alpha {self.alpha} and top_p {self.top_p}: need alpha > 0 and 0 < top_p <= 1")
+        self._check()
         object.__setattr__(self, "space", self._hash())
 
     @property
@@ -72,22 +81,39 @@ class QAGate:
         return len(self.prototypes)
 
     @property
+    def projector(self) -> Projector:
+        """The one in use."""
+        return self.projectors[self.reads]
+
+    @property
+    def encoder(self) -> str:
+        """Name of the encoder whose embeddings this gate takes."""
+        return self.projector.encoder
+
+    @property
     def dim(self) -> int:
-        """d, the width of the embeddings it reads."""
-        return len(self.hidden_weight)
+        """Length d of an embedding."""
+        return self.projector.dim
 
     @property
     def category_index(self) -> npt.NDArray[np.int64]:
-        """(K,) index of each prototype's category in sorted order, as `scoring.capability` takes it."""
+        """(K,) index of each prototype's category among the sorted category names."""
         names = sorted(set(self.categories))
         return np.array([names.index(category) for category in self.categories], np.int64)
 
+    def read_by(self, encoder: str) -> "QAGate":
+        """The same gate, same space, for embeddings of this encoder. Raises GateError where it has no projector."""
+        names = [projector.encoder for projector in self.projectors]
+        if encoder not in names:
+            raise GateError(
+                f"the gate {self.space} reads embeddings of {' and '.join(names)}, not of {encoder}. "
+                f"Use that encoder, or train a gate: ppai-profile train --encoder {encoder} ..."
+            )
+        return replace(self, reads=names.index(encoder))
+
     def similarity(self, embeddings: Floats) -> Floats:
         """f(q; θ), Eq. (2): (n, d) embeddings -> (n, K) cosines of the projection with each prototype."""
-        hidden = np.maximum(embeddings @ self.hidden_weight + self.hidden_bias, 0)
-        projected = hidden @ self.output_weight + self.output_bias
-        norm = np.linalg.norm(projected, axis=1, keepdims=True)
-        cosines: Floats = np.divide(projected, norm, out=np.zeros_like(projected), where=norm > 0) @ self.prototypes.T
+        cosines: Floats = self.projector.project(embeddings) @ self.prototypes.T
         return cosines
 
     def relevance(self, embeddings: Floats) -> Floats:
@@ -99,58 +125,87 @@ class QAGate:
         nearest: npt.NDArray[np.intp] = self.similarity(embeddings).argmax(axis=1)
         return nearest
 
+    def is_familiar(self, similarity: Floats) -> npt.NDArray[np.bool_]:
+        """(n,) whether cosines (n, K) of the projector in use are those of a text like any that it was trained on."""
+        familiar: npt.NDArray[np.bool_] = similarity.max(axis=1) >= self.projector.familiar
+        return familiar
+
     def save(self, folder: Path) -> None:
         """Writes config.json and gate.safetensors."""
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in TENSORS}
+        tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in self._tensors()}
         (folder / "gate.safetensors").write_bytes(save(tensors))
         config = json.loads(self._config()) | {"space": self.space, "training": dict(self.training)}
         (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, encoder: str | None = None) -> "QAGate":
-        """The gate in this folder.
+        """The gate in this folder, reading embeddings of the encoder named, else of the one it was learnt with.
 
-        Raises GateError when it is missing, damaged or changed, or was trained for another encoder than the one named.
+        Raises GateError when it is missing, damaged or changed, or has no projector for the encoder named.
         """
         config = _read_config(folder / "config.json")
-        tensors = _read_tensors(folder / "gate.safetensors")
-        if encoder is not None and encoder != config["encoder"]:
-            raise GateError(
-                f"the gate in {folder} reads embeddings of {config['encoder']}, not of {encoder}. "
-                f"Use that encoder, or train a gate: ppai-profile train --encoder {encoder} ..."
-            )
-        gate = cls(
-            encoder=config["encoder"],
-            categories=tuple(config["categories"]),
-            alpha=config["alpha"],
-            top_p=config["top_p"],
-            training=config["training"],
-            **tensors,
-        )
-        for name, found in (("dim", gate.dim), ("K", gate.K), ("space", gate.space)):
-            if config[name] != found:
+        tensors = _read_tensors(folder / "gate.safetensors", len(config["projectors"]))
+        projectors = []
+        for i, row in enumerate(config["projectors"]):
+            layers: dict[str, Any] = {name: tensors[f"{i}.{name}"] for name in LAYERS}
+            projectors.append(Projector(row["encoder"], **layers, familiar=row["familiar"]))
+        settings: dict[str, Any] = {name: config[name] for name in ("alpha", "top_p", "margin", "training")}
+        settings |= {name: tensors[name] for name in SHARED}
+        gate = cls(tuple(projectors), categories=tuple(config["categories"]), **settings)
+        dims = [row["dim"] for row in config["projectors"]]
+        for name, found, said in (
+            ("dim", [projector.dim for projector in projectors], dims),
+            ("K", gate.K, config["K"]),
+            ("space", gate.space, config["space"]),
+        ):
+            if said != found:
                 raise GateError(
-                    f"the gate in {folder} is not what its config.json says: {name} is {found}, not {config[name]}. "
+                    f"the gate in {folder} is not what its config.json says: {name} is {found}, not {said}. "
                     "Restore both files from one source, or train a new gate: ppai-profile train"
                 )
-        return gate
+        return gate if encoder is None else gate.read_by(encoder)
+
+    def _check(self) -> None:
+        K, m = self.prototypes.shape
+        for name, array in self._tensors():
+            expected: tuple[int, ...] = {"prototypes": (K, m), "prior": (K,)}.get(name, ())
+            if not expected:
+                d, hidden = self.projectors[int(name[0])].hidden_weight.shape
+                layers = {"hidden_weight": (d, hidden), "hidden_bias": (hidden,)}
+                layers |= {"output_weight": (hidden, m), "output_bias": (m,)}
+                expected = layers[name[2:]]
+            if array.shape != expected:
+                raise GateError(f"gate tensor {name} has shape {array.shape}, expected {expected}")
+            if not np.isfinite(array).all():
+                raise GateError(f"gate tensor {name} is not finite")
+        if len(self.categories) != K:
+            raise GateError(f"gate names {len(self.categories)} categories for {K} prototypes")
+        if not (self.alpha > 0 and 0 < self.top_p <= 1):
+            raise GateError(f"gate has alpha {self.alpha} and top_p {self.top_p}: need alpha > 0 and 0 < top_p <= 1")
+
+    def _tensors(self) -> Iterable[tuple[str, Floats]]:
+        for i, projector in enumerate(self.projectors):
+            yield from ((f"{i}.{name}", getattr(projector, name)) for name in LAYERS)
+        yield from ((name, getattr(self, name)) for name in SHARED)
 
     def _hash(self) -> str:
         digest = hashlib.sha256(self._config())
-        for name in TENSORS:
-            digest.update(np.ascontiguousarray(getattr(self, name), "<f4").tobytes())
+        for _, array in self._tensors():
+            digest.update(np.ascontiguousarray(array, "<f4").tobytes())
         return digest.hexdigest()[:16]
 
     def _config(self) -> bytes:
         """What is hashed beside the tensors: all that changes a relevance or the meaning of a vector."""
         config = {
             "format": FORMAT,
-            "encoder": self.encoder,
-            "dim": self.dim,
             "K": self.K,
             "alpha": self.alpha,
             "top_p": self.top_p,
+            "margin": self.margin,
+            "projectors": [
+                {"encoder": one.encoder, "dim": one.dim, "familiar": one.familiar} for one in self.projectors
+            ],
             "categories": self.categories,
         }
         return json.dumps(config, ensure_ascii=False).encode()
@@ -168,16 +223,29 @@ def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
 
     A query with no positive cosine is like no prototype: its relevance is uniform, which scores agents by their mean.
     """
-    n, K = similarity.shape
-    kept = int(np.ceil(top_p * K - 1e-9))
-    powered = np.maximum(similarity, 0).astype(np.float64) ** alpha
-    masked = np.zeros_like(powered)
-    top = np.argsort(-powered, axis=1, kind="stable")[:, :kept]
-    np.put_along_axis(masked, top, np.take_along_axis(powered, top, axis=1), axis=1)
-    total = masked.sum(1, keepdims=True)
-    uniform = np.full((n, K), 1 / K)
-    relevance: Floats = np.divide(masked, total, out=uniform, where=total > 0).astype(np.float32)
+    relevance = np.zeros(similarity.shape, np.float32)
+    kept = _kept(similarity.shape[1], top_p)
+    for cosines, row in zip(similarity, relevance, strict=True):  # row by row: one text at a time is what peers read
+        top = np.argsort(-cosines, kind="stable")[:kept]
+        powered = np.maximum(cosines[top], 0).astype(np.float64) ** alpha
+        total = powered.sum()
+        if total > 0:
+            row[top] = powered / total
+        else:
+            row[:] = 1 / len(row)
     return relevance
+
+
+def margins(similarity: Floats, top_p: float) -> Floats:
+    """How sure a reading is: cosines (n, K) -> (n,), the nearest prototype's less that of the first one not kept."""
+    kept = min(_kept(similarity.shape[1], top_p), similarity.shape[1] - 1)
+    ordered = -np.partition(-similarity, (0, kept), axis=1)
+    margin: Floats = ordered[:, 0] - ordered[:, kept]
+    return margin
+
+
+def _kept(K: int, top_p: float) -> int:
+    return int(np.ceil(top_p * K - 1e-9))
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -189,19 +257,19 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise GateError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise GateError(f"{path} is not a gate of format {FORMAT}: upgrade PPAI, or train again: ppai-profile train")
-    missing = {"encoder", "dim", "K", "alpha", "top_p", "categories", "space", "training"} - config.keys()
-    if missing:
+    if missing := KEYS - config.keys():
         raise GateError(f"{path} lacks {', '.join(sorted(missing))}")
     return config
 
 
-def _read_tensors(path: Path) -> dict[str, Floats]:
+def _read_tensors(path: Path, projectors: int) -> dict[str, Floats]:
     try:
         tensors = load(path.read_bytes())
     except OSError as error:
         raise GateError(f"no gate weights: {path}: {error.strerror}. Restore the file or train again") from error
     except SafetensorError as error:
         raise GateError(f"{path} is damaged: {error}. Restore the file or train again") from error
-    if set(tensors) != set(TENSORS):
-        raise GateError(f"{path} holds {sorted(tensors)}, expected {sorted(TENSORS)}")
+    expected = {*SHARED, *(f"{i}.{name}" for i in range(projectors) for name in LAYERS)}
+    if set(tensors) != expected:
+        raise GateError(f"{path} holds {sorted(tensors)}, expected {sorted(expected)}")
     return tensors

@@ -1,14 +1,14 @@
 """Fits a QAGate (section V-B): clustered labels, soft targets, KL. Needs the extra `train`; serving never loads it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from profiler.qagate import QAGate
+from profiler.qagate import LAYERS, Projector, QAGate
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -34,6 +34,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     alpha: float = 4.0  # Eq. (3)
     top_p: float = 0.2  # Eq. (3)
+    fast_epochs: int = 10  # of a second encoder's projector: at 20 it learns its texts by heart (docs/results.md)
     ward_rows: int = 4000  # ward needs memory quadratic in rows: a larger category is clustered on a sample
 
 
@@ -56,28 +57,35 @@ def fit(
     torch.set_num_threads(1)
     names = np.asarray(categories)
     labels, owners = cluster(embeddings, names, config, seed)
-    target = torch.from_numpy(soft_target(embeddings, labels, len(owners), config.target_temperature))
-    texts = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32))
-
+    target = soft_target(embeddings, labels, len(owners), config.target_temperature)
     generator = torch.Generator().manual_seed(seed)
     model = _projector(embeddings.shape[1], len(owners), config, generator)
-    optimiser = torch.optim.AdamW(model.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    for epoch in range(config.epochs):
-        for rows in torch.randperm(len(texts), generator=generator).split(config.batch):
-            predicted = torch.log_softmax(_cosines(model, texts[rows]) / config.temperature, dim=1)
-            loss = torch.nn.functional.kl_div(predicted, target[rows], reduction="batchmean")  # Eq. (1)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        progress(epoch + 1)
+    loss = _learn(model, embeddings, target, config, config.epochs, generator, progress)
 
     learned = {name: value.detach().numpy().copy() for name, value in model.items()}
-    learned["prototypes"] /= np.linalg.norm(learned["prototypes"], axis=1, keepdims=True)
-    record = {"seed": seed, "texts": len(texts), "loss": round(loss.item(), 4), **asdict(config)}
-    prior = _prior(labels, len(owners), ability)
+    prototypes = learned.pop("prototypes")
+    prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
+    record = {"seed": seed, "texts": len(embeddings), "loss": round(loss, 4), **asdict(config)}
     return QAGate(
-        encoder, **learned, prior=prior, categories=owners, alpha=config.alpha, top_p=config.top_p, training=record
-    )
+        (Projector(encoder, **learned),), prototypes, _prior(labels, len(owners), ability), owners,
+        alpha=config.alpha, top_p=config.top_p, training=record,
+    )  # fmt: skip
+
+
+def with_fast(gate: QAGate, embeddings: Floats, fast: Floats, encoder: str, config: TrainConfig, seed: int) -> QAGate:
+    """The gate with a second projector, for a faster encoder's embeddings (n, e) of the same texts.
+
+    The prototypes stay; it learns what the first projector makes of `embeddings` (n, d): where each text lies.
+    """
+    torch = _torch()
+    torch.set_num_threads(1)
+    target = _softmax(gate.similarity(embeddings) / config.temperature)
+    generator = torch.Generator().manual_seed(seed)
+    model = _projector(fast.shape[1], gate.K, config, generator)
+    model["prototypes"] = torch.from_numpy(gate.prototypes.copy())
+    _learn(model, fast, target, config, config.fast_epochs, generator)
+    learned = {name: model[name].detach().numpy().copy() for name in LAYERS}
+    return replace(gate, projectors=(gate.projectors[0], Projector(encoder, **learned)))
 
 
 def cluster(
@@ -114,10 +122,39 @@ def soft_target(embeddings: Floats, labels: Labels, K: int, temperature: float) 
     hard = np.eye(K)[labels]  # in float64: the order in which BLAS threads add must not reach the weights
     centroids = hard.T @ embeddings.astype(np.float64)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
-    logits = embeddings @ centroids.T / temperature
-    soft = np.exp(logits - logits.max(1, keepdims=True))
-    target: Floats = (0.5 * hard + 0.5 * soft / soft.sum(1, keepdims=True)).astype(np.float32)
+    target: Floats = (0.5 * hard + 0.5 * _softmax(embeddings @ centroids.T / temperature)).astype(np.float32)
     return target
+
+
+def _learn(
+    model: dict[str, Any],
+    embeddings: Floats,
+    target: Floats,
+    config: TrainConfig,
+    epochs: int,
+    generator: Any,
+    progress: Callable[[int], None] = lambda epochs: None,
+) -> float:
+    """Minimises Eq. (1) in place, for the parameters of the model that want it; returns the last batch's loss."""
+    torch = _torch()
+    texts, wanted = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32)), torch.from_numpy(target)
+    parameters = [value for value in model.values() if value.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    for epoch in range(epochs):
+        for rows in torch.randperm(len(texts), generator=generator).split(config.batch):
+            predicted = torch.log_softmax(_cosines(model, texts[rows]) / config.temperature, dim=1)
+            loss = torch.nn.functional.kl_div(predicted, wanted[rows], reduction="batchmean")
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        progress(epoch + 1)
+    return float(loss.item())
+
+
+def _softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    shares: npt.NDArray[Any] = powers / powers.sum(1, keepdims=True)
+    return shares
 
 
 def _shares(sizes: Sequence[int], total: int) -> list[int]:

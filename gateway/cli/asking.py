@@ -63,6 +63,8 @@ def route(
         return
     target = found["target"]
     print(f"{target['peer']} ({target['model']}) would answer: {found['reason']}" if target else "nobody would answer")
+    if not found["familiar"]:
+        print("this text is unlike all that the gate knows: general ability and load decide, no topic does")
     print(f"{'peer':20} {'agent':28} {'score':>6} {'wait':>7} {'service':>8} {'cost':>7} {'utility':>8}  excluded")
     for row in found["candidates"]:
         score = f"{row['score']:.3f}{'' if row['profiled'] else '?'}"
@@ -105,5 +107,12 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     print(f"models   {', '.join(model['id'] for model in engine['models']) or 'none'}")
     load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots"
     print(f"load     {load} ({engine['load_source']})")
+    gate = found["gate"]
+    print(
+        f"gate     {gate['space']}, read by {' then '.join(gate['encoders']) or 'nobody yet: no peer to choose from'}"
+    )
+    for line in (gate["problem"], gate["lacking"]):
+        if line:
+            print(f"         {line}")
     for line in found["missing"]:
         print(f"missing  {line}")

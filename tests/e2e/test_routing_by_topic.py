@@ -157,15 +157,23 @@ async def test_a_bad_vector_changes_nothing(cluster: Cluster, change: dict[str, 
     assert not (peer.home / "profiles.json").exists()
 
 
-async def test_without_weights_load_decides_and_the_command_is_named(cluster: Cluster, tmp_path: Path) -> None:
+async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """By topic all the same: what a text is about is told by the encoder that comes with the gate."""
     env = {"PPAI_SECRET": "0123456789abcdef" * 2, "PPAI_WEIGHTS": str(tmp_path / "none")}
     await cluster.start("ada", env=env)
     await cluster.start("ben", "--seed", cluster.seed(), env=env)
     await cluster.until_ready()
 
     status, _, _ = await cluster.ask("ada")
+    async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": CHEMISTRY[0]}) as response:
+        told = await response.json()
 
     assert 200 == status
+    assert ("chemistry", True) == (told["category"], told["familiar"])
+    gate = (await cluster.get("ada", "/ppai/v1/status"))["gate"]
+    assert [True] == ["static" in name for name in gate["encoders"]]
     ada = cluster.peers["ada"]
     await asyncio.to_thread(ada.wait, lambda: "ppai pull encoder" in ada.output, "to name the command")
 

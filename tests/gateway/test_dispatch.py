@@ -29,7 +29,7 @@ from gateway.relevance import RelevanceReader
 from gateway.scheduler import SchedulerConfig
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.weights import WeightsMissing
-from profiler.encoder import Encoder
+from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine
 from tests.gateway.test_forward import Recorder
@@ -116,7 +116,7 @@ async def desk(
             yield Desk(dispatcher, node, gate, route_log, telemetry, me, ben)
 
 
-def _no_encoder() -> Encoder:
+def _no_encoder() -> Ladder:
     raise WeightsMissing("encoder", "there are none")
 
 

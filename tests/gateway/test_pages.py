@@ -15,7 +15,7 @@ from discovery.records import Agent
 from gateway.admission import AdmissionConfig
 from gateway.belief_table import Beliefs
 from gateway.beliefs import BeliefConfig
-from gateway.config import Config
+from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.engines.engine_state import EngineState
@@ -28,7 +28,7 @@ from gateway.profiles import Profiles
 from gateway.relevance import RelevanceReader
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.weights import WeightsMissing
-from profiler.encoder import Encoder
+from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.gateway.test_engine_gate import IdleEngine, ready
 from tests.gateway.test_network import network
@@ -79,13 +79,14 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
             parts = Parts(
                 node, place, gate, Profiles(tmp_path / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
+                RoutingConfig(),
             )  # fmt: skip
             transport = httpx.ASGITransport(seldom_app(parts))
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 yield Site(http, place, node, engine, changed)
 
 
-def no_encoder() -> Encoder:
+def no_encoder() -> Ladder:
     raise WeightsMissing("encoder", "there are none")
 
 

@@ -4,17 +4,18 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 from gateway.relevance import RelevanceReader
-from gateway.weights import WeightsMissing
 from profiler.encoder import Encoder, EncoderError
+from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 
-GATE = QAGate.load(shipped_gate())
+SHIPPED = QAGate.load(shipped_gate())
+GATE = replace(SHIPPED, projectors=(replace(SHIPPED.projectors[0], familiar=-1.0),))  # even noise is familiar
 PATIENT_S = 5.0
 
 
@@ -22,7 +23,7 @@ PATIENT_S = 5.0
 class CountingEncoder:
     """An encoder in memory: text -> a unit vector; `open` holds it up until it is set."""
 
-    name: str = "counting"
+    name: str = GATE.encoder
     dim: int = GATE.dim
     texts: list[str] = field(default_factory=list)
     open: threading.Event = field(default_factory=threading.Event)
@@ -52,7 +53,7 @@ def worker() -> Iterator[ThreadPoolExecutor]:
 
 
 def reader_of(load: Callable[[], Encoder], worker: ThreadPoolExecutor) -> RelevanceReader:
-    return RelevanceReader(GATE, load, worker)
+    return RelevanceReader(GATE, lambda: Ladder(GATE, load(), None), worker)
 
 
 async def test_a_text_gets_a_relevance_and_a_category(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
@@ -106,7 +107,7 @@ async def test_who_hangs_up_does_not_take_the_others_answer(
 async def test_the_longest_unasked_text_is_forgotten_first(
     encoder: CountingEncoder, worker: ThreadPoolExecutor
 ) -> None:
-    reader = RelevanceReader(GATE, lambda: encoder, worker, remembered=2)
+    reader = RelevanceReader(GATE, lambda: Ladder(GATE, encoder, None), worker, remembered=2)
     for text in ("a", "b", "a", "c", "a", "b"):
         await reader.judge(text, PATIENT_S)
 
@@ -131,7 +132,7 @@ async def test_half_a_surrogate_pair_is_a_text(encoder: CountingEncoder, worker:
 
 @pytest.mark.parametrize(
     "error",
-    [WeightsMissing("encoder", "run: ppai pull encoder"), EncoderError("damaged"), OSError("no room")],
+    [EncoderError("run: ppai pull encoder"), OSError("no room")],
     ids=repr,
 )
 async def test_an_encoder_that_cannot_be_loaded_is_a_problem_and_no_failure(
@@ -165,6 +166,17 @@ async def test_a_text_that_the_encoder_fails_on_is_routed_by_load_alone(
     assert await reader.judge("my secret", PATIENT_S)  # nor is the failure remembered
     assert "text_not_judged characters=9" in caplog.text
     assert "my secret" not in caplog.text
+
+
+async def test_an_unfamiliar_text_has_no_topic(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    """Every prototype counts alike: who is good at most things is asked."""
+    strict = replace(GATE, projectors=(replace(GATE.projectors[0], familiar=1.1),))
+
+    judged = await RelevanceReader(strict, lambda: Ladder(strict, encoder, None), worker).judge("hi", PATIENT_S)
+
+    assert judged
+    assert (False, "") == (judged.is_familiar, judged.category)
+    assert np.allclose(1 / GATE.K, judged.relevance)
 
 
 async def test_nobody_waits_long_for_it(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:

@@ -188,10 +188,11 @@ async def test_failures_name_the_remedy(tmp_path: Path, encoder_folder: Path) ->
         assert message in err
 
 
-async def test_missing_weights_name_the_command(tmp_path: Path) -> None:
-    code, _, err = await run(tmp_path / "encoder", "show", "hello")
+async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(tmp_path: Path) -> None:
+    code, out, err = await run(tmp_path / "encoder", "show", "Write a Python function that sorts a list", "--json")
 
-    assert 1 == code
+    assert (0, "humaneval") == (code, json.loads(out)["relevance"][0]["category"])
+    assert "the fast encoder alone tells topics apart" in err
     assert "ppai pull encoder" in err
 
 

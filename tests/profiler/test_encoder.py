@@ -59,7 +59,7 @@ def test_half_a_surrogate_pair_is_text(encoder: Encoder) -> None:
 
 
 def test_name_says_which_weights_these_are(encoder: Encoder) -> None:
-    assert "all-MiniLM-L6-v2" == encoder.name
+    assert "all-MiniLM-L6-v2:int8" == encoder.name
 
 
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])

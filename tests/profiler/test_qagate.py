@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from profiler.qagate import GateError, QAGate, sharpen, shipped_gate
+from profiler.qagate import GateError, Projector, QAGate, margins, sharpen, shipped_gate
+
+
+def identity(encoder: str = "toy", familiar: float = -1.0) -> Projector:
+    """Of two numbers, where both are positive."""
+    eye, zeros = np.eye(2, dtype=np.float32), np.zeros(2, np.float32)
+    return Projector(encoder, eye, zeros, eye, zeros, familiar)
 
 
 def tiny_gate(**changes: object) -> QAGate:
     """d = 2, the projector is the identity on positive inputs, prototypes at 0°, 60° and 90°."""
     fields: dict[str, object] = {
-        "encoder": "toy",
-        "hidden_weight": np.eye(2, dtype=np.float32),
-        "hidden_bias": np.zeros(2, np.float32),
-        "output_weight": np.eye(2, dtype=np.float32),
-        "output_bias": np.zeros(2, np.float32),
+        "projectors": (identity(),),
         "prototypes": np.array([[1, 0], [0.5, 3**0.5 / 2], [0, 1]], np.float32),
         "prior": np.array([0.2, 0.4, 0.6], np.float32),
         "categories": ("law", "code", "law"),
@@ -55,6 +57,48 @@ def test_sharpening(cosines: list[float], alpha: float, top_p: float, expected: 
     assert np.allclose([expected], sharpen(np.array([cosines], np.float32), alpha, top_p), atol=1e-6)
 
 
+def test_a_text_without_a_known_word_is_like_nothing() -> None:
+    """The static encoder gives zeros for it; the biases of a projector must not make a topic of them."""
+    eye, ones = np.eye(2, dtype=np.float32), np.ones(2, np.float32)
+    gate = tiny_gate(projectors=(Projector("toy", eye, ones, eye, ones, familiar=0.5),))
+    silence = np.zeros((1, 2), np.float32)
+
+    assert np.allclose(0, gate.similarity(silence))
+    assert np.allclose(1 / 3, gate.relevance(silence))
+    assert [False] == gate.is_familiar(gate.similarity(silence)).tolist()
+
+
+def test_margin_by_hand() -> None:
+    """Three of four kept: the nearest, .8, less the fourth, .1. All kept: less the last one."""
+    cosines = np.array([[0.2, 0.8, 0.1, 0.4]], np.float32)
+
+    assert np.allclose([0.7], margins(cosines, 0.75))
+    assert np.allclose([0.7], margins(cosines, 1.0))
+    assert np.allclose([0.4], margins(cosines, 0.25))
+
+
+def test_two_encoders_share_prototypes_and_space() -> None:
+    """The second one sees the first one's axes the other way round."""
+    swap, zeros = np.array([[0, 1], [1, 0]], np.float32), np.zeros(2, np.float32)
+    mirrored = Projector("mirror", swap, zeros, np.eye(2, dtype=np.float32), zeros)
+    gate = tiny_gate(projectors=(identity(), mirrored))
+
+    other = gate.read_by("mirror")
+
+    assert gate.space == other.space
+    assert ("toy", "mirror") == (gate.encoder, other.encoder)
+    text = np.array([[3, 0]], np.float32)
+    assert np.allclose(gate.relevance(text), other.relevance(text[:, ::-1]))
+    assert gate.space != tiny_gate().space
+
+
+@pytest.mark.parametrize(("cosine", "expected"), [(0.7, True), (0.6, True), (0.59, False)])
+def test_a_text_far_from_every_prototype_is_unfamiliar(cosine: float, expected: bool) -> None:
+    gate = tiny_gate(projectors=(identity(familiar=0.6),))
+
+    assert [expected] == gate.is_familiar(np.array([[-1, cosine, 0.1]])).tolist()
+
+
 def test_shipped_gate_spreads_one_over_few_prototypes(gate: QAGate) -> None:
     embeddings = np.random.default_rng(0).normal(size=(50, gate.dim)).astype(np.float32)
 
@@ -65,12 +109,13 @@ def test_shipped_gate_spreads_one_over_few_prototypes(gate: QAGate) -> None:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    gate = tiny_gate()
+    gate = tiny_gate(projectors=(identity(), identity("quick", 0.4)), margin=0.25)
 
     gate.save(tmp_path)
     loaded = QAGate.load(tmp_path, "toy")
 
     assert (gate.space, gate.categories, gate.training) == (loaded.space, loaded.categories, loaded.training)
+    assert (0.25, 0.4) == (loaded.margin, loaded.read_by("quick").projector.familiar)
     assert np.array_equal(gate.prototypes, loaded.prototypes)
     assert (3, 2, [1, 0, 1]) == (loaded.K, loaded.dim, loaded.category_index.tolist())
 
@@ -80,7 +125,9 @@ def test_round_trip(tmp_path: Path) -> None:
     [
         {"alpha": 4.0},
         {"top_p": 0.5},
-        {"encoder": "other"},
+        {"projectors": (identity("other"),)},
+        {"projectors": (identity(familiar=0.5),)},
+        {"margin": 0.1},
         {"categories": ("law", "law", "code")},
         {"prior": np.zeros(3)},
     ],
@@ -102,11 +149,11 @@ def edit_config(folder: Path, **changes: object) -> None:
     ("changes", "message"),
     [
         ({"K": 4}, "K is 3, not 4"),
-        ({"dim": 384}, "dim is 2, not 384"),
+        ({"projectors": [{"encoder": "toy", "dim": 384, "familiar": -1.0}]}, r"dim is \[2\], not \[384\]"),
         ({"space": "0" * 16}, "space is"),
         ({"alpha": 3.0}, "space is"),
         ({"alpha": -1.0}, "alpha > 0"),
-        ({"format": 2}, "format 1"),
+        ({"format": 1}, "format 2"),
         ({"categories": ["law"]}, "1 categories for 3 prototypes"),
     ],
 )
