@@ -1,4 +1,4 @@
-"""Stored answers: one append-only JSONL file a (model, query set), so that nothing is asked twice. Knows no engines."""
+"""Stored answers: one append-only JSONL file a model, so that nothing is asked twice. Knows no engines."""
 
 import contextlib
 import json
@@ -28,12 +28,12 @@ class Answer:
 
 
 class AnswerStore:
-    """The answers of one model to one query set. Open it with `with`: one process at a time may write."""
+    """The answers of one model, to whatever query set. Open it with `with`: one process at a time may write."""
 
-    def __init__(self, folder: Path, model: str, set_hash: str) -> None:
+    def __init__(self, folder: Path, model: str) -> None:
         name = re.sub(r"[^\w.-]+", "_", model)[:80]
-        self._path = folder / f"{name}-{set_hash}.jsonl"
-        self._key = {"model": model, "set": set_hash}
+        self._path = folder / f"{name}.jsonl"
+        self._model = model
         self.answers: dict[str, Answer] = {}
         self._file: Any = None
 
@@ -53,7 +53,7 @@ class AnswerStore:
 
     def add(self, answer: Answer) -> None:
         """Stores one answer at once: a kill after this loses nothing."""
-        self._file.write(json.dumps(self._key | asdict(answer), ensure_ascii=False).encode() + b"\n")
+        self._file.write(json.dumps({"model": self._model, **asdict(answer)}, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
         self.answers[answer.question] = answer
 
@@ -64,27 +64,27 @@ class AnswerStore:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(self._path, whole)
-        for key, answer in _parse(self._path, content[:whole]):
-            if key == self._key:  # two names may share a file name
+        for model, answer in _parse(self._path, content[:whole]):
+            if model == self._model:  # two names may share a file name
                 yield answer
 
 
 def stored(folder: Path) -> dict[str, list[Answer]]:
-    """All answers in the folder by model, whatever set they are from; a question asked twice counts once."""
+    """All answers in the folder by model; a question asked twice counts once."""
     found: dict[str, dict[str, Answer]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         content = path.read_bytes()
-        for key, answer in _parse(path, content[: content.rfind(b"\n") + 1]):
-            found.setdefault(key["model"], {})[answer.question] = answer
+        for model, answer in _parse(path, content[: content.rfind(b"\n") + 1]):
+            found.setdefault(model, {})[answer.question] = answer
     return {model: list(answers.values()) for model, answers in found.items()}
 
 
-def _parse(path: Path, lines: bytes) -> Iterator[tuple[dict[str, str], Answer]]:
-    """(model and set, answer) of each line. Raises StoreError for one that is broken."""
+def _parse(path: Path, lines: bytes) -> Iterator[tuple[str, Answer]]:
+    """(model, answer) of each line. Raises StoreError for one that is broken."""
     for number, line in enumerate(lines.splitlines(), 1):
         try:
             value = json.loads(line)
-            yield {name: value.pop(name) for name in ("model", "set")}, Answer(**value)
+            yield value.pop("model"), Answer(**value)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"{path}:{number} is not a stored answer; delete that line or the file") from error
 

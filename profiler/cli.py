@@ -27,6 +27,7 @@ Model = Annotated[str | None, typer.Option(help="Model to ask.  [default: the en
 Publish = Annotated[bool | None, typer.Option(help="Hand the vector to the running peer.  [default: if one runs]")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Questions in flight.")]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Of one answer; reasoning models want thousands.")]
+Png = Annotated[Path | None, typer.Option(help="Also draw the capabilities into this file (.png, .svg, .pdf).")]
 Texts = Annotated[list[Path], typer.Option(help="JSONL file or folder: query, task or topic, scores. Repeatable.")]
 Out = Annotated[Path, typer.Option(help="Folder to write the gate to.")]
 EncoderName = Annotated[
@@ -51,6 +52,7 @@ def measure(
     concurrency: Concurrency = 2,
     max_tokens: MaxTokens = None,
     seed: Annotated[int, typer.Option(help="Which questions --limit takes.")] = 0,
+    png: Png = None,
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +61,7 @@ def measure(
     from profiler.measure import MeasureConfig
 
     config = MeasureConfig(concurrency=concurrency, max_tokens=max_tokens)
-    run = commands.measure(home.expanduser(), queries, limit, seed, engine, model, publish, config, as_json)
+    run = commands.measure(home.expanduser(), queries, limit, seed, engine, model, publish, config, png, as_json)
     raise typer.Exit(run)
 
 
@@ -87,13 +89,14 @@ def train(
 @app.command()
 def show(
     text: Annotated[str | None, typer.Argument(help="A query.  [default: the stored vectors]")] = None,
+    png: Png = None,
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
     """Show what was measured here, or which prototypes a text is relevant to. Asks nobody."""
     from profiler import commands
 
-    raise typer.Exit(commands.show(home.expanduser(), text, as_json))
+    raise typer.Exit(commands.show(home.expanduser(), text, png, as_json))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

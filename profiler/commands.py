@@ -16,19 +16,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from profiler.answers import AnswerStore, StoreError, stored
 from profiler.calibrate import calibrated
+from profiler.chart import ChartError, draw, require_matplotlib
 from profiler.distil import distil
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.ladder import FAST_FOLDER, load_ladder
 from profiler.measure import MeasureConfig, fold
 from profiler.measure import measure as ask
-from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, running_peer
+from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
 from profiler.qagate import GateError, QAGate, shipped_gate
-from profiler.queries import QueryError, balanced, load_questions, load_training_texts, set_hash
-from profiler.report import relevance, summary, tables
+from profiler.queries import balanced, load_questions, load_training_texts
+from profiler.question import QueryError
+from profiler.report import explanation, relevance, relevance_tables, summary, tables
 from profiler.train import TrainConfig, TrainError, fit, with_fast
 
-EXPECTED = (EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
+EXPECTED = (ChartError, EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
 
 
 def measure(
@@ -40,19 +42,26 @@ def measure(
     model: str | None,
     wants_publish: bool | None,
     config: MeasureConfig,
+    png: Path | None,
     as_json: bool,
 ) -> int:
     """Asks the engine at this URL, or the running peer's, and publishes; wants_publish None: if a peer runs."""
+    if png:
+        require_matplotlib()
     every = load_questions(queries)
     chosen = balanced(every, limit, seed)
     peer = _peer(home, required=bool(wants_publish) or engine is None)
     encoder, gate = _relevance(home, peer)
     target = asyncio.run(_target(engine, model, peer))
-    with AnswerStore(home / "profile", target.model, set_hash(every)) as store, _progress() as progress:
+    publishes = peer is not None and wants_publish is not False
+    if peer and publishes:
+        asyncio.run(require_space(peer, gate.space))
+    with AnswerStore(home / "profile", target.model) as store, _progress() as progress:
         done = sum(question.id in store.answers for question in chosen)
         bar = progress.add_task(f"asking {target.model}", total=len(chosen), completed=done)
         tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
-    answers = list(store.answers.values())
+    kept = [(store.answers[question.id], question) for question in every if question.id in store.answers]
+    answers = [replace(answer, reference=question.reference) for answer, question in kept]  # as the set says today
     if tally.failed:
         _say(f"{tally.failed} questions were not answered; the same command asks them again. Last: {tally.problem}")
     if tally.gave_up or not answers:
@@ -60,13 +69,16 @@ def measure(
         return 1
     report = summary(target.model, gate, answers, fold(gate, encoder, answers, every))
     report |= {"asked": tally.asked, "failed": tally.failed, "published": False}
-    if peer and wants_publish is not False:
+    if png:
+        draw([report], png)
+    if peer and publishes:
         sent = report["space"], report["model"], report["capability"], report["evidence"]
         report |= {"seq": asyncio.run(publish(peer, *sent)), "published": True}
     if as_json:
         _print(report)
     else:
         _console().print(tables(report))
+        _say(explanation(report))
     if not report["published"] and wants_publish is None:
         _say(f"not published: no peer runs from {home}. Start it (ppai serve) and run again: nothing is asked twice")
     return 0
@@ -114,19 +126,27 @@ def train(
     return 0
 
 
-def show(home: Path, text: str | None, as_json: bool) -> int:
+def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     """Prints what was measured from this home, or what a text is relevant to. Asks nobody."""
     encoder, gate = _relevance(home, running_peer(home))
-    if text is not None:
-        _print(relevance(gate, encoder, text))
-        return 0
     kept = stored(home / "profile")
-    reports = [summary(model, gate, answers, fold(gate, encoder, answers)) for model, answers in kept.items()]
+    vectors = {model: fold(gate, encoder, answers) for model, answers in kept.items()}
+    if text is not None:
+        told = relevance(gate, encoder, text, vectors)
+        if as_json:
+            _print(told)
+        else:
+            _console().print(relevance_tables(told))
+        return 0
+    reports = [summary(model, gate, answers, vectors[model]) for model, answers in kept.items()]
+    if png:
+        draw(reports, png)
     if as_json:
         _print(reports)
         return 0
     for report in reports:
         _console().print(tables(report))
+        _say(explanation(report))
     if not reports:
         _say(f"nothing was measured from {home} yet: run ppai-profile")
     return 0

@@ -14,7 +14,7 @@ from profiler.encoder import Encoder
 from profiler.engine import Engine, EngineError, content_of, open_session, request_json
 from profiler.grading import code_of, is_right
 from profiler.qagate import QAGate
-from profiler.queries import Question
+from profiler.question import Question
 from profiler.sandbox import passes
 from profiler.scoring import Capability, capability, difficulty
 

@@ -61,6 +61,22 @@ async def gate_of(peer: Peer) -> tuple[Path | None, str]:
         raise PeerError(f"the peer at {peer.url} does not say which gate it has ({error}). Restart it") from error
 
 
+async def require_space(peer: Peer, space: str) -> None:
+    """Raises PeerError where the peer's gate is of another space: no vector of ours means anything to it."""
+    try:
+        async with open_session(10.0, {"authorization": f"Bearer {peer.token}"}) as session:
+            status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
+        theirs = str(status["gate"]["space"])
+    except (EngineError, KeyError, TypeError):
+        return  # a peer without a gate says so itself when it gets the vector
+    if theirs != space:
+        raise PeerError(
+            f"the peer's gate is of space {theirs}, ours of {space}: both must be of one PPAI. Restart the peer"
+            " (ppai serve) with this one's version, or measure without it: --no-publish. Nothing was asked,"
+            " what was measured before is kept"
+        )
+
+
 async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int]) -> int:
     """Hands the peer its agent's vector (K,) with evidence (K,), to sign and spread; returns the new card's seq."""
     body = {"space": space, "agent": agent, "capability": list(values), "evidence": list(evidence)}

@@ -1,7 +1,7 @@
 """What was measured, for people and programs. Arguments in, values out."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,14 @@ import numpy as np
 from profiler.answers import Answer
 from profiler.encoder import Encoder
 from profiler.qagate import QAGate
-from profiler.scoring import Capability
+from profiler.scoring import Capability, pair_scores
+
+METHODS = {
+    "shrinkage": "expected accuracy; a prototype with few answers is drawn towards its category, and that towards the"
+    " agent's mean, less half a standard error (the query set has no reference difficulties)",
+    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them, less half a"
+    " standard error",
+}
 
 
 def summary(model: str, gate: QAGate, answers: Collection[Answer], found: Capability) -> dict[str, Any]:
@@ -29,12 +36,42 @@ def summary(model: str, gate: QAGate, answers: Collection[Answer], found: Capabi
     }
 
 
+def explanation(report: Mapping[str, Any]) -> str:
+    """In words: which formula made the vector, and where the agent is strongest and weakest by it."""
+    known = {name: row for name, row in report["categories"].items() if row["evidence"]}
+    order = sorted(known, key=lambda name: -known[name]["capability"])
+
+    def told(names: list[str]) -> str:
+        return ", ".join(
+            f"{name} {known[name]['capability']:.2f} ({known[name]['evidence']} questions)" for name in names
+        )
+
+    lines = [f"{report['model']}: {METHODS[report['method']]}"]
+    if order:
+        lines += [f"strongest: {told(order[:3])}", f"weakest: {told(order[:-4:-1])}"]
+    unasked = len(report["categories"]) - len(known)
+    if unasked:
+        lines.append(f"{unasked} categories without a question stand at the agent's mean, less the margin")
+    return "\n".join(lines)
+
+
 def by_task(answers: Collection[Answer]) -> dict[str, dict[str, Any]]:
-    """Plain accuracy, as asked: {task: {"questions", "accuracy"}}."""
-    grades: dict[str, list[float]] = defaultdict(list)
+    """As asked: {task: {"questions", "accuracy", "standard_error", "reference"}}; the last None where some lack it."""
+    found: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
-        grades[answer.task].append(answer.right)
-    return {task: {"questions": len(grades[task]), "accuracy": _mean(grades[task])} for task in sorted(grades)}
+        found[answer.task].append(answer)
+    return {task: _asked(found[task]) for task in sorted(found)}
+
+
+def _asked(answers: Sequence[Answer]) -> dict[str, Any]:
+    references = [answer.reference for answer in answers if answer.reference is not None]
+    likely = (sum(answer.right for answer in answers) + 1) / (len(answers) + 2)  # three of three is not certainty
+    return {
+        "questions": len(answers),
+        "accuracy": _mean([answer.right for answer in answers]),
+        "standard_error": round(float(np.sqrt(likely * (1 - likely) / len(answers))), 4),
+        "reference": _mean(references) if len(references) == len(answers) else None,
+    }
 
 
 def by_category(gate: QAGate, found: Capability) -> dict[str, dict[str, Any]]:
@@ -48,18 +85,40 @@ def by_category(gate: QAGate, found: Capability) -> dict[str, dict[str, Any]]:
     return result
 
 
-def relevance(gate: QAGate, encoder: Encoder, text: str) -> dict[str, Any]:
-    """What a text is about: the prototypes it is relevant to, best first, and its cosine with the nearest."""
+def relevance(gate: QAGate, encoder: Encoder, text: str, vectors: Mapping[str, Capability]) -> dict[str, Any]:
+    """What a text is about: prototypes and categories, best first, its cosine with the nearest prototype, and what the
+    agents with these vectors are expected to get right of it."""
     embedding = encoder.encode([text])
     shares = gate.relevance(embedding)[0]
     order = [int(k) for k in np.argsort(-shares, kind="stable") if shares[k] > 0]
+    categories: dict[str, float] = defaultdict(float)
+    for k in order:
+        categories[gate.categories[k]] += float(shares[k])
     return {
         "space": gate.space,
         "nearest": round(float(gate.similarity(embedding).max()), 4),
         "relevance": [
             {"prototype": k, "category": gate.categories[k], "share": round(float(shares[k]), 4)} for k in order
         ],
+        "categories": {name: round(share, 4) for name, share in sorted(categories.items(), key=lambda item: -item[1])},
+        "scores": {
+            model: round(float(pair_scores(shares, found.values[None])[0]), 4) for model, found in vectors.items()
+        },
     }
+
+
+def relevance_tables(told: Mapping[str, Any]) -> Any:
+    """What a text is about, as rich tables."""
+    from rich.columns import Columns
+    from rich.table import Table
+
+    about = Table("category", "share", title=f"cosine with the nearest prototype {told['nearest']:.2f}")
+    for category, share in told["categories"].items():
+        about.add_row(category, f"{100 * share:.0f} %")
+    scores = Table("measured here", "expected to be right", title="score: relevance · capability")
+    for model, score in sorted(told["scores"].items(), key=lambda item: -item[1]):
+        scores.add_row(model, f"{100 * score:.0f} %")
+    return Columns([about, scores] if told["scores"] else [about])
 
 
 def tables(report: Mapping[str, Any]) -> Any:
@@ -67,9 +126,14 @@ def tables(report: Mapping[str, Any]) -> Any:
     from rich.columns import Columns
     from rich.table import Table
 
+    referred = any(row["reference"] is not None for row in report["tasks"].values())
     asked = Table("asked about", "right", "of", title=f"{report['model']}: {100 * report['accuracy']:.0f} % right")
+    if referred:
+        asked.add_column("reference")
     for task, row in report["tasks"].items():
-        asked.add_row(task, f"{100 * row['accuracy']:.0f} %", str(row["questions"]))
+        reference = "" if row["reference"] is None else f"{100 * row['reference']:.0f} %"
+        cells = [task, f"{100 * row['accuracy']:.0f} %", str(row["questions"])]
+        asked.add_row(*cells, *([reference] if referred else []))
     vector = Table("category", "capability", "evidence", title=f"vector in space {report['space']}")
     for category, row in report["categories"].items():
         vector.add_row(category, f"{row['capability']:.2f}", str(row["evidence"]))

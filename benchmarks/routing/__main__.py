@@ -22,7 +22,8 @@ from benchmarks.routing.outcomes import (
 )
 from benchmarks.routing.routers import PPAI, Split
 from profiler.encoder import Encoder, EncoderError, load_encoder
-from profiler.queries import QueryError, load_training_texts
+from profiler.queries import load_training_texts
+from profiler.question import QueryError
 from profiler.train import TrainError
 
 TOPIC_CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's

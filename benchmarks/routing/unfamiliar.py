@@ -21,7 +21,8 @@ from benchmarks.routing.outcomes import OutcomeError, load_outcomes
 from benchmarks.routing.routers import PPAI, gate_values, profiles
 from profiler.calibrate import FALSE_ALARMS, HELD_OUT
 from profiler.encoder import EncoderError, load_encoder
-from profiler.queries import QueryError, load_training_texts
+from profiler.queries import load_training_texts
+from profiler.question import QueryError
 from profiler.scoring import pair_scores
 from profiler.train import TrainError, fit
 

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from profiler.queries import Question, load_questions
+from profiler.queries import load_questions
+from profiler.question import Question
 from tests.e2e.network import Cluster
 
 LAW = (

@@ -17,33 +17,32 @@ def only_file(folder: Path) -> Path:
 
 
 def test_answers_are_there_again(tmp_path: Path) -> None:
-    with AnswerStore(tmp_path, "org/model:7b", "set1") as store:
+    with AnswerStore(tmp_path, "org/model:7b") as store:
         store.add(answer("a"))
 
-    with AnswerStore(tmp_path, "org/model:7b", "set1") as store:
+    with AnswerStore(tmp_path, "org/model:7b") as store:
         store.add(answer("b", 0.0))
 
         assert {"a": answer("a"), "b": answer("b", 0.0)} == store.answers
 
 
-def test_other_models_and_sets_have_their_own(tmp_path: Path) -> None:
+def test_other_models_have_their_own(tmp_path: Path) -> None:
     """Two names that make one file name are still told apart."""
-    with AnswerStore(tmp_path, "org/model", "set1") as store:
+    with AnswerStore(tmp_path, "org/model") as store:
         store.add(answer("a"))
 
-    for model, set_hash in (("org:model", "set1"), ("org/model", "set2")):
-        with AnswerStore(tmp_path, model, set_hash) as store:
-            assert {} == store.answers
+    with AnswerStore(tmp_path, "org:model") as store:
+        assert {} == store.answers
 
 
 def test_the_half_line_of_a_killed_writer_is_cut_off(tmp_path: Path) -> None:
-    with AnswerStore(tmp_path, "m", "s") as store:
+    with AnswerStore(tmp_path, "m") as store:
         store.add(answer("a"))
         store.add(answer("b"))
     path = only_file(tmp_path)
     path.write_bytes(path.read_bytes()[:-9])
 
-    with AnswerStore(tmp_path, "m", "s") as store:
+    with AnswerStore(tmp_path, "m") as store:
         assert ["a"] == list(store.answers)
         store.add(answer("c"))
 
@@ -51,23 +50,23 @@ def test_the_half_line_of_a_killed_writer_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_broken_line_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
-    with AnswerStore(tmp_path, "m", "s") as store:
+    with AnswerStore(tmp_path, "m") as store:
         store.add(answer("a"))
     path = only_file(tmp_path)
     before = path.read_bytes() + b"garbage\n"
     path.write_bytes(before)
 
-    with pytest.raises(StoreError, match=r"m-s\.jsonl:2 is not a stored answer"):
-        AnswerStore(tmp_path, "m", "s").__enter__()
+    with pytest.raises(StoreError, match=r"m\.jsonl:2 is not a stored answer"):
+        AnswerStore(tmp_path, "m").__enter__()
 
     assert before == path.read_bytes()
 
 
 def test_one_process_at_a_time_may_write(tmp_path: Path) -> None:
     with (
-        AnswerStore(tmp_path, "m", "s"),
+        AnswerStore(tmp_path, "m"),
         pytest.raises(StoreError, match="another ppai-profile is measuring"),
-        AnswerStore(tmp_path, "m", "s"),
+        AnswerStore(tmp_path, "m"),
     ):
         pass
 

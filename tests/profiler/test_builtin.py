@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from profiler.grading import is_right
-from profiler.queries import Question, load_questions
+from profiler.queries import load_questions
+from profiler.question import Question
 from profiler.sandbox import passes
 from tests.profiler.builtin_answers import COMPUTED, KNOWN, WITHIN
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from aiohttp import web
 
-from profiler.qagate import QAGate
+from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from tests.fakes import ScriptedEngine
 
@@ -91,15 +92,40 @@ async def test_a_failing_engine_is_told_and_answers_are_kept(tmp_path: Path, enc
     assert (1, "") == (code, out)
     assert "answered 404" in err
     assert "5 answers are kept" in err
+    assert 5 == len(stored_lines(tmp_path))
+
+
+async def test_an_engine_that_fails_now_and_then_is_asked_again(tmp_path: Path, encoder_folder: Path) -> None:
+    """Every fourth request gets a 500: nothing is lost, and no question is answered twice."""
+
+    async def chat(request: web.Request) -> web.Response:
+        asked.append(1)
+        if len(asked) % 4 == 0:
+            return web.Response(status=500, text="out of luck")
+        return web.json_response({"choices": [{"message": {"content": knows_all(await request.json())}}]})
+
+    asked: list[int] = []
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", chat)
+    async with listening(app) as url:
+        code, out, _ = await run(
+            encoder_folder, "--engine", url, "--model", "m", "--home", str(tmp_path), "--limit", "9", "--json"
+        )
+
+    report = json.loads(out)
+    assert (0, 9, 0) == (code, report["asked"], report["failed"])
+    assert len(asked) > 9 == len(stored_lines(tmp_path))
 
 
 @asynccontextmanager
-async def peer_serving(home: Path, status: int = 200) -> AsyncIterator[list[web.Request]]:
+async def peer_serving(
+    home: Path, status: int = 200, space: str = QAGate.load(shipped_gate()).space
+) -> AsyncIterator[list[web.Request]]:
     """What ppai-profile needs of a running peer, over a real socket; yields the requests it got."""
     requests: list[web.Request] = []
 
     async def page(request: web.Request) -> web.Response:
-        return web.json_response({"engine": {"models": [{"id": "tiny"}]}})
+        return web.json_response({"engine": {"models": [{"id": "tiny"}]}, "gate": {"space": space}})
 
     async def chat(request: web.Request) -> web.Response:
         requests.append(request)
@@ -114,13 +140,19 @@ async def peer_serving(home: Path, status: int = 200) -> AsyncIterator[list[web.
     app.router.add_get("/ppai/v1/status", page)
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/ppai/v1/profile", profile)
+    async with listening(app) as url:
+        (home / "running.json").write_text(json.dumps({"url": url, "pid": os.getpid(), "token": "secret-token"}))
+        yield requests
+
+
+@asynccontextmanager
+async def listening(app: web.Application) -> AsyncIterator[str]:
+    """Serves the app on a free port; yields its URL."""
     runner = web.AppRunner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        running = {"url": f"http://127.0.0.1:{runner.addresses[0][1]}", "pid": os.getpid(), "token": "secret-token"}
-        (home / "running.json").write_text(json.dumps(running))
-        yield requests
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
@@ -168,12 +200,67 @@ async def test_show_tells_what_a_text_is_about(tmp_path: Path, encoder_folder: P
     assert abs(1.0 - np.sum([row["share"] for row in relevance])) < 0.01
 
 
+async def test_show_explains_itself_to_people(tmp_path: Path, encoder_folder: Path) -> None:
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        await run(encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "29", "--json")
+    _, _, vector = await run(encoder_folder, "show", "--home", str(tmp_path))
+    _, _, about = await run(encoder_folder, "show", "Which gas do plants take in?", "--home", str(tmp_path))
+
+    assert all(word in vector for word in ("scripted-1: expected accuracy", "strongest: ", "weakest: ", "evidence"))
+    assert all(word in about for word in ("biology", "cosine", "scripted-1", "expected to be right"))
+
+
+async def test_the_picture_is_drawn_on_request(tmp_path: Path, encoder_folder: Path) -> None:
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        arguments = "--engine", engine.url, "--home", str(tmp_path), "--limit", "5", "--json"
+        code, _, err = await run(encoder_folder, *arguments, "--png", str(tmp_path / "one.png"))
+        assert (0, True) == (code, (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")), err
+
+        asked = len(engine.asked)
+        code, _, err = await run(encoder_folder, *arguments, "--png", str(tmp_path / "nowhere" / "x.png"))
+        assert 1 == code
+        assert "cannot write the picture" in err
+        assert asked == len(engine.asked)
+
+
+async def test_without_matplotlib_the_extra_is_named_before_anything_is_asked(
+    tmp_path: Path, encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        code, _, err = await run(
+            encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--png", str(tmp_path / "x.png")
+        )
+
+    assert (1, []) == (code, engine.asked)
+    assert "pip install 'ppai[plot]'" in err
+
+
+async def test_a_gate_of_another_space_is_told_before_anything_is_asked(
+    tmp_path: Path, encoder_folder: Path, gate: QAGate
+) -> None:
+    async with peer_serving(tmp_path, space="0123456789abcdef") as requests:
+        code, _, err = await run(encoder_folder, "--home", str(tmp_path), "--limit", "4")
+        assert (1, []) == (code, requests)
+        assert f"space 0123456789abcdef, ours of {gate.space}" in err
+        assert "Restart the peer" in err
+
+        code, _, _ = await run(encoder_folder, "--home", str(tmp_path), "--limit", "4", "--no-publish")
+        assert (0, 4) == (code, len(stored_lines(tmp_path)))
+
+
 async def test_failures_name_the_remedy(tmp_path: Path, encoder_folder: Path) -> None:
-    broken = tmp_path / "broken.jsonl"
-    broken.write_text('{"query": "q"}\n')
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text('{"query": "1 + 1?", "task": "t", "answer": "2", "grade": "number"}\n')
+    (folder / "b.jsonl").write_text('\n{"query": "q"}\n')
+    (tmp_path / "empty.jsonl").write_text("\n")
     cases = {
         ("--home", str(tmp_path)): (1, "Start one: ppai serve"),
-        ("--queries", str(broken)): (1, "broken.jsonl:1:"),
+        ("--queries", str(folder)): (1, f'{folder / "b.jsonl"}:2: "grade" must be one of'),
+        ("--queries", str(tmp_path / "empty.jsonl")): (1, "empty.jsonl is empty"),
+        ("--queries", str(tmp_path / "none")): (1, "cannot read the query set"),
         ("--engine", "http://127.0.0.1:9", "--home", str(tmp_path)): (1, "no answer from"),
         ("--engine", "http://127.0.0.1:9", "--publish", "--home", str(tmp_path)): (1, "no peer runs from"),
         ("--nonsense",): (2, "No such option"),

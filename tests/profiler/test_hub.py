@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from profiler.hub import READERS
-from profiler.queries import QueryError, Question, load_questions
+from profiler.queries import load_questions
+from profiler.question import QueryError, Question, parse_question
 
 ROWS: dict[str, tuple[dict[str, Any], Question]] = {
     "mmlu": (
@@ -39,7 +40,7 @@ def test_each_shape_of_columns_is_read(name: str) -> None:
 
     read = next(read for columns, read in READERS.items() if columns <= row.keys())
 
-    assert expected == read(row, name)
+    assert expected == parse_question(read(row, name), "row 1")
 
 
 @pytest.mark.slow
@@ -52,6 +53,20 @@ def test_a_local_folder_in_the_hubs_layout(tmp_path: Path, name: str) -> None:
     (folder / "test.jsonl").write_text(json.dumps(row) + "\n")
 
     assert [expected] == load_questions(f"hf:{folder}")
+
+
+@pytest.mark.slow
+def test_a_row_that_is_not_as_its_columns_promise_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="needs the extra `train`")
+    good, _ = ROWS["ai2_arc"]
+    for broken, message in (
+        ({**good, "answerKey": "9"}, "row 2 is not as"),
+        ({**good, "question": ""}, 'row 2: "query"'),
+    ):
+        (tmp_path / "test.jsonl").write_text(json.dumps(good) + "\n" + json.dumps(broken) + "\n")
+
+        with pytest.raises(QueryError, match=message):
+            load_questions(f"hf:{tmp_path}")
 
 
 @pytest.mark.slow

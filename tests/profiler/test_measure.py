@@ -13,7 +13,8 @@ from profiler.encoder import Encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.measure import MeasureConfig, fold, measure
 from profiler.qagate import QAGate
-from profiler.queries import Question, load_questions
+from profiler.queries import load_questions
+from profiler.question import Question
 from tests.fakes import ScriptedEngine
 
 QUESTIONS = [Question(f"What is {n} plus one?", "sums", str(n + 1), "number") for n in range(12)]
@@ -27,7 +28,7 @@ def adds_one(body: dict[str, Any]) -> str:
 async def test_every_question_is_asked_and_graded_once(tmp_path: Path) -> None:
     seen: list[Answer] = []
     async with ScriptedEngine(answer=adds_one).serving() as engine:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             tally = await measure(QUESTIONS, Engine(engine.url, "m"), store, MeasureConfig(), seen.append)
 
             assert (12, 0, False) == (tally.asked, tally.failed, tally.gave_up)
@@ -39,9 +40,9 @@ async def test_every_question_is_asked_and_graded_once(tmp_path: Path) -> None:
 
 async def test_what_is_stored_is_not_asked(tmp_path: Path) -> None:
     async with ScriptedEngine(answer=adds_one).serving() as engine:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             await measure(QUESTIONS[:8], Engine(engine.url, "m"), store, MeasureConfig())
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             tally = await measure(QUESTIONS, Engine(engine.url + "/v1", "m"), store, MeasureConfig())
 
         assert 4 == tally.asked
@@ -50,7 +51,7 @@ async def test_what_is_stored_is_not_asked(tmp_path: Path) -> None:
 
 async def test_an_engine_of_500s_is_given_up_and_answers_are_kept(tmp_path: Path) -> None:
     async with ScriptedEngine(answer=adds_one).serving() as engine:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             await measure(QUESTIONS[:5], Engine(engine.url, "m"), store, ONE_AT_A_TIME)
             engine.status = 500
             tally = await measure(QUESTIONS, Engine(engine.url, "m"), store, ONE_AT_A_TIME)
@@ -64,7 +65,7 @@ async def test_an_engine_of_500s_is_given_up_and_answers_are_kept(tmp_path: Path
 async def test_a_refused_request_is_not_repeated(tmp_path: Path) -> None:
     """A 404 for the model stays a 404."""
     async with ScriptedEngine(status=404).serving() as engine:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             tally = await measure(QUESTIONS, Engine(engine.url, "m"), store, ONE_AT_A_TIME)
 
         assert (3, True) == (len(engine.asked), tally.gave_up)
@@ -90,7 +91,7 @@ async def test_nonsense_is_not_an_answer(tmp_path: Path, nonsense: bytes) -> Non
         return web.Response(body=nonsense)
 
     async with served(handler) as url:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             tally = await measure(QUESTIONS, Engine(url, "m"), store, ONE_AT_A_TIME)
 
             assert (True, {}) == (tally.gave_up, store.answers)
@@ -105,7 +106,7 @@ async def test_one_bad_question_does_not_stop_the_others(tmp_path: Path) -> None
         return web.json_response({"choices": [{"message": {"content": adds_one(body)}}]})
 
     async with served(handler) as url:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             tally = await measure(QUESTIONS, Engine(url, "m"), store, ONE_AT_A_TIME)
 
             assert (11, 1, False) == (tally.asked, tally.failed, tally.gave_up)
@@ -121,7 +122,7 @@ async def test_a_passing_failure_is_waited_out(tmp_path: Path) -> None:
         return web.json_response({"choices": [{"message": {"content": adds_one(await request.json())}}]})
 
     async with served(handler) as url:
-        with AnswerStore(tmp_path, "m", "s") as store:
+        with AnswerStore(tmp_path, "m") as store:
             tally = await measure(QUESTIONS, Engine(url, "m"), store, ONE_AT_A_TIME)
 
         assert (12, 0) == (tally.asked, tally.failed)

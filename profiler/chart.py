@@ -1,0 +1,73 @@
+"""What was measured, as a picture: accuracy by task against the reference, the vector by category (extra `plot`)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Report = Mapping[str, Any]
+
+BAR_INCHES = 0.2
+
+
+class ChartError(RuntimeError):
+    """No picture can be drawn; the message names the remedy."""
+
+
+def require_matplotlib() -> None:
+    """Raises ChartError where it is missing: better before an hour of asking than after."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ChartError("a picture needs matplotlib: pip install 'ppai[plot]'") from error
+
+
+def draw(reports: Sequence[Report], path: Path) -> None:
+    """Writes the summaries of some agents (report.py) as one picture; the suffix of `path` says which kind.
+
+    Raises ChartError.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    tasks = sorted({task for report in reports for task in report["tasks"]})
+    categories = sorted({category for report in reports for category in report["categories"]})
+    rows = max(len(tasks), len(categories))
+    figure = Figure(figsize=(13, 1.6 + rows * (0.12 + BAR_INCHES * len(reports))), layout="constrained")
+    asked, vector = figure.subplots(1, 2)
+    _bars(asked, tasks, [[report["tasks"].get(task, {}) for task in tasks] for report in reports], reports, "accuracy")
+    _bars(
+        vector,
+        categories,
+        [[report["categories"].get(name, {}) for name in categories] for report in reports],
+        reports,
+        "capability",
+    )
+    asked.set_title("right answers by task; whiskers: one standard error")
+    vector.set_title("published vector by the gate's category; behind it: questions")
+    for place, name in enumerate(tasks):
+        references = [row["reference"] for report in reports if (row := report["tasks"].get(name, {})).get("reference")]
+        if references:
+            asked.plot(references[:1], [place], "k|", markersize=12, label="" if place else "reference engines")
+    asked.legend(loc="lower right")
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise ChartError(f"cannot write the picture {path}: {error}") from error
+
+
+def _bars(
+    axes: Any, names: Sequence[str], rows: Sequence[Sequence[Report]], reports: Sequence[Report], key: str
+) -> None:
+    """One group of bars a name, the first report on top; a dashed line at each agent's mean."""
+    width = 0.8 / len(rows)
+    for index, (report, found) in enumerate(zip(reports, rows, strict=True)):
+        places = [place - 0.4 + width * (index + 0.5) for place in range(len(names))]
+        values = [row.get(key, 0.0) for row in found]
+        errors = [row.get("standard_error", 0.0) for row in found] if key == "accuracy" else None
+        label = f"{report['model']}: {100 * report['accuracy']:.0f} % of {report['questions']}"
+        bars = axes.barh(places, values, width, xerr=errors, error_kw={"lw": 0.8}, label=label, color=f"C{index}")
+        axes.axvline(report["accuracy"], color=f"C{index}", linestyle=":", linewidth=1)
+        if key == "capability":
+            axes.bar_label(bars, [str(row.get("evidence", "")) for row in found], fontsize=7, padding=2)
+    axes.set(xlim=(0, 1), yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes.tick_params(labelsize=8)

@@ -1,0 +1,80 @@
+"""One question with a checkable answer: what an engine reads, what counts as right, and what a query file may say."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast, get_args
+
+Grade = Literal["choice", "number", "exact", "code"]
+
+_INSTRUCTIONS: Mapping[str, str] = {
+    "choice": "Answer with the letter of the right option only.",
+    "number": "End your answer with the final number alone on the last line.",
+    "exact": "Answer with nothing but what is asked for: no explanation, no punctuation around it.",
+    "code": "Answer with one Python code block and nothing else.",
+}
+
+
+class QueryError(ValueError):
+    """A query set cannot be used; the message names file and line, or the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question that an agent is asked, and what counts as right."""
+
+    query: str  # what decides relevance: the question without options or instructions
+    task: str
+    answer: str  # a choice's letter, a number, the exact words, or for code the assertions that must hold
+    grade: Grade
+    choices: tuple[str, ...] = ()
+    reference: float | None = None  # how often reference engines are right, in [0, 1]
+
+    @property
+    def id(self) -> str:
+        """16 hex digits: the same question in another file or place is the same question."""
+        content = [self.query, self.task, self.answer, self.grade, list(self.choices)]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    @property
+    def prompt(self) -> str:
+        """What the engine reads."""
+        options = "".join(f"\n{chr(65 + i)}. {choice}" for i, choice in enumerate(self.choices))
+        return f"{self.query}{options}\n\n{_INSTRUCTIONS[self.grade]}"
+
+
+def parse_question(value: Mapping[str, Any], at: str) -> Question:
+    """A question from what a line of a query file says; `at` is the place that a QueryError names."""
+    unknown = value.keys() - {"query", "task", "answer", "grade", "choices", "reference"}
+    if unknown:
+        raise QueryError(f"{at}: unknown key {sorted(unknown)[0]!r}")
+    grade = value.get("grade")
+    if grade not in get_args(Grade):
+        raise QueryError(f'{at}: "grade" must be one of {", ".join(get_args(Grade))}')
+    choices, answer, reference = value.get("choices", []), text_of(value, "answer", at), value.get("reference")
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        raise QueryError(f'{at}: "choices" must be a list of texts')
+    if grade == "choice" and not (2 <= len(choices) <= 26 and answer in [chr(65 + i) for i in range(len(choices))]):
+        raise QueryError(f'{at}: a choice needs 2 to 26 "choices" and the letter of one of them as "answer"')
+    if grade == "number" and not re.fullmatch(r"[-+]?(\d[\d,]*)?\.?\d+", answer):
+        raise QueryError(f'{at}: "answer" must be a number')
+    if reference is not None and not (isinstance(reference, int | float) and 0 <= reference <= 1):
+        raise QueryError(f'{at}: "reference" must lie in [0, 1]')
+    query, task = text_of(value, "query", at), text_of(value, "task", at)
+    return Question(query, task, answer, cast(Grade, grade), tuple(choices), reference)
+
+
+def to_json(question: Question) -> str:
+    """One line of a query file."""
+    kept = {key: value for key, value in asdict(question).items() if value not in ((), None)}
+    return json.dumps(kept, ensure_ascii=False)
+
+
+def text_of(value: Mapping[str, Any], key: str, at: str) -> str:
+    """The text under this key; an empty one is an error."""
+    found = value.get(key)
+    if not isinstance(found, str) or not found.strip():
+        raise QueryError(f'{at}: "{key}" must be a text that is not empty')
+    return found
