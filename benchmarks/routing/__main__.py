@@ -11,9 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.routing.evaluate import cross_validate, evaluate, leave_one_out, report, topic_accuracy
+from benchmarks.routing.evaluate import (
+    cross_validate,
+    evaluate,
+    leave_one_out,
+    on_the_wire,
+    report,
+    topic_accuracy,
+)
 from benchmarks.routing.outcomes import (
     OutcomeError,
+    Outcomes,
     folds,
     format_features,
     interval,
@@ -25,8 +33,6 @@ from profiler.encoder import Encoder, EncoderError, load_encoder
 from profiler.queries import load_training_texts
 from profiler.question import QueryError
 from profiler.train import TrainError
-
-TOPIC_CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,34 +49,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, Any]:
     seeds = range(options.seed, options.seed + options.seeds)
-    train = _split(options.train, encoder)
+    train = _split(load_outcomes(options.train), encoder)
+    models = train.outcomes.models
     result: dict[str, Any] = {
         "config": {**asdict(PPAI), "encoder": encoder.name, "seeds": list(seeds), "cv": options.cv},
         "routers": {},
     }
-    if options.cv:
-        chosen = cross_validate(train, _cut, options.cv, seeds)
-        _add(result, "test", chosen, train)
-        holdout = folds(train.outcomes.tasks, options.cv, options.seed) == 0
-        known, test = _cut(train, ~holdout), _cut(train, holdout)
-    else:
-        known, test = train, _split(options.test, encoder)
-        _add(result, "test", evaluate(known, test, seeds), test)
-        if options.ood:
-            ood = _split(options.ood, encoder)
-            _add(result, "ood", evaluate(known, ood, seeds), ood)
+    splits = {"test": train if options.cv else _split(load_outcomes(options.test, models), encoder)}
+    if options.ood:
+        splits["ood"] = _split(load_outcomes(options.ood, models), encoder)
     if options.strip_format:
-        _say("routing prompts without options")
-        bare = _bare(test, encoder)
-        _add(result, "strip_format", evaluate(known, bare, seeds), bare)
+        splits["strip_format"] = _split(_bare(splits["test"].outcomes), encoder)
+    _say(f"routing by {len(seeds)} seeds")
+    found = cross_validate(splits, options.cv, seeds) if options.cv else evaluate(train, splits, seeds)
+    for name, split in splits.items():
+        _add(result, name, found[name], split)
+    pairs = [(train, splits["test"])]
+    if options.cv:
+        fold = folds(train.outcomes.tasks, options.cv, options.seed)
+        pairs = [(train.rows(fold != held), train.rows(fold == held)) for held in range(options.cv)]
     if options.leave_one_out:
         _say("leaving one model out")
-        result["leave_one_out"] = leave_one_out(known, test, options.draws, options.seed)
+        result["leave_one_out"] = leave_one_out(pairs, options.draws, options.seed)
+        result["wire"] = on_the_wire(*pairs[0], options.seed)
     if options.topics:
         texts = load_training_texts([options.topics])
         embeddings = _encode(encoder, [text.query for text in texts])
         topics = np.array([text.category for text in texts])
-        result["topics"] = topic_accuracy(train, embeddings, topics, TOPIC_CONFIG, seeds)
+        result["topics"] = topic_accuracy(train, embeddings, topics, PPAI, seeds)
+    if options.picture:
+        from benchmarks.routing.chart import draw  # matplotlib: only where a picture is wanted
+
+        draw(result, options.picture)
     return result
 
 
@@ -81,18 +91,12 @@ def _add(result: dict[str, Any], split: str, chosen: dict[str, Any], queries: Sp
     result.setdefault("ppai_minus_paper_ci", {})[split] = [round(100 * low, 2), round(100 * high, 2)]
 
 
-def _split(folder: Path, encoder: Encoder) -> Split:
-    outcomes = load_outcomes(folder)
+def _split(outcomes: Outcomes, encoder: Encoder) -> Split:
     return Split(outcomes, _encode(encoder, outcomes.queries), format_features(outcomes.queries))
 
 
-def _cut(split: Split, kept: Any) -> Split:
-    return Split(split.outcomes.rows(kept), split.embeddings[kept], split.formats[kept])
-
-
-def _bare(split: Split, encoder: Encoder) -> Split:
-    queries = tuple(without_format(query) for query in split.outcomes.queries)
-    return Split(replace(split.outcomes, queries=queries), _encode(encoder, queries), format_features(queries))
+def _bare(outcomes: Outcomes) -> Outcomes:
+    return replace(outcomes, queries=tuple(without_format(query) for query in outcomes.queries))
 
 
 def _encode(encoder: Encoder, texts: Sequence[str]) -> Any:
@@ -127,6 +131,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--topics", type=Path, metavar="FILE", help="stems with a topic: are they told apart?")
     parser.add_argument("--seeds", type=int, default=5, help="runs with seeds from --seed on (5)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="also draw the routers (needs matplotlib)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(argv)
     if options.cv is not None and options.cv < 2:

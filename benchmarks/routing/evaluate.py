@@ -1,15 +1,15 @@
 """Runs routers over splits and seeds, and says how sure the numbers are. Percent everywhere in what it returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import balanced_rows, chosen_scores, folds, interval, task_means
-from benchmarks.routing.routers import PPAI, Split, gate_values, newcomer, profiles, routers
+from benchmarks.routing.outcomes import Outcomes, balanced_rows, chosen_scores, folds, interval, task_means
+from benchmarks.routing.routers import PPAI, Router, Split, newcomer, profiles, routers
 from profiler.qagate import QAGate
-from profiler.scoring import Shrinkage, capability
+from profiler.scoring import Shrinkage, capability, dequantise, quantise
 from profiler.train import TrainConfig, fit
 
 Floats = npt.NDArray[Any]
@@ -23,35 +23,33 @@ FOLDS = {  # how answers become a vector: the pull, and whether an answer counts
 SEEDLESS = {"knn", "ridge", "best_single", "random", "task_oracle", "oracle"}
 
 
-def cross_validate(
-    whole: Split, cut: Callable[[Split, Any], Split], count: int, seeds: Sequence[int]
-) -> dict[str, Floats]:
-    """{router: (n,) chosen score of every query when its fold was held out}, mean over seeds of folds and gates."""
+def cross_validate(splits: Mapping[str, Split], count: int, seeds: Sequence[int]) -> dict[str, dict[str, Floats]]:
+    """{split: {router: (n,) chosen score of every query, its fold held out}}, mean over seeds of folds and gates.
+
+    "test" is what is learnt from and cut into folds; other splits are the same queries in other words.
+    """
+    whole = splits["test"]
     runs = []
     for seed in seeds:
         fold = folds(whole.outcomes.tasks, count, seed)
-        chosen: dict[str, Floats] = {}
+        run: dict[str, dict[str, Floats]] = {name: {} for name in splits}
         for held in range(count):
-            train, test = cut(whole, fold != held), cut(whole, fold == held)
-            for name, router in routers(seed).items():
-                values = chosen_scores(router(train, test), test.outcomes)
-                chosen.setdefault(name, np.empty(len(fold)))[fold == held] = values
-        runs.append(chosen)
-    return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
+            tests = {name: split.rows(fold == held) for name, split in splits.items()}
+            for router, found in _route(whole.rows(fold != held), tests, seed, routers(seed)).items():
+                for name, chosen in found.items():
+                    run[name].setdefault(router, np.empty(len(fold)))[fold == held] = chosen
+        runs.append(run)
+    return _mean_of(runs)
 
 
-def evaluate(train: Split, test: Split, seeds: Sequence[int]) -> dict[str, Floats]:
-    """{router: (n,) chosen score of every test query}, mean over gate seeds."""
-    return {
-        name: np.mean(
-            [
-                chosen_scores(routers(seed)[name](train, test), test.outcomes)
-                for seed in (seeds[:1] if name in SEEDLESS else seeds)
-            ],
-            axis=0,
-        )
-        for name in routers(0)
-    }
+def evaluate(train: Split, tests: Mapping[str, Split], seeds: Sequence[int]) -> dict[str, dict[str, Floats]]:
+    """{split: {router: (n,) chosen score of every query}}, mean over gate seeds."""
+    runs = []
+    for seed in seeds:
+        known = {name: router for name, router in routers(seed).items() if seed == seeds[0] or name not in SEEDLESS}
+        found = _route(train, tests, seed, known)
+        runs.append({name: {router: chosen[name] for router, chosen in found.items()} for name in tests})
+    return _mean_of(runs)
 
 
 def report(chosen: Floats, tasks: npt.NDArray[Any]) -> dict[str, Any]:
@@ -66,37 +64,42 @@ def report(chosen: Floats, tasks: npt.NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def leave_one_out(train: Split, test: Split, draws: int, seed: int) -> dict[str, dict[str, Any]]:
+def leave_one_out(pairs: Iterable[tuple[Split, Split]], draws: int, seed: int) -> dict[str, dict[str, Any]]:
     """Each model in turn joins the others with a vector from few queries. The gate has seen no outcomes at all.
 
-    "joined" and "without" are means over models and draws of the unweighted mean over tasks; "worst" the worst draw's
-    difference. The reference of the newcomer's questions is the mean of the other models.
+    pairs are (train, test). "joined" and "without" are means over pairs, models and draws of the unweighted mean over
+    tasks, "whole" that of the full pool, everybody profiled without a reference; "models" each newcomer's mean and
+    worst difference to the pool without it. The reference of its questions is the mean of the other models.
     """
-    gate = fit(train.embeddings, train.outcomes.tasks.tolist(), "benchmark", PPAI, seed)
-    pool = profiles(gate, train.embeddings, train.outcomes.scores)
-    result: dict[str, dict[str, Any]] = {}
-    for size in SIZES:
-        joined, without = [], []
-        for index in range(len(train.outcomes.models)):
-            others = [j for j in range(len(pool)) if j != index]
-            alone = _mean(gate_values(gate, test.embeddings, pool[others]), test, others)
+    found: dict[str, dict[str, list[tuple[float, float, float]]]] = {size: {} for size in SIZES}
+    for train, test in pairs:
+        gate = fit(train.embeddings, train.outcomes.tasks.tolist(), "benchmark", PPAI, seed)
+        pool, relevance = profiles(gate, train.embeddings, train.outcomes.scores), gate.relevance(test.embeddings)
+        models = train.outcomes.models
+        whole = _mean(relevance @ pool.T, test, range(len(models)))
+        for index, model in enumerate(models):
+            others = [j for j in range(len(models)) if j != index]
+            without = _mean(relevance @ pool[others].T, test, others)
             reference = train.outcomes.scores[:, others].mean(1)
-            for draw in range(1 if size == "all" else draws):
-                rng = np.random.default_rng([seed, index, draw])
+            for size in SIZES:
                 count = len(train.embeddings) if size == "all" else int(size)
-                rows = balanced_rows(train.outcomes.tasks, count, rng)
-                own = newcomer(gate, train.embeddings, train.outcomes.scores[:, index], reference, rows)
-                everyone = [*others, index]
-                values = gate_values(gate, test.embeddings, np.vstack([pool[others], own]))
-                joined.append(_mean(values, test, everyone))
-                without.append(alone)
-        difference = np.array(joined) - np.array(without)
-        result[size] = {
-            "joined": _percent(np.mean(joined)),
-            "without": _percent(np.mean(without)),
-            "worst": _percent(difference.min()),
-        }
-    return result
+                for draw in range(1 if size == "all" else draws):
+                    rows = balanced_rows(train.outcomes.tasks, count, np.random.default_rng([seed, index, draw]))
+                    own = newcomer(gate, train.embeddings, train.outcomes.scores[:, index], reference, rows)
+                    joined = _mean(relevance @ np.vstack([pool[others], own]).T, test, [*others, index])
+                    found[size].setdefault(model, []).append((joined, without, whole))
+    return {size: _joining(by_model) for size, by_model in found.items()}
+
+
+def on_the_wire(train: Split, test: Split, seed: int) -> dict[str, float]:
+    """The pool's mean with vectors as they were measured and as they travel: 8 bits an entry."""
+    gate = fit(train.embeddings, train.outcomes.tasks.tolist(), "benchmark", PPAI, seed)
+    pool, relevance = profiles(gate, train.embeddings, train.outcomes.scores), gate.relevance(test.embeddings)
+    sent, everyone = np.stack([dequantise(quantise(own)) for own in pool]), range(len(pool))
+    return {
+        "exact": _percent(_mean(relevance @ pool.T, test, everyone)),
+        "eight_bits": _percent(_mean(relevance @ sent.T, test, everyone)),
+    }
 
 
 def topic_accuracy(
@@ -160,6 +163,51 @@ def specialists(
         shares.append((chosen[truth == name].mean(), chosen[truth != name].mean()))
     found, wrongly = np.mean(shares, axis=0)
     return float(found), float(wrongly)
+
+
+def _route(
+    train: Split, tests: Mapping[str, Split], seed: int, known: Mapping[str, Router]
+) -> dict[str, dict[str, Floats]]:
+    """{router: {split: chosen}}; each router learns once for all splits."""
+    joined = _join(list(tests.values()))
+    ends = np.cumsum([len(test.embeddings) for test in tests.values()])[:-1]
+    return {
+        name: dict(zip(tests, np.split(chosen_scores(router(train, joined), joined.outcomes), ends), strict=True))
+        for name, router in known.items()
+    }
+
+
+def _join(splits: Sequence[Split]) -> Split:
+    outcomes = [split.outcomes for split in splits]
+    return Split(
+        Outcomes(
+            tuple(query for found in outcomes for query in found.queries),
+            np.concatenate([found.tasks for found in outcomes]),
+            outcomes[0].models,
+            np.concatenate([found.scores for found in outcomes]),
+        ),
+        np.concatenate([split.embeddings for split in splits]),
+        np.concatenate([split.formats for split in splits]),
+    )
+
+
+def _mean_of(runs: Sequence[Mapping[str, Mapping[str, Floats]]]) -> dict[str, dict[str, Floats]]:
+    """Mean over runs; what ran once counts as it is."""
+    return {
+        split: {name: np.mean([run[split][name] for run in runs if name in run[split]], axis=0) for name in found}
+        for split, found in runs[0].items()
+    }
+
+
+def _joining(by_model: Mapping[str, Sequence[tuple[float, float, float]]]) -> dict[str, Any]:
+    joined, without, whole = np.concatenate([np.array(rows) for rows in by_model.values()]).T
+    gains = {model: np.array([own - alone for own, alone, _ in rows]) for model, rows in by_model.items()}
+    return {
+        "joined": _percent(joined.mean()),
+        "without": _percent(without.mean()),
+        "whole": _percent(whole.mean()),
+        "models": {model: {"mean": _percent(g.mean()), "worst": _percent(g.min())} for model, g in gains.items()},
+    }
 
 
 def _mean(values: Floats, test: Split, models: Sequence[int]) -> float:

@@ -18,8 +18,8 @@ from profiler.train import TrainConfig, fit
 Floats = npt.NDArray[Any]
 Router = Callable[["Split", "Split"], Floats]
 
-PPAI = TrainConfig()  # chosen by cross-validation on the training split, see docs/results.md
-PAPER = replace(PPAI, labels="all")
+PPAI = replace(TrainConfig(), prototypes=64, alpha=8.0, top_p=0.2)  # chosen by benchmarks.routing.choose
+PAPER = replace(TrainConfig(), prototypes=20, labels="all", alpha=4.0, top_p=0.2)
 DEFAULT = Shrinkage()
 PLAIN = Shrinkage(to_category=(1e-9, 1e-9), to_mean=(1e-9, 1e-9), z=0.0)  # Eq. (4) verbatim: the mean itself
 NEIGHBOURS = 100
@@ -33,6 +33,10 @@ class Split:
     outcomes: Outcomes
     embeddings: Floats  # (n, d)
     formats: Floats  # (n, f): prompt format only
+
+    def rows(self, kept: npt.NDArray[Any]) -> "Split":
+        """The queries at these indices, or where this mask is true."""
+        return Split(self.outcomes.rows(kept), self.embeddings[kept], self.formats[kept])
 
 
 def gate_router(config: TrainConfig, mode: Mode, shrinkage: Shrinkage, seed: int, formats: bool = False) -> Router:

@@ -14,6 +14,7 @@ from benchmarks.routing.outcomes import (
     chosen_scores,
     folds,
     format_features,
+    graded,
     interval,
     load_outcomes,
     without_format,
@@ -88,7 +89,9 @@ def test_stripping_leaves_the_question(prompt: str, stem: str) -> None:
     [
         ("nonsense", r"x\.jsonl:2: not an outcome"),
         ('{"query": "q", "task": "t"}', r"x\.jsonl:2: not an outcome"),
-        ('{"query": "q", "task": "t", "scores": {"b": 1}}', r"x\.jsonl:2: scores are not of the models a"),
+        ('{"query": "q", "task": "t", "scores": {"b": 1}}', r"x\.jsonl:2: scores are of b, not of a"),
+        ('{"query": "q", "task": "t", "scores": {"a": NaN}}', r"x\.jsonl:2: .*must lie in \[0, 1\]"),
+        ('{"query": 1, "task": "t", "scores": {"a": 1}}', r"x\.jsonl:2: .*must be texts"),
     ],
 )
 def test_broken_outcomes_are_named(tmp_path: Path, line: str, message: str) -> None:
@@ -102,6 +105,28 @@ def test_broken_outcomes_are_named(tmp_path: Path, line: str, message: str) -> N
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutcomeError, match="holds no"):
         load_outcomes(tmp_path)
+
+
+def test_a_folder_without_an_outcome_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text("\n")
+
+    with pytest.raises(OutcomeError, match="hold no outcome"):
+        load_outcomes(tmp_path)
+
+
+def test_a_folder_of_other_models_is_named(tmp_path: Path) -> None:
+    """Columns of another pool would be read as if they were of ours."""
+    (tmp_path / "x.jsonl").write_text(json.dumps({"query": "q", "task": "t", "scores": {"b": 1}}))
+
+    with pytest.raises(OutcomeError, match=r"x\.jsonl:1: scores are of b, not of a"):
+        load_outcomes(tmp_path, ("a",))
+
+
+def test_shares_of_attempts_count_as_they_are_and_probabilities_as_right_above_0() -> None:
+    shares, probabilities = np.array([[0.3, 1.0], [0.0, 0.7]]), np.array([[0.31415, 0.0], [0.0, 0.9]])
+
+    assert shares.tolist() == graded(shares).tolist()
+    assert [[1.0, 0.0], [0.0, 1.0]] == graded(probabilities).tolist()
 
 
 def test_neighbours_are_found_in_small_sets_too() -> None:
@@ -123,18 +148,24 @@ def test_command_prints_the_contract(tmp_path: Path, capsys: pytest.CaptureFixtu
                 "task": task,
                 "scores": {m: float(m == right) for m in "ab"},
             }
-            for n in range(60)
+            for n in range(80)
             for first, second in [rng.choice(words[task], 2)]
         ]
         (tmp_path / f"{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    code = main(["--train", str(tmp_path), "--cv", "2", "--seeds", "1", "--leave-one-out", "--draws", "1", "--json"])
-
+    flags = ["--train", str(tmp_path), "--seeds", "1", "--leave-one-out", "--draws", "1", "--strip-format", "--json"]
+    code = main([*flags, "--cv", "2"])
     result = json.loads(capsys.readouterr().out)
-    assert 0 == code
+    apart = main([*flags, "--test", str(tmp_path), "--ood", str(tmp_path)])
+    ood = json.loads(capsys.readouterr().out)
+
+    assert (0, 0) == (code, apart)
     assert 100.0 == result["routers"]["ppai"]["test"]["mean"] == result["routers"]["task_oracle"]["test"]["mean"]
     assert {"ppai", "paper", "knn", "ridge", "best_single", "random", "task_oracle", "oracle", "format_only"} == set(
         result["routers"]
     )
     assert {"mean", "ci", "tasks"} == set(result["routers"]["ppai"]["test"])
+    assert {"test", "ood", "strip_format"} == set(ood["routers"]["ppai"])
     assert result["leave_one_out"]["all"]["joined"] > result["leave_one_out"]["all"]["without"] + 30
+    assert {"a", "b"} == set(result["leave_one_out"]["300"]["models"])
+    assert result["wire"]["exact"] == result["wire"]["eight_bits"]
