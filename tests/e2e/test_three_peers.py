@@ -7,6 +7,7 @@ import shutil
 import signal
 import statistics
 import time
+from collections import Counter
 from pathlib import Path
 
 import aiohttp
@@ -193,6 +194,38 @@ async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster,
     broken = [peer for _, peer, text in results if not text.endswith("data: [DONE]\n\n")]
     assert set(broken) <= {"ben"}
     assert {"ada", "cleo"} <= {peer for _, peer, _ in results}
+
+
+async def test_a_burst_is_shared_and_a_peer_stopped_in_it_costs_nothing_but_time(cluster: Cluster) -> None:
+    """Each engine has two slots: what nobody has room for waits at ada's door and goes where room is.
+
+    Stopped are two answers at most that have begun; everything else is answered by somebody.
+    """
+    await start(cluster, "ada", "ben", "cleo", env={**SECRET, "PPAI_ENGINE_SLOTS": "2"}, delay_s=0.1, token_s=0.02)
+    url, lost = cluster.peers["ada"].url + CHAT, cluster.engines["ben"]
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+        async def stream() -> tuple[int, str, str]:
+            async with http.post(url, json={**HELLO, "stream": True}) as response:
+                return response.status, response.headers.get("x-ppai-peer", ""), await response.text()
+
+        calm = await asyncio.gather(*(stream() for _ in range(40)))
+        asked = [asyncio.create_task(stream()) for _ in range(40)]
+        already = len(lost.asked)
+        await lost.until(lambda engine: len(engine.asked) > already + 1, timeout_s=30)
+        os.kill(cluster.peers["ben"].pid, signal.SIGSTOP)
+        try:
+            results = await asyncio.gather(*asked)
+        finally:
+            os.kill(cluster.peers["ben"].pid, signal.SIGKILL)
+
+    shares = Counter(peer for _, peer, _ in calm)
+    assert min(shares[name] for name in ("ada", "ben", "cleo")) >= 8, shares
+    assert {(200, True)} == {(status, text.endswith("data: [DONE]\n\n")) for status, _, text in calm}
+    assert {200} == {status for status, _, _ in results}
+    broken = [peer for _, peer, text in results if not text.endswith("data: [DONE]\n\n")]
+    assert set(broken) <= {"ben"}
+    assert len(broken) <= 2
 
 
 async def test_100_delegated_requests_use_one_connection(cluster: Cluster) -> None:
