@@ -23,8 +23,8 @@ class CostConfig:
     # 50 peers at ρ = .8 waited 1.40 s with 0, 1.46 with .25, 1.50 with .5 (± .03); some of it a stranger should pay.
     risk_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.25
     # How much of what a query costs those who are decoded beside it is charged to it: 0 what it costs itself (selfish),
-    # 1 what it costs all. Seven recorded models at 20, 39, 50 and 100 queries a second: 2, 6, 9 and 9 % less time with 1,
-    # and as many right answers (seeds 101 to 104).
+    # 1 what it costs all. Seven recorded models at 20, 39, 50 and 100 queries a second: 2, 6, 9 and 9 % less time with
+    # 1, and as many right answers (seeds 101 to 104).
     crowding_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     # Seconds that a model takes which its engine has not loaded: 5 GB from a disk that reads .5 GB a second.
     loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from benchmarks.simulator.asks import Answered, Ask
 from benchmarks.simulator.figures import run_figures
 from benchmarks.simulator.policies import P2C, Argmin, Greedy, LeastLoaded, Oracle, Prequal
-from benchmarks.simulator.request import Answered, Ask
+from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import PrequalSettings
 from benchmarks.simulator.world import PolicyOf, Setting, World
 from gateway.admission import AdmissionConfig
@@ -53,7 +54,7 @@ def simulate(
     vote: bool = False,
 ) -> list[Answered]:
     """One run: the same asks at the same network, decided by `who`."""
-    return World(setting_of(DOOR if who.has_door else None), who.policy_of, seed).run(asks, vote=vote)
+    return carry(World(setting_of(DOOR if who.has_door else None), who.policy_of, seed), asks, vote=vote)
 
 
 def figures(answered: Sequence[Answered], warm_up: float) -> dict[str, float]:

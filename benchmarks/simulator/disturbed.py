@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.contenders import DOOR, Contender, contender, figures, simulate
 from benchmarks.simulator.figures import ratio, row
 from benchmarks.simulator.fleet import Fleet
@@ -14,7 +15,7 @@ from benchmarks.simulator.network import Spread
 from benchmarks.simulator.peer import PeerSpec
 from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import load
-from benchmarks.simulator.request import LOST, Answered, Ask
+from benchmarks.simulator.request import carry
 from benchmarks.simulator.scale import hardware
 from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.world import Setting, World
@@ -92,7 +93,7 @@ def _schedule(world: World, fleet: Fleet) -> None:
 
 def _run_with_homes(world: World, asks: Sequence[Ask], late: int) -> list[Answered]:
     """Users sit at peers 0 to 9, which neither leave nor crash: whoever's own machine is gone asks nobody."""
-    return world.run([replace(ask, entry=ask.entry % late) for ask in asks])
+    return carry(world, [replace(ask, entry=ask.entry % late) for ask in asks])
 
 
 # --- lies

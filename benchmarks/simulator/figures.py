@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.simulator.request import LOST, Answered
+from benchmarks.simulator.asks import LOST, Answered
 
 # Student's t, two-sided 95 %, by degrees of freedom: for the few seeds that a simulation has.
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)

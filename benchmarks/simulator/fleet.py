@@ -11,11 +11,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.simulator.asks import Ask
 from benchmarks.simulator.engine import EngineSpeed
 from benchmarks.simulator.network import Spread
 from benchmarks.simulator.peer import PeerSpec
 from benchmarks.simulator.recorded import Recorded
-from benchmarks.simulator.request import Ask
 from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.workload import recorded_asks
 from benchmarks.simulator.world import Setting

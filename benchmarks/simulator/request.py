@@ -2,17 +2,17 @@
 probe, decide, reserve, send, fall through on refusal, observe.
 """
 
-from __future__ import annotations
-
 from bisect import insort
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.engine import Job
+from benchmarks.simulator.peer import Serving
+from benchmarks.simulator.world import World
 from discovery.records import AdmissionState
 from gateway.beliefs import Outcome, Reservation
 from gateway.decision import Decision, Query
@@ -20,36 +20,11 @@ from gateway.engine_gate import LOOK_S, LOOKERS
 from gateway.hop import SILENCE_S
 from gateway.scheduler import Plan
 
-if TYPE_CHECKING:
-    from benchmarks.simulator.peer import Serving
-    from benchmarks.simulator.world import World
 
-LOST = -1  # `Answered.peer` of a request that nobody finished
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ask:
-    """What one user wants, and what would come of it at each model."""
-
-    at: float
-    entry: int
-    query: Query
-    output_tokens: int
-    task: str
-    grades: NDArray[np.float64]  # (M,) recorded outcomes, in [0, 1]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One request as its user saw it."""
-
-    at: float
-    task: str
-    latency_s: float  # from asking to the last token, probes included: the paper's process time
-    grade: float
-    peer: int  # who answered; LOST
-    attempts: int
-    reason: str
+def carry(world: World, asks: Sequence[Ask], *, vote: bool = False) -> list[Answered]:
+    """Carry all asks through to their answers."""
+    make = Vote if vote else Request
+    return world.run([(ask.at, make(world, ask).begin) for ask in asks])
 
 
 class Request:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.simulator.asks import Ask
 from benchmarks.simulator.contenders import DOOR, Contender, contender, figures, simulate
 from benchmarks.simulator.engine import EngineSpeed
 from benchmarks.simulator.figures import difference, row
 from benchmarks.simulator.fleet import Fleet
 from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import load
-from benchmarks.simulator.request import Ask
+from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.world import Setting, World
 from gateway.admission import AdmissionConfig
@@ -75,7 +76,7 @@ def _decision_ms(fleet: Fleet, agents: int) -> dict[str, float]:
     setting = fleet.many(DOOR, agents, hardware(fleet))
     world = World(setting, contender("default", fleet.settings.prequal).policy_of, fleet.seed)
     asks = _asks(fleet)[: 2 * DECISIONS]
-    world.run(asks)
+    carry(world, asks)
     node, plans, both = world.nodes[0], [], []
     for ask in asks[:DECISIONS]:
         began = time.perf_counter()

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.simulator.asks import Answered
 from benchmarks.simulator.contenders import contender, figures, simulate
 from benchmarks.simulator.figures import difference, ratio, row
 from benchmarks.simulator.fleet import Fleet, Floats
 from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import Recorded, load
-from benchmarks.simulator.request import Answered
 from benchmarks.simulator.settings import Settings
 from gateway.scheduler import SchedulerConfig
 
@@ -93,17 +93,26 @@ def load_curve(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict
         "single": single(best), "central": CENTRAL,
         "prequal": Router("prequal"), "paper": paper(beta), "default": DEFAULT,
     }  # fmt: skip
-    rows = []
+    rows, runs = [], dict[tuple[str, float], Runs]()
     for name, router in routers.items():
         for rate in wanted.lambdas:
-            of = [figures(answers(fleet, router, rate, wanted.queries), wanted.warm_up) for fleet in fleets]
+            of = runs[name, rate] = [
+                figures(answers(fleet, router, rate, wanted.queries), wanted.warm_up) for fleet in fleets
+            ]
             rho = {
                 "single": rate * fleets[0].single_load(),
                 "central": rate * float(fleets[0].central_load().max()),
             }.get(name, rate * fleets[0].single_load() / len(recorded.models))
             rows.append(row(name, rate, of, rho=rho, saturated=rho >= 1))
             say(_progress("load", name, rate, of))
-    return {"experiment": "load", "rows": rows, "paper_beta_per_s": beta, "agent": _hardware(fleets[0])}
+    checks = {
+        f"default/{name} at λ = {rate:g}": ratio(runs["default", rate], runs[name, rate], "mean_s")
+        for rate in wanted.lambdas
+        for name in ("central", "prequal")
+    }
+    return {
+        "experiment": "load", "rows": rows, "checks": checks, "paper_beta_per_s": beta, "agent": _hardware(fleets[0]),
+    }  # fmt: skip
 
 
 def beta_curve(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:

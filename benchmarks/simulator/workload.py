@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.simulator.asks import Ask
 from benchmarks.simulator.recorded import Recorded
-from benchmarks.simulator.request import Ask
 from gateway.decision import Query
 
 Arrivals = Literal["poisson", "bursty"]

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+from typing import Protocol
 
 import numpy as np
 
+from benchmarks.simulator.asks import Answered
 from benchmarks.simulator.network import Mail, Regions, Spread
 from benchmarks.simulator.peer import PeerSpec, Serving, crowding_s, latency_s
-from benchmarks.simulator.request import Answered, Ask, Request, Vote
 from discovery.admission import Admission
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip, GossipConfig, Step
@@ -47,6 +48,15 @@ class Setting:
     late: frozenset[int] = frozenset()  # peers that are not there from the start
 
 
+class InLine(Protocol):
+    """A request that waits at its own peer's door."""
+
+    @property
+    def since(self) -> float: ...
+
+    def look_elsewhere(self, now: float) -> None: ...
+
+
 PolicyOf = Callable[[int, "World"], Policy]  # (entry, world) -> who decides there
 
 
@@ -70,7 +80,7 @@ class World:
         self._pulse_seq = [0] * len(self.ids)
         self.nodes = [self._node(i, policy_of, seed) for i in range(setting.entries)]
         self.answered: list[Answered] = []
-        self.lines: list[list[Request]] = [[] for _ in range(setting.entries)]  # who waits at which own door
+        self.lines: list[list[InLine]] = [[] for _ in range(setting.entries)]  # who waits at which own door
         self._present = [j for j in range(len(self.ids)) if j not in setting.late]
         known = [record for j in self._present for record in (self._cards[j], self._next_pulse(j, 0.0))]
         for i in range(setting.entries):
@@ -78,12 +88,11 @@ class World:
         for j in self._present:
             self._start(j)
 
-    def run(self, asks: Sequence[Ask], *, vote: bool = False) -> list[Answered]:
-        """Carry all asks through to their answers."""
-        make = Vote if vote else Request
-        for ask in asks:
-            self.at(ask.at, make(self, ask).begin)
-        while len(self.answered) < len(asks):
+    def run(self, begins: Sequence[tuple[float, Callable[[float], None]]]) -> list[Answered]:
+        """Let every request begin at its time, and go on until all are answered."""
+        for at, begin in begins:
+            self.at(at, begin)
+        while len(self.answered) < len(begins):
             self.now, _, act = heapq.heappop(self._heap)
             act(self.now)
         return self.answered

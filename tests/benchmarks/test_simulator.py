@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.contenders import DOOR, contender, simulate
 from benchmarks.simulator.engine import EngineSpeed, Job
 from benchmarks.simulator.figures import interval, ratio, run_figures
 from benchmarks.simulator.network import Mail, Regions, Spread
 from benchmarks.simulator.peer import PeerSpec, Serving
 from benchmarks.simulator.policies import Greedy
-from benchmarks.simulator.request import LOST, Answered, Ask
+from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import PrequalSettings, SettingsError, read
 from benchmarks.simulator.staleness import AGENT, capacity, peers, setting
 from benchmarks.simulator.workload import Lengths, arrival_times, plain_asks
@@ -84,7 +85,7 @@ def test_a_batching_engine_slows_as_it_fills() -> None:
     (ask,) = plain_asks(1.0, 1, 1, EXPONENTIAL, "poisson", 1)
     together = [replace(ask, at=1.0, output_tokens=100) for _ in range(4)]
 
-    answered = world.run([*together, replace(ask, at=9.0, output_tokens=100)])
+    answered = carry(world, [*together, replace(ask, at=9.0, output_tokens=100)])
 
     assert [0.6] * 4 + [0.3] == pytest.approx([answer.latency_s for answer in answered])
 
@@ -95,7 +96,7 @@ def test_the_rate_changes_for_all_when_one_leaves() -> None:
     world = World(Setting((PeerSpec(speed, AGENT),), 1, REGIONS, SPREAD, None), lambda entry, w: Greedy(), 1)
     (ask,) = plain_asks(1.0, 1, 1, EXPONENTIAL, "poisson", 1)
 
-    answered = world.run([replace(ask, at=1.0, output_tokens=tokens) for tokens in (50, 100)])
+    answered = carry(world, [replace(ask, at=1.0, output_tokens=tokens) for tokens in (50, 100)])
 
     assert [0.2, 0.35] == pytest.approx([answer.latency_s for answer in answered])
 
@@ -108,7 +109,7 @@ def test_every_query_is_answered_once(name: str) -> None:
     who = contender(name, PREQUAL)
     world = World(fifty(DOOR if who.has_door else None, 10), who.policy_of, seed=3)
 
-    answered = world.run(asks)
+    answered = carry(world, asks)
 
     assert 200 == len(answered) == sum(serving.completions for serving in world.serving)
     assert sorted(ask.at for ask in asks) == sorted(answer.at for answer in answered)
@@ -159,7 +160,7 @@ def test_probes_take_a_round_trip_and_the_way_another() -> None:
     belief[world.ids[0]].speed.observe_claim(1.0, 0, 10_000, 10_000.0)
     (ask,) = plain_asks(1.0, 1, 1, EXPONENTIAL, "poisson", 1)
 
-    (answer,) = world.run([replace(ask, output_tokens=100)])
+    (answer,) = carry(world, [replace(ask, output_tokens=100)])
 
     assert (1, 0.1 + 4 * 0.005) == (answer.peer, pytest.approx(answer.latency_s))
 
@@ -169,7 +170,7 @@ def test_a_closed_door_sends_the_query_on() -> None:
     world = World(fifty(DOOR, 2), contender("random", PREQUAL).policy_of, seed=1)
     asks = plain_asks(200.0, 60, 2, EXPONENTIAL, "poisson", 1)
 
-    answered = world.run(asks)
+    answered = carry(world, asks)
 
     assert max(answer.attempts for answer in answered) >= 2
     assert LOST not in {answer.peer for answer in answered}
@@ -187,7 +188,7 @@ def test_a_burst_is_shared() -> None:
     ]
 
     runs = {
-        name: World(replace(fifty(DOOR, 3), peers=specs), contender(name, PREQUAL).policy_of, seed=1).run(asks)
+        name: carry(World(replace(fifty(DOOR, 3), peers=specs), contender(name, PREQUAL).policy_of, seed=1), asks)
         for name in ("default", "local")
     }
 
@@ -206,7 +207,7 @@ def test_a_crashed_peer_loses_only_answers_that_had_begun() -> None:
     world.at(10.0, lambda now: running.append(world.serving[7].engine.running))
     world.at(10.0, lambda now: world.crash(7, now))
 
-    answered = world.run(asks)
+    answered = carry(world, asks)
 
     assert sum(answer.peer == LOST for answer in answered) <= running[0]
     member = world.nodes[0].gossip.member(world.ids[7])
@@ -221,7 +222,7 @@ def test_who_joins_is_found_and_who_leaves_is_not_asked() -> None:
     world.at(10.0, lambda now: world.join(7, now))
     world.at(15.0, lambda now: world.leave(6, now))
 
-    answered = world.run(asks)
+    answered = carry(world, asks)
 
     assert {7} <= {answer.peer for answer in answered if answer.at > 15}
     assert 7 not in {answer.peer for answer in answered if answer.at < 10}
