@@ -53,8 +53,10 @@ class ClientConfig:
 class EngineConfig:
     """The engine this peer stands in front of."""
 
-    url: str = "auto"  # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded)
+    # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded) | litellm:PROVIDER/MODEL
+    url: str = "auto"
     api_key: str = ""  # sent as a bearer token to the engine that `url` names, to none that was found
+    api_base: str = ""  # where litellm reaches the provider, if not at its usual address
     slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
     scrape_interval_s: Seconds = 1.0  # how often its load is read; a scrape costs vLLM 14-22 ms, llama.cpp 3 ms
 

@@ -12,7 +12,10 @@ def serve(
     config: ConfigOption = None,
     engine: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="http://host:port of an OpenAI-compatible engine, `embedded` or `auto`."),
+        typer.Option(
+            metavar="URL",
+            help="http://host:port of an OpenAI-compatible engine, `embedded`, `litellm:PROVIDER/MODEL` or `auto`.",
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Where applications reach this peer (default 127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="The port for applications (default 8470; 0: any free one).")] = None,

@@ -7,23 +7,38 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Protocol
 
 import aiohttp
 import msgspec
 
 from discovery.envelopes import UNREADABLE
 from gateway.config import EngineConfig
+from gateway.engines import litellm_bridge
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
 from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.weights import WeightsMissing
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once
 LLAMACPP_INTERVAL_S = 2.0
 UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon; a refused connection costs nothing
+
+
+class Engine(Upstream, Protocol):
+    """What is needed of an engine, whichever way it is spoken to."""
+
+    state: EngineState
+    in_flight: int  # requests that we have open at it
+
+    async def refresh(self) -> None:
+        """Ask it who it is and how busy it is; afterwards `state` holds the answer or the problem."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class _Models(msgspec.Struct):
@@ -44,7 +59,7 @@ class LocalEngine:
         self.origin = "none"  # what was taken, in words for the user
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
-        self._engine: OpenAIEngine | None = None
+        self._engine: Engine | None = None
         self._problem = "no engine yet"
         self._ids: dict[str, str] = {}  # of models whose id the network cannot say
 
@@ -98,6 +113,9 @@ class LocalEngine:
             await self._embedded.stop()
 
     async def _find(self, tasks: asyncio.TaskGroup) -> None:
+        if self._config.url.startswith(litellm_bridge.SCHEME):
+            self._bridge()
+            return
         if self._config.url not in ("auto", "embedded"):
             self._take(self._config.url, f"the engine at {self._config.url}", self._config.api_key)
             return
@@ -107,6 +125,13 @@ class LocalEngine:
             self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "")
             return
         await self._start_embedded(tasks)
+
+    def _bridge(self) -> None:
+        config, models = self._config, litellm_bridge.models_of(self._config.url)
+        self.origin = f"{', '.join(models)} by litellm"
+        self._engine = litellm_bridge.LiteLLMEngine(
+            models, api_key=config.api_key, api_base=config.api_base, slots=config.slots
+        )
 
     async def _start_embedded(self, tasks: asyncio.TaskGroup) -> None:
         try:

@@ -18,8 +18,10 @@ START_TIMEOUT_S = 30.0
 class PeerProcess:
     """One peer. `with PeerProcess(home, "--engine", url) as peer:` starts it and waits until it listens."""
 
-    def __init__(self, home: Path, *args: str, env: Mapping[str, str] | None = None) -> None:
-        self.home, self.args = home, args
+    def __init__(
+        self, home: Path, *args: str, env: Mapping[str, str] | None = None, python: Path | str = sys.executable
+    ) -> None:
+        self.home, self.args, self._python = home, args, str(python)
         self.log = home.with_suffix(".log")
         self.url = ""
         self.prefix: tuple[str, ...] = ()  # e.g. what runs it in a network namespace
@@ -29,7 +31,7 @@ class PeerProcess:
     def __enter__(self) -> "PeerProcess":
         command = [
             *self.prefix,
-            sys.executable,
+            self._python,
             "-m",
             "gateway.cli",
             "serve",

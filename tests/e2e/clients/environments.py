@@ -1,7 +1,7 @@
 """Prepare the clients that are not in our own environment: `python -m tests.e2e.clients.environments`.
 
 .venv-clients   anthropic and langchain-openai, with the openai SDK 3.x that they want
-.venv-litellm   litellm, which wants another httpx than they do
+.venv-litellm   litellm, which wants another httpx than they do; and PPAI itself, to stand in front of it
 .venv-schemathesis
                 schemathesis, which asks a peer whatever its OpenAPI page allows
 .work/node      the openai package for Node, where there is npm
@@ -19,7 +19,7 @@ SCHEMATHESIS = ROOT / ".venv-schemathesis"
 NODE_OPENAI = NODE / "node_modules" / "openai"
 RECIPES = {
     CLIENTS: ("anthropic==2.12.0", "langchain-openai==1.7.3", "openai==3.54.0"),
-    LITELLM: ("litellm==1.106.2",),
+    LITELLM: ("litellm==1.106.2", "--editable", str(ROOT)),
     SCHEMATHESIS: ("schemathesis==4.32.5",),
 }
 NODE_PACKAGE = "openai@6.49.0"
