@@ -3,10 +3,12 @@
 import asyncio
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from discovery.records import Agent
+from gateway.profiles import Profiles
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from tests.fakes import ScriptedEngine
@@ -119,13 +123,13 @@ async def test_an_engine_that_fails_now_and_then_is_asked_again(tmp_path: Path, 
 
 @asynccontextmanager
 async def peer_serving(
-    home: Path, status: int = 200, space: str = QAGate.load(shipped_gate()).space
+    home: Path, status: int = 200, space: str = QAGate.load(shipped_gate()).space, folder: str = ""
 ) -> AsyncIterator[list[web.Request]]:
     """What ppai-profile needs of a running peer, over a real socket; yields the requests it got."""
     requests: list[web.Request] = []
 
     async def page(request: web.Request) -> web.Response:
-        return web.json_response({"engine": {"models": [{"id": "tiny"}]}, "gate": {"space": space}})
+        return web.json_response({"engine": {"models": [{"id": "tiny"}]}, "gate": {"space": space, "folder": folder}})
 
     async def chat(request: web.Request) -> web.Response:
         requests.append(request)
@@ -169,6 +173,30 @@ async def test_the_running_peer_is_asked_locally_and_gets_the_vector(
         assert "Bearer secret-token" == requests[-1].headers["authorization"]
         assert {"space": gate.space, "agent": "tiny"} == {key: body[key] for key in ("space", "agent")}
         assert (report["capability"], report["evidence"]) == (body["capability"], body["evidence"])
+
+
+async def test_a_new_gate_refolds_without_asking_and_the_card_carries_both_spaces(
+    tmp_path: Path, encoder_folder: Path, gate: QAGate
+) -> None:
+    """Those who still have the old gate go on understanding us."""
+    newer = replace(gate, alpha=2.0)
+    shutil.copytree(shipped_gate(), tmp_path / "newer")
+    newer.save(tmp_path / "newer")
+    own = Agent("tiny", "tiny", 4096)
+    profiles = Profiles(tmp_path / "profiles.json")
+    for known, folder, asks in ((gate, "", 6), (QAGate.load(tmp_path / "newer"), str(tmp_path / "newer"), 0)):
+        async with peer_serving(tmp_path, space=known.space, folder=folder) as requests:
+            code, out, err = await run(encoder_folder, "--home", str(tmp_path), "--limit", "6", "--json")
+
+            assert 0 == code, err
+            assert asks == json.loads(out)["asked"]
+            assert asks == len(requests) - 1
+            profiles.publish(await requests[-1].read(), known.space, known.K, (own,))
+
+    spaces = profiles.of("tiny")
+    assert gate.space != newer.space
+    assert [gate.space, newer.space] == list(spaces)
+    assert [6, 6] == [sum(profile.evidence) for profile in spaces.values()]
 
 
 async def test_a_peer_that_refuses_the_vector_is_an_error_and_answers_are_kept(
