@@ -22,37 +22,42 @@ def require_matplotlib() -> None:
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:
-    """Writes the summaries of some agents (report.py) as one picture; the suffix of `path` says which kind.
+    """Writes the picture of some agents' summaries (report.py); the suffix of `path` says which kind of file.
 
     Raises ChartError.
     """
+    figure = picture(reports)
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise ChartError(f"cannot write the picture {path}: {error}") from error
+
+
+def picture(reports: Sequence[Report]) -> Any:
+    """A matplotlib Figure: what was asked on the left, the vectors on the right, one colour an agent."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
     tasks = sorted({task for report in reports for task in report["tasks"]})
     categories = sorted({category for report in reports for category in report["categories"]})
     rows = max(len(tasks), len(categories))
-    figure = Figure(figsize=(13, 1.6 + rows * (0.12 + BAR_INCHES * len(reports))), layout="constrained")
+    figure = Figure(figsize=(13, 1.8 + rows * (0.1 + BAR_INCHES * len(reports))), layout="constrained")
     asked, vector = figure.subplots(1, 2)
-    _bars(asked, tasks, [[report["tasks"].get(task, {}) for task in tasks] for report in reports], reports, "accuracy")
-    _bars(
-        vector,
-        categories,
-        [[report["categories"].get(name, {}) for name in categories] for report in reports],
-        reports,
-        "capability",
-    )
-    asked.set_title("right answers by task; whiskers: one standard error")
-    vector.set_title("published vector by the gate's category; behind it: questions")
-    for place, name in enumerate(tasks):
-        references = [row["reference"] for report in reports if (row := report["tasks"].get(name, {})).get("reference")]
-        if references:
-            asked.plot(references[:1], [place], "k|", markersize=12, label="" if place else "reference engines")
-    asked.legend(loc="lower right")
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise ChartError(f"cannot write the picture {path}: {error}") from error
+    _bars(asked, tasks, [[report["tasks"].get(name, {}) for name in tasks] for report in reports], reports, "accuracy")
+    capabilities = [[report["categories"].get(name, {}) for name in categories] for report in reports]
+    _bars(vector, categories, capabilities, reports, "capability")
+    asked.set(title="right answers by task", xlabel="share right; whiskers: one standard error")
+    vector.set(title="published vector by the gate's category", xlabel="capability; beside it: questions behind it")
+    references = {
+        place: row["reference"]
+        for place, name in enumerate(tasks)
+        for report in reports
+        if (row := report["tasks"].get(name, {})).get("reference") is not None
+    }
+    if references:
+        asked.plot(list(references.values()), list(references), "k|", markersize=14, label="reference engines")
+    figure.legend(*asked.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
 
 
 def _bars(
