@@ -1,9 +1,9 @@
 """Runs the code that a model wrote against a question's assertions, in a process of its own.
 
 It keeps an honest mistake (an endless loop, a full memory, a stray file) from hurting this machine. It is not a
-security boundary: the code runs as this user, can read what this user can read, a child that starts its own session
-outlives the time limit, and only where unprivileged namespaces are allowed (most Linux) is it cut off from the
-network. Profile engines that you trust, or leave code questions out.
+security boundary: the code runs as this user and can read what this user can read. Only where unprivileged namespaces
+are allowed (most Linux) is it cut off from the network, and does every process that it starts end with it; elsewhere
+one that starts its own session outlives the time limit. Profile engines that you trust, or leave code questions out.
 """
 
 import contextlib
@@ -30,7 +30,11 @@ for limit, value in (("CPU", job["cpu_s"]), ("AS", job["memory"]), ("FSIZE", 2**
         pass
 try:
     import ctypes
-    ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # CLONE_NEWUSER | CLONE_NEWNET
+    libc = ctypes.CDLL(None)
+    if libc.unshare(0x10000000 | 0x40000000 | 0x20000000) == 0:  # CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID
+        if child := os.fork():
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+        libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: the first process of a namespace takes all others with it
 except (OSError, AttributeError, TypeError):
     pass
 verdict = os.dup(1)

@@ -61,15 +61,33 @@ def test_what_the_code_starts_ends_with_it() -> None:
 
 
 def _may_unshare() -> None:
-    sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x40000000))
+    sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x40000000 | 0x20000000))
 
 
-def test_the_network_is_out_of_reach() -> None:
+@pytest.fixture
+def namespaces() -> None:
     child = multiprocessing.get_context("spawn").Process(target=_may_unshare)
     child.start()
     child.join()
     if child.exitcode != 0:
-        pytest.skip("this system does not let a user make namespaces; docs/security.md says so")
+        pytest.skip("this system does not let a user make namespaces; SECURITY.md says so")
+
+
+@pytest.mark.parametrize("then", ["", "while True: pass"])
+@pytest.mark.usefixtures("namespaces")
+def test_a_session_of_its_own_does_not_outlive_it(then: str) -> None:
+    """Neither after a verdict nor after the time is up."""
+    code = "import subprocess\nsubprocess.Popen(['sleep', '4712'], start_new_session=True)\n" + then
+
+    assert passes(code, "pass", timeout_s=1.0 if then else 10.0) is (then == "")
+
+    left = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] == ["sleep", "4712"]]
+    _, alive = psutil.wait_procs(left, timeout=5)
+    assert [] == alive
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_the_network_is_out_of_reach() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
         dial = f"import socket\nsocket.create_connection({address!r}, timeout=2)"
