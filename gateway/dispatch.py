@@ -113,7 +113,9 @@ class Dispatcher:
         names = {*roster.models, *roster.agents}
         pin = headers.get("x-ppai-route", "auto")
         stays = "client" if headers.get("x-ppai-local-only", "0") not in ("", "0") else travel.pinned_by
-        judged = await self.reader.judge(call.text, judge_s) if len(roster) > 1 and call.text else None
+        judged = None
+        if len(roster) > 1 and (call.text or call.earlier):
+            judged = await self.reader.judge(call.text, judge_s, call.earlier, _session(headers))
         return Query(
             model=resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None,
             prompt_tokens=call.prompt_tokens,

@@ -12,7 +12,8 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
-ROUTED_TEXT_CHARS = 4000  # what the gate is given at most; encoders read about 256 tokens
+ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
+ROUTED_TURNS = 6  # the newest of the user's
 
 _Positive = Annotated[float, msgspec.Meta(ge=1)]  # some languages write 100 as 100.0
 _Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
@@ -31,7 +32,8 @@ class InvalidRequest(Exception):
 class Call:
     """What one request asks for, as far as routing cares.
 
-    `text` is what the gate embeds; `prompt_tokens` is an estimate (4 characters a token, 1,000 an image);
+    `text` is what the gate reads, and `earlier` what the user said before, newest first;
+    `prompt_tokens` is an estimate (4 characters a token, 1,000 an image);
     `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have.
     """
 
@@ -39,6 +41,7 @@ class Call:
     model: str
     stream: bool
     text: str
+    earlier: tuple[str, ...]
     prompt_tokens: int
     max_tokens: int | None
     session: str
@@ -131,10 +134,10 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
     if isinstance(fields, _PassedBody):
         return _passed_call(endpoint, fields, session)
     if isinstance(fields, _ChatBody):
-        text, opening, characters, needs = _read_messages(fields.messages)
+        turns, opening, characters, needs = _read_messages(fields.messages)
     else:
         text = _plain_text(fields.prompt if isinstance(fields, _CompletionBody) else fields.input)
-        opening, characters, needs = text[:200], len(text), set()
+        turns, opening, characters, needs = [text], text[:200], len(text), set()
     needs.add("embeddings" if endpoint == "embeddings" else "text")
     if fields.tools:
         needs.add("tools")
@@ -142,7 +145,8 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
         endpoint=endpoint,
         model=fields.model or VIRTUAL_MODEL,
         stream=bool(fields.stream),
-        text=text[:ROUTED_TEXT_CHARS],
+        text=_cut(turns[-1]) if turns else "",
+        earlier=tuple(_cut(turn) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
         prompt_tokens=characters // 4 + 1,
         max_tokens=_count(fields.max_completion_tokens or fields.max_tokens),
         session=session or fields.user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
@@ -208,6 +212,7 @@ def _passed_call(endpoint: str, fields: Any, session: str | None) -> Call:
         model=fields.model or VIRTUAL_MODEL,
         stream=bool(fields.stream),
         text="",
+        earlier=(),
         prompt_tokens=_characters(words) // 4 + 1,
         max_tokens=_count(limit),
         session=session or user or blake2b(opening.encode("utf-8", "replace"), digest_size=12).hexdigest(),
@@ -239,11 +244,8 @@ def _param_of(validation_error: str) -> str | None:
     return validation_error.rsplit("`", 2)[1] if "missing required field" in validation_error else None
 
 
-def _read_messages(messages: list[_Message]) -> tuple[str, str, int, set[str]]:
-    """(text to route on, what identifies the conversation, characters in all, needs).
-
-    Routed on is what the user said, newest turn first: encoders cut the end off.
-    """
+def _read_messages(messages: list[_Message]) -> tuple[list[str], str, int, set[str]]:
+    """(what the user said, turn by turn, what identifies the conversation, characters in all, needs)."""
     asked: list[str] = []
     opening: list[str] = []
     characters, needs = 0, set[str]()
@@ -261,7 +263,13 @@ def _read_messages(messages: list[_Message]) -> tuple[str, str, int, set[str]]:
             asked.append(words)
         if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
             opening.append(words)
-    return "\n".join(reversed(asked)), "\n".join(opening), characters, needs
+    return asked, "\n".join(opening), characters, needs
+
+
+def _cut(text: str) -> str:
+    """What of a turn is read: people put what they want before a long paste, or after it."""
+    half = ROUTED_TEXT_CHARS // 2
+    return text if len(text) <= 2 * half else f"{text[:half]}\n{text[-half:]}"
 
 
 def _plain_text(prompt: str | list[str | int | list[int]]) -> str:

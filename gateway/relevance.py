@@ -1,5 +1,7 @@
 """From a query's words to its relevance f̃(q), off the event loop, and remembered: clients ask the same thing again.
 
+Of a conversation every turn is judged by itself and blended (conversation.py): one more turn costs one more text.
+
 The encoders (70 MB) are loaded when they are first needed: a peer that knows no other never needs them. One worker
 thread encodes; a text that is already on its way is not encoded twice. Texts are not batched: the full encoder runs
 them one at a time all the same (its int8 activations are quantised per tensor, see profiler/bert_graph.py).
@@ -8,14 +10,15 @@ them one at a time all the same (its int8 activations are quantised per tensor, 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.conversation import ALL_SAID, Thread, follow, says
 from profiler.encoder import EncoderError
 from profiler.ladder import Ladder
 from profiler.qagate import GateError, QAGate
@@ -23,7 +26,7 @@ from profiler.qagate import GateError, QAGate
 log = logging.getLogger(__name__)
 
 BUDGET_S = 0.1  # how long a request waits to be judged; a text takes 3-17 ms, so this is an overloaded machine
-REMEMBERED = 4096  # texts; 64 prototypes are 256 bytes each
+REMEMBERED = 4096  # texts, and conversations; 64 prototypes are 256 or 512 bytes each
 UNDER_WAY_LIMIT = 64  # texts; what waits behind them is not read in time, and reading it later would help nobody
 
 
@@ -39,6 +42,7 @@ class Judged:
     relevance: NDArray[np.float32]  # f̃(q), (K,) sums to 1
     category: str  # of the nearest prototype; empty for an unfamiliar text
     is_familiar: bool = True
+    nearest: float = 0.0  # cosine with that prototype
 
 
 class RelevanceReader:
@@ -58,6 +62,7 @@ class RelevanceReader:
         self._ladder: Ladder | None = None
         self._known: OrderedDict[bytes, Judged] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Judged | None]] = {}
+        self._threads: OrderedDict[str, Thread] = OrderedDict()
 
     @property
     def lacking(self) -> str | None:
@@ -74,18 +79,51 @@ class RelevanceReader:
         if self._ladder is None and self.problem is None:
             self._worker.submit(self._loaded)
 
-    async def judge(self, text: str, budget_s: float = BUDGET_S) -> Judged | None:
-        """The text's relevance; None without an encoder, for a text without words, and when it takes too long.
+    async def judge(
+        self, text: str, budget_s: float = BUDGET_S, earlier: Sequence[str] = (), session: str | None = None
+    ) -> Judged | None:
+        """What a query is about: its text, and by the share that leaves open the turns before it, newest first.
 
+        `session` is the client's own name of the conversation, if it gave one: where it sends no earlier turns, those
+        that were judged before count. None without an encoder, without words, and when the text takes too long.
         Nobody's request waits for an encoder that is still being loaded: load alone decides until it is there.
         """
-        if self.problem is not None or not text.strip():
+        if self.problem is not None:
             return None
+        turns: list[tuple[Judged, float]] = []
+        left = 1.0
         try:
             async with asyncio.timeout(budget_s):
-                return await self._judged(text)
+                for turn in (text, *earlier):
+                    if turn.strip() and (judged := await self._judged(turn)):
+                        turns.append((judged, says(turn, judged.nearest)))
+                        left *= 1 - turns[-1][1]
+                    if left < ALL_SAID:
+                        break
         except TimeoutError:
-            return None
+            pass  # newest first: what was read in time is what counts most
+        return self._blended(turns, None if earlier else session, session) if turns else None
+
+    def _blended(self, turns: list[tuple[Judged, float]], before: str | None, session: str | None) -> Judged:
+        """The turns, newest first, after what the session `before` was about; kept as what `session` is about now."""
+        thread = self._threads.get(before) if before else None
+        is_alone = thread is None and len(turns) == 1
+        for judged, own in reversed(turns):
+            thread = follow(thread, judged.relevance, own)
+        assert thread, "there is a turn"
+        if session:
+            self._threads[session] = thread
+            self._threads.move_to_end(session)
+            while len(self._threads) > self._remembered:
+                self._threads.popitem(last=False)
+        if is_alone:
+            return turns[0][0]
+        relevance = thread.relevance
+        if np.ptp(relevance) < 1e-6:  # nothing but turns unlike all that the gate knows
+            return turns[0][0]
+        return replace(
+            turns[0][0], relevance=relevance, category=self.gate.categories[int(relevance.argmax())], is_familiar=True
+        )
 
     async def _judged(self, text: str) -> Judged | None:
         key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
@@ -122,8 +160,9 @@ class RelevanceReader:
             log.exception("text_not_judged characters=%d", len(text))
             return None
         if reading.is_familiar:
-            return Judged(reading.relevance, reading.category)
-        return Judged(np.full(self.gate.K, 1 / self.gate.K, np.float32), "", is_familiar=False)
+            return Judged(reading.relevance, reading.category, nearest=reading.nearest)
+        unlike = np.full(self.gate.K, 1 / self.gate.K, np.float32)
+        return Judged(unlike, "", is_familiar=False, nearest=reading.nearest)
 
     def _remember(self, key: bytes, done: "asyncio.Future[Judged | None]") -> None:
         del self._under_way[key]

@@ -57,7 +57,19 @@ def test_the_routed_text_is_what_the_user_said() -> None:
         {"role": "user", "content": [{"type": "text", "text": "second"}]},
     ]
 
-    assert "second\nfirst" == read_call("chat/completions", body(messages=turns)).text
+    call = read_call("chat/completions", body(messages=turns))
+
+    assert ("second", ("first",)) == (call.text, call.earlier)
+
+
+def test_the_newest_turns_are_read_and_of_a_long_one_both_ends() -> None:
+    turns = [{"role": "user", "content": f"turn {n}"} for n in range(20)]
+
+    call = read_call("chat/completions", body(messages=[*turns, {"role": "user", "content": "a" * 9000 + "why?"}]))
+
+    assert ("turn 19", "turn 18", "turn 17", "turn 16", "turn 15") == call.earlier
+    assert (call.text[:250], call.text[-4:]) == ("a" * 250, "why?")
+    assert len(call.text) <= 501
 
 
 def test_parts_and_tools_become_needs() -> None:

@@ -214,3 +214,45 @@ async def test_warming_up_loads_in_the_background(encoder: CountingEncoder, work
     await reader.judge("now", PATIENT_S)
 
     assert [1] == loads
+
+
+CODING, LEGAL = "write a function " * 6, "which contract law applies here " * 4  # long enough to stand for themselves
+
+
+async def test_a_follow_up_is_judged_by_the_turns_before_it(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    reader = reader_of(lambda: encoder, worker)
+    alone = await reader.judge(CODING, PATIENT_S)
+
+    followed = await reader.judge("commit it", PATIENT_S, earlier=(CODING, LEGAL))
+
+    assert alone and followed
+    assert np.abs(followed.relevance - alone.relevance).max() < 0.05
+    assert alone.category == followed.category
+    assert LEGAL not in encoder.texts  # the turn before it has said all
+
+
+async def test_a_named_conversation_is_remembered_where_the_client_sends_no_history(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    reader = reader_of(lambda: encoder, worker)
+    alone = await reader.judge(CODING, PATIENT_S, session="mine")
+
+    followed = await reader.judge("commit it", PATIENT_S, session="mine")
+    elsewhere = await reader.judge("commit it", PATIENT_S, session="another")
+    switched = await reader.judge(LEGAL, PATIENT_S, session="mine")
+    legal = await reader.judge(LEGAL, PATIENT_S)
+
+    assert alone and followed and elsewhere and switched and legal
+    assert np.abs(followed.relevance - alone.relevance).max() < 0.05
+    assert np.abs(elsewhere.relevance - alone.relevance).max() > 0.2
+    assert np.allclose(legal.relevance, switched.relevance)
+
+
+async def test_conversations_remembered_are_bounded(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    reader = RelevanceReader(GATE, lambda: Ladder(GATE, encoder, None), worker, remembered=2)
+    for session in ("a", "b", "c"):
+        await reader.judge(CODING, PATIENT_S, session=session)
+
+    assert ["b", "c"] == list(reader._threads)

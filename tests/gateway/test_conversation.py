@@ -1,0 +1,53 @@
+"""A follow-up keeps its conversation's topic, a new question brings its own."""
+
+import numpy as np
+import pytest
+
+from gateway.conversation import follow, says
+
+CODE, LAW = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
+QUESTION = "Which of these rules of contract law applies when a minor signs for necessary goods?"
+
+
+def about(*turns: tuple[str, np.ndarray, float]) -> np.ndarray:
+    """f̃ after these turns: text, relevance, cosine with the nearest prototype."""
+    thread = None
+    for text, relevance, nearest in turns:
+        thread = follow(thread, relevance, says(text, nearest))
+    assert thread
+    return thread.relevance
+
+
+def test_a_whole_question_stands_for_itself() -> None:
+    assert 1.0 == says(QUESTION, nearest=0.3)
+
+
+def test_a_few_words_stand_for_themselves_as_far_as_the_gate_knows_them() -> None:
+    assert says("commit it", nearest=0.3) < 0.02
+    assert says("What does TCP do?", nearest=0.8) == 1.0
+    assert 0.4 < says("What is mitosis?", nearest=0.55) < 0.6
+
+
+def test_bytes_count_so_that_chinese_needs_fewer_characters() -> None:
+    assert 1.0 == says("变压器温度最高的部分是什么？绕组还是变压器油还是引线", nearest=0.3)
+
+
+def test_follow_ups_keep_the_topic() -> None:
+    found = about((QUESTION, CODE, 0.6), ("commit it", LAW, 0.3), ("and push it", LAW, 0.3), ("why?", LAW, 0.4))
+
+    assert found[0] > 0.9
+
+
+def test_a_new_question_switches_at_once() -> None:
+    found = about((QUESTION, CODE, 0.6), ("commit it", LAW, 0.3), (QUESTION, LAW, 0.6))
+
+    assert [0.0, 1.0] == found.tolist()
+
+
+def test_a_greeting_does_not_outweigh_the_question_after_it() -> None:
+    assert about(("hi", LAW, 0.3), ("Sort my list in Python, please", CODE, 0.55))[0] > 0.9
+
+
+@pytest.mark.parametrize("nearest", [-1.0, 0.0, 0.5, 1.0])
+def test_relevance_always_sums_to_one(nearest: float) -> None:
+    assert 1.0 == pytest.approx(float(about(("", CODE, nearest), ("x" * 30, LAW, nearest), ("", CODE, 0.0)).sum()))
