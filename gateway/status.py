@@ -112,6 +112,8 @@ def candidate_rows(decision: Decision) -> list[dict[str, Any]]:
             "wait_s": round(candidate.wait_s, 4),
             "service_s": round(candidate.service_s, 4),
             "transit_s": round(candidate.transit_s, 4),
+            "risk_s": round(candidate.risk_s, 4),
+            "crowding_s": round(candidate.crowding_s, 4),
             "cost_s": round(candidate.cost_s, 4),
             "utility": round(candidate.utility, 5),
             "excluded": candidate.excluded,

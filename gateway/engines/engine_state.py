@@ -37,11 +37,11 @@ class EngineState:
     family: str = "unknown"
     models: tuple[EngineModel, ...] = ()
     slots: int = DEFAULT_SLOTS
-    is_slots_known: bool = False  # the engine or the configuration says; else it is our guess
     running: int = 0
     waiting: int = 0
     load_source: str = "own count"  # or "metrics"
     others: int = 0  # jobs that it has beyond ours: of programs that use it directly
+    is_slots_known: bool = False  # the engine or the configuration says; else it is our guess
 
     @property
     def is_ready(self) -> bool:

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -357,6 +358,20 @@ async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
 
     assert [ProbeAnswer(running, 0, 8, "open") for running in (0, 1, 2, 2, 4, 4, 4)] == answers[:-1]
     assert ProbeAnswer(4, 0, 8, "soft") == answers[-1]
+
+
+async def test_a_probe_tells_which_models_are_not_loaded(tmp_path: Path) -> None:
+    """And a peer of an older version, which does not say so, has none."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        watched = pair.ben.gate.engine._engine
+        assert watched is not None
+        watched.state = replace(watched.state, models=(replace(watched.state.models[0], is_loaded=False),))
+        async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+            answer = msgspec.json.decode(await response.read(), type=ProbeAnswer)
+
+    assert ("scripted-1",) == answer.cold
+    older = msgspec.json.decode(b'{"running":0,"waiting":0,"slots":8,"admission":"open"}', type=ProbeAnswer)
+    assert () == older.cold
 
 
 async def test_a_receipt_tells_waiting_and_serving_apart(tmp_path: Path) -> None:
