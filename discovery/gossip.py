@@ -27,6 +27,7 @@ class GossipConfig:
     """How often peers talk, and how much they remember."""
 
     tick_s: float = 1 / 3  # s between digest exchanges: three a second, spread so that replies do not repeat each other
+    alarmed_exchanges: int = 2  # a tick, while pulses of some peer are missing: digests find them cheaper than probes
     fanout: int = 3  # peers a new card is sent to at once
     rumours_limit: int = 16  # cards passed on at once; when more are news (a start, a heal), anti-entropy is cheaper
     rumour_factor: int = 4  # a card is passed on rumour_factor * ceil(log10(N+1)) times (memberlist's limit)
@@ -219,7 +220,7 @@ class Gossip:
         sends = []
         for entry in self._members.probes_due(now):
             sends.append(Send(entry.id, Probe(entry.id)))
-            if entry.probes > 1:
+            if entry.probes > self.config.detector.direct_probes:
                 helpers = [e for e in self._table.live() if e.state == "alive"]
                 chosen = self._rng.sample(helpers, min(self.config.detector.indirect_probes, len(helpers)))
                 sends += [Send(helper.id, Probe(entry.id)) for helper in chosen]
@@ -240,8 +241,9 @@ class Gossip:
         if not live:
             return []
         share = min(self.config.own_dial_share, self.config.own_dial_weight * len(kept) / len(live))
-        partner = self._rng.choice(kept if kept and self._rng.random() < share else live)
-        return [Send(partner.id, self._digest(own, now))]
+        times = self.config.alarmed_exchanges if self._members.is_anybody_missed() else 1
+        partners = [self._rng.choice(kept if kept and self._rng.random() < share else live) for _ in range(times)]
+        return [Send(partner.id, self._digest(own, now)) for partner in partners]
 
     def _try_the_dead(self, own: Entry, now: float) -> list[Send]:
         """Now and then compare notes with a dead peer: how the two halves of a partition find each other again."""

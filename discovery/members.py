@@ -5,12 +5,12 @@ import math
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from functools import lru_cache
 from typing import Literal
 
 from discovery.envelopes import Signed
 from discovery.messages import ALL_BUCKETS, BUCKETS, Versions, bucket_of, short_id
-from discovery.records import Card, PeerId, Pulse
+from discovery.records import Card, PeerId, Pulse, version
 
 State = Literal["alive", "suspect", "dead", "left"]
 
@@ -138,7 +138,9 @@ class Table:
         self._entries: dict[PeerId, Entry] = {}
         self._by_short: dict[bytes, Entry] = {}
         self._by_state: dict[State, dict[PeerId, Entry]] = {"alive": {}, "suspect": {}, "dead": {}, "left": {}}
-        self._living: _Living | None = None
+        self._lists: tuple[list[Entry], list[Entry]] | None = None  # of all live, and of the kept among them
+        self._versions: dict[bytes, Versions] = {}  # of the live, by 8-byte id
+        self._by_bucket: list[dict[bytes, Versions]] = [{} for _ in range(BUCKETS)]  # the same, by part of the id space
         self._sums = [0] * BUCKETS
         self._summed: tuple[Signed, int, bytes] | None = None  # `sums` for this card of ours at this revision
         self.revision = 0  # grows whenever a card or a state changes
@@ -157,22 +159,25 @@ class Table:
 
     def live(self) -> list[Entry]:
         """The alive and the suspect."""
-        return self._listed().all
+        return self._listed()[0]
 
     def kept(self) -> list[Entry]:
         """Those of `live()` that we dialled ourselves or approved."""
-        return self._listed().kept
+        return self._listed()[1]
 
-    def live_in(self, buckets: int) -> list[Entry]:
-        """Those of `live()` whose ids lie in `buckets`."""
-        listed = self._listed()
+    def versions(self, buckets: int) -> dict[bytes, Versions]:
+        """What is held of those of `live()` whose ids lie in `buckets`, by 8-byte id."""
         if buckets == ALL_BUCKETS:
-            return listed.all
-        return list(chain.from_iterable(entries for b, entries in enumerate(listed.by_bucket) if buckets >> b & 1))
+            return self._versions.copy()
+        held: dict[bytes, Versions] = {}
+        for bucket, versions in enumerate(self._by_bucket):
+            if buckets >> bucket & 1:
+                held.update(versions)
+        return held
 
     def count_in(self, bucket: int) -> int:
         """How many of `live()` lie in one bucket, 0 to 63."""
-        return len(self._listed().by_bucket[bucket])
+        return len(self._by_bucket[bucket])
 
     def suspects(self) -> list[Entry]:
         return list(self._by_state["suspect"].values())
@@ -208,6 +213,12 @@ class Table:
         mutate(entry)
         self._enter(entry)
 
+    def take_pulse(self, entry: Entry, signed: Signed, pulse: Pulse, now: float) -> None:
+        """Give a live or dead `entry` a newer pulse, received at `now`."""
+        entry.take_pulse(signed, pulse, now)
+        if entry.is_live:
+            self._note_versions(entry)
+
     def remove(self, entry: Entry) -> None:
         del self._entries[entry.id], self._by_short[entry.short]
         self._exit(entry)
@@ -223,44 +234,41 @@ class Table:
         """One 4-byte checksum a bucket over the cards of everyone alive or suspect, and our own."""
         if self._summed is None or self._summed[0] is not own or self._summed[1] != self.revision:
             sums = list(self._sums)
-            sums[bucket_of(short_id(own.record.id))] ^= _card_sum(own)
+            sums[bucket_of(short_id(own.record.id))] ^= _card_sum(own.record.id, *version(own.record))
             self._summed = own, self.revision, _SUMS.pack(*sums)
         return self._summed[2]
 
     def _departed(self) -> int:
         return len(self._by_state["dead"]) + len(self._by_state["left"])
 
-    def _listed(self) -> "_Living":
-        if self._living is None:
-            self._living = _Living([*self._by_state["alive"].values(), *self._by_state["suspect"].values()])
-        return self._living
+    def _listed(self) -> tuple[list[Entry], list[Entry]]:
+        if self._lists is None:
+            live = [*self._by_state["alive"].values(), *self._by_state["suspect"].values()]
+            self._lists = live, [e for e in live if e.kept]
+        return self._lists
 
     def _enter(self, entry: Entry) -> None:
         self._by_state[entry.state][entry.id] = entry
+        if entry.is_live:
+            self._note_versions(entry)
         self._changed(entry)
 
     def _exit(self, entry: Entry) -> None:
         del self._by_state[entry.state][entry.id]
+        if entry.is_live:
+            del self._versions[entry.short], self._by_bucket[bucket_of(entry.short)][entry.short]
         self._changed(entry)
+
+    def _note_versions(self, entry: Entry) -> None:
+        self._versions[entry.short] = self._by_bucket[bucket_of(entry.short)][entry.short] = entry.versions
 
     def _changed(self, entry: Entry) -> None:
         self.revision += 1
         if entry.is_live:
-            self._sums[bucket_of(entry.short)] ^= _card_sum(entry.card)
-            self._living = None
+            self._sums[bucket_of(entry.short)] ^= _card_sum(entry.id, *version(entry.card.record))
+            self._lists = None
 
 
-class _Living:
-    """The live entries as lists, rebuilt after one of them changed."""
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.all = entries
-        self.kept = [e for e in entries if e.kept]
-        self.by_bucket: list[list[Entry]] = [[] for _ in range(BUCKETS)]
-        for entry in entries:
-            self.by_bucket[bucket_of(entry.short)].append(entry)
-
-
-def _card_sum(card: Signed) -> int:
-    text = f"{card.record.id} {card.record.gen} {card.record.seq}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")
+@lru_cache(maxsize=4096)
+def _card_sum(peer: PeerId, gen: int, seq: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{peer} {gen} {seq}".encode(), digest_size=4).digest(), "big")

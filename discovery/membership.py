@@ -88,9 +88,10 @@ class Membership:
         if isinstance(record, Pulse) and (entry.state == "left" or record.gen < entry.card.record.gen):
             return False
         held = entry.card if isinstance(record, Card) else entry.pulse
-        if held is None or version(record) != version(held.record):
-            return supersedes(record, held.record if held else None)
-        return held.envelope.payload != envelope.payload and entry.conflict is None
+        if held is None:
+            return True
+        new, old = version(record), version(held.record)
+        return new > old or (new == old and held.envelope.payload != envelope.payload and entry.conflict is None)
 
     def merge(self, signed: Signed, now: float) -> list[Event]:
         """Take another peer's verified record."""
@@ -143,6 +144,10 @@ class Membership:
         self.table.trim()
         return events
 
+    def is_anybody_missed(self) -> bool:
+        """Whether the pulses of some suspect are missing (and it is not only that we cannot reach it)."""
+        return any(entry.failed_at is None for entry in self.table.suspects())
+
     def probes_due(self, now: float) -> list[Entry]:
         """The suspects to probe now; they count as probed."""
         return self._detector.probes_due(self.table.suspects(), now)
@@ -194,11 +199,12 @@ class Membership:
         held = entry.pulse
         if held is not None and not supersedes(pulse, held.record):
             return _equivocation(entry, held, signed) if version(pulse) == version(held.record) else []
-        entry.take_pulse(signed, pulse, now)
+        self.table.take_pulse(entry, signed, pulse, now)
         entry.heard_at = max(entry.heard_at, self._detector.awake(now) - min(entry.age_s(now), CLOCK_JUMP_S))
         events = [Event("pulse", pulse.id)]
         if entry.failed_at is None:
-            events += self._turn(entry, "alive", "it pulses", now)
+            if entry.state != "alive":
+                events += self._turn(entry, "alive", "it pulses", now)
         elif entry.state == "dead":
             events += self._turn(entry, "suspect", "it pulses, but we cannot reach it", now)
         return events

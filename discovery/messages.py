@@ -6,7 +6,7 @@ kind. Knows no keys and trusts no envelope: whoever decodes passes the function 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -33,9 +33,9 @@ class OtherNetwork(MalformedMessage):
 class Versions(NamedTuple):
     """The newest a peer holds of one subject; sequence number 0: nothing of generation `gen`."""
 
-    gen: int
-    card_seq: int
-    pulse_seq: int
+    gen: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
+    card_seq: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
+    pulse_seq: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,11 @@ def decode(body: bytes, net: str, open_: Open) -> Message:
     return _from_wire(wire, open_)
 
 
-# The wire's own shapes: an array element's place is its name.
+# The wire's own shapes: an array element's place is its name. Bounds stand in the types: checked while decoding, in C.
+
+_Short = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+_Shorts = Annotated[tuple[_Short, ...], msgspec.Meta(max_length=ENTRIES_LIMIT)]
+_Mask = Annotated[int, msgspec.Meta(ge=0)]  # below 2^64, as every msgpack integer
 
 
 class _HelloWire(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
@@ -122,20 +126,17 @@ class _HelloWire(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
 
 class _DigestWire(msgspec.Struct, frozen=True, array_like=True, tag="digest"):
     net: str
-    buckets: int
-    ids: bytes  # 8 bytes an entry
-    gens: list[int]
-    card_seqs: list[int]
-    pulse_seqs: list[int]
+    buckets: _Mask
+    entries: Annotated[dict[_Short, Versions], msgspec.Meta(max_length=ENTRIES_LIMIT)]
     sums: bytes = b""
 
 
 class _DeltaWire(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
     net: str
-    envelopes: list[Envelope]
-    want_cards: bytes = b""  # 8 bytes an entry
-    want_pulses: bytes = b""
-    differing: int = 0
+    envelopes: Annotated[list[Envelope], msgspec.Meta(max_length=ENVELOPES_LIMIT)]
+    want_cards: _Shorts = ()
+    want_pulses: _Shorts = ()
+    differing: _Mask = 0
 
 
 class _ProbeWire(msgspec.Struct, frozen=True, array_like=True, tag="probe"):
@@ -154,11 +155,9 @@ def _to_wire(message: Message, net: str) -> _Wire:
         case Hello(card, pulse, time_ms):
             return _HelloWire(net, card.envelope, pulse.envelope if pulse else None, time_ms)
         case Digest(entries, buckets, sums):
-            gens, card_seqs, pulse_seqs = map(list, zip(*entries.values(), strict=True)) if entries else ([], [], [])
-            return _DigestWire(net, buckets, b"".join(entries), gens, card_seqs, pulse_seqs, sums)
+            return _DigestWire(net, buckets, dict(entries), sums)
         case Delta(records, want_cards, want_pulses, differing):
-            wants = (b"".join(want_cards), b"".join(want_pulses))
-            return _DeltaWire(net, [r.envelope for r in records], *wants, differing)
+            return _DeltaWire(net, [r.envelope for r in records], want_cards, want_pulses, differing)
         case Probe(subject):
             return _ProbeWire(net, public_key(subject))
 
@@ -168,14 +167,13 @@ def _from_wire(wire: _Wire, open_: Open) -> Message:
         case _HelloWire():
             return _hello(wire, open_)
         case _DigestWire():
-            return _digest(wire)
+            if len(wire.sums) not in (0, 4 * BUCKETS):
+                raise MalformedMessage(f"digest: expected no or {BUCKETS} sums")
+            return Digest(wire.entries, wire.buckets, wire.sums)
         case _DeltaWire():
-            if len(wire.envelopes) > ENVELOPES_LIMIT:
-                raise MalformedMessage(f"delta of {len(wire.envelopes)} envelopes, at most {ENVELOPES_LIMIT}")
             opened = [open_(e) for e in wire.envelopes if e.kind in LIMITS_BYTES]
             records = tuple(signed for signed in opened if signed is not None)
-            wants = (_short_ids("want_cards", wire.want_cards), _short_ids("want_pulses", wire.want_pulses))
-            return Delta(records, *wants, _mask(wire.differing))
+            return Delta(records, wire.want_cards, wire.want_pulses, wire.differing)
         case _ProbeWire():
             try:
                 return Probe(peer_id(wire.subject))
@@ -191,27 +189,3 @@ def _hello(wire: _HelloWire, open_: Open) -> Hello:
     if pulse is not None and (not isinstance(pulse.record, Pulse) or pulse.record.id != card.record.id):
         raise MalformedMessage("hello: expected the speaker's own pulse")
     return Hello(card, pulse, wire.time_ms)
-
-
-def _digest(wire: _DigestWire) -> Digest:
-    ids = _short_ids("digest", wire.ids)
-    columns = (wire.gens, wire.card_seqs, wire.pulse_seqs)
-    if any(len(column) != len(ids) for column in columns) or len(set(ids)) != len(ids):
-        raise MalformedMessage("digest: expected one id, generation and two sequence numbers an entry")
-    if any(column and not (min(column) >= 0 and max(column) < COUNT_LIMIT) for column in columns):
-        raise MalformedMessage("digest: version out of range")
-    if len(wire.sums) not in (0, 4 * BUCKETS):
-        raise MalformedMessage(f"digest: expected no or {BUCKETS} sums")
-    return Digest(dict(zip(ids, map(Versions, *columns), strict=True)), _mask(wire.buckets), wire.sums)
-
-
-def _short_ids(field: str, blob: bytes) -> tuple[bytes, ...]:
-    if len(blob) % 8 or len(blob) > 8 * ENTRIES_LIMIT:
-        raise MalformedMessage(f"{field}: expected at most {ENTRIES_LIMIT} ids of 8 bytes")
-    return tuple(blob[i : i + 8] for i in range(0, len(blob), 8))
-
-
-def _mask(buckets: int) -> int:
-    if not 0 <= buckets <= ALL_BUCKETS:
-        raise MalformedMessage("buckets: out of range")
-    return buckets

@@ -7,7 +7,6 @@ from discovery.members import Entry, Table
 from discovery.messages import (
     ALL_BUCKETS,
     BUCKETS,
-    ENTRIES_LIMIT,
     ENVELOPES_LIMIT,
     MESSAGE_LIMIT_BYTES,
     Delta,
@@ -17,14 +16,15 @@ from discovery.messages import (
 )
 from discovery.records import version
 
-_ROOM_BYTES = MESSAGE_LIMIT_BYTES - 2 * 8 * ENTRIES_LIMIT - 1024  # of a delta, for envelopes: the rest may be wants
+_ROOM_BYTES = MESSAGE_LIMIT_BYTES - 1024  # of a delta, for envelopes and wants
+_WANT_BYTES = 10  # a wanted 8-byte id in a delta
 _NOTHING = Versions(0, 0, 0)
 
 
 def digest(table: Table, own: Entry, told_left: Iterable[Entry], buckets: int) -> Digest:
     """What we hold in `buckets`: of ourselves, of the living, and of those `told_left` to have departed lately."""
-    others = (e for e in (own, *told_left) if buckets >> bucket_of(e.short) & 1)
-    entries = {e.short: e.versions for e in (*others, *table.live_in(buckets))}
+    entries = table.versions(buckets)
+    entries.update((e.short, e.versions) for e in (own, *told_left) if buckets >> bucket_of(e.short) & 1)
     return Digest(entries, buckets, b"" if buckets == ALL_BUCKETS else table.sums(own.card))
 
 
@@ -44,31 +44,25 @@ def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS)
 def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
     """What the sender of a digest lacks, and what we lack of theirs.
 
-    `start` in [0, 1) says where among the living to begin: when not all fits, a next answer begins elsewhere.
+    `start` in [0, 1) says where among the differences to begin: when not all fits, a next answer begins elsewhere.
     """
-    living, seen = table.live_in(theirs.buckets), theirs.entries
-    cut, common = int(start * len(living)), 0
-    records: list[Signed] = []
+    ours, seen = table.versions(theirs.buckets), theirs.entries
     if theirs.buckets >> bucket_of(own.short) & 1:
-        records += _newer(own, seen.get(own.short, _NOTHING))
-    for entry in (*living[cut:], *living[:cut]):
-        versions = seen.get(entry.short, _NOTHING)
-        if versions == entry.versions:
-            common += 1
-        else:
-            records += _newer(entry, versions)
-    want_cards, want_pulses = [], []
-    for short, versions in seen.items() if common < len(seen) else ():  # mostly both hold the same
-        mine = own if short == own.short else table.by_short(short)
-        if mine is not None and mine.versions == versions:
-            continue
-        if mine is not None and mine.state == "left":
+        ours[own.short] = own.versions
+    unequal = [short for short in ours if short not in seen]
+    unequal += [short for short, versions in seen.items() if ours.get(short) != versions]
+    cut = int(start * len(unequal))
+    records, want_cards, want_pulses = [], [], []
+    for short in (*unequal[cut:], *unequal[:cut]):
+        mine, versions = own if short == own.short else table.by_short(short), seen.get(short, _NOTHING)
+        if mine is not None and mine.state != "dead":
             records += _newer(mine, versions)
         card, pulse = _wanted(mine, versions)
         want_cards += [short] * card
         want_pulses += [short] * pulse
-    differing = _differing(table.sums(own.card), theirs.sums) & ~theirs.buckets
-    return Delta(fitting(records), tuple(want_cards), tuple(want_pulses), differing)
+    differing = _differing(table.sums(own.card), theirs.sums) & ~theirs.buckets if theirs.sums else 0
+    room_bytes = _ROOM_BYTES - _WANT_BYTES * (len(want_cards) + len(want_pulses))
+    return Delta(fitting(records, room_bytes), tuple(want_cards), tuple(want_pulses), differing)
 
 
 def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: Sequence[bytes]) -> Delta | None:
@@ -80,13 +74,12 @@ def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: 
     return Delta(records) if records else None
 
 
-def fitting(records: Iterable[Signed]) -> tuple[Signed, ...]:
+def fitting(records: Iterable[Signed], room_bytes: int = _ROOM_BYTES) -> tuple[Signed, ...]:
     """As many `records`, in order, as one message may carry."""
     chosen: list[Signed] = []
-    room = _ROOM_BYTES
     for signed in records:
-        room -= signed.envelope.size()
-        if room < 0 or len(chosen) == ENVELOPES_LIMIT:
+        room_bytes -= signed.envelope.size()
+        if room_bytes < 0 or len(chosen) == ENVELOPES_LIMIT:
             break
         chosen.append(signed)
     return tuple(chosen)
@@ -94,12 +87,8 @@ def fitting(records: Iterable[Signed]) -> tuple[Signed, ...]:
 
 def _newer(mine: Entry, theirs: Versions) -> list[Signed]:
     card, pulse = mine.card, mine.pulse
-    newer = [card] if (card.record.gen, card.record.seq) > (theirs.gen, theirs.card_seq) else []
-    if (
-        pulse is not None
-        and mine.state != "left"
-        and (pulse.record.gen, pulse.record.seq) > (theirs.gen, theirs.pulse_seq)
-    ):
+    newer = [card] if version(card.record) > (theirs.gen, theirs.card_seq) else []
+    if pulse is not None and mine.state != "left" and version(pulse.record) > (theirs.gen, theirs.pulse_seq):
         newer.append(pulse)
     return newer
 
@@ -115,6 +104,6 @@ def _wanted(mine: Entry | None, theirs: Versions) -> tuple[bool, bool]:
 
 
 def _differing(ours: bytes, theirs: bytes) -> int:
-    if not theirs or ours == theirs:
+    if ours == theirs:
         return 0
     return sum(1 << b for b in range(BUCKETS) if ours[4 * b : 4 * b + 4] != theirs[4 * b : 4 * b + 4])

@@ -102,7 +102,7 @@ def test_a_partial_digest_compares_its_part_and_sums_the_rest() -> None:
 def test_some_buckets_hold_about_what_was_asked() -> None:
     here = table(*(entry(n) for n in range(1, 400)))
 
-    sizes = [len(here.live_in(reconcile.some_buckets(here, 100, start))) for start in range(64)]
+    sizes = [len(here.versions(reconcile.some_buckets(here, 100, start))) for start in range(64)]
 
     assert 60 < min(sizes) <= max(sizes) <= 100
     assert ALL_BUCKETS == reconcile.some_buckets(here, 1000, 5)
