@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from discovery.admission import Admission
 from discovery.gossip import Gossip
@@ -20,9 +19,6 @@ from gateway.decision import BoolArray, Decision, Query, Roster, View
 from gateway.roster import Seats, Space, build_seats
 from gateway.scheduler import Plan, Policy
 from gateway.sessions import Served, Sessions, Warm
-from profiler.scoring import pair_scores
-
-EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
 
 
 class Node:
@@ -153,7 +149,7 @@ class Node:
         return View(
             roster=seats.roster,
             expected=self.beliefs.expect(seats.roster.rows, now),
-            score=self._scores(seats, query),
+            score=seats.scores(query.relevance),
             profiled=seats.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             warm_tokens=self._warm(seats.roster, query, now),
@@ -178,12 +174,6 @@ class Node:
                 room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
                 tokens[index] = min(query.prompt_tokens, warm.left(belief.served, room))
         return tokens
-
-    def _scores(self, seats: Seats, query: Query) -> NDArray[np.float64]:
-        """s(i,j), (N,): the expected accuracy; the same for all without a gate or without words to judge by."""
-        if seats.capabilities is None or query.relevance is None or not len(seats.roster):
-            return np.full(len(seats.roster), EQUAL_SCORE)
-        return pair_scores(query.relevance, seats.capabilities).astype(np.float64)
 
     def _seated(self) -> Seats:
         if self._seats is None or self._revision != self.gossip.revision:

@@ -5,6 +5,7 @@ Pure: cards and rights in, columns out. A capability vector counts only in the s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from discovery.members import Member
 from discovery.records import Agent, PeerId
 from gateway.belief_table import Beliefs
 from gateway.decision import Roster
-from profiler.scoring import dequantise, unprofiled
+from profiler.scoring import dequantise, pair_scores, unprofiled
+
+EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ class Seats:
     roster: Roster
     capabilities: NDArray[np.float32] | None  # (N, K) column-major; None without a gate
     profiled: NDArray[np.bool_]  # (N,)
+
+    def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
+        """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""
+        if self.capabilities is None or relevance is None or not len(self.roster):
+            return np.full(len(self.roster), EQUAL_SCORE)
+        return pair_scores(relevance, self.capabilities).astype(np.float64)
 
 
 def build_seats(

