@@ -17,8 +17,7 @@ def draw(path: Path, result: Mapping[str, Any]) -> None:
     for place, (kind, title) in enumerate(KINDS.items(), 1):
         axes = figure.add_subplot(1, 2, place, title=title, xlabel="ms for 64 tokens", xscale="log")
         for rung, row in result[kind].items():
-            axes.errorbar(milliseconds[rung], row["mean"], yerr=row["sd"], fmt="o", capsize=3)
-            axes.annotate(rung, (milliseconds[rung], row["mean"]), xytext=(4, 5), textcoords="offset points")
+            axes.errorbar(milliseconds[rung], row["mean"], yerr=row["sd"], fmt="o", capsize=3, label=rung)
         axes.grid(alpha=0.3)
-        axes.margins(x=0.15)
+        axes.legend(fontsize="small")
     figure.savefig(path, dpi=120, metadata={"Date": None})

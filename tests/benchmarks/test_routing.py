@@ -169,3 +169,31 @@ def test_command_prints_the_contract(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert result["leave_one_out"]["all"]["joined"] > result["leave_one_out"]["all"]["without"] + 30
     assert {"a", "b"} == set(result["leave_one_out"]["300"]["models"])
     assert result["wire"]["exact"] == result["wire"]["eight_bits"]
+
+
+def test_the_ladder_is_drawn(tmp_path: Path) -> None:
+    """From what the command prints; the cascade costs its share of both encoders."""
+    pytest.importorskip("matplotlib", reason="needs the extra `bench`")
+    from benchmarks.routing.picture import draw
+
+    row = {"mean": 60.0, "sd": 1.0}
+    rungs = {"static": row, "cascade": row, "int8": row}
+    told = {"median_ms": {"static": {"64": 0.1}, "int8": {"64": 6.0}}, "handed_on": 0.5}
+
+    draw(tmp_path / "ladder.png", {**told, "outcomes": rungs, "nearest": rungs})
+
+    assert (tmp_path / "ladder.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("agents", [1, 1000])
+def test_scores_read_no_other_precision(agents: int) -> None:
+    """float64 relevance and float32 vectors: what a request brings, in the vectors' own precision."""
+    from benchmarks.routing.encoders import _seats
+
+    rng = np.random.default_rng(0)
+    vectors = rng.random((agents, 64), dtype=np.float32)
+    relevance = np.zeros(64)
+    relevance[[3, 40]] = 0.75, 0.25
+
+    assert np.allclose(0.75 * vectors[:, 3] + 0.25 * vectors[:, 40], _seats(vectors).scores(relevance), atol=1e-6)
+    assert np.allclose(vectors.mean(1), _seats(vectors).scores(np.full(64, 1 / 64)), atol=1e-6)

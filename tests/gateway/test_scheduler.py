@@ -156,6 +156,16 @@ def test_expert_wins_when_both_are_idle() -> None:
     assert "expert" == target(decide(world))
 
 
+def test_a_query_unlike_all_that_is_known_says_so() -> None:
+    """Where a topic would have been the reason; a pin, or an idle engine of our own, is one without it."""
+    world = World([Peer("us", score=0.2, jobs=1), Peer("expert", score=0.9)])
+    strange = replace(QUERY, is_familiar=False)
+
+    assert ("expert", "unfamiliar") == (target(found := decide(world, strange)), found.reason)
+    assert "best" == decide(world).reason
+    assert "pinned" == decide(world, replace(strange, pin="local")).reason
+
+
 def test_equal_scores_leave_the_choice_to_the_wait() -> None:
     """An unprofiled network still shares work."""
     world = World([Peer("us", jobs=2, profiled=False), Peer("b", jobs=1, profiled=False), Peer("c", profiled=False)])
