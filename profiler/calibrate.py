@@ -76,7 +76,7 @@ def _unseen(
             known[i].append(inside.max(1))
             unknown[i].append(reader.similarity(rows[outside]).max(1))
             if i:
-                doubt.append(margins(inside, gate.top_p))
+                doubt.append(margins(inside))
     return [np.concatenate(each) for each in known], [np.concatenate(each) for each in unknown], np.concatenate(doubt)
 
 

@@ -58,7 +58,7 @@ class Ladder:
             gate, encoder = self._fast
             similarity = gate.similarity(encoder.encode([text]))
             reading = _reading(gate, similarity)
-            if not self._full or (reading.is_familiar and margins(similarity, gate.top_p)[0] >= gate.margin):
+            if not self._full or (reading.is_familiar and margins(similarity)[0] >= gate.margin):
                 return reading
         assert self._full, "a ladder has a rung"
         gate, encoder = self._full

@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float32]
 FORMAT = 2
 LAYERS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
 SHARED = ("prototypes", "prior")
+MARGIN_DEPTH = 0.1  # share of the prototypes that may be kin of the nearest
 KEYS = {"K", "alpha", "top_p", "categories", "projectors", "margin", "space", "training"}
 
 
@@ -236,11 +237,15 @@ def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
     return relevance
 
 
-def margins(similarity: Floats, top_p: float) -> Floats:
-    """How sure a reading is: cosines (n, K) -> (n,), the nearest prototype's less that of the first one not kept."""
-    kept = min(_kept(similarity.shape[1], top_p), similarity.shape[1] - 1)
-    ordered = -np.partition(-similarity, (0, kept), axis=1)
-    margin: Floats = ordered[:, 0] - ordered[:, kept]
+def margins(similarity: Floats) -> Floats:
+    """How sure a reading is: cosines (n, K) -> (n,), the nearest prototype's less that of the first beyond a tenth.
+
+    The nearest ones are often kin, so the gap between the first two says little (docs/decisions.md).
+    """
+    K = similarity.shape[1]
+    beyond = min(_kept(K, MARGIN_DEPTH), K - 1)
+    ordered = -np.partition(-similarity, (0, beyond), axis=1)
+    margin: Floats = ordered[:, 0] - ordered[:, beyond]
     return margin
 
 

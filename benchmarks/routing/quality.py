@@ -21,8 +21,8 @@ from profiler.queries import load_training_texts
 from profiler.train import TrainConfig, fit, with_fast
 
 Floats = npt.NDArray[Any]
-OUTCOMES = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
-TOPICS = replace(PPAI, prototypes=34, top_p=0.1)
+OUTCOMES = PPAI  # the shipped gate's
+TOPICS = replace(PPAI, prototypes=34)
 SAME = {"torch"}  # the float32 graph gives the same vectors (cosine 1.0000), ten times sooner
 
 
@@ -107,9 +107,9 @@ def _cascade(
         )
         for rows in (seen & ~held, seen)
     )
-    margin = np.quantile(margins(first.read_by("static").similarity(fast[held]), config.top_p), DOUBT)
+    margin = np.quantile(margins(first.read_by("static").similarity(fast[held])), DOUBT)
     quick = gate.read_by("static")
-    doubtful = margins(quick.similarity(fast[unseen]), config.top_p) < margin
+    doubtful = margins(quick.similarity(fast[unseen])) < margin
     owners = np.array(gate.categories)
     right = {
         "int8": owners[gate.nearest(full[unseen])] == names[unseen],

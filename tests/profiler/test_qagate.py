@@ -69,12 +69,13 @@ def test_a_text_without_a_known_word_is_like_nothing() -> None:
 
 
 def test_margin_by_hand() -> None:
-    """Three of four kept: the nearest, .8, less the fourth, .1. All kept: less the last one."""
-    cosines = np.array([[0.2, 0.8, 0.1, 0.4]], np.float32)
+    """Of four prototypes one is a tenth: the nearest less the second. Of twenty, two are: less the third."""
+    few, many = np.array([[0.2, 0.8, 0.1, 0.4]], np.float32), np.full((1, 20), 0.1, np.float32)
+    many[0, :3] = 0.9, 0.7, 0.4
 
-    assert np.allclose([0.7], margins(cosines, 0.75))
-    assert np.allclose([0.7], margins(cosines, 1.0))
-    assert np.allclose([0.4], margins(cosines, 0.25))
+    assert np.allclose([0.4], margins(few))
+    assert np.allclose([0.5], margins(many))
+    assert np.allclose([0.0], margins(few[:, :1]))
 
 
 def test_two_encoders_share_prototypes_and_space() -> None:
