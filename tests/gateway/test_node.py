@@ -13,9 +13,9 @@ from discovery.records import Agent, Card, PeerId, Profile, Pulse
 from gateway.belief_table import Beliefs
 from gateway.beliefs import BeliefConfig, Outcome
 from gateway.decision import Query
-from gateway.node import EQUAL_SCORE, Node
+from gateway.node import Node
 from gateway.policies import policy
-from gateway.roster import Space
+from gateway.roster import EQUAL_SCORE, Space
 from gateway.scheduler import SchedulerConfig
 from gateway.sessions import Served, SessionConfig, Sessions, Warm
 from tests.cluster import card_of, id_of, pulse_of, signed
