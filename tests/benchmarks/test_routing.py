@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.routing.choose import judge
+from benchmarks.routing.conversations import KINDS, SHORT, compose
 from benchmarks.routing.evaluate import report
 from benchmarks.routing.outcomes import (
     OutcomeError,
@@ -131,6 +133,34 @@ def test_shares_of_attempts_count_as_they_are_and_probabilities_as_right_above_0
 
 def test_neighbours_are_found_in_small_sets_too() -> None:
     assert (3, 2) == knn(SPLIT, SPLIT).shape
+
+
+@pytest.mark.parametrize("letters", KINDS.values())
+def test_conversations_end_on_the_topic_that_they_ask_for(letters: str) -> None:
+    piles = {topic: [f"A long enough question number {n} of {topic}?" for n in range(9)] for topic in SHORT}
+
+    for seed in range(20):
+        turns, topic = compose(letters, piles, np.random.default_rng(seed))
+
+        whole = [turn for turn, letter in zip(turns, letters, strict=True) if letter != "f"]
+        assert len(letters) == len(turns)
+        assert whole[-1] in (piles[topic] if letters.strip("f")[-1] != "b" else SHORT[topic].split("|"))
+
+
+@pytest.mark.slow
+def test_choosing_holds_out_folds_tasks_and_clusters() -> None:
+    pytest.importorskip("torch", reason="needs the extra `train`")
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(["maths", "law", "code"], 60)
+    embeddings = np.eye(3, 16)[np.repeat(range(3), 60)] + 0.3 * rng.normal(size=(180, 16))
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
+    scores = np.stack([tasks == "maths", tasks != "maths"], axis=1).astype(float)
+    outcomes = Outcomes(tuple(map(str, range(180))), tasks, ("a", "b"), scores)
+
+    rows = judge(Split(outcomes, embeddings, embeddings), 12, [0])
+
+    assert 16 == len(rows)
+    assert all(row["folds"] > 95 and row["tasks"] < 70 for row in rows)  # held-out maths finds nobody who knows it
 
 
 @pytest.mark.slow
