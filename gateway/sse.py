@@ -58,7 +58,11 @@ class EventSplitter:
         *blocks, self._rest = _BLANK_LINE.split(self._rest + chunk)
         if len(self._rest) > EVENT_LIMIT_BYTES:
             raise OversizedEvent(f"an event of more than {EVENT_LIMIT_BYTES} bytes")
-        return [event for block in blocks if (event := parse_event(block))]
+        events = list[Event]()
+        for block in blocks:
+            if event := parse_event(block):
+                events += _apart(event) if b"\n" in event.data else (event,)
+        return events
 
     @property
     def has_rest(self) -> bool:
@@ -75,6 +79,14 @@ def parse_event(block: bytes) -> Event | None:
     if not data:
         return None
     return Event(b"\n".join(lines) + b"\n\n", b"\n".join(data))
+
+
+def _apart(event: Event) -> list[Event]:
+    """Events that a server parted by one line end instead of two: a JSONDecodeError in SDKs, if they passed as one."""
+    pieces = event.data.split(b"\n")
+    if all(piece == b"[DONE]" or (piece.startswith(b"{") and piece.endswith(b"}")) for piece in pieces):
+        return [Event(encode_event(piece), piece) for piece in pieces]
+    return [event]
 
 
 def encode_event(data: bytes, name: str = "") -> bytes:

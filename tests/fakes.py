@@ -58,6 +58,7 @@ class ScriptedEngine:
             yield self
         finally:
             await runner.cleanup()
+            await asyncio.sleep(0)  # what was closed lets go of its socket in the loop's next round
 
     async def until(self, condition: Callable[["ScriptedEngine"], bool], timeout_s: float = 5.0) -> None:
         """Wait until the engine has seen something; fails after `timeout_s`."""

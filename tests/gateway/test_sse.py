@@ -56,3 +56,11 @@ def test_named_events_round_trip() -> None:
 
     assert b"event: refused\ndata: {}\n\n" == event.raw
     assert b"{}" == event.data
+
+
+def test_events_parted_by_one_line_end_are_events() -> None:
+    """And data of several lines, which is no JSON a line, stays one event (WHATWG)."""
+    told = EventSplitter().feed(b'data: {"a":1}\ndata: {"b":2}\ndata: [DONE]\n\ndata: two\ndata: lines\n\n')
+
+    assert [b'{"a":1}', b'{"b":2}', b"[DONE]", b"two\nlines"] == [event.data for event in told]
+    assert b'data: {"a":1}\n\n' == told[0].raw
