@@ -37,14 +37,16 @@ class Announcement:
 
 
 def interfaces(bind_host: str) -> tuple[str, ...]:
-    """The IPv4 addresses to announce on, for a listener bound to `bind_host`: its own, or all when it is bound to all.
+    """The addresses to announce on, for a listener bound to `bind_host`: its own, or all when it is bound to all.
 
-    Loopback when there is nothing else, so that peers of one machine find each other without a network.
+    `::` takes both families, IPv4 first. Loopback when there is nothing else, so that peers of one machine find each
+    other without a network.
     """
     if bind_host not in ("0.0.0.0", "::", ""):
         return ("127.0.0.1",) if bind_host == "localhost" else (bind_host,)
     usable = [ip for ip in _own_addresses() if not (ip.is_loopback or ip.is_link_local)]
-    return tuple(str(ip) for ip in sorted(usable, key=int)) or ("127.0.0.1",)
+    heard = [ip for ip in usable if ip.version == 4 or bind_host == "::"]
+    return tuple(str(ip) for ip in sorted(heard, key=lambda ip: (ip.version, int(ip)))) or ("127.0.0.1",)
 
 
 async def run(
@@ -125,9 +127,9 @@ async def _look_up(
 
 
 def _own_addresses() -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The IPv4 addresses of our interfaces."""
+    """The addresses of our interfaces."""
     ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
-    return {ipaddress.ip_address(ip) for ip in ips if isinstance(ip, str)}
+    return {ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in ips}
 
 
 def _service_info(announcement: Announcement, ips: tuple[str, ...]) -> AsyncServiceInfo:

@@ -69,6 +69,7 @@ def peer_rows(node: Node, network: Network, now: float) -> list[dict[str, Any]]:
     for member in network.gossip.members():
         card, pulse = member.card, member.pulse
         age_s = network.gossip.age(member.id, now)
+        dialled = network.transport.client.addresses(member.id)
         rows.append(
             {
                 "id": member.id,
@@ -77,6 +78,7 @@ def peer_rows(node: Node, network: Network, now: float) -> list[dict[str, Any]]:
                 "reason": member.reason,
                 "rights": sorted(network.admission.rights(member.id)),
                 "addresses": [str(address) for address in card.addr],
+                "path": str(dialled[0]) if dialled else None,  # the address we dial first; none: it calls us
                 "agents": [_agent_row(agent) for agent in card.agents],
                 "slots": card.slots,
                 "running": pulse.running if pulse else None,

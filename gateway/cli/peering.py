@@ -9,7 +9,7 @@ from gateway.cli.options import HomeOption, JsonOption, home_of, say
 
 
 def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the peers known: state, rights, load, agents."""
+    """List the peers known: the address we reach them at, state and why, rights, load and its age, agents."""
     from gateway.own_peer import OwnPeer
 
     own = OwnPeer(home_of(home))
@@ -22,7 +22,8 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
         rights = "+".join(peer["rights"]) or "not approved"
         models = ", ".join(agent["model"] for agent in peer["agents"]) or "no agent"
         why = f" ({peer['reason']})" if peer["state"] != "alive" and peer["reason"] else ""
-        print(f"{peer['name']:20} {peer['id'][:10]}  {peer['state'] + why:10} {rights:14} {load:22} {models}")
+        path = peer["path"] or "calls us"
+        print(f"{peer['name']:20} {peer['id'][:10]}  {path:21} {peer['state'] + why:10} {rights:14} {load:22} {models}")
     if not found:
         say("no peers yet: start another one on this network, or name one with --seed HOST:PORT")
     status = own.get("/ppai/v1/status")

@@ -2,6 +2,10 @@
 
 import asyncio
 import logging
+import os
+import shutil
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -139,6 +143,56 @@ def test_interfaces_follow_the_listener() -> None:
     assert ("127.0.0.1",) == mdns.interfaces("127.0.0.1")
     assert all(ip == "127.0.0.1" or not ip.startswith("127.") for ip in mdns.interfaces("0.0.0.0"))
     assert mdns.interfaces("0.0.0.0")
+
+
+def test_only_a_listener_on_both_families_is_announced_on_both() -> None:
+    assert not any(":" in ip for ip in mdns.interfaces("0.0.0.0"))
+    both = mdns.interfaces("::")
+
+    assert set(mdns.interfaces("0.0.0.0")) <= {*both, "127.0.0.1"}
+    assert list(both) == sorted(both, key=lambda ip: ":" in ip)
+    assert ("fd12::1",) == mdns.interfaces("fd12::1")
+
+
+def test_peers_on_ipv6_alone_hear_of_each_other(tmp_path: Path) -> None:
+    """In a network namespace with one IPv6 address and nothing else."""
+    network = "ip link set lo up && ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up"
+    network += " && ip -6 addr add fd12::1/64 dev v0 nodad && sleep 2 &&"  # s until multicast works on a new link
+    script = tmp_path / "two_peers.py"
+    script.write_text(TWO_PEERS, encoding="utf-8")
+    command = ["unshare", "-n", "sh", "-c", f"{network} exec {sys.executable} {script}"]
+    allowed = ["unshare", "-n", "sh", "-c", "ip link add v0 type veth peer name v1"]
+    if shutil.which("unshare") is None or subprocess.run(allowed, check=False, capture_output=True).returncode:
+        pytest.skip("no network namespace with a link may be made here")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+
+    assert (0, "[fd12::1]:20001 [fd12::1]:20002") == (done.returncode, done.stdout.strip()), done.stderr
+
+
+TWO_PEERS = """
+import asyncio
+from discovery import mdns
+from tests.cluster import id_of
+
+async def main():
+    heard = set()
+    async def one(number):
+        announcement = mdns.Announcement(id_of(number), "six", bytes(32), 20000 + number)
+        await mdns.run(announcement, lambda: mdns.interfaces("::"), lambda address, peer: heard.add(str(address)))
+    tasks = [asyncio.create_task(one(number)) for number in (1, 2)]
+    for _ in range(50):
+        await asyncio.sleep(.1)
+        if len(heard) == 2:
+            break
+    print(*sorted(heard))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+asyncio.run(main())
+"""
 
 
 async def test_whole_peers_find_each_other_by_mdns(net: str, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ async def test_in_tofu_mode_nothing_is_delegated_before_both_approve(cluster: Cl
 
     assert (503, "run `ppai approve ben`") == (refused[0], refused[2]["error"]["message"].rpartition(": ")[2])
     assert "run `ppai approve NAME`" in listed.stderr
+    assert all(word in listed.stdout for word in ("127.0.0.1:", "alive", "not approved", " s ago"))
     assert "run `ppai approve NAME`" in routed.stderr
     assert "run `ppai approve NAME`" in ada.output
     assert "run `ppai approve NAME`" in ben.output

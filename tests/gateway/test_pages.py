@@ -157,6 +157,7 @@ async def test_peers_are_shown_with_rights_and_reasons(site: Site, tmp_path: Pat
 
     expected = {"id": ben.id, "name": "ben", "rights": [], "agents": [], "running": None, "age_s": None, "slots": 0}
     assert expected.items() <= row.items()
+    assert ("suspect", "no pulse yet", None) == (row["state"], row["reason"], row["path"])
     assert [{"id": ben.id, "name": "cleo", "why": "another secret"}] == status["network"]["refused"]
 
 
