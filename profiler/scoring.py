@@ -24,7 +24,7 @@ class Shrinkage:
 
     to_category: tuple[float, float] = (10.0, 300.0)  # pseudo-questions that pull a prototype towards its category
     to_mean: tuple[float, float] = (2.0, 100.0)  # pseudo-questions that pull a category towards the agent's own mean
-    z: float = 1.0  # standard errors taken off: of two equal agents the better known one wins (docs/results.md)
+    z: float = 1.5  # standard errors taken off: of two equal agents the better known one wins (docs/results.md)
 
 
 @dataclass(frozen=True, slots=True)

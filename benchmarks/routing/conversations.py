@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, dict[str, f
     right: dict[str, dict[str, list[bool]]] = {}
     for seed in range(options.seeds):
         seen = folds(labels, 2, seed) == 0
-        gate = fit(vectors[seen], labels[seen].tolist(), encoder.name, replace(PPAI, prototypes=64), seed)
+        gate = fit(vectors[seen], labels[seen].tolist(), encoder.name, replace(PPAI, prototypes=64, top_p=0.1), seed)
         owner = np.stack([np.array(gate.categories) == topic for topic in topics], axis=1)
         piles = {topic: [texts[i] for i in np.flatnonzero(~seen & (labels == topic))] for topic in topics}
         rng, strategies = np.random.default_rng(seed), readers(gate, embed)
