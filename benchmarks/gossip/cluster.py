@@ -190,6 +190,10 @@ class Cluster:
             self.advance(step_s)
         return self.now - start
 
+    def close(self) -> None:
+        """Drop what is still to happen, which refers back to here: without it, memory is freed by collections only."""
+        self._heap.clear()
+
     # --- what they know ---
 
     def states(self, number: int) -> dict[int, str]:

@@ -53,7 +53,11 @@ class Measured:
 def measure(scenario: Scenario, seed: int) -> Measured:
     """One network through all of its scenario."""
     with _without_collections():
-        return _measured(scenario, seed)
+        cluster = Cluster(scenario.nodes, seed=seed, gen=_GEN, acquainted=True)
+        try:
+            return _measured(cluster, scenario)
+        finally:
+            cluster.close()
 
 
 @contextmanager
@@ -68,8 +72,7 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _measured(scenario: Scenario, seed: int) -> Measured:
-    cluster = Cluster(scenario.nodes, seed=seed, gen=_GEN, acquainted=True)
+def _measured(cluster: Cluster, scenario: Scenario) -> Measured:
     cluster.loss, cluster.delay_s, cluster.duplicate = scenario.loss, scenario.delay_s, scenario.duplicate
     _cut_one_way(cluster, scenario.one_way)
     measured = Measured()

@@ -25,7 +25,14 @@ from gateway.weights import WeightsMissing
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once
 LLAMACPP_INTERVAL_S = 2.0
-UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon; a refused connection costs nothing
+UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon,
+UNREADY_GROWTH = 1.05  # one that stays away is looked for less often: four looks a second were a third of an idle
+UNREADY_LIMIT_S = 2.0  # peer's processor time
+
+
+def unready_interval_s(looks: int) -> float:
+    """Seconds until the next look at an engine that was not there at the last `looks` looks."""
+    return min(UNREADY_INTERVAL_S * UNREADY_GROWTH ** min(looks, 100), UNREADY_LIMIT_S)
 
 
 class Engine(Upstream, Protocol):
@@ -61,6 +68,7 @@ class LocalEngine:
         self._embedded: EmbeddedEngine | None = None
         self._engine: Engine | None = None
         self._problem = "no engine yet"
+        self._unready_looks = 0  # in a row
         self._ids: dict[str, str] = {}  # of models whose id the network cannot say
 
     @property
@@ -97,12 +105,13 @@ class LocalEngine:
                 await self._engine.refresh()
                 self._ids = ids_by_name(self._engine.state.models)
             seen()
+            self._unready_looks = 0 if self.state.is_ready else self._unready_looks + 1
             await asyncio.sleep(self._interval_s())
 
     def _interval_s(self) -> float:
         """llama.cpp notices an abandoned call only after a second in which nobody looks at its metrics (measured)."""
         if not self.state.is_ready:
-            return UNREADY_INTERVAL_S
+            return unready_interval_s(self._unready_looks)
         least_s = LLAMACPP_INTERVAL_S if self.state.family == "llamacpp" else 0.0
         return max(self._config.scrape_interval_s, least_s)
 

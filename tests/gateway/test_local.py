@@ -10,7 +10,7 @@ import pytest
 
 from gateway.config import EngineConfig
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
-from gateway.engines.local import LocalEngine
+from gateway.engines.local import LocalEngine, unready_interval_s
 from gateway.upstream import Patience, UpstreamError
 from gateway.weights import WeightsMissing
 from tests.fakes import ScriptedEngine
@@ -143,6 +143,15 @@ async def test_an_engine_started_later_is_found() -> None:
 
         async with later.serving(port):
             await watch.until(lambda engine: engine.state.is_ready)
+
+
+def test_an_engine_that_stays_away_is_looked_for_less_often() -> None:
+    """Often while it may be starting: thirty looks in the first half minute; one in two seconds in the long run."""
+    pauses_s = [unready_interval_s(looks) for looks in range(1000)]
+
+    assert 0.25 == pauses_s[0]
+    assert 30.0 > sum(pauses_s[:30])
+    assert {2.0} == set(pauses_s[50:])
 
 
 async def test_an_engine_that_goes_and_comes_back_is_noticed() -> None:

@@ -1,0 +1,194 @@
+"""Whether the tests of attacks would notice: each guard is taken out of a copy of the code, and its test must fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class Guard(NamedTuple):
+    """One line of defence: `guard` of `file` becomes `without`, and the test `held_by` has to fail then."""
+
+    attack: str
+    file: str
+    guard: str
+    without: str
+    held_by: str
+
+
+VERIFIED = "if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):"
+GUARDS = [
+    Guard(
+        "1, 3, 7, 8: forged",
+        "envelopes",
+        VERIFIED,
+        "if False:",
+        "envelopes::test_a_record_signed_by_another_is_refused",
+    ),
+    Guard(
+        "1, 3, 7: forged, in a network",
+        "../benchmarks/gossip/cluster",
+        "signed = opened(envelope)",
+        "signed = Signed(parse(envelope), envelope)",
+        "gossip::test_a_third_party_cannot_touch_a_victim",
+    ),
+    Guard(
+        "2: another domain",
+        "envelopes",
+        'f"ppai/1/{kind}\\0{net}\\0".encode() + payload',
+        "payload",
+        "envelopes::test_a_signature_belongs_to_one_kind_and_one_network",
+    ),
+    Guard(
+        "4: replay",
+        "membership",
+        "if held is not None and not supersedes(pulse, held.record):",
+        "if False:",
+        "membership::test_the_dead_come_back_by_a_newer_pulse_only",
+    ),
+    Guard(
+        "4: replay of a card",
+        "membership",
+        "if supersedes(card, entry.card.record) else []",
+        "if True else []",
+        "membership::test_who_left_comes_back_only_by_a_newer_card",
+    ),
+    Guard(
+        "5: equivocation",
+        "membership",
+        "entry.conflict = (held, other)",
+        "pass",
+        "membership::test_two_records_of_one_version_are_shown_and_the_first_stays",
+    ),
+    Guard(
+        "6: out of bounds",
+        "records",
+        "if not low <= value < high:",
+        "if False:",
+        "envelopes::test_a_signed_record_out_of_bounds_is_refused",
+    ),
+    Guard(
+        "6: versions out of bounds",
+        "messages",
+        "gen: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]",
+        "gen: int",
+        "messages::test_a_malformed_message_is_refused",
+    ),
+    Guard(
+        "9: made-up ids",
+        "members",
+        'if len(self._by_state["alive"]) + len(self._by_state["suspect"]) < self._live_limit:',
+        "if True:",
+        "membership::test_strangers_cannot_fill_the_table",
+    ),
+    Guard(
+        "10: long message",
+        "messages",
+        "if len(body) > MESSAGE_LIMIT_BYTES:",
+        "if False:",
+        "messages::test_a_message_beyond_64_kib_is_refused_unread",
+    ),
+    Guard(
+        "11: wrong vector",
+        "records",
+        "if len(profile.evidence) != len(profile.capability):",
+        "if False:",
+        "envelopes::test_a_capability_vector_out_of_bounds_is_refused",
+    ),
+    Guard(
+        "12: resurrection by a pulse",
+        "membership",
+        'if entry is None or entry.state == "left" or pulse.gen < entry.card.record.gen:\n            return []',
+        "if entry is None:\n            return []",
+        "membership::test_who_left_comes_back_only_by_a_newer_card",
+    ),
+    Guard(
+        "13: lost state",
+        "own",
+        "self.gen = max(self.gen, seen.gen) + 1",
+        "self.gen = self.gen",
+        "gossip::test_a_peer_that_lost_its_state_jumps_ahead_of_itself",
+    ),
+    Guard(
+        "13: clones race",
+        "own",
+        "(self._jumps and now - self._jumps[-1] < self._config.interval_s)",
+        "False",
+        "own::test_two_clones_do_not_race",
+    ),
+    Guard(
+        "14: clocks",
+        "records",
+        "return record.gen, record.seq",
+        'return getattr(record, "ts", 0), record.seq',
+        "membership::test_the_wall_clock_decides_nothing",
+    ),
+    Guard(
+        "25: addresses",
+        "records",
+        "if unroutable or ip in _METADATA",
+        "if ip in _METADATA",
+        "records::test_no_peer_lives_there",
+    ),
+    Guard(
+        "25: loopback",
+        "records",
+        "if on_loopback or not ipaddress.ip_address(a.ip).is_loopback",
+        "",
+        "records::test_loopback_is_dialled_by_those_on_loopback_only",
+    ),
+    Guard(
+        "25: ports",
+        "records",
+        "if not (1024 <= address.port <= 65535 or address.port == 443):",
+        "if False:",
+        "records::test_no_peer_listens_on_a_system_port",
+    ),
+    Guard(
+        "27: foreign announcements",
+        "mdns",
+        "return PeerId(peer) if is_ours and peer != announcement.id else None",
+        "return PeerId(peer)",
+        "mdns::test_foreign_announcements_are_passed_over",
+    ),
+    Guard(
+        "27: flood",
+        "mdns",
+        "for _ in range(LOOKUPS_AT_ONCE):",
+        "for _ in range(1):",
+        "mdns::test_names_that_lead_nowhere_do_not_hold_up_the_others",
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
+def test_without_its_guard_an_attack_succeeds_and_its_test_says_so(tmp_path: Path, guard: Guard) -> None:
+    for room in ("discovery", "benchmarks/gossip", "tests/discovery"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "benchmarks/__init__.py", "tests/__init__.py", "tests/cluster.py"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    attacked = (tmp_path / "discovery" / f"{guard.file}.py").resolve()
+    source = attacked.read_text(encoding="utf-8")
+    assert 1 == source.count(guard.guard), "the guard has moved: name it anew"
+
+    assert 0 == held(tmp_path, guard)
+    attacked.write_text(source.replace(guard.guard, guard.without), encoding="utf-8")
+
+    assert 1 == held(tmp_path, guard)
+
+
+def held(copy: Path, guard: Guard) -> int:
+    """pytest's verdict on the guard's test in a copy of the code: 0 passed, 1 failed, else it could not be run."""
+    file, _, name = guard.held_by.partition("::")
+    test = f"tests/discovery/test_{file}.py::{name}"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "60", "--", test]
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=copy, env=environment, check=False, capture_output=True).returncode
