@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.simulator.calibrate import calibrate
 from benchmarks.simulator.experiments import EXPERIMENTS
-from benchmarks.simulator.live import live
+from benchmarks.simulator.live import conversations, live
 from benchmarks.simulator.recorded import DataMissing
 from benchmarks.simulator.report import table
 from benchmarks.simulator.settings import DEFAULT, SettingsError, read
@@ -25,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.experiment == "calibrate":
             result: dict[str, object] = {"experiment": "calibrate", **asyncio.run(calibrate(options.engine))}
         elif options.experiment == "live":
-            result = live(Home.default().weights, arrivals_per_s=options.per_s)
+            weights = Home.default().weights
+            turns = options.turns
+            result = conversations(weights, turns) if turns else live(weights, arrivals_per_s=options.per_s)
         else:
             settings = read(options.config)
             seeds = options.seeds or settings.seeds
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--outcomes", type=Path, default=OUTCOMES, help="folder of recorded outcomes, *.jsonl")
     parser.add_argument("--pictures", type=Path, help="also draw PNG files into this folder (needs matplotlib)")
     parser.add_argument("--per-s", type=float, help="live: requests a second (default: all at once)")
+    parser.add_argument("--turns", type=int, help="live: three conversations of so many turns instead")
     parser.add_argument("--engine", help="calibrate: URL of an OpenAI server (default: the embedded engine)")
     return parser
 
