@@ -72,6 +72,11 @@ class Reservation:
     agent: str = ""
     conversation_tokens: int = 0
 
+    @property
+    def warm_tokens(self) -> int:
+        """Prompt tokens that need not be read, as we believe."""
+        return max(0, self.conversation_tokens - self.prompt_tokens)
+
 
 @dataclass(slots=True)
 class Belief:
@@ -92,6 +97,7 @@ class Belief:
     admission: AdmissionState = "open"
     last: Pulse | None = None
     served: Served = field(default_factory=Served)  # what it has done in all, as it last said
+    keeps: float = 1.0  # of the tokens that should be warm, the share that was; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: list[Reservation] = field(default_factory=list)
 
@@ -181,6 +187,10 @@ class Belief:
         self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - ttft_s)
         rates = self.speed.rates()
         started_s = ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
+        if reservation.wait_s == 0 and reservation.warm_tokens:
+            late_s = started_s - reservation.prompt_tokens * rates.prefill_s
+            self._observe_warmth(reservation.warm_tokens * rates.prefill_s, late_s)
+            return
         if reservation.wait_s == 0:
             self.speed.observe_prefill(reservation.prompt_tokens, started_s)
         self._observe_wait(reservation, started_s - reservation.prompt_tokens * self.speed.rates().prefill_s)
@@ -194,6 +204,14 @@ class Belief:
         rates = self.speed.rates()
         step_s = rates.step_s + rates.stream_s * reservation.streams
         self._observe_wait(reservation, served_s - outcome.tokens * step_s)
+
+    def _observe_warmth(self, saving_s: float, late_s: float) -> None:
+        """A first token came `late_s` later than if the engine had kept what should save it `saving_s` of reading.
+
+        Then it had not: its cache is smaller than we think, or it has none. That is no waiting, and no slander.
+        """
+        kept = self.keeps * (1.0 - late_s / max(saving_s, 1e-9))
+        self.keeps += (min(1.0, max(0.0, kept)) - self.keeps) / 2
 
     def _observe_wait(self, reservation: Reservation, waited_s: float) -> None:
         """One answer's evidence for h; in turns, so that a slow engine's seconds weigh no more than a fast one's."""
@@ -209,6 +227,7 @@ class Belief:
         self.busy_s *= keep
         self.turns_seen *= keep
         self.turns_expected *= keep
+        self.keeps = 1.0 - (1.0 - self.keeps) * keep**0.1  # ten times as slowly: engines change seldom
         self.as_of = max(self.as_of, now)
 
 

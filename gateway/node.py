@@ -172,7 +172,7 @@ class Node:
         for index, pair in enumerate(zip(roster.peer_ids, roster.agents, strict=True)):
             if pair == (warm.peer_id, warm.agent):
                 room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
-                tokens[index] = min(query.prompt_tokens, warm.left(belief.served, room))
+                tokens[index] = min(query.prompt_tokens, warm.left(belief.served, room)) * belief.keeps
         return tokens
 
     def _seated(self) -> Seats:

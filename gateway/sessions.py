@@ -43,12 +43,12 @@ class Warm:
     def left(self, served: Served, room_tokens: float) -> float:
         """Tokens that are still held there when the peer has done `served`, in room for `room_tokens`.
 
-        None after a restart. Else the less, the more was done since; this conversation's own last turn, which the
-        peer's figures may not have held yet, is taken off.
+        None after a restart. Else the less, the more was done since; this conversation's own last two turns, which the
+        peer's figures may not have held yet, are taken off.
         """
         if served.gen is None or served.gen != self.served.gen:
             return 0.0
-        others = max(0, served.tokens - self.served.tokens - self.tokens)
+        others = max(0, served.tokens - self.served.tokens - 2 * self.tokens)
         return self.tokens * max(0.0, 1.0 - others / room_tokens)
 
 

@@ -408,12 +408,12 @@ def test_a_restarted_peer_is_cold() -> None:
 
 
 def test_other_work_displaces_a_conversation_little_by_little() -> None:
-    """Room for two slots of 4,096 tokens. What the conversation itself had read counts for nobody."""
+    """Room for two slots of 4,096 tokens. Its own last two turns count for nobody: figures are seconds old."""
     ada, _, ben = two_equals()
     conversation(ada, ben)
 
     left = []
-    for seq, tokens in enumerate((0, 1900, 1900 + 4096, 1900 + 2 * 4096, 50_000), start=2):
+    for seq, tokens in enumerate((0, 3800, 3800 + 4096, 3800 + 2 * 4096, 50_000), start=2):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq, tokens_in=tokens))
         warm = ada.node.view(TURN, ada.now).warm_tokens
         left.append(warm.max())
@@ -537,6 +537,45 @@ def test_our_own_cold_model_counts_too_and_only_that_one() -> None:
     assert [False, True, False] == ada.node.view(MATHS, 0.0).cold.tolist()
     ada.node.observe_cold(ada.node.me, [])
     assert ada.node.view(MATHS, 0.0).cold is None
+
+
+def test_an_engine_that_keeps_nothing_is_not_believed_to() -> None:
+    """Its first token comes as late as if it read everything: after a few turns nothing is expected to be warm there,
+    and that it was late is neither waiting nor a slow engine."""
+    ada, _, ben = two_equals()
+    conversation(ada, ben)
+    before = ada.node.beliefs.expect(ada.node.beliefs.rows([ben]), ada.now)
+
+    kept = [ada.node.view(TURN, ada.now).warm_tokens.max()]
+    for seq in range(2, 6):
+        ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))  # idle
+        decision = ada.decide(replace(TURN, pin=ben))
+        reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+        prefill_s = 2000 * float(ada.node.beliefs[ben].speed.rates().prefill_s)
+        ada.node.observe(reservation, Outcome(ben, "ok", prefill_s, prefill_s + 2.5, 100), ada.now + 4.0)
+        ada.now += 5.0
+        kept.append(ada.node.view(TURN, ada.now).warm_tokens.max())
+
+    after = ada.node.beliefs.expect(ada.node.beliefs.rows([ben]), ada.now)
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] < 0.25 * kept[0]
+    assert after.wait_factor[0] == pytest.approx(before.wait_factor[0], rel=0.1)
+    assert after.prefill_s[0] == pytest.approx(before.prefill_s[0], rel=0.1)
+
+
+def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
+    ada, _, ben = two_equals()
+    conversation(ada, ben)
+
+    for seq in range(2, 6):
+        ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))
+        decision = ada.decide(replace(TURN, pin=ben))
+        reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+        started_s = reservation.prompt_tokens * float(ada.node.beliefs[ben].speed.rates().prefill_s)
+        ada.node.observe(reservation, Outcome(ben, "ok", started_s + 0.03, started_s + 2.5, 100), ada.now + 3.0)
+        ada.now += 4.0
+
+    assert ada.node.view(TURN, ada.now).warm_tokens.max() > 0.95 * 2000
 
 
 def test_the_latest_conversations_are_remembered() -> None:
