@@ -73,6 +73,11 @@ class Reservation:
     conversation_tokens: int = 0
 
     @property
+    def is_at_once(self) -> bool:
+        """Whether hardly any wait was expected. News a moment old never say that a lone slot is free for certain."""
+        return self.wait_s <= 0.1 * self.turn_s
+
+    @property
     def warm_tokens(self) -> int:
         """Prompt tokens that need not be read, as we believe."""
         return max(0, self.conversation_tokens - self.prompt_tokens)
@@ -187,11 +192,11 @@ class Belief:
         self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - ttft_s)
         rates = self.speed.rates()
         started_s = ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
-        if reservation.wait_s == 0 and reservation.warm_tokens:
+        if reservation.is_at_once and reservation.warm_tokens:
             late_s = started_s - reservation.prompt_tokens * rates.prefill_s
             self._observe_warmth(reservation.warm_tokens * rates.prefill_s, late_s)
             return
-        if reservation.wait_s == 0:
+        if reservation.is_at_once:
             self.speed.observe_prefill(reservation.prompt_tokens, started_s)
         self._observe_wait(reservation, started_s - reservation.prompt_tokens * self.speed.rates().prefill_s)
 
@@ -199,7 +204,7 @@ class Belief:
         """Waiting, prefill and decoding in one figure. With no wait expected, it was decoding."""
         prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
         served_s = outcome.latency_s - reservation.transit_s - prompt_s
-        if reservation.wait_s == 0:
+        if reservation.is_at_once:
             self.speed.observe_decode(reservation.streams, outcome.tokens, served_s)
         rates = self.speed.rates()
         step_s = rates.step_s + rates.stream_s * reservation.streams

@@ -394,6 +394,20 @@ def test_no_peer_is_believed_to_have_fewer_jobs_than_it_owes_us() -> None:
     assert 5.0 == expected(table, 10.0, "backlog")
 
 
+def test_a_slow_first_token_where_hardly_any_wait_was_expected_was_the_reading() -> None:
+    """News a moment old say of a lone slot that .05 jobs are ahead: that is no queue. Ten seconds for 350 tokens are
+    29 ms a token then; where a job was ahead they may as well have been waiting."""
+    tables = {ahead: beliefs() for ahead in (0.05, 1.0)}
+    for ahead, table in tables.items():
+        job = replace(reservation(wait_s=4.0 * ahead, turn_s=4.0), prompt_tokens=350)
+        table.reserve(job)
+        table.observe_outcome(job, Outcome(PEER, "ok", 10.0, 10.5, 24), 10.5)
+
+    prefill_s = {ahead: expected(table, 10.5, "prefill_s") for ahead, table in tables.items()}
+    assert prefill_s[0.05] > 0.02
+    assert prefill_s[1.0] == pytest.approx(1e-3)
+
+
 def test_a_second_outcome_of_one_job_changes_nothing() -> None:
     table = beliefs()
     job = reservation()
