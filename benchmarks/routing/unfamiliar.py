@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from profiler.scoring import pair_scores
 from profiler.train import TrainError, fit
 
 Floats = npt.NDArray[Any]
+CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +61,7 @@ def _run(train: Path, topics: Path | None, seeds: int) -> dict[str, Any]:
             held = ~unknown & (rng.random(len(unknown)) < HELD_OUT)
             seen = ~unknown & ~held
             labels = [*outcomes.tasks[seen].tolist(), *further[1]]
-            gate = fit(np.concatenate([embeddings[seen], further[0]]), labels, encoder.name, PPAI, seed)
+            gate = fit(np.concatenate([embeddings[seen], further[0]]), labels, encoder.name, CONFIG, seed)
             familiar = np.quantile(gate.similarity(embeddings[held]).max(1), FALSE_ALARMS)
             noticed = gate.similarity(embeddings[unknown]).max(1) < familiar
             asked = embeddings[unknown][noticed]
