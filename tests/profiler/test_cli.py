@@ -230,6 +230,22 @@ async def test_show_tells_what_a_text_is_about(tmp_path: Path, encoder_folder: P
     assert abs(1.0 - np.sum([row["share"] for row in relevance])) < 0.01
 
 
+async def test_references_written_later_count_without_asking(tmp_path: Path, encoder_folder: Path) -> None:
+    """The set's difficulties change the formula and the report; the stored answers stay."""
+    file = tmp_path / "q.jsonl"
+    seen = []
+    async with ScriptedEngine(answer=lambda body: "2").serving() as engine:
+        for reference in ({}, {"reference": 0.75}):
+            lines = [{"query": f"{n} + 1?", "task": "sums", "answer": str(n + 1), "grade": "number"} for n in range(4)]
+            file.write_text("".join(json.dumps(line | reference) + "\n" for line in lines))
+            arguments = "--queries", str(file), "--engine", engine.url, "--home", str(tmp_path), "--json"
+            code, out, _ = await run(encoder_folder, *arguments)
+            report = json.loads(out)
+            seen.append((code, report["asked"], report["method"], report["tasks"]["sums"]["reference"]))
+
+    assert [(0, 4, "shrinkage", None), (0, 0, "control variate", 0.75)] == seen
+
+
 async def test_show_explains_itself_to_people(tmp_path: Path, encoder_folder: Path) -> None:
     async with ScriptedEngine(answer=knows_all).serving() as engine:
         await run(encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "29", "--json")
