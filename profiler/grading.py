@@ -104,12 +104,15 @@ def _same_number(found: Iterable[Fraction], answer: str) -> bool:
 def _is_exact(reply: str, answer: str) -> bool:
     """One of the answers (separated by "|") is the whole reply, its first or last line, or ends a plain sentence."""
     text = _plain(reply)
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))  # small models repeat
+    if len(lines) > 1 and lines[0].startswith(lines[-1]):  # until they are cut off
+        lines.pop()
     places = [_folded(place) for place in (text, *lines[:1], *lines[-1:])]
     accepted = [_folded(one) for one in answer.split("|")]
     if set(places) & set(accepted):
         return True
-    return len(lines) == 1 and not _UNSURE.search(text) and any(_frames(places[0], one) for one in accepted)
+    said = _folded(lines[0]) if len(lines) == 1 else ""
+    return not _UNSURE.search(text) and any(_frames(said, one) for one in accepted)
 
 
 def _frames(sentence: str, answer: str) -> bool:

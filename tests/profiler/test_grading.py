@@ -158,6 +158,9 @@ def test_number(reply: str, answer: str, right: bool) -> None:
         ("北京是中国的首都。", "北京|北京市", True),
         ("不是北京", "北京|北京市", False),
         ("H₂O", "H2O", True),
+        ("The symbol of gold is Au.\n\nThe symbol of gold is Au.", "Au", True),
+        ("The symbol of gold is Au.\n\nThe symbol of gold is Au.\n\nThe symbol of", "Au", True),
+        ("The symbol of gold is Au.\n\nThe symbol of gold is Ag.", "Au", False),
     ],
 )
 def test_exact(reply: str, answer: str, right: bool) -> None:
