@@ -63,3 +63,24 @@ def test_three_hundred_agree_after_a_churn() -> None:
 
     assert measured.agree_s is not None and measured.agree_s < 15
     assert 0 == measured.ghosts
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("loss", "within_s"), [(0.0, 8.0), (0.5, 15.0)])
+def test_a_new_card_reaches_a_thousand(loss: float, within_s: float) -> None:
+    measured = measure(Scenario(1000, loss=loss, seconds=6.0, cards=6, crashes=0), 0)
+
+    assert (1.0, 0) == (measured.complete, measured.false_deaths)
+    assert within_s > sorted(measured.convergence_s)[round(0.99 * len(measured.convergence_s))]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_half_of_all_messages_lost_are_borne() -> None:
+    """No false death, a crash known within 18 s, and no storm of probes."""
+    measured = measure(Scenario(100, loss=0.5, seconds=30.0), 0)
+
+    assert (0, 0) == (measured.false_deaths, measured.undetected)
+    assert 18.0 > sorted(measured.detection_s)[round(0.99 * len(measured.detection_s))]
+    assert 20.0 > measured.messages_per_s
