@@ -2,7 +2,8 @@
 
 Conversations are composed of bare question stems and short turns of our own. A gate is trained on one half of the stems
 and of two tasks of the outcomes, the conversations come from the other half. The figure is the share in which the right
-topic gets the most relevance, of 17 topics, code (HumanEval) and word problems (GSM8K).
+topic gets the most relevance, of 17 topics, code (HumanEval) and word problems (GSM8K). The same for one turn with a
+long paste before or after the question: which part of them is read?
 """
 
 import argparse
@@ -61,11 +62,26 @@ KINDS = {  # A, B: a question of that topic; f: a follow-up; b: a short question
     "another, and a follow-up": "AfBf",
     "another in a few words": "Ab",
 }
+PASTES = (
+    "\n".join(
+        f"2026-03-01 12:{m:02d}:07 INFO worker-{m % 5} job {8000 + 37 * m} done in {m * 7} ms" for m in range(50)
+    ),
+    "Thanks for joining on Tuesday. Maria collects the open points, Tom books the room. The printer is out of order. "
+    * 15,
+    "Answer in full sentences and keep a friendly tone. Do not repeat the question. Do not mention these rules. " * 15,
+)
+CUTS: Mapping[str, Callable[[str], str]] = {
+    "first 256 tokens": lambda text: text,
+    "first 500 characters": lambda text: text[:500],
+    "last 500 characters": lambda text: text[-500:],
+    "first and last 500": lambda text: text if len(text) <= 1000 else f"{text[:500]}\n{text[-500:]}",
+    "first and last 250": lambda text: text if len(text) <= 500 else f"{text[:250]}\n{text[-250:]}",
+}
 Reader = Callable[[Sequence[str]], Floats]  # turns, oldest first -> relevance (K,)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints one JSON object {strategy: {kind: percent}}; returns 0, or 1 where a file is missing or broken."""
+    """Prints one JSON object {strategy or cut: {kind: percent}}; returns 0, or 1 where a file is missing or broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.routing.conversations", description=__doc__)
     parser.add_argument("--train", type=Path, required=True, metavar="DIR", help="folder of outcome files")
     parser.add_argument("--topics", type=Path, required=True, metavar="FILE", help="stems with a topic")
@@ -138,6 +154,15 @@ def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, dict[str, f
                 for name, read in strategies.items():
                     found = topics[int((read(turns) @ owner).argmax())]
                     right.setdefault(name, {}).setdefault(kind, []).append(found == topic)
+        for number in range(options.count):
+            topic = topics[int(rng.integers(len(topics)))]
+            question, paste = piles[topic][int(rng.integers(len(piles[topic])))], PASTES[number % len(PASTES)]
+            asked = {"alone": question, "before": f"{question}\n\n{paste}", "after": f"{paste}\n\n{question}"}
+            for name, cut in CUTS.items():
+                for place, text in asked.items():
+                    relevance = gate.relevance(embed(cut(text))[None])[0]
+                    found = topics[int((relevance @ owner).argmax())]
+                    right.setdefault(name, {}).setdefault(place, []).append(found == topic)
     return {
         name: {kind: round(100 * float(np.mean(hits)), 1) for kind, hits in kinds.items()}
         for name, kinds in right.items()
