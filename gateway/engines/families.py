@@ -39,7 +39,7 @@ class Unknown:
 
     async def describe(self, api: EngineApi, listing: Listing) -> Served:
         """Embeddings and tools may be tried: there is no way of finding out that does not load a model."""
-        return Served(tuple(_model(entry, "embeddings") for entry in listing.data))
+        return Served(tuple(_model(entry, "tools", "embeddings") for entry in listing.data))
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
@@ -62,7 +62,10 @@ class Vllm(Unknown):
 
 
 class LlamaCpp(Unknown):
-    """llama.cpp tells its slots and what each holds; it answers 501 at once where it makes no embeddings."""
+    """llama.cpp tells its slots and what each holds; it answers 501 at once where it makes no embeddings.
+
+    Where the model's chat template has no place for tools, they are ignored without a word, even `required` ones.
+    """
 
     def __init__(self) -> None:
         super().__init__("llamacpp")
@@ -73,8 +76,9 @@ class LlamaCpp(Unknown):
             self._embeds = await api.status_of("/v1/embeddings", {"input": "a"}) != 501
         props = await api.get("/props", _Props)
         context = props.default_generation_settings.n_ctx
-        also = ("embeddings",) if self._embeds else ()
-        models = tuple(_model(entry, *also, context=context) for entry in listing.data)
+        tools = ("tools",) if props.chat_template_caps.supports_tools else ()
+        embeds = ("embeddings",) if self._embeds else ()
+        models = tuple(_model(entry, *tools, *embeds, context=context) for entry in listing.data)
         return Served(models, props.total_slots, is_slots_known=True)
 
 
@@ -146,15 +150,20 @@ _LM_STUDIO_TYPES = {"embeddings": ("embeddings",), "vlm": (*BY_DEFAULT, "image")
 def _model(entry: ModelEntry, *also: str, context: int = 0) -> EngineModel:
     takes = entry.architecture.input_modalities if entry.architecture else ("text",)
     trained = entry.meta.n_ctx_train if entry.meta else 0
-    return EngineModel(entry.id, context or entry.max_model_len or trained, (*takes, "tools", *also))
+    return EngineModel(entry.id, context or entry.max_model_len or trained, (*takes, *also))
 
 
 class _GenerationSettings(msgspec.Struct):
     n_ctx: int = 0
 
 
+class _TemplateCaps(msgspec.Struct):
+    supports_tools: bool = True
+
+
 class _Props(msgspec.Struct):
     total_slots: int = DEFAULT_SLOTS
+    chat_template_caps: _TemplateCaps = msgspec.field(default_factory=_TemplateCaps)
     default_generation_settings: _GenerationSettings = msgspec.field(default_factory=_GenerationSettings)
 
 

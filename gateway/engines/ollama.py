@@ -38,7 +38,7 @@ class Ollama:
     name = "ollama"
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._slots = _positive(environ.get("OLLAMA_NUM_PARALLEL")) or SLOTS
+        self._slots = _positive(environ.get("OLLAMA_NUM_PARALLEL"))
         self._context = _positive(environ.get("OLLAMA_CONTEXT_LENGTH")) or UNLOADED_CONTEXT
         self._shown: dict[str, _Show] = {}  # by digest: a model's page does not change
         self._served: dict[str, int] = {}  # context that a model was loaded with, by name
@@ -50,7 +50,7 @@ class Ollama:
         pages = await asyncio.gather(*(self._page(api, tag, one_of) for tag in here))
         described = tuple(self._model(tag, page) for tag, page in zip(here, pages, strict=True) if page)
         models, _ = await self.look(api, described)
-        return Served(models, self._slots)
+        return Served(models, self._slots or SLOTS, is_slots_known=self._slots > 0)
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]

@@ -40,6 +40,7 @@ class VllmServer:
         command += ["--served-model-name", self.model, "--host", "127.0.0.1", "--port", port, "--dtype", "bfloat16"]
         command += ["--enforce-eager", "--max-model-len", str(self.context_tokens), "--max-num-seqs", "8"]
         command += ["--kv-cache-memory-bytes", str(128 << 20)]
+        command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]  # else `tools` is a 400
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, env={**os.environ, **_ENVIRONMENT}, stdout=log, stderr=log, start_new_session=True

@@ -110,20 +110,30 @@ async def test_lm_studio_before_0_4_works_on_one_request_at_a_time(session: aioh
     assert ("lmstudio", 1) == (state.family, state.slots)
 
 
-async def test_llamacpp_tells_what_a_slot_holds(session: aiohttp.ClientSession) -> None:
+@pytest.mark.parametrize(("template", "tools"), [({}, ("tools",)), ({"supports_tools": False}, ())])
+async def test_llamacpp_tells_what_a_slot_holds_and_whether_tools_are_heard(
+    template: dict[str, bool], tools: tuple[str, ...], session: aiohttp.ClientSession
+) -> None:
+    """Older ones do not say; a model may then be tried."""
     takes = {"input_modalities": ["text", "image"]}
     entry = {"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx_train": 8192}, "architecture": takes}
     fake = ScriptedEngine(
         models=listing({"data": [entry]}),
         metrics=pages.LLAMACPP_METRICS.decode(),
-        pages={"/props": {"total_slots": 2, "default_generation_settings": {"n_ctx": 2048}}},
+        pages={
+            "/props": {
+                "total_slots": 2,
+                "default_generation_settings": {"n_ctx": 2048},
+                "chat_template_caps": template,
+            }
+        },
         status=501,
     )
 
     state = await seen(session, fake)
 
     assert ("llamacpp", 2, 2, 3) == (state.family, state.slots, state.running, state.waiting)
-    assert [(2048, ("text", "image", "tools"))] == [(model.context_tokens, model.modalities) for model in state.models]
+    assert [(2048, ("text", "image", *tools))] == [(model.context_tokens, model.modalities) for model in state.models]
 
 
 @pytest.mark.parametrize(

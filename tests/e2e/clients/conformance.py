@@ -1,14 +1,18 @@
-"""Which client sees what of a peer in front of the embedded engine: each in its own process, and the page about it."""
+"""Which client sees what of a peer in front of which engine: each in its own process, and the page about it."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from tests.e2e.clients.environments import CLIENTS, LITELLM, NODE_OPENAI, ROOT
-from tests.e2e.vllm_env import OPENAI3
+from tests.e2e.peer import PeerProcess
+from tests.e2e.vllm_env import OPENAI3, VLLM_PACKAGE
+from tests.e2e.vllm_server import VllmServer
 
 PAGE = ROOT / "docs" / "clients.md"
 HERE = Path(__file__).parent
@@ -59,22 +63,46 @@ SUITE: dict[str, Callable[[str], Seen]] = {
 }
 
 
-def page(seen: Mapping[str, Seen]) -> str:
-    """docs/clients.md."""
-    rows = list(dict.fromkeys(check for client in seen.values() for check in client.checks))
+@contextmanager
+def before_llamacpp(folder: Path) -> Iterator[str]:
+    """The URL of a peer with its embedded engine."""
+    with PeerProcess(folder / "home", "--engine", "embedded") as peer:
+        yield peer.wait_ready().url
+
+
+@contextmanager
+def before_vllm(folder: Path) -> Iterator[str]:
+    """The URL of a peer in front of the real vLLM on the CPU."""
+    with VllmServer(folder / "vllm.log") as vllm, PeerProcess(folder / "home", "--engine", vllm.url) as peer:
+        yield peer.wait_ready().url
+
+
+ENGINES = {
+    f"llama.cpp, the embedded engine (xllamacpp {version('xllamacpp')})": before_llamacpp,
+    f"vLLM on the CPU ({VLLM_PACKAGE.replace('==', ' ')})": before_vllm,
+}
+
+
+def page(seen: Mapping[str, Mapping[str, Seen]]) -> str:
+    """docs/clients.md: a table an engine, a column a client, a row a call."""
     lines = [
         "# Clients",
         "",
-        "What clients see of a peer in front of the embedded engine (llama.cpp). Generated: run",
-        "`python -m tests.e2e.clients.environments` once, then `python -m tests.e2e.clients`. An error that is wanted",
-        "is shown as the client names it; a dash: the client has no such call, or it is not tried.",
-        "",
-        "| | " + " | ".join(f"{name} ({client.version})" for name, client in seen.items()) + " |",
-        "|---" * (len(seen) + 1) + "|",
+        "What unmodified clients see of a peer, by the engine behind it. Written by `python -m tests.e2e.clients`,",
+        "after `python -m tests.e2e.vllm_env` and `python -m tests.e2e.clients.environments`. An error that is wanted",
+        "is shown as the client names it; a dash: the client has no such call, or it is not tried. SmolLM2, the model",
+        "of both engines, has no place for tools in its chat template: llama.cpp says so, and PPAI then refuses them",
+        "instead of letting them be ignored; vLLM calls them all the same.",
     ]
-    lines += [
-        f"| {row} | " + " | ".join(client.checks.get(row, "-") for client in seen.values()) + " |" for row in rows
-    ]
+    for engine, clients in seen.items():
+        rows = list(dict.fromkeys(check for client in clients.values() for check in client.checks))
+        lines += ["", f"## {engine}", ""]
+        lines += ["| | " + " | ".join(f"{name} ({client.version})" for name, client in clients.items()) + " |"]
+        lines += ["|---" * (len(clients) + 1) + "|"]
+        lines += [
+            f"| {row} | " + " | ".join(client.checks.get(row, "-") for client in clients.values()) + " |"
+            for row in rows
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -30,6 +30,19 @@ const checks = {
     for await (const chunk of stream) text += chunk.choices[0].delta.content ?? "";
     return words(text);
   },
+  "a tool is called, streamed": async () => {
+    const parameters = { type: "object", properties: { city: { type: "string", enum: ["Oslo"] } }, required: ["city"] };
+    const tools = [{ type: "function", function: { name: "weather", description: "Weather of a city.", parameters } }];
+    const tool_choice = { type: "function", function: { name: "weather" } };
+    try {
+      const stream = client.chat.completions.stream({ model: "auto", messages, tools, tool_choice, max_tokens: 100 });
+      const [call] = (await stream.finalChatCompletion()).choices[0].message.tool_calls;
+      return words(call.function.name === "weather" && JSON.parse(call.function.arguments) !== undefined);
+    } catch (error) {
+      if (error.code !== "capability_missing") throw error;
+      return `${error.constructor.name} \`${error.code}\``;
+    }
+  },
   completions: async () =>
     words((await client.completions.create({ model: "auto", prompt: "Once", max_tokens: 8 })).choices[0].text),
   responses: async () =>

@@ -12,7 +12,18 @@ from typing import Any
 
 Checks = dict[str, Callable[[], str]]
 HI: Any = [{"role": "user", "content": "Say good morning."}]
-TOOL: Any = {"name": "weather", "description": "Weather of a city.", "parameters": {"type": "object", "properties": {}}}
+TOOL: Any = {
+    "name": "weather",
+    "description": "Weather of a city.",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "enum": ["Oslo"]}},
+        "required": ["city"],
+    },
+}
+# This very tool, so that a small model's answer is a call of the right form whatever it would have said.
+CHOICE: Any = {"type": "function", "function": {"name": "weather"}}
+CALLING: Any = {"tools": [{"type": "function", "function": TOOL}], "tool_choice": CHOICE, "max_tokens": 100}
 
 
 def openai_sdk(url: str) -> Checks:
@@ -29,16 +40,53 @@ def openai_sdk(url: str) -> Checks:
             return f"{error.__name__} `{caught.code}`"
         raise AssertionError("it was answered")
 
+    def or_refused(call: Callable[[], str]) -> str:
+        """What the call says, or the error that says that no model here can do this."""
+        try:
+            return call()
+        except openai.UnprocessableEntityError as error:
+            return f"{type(error).__name__} `{error.code}`"
+
     return {
         "models": lambda: _some([model.id for model in client.models.list()]),
+        "model by id": lambda: _text(client.models.retrieve("auto").id),
         "chat": lambda: _text(chat(model="auto", messages=HI, max_tokens=8).choices[0].message.content),
         "chat, streamed": lambda: _text(
             "".join(
                 c.choices[0].delta.content or "" for c in chat(model="auto", messages=HI, max_tokens=8, stream=True)
             )
         ),
-        "chat with tools": lambda: _some(
-            chat(model="auto", messages=HI, max_tokens=8, tools=[{"type": "function", "function": TOOL}]).choices
+        "tools": lambda: or_refused(
+            lambda: _text(
+                str(
+                    chat(
+                        model="auto", messages=HI, max_tokens=8, tools=[{"type": "function", "function": TOOL}]
+                    ).choices
+                )
+            )
+        ),
+        "a tool is called": lambda: or_refused(
+            lambda: _calls(
+                [
+                    (call.function.name, call.function.arguments)
+                    for call in chat(model="auto", messages=HI, **CALLING).choices[0].message.tool_calls
+                ]
+            )
+        ),
+        "a tool is called, streamed": lambda: or_refused(
+            lambda: _calls(_joined(chat(model="auto", messages=HI, stream=True, **CALLING)))
+        ),
+        "chat, logprobs": lambda: _some(
+            chat(model="auto", messages=HI, max_tokens=4, logprobs=True, top_logprobs=2)
+            .choices[0]
+            .logprobs.content[0]
+            .top_logprobs
+        ),
+        "chat, the same seed": lambda: _same(
+            [
+                chat(model="auto", messages=HI, max_tokens=8, seed=7, temperature=1).choices[0].message.content
+                for _ in range(2)
+            ]
         ),
         "chat, JSON schema": lambda: _text(
             str(
@@ -84,17 +132,23 @@ _SCHEMA: Any = {
 
 
 def langchain(url: str) -> Checks:
+    import openai
     from langchain_openai import ChatOpenAI
 
     def model(**options: Any) -> Any:
         return ChatOpenAI(model="auto", base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60, **options)
 
+    def tools() -> str:
+        try:
+            reply = model(max_tokens=8).bind_tools([{"type": "function", "function": TOOL}]).invoke("hi")
+        except openai.UnprocessableEntityError as error:
+            return f"{type(error).__name__} `{error.code}`"
+        return _text(reply.content)
+
     return {
         "chat": lambda: _text(model(max_tokens=8).invoke("Say good morning.").content),
         "chat, streamed": lambda: _text("".join(c.content for c in model(max_tokens=8).stream("Say good morning."))),
-        "chat with tools": lambda: _some(
-            [model(max_tokens=8).bind_tools([{"type": "function", "function": TOOL}]).invoke("hi")]
-        ),
+        "tools": tools,
         "responses": lambda: _text(model(max_tokens=16, use_responses_api=True).invoke("Say good morning.").text),
     }
 
@@ -105,12 +159,21 @@ def litellm(url: str) -> Checks:
 
     there: Any = {"model": "openai/auto", "api_base": f"{url}/v1", "api_key": "none", "max_tokens": 8, "num_retries": 0}
     text: Any = {**there, "model": "text-completion-openai/auto"}
+
+    def unknown() -> str:
+        try:
+            client.completion(messages=HI, **{**there, "model": "openai/nobody"})
+        except client.NotFoundError as error:
+            return f"NotFoundError {error.status_code}"
+        raise AssertionError("it was answered")
+
     return {
         "chat": lambda: _text(client.completion(messages=HI, **there).choices[0].message.content),
         "chat, streamed": lambda: _text(
             "".join(c.choices[0].delta.content or "" for c in client.completion(messages=HI, stream=True, **there))
         ),
         "completions": lambda: _text(client.text_completion(prompt="Once", **text).choices[0].text),
+        "an unknown model": unknown,
     }
 
 
@@ -148,6 +211,31 @@ CLIENTS = {
     "litellm": (litellm, "litellm"),
     "anthropic": (anthropic, "anthropic"),
 }
+
+
+def _joined(chunks: Any) -> list[tuple[str, str]]:
+    """(name, arguments) of each call in a stream, put together from its pieces as applications do it."""
+    calls: dict[int, list[str]] = {}
+    for chunk in chunks:
+        for piece in chunk.choices[0].delta.tool_calls or () if chunk.choices else ():
+            call = calls.setdefault(piece.index, ["", ""])
+            call[0] += piece.function.name or ""
+            call[1] += piece.function.arguments or ""
+    return [(name, arguments) for name, arguments in calls.values()]
+
+
+def _calls(calls: list[tuple[str, str]]) -> str:
+    """The tool by its name, with whole arguments. What they say is the model's: vLLM holds this one to JSON only."""
+    assert calls, "no call"
+    for name, arguments in calls:
+        assert name == "weather", calls
+        json.loads(arguments)
+    return "ok"
+
+
+def _same(answers: list[str]) -> str:
+    assert answers[0] == answers[1] != "", answers
+    return "ok"
 
 
 def _text(words: str | None) -> str:

@@ -1,40 +1,49 @@
-"""Unmodified clients, each against a real peer in front of real llama.cpp; the page says what they saw."""
+"""Unmodified clients, each against a real peer in front of real engines; the page says what they saw."""
 
 import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.clients.conformance import PAGE, SUITE
+from tests.e2e import vllm_env
+from tests.e2e.clients.conformance import ENGINES, PAGE, SUITE
 from tests.e2e.clients.environments import has_node, is_prepared
-from tests.e2e.peer import PeerProcess
 from tests.e2e.vllm_env import OPENAI3
 
+EMBEDDED, VLLM = ENGINES
 OURS = {"openai 2.x", "curl"}  # what `make test` can run
-INSTALLED = [pytest.param(name, marks=[] if name in OURS else [pytest.mark.slow]) for name in SUITE]
+RUNS = [
+    pytest.param(engine, client, marks=[] if engine == EMBEDDED and client in OURS else [pytest.mark.slow])
+    for engine in ENGINES
+    for client in SUITE
+]
+pytestmark = pytest.mark.timeout(300)  # vLLM comes up in 40 to 80 s
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with PeerProcess(tmp_path_factory.mktemp("clients") / "home", "--engine", "embedded") as peer:
-        yield peer.wait_ready().url
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if request.param == VLLM and not vllm_env.is_prepared():
+        pytest.skip("vLLM is not prepared: python -m tests.e2e.vllm_env")
+    with ENGINES[request.param](tmp_path_factory.mktemp("clients")) as url:
+        yield url
 
 
-@pytest.mark.parametrize("client", INSTALLED)
-def test_a_client_sees_what_it_expects_and_the_page_says_so(client: str, url: str) -> None:
+@pytest.mark.parametrize(("url", "client"), RUNS, indirect=["url"])
+def test_a_client_sees_what_it_expects_and_the_page_says_so(
+    client: str, url: str, request: pytest.FixtureRequest
+) -> None:
     _skip_what_is_missing(client)
 
     seen = SUITE[client](url)
 
     assert {} == {check: told for check, told in seen.checks.items() if told.startswith("failed")}
-    assert dict(seen.checks) == _said(client)
+    assert dict(seen.checks) == _said(request.node.callspec.params["url"], client)
 
 
-def _said(client: str) -> dict[str, str]:
-    """The client's column of docs/clients.md, without the dashes; whichever version it was."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.read_text().splitlines() if "|" in line
-    ]
+def _said(engine: str, client: str) -> dict[str, str]:
+    """The client's column in the engine's table of docs/clients.md, without the dashes; whichever version it was."""
+    table = PAGE.read_text().partition(f"## {engine.partition('(')[0]}")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "|" in line]
     column = next(i for i, name in enumerate(rows[0]) if name.startswith(f"{client} ("))
     return {row[0]: row[column] for row in rows[2:] if row[column] != "-"}
 
