@@ -17,7 +17,7 @@ import pytest
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from profiler.question import Question
-from tests.e2e.network import Cluster
+from tests.e2e.network import SECRET, Cluster
 
 LAW = (
     "Which doctrine says that courts should follow the decisions of earlier cases?",
@@ -63,8 +63,9 @@ async def profiled(cluster: Cluster) -> AsyncIterator[Cluster]:
     """ada is right on everything but chemistry, ben on chemistry only; both were measured, and told each other."""
     tasks = frozenset(question.task for question in load_questions("builtin"))
     assert "chemistry" in tasks
-    await cluster.start("ada")
-    await cluster.start("ben", "--seed", cluster.seed())
+    env = {**SECRET, "PPAI_SCHEDULER_BETA_PER_S": "0.01"}  # tested is what is known of them: time counts for little
+    await cluster.start("ada", env=env)
+    await cluster.start("ben", "--seed", cluster.seed(), env=env)
     await cluster.until_ready()
     for name, knows in (("ada", tasks - {"chemistry"}), ("ben", frozenset({"chemistry"}))):
         cluster.engines[name].answer = Student(knows)
