@@ -3,15 +3,16 @@
 Knows nothing of scores or policies. Reading costs the same few array operations for 3 candidates and for 1,000.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import AdmissionState, PeerId, Pulse
 from gateway.beliefs import Belief, BeliefConfig, Outcome, Reservation
-from gateway.cost import FloatArray
+from gateway.cost import FloatArray, Real
 from gateway.speed import Speed
 
 
@@ -119,34 +120,9 @@ class Beliefs:
     def expect(self, rows: NDArray[np.intp], now: float) -> Expected:
         """What to expect of the peers at `rows`, at `now`: evidence faded to `now`, backlog carried on to `now`."""
         self._restack()
-        config = self.config
-        table = self._table[rows].T
-        facts = table[6:]
-        as_of, jobs, unseen, ours, slots, birth, rtt_s, admission, typical_s, prefill_s, step_s, stream_s = facts
-        evidence = table[:6] * np.exp(np.minimum(0.0, as_of - now) / config.tau_s)
-        arrivals, exposure_s, completions, busy_s, turns_seen, turns_expected = evidence
-        prior_exposure_s = config.prior_arrivals / config.prior_utilisation * typical_s / slots
-        shape = config.prior_jobs + completions
-        arrival_rate = (config.prior_arrivals + arrivals) / (prior_exposure_s + exposure_s)
-        mean_service_s = ((config.prior_jobs - 1.0) * typical_s + busy_s) / (shape - 1.0)
-        utilisation = arrival_rate * mean_service_s / slots
-        age_s = np.maximum(0.0, now - birth)
-        told = unseen + carried(jobs, utilisation, slots / mean_service_s, slots, age_s, config.horizon_s)
-        return Expected(
-            arrival_rate=arrival_rate,
-            mean_service_s=mean_service_s,
-            shape=shape,
-            utilisation=utilisation,
-            backlog=np.maximum(told, ours),  # whatever it says: what it owes us it has not done
-            slots=slots,
-            wait_factor=(config.prior_turns + turns_seen) / (config.prior_turns + turns_expected),
-            prefill_s=prefill_s,
-            step_s=step_s,
-            stream_s=stream_s,
-            rtt_s=rtt_s,
-            admission=admission,
-            age_s=age_s,
-        )
+        if len(rows) == 1:  # numpy costs more a call than the arithmetic of one: the same formulas, on floats
+            return Expected(*np.array([_expected(self._table[rows[0]].tolist(), now, self.config)]).T)
+        return Expected(*_expected(list(self._table[rows].T), now, self.config))
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
@@ -171,14 +147,34 @@ class Beliefs:
         self._stale.clear()
 
 
+def _expected(columns: Sequence[Real], now: float, config: BeliefConfig) -> tuple[Real, ...]:
+    """The fields of Expected, in their order, from the columns of the table (see Belief.row)."""
+    arrivals, exposure_s, completions, busy_s, turns_seen, turns_expected, as_of, jobs, unseen, ours = columns[:10]
+    slots, birth, rtt_s, admission, typical_s, prefill_s, step_s, stream_s = columns[10:]
+    keep = np.exp(np.minimum(0.0, as_of - now) / config.tau_s)
+    prior_exposure_s = config.prior_arrivals / config.prior_utilisation * typical_s / slots
+    shape = config.prior_jobs + completions * keep
+    arrival_rate = (config.prior_arrivals + arrivals * keep) / (prior_exposure_s + exposure_s * keep)
+    mean_service_s = ((config.prior_jobs - 1.0) * typical_s + busy_s * keep) / (shape - 1.0)
+    utilisation = arrival_rate * mean_service_s / slots
+    age_s = cast(Real, np.maximum(0.0, now - birth))
+    told = unseen + carried(jobs, utilisation, slots / mean_service_s, slots, age_s, config.horizon_s)
+    backlog = cast(Real, np.maximum(told, ours))  # whatever it says: what it owes us it has not done
+    wait_factor = (config.prior_turns + turns_seen * keep) / (config.prior_turns + turns_expected * keep)
+    return (
+        arrival_rate, mean_service_s, shape, utilisation, backlog, slots, wait_factor,
+        prefill_s, step_s, stream_s, rtt_s, admission, age_s,
+    )  # fmt: skip
+
+
 def carried(
-    jobs: FloatArray,
-    utilisation: FloatArray,
-    drain_rate: FloatArray,
-    slots: FloatArray,
-    age_s: FloatArray,
+    jobs: Real,
+    utilisation: Real,
+    drain_rate: Real,
+    slots: Real,
+    age_s: Real,
     horizon_s: float,
-) -> FloatArray:
+) -> Real:
     """The backlog seen `age_s` ago, carried on to now (what Eq. 7 was meant to say); jobs.
 
     Below ρ = .95 it relaxes towards the steady state of a queue with c servers (Sakasegawa's approximation of Erlang C,
@@ -188,4 +184,4 @@ def carried(
     steady = slots * rho + rho ** np.sqrt(2.0 * (slots + 1.0)) / (1.0 - rho)
     relaxed = steady + (jobs - steady) * np.exp(-age_s * drain_rate * (1.0 - np.sqrt(rho)) ** 2)
     drift = (utilisation - 1.0) * drain_rate * np.minimum(age_s, horizon_s)
-    return np.where(utilisation < 0.95, relaxed, np.maximum(0.0, jobs + drift))
+    return cast(Real, np.where(utilisation < 0.95, relaxed, np.maximum(0.0, jobs + drift))[()])

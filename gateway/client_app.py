@@ -7,6 +7,7 @@ import hmac
 import logging
 import os
 from collections.abc import Mapping
+from functools import lru_cache, partial
 
 import fastapi
 
@@ -46,7 +47,8 @@ class ClientApp:
         """`token` is the owner's: our own commands need no key."""
         self._dispatcher, self._seldom, self._config = dispatcher, seldom, config
         self._keys, self._token = keys, token
-        self._allowed_hosts = {config.host, *config.allowed_hosts}
+        allowed = {config.host, *config.allowed_hosts}
+        self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
@@ -84,7 +86,7 @@ class ClientApp:
 
     def _check_caller(self, headers: Mapping[str, str]) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not is_allowed_host(host, self._allowed_hosts):
+        if not self._may_name_us(host):
             raise InvalidRequest(
                 f"Host `{host}` is not one of this peer's; add it to client.allowed_hosts", status=403, code="bad_host"
             )

@@ -57,11 +57,25 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
 
 async def until_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Run `work`; cancel it when the client hangs up, in whichever phase of the answer that is."""
-    async with asyncio.TaskGroup() as tasks:
-        job, gone = tasks.create_task(work), tasks.create_task(_disconnected(receive))
-        await asyncio.wait({job, gone}, return_when=asyncio.FIRST_COMPLETED)
-        job.cancel()
-        gone.cancel()
+    job, is_gone = asyncio.current_task(), False
+    assert job, "a coroutine runs in a task"
+
+    def hang_up(watch: asyncio.Task[None]) -> None:
+        nonlocal is_gone
+        is_gone = not watch.cancelled()
+        if is_gone:
+            job.cancel()
+
+    watch = asyncio.create_task(_disconnected(receive))
+    watch.add_done_callback(hang_up)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not is_gone or job.uncancel():  # somebody else wants it to end, too
+            raise
+    finally:
+        watch.remove_done_callback(hang_up)
+        watch.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:

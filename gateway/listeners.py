@@ -61,6 +61,7 @@ def server(app: Any, **tls: Any) -> Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=KEEPALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
             **tls,

@@ -14,12 +14,14 @@ def check_needs(query: Query, roster: Roster) -> None:
 
     Looked at are those who may answer at all, however busy; where there are none, that is another error.
     """
+    least = int(query.prompt_tokens * LEAST_SHARE)
+    if len(roster) == 1 and query.pin is None and _can(query, roster, 0, least):
+        return  # a peer alone is spared the arrays
     rows = np.flatnonzero(_may_answer(query, roster))
     if not len(rows):
         return
     _check_modalities(query, roster, rows)
     limits = roster.context_tokens[rows]
-    least = int(query.prompt_tokens * LEAST_SHARE)
     if (limits > 0).all() and least > limits.max():
         raise InvalidRequest(
             f"This request has at least {least} tokens; the largest context served here is {limits.max()}. Shorten it"
@@ -27,6 +29,11 @@ def check_needs(query: Query, roster: Roster) -> None:
             param="messages",
             code="context_length_exceeded",
         )
+
+
+def _can(query: Query, roster: Roster, row: int, least: int) -> bool:
+    context = int(roster.context_tokens[row])
+    return query.needs <= roster.modalities[row] and (context == 0 or least <= context)
 
 
 def _check_modalities(query: Query, roster: Roster, rows: NDArray[np.intp]) -> None:

@@ -5,7 +5,7 @@ Watches it, and goes on looking where there is none: a peer starts, joins and se
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -83,18 +83,16 @@ class LocalEngine:
     def in_flight(self) -> int:
         return self._engine.in_flight if self._engine else 0
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
-    ) -> AsyncIterator[Reply]:
+    ) -> AbstractAsyncContextManager[Reply]:
         """Ask it (see gateway.upstream.Upstream). Raises UpstreamError, 503 where there is no engine."""
         if self._engine is None:
             raise UpstreamError(self._problem, status=503, code="no_engine", retry_after_s=2)
-        name = None
-        if self._ids:
-            body, name = asking_by_id(body, self._ids)
-        async with self._engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
-            yield reply if name is None else NamedReply(reply, name)
+        if not self._ids:
+            return self._engine.open(endpoint, body, headers, stream=stream, patience=patience)
+        body, name = asking_by_id(body, self._ids)
+        return _named(self._engine.open(endpoint, body, headers, stream=stream, patience=patience), name)
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         """Find the engine, then read its state for as long as the peer lives; `seen` is called after every look."""
@@ -176,3 +174,10 @@ class LocalEngine:
                     return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
         except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
             return False
+
+
+@asynccontextmanager
+async def _named(opened: AbstractAsyncContextManager[Reply], name: str | None) -> AsyncIterator[Reply]:
+    """A reply that calls the model as it was asked for."""
+    async with opened as reply:
+        yield reply if name is None else NamedReply(reply, name)
