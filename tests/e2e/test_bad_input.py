@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,6 +85,57 @@ def test_a_body_shorter_than_it_said_asks_for_nothing(peer: PeerProcess) -> None
 
     assert 200 == peer.get("/health")[0]
     assert "Traceback" not in peer.output
+
+
+def test_a_body_longer_than_it_said_is_cut_there_and_the_rest_is_refused(peer: PeerProcess) -> None:
+    """What follows would be another request, and is none: nobody's words are taken for somebody else's."""
+    with dial(peer) as connection:
+        connection.sendall(HEAD + b"content-length: 2\r\n\r\n{}GARBAGE / HTTP/1.1\r\n\r\n")
+        answers = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+    assert b"HTTP/1.1 400" in answers
+    assert b" 200 " not in answers
+    assert 200 == peer.get("/health")[0]
+
+
+def dial_as_peer(peer: PeerProcess) -> ssl.SSLSocket:
+    """A stranger at the other peers' door: TLS, and no word that is signed."""
+    host, _, port = peer.get("/ppai/v1/status")[1]["network"]["addresses"][0].rpartition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection((host, int(port)), timeout=5))
+
+
+PEER_HEAD = b"POST /peer/1/delegate HTTP/1.1\r\nhost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(PEER_HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", id="CL+TE"),
+        pytest.param(PEER_HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}", id="two lengths"),
+        pytest.param(PEER_HEAD + b"content-length: 2\r\nupgrade: h2c\r\n\r\n{}", id="an upgrade"),
+        pytest.param(PEER_HEAD + b"content-length: 2\r\ncontent-encoding: gzip\r\n\r\n{}", id="compressed"),
+    ],
+)
+def test_at_the_other_peers_door_it_is_refused_too(peer: PeerProcess, sent: bytes) -> None:
+    with dial_as_peer(peer) as connection:
+        connection.sendall(sent)
+        first = connection.makefile("rb").readline().strip()
+
+    assert first.startswith(b"HTTP/1.1 400"), first
+    assert 200 == peer.get("/health")[0]
+
+
+def test_who_dawdles_at_the_other_peers_door_holds_up_nobody(peer: PeerProcess) -> None:
+    with ExitStack() as stack:
+        for begun in (PEER_HEAD, PEER_HEAD + b"content-length: 100000\r\n\r\n{") * 20:
+            stack.enter_context(dial_as_peer(peer)).sendall(begun)
+
+        with dial_as_peer(peer) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 404")
+        assert 200 == peer.get("/health")[0]
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
