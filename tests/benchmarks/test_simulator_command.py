@@ -38,7 +38,7 @@ def tiny(tmp_path: Path) -> Path:
 
 def needs_data() -> None:
     if not OUTCOMES.is_dir():
-        pytest.skip("the recorded outcomes are not here (shared/data/outcomes)")
+        pytest.skip("the recorded outcomes are not here")
     try:
         locate("encoder", Home.default().weights)
     except WeightsMissing as missing:
