@@ -26,7 +26,7 @@ from gateway.http_edge import (
     read_body,
     until_gone,
 )
-from gateway.openai_wire import ENDPOINTS, InvalidRequest, error_body
+from gateway.wire.request import ENDPOINTS, InvalidRequest, error_body
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from gateway.decision import Candidate, Decision
 from gateway.engine_gate import EngineGate
 from gateway.forward import Attempt, Status, Target
 from gateway.node import Node
-from gateway.openai_wire import Call
 from gateway.peers import Peers
 from gateway.telemetry import Telemetry
+from gateway.wire.request import Call
 
 log = logging.getLogger(__name__)
 

@@ -18,14 +18,14 @@ from gateway.forward import Client, Forwarder, Target, answer_error
 from gateway.model_names import resolve_model
 from gateway.needs import check_needs
 from gateway.node import Node
-from gateway.openai_wire import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
 from gateway.peers import Peers
 from gateway.relevance import BUDGET_S, RelevanceReader
 from gateway.status import missing
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.travel import Travel, delegation, may_travel
 from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.usage import METERED, asking_for_usage, with_usage
+from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
+from gateway.wire.tokens import METERED, asking_for_usage, with_usage
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from typing import Literal, Protocol
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.openai_wire import DELEGABLE, Call, error_body, is_error_body, named_error
-from gateway.sse import Event, encode_event
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
-from gateway.usage import is_usage_alone, larger, usage_of
+from gateway.wire.events import Event, encode_event
+from gateway.wire.request import DELEGABLE, Call, error_body, is_error_body, named_error
+from gateway.wire.tokens import is_usage_alone, larger, usage_of
 
 BUSY = (429, 503)
 Status = Literal["ok", "refused", "failed", "cancelled"]

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.sse import Event, encode_event
+from gateway.wire.events import Event, encode_event
 
 QUEUED = b": queued\n\n"
 HEARTBEAT_S = 1.0  # between two signs of life

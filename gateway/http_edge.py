@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from gateway.openai_wire import InvalidRequest
+from gateway.wire.request import InvalidRequest
 
 Scope = Mapping[str, Any]
 DISCARD_FACTOR = (

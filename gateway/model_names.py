@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Mapping
 
-from gateway.openai_wire import VIRTUAL_MODEL, InvalidRequest
+from gateway.wire.request import VIRTUAL_MODEL, InvalidRequest
 
 
 def resolve_model(

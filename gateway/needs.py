@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.decision import BoolArray, Query, Roster
-from gateway.openai_wire import InvalidRequest
+from gateway.wire.request import InvalidRequest
 
 LEAST_SHARE = 0.5  # of the estimate of 4 characters a token: no text that people send has fewer tokens than this
 

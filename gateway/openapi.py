@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.openai_wire import BODIES, ENDPOINTS, VIRTUAL_MODEL
+from gateway.wire.request import BODIES, ENDPOINTS, VIRTUAL_MODEL
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _SCHEMAS = "#/components/schemas/"

@@ -19,7 +19,6 @@ from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.network import Network
 from gateway.node import Node
-from gateway.openai_wire import InvalidRequest, error_body
 from gateway.openapi import openapi_page
 from gateway.profiles import Profiles
 from gateway.status import (
@@ -32,6 +31,7 @@ from gateway.status import (
     waiting_text,
 )
 from gateway.telemetry import RouteLog, Telemetry
+from gateway.wire.request import InvalidRequest, error_body
 
 BODY_LIMIT_BYTES = 4 << 20
 EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded

@@ -29,11 +29,11 @@ from gateway.hop import (
     sha256_hex,
 )
 from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
-from gateway.openai_wire import InvalidRequest, read_call, with_model
 from gateway.telemetry import Telemetry
 from gateway.travel import Unacceptable, read_delegation
 from gateway.upstream import Patience, UpstreamError
-from gateway.usage import usage_of
+from gateway.wire.request import InvalidRequest, read_call, with_model
+from gateway.wire.tokens import usage_of
 
 log = logging.getLogger(__name__)
 

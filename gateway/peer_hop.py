@@ -18,8 +18,8 @@ from discovery.identity import verify
 from discovery.records import PeerId
 from discovery.request_auth import Refused, read_refusal
 from gateway.hop import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
-from gateway.sse import Event, EventSplitter, OversizedEvent
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
 REFUSAL_LIMIT_BYTES = 4096

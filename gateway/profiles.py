@@ -10,7 +10,7 @@ from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile, printable
 from gateway.engines.engine_state import EngineModel, EngineState
-from gateway.openai_wire import InvalidRequest
+from gateway.wire.request import InvalidRequest
 from profiler.scoring import quantise
 
 

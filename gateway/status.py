@@ -9,7 +9,7 @@ from gateway.engine_gate import EngineGate
 from gateway.engines.local import LocalEngine
 from gateway.network import Network
 from gateway.node import Node
-from gateway.openai_wire import VIRTUAL_MODEL
+from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.openai_wire import DELEGABLE
+from gateway.wire.request import DELEGABLE
 
 TRAVELS = frozenset(
     {

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.sse import Event
+from gateway.wire.events import Event
 
 REPLY_LIMIT_BYTES = 64 << 20  # one whole JSON reply; base64 embeddings and long logprobs reach tens of MiB
 

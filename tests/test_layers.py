@@ -20,8 +20,8 @@ PURE = [
     *("discovery.members", "discovery.membership", "discovery.detector", "discovery.own", "discovery.reconcile"),
     *("gateway.beliefs", "gateway.belief_table", "gateway.speed", "gateway.cost", "gateway.admission"),
     *("gateway.decision", "gateway.scheduler", "gateway.policies", "gateway.roster", "gateway.node"),
-    *("gateway.openai_wire", "gateway.sse", "gateway.hop", "gateway.travel", "gateway.model_names"),
-    *("gateway.usage", "gateway.needs", "gateway.probing", "gateway.sessions"),
+    *("gateway.wire.request", "gateway.wire.events", "gateway.hop", "gateway.travel", "gateway.model_names"),
+    *("gateway.wire.tokens", "gateway.needs", "gateway.probing", "gateway.sessions"),
 ]
 HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}
 

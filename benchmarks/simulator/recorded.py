@@ -33,7 +33,7 @@ class Recorded:
     models: tuple[str, ...]
     tasks: NDArray[np.str_]  # (n,)
     grades: Floats  # (n, M) in [0, 1]
-    prompt_tokens: NDArray[np.int64]  # (n,) characters / 4, as gateway/openai_wire.py estimates
+    prompt_tokens: NDArray[np.int64]  # (n,) characters / 4, as gateway/wire/request.py estimates
     embeddings: NDArray[np.float32]  # (n, d) unit rows
     relevance: NDArray[np.float32]  # (n, K)
     category: NDArray[np.str_]  # (n,) of the nearest prototype

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
-from gateway.openai_wire import error_body
-from gateway.sse import DONE, Event, encode_event
 from gateway.travel import TRAVELS
 from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.wire.events import DONE, Event, encode_event
+from gateway.wire.request import error_body
 
 SCHEME = "litellm:"
 UNREACHABLE_FOR_S = 5.0  # a provider that could not be reached is not offered to anybody for so long

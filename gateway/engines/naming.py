@@ -9,9 +9,9 @@ import msgspec
 
 from discovery.envelopes import UNREADABLE
 from gateway.engines.engine_state import EngineModel
-from gateway.openai_wire import with_model
-from gateway.sse import Event, encode_event
 from gateway.upstream import Reply
+from gateway.wire.events import Event, encode_event
+from gateway.wire.request import with_model
 
 
 def ids_by_name(models: Iterable[EngineModel]) -> dict[str, str]:

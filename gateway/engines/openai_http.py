@@ -18,8 +18,8 @@ from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import EngineState
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing
-from gateway.sse import Event, EventSplitter, OversizedEvent
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
 KEEPALIVE_S = 4.0  # vLLM closes idle connections at 5 s: be first
 CONNECT_TIMEOUT_S = 5.0

@@ -21,7 +21,6 @@ from gateway.decision import Decision
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.node import Node
-from gateway.openai_wire import InvalidRequest
 from gateway.peers import Peers
 from gateway.policies import policy
 from gateway.profiles import Profiles, own_agents
@@ -29,6 +28,7 @@ from gateway.relevance import RelevanceReader
 from gateway.scheduler import SchedulerConfig
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.weights import WeightsMissing
+from gateway.wire.request import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine

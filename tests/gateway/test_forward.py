@@ -8,8 +8,8 @@ import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.forward import Attempt, Forwarder, Target
-from gateway.openai_wire import read_call
 from gateway.upstream import Patience
+from gateway.wire.request import read_call
 from tests.fakes import ScriptedEngine
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)

@@ -17,7 +17,7 @@ from gateway.hop import (
     name_of,
     receipt_bytes,
 )
-from gateway.sse import Event, EventSplitter, parse_event
+from gateway.wire.events import Event, EventSplitter, parse_event
 
 RECEIPT = Receipt("aa", "bb", "m", prompt_tokens=7, tokens=4, queued_ms=0, served_ms=12)
 

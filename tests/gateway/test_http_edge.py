@@ -16,7 +16,7 @@ from gateway.http_edge import (
     read_body,
     until_gone,
 )
-from gateway.openai_wire import InvalidRequest
+from gateway.wire.request import InvalidRequest
 
 
 class Sender:

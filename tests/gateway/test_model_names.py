@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.model_names import resolve_model
-from gateway.openai_wire import InvalidRequest
+from gateway.wire.request import InvalidRequest
 
 NETWORK = {"llama-3-8b", "qwen-7b"}
 OWN = {"qwen-7b"}

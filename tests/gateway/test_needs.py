@@ -8,7 +8,7 @@ import pytest
 from discovery.records import PeerId
 from gateway.decision import Query, Roster
 from gateway.needs import check_needs
-from gateway.openai_wire import InvalidRequest
+from gateway.wire.request import InvalidRequest
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})
 

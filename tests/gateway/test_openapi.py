@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from gateway.client_app import _GENERATING
-from gateway.openai_wire import BODIES, InvalidRequest, error_body, read_call
 from gateway.openapi import openapi_page
 from gateway.pages import Parts, seldom_app
+from gateway.wire.request import BODIES, InvalidRequest, error_body, read_call
 
 PAGE = openapi_page("0")
 

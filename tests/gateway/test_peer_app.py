@@ -15,11 +15,11 @@ import pytest
 from discovery.request_auth import Audience, sign_request
 from gateway.forward import Attempt, Forwarder, Target
 from gateway.hop import Receipt
-from gateway.openai_wire import read_call
 from gateway.peer_app import ProbeAnswer
 from gateway.peer_hop import PeerReply, PeerUpstream
 from gateway.travel import delegation, may_travel
 from gateway.upstream import Patience, UpstreamError
+from gateway.wire.request import read_call
 from tests.fakes import ScriptedEngine
 from tests.gateway.test_forward import Line, Recorder
 from tests.peers import PATIENCE, Pair, two_peers

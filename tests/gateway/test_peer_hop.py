@@ -18,8 +18,8 @@ from discovery.records import PeerId
 from discovery.request_auth import Refused
 from gateway.hop import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
 from gateway.peer_hop import PeerReply, PeerUpstream
-from gateway.sse import DONE, Event, encode_event
 from gateway.upstream import Patience, UpstreamError
+from gateway.wire.events import DONE, Event, encode_event
 
 PATIENCE = Patience(first_event_s=5, idle_s=5, whole_s=5)
 SILENCE_S = 0.2

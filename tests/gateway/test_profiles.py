@@ -7,8 +7,8 @@ import pytest
 
 from discovery.records import Agent, Card, validate
 from gateway.engines.engine_state import EngineModel, EngineState
-from gateway.openai_wire import InvalidRequest
 from gateway.profiles import Profiles, ProfilesError, own_agents
+from gateway.wire.request import InvalidRequest
 from tests.cluster import id_of
 
 AGENTS = (Agent("small", "small", 4096),)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from gateway import travel as table
-from gateway.openai_wire import read_call
 from gateway.travel import MAX_TOKENS_LIMIT, Unacceptable, delegation, may_travel, read_delegation
+from gateway.wire.request import read_call
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 DATA_IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sse import DONE, EVENT_LIMIT_BYTES, EventSplitter, OversizedEvent, encode_event
+from gateway.wire.events import DONE, EVENT_LIMIT_BYTES, EventSplitter, OversizedEvent, encode_event
 
 STREAM = (
     b'data: {"a":1}\n\n: keep-alive\n\ndata: {"b":2}\r\n\r\nevent: ping\n\nid: 7\ndata: {"c":3}\n\nretry: 5\n\n' + DONE

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.openai_wire import InvalidRequest, error_body, is_error_body, read_call, with_model
+from gateway.wire.request import InvalidRequest, error_body, is_error_body, read_call, with_model
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
 

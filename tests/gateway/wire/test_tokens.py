@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.usage import asking_for_usage, is_usage_alone, larger, usage_of
+from gateway.wire.tokens import asking_for_usage, is_usage_alone, larger, usage_of
 
 
 @pytest.mark.parametrize(
