@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from gateway.admission import AdmissionConfig
-from gateway.beliefs import BeliefConfig
+from gateway.beliefs.belief import BeliefConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.scheduler import SchedulerConfig
 from profiler.ladder import Rung

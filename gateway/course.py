@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from gateway.beliefs import Outcome, Reservation
+from gateway.beliefs.belief import Outcome, Reservation
 from gateway.decision import Candidate, Decision
 from gateway.engine_gate import EngineGate
 from gateway.forward import Attempt, Status, Target

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import PeerId
-from gateway.belief_table import Expected
-from gateway.beliefs import Reservation
+from gateway.beliefs.belief import Reservation
+from gateway.beliefs.table import Expected
 from gateway.cost import FloatArray, jobs_ahead
 
 BoolArray = NDArray[np.bool_]

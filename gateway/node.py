@@ -12,13 +12,13 @@ from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId
-from gateway.belief_table import Beliefs
-from gateway.beliefs import Outcome, Reservation
+from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.sessions import Served, Sessions, Warm
+from gateway.beliefs.table import Beliefs
 from gateway.cost import FloatArray
 from gateway.decision import BoolArray, Decision, Query, Roster, View
 from gateway.roster import Seats, Space, build_seats
 from gateway.scheduler import Plan, Policy
-from gateway.sessions import Served, Sessions, Warm
 
 
 class Node:

@@ -9,7 +9,7 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.belief_table import Expected
+from gateway.beliefs.table import Expected
 from gateway.cost import FloatArray
 from gateway.decision import Decision
 

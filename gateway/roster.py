@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from discovery.members import Member
 from discovery.records import Agent, PeerId
-from gateway.belief_table import Beliefs
+from gateway.beliefs.table import Beliefs
 from gateway.decision import Roster
 from profiler.scoring import dequantise, pair_scores, unprofiled
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from discovery.membership import Event
 from gateway.api_keys import ApiKeys, check_reachable
-from gateway.belief_table import Beliefs
+from gateway.beliefs.table import Beliefs
 from gateway.client_app import ClientApp
 from gateway.config import Config
 from gateway.dispatch import Dispatcher

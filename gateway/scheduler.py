@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gateway import cost
 from gateway import decision as d
-from gateway.beliefs import ADMISSION_LEVEL
-from gateway.beliefs import Outcome as Outcome
+from gateway.beliefs.belief import ADMISSION_LEVEL
+from gateway.beliefs.belief import Outcome as Outcome
 from gateway.cost import CostConfig, FloatArray
 from gateway.decision import Candidate as Candidate
 from gateway.decision import Decision, Query, View, streams_at

@@ -14,7 +14,7 @@ from benchmarks.simulator.engine import Job
 from benchmarks.simulator.peer import Serving
 from benchmarks.simulator.world import World
 from discovery.records import AdmissionState
-from gateway.beliefs import Outcome, Reservation
+from gateway.beliefs.belief import Outcome, Reservation
 from gateway.decision import Decision, Query
 from gateway.engine_gate import LOOK_S, LOOKERS
 from gateway.hop import SILENCE_S

@@ -23,8 +23,8 @@ from discovery.gossip import Gossip, GossipConfig, Step
 from discovery.messages import Probe
 from discovery.records import Address, Card, PeerId, Record, peer_id
 from gateway.admission import AdmissionConfig
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
 from gateway.node import Node
 from gateway.roster import Space
 from gateway.scheduler import Policy

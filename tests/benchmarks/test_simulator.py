@@ -25,7 +25,7 @@ from benchmarks.simulator.workload import Lengths, arrival_times, plain_asks
 from benchmarks.simulator.world import Setting, World
 from discovery.records import PeerId
 from gateway.admission import AdmissionConfig
-from gateway.beliefs import Outcome
+from gateway.beliefs.belief import Outcome
 from gateway.node import Node
 
 SETTINGS = read()

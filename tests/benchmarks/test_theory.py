@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from discovery.records import PeerId, Pulse
 from gateway import cost
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
 from gateway.policies import paper_utilisation
 from gateway.scheduler import utility
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from gateway.admission import AdmissionConfig
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.table import Beliefs
 from gateway.config import Config, RoutingConfig
 from gateway.decision import Decision
 from gateway.dispatch import Dispatcher

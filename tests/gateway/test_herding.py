@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from discovery.records import PeerId, Pulse
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.table import Beliefs
 from gateway.policies import policy
 from gateway.scheduler import Decision, Plan, Policy, Query, Roster, SchedulerConfig, View
 

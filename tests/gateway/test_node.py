@@ -10,14 +10,14 @@ import pytest
 from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig, Outcome
+from gateway.beliefs.belief import BeliefConfig, Outcome
+from gateway.beliefs.sessions import Served, SessionConfig, Sessions, Warm
+from gateway.beliefs.table import Beliefs
 from gateway.decision import Query
 from gateway.node import Node
 from gateway.policies import policy
 from gateway.roster import EQUAL_SCORE, Space
 from gateway.scheduler import SchedulerConfig
-from gateway.sessions import Served, SessionConfig, Sessions, Warm
 from tests.cluster import card_of, id_of, pulse_of, signed
 
 SPACE = Space("s1", np.array([0.5, 0.5], dtype=np.float32))

@@ -13,8 +13,8 @@ import pytest
 
 from discovery.records import Agent
 from gateway.admission import AdmissionConfig
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate

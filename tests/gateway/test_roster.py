@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from discovery.members import Member, State
 from discovery.records import Agent, PeerId, Profile
-from gateway.belief_table import Beliefs
-from gateway.beliefs import BeliefConfig
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
 from gateway.roster import Seats, Space, build_seats
 from profiler.scoring import unprofiled
 from tests.cluster import card_of, id_of

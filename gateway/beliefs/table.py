@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import AdmissionState, PeerId, Pulse
-from gateway.beliefs import Belief, BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import Belief, BeliefConfig, Outcome, Reservation
+from gateway.beliefs.speed import Speed
 from gateway.cost import FloatArray, Real
-from gateway.speed import Speed
 
 
 @dataclass(frozen=True, slots=True)

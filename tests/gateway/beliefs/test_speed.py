@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.speed import Speed, SpeedConfig
+from gateway.beliefs.speed import Speed, SpeedConfig
 
 
 def step_s(speed: Speed, streams: float) -> float:

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from discovery.records import AdmissionState, PeerId, Pulse
-from gateway.sessions import Served, SessionConfig
-from gateway.speed import Speed, SpeedConfig
+from gateway.beliefs.sessions import Served, SessionConfig
+from gateway.beliefs.speed import Speed, SpeedConfig
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}

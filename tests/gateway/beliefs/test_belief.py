@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from discovery.records import PeerId, Pulse
-from gateway.belief_table import Beliefs, carried
-from gateway.beliefs import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.table import Beliefs, carried
 from gateway.cost import wait
 
 PEER = PeerId("b" * 52)

@@ -1,0 +1,1 @@
+"""How busy and how fast each peer is believed to be."""
