@@ -17,7 +17,7 @@ import yaml
 from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig
 from gateway.engines.embedded import EmbeddedConfig
-from gateway.scheduler import SchedulerConfig
+from gateway.routing.scheduler import SchedulerConfig
 from profiler.ladder import Rung
 
 SCHEMA = 1

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.decision import Candidate, Decision
 from gateway.engine_gate import EngineGate
 from gateway.forward import Attempt, Status, Target
-from gateway.node import Node
 from gateway.peers import Peers
+from gateway.routing.decision import Candidate, Decision
+from gateway.routing.node import Node
 from gateway.telemetry import Telemetry
 from gateway.wire.request import Call
 

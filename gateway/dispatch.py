@@ -12,14 +12,14 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.config import Config
 from gateway.course import Course
-from gateway.decision import Candidate, Decision, Query
 from gateway.engine_gate import EngineGate
 from gateway.forward import Client, Forwarder, Target, answer_error
 from gateway.model_names import resolve_model
 from gateway.needs import check_needs
-from gateway.node import Node
 from gateway.peers import Peers
 from gateway.relevance import BUDGET_S, RelevanceReader
+from gateway.routing.decision import Candidate, Decision, Query
+from gateway.routing.node import Node
 from gateway.status import missing
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.travel import Travel, delegation, may_travel

@@ -18,9 +18,9 @@ from gateway.config import RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.network import Network
-from gateway.node import Node
 from gateway.openapi import openapi_page
 from gateway.profiles import Profiles
+from gateway.routing.node import Node
 from gateway.status import (
     candidate_rows,
     engine_status,

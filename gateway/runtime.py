@@ -29,14 +29,14 @@ from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home import Home, HomeError, Running
 from gateway.listeners import Server, bind, server, url_of
 from gateway.network import Network, join
-from gateway.node import Node
 from gateway.pages import Parts, seldom_app
 from gateway.peer_app import PeerApp
 from gateway.peers import Peers
-from gateway.policies import policy
 from gateway.profiles import Profiles, own_agents
 from gateway.relevance import RelevanceReader
-from gateway.roster import Space
+from gateway.routing.node import Node
+from gateway.routing.policies import policy
+from gateway.routing.roster import Space
 from gateway.status import waiting_text
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.upstream import Patience

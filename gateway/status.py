@@ -4,11 +4,11 @@ from math import isfinite
 from typing import Any
 
 from discovery.records import Agent
-from gateway.decision import Decision
 from gateway.engine_gate import EngineGate
 from gateway.engines.local import LocalEngine
 from gateway.network import Network
-from gateway.node import Node
+from gateway.routing.decision import Decision
+from gateway.routing.node import Node
 from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities

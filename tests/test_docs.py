@@ -15,9 +15,9 @@ import typer
 from gateway import cli, travel
 from gateway.client_app import _EXPOSED, _GENERATING
 from gateway.config import Config, leaf_paths
-from gateway.decision import REASONS
 from gateway.pages import Parts, seldom_app
 from gateway.peer_app import BODY_LIMITS_BYTES
+from gateway.routing.decision import REASONS
 from profiler import cli as profile_cli
 
 ROOT = Path(__file__).parent.parent

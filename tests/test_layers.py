@@ -18,10 +18,22 @@ PURE = [
     *("discovery.records", "discovery.messages", "discovery.gossip"),
     *("profiler.scoring", "profiler.grading"),
     *("discovery.members", "discovery.membership", "discovery.detector", "discovery.own", "discovery.reconcile"),
-    *("gateway.beliefs.belief", "gateway.beliefs.table", "gateway.beliefs.speed", "gateway.cost", "gateway.admission"),
-    *("gateway.decision", "gateway.scheduler", "gateway.policies", "gateway.roster", "gateway.node"),
+    *(
+        "gateway.beliefs.belief",
+        "gateway.beliefs.table",
+        "gateway.beliefs.speed",
+        "gateway.routing.cost",
+        "gateway.admission",
+    ),
+    *(
+        "gateway.routing.decision",
+        "gateway.routing.scheduler",
+        "gateway.routing.policies",
+        "gateway.routing.roster",
+        "gateway.routing.node",
+    ),
     *("gateway.wire.request", "gateway.wire.events", "gateway.hop", "gateway.travel", "gateway.model_names"),
-    *("gateway.wire.tokens", "gateway.needs", "gateway.probing", "gateway.beliefs.sessions"),
+    *("gateway.wire.tokens", "gateway.needs", "gateway.routing.probing", "gateway.beliefs.sessions"),
 ]
 HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}
 

@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.routing import quality
 from benchmarks.routing.outcomes import OutcomeError
 from discovery.records import PeerId
-from gateway.decision import Roster
-from gateway.roster import Seats
+from gateway.routing.decision import Roster
+from gateway.routing.roster import Seats
 from profiler import bert_graph
 from profiler.encoder import (
     Encoder,

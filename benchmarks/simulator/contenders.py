@@ -10,8 +10,8 @@ from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import PrequalSettings
 from benchmarks.simulator.world import PolicyOf, Setting, World
 from gateway.admission import AdmissionConfig
-from gateway.policies import policy
-from gateway.scheduler import SchedulerConfig
+from gateway.routing.policies import policy
+from gateway.routing.scheduler import SchedulerConfig
 
 DOOR = AdmissionConfig()  # the product's; systems that have none queue without bound
 

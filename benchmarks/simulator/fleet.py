@@ -22,7 +22,7 @@ from benchmarks.simulator.world import Setting
 from discovery.detector import DetectorConfig, FailureDetector
 from discovery.records import Agent, Profile
 from gateway.admission import AdmissionConfig
-from gateway.roster import Space
+from gateway.routing.roster import Space
 
 CENTRAL = "central-router"  # the space whose prototypes are the models
 Floats = NDArray[np.float64]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
-from gateway import cost
 from gateway.admission import AdmissionConfig, EngineLoad, admission_state, may_start_local, may_start_remote
-from gateway.cost import CostConfig
+from gateway.routing import cost
+from gateway.routing.cost import CostConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.cost import FloatArray
-from gateway.decision import Decision, Query, View
-from gateway.policies import decided, ranked_by
-from gateway.scheduler import Plan, SchedulerConfig, assess
+from gateway.routing.cost import FloatArray
+from gateway.routing.decision import Decision, Query, View
+from gateway.routing.policies import decided, ranked_by
+from gateway.routing.scheduler import Plan, SchedulerConfig, assess
 
 
 class Truth(Protocol):

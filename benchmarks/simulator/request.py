@@ -15,10 +15,10 @@ from benchmarks.simulator.peer import Serving
 from benchmarks.simulator.world import World
 from discovery.records import AdmissionState
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.decision import Decision, Query
 from gateway.engine_gate import LOOK_S, LOOKERS
 from gateway.hop import SILENCE_S
-from gateway.scheduler import Plan
+from gateway.routing.decision import Decision, Query
+from gateway.routing.scheduler import Plan
 
 
 def carry(world: World, asks: Sequence[Ask], *, vote: bool = False) -> list[Answered]:

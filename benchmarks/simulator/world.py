@@ -25,9 +25,9 @@ from discovery.records import Address, Card, PeerId, Record, peer_id
 from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.node import Node
-from gateway.roster import Space
-from gateway.scheduler import Policy
+from gateway.routing.node import Node
+from gateway.routing.roster import Space
+from gateway.routing.scheduler import Policy
 
 NET = "simulator"
 

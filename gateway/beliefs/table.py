@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from discovery.records import AdmissionState, PeerId, Pulse
 from gateway.beliefs.belief import Belief, BeliefConfig, Outcome, Reservation
 from gateway.beliefs.speed import Speed
-from gateway.cost import FloatArray, Real
+from gateway.routing.cost import FloatArray, Real
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from benchmarks.simulator.world import Setting, World
 from discovery.records import PeerId
 from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import Outcome
-from gateway.node import Node
+from gateway.routing.node import Node
 
 SETTINGS = read()
 EXPONENTIAL = Lengths(mean=200, cv=1.0)
@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
 
 def test_the_production_node_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every decision, probe and outcome of a run passes through gateway.node.Node; what waits is decided again."""
+    """Every decision, probe and outcome of a run passes through gateway.routing.node.Node; what waits is decided again."""
     seen = {"plan": 0, "decide": 0, "dispatch": 0, "observe": 0}
 
     def counted(name: str) -> object:

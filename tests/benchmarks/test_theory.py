@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from discovery.records import PeerId, Pulse
-from gateway import cost
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.policies import paper_utilisation
-from gateway.scheduler import utility
+from gateway.routing import cost
+from gateway.routing.policies import paper_utilisation
+from gateway.routing.scheduler import utility
 
 Floats = NDArray[np.float64]
 Profile = tuple[int, ...]  # z: each user's agent

@@ -17,15 +17,15 @@ from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.config import Config, RoutingConfig
-from gateway.decision import Decision
 from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
-from gateway.node import Node
 from gateway.peers import Peers
-from gateway.policies import policy
 from gateway.profiles import Profiles, own_agents
 from gateway.relevance import RelevanceReader
-from gateway.scheduler import SchedulerConfig
+from gateway.routing.decision import Decision
+from gateway.routing.node import Node
+from gateway.routing.policies import policy
+from gateway.routing.scheduler import SchedulerConfig
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.weights import WeightsMissing
 from gateway.wire.request import InvalidRequest

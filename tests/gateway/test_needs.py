@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from discovery.records import PeerId
-from gateway.decision import Query, Roster
 from gateway.needs import check_needs
+from gateway.routing.decision import Query, Roster
 from gateway.wire.request import InvalidRequest
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})

@@ -20,12 +20,12 @@ from gateway.dispatch import Dispatcher
 from gateway.engine_gate import EngineGate
 from gateway.engines.engine_state import EngineState
 from gateway.network import Network
-from gateway.node import Node
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.peers import Peers
-from gateway.policies import policy
 from gateway.profiles import Profiles
 from gateway.relevance import RelevanceReader
+from gateway.routing.node import Node
+from gateway.routing.policies import policy
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.weights import WeightsMissing
 from profiler.ladder import Ladder

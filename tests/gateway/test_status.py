@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from discovery.records import Agent
-from gateway.decision import Query
 from gateway.engines.engine_state import EngineModel, EngineState
+from gateway.routing.decision import Query
 from gateway.status import candidate_rows, engine_status, missing, model_entries, waiting_text
 from tests.gateway.test_engine_gate import gate_of
 from tests.gateway.test_node import MATHS, Ada, agent

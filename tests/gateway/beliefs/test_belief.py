@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs, carried
-from gateway.cost import wait
+from gateway.routing.cost import wait
 
 PEER = PeerId("b" * 52)
 CONFIG = BeliefConfig()

@@ -13,11 +13,11 @@ from discovery.records import Agent, Card, PeerId, Profile, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
 from gateway.beliefs.sessions import Served, SessionConfig, Sessions, Warm
 from gateway.beliefs.table import Beliefs
-from gateway.decision import Query
-from gateway.node import Node
-from gateway.policies import policy
-from gateway.roster import EQUAL_SCORE, Space
-from gateway.scheduler import SchedulerConfig
+from gateway.routing.decision import Query
+from gateway.routing.node import Node
+from gateway.routing.policies import policy
+from gateway.routing.roster import EQUAL_SCORE, Space
+from gateway.routing.scheduler import SchedulerConfig
 from tests.cluster import card_of, id_of, pulse_of, signed
 
 SPACE = Space("s1", np.array([0.5, 0.5], dtype=np.float32))

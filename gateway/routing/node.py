@@ -15,10 +15,10 @@ from discovery.records import AdmissionState, Agent, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.sessions import Served, Sessions, Warm
 from gateway.beliefs.table import Beliefs
-from gateway.cost import FloatArray
-from gateway.decision import BoolArray, Decision, Query, Roster, View
-from gateway.roster import Seats, Space, build_seats
-from gateway.scheduler import Plan, Policy
+from gateway.routing.cost import FloatArray
+from gateway.routing.decision import BoolArray, Decision, Query, Roster, View
+from gateway.routing.roster import Seats, Space, build_seats
+from gateway.routing.scheduler import Plan, Policy
 
 
 class Node:

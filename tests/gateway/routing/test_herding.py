@@ -15,8 +15,8 @@ import pytest
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
-from gateway.policies import policy
-from gateway.scheduler import Decision, Plan, Policy, Query, Roster, SchedulerConfig, View
+from gateway.routing.policies import policy
+from gateway.routing.scheduler import Decision, Plan, Policy, Query, Roster, SchedulerConfig, View
 
 RTT_S = 0.005
 TOKENS = 200  # an answer's; a job's length in seconds is drawn, its tokens come evenly

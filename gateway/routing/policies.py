@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway import cost, decision
-from gateway.cost import FloatArray
-from gateway.decision import Decision, Query, View
-from gateway.probing import worth_a_look
-from gateway.scheduler import Plan, Policy, SchedulerConfig, assess, typical_service, utility
+from gateway.routing import cost, decision
+from gateway.routing.cost import FloatArray
+from gateway.routing.decision import Decision, Query, View
+from gateway.routing.probing import worth_a_look
+from gateway.routing.scheduler import Plan, Policy, SchedulerConfig, assess, typical_service, utility
 
 _UNSUITED = (
     decision.SCORE,

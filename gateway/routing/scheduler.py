@@ -12,14 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway import cost
-from gateway import decision as d
 from gateway.beliefs.belief import ADMISSION_LEVEL
 from gateway.beliefs.belief import Outcome as Outcome
-from gateway.cost import CostConfig, FloatArray
-from gateway.decision import Candidate as Candidate
-from gateway.decision import Decision, Query, View, streams_at
-from gateway.decision import Roster as Roster
+from gateway.routing import cost
+from gateway.routing import decision as d
+from gateway.routing.cost import CostConfig, FloatArray
+from gateway.routing.decision import Candidate as Candidate
+from gateway.routing.decision import Decision, Query, View, streams_at
+from gateway.routing.decision import Roster as Roster
 
 Mode = Literal["default", "paper", "local", "random"]
 # Score that one typical service time S̃ of the query is worth. Seven recorded models at 20 and 50 queries a second: .03

@@ -10,7 +10,7 @@ from discovery.members import Member, State
 from discovery.records import Agent, PeerId, Profile
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.roster import Seats, Space, build_seats
+from gateway.routing.roster import Seats, Space, build_seats
 from profiler.scoring import unprofiled
 from tests.cluster import card_of, id_of
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import cost
+from gateway.routing import cost
 
 jobs = st.floats(0, 1e4)
 seconds = st.floats(1e-4, 1e3)

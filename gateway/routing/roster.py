@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from discovery.members import Member
 from discovery.records import Agent, PeerId
 from gateway.beliefs.table import Beliefs
-from gateway.decision import Roster
+from gateway.routing.decision import Roster
 from profiler.scoring import dequantise, pair_scores, unprofiled
 
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides

@@ -12,9 +12,9 @@ from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
 from gateway.beliefs.speed import SpeedConfig
 from gateway.beliefs.table import Beliefs
-from gateway.cost import CostConfig
-from gateway.policies import policy
-from gateway.scheduler import Decision, Mode, Plan, Query, Roster, SchedulerConfig, View, assess, candidate_set
+from gateway.routing.cost import CostConfig
+from gateway.routing.policies import policy
+from gateway.routing.scheduler import Decision, Mode, Plan, Query, Roster, SchedulerConfig, View, assess, candidate_set
 
 US = PeerId("us")
 QUERY = Query(prompt_tokens=100, max_tokens=200)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from discovery.records import PeerId
 from gateway.beliefs.belief import Reservation
 from gateway.beliefs.table import Expected
-from gateway.cost import FloatArray, jobs_ahead
+from gateway.routing.cost import FloatArray, jobs_ahead
 
 BoolArray = NDArray[np.bool_]
 
