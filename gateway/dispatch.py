@@ -14,8 +14,8 @@ from gateway.config import Config
 from gateway.course import Course
 from gateway.engine_gate import EngineGate
 from gateway.forward import Client, Forwarder, Target, answer_error
-from gateway.model_names import resolve_model
-from gateway.needs import check_needs
+from gateway.models.names import resolve_model
+from gateway.models.needs import check_needs
 from gateway.peers import Peers
 from gateway.relevance import BUDGET_S, RelevanceReader
 from gateway.routing.decision import Candidate, Decision, Query

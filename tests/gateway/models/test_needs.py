@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from discovery.records import PeerId
-from gateway.needs import check_needs
+from gateway.models.needs import check_needs
 from gateway.routing.decision import Query, Roster
 from gateway.wire.request import InvalidRequest
 

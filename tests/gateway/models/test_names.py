@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.model_names import resolve_model
+from gateway.models.names import resolve_model
 from gateway.wire.request import InvalidRequest
 
 NETWORK = {"llama-3-8b", "qwen-7b"}

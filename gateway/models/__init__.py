@@ -1,0 +1,1 @@
+"""What a model is called and what it can do."""
