@@ -29,8 +29,8 @@ from gateway.hop import (
     sha256_hex,
 )
 from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
+from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.telemetry import Telemetry
-from gateway.travel import Unacceptable, read_delegation
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.request import InvalidRequest, read_call, with_model
 from gateway.wire.tokens import usage_of

@@ -12,11 +12,12 @@ from typing import Any, cast
 import pytest
 import typer
 
-from gateway import cli, travel
+from gateway import cli
 from gateway.client_app import _EXPOSED, _GENERATING
 from gateway.config import Config, leaf_paths
 from gateway.pages import Parts, seldom_app
 from gateway.peer_app import BODY_LIMITS_BYTES
+from gateway.privacy import fields as travel
 from gateway.routing.decision import REASONS
 from profiler import cli as profile_cli
 
@@ -212,7 +213,7 @@ def test_reasons_are_those_of_the_code() -> None:
 
 
 def test_the_table_of_what_travels_is_the_codes() -> None:
-    """A row a class; tests/gateway/test_travel.py has a test for each field."""
+    """A row a class; tests/gateway/privacy/test_fields.py has a test for each field."""
     table = rows(section(ROOT / "docs/protocol.md", "Delegation"))
     fields = {row[0]: set(quoted(row[1])) for row in table if len(row) == 3}
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
-from gateway.travel import TRAVELS
+from gateway.privacy.fields import TRAVELS
 from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.wire.events import DONE, Event, encode_event
 from gateway.wire.request import error_body

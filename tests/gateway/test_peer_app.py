@@ -17,7 +17,7 @@ from gateway.forward import Attempt, Forwarder, Target
 from gateway.hop import Receipt
 from gateway.peer_app import ProbeAnswer
 from gateway.peer_hop import PeerReply, PeerUpstream
-from gateway.travel import delegation, may_travel
+from gateway.privacy.fields import delegation, may_travel
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.request import read_call
 from tests.fakes import ScriptedEngine

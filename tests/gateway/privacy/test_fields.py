@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway import travel as table
-from gateway.travel import MAX_TOKENS_LIMIT, Unacceptable, delegation, may_travel, read_delegation
+from gateway.privacy import fields as table
+from gateway.privacy.fields import MAX_TOKENS_LIMIT, Unacceptable, delegation, may_travel, read_delegation
 from gateway.wire.request import read_call
 
 MESSAGES = [{"role": "user", "content": "hi"}]
