@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 import yaml
 
-from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig
+from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.routing.scheduler import SchedulerConfig
 from profiler.ladder import Rung

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.engine_gate import EngineGate
+from gateway.capacity.door import EngineGate
 from gateway.forward import Attempt, Status, Target
 from gateway.peers import Peers
 from gateway.routing.decision import Candidate, Decision

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from discovery.records import PeerId
+from gateway.capacity.door import EngineGate
 from gateway.config import Config
 from gateway.course import Course
-from gateway.engine_gate import EngineGate
 from gateway.forward import Client, Forwarder, Target, answer_error
 from gateway.models.names import resolve_model
 from gateway.models.needs import check_needs

@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from discovery.admission import AdmissionError
 from discovery.envelopes import UNREADABLE
+from gateway.capacity.door import EngineGate
 from gateway.config import RoutingConfig
 from gateway.dispatch import Dispatcher
-from gateway.engine_gate import EngineGate
 from gateway.network import Network
 from gateway.openapi import openapi_page
 from gateway.profiles import Profiles

@@ -16,7 +16,7 @@ from discovery.endpoint import HELLO_LIMIT_BYTES, SYNC_LIMIT_BYTES
 from discovery.records import AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
-from gateway.engine_gate import EngineGate
+from gateway.capacity.door import EngineGate
 from gateway.forward import RETRYABLE
 from gateway.hop import (
     HEARTBEAT_S,

@@ -19,10 +19,10 @@ import numpy as np
 from discovery.membership import Event
 from gateway.api_keys import ApiKeys, check_reachable
 from gateway.beliefs.table import Beliefs
+from gateway.capacity.door import EngineGate
 from gateway.client_app import ClientApp
 from gateway.config import Config
 from gateway.dispatch import Dispatcher
-from gateway.engine_gate import EngineGate
 from gateway.engines.embedded import EmbeddedEngine
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S

@@ -4,7 +4,7 @@ from math import isfinite
 from typing import Any
 
 from discovery.records import Agent
-from gateway.engine_gate import EngineGate
+from gateway.capacity.door import EngineGate
 from gateway.engines.local import LocalEngine
 from gateway.network import Network
 from gateway.routing.decision import Decision

@@ -20,9 +20,9 @@ from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.transport import Transport
-from gateway.admission import AdmissionConfig
+from gateway.capacity.door import EngineGate
+from gateway.capacity.rules import AdmissionConfig
 from gateway.config import EngineConfig
-from gateway.engine_gate import EngineGate
 from gateway.engines.local import LocalEngine
 from gateway.listeners import bind, server
 from gateway.peer_app import PeerApp

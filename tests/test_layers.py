@@ -23,7 +23,7 @@ PURE = [
         "gateway.beliefs.table",
         "gateway.beliefs.speed",
         "gateway.routing.cost",
-        "gateway.admission",
+        "gateway.capacity.rules",
     ),
     *(
         "gateway.routing.decision",

@@ -9,7 +9,7 @@ from benchmarks.simulator.policies import P2C, Argmin, Greedy, LeastLoaded, Orac
 from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import PrequalSettings
 from benchmarks.simulator.world import PolicyOf, Setting, World
-from gateway.admission import AdmissionConfig
+from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.policies import policy
 from gateway.routing.scheduler import SchedulerConfig
 

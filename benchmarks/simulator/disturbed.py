@@ -20,7 +20,7 @@ from benchmarks.simulator.scale import hardware
 from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.world import Setting, World
 from discovery.records import Profile
-from gateway.admission import AdmissionConfig
+from gateway.capacity.rules import AdmissionConfig
 
 PERIOD_S = 2.0  # discovery/detector.py, up to 100 peers
 

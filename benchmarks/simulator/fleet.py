@@ -21,7 +21,7 @@ from benchmarks.simulator.workload import recorded_asks
 from benchmarks.simulator.world import Setting
 from discovery.detector import DetectorConfig, FailureDetector
 from discovery.records import Agent, Profile
-from gateway.admission import AdmissionConfig
+from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.roster import Space
 
 CENTRAL = "central-router"  # the space whose prototypes are the models

@@ -1,6 +1,6 @@
 """The serving side of a simulated peer: the door, the engine behind it, and what the peer says of itself.
 
-The door's rules are gateway/admission.py's; this replays in virtual time what gateway/engine_gate.py does with
+The door's rules are gateway/capacity/rules.py's; this replays in virtual time what gateway/capacity/door.py does with
 sockets: our own programs enter at once, other peers' work waits until there is room, or is refused.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
-from gateway.admission import AdmissionConfig, EngineLoad, admission_state, may_start_local, may_start_remote
+from gateway.capacity.rules import AdmissionConfig, EngineLoad, admission_state, may_start_local, may_start_remote
 from gateway.routing import cost
 from gateway.routing.cost import CostConfig
 

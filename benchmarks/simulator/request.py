@@ -15,7 +15,7 @@ from benchmarks.simulator.peer import Serving
 from benchmarks.simulator.world import World
 from discovery.records import AdmissionState
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.engine_gate import LOOK_S, LOOKERS
+from gateway.capacity.door import LOOK_S, LOOKERS
 from gateway.hop import SILENCE_S
 from gateway.routing.decision import Decision, Query
 from gateway.routing.scheduler import Plan
@@ -124,7 +124,7 @@ class Request:
             sending_s = ask.query.body_bytes / world.setting.regions.bandwidth_bytes_per_s
             world.at(now + world.delay_s(ask.entry, peer) + sending_s, partial(self._arrive, peer, job))
 
-    # --- at our own door, as gateway/course.py and gateway/engine_gate.py have it
+    # --- at our own door, as gateway/course.py and gateway/capacity/door.py have it
 
     def _wait(self, job: Job, now: float) -> None:
         job.started = self._let_in

@@ -17,7 +17,7 @@ from benchmarks.simulator.recorded import load
 from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.world import Setting, World
-from gateway.admission import AdmissionConfig
+from gateway.capacity.rules import AdmissionConfig
 
 OWN_QUESTIONS = "default, own questions"  # at the smallest and the largest size only
 DECISIONS = 300

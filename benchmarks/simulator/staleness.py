@@ -12,7 +12,7 @@ from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.workload import plain_asks
 from benchmarks.simulator.world import Setting
 from discovery.records import Agent
-from gateway.admission import AdmissionConfig
+from gateway.capacity.rules import AdmissionConfig
 
 AGENT = Agent("agent", "model", 0)
 READERS = ("p2c", "argmin", "least-loaded", "paper")  # baselines whose choice depends on pulses

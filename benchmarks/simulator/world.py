@@ -22,9 +22,9 @@ from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip, GossipConfig, Step
 from discovery.messages import Probe
 from discovery.records import Address, Card, PeerId, Record, peer_id
-from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
+from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.node import Node
 from gateway.routing.roster import Space
 from gateway.routing.scheduler import Policy

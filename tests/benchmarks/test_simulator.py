@@ -24,8 +24,8 @@ from benchmarks.simulator.staleness import AGENT, capacity, peers, setting
 from benchmarks.simulator.workload import Lengths, arrival_times, plain_asks
 from benchmarks.simulator.world import Setting, World
 from discovery.records import PeerId
-from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import Outcome
+from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.node import Node
 
 SETTINGS = read()

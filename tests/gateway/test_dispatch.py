@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
+from gateway.capacity.door import EngineGate
+from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
-from gateway.engine_gate import EngineGate
 from gateway.peers import Peers
 from gateway.profiles import Profiles, own_agents
 from gateway.relevance import RelevanceReader

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from discovery.records import Agent
-from gateway.admission import AdmissionConfig
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
+from gateway.capacity.door import EngineGate
+from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
-from gateway.engine_gate import EngineGate
 from gateway.engines.engine_state import EngineState
 from gateway.network import Network
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app

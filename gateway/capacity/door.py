@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
-from gateway.admission import (
+from gateway.capacity.rules import (
     AdmissionConfig,
     EngineLoad,
     admission_state,

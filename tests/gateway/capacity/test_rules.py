@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import (
+from gateway.capacity.rules import (
     AdmissionConfig,
     EngineLoad,
     admission_state,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import PeerId
-from gateway.admission import AdmissionConfig, remote_slots
-from gateway.engine_gate import LINE_LIMIT, LOOKERS, EngineGate
+from gateway.capacity.door import LINE_LIMIT, LOOKERS, EngineGate
+from gateway.capacity.rules import AdmissionConfig, remote_slots
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
 

@@ -1,0 +1,1 @@
+"""How much of our engine others get."""
