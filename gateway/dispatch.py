@@ -18,11 +18,11 @@ from gateway.models.names import resolve_model
 from gateway.models.needs import check_needs
 from gateway.peers import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
-from gateway.relevance import BUDGET_S, RelevanceReader
 from gateway.routing.decision import Candidate, Decision, Query
 from gateway.routing.node import Node
 from gateway.status import missing
 from gateway.telemetry import RouteLog, Telemetry
+from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
 from gateway.wire.tokens import METERED, asking_for_usage, with_usage

@@ -33,12 +33,12 @@ from gateway.pages import Parts, seldom_app
 from gateway.peer_app import PeerApp
 from gateway.peers import Peers
 from gateway.profiles import Profiles, own_agents
-from gateway.relevance import RelevanceReader
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
 from gateway.status import waiting_text
 from gateway.telemetry import RouteLog, Telemetry
+from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
 from gateway.weights import WeightsMissing, locate
 from profiler.encoder import Encoder, EncoderError, open_encoder

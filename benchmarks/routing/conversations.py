@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from benchmarks.routing.outcomes import OutcomeError, folds, load_outcomes
 from benchmarks.routing.routers import PPAI
-from gateway.conversation import follow, says
+from gateway.topics.conversation import follow, says
 from profiler.encoder import Encoder, EncoderError, load_encoder
 from profiler.qagate import QAGate
 from profiler.queries import load_training_texts

@@ -21,12 +21,12 @@ from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.peers import Peers
 from gateway.profiles import Profiles, own_agents
-from gateway.relevance import RelevanceReader
 from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.scheduler import SchedulerConfig
 from gateway.telemetry import RouteLog, Telemetry
+from gateway.topics.reader import RelevanceReader
 from gateway.weights import WeightsMissing
 from gateway.wire.request import InvalidRequest
 from profiler.ladder import Ladder

@@ -23,10 +23,10 @@ from gateway.network import Network
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.peers import Peers
 from gateway.profiles import Profiles
-from gateway.relevance import RelevanceReader
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.telemetry import RouteLog, Telemetry
+from gateway.topics.reader import RelevanceReader
 from gateway.weights import WeightsMissing
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate

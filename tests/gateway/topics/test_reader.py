@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from gateway.relevance import RelevanceReader
+from gateway.topics.reader import RelevanceReader
 from profiler.encoder import Encoder, EncoderError
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate

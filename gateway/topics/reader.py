@@ -18,7 +18,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.conversation import ALL_SAID, Thread, follow, says
+from gateway.topics.conversation import ALL_SAID, Thread, follow, says
 from profiler.encoder import EncoderError
 from profiler.ladder import Ladder
 from profiler.qagate import GateError, QAGate

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gateway.conversation import follow, says
+from gateway.topics.conversation import follow, says
 
 CODE, LAW = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 QUESTION = "Which of these rules of contract law applies when a minor signs for necessary goods?"
