@@ -28,11 +28,11 @@ from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home import Home, HomeError, Running
 from gateway.listeners import Server, bind, server, url_of
+from gateway.measuring.profiles import Profiles, own_agents
 from gateway.network import Network, join
 from gateway.pages import Parts, seldom_app
 from gateway.peer_app import PeerApp
 from gateway.peers import Peers
-from gateway.profiles import Profiles, own_agents
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space

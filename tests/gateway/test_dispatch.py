@@ -19,8 +19,8 @@ from gateway.capacity.door import EngineGate
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
+from gateway.measuring.profiles import Profiles, own_agents
 from gateway.peers import Peers
-from gateway.profiles import Profiles, own_agents
 from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.routing.policies import policy

@@ -19,10 +19,10 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.engines.engine_state import EngineState
+from gateway.measuring.profiles import Profiles
 from gateway.network import Network
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.peers import Peers
-from gateway.profiles import Profiles
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.telemetry import RouteLog, Telemetry

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from discovery.records import Agent
-from gateway.profiles import Profiles
+from gateway.measuring.profiles import Profiles
 from profiler.encoder import open_encoder
 from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate

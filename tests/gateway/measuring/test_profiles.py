@@ -7,7 +7,7 @@ import pytest
 
 from discovery.records import Agent, Card, validate
 from gateway.engines.engine_state import EngineModel, EngineState
-from gateway.profiles import Profiles, ProfilesError, own_agents
+from gateway.measuring.profiles import Profiles, ProfilesError, own_agents
 from gateway.wire.request import InvalidRequest
 from tests.cluster import id_of
 

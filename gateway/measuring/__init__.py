@@ -1,0 +1,1 @@
+"""What our own agents were measured to be good at."""
