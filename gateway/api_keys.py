@@ -11,7 +11,7 @@ from ipaddress import ip_address
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.home import Home
+from gateway.home.folder import Home
 
 FILE = "api_keys.json"
 PREFIX = "sk-ppai-"  # what scanners for leaked keys and people recognise

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.weights import locate
+from gateway.home.weights import locate
 
 NAMES = ("ada", "ben", "cleo")
 START_TIMEOUT_S = 90.0

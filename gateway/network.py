@@ -35,7 +35,7 @@ from discovery.records import (
 )
 from discovery.transport import Transport
 from gateway.config import ConfigError, NetworkConfig
-from gateway.home import Home
+from gateway.home.folder import Home
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
-from gateway.home import Home, Running
+from gateway.home.folder import Home, Running
 
 
 class NotRunning(Exception):

@@ -26,7 +26,8 @@ from gateway.dispatch import Dispatcher
 from gateway.engines.embedded import EmbeddedEngine
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
-from gateway.home import Home, HomeError, Running
+from gateway.home.folder import Home, HomeError, Running
+from gateway.home.weights import WeightsMissing, locate
 from gateway.listeners import Server, bind, server, url_of
 from gateway.measuring.profiles import Profiles, own_agents
 from gateway.network import Network, join
@@ -40,7 +41,6 @@ from gateway.status import waiting_text
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
-from gateway.weights import WeightsMissing, locate
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate

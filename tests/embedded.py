@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
-from gateway.home import Home
-from gateway.weights import locate
+from gateway.home.folder import Home
+from gateway.home.weights import locate
 
 
 def smollm2() -> Path:

@@ -12,8 +12,8 @@ from benchmarks.simulator.live import conversations, live
 from benchmarks.simulator.recorded import DataMissing
 from benchmarks.simulator.report import table
 from benchmarks.simulator.settings import DEFAULT, SettingsError, read
-from gateway.home import Home
-from gateway.weights import WeightsMissing
+from gateway.home.folder import Home
+from gateway.home.weights import WeightsMissing
 
 OUTCOMES = Path(__file__).resolve().parents[3] / "shared" / "data" / "outcomes" / "train"
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.simulator.progress import say
 from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
-from gateway.home import Home
-from gateway.weights import locate
+from gateway.home.folder import Home
+from gateway.home.weights import locate
 
 STREAMS = (1, 2, 4, 8)
 TOKENS = 96

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from benchmarks.simulator.progress import say
 from discovery.records import Profile
-from gateway.home import Home
-from gateway.weights import locate
+from gateway.home.folder import Home
+from gateway.home.weights import locate
 from profiler.encoder import load_encoder
 from profiler.qagate import QAGate, shipped_gate
 from profiler.scoring import capability, difficulty, quantise

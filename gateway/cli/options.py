@@ -12,7 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from gateway.config import Config
-    from gateway.home import Home
+    from gateway.home.folder import Home
 
 HomeOption = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads the annotation at run time
@@ -27,7 +27,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 def home_of(path: Path | None) -> "Home":
     """The home that a command works on."""
-    from gateway.home import Home
+    from gateway.home.folder import Home
 
     return Home(path.expanduser().absolute()) if path else Home.default()
 

@@ -24,7 +24,7 @@ def init(
 ) -> None:
     """Make a home: a configuration file to edit, and the network's secret."""
     from gateway.config import data_dir
-    from gateway.home import HomeError
+    from gateway.home.folder import HomeError
 
     place = home_of(home)
     place.prepare()
@@ -57,9 +57,9 @@ def pull(
     """Fetch the small model or the encoder into the home folder."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from gateway.pull import PullError
-    from gateway.pull import pull as fetch
-    from gateway.weights import CATALOGUE
+    from gateway.home.pull import PullError
+    from gateway.home.pull import pull as fetch
+    from gateway.home.weights import CATALOGUE
     from profiler.encoder import load_encoder
 
     unknown = [name for name in names if name not in CATALOGUE]

@@ -19,8 +19,8 @@ from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
 from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
+from gateway.home.weights import WeightsMissing
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
-from gateway.weights import WeightsMissing
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once

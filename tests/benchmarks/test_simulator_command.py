@@ -10,8 +10,8 @@ import yaml
 from benchmarks.simulator.__main__ import main
 from benchmarks.simulator.pictures import draw
 from benchmarks.simulator.settings import DEFAULT
-from gateway.home import Home
-from gateway.weights import WeightsMissing, locate
+from gateway.home.folder import Home
+from gateway.home.weights import WeightsMissing, locate
 
 OUTCOMES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "outcomes" / "train"
 TINY: dict[str, dict[str, Any]] = {

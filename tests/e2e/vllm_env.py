@@ -12,8 +12,8 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.home import Home
-from gateway.weights import WeightsMissing, locate
+from gateway.home.folder import Home
+from gateway.home.weights import WeightsMissing, locate
 
 ROOT = Path(__file__).parents[2]
 VLLM = ROOT / ".venv-vllm"

@@ -19,6 +19,7 @@ from gateway.capacity.door import EngineGate
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
+from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles, own_agents
 from gateway.peers import Peers
 from gateway.routing.decision import Decision
@@ -27,7 +28,6 @@ from gateway.routing.policies import policy
 from gateway.routing.scheduler import SchedulerConfig
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
-from gateway.weights import WeightsMissing
 from gateway.wire.request import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate

@@ -11,8 +11,8 @@ import pytest
 from gateway.config import EngineConfig
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
 from gateway.engines.local import LocalEngine, unready_interval_s
+from gateway.home.weights import WeightsMissing
 from gateway.upstream import Patience, UpstreamError
-from gateway.weights import WeightsMissing
 from tests.fakes import ScriptedEngine
 
 PATIENCE = Patience(2, 2, 2)

