@@ -14,7 +14,7 @@ from gateway.forward import Attempt, Status, Target
 from gateway.peers import Peers
 from gateway.routing.decision import Candidate, Decision
 from gateway.routing.node import Node
-from gateway.telemetry import Telemetry
+from gateway.telemetry.metrics import Telemetry
 from gateway.wire.request import Call
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.decision import Candidate, Decision, Query
 from gateway.routing.node import Node
 from gateway.status import missing
-from gateway.telemetry import RouteLog, Telemetry
+from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model

@@ -30,7 +30,7 @@ from gateway.status import (
     refused_rows,
     waiting_text,
 )
-from gateway.telemetry import RouteLog, Telemetry
+from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.wire.request import InvalidRequest, error_body
 
 BODY_LIMIT_BYTES = 4 << 20

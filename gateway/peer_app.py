@@ -30,7 +30,7 @@ from gateway.hop import (
 )
 from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.privacy.fields import Unacceptable, read_delegation
-from gateway.telemetry import Telemetry
+from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.request import InvalidRequest, read_call, with_model
 from gateway.wire.tokens import usage_of

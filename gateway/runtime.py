@@ -38,7 +38,7 @@ from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
 from gateway.status import waiting_text
-from gateway.telemetry import RouteLog, Telemetry
+from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, open_encoder

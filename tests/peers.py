@@ -27,7 +27,7 @@ from gateway.engines.local import LocalEngine
 from gateway.listeners import bind, server
 from gateway.peer_app import PeerApp
 from gateway.peer_hop import PeerUpstream
-from gateway.telemetry import Telemetry
+from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
 

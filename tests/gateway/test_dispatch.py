@@ -26,7 +26,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.scheduler import SchedulerConfig
-from gateway.telemetry import RouteLog, Telemetry
+from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.request import InvalidRequest
 from profiler.ladder import Ladder

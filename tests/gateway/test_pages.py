@@ -26,7 +26,7 @@ from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.peers import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
-from gateway.telemetry import RouteLog, Telemetry
+from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate

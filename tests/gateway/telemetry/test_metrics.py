@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.telemetry import RouteLog, Telemetry
+from gateway.telemetry.metrics import RouteLog, Telemetry
 
 
 def samples_of(metrics: Telemetry) -> dict[tuple[str, ...], float]:
