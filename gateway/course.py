@@ -11,7 +11,7 @@ from dataclasses import replace
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import EngineGate
 from gateway.forward import Attempt, Status, Target
-from gateway.peers import Peers
+from gateway.peering.probes import Peers
 from gateway.routing.decision import Candidate, Decision
 from gateway.routing.node import Node
 from gateway.telemetry.metrics import Telemetry

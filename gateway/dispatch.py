@@ -16,7 +16,7 @@ from gateway.course import Course
 from gateway.forward import Client, Forwarder, Target, answer_error
 from gateway.models.names import resolve_model
 from gateway.models.needs import check_needs
-from gateway.peers import Peers
+from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.decision import Candidate, Decision, Query
 from gateway.routing.node import Node

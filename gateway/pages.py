@@ -18,8 +18,8 @@ from gateway.capacity.door import EngineGate
 from gateway.config import RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.measuring.profiles import Profiles
-from gateway.network import Network
 from gateway.openapi import openapi_page
+from gateway.peering.network import Network
 from gateway.routing.node import Node
 from gateway.status import (
     candidate_rows,

@@ -30,10 +30,10 @@ from gateway.home.folder import Home, HomeError, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.listeners import Server, bind, server, url_of
 from gateway.measuring.profiles import Profiles, own_agents
-from gateway.network import Network, join
 from gateway.pages import Parts, seldom_app
-from gateway.peer_app import PeerApp
-from gateway.peers import Peers
+from gateway.peering.listener import PeerApp
+from gateway.peering.network import Network, join
+from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space

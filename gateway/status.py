@@ -6,7 +6,7 @@ from typing import Any
 from discovery.records import Agent
 from gateway.capacity.door import EngineGate
 from gateway.engines.local import LocalEngine
-from gateway.network import Network
+from gateway.peering.network import Network
 from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.wire.request import VIRTUAL_MODEL

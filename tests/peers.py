@@ -25,8 +25,8 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.config import EngineConfig
 from gateway.engines.local import LocalEngine
 from gateway.listeners import bind, server
-from gateway.peer_app import PeerApp
-from gateway.peer_hop import PeerUpstream
+from gateway.peering.listener import PeerApp
+from gateway.peering.remote import PeerUpstream
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine

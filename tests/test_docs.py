@@ -16,7 +16,7 @@ from gateway import cli
 from gateway.client_app import _EXPOSED, _GENERATING
 from gateway.config import Config, leaf_paths
 from gateway.pages import Parts, seldom_app
-from gateway.peer_app import BODY_LIMITS_BYTES
+from gateway.peering.listener import BODY_LIMITS_BYTES
 from gateway.privacy import fields as travel
 from gateway.routing.decision import REASONS
 from profiler import cli as profile_cli

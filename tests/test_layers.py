@@ -32,7 +32,13 @@ PURE = [
         "gateway.routing.roster",
         "gateway.routing.node",
     ),
-    *("gateway.wire.request", "gateway.wire.events", "gateway.hop", "gateway.privacy.fields", "gateway.models.names"),
+    *(
+        "gateway.wire.request",
+        "gateway.wire.events",
+        "gateway.peering.frames",
+        "gateway.privacy.fields",
+        "gateway.models.names",
+    ),
     *("gateway.wire.tokens", "gateway.models.needs", "gateway.routing.probing", "gateway.beliefs.sessions"),
 ]
 HEAVY = {"fastapi", "torch", "aiohttp", "uvicorn", "pydantic", "litellm", "sentence_transformers", "onnxruntime"}

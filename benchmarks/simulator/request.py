@@ -16,7 +16,7 @@ from benchmarks.simulator.world import World
 from discovery.records import AdmissionState
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import LOOK_S, LOOKERS
-from gateway.hop import SILENCE_S
+from gateway.peering.frames import SILENCE_S
 from gateway.routing.decision import Decision, Query
 from gateway.routing.scheduler import Plan
 

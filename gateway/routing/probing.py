@@ -13,7 +13,7 @@ from gateway.beliefs.table import Expected
 from gateway.routing.cost import FloatArray
 from gateway.routing.decision import Decision
 
-SILENCE_S = 4.0  # what asking a peer costs that has stopped since its last news (gateway/hop.py)
+SILENCE_S = 4.0  # what asking a peer costs that has stopped since its last news (gateway/peering/frames.py)
 FAILURE_EVERY_S = 3600.0  # how often peers stop without a word: laptops are closed and networks change within hours
 
 

@@ -21,7 +21,7 @@ from gateway.config import Config, RoutingConfig
 from gateway.dispatch import Dispatcher
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles, own_agents
-from gateway.peers import Peers
+from gateway.peering.probes import Peers
 from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.routing.policies import policy

@@ -21,9 +21,9 @@ from gateway.dispatch import Dispatcher
 from gateway.engines.engine_state import EngineState
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
-from gateway.network import Network
 from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
-from gateway.peers import Peers
+from gateway.peering.network import Network
+from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.telemetry.metrics import RouteLog, Telemetry

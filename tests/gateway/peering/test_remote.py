@@ -16,8 +16,8 @@ from discovery.client import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import PeerId
 from discovery.request_auth import Refused
-from gateway.hop import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
-from gateway.peer_hop import PeerReply, PeerUpstream
+from gateway.peering.frames import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
+from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.events import DONE, Event, encode_event
 

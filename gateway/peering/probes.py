@@ -16,8 +16,8 @@ from discovery.envelopes import UNREADABLE
 from discovery.records import SLOTS_LIMIT, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
-from gateway.peer_app import ProbeAnswer
-from gateway.peer_hop import PeerUpstream
+from gateway.peering.listener import ProbeAnswer
+from gateway.peering.remote import PeerUpstream
 from gateway.routing.node import Node
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ import pytest
 
 from discovery.request_auth import Audience, sign_request
 from gateway.forward import Attempt, Forwarder, Target
-from gateway.hop import Receipt
-from gateway.peer_app import ProbeAnswer
-from gateway.peer_hop import PeerReply, PeerUpstream
+from gateway.peering.frames import Receipt
+from gateway.peering.listener import ProbeAnswer
+from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.request import read_call

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.hop import (
+from gateway.peering.frames import (
     QUEUED,
     Receipt,
     Refusal,

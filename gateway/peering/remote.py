@@ -1,4 +1,4 @@
-"""Another peer as an upstream: delegate one request, read its answer out of the hop's framing (gateway/hop.py).
+"""Another peer as an upstream: delegate one request, read its answer out of the hop's framing (gateway/peering/frames.py).
 
 Knows nothing of who was chosen or why.
 """
@@ -17,7 +17,7 @@ from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.records import PeerId
 from discovery.request_auth import Refused, read_refusal
-from gateway.hop import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
+from gateway.peering.frames import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 

@@ -11,7 +11,7 @@ from discovery.identity import Identity
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
 from gateway.config import ConfigError, NetworkConfig
 from gateway.home.folder import Home
-from gateway.network import Network, join
+from gateway.peering.network import Network, join
 from tests.peers import party
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -18,7 +18,8 @@ from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.capacity.door import EngineGate
 from gateway.forward import RETRYABLE
-from gateway.hop import (
+from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
+from gateway.peering.frames import (
     HEARTBEAT_S,
     QUEUED,
     Receipt,
@@ -28,7 +29,6 @@ from gateway.hop import (
     encode_reply,
     sha256_hex,
 )
-from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, UpstreamError

@@ -1,0 +1,1 @@
+"""Other peers: to be asked, and asking us."""
