@@ -13,7 +13,6 @@ import fastapi
 
 from gateway.api_keys import ApiKeyError, ApiKeys, bearer_of
 from gateway.config import ClientConfig
-from gateway.dispatch import Dispatcher
 from gateway.http_edge import (
     AsgiClient,
     ClientGone,
@@ -26,6 +25,7 @@ from gateway.http_edge import (
     read_body,
     until_gone,
 )
+from gateway.serving.dispatch import Dispatcher
 from gateway.wire.request import ENDPOINTS, InvalidRequest, error_body
 
 log = logging.getLogger(__name__)

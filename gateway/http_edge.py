@@ -84,7 +84,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 class AsgiClient:
-    """The client of one request, to write to (see gateway.forward.Client)."""
+    """The client of one request, to write to (see gateway.serving.forward.Client)."""
 
     def __init__(self, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> None:
         self.request_id = request_id

@@ -16,11 +16,11 @@ from discovery.admission import AdmissionError
 from discovery.envelopes import UNREADABLE
 from gateway.capacity.door import EngineGate
 from gateway.config import RoutingConfig
-from gateway.dispatch import Dispatcher
 from gateway.measuring.profiles import Profiles
 from gateway.openapi import openapi_page
 from gateway.peering.network import Network
 from gateway.routing.node import Node
+from gateway.serving.dispatch import Dispatcher
 from gateway.status import (
     candidate_rows,
     engine_status,

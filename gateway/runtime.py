@@ -22,7 +22,6 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import EngineGate
 from gateway.client_app import ClientApp
 from gateway.config import Config
-from gateway.dispatch import Dispatcher
 from gateway.engines.embedded import EmbeddedEngine
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
@@ -37,6 +36,7 @@ from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
+from gateway.serving.dispatch import Dispatcher
 from gateway.status import waiting_text
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader

@@ -1,4 +1,4 @@
-"""One request's life in virtual time, as gateway/dispatch.py and gateway/forward.py carry it out with sockets:
+"""One request's life in virtual time, as gateway/serving/dispatch.py and gateway/serving/forward.py carry it out with sockets:
 probe, decide, reserve, send, fall through on refusal, observe.
 """
 
@@ -124,7 +124,7 @@ class Request:
             sending_s = ask.query.body_bytes / world.setting.regions.bandwidth_bytes_per_s
             world.at(now + world.delay_s(ask.entry, peer) + sending_s, partial(self._arrive, peer, job))
 
-    # --- at our own door, as gateway/course.py and gateway/capacity/door.py have it
+    # --- at our own door, as gateway/serving/attempts.py and gateway/capacity/door.py have it
 
     def _wait(self, job: Job, now: float) -> None:
         job.started = self._let_in

@@ -17,7 +17,6 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import EngineGate
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
-from gateway.dispatch import Dispatcher
 from gateway.engines.engine_state import EngineState
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
@@ -26,6 +25,7 @@ from gateway.peering.network import Network
 from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
+from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from profiler.ladder import Ladder

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 from discovery.request_auth import Audience, sign_request
-from gateway.forward import Attempt, Forwarder, Target
 from gateway.peering.frames import Receipt
 from gateway.peering.listener import ProbeAnswer
 from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
+from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.request import read_call
 from tests.fakes import ScriptedEngine

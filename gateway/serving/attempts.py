@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import EngineGate
-from gateway.forward import Attempt, Status, Target
 from gateway.peering.probes import Peers
 from gateway.routing.decision import Candidate, Decision
 from gateway.routing.node import Node
+from gateway.serving.forward import Attempt, Status, Target
 from gateway.telemetry.metrics import Telemetry
 from gateway.wire.request import Call
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Course:
-    """What `gateway.forward.Course` asks for, told to beliefs, metrics and the route log."""
+    """What `gateway.serving.forward.Course` asks for, told to beliefs, metrics and the route log."""
 
     def __init__(
         self,

@@ -12,14 +12,14 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.capacity.door import EngineGate
 from gateway.config import Config
-from gateway.course import Course
-from gateway.forward import Client, Forwarder, Target, answer_error
 from gateway.models.names import resolve_model
 from gateway.models.needs import check_needs
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.decision import Candidate, Decision, Query
 from gateway.routing.node import Node
+from gateway.serving.attempts import Course
+from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.status import missing
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.forward import Attempt, Forwarder, Target
+from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience
 from gateway.wire.request import read_call
 from tests.fakes import ScriptedEngine

@@ -18,7 +18,6 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import EngineGate
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
-from gateway.dispatch import Dispatcher
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles, own_agents
 from gateway.peering.probes import Peers
@@ -26,6 +25,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.scheduler import SchedulerConfig
+from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.request import InvalidRequest
