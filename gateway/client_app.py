@@ -13,7 +13,7 @@ import fastapi
 
 from gateway.api_keys import ApiKeyError, ApiKeys, bearer_of
 from gateway.config import ClientConfig
-from gateway.http_edge import (
+from gateway.server.edge import (
     AsgiClient,
     ClientGone,
     Receive,

@@ -27,7 +27,6 @@ from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home.folder import Home, HomeError, Running
 from gateway.home.weights import WeightsMissing, locate
-from gateway.listeners import Server, bind, server, url_of
 from gateway.measuring.profiles import Profiles, own_agents
 from gateway.pages import Parts, seldom_app
 from gateway.peering.listener import PeerApp
@@ -36,6 +35,7 @@ from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
+from gateway.server.listeners import Server, bind, server, url_of
 from gateway.serving.dispatch import Dispatcher
 from gateway.status import waiting_text
 from gateway.telemetry.metrics import RouteLog, Telemetry

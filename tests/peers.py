@@ -24,9 +24,9 @@ from gateway.capacity.door import EngineGate
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import EngineConfig
 from gateway.engines.local import LocalEngine
-from gateway.listeners import bind, server
 from gateway.peering.listener import PeerApp
 from gateway.peering.remote import PeerUpstream
+from gateway.server.listeners import bind, server
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine

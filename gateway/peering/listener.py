@@ -17,7 +17,6 @@ from discovery.records import AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.capacity.door import EngineGate
-from gateway.http_edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.peering.frames import (
     HEARTBEAT_S,
     QUEUED,
@@ -29,6 +28,7 @@ from gateway.peering.frames import (
     sha256_hex,
 )
 from gateway.privacy.fields import Unacceptable, read_delegation
+from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.serving.forward import RETRYABLE
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, UpstreamError

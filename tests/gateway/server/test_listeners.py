@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from gateway.listeners import PortTaken, bind, server, url_of
+from gateway.server.listeners import PortTaken, bind, server, url_of
 
 
 def test_a_taken_port_names_the_flag() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http_edge import (
+from gateway.server.edge import (
     DISCARD_FACTOR,
     AsgiClient,
     ClientGone,
