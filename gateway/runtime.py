@@ -17,10 +17,12 @@ import aiohttp
 import numpy as np
 
 from discovery.membership import Event
-from gateway.api_keys import ApiKeys, check_reachable
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import EngineGate
-from gateway.client_app import ClientApp
+from gateway.client.api_keys import ApiKeys, check_reachable
+from gateway.client.app import ClientApp
+from gateway.client.pages import Parts, seldom_app
+from gateway.client.views import waiting_text
 from gateway.config import Config
 from gateway.engines.embedded import EmbeddedEngine
 from gateway.engines.local import LocalEngine
@@ -28,7 +30,6 @@ from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home.folder import Home, HomeError, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.profiles import Profiles, own_agents
-from gateway.pages import Parts, seldom_app
 from gateway.peering.listener import PeerApp
 from gateway.peering.network import Network, join
 from gateway.peering.probes import Peers
@@ -37,7 +38,6 @@ from gateway.routing.policies import policy
 from gateway.routing.roster import Space
 from gateway.server.listeners import Server, bind, server, url_of
 from gateway.serving.dispatch import Dispatcher
-from gateway.status import waiting_text
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience

@@ -13,9 +13,9 @@ import pytest
 import typer
 
 from gateway import cli
-from gateway.client_app import _EXPOSED, _GENERATING
+from gateway.client.app import _EXPOSED, _GENERATING
+from gateway.client.pages import Parts, seldom_app
 from gateway.config import Config, leaf_paths
-from gateway.pages import Parts, seldom_app
 from gateway.peering.listener import BODY_LIMITS_BYTES
 from gateway.privacy import fields as travel
 from gateway.routing.decision import REASONS

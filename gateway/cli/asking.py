@@ -75,7 +75,7 @@ def route(
     if any(not row["profiled"] for row in found["candidates"]):
         say("scores with ? are assumed: the agent has no capability vector yet (run ppai-profile on its machine)")
     if found["waiting"]:
-        from gateway.status import waiting_text
+        from gateway.client.views import waiting_text
 
         say(waiting_text(found["waiting"]))
 

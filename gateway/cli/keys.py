@@ -12,7 +12,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Whom or what 
 
 def key_add(name: NameArgument, home: HomeOption = None) -> None:
     """Make an API key and print it, once. With the first one, clients need a key."""
-    from gateway.api_keys import ApiKeys
+    from gateway.client.api_keys import ApiKeys
 
     print(ApiKeys(home_of(home)).add(name))
     say(f"this is `{name}`'s key: it is not kept here, only its hash. Clients send it as their API key")
@@ -20,7 +20,7 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
 
 def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List whom keys were made for."""
-    from gateway.api_keys import ApiKeys
+    from gateway.client.api_keys import ApiKeys
 
     names = ApiKeys(home_of(home)).names
     print(json.dumps(names) if as_json else "\n".join(names), end="\n" if names or as_json else "")
@@ -30,7 +30,7 @@ def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def key_remove(name: NameArgument, home: HomeOption = None) -> None:
     """Withdraw a key; it stops counting at once."""
-    from gateway.api_keys import ApiKeys
+    from gateway.client.api_keys import ApiKeys
 
     ApiKeys(home_of(home)).remove(name)
     say(f"the key of `{name}` no longer counts")

@@ -11,6 +11,7 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.capacity.door import EngineGate
+from gateway.client.views import missing
 from gateway.config import Config
 from gateway.models.names import resolve_model
 from gateway.models.needs import check_needs
@@ -20,7 +21,6 @@ from gateway.routing.decision import Candidate, Decision, Query
 from gateway.routing.node import Node
 from gateway.serving.attempts import Course
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
-from gateway.status import missing
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError

@@ -15,13 +15,8 @@ from starlette.exceptions import HTTPException
 from discovery.admission import AdmissionError
 from discovery.envelopes import UNREADABLE
 from gateway.capacity.door import EngineGate
-from gateway.config import RoutingConfig
-from gateway.measuring.profiles import Profiles
-from gateway.openapi import openapi_page
-from gateway.peering.network import Network
-from gateway.routing.node import Node
-from gateway.serving.dispatch import Dispatcher
-from gateway.status import (
+from gateway.client.openapi import openapi_page
+from gateway.client.views import (
     candidate_rows,
     engine_status,
     missing,
@@ -30,6 +25,11 @@ from gateway.status import (
     refused_rows,
     waiting_text,
 )
+from gateway.config import RoutingConfig
+from gateway.measuring.profiles import Profiles
+from gateway.peering.network import Network
+from gateway.routing.node import Node
+from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.wire.request import InvalidRequest, error_body
 

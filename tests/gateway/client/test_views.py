@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from discovery.records import Agent
+from gateway.client.views import candidate_rows, engine_status, missing, model_entries, waiting_text
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.routing.decision import Query
-from gateway.status import candidate_rows, engine_status, missing, model_entries, waiting_text
 from tests.gateway.test_engine_gate import gate_of
 from tests.gateway.test_node import MATHS, Ada, agent
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.api_keys import FILE, ApiKeyError, ApiKeys, bearer_of, check_reachable
+from gateway.client.api_keys import FILE, ApiKeyError, ApiKeys, bearer_of, check_reachable
 from gateway.home.folder import Home
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 
 import fastapi
 
-from gateway.api_keys import ApiKeyError, ApiKeys, bearer_of
+from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of
 from gateway.config import ClientConfig
 from gateway.server.edge import (
     AsgiClient,

@@ -5,9 +5,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from gateway.client_app import _GENERATING
-from gateway.openapi import openapi_page
-from gateway.pages import Parts, seldom_app
+from gateway.client.app import _GENERATING
+from gateway.client.openapi import openapi_page
+from gateway.client.pages import Parts, seldom_app
 from gateway.wire.request import BODIES, InvalidRequest, error_body, read_call
 
 PAGE = openapi_page("0")

@@ -16,11 +16,11 @@ from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import EngineGate
 from gateway.capacity.rules import AdmissionConfig
+from gateway.client.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.config import Config, RoutingConfig
 from gateway.engines.engine_state import EngineState
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
-from gateway.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.peering.network import Network
 from gateway.peering.probes import Peers
 from gateway.routing.node import Node
