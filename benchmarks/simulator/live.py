@@ -21,7 +21,7 @@ import aiohttp
 import numpy as np
 
 from benchmarks.simulator.progress import say
-from gateway.demo import NAMES, QUESTIONS, DemoPeer, start_peers
+from gateway.cli.demo import NAMES, QUESTIONS, DemoPeer, start_peers
 
 Played = TypeVar("Played")
 TOKENS = 24

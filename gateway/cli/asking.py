@@ -19,7 +19,7 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Ask the running peer one question."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     body: dict[str, Any] = {
         "model": model,
@@ -54,7 +54,7 @@ def route(
     as_json: JsonOption = False,
 ) -> None:
     """Show who would answer a query, and why; nothing is sent to a model."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     body = {"text": text, "model": model, "max_tokens": max_tokens}
     found = OwnPeer(home_of(home)).post("/ppai/v1/route", body)
@@ -82,7 +82,7 @@ def route(
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the models that the network serves, and who serves each."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     found = OwnPeer(home_of(home)).get("/v1/models")["data"]
     if as_json:
@@ -95,7 +95,7 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show how the running peer is doing."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     found = OwnPeer(home_of(home)).get("/ppai/v1/status")
     if as_json:

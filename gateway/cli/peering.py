@@ -10,7 +10,7 @@ from gateway.cli.options import HomeOption, JsonOption, home_of, say
 
 def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the peers known: the address we reach them at, state and why, rights, load and its age, agents."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     own = OwnPeer(home_of(home))
     found = own.get("/ppai/v1/peers")
@@ -38,7 +38,7 @@ def approve(
     home: HomeOption = None,
 ) -> None:
     """Let peers send us work, and send them ours."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     for who in names:
         OwnPeer(home_of(home)).post("/ppai/v1/approve", {"who": who})
@@ -50,7 +50,7 @@ def revoke(
     home: HomeOption = None,
 ) -> None:
     """Take both rights away from peers, whatever the admission mode would grant."""
-    from gateway.own_peer import OwnPeer
+    from gateway.cli.own_peer import OwnPeer
 
     for who in names:
         OwnPeer(home_of(home)).post("/ppai/v1/revoke", {"who": who})

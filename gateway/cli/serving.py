@@ -64,6 +64,6 @@ def serve(
 
 def demo(home: HomeOption = None) -> None:
     """Show it: three peers on this machine, real models, one endpoint; then one of them is killed."""
-    from gateway.demo import run_demo
+    from gateway.cli.demo import run_demo
 
     run_demo(home_of(home).weights)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused
 from gateway.home.folder import Home, Running
-from gateway.own_peer import NotRunning, OwnPeer, PeerRefused
 
 
 class Peer(HTTPServer):
