@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.engines.load_gauges import LOAD_GAUGES, read_load
-from tests.gateway.engine_pages import (
+from tests.gateway.engines.engine_pages import (
     LLAMACPP_METRICS,
     SGLANG_METRICS,
     SGLANG_METRICS_OF_RANKS,
