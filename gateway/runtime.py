@@ -18,7 +18,7 @@ import numpy as np
 
 from discovery.membership import Event
 from gateway.beliefs.table import Beliefs
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import ClientApp
 from gateway.client.pages import Parts, seldom_app
@@ -79,7 +79,7 @@ class Runtime:
     def __init__(self, config: Config, home: Home, say: Say) -> None:
         self._config, self._home, self._say = config, home, say
         self._stack = AsyncExitStack()
-        self._told: dict[str, str] = {}  # what the user was last told, by subject
+        self._last_said: dict[str, str] = {}  # by subject
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -115,13 +115,11 @@ class Runtime:
         session = await stack.enter_async_context(_engine_session())
         self._engine = LocalEngine(config.engine, session, self._new_embedded)
         stack.push_async_callback(self._engine.stop)
-        self._gate = EngineGate(
-            self._engine, config.admission, clock, self._node.own_mean_service_s, self._door_changed
-        )
+        self._door = Door(self._engine, config.admission, clock, self._node.own_mean_service_s, self._door_changed)
 
         self._network = Network(
             membership, config.network, home.path, self._node.name,
-            (config.peer.host, self._peer_listener.getsockname()[1]), self._gate.pulse, self._heard,
+            (config.peer.host, self._peer_listener.getsockname()[1]), self._door.pulse, self._heard,
         )  # fmt: skip
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)
@@ -134,11 +132,11 @@ class Runtime:
         stack.callback(_stop, worker)
         self._reader = self._new_reader(worker)
         self._dispatcher = Dispatcher(
-            config, self._node, self._gate, peers, self._reader, telemetry, route_log, clock=clock, wall_clock=time.time
+            config, self._node, self._door, peers, self._reader, telemetry, route_log, clock=clock, wall_clock=time.time
         )
         token = secrets.token_urlsafe(32)
         parts = Parts(
-            self._node, self._network, self._gate, self._profiles, self._dispatcher, telemetry, route_log,
+            self._node, self._network, self._door, self._profiles, self._dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing,
         )  # fmt: skip
         self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client, keys, token))
@@ -152,13 +150,13 @@ class Runtime:
             serving = tasks.create_task(self._client_server.serve(sockets=[self._client_listener]), name="client side")
             to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
             watching = tasks.create_task(self._engine.run(tasks, self._engine_seen), name="engine")
-            mingling = tasks.create_task(self._network.run(), name="network")
+            taking_part = tasks.create_task(self._network.run(), name="network")
             self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
             watching.cancel()
             await self._network.transport.leave()
-            mingling.cancel()
+            taking_part.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
             await self._engine.stop()
@@ -166,7 +164,7 @@ class Runtime:
     def _new_peer_server(self, telemetry: Telemetry) -> Server:
         client, network = self._config.client, self._network
         app = PeerApp(
-            network.transport, self._gate, network.admission.may, network.admission.mode != "open",
+            network.transport, self._door, network.admission.may, network.admission.mode != "open",
             network.identity.sign, telemetry, time.monotonic,
             Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s),
         )  # fmt: skip
@@ -193,22 +191,22 @@ class Runtime:
 
     def _engine_seen(self) -> None:
         """After every look at the engine: its load, and whatever it serves now."""
-        jobs, slots, served_tokens = self._gate.own_load()
+        jobs, slots, served_tokens = self._door.own_load()
         self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens)
-        self._node.observe_cold(self._node.me, self._gate.cold)
-        self._gate.admit_waiting()
+        self._node.observe_cold(self._node.me, self._door.cold)
+        self._door.admit_waiting()
         self._cards_changed()
-        self._network.tell_admission(self._gate.admission)
+        self._network.tell_admission(self._door.admission)
         state = self._engine.state
         if state.is_ready:
             models = ", ".join(model.id for model in state.models)
-            self._tell("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")
+            self._say_once("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")
         else:
-            self._tell("engine", f"engine: {state.problem}")
+            self._say_once("engine", f"engine: {state.problem}")
 
     def _door_changed(self) -> None:
         """Others should not hear of it at the next look at the engine only."""
-        self._network.tell_admission(self._gate.admission)
+        self._network.tell_admission(self._door.admission)
 
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
@@ -220,23 +218,23 @@ class Runtime:
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)
         if any(event.kind == "pulse" for event in events):
-            self._gate.look_around()
+            self._door.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation", "identity_in_use"):
-                self._tell(event.kind + event.peer, f"{event.kind.replace('_', ' ')}: {event.reason}")
+                self._say_once(event.kind + event.peer, f"{event.kind.replace('_', ' ')}: {event.reason}")
         if waiting := self._network.waiting():
-            self._tell("waiting", waiting_text(waiting))
+            self._say_once("waiting", waiting_text(waiting))
         if len(self._node.roster) > 1:
             self._reader.warm_up()
         if self._reader.problem:
-            self._tell("gate", f"routing by load alone, not by topic: {self._reader.problem}")
+            self._say_once("gate", f"routing by load alone, not by topic: {self._reader.problem}")
         elif self._reader.lacking:
-            self._tell("gate", f"the fast encoder alone tells topics apart, less exactly: {self._reader.lacking}")
+            self._say_once("gate", f"the fast encoder alone tells topics apart, less exactly: {self._reader.lacking}")
 
-    def _tell(self, subject: str, text: str) -> None:
+    def _say_once(self, subject: str, text: str) -> None:
         """Say it once, until something else is to be said of the same subject."""
-        if self._told.get(subject) != text:
-            self._told[subject] = text
+        if self._last_said.get(subject) != text:
+            self._last_said[subject] = text
             self._say(text)
 
 

@@ -20,7 +20,7 @@ from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.transport import Transport
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import EngineConfig
 from gateway.engines.local import LocalEngine
@@ -54,7 +54,7 @@ class AnsweringPeer(Party):
     """A peer listening on `address`, in front of `engine`."""
 
     address: Address
-    gate: EngineGate
+    door: Door
     telemetry: Telemetry
 
 
@@ -85,9 +85,7 @@ async def two_peers(
 
 
 @asynccontextmanager
-async def party(
-    home: Path, addresses: tuple[Address, ...] = (), pulse: EngineGate | None = None
-) -> AsyncIterator[Party]:
+async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | None = None) -> AsyncIterator[Party]:
     """A peer without a listener: it only asks."""
     identity, admission = Identity.load_or_create(home), Admission("tofu", NET)
     gossip = Gossip(identity.id, int(time.time()), lambda r: seal(r, NET, identity.sign), random.Random(7))
@@ -112,17 +110,17 @@ async def answering_peer(
     listener = bind("127.0.0.1", 0, "--peer-port")
     address = Address("127.0.0.1", listener.getsockname()[1])
     async with ready_engine(scripted, slots) as engine:
-        gate = EngineGate(engine, AdmissionConfig(), time.monotonic, lambda: 1.0)
-        async with party(home, (address,), gate) as me:
+        door = Door(engine, AdmissionConfig(), time.monotonic, lambda: 1.0)
+        async with party(home, (address,), door) as me:
             telemetry = Telemetry()
             app = PeerApp(
-                me.transport, gate, me.admission.may, trusted, me.identity.sign, telemetry, time.monotonic, PATIENCE,
+                me.transport, door, me.admission.may, trusted, me.identity.sign, telemetry, time.monotonic, PATIENCE,
                 heartbeat_s,
             )  # fmt: skip
             web = server(app, ssl_context_factory=lambda *_: me.identity.server_ssl_context())
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
-                yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, gate, telemetry)
+                yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, door, telemetry)
             finally:
                 web.should_exit = web.force_exit = True
                 await serving

@@ -1,4 +1,4 @@
-"""One request's life in virtual time, as gateway/serving/dispatch.py and gateway/serving/forward.py carry it out with sockets:
+"""One request in virtual time, as gateway/serving/ carries it out with sockets:
 probe, decide, reserve, send, fall through on refusal, observe.
 """
 

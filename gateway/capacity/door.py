@@ -40,7 +40,7 @@ class _Waiting:
         self.woken = asyncio.Event()
 
 
-class EngineGate:
+class Door:
     """An Upstream for our own programs (`open`), and the queue for other peers' work (`remote_turn`)."""
 
     def __init__(

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from discovery.admission import AdmissionError
 from discovery.envelopes import UNREADABLE
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.client.openapi import openapi_page
 from gateway.client.views import (
     candidate_rows,
@@ -43,7 +43,7 @@ class Parts:
 
     node: Node
     network: Network
-    gate: EngineGate
+    door: Door
     profiles: Profiles
     dispatcher: Dispatcher
     telemetry: Telemetry
@@ -107,7 +107,7 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
 
     @app.get("/ready")
     async def ready() -> Response:
-        lacking = missing(parts.node, parts.gate.engine)
+        lacking = missing(parts.node, parts.door.engine)
         return JSONResponse({"ready": not lacking, "missing": lacking}, 503 if lacking else 200)
 
     @app.get("/openapi.json")
@@ -127,7 +127,7 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
             "version": version("ppai"),
             "url": parts.url,
             "uptime_s": round(parts.clock() - parts.began, 1),
-            "engine": engine_status(parts.gate),
+            "engine": engine_status(parts.door),
             "network": {
                 "admission": network.admission.mode,
                 "addresses": [str(address) for address in network.addresses()],
@@ -138,7 +138,7 @@ def _add_status_pages(app: fastapi.FastAPI, parts: Parts) -> None:
             },
             "gate": _gate_status(parts),
             "say": [waiting_text(waiting)] if waiting else [],
-            "missing": missing(parts.node, parts.gate.engine),
+            "missing": missing(parts.node, parts.door.engine),
         }
 
     @app.get("/ppai/v1/peers")

@@ -4,7 +4,7 @@ from math import isfinite
 from typing import Any
 
 from discovery.records import Agent
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.engines.local import LocalEngine
 from gateway.peering.network import Network
 from gateway.routing.decision import Decision
@@ -42,9 +42,9 @@ def missing(node: Node, engine: LocalEngine) -> list[str]:
     return [engine.state.problem or "the engine serves no model"]
 
 
-def engine_status(gate: EngineGate) -> dict[str, Any]:
+def engine_status(door: Door) -> dict[str, Any]:
     """The local engine as `ppai status` and the page show it."""
-    engine, state, load = gate.engine, gate.engine.state, gate.load
+    engine, state, load = door.engine, door.engine.state, door.load
     return {
         "origin": engine.origin,
         "problem": state.problem,
@@ -59,7 +59,7 @@ def engine_status(gate: EngineGate) -> dict[str, Any]:
         "load_source": state.load_source,
         "in_flight": engine.in_flight,
         "remote_running": load.remote_running,
-        "admission": gate.admission,
+        "admission": door.admission,
     }
 
 

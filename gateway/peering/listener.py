@@ -16,7 +16,7 @@ from discovery.endpoint import HELLO_LIMIT_BYTES, SYNC_LIMIT_BYTES
 from discovery.records import AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.peering.frames import (
     HEARTBEAT_S,
     QUEUED,
@@ -32,7 +32,7 @@ from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, he
 from gateway.serving.forward import RETRYABLE
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, UpstreamError
-from gateway.wire.request import InvalidRequest, read_call, with_model
+from gateway.wire.request import InvalidRequest, read_request, with_model
 from gateway.wire.tokens import usage_of
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class PeerApp:
     def __init__(
         self,
         transport: Transport,
-        gate: EngineGate,
+        door: Door,
         may: Callable[[PeerId, Right], bool],
         trusted: bool,
         sign: Callable[[bytes], bytes],
@@ -70,7 +70,7 @@ class PeerApp:
         patience: Patience,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
-        self._transport, self._gate, self._may, self._trusted = transport, gate, may, trusted
+        self._transport, self._door, self._may, self._trusted = transport, door, may, trusted
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
 
@@ -108,14 +108,14 @@ class PeerApp:
             await until_gone(self._delegate(peer, body, client), receive)
 
     def _load(self) -> ProbeAnswer:
-        load = self._gate.load
+        load = self._door.load
         return ProbeAnswer(
-            _bucket(load.running), _bucket(load.waiting), load.slots, self._gate.admission, self._gate.cold
+            _bucket(load.running), _bucket(load.waiting), load.slots, self._door.admission, self._door.cold
         )
 
     async def _delegate(self, peer: PeerId, payload: bytes, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        work = _Work(self._gate, payload, self._trusted, self._patience, self._sign, self._clock)
+        work = _Work(self._door, payload, self._trusted, self._patience, self._sign, self._clock)
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
@@ -137,7 +137,7 @@ class _Work:
 
     def __init__(
         self,
-        gate: EngineGate,
+        door: Door,
         payload: bytes,
         trusted: bool,
         patience: Patience,
@@ -145,7 +145,7 @@ class _Work:
         clock: Callable[[], float],
     ) -> None:
         self.status = "cancelled"
-        self._gate, self._payload, self._trusted, self._patience = gate, payload, trusted, patience
+        self._door, self._payload, self._trusted, self._patience = door, payload, trusted, patience
         self._sign, self._clock = sign, clock
         self._sent, self._has_begun = hashlib.sha256(), False
         self._estimate, self._events = 0, 0
@@ -161,19 +161,19 @@ class _Work:
         began = self._clock()
         try:
             endpoint, agent, body = read_delegation(self._payload, trusted=self._trusted)
-            call = read_call(endpoint, body)
-            if agent not in [model.name for model in self._gate.engine.state.models]:
+            request = read_request(endpoint, body)
+            if agent not in [model.name for model in self._door.engine.state.models]:
                 raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
-            self._estimate = call.prompt_tokens
-            async with self._gate.remote_turn():
+            self._estimate = request.prompt_tokens
+            async with self._door.remote_turn():
                 started = self._clock()
-                async with aclosing(self._run(endpoint, with_model(body, agent), call.stream)) as answer:
+                async with aclosing(self._run(endpoint, with_model(body, agent), request.stream)) as answer:
                     async for frame in answer:
                         self._sent.update(frame)
                         self._has_begun = True
                         yield frame
             self.status = "ok"
-            self._gate.count_tokens(*self.usage)
+            self._door.count_tokens(*self.usage)
             yield self._receipt(agent, began, started)
         except (Unacceptable, InvalidRequest) as error:
             self.status = "refused"
@@ -185,7 +185,7 @@ class _Work:
 
     async def _run(self, endpoint: str, body: bytes, stream: bool) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
-        opened = self._gate.engine.open(endpoint, body, {}, stream=stream, patience=self._patience)
+        opened = self._door.engine.open(endpoint, body, {}, stream=stream, patience=self._patience)
         async with opened as reply:
             if reply.status in RETRYABLE:
                 status = reply.status if reply.status in (429, 503) else 502

@@ -1,4 +1,4 @@
-"""Another peer as an upstream: delegate one request, read its answer out of the hop's framing (gateway/peering/frames.py).
+"""Another peer as an upstream: delegate one request and read its answer out of the frames (gateway/peering/frames.py).
 
 Knows nothing of who was chosen or why.
 """

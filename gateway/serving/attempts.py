@@ -1,7 +1,7 @@
-"""One call on its way along a decision's order: whom to ask next, what is reserved there, how it went.
+"""One request on its way along a decision's order: whom to ask next, what is reserved there, how it went.
 
-Where the next one is our own engine, it has no free slot, and somebody else may do as well, the call waits at our door
-and is decided again when somebody may have room: what was refused everywhere would else stay with its owner for good.
+Where the next one is our own engine, it has no free slot, and somebody else may do as well, the request waits at our
+door and is decided again when somebody may have room: what was refused everywhere would else stay here for good.
 """
 
 import logging
@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.peering.probes import Peers
 from gateway.routing.decision import Candidate, Decision
 from gateway.routing.node import Node
 from gateway.serving.forward import Attempt, Status, Target
 from gateway.telemetry.metrics import Telemetry
-from gateway.wire.request import Call
+from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -26,17 +26,17 @@ class Course:
     def __init__(
         self,
         node: Node,
-        gate: EngineGate,
+        door: Door,
         peers: Peers,
         telemetry: Telemetry,
         clock: Callable[[], float],
-        call: Call,
+        request: Request,
         decision: Decision,
         target: Callable[[Candidate, str], Target],
         decide_again: Callable[[], Awaitable[Decision]],
     ) -> None:
-        self._node, self._gate, self._peers, self._telemetry, self._clock = node, gate, peers, telemetry, clock
-        self._call, self._decision, self._target, self._decide_again = call, decision, target, decide_again
+        self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
+        self._request, self._decision, self._target, self._decide_again = request, decision, target, decide_again
         self._began, self._place, self._waited_s = clock(), -1, 0.0
         self._asked: Candidate
         self._reservation: Reservation | None = None
@@ -48,7 +48,7 @@ class Course:
         if self._place >= len(self._decision.order):
             return None
         is_own = self._decision.view.roster.local[self._decision.order[self._place]]
-        if is_own and self._gate.is_full and self._decision.may_go_elsewhere:
+        if is_own and self._door.is_full and self._decision.may_go_elsewhere:
             await self._wait()
         self._reserve()
         return self._target(self._asked, self._decision.reason)
@@ -65,11 +65,11 @@ class Course:
         )  # fmt: skip
         self.attempts.append((candidate, attempt))
         if attempt.status == "ok" and candidate.local:
-            self._gate.count_tokens(attempt.prompt_tokens, attempt.tokens)
+            self._door.count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif attempt.status == "ok":
             self._peers.served(candidate.peer_id)
         if not candidate.local:
-            self._gate.look_around()
+            self._door.look_around()
         if attempt.error:
             log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, attempt.error)
 
@@ -80,8 +80,8 @@ class Course:
         return {
             "at": round(wall_time, 3),
             "request": request_id,
-            "endpoint": self._call.endpoint,
-            "asked": self._call.model,
+            "endpoint": self._request.endpoint,
+            "asked": self._request.model,
             "peer": candidate.peer_name,
             "model": candidate.model,
             "reason": self._decision.reason,
@@ -105,14 +105,14 @@ class Course:
     def _tell(self, status: Status, ttft_s: float | None, latency_s: float, tokens: int) -> None:
         """What came of the present reservation."""
         assert self._reservation, "next() comes before observe()"
-        outcome = Outcome(self._asked.peer_id, status, ttft_s, latency_s, tokens, self._call.stream)
+        outcome = Outcome(self._asked.peer_id, status, ttft_s, latency_s, tokens, self._request.stream)
         self._node.observe(self._reservation, outcome, self._clock())
 
     async def _wait(self) -> None:
         """Wait at our own door for a slot, or until another peer is the better choice: then it is asked instead."""
         began = self._clock()
         try:
-            moved = await self._gate.wait_turn(self._began, self._elsewhere)
+            moved = await self._door.wait_turn(self._began, self._elsewhere)
         except BaseException:  # the client hung up: our engine is what it waited for
             self._reserve()
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
@@ -123,7 +123,7 @@ class Course:
             self._waited_s = self._clock() - began
 
     async def _elsewhere(self) -> Decision | None:
-        """The decision as it would be made now, if a peer that has not failed this call comes first in it."""
+        """The decision as it would be made now, if a peer that has not failed this request comes first in it."""
         decision = await self._decide_again()
         target, failed = (
             decision.target,

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.client.views import missing
 from gateway.config import Config
 from gateway.models.names import resolve_model
@@ -24,7 +24,7 @@ from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, Call, InvalidRequest, read_call, with_model
+from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, InvalidRequest, Request, read_request, with_model
 from gateway.wire.tokens import METERED, asking_for_usage, with_usage
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Dispatcher:
         self,
         config: Config,
         node: Node,
-        gate: EngineGate,
+        door: Door,
         peers: Peers,
         reader: RelevanceReader,
         telemetry: Telemetry,
@@ -51,7 +51,7 @@ class Dispatcher:
         wall_clock: Callable[[], float],
     ) -> None:
         self.reader = reader
-        self._config, self._node, self._gate, self._peers = config, node, gate, peers
+        self._config, self._node, self._door, self._peers = config, node, door, peers
         self._telemetry, self._route_log = telemetry, route_log
         self._clock, self._wall_clock = clock, wall_clock
         self._failed: dict[str, PeerId] = {}  # by session: who failed it last
@@ -61,44 +61,44 @@ class Dispatcher:
     async def answer(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str
     ) -> None:
-        """Answer one call. Raises InvalidRequest; every other failure is told to the client."""
+        """Answer one request. Raises InvalidRequest; every other failure is told to the client."""
         began = self._clock()
-        call, travel, decision = await self.decide(endpoint, body, headers)
+        request, travel, decision = await self.decide(endpoint, body, headers)
         if not decision.order:
-            await answer_error(client, self._nobody(decision, call), {"x-ppai-reason": "none"})
+            await answer_error(client, self._nobody(decision, request), {"x-ppai-reason": "none"})
             return
-        if call.stream and not call.include_usage and call.endpoint in METERED:
+        if request.stream and not request.include_usage and request.endpoint in METERED:
             body, travel = asking_for_usage(body), replace(travel, fields=with_usage(travel.fields))
         passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
         told = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         course = Course(
-            self._node, self._gate, self._peers, self._telemetry, self._clock, call, decision,
-            target=lambda candidate, reason: self._target(candidate, reason, call, body, travel, passed),
+            self._node, self._door, self._peers, self._telemetry, self._clock, request, decision,
+            target=lambda candidate, reason: self._target(candidate, reason, request, body, travel, passed),
             decide_again=lambda: self._choose(replace(decision.query, is_held=True), waiting=1),
         )  # fmt: skip
         try:
-            await Forwarder(call, course, self._patience, self._clock).run(client, told)
+            await Forwarder(request, course, self._patience, self._clock).run(client, told)
         finally:
             for candidate, attempt in course.attempts:
-                self._remember(call.session, candidate.peer_id, attempt.status != "ok")
+                self._remember(request.session, candidate.peer_id, attempt.status != "ok")
             self._route_log.write(course.line(self._wall_clock(), request_id))
 
     async def decide(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], judge_s: float = BUDGET_S
-    ) -> tuple[Call, Travel, Decision]:
-        """Who answers this call: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest."""
-        call = read_call(endpoint, body, _session(headers))
+    ) -> tuple[Request, Travel, Decision]:
+        """Who answers this request: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest."""
+        request = read_request(endpoint, body, _session(headers))
         if endpoint in DELEGABLE:
             travel = may_travel(body, trusted=self._node.admission.mode != "open")
         else:
             travel = Travel({}, f"endpoint:{endpoint}")
-        query = await self._query(call, travel, len(body), headers, judge_s)
+        query = await self._query(request, travel, len(body), headers, judge_s)
         check_needs(query, self._node.roster)
-        return call, travel, await self._choose(query)
+        return request, travel, await self._choose(query)
 
     async def _choose(self, query: Query, waiting: int = 0) -> Decision:
         """Probe and choose; `waiting`: jobs at our own door that are this query itself."""
-        jobs, slots, served_tokens = self._gate.own_load()
+        jobs, slots, served_tokens = self._door.own_load()
         self._node.observe_own_load(jobs - waiting, slots, self._clock(), served_tokens)
         plan = self._node.plan(query, self._clock())
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
@@ -106,7 +106,7 @@ class Dispatcher:
         return self._node.decide(query, plan, self._clock(), silent)
 
     async def _query(
-        self, call: Call, travel: Travel, body_bytes: int, headers: Mapping[str, str], judge_s: float
+        self, request: Request, travel: Travel, body_bytes: int, headers: Mapping[str, str], judge_s: float
     ) -> Query:
         roster, routing = self._node.roster, self._config.routing
         own = {agent.model for agent in self._node.own_agents}
@@ -114,19 +114,19 @@ class Dispatcher:
         pin = headers.get("x-ppai-route", "auto")
         stays = "client" if headers.get("x-ppai-local-only", "0") not in ("", "0") else travel.pinned_by
         judged = None
-        if len(roster) > 1 and (call.text or call.earlier):
-            judged = await self.reader.judge(call.text, judge_s, call.earlier, _session(headers))
+        if len(roster) > 1 and (request.text or request.earlier):
+            judged = await self.reader.judge(request.text, judge_s, request.earlier, _session(headers))
         return Query(
-            model=resolve_model(call.model, names, own, routing.aliases, routing.transparent) if names else None,
-            prompt_tokens=call.prompt_tokens,
-            max_tokens=call.max_tokens,
+            model=resolve_model(request.model, names, own, routing.aliases, routing.transparent) if names else None,
+            prompt_tokens=request.prompt_tokens,
+            max_tokens=request.max_tokens,
             category=judged.category if judged else "",
-            needs=call.needs,
+            needs=request.needs,
             body_bytes=body_bytes,
-            session=call.session,
+            session=request.session,
             pin=None if pin == "auto" else pin,
             pinned_local=stays,
-            avoid=self._failed.get(call.session) if headers.get("x-stainless-retry-count", "0") != "0" else None,
+            avoid=self._failed.get(request.session) if headers.get("x-stainless-retry-count", "0") != "0" else None,
             beta_per_s=_number(headers, "x-ppai-beta"),
             relevance=judged.relevance.astype(np.float64) if judged else None,
             is_familiar=judged.is_familiar if judged else True,
@@ -141,15 +141,21 @@ class Dispatcher:
                 del self._failed[next(iter(self._failed))]
 
     def _target(
-        self, candidate: Candidate, reason: str, call: Call, body: bytes, travel: Travel, passed: Mapping[str, str]
+        self,
+        candidate: Candidate,
+        reason: str,
+        request: Request,
+        body: bytes,
+        travel: Travel,
+        passed: Mapping[str, str],
     ) -> Target:
-        asked = candidate.model if call.model == VIRTUAL_MODEL else call.model
+        asked = candidate.model if request.model == VIRTUAL_MODEL else request.model
         if candidate.local:
-            upstream: Upstream = self._gate
-            sent = body if call.model == candidate.model else with_model(body, candidate.model)
+            upstream: Upstream = self._door
+            sent = body if request.model == candidate.model else with_model(body, candidate.model)
         else:
             upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
-            sent = delegation(call.endpoint, candidate.agent, candidate.model, travel)
+            sent = delegation(request.endpoint, candidate.agent, candidate.model, travel)
         told = {
             "x-ppai-peer": candidate.peer_name,
             "x-ppai-model": candidate.model,
@@ -159,17 +165,17 @@ class Dispatcher:
         }
         return Target(upstream, sent, candidate.model, asked, told, passed if candidate.local else {})
 
-    def _nobody(self, decision: Decision, call: Call) -> UpstreamError:
+    def _nobody(self, decision: Decision, request: Request) -> UpstreamError:
         """Why there is no candidate, as an error that says what to do."""
-        pin, problem = decision.query.pin, self._gate.engine.state.problem
+        pin, problem = decision.query.pin, self._door.engine.state.problem
         if pin is not None and pin != "local" and len(decision.view.roster):
             return self._pinned_away(decision)
-        lacking = [problem] if pin == "local" and problem else missing(self._node, self._gate.engine)
+        lacking = [problem] if pin == "local" and problem else missing(self._node, self._door.engine)
         if lacking:
             return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
-        if call.endpoint not in DELEGABLE:
-            message = f"/v1/{call.endpoint} is answered by this machine's own engine alone, and it cannot now"
+        if request.endpoint not in DELEGABLE:
+            message = f"/v1/{request.endpoint} is answered by this machine's own engine alone, and it cannot now"
             return UpstreamError(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
         if "closed" in reasons:
             wait_s = _soonest_s(decision)

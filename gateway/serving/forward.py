@@ -13,7 +13,7 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.events import Event, encode_event
-from gateway.wire.request import DELEGABLE, Call, error_body, is_error_body, named_error
+from gateway.wire.request import DELEGABLE, Request, error_body, is_error_body, named_error
 from gateway.wire.tokens import is_usage_alone, larger, usage_of
 
 BUSY = (429, 503)
@@ -73,10 +73,10 @@ class Targets(Protocol):
 
 
 class Forwarder:
-    """Sends one call along its targets."""
+    """Sends one request along its targets."""
 
-    def __init__(self, call: Call, targets: Targets, patience: Patience, clock: Callable[[], float]) -> None:
-        self._call, self._targets, self._patience, self._clock = call, targets, patience, clock
+    def __init__(self, request: Request, targets: Targets, patience: Patience, clock: Callable[[], float]) -> None:
+        self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._usage: tuple[int, int] | None = None
         self._events = 0
@@ -97,7 +97,7 @@ class Forwarder:
                 failures.append(caught)
                 status, error = "refused" if caught.status in BUSY else "failed", caught.code
                 if client.has_started:
-                    await client.send(_in_band(caught, self._call.endpoint), more=False)
+                    await client.send(_in_band(caught, self._request.endpoint), more=False)
             finally:
                 self._targets.observe(self._report(status, began, error))
             if client.has_started:
@@ -106,11 +106,15 @@ class Forwarder:
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(
-            self._call.endpoint, target.body, target.upstream_headers, stream=self._call.stream, patience=self._patience
+            self._request.endpoint,
+            target.body,
+            target.upstream_headers,
+            stream=self._request.stream,
+            patience=self._patience,
         )
         async with opened as reply:
             if reply.status in RETRYABLE:
-                raise await _as_error(reply, self._call.endpoint)
+                raise await _as_error(reply, self._request.endpoint)
             rename = _renamer(target.model, target.shown_model)
             if reply.is_stream and reply.status == 200:
                 await self._relay_events(reply, client, headers, rename)
@@ -132,7 +136,7 @@ class Forwarder:
                     raise UpstreamError(_excerpt(event.data), code="upstream_error")
                 self._first_event_at = self._clock()
                 await client.start(200, "text/event-stream; charset=utf-8", headers)
-            if not self._meter(event) or self._call.include_usage:
+            if not self._meter(event) or self._request.include_usage:
                 await client.send(rename(event.raw), more=not event.is_done)
             is_done = event.is_done
         if not is_done:
@@ -148,7 +152,7 @@ class Forwarder:
 
     def _report(self, status: Status, began: float, error: str | None) -> Attempt:
         """Tokens as the engine counted them, else one an event, less the role chunk, the last one and [DONE]."""
-        prompt_tokens, tokens = self._usage or (self._call.prompt_tokens, max(0, self._events - 3))
+        prompt_tokens, tokens = self._usage or (self._request.prompt_tokens, max(0, self._events - 3))
         first, now = self._first_event_at, self._clock()
         return Attempt(status, None if first is None else first - began, now - began, prompt_tokens, tokens, error)
 

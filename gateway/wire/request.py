@@ -29,7 +29,7 @@ class InvalidRequest(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Request:
     """What one request asks for, as far as routing cares.
 
     `text` is what the gate reads, and `earlier` what the user said before, newest first;
@@ -125,14 +125,14 @@ ENDPOINTS = tuple(BODIES)
 DELEGABLE = frozenset({"chat/completions", "completions", "embeddings"})  # the others are the local engine's alone
 
 
-def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
+def read_request(endpoint: str, body: bytes, session: str | None = None) -> Request:
     """What `body` asks of `endpoint`; `session` is the client's own session header, if it sent one.
 
     Raises InvalidRequest naming the field.
     """
     fields = _decode(endpoint, body)
     if isinstance(fields, _PassedBody):
-        return _passed_call(endpoint, fields, session)
+        return _passed_request(endpoint, fields, session)
     if isinstance(fields, _ChatBody):
         turns, opening, characters, needs = _read_messages(fields.messages)
     else:
@@ -141,7 +141,7 @@ def read_call(endpoint: str, body: bytes, session: str | None = None) -> Call:
     needs.add("embeddings" if endpoint == "embeddings" else "text")
     if fields.tools:
         needs.add("tools")
-    return Call(
+    return Request(
         endpoint=endpoint,
         model=fields.model or VIRTUAL_MODEL,
         stream=bool(fields.stream),
@@ -200,14 +200,14 @@ def _decode(endpoint: str, body: bytes) -> Any:
     return fields
 
 
-def _passed_call(endpoint: str, fields: Any, session: str | None) -> Call:
+def _passed_request(endpoint: str, fields: Any, session: str | None) -> Request:
     """Responses and messages: their words count as prompt, and what opens the conversation identifies it."""
     if isinstance(fields, _ResponsesBody):
         words, limit, user = [fields.instructions, fields.input], fields.max_output_tokens, fields.user
     else:
         words, limit, user = [fields.system, *fields.messages], fields.max_tokens, None
     opening = repr(words[:2])[:4000]
-    return Call(
+    return Request(
         endpoint=endpoint,
         model=fields.model or VIRTUAL_MODEL,
         stream=bool(fields.stream),

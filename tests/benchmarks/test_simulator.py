@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
 
 def test_the_production_node_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every decision, probe and outcome of a run passes through gateway.routing.node.Node; what waits is decided again."""
+    """Every decision, probe and outcome of a run passes through the Node; what waits is decided again."""
     seen = {"plan": 0, "decide": 0, "dispatch": 0, "observe": 0}
 
     def counted(name: str) -> object:

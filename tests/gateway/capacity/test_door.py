@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import PeerId
-from gateway.capacity.door import LINE_LIMIT, LOOKERS, EngineGate
+from gateway.capacity.door import LINE_LIMIT, LOOKERS, Door
 from gateway.capacity.rules import AdmissionConfig, remote_slots
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
@@ -29,7 +29,7 @@ class IdleEngine:
     async def open(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator[Reply]:
-        yield None  # type: ignore[misc]  # the gate does not look at replies
+        yield None  # type: ignore[misc]  # the door does not look at replies
 
 
 def ready(slots: int, **more: object) -> EngineState:
@@ -38,20 +38,20 @@ def ready(slots: int, **more: object) -> EngineState:
 
 def gate_of(
     slots: int, *, reserve: int = 1, queue_per_slot: float = 2.0, now: list[float] | None = None, **state: object
-) -> EngineGate:
-    """A gate before an idle engine; `now[0]` is its clock."""
+) -> Door:
+    """A door before an idle engine; `now[0]` is its clock."""
     clock = now or [0.0]
     config = AdmissionConfig(reserve, queue_per_slot)
-    return EngineGate(IdleEngine(ready(slots, **state)), config, lambda: clock[0], lambda: 4.0)  # type: ignore[arg-type]
+    return Door(IdleEngine(ready(slots, **state)), config, lambda: clock[0], lambda: 4.0)  # type: ignore[arg-type]
 
 
 class Job:
     """One job, local or remote, that can be told to end."""
 
-    def __init__(self, gate: EngineGate, *, remote: bool) -> None:
+    def __init__(self, door: Door, *, remote: bool) -> None:
         self._end = asyncio.Event()
         self.is_inside = False
-        opened = gate.remote_turn() if remote else gate.open("e", b"", {}, stream=True, patience=PATIENCE)
+        opened = door.remote_turn() if remote else door.open("e", b"", {}, stream=True, patience=PATIENCE)
         self.task = asyncio.create_task(self._run(opened))
 
     async def _run(self, opened: object) -> None:
@@ -75,8 +75,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def jobs(gate: EngineGate, number: int, *, remote: bool) -> list[Job]:
-    started = [Job(gate, remote=remote) for _ in range(number)]
+async def jobs(door: Door, number: int, *, remote: bool) -> list[Job]:
+    started = [Job(door, remote=remote) for _ in range(number)]
     await settle()
     return started
 
@@ -90,30 +90,30 @@ async def end_all(*groups: list[Job]) -> None:
     ("slots", "reserve", "enter"), [(1, 1, 1), (2, 1, 1), (4, 1, 3), (4, 0, 4), (4, 9, 1), (4, 2, 2)]
 )
 async def test_remote_work_never_exceeds_its_share(slots: int, reserve: int, enter: int) -> None:
-    gate = gate_of(slots, reserve=reserve)
+    door = gate_of(slots, reserve=reserve)
 
-    remote = await jobs(gate, slots + 1, remote=True)
+    remote = await jobs(door, slots + 1, remote=True)
 
-    assert enter == gate.load.remote_running == sum(job.is_inside for job in remote)
-    assert slots + 1 - enter == gate.load.waiting
+    assert enter == door.load.remote_running == sum(job.is_inside for job in remote)
+    assert slots + 1 - enter == door.load.waiting
     await end_all(remote)
 
 
 async def test_our_own_programs_enter_at_once() -> None:
     """However many others wait: the engine queues by itself."""
-    gate = gate_of(2)
-    remote = await jobs(gate, 4, remote=True)
+    door = gate_of(2)
+    remote = await jobs(door, 4, remote=True)
 
-    local = await jobs(gate, 3, remote=False)
+    local = await jobs(door, 3, remote=False)
 
     assert [True] * 3 == [job.is_inside for job in local]
     await end_all(remote, local)
 
 
 async def test_a_free_slot_goes_to_our_own_waiting_work_first() -> None:
-    gate = gate_of(2, reserve=0)
-    local = await jobs(gate, 3, remote=False)
-    remote = await jobs(gate, 1, remote=True)
+    door = gate_of(2, reserve=0)
+    local = await jobs(door, 3, remote=False)
+    remote = await jobs(door, 1, remote=True)
 
     await local[0].end()
     await settle()
@@ -126,8 +126,8 @@ async def test_a_free_slot_goes_to_our_own_waiting_work_first() -> None:
 
 
 async def test_turns_come_in_the_order_of_asking() -> None:
-    gate = gate_of(1)
-    remote = await jobs(gate, 3, remote=True)
+    door = gate_of(1)
+    remote = await jobs(door, 3, remote=True)
 
     entered = []
     for _ in range(3):
@@ -141,17 +141,17 @@ async def test_turns_come_in_the_order_of_asking() -> None:
 async def test_the_door_tells_when_it_closes_and_when_it_opens() -> None:
     """At once, and nothing else: who starts, ends or waits meanwhile is the next pulse's news."""
     heard: list[str] = []
-    gate = EngineGate(
+    door = Door(
         IdleEngine(ready(1)),
         AdmissionConfig(),
         lambda: 0.0,
         lambda: 1.0,
-        lambda: heard.append(gate.admission),  # type: ignore[arg-type]
+        lambda: heard.append(door.admission),  # type: ignore[arg-type]
     )
 
-    remote = await jobs(gate, 2, remote=True)
+    remote = await jobs(door, 2, remote=True)
     assert [] == heard
-    remote += await jobs(gate, 1, remote=True)
+    remote += await jobs(door, 1, remote=True)
     assert ["closed"] == heard
     await remote[0].end()
     await settle()
@@ -162,81 +162,81 @@ async def test_the_door_tells_when_it_closes_and_when_it_opens() -> None:
 
 async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
     """One runs, two wait: the limit. E[S] is 4 s, and one place is wanted."""
-    gate = gate_of(1)
-    remote = await jobs(gate, 3, remote=True)
-    assert "closed" == gate.admission
+    door = gate_of(1)
+    remote = await jobs(door, 3, remote=True)
+    assert "closed" == door.admission
 
     with pytest.raises(UpstreamError) as caught:
-        await gate.remote_turn().__aenter__()
+        await door.remote_turn().__aenter__()
 
     assert (429, "busy", 4) == (caught.value.status, caught.value.code, caught.value.retry_after_s)
-    assert 2 == gate.load.waiting
+    assert 2 == door.load.waiting
     await end_all(remote)
 
 
 async def test_the_queue_is_bounded_where_the_owner_s_slot_is_free() -> None:
     """Remote work may not have the reserved slot, so it must not queue for it without end either."""
-    gate = gate_of(4, reserve=1)
-    remote = await jobs(gate, 3 + 8, remote=True)
-    assert (3, 8) == (gate.load.running, gate.load.waiting)
+    door = gate_of(4, reserve=1)
+    remote = await jobs(door, 3 + 8, remote=True)
+    assert (3, 8) == (door.load.running, door.load.waiting)
 
-    assert "closed" == gate.admission
-    local = await jobs(gate, 1, remote=False)
+    assert "closed" == door.admission
+    local = await jobs(door, 1, remote=False)
     assert local[0].is_inside
     await end_all(remote, local)
 
 
 async def test_without_an_engine_the_door_is_closed() -> None:
-    gate = EngineGate(IdleEngine(EngineState()), AdmissionConfig(), lambda: 0.0, lambda: 1.0)  # type: ignore[arg-type]
+    door = Door(IdleEngine(EngineState()), AdmissionConfig(), lambda: 0.0, lambda: 1.0)  # type: ignore[arg-type]
 
-    assert "closed" == gate.admission == gate.pulse(ME).admission
+    assert "closed" == door.admission == door.pulse(ME).admission
     with pytest.raises(UpstreamError) as caught:
-        await gate.remote_turn().__aenter__()
+        await door.remote_turn().__aenter__()
     assert 429 == caught.value.status
 
 
 async def test_who_gives_up_waiting_leaves_the_queue() -> None:
-    gate = gate_of(1)
-    remote = await jobs(gate, 3, remote=True)
+    door = gate_of(1)
+    remote = await jobs(door, 3, remote=True)
 
     await remote[1].cancel()
-    assert 1 == gate.load.waiting
+    assert 1 == door.load.waiting
     await remote[0].end()
     await settle()
 
     assert [False, False, True] == [job.is_inside for job in remote]
     await end_all(remote)
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (0, 0) == (door.load.running, door.load.waiting)
 
 
 async def test_a_turn_granted_to_somebody_who_is_leaving_is_given_back() -> None:
     """Cancelled in the very moment between the grant and waking up."""
-    gate = gate_of(1, others=1)
-    remote = await jobs(gate, 2, remote=True)
-    gate.engine.state = ready(1)  # type: ignore[misc]
+    door = gate_of(1, others=1)
+    remote = await jobs(door, 2, remote=True)
+    door.engine.state = ready(1)  # type: ignore[misc]
 
-    gate.admit_waiting()
-    assert 1 == gate.load.remote_running
+    door.admit_waiting()
+    assert 1 == door.load.remote_running
     await remote[0].cancel()
     await settle()
 
     assert [False, True] == [job.is_inside for job in remote]
     await end_all(remote)
-    assert 0 == gate.load.remote_running
+    assert 0 == door.load.remote_running
 
 
 async def test_all_leaving_at_once_leave_nothing_behind() -> None:
     """A slot that becomes free meanwhile is not granted to one who is on his way out."""
-    gate = gate_of(1)
-    remote = await jobs(gate, 3, remote=True)
+    door = gate_of(1)
+    remote = await jobs(door, 3, remote=True)
 
     for job in remote:
         job.task.cancel()
     await asyncio.wait([job.task for job in remote])
 
     assert [True] * 3 == [job.task.cancelled() for job in remote]
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
-    assert (await jobs(gate, 1, remote=True))[0].is_inside
+    assert (0, 0) == (door.load.running, door.load.waiting)
+    assert (await jobs(door, 1, remote=True))[0].is_inside
 
 
 STEPS = st.lists(
@@ -249,12 +249,12 @@ STEPS = st.lists(
 @given(slots=st.integers(1, 4), reserve=st.integers(0, 2), steps=STEPS)
 async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int, steps: list[tuple[str, int]]) -> None:
     """The share is kept, no slot is lost or invented, no waiter is forgotten while there is room."""
-    gate = gate_of(slots, reserve=reserve)
+    door = gate_of(slots, reserve=reserve)
     all_jobs: list[Job] = []
     for step, which in steps:
         there = [job for job in all_jobs if not job.task.done()]
         if step in ("local", "remote"):
-            all_jobs.append(Job(gate, remote=step == "remote"))
+            all_jobs.append(Job(door, remote=step == "remote"))
         elif there:
             job = there[which % len(there)]
             if step == "end":
@@ -263,16 +263,16 @@ async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int
                 job.task.cancel()
         if step != "cancel without waiting":
             await settle()
-            load = gate.load
+            load = door.load
             assert load.remote_running <= remote_slots(slots, reserve)
-            assert sum(job.is_inside for job in all_jobs if not job.task.done()) == gate._local + gate._remote
-            assert not gate._queue or load.remote_running == remote_slots(slots, reserve) or load.running == slots
+            assert sum(job.is_inside for job in all_jobs if not job.task.done()) == door._local + door._remote
+            assert not door._queue or load.remote_running == remote_slots(slots, reserve) or load.running == slots
 
     for job in all_jobs:
         job.task.cancel()
     await asyncio.gather(*(job.task for job in all_jobs), return_exceptions=True)
 
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (0, 0) == (door.load.running, door.load.waiting)
     closed = [job for job in all_jobs if job.task.done() and not job.task.cancelled() and job.task.exception()]
     assert {429} >= {job.task.exception().status for job in closed}  # type: ignore[union-attr]
 
@@ -280,17 +280,17 @@ async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int
 async def test_pulse_counters_add_up() -> None:
     """busy_ms counts slot-time: two jobs at once for 3 s are 6 s; a queue is no work; t_ms counts from the start."""
     now = [100.0]
-    gate = gate_of(2, reserve=0, now=now)
-    one, two, three = (*await jobs(gate, 2, remote=True), *await jobs(gate, 1, remote=False))
+    door = gate_of(2, reserve=0, now=now)
+    one, two, three = (*await jobs(door, 2, remote=True), *await jobs(door, 1, remote=False))
     now[0] += 3.0
     await one.end()
     now[0] += 1.0
     await two.end()
     await three.cancel()
     now[0] += 10.0
-    gate.count_tokens(7, 4)
+    door.count_tokens(7, 4)
 
-    pulse = gate.pulse(ME)
+    pulse = door.pulse(ME)
 
     assert (3, 2) == (pulse.arrivals, pulse.completions)  # who was cancelled has not completed
     assert (8_000, 14_000) == (pulse.busy_ms, pulse.t_ms)
@@ -300,14 +300,14 @@ async def test_pulse_counters_add_up() -> None:
 
 async def test_counters_never_run_backwards() -> None:
     now = [0.0]
-    gate = gate_of(2, now=now)
-    pulses = [gate.pulse(ME)]
+    door = gate_of(2, now=now)
+    pulses = [door.pulse(ME)]
     for number in range(6):
-        started = await jobs(gate, 2, remote=bool(number % 2))
+        started = await jobs(door, 2, remote=bool(number % 2))
         now[0] += 0.5
         await started[0].end()
         await started[1].cancel()
-        pulses.append(gate.pulse(ME))
+        pulses.append(door.pulse(ME))
 
     for name in ("arrivals", "completions", "busy_ms", "t_ms", "tokens_in", "tokens_out"):
         values = [getattr(pulse, name) for pulse in pulses]
@@ -316,30 +316,30 @@ async def test_counters_never_run_backwards() -> None:
 
 async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
     now = [0.0]
-    gate = gate_of(2, now=now)
+    door = gate_of(2, now=now)
     async with AsyncExitStack() as inside:
-        await inside.enter_async_context(gate.remote_turn())
+        await inside.enter_async_context(door.remote_turn())
         now[0] = 2.0
 
-        assert 2_000 == gate.pulse(ME).busy_ms
-    assert 2_000 == gate.pulse(ME).busy_ms
+        assert 2_000 == door.pulse(ME).busy_ms
+    assert 2_000 == door.pulse(ME).busy_ms
 
 
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
 async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
-    gate = gate_of(8, others=others)
-    async with gate.open("e", b"", {}, stream=True, patience=PATIENCE):
-        assert load == (gate.load.running, gate.load.waiting)
+    door = gate_of(8, others=others)
+    async with door.open("e", b"", {}, stream=True, patience=PATIENCE):
+        assert load == (door.load.running, door.load.waiting)
 
 
 async def test_others_at_a_full_engine_keep_remote_work_out() -> None:
     """Until the next look at it: `admit_waiting` is called after each."""
-    gate = gate_of(2, others=2)
-    remote = await jobs(gate, 1, remote=True)
+    door = gate_of(2, others=2)
+    remote = await jobs(door, 1, remote=True)
     assert not remote[0].is_inside
 
-    gate.engine.state = ready(2)  # type: ignore[misc]
-    gate.admit_waiting()
+    door.engine.state = ready(2)  # type: ignore[misc]
+    door.admit_waiting()
     await settle()
 
     assert remote[0].is_inside
@@ -352,17 +352,17 @@ async def test_others_at_a_full_engine_keep_remote_work_out() -> None:
 class Waiter:
     """A request of our own in line; it takes its turn and stays inside, or goes where `offer` says when it looks."""
 
-    def __init__(self, gate: EngineGate, since: float) -> None:
+    def __init__(self, door: Door, since: float) -> None:
         self.offer: str | None = None
         self.went: str | None = None
         self.looked, self.is_inside = 0, False
-        self._gate, self._since, self._end = gate, since, asyncio.Event()
+        self._door, self._since, self._end = door, since, asyncio.Event()
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        self.went = await self._gate.wait_turn(self._since, self._look)
+        self.went = await self._door.wait_turn(self._since, self._look)
         if self.went is None:
-            async with self._gate.open("e", b"", {}, stream=True, patience=PATIENCE):
+            async with self._door.open("e", b"", {}, stream=True, patience=PATIENCE):
                 self.is_inside = True
                 await self._end.wait()
 
@@ -376,8 +376,8 @@ class Waiter:
         await asyncio.wait([self.task])
 
 
-async def line_of(gate: EngineGate, number: int) -> list[Waiter]:
-    waiters = [Waiter(gate, float(since)) for since in range(number)]
+async def line_of(door: Door, number: int) -> list[Waiter]:
+    waiters = [Waiter(door, float(since)) for since in range(number)]
     await settle()
     return waiters
 
@@ -404,29 +404,29 @@ async def leave(*groups: list[Waiter] | list[Job]) -> None:
 async def test_nothing_is_held_back_that_the_engine_might_start(
     local: int, state: dict[str, object], is_full: bool
 ) -> None:
-    gate = gate_of(2)
-    inside = await jobs(gate, local, remote=False)
-    gate.engine.state = replace(ready(2), **state)  # type: ignore[misc, arg-type]
+    door = gate_of(2)
+    inside = await jobs(door, local, remote=False)
+    door.engine.state = replace(ready(2), **state)  # type: ignore[misc, arg-type]
 
-    assert is_full == gate.is_full
+    assert is_full == door.is_full
     await end_all(inside)
 
 
 async def test_the_line_is_short_of_endless() -> None:
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, LINE_LIMIT)
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, LINE_LIMIT)
 
-    assert not gate.is_full
+    assert not door.is_full
     await leave(line, inside)
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (0, 0) == (door.load.running, door.load.waiting)
 
 
 async def test_our_own_line_comes_before_other_peers_work() -> None:
     """And is told as waiting work, so that the door closes while it is long."""
-    gate = gate_of(1, is_slots_known=True)
-    inside, remote = await jobs(gate, 1, remote=False), await jobs(gate, 1, remote=True)
-    line = await line_of(gate, 2)
-    assert (3, 2, "closed") == (gate.load.waiting, gate.load.local_waiting, gate.admission)
+    door = gate_of(1, is_slots_known=True)
+    inside, remote = await jobs(door, 1, remote=False), await jobs(door, 1, remote=True)
+    line = await line_of(door, 2)
+    assert (3, 2, "closed") == (door.load.waiting, door.load.local_waiting, door.admission)
 
     entered = []
     for job in (inside[0], line[0], line[1]):
@@ -440,42 +440,42 @@ async def test_our_own_line_comes_before_other_peers_work() -> None:
 
 async def test_a_slot_is_given_to_one_of_the_line() -> None:
     """In the moment before he wakes it is his already: nobody else is let in."""
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 2)
-    gate.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, 2)
+    door.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
 
-    gate.admit_waiting()
-    gate.admit_waiting()
-    assert (2, 1, True) == (gate.load.running, gate.load.waiting, gate.is_full)
+    door.admit_waiting()
+    door.admit_waiting()
+    assert (2, 1, True) == (door.load.running, door.load.waiting, door.is_full)
     await settle()
 
     assert [True, False] == [one.is_inside for one in line]
     await leave(line, inside)
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (0, 0) == (door.load.running, door.load.waiting)
 
 
 async def test_a_turn_given_to_one_who_hangs_up_goes_to_the_next() -> None:
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 2)
-    gate.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, 2)
+    door.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
 
-    gate.admit_waiting()
+    door.admit_waiting()
     line[0].task.cancel()
     await settle()
 
     assert [False, True] == [one.is_inside for one in line]
     await leave(line, inside)
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (0, 0) == (door.load.running, door.load.waiting)
 
 
 async def test_who_comes_back_keeps_his_place() -> None:
     """A request that another peer refused waits as long as if it had never left."""
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 3)
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, 3)
     line[0].offer = "ben"
-    gate.look_around()
+    door.look_around()
     await settle()
-    back = Waiter(gate, 0.0)
+    back = Waiter(door, 0.0)
     await settle()
 
     await inside[0].end()
@@ -486,26 +486,26 @@ async def test_who_comes_back_keeps_his_place() -> None:
 
 
 async def test_the_oldest_look_elsewhere_when_there_is_news() -> None:
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, LOOKERS + 3)
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, LOOKERS + 3)
     line[1].offer = line[LOOKERS + 1].offer = "ben"
 
-    gate.look_around()
+    door.look_around()
     await settle()
 
     assert [1] * LOOKERS + [0] * 3 == [one.looked for one in line]
     assert [None, "ben", *[None] * (LOOKERS + 1)] == [one.went for one in line]
-    assert LOOKERS + 2 == gate.load.waiting
+    assert LOOKERS + 2 == door.load.waiting
     await leave(line[:1], line[2:], inside)
-    assert (0, 0) == (gate.load.running, gate.load.waiting)
+    assert (0, 0) == (door.load.running, door.load.waiting)
 
 
 async def test_a_turn_that_comes_while_looking_is_taken() -> None:
     """The slot is there now; the other peer's place is a guess."""
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 1)
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, 1)
     line[0].offer = "ben"
-    gate.look_around()
+    door.look_around()
     inside[0]._end.set()
 
     await settle()
@@ -516,11 +516,11 @@ async def test_a_turn_that_comes_while_looking_is_taken() -> None:
 
 
 async def test_an_engine_that_dies_lets_its_line_in() -> None:
-    gate = gate_of(1, is_slots_known=True)
-    inside, line = await jobs(gate, 1, remote=False), await line_of(gate, 2)
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, 2)
 
-    gate.engine.state = replace(gate.engine.state, problem="it died")  # type: ignore[misc]
-    gate.admit_waiting()
+    door.engine.state = replace(door.engine.state, problem="it died")  # type: ignore[misc]
+    door.admit_waiting()
     await settle()
 
     assert [True, True] == [one.is_inside for one in line]

@@ -8,7 +8,7 @@ import pytest
 from gateway.client.app import _GENERATING
 from gateway.client.openapi import openapi_page
 from gateway.client.pages import Parts, seldom_app
-from gateway.wire.request import BODIES, InvalidRequest, error_body, read_call
+from gateway.wire.request import BODIES, InvalidRequest, error_body, read_request
 
 PAGE = openapi_page("0")
 
@@ -37,7 +37,7 @@ def test_fields_that_the_page_requires_are_those_the_decoder_requires(endpoint: 
 
     for name in schema["required"]:
         with pytest.raises(InvalidRequest) as caught:
-            read_call(endpoint, b"{}")
+            read_request(endpoint, b"{}")
         assert name == caught.value.param
 
 

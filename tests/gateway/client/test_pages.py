@@ -14,7 +14,7 @@ import pytest
 from discovery.records import Agent
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.client.pages import BODY_LIMIT_BYTES, Parts, seldom_app
 from gateway.config import Config, RoutingConfig
@@ -30,8 +30,8 @@ from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
-from tests.gateway.test_engine_gate import IdleEngine, ready
-from tests.gateway.test_network import network
+from tests.gateway.capacity.test_door import IdleEngine, ready
+from tests.gateway.peering.test_network import network
 from tests.peers import party
 
 GATE = QAGate.load(shipped_gate())
@@ -68,7 +68,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         place.publish(node.own_agents, 2)
         engine = IdleEngine(ready(2))
         engine.origin, engine.in_flight = "vLLM found on port 8000", 0  # type: ignore[attr-defined]
-        gate = EngineGate(engine, AdmissionConfig(), lambda: 0.0, node.own_mean_service_s)  # type: ignore[arg-type]
+        gate = Door(engine, AdmissionConfig(), lambda: 0.0, node.own_mean_service_s)  # type: ignore[arg-type]
         telemetry, route_log, changed = Telemetry(), RouteLog(tmp_path / "route.jsonl"), list[bool]()
         with ThreadPoolExecutor(1) as worker:
             dispatcher = Dispatcher(

@@ -25,7 +25,7 @@ from gateway.engines.embedded import (
 from tests.embedded import running, smollm2
 
 CONFIG = EmbeddedConfig(slots=2, context_tokens=512)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from gateway.engines.engine_state import EngineState
 from gateway.engines.openai_http import OpenAIEngine
 from tests.fakes import ScriptedEngine
-from tests.gateway import engine_pages as pages
+from tests.gateway.engines import engine_pages as pages
 
 
 @pytest.fixture

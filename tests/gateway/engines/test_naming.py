@@ -11,7 +11,7 @@ from gateway.engines.local import LocalEngine
 from gateway.engines.naming import ids_by_name
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
-from tests.gateway.test_local import watched
+from tests.gateway.engines.test_local import watched
 
 LONG, STRANGE = "/models/" + "x" * 200, "good\u202eevil\x07"
 PATIENCE = Patience(2, 2, 2)

@@ -12,7 +12,7 @@ from gateway.engines.family import Listing
 from gateway.engines.ollama import Ollama
 from gateway.engines.openai_http import OpenAIEngine
 from tests.fakes import ScriptedEngine
-from tests.gateway import engine_pages as pages
+from tests.gateway.engines import engine_pages as pages
 
 LOOKS_ONLY = {"/v1/models", "/api/version", "/api/tags", "/api/show", "/api/ps"}
 

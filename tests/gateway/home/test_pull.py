@@ -17,7 +17,7 @@ import pytest
 from gateway.home.pull import Progress, PullError, fetch, pull
 from gateway.home.weights import CATALOGUE, WeightFile, Weights, WeightsMissing, entry_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONTENT = {"model.bin": bytes(range(256)) * 16_384, "1_Pooling/config.json": b"{}"}  # the first is 4 MiB
 WEIGHTS = Weights(
     name="tiny",
@@ -272,7 +272,7 @@ def hub() -> Iterator[str]:
 PULL_FROM_HUB = """
 import sys
 from pathlib import Path
-from tests.gateway.test_pull import WEIGHTS, PullError, fetch, quiet
+from tests.gateway.home.test_pull import WEIGHTS, PullError, fetch, quiet
 try:
     fetch(WEIGHTS, Path(sys.argv[1]), quiet, hub=sys.argv[2])
 except PullError as e:

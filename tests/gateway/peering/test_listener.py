@@ -19,9 +19,9 @@ from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience, UpstreamError
-from gateway.wire.request import read_call
+from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
-from tests.gateway.test_forward import Line, Recorder
+from tests.gateway.serving.test_forward import Line, Recorder
 from tests.peers import PATIENCE, Pair, two_peers
 
 CHAT = {"messages": [{"role": "user", "content": "hi"}]}
@@ -51,7 +51,7 @@ async def forward(
     client, attempts = Recorder(), list[Attempt]()
     sent = delegation("chat/completions", "scripted-1", "scripted-1", may_travel(asked, trusted=True))
     targets = [Target(upstream, sent, "scripted-1", "scripted-1", {}) for upstream in (pair.upstream(), *others)]
-    call = read_call("chat/completions", asked)
+    call = read_request("chat/completions", asked)
     await Forwarder(call, Line(targets, attempts), patience, asyncio.get_running_loop().time).run(client, {})
     return client, attempts
 
@@ -133,14 +133,14 @@ async def test_a_closed_door_is_a_429_in_band(tmp_path: Path) -> None:
     """The asker goes on to the next candidate, and knows when to come back."""
     async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine, slots=1) as pair:
         taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(3)]  # one runs, two wait: the limit
-        await until(lambda: "closed" == pair.ben.gate.admission)
+        await until(lambda: "closed" == pair.ben.door.admission)
 
         client, attempts = await forward(pair, CHAT)
 
         for task in taken:
             task.cancel()
         await asyncio.wait(taken)
-        await until(lambda: 0 == pair.ben.gate.load.remote_running + pair.ben.gate.load.waiting)
+        await until(lambda: 0 == pair.ben.door.load.remote_running + pair.ben.door.load.waiting)
     assert (429, ["refused"]) == (client.status, [attempt.status for attempt in attempts])
     assert int(client.headers["retry-after"]) >= 1
     assert 1 == len(engine.asked)
@@ -198,7 +198,7 @@ async def test_what_may_not_travel_is_refused_and_changes_nothing(
                 await ask(pair, body)
 
             assert (502, "peer_refused") == (caught.value.status, caught.value.code), name
-        assert ([], 0) == (engine.asked, pair.ben.gate.arrivals)
+        assert ([], 0) == (engine.asked, pair.ben.door.arrivals)
         served = f'ppai_served_total{{status="refused"}} {len(REFUSED)}.0'
         assert served in pair.ben.telemetry.exposition().decode()
     assert [] == pair.failures
@@ -252,20 +252,20 @@ async def test_a_client_that_hangs_up_at_the_asker_frees_the_engine_behind_the_p
         await engine.until(lambda e: e.active == 1)
         if window == "queued":
             first, work = work, asyncio.create_task(forward(pair, {**CHAT, "stream": stream}))
-            await until(lambda: 1 == pair.ben.gate.load.waiting)
+            await until(lambda: 1 == pair.ben.door.load.waiting)
         if window == "mid-stream":
-            await until(lambda: pair.ben.gate.load.remote_running == 1 and engine.active == 1)
+            await until(lambda: pair.ben.door.load.remote_running == 1 and engine.active == 1)
 
         work.cancel()
         await asyncio.wait([work])
 
         if window == "queued":
-            await until(lambda: 0 == pair.ben.gate.load.waiting)
+            await until(lambda: 0 == pair.ben.door.load.waiting)
             assert (1, 0) == (engine.active, engine.hung_up)
             first.cancel()
             await asyncio.wait([first])
         await engine.until(lambda e: (0, 1) == (e.active, e.hung_up))
-        await until(lambda: (0, 0) == (pair.ben.gate.load.running, pair.ben.gate.load.waiting))
+        await until(lambda: (0, 0) == (pair.ben.door.load.running, pair.ben.door.load.waiting))
     assert [] == pair.failures
 
 
@@ -354,7 +354,7 @@ async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
             async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
                 answers.append(msgspec.json.decode(await response.read(), type=ProbeAnswer))
             if len(answers) < 8:
-                await turns.enter_async_context(pair.ben.gate.remote_turn())
+                await turns.enter_async_context(pair.ben.door.remote_turn())
 
     assert [ProbeAnswer(running, 0, 8, "open") for running in (0, 1, 2, 2, 4, 4, 4)] == answers[:-1]
     assert ProbeAnswer(4, 0, 8, "soft") == answers[-1]
@@ -363,7 +363,7 @@ async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
 async def test_a_probe_tells_which_models_are_not_loaded(tmp_path: Path) -> None:
     """And a peer of an older version, which does not say so, has none."""
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
-        watched = pair.ben.gate.engine._engine
+        watched = pair.ben.door.engine._engine
         assert watched is not None
         watched.state = replace(watched.state, models=(replace(watched.state.models[0], is_loaded=False),))
         async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.privacy import fields as table
 from gateway.privacy.fields import MAX_TOKENS_LIMIT, Unacceptable, delegation, may_travel, read_delegation
-from gateway.wire.request import read_call
+from gateway.wire.request import read_request
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 DATA_IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -193,6 +193,6 @@ def test_hostile_bytes_inside_messages_are_unacceptable(messages: bytes) -> None
 def test_an_unreadable_message_stays_here() -> None:
     """Our own client's bytes go to our own engine unchanged; what cannot be judged does not travel."""
     body = b'{"messages":[{"role":"user","content":"hi","name":"\xff"}]}'
-    assert "hi" == read_call("chat/completions", body).text
+    assert "hi" == read_request("chat/completions", body).text
 
     assert "field:messages" == may_travel(body, trusted=True).pinned_by

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
-from gateway.capacity.door import EngineGate
+from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.config import Config, RoutingConfig
 from gateway.home.weights import WeightsMissing
@@ -32,7 +32,7 @@ from gateway.wire.request import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine
-from tests.gateway.test_forward import Recorder
+from tests.gateway.serving.test_forward import Recorder
 from tests.peers import Party, answering_peer, party, ready_engine
 
 CHAT = {"messages": [{"role": "user", "content": "a secret question"}]}
@@ -67,7 +67,7 @@ class Desk:
 
     dispatcher: Dispatcher
     node: WatchedNode
-    gate: EngineGate
+    door: Door
     route_log: RouteLog
     telemetry: Telemetry
     me: Party
@@ -100,7 +100,7 @@ async def desk(
     ):
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(config.scheduler), beliefs, rng)
-        gate = EngineGate(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
+        door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
         node.serve(own_agents(engine.state, Profiles(home / "profiles.json")))
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
@@ -109,11 +109,11 @@ async def desk(
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
-                config, node, gate, Peers(node, me.transport, time.monotonic, 2.0),
+                config, node, door, Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
             )  # fmt: skip
-            yield Desk(dispatcher, node, gate, route_log, telemetry, me, ben)
+            yield Desk(dispatcher, node, door, route_log, telemetry, me, ben)
 
 
 def _no_encoder() -> Ladder:
@@ -430,8 +430,8 @@ async def test_pulses_count_the_tokens_of_our_own_programs(
         await ada.ask({"x-ppai-route": "local"})
         await ada.ask({"x-ppai-route": "ben"})  # that is ben's to count
 
-        assert (7, 4) == (ada.gate.tokens_in, ada.gate.tokens_out)
-        assert (7, 4) == (ada.ben.gate.tokens_in, ada.ben.gate.tokens_out)
+        assert (7, 4) == (ada.door.tokens_in, ada.door.tokens_out)
+        assert (7, 4) == (ada.ben.door.tokens_in, ada.ben.door.tokens_out)
 
 
 # --- when nobody has room ---
@@ -444,7 +444,7 @@ async def held(ada: Desk, mine: ScriptedEngine, theirs: ScriptedEngine) -> tuple
     await mine.until(lambda engine: engine.active == 1)
     second = asyncio.create_task(ada.ask())
     async with asyncio.timeout(5):
-        while not (len(ada.node.reserved) == 2 and ada.gate.load.waiting):
+        while not (len(ada.node.reserved) == 2 and ada.door.load.waiting):
             await asyncio.sleep(0.005)
     return first, second
 
@@ -466,7 +466,7 @@ async def test_what_was_refused_everywhere_goes_to_who_has_room_again(
         assert ["refused", "ok", "ok"] == [outcome.status for _, outcome in ada.node.outcomes]
         busy.cancel()
         await asyncio.wait([busy])
-        assert 0 == len(ada.node.beliefs[ada.me.id].reservations) + ada.gate.load.waiting
+        assert 0 == len(ada.node.beliefs[ada.me.id].reservations) + ada.door.load.waiting
 
 
 async def test_what_waits_at_our_door_has_our_next_slot(
@@ -497,7 +497,7 @@ async def test_who_hangs_up_in_line_leaves_nothing_behind(
 
         assert ["refused", "cancelled"] == [outcome.status for _, outcome in ada.node.outcomes]
         assert "cancelled" == ada.route_log.tail[-1]["status"]
-        assert (1, 0) == (ada.gate.load.running, ada.gate.load.waiting)
+        assert (1, 0) == (ada.door.load.running, ada.door.load.waiting)
         busy.cancel()
         await asyncio.wait([busy])
 

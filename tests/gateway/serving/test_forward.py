@@ -9,7 +9,7 @@ import pytest
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience
-from gateway.wire.request import read_call
+from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
@@ -79,7 +79,7 @@ async def forward(
         for index, engine in enumerate(engines)
     ]
     line = Line(targets, attempts)
-    await Forwarder(read_call(endpoint, body), line, PATIENCE, iter(range(1000)).__next__).run(client, {})
+    await Forwarder(read_request(endpoint, body), line, PATIENCE, iter(range(1000)).__next__).run(client, {})
     assert client.is_complete
     return client, attempts
 

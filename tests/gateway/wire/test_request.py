@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.wire.request import InvalidRequest, error_body, is_error_body, read_call, with_model
+from gateway.wire.request import InvalidRequest, error_body, is_error_body, read_request, with_model
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -35,18 +35,18 @@ def body(**fields: object) -> bytes:
 )
 def test_a_wrong_body_is_named_by_its_field(raw: bytes, param: str | None, code: str | None, says: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        read_call("chat/completions", raw)
+        read_request("chat/completions", raw)
 
     assert (400, param, code) == (caught.value.status, caught.value.param, caught.value.code)
     assert says in caught.value.message
 
 
 def test_no_model_means_auto() -> None:
-    assert "auto" == read_call("chat/completions", body()).model
+    assert "auto" == read_request("chat/completions", body()).model
 
 
 def test_max_completion_tokens_is_max_tokens() -> None:
-    assert 5 == read_call("chat/completions", body(max_completion_tokens=5)).max_tokens
+    assert 5 == read_request("chat/completions", body(max_completion_tokens=5)).max_tokens
 
 
 def test_the_routed_text_is_what_the_user_said() -> None:
@@ -57,7 +57,7 @@ def test_the_routed_text_is_what_the_user_said() -> None:
         {"role": "user", "content": [{"type": "text", "text": "second"}]},
     ]
 
-    call = read_call("chat/completions", body(messages=turns))
+    call = read_request("chat/completions", body(messages=turns))
 
     assert ("second", ("first",)) == (call.text, call.earlier)
 
@@ -65,7 +65,7 @@ def test_the_routed_text_is_what_the_user_said() -> None:
 def test_the_newest_turns_are_read_and_of_a_long_one_both_ends() -> None:
     turns = [{"role": "user", "content": f"turn {n}"} for n in range(20)]
 
-    call = read_call("chat/completions", body(messages=[*turns, {"role": "user", "content": "a" * 9000 + "why?"}]))
+    call = read_request("chat/completions", body(messages=[*turns, {"role": "user", "content": "a" * 9000 + "why?"}]))
 
     assert ("turn 19", "turn 18", "turn 17", "turn 16", "turn 15") == call.earlier
     assert (call.text[:250], call.text[-4:]) == ("a" * 250, "why?")
@@ -75,7 +75,7 @@ def test_the_newest_turns_are_read_and_of_a_long_one_both_ends() -> None:
 def test_parts_and_tools_become_needs() -> None:
     parts = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
 
-    call = read_call(
+    call = read_request(
         "chat/completions", body(messages=[{"role": "user", "content": parts}], tools=[{"type": "function"}])
     )
 
@@ -87,11 +87,11 @@ def test_a_conversation_keeps_its_session() -> None:
     opening = [{"role": "system", "content": "s"}, {"role": "user", "content": "one"}]
     later = [*opening, {"role": "assistant", "content": "a"}, {"role": "user", "content": "two"}]
 
-    first, second = (read_call("chat/completions", body(messages=turns)) for turns in (opening, later))
+    first, second = (read_request("chat/completions", body(messages=turns)) for turns in (opening, later))
 
     assert first.session == second.session
-    assert first.session != read_call("chat/completions", body()).session
-    assert "mine" == read_call("chat/completions", body(), session="mine").session
+    assert first.session != read_request("chat/completions", body()).session
+    assert "mine" == read_request("chat/completions", body(), session="mine").session
 
 
 def test_rewriting_the_model_keeps_every_other_byte() -> None:
@@ -110,16 +110,16 @@ def test_a_body_nested_without_end_is_the_clients_mistake() -> None:
     nested = b'{"messages":[{"role":"user","content":"hi"}],"x":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
     with pytest.raises(InvalidRequest, match="not valid JSON"):
-        read_call("chat/completions", nested)
+        read_request("chat/completions", nested)
 
 
 @pytest.mark.parametrize("prompt", ["once upon", ["once", "upon"], [1, 2, 3], [[1, 2], [3]]])
 def test_completions_take_every_prompt_form(prompt: object) -> None:
-    assert "completions" == read_call("completions", json.dumps({"prompt": prompt}).encode()).endpoint
+    assert "completions" == read_request("completions", json.dumps({"prompt": prompt}).encode()).endpoint
 
 
 def test_lengths_may_be_written_as_some_languages_write_them_and_stay_within_what_arrays_hold() -> None:
-    assert 100 == read_call("chat/completions", body(max_tokens=100.0)).max_tokens
-    assert 2**31 == read_call("chat/completions", body(max_tokens=1e300)).max_tokens
+    assert 100 == read_request("chat/completions", body(max_tokens=100.0)).max_tokens
+    assert 2**31 == read_request("chat/completions", body(max_tokens=1e300)).max_tokens
     with pytest.raises(InvalidRequest):
-        read_call("chat/completions", body(max_tokens=0.5))
+        read_request("chat/completions", body(max_tokens=0.5))
