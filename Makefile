@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST = $(BIN)/python -m pytest
+# Tests that judge time run first and one by one, all others on every core; both run, and either's failure is the target's.
+PARALLEL = --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test test-all lint install weights clean
 
@@ -22,13 +25,13 @@ demo: install weights
 	@$(BIN)/ppai demo
 
 test: install weights lint
-	@$(BIN)/python -m pytest -m "not slow"
+	@failed=0; $(PYTEST) -m "alone and not slow" || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone and not slow" || failed=$$?; exit $$failed
 
 test-all: install weights lint
 	@$(PIP) -e '.[test,dev,train,bench]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m tests.e2e.clients.environments
-	@$(BIN)/python -m pytest
+	@failed=0; $(PYTEST) -m alone || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone" || failed=$$?; exit $$failed
 
 lint: install
 	@$(BIN)/ruff check .

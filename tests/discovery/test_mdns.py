@@ -49,6 +49,7 @@ async def announced(
             await task
 
 
+@pytest.mark.alone
 async def test_three_peers_hear_of_each_other_within_three_seconds(net: str) -> None:
     async with (
         announced(announcement(net, 1)) as one,
@@ -195,6 +196,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.alone
 async def test_whole_peers_find_each_other_by_mdns(net: str, tmp_path: Path) -> None:
     """Announcement, hint, hello: alive on both sides within three seconds, no seed named."""
     async with running_peer(tmp_path / "a", net=net) as a, running_peer(tmp_path / "b", net=net) as b:

@@ -159,6 +159,7 @@ async def test_pages_of_a_configured_origin_may_call_and_read_our_headers(peer: 
             assert (403, "bad_origin") == (foreign.status, (await foreign.json())["error"]["code"])
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_1000_clients_that_vanish_in_mid_stream_leave_nothing_behind(tmp_path: Path) -> None:
     """No open upstream, and memory back within 10 MB of what the first 200 left."""

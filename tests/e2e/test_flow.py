@@ -70,6 +70,7 @@ def _rss(cluster: Cluster, name: str) -> int:
     return int(psutil.Process(cluster.peers[name].pid).memory_info().rss)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("window", ["before the first token", "mid-stream", "not streamed"])
 async def test_a_client_that_leaves_cancels_the_other_peers_engine_within_a_second(
     cluster: Cluster, window: str

@@ -209,6 +209,7 @@ def test_off_loopback_a_peer_without_keys_does_not_start(tmp_path: Path) -> None
     assert "ppai key add NAME" in refused.stderr
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("window", ["before the first token", "mid-stream", "not streamed"])
 async def test_a_client_that_leaves_cancels_the_engine_within_a_second(
     peer: PeerProcess, engine: ScriptedEngine, http: aiohttp.ClientSession, window: str

@@ -103,6 +103,7 @@ async def test_what_route_says_is_what_happens(profiled: Cluster) -> None:
         assert 1 == pytest.approx(sum(told["relevance"]), abs=1e-3)
 
 
+@pytest.mark.alone
 async def test_a_vector_reaches_the_other_peer_within_2_s(profiled: Cluster) -> None:
     home = profiled.peers["ada"].home
     before = (await profiled.get("ben", "/ppai/v1/peers"))[0]["seq"]
@@ -115,6 +116,7 @@ async def test_a_vector_reaches_the_other_peer_within_2_s(profiled: Cluster) -> 
     assert took_s < 2
 
 
+@pytest.mark.alone
 async def test_the_encoder_fits_the_memory_and_time_budget(profiled: Cluster) -> None:
     """At most 300 MB with encoder and gate; a routed request with new words adds at most 20 ms, a known one 2 ms."""
     words = " ".join(f"word{n}" for n in range(40))

@@ -139,6 +139,7 @@ async def test_a_stalled_stream_ends_in_an_error_long_before_the_sdk_gives_up(pe
     assert time.perf_counter() - began < 10
 
 
+@pytest.mark.alone
 async def test_a_busy_engine_is_asked_again_when_it_said(peer: PeerProcess, port: int) -> None:
     """`retry-after-ms` goes beside `retry-after`: the SDK waits so long, and not half a second and more."""
     async with served(peer, port, retries=2, status=429, headers={"retry-after": "0.05"}) as (client, engine):

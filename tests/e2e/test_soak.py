@@ -78,6 +78,7 @@ class Load:
             response.close()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(SOAK_S + 300)
 async def test_a_quarter_of_an_hour_of_mixed_load_leaves_nothing_behind(cluster: Cluster) -> None:

@@ -18,6 +18,7 @@ from tests.e2e.network import CHAT, HELLO, SECRET, Cluster, start
 from tests.e2e.peer import PeerProcess, ppai
 
 
+@pytest.mark.alone
 async def test_a_seed_is_enough_and_pinned_requests_go_there(cluster: Cluster) -> None:
     await cluster.start("ada")
     await cluster.start("ben", "--seed", cluster.seed())
@@ -65,6 +66,7 @@ async def test_killing_one_leaves_the_other_serving(cluster: Cluster) -> None:
     assert "try again, or ask `auto`" in error["error"]["message"] or "start it again" in error["error"]["message"]
 
 
+@pytest.mark.alone
 async def test_leaving_is_told_at_once(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben")
 
@@ -127,6 +129,7 @@ async def test_a_wrong_secret_is_told_to_both(cluster: Cluster) -> None:
     assert [] == await cluster.get("ada", "/ppai/v1/peers")
 
 
+@pytest.mark.alone
 async def test_three_peers_find_each_other_by_mdns(cluster: Cluster) -> None:
     env = {**SECRET, "PPAI_NETWORK_MDNS": "true", "PPAI_NETWORK_NAME": f"test-{os.getpid()}"}
     for name in ("ada", "ben", "cleo"):
@@ -240,6 +243,7 @@ async def test_100_delegated_requests_use_one_connection(cluster: Cluster) -> No
     assert len(used) <= 4, f"gossip and requests share a few connections, these were {len(used)}"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_delegation_adds_at_most_5_ms(cluster: Cluster) -> None:
     """Median over alternating local and delegated requests, mock engines, nothing else running."""

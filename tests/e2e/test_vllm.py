@@ -17,6 +17,7 @@ from tests.e2e.vllm_server import VllmServer
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,  # one vLLM takes all cores, and a second one the memory
     pytest.mark.timeout(400),
     pytest.mark.skipif(not is_prepared(), reason="vLLM is not prepared: run `python -m tests.e2e.vllm_env`"),
 ]

@@ -329,6 +329,7 @@ async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(t
     assert "ppai pull encoder" in err
 
 
+@pytest.mark.alone
 async def test_help_is_fast_and_complete(encoder_folder: Path) -> None:
     """Nothing heavy is imported for it; the fastest of three, since the machine is shared."""
     seconds = []

@@ -12,8 +12,9 @@ from tests.e2e.vllm_env import OPENAI3
 
 EMBEDDED, VLLM = ENGINES
 OURS = {"openai 2.x", "curl"}  # what `make test` can run
+SLOW = {EMBEDDED: [pytest.mark.slow], VLLM: [pytest.mark.slow, pytest.mark.alone]}  # one vLLM takes all cores
 RUNS = [
-    pytest.param(engine, client, marks=[] if engine == EMBEDDED and client in OURS else [pytest.mark.slow])
+    pytest.param(engine, client, marks=[] if engine == EMBEDDED and client in OURS else SLOW[engine])
     for engine in ENGINES
     for client in SUITE
 ]
