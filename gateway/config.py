@@ -1,6 +1,7 @@
 """Configuration: YAML, environment and flags into one frozen Config. Decides precedence; knows no meaning of any key.
 
-A key's meaning, unit and default stand in the dataclass that it steers, and in configs/default.yaml for users.
+Each group of keys is a dataclass in the file that it steers, with every key's meaning, unit and default. This file
+composes and loads them; configs/default.yaml tells users the same.
 """
 
 import dataclasses
@@ -9,92 +10,34 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 import yaml
 
 from gateway.beliefs.belief import BeliefConfig
 from gateway.capacity.rules import AdmissionConfig
+from gateway.client.app import ClientConfig
 from gateway.engines.embedded import EmbeddedConfig
+from gateway.engines.local import EngineConfig
+from gateway.models.names import NamesConfig
+from gateway.peering.listener import PeerConfig
+from gateway.peering.network import NetworkConfig
 from gateway.routing.scheduler import SchedulerConfig
-from profiler.ladder import Rung
+from gateway.topics.reader import GateConfig
 
 SCHEMA = 1
 ENV_PREFIX = "PPAI_"
 ENV_SHORTHANDS = {"PPAI_SECRET": "network.secret"}  # what compose files and service units write
-
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=4096)]
-Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
 
 
 class ConfigError(Exception):
     """A key that is unknown, of the wrong type or out of range; the message names its path and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientConfig:
-    """The application's side."""
-
-    host: str = "127.0.0.1"  # loopback: whoever reaches it can use every model that this peer may ask
-    port: Port = 8470  # 8000 is vLLM's own; 0 takes a free one
-    body_limit_bytes: Bytes = 32 << 20  # long conversations and data: images; vLLM itself has no limit
-    first_token_timeout_s: Seconds = 300.0  # a cold model load takes minutes, and hanging up aborts it (Ollama)
-    idle_timeout_s: Seconds = 60.0  # between two events of a stream that has begun
-    answer_timeout_s: Seconds = 600.0  # for an answer in one piece; the OpenAI SDKs give up at 600 s themselves
-    cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
-    api_keys: Literal["auto", "open"] = "auto"  # auto: asked for once `ppai key add` made one, and off loopback always
-    allowed_hosts: tuple[str, ...] = ()  # further Host names, besides localhost and our own addresses (DNS rebinding)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
-    """The engine this peer stands in front of."""
-
-    # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded) | litellm:PROVIDER/MODEL
-    url: str = "auto"
-    api_key: str = ""  # sent as a bearer token to the engine that `url` names, to none that was found
-    api_base: str = ""  # where litellm reaches the provider, if not at its usual address
-    slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
-    scrape_interval_s: Seconds = 1.0  # how often its load is read; a scrape costs vLLM 14-22 ms, llama.cpp 3 ms
-
-
-@dataclass(frozen=True, slots=True)
-class PeerConfig:
-    """The other peers' side."""
-
-    host: str = "0.0.0.0"  # every interface; what comes in is authenticated
-    port: Port = 8471  # 0 takes a free one
-    probe_budget_s: Seconds = 0.1  # how long a decision waits for fresh load figures; a probe takes 2-8 ms on a LAN
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """Which peers we know and deal with (docs/protocol.md)."""
-
-    name: str = "ppai"  # peers of another network are refused
-    admission: Literal["auto", "tofu", "secret", "allowlist", "open"] = (
-        "auto"  # auto: secret if there is one, else tofu
-    )
-    secret: str = ""  # the network's shared secret, at least 128 bits; PPAI_SECRET in the environment
-    secret_file: str = ""  # or a file that holds it; the home's own file `secret` is used if neither is given
-    allowlist: tuple[str, ...] = ()  # peer ids, for admission mode allowlist
-    mdns: bool = True  # announce ourselves on the local network, and listen for others
-    seeds: tuple[str, ...] = ()  # HOST:PORT of peers to stay in touch with, beyond the local network
-    advertise: tuple[str, ...] = ()  # IP:PORT where others reach us, if not at our interfaces (containers, VPNs)
-
-
-@dataclass(frozen=True, slots=True)
-class RoutingConfig:
-    """Which names of models mean what, and who reads what a query is about."""
-
-    aliases: Mapping[str, str] = field(default_factory=dict)  # asked name -> a name of the network, or auto
-    transparent: bool = False  # unknown names, and the engine's own, mean auto: existing clients are routed unchanged
-    encoder: Rung = "auto"  # auto: cascade, or what is there of fast and full; full and cascade insist on the weights
-    gate: str = ""  # folder of another gate (ppai-profile train); only peers of one gate compare measured vectors
-    encoder_model: str = ""  # its full encoder: "" as pulled; use; or a sentence-transformers folder or hub name
+@dataclass(frozen=True)
+class RoutingConfig(GateConfig, NamesConfig):
+    """Which names of models mean what, and who reads what a query is about: one group of keys for two files."""
 
 
 @dataclass(frozen=True, slots=True)

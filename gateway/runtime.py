@@ -125,6 +125,8 @@ class Runtime:
         self._network.publish((), 0)
         self._profiles = Profiles(home.path / "profiles.json")
 
+        client = config.client
+        patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
         telemetry, route_log = Telemetry(), RouteLog(home.path / "route.jsonl")
         stack.callback(route_log.close)
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
@@ -132,15 +134,16 @@ class Runtime:
         stack.callback(_stop, worker)
         self._reader = self._new_reader(worker)
         self._dispatcher = Dispatcher(
-            config, self._node, self._door, peers, self._reader, telemetry, route_log, clock=clock, wall_clock=time.time
-        )
+            config.routing, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
+            clock=clock, wall_clock=time.time,
+        )  # fmt: skip
         token = secrets.token_urlsafe(32)
         parts = Parts(
             self._node, self._network, self._door, self._profiles, self._dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing,
         )  # fmt: skip
         self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client, keys, token))
-        self._peer_server = self._new_peer_server(telemetry)
+        self._peer_server = self._new_peer_server(telemetry, patience)
         home.announce(Running(url=url, pid=os.getpid(), token=token))
         stack.callback(home.retire)
 
@@ -161,12 +164,11 @@ class Runtime:
             await asyncio.wait({serving, to_peers})
             await self._engine.stop()
 
-    def _new_peer_server(self, telemetry: Telemetry) -> Server:
-        client, network = self._config.client, self._network
+    def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
+        network = self._network
         app = PeerApp(
             network.transport, self._door, network.admission.may, network.admission.mode != "open",
-            network.identity.sign, telemetry, time.monotonic,
-            Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s),
+            network.identity.sign, telemetry, time.monotonic, patience,
         )  # fmt: skip
         return server(app, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
 

@@ -22,8 +22,7 @@ from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.transport import Transport
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
-from gateway.config import EngineConfig
-from gateway.engines.local import LocalEngine
+from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.peering.listener import PeerApp
 from gateway.peering.remote import PeerUpstream
 from gateway.server.listeners import bind, server

@@ -7,12 +7,14 @@ import hmac
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Annotated, Literal
 
 import fastapi
+import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of
-from gateway.config import ClientConfig
 from gateway.server.edge import (
     AsgiClient,
     ClientGone,
@@ -30,12 +32,30 @@ from gateway.wire.request import ENDPOINTS, InvalidRequest, error_body
 
 log = logging.getLogger(__name__)
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
 
 _GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
 _EXPOSED = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))
     + ", x-request-id, server-timing"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """The application's side."""
+
+    host: str = "127.0.0.1"  # loopback: whoever reaches it can use every model that this peer may ask
+    port: Port = 8470  # 8000 is vLLM's own; 0 takes a free one
+    body_limit_bytes: Bytes = 32 << 20  # long conversations and data: images; vLLM itself has no limit
+    first_token_timeout_s: Seconds = 300.0  # a cold model load takes minutes, and hanging up aborts it (Ollama)
+    idle_timeout_s: Seconds = 60.0  # between two events of a stream that has begun
+    answer_timeout_s: Seconds = 600.0  # for an answer in one piece; the OpenAI SDKs give up at 600 s themselves
+    cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
+    api_keys: Literal["auto", "open"] = "auto"  # auto: asked for once `ppai key add` made one, and off loopback always
+    allowed_hosts: tuple[str, ...] = ()  # further Host names, besides localhost and our own addresses (DNS rebinding)
 
 
 class ClientApp:

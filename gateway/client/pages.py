@@ -25,12 +25,12 @@ from gateway.client.views import (
     refused_rows,
     waiting_text,
 )
-from gateway.config import RoutingConfig
 from gateway.measuring.profiles import Profiles
 from gateway.peering.network import Network
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
+from gateway.topics.reader import GateConfig
 from gateway.wire.request import InvalidRequest, error_body
 
 BODY_LIMIT_BYTES = 4 << 20
@@ -53,7 +53,7 @@ class Parts:
     clock: Callable[[], float]  # monotonic seconds
     began: float
     cards_changed: Callable[[], None]
-    routing: RoutingConfig
+    gate: GateConfig
 
 
 class _Who(msgspec.Struct):
@@ -215,12 +215,12 @@ def _add_owner_calls(app: fastapi.FastAPI, parts: Parts) -> None:
 
 def _gate_status(parts: Parts) -> dict[str, Any]:
     """Which gate, and who reads for it; `folder` is empty for the shipped one."""
-    reader, routing = parts.dispatcher.reader, parts.routing
+    reader, gate = parts.dispatcher.reader, parts.gate
     return {
         "space": reader.gate.space,
         "prototypes": reader.gate.K,
-        "folder": str(Path(routing.gate).expanduser().resolve()) if routing.gate else "",
-        "encoder_model": routing.encoder_model,
+        "folder": str(Path(gate.gate).expanduser().resolve()) if gate.gate else "",
+        "encoder_model": gate.encoder_model,
         "encoders": reader.encoders,
         "problem": reader.problem,
         "lacking": reader.lacking,

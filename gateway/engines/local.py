@@ -6,14 +6,13 @@ Watches it, and goes on looking where there is none: a peer starts, joins and se
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Annotated, Protocol
 
 import aiohttp
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.config import EngineConfig
 from gateway.engines import litellm_bridge
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
 from gateway.engines.engine_state import EngineState
@@ -28,6 +27,19 @@ LLAMACPP_INTERVAL_S = 2.0
 UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon,
 UNREADY_GROWTH = 1.05  # one that stays away is looked for less often: four looks a second were a third of an idle
 UNREADY_LIMIT_S = 2.0  # peer's processor time
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """The engine this peer stands in front of."""
+
+    # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded) | litellm:PROVIDER/MODEL
+    url: str = "auto"
+    api_key: str = ""  # sent as a bearer token to the engine that `url` names, to none that was found
+    api_base: str = ""  # where litellm reaches the provider, if not at its usual address
+    slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
+    # how often its load is read; a scrape costs vLLM 14-22 ms, llama.cpp 3 ms
+    scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
 
 
 def unready_interval_s(looks: int) -> float:

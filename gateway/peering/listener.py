@@ -8,6 +8,8 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -43,6 +45,16 @@ BODY_LIMITS_BYTES = {
     "/peer/1/probe": 0,
     "/peer/1/delegate": 8 << 20,  # a conversation with images
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConfig:
+    """The other peers' side."""
+
+    host: str = "0.0.0.0"  # every interface; what comes in is authenticated
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8471  # 0 takes a free one
+    # how long a decision waits for fresh load figures; a probe takes 2-8 ms on a LAN
+    probe_budget_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 0.1
 
 
 class ProbeAnswer(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from discovery import mdns, peer_file
 from discovery.admission import Admission, AdmissionError
@@ -34,12 +35,31 @@ from discovery.records import (
     printable,
 )
 from discovery.transport import Transport
-from gateway.config import ConfigError, NetworkConfig
 from gateway.home.folder import Home
 
 log = logging.getLogger(__name__)
 
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
+
+
+class NetworkConfigError(Exception):
+    """A value under `network` cannot be used; the message names its key and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Which peers we know and deal with (docs/protocol.md)."""
+
+    name: str = "ppai"  # peers of another network are refused
+    admission: Literal["auto", "tofu", "secret", "allowlist", "open"] = (
+        "auto"  # auto: secret if there is one, else tofu
+    )
+    secret: str = ""  # the network's shared secret, at least 128 bits; PPAI_SECRET in the environment
+    secret_file: str = ""  # or a file that holds it; the home's own file `secret` is used if neither is given
+    allowlist: tuple[str, ...] = ()  # peer ids, for admission mode allowlist
+    mdns: bool = True  # announce ourselves on the local network, and listen for others
+    seeds: tuple[str, ...] = ()  # HOST:PORT of peers to stay in touch with, beyond the local network
+    advertise: tuple[str, ...] = ()  # IP:PORT where others reach us, if not at our interfaces (containers, VPNs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +73,7 @@ class Membership:
 
 
 def join(config: NetworkConfig, home: Home) -> Membership:
-    """Load or make who we are. Raises IdentityError, AdmissionError, PeerFileError, ConfigError."""
+    """Load or make who we are. Raises IdentityError, AdmissionError, PeerFileError, NetworkConfigError."""
     identity = Identity.load_or_create(home.path)
     remembered = peer_file.load(home.path / "peers.json")
     secret = _secret(config, home)
@@ -80,7 +100,7 @@ class Network:
         pulse: Callable[[PeerId], Pulse],
         on_events: Callable[[tuple[Event, ...], float], None],
     ) -> None:
-        """`listener`: (host, port) that the peer listener is bound to. Raises ConfigError."""
+        """`listener`: (host, port) that the peer listener is bound to. Raises NetworkConfigError."""
         self.identity, self.admission, self.gossip = membership.identity, membership.admission, membership.gossip
         self.name = printable(name, 64) or "peer"
         self._config, self._host, self._port = config, *listener
@@ -185,7 +205,7 @@ def _newest(agent: Agent, spaces: int) -> Agent:
 
 
 def _secret(config: NetworkConfig, home: Home) -> bytes | None:
-    """The shared secret from the configuration, its file, or the home. Raises ConfigError, AdmissionError."""
+    """The shared secret from the configuration, its file, or the home. Raises NetworkConfigError, AdmissionError."""
     if config.secret:
         return config.secret.encode()
     file = Path(config.secret_file).expanduser() if config.secret_file else home.secret_file
@@ -196,13 +216,13 @@ def _secret(config: NetworkConfig, home: Home) -> bytes | None:
             raise AdmissionError(f"others on this machine can read the secret {file}: run chmod 600 {file}")
         return file.read_text().strip().encode()
     except OSError as error:
-        raise ConfigError(f"cannot read the secret {file}: {error.strerror}; see --secret-file") from error
+        raise NetworkConfigError(f"cannot read the secret {file}: {error.strerror}; see --secret-file") from error
 
 
 def _host_port(key: str, text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit() or not 0 < int(port) < 65536 or not host:
-        raise ConfigError(f"`{key}`: `{text}` is not HOST:PORT, e.g. 192.0.2.7:8471")
+        raise NetworkConfigError(f"`{key}`: `{text}` is not HOST:PORT, e.g. 192.0.2.7:8471")
     return host.strip("[]"), int(port)
 
 
@@ -212,5 +232,5 @@ def _address(key: str, text: str) -> Address:
     try:
         check_address(address)
     except ValueError as error:
-        raise ConfigError(f"`{key}`: `{text}`: {error}") from error
+        raise NetworkConfigError(f"`{key}`: `{text}`: {error}") from error
     return address

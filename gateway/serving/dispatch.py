@@ -12,8 +12,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.capacity.door import Door
 from gateway.client.views import missing
-from gateway.config import Config
-from gateway.models.names import resolve_model
+from gateway.models.names import NamesConfig, resolve_model
 from gateway.models.needs import check_needs
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
@@ -39,7 +38,8 @@ class Dispatcher:
 
     def __init__(
         self,
-        config: Config,
+        names: NamesConfig,
+        patience: Patience,
         node: Node,
         door: Door,
         peers: Peers,
@@ -51,12 +51,11 @@ class Dispatcher:
         wall_clock: Callable[[], float],
     ) -> None:
         self.reader = reader
-        self._config, self._node, self._door, self._peers = config, node, door, peers
+        self._names, self._patience = names, patience
+        self._node, self._door, self._peers = node, door, peers
         self._telemetry, self._route_log = telemetry, route_log
         self._clock, self._wall_clock = clock, wall_clock
         self._failed: dict[str, PeerId] = {}  # by session: who failed it last
-        client = config.client
-        self._patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
 
     async def answer(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str
@@ -108,7 +107,7 @@ class Dispatcher:
     async def _query(
         self, request: Request, travel: Travel, body_bytes: int, headers: Mapping[str, str], judge_s: float
     ) -> Query:
-        roster, routing = self._node.roster, self._config.routing
+        roster = self._node.roster
         own = {agent.model for agent in self._node.own_agents}
         names = {*roster.models, *roster.agents}
         pin = headers.get("x-ppai-route", "auto")
@@ -117,7 +116,7 @@ class Dispatcher:
         if len(roster) > 1 and (request.text or request.earlier):
             judged = await self.reader.judge(request.text, judge_s, request.earlier, _session(headers))
         return Query(
-            model=resolve_model(request.model, names, own, routing.aliases, routing.transparent) if names else None,
+            model=resolve_model(request.model, names, own, self._names) if names else None,
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
             category=judged.category if judged else "",

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gateway.topics.conversation import ALL_SAID, Thread, follow, says
 from profiler.encoder import EncoderError
-from profiler.ladder import Ladder
+from profiler.ladder import Ladder, Rung
 from profiler.qagate import GateError, QAGate
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,15 @@ log = logging.getLogger(__name__)
 BUDGET_S = 0.1  # how long a request waits to be judged; a text takes 3-17 ms, so this is an overloaded machine
 REMEMBERED = 4096  # texts, and conversations; 64 prototypes are 256 or 512 bytes each
 UNDER_WAY_LIMIT = 64  # texts; what waits behind them is not read in time, and reading it later would help nobody
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Which gate reads queries, and with which encoders; keys of the group `routing`."""
+
+    encoder: Rung = "auto"  # auto: cascade, or what is there of fast and full; full and cascade insist on the weights
+    gate: str = ""  # folder of another gate (ppai-profile train); only peers of one gate compare measured vectors
+    encoder_model: str = ""  # its full encoder: "" as pulled; use; or a sentence-transformers folder or hub name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,17 +17,19 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.client.pages import BODY_LIMIT_BYTES, Parts, seldom_app
-from gateway.config import Config, RoutingConfig
 from gateway.engines.engine_state import EngineState
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
+from gateway.models.names import NamesConfig
 from gateway.peering.network import Network
 from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
+from gateway.routing.scheduler import SchedulerConfig
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
-from gateway.topics.reader import RelevanceReader
+from gateway.topics.reader import GateConfig, RelevanceReader
+from gateway.upstream import Patience
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.gateway.capacity.test_door import IdleEngine, ready
@@ -62,7 +64,7 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with network(tmp_path / "ada") as place:
-        scheduler = policy(Config().scheduler)
+        scheduler = policy(SchedulerConfig())
         node = Node("ada", place.gossip, place.admission, scheduler, Beliefs(BeliefConfig()), np.random.default_rng(7))
         node.serve([Agent("org/small", "org/small", 4096)])
         place.publish(node.own_agents, 2)
@@ -72,14 +74,14 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         telemetry, route_log, changed = Telemetry(), RouteLog(tmp_path / "route.jsonl"), list[bool]()
         with ThreadPoolExecutor(1) as worker:
             dispatcher = Dispatcher(
-                Config(), node, gate, Peers(node, place.transport, lambda: 0.0, 1.0),
+                NamesConfig(), Patience(1.0, 1.0, 1.0), node, gate, Peers(node, place.transport, lambda: 0.0, 1.0),
                 RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
                 clock=lambda: 0.0, wall_clock=lambda: 0.0,
             )  # fmt: skip
             parts = Parts(
                 node, place, gate, Profiles(tmp_path / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
-                RoutingConfig(),
+                GateConfig(),
             )  # fmt: skip
             transport = httpx.ASGITransport(seldom_app(parts))
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from gateway.config import EngineConfig
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
-from gateway.engines.local import LocalEngine, unready_interval_s
+from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
 from gateway.home.weights import WeightsMissing
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine

@@ -5,9 +5,8 @@ import json
 import aiohttp
 import pytest
 
-from gateway.config import EngineConfig
 from gateway.engines.engine_state import EngineModel
-from gateway.engines.local import LocalEngine
+from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.engines.naming import ids_by_name
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.models.names import resolve_model
+from gateway.models.names import NamesConfig, resolve_model
 from gateway.wire.request import InvalidRequest
 
 NETWORK = {"llama-3-8b", "qwen-7b"}
@@ -23,11 +23,11 @@ OWN = {"qwen-7b"}
     ],
 )
 def test_names(asked: str, aliases: dict[str, str], transparent: bool, expected: str | None) -> None:
-    assert expected == resolve_model(asked, NETWORK, OWN, aliases, transparent)
+    assert expected == resolve_model(asked, NETWORK, OWN, NamesConfig(aliases, transparent))
 
 
 def test_an_unknown_name_is_a_404_with_near_matches() -> None:
     with pytest.raises(InvalidRequest, match="Did you mean `llama-3-8b`") as caught:
-        resolve_model("lama-3-8b", NETWORK, OWN, {}, False)
+        resolve_model("lama-3-8b", NETWORK, OWN, NamesConfig())
 
     assert (404, "model", "model_not_found") == (caught.value.status, caught.value.param, caught.value.code)

@@ -9,9 +9,8 @@ import pytest
 from discovery.admission import AdmissionError, UnknownPeer
 from discovery.identity import Identity
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
-from gateway.config import ConfigError, NetworkConfig
 from gateway.home.folder import Home
-from gateway.peering.network import Network, join
+from gateway.peering.network import Network, NetworkConfig, NetworkConfigError, join
 from tests.peers import party
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -104,7 +103,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     ids=["missing", "short", "none"],
 )
 def test_a_secret_that_is_none_says_what_to_do(tmp_path: Path, config: NetworkConfig, said: str) -> None:
-    with pytest.raises((ConfigError, AdmissionError), match=said):
+    with pytest.raises((NetworkConfigError, AdmissionError), match=said):
         join(config, Home(tmp_path))
 
 
@@ -123,7 +122,7 @@ def test_a_secret_that_is_none_says_what_to_do(tmp_path: Path, config: NetworkCo
     ],
 )
 async def test_an_address_that_is_none_is_told_by_its_key(tmp_path: Path, key: str, text: str) -> None:
-    with pytest.raises(ConfigError, match=f"`network.{key}`: `{text}`"):
+    with pytest.raises(NetworkConfigError, match=f"`network.{key}`: `{text}`"):
         async with network(tmp_path, **{key: (text,)}):
             pass
 

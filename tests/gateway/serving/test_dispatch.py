@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,9 @@ from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
-from gateway.config import Config, RoutingConfig
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles, own_agents
+from gateway.models.names import NamesConfig
 from gateway.peering.probes import Peers
 from gateway.routing.decision import Decision
 from gateway.routing.node import Node
@@ -28,6 +28,7 @@ from gateway.routing.scheduler import SchedulerConfig
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader
+from gateway.upstream import Patience
 from gateway.wire.request import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
@@ -35,6 +36,7 @@ from tests.fakes import ScriptedEngine
 from tests.gateway.serving.test_forward import Recorder
 from tests.peers import Party, answering_peer, party, ready_engine
 
+PATIENCE = Patience(first_event_s=300.0, idle_s=60.0, whole_s=600.0)
 CHAT = {"messages": [{"role": "user", "content": "a secret question"}]}
 
 
@@ -85,21 +87,20 @@ async def desk(
     home: Path,
     mine: ScriptedEngine | None,
     theirs: ScriptedEngine,
-    routing: RoutingConfig | None = None,
+    names: NamesConfig | None = None,
     slots: int = 0,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
     `slots`: of ada's engine; 0: it does not say.
     """
-    config = replace(Config(), routing=routing or RoutingConfig(), scheduler=SchedulerConfig(exploration=0.0))
     async with (
         answering_peer(home / "ben", theirs, 8, True, 1.0) as ben,
         party(home / "ada") as me,
         ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9"), slots) as engine,
     ):
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
-        node = WatchedNode("ada", me.gossip, me.admission, policy(config.scheduler), beliefs, rng)
+        node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
         node.serve(own_agents(engine.state, Profiles(home / "profiles.json")))
         await me.transport.hello(ben.address)
@@ -109,7 +110,7 @@ async def desk(
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
-                config, node, door, Peers(node, me.transport, time.monotonic, 2.0),
+                names or NamesConfig(), PATIENCE, node, door, Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
             )  # fmt: skip
@@ -161,19 +162,19 @@ async def test_the_local_engine_gets_the_client_s_bytes(
 
 
 @pytest.mark.parametrize(
-    ("routing", "shown"),
+    ("names", "shown"),
     [
-        (RoutingConfig(), {"auto": "mine", "mine": "mine"}),
-        (RoutingConfig(aliases={"gpt-4o": "auto", "o1": "mine"}), {"gpt-4o": "gpt-4o", "o1": "o1"}),
-        (RoutingConfig(transparent=True), {"gpt-4o": "gpt-4o", "mine": "mine"}),
+        (NamesConfig(), {"auto": "mine", "mine": "mine"}),
+        (NamesConfig(aliases={"gpt-4o": "auto", "o1": "mine"}), {"gpt-4o": "gpt-4o", "o1": "o1"}),
+        (NamesConfig(transparent=True), {"gpt-4o": "gpt-4o", "mine": "mine"}),
     ],
     ids=["plain", "aliases", "transparent"],
 )
 async def test_names(
-    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, routing: RoutingConfig, shown: dict[str, str]
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, names: NamesConfig, shown: dict[str, str]
 ) -> None:
     """The engine is asked by its own name, and the reply bears the one the client knows."""
-    async with desk(tmp_path, mine, theirs, routing) as ada:
+    async with desk(tmp_path, mine, theirs, names) as ada:
         replies = {asked: json.loads((await ada.ask(model=asked)).body)["model"] for asked in shown}
 
     assert shown == replies
