@@ -117,7 +117,7 @@ class Request:
             self._wait(job, now)
             return
         self._tries += 1
-        self._reservation = self._node.dispatch(self._decision, index, now)
+        self._reservation = self._node.dispatch(self._decision.candidate(index), now)
         if peer == ask.entry:
             own.enter(job, now)
         else:
@@ -149,7 +149,7 @@ class Request:
         self._leave_line(withdraw=False)
         self._tries += 1
         self._world.serving[self._ask.entry].let_in()
-        self._reservation = self._node.dispatch(self._decision, self._decision.order[self._place], now)
+        self._reservation = self._node.dispatch(self._decision.candidate(self._decision.order[self._place]), now)
 
     def _leave_line(self, withdraw: bool = True) -> None:
         self._is_held = False
@@ -174,7 +174,7 @@ class Request:
         """The engine died with the job: silence, until we give up. An answer that had begun cannot be asked again."""
         if self._is_held:
             self._leave_line(withdraw=False)
-            self._reservation = self._node.dispatch(self._decision, self._decision.order[self._place], now)
+            self._reservation = self._node.dispatch(self._decision.candidate(self._decision.order[self._place]), now)
         has_begun = job.first_token_at is not None and job.first_token_at <= now
         self._world.at(now + SILENCE_S, partial(self._gave_up, peer, has_begun))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from discovery.records import PeerId
 from gateway.beliefs.belief import Reservation
 from gateway.beliefs.table import Expected
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.cost import FloatArray, jobs_ahead
 
 BoolArray = NDArray[np.bool_]
@@ -88,27 +89,6 @@ class View:
         return () if self.warm_tokens is None else tuple(np.flatnonzero(self.warm_tokens).tolist())
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One row of a Decision, for a person to read. `excluded` is None, or the reason why it was none."""
-
-    peer_id: PeerId
-    peer_name: str
-    agent: str
-    model: str
-    local: bool
-    score: float
-    wait_s: float
-    service_s: float
-    transit_s: float
-    risk_s: float
-    crowding_s: float
-    cost_s: float
-    utility: float
-    excluded: str | None
-    unprofiled: bool
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
     """Where a query goes, and why. Columns are (N,), over the roster, also for pairs that were excluded.
@@ -143,13 +123,33 @@ class Decision:
     @property
     def may_go_elsewhere(self) -> bool:
         """Whether another peer may answer, now or as soon as it has room."""
-        away = ~self.view.roster.local
-        return bool(np.isin(self.excluded[away], (0, CLOSED, SILENT)).any())
+        if len(self.excluded) == 1:  # a peer alone is spared the arrays
+            return not self.view.roster.local[0] and self.excluded[0] in (0, CLOSED, SILENT)
+        return bool(np.isin(self.excluded[~self.view.roster.local], (0, CLOSED, SILENT)).any())
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """All N, for a person who wants to see them; costs microseconds apiece."""
         return tuple(self.candidate(index) for index in range(len(self.view.roster)))
+
+    def choice(self, rows: int, *, everybody: bool = False) -> Choice:
+        """What serving needs of this: at most `rows` of the order, our own agent's kept; who else there is, if asked.
+
+        Nobody to ask is explained by everybody's reason.
+        """
+        order = self.order[:rows]
+        if len(self.order) > rows and not self.view.roster.local[list(order)].any():
+            own = next((index for index in self.order[rows:] if self.view.roster.local[index]), None)
+            order = order if own is None else (*order[:-1], own)
+        explained = everybody or not order
+        rest = [index for index in range(len(self.excluded)) if index not in order] if explained else []
+        return Choice(
+            reason=self.reason,
+            beta_per_s=self.beta_per_s,
+            order=tuple(map(self.candidate, order)),
+            may_go_elsewhere=self.may_go_elsewhere,
+            rest=tuple(map(self.candidate, rest)),
+        )
 
     def excluded_because(self, index: int) -> str | None:
         """None for a candidate; else dead | suspect | not_approved | model | ... | field:<name> | privacy..."""
@@ -175,6 +175,7 @@ class Decision:
             utility=float(self.utility[index]),
             excluded=self.excluded_because(index),
             unprofiled=not self.view.profiled[index],
+            expected=self.reservation(index, 0.0),
         )
 
     def reservation(self, index: int, now: float) -> Reservation:
@@ -189,7 +190,7 @@ class Decision:
             arrives_at=now + float(expected.rtt_s[index]) / 2,
             category=self.query.category,
             prompt_tokens=max(0, self.query.prompt_tokens - warm),
-            streams=float(streams_at(expected)[index]),
+            streams=float(min(expected.backlog[index], expected.slots[index] - 1.0) + 1.0),
             wait_s=ahead * turn_s + (self.loading_s if must_load else 0.0),
             turn_s=turn_s,
             transit_s=float(self.transit_s[index]),

@@ -15,6 +15,7 @@ from discovery.records import AdmissionState, Agent, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.sessions import Served, Sessions, Warm
 from gateway.beliefs.table import Beliefs
+from gateway.routing.choice import Candidate
 from gateway.routing.cost import FloatArray
 from gateway.routing.decision import BoolArray, Decision, Query, Roster, View
 from gateway.routing.roster import Seats, Space, build_seats
@@ -125,9 +126,9 @@ class Node:
             view = replace(view, silent=mask)
         return self._policy.choose(query, view, now, self._rng, plan if is_same else None)
 
-    def dispatch(self, decision: Decision, index: int, now: float) -> Reservation:
-        """Count candidate `index` as busy with this query from now on."""
-        reservation = decision.reservation(index, now)
+    def dispatch(self, candidate: Candidate, now: float) -> Reservation:
+        """Count this candidate as busy with the query from now on."""
+        reservation = candidate.reservation(now)
         self.beliefs.reserve(reservation)
         return reservation
 

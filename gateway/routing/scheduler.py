@@ -17,7 +17,6 @@ from gateway.beliefs.belief import Outcome as Outcome
 from gateway.routing import cost
 from gateway.routing import decision as d
 from gateway.routing.cost import CostConfig, FloatArray
-from gateway.routing.decision import Candidate as Candidate
 from gateway.routing.decision import Decision, Query, View, streams_at
 from gateway.routing.decision import Roster as Roster
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Door
 from gateway.peering.probes import Peers
-from gateway.routing.decision import Candidate, Decision
+from gateway.routing.choice import Candidate
+from gateway.routing.decision import Decision
 from gateway.routing.node import Node
 from gateway.serving.forward import Attempt, Status, Target
 from gateway.telemetry.metrics import Telemetry
@@ -100,7 +101,7 @@ class Course:
     def _reserve(self) -> None:
         index = self._decision.order[self._place]
         self._asked = self._decision.candidate(index)
-        self._reservation = self._node.dispatch(self._decision, index, self._clock())
+        self._reservation = self._node.dispatch(self._asked, self._clock())
 
     def _tell(self, status: Status, ttft_s: float | None, latency_s: float, tokens: int) -> None:
         """What came of the present reservation."""

@@ -16,7 +16,8 @@ from gateway.models.names import NamesConfig, resolve_model
 from gateway.models.needs import check_needs
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
-from gateway.routing.decision import Candidate, Decision, Query
+from gateway.routing.choice import Candidate
+from gateway.routing.decision import Decision, Query
 from gateway.routing.node import Node
 from gateway.serving.attempts import Course
 from gateway.serving.forward import Client, Forwarder, Target, answer_error

@@ -290,7 +290,7 @@ def test_a_dispatched_query_counts_until_its_outcome() -> None:
     ben = ada.meet(1, agent(capability=(255, 0)))
     decision = ada.decide()
 
-    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+    reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
     busy = float(ada.node.view(MATHS, ada.now).expected.backlog[1])
     ada.node.observe(reservation, Outcome(ben, "cancelled", None, 0.0, 0), ada.now)
 
@@ -302,7 +302,7 @@ def test_a_refusal_closes_the_door() -> None:
     ben = ada.meet(1, agent(capability=(255, 0)))
     decision = ada.decide()
 
-    ada.node.observe(ada.node.dispatch(decision, 1, 0.0), Outcome(ben, "refused", None, 0.01, 0), 0.0)
+    ada.node.observe(ada.node.dispatch(decision.candidate(1), 0.0), Outcome(ben, "refused", None, 0.01, 0), 0.0)
 
     assert "closed" == ada.excluded()["peer-1"]
 
@@ -364,7 +364,7 @@ def conversation(ada: Ada, peer: PeerId, tokens: int = 100) -> None:
     """A first turn of TURN's conversation that `peer` has answered, a little slower than peers are believed to be."""
     decision = ada.decide(replace(TURN, prompt_tokens=1800, pin=peer))
     assert peer == decision.target.peer_id
-    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+    reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
     ada.node.observe(reservation, Outcome(peer, "ok", 2.0, 5.0, tokens), ada.now + 5.0)
     ada.now += 6.0
 
@@ -431,7 +431,7 @@ def test_it_is_forgotten_when_it_is_old_and_when_a_turn_failed() -> None:
 
     decision = ada.decide(TURN)
     ada.node.observe(
-        ada.node.dispatch(decision, decision.order[0], ada.now), Outcome(ben, "failed", None, 1.0, 0), ada.now
+        ada.node.dispatch(decision.candidate(decision.order[0]), ada.now), Outcome(ben, "failed", None, 1.0, 0), ada.now
     )
 
     assert () == ada.node.view(TURN, ada.now).warm
@@ -442,7 +442,9 @@ def test_only_the_agent_that_answered_is_warm() -> None:
     ada = Ada()
     ben = ada.meet(1, agent("a"), agent("b"))
     decision = ada.decide(replace(TURN, pin=ben, model="b"))
-    ada.node.observe(ada.node.dispatch(decision, decision.order[0], ada.now), Outcome(ben, "ok", 0.5, 3.0, 9), ada.now)
+    ada.node.observe(
+        ada.node.dispatch(decision.candidate(decision.order[0]), ada.now), Outcome(ben, "ok", 0.5, 3.0, 9), ada.now
+    )
 
     view = ada.node.view(TURN, ada.now)
 
@@ -483,7 +485,7 @@ def test_what_is_warm_need_not_be_read_and_teaches_no_speed() -> None:
     conversation(ada, ben)
 
     decision = ada.decide(TURN)
-    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+    reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
 
     assert (100, 2000) == (reservation.prompt_tokens, reservation.conversation_tokens)
 
@@ -519,7 +521,7 @@ def test_what_a_model_takes_to_load_is_expected_and_no_slander() -> None:
     ben = ada.meet(1)
     ada.node.observe_cold(ben, ["small"])
     decision = ada.decide(replace(MATHS, pin=ben))
-    reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+    reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
 
     ada.node.observe(reservation, Outcome(ben, "ok", 10.5, 14.0, 100), ada.now + 14.0)
 
@@ -550,7 +552,7 @@ def test_an_engine_that_keeps_nothing_is_not_believed_to() -> None:
     for seq in range(2, 6):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))  # idle
         decision = ada.decide(replace(TURN, pin=ben))
-        reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+        reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
         prefill_s = 2000 * float(ada.node.beliefs[ben].speed.rates().prefill_s)
         ada.node.observe(reservation, Outcome(ben, "ok", prefill_s, prefill_s + 2.5, 100), ada.now + 4.0)
         ada.now += 5.0
@@ -570,7 +572,7 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
     for seq in range(2, 6):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))
         decision = ada.decide(replace(TURN, pin=ben))
-        reservation = ada.node.dispatch(decision, decision.order[0], ada.now)
+        reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
         started_s = reservation.prompt_tokens * float(ada.node.beliefs[ben].speed.rates().prefill_s)
         ada.node.observe(reservation, Outcome(ben, "ok", started_s + 0.03, started_s + 2.5, 100), ada.now + 3.0)
         ada.now += 4.0

@@ -21,7 +21,7 @@ from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles, own_agents
 from gateway.models.names import NamesConfig
 from gateway.peering.probes import Peers
-from gateway.routing.decision import Decision
+from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.scheduler import SchedulerConfig
@@ -48,8 +48,8 @@ class WatchedNode(Node):
         self.reserved: list[Reservation] = []
         self.outcomes: list[tuple[Reservation, Outcome]] = []
 
-    def dispatch(self, decision: Decision, index: int, now: float) -> Reservation:
-        self.reserved.append(super().dispatch(decision, index, now))
+    def dispatch(self, candidate: Candidate, now: float) -> Reservation:
+        self.reserved.append(super().dispatch(candidate, now))
         return self.reserved[-1]
 
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:

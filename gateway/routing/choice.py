@@ -1,0 +1,60 @@
+"""What routing tells everybody else: a few rows, best first, and why (P).
+
+A Decision holds arrays over all N candidates and stays inside routing. A Choice is made from it and goes on to serving,
+logs, headers, pages and the command line: they show what was decided, and decide nothing again.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from discovery.records import PeerId
+from gateway.beliefs.belief import Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One agent of one peer, as it was judged for one query. Seconds and scores are expectations.
+
+    `excluded` is None for a candidate, else the reason why this pair is none. `expected` is what a reservation here
+    holds, with `arrives_at` in seconds after the request is sent.
+    """
+
+    peer_id: PeerId
+    peer_name: str
+    agent: str
+    model: str
+    local: bool
+    score: float
+    wait_s: float
+    service_s: float
+    transit_s: float
+    risk_s: float
+    crowding_s: float
+    cost_s: float
+    utility: float
+    excluded: str | None
+    unprofiled: bool
+    expected: Reservation = field(compare=False)  # two reservations are never equal
+
+    def reservation(self, now: float) -> Reservation:
+        """What to count as taken, and to learn from, when the query is sent here at `now`."""
+        return replace(self.expected, arrives_at=now + self.expected.arrives_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom to ask, best first, and why.
+
+    `reason` says how the first was found (docs/architecture.md lists the reasons). `order` is empty where nobody may
+    answer. `rest` holds everybody else: where `order` is empty, and where an explanation was asked for.
+    """
+
+    reason: str
+    beta_per_s: float
+    order: tuple[Candidate, ...]
+    may_go_elsewhere: bool  # whether another peer may answer, now or as soon as it has room
+    rest: tuple[Candidate, ...] = ()
+
+    @property
+    def target(self) -> Candidate | None:
+        """The first to ask."""
+        return self.order[0] if self.order else None

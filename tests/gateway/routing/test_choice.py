@@ -1,0 +1,76 @@
+"""What routing tells everybody else: a few rows, best first, and everybody's reason where nobody may answer."""
+
+from gateway.routing.decision import Query
+from tests.gateway.routing.test_node import Ada, agent
+
+PINNED_AWAY = Query(pin="nobody")
+
+
+def test_a_choice_is_the_first_rows_of_the_order() -> None:
+    ada = Ada()
+    for number in range(1, 6):
+        ada.meet(number)
+    decision = ada.decide()
+
+    choice = decision.choice(rows=3)
+
+    assert [decision.candidate(index) for index in decision.order][:2] == list(choice.order[:2])
+    assert (3, decision.reason, decision.beta_per_s) == (len(choice.order), choice.reason, choice.beta_per_s)
+    assert decision.target == choice.target
+    assert () == choice.rest
+
+
+def test_the_last_row_is_our_own_agent_however_short_the_choice() -> None:
+    """The order ends with our own agents: they take what nobody else does."""
+    ada = Ada()
+    for number in range(1, 6):
+        ada.meet(number, agent("better", capability=(255, 255)))
+    decision = ada.decide()
+    assert not decision.candidate(decision.order[0]).local
+
+    choice = decision.choice(rows=2)
+
+    assert [False, True] == [candidate.local for candidate in choice.order]
+
+
+def test_nobody_to_ask_is_explained_by_everybody() -> None:
+    ada = Ada()
+    ada.meet(1)
+
+    choice = ada.decide(PINNED_AWAY).choice(rows=3)
+
+    assert ((), None, "none") == (choice.order, choice.target, choice.reason)
+    assert [("ada", "pinned"), ("peer-1", "pinned")] == [(c.peer_name, c.excluded) for c in choice.rest]
+
+
+def test_everybody_is_there_for_who_asks_why() -> None:
+    ada = Ada()
+    ada.meet(1)
+    decision = ada.decide()
+
+    choice = decision.choice(rows=1, everybody=True)
+
+    assert {"ada", "peer-1"} == {candidate.peer_name for candidate in (*choice.order, *choice.rest)}
+    assert 2 == len(choice.order) + len(choice.rest)
+
+
+def test_a_reservation_counts_from_the_moment_of_sending() -> None:
+    """A request is half a round trip on its way; two of one row are two reservations."""
+    ada = Ada()
+    ben = ada.meet(1, agent("other", capability=(255, 255)))
+    candidate = next(c for c in ada.decide().choice(rows=3).order if not c.local)
+
+    first, second = candidate.reservation(10.0), candidate.reservation(10.0)
+
+    assert (ben, 10.0 + ada.node.beliefs[ben].rtt_s / 2) == (first.peer_id, first.arrives_at)
+    assert first != second
+
+
+def test_another_peer_may_answer_while_its_door_is_closed() -> None:
+    """Closed is for now: a request that waits at our own door goes there as soon as it opens."""
+    ada = Ada()
+    assert not ada.decide().choice(rows=3).may_go_elsewhere
+    ada.meet(1, admission="closed")
+
+    assert ada.decide().choice(rows=3).may_go_elsewhere
+    assert not ada.decide(Query(pinned_local="client")).choice(rows=3).may_go_elsewhere
