@@ -1,1 +1,1 @@
-"""The discovery room: who is out there, who they are, and how they are doing. Knows nothing of models or scores."""
+"""The discovery room: which peers exist, what each says of itself, and which are alive. Knows nothing of scores."""

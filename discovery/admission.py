@@ -1,6 +1,8 @@
-"""Whom we deal with: who may join our view of the network, and which rights each peer has.
+"""Decides which peers may join our view of the network, and which rights each of them has.
 
-Rights are local and two: `ask` (it may send us work) and `answer` (we may send it prompts). Knows nothing of sockets.
+There are two rights, and every machine grants its own: `ask` (the peer may send us work) and `answer` (we may send it
+prompts). For example, in mode `tofu` every peer is seen and none has a right until the user runs `ppai approve NAME`.
+Knows nothing of sockets.
 """
 
 import hmac
@@ -16,8 +18,8 @@ from discovery.records import Card, InvalidRecord, PeerId, public_key
 Mode = Literal["tofu", "secret", "allowlist", "open"]
 Right = Literal["ask", "answer"]
 RIGHTS: tuple[Right, ...] = ("ask", "answer")
-SECRET_MIN_BYTES = 16  # a card shows a proof of the secret to everyone: a guessable secret would be guessed offline
-GRANTS_LIMIT = 4096
+SECRET_MIN_BYTES = 16  # everyone can read the proof in a card, and so try to guess a short secret offline
+GRANTS_LIMIT = 4096  # peers approved by name
 
 
 class AdmissionError(ValueError):
@@ -65,9 +67,10 @@ class Admission:
         self._proven: set[PeerId] = set()
 
     def proof(self, peer: PeerId, cert: bytes) -> bytes:
-        """What goes into one's own card: that `peer`, at the certificate `cert`, knows the secret. Empty without one.
+        """The proof that `peer`, whose certificate hashes to `cert` (32,), knows the secret: (32,), for its card.
 
-        HMAC-SHA256 under a key derived for this purpose alone (RFC 5869); worthless to any other id or certificate.
+        Empty where the mode is not `secret`. HMAC-SHA256 under a key derived for this purpose alone (RFC 5869). It
+        covers id and certificate, so nobody can use it in another card. Raises InvalidRecord when `peer` is no id.
         """
         if self._proof_key is None:
             return b""
@@ -85,19 +88,20 @@ class Admission:
         return self._check_proof(card)
 
     def rights(self, peer: PeerId) -> frozenset[Right]:
-        """What this peer may do."""
+        """The rights of this peer; empty when it was revoked, whatever the mode grants."""
         if peer in self._revoked:
             return frozenset()
         by_mode = self.mode == "open" or peer in self._allowed or peer in self._proven
         return frozenset(RIGHTS) if by_mode else self._granted.get(peer, frozenset())
 
     def may(self, peer: PeerId, right: Right) -> bool:
+        """Whether this peer has `right`."""
         return right in self.rights(peer)
 
     def approve(self, who: str, known: Mapping[PeerId, str], rights: Iterable[Right] = RIGHTS) -> PeerId:
         """Grant `rights` to the peer called `who`: a name or the start of an id in `known` (id -> name), or a full id.
 
-        Raises UnknownPeer, AmbiguousPeer.
+        Raises UnknownPeer, AmbiguousPeer, and AdmissionError at the limit of grants.
         """
         peer = _find(who, known)
         if peer not in self._granted and len(self._granted) >= GRANTS_LIMIT:
@@ -114,20 +118,20 @@ class Admission:
         return peer
 
     def approved(self) -> frozenset[PeerId]:
-        """Those granted a right by name: by the user, or by the allow-list."""
+        """The peers that the user or the allow-list granted a right by name."""
         return frozenset(self._granted) | self._allowed
 
     def waiting(self, peers: Iterable[PeerId]) -> tuple[PeerId, ...]:
-        """Those of `peers` whom the user has neither approved nor revoked, and who may do nothing yet."""
+        """Those of `peers` that have no right yet and wait for the user to approve or revoke them."""
         return tuple(p for p in peers if p not in self._revoked and not self.rights(p))
 
     def state(self) -> tuple[dict[str, list[str]], list[str]]:
-        """What the user decided, for peers.json: rights by id, and the ids revoked."""
+        """(rights by peer id, revoked ids): what the user decided, as peers.json stores it."""
         granted = {str(peer): [*map(str, sorted(rights))] for peer, rights in sorted(self._granted.items())}
         return granted, [str(peer) for peer in sorted(self._revoked)]
 
     def restore(self, granted: Mapping[str, Iterable[str]], revoked: Iterable[str]) -> None:
-        """Take up what `state` once returned. Raises AdmissionError when an id or a right is none."""
+        """Take over what `state` returned in an earlier run. Raises AdmissionError for an invalid id or right."""
         try:
             for peer in (*granted, *revoked):
                 public_key(peer)
@@ -139,7 +143,7 @@ class Admission:
         self._granted, self._revoked = kept, {PeerId(peer) for peer in revoked}
 
     def forget(self, peer: PeerId) -> None:
-        """A peer is gone for good; should it return it proves itself anew."""
+        """Forget that this peer has proven the secret; when it returns, its card must prove it again."""
         self._proven.discard(peer)
 
     def _check_proof(self, card: Card) -> Refusal | None:

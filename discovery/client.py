@@ -1,6 +1,6 @@
-"""Our requests to other peers: TLS pinned to the certificate in the peer's card, signed, bounded, without proxies.
+"""Sends our requests to other peers: signed, over TLS pinned to the certificate in the peer's card, without proxies.
 
-A peer is reached at its addresses in turn, the last good one first. One connection serves many requests.
+The client tries a peer's addresses in turn, first the one that worked last. One connection serves many requests.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ from discovery.request_auth import NONCE_BYTES, Audience, Refused, read_refusal,
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """How long we wait for others."""
+    """How long we wait for other peers, and how many connections we hold."""
 
     connect_s: float = 2.0  # s for TCP and TLS to one address
     answer_s: float = 3.0  # s for a whole gossip exchange
     keepalive_s: float = 60.0  # s an idle connection is kept; the server must keep it longer (75 s)
-    connections: int = 512  # in all
-    connections_each: int = 128  # to one peer: one a running stream
+    connections: int = 512  # connections to all peers together
+    connections_each: int = 128  # connections to one peer; each running stream needs one
 
 
 class PeerUnreachable(Exception):
-    """No address of a peer could be spoken to; the text says why, address by address."""
+    """No address of a peer could be reached; `reason` says why, address by address."""
 
     def __init__(self, peer: str, reason: str) -> None:
         super().__init__(f"peer {peer[:10]} is unreachable: {reason}")
@@ -45,9 +45,10 @@ class PeerUnreachable(Exception):
 
 
 class Pin(aiohttp.Fingerprint):
-    """The one certificate a peer may present. Without a digest it takes the first one it sees and insists on it.
+    """The one certificate that a peer may present; `digest` is its SHA-256, (32,).
 
-    One object a peer: aiohttp reuses a connection only for the same object.
+    A pin made without a digest takes that of the first certificate it sees and accepts no other from then on. Keep one
+    Pin object for each peer: aiohttp reuses a connection only for the same object.
     """
 
     def __init__(self, digest: bytes | None) -> None:
@@ -55,6 +56,7 @@ class Pin(aiohttp.Fingerprint):
         self.digest = digest
 
     def check(self, transport: asyncio.BaseTransport) -> None:
+        """Raises ServerFingerprintMismatch for another certificate, or for TLS below 1.3."""
         ssl_object = transport.get_extra_info("ssl_object")
         presented = hashlib.sha256(ssl_object.getpeercert(binary_form=True)).digest()
         if self.digest is None:
@@ -70,15 +72,15 @@ class PeerClient:
     def __init__(
         self, gossip: Gossip, sign: Sign, clocks: Clocks, *, on_loopback: bool, config: ClientConfig | None = None
     ) -> None:
-        """`on_loopback`: our own listener is bound to loopback, so loopback addresses of others mean what they say."""
+        """`on_loopback`: our own listener is bound to loopback, so we may dial loopback addresses of other peers."""
         self.config = config or ClientConfig()
         self._gossip, self._sign, self._clocks, self._on_loopback = gossip, sign, clocks, on_loopback
         self._session: aiohttp.ClientSession | None = None
         self._pins: dict[PeerId, Pin] = {}
         self._good: dict[PeerId, Address] = {}
-        self._failed: dict[PeerId, dict[Address, float]] = {}  # when, since the last success
-        self._skew_ms: dict[PeerId, int] = {}  # the peer's clock less ours
-        self._gens: dict[PeerId, int] = {}  # newer than its card says
+        self._failed: dict[PeerId, dict[Address, float]] = {}  # when each address failed, since the last success
+        self._skew_ms: dict[PeerId, int] = {}  # the peer's wall clock minus ours
+        self._gens: dict[PeerId, int] = {}  # generations that a refusal told us, newer than the peer's card
 
     async def __aenter__(self) -> "PeerClient":
         connector = aiohttp.TCPConnector(
@@ -102,8 +104,11 @@ class PeerClient:
             await self._session.close()
 
     async def first_contact(self, address: Address, body: bytes) -> tuple[bytes, Pin]:
-        """POST a hello to someone whose certificate we do not know yet. The caller compares `Pin.digest` with the card
-        in the answer before believing it. Raises PeerUnreachable, Refused."""
+        """POST a hello to an address whose certificate we do not know yet: (the answer's body, the pin it made).
+
+        The caller must compare `Pin.digest` with the card in the answer before it believes the answer.
+        Raises PeerUnreachable, Refused.
+        """
         pin = Pin(None)
         async with self._exchange(str(address), address, pin, "/peer/1/hello", body, {}) as response:
             answer = await self._read(str(address), response)
@@ -112,13 +117,13 @@ class PeerClient:
             return answer, pin
 
     def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int) -> None:
-        """First contact succeeded: go on with its connection, and with the offset of the peer's clock."""
+        """Keep the connection of a first contact that succeeded. `time_ms`: the peer's wall clock, unix ms."""
         self._pins[peer] = pin
         self._good[peer] = address
         self._skew_ms[peer] = time_ms - int(self._clocks.unix() * 1000)
 
     def forget(self, peer: PeerId) -> None:
-        """Drop what is remembered of a peer."""
+        """Drop all that this client remembers of a peer."""
         for memory in (self._pins, self._good, self._failed, self._skew_ms, self._gens):
             memory.pop(peer, None)
 
@@ -130,7 +135,7 @@ class PeerClient:
         return sorted(addresses, key=lambda address: (address != good, failed.get(address, -math.inf)))
 
     async def post(self, peer: PeerId, path: str, body: bytes) -> bytes:
-        """One signed exchange; the answer's body, at most 64 KiB. Raises PeerUnreachable, Refused."""
+        """Make one signed request and return the answer's body, at most 64 KiB. Raises PeerUnreachable, Refused."""
         async with self.stream(peer, path, body, answer_s=self.config.answer_s) as response:
             answer = await self._read(peer, response)
             if response.status >= 400:
@@ -141,11 +146,12 @@ class PeerClient:
     async def stream(
         self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str] | None = None, answer_s: float = 10.0
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A signed, pinned POST; yields the response once its head is there (within `answer_s`), whatever its status.
+        """Make a signed, pinned POST and yield the response, whatever its status, once its head has arrived.
 
-        Reading the body, and its timeouts, are the caller's. A refusal that concerns the signature (a clock that is
-        off, a peer that restarted) is corrected and retried once; after that it raises Refused.
-        Raises PeerUnreachable when no address answers.
+        The head must arrive within `answer_s`. The caller reads the body and sets the timeouts for it. Where the peer
+        refuses the signature because the clocks differ or because it restarted, the request is signed again with the
+        peer's time and generation and sent once more. Raises Refused when the peer refuses the signature after that,
+        PeerUnreachable when no address answers.
         """
         for attempt in range(2):
             async with self._at_some_address(peer, path, body, headers or {}, answer_s) as response:
@@ -218,7 +224,7 @@ class PeerClient:
             response.release()  # closes the connection when the body was not read to its end
 
     async def _read(self, peer: str, response: aiohttp.ClientResponse) -> bytes:
-        """The whole body of a short answer."""
+        """The whole body of a short answer. Raises PeerUnreachable when it is too long, late or cut off."""
         body = bytearray()
         try:
             async with asyncio.timeout(self.config.answer_s):

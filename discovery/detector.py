@@ -1,7 +1,8 @@
-"""Who has gone silent: a failure detector whose verdicts are local. Nobody can be talked into death by a third party.
+"""The failure detector: judges from a peer's silence whether it is suspect or dead.
 
-Silent for three pulse periods: suspect, and probed; silent for longer: dead, for us. Time during which this process
-itself was asleep or stalled counts as nobody's silence (cf. Lifeguard, arXiv:1707.00788).
+A peer silent for three pulse periods becomes suspect and is probed. A suspect that stays silent for longer and answers
+no probe is dead, for this peer alone: a verdict is never sent to others, so nobody can declare a third peer dead. Time
+during which this process itself was asleep or stalled counts as nobody's silence (cf. Lifeguard, arXiv:1707.00788).
 """
 
 import math
@@ -16,21 +17,21 @@ class DetectorConfig:
     """When silence becomes suspicion and suspicion death."""
 
     pulse_min_s: float = 2.0  # s between the pulses of a peer in a small network
-    pulses_per_s: float = 50.0  # 1/s, of the whole network: beyond 100 peers each pulses less often
-    period_limit_s: float = 60.0  # s; a peer cannot claim a longer period to look alive when it is not
-    missed_pulses: float = 3.0  # periods of silence before a peer is suspect and probed
-    dead_periods: float = 4.0  # periods of silence before it is dead for us
-    dead_min_s: float = 8.0  # s; but never sooner than this: one pulse needs up to 4 s to spread at 100 peers
-    dead_probes: int = 6  # rounds of probes gone unanswered. At 50 % loss 3 buried 73 of 9,900 pairs in 163 s, 6 none
-    probe_interval_s: float = 0.6  # s between the probes of one suspect: with ticks of 1/3 s, every second one
-    probe_backoff_limit_s: float = 30.0  # s; for a suspect that still pulses but cannot be reached from here
+    pulses_per_s: float = 50.0  # pulses a second of the whole network: beyond 100 peers each pulses less often
+    period_limit_s: float = 60.0  # s; bounds the period that a peer can claim, and so how long it can seem alive
+    missed_pulses: float = 3.0  # periods of silence after which a peer is suspect
+    dead_periods: float = 4.0  # periods of silence after which a suspect may be declared dead
+    dead_min_s: float = 8.0  # s; least silence of a dead peer: one pulse may need half of that to reach everybody
+    dead_probes: int = 6  # rounds of probes it left unanswered; 3 give false deaths (docs/results/gossip.md)
+    probe_interval_s: float = 0.6  # s between two probes of one suspect; ticks of 1/3 s: every second tick
+    probe_backoff_limit_s: float = 30.0  # s; the longest pause, for a suspect that pulses but cannot be reached
     direct_probes: int = 3  # rounds in which only the suspect itself is asked
-    indirect_probes: int = 3  # third peers asked in the later rounds
-    probes_at_once: int = 16  # a tick; bounds the traffic when half the world goes silent
-    stall_s: float = 1.5  # s between two ticks beyond which we were the ones asleep
-    mass_share: float = 1 / 3  # of the living falling silent together: more likely it is our own link
-    mass_min: int = 3  # peers; in a network of three, two crashes are not a mass
-    mass_wait_s: float = 30.0  # s an eviction en masse is held back for
+    indirect_probes: int = 3  # third peers asked in each later round
+    probes_at_once: int = 16  # suspects probed a tick; bounds the traffic when many fall silent together
+    stall_s: float = 1.5  # s between two ticks; what exceeds it is counted as our own sleep
+    mass_share: float = 1 / 3  # share of the living; where as many fall silent together, our own link is suspected
+    mass_min: int = 3  # peers; fewer are never a mass, so that two crashes in a network of three are believed
+    mass_wait_s: float = 30.0  # s for which no peer of such a mass is declared dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Verdict:
 
 
 class FailureDetector:
-    """Judges silence. Holds only its own sleep and the start of a mass silence."""
+    """Judges silence. Its only state: how long this process slept, and when a mass silence began."""
 
     def __init__(self, config: DetectorConfig) -> None:
         self.config = config
@@ -52,11 +53,11 @@ class FailureDetector:
         self._mass_at: float | None = None
 
     def awake(self, now: float) -> float:
-        """`now` less the time this process slept."""
+        """`now` minus the seconds that this process slept: the clock on which silence is measured."""
         return now - self.slept_s
 
     def notice_sleep(self, now: float) -> None:
-        """Call on every tick: a gap since the last one is our own stall."""
+        """Call on every tick: a gap of more than `stall_s` since the last call is our own sleep."""
         if self._ticked_at is not None and now - self._ticked_at > self.config.stall_s:
             self.slept_s += now - self._ticked_at - self.config.stall_s
         self._ticked_at = now
@@ -66,7 +67,11 @@ class FailureDetector:
         return max(self.config.pulse_min_s, peers / self.config.pulses_per_s)
 
     def judge(self, live: Sequence[Entry], recently_dead: int, now: float) -> list[Verdict]:
-        """The peers to suspect and the peers to declare dead now."""
+        """The peers to suspect and the peers to declare dead now.
+
+        `live`: the alive and the suspect. `recently_dead`: peers that died within `dead_min_s`; they count towards a
+        mass silence.
+        """
         awake, period_s = self.awake(now), self.period_s(len(live) + 1)
         verdicts, due, silent = [], [], 0
         heard = awake - self.config.missed_pulses * period_s
@@ -98,11 +103,11 @@ class FailureDetector:
     def _probe_interval_s(self, entry: Entry, awake: float) -> float:
         base_s = self.config.probe_interval_s
         if awake - entry.heard_at > self.config.missed_pulses * self.config.pulse_min_s:
-            return base_s  # it may be dying: no time to lose
+            return base_s  # it is silent, so it may be dying: probe at the full rate
         return min(base_s * 2.0 ** min(entry.probes, 16), self.config.probe_backoff_limit_s)
 
     def _is_mass(self, silent: int, world: int, now: float) -> bool:
-        """Whether so many fell silent together that we wait, `mass_wait_s` at most, for our own link to recover."""
+        """Whether so many fell silent together that our own link is likely down; true for `mass_wait_s` at most."""
         if silent < max(self.config.mass_min, math.ceil(self.config.mass_share * world)):
             self._mass_at = None
             return False

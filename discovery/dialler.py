@@ -1,7 +1,7 @@
-"""First contact: hellos to seeds, to hints (mDNS, the peer cache), and to peers that have forgotten us.
+"""Makes first contact: says hello to seeds, to hints (from mDNS and peers.json), and to peers that have forgotten us.
 
-A hint is worth one hello, rate-limited; a seed is dialled until somebody lives there. Whom a hello may let in is
-decided elsewhere (endpoint.py, admission.py).
+The dialler says one hello to a hint, at a limited rate, and says hello to a seed until a living peer is found there.
+endpoint.py and admission.py decide whether who answers may join.
 """
 
 import asyncio
@@ -26,26 +26,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DiallerConfig:
-    """How eagerly we dial."""
+    """How often we dial."""
 
-    hints_per_s: float = 2.0  # 1/s hellos to addresses that mDNS or the peer cache named
-    hints_burst: float = 16.0
+    hints_per_s: float = 2.0  # hellos a second to hints, in the long run
+    hints_burst: float = 16.0  # hellos to hints at once
     hints_limit: int = 64  # hints waiting; beyond it the oldest is dropped
-    seed_min_s: float = 1.0  # s between attempts at a seed, doubling up to seed_max_s
-    seed_max_s: float = 30.0
-    resolve_s: float = 5.0  # s for looking a seed's name up
+    seed_min_s: float = 1.0  # s between two hellos to a seed; the pause doubles up to seed_max_s
+    seed_max_s: float = 30.0  # s
+    resolve_s: float = 5.0  # s for looking up the name of a seed
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Somebody may listen there; `id` if we were told, which need not be true."""
+    """An address where a peer may listen, and the id it is said to have (None: not said; it may be wrong)."""
 
     address: Address
     id: PeerId | None = None
 
 
 class Dialler:
-    """Makes first contacts. `follow_hints()` and `dial_seeds()` are its loops."""
+    """Makes first contacts. Run its two loops, `follow_hints()` and `dial_seeds()`, as tasks."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Dialler:
         self._seeds: dict[tuple[str, int], PeerId | None] = {}
 
     def hint(self, address: Address, peer: PeerId | None = None) -> None:
-        """Follow up, soon, that a peer may listen at `address`. Never waits, never fails."""
+        """Queue one hello to `address`, where a peer may listen. Never waits; an address we may not dial is ignored."""
         with suppress(InvalidRecord):
             check_address(address)
             if peer != self._gossip.id and dialable((address,), on_loopback=self._on_loopback):
@@ -78,13 +78,14 @@ class Dialler:
                 self._hint_came.set()
 
     def add_seed(self, host: str, port: int) -> None:
-        """Keep in touch with whoever listens there (a name is resolved at every attempt)."""
+        """Say hello to this address whenever no living peer is known there. A name is resolved at every attempt."""
         self._seeds[host, port] = None
 
     async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:
-        """Introduce ourselves at `address` and take in who answers. Raises PeerUnreachable, Refused.
+        """Say hello at `address` and take in the peer that answers: its id. Raises PeerUnreachable, Refused.
 
-        The answer counts only if it holds a self-signed card that names the very certificate the channel presented.
+        The answer must hold a card that is signed by its owner, names the certificate that the channel presented, and
+        has the `expected` id where one is given.
         """
         answer, pin = await self._client.first_contact(address, encode(self._endpoint.introduction(), self._net))
         hello = self._read_hello(answer, address)
@@ -98,7 +99,7 @@ class Dialler:
         return card.id
 
     async def follow_hints(self) -> None:
-        """Say hello wherever a hint points to, until cancelled."""
+        """Say hello to every queued hint, newest first, until cancelled."""
         throttle = Throttle(self._config.hints_per_s, self._config.hints_burst)
         while True:
             await self._hint_came.wait()
@@ -112,7 +113,7 @@ class Dialler:
                 self._hint_came.clear()
 
     async def dial_seeds(self) -> None:
-        """Say hello to every seed nobody lives at, until cancelled."""
+        """Say hello to every seed where no living peer is known, until cancelled."""
         pause_s = self._config.seed_min_s
         while True:
             lost = [seed for seed, peer in self._seeds.items() if not self._lives(peer)]
@@ -122,7 +123,7 @@ class Dialler:
             await asyncio.sleep(pause_s)
 
     async def greet(self, peer: PeerId) -> bool:
-        """Introduce ourselves again to a known peer. Whether it worked."""
+        """Say hello to a known peer again, which has forgotten us. Returns whether it worked."""
         member = self._gossip.member(peer)
         addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
         for address in addresses:
@@ -131,7 +132,7 @@ class Dialler:
         return False
 
     async def _try(self, address: Address, expected: PeerId | None) -> PeerId | None:
-        """A hello whose failure is only worth a line in the log."""
+        """Say hello; a failure is logged and returned as None."""
         try:
             return await self.hello(address, expected)
         except Refused as refused:

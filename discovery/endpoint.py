@@ -1,6 +1,7 @@
-"""Our side of a peer's request: who is it, may it, and what do we answer. The web server around it is the gateway's.
+"""Answers the requests of other peers: who is asking, may it ask, and what is the answer.
 
-Everything from outside passes here first: `authenticate` for every signed request, `hello` for first contact.
+Every request from outside passes through here first: `handle_hello` answers first contact, `authenticate` checks each
+signed request. The gateway's web server (gateway/peering/listener.py) calls it. Opens no sockets.
 """
 
 import ipaddress
@@ -19,32 +20,32 @@ from discovery.throttle import Throttle
 
 HELLO_LIMIT_BYTES = 16 * 1024
 SYNC_LIMIT_BYTES = MESSAGE_LIMIT_BYTES
-REFUSED_LIMIT = 64
+REFUSED_LIMIT = 64  # refused peers remembered for the user to see
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
-    """How much of our time others may take."""
+    """How much of our time other peers may take."""
 
-    hellos_per_s: float = 10.0  # 1/s of one address
-    hellos_burst: float = 64.0  # a room of peers behind one address may start together
-    syncs_per_s: float = 16.0  # 1/s of one peer: five times what the protocol needs
-    syncs_burst: float = 32.0
-    verify_s: float = 0.05  # s spent on the signatures of one message; what is left comes again with a later one
+    hellos_per_s: float = 10.0  # hellos a second from one address, in the long run
+    hellos_burst: float = 64.0  # hellos at once: many peers behind one address may start together
+    syncs_per_s: float = 16.0  # messages a second from one peer: five times what the protocol needs
+    syncs_burst: float = 32.0  # messages at once from one peer
+    verify_s: float = 0.05  # s for the signatures of one message; records left over come again with a later message
     fresh_pulse_s: float = 0.5  # s; a probe is answered with a pulse no older than this
     auth: AuthConfig = field(default_factory=AuthConfig)
 
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The clocks, injected so that tests turn them: seconds that only grow, and unix seconds."""
+    """The two clocks, passed in so that tests can set them."""
 
-    monotonic: Callable[[], float]
-    unix: Callable[[], float]
+    monotonic: Callable[[], float]  # s, never goes back
+    unix: Callable[[], float]  # s since 1970
 
 
 class Endpoint:
-    """Answers peers. Its methods neither wait nor dial; `carry_out` takes what a message sets in motion."""
+    """Answers peers. Its methods neither wait nor dial: messages to send and events go to `carry_out`."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Endpoint:
         clocks: Clocks,
         config: EndpointConfig | None = None,
     ) -> None:
-        """`pulse` draws up our present load (id, gen and seq are filled in when it is published)."""
+        """`pulse(now)` returns our present load; its id, gen and seq are filled in when it is published."""
         self._net, self._gossip, self._admission, self._verify = net, gossip, admission, verify
         self._pulse, self._carry_out, self._clocks = pulse, carry_out, clocks
         self._config = c = config or EndpointConfig()
@@ -65,17 +66,17 @@ class Endpoint:
         self._hellos = Throttle(c.hellos_per_s, c.hellos_burst)
         self._syncs = Throttle(c.syncs_per_s, c.syncs_burst)
         self._pulsed_at = float("-inf")
-        self.refused: OrderedDict[PeerId, tuple[str, str]] = OrderedDict()  # -> (name, why), newest last
+        self.refused: OrderedDict[PeerId, tuple[str, str]] = OrderedDict()  # peer -> (name, reason), newest last
 
     def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body: bytes) -> PeerId:
-        """Who signed this request to us. `headers` by lower-case name. Raises Refused (401, 429, 503)."""
+        """The peer that signed this request to us. `headers`: by lower-case name. Raises Refused (401, 429, 503)."""
         request = (method, raw_path, headers, body)
         return self._requests.check(
             self._audience(), self._standing, request, self._clocks.unix(), self._clocks.monotonic()
         )
 
     def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
-        """Answer a first contact: learn the caller's card, show ours. Raises Refused (400, 403, 409, 429, 503)."""
+        """Answer a hello with ours, and take in the caller. Raises Refused (400, 403, 409, 413, 429, 503)."""
         now = self._clocks.monotonic()
         if not self._hellos.allow(_site(peer_ip), now):
             raise Refused(429, "too_many_requests", "slow down")
@@ -86,7 +87,10 @@ class Endpoint:
         return encode(self.introduction(), self._net)
 
     def handle_sync(self, peer: PeerId, body: bytes) -> bytes:
-        """Answer a gossip message of an authenticated peer; empty when there is nothing to say. Raises Refused."""
+        """The answer to a gossip message of an authenticated peer, empty where there is none to give.
+
+        Raises Refused (400, 403, 413, 429).
+        """
         now = self._clocks.monotonic()
         if not self._syncs.allow(peer, now):
             raise Refused(429, "too_many_requests", "slow down")
@@ -100,7 +104,7 @@ class Endpoint:
         return encode(step.reply, self._net) if step.reply is not None else b""
 
     def introduction(self) -> Hello:
-        """Who we are, freshly: our part of a hello, whoever begins."""
+        """Our hello: our card and a fresh pulse. Raises Refused (503) before the first card."""
         self.pulse_now(self._config.fresh_pulse_s)
         card = self._gossip.own_card()
         if card is None:
@@ -108,9 +112,9 @@ class Endpoint:
         return Hello(card, self._gossip.own_pulse(), int(self._clocks.unix() * 1000))
 
     def welcome(self, hello: Hello, *, dialled: bool = False) -> PeerId:
-        """Take in a peer that introduced itself; one we `dialled` ourselves is not displaced by strangers.
+        """Take in the peer whose hello this is: its id. A peer that we `dialled` ourselves is never evicted for others.
 
-        Raises Refused when it may not join, when there is no room, or when it is ourselves.
+        Raises Refused when admission keeps it out (403), when it has our identity (409), when there is no room (503).
         """
         card = hello.card.record
         assert isinstance(card, Card), "decode() lets only cards into a hello"
@@ -132,7 +136,7 @@ class Endpoint:
         return card.id
 
     def note_refusal(self, peer: PeerId, name: str, reason: str) -> None:
-        """Remember, for the user to see, that we and this peer do not get together."""
+        """Remember, for the user to see, that this peer was refused or refused us, and why."""
         is_news = self.refused.pop(peer, None) != (name, reason)
         self.refused[peer] = (name, reason)
         while len(self.refused) > REFUSED_LIMIT:
@@ -148,7 +152,12 @@ class Endpoint:
             self._carry_out(self._gossip.publish(self._pulse(now), now))
 
     def opener(self) -> Callable[[Envelope], Signed | None]:
-        """Opens the envelopes of one message: verifies the new, passes over the known, the unwanted, the too much."""
+        """A function that opens the envelopes of one message.
+
+        It verifies a record that is new to us and returns it. It returns None, so that the envelope is passed over,
+        for a record that would change nothing, for a card that admission keeps out, and once `verify_s` has passed.
+        It raises MalformedMessage for a forged envelope.
+        """
         deadline = self._clocks.monotonic() + self._config.verify_s
 
         def open_(envelope: Envelope) -> Signed | None:
@@ -193,6 +202,6 @@ class Endpoint:
 
 
 def _site(ip: str) -> str:
-    """What one owner of addresses cannot multiply: an IPv4 address, or an IPv6 /64."""
+    """The key for rate limits: an IPv4 address, or the /64 of an IPv6 address, since one owner has a whole /64."""
     address = ipaddress.ip_address(ip)
     return ip if address.version == 4 else str(ipaddress.ip_network(f"{ip}/64", strict=False))

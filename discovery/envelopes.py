@@ -1,7 +1,6 @@
-"""Signed envelopes: a record as the exact bytes its owner signed, so that it can be passed on and checked by anyone.
+"""Signed envelopes: a record as the exact bytes that its owner signed, so that any peer can pass it on and check it.
 
-Types are checked by msgspec while decoding, bounds by `records.validate`. Knows no keys: `sign` and `verify` are
-passed in.
+msgspec checks types while decoding, `records.validate` checks bounds. Knows no keys: `sign` and `verify` are passed in.
 """
 
 from collections.abc import Callable
@@ -34,13 +33,14 @@ LIMITS_BYTES = {"card": CARD_LIMIT_BYTES, "pulse": PULSE_LIMIT_BYTES}  # of a pa
 
 
 class MalformedMessage(ValueError):
-    """Bytes from a peer that break the protocol; the text names what. Nothing of the message has taken effect."""
+    """Bytes from a peer that break the protocol; the text says how. Nothing of the message has taken effect."""
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """The exact bytes a peer signed, and the signature (64,) over `signed_bytes(kind, net, payload)`.
 
-    Its own wire format: a digest's answer carries dozens, and converting each was a tenth of a simulation.
+    The class is its own wire format, so that decoding a delta with dozens of envelopes converts none of them
+    (docs/results/gossip.md#small-choices).
     """
 
     kind: str
@@ -48,25 +48,28 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     signature: bytes
 
     def size(self) -> int:
-        """Bytes it takes in a message."""
+        """Bytes that it takes in a message, at most."""
         return len(self.payload) + len(self.signature) + 14
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A record and the envelope that proves its owner wrote it: what peers keep and pass on."""
+    """A record and the envelope that proves who wrote it: what peers keep and pass on."""
 
     record: Record
     envelope: Envelope
 
 
 def signed_bytes(kind: str, net: str, payload: bytes) -> bytes:
-    """What a signature covers. The domain keeps a pulse from passing as a card, or as a record of another network."""
+    """The bytes that a record's signature covers.
+
+    Kind and network stand in front, so that a pulse cannot pass as a card, nor a record as one of another network.
+    """
     return f"ppai/1/{kind}\0{net}\0".encode() + payload
 
 
 def seal(record: Record, net: str, sign: Sign) -> Signed:
-    """Encode and sign one's own record. Raises InvalidRecord when it is out of bounds or too long."""
+    """Encode and sign a record of our own. Raises InvalidRecord when it is out of bounds or too long."""
     validate(record)
     kind, payload = ("card", _encode_card(record)) if isinstance(record, Card) else ("pulse", _encode_pulse(record))
     if len(payload) > LIMITS_BYTES[kind]:
@@ -75,7 +78,7 @@ def seal(record: Record, net: str, sign: Sign) -> Signed:
 
 
 def parse(envelope: Envelope) -> Record:
-    """The record inside an envelope, within bounds but not yet verified. Raises MalformedMessage."""
+    """The record inside an envelope; its bounds are checked, its signature is not. Raises MalformedMessage."""
     if len(envelope.payload) > LIMITS_BYTES.get(envelope.kind, 0):
         raise MalformedMessage(f"{envelope.kind[:16]!r} of {len(envelope.payload)} bytes")
     try:
@@ -87,12 +90,12 @@ def parse(envelope: Envelope) -> Record:
 
 
 def open_envelope(envelope: Envelope, net: str, verify: Verify) -> Signed:
-    """Parse and verify. Raises MalformedMessage when the bytes are not a record signed by the peer it is about."""
+    """Parse and verify an envelope. Raises MalformedMessage unless it is a record signed by the peer it is about."""
     return verified(envelope, parse(envelope), net, verify)
 
 
 def verified(envelope: Envelope, record: Record, net: str, verify: Verify) -> Signed:
-    """`record`, parsed from `envelope`, once its owner's signature has been checked. Raises MalformedMessage."""
+    """Check the owner's signature of `record`, which was parsed from `envelope`. Raises MalformedMessage."""
     if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):
         raise MalformedMessage(f"{envelope.kind} of {record.id[:10]}: signature does not match")
     return Signed(record, envelope)

@@ -1,7 +1,8 @@
-"""Who knows what, and who has gone silent. Knows nothing of sockets, clocks, keys or scores.
+"""Decides what to tell which peer, and what to believe of what peers tell. Knows no sockets, clocks, keys or scores.
 
-Every peer keeps the newest card and pulse of every other, as their owners signed them. New cards are rumoured; a digest
-exchanged with one peer a tick makes sure of everything (anti-entropy after Scuttlebutt, van Renesse et al. 2008).
+Every peer keeps the newest card and pulse of every other peer, as their owners signed them. A new card is sent at once
+to a few random peers, who pass it on (a rumour). On every tick a peer also sends its digest to one peer, so that
+whatever a rumour missed arrives as well (anti-entropy after Scuttlebutt, van Renesse et al. 2008).
 Callers pass `now`, seconds of a monotonic clock, and verified records; they carry out the `Step` that comes back.
 """
 
@@ -24,18 +25,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class GossipConfig:
-    """How often peers talk, and how much they remember."""
+    """How often peers exchange messages, and how much they remember of them."""
 
-    tick_s: float = 1 / 3  # s between digest exchanges: three a second, spread so that replies do not repeat each other
-    alarmed_exchanges: int = 2  # a tick, while pulses of some peer are missing: digests find them cheaper than probes
-    fanout: int = 3  # peers a new card is sent to at once
-    rumours_limit: int = 16  # cards passed on at once; when more are news (a start, a heal), anti-entropy is cheaper
+    tick_s: float = 1 / 3  # s between digests; spread over a second, the replies do not repeat each other
+    alarmed_exchanges: int = 2  # digests a tick while some peer's pulses are missing: cheaper than probing for them
+    fanout: int = 3  # peers that a new card is sent to at once
+    rumours_limit: int = 16  # cards passed on at a time; where more are new, digests bring them at less cost
     rumour_factor: int = 4  # a card is passed on rumour_factor * ceil(log10(N+1)) times (memberlist's limit)
-    digest_entries: int = 128  # beyond it a digest covers a random part of the id space, and card sums the rest
-    own_dial_share: float = 0.5  # of the exchanges go to peers we dialled ourselves: an eclipse must capture them too
-    own_dial_weight: float = 8.0  # but each at most 8 times its fair share: a lone seed must not drown
+    digest_entries: int = 128  # in a larger network a digest covers part of the id space, checksums the rest
+    own_dial_share: float = 0.5  # share of digests to peers that we dialled: strangers alone cannot isolate us
+    own_dial_weight: float = 8.0  # times its fair share that such a peer gets at most, so that a lone seed copes
     dead_interval_s: float = 1.0  # s between attempts at the dead, each made with probability dead / (living + 1)
-    asked_s: float = 5.0  # s an indirect probe waits for the subject's pulse
+    asked_s: float = 5.0  # s that an indirect probe waits for the subject's pulse
     asked_limit: int = 64  # indirect probes pending
     membership: MembershipConfig = field(default_factory=MembershipConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
@@ -44,7 +45,7 @@ class GossipConfig:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A message to carry to a peer. Losing it is harmless."""
+    """A message to carry to a peer. It may be lost: a later round repeats what it said."""
 
     to: PeerId
     message: Message
@@ -52,7 +53,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of a call: messages to send, things that happened, and (from `receive`) the answer to give."""
+    """The result of a call: messages to send, events that happened, and (from `receive`) the answer to give."""
 
     sends: tuple[Send, ...] = ()
     events: tuple[Event, ...] = ()
@@ -60,7 +61,7 @@ class Step:
 
 
 class Rng(Protocol):
-    """What is used of random.Random."""
+    """The part of random.Random that gossip uses."""
 
     def random(self) -> float: ...
     def randrange(self, stop: int, /) -> int: ...
@@ -80,7 +81,7 @@ class Gossip:
         self._detector = FailureDetector(self.config.detector)
         self._members = Membership(self.config.membership, self._detector)
         self._table = self._members.table
-        self._hot: dict[PeerId, int] = {}  # cards still to be passed on, and how often
+        self._hot: dict[PeerId, int] = {}  # whose cards are still passed on, and how many times more
         self._asked: dict[tuple[PeerId, PeerId], float] = {}  # (subject, asker) of indirect probes -> expiry
         self._pulse_at = self._dead_at = -math.inf
 
@@ -88,7 +89,7 @@ class Gossip:
 
     @property
     def gen(self) -> int:
-        """Our generation. The caller stores it, so that the next run starts beyond it."""
+        """Our generation. The caller stores it, so that the next run can start with a greater one."""
         return self._own.gen
 
     @property
@@ -102,20 +103,23 @@ class Gossip:
         return self._own.identity_in_use
 
     def own_card(self) -> Signed | None:
+        """Our newest card; None before the first."""
         return self._own.entry.card if self._own.entry else None
 
     def own_pulse(self) -> Signed | None:
+        """Our newest pulse; None before the first."""
         return self._own.entry.pulse if self._own.entry else None
 
     def members(self) -> tuple[Member, ...]:
-        """Every other peer known, the departed included."""
+        """Every other peer known, the dead and the departed included."""
         return self._members.members()
 
     def member(self, peer: PeerId) -> Member | None:
+        """What is known of this peer; None when nothing is."""
         return self._members.member(peer)
 
     def conflict(self, peer: PeerId) -> tuple[Signed, Signed] | None:
-        """Two records a peer signed under one version, should it have done so."""
+        """Two different records that the peer signed under one version; None when there are none."""
         return self._members.conflict(peer)
 
     def age(self, peer: PeerId, now: float) -> float:
@@ -142,11 +146,11 @@ class Gossip:
         return Step(sends=self._rumour([signed]))
 
     def pulse_due(self, now: float) -> bool:
-        """Whether it is time to publish a pulse (publish one at once, too, when admission changes)."""
+        """Whether it is time to publish a pulse. (Publish one at once, too, when our admission changes.)"""
         return self._own.entry is not None and now >= self._pulse_at and not self._own.identity_in_use
 
     def leave(self, now: float) -> Step:
-        """Say goodbye: our card with flag `delete`, to as many as one burst reaches. Publish nothing after it."""
+        """Say goodbye: send our card with the flag `delete` to twice `fanout` peers. Publish nothing after it."""
         card = self.own_card()
         if card is None or self._own.identity_in_use:
             return Step()
@@ -158,13 +162,13 @@ class Gossip:
     # --- what others tell us ---
 
     def needs(self, record: Record, envelope: Envelope) -> bool:
-        """Whether this record would change anything: asked before the price of verifying its signature is paid."""
+        """Whether this record would change anything. Ask before verifying its signature, which costs more."""
         if record.id == self.id:
             return self._own.is_ahead(record, envelope.payload)
         return self._members.needs(record, envelope)
 
     def learn(self, records: Iterable[Signed], now: float) -> Step:
-        """Merge verified records: the greater version stays, whatever the order and however often they come."""
+        """Merge verified records: the greater version stays, in whatever order and however often they come."""
         events: list[Event] = []
         sends: list[Send] = []
         for signed in records:
@@ -179,7 +183,7 @@ class Gossip:
         return Step(tuple(sends), tuple(events))
 
     def receive(self, message: Message, sender: PeerId, now: float) -> Step:
-        """Take an authenticated message from `sender`; `reply`, if any, goes back as the answer to it."""
+        """Take an authenticated message from `sender`. The step's `reply`, if any, is the answer to send back."""
         if self._own.entry is None:
             return Step()
         match message:
@@ -193,21 +197,27 @@ class Gossip:
                 return self.learn([card, pulse] if pulse else [card], now)
 
     def answered(self, peer: PeerId, now: float) -> Step:
-        """We reached this peer ourselves (a probe, a sync, a served request over its pinned channel): it lives."""
+        """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive."""
         return Step(events=tuple(self._members.answered(peer, now)))
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> Step:
-        """A dial or request of ours failed: probe it. Until it answers us it stays suspect, even while it pulses."""
+        """Note that a dial or request of ours failed: the peer is probed, and suspect until it answers us.
+
+        Its pulses do not end that: they can reach us through others while the peer itself cannot be reached.
+        """
         return Step(events=tuple(self._members.suspect(peer, now, reason)))
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
-        """Protect a peer we dialled ourselves or approved: it is never evicted for a stranger, and talked to often."""
+        """Mark a peer that we dialled or approved: it is never evicted for a stranger.
+
+        Such peers together get half of our digests (`own_dial_share`).
+        """
         self._members.keep(peer, kept)
 
     # --- what time brings ---
 
     def tick(self, now: float) -> Step:
-        """Call every `config.tick_s`: judge the silent, pass on news, compare notes with one peer."""
+        """Call every `config.tick_s`: judge silent peers, pass on new cards, send our digest to one peer."""
         own = self._own.entry
         if own is None:
             return Step()
@@ -246,7 +256,7 @@ class Gossip:
         return [Send(partner.id, self._digest(own, now)) for partner in partners]
 
     def _try_the_dead(self, own: Entry, now: float) -> list[Send]:
-        """Now and then compare notes with a dead peer: how the two halves of a partition find each other again."""
+        """Now and then send our digest to a dead peer, so that the halves of a partition find each other again."""
         dead = self._table.dead()
         if not dead or now < self._dead_at:
             return []
@@ -256,12 +266,12 @@ class Gossip:
         return [Send(self._rng.choice(dead).id, self._digest(own, now))]
 
     def _digest(self, own: Entry, now: float, among: int = ALL_BUCKETS) -> Digest:
-        told_left = self._members.told_left(now)
+        left = self._members.recently_left(now)
         if among == ALL_BUCKETS and len(self._table.live()) < self.config.digest_entries:
-            return reconcile.digest(self._table, own, told_left, ALL_BUCKETS)
+            return reconcile.digest(self._table, own, left, ALL_BUCKETS)
         start = self._rng.randrange(BUCKETS)
         buckets = reconcile.some_buckets(self._table, self.config.digest_entries, start, among)
-        return reconcile.digest(self._table, own, told_left, buckets)
+        return reconcile.digest(self._table, own, left, buckets)
 
     def _rumour(self, cards: Sequence[Signed], fanout: int | None = None) -> tuple[Send, ...]:
         live = self._table.live()
@@ -289,7 +299,10 @@ class Gossip:
         return Step(tuple(sends), step.events)
 
     def _receive_probe(self, subject: PeerId, sender: PeerId, now: float) -> Step:
-        """Answer for ourselves with our newest pulse; for others, ask them and pass on what they sign."""
+        """Answer a probe of us with our newest pulse. Of another peer: with the pulse we hold, and probe that peer.
+
+        When a newer pulse of it comes, `_report` sends it to whoever asked.
+        """
         if subject == self.id:
             pulse = self.own_pulse()
             return Step(reply=Delta((pulse,) if pulse else ()))
@@ -302,7 +315,10 @@ class Gossip:
         return Step(reply=known, sends=() if asked_already else (Send(subject, Probe(subject)),))
 
     def _learn_own(self, signed: Signed, now: float) -> Step:
-        """A record under our own id that we did not write in this life: we lost our state, or we are two."""
+        """Take a record under our id that we did not write since our start.
+
+        Either we lost our state, or another process uses our identity; `OwnRecords.jump` tells which.
+        """
         if not self._own.is_ahead(signed.record, signed.envelope.payload):
             return Step()
         verdict, card = self._own.jump(signed.record, now), self.own_card()
@@ -316,7 +332,7 @@ class Gossip:
         return Step(self.publish(card.record, now).sends, (event,))
 
     def _follow_up(self, events: list[Event]) -> list[Send]:
-        """Pass on what others should hear soon: new cards to everyone, an awaited pulse to those who asked for it."""
+        """Spread what others should hear soon: new cards as rumours, a pulse to those whose probe waits for it."""
         sends: list[Send] = []
         for event in events:
             if event.kind in ("joined", "card"):

@@ -1,7 +1,7 @@
-"""A peer's identity: an Ed25519 key whose public half is its id, and the TLS certificate its card vouches for.
+"""A peer's identity: an Ed25519 key, whose public half is the peer's id, and the TLS certificate that its card names.
 
-Both live in the peer's home, readable by its user only. The TLS key is P-256: a handshake costs half of what Ed25519
-certificates cost (measured), and it is replaced every year without the peer becoming somebody else.
+Both lie in the peer's home, readable by its user only. The TLS key is a second key, so that it can be replaced every
+year while the id stays. It is a P-256 key, which every TLS library takes; some take no Ed25519 certificate.
 """
 
 import datetime
@@ -32,7 +32,7 @@ from discovery.records import InvalidRecord, PeerId, peer_id, public_key
 
 T = TypeVar("T")
 
-_CERT_DAYS = 365
+_CERT_DAYS = 365  # a new certificate is valid for so long
 _RENEW_DAYS = 30  # a certificate this close to its end is replaced at start
 
 
@@ -42,7 +42,7 @@ class IdentityError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are: the id others know us by, the key behind it, and the TLS files."""
+    """Our id, the key behind it, and the TLS files."""
 
     id: PeerId
     cert_sha256: bytes  # (32,) of the DER certificate: what cards carry and dialling peers pin
@@ -68,7 +68,7 @@ class Identity:
         return self._key.sign(data)
 
     def server_ssl_context(self) -> ssl.SSLContext:
-        """TLS 1.3 with our certificate. Clients are known by their signed requests, not by certificates."""
+        """TLS 1.3 with our certificate. Asks clients for none: their signed requests say who they are."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self.cert_path, self.tls_key_path)
@@ -76,7 +76,7 @@ class Identity:
 
 
 def verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
-    """Whether `peer` signed `data`."""
+    """Whether `signature` is the Ed25519 signature of `data` by `peer`; False for an invalid id or signature."""
     try:
         Ed25519PublicKey.from_public_bytes(public_key(peer)).verify(signature, data)
     except (InvalidSignature, InvalidRecord, ValueError):
@@ -85,7 +85,7 @@ def verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` by a file only its owner can read: whole or not at all."""
+    """Replace `path` by a file that only its owner can read, whole or not at all. Raises OSError."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
@@ -113,7 +113,7 @@ def _load_or_create_key(path: Path) -> Ed25519PrivateKey:
 
 
 def _load_certificate(cert_path: Path, key_path: Path, now: datetime.datetime) -> bytes | None:
-    """The certificate's hash, or None when there is none to go on with."""
+    """The SHA-256 of the certificate, (32,); None when there is none or it ends soon. Raises IdentityError."""
     if not (cert_path.exists() and key_path.exists()):
         return None
     _read_private(key_path)

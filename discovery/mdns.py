@@ -1,6 +1,7 @@
-"""mDNS: announce ourselves on the local network, and hear of others. Whatever is heard is a hint, never a fact.
+"""mDNS: announces this peer on the local network, and reports announcements of others as hints.
 
-Where multicast does not work (containers, guest networks, a blocked port) nothing breaks: a warning names the remedy.
+A hint is not believed: the dialler says hello there, and the answer must prove who it is. Where multicast does not
+work (containers, guest networks, a blocked port) a warning names the remedy and the peer goes on without mDNS.
 """
 
 import asyncio
@@ -19,16 +20,16 @@ from discovery.records import Address, InvalidRecord, PeerId, public_key
 log = logging.getLogger(__name__)
 
 SERVICE = "_ppai._tcp.local."
-NAMES_LIMIT = 64  # announcements waiting to be looked up; a flood beyond it is dropped
-LOOKUPS_AT_ONCE = 8  # a name that nobody answers for takes 2 s: a flood of them must not hold up the others
-_RESOLVE_MS = 2000
+NAMES_LIMIT = 64  # announcements waiting to be looked up; more are dropped
+LOOKUPS_AT_ONCE = 8  # lookups in parallel, so that names without an answer do not hold up the others
+_RESOLVE_MS = 2000  # ms after which a name counts as one without an answer
 _RETRY_S = 30.0  # s until a failed start is tried again
-_REFRESH_S = 30.0  # s between looks at our own interfaces: after sleep or a change of network we announce anew
+_REFRESH_S = 30.0  # s between reads of our interfaces; after sleep or a change of network we announce anew
 
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What we say of ourselves."""
+    """What we announce of ourselves."""
 
     id: PeerId
     net: str
@@ -37,10 +38,10 @@ class Announcement:
 
 
 def interfaces(bind_host: str) -> tuple[str, ...]:
-    """The addresses to announce on, for a listener bound to `bind_host`: its own, or all when it is bound to all.
+    """The addresses to announce on, for a listener bound to `bind_host`.
 
-    `::` takes both families, IPv4 first. Loopback when there is nothing else, so that peers of one machine find each
-    other without a network.
+    That address itself; for `0.0.0.0` every IPv4 address of this machine, for `::` those of both families, IPv4 first.
+    Loopback where the machine has no other, so that peers on one machine find each other without a network.
     """
     if bind_host not in ("0.0.0.0", "::", ""):
         return ("127.0.0.1",) if bind_host == "localhost" else (bind_host,)
@@ -54,7 +55,7 @@ async def run(
     find_interfaces: Callable[[], tuple[str, ...]],
     on_hint: Callable[[Address, PeerId], None],
 ) -> None:
-    """Announce and browse until cancelled; says goodbye then. Calls `on_hint` for every other peer heard of."""
+    """Announce and browse until cancelled, then withdraw the announcement. Calls `on_hint` for every peer heard of."""
     is_warned = False
     while True:
         try:
@@ -73,7 +74,7 @@ async def _announce_and_browse(
     find_interfaces: Callable[[], tuple[str, ...]],
     on_hint: Callable[[Address, PeerId], None],
 ) -> None:
-    """Returns when our interfaces have changed."""
+    """Announce and browse until our interfaces change. Raises OSError, ZeroconfError, RuntimeError."""
     ips = find_interfaces()
     if not _own_addresses().intersection(map(ipaddress.ip_address, ips)):
         raise OSError(f"no interface has the address {', '.join(ips)}")
@@ -86,7 +87,7 @@ async def _announce_and_browse(
     async with AsyncZeroconf(interfaces=list(ips)) as zeroconf:
         browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[heard])
         try:
-            # ids are unique: no need to ask first whether somebody has our name, which takes over a second
+            # cooperating_responders skips asking, for over a second, whether our name is taken: it holds our id
             await zeroconf.async_register_service(_service_info(announcement, ips), cooperating_responders=True)
             async with asyncio.TaskGroup() as tasks:
                 following = tasks.create_task(
@@ -100,7 +101,7 @@ async def _announce_and_browse(
 
 
 async def follow(names: asyncio.Queue[str], look_up: Callable[[str], Awaitable[None]]) -> None:
-    """Look up the names that come, several at once, until cancelled."""
+    """Look up the queued names, LOOKUPS_AT_ONCE at a time, until cancelled."""
 
     async def work() -> None:
         while True:
@@ -147,7 +148,7 @@ def _service_info(announcement: Announcement, ips: tuple[str, ...]) -> AsyncServ
 
 
 def _peer_of(text: Mapping[str, str | None], announcement: Announcement) -> PeerId | None:
-    """The peer an announcement speaks of, when it is another one, of our version and our network."""
+    """The peer that an announcement names; None for ourselves, another version, another network or an invalid id."""
     peer = text.get("id") or ""
     try:
         public_key(peer)

@@ -1,4 +1,4 @@
-"""What is known of one peer, and the bounded table of all of them. Decides nothing about who lives (detector.py)."""
+"""What is known of each peer, and the bounded table of all of them. detector.py judges who is alive."""
 
 import hashlib
 import math
@@ -14,28 +14,28 @@ from discovery.records import Card, PeerId, Pulse, version
 
 State = Literal["alive", "suspect", "dead", "left"]
 
-_WINDOW = 200  # pulses behind the clock offset: some minutes, so that the clocks' drift stays below a millisecond
-CLOCK_JUMP_S = 5.0  # three pulses in a row this late: the owner's clock stood still (sleep), the old minimum is void
+_WINDOW = 200  # pulses over which the least clock offset is taken: a few minutes, in which clocks hardly drift apart
+CLOCK_JUMP_S = 5.0  # s; three pulses in a row that late mean that the owner slept: the offset is taken anew
 _SUMS = struct.Struct(f">{BUCKETS}I")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One peer as seen from here; times are seconds of the local monotonic clock."""
+    """One peer as this peer sees it; times are seconds of the local monotonic clock."""
 
     id: PeerId
     card: Card
     pulse: Pulse | None
     state: State
     since: float  # when it entered `state`
-    heard_at: float  # newest proof of life: a new pulse by any path, or a direct answer
-    reason: str  # why it is in `state`
+    heard_at: float  # time of the newest sign of life: a new pulse by any path, or an answer to us
+    reason: str  # why it is in `state`, for people
     kept: bool  # dialled by ourselves or approved: never evicted for a stranger
     equivocated: bool  # it signed two different records under one version
 
 
 class Entry:
-    """The mutable side of a Member. `heard_at` and `probe_at` count only time this process was awake."""
+    """The mutable side of a Member. `heard_at` and `probe_at` count only the time that this process was awake."""
 
     __slots__ = (
         "card",
@@ -67,23 +67,25 @@ class Entry:
         self.reason = "no pulse yet"
         self.since = now
         self.heard_at = awake
-        self.failed_at: float | None = None  # our own dial or request failed and none has succeeded since
-        self.probe_at = awake
-        self.probes = 0  # unanswered since it became suspect
+        self.failed_at: float | None = None  # when a dial or request of ours failed, if none has succeeded since
+        self.probe_at = awake  # when to probe it next
+        self.probes = 0  # probes unanswered since it became suspect
         self.kept = False
         self.conflict: tuple[Signed, Signed] | None = None  # two records under one version: proof of equivocation
-        self.pulses = 0  # taken in this generation
-        self.offsets: list[tuple[int, float]] = []  # (pulse, offset): of the window, each less than all that follow
-        self.late = 0  # pulses in a row far above the least offset
-        self.period_s = 0.0  # its own pulse interval, by its own clock; 0 until two pulses of one gen are known
+        self.pulses = 0  # pulses taken in this generation
+        self.offsets: list[tuple[int, float]] = []  # (pulse number, offset s), rising: see `_take_offset`
+        self.late = 0  # pulses in a row more than CLOCK_JUMP_S above the least offset
+        self.period_s = 0.0  # s between its last two pulses by its own clock; 0 until two of one gen are known
         self.versions = Versions(0, 0, 0)
         self.refresh_versions()
 
     @property
     def is_live(self) -> bool:
+        """Alive or suspect."""
         return self.state in ("alive", "suspect")
 
     def view(self, slept_s: float) -> Member:
+        """The frozen view of this entry; `slept_s`: how long this process slept."""
         card, pulse = self.card.record, self.pulse.record if self.pulse else None
         assert isinstance(card, Card) and not isinstance(pulse, Card), "the registers hold one kind each"
         heard_at = self.heard_at + slept_s
@@ -91,6 +93,7 @@ class Entry:
         return Member(self.id, card, pulse, self.state, self.since, heard_at, self.reason, self.kept, conflict)
 
     def refresh_versions(self) -> None:
+        """Recompute `versions` from the card and the pulse held."""
         card, pulse = self.card.record, self.pulse.record if self.pulse else None
         if pulse is None or pulse.gen < card.gen:
             self.versions = Versions(card.gen, card.seq, 0)
@@ -98,7 +101,7 @@ class Entry:
             self.versions = Versions(pulse.gen, card.seq if card.gen == pulse.gen else 0, pulse.seq)
 
     def take_pulse(self, signed: Signed, new: Pulse, received_at: float) -> None:
-        """Store a newer pulse and learn from its owner's clock (`t_ms`) how the two clocks are offset."""
+        """Store a newer pulse, and learn from its `t_ms` how its owner's clock is offset to ours."""
         old = self.pulse.record if self.pulse else None
         if isinstance(old, Pulse) and old.gen == new.gen:
             self.period_s = max(0, new.t_ms - old.t_ms) / 1000 / (new.seq - old.seq)
@@ -111,12 +114,16 @@ class Entry:
         self._take_offset(received_at - new.t_ms / 1000)
 
     def age_s(self, now: float) -> float:
-        """Seconds since its newest pulse was made, by our clock; inf when there is none."""
+        """Seconds on our clock since its newest pulse was made; inf when there is none."""
         pulse = self.pulse.record if self.pulse else None
         return max(0.0, now - pulse.t_ms / 1000 - self.offsets[0][1]) if isinstance(pulse, Pulse) else math.inf
 
     def _take_offset(self, offset_s: float) -> None:
-        """Keep the least of the last `_WINDOW` offsets: a list that rises from it to the newest."""
+        """Keep what is needed of the last `_WINDOW` offsets to know the least one.
+
+        An offset is our time of receipt minus the owner's `t_ms`; the fastest delivery has the least. `offsets` drops
+        every value that a newer one undercuts, so it rises, and its first entry is the least.
+        """
         self.pulses += 1
         while self.offsets and self.offsets[-1][1] >= offset_s:
             self.offsets.pop()
@@ -130,7 +137,10 @@ class Entry:
 
 
 class Table:
-    """Every peer known, by id, 8-byte id and state: at most `live_limit` live and `departed_limit` departed ones."""
+    """Every other peer known, by id, by 8-byte id and by state.
+
+    Holds at most `live_limit` peers alive or suspect, and `departed_limit` dead or left.
+    """
 
     def __init__(self, live_limit: int, departed_limit: int) -> None:
         self._live_limit = live_limit
@@ -138,11 +148,11 @@ class Table:
         self._entries: dict[PeerId, Entry] = {}
         self._by_short: dict[bytes, Entry] = {}
         self._by_state: dict[State, dict[PeerId, Entry]] = {"alive": {}, "suspect": {}, "dead": {}, "left": {}}
-        self._lists: tuple[list[Entry], list[Entry]] | None = None  # of all live, and of the kept among them
+        self._lists: tuple[list[Entry], list[Entry]] | None = None  # (all live, the kept among them), or to be made
         self._versions: dict[bytes, Versions] = {}  # of the live, by 8-byte id
         self._by_bucket: list[dict[bytes, Versions]] = [{} for _ in range(BUCKETS)]  # the same, by part of the id space
-        self._sums = [0] * BUCKETS
-        self._summed: tuple[Signed, int, bytes] | None = None  # `sums` for this card of ours at this revision
+        self._sums = [0] * BUCKETS  # checksum of the cards in each bucket
+        self._summed: tuple[Signed, int, bytes] | None = None  # (our card, revision, `sums` for both), remembered
         self.revision = 0  # grows whenever a card or a state changes
 
     def __iter__(self) -> Iterator[Entry]:
@@ -152,13 +162,15 @@ class Table:
         return len(self._entries)
 
     def get(self, peer: PeerId) -> Entry | None:
+        """The entry of this peer; None when it is unknown."""
         return self._entries.get(peer)
 
     def by_short(self, short: bytes) -> Entry | None:
+        """The entry whose 8-byte id this is; None when it is unknown."""
         return self._by_short.get(short)
 
     def live(self) -> list[Entry]:
-        """The alive and the suspect."""
+        """The peers alive or suspect."""
         return self._listed()[0]
 
     def kept(self) -> list[Entry]:
@@ -166,7 +178,7 @@ class Table:
         return self._listed()[1]
 
     def versions(self, buckets: int) -> dict[bytes, Versions]:
-        """What is held of those of `live()` whose ids lie in `buckets`, by 8-byte id."""
+        """The versions held of those `live()` peers whose ids lie in `buckets` (a bit mask), by 8-byte id."""
         if buckets == ALL_BUCKETS:
             return self._versions.copy()
         held: dict[bytes, Versions] = {}
@@ -176,20 +188,23 @@ class Table:
         return held
 
     def count_in(self, bucket: int) -> int:
-        """How many of `live()` lie in one bucket, 0 to 63."""
+        """How many `live()` peers lie in one bucket, 0 to 63."""
         return len(self._by_bucket[bucket])
 
     def suspects(self) -> list[Entry]:
+        """The suspect."""
         return list(self._by_state["suspect"].values())
 
     def dead(self) -> list[Entry]:
+        """The dead."""
         return list(self._by_state["dead"].values())
 
     def left(self) -> list[Entry]:
+        """The departed: those that said goodbye."""
         return list(self._by_state["left"].values())
 
     def add(self, entry: Entry) -> bool:
-        """Take a new peer in, if there is room. One whose 8-byte id collides with another's stays out."""
+        """Take in a new peer, if there is room. Returns whether it was; not where its 8-byte id is another's too."""
         if entry.short in self._by_short:
             return False
         if not (self.make_room(entry.kept) if entry.is_live else self._departed() < self._departed_limit):
@@ -199,7 +214,7 @@ class Table:
         return True
 
     def make_room(self, kept: bool) -> bool:
-        """Whether one more peer may live. A kept one displaces a stranger, a stranger displaces nobody."""
+        """Whether one more peer may be live. For a kept one the newest stranger is evicted, for a stranger nobody."""
         if len(self._by_state["alive"]) + len(self._by_state["suspect"]) < self._live_limit:
             return True
         stranger = max((e for e in self.live() if not e.kept), key=lambda e: e.since, default=None) if kept else None
@@ -208,30 +223,31 @@ class Table:
         return stranger is not None
 
     def change(self, entry: Entry, mutate: Callable[[Entry], None]) -> None:
-        """Apply `mutate`, which may replace the entry's card, state or `kept`, and keep sums and lists true."""
+        """Apply `mutate`, which may replace the entry's card, state or `kept`; sums and lists follow."""
         self._exit(entry)
         mutate(entry)
         self._enter(entry)
 
     def take_pulse(self, entry: Entry, signed: Signed, pulse: Pulse, now: float) -> None:
-        """Give a live or dead `entry` a newer pulse, received at `now`."""
+        """Give `entry`, live or dead, a newer pulse that was received at `now`."""
         entry.take_pulse(signed, pulse, now)
         if entry.is_live:
             self._note_versions(entry)
 
     def remove(self, entry: Entry) -> None:
+        """Forget this peer."""
         del self._entries[entry.id], self._by_short[entry.short]
         self._exit(entry)
 
     def trim(self) -> None:
-        """Forget the departed beyond the limit: strangers before kept ones, longest gone first."""
+        """Forget dead and departed peers beyond the limit: strangers before kept ones, the longest gone first."""
         excess = self._departed() - self._departed_limit
         if excess > 0:
             for entry in sorted((*self.dead(), *self.left()), key=lambda e: (e.kept, e.since))[:excess]:
                 self.remove(entry)
 
     def sums(self, own: Signed) -> bytes:
-        """One 4-byte checksum a bucket over the cards of everyone alive or suspect, and our own."""
+        """A 4-byte checksum for each bucket, over the cards of all live peers and `own`: (4 * BUCKETS,)."""
         if self._summed is None or self._summed[0] is not own or self._summed[1] != self.revision:
             sums = list(self._sums)
             sums[bucket_of(short_id(own.record.id))] ^= _card_sum(own.record.id, *version(own.record))

@@ -1,7 +1,7 @@
-"""Who is out there and who lives: every peer's newest records, and the states they and their silence lead to.
+"""Keeps every peer's newest records and its state: alive, suspect, dead or left.
 
-Records come verified. The greater version stays, whatever the order and however often it comes; only a peer's own
-signature, or its own answer to us, brings it back from the dead.
+Records come verified. The greater version stays, in whatever order and however often records come. Only a pulse that
+the peer signed, or its answer to us, makes a dead peer alive again.
 """
 
 import math
@@ -16,33 +16,33 @@ from discovery.records import Card, PeerId, Pulse, Record, supersedes, version
 
 @dataclass(frozen=True, slots=True)
 class MembershipConfig:
-    """How much is remembered."""
+    """How many peers are remembered, and for how long."""
 
     live_limit: int = 1024  # peers alive or suspect; strangers beyond it are refused
     departed_limit: int = 4096  # peers dead or left that are remembered
-    departed_s: float = 86400.0  # s they are remembered; the dead no longer than the `ttl_s` of their card
-    kept_limit: int = 512  # of the live may be protected from eviction: a flood of dialled peers stays below it
-    told_left_s: float = 60.0  # s a departure stays in our digests; later only those who show they missed it are told
+    departed_s: float = 86400.0  # s for which they are remembered; the dead no longer than the `ttl_s` of their card
+    kept_limit: int = 512  # peers protected from eviction; below `live_limit`, so that room for others is left
+    departure_news_s: float = 60.0  # s for which our digests tell of a departure; later only who missed it is told
 
 
 EventKind = Literal[
     "joined",  # a peer not known before
     "card",  # its card changed
-    "pulse",  # a newer pulse
-    "alive",  # first heard, or back
-    "suspect",
-    "dead",
-    "left",
+    "pulse",  # a newer pulse came
+    "alive",  # it became alive: heard for the first time, or again
+    "suspect",  # it became suspect
+    "dead",  # it became dead
+    "left",  # it said goodbye
     "equivocation",  # it signed two different records under one version
-    "refused",  # it is kept out: no room for another stranger, or admission says no
-    "generation",  # ours jumped: an earlier run of ours was seen ahead
+    "refused",  # it is kept out: there is no room for another stranger, or admission refuses it
+    "generation",  # our own generation jumped: a record of ours with a greater version was seen
     "identity_in_use",  # another process uses our identity: we have stopped publishing
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to `peer` (its address, where we know no id); `reason` is for people."""
+    """Something that happened to `peer` (an address where its id is not known); `reason` is for people."""
 
     kind: EventKind
     peer: PeerId
@@ -50,7 +50,7 @@ class Event:
 
 
 class Membership:
-    """The peers known to us. Every method that may change a state returns what happened."""
+    """The other peers known to us. Every method that may change a state returns the events."""
 
     def __init__(self, config: MembershipConfig, detector: FailureDetector) -> None:
         self.config = config
@@ -60,28 +60,30 @@ class Membership:
         self._watch_at = -math.inf
 
     def members(self) -> tuple[Member, ...]:
-        """Every other peer known, the departed included."""
+        """Every other peer known, the dead and the departed included."""
         return tuple(entry.view(self._detector.slept_s) for entry in self.table)
 
     def member(self, peer: PeerId) -> Member | None:
+        """What is known of this peer; None when nothing is."""
         entry = self.table.get(peer)
         return entry.view(self._detector.slept_s) if entry else None
 
     def conflict(self, peer: PeerId) -> tuple[Signed, Signed] | None:
-        """Two records a peer signed under one version, should it have done so."""
+        """Two different records that the peer signed under one version; None when there are none."""
         entry = self.table.get(peer)
         return entry.conflict if entry else None
 
     def age(self, peer: PeerId, now: float) -> float:
-        """Seconds since the peer made the newest pulse we hold, whatever its clock says; inf when there is none.
+        """Seconds on our clock since the peer made the newest pulse we hold; inf when there is none.
 
-        birth = t_ms + min over recent pulses of (received_at - t_ms): the fastest delivery calibrates the clocks.
+        The pulse was made at t_ms + offset. The offset between the clocks is the least (received_at - t_ms) of the
+        recent pulses, so the pulse that was delivered fastest sets it.
         """
         entry = self.table.get(peer)
         return math.inf if entry is None else entry.age_s(now)
 
     def needs(self, record: Record, envelope: Envelope) -> bool:
-        """Whether this record would change anything: asked before the price of verifying its signature is paid."""
+        """Whether this record would change anything. Ask before verifying its signature, which costs more."""
         entry = self.table.get(record.id)
         if entry is None:
             return isinstance(record, Card)
@@ -94,14 +96,14 @@ class Membership:
         return new > old or (new == old and held.envelope.payload != envelope.payload and entry.conflict is None)
 
     def merge(self, signed: Signed, now: float) -> list[Event]:
-        """Take another peer's verified record."""
+        """Take a verified record of another peer."""
         record = signed.record
         if isinstance(record, Card):
             return self._merge_card(signed, record, now)
         return self._merge_pulse(signed, record, now)
 
     def answered(self, peer: PeerId, now: float) -> list[Event]:
-        """We reached this peer ourselves (a probe, a sync, a served request over its pinned channel): it lives."""
+        """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive."""
         entry = self.table.get(peer)
         if entry is None or entry.state == "left":
             return []
@@ -110,7 +112,7 @@ class Membership:
         return self._turn(entry, "alive", "it answers", now)
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> list[Event]:
-        """A dial or request of ours failed: probe it. Until it answers us it stays suspect, even while it pulses."""
+        """Note that a dial or request of ours failed: the peer is suspect until it answers us, even while it pulses."""
         entry = self.table.get(peer)
         if entry is None or entry.state not in ("alive", "suspect"):
             return []
@@ -120,7 +122,7 @@ class Membership:
         return self._turn(entry, "suspect", reason, now)
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
-        """Protect a peer we dialled ourselves or approved: it is never evicted for a stranger, and talked to often."""
+        """Mark a peer that we dialled or approved: it is never evicted for a stranger. At most `kept_limit` are."""
         if kept and len(self._kept) >= self.config.kept_limit:
             return
         (self._kept.add if kept else self._kept.discard)(peer)
@@ -129,7 +131,7 @@ class Membership:
             self.table.change(entry, lambda e: setattr(e, "kept", kept))
 
     def watch(self, now: float) -> list[Event]:
-        """Call on every tick: judge the silent, forget the long departed."""
+        """Call on every tick: judge silent peers, forget those that are dead or left for too long."""
         self._detector.notice_sleep(now)
         if now < self._watch_at:
             return []
@@ -145,16 +147,16 @@ class Membership:
         return events
 
     def is_anybody_missed(self) -> bool:
-        """Whether the pulses of some suspect are missing (and it is not only that we cannot reach it)."""
+        """Whether some peer is suspect because its pulses are missing, not because a request of ours failed."""
         return any(entry.failed_at is None for entry in self.table.suspects())
 
     def probes_due(self, now: float) -> list[Entry]:
         """The suspects to probe now; they count as probed."""
         return self._detector.probes_due(self.table.suspects(), now)
 
-    def told_left(self, now: float) -> list[Entry]:
-        """Those whose departure is still news."""
-        return [e for e in self.table.left() if now - e.since < self.config.told_left_s]
+    def recently_left(self, now: float) -> list[Entry]:
+        """The peers that left less than `departure_news_s` ago."""
+        return [e for e in self.table.left() if now - e.since < self.config.departure_news_s]
 
     def _memory_s(self, entry: Entry) -> float:
         card = entry.card.record
@@ -195,7 +197,7 @@ class Membership:
     def _merge_pulse(self, signed: Signed, pulse: Pulse, now: float) -> list[Event]:
         entry = self.table.get(pulse.id)
         if entry is None or entry.state == "left" or pulse.gen < entry.card.record.gen:
-            return []  # without a card nobody; after goodbye, or of an earlier life, no sign of life
+            return []  # no card, so unknown; or a pulse from before its goodbye, or of an earlier generation
         held = entry.pulse
         if held is not None and not supersedes(pulse, held.record):
             return _equivocation(entry, held, signed) if version(pulse) == version(held.record) else []
@@ -210,7 +212,7 @@ class Membership:
         return events
 
     def _turn(self, entry: Entry, state: State, reason: str, now: float) -> list[Event]:
-        """Change a peer's state, if it does change and there is room for one more to live."""
+        """Change a peer's state, unless it has it already or would become live where there is no room."""
         revives = state in ("alive", "suspect") and entry.state in ("dead", "left")
         if state == entry.state or (revives and not self.table.make_room(entry.kept)):
             return []
@@ -224,7 +226,7 @@ class Membership:
         return [Event(state, entry.id, reason)]
 
 
-_WATCH_S = 0.6  # judging everyone costs O(N); silence is measured in seconds
+_WATCH_S = 0.6  # s between two judgements: each looks at every peer, and silence lasts seconds
 
 
 def _equivocation(entry: Entry, held: Signed, other: Signed) -> list[Event]:

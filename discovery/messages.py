@@ -1,7 +1,7 @@
-"""What peers say to each other in PPAI/1 (docs/protocol.md), and its bytes in msgpack.
+"""The messages of PPAI/1 (docs/protocol.md), and their encoding in msgpack.
 
-Arrays only ever grow at the end: a reader ignores trailing elements it does not know and skips envelopes of an unknown
-kind. Knows no keys and trusts no envelope: whoever decodes passes the function that opens them.
+A later version may only append elements to an array: a reader ignores trailing elements it does not know, and passes
+over envelopes of an unknown kind. Knows no keys: whoever decodes a message passes the function that opens envelopes.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ from discovery.envelopes import LIMITS_BYTES, UNREADABLE, Envelope, MalformedMes
 from discovery.records import COUNT_LIMIT, Card, InvalidRecord, PeerId, Pulse, peer_id, public_key
 
 MESSAGE_LIMIT_BYTES = 64 * 1024
-ENVELOPES_LIMIT = 256
-ENTRIES_LIMIT = 2048
-BUCKETS = 64  # of the id space; a digest may cover only some of them
+ENVELOPES_LIMIT = 256  # in one delta
+ENTRIES_LIMIT = 2048  # in one digest, and of each kind of wanted ids in a delta
+BUCKETS = 64  # equal parts of the id space; a digest may cover only some of them
 ALL_BUCKETS = 2**BUCKETS - 1
 
 Open = Callable[[Envelope], Signed | None]
@@ -31,7 +31,7 @@ class OtherNetwork(MalformedMessage):
 
 
 class Versions(NamedTuple):
-    """The newest a peer holds of one subject; sequence number 0: nothing of generation `gen`."""
+    """The newest records a peer holds of one subject; a seq of 0: it holds none of generation `gen`."""
 
     gen: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
     card_seq: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
@@ -40,7 +40,7 @@ class Versions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First contact and its answer: the speaker's own card, newest pulse, and wall clock (unix ms)."""
+    """First contact, and the answer to it: the sender's own card, newest pulse, and wall clock (unix ms)."""
 
     card: Signed
     pulse: Signed | None
@@ -49,9 +49,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What the speaker holds of the subjects in `buckets` (bit b: ids whose first 6 bits are b), by 8-byte id.
+    """The versions that the sender holds of the subjects in `buckets`, by 8-byte id.
 
-    `sums` checks the cards of every bucket (4 bytes each), or is empty when `buckets` covers them all.
+    Bit b of `buckets` stands for the ids whose first 6 bits are b. `sums` holds one 4-byte checksum a bucket over its
+    cards, for all 64 buckets; it is empty where `buckets` covers them all.
     """
 
     entries: Mapping[bytes, Versions]
@@ -61,7 +62,7 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Records the receiver lacks, 8-byte ids whose card or pulse the speaker wants, and buckets whose cards differ."""
+    """Records that the receiver lacks; 8-byte ids whose card or pulse the sender wants; buckets whose cards differ."""
 
     records: tuple[Signed, ...] = ()
     want_cards: tuple[bytes, ...] = ()
@@ -71,7 +72,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Asks for a fresh pulse of `subject`: from the subject itself, or through a third peer."""
+    """Asks for a fresh pulse of `subject`. It is sent to the subject, or to a third peer that asks it for us."""
 
     subject: PeerId
 
@@ -80,12 +81,12 @@ Message = Hello | Digest | Delta | Probe
 
 
 def short_id(peer: PeerId) -> bytes:
-    """The first 8 bytes of the public key: enough to tell subjects apart in a digest, never to authenticate."""
+    """The first 8 bytes of the public key. They tell subjects apart in a digest; they authenticate nobody."""
     return public_key(peer)[:8]
 
 
 def bucket_of(short: bytes) -> int:
-    """0 to 63: where in the id space this subject lies."""
+    """The bucket, 0 to 63, in which this 8-byte id lies: its first 6 bits."""
     return short[0] >> 2
 
 
@@ -95,9 +96,9 @@ def encode(message: Message, net: str) -> bytes:
 
 
 def decode(body: bytes, net: str, open_: Open) -> Message:
-    """Read a message. `open_` verifies an envelope (MalformedMessage if forged) or returns None to pass it over.
+    """Read a message. `open_` verifies an envelope, or returns None to pass over it; it raises MalformedMessage.
 
-    Raises OtherNetwork, or MalformedMessage naming what is wrong; one forged envelope condemns the message.
+    Raises OtherNetwork, or MalformedMessage that says what is wrong. One forged envelope makes the message malformed.
     """
     if len(body) > MESSAGE_LIMIT_BYTES:
         raise MalformedMessage(f"message of {len(body)} bytes, at most {MESSAGE_LIMIT_BYTES}")
@@ -110,7 +111,7 @@ def decode(body: bytes, net: str, open_: Open) -> Message:
     return _from_wire(wire, open_)
 
 
-# The wire's own shapes: an array element's place is its name. Bounds stand in the types: checked while decoding, in C.
+# The shapes on the wire: an element of an array is known by its place. msgspec checks the bounds while it decodes.
 
 _Short = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
 _Shorts = Annotated[tuple[_Short, ...], msgspec.Meta(max_length=ENTRIES_LIMIT)]

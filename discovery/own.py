@@ -1,4 +1,4 @@
-"""What this peer publishes of itself: the only writer of its records, and of their versions."""
+"""This peer's own records: signs each new card and pulse, and counts their versions. Nothing else writes them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,20 +8,23 @@ from discovery.envelopes import Signed
 from discovery.members import Entry
 from discovery.records import Card, PeerId, Pulse, Record, version
 
-Seal = Callable[[Record], Signed]  # encode and sign one's own record
+Seal = Callable[[Record], Signed]  # encodes and signs a record of our own
 
 
 @dataclass(frozen=True, slots=True)
 class JumpConfig:
-    """When our own record is seen ahead of us: a lost state is repaired by one jump, a cloned home never is."""
+    """How often our generation may jump when a record of ours with a greater version than ours is seen.
 
-    interval_s: float = 30.0  # s between two jumps of our generation: two clones must not race each other
-    limit: int = 3  # jumps within `window_s` after which another process must be using our identity
-    window_s: float = 600.0
+    Where we had lost our state one jump repairs it. Where a second process uses a copy of our home no jump does.
+    """
+
+    interval_s: float = 30.0  # s between two jumps, so that two such processes do not race each other
+    limit: int = 3  # jumps within `window_s` after which a second process must be using our identity
+    window_s: float = 600.0  # s
 
 
 class OwnRecords:
-    """The current card and pulse of this peer, and its generation, which grows with every start and every jump."""
+    """Our newest card and pulse, and our generation, which grows with every start and every jump."""
 
     def __init__(self, peer: PeerId, gen: int, seal: Seal, config: JumpConfig) -> None:
         self.id = peer
@@ -34,9 +37,9 @@ class OwnRecords:
         self._jumps: list[float] = []
 
     def publish(self, draft: Card | Pulse, now: float) -> Signed:
-        """Give `draft` our id and the next version, and sign it. Raises InvalidRecord; nothing has changed then.
+        """Give `draft` our id and the next version, and sign it. Raises InvalidRecord, and then changes nothing.
 
-        A card that is no `delete` says `join` when it is the first of its generation, `update` after that.
+        Unless its flag is `delete`, a card gets the flag `join` as the first of its generation, else `update`.
         """
         if isinstance(draft, Card):
             flag = draft.flag if draft.flag == "delete" else "update" if self._card_seq else "join"
@@ -55,7 +58,10 @@ class OwnRecords:
         return signed
 
     def is_ahead(self, record: Record, payload: bytes) -> bool:
-        """Whether a record under our id is not one we wrote in this life."""
+        """Whether a record under our id is one that we did not write since our start.
+
+        True for a greater version than our newest, and for other bytes (`payload`) under our newest version.
+        """
         latest = (self.gen, self._card_seq if isinstance(record, Card) else self._pulse_seq)
         if version(record) != latest or self.entry is None:
             return version(record) > latest
@@ -63,7 +69,11 @@ class OwnRecords:
         return mine is not None and mine.envelope.payload != payload
 
     def jump(self, seen: Record, now: float) -> Literal["generation", "identity_in_use"] | None:
-        """React to a verified record of ours that `is_ahead`: move beyond it, unless that happened just now."""
+        """Take a verified record under our id that `is_ahead`, and begin a generation greater than its own.
+
+        Returns what happened: "generation" for a jump, "identity_in_use" at the limit of jumps, None within
+        `interval_s` of the last jump.
+        """
         if self.identity_in_use or (self._jumps and now - self._jumps[-1] < self._config.interval_s):
             return None
         self._jumps = [at for at in self._jumps if now - at < self._config.window_s] + [now]

@@ -1,4 +1,4 @@
-"""peers.json in the home: what outlives a restart. Who was approved, where the others were, our last generation."""
+"""peers.json in the home: what a peer remembers over a restart. Rights, addresses of others, its last generation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
 
-PEERS_LIMIT = 200  # the newest verified: enough to find a network again
+PEERS_LIMIT = 200  # peers remembered, those seen last: enough to find the network again
 
 
 class PeerFileError(Exception):
@@ -18,7 +18,7 @@ class PeerFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CachedPeer:
-    """A peer once reached: worth one hello at the next start."""
+    """A peer that was alive: the next start says hello to it once."""
 
     id: str
     name: str
@@ -28,7 +28,7 @@ class CachedPeer:
 
 @dataclass(frozen=True, slots=True)
 class PeerFile:
-    """The whole content. `granted` and `revoked` are `Admission.state()`."""
+    """The content of peers.json. `granted` and `revoked` are what `Admission.state()` returns."""
 
     gen: int = 0
     granted: dict[str, list[str]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class PeerFile:
 
 
 def load(path: Path) -> PeerFile:
-    """Read peers.json; an absent file is an empty one. Raises PeerFileError."""
+    """Read peers.json; empty where there is no such file. Raises PeerFileError."""
     try:
         content = msgspec.json.decode(path.read_bytes(), type=PeerFile)
     except FileNotFoundError:
@@ -57,5 +57,5 @@ def save(path: Path, content: PeerFile) -> None:
 
 
 def newest(peers: Iterable[CachedPeer]) -> list[CachedPeer]:
-    """Those worth keeping."""
+    """The PEERS_LIMIT peers that were seen last, the newest first."""
     return sorted(peers, key=lambda peer: -peer.seen)[:PEERS_LIMIT]

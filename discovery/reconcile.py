@@ -1,4 +1,4 @@
-"""Anti-entropy: what two peers who compare notes should tell each other. Functions of the table, nothing remembered."""
+"""Anti-entropy: makes the digest of what we hold, and answers a digest with what its sender lacks. Keeps no state."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,20 +16,23 @@ from discovery.messages import (
 )
 from discovery.records import version
 
-_ROOM_BYTES = MESSAGE_LIMIT_BYTES - 1024  # of a delta, for envelopes and wants
-_WANT_BYTES = 10  # a wanted 8-byte id in a delta
+_ROOM_BYTES = MESSAGE_LIMIT_BYTES - 1024  # bytes of a delta for envelopes and wanted ids
+_WANT_BYTES = 10  # bytes of a wanted id in a delta
 _NOTHING = Versions(0, 0, 0)
 
 
-def digest(table: Table, own: Entry, told_left: Iterable[Entry], buckets: int) -> Digest:
-    """What we hold in `buckets`: of ourselves, of the living, and of those `told_left` to have departed lately."""
+def digest(table: Table, own: Entry, left: Iterable[Entry], buckets: int) -> Digest:
+    """The digest over `buckets` of our own records, those of the live, and those of `left`, who said goodbye lately."""
     entries = table.versions(buckets)
-    entries.update((e.short, e.versions) for e in (own, *told_left) if buckets >> bucket_of(e.short) & 1)
+    entries.update((e.short, e.versions) for e in (own, *left) if buckets >> bucket_of(e.short) & 1)
     return Digest(entries, buckets, b"" if buckets == ALL_BUCKETS else table.sums(own.card))
 
 
 def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS) -> int:
-    """Buckets of `among`, in turn from `start`, that together hold at most `limit` of the living; at least one."""
+    """Some buckets of the mask `among`, as a mask: in turn from bucket `start`, at most `limit` live peers in all.
+
+    At least one bucket, even where it alone holds more than `limit`.
+    """
     mask = held = 0
     for bucket in ((start + i) % BUCKETS for i in range(BUCKETS)):
         if not among >> bucket & 1:
@@ -42,9 +45,10 @@ def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS)
 
 
 def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
-    """What the sender of a digest lacks, and what we lack of theirs.
+    """The answer to a digest: the records that its sender lacks, and the ids of the records that we lack.
 
-    `start` in [0, 1) says where among the differences to begin: when not all fits, a next answer begins elsewhere.
+    `start` in [0, 1): where among the differences to begin. It is random, so that where one message cannot hold all,
+    the next ones bring the rest.
     """
     ours, seen = table.versions(theirs.buckets), theirs.entries
     if theirs.buckets >> bucket_of(own.short) & 1:
@@ -66,7 +70,7 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
 
 
 def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: Sequence[bytes]) -> Delta | None:
-    """The records asked for, as far as we vouch for them: nothing of the dead."""
+    """The records that were asked for, as far as we hold them; nothing of the dead. None when there are none."""
     holders = {short: own if short == own.short else table.by_short(short) for short in (*want_cards, *want_pulses)}
     cards = [e.card for s in want_cards if (e := holders[s]) is not None and e.state != "dead"]
     pulses = [e.pulse for s in want_pulses if (e := holders[s]) is not None and e.state in ("alive", "suspect")]
@@ -75,7 +79,7 @@ def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: 
 
 
 def fitting(records: Iterable[Signed], room_bytes: int = _ROOM_BYTES) -> tuple[Signed, ...]:
-    """As many `records`, in order, as one message may carry."""
+    """The first of `records`, as many as fit into `room_bytes` and one message."""
     chosen: list[Signed] = []
     for signed in records:
         room_bytes -= signed.envelope.size()
@@ -86,6 +90,7 @@ def fitting(records: Iterable[Signed], room_bytes: int = _ROOM_BYTES) -> tuple[S
 
 
 def _newer(mine: Entry, theirs: Versions) -> list[Signed]:
+    """Our records of a subject that are newer than `theirs`."""
     card, pulse = mine.card, mine.pulse
     newer = [card] if version(card.record) > (theirs.gen, theirs.card_seq) else []
     if pulse is not None and mine.state != "left" and version(pulse.record) > (theirs.gen, theirs.pulse_seq):
@@ -94,7 +99,7 @@ def _newer(mine: Entry, theirs: Versions) -> list[Signed]:
 
 
 def _wanted(mine: Entry | None, theirs: Versions) -> tuple[bool, bool]:
-    """(card, pulse): which of the sender's records of a subject we lack."""
+    """(card, pulse): whether we lack the sender's card of a subject, and its pulse."""
     if mine is None:
         return theirs.card_seq > 0, theirs.pulse_seq > 0
     held_pulse = version(mine.pulse.record) if mine.pulse else (0, 0)
@@ -104,6 +109,7 @@ def _wanted(mine: Entry | None, theirs: Versions) -> tuple[bool, bool]:
 
 
 def _differing(ours: bytes, theirs: bytes) -> int:
+    """The mask of the buckets whose checksums differ."""
     if ours == theirs:
         return 0
     return sum(1 << b for b in range(BUCKETS) if ours[4 * b : 4 * b + 4] != theirs[4 * b : 4 * b + 4])

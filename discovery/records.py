@@ -1,7 +1,7 @@
-"""What a peer says about itself: Card (who it is, what it runs) and Pulse (how it is doing).
+"""What a peer says about itself: its Card (who it is, what it runs) and its Pulse (its load).
 
-A record has one writer, the peer it is about, and one version, (gen, seq): the greater version supersedes. Wall-clock
-time never orders anything. Knows nothing of signatures, bytes on the wire, or who may be believed.
+Only the peer that a record is about writes it. A record has a version, (gen, seq); the greater one replaces the other,
+and no wall clock orders them. Knows nothing of signatures, of bytes on the wire, or of whom to believe.
 """
 
 import base64
@@ -17,16 +17,16 @@ PeerId = NewType("PeerId", str)  # 52 characters: lower-case base32, no padding,
 Flag = Literal["join", "update", "delete"]
 AdmissionState = Literal["open", "soft", "closed"]
 
-COUNT_LIMIT = 2**53  # counters and versions stay exact in every JSON reader and in float64
+COUNT_LIMIT = 2**53  # counters and versions are below it: exact in float64, and so in every JSON reader
 CARD_LIMIT_BYTES = 8192
 PULSE_LIMIT_BYTES = 300
-AGENTS_LIMIT = 16
-SPACES_LIMIT = 2  # a gate upgrade publishes the old and the new space for a while
-PROTOTYPES_LIMIT = 1024
-ADDRESSES_LIMIT = 4
-SLOTS_LIMIT = 4096
+AGENTS_LIMIT = 16  # in a card
+SPACES_LIMIT = 2  # of an agent: while a gate is replaced, it publishes the old and the new space
+PROTOTYPES_LIMIT = 1024  # K of a profile
+ADDRESSES_LIMIT = 4  # in a card
+SLOTS_LIMIT = 4096  # slots are below it
 
-_IDS_REMEMBERED = 4096  # base32 in the standard library is pure Python, and was a third of a peer's idle time
+_IDS_REMEMBERED = 4096  # base32 of the standard library is slow (docs/results/gossip.md#small-choices)
 
 # Cloud metadata services outside the link-local range: AWS over IPv6, Alibaba, Azure.
 _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
@@ -34,7 +34,7 @@ _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.2
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A capability vector p_j (Eq. 4) in one space: `capability[k]` / 255, and the questions behind each entry."""
+    """A capability vector p_j (Eq. 4) in one space: p_k = `capability[k]` / 255, from `evidence[k]` questions."""
 
     capability: bytes  # (K,) uint8
     evidence: tuple[int, ...]  # (K,)
@@ -42,7 +42,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One model a peer runs. `profiles` maps the space (a gate's identity) to what was measured in it."""
+    """One model that a peer serves. `profiles` maps a space (a gate's identity) to what was measured in it."""
 
     name: str
     model: str
@@ -53,7 +53,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a peer listens. Always an IP literal: a name would let its owner aim our dials after we checked it."""
+    """Where a peer listens: an IP literal, never a name, which could be pointed elsewhere after we checked it."""
 
     ip: str
     port: int
@@ -64,7 +64,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a peer is. Written by its owner only; `cert` is the SHA-256 of the TLS certificate it presents."""
+    """What a peer is; `cert` is the SHA-256 of the TLS certificate that it presents."""
 
     id: PeerId
     name: str
@@ -74,15 +74,19 @@ class Card:
     ts: int  # unix seconds, for display only
     addr: tuple[Address, ...]
     cert: bytes  # (32,)
-    slots: int  # requests it serves at once; 0: it only asks
-    ttl_s: int  # how long others keep trying to reach it once it has gone silent
+    slots: int  # requests it serves at once; 0: it only asks others
+    ttl_s: int  # s for which others remember it, and keep trying to reach it, once it is silent
     agents: tuple[Agent, ...]
-    proof: bytes = b""  # (32,) it knows the network's secret (admission.py); empty: it has none
+    proof: bytes = b""  # (32,) proof that it knows the network's secret (admission.py), or empty
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How a peer is doing. Counters and `t_ms` are cumulative since `gen` began: difference any two of one gen."""
+    """The load of a peer.
+
+    Counters and `t_ms` count from the start of `gen`. The difference of two pulses of one gen is what happened between
+    them, whichever pulses were lost.
+    """
 
     id: PeerId
     gen: int
@@ -103,7 +107,7 @@ Record = Card | Pulse
 
 
 class InvalidRecord(ValueError):
-    """A record outside its bounds; `field` says where, `reason` what is allowed."""
+    """A record out of bounds: `field` names the field, `reason` says what is allowed."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -142,7 +146,7 @@ def public_key(peer: str) -> bytes:
 
 
 def printable(text: str, limit: int) -> str:
-    """`text` fit for a record: control, bidirectional and unassigned characters removed, at most `limit` characters."""
+    """`text` without control, bidirectional and unassigned characters, cut to `limit`: fit for a record."""
     return "".join(c for c in text if c.isprintable()).strip()[:limit].rstrip()
 
 
@@ -158,16 +162,18 @@ def validate(record: Record) -> None:
 
 
 def dialable(addresses: tuple[Address, ...], *, on_loopback: bool) -> tuple[Address, ...]:
-    """Those `addresses` we may dial. A loopback address means the dialler's own machine, so it is honoured only by a
-    peer that itself listens on loopback (`on_loopback`); elsewhere it would aim us at our own services."""
+    """The `addresses` that we may dial: all of them where our own listener is on loopback, else all but loopback ones.
+
+    A loopback address means the machine that dials it, so on another machine it would lead to that machine's services.
+    """
     return tuple(a for a in addresses if on_loopback or not ipaddress.ip_address(a.ip).is_loopback)
 
 
 def check_address(address: Address) -> None:
     """Raise InvalidRecord unless `address` is a canonical IP literal of one host and a port a peer may use.
 
-    Ports below 1024 belong to system services that a forged card could make us poke; 443 is the exception, since a TLS
-    greeting is what listens there and firewalls let it through.
+    Ports below 1024 are refused: they belong to system services, which a forged card could make us connect to. 443 is
+    allowed, since firewalls let it through and what listens there expects TLS.
     """
     try:
         ip = ipaddress.ip_address(address.ip)

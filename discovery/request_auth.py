@@ -1,7 +1,7 @@
-"""Signed requests between peers, after RFC 9421 with a fixed set of components: sign, check, and refuse replays.
+"""Signs requests to other peers and checks theirs, after RFC 9421 with a fixed set of components.
 
 A signature covers method, raw path, the receiver's id, generation and certificate, the body's hash, the time and a
-nonce. So a request cannot be replayed, altered, or carried on to another peer, or to the same peer after a restart.
+nonce. So nobody can replay a request, alter it, or send it to another peer or to the same peer after a restart.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ Standing = Literal["unknown", "stranger", "trusted"]
 
 @dataclass(frozen=True, slots=True)
 class AuthConfig:
-    """How much clocks may differ, and how many requests are remembered, for twice that, to refuse their replay."""
+    """How much clocks may differ, and how many nonces are remembered, each for twice that, to refuse replays."""
 
-    window_s: float = 30.0  # s a request's time may differ from ours
+    window_s: float = 30.0  # s by which a request's time may differ from ours
     trusted_nonces: int = 65536  # of all peers with a right
-    trusted_nonces_each: int = 8192  # of one: 136 requests a second; beyond it the peer is told to slow down
-    stranger_nonces: int = 16384  # of all peers without a right: they cannot crowd out the others
-    stranger_nonces_each: int = 1024
+    trusted_nonces_each: int = 8192  # of one such peer, which is 136 requests a second; more are refused
+    stranger_nonces: int = 16384  # of all peers without a right; counted apart, so that they take no room of others
+    stranger_nonces_each: int = 1024  # of one such peer
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom a request is for: the peer, the generation it lives in, and the certificate it is reached at."""
+    """The receiver that a request is signed for: peer, generation, and certificate hash."""
 
     id: PeerId
     gen: int
@@ -43,7 +43,7 @@ class Audience:
 
 
 class Refused(Exception):
-    """An answer other than yes, from us or to us; `status` is HTTP's, `code` for programs, `message` for people."""
+    """A request was refused, by us or by a peer. `status` is HTTP's, `code` is for programs, `message` for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -55,14 +55,14 @@ class Refused(Exception):
 def sign_request(
     signer: PeerId, sign: Sign, audience: Audience, method: str, raw_path: str, body: bytes, time_ms: int, nonce: bytes
 ) -> dict[str, str]:
-    """The headers that make a request ours."""
+    """The headers that sign a request. `time_ms`: unix ms on the receiver's clock; `nonce`: (16,)."""
     signature = sign(_covered(audience, method, raw_path, body, time_ms, nonce))
     values = (signer, str(audience.gen), str(time_ms), nonce.hex(), signature.hex())
     return dict(zip(HEADERS, values, strict=True))
 
 
 class RequestVerifier:
-    """Checks requests addressed to us. Holds the nonces of the last minute, within bounds."""
+    """Checks requests made to us. Holds the nonces of the last minute, within bounds."""
 
     def __init__(self, verify: Verify, config: AuthConfig | None = None) -> None:
         self._verify = verify
@@ -80,10 +80,11 @@ class RequestVerifier:
         unix_s: float,
         now: float,
     ) -> PeerId:
-        """Who made this request (method, raw path, headers by lower-case name, body) to us, the `audience`.
+        """The peer that signed `request` (method, raw path, headers by lower-case name, body) for us, the `audience`.
 
-        Raises Refused: 401 `unsigned`, `unknown_peer`, `wrong_generation`, `clock_skew`, `bad_signature`, `replayed`;
-        429 `too_many_requests`. Nothing is remembered of a request that is refused.
+        `unix_s` is our wall clock, `now` our monotonic clock. Raises Refused: 401 `unsigned`, `unknown_peer`,
+        `wrong_generation`, `clock_skew`, `bad_signature`, `replayed`; 429 `too_many_requests`. A refused request leaves
+        no nonce behind.
         """
         method, raw_path, headers, body = request
         peer, gen, time_ms, nonce, signature = _parse(headers)
@@ -105,7 +106,7 @@ class RequestVerifier:
 
 
 class _Nonces:
-    """Nonces seen, each kept for `keep_s`; insertion order is expiry order."""
+    """The nonces seen, each kept for `keep_s`, the oldest first."""
 
     def __init__(self, keep_s: float, limit: int, limit_each: int) -> None:
         self._keep_s, self._limit, self._limit_each = keep_s, limit, limit_each
@@ -135,14 +136,14 @@ class _Nonces:
 
 
 def refusal_body(refused: Refused, time_ms: int, gen: int) -> bytes:
-    """The JSON a refusal travels in: with our clock and generation, so that the other side can correct itself."""
+    """The JSON body of a refusal. It carries our clock and generation, so that the caller can sign again with them."""
     error = {"code": refused.code, "message": refused.message, "time_ms": time_ms, "gen": gen}
     return msgspec.json.encode({"error": error})
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalDetails:
-    """What `refusal_body` carried; zeros and empty text where the answer was not of this form."""
+    """What `refusal_body` carries; zeros and empty texts where an answer has another form."""
 
     code: str = ""
     message: str = ""
@@ -151,7 +152,7 @@ class RefusalDetails:
 
 
 def read_refusal(body: bytes) -> RefusalDetails:
-    """The details of an error answer, from a peer we do not need to believe."""
+    """The details of an error answer. The bytes may be hostile: what is out of bounds becomes zero or empty."""
     try:
         details = _DECODE_REFUSAL.decode(body)["error"]
     except (*UNREADABLE, KeyError):

@@ -1,17 +1,20 @@
-"""Token buckets by key, for a bounded number of keys. Pure: the caller brings the time."""
+"""Rate limits by key (token buckets), for a bounded number of keys. Pure: the caller passes the time."""
 
 from collections import OrderedDict
 
 
 class Throttle:
-    """Lets each key act `rate_per_s` times a second in the long run, `burst` times at once."""
+    """Lets each key act `rate_per_s` times a second in the long run, and `burst` times at once.
+
+    It remembers at most `keys_limit` keys; beyond that it forgets the key that acted longest ago.
+    """
 
     def __init__(self, rate_per_s: float, burst: float, keys_limit: int = 4096) -> None:
         self._rate_per_s, self._burst, self._keys_limit = rate_per_s, burst, keys_limit
-        self._full_at: OrderedDict[str, float] = OrderedDict()  # when the key's bucket is full again (GCRA)
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # key -> when its bucket is full again (GCRA)
 
     def allow(self, key: str, now: float) -> bool:
-        """Whether `key` may act at `now`, seconds of a monotonic clock; counts the act when it may."""
+        """Whether `key` may act at `now`, seconds of a monotonic clock. If so, the act is counted."""
         full_at = max(self._full_at.pop(key, now), now) + 1 / self._rate_per_s
         allowed = full_at - now <= self._burst / self._rate_per_s
         self._full_at[key] = full_at if allowed else full_at - 1 / self._rate_per_s

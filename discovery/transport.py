@@ -1,7 +1,7 @@
-"""The shell around gossip: carries its messages over HTTPS and remembers peers on disk.
+"""The shell around gossip: carries its messages over HTTPS and writes peers.json.
 
-`run()` is the one coroutine to start; everything it begins ends with it. What to say and to whom is decided elsewhere
-(gossip.py), what to let in likewise (endpoint.py, admission.py), whom to call first in dialler.py.
+Start `run()`; every task it begins ends with it. It decides nothing: gossip.py says what to send to whom, endpoint.py
+and admission.py say what to let in, dialler.py makes first contact.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TransportConfig:
-    """How much is carried at once, and how often remembered."""
+    """How many messages are carried at once, and how often peers.json is written."""
 
-    sends_at_once: int = 64  # gossip exchanges in flight; beyond it news waits for a later round
+    sends_at_once: int = 64  # gossip exchanges in flight; more wait, and what the queue cannot hold is dropped
     save_interval_s: float = 10.0  # s between writes of peers.json, when something changed
-    leave_s: float = 1.0  # s given to saying goodbye
+    leave_s: float = 1.0  # s for saying goodbye
     dialler: DiallerConfig = field(default_factory=DiallerConfig)
     client: ClientConfig = field(default_factory=ClientConfig)
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
 
 
 class Transport:
-    """Our place in the network of peers: use as an async context manager, and run `run()` meanwhile."""
+    """This peer's part in the network of peers. Use it as an async context manager, and run `run()` inside."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Transport:
         peers_path: Path | None = None,
         config: TransportConfig | None = None,
     ) -> None:
-        """`pulse(now)` draws up our load, `on_events` hears what happens.
+        """`pulse(now)` returns our present load; `on_events` is called with the events and `now`.
 
-        `on_loopback`: our own listener is bound to loopback. `peers_path`: where peers.json is kept, if anywhere.
+        `on_loopback`: our own listener is bound to loopback. `peers_path`: where peers.json is; None: it is not kept.
         """
         self.config = c = config or TransportConfig()
         self._net, self._gossip, self._admission = net, gossip, admission
@@ -87,15 +87,15 @@ class Transport:
     # --- for the gateway ---
 
     def hint(self, address: Address, peer: PeerId | None = None) -> None:
-        """Follow up, soon, that a peer may listen at `address`. Never waits, never fails."""
+        """See Dialler.hint."""
         self.dialler.hint(address, peer)
 
     def add_seed(self, host: str, port: int) -> None:
-        """Keep in touch with whoever listens there (a name is resolved at every attempt)."""
+        """See Dialler.add_seed."""
         self.dialler.add_seed(host, port)
 
     def restore(self, remembered: PeerFile) -> None:
-        """Take up what peers.json held: the rights, and hints where the others were. Raises AdmissionError."""
+        """Take over what peers.json held: rights, and the other peers' addresses as hints. Raises AdmissionError."""
         self._admission.restore(remembered.granted, remembered.revoked)
         for peer in self._admission.approved():
             self._gossip.keep(peer)
@@ -119,13 +119,13 @@ class Transport:
     def open_stream(
         self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str] | None = None, answer_s: float = 10.0
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """See PeerClient.stream. Whoever uses it says how it went: `answered` or `suspect`."""
+        """See PeerClient.stream. The caller must report how it went, by `answered` or `suspect`."""
         return self.client.stream(peer, path, body, headers, answer_s)
 
     def carry_out(self, step: Step) -> None:
-        """Queue the messages of a step of gossip, and pass on what happened. Never waits."""
+        """Queue the messages of a step of gossip, log its events and hand them to `on_events`. Never waits."""
         for send in step.sends:
-            with suppress(asyncio.QueueFull):  # losing gossip is harmless: a later round repeats it
+            with suppress(asyncio.QueueFull):  # a lost message does no harm: a later round repeats what it said
                 self._outbox.put_nowait(send)
         for event in step.events:
             if event.kind != "pulse":
@@ -138,11 +138,11 @@ class Transport:
         self.carry_out(self._gossip.publish(draft, self._clocks.monotonic()))
 
     def answered(self, peer: PeerId) -> None:
-        """A request of ours was served by this peer: it lives."""
+        """Report that this peer served a request of ours: it is alive."""
         self.carry_out(self._gossip.answered(peer, self._clocks.monotonic()))
 
     def suspect(self, peer: PeerId, reason: str) -> None:
-        """A request of ours to this peer failed: it is probed, and no candidate until it answers."""
+        """Report that a request of ours to this peer failed: it is probed, and no candidate until it answers."""
         self.carry_out(self._gossip.suspect(peer, self._clocks.monotonic(), reason))
 
     async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:
@@ -159,7 +159,7 @@ class Transport:
         await self.save()
 
     async def save(self) -> None:
-        """Write peers.json, if it would change. A full disk is a warning."""
+        """Write peers.json, if it would change. Where it cannot be written, a warning is logged."""
         content = self._content()
         if self._peers_path is None or content == self._saved:
             return
@@ -212,9 +212,9 @@ class Transport:
     # --- their steps ---
 
     async def _deliver(self, send: Send) -> None:
-        """Carry one message to a peer and its answer back; a peer that forgot us is greeted first."""
+        """Carry one message to a peer and take its answer. To a peer that forgot us it says hello first."""
         if not self.client.addresses(send.to):
-            return  # it only asks; its news reaches us when it calls
+            return  # it has no address and only asks; its records reach us when it calls
         body = encode(send.message, self._net)
         try:
             try:
@@ -235,7 +235,7 @@ class Transport:
             self.carry_out(self._gossip.receive(reply, send.to, self._clocks.monotonic()))
 
     def _content(self) -> PeerFile:
-        """What peers.json should hold now; `seen` to the hour, so that a quiet network writes nothing."""
+        """What peers.json should hold now. `seen` is cut to the hour, so that a quiet network writes once an hour."""
         seen = int(self._clocks.unix()) // 3600 * 3600
         for member in self._gossip.members():
             if member.state == "alive" and member.card.addr:
