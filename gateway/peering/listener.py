@@ -1,12 +1,12 @@
-"""The other peers' side: /peer/1/{hello,sync,probe,delegate} over TLS. No other path exists here.
+"""What other peers reach of us: the ASGI app of /peer/1/{hello,sync,probe,delegate}. No other path exists here.
 
-A delegated request is run on the local engine or refused; it is never delegated again.
+It reads a bounded body, lets discovery authenticate it, asks whether the peer may, and gives the request to whoever
+answers it: discovery's transport, probes.py, or delegated.py.
 """
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,27 +15,17 @@ import msgspec
 
 from discovery.admission import Right
 from discovery.endpoint import HELLO_LIMIT_BYTES, SYNC_LIMIT_BYTES
-from discovery.records import AdmissionState, PeerId
+from discovery.records import PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.capacity.door import Door
-from gateway.peering.frames import (
-    HEARTBEAT_S,
-    QUEUED,
-    Receipt,
-    Refusal,
-    encode_receipt,
-    encode_refusal,
-    encode_reply,
-    sha256_hex,
-)
-from gateway.privacy.fields import Unacceptable, read_delegation
+from gateway.peering.delegated import Delegated
+from gateway.peering.frames import HEARTBEAT_S, QUEUED
+from gateway.peering.probes import encode_load
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
-from gateway.serving.forward import RETRYABLE
 from gateway.telemetry.metrics import Telemetry
-from gateway.upstream import Patience, UpstreamError
-from gateway.wire.request import InvalidRequest, read_request, with_model
-from gateway.wire.tokens import usage_of
+from gateway.upstream import Patience
+from gateway.wire.request import InvalidRequest
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +45,6 @@ class PeerConfig:
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8471  # 0 takes a free one
     # how long a decision waits for fresh load figures; a probe takes 2-8 ms on a LAN
     probe_budget_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 0.1
-
-
-class ProbeAnswer(msgspec.Struct, frozen=True):
-    """How we are doing this moment. Power-of-two buckets, so that a peer cannot read our use off it job by job."""
-
-    running: int
-    waiting: int
-    slots: int
-    admission: AdmissionState
-    cold: tuple[str, ...] = ()  # agents whose model would have to be loaded first
 
 
 class PeerApp:
@@ -115,19 +95,13 @@ class PeerApp:
         if not self._may(peer, "ask"):
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
         if path == "/peer/1/probe":
-            await _send(client, 200, msgspec.json.encode(self._load()))
+            await _send(client, 200, encode_load(self._door.load, self._door.admission, self._door.cold))
         else:
             await until_gone(self._delegate(peer, body, client), receive)
 
-    def _load(self) -> ProbeAnswer:
-        load = self._door.load
-        return ProbeAnswer(
-            _bucket(load.running), _bucket(load.waiting), load.slots, self._door.admission, self._door.cold
-        )
-
     async def _delegate(self, peer: PeerId, payload: bytes, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        work = _Work(self._door, payload, self._trusted, self._patience, self._sign, self._clock)
+        work = Delegated(self._door, payload, self._trusted, self._patience, self._sign, self._clock)
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
@@ -142,92 +116,6 @@ class PeerApp:
                 beating.cancel()
                 self._telemetry.observe_served(work.status, *work.usage)
         await client.send(b"", more=False)
-
-
-class _Work:
-    """One delegated request on our engine: its frames, and what it came to."""
-
-    def __init__(
-        self,
-        door: Door,
-        payload: bytes,
-        trusted: bool,
-        patience: Patience,
-        sign: Callable[[bytes], bytes],
-        clock: Callable[[], float],
-    ) -> None:
-        self.status = "cancelled"
-        self._door, self._payload, self._trusted, self._patience = door, payload, trusted, patience
-        self._sign, self._clock = sign, clock
-        self._sent, self._has_begun = hashlib.sha256(), False
-        self._estimate, self._events = 0, 0
-        self._usage: tuple[int, int] | None = None
-
-    @property
-    def usage(self) -> tuple[int, int]:
-        """(prompt, completion) tokens: as the engine counted them, else estimated as Forwarder does."""
-        return self._usage or (self._estimate, max(0, self._events - 3))
-
-    async def frames(self) -> AsyncGenerator[bytes, None]:
-        """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
-        began = self._clock()
-        try:
-            endpoint, agent, body = read_delegation(self._payload, trusted=self._trusted)
-            request = read_request(endpoint, body)
-            if agent not in [model.name for model in self._door.engine.state.models]:
-                raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
-            self._estimate = request.prompt_tokens
-            async with self._door.remote_turn():
-                started = self._clock()
-                async with aclosing(self._run(endpoint, with_model(body, agent), request.stream)) as answer:
-                    async for frame in answer:
-                        self._sent.update(frame)
-                        self._has_begun = True
-                        yield frame
-            self.status = "ok"
-            self._door.count_tokens(*self.usage)
-            yield self._receipt(agent, began, started)
-        except (Unacceptable, InvalidRequest) as error:
-            self.status = "refused"
-            yield encode_refusal(Refusal(400, "unacceptable", str(error)))
-        except UpstreamError as error:
-            self.status = "failed" if self._has_begun else "refused"
-            refusal = Refusal(error.status, error.code, error.message, error.retry_after_s)
-            yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
-
-    async def _run(self, endpoint: str, body: bytes, stream: bool) -> AsyncGenerator[bytes, None]:
-        """The engine's answer in frames. Raises UpstreamError."""
-        opened = self._door.engine.open(endpoint, body, {}, stream=stream, patience=self._patience)
-        async with opened as reply:
-            if reply.status in RETRYABLE:
-                status = reply.status if reply.status in (429, 503) else 502
-                raise UpstreamError(f"its engine answered {reply.status}", status=status, code="engine_refused")
-            if reply.is_stream and reply.status == 200:
-                async for event in reply.events():
-                    self._meter(event.data)
-                    yield event.raw
-            else:
-                answer = await reply.read()
-                self._usage = usage_of(answer)
-                yield encode_reply(reply.status, answer)
-
-    def _meter(self, event: bytes) -> None:
-        self._events += 1
-        if b'"usage"' in event and (usage := usage_of(event)):
-            self._usage = usage
-
-    def _receipt(self, agent: str, began: float, started: float) -> bytes:
-        prompt_tokens, tokens = self.usage
-        receipt = Receipt(
-            request_sha256=sha256_hex(self._payload),
-            reply_sha256=self._sent.hexdigest(),
-            model=agent,
-            prompt_tokens=prompt_tokens,
-            tokens=tokens,
-            queued_ms=int((started - began) * 1000),
-            served_ms=int((self._clock() - started) * 1000),
-        )
-        return encode_receipt(receipt, self._sign)
 
 
 async def _bounded_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
@@ -248,8 +136,3 @@ async def _beat(client: AsgiClient, interval_s: float) -> None:
 
 async def _send(client: AsgiClient, status: int, body: bytes) -> None:
     await client.answer(status, "application/json" if status >= 400 else "application/octet-stream", body)
-
-
-def _bucket(jobs: int) -> int:
-    """The largest power of two not above `jobs`; 0 for none."""
-    return 1 << (jobs.bit_length() - 1) if jobs > 0 else 0

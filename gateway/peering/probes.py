@@ -1,24 +1,24 @@
-"""What we do with other peers: probe some before a decision, be an upstream to each, tell gossip how they did.
+"""Other peers, as serving uses them: ask some how busy they are, reach each as an upstream, tell gossip how they did.
 
-A shell around discovery's transport; whom to probe and whom to ask is decided elsewhere.
+Both sides of a probe stand here: how we ask, and what we answer. Whom to probe and whom to ask is decided in routing.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Collection
 from math import inf
+from typing import Protocol
 
 import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
 from discovery.envelopes import UNREADABLE
-from discovery.records import SLOTS_LIMIT, PeerId
+from discovery.records import SLOTS_LIMIT, AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
-from gateway.peering.listener import ProbeAnswer
+from gateway.capacity.rules import EngineLoad
 from gateway.peering.remote import PeerUpstream
-from gateway.routing.node import Node
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +28,41 @@ COLD_LIMIT = 64  # agents a probe may name as not loaded; a card has 16
 FRESH_S = 0.02  # news this young is as good as a probe, which takes 2-8 ms on a LAN itself
 
 
-class Peers:
-    """Other peers, as the dispatcher uses them."""
+class ProbeAnswer(msgspec.Struct, frozen=True):
+    """How we are doing this moment. Power-of-two buckets, so that a peer cannot read our use off it job by job."""
 
-    def __init__(self, node: Node, transport: Transport, clock: Callable[[], float], probe_budget_s: float) -> None:
-        self._node, self._transport, self._clock, self._budget_s = node, transport, clock, probe_budget_s
+    running: int
+    waiting: int
+    slots: int
+    admission: AdmissionState
+    cold: tuple[str, ...] = ()  # agents whose model would have to be loaded first
+
+
+class Observer(Protocol):
+    """Who is told what a probe found: routing's Node. Times are the clock's, in seconds."""
+
+    def observe_probe(
+        self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
+    ) -> None: ...
+
+    def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None: ...
+
+    def observe_closed(self, peer: PeerId, now: float) -> None: ...
+
+
+def encode_load(load: EngineLoad, admission: AdmissionState, cold: tuple[str, ...]) -> bytes:
+    """Our answer to another peer's probe."""
+    answer = ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, admission, cold)
+    return msgspec.json.encode(answer)
+
+
+class Peers:
+    """Probes, and the way to each peer."""
+
+    def __init__(
+        self, observer: Observer, transport: Transport, clock: Callable[[], float], probe_budget_s: float
+    ) -> None:
+        self._observer, self._transport, self._clock, self._budget_s = observer, transport, clock, probe_budget_s
         self._under_way: dict[PeerId, asyncio.Task[bool]] = {}
         self._answered_at: dict[PeerId, float] = {}
 
@@ -77,7 +107,7 @@ class Peers:
             ):
                 body = await response.content.read(PROBE_LIMIT_BYTES)
                 if response.status != 200:
-                    self._node.observe_closed(peer, self._clock())
+                    self._observer.observe_closed(peer, self._clock())
                     return True
                 answer = msgspec.json.decode(body, type=ProbeAnswer)
         except TimeoutError:
@@ -90,6 +120,11 @@ class Peers:
             return False
         now = self._clock()
         jobs, slots = max(0, answer.running + answer.waiting), max(1, min(answer.slots, SLOTS_LIMIT))
-        self._node.observe_cold(peer, answer.cold[:COLD_LIMIT])
-        self._node.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
+        self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT])
+        self._observer.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
         return True
+
+
+def _bucket(jobs: int) -> int:
+    """The largest power of two not above `jobs`; 0 for none."""
+    return 1 << (jobs.bit_length() - 1) if jobs > 0 else 0

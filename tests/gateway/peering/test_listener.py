@@ -14,7 +14,7 @@ import pytest
 
 from discovery.request_auth import Audience, sign_request
 from gateway.peering.frames import Receipt
-from gateway.peering.listener import ProbeAnswer
+from gateway.peering.probes import ProbeAnswer
 from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target

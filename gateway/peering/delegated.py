@@ -1,0 +1,103 @@
+"""One request that another peer delegated to us, run on our own engine and answered in frames (frames.py).
+
+It waits its turn at our door. It is answered here or refused; it is never delegated again. Knows nothing of HTTP and of
+whether the peer may ask: listener.py has seen to both.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from gateway.capacity.door import Door
+from gateway.peering.frames import Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
+from gateway.privacy.fields import Unacceptable, read_delegation
+from gateway.serving.forward import RETRYABLE
+from gateway.upstream import Patience, UpstreamError
+from gateway.wire.request import InvalidRequest, read_request, with_model
+from gateway.wire.tokens import usage_of
+
+
+class Delegated:
+    """One request that another peer delegated to us: the frames of its answer, and what came of it."""
+
+    def __init__(
+        self,
+        door: Door,
+        payload: bytes,
+        trusted: bool,
+        patience: Patience,
+        sign: Callable[[bytes], bytes],
+        clock: Callable[[], float],
+    ) -> None:
+        self.status = "cancelled"
+        self._door, self._payload, self._trusted, self._patience = door, payload, trusted, patience
+        self._sign, self._clock = sign, clock
+        self._sent, self._has_begun = hashlib.sha256(), False
+        self._estimate, self._events = 0, 0
+        self._usage: tuple[int, int] | None = None
+
+    @property
+    def usage(self) -> tuple[int, int]:
+        """(prompt, completion) tokens: as the engine counted them, else estimated as Forwarder does."""
+        return self._usage or (self._estimate, max(0, self._events - 3))
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
+        began = self._clock()
+        try:
+            endpoint, agent, body = read_delegation(self._payload, trusted=self._trusted)
+            request = read_request(endpoint, body)
+            if agent not in [model.name for model in self._door.engine.state.models]:
+                raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
+            self._estimate = request.prompt_tokens
+            async with self._door.remote_turn():
+                started = self._clock()
+                async with aclosing(self._run(endpoint, with_model(body, agent), request.stream)) as answer:
+                    async for frame in answer:
+                        self._sent.update(frame)
+                        self._has_begun = True
+                        yield frame
+            self.status = "ok"
+            self._door.count_tokens(*self.usage)
+            yield self._receipt(agent, began, started)
+        except (Unacceptable, InvalidRequest) as error:
+            self.status = "refused"
+            yield encode_refusal(Refusal(400, "unacceptable", str(error)))
+        except UpstreamError as error:
+            self.status = "failed" if self._has_begun else "refused"
+            refusal = Refusal(error.status, error.code, error.message, error.retry_after_s)
+            yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
+
+    async def _run(self, endpoint: str, body: bytes, stream: bool) -> AsyncGenerator[bytes, None]:
+        """The engine's answer in frames. Raises UpstreamError."""
+        opened = self._door.engine.open(endpoint, body, {}, stream=stream, patience=self._patience)
+        async with opened as reply:
+            if reply.status in RETRYABLE:
+                status = reply.status if reply.status in (429, 503) else 502
+                raise UpstreamError(f"its engine answered {reply.status}", status=status, code="engine_refused")
+            if reply.is_stream and reply.status == 200:
+                async for event in reply.events():
+                    self._meter(event.data)
+                    yield event.raw
+            else:
+                answer = await reply.read()
+                self._usage = usage_of(answer)
+                yield encode_reply(reply.status, answer)
+
+    def _meter(self, event: bytes) -> None:
+        self._events += 1
+        if b'"usage"' in event and (usage := usage_of(event)):
+            self._usage = usage
+
+    def _receipt(self, agent: str, began: float, started: float) -> bytes:
+        prompt_tokens, tokens = self.usage
+        receipt = Receipt(
+            request_sha256=sha256_hex(self._payload),
+            reply_sha256=self._sent.hexdigest(),
+            model=agent,
+            prompt_tokens=prompt_tokens,
+            tokens=tokens,
+            queued_ms=int((started - began) * 1000),
+            served_ms=int((self._clock() - started) * 1000),
+        )
+        return encode_receipt(receipt, self._sign)
