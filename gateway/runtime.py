@@ -29,7 +29,8 @@ from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home.folder import Home, HomeError, Running
 from gateway.home.weights import WeightsMissing, locate
-from gateway.measuring.profiles import Profiles, own_agents
+from gateway.measuring.profiles import Profiles
+from gateway.peering.card import own_agents
 from gateway.peering.listener import PeerApp
 from gateway.peering.network import Network, join
 from gateway.peering.probes import Peers
@@ -105,7 +106,7 @@ class Runtime:
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
         url = url_of(self._client_listener)
-        membership = join(config.network, home)
+        membership = join(config.network, home.path)
         beliefs = Beliefs(config.beliefs)
         self._node = Node(
             config.name or socket.gethostname(), membership.gossip, membership.admission,
@@ -118,7 +119,7 @@ class Runtime:
         self._door = Door(self._engine, config.admission, clock, self._node.own_mean_service_s, self._door_changed)
 
         self._network = Network(
-            membership, config.network, home.path, self._node.name,
+            membership, config.network, self._node.name,
             (config.peer.host, self._peer_listener.getsockname()[1]), self._door.pulse, self._heard,
         )  # fmt: skip
         await stack.enter_async_context(self._network)
@@ -212,7 +213,7 @@ class Runtime:
 
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
-        agents = own_agents(self._engine.state, self._profiles)
+        agents = own_agents(self._engine.state, self._profiles.of)
         if agents != self._node.own_agents:
             self._node.serve(agents)
         self._network.publish(agents, self._engine.state.slots)

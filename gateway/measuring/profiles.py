@@ -8,32 +8,13 @@ import numpy as np
 
 from discovery.envelopes import UNREADABLE
 from discovery.identity import write_private
-from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile, printable
-from gateway.engines.engine_state import EngineModel, EngineState
+from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
 from gateway.wire.request import InvalidRequest
 from profiler.scoring import quantise
 
 
 class ProfilesError(Exception):
     """profiles.json cannot be used; the message names the remedy."""
-
-
-def own_agents(state: EngineState, profiles: "Profiles") -> tuple[Agent, ...]:
-    """What our engine serves, as agents with their vectors; none while it does not answer."""
-    if not state.is_ready:
-        return ()
-    models = {model.name: model for model in state.models}
-    return tuple(
-        Agent(name, name, min(max(0, model.context_tokens), 2**31 - 1), _modalities(model), profiles.of(name))
-        for name, model in models.items()
-        if name
-    )
-
-
-def _modalities(model: EngineModel) -> tuple[str, ...]:
-    """What the engine says, within what a card holds; text where it says nothing."""
-    named = dict.fromkeys(printable(modality, 16) for modality in model.modalities)
-    return tuple(name for name in named if name)[:8] or ("text",)
 
 
 class Publication(msgspec.Struct, forbid_unknown_fields=True):

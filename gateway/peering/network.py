@@ -1,6 +1,6 @@
-"""Our place among the peers: who we are, whom we deal with, the card and pulses we publish. Built from config and home.
+"""Our place among the peers: who we are, whom we deal with, the card and pulses that we publish.
 
-A shell around discovery; policy lives in gossip.py, admission.py and the detector.
+A shell around discovery, which decides: discovery/admission.py who may what, discovery/gossip.py what is believed.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -22,7 +22,6 @@ from discovery.identity import Identity
 from discovery.membership import Event
 from discovery.records import (
     AGENTS_LIMIT,
-    SPACES_LIMIT,
     Address,
     AdmissionState,
     Agent,
@@ -35,7 +34,7 @@ from discovery.records import (
     printable,
 )
 from discovery.transport import Transport
-from gateway.home.folder import Home
+from gateway.peering.card import shortened
 
 log = logging.getLogger(__name__)
 
@@ -64,19 +63,23 @@ class NetworkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What of us is fixed before anything listens: identity, rights, what we know of others."""
+    """What of us is fixed before anything listens: identity, rights, what we know of others and where that is kept."""
 
     identity: Identity
     admission: Admission
     gossip: Gossip
     remembered: peer_file.PeerFile
+    peers_path: Path
 
 
-def join(config: NetworkConfig, home: Home) -> Membership:
-    """Load or make who we are. Raises IdentityError, AdmissionError, PeerFileError, NetworkConfigError."""
-    identity = Identity.load_or_create(home.path)
-    remembered = peer_file.load(home.path / "peers.json")
-    secret = _secret(config, home)
+def join(config: NetworkConfig, folder: Path) -> Membership:
+    """Load or make who we are: the identity, peers.json and, unless configured, the secret lie in `folder`.
+
+    Raises IdentityError, AdmissionError, PeerFileError, NetworkConfigError.
+    """
+    identity, peers_path = Identity.load_or_create(folder), folder / "peers.json"
+    remembered = peer_file.load(peers_path)
+    secret = _secret(config, folder / "secret")
     mode = config.admission if config.admission != "auto" else ("secret" if secret else "tofu")
     admission = Admission(mode, config.name, secret, [PeerId(peer) for peer in config.allowlist])
 
@@ -84,7 +87,8 @@ def join(config: NetworkConfig, home: Home) -> Membership:
         return seal(record, config.name, identity.sign)
 
     generation = max(remembered.gen + 1, int(time.time()))
-    return Membership(identity, admission, Gossip(identity.id, generation, sealed, random.Random()), remembered)
+    gossip = Gossip(identity.id, generation, sealed, random.Random())
+    return Membership(identity, admission, gossip, remembered, peers_path)
 
 
 class Network:
@@ -94,7 +98,6 @@ class Network:
         self,
         membership: Membership,
         config: NetworkConfig,
-        home: Path,
         name: str,
         listener: tuple[str, int],
         pulse: Callable[[PeerId], Pulse],
@@ -109,7 +112,7 @@ class Network:
         self.transport = Transport(
             self.identity, config.name, self.gossip, self.admission,
             lambda now: pulse(self.identity.id), on_events, Clocks(time.monotonic, time.time),
-            on_loopback=on_loopback, peers_path=home / "peers.json",
+            on_loopback=on_loopback, peers_path=membership.peers_path,
         )  # fmt: skip
         self.transport.restore(membership.remembered)
         for seed in config.seeds:
@@ -151,11 +154,11 @@ class Network:
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
         )  # fmt: skip
-        for spaces in (SPACES_LIMIT, 1, 0):
+        for shorter in shortened(card):
             try:
-                self.transport.publish(replace(card, agents=tuple(_newest(agent, spaces) for agent in agents)))
-            except InvalidRecord as error:  # many agents with long vectors: a card has room for 8 KiB
-                log.warning("card_shortened spaces_kept=%d reason=%r", max(0, spaces - 1), error.reason)
+                self.transport.publish(shorter)
+            except InvalidRecord as error:
+                log.warning("card_shortened reason=%r", error.reason)
             else:
                 return
 
@@ -199,16 +202,14 @@ class Network:
         await mdns.run(announcement, lambda: mdns.interfaces(self._host), self.transport.hint)
 
 
-def _newest(agent: Agent, spaces: int) -> Agent:
-    """The agent with its newest vectors only."""
-    return replace(agent, profiles=dict(list(agent.profiles.items())[-spaces:] if spaces else ()))
+def _secret(config: NetworkConfig, own_file: Path) -> bytes | None:
+    """The shared secret: as configured, else from the configured file, else from our own; None where there is none.
 
-
-def _secret(config: NetworkConfig, home: Home) -> bytes | None:
-    """The shared secret from the configuration, its file, or the home. Raises NetworkConfigError, AdmissionError."""
+    Raises NetworkConfigError, AdmissionError.
+    """
     if config.secret:
         return config.secret.encode()
-    file = Path(config.secret_file).expanduser() if config.secret_file else home.secret_file
+    file = Path(config.secret_file).expanduser() if config.secret_file else own_file
     if not config.secret_file and not file.exists():
         return None
     try:

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from discovery.records import Agent, Card, validate
-from gateway.engines.engine_state import EngineModel, EngineState
-from gateway.measuring.profiles import Profiles, ProfilesError, own_agents
+from discovery.records import Agent
+from gateway.measuring.profiles import Profiles, ProfilesError
 from gateway.wire.request import InvalidRequest
-from tests.cluster import id_of
 
 AGENTS = (Agent("small", "small", 4096),)
 
@@ -102,54 +100,3 @@ def test_an_unreadable_file_says_what_to_do(tmp_path: Path, content: bytes) -> N
 
     with pytest.raises(ProfilesError, match="Delete it, then run ppai-profile again"):
         Profiles(tmp_path / "profiles.json")
-
-
-def test_an_engine_that_does_not_answer_serves_nothing(tmp_path: Path) -> None:
-    state = EngineState("down", models=(EngineModel("small"),))
-
-    assert () == own_agents(state, Profiles(tmp_path / "profiles.json"))
-
-
-def test_agents_carry_what_the_engine_says_and_what_was_measured(tmp_path: Path) -> None:
-    profiles = Profiles(tmp_path / "profiles.json")
-    profiles.publish(publication(), "s1", 3, AGENTS)
-    state = EngineState(None, models=(EngineModel("small", 4096, ("text", "image")), EngineModel("large", 8192)))
-
-    small, large = own_agents(state, profiles)
-
-    assert ("small", "small", 4096, ("text", "image")) == (
-        small.name,
-        small.model,
-        small.context_tokens,
-        small.modalities,
-    )
-    assert ({"s1"}, set()) == (set(small.profiles), set(large.profiles))
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        EngineModel("x" * 300),
-        EngineModel("x" * 127 + " y"),
-        EngineModel("line\nbreak\x00"),
-        EngineModel("small", -1),
-        EngineModel("small", 2**40),
-        EngineModel("small", modalities=()),
-        EngineModel("small", modalities=("",)),
-        EngineModel("small", modalities=("text", "x" * 40, "a\nb")),
-        EngineModel("small", modalities=tuple(f"m{n}" for n in range(20))),
-    ],
-    ids=str,
-)
-def test_whatever_an_engine_lists_makes_a_valid_card(tmp_path: Path, model: EngineModel) -> None:
-    """A strange engine must not end the peer."""
-    agents = own_agents(EngineState(None, models=(model,)), Profiles(tmp_path / "profiles.json"))
-
-    validate(Card(id_of(1), "ada", 1, 1, "join", 0, (), bytes(32), 1, 86400, agents))
-    assert 1 == len(agents)
-
-
-def test_a_model_without_a_name_is_nobody_s_agent(tmp_path: Path) -> None:
-    state = EngineState(None, models=(EngineModel(""), EngineModel("\x00"), EngineModel("small")))
-
-    assert ["small"] == [agent.name for agent in own_agents(state, Profiles(tmp_path / "profiles.json"))]

@@ -9,7 +9,6 @@ import pytest
 from discovery.admission import AdmissionError, UnknownPeer
 from discovery.identity import Identity
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
-from gateway.home.folder import Home
 from gateway.peering.network import Network, NetworkConfig, NetworkConfigError, join
 from tests.peers import party
 
@@ -24,8 +23,8 @@ def pulse_of(me: PeerId, admission: str = "open") -> Pulse:
 @asynccontextmanager
 async def network(home: Path, host: str = "127.0.0.1", name: str = "ada", **config: object) -> AsyncIterator[Network]:
     settings = NetworkConfig(mdns=False, **config)  # type: ignore[arg-type]
-    membership = join(settings, Home(home))
-    async with Network(membership, settings, home, name, (host, 8471), pulse_of, lambda events, now: None) as joined:
+    membership = join(settings, home)
+    async with Network(membership, settings, name, (host, 8471), pulse_of, lambda events, now: None) as joined:
         yield joined
 
 
@@ -67,7 +66,7 @@ def test_admission_modes(tmp_path: Path, admission: str, has_secret: bool, mode:
     if has_secret:
         kept(tmp_path, SECRET)
 
-    assert mode == join(NetworkConfig(admission=admission), Home(tmp_path)).admission.mode  # type: ignore[arg-type]
+    assert mode == join(NetworkConfig(admission=admission), tmp_path).admission.mode  # type: ignore[arg-type]
 
 
 def test_a_secret_comes_from_the_configuration_its_file_or_the_home(tmp_path: Path) -> None:
@@ -79,7 +78,7 @@ def test_a_secret_comes_from_the_configuration_its_file_or_the_home(tmp_path: Pa
     def proof(number: int) -> bytes:
         home = tmp_path / f"home {number}"
         kept(home, SECRET if number == 2 else SECRET[::-1])
-        return join(configs[number], Home(home)).admission.proof(identity.id, identity.cert_sha256)
+        return join(configs[number], home).admission.proof(identity.id, identity.cert_sha256)
 
     proofs = {proof(number) for number in range(3)}
 
@@ -90,7 +89,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     kept(tmp_path, SECRET, 0o644)
 
     with pytest.raises(AdmissionError, match="chmod 600"):
-        join(NetworkConfig(), Home(tmp_path))
+        join(NetworkConfig(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +103,7 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
 )
 def test_a_secret_that_is_none_says_what_to_do(tmp_path: Path, config: NetworkConfig, said: str) -> None:
     with pytest.raises((NetworkConfigError, AdmissionError), match=said):
-        join(config, Home(tmp_path))
+        join(config, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.home.weights import WeightsMissing
-from gateway.measuring.profiles import Profiles, own_agents
+from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
+from gateway.peering.card import own_agents
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
@@ -102,7 +103,7 @@ async def desk(
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
-        node.serve(own_agents(engine.state, Profiles(home / "profiles.json")))
+        node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of))
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
             one.admission.approve(other.id, {other.id: ""})
