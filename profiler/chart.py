@@ -13,12 +13,26 @@ class ChartError(RuntimeError):
     """No picture can be drawn; the message names the remedy."""
 
 
-def require_matplotlib() -> None:
-    """Raises ChartError where it is missing: better before an hour of asking than after."""
+def prepare(path: Path) -> None:
+    """Checks that a picture can be written to `path`, and makes its folder: call it before hours of measuring.
+
+    Raises ChartError without matplotlib, for a suffix that matplotlib does not know, and for a place that cannot be
+    written.
+    """
+    _require_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in known:
+        raise ChartError(f"cannot write the picture {path}: its name must end in .{', .'.join(sorted(known))}")
     try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ChartError("a picture needs matplotlib: pip install 'ppai[plot]'") from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise ChartError(f"cannot write the picture {path}: {error}") from error
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:
@@ -35,7 +49,7 @@ def draw(reports: Sequence[Report], path: Path) -> None:
 
 def picture(reports: Sequence[Report]) -> Any:
     """A matplotlib Figure: what was asked on the left, the vectors on the right, one colour an agent."""
-    require_matplotlib()
+    _require_matplotlib()
     from matplotlib.figure import Figure
 
     tasks = sorted({task for report in reports for task in report["tasks"]})
@@ -58,6 +72,13 @@ def picture(reports: Sequence[Report]) -> Any:
         asked.plot(list(references.values()), list(references), "k|", markersize=14, label="reference engines")
     figure.legend(*asked.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _require_matplotlib() -> None:
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ChartError("a picture needs matplotlib: pip install 'ppai[plot]'") from error
 
 
 def _bars(

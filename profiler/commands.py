@@ -14,10 +14,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from profiler import distil
 from profiler.answers import AnswerStore, StoreError, stored
 from profiler.calibrate import calibrated
-from profiler.chart import ChartError, draw, require_matplotlib
-from profiler.distil import distil
+from profiler.chart import ChartError, draw, prepare
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.ladder import FAST_FOLDER, load_ladder
@@ -28,7 +28,7 @@ from profiler.qagate import GateError, QAGate, shipped_gate
 from profiler.queries import balanced, load_questions, load_training_texts
 from profiler.question import QueryError
 from profiler.report import explanation, relevance, relevance_tables, summary, tables
-from profiler.train import TrainConfig, TrainError, fit, with_fast
+from profiler.train import TrainConfig, TrainError, fit, require, with_fast
 
 EXPECTED = (ChartError, EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
 
@@ -47,7 +47,7 @@ def measure(
 ) -> int:
     """Asks the engine at this URL, or the running peer's, and publishes; wants_publish None: if a peer runs."""
     if png:
-        require_matplotlib()
+        prepare(png)
     every = load_questions(queries)
     chosen = balanced(every, limit, seed)
     peer = _peer(home, required=bool(wants_publish) or engine is None)
@@ -90,11 +90,15 @@ def train(
     """Fits a gate to the texts in these files and folders and writes it to `out`; `fast` adds a static encoder."""
     texts = load_training_texts(queries)
     categories = [text.category for text in texts]
+    require(categories, config)
+    if fast:
+        distil.require()
+    out.mkdir(parents=True, exist_ok=True)
     readers: list[Encoder] = [open_encoder(encoder, _weights(home))]
     if fast:
         _say("distilling the fast encoder: half a minute")
         teacher = readers[0].name.split(":")[0]
-        readers.append(distil(encoder or str(_weights(home) / "encoder"), teacher, out / FAST_FOLDER))
+        readers.append(distil.distil(encoder or str(_weights(home) / "encoder"), teacher, out / FAST_FOLDER))
     ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
     with _progress() as progress:
         bar = progress.add_task("encoding", total=len(readers) * len(texts))
@@ -128,6 +132,8 @@ def train(
 
 def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     """Prints what was measured from this home, or what a text is relevant to. Asks nobody."""
+    if png:
+        prepare(png)
     encoder, gate = _relevance(home, running_peer(home))
     kept = stored(home / "profile")
     vectors = {model: fold(gate, encoder, answers) for model, answers in kept.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ from profiler.qagate import LAYERS, Projector, QAGate
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
+
+_NEEDS = "training needs torch and scikit-learn: pip install 'ppai[train]'"
 
 
 class TrainError(ValueError):
@@ -36,6 +39,17 @@ class TrainConfig:
     top_p: float = 0.2  # Eq. (3)
     fast_epochs: int = 10  # of a second encoder's projector: at 20 it learns its texts by heart (docs/results.md)
     ward_rows: int = 4000  # ward needs memory quadratic in rows: a larger category is clustered on a sample
+
+
+def require(categories: Sequence[str], config: TrainConfig) -> None:
+    """Checks that `fit` can run on texts of these categories: call it before the minutes that encoding takes.
+
+    Raises TrainError without torch or scikit-learn, and where texts or categories do not suit `config.prototypes`.
+    """
+    missing = [name for name in ("torch", "sklearn") if find_spec(name) is None]
+    if missing:
+        raise TrainError(f"{_NEEDS} (missing: {', '.join(missing)})")
+    _require_room(len(categories), len(set(categories)), config)
 
 
 def fit(
@@ -97,11 +111,7 @@ def cluster(
     clusters over everything, each named after the category most of it comes from.
     """
     names = sorted(set(categories.tolist()))
-    if len(embeddings) < config.prototypes or (len(names) > config.prototypes and config.labels == "category"):
-        raise TrainError(
-            f"{config.prototypes} prototypes need at least as many texts ({len(embeddings)}) "
-            f"and at most as many categories ({len(names)})"
-        )
+    _require_room(len(embeddings), len(names), config)
     rng = np.random.default_rng(seed)
     if config.labels == "all":
         labels = _ward(embeddings, config.prototypes, config.ward_rows, rng)
@@ -149,6 +159,14 @@ def _learn(
             optimiser.step()
         progress(epoch + 1)
     return float(loss.item())
+
+
+def _require_room(texts: int, categories: int, config: TrainConfig) -> None:
+    if texts < config.prototypes or (categories > config.prototypes and config.labels == "category"):
+        raise TrainError(
+            f"{config.prototypes} prototypes need at least as many texts ({texts}) "
+            f"and at most as many categories ({categories})"
+        )
 
 
 def _softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -228,4 +246,4 @@ def _torch() -> Any:
     try:
         return import_module("torch")
     except ImportError as error:
-        raise TrainError("training needs torch and scikit-learn: pip install 'ppai[train]'") from error
+        raise TrainError(_NEEDS) from error

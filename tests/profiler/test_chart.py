@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from profiler.chart import ChartError, draw, picture
+from profiler.chart import ChartError, draw, picture, prepare
 
 
 def report(model: str, right: float, reference: float | None) -> dict[str, Any]:
@@ -39,3 +39,23 @@ def test_without_a_reference_there_is_no_mark() -> None:
 def test_a_picture_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ChartError, match=r"cannot write the picture .*x\.exe"):
         draw([report("small", 0.25, None)], tmp_path / "x.exe")
+    with pytest.raises(ChartError, match=r"x\.exe: its name must end in .*\.png"):
+        prepare(tmp_path / "x.exe")
+
+
+def test_the_folder_of_a_picture_is_made_and_the_picture_is_not(tmp_path: Path) -> None:
+    prepare(tmp_path / "a" / "b" / "x.png")
+    (tmp_path / "old.png").write_bytes(b"a picture")
+    prepare(tmp_path / "old.png")
+
+    assert [] == list((tmp_path / "a" / "b").iterdir())
+    assert b"a picture" == (tmp_path / "old.png").read_bytes()
+
+
+def test_a_picture_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+
+    for path in (tmp_path / "file" / "x.png", tmp_path / "folder.png"):
+        with pytest.raises(ChartError, match="cannot write the picture"):
+            prepare(path)

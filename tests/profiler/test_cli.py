@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -263,10 +264,14 @@ async def test_the_picture_is_drawn_on_request(tmp_path: Path, encoder_folder: P
         assert (0, True) == (code, (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")), err
 
         asked = len(engine.asked)
-        code, _, err = await run(encoder_folder, *arguments, "--png", str(tmp_path / "nowhere" / "x.png"))
-        assert 1 == code
-        assert "cannot write the picture" in err
-        assert asked == len(engine.asked)
+        code, _, err = await run(encoder_folder, *arguments, "--png", str(tmp_path / "new" / "x.svg"))
+        assert (0, True) == (code, (tmp_path / "new" / "x.svg").is_file()), err
+
+        for unwritable in (tmp_path / "one.png" / "x.png", tmp_path / "x.exe"):
+            code, _, err = await run(encoder_folder, *arguments, "--png", str(unwritable))
+            assert 1 == code
+            assert "cannot write the picture" in err
+            assert asked == len(engine.asked)
 
 
 async def test_without_matplotlib_the_extra_is_named_before_anything_is_asked(
@@ -302,6 +307,9 @@ async def test_failures_name_the_remedy(tmp_path: Path, encoder_folder: Path) ->
     (folder / "a.jsonl").write_text('{"query": "1 + 1?", "task": "t", "answer": "2", "grade": "number"}\n')
     (folder / "b.jsonl").write_text('\n{"query": "q"}\n')
     (tmp_path / "empty.jsonl").write_text("\n")
+    few = tmp_path / "few.jsonl"
+    few.write_text('{"query": "1 + 1?", "task": "t"}\n')
+    few_told = "need at least as many texts (1)" if find_spec("torch") else "pip install 'ppai[train]'"
     cases = {
         ("--home", str(tmp_path)): (1, "Start one: ppai serve"),
         ("--queries", str(folder)): (1, f'{folder / "b.jsonl"}:2: "grade" must be one of'),
@@ -309,6 +317,8 @@ async def test_failures_name_the_remedy(tmp_path: Path, encoder_folder: Path) ->
         ("--queries", str(tmp_path / "none")): (1, "cannot read the query set"),
         ("--engine", "http://127.0.0.1:9", "--home", str(tmp_path)): (1, "no answer from"),
         ("--engine", "http://127.0.0.1:9", "--publish", "--home", str(tmp_path)): (1, "no peer runs from"),
+        ("show", "--home", str(tmp_path), "--png", "x.exe"): (1, "its name must end in"),
+        ("train", "--queries", str(few), "--out", str(tmp_path / "gate")): (1, few_told),
         ("--nonsense",): (2, "No such option"),
         ("--limit", "0"): (2, "--limit"),
         ("train", "--labels", "none", "--queries", "x", "--out", "y"): (2, "--labels"),

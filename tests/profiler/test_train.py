@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from profiler.train import TrainConfig, TrainError, cluster, fit, soft_target
+from profiler.train import TrainConfig, TrainError, cluster, fit, require, soft_target
 
 
 def test_soft_target_by_hand() -> None:
@@ -32,6 +32,18 @@ def test_fewer_texts_or_prototypes_than_needed_are_refused() -> None:
         cluster(points[:5], np.array(names[:5]), TrainConfig(prototypes=6), 0)
     with pytest.raises(TrainError, match="at most as many categories"):
         cluster(points, np.array(names), TrainConfig(prototypes=1), 0)
+
+
+def test_what_training_needs_is_named_before_a_text_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(prototypes=6)
+    monkeypatch.setattr("profiler.train.find_spec", lambda name: object())
+    require(clouds()[1], config)
+    with pytest.raises(TrainError, match=r"at least as many texts \(5\)"):
+        require(["big"] * 5, config)
+
+    monkeypatch.setattr("profiler.train.find_spec", lambda name: None)
+    with pytest.raises(TrainError, match=r"pip install 'ppai\[train\]' \(missing: torch, sklearn\)"):
+        require(clouds()[1], config)
 
 
 @pytest.mark.slow
