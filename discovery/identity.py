@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from discovery.private_files import write_private
 from discovery.records import InvalidRecord, PeerId, peer_id, public_key
 
 T = TypeVar("T")
@@ -82,16 +83,6 @@ def verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
     except (InvalidSignature, InvalidRecord, ValueError):
         return False
     return True
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` by a file that only its owner can read, whole or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _make_home(home: Path) -> None:

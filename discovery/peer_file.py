@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from discovery.identity import write_private
+from discovery.private_files import write_private
 
 PEERS_LIMIT = 200  # peers remembered, those seen last: enough to find the network again
 

@@ -24,7 +24,7 @@ from gateway.client.app import ClientApp
 from gateway.client.pages import Parts, seldom_app
 from gateway.client.views import waiting_text
 from gateway.config import Config
-from gateway.engines.embedded import EmbeddedEngine
+from gateway.engines.embedded import EmbeddedEngine, ModelMissing
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
 from gateway.home.folder import Home, HomeError, Running
@@ -101,7 +101,7 @@ class Runtime:
 
     async def _build(self, stack: AsyncExitStack) -> None:
         config, home, clock = self._config, self._home, time.monotonic
-        keys = ApiKeys(home)
+        keys = ApiKeys(home.api_keys_file)
         check_reachable(config.client.host, keys, config.client.api_keys == "open")
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
@@ -174,7 +174,10 @@ class Runtime:
         return server(app, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
 
     def _new_embedded(self) -> EmbeddedEngine:
-        model = locate("smollm2", self._home.weights)
+        try:
+            model = locate("smollm2", self._home.weights)
+        except WeightsMissing as error:
+            raise ModelMissing(str(error)) from error
         return EmbeddedEngine(model, self._config.embedded, self._home.path / "engine.log")
 
     def _new_reader(self, worker: ThreadPoolExecutor) -> RelevanceReader:

@@ -14,7 +14,9 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
     """Make an API key and print it, once. With the first one, clients need a key."""
     from gateway.client.api_keys import ApiKeys
 
-    print(ApiKeys(home_of(home)).add(name))
+    place = home_of(home)
+    place.prepare()
+    print(ApiKeys(place.api_keys_file).add(name))
     say(f"this is `{name}`'s key: it is not kept here, only its hash. Clients send it as their API key")
 
 
@@ -22,7 +24,7 @@ def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List whom keys were made for."""
     from gateway.client.api_keys import ApiKeys
 
-    names = ApiKeys(home_of(home)).names
+    names = ApiKeys(home_of(home).api_keys_file).names
     print(json.dumps(names) if as_json else "\n".join(names), end="\n" if names or as_json else "")
     if not names:
         say("there are no keys: whoever reaches the client side may use it; make one with: ppai key add NAME")
@@ -32,5 +34,5 @@ def key_remove(name: NameArgument, home: HomeOption = None) -> None:
     """Withdraw a key; it stops counting at once."""
     from gateway.client.api_keys import ApiKeys
 
-    ApiKeys(home_of(home)).remove(name)
+    ApiKeys(home_of(home).api_keys_file).remove(name)
     say(f"the key of `{name}` no longer counts")

@@ -1,4 +1,4 @@
-"""API keys of the client side: made, listed, withdrawn, checked. The home keeps their SHA-256 alone.
+"""API keys of the client side: made, listed, withdrawn, checked. The file keeps their SHA-256 alone.
 
 A key has 256 random bits, so a plain hash cannot be guessed back: no salt, no slow hash, nothing to pay a request.
 """
@@ -7,13 +7,13 @@ import hashlib
 import hmac
 import secrets
 from ipaddress import ip_address
+from pathlib import Path
 
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.home.folder import Home
+from discovery.private_files import write_private
 
-FILE = "api_keys.json"
 PREFIX = "sk-ppai-"  # what scanners for leaked keys and people recognise
 
 
@@ -22,10 +22,10 @@ class ApiKeyError(Exception):
 
 
 class ApiKeys:
-    """The keys of one home. The file is read again when it has changed, so keys hold without a restart."""
+    """The keys in one file. It is read again when it has changed, so keys hold without a restart."""
 
-    def __init__(self, home: Home) -> None:
-        self._home, self._file = home, home.path / FILE
+    def __init__(self, file: Path) -> None:
+        self._file = file
         self._seen: tuple[int, int] | None = None
         self._hashes: dict[str, str] = {}
 
@@ -71,8 +71,13 @@ class ApiKeys:
             ) from error
 
     def _write(self, hashes: dict[str, str]) -> None:
-        self._home.prepare()
-        self._home.write_private(FILE, msgspec.json.encode(hashes))
+        try:
+            write_private(self._file, msgspec.json.encode(hashes))
+        except OSError as error:
+            raise ApiKeyError(
+                f"cannot write {self._file}: {error.strerror}. "
+                "Choose another home with --home DIR or PPAI_HOME, or change its owner"
+            ) from error
 
 
 def check_reachable(host: str, keys: ApiKeys, is_open: bool) -> None:

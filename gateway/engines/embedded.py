@@ -41,6 +41,10 @@ _SIGNAL_HINTS = {
 _log = logging.getLogger(__name__)
 
 
+class ModelMissing(Exception):
+    """There is no model for the embedded engine; the message names the command that fetches it."""
+
+
 class EngineUnusable(Exception):
     """The embedded engine cannot be started until somebody changes something; the message says what."""
 

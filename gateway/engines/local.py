@@ -14,11 +14,10 @@ import msgspec
 
 from discovery.envelopes import UNREADABLE
 from gateway.engines import litellm_bridge
-from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
+from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.home.weights import WeightsMissing
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
@@ -74,7 +73,7 @@ class LocalEngine:
         embedded: Callable[[], EmbeddedEngine],
         ports: Mapping[int, str] = ADOPTABLE_PORTS,
     ) -> None:
-        """`embedded` makes the embedded engine, or raises WeightsMissing; `ports` are tried where the url is auto."""
+        """`embedded` makes the embedded engine, or raises ModelMissing; `ports` are tried where the url is auto."""
         self.origin = "none"  # what was taken, in words for the user
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
@@ -156,7 +155,7 @@ class LocalEngine:
         try:
             engine = self._new_embedded()
             await engine.start()
-        except WeightsMissing as error:
+        except ModelMissing as error:
             looked = ", ".join(f"{port} ({name})" for port, name in self._ports.items())
             sought = f"no engine on this machine's ports {looked}, and " if self._config.url == "auto" else ""
             self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from discovery.envelopes import UNREADABLE
+from discovery.private_files import write_private
 
 
 class HomeError(Exception):
@@ -41,6 +42,10 @@ class Home:
         return self.path / "secret"
 
     @property
+    def api_keys_file(self) -> Path:
+        return self.path / "api_keys.json"
+
+    @property
     def weights(self) -> Path:
         """Model files: PPAI_WEIGHTS, else our own, else the user's (several peers on one machine share a download)."""
         if shared := os.environ.get("PPAI_WEIGHTS"):
@@ -62,9 +67,7 @@ class Home:
             ) from error
 
     def write_private(self, name: str, content: bytes) -> Path:
-        """Replace a file atomically, readable by its owner only: a power cut leaves the old one or the new one."""
-        from discovery.identity import write_private  # cryptography: commands that only read need not load it
-
+        """Replace one of the home's files (discovery/private_files.py)."""
         target = self.path / name
         write_private(target, content)
         return target

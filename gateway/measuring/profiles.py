@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from discovery.envelopes import UNREADABLE
-from discovery.identity import write_private
+from discovery.private_files import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
 from gateway.wire.request import InvalidRequest
 from profiler.scoring import quantise

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from discovery.identity import Identity, IdentityError, verify, write_private
+from discovery.identity import Identity, IdentityError, verify
+from discovery.private_files import write_private
 from discovery.records import PeerId
 
 NOW = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
@@ -106,10 +107,3 @@ def test_a_home_below_a_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(IdentityError, match="--home"):
         Identity.load_or_create(tmp_path / "file" / "home")
-
-
-def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
-    write_private(tmp_path / "f", b"old")
-    write_private(tmp_path / "f", b"new")
-
-    assert [b"new"] == [path.read_bytes() for path in tmp_path.iterdir()]

@@ -5,26 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from gateway.client.api_keys import FILE, ApiKeyError, ApiKeys, bearer_of, check_reachable
-from gateway.home.folder import Home
+from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of, check_reachable
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "api_keys.json"
 
 
-def test_a_key_is_kept_as_its_hash_for_its_owner_alone(home: Home) -> None:
-    key = ApiKeys(home).add("phone")
+def test_a_key_is_kept_as_its_hash_for_its_owner_alone(file: Path) -> None:
+    key = ApiKeys(file).add("phone")
 
-    file = home.path / FILE
     assert 0o600 == file.stat().st_mode & 0o777
     assert key not in file.read_text()
     assert hashlib.sha256(key.encode()).hexdigest() in file.read_text()
 
 
-def test_keys_count_and_stop_counting_without_a_restart(home: Home) -> None:
-    serving, command = ApiKeys(home), ApiKeys(home)
+def test_keys_count_and_stop_counting_without_a_restart(file: Path) -> None:
+    serving, command = ApiKeys(file), ApiKeys(file)
 
     before = serving.names
     phone, laptop = command.add("phone"), command.add("laptop")
@@ -35,8 +33,8 @@ def test_keys_count_and_stop_counting_without_a_restart(home: Home) -> None:
     assert (False, True, ["laptop"]) == (serving.allow(phone), serving.allow(laptop), serving.names)
 
 
-def test_names_are_used_once_and_must_be_known(home: Home) -> None:
-    keys = ApiKeys(home)
+def test_names_are_used_once_and_must_be_known(file: Path) -> None:
+    keys = ApiKeys(file)
     keys.add("phone")
 
     with pytest.raises(ApiKeyError, match="ppai key remove phone"):
@@ -45,25 +43,30 @@ def test_names_are_used_once_and_must_be_known(home: Home) -> None:
         keys.remove("tablet")
 
 
-def test_a_damaged_file_is_an_error_and_never_an_open_door(home: Home) -> None:
-    (home.path / FILE).write_text("{oops")
+def test_a_damaged_file_is_an_error_and_never_an_open_door(file: Path) -> None:
+    file.write_text("{oops")
 
     with pytest.raises(ApiKeyError, match="make new keys: ppai key add"):
-        ApiKeys(home).allow("x")
+        ApiKeys(file).allow("x")
+
+
+def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ApiKeyError, match="--home DIR or PPAI_HOME"):
+        ApiKeys(tmp_path / "none" / "api_keys.json").add("phone")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
-def test_loopback_needs_no_key(host: str, home: Home) -> None:
-    check_reachable(host, ApiKeys(home), False)
+def test_loopback_needs_no_key(host: str, file: Path) -> None:
+    check_reachable(host, ApiKeys(file), False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "my-machine"])
-def test_elsewhere_a_key_is_needed_or_said_not_to_be(host: str, home: Home) -> None:
+def test_elsewhere_a_key_is_needed_or_said_not_to_be(host: str, file: Path) -> None:
     with pytest.raises(ApiKeyError, match="ppai key add NAME"):
-        check_reachable(host, ApiKeys(home), False)
-    check_reachable(host, ApiKeys(home), True)
-    ApiKeys(home).add("phone")
-    check_reachable(host, ApiKeys(home), False)
+        check_reachable(host, ApiKeys(file), False)
+    check_reachable(host, ApiKeys(file), True)
+    ApiKeys(file).add("phone")
+    check_reachable(host, ApiKeys(file), False)
 
 
 def test_keys_are_read_as_both_apis_send_them() -> None:

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from gateway.engines.embedded import EmbeddedEngine, EngineUnusable
+from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
-from gateway.home.weights import WeightsMissing
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
 
@@ -20,7 +19,7 @@ VLLM = "vllm:num_requests_running 3.0\nvllm:num_requests_waiting 1.0\n"
 
 
 def no_weights() -> EmbeddedEngine:
-    raise WeightsMissing("smollm2", "the model is not there")
+    raise ModelMissing("the model is not there: run `ppai pull smollm2`")
 
 
 class Watched:
