@@ -23,7 +23,7 @@ from gateway.engines.local import EngineConfig
 from gateway.models.names import NamesConfig
 from gateway.peering.listener import PeerConfig
 from gateway.peering.network import NetworkConfig
-from gateway.routing.scheduler import SchedulerConfig
+from gateway.routing.policy import SchedulerConfig
 from gateway.topics.reader import GateConfig
 
 SCHEMA = 1

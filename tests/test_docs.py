@@ -18,7 +18,7 @@ from gateway.client.pages import Parts, seldom_app
 from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES
 from gateway.privacy import fields as travel
-from gateway.routing.decision import REASONS
+from gateway.routing.candidates import Excluded
 from profiler import cli as profile_cli
 
 ROOT = Path(__file__).parent.parent
@@ -209,7 +209,7 @@ def test_headers_are_those_of_the_code() -> None:
 def test_reasons_are_those_of_the_code() -> None:
     excluded = section(ROOT / "docs/architecture.md", "Headers").partition("is no candidate:")[2]
 
-    assert set(REASONS) - {"", "pinned_local"} == set(quoted(excluded))
+    assert {code.word for code in Excluded} - {"pinned_local"} == set(quoted(excluded))
 
 
 def test_the_table_of_what_travels_is_the_codes() -> None:

@@ -22,8 +22,7 @@ import numpy as np
 from benchmarks.routing import quality
 from benchmarks.routing.outcomes import OutcomeError
 from discovery.records import PeerId
-from gateway.routing.decision import Roster
-from gateway.routing.roster import Seats
+from gateway.routing.roster import Roster, Seats
 from profiler import bert_graph
 from profiler.encoder import (
     Encoder,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.routing.decision import Query
+from gateway.routing.query import Query
 
 LOST = -1  # `Answered.peer` of a request that nobody finished
 

@@ -11,7 +11,7 @@ from benchmarks.simulator.settings import PrequalSettings
 from benchmarks.simulator.world import PolicyOf, Setting, World
 from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.policies import policy
-from gateway.routing.scheduler import SchedulerConfig
+from gateway.routing.policy import SchedulerConfig
 
 DOOR = AdmissionConfig()  # the product's; systems that have none queue without bound
 

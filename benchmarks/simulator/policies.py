@@ -12,10 +12,13 @@ from typing import Protocol
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.routing.cost import FloatArray
-from gateway.routing.decision import Decision, Query, View
-from gateway.routing.policies import decided, ranked_by
-from gateway.routing.scheduler import Plan, SchedulerConfig, assess
+from gateway.beliefs.queueing import FloatArray
+from gateway.routing.decision import Decision
+from gateway.routing.order import decided, ranked_by
+from gateway.routing.policy import Plan, SchedulerConfig
+from gateway.routing.query import Query
+from gateway.routing.utility import assess
+from gateway.routing.view import View
 
 
 class Truth(Protocol):

@@ -17,8 +17,9 @@ from discovery.records import AdmissionState
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import LOOK_S, LOOKERS
 from gateway.peering.frames import SILENCE_S
-from gateway.routing.decision import Decision, Query
-from gateway.routing.scheduler import Plan
+from gateway.routing.decision import Decision
+from gateway.routing.policy import Plan
+from gateway.routing.query import Query
 
 
 def carry(world: World, asks: Sequence[Ask], *, vote: bool = False) -> list[Answered]:

@@ -11,7 +11,7 @@ from benchmarks.simulator.fleet import Fleet, Floats
 from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import Recorded, load
 from benchmarks.simulator.settings import Settings
-from gateway.routing.scheduler import SchedulerConfig
+from gateway.routing.policy import SchedulerConfig
 
 Runs = list[dict[str, float]]
 TUNING_SEEDS = (101, 102)  # for what a contender may choose for itself: the paper mode's β

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.simulator.asks import Ask
 from benchmarks.simulator.recorded import Recorded
-from gateway.routing.decision import Query
+from gateway.routing.query import Query
 
 Arrivals = Literal["poisson", "bursty"]
 Floats = NDArray[np.float64]

@@ -26,8 +26,8 @@ from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.node import Node
+from gateway.routing.policy import Policy
 from gateway.routing.roster import Space
-from gateway.routing.scheduler import Policy
 
 NET = "simulator"
 

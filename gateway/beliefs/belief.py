@@ -1,19 +1,25 @@
 """What we believe of one peer, or of ourselves: b_i(θ_j), θ_j = (λ_j, μ_j), Eq. (6), as Gamma posteriors that forget.
 
-Counts over an exposure make Eq. (6) Bayes' rule with a stated likelihood: Poisson arrivals over seconds, Poisson
-completions over busy slot-seconds. Evidence fades with φ = exp(-silence/τ) towards the prior. Times are seconds of the
-caller's monotonic clock: a pulse comes with its birth on that clock (discovery works it out), so no peer's clock is
-ever read. Knows nothing of scores, nor of other peers; belief_table.py stacks beliefs into arrays.
+Eq. (6) is Bayes' rule, for the arrival rate λ and for the service rate μ of one slot, each on its own:
+
+    prior       λ ~ Gamma(`prior_arrivals`, exposure that gives ρ = `prior_utilisation`), μ ~ Gamma(`prior_jobs`, ...)
+    data        arrivals in so many seconds, completions in so many busy slot-seconds; both Poisson
+    posterior   Gamma(prior count + count, prior exposure + exposure), so that E[λ] is one over the other
+
+Evidence fades with φ = exp(-silence/τ) towards the prior. Times are seconds of the caller's monotonic clock: a pulse
+comes with its birth on that clock (discovery works it out), so no peer's clock is ever read. Knows nothing of scores,
+nor of other peers; table.py stacks beliefs into arrays.
 """
 
 from dataclasses import dataclass, field
 from math import exp, inf
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, NamedTuple
 
 import msgspec
 
 from discovery.records import AdmissionState, PeerId, Pulse
-from gateway.beliefs.sessions import Served, SessionConfig
+from gateway.beliefs.queueing import Real
+from gateway.beliefs.sessions import SessionConfig, WorkDone
 from gateway.beliefs.speed import Speed, SpeedConfig
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -83,9 +89,32 @@ class Reservation:
         return max(0, self.conversation_tokens - self.prompt_tokens)
 
 
+class Columns(NamedTuple, Generic[Real]):
+    """What `Beliefs.expect` reads of each peer: a float of one peer, or a column over peers, (N,)."""
+
+    arrivals: Real  # this one and the next five are evidence as of `as_of`, and fade from then on
+    exposure_s: Real
+    completions: Real
+    busy_s: Real
+    turns_seen: Real
+    turns_expected: Real
+    as_of: Real
+    jobs: Real  # at `birth`
+    unseen: Real  # jobs of ours that arrive there after `birth`
+    ours: Real  # all jobs of ours that are there or on the way
+    slots: Real
+    birth: Real
+    rtt_s: Real
+    admission: Real  # ADMISSION_LEVEL
+    typical_s: Real  # a typical job at the peer's own speed: the prior of E[S]
+    prefill_s: Real
+    step_s: Real
+    stream_s: Real
+
+
 @dataclass(slots=True)
 class Belief:
-    """Evidence about one peer. `observe_*` is news; `row` is what belief_table.py stacks."""
+    """Evidence about one peer. `observe_*` is news; `row` is what table.py stacks."""
 
     config: BeliefConfig
     slots: int
@@ -101,7 +130,7 @@ class Belief:
     birth: float = -inf
     admission: AdmissionState = "open"
     last: Pulse | None = None
-    served: Served = field(default_factory=Served)  # what it has done in all, as it last said
+    work_done: WorkDone = field(default_factory=WorkDone)
     keeps: float = 1.0  # of the tokens that should be warm, the share that was; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: list[Reservation] = field(default_factory=list)
@@ -122,7 +151,7 @@ class Belief:
         if last is not None and (pulse.gen, pulse.seq) <= (last.gen, last.seq):
             return
         self.last = pulse
-        self.served = Served(pulse.gen, pulse.tokens_in + pulse.tokens_out)
+        self.work_done = WorkDone(pulse.gen, pulse.tokens_in + pulse.tokens_out)
         self.observe_load(pulse.running + pulse.waiting, pulse.slots, pulse.admission, birth)
         if last is None or last.gen != pulse.gen or not _advanced(last, pulse):
             return
@@ -165,26 +194,29 @@ class Belief:
         """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
         self.rtt_s += (rtt_s - self.rtt_s) / 8
 
-    def row(self) -> tuple[float, ...]:
-        """The numbers that `Beliefs.expect` reads, in its order: six that fade, then facts."""
+    def row(self) -> Columns[float]:
+        """The numbers that `Beliefs.expect` reads."""
         rates = self.speed.rates()
         typical_s = self.config.prior_prompt_tokens * rates.prefill_s + self.config.prior_output_tokens * (
             rates.step_s + rates.stream_s
         )
-        unseen = sum(reservation.arrives_at > self.birth for reservation in self.reservations)
-        return (
-            *(self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected),
-            *(
-                self.as_of,
-                self.jobs,
-                unseen,
-                len(self.reservations),
-                self.slots,
-                self.birth,
-                self.rtt_s,
-                ADMISSION_LEVEL[self.admission],
-            ),
-            *(typical_s, *rates),
+        return Columns(
+            arrivals=self.arrivals,
+            exposure_s=self.exposure_s,
+            completions=self.completions,
+            busy_s=self.busy_s,
+            turns_seen=self.turns_seen,
+            turns_expected=self.turns_expected,
+            as_of=self.as_of,
+            jobs=self.jobs,
+            unseen=sum(reservation.arrives_at > self.birth for reservation in self.reservations),
+            ours=len(self.reservations),
+            slots=self.slots,
+            birth=self.birth,
+            rtt_s=self.rtt_s,
+            admission=ADMISSION_LEVEL[self.admission],
+            typical_s=typical_s,
+            **rates._asdict(),
         )
 
     def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:

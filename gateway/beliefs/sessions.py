@@ -23,8 +23,8 @@ class SessionConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """How much a peer has read and written since it started, as it last said. `gen` None: it has not said."""
+class WorkDone:
+    """All tokens that a peer has read and written since it started, as it last said. `gen` None: it has not said."""
 
     gen: int | None = None
     tokens: int = 0
@@ -38,17 +38,18 @@ class Warm:
     agent: str
     tokens: int  # of it, read and written there
     at: float
-    served: Served  # what the peer had done in all by then
+    work_done: WorkDone  # by the peer in all, as it had said by then
 
-    def left(self, served: Served, room_tokens: float) -> float:
-        """Tokens that are still held there when the peer has done `served`, in room for `room_tokens`.
+    def left(self, work_done: WorkDone, room_tokens: float) -> float:
+        """How many of `tokens` the engine still holds, once the peer has done `work_done`.
 
-        None after a restart. Else the less, the more was done since; this conversation's own last two turns, which the
-        peer's figures may not have held yet, are taken off.
+        The cache holds `room_tokens`, and each token of other conversations since then displaces its share:
+        tokens·(1 - others/room_tokens), not below 0. A restart (another `gen`) leaves 0. The peer reports its work
+        late, so that this conversation's own last two turns may be in what it reports: they do not count as others.
         """
-        if served.gen is None or served.gen != self.served.gen:
+        if work_done.gen is None or work_done.gen != self.work_done.gen:
             return 0.0
-        others = max(0, served.tokens - self.served.tokens - 2 * self.tokens)
+        others = max(0, work_done.tokens - self.work_done.tokens - 2 * self.tokens)
         return self.tokens * max(0.0, 1.0 - others / room_tokens)
 
 

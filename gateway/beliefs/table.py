@@ -3,7 +3,7 @@
 Knows nothing of scores or policies. Reading costs the same few array operations for 3 candidates and for 1,000.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import AdmissionState, PeerId, Pulse
-from gateway.beliefs.belief import Belief, BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import Belief, BeliefConfig, Columns, Outcome, Reservation
+from gateway.beliefs.queueing import FloatArray, Real, carried
 from gateway.beliefs.speed import Speed
-from gateway.routing.cost import FloatArray, Real
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Beliefs:
         self._row_of: dict[PeerId, int] = {}
         self._free: list[int] = []
         self._stale: set[PeerId] = set()
-        self._table = np.zeros((0, 18))
+        self._table = np.zeros((0, len(Columns._fields)))
         self._output_tokens: dict[str, float] = {}
 
     def __getitem__(self, peer_id: PeerId) -> Belief:
@@ -121,8 +121,9 @@ class Beliefs:
         """What to expect of the peers at `rows`, at `now`: evidence faded to `now`, backlog carried on to `now`."""
         self._restack()
         if len(rows) == 1:  # numpy costs more a call than the arithmetic of one: the same formulas, on floats
-            return Expected(*np.array([_expected(self._table[rows[0]].tolist(), now, self.config)]).T)
-        return Expected(*_expected(list(self._table[rows].T), now, self.config))
+            one = _expected(Columns[float](*self._table[rows[0]].tolist()), now, self.config)
+            return Expected(**{name: np.array([value]) for name, value in one.items()})
+        return Expected(**_expected(Columns[FloatArray](*self._table[rows].T), now, self.config))
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
@@ -147,41 +148,30 @@ class Beliefs:
         self._stale.clear()
 
 
-def _expected(columns: Sequence[Real], now: float, config: BeliefConfig) -> tuple[Real, ...]:
-    """The fields of Expected, in their order, from the columns of the table (see Belief.row)."""
-    arrivals, exposure_s, completions, busy_s, turns_seen, turns_expected, as_of, jobs, unseen, ours = columns[:10]
-    slots, birth, rtt_s, admission, typical_s, prefill_s, step_s, stream_s = columns[10:]
-    keep = np.exp(np.minimum(0.0, as_of - now) / config.tau_s)
-    prior_exposure_s = config.prior_arrivals / config.prior_utilisation * typical_s / slots
-    shape = config.prior_jobs + completions * keep
-    arrival_rate = (config.prior_arrivals + arrivals * keep) / (prior_exposure_s + exposure_s * keep)
-    mean_service_s = ((config.prior_jobs - 1.0) * typical_s + busy_s * keep) / (shape - 1.0)
-    utilisation = arrival_rate * mean_service_s / slots
-    age_s = cast(Real, np.maximum(0.0, now - birth))
-    told = unseen + carried(jobs, utilisation, slots / mean_service_s, slots, age_s, config.horizon_s)
-    backlog = cast(Real, np.maximum(told, ours))  # whatever it says: what it owes us it has not done
-    wait_factor = (config.prior_turns + turns_seen * keep) / (config.prior_turns + turns_expected * keep)
-    return (
-        arrival_rate, mean_service_s, shape, utilisation, backlog, slots, wait_factor,
-        prefill_s, step_s, stream_s, rtt_s, admission, age_s,
-    )  # fmt: skip
-
-
-def carried(
-    jobs: Real,
-    utilisation: Real,
-    drain_rate: Real,
-    slots: Real,
-    age_s: Real,
-    horizon_s: float,
-) -> Real:
-    """The backlog seen `age_s` ago, carried on to now (what Eq. 7 was meant to say); jobs.
-
-    Below ρ = .95 it relaxes towards the steady state of a queue with c servers (Sakasegawa's approximation of Erlang C,
-    exact for c = 1), with the relaxation time 1/(cμ(1-√ρ)²). Above, it drifts by λ - cμ, not beyond `horizon_s`.
-    """
-    rho = np.minimum(utilisation, 0.95)
-    steady = slots * rho + rho ** np.sqrt(2.0 * (slots + 1.0)) / (1.0 - rho)
-    relaxed = steady + (jobs - steady) * np.exp(-age_s * drain_rate * (1.0 - np.sqrt(rho)) ** 2)
-    drift = (utilisation - 1.0) * drain_rate * np.minimum(age_s, horizon_s)
-    return cast(Real, np.where(utilisation < 0.95, relaxed, np.maximum(0.0, jobs + drift))[()])
+def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[str, Real]:
+    """The fields of Expected, by name, from what is known of the peers."""
+    of = columns
+    keep = np.exp(np.minimum(0.0, of.as_of - now) / config.tau_s)
+    prior_exposure_s = config.prior_arrivals / config.prior_utilisation * of.typical_s / of.slots
+    shape = config.prior_jobs + of.completions * keep
+    arrival_rate = (config.prior_arrivals + of.arrivals * keep) / (prior_exposure_s + of.exposure_s * keep)
+    mean_service_s = ((config.prior_jobs - 1.0) * of.typical_s + of.busy_s * keep) / (shape - 1.0)
+    utilisation = arrival_rate * mean_service_s / of.slots
+    age_s = cast(Real, np.maximum(0.0, now - of.birth))
+    believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
+    wait_factor = (config.prior_turns + of.turns_seen * keep) / (config.prior_turns + of.turns_expected * keep)
+    return {
+        "arrival_rate": arrival_rate,
+        "mean_service_s": mean_service_s,
+        "shape": shape,
+        "utilisation": utilisation,
+        "backlog": cast(Real, np.maximum(believed, of.ours)),  # whatever it says: what it owes us it has not done
+        "slots": of.slots,
+        "wait_factor": wait_factor,
+        "prefill_s": of.prefill_s,
+        "step_s": of.step_s,
+        "stream_s": of.stream_s,
+        "rtt_s": of.rtt_s,
+        "admission": of.admission,
+        "age_s": age_s,
+    }

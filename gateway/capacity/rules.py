@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from discovery.records import AdmissionState
-from gateway.routing.cost import jobs_ahead
+from gateway.beliefs.queueing import jobs_ahead
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.routing.decision import BoolArray, Query, Roster
+from gateway.routing.query import Query
+from gateway.routing.roster import BoolArray, Roster
 from gateway.wire.request import InvalidRequest
 
 LEAST_SHARE = 0.5  # of the estimate of 4 characters a token: no text that people send has fewer tokens than this

@@ -1,18 +1,17 @@
 """The cost of delegation c(i,j), Eq. (8) repaired: each term in seconds, one function a term.
 
 Every argument may be a float or an array over candidates, (N,). Knows nothing of peers, pulses or policies: numbers in,
-seconds out. Why the paper's Eq. (7) and (8) could not stand as printed is told in docs/decisions.md.
+seconds out. The first term, the wait, stands with the other queueing formulas in beliefs/queueing.py. Why the paper's
+Eq. (7) and (8) could not stand as printed is told in docs/decisions.md.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias, TypeVar, cast
+from typing import Annotated
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float64]
-Real = TypeVar("Real", float, FloatArray)
+from gateway.beliefs.queueing import Real, jobs_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +29,6 @@ class CostConfig:
     loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     # Bytes a second between two peers, for bodies with images: 100 Mbit/s, a slow wired or a good wireless network.
     bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
-
-
-def jobs_ahead(backlog: Real, slots: Real) -> Real:
-    """max(0, n̂ - c + 1): how many of `backlog` jobs must leave `slots` servers before a new one starts."""
-    return cast(Real, np.maximum(0.0, backlog - slots + 1.0))
-
-
-def wait(backlog: Real, slots: Real, mean_service_s: Real, wait_factor: Real) -> Real:
-    """W: seconds until a slot is free, never capped: overload must repel (Eq. 7 as a waiting time).
-
-    The queue moves by one job every E[S]/c seconds, a turn. `wait_factor` h is observed over predicted waiting, both
-    counted with the turn of the job itself: W = max(0, h·(ahead + 1) - 1) turns. With h = 1 that is ahead·E[S]/c; and a
-    peer that says it is idle while others wait there is charged for it, which a factor on `ahead` = 0 could never do.
-    """
-    turns = wait_factor * (jobs_ahead(backlog, slots) + 1.0) - 1.0
-    return cast(Real, np.maximum(0.0, turns) * (mean_service_s / slots))
 
 
 def service(

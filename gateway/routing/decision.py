@@ -1,92 +1,20 @@
-"""What goes into a routing decision and what comes out: Query and View, Decision and Candidate.
+"""Decision: where one query goes, and why, as arrays over the N (peer, agent) pairs in the order of the Roster.
 
-The explanation is the result: log, headers, CLI, page and tests all read the Decision. Columns are arrays over the N
-candidates, (peer, agent) pairs, in the order of the Roster. Knows nothing of how one is chosen.
+It stays inside routing; `choice` makes of it the few rows that logs, headers, pages and the command line show. Says
+nothing of how a policy chooses.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from discovery.records import PeerId
 from gateway.beliefs.belief import Reservation
-from gateway.beliefs.table import Expected
+from gateway.beliefs.queueing import FloatArray, jobs_ahead, streams, turn
+from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.cost import FloatArray, jobs_ahead
-
-BoolArray = NDArray[np.bool_]
-
-# Why a pair is no candidate, in the order in which a person wants to hear it; `Decision.excluded` holds the index.
-# `pinned_local` stands for the query's own reason, such as "field:n" or "privacy:email".
-REASONS: Final = (
-    *("", "dead", "suspect", "not_approved", "model", "modality", "context"),
-    *("pinned_local", "pinned", "closed", "silent", "retried", "score"),
-)
-DEAD, SUSPECT, NOT_APPROVED, MODEL, MODALITY, CONTEXT, PINNED_LOCAL, PINNED, CLOSED, SILENT, RETRIED, SCORE = range(
-    1, len(REASONS)
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
-    """What is asked, as far as routing cares."""
-
-    model: str | None = None  # an agent's or model's name; None: any
-    prompt_tokens: int = 0  # an estimate
-    max_tokens: int | None = None  # the client's bound on the answer
-    category: str = ""  # of the gate's prototypes; answers of one category are about equally long
-    needs: frozenset[str] = frozenset()  # modalities and abilities that a model must have
-    body_bytes: int = 0  # what delegation would send
-    session: str | None = None
-    pin: str | None = None  # x-ppai-route: "local", or a peer's id or name; None: auto
-    pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
-    avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should
-    beta_per_s: float | None = None  # x-ppai-beta
-    is_held: bool = False  # it waits at our own door and is decided again
-    relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
-    is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Roster:
-    """The N (peer, agent) pairs, from cards and rights: rebuilt when one of them changes, not per query."""
-
-    peer_ids: tuple[PeerId, ...]
-    peer_names: tuple[str, ...]
-    agents: tuple[str, ...]
-    models: tuple[str, ...]
-    modalities: tuple[frozenset[str], ...]
-    context_tokens: NDArray[np.int64]  # (N,); 0: unknown, no limit
-    local: BoolArray  # (N,) our own agents
-    dead: BoolArray  # (N,) for us; never ours
-    suspect: BoolArray  # (N,)
-    approved: BoolArray  # (N,) we may send it prompts (the right `answer`); ours always
-    rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(peer_ids)`
-
-    def __len__(self) -> int:
-        return len(self.peer_ids)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """All a policy may look at: who there is, how well each suits the query, how each is believed to be doing."""
-
-    roster: Roster
-    expected: Expected  # `Beliefs.expect(roster.rows, now)`
-    score: FloatArray  # (N,) s(i,j), in [0, 1]
-    profiled: BoolArray  # (N,) False: the score is the gate's prior, not the agent's own vector
-    output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
-    silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
-    warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
-
-    cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
-
-    @property
-    def warm(self) -> tuple[int, ...]:
-        """Indices of those where this conversation is warm."""
-        return () if self.warm_tokens is None else tuple(np.flatnonzero(self.warm_tokens).tolist())
+from gateway.routing.query import Query
+from gateway.routing.view import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +37,7 @@ class Decision:
     crowding_s: FloatArray
     cost_s: FloatArray
     utility: FloatArray
-    excluded: NDArray[np.uint8]  # codes, indices into REASONS
+    excluded: NDArray[np.uint8]  # 0: a candidate; else an `Excluded`
     beta_per_s: float
     loading_s: float = 0.0  # what a cold model's `wait_s` holds besides the queue
     order: tuple[int, ...] = ()
@@ -123,9 +51,10 @@ class Decision:
     @property
     def may_go_elsewhere(self) -> bool:
         """Whether another peer may answer, now or as soon as it has room."""
+        open_later = (0, Excluded.CLOSED, Excluded.SILENT)
         if len(self.excluded) == 1:  # a peer alone is spared the arrays
-            return not self.view.roster.local[0] and self.excluded[0] in (0, CLOSED, SILENT)
-        return bool(np.isin(self.excluded[~self.view.roster.local], (0, CLOSED, SILENT)).any())
+            return not self.view.roster.local[0] and self.excluded[0] in open_later
+        return bool(np.isin(self.excluded[~self.view.roster.local], open_later).any())
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -154,7 +83,9 @@ class Decision:
     def excluded_because(self, index: int) -> str | None:
         """None for a candidate; else dead | suspect | not_approved | model | ... | field:<name> | privacy..."""
         code = int(self.excluded[index])
-        return self.query.pinned_local if code == PINNED_LOCAL else REASONS[code] or None
+        if code == Excluded.PINNED_LOCAL:
+            return self.query.pinned_local
+        return Excluded(code).word if code else None
 
     def candidate(self, index: int) -> Candidate:
         """Row `index`."""
@@ -181,8 +112,8 @@ class Decision:
     def reservation(self, index: int, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent to `index` at `now`."""
         expected = self.view.expected
-        turn_s = float(expected.mean_service_s[index] / expected.slots[index])
-        ahead = float(jobs_ahead(expected.backlog[index], expected.slots[index]))
+        backlog, slots = float(expected.backlog[index]), float(expected.slots[index])
+        turn_s = turn(float(expected.mean_service_s[index]), slots)
         must_load = self.view.cold is not None and bool(self.view.cold[index])
         warm = 0 if self.view.warm_tokens is None else int(self.view.warm_tokens[index])
         return Reservation(
@@ -190,17 +121,11 @@ class Decision:
             arrives_at=now + float(expected.rtt_s[index]) / 2,
             category=self.query.category,
             prompt_tokens=max(0, self.query.prompt_tokens - warm),
-            streams=float(min(expected.backlog[index], expected.slots[index] - 1.0) + 1.0),
-            wait_s=ahead * turn_s + (self.loading_s if must_load else 0.0),
+            streams=float(streams(backlog, slots)),
+            wait_s=float(jobs_ahead(backlog, slots)) * turn_s + (self.loading_s if must_load else 0.0),
             turn_s=turn_s,
             transit_s=float(self.transit_s[index]),
             session=self.query.session,
             agent=self.view.roster.agents[index],
             conversation_tokens=self.query.prompt_tokens,
         )
-
-
-def streams_at(expected: Expected) -> FloatArray:
-    """(N,) jobs that would be decoded together with a new one, itself included: running + 1, at most the slots."""
-    streams: FloatArray = np.minimum(expected.backlog, expected.slots - 1.0) + 1.0
-    return streams

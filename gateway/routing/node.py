@@ -13,13 +13,15 @@ from discovery.gossip import Gossip
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.beliefs.sessions import Served, Sessions, Warm
+from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs
 from gateway.routing.choice import Candidate
-from gateway.routing.cost import FloatArray
-from gateway.routing.decision import BoolArray, Decision, Query, Roster, View
-from gateway.routing.roster import Seats, Space, build_seats
-from gateway.routing.scheduler import Plan, Policy
+from gateway.routing.decision import Decision
+from gateway.routing.policy import Plan, Policy
+from gateway.routing.query import Query
+from gateway.routing.roster import BoolArray, Roster, Seats, Space, build_seats
+from gateway.routing.view import View
 
 
 class Node:
@@ -83,7 +85,7 @@ class Node:
     def observe_own_load(self, jobs: int, slots: int, now: float, served_tokens: int = 0) -> None:
         """How many requests our own engine has, running and waiting, those of other programs included; what it did."""
         self.beliefs.observe_load(self.me, jobs, slots, "open", now)
-        self.beliefs[self.me].served = Served(0, served_tokens)
+        self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
 
     def observe_probe(
         self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
@@ -139,8 +141,8 @@ class Node:
         if session is None or peer not in self.beliefs:
             return
         if outcome.status == "ok" and outcome.tokens > 0:
-            tokens, served = reservation.conversation_tokens + outcome.tokens, self.beliefs[peer].served
-            self.sessions.remember(session, Warm(peer, reservation.agent, tokens, now, served))
+            tokens = reservation.conversation_tokens + outcome.tokens
+            self.sessions.remember(session, Warm(peer, reservation.agent, tokens, now, self.beliefs[peer].work_done))
         elif outcome.status == "failed":
             self.sessions.forget(session)
 
@@ -173,7 +175,7 @@ class Node:
         for index, pair in enumerate(zip(roster.peer_ids, roster.agents, strict=True)):
             if pair == (warm.peer_id, warm.agent):
                 room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
-                tokens[index] = min(query.prompt_tokens, warm.left(belief.served, room)) * belief.keeps
+                tokens[index] = min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.keeps
         return tokens
 
     def _seated(self) -> Seats:

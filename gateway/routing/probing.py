@@ -9,8 +9,8 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beliefs.queueing import FloatArray, backlog_spread, turn
 from gateway.beliefs.table import Expected
-from gateway.routing.cost import FloatArray
 from gateway.routing.decision import Decision
 
 SILENCE_S = 4.0  # what asking a peer costs that has stopped since its last news (gateway/peering/frames.py)
@@ -26,7 +26,8 @@ def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) 
     """
     expected, rows = draft.view.expected, np.array(pool)
     utility, beta = draft.utility[rows], draft.beta_per_s
-    spread = beta * (backlog_spread(expected) * seconds_per_job(expected, draft.view.output_tokens))[rows]
+    jobs = backlog_spread(expected.utilisation, expected.slots, expected.arrival_rate, expected.age_s)
+    spread = beta * (jobs * seconds_per_job(expected, draft.view.output_tokens))[rows]
     best = int(utility.argmax())
     look_s = float(expected.rtt_s[probe].max())
     if not draft.view.roster.local[rows[best]]:  # our own engine cannot stop unnoticed
@@ -38,23 +39,10 @@ def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) 
     return gain >= beta * look_s
 
 
-def backlog_spread(expected: Expected) -> FloatArray:
-    """(N,) standard deviation of n̂, jobs: what has come and gone since the news, at most what it is in the long run.
-
-    Coming and going are Poisson; in the long run jobs in slots are about Poisson, and a queue geometric.
-    """
-    rho = np.minimum(expected.utilisation, 0.95)
-    queue = rho ** np.sqrt(2.0 * (expected.slots + 1.0)) / (1.0 - rho)
-    settled = expected.slots * rho + queue + queue * queue
-    moved = 2.0 * expected.arrival_rate * np.minimum(expected.age_s, 1e9)
-    spread: FloatArray = np.sqrt(np.minimum(settled, moved))
-    return spread
-
-
 def seconds_per_job(expected: Expected, output_tokens: float) -> FloatArray:
     """(N,) how much longer a query takes for one job more there: a slower step while slots are free, then a turn."""
     queueing = np.clip(expected.backlog - expected.slots + 1.5, 0.0, 1.0)
-    turn_s = expected.wait_factor * expected.mean_service_s / expected.slots
+    turn_s = turn(expected.wait_factor * expected.mean_service_s, expected.slots)
     seconds: FloatArray = (1.0 - queueing) * output_tokens * expected.stream_s + queueing * turn_s
     return seconds
 

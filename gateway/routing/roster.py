@@ -13,10 +13,30 @@ from numpy.typing import NDArray
 from discovery.members import Member
 from discovery.records import Agent, PeerId
 from gateway.beliefs.table import Beliefs
-from gateway.routing.decision import Roster
 from profiler.scoring import dequantise, pair_scores, unprofiled
 
+BoolArray = NDArray[np.bool_]
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """The N (peer, agent) pairs, from cards and rights: rebuilt when one of them changes, not per query."""
+
+    peer_ids: tuple[PeerId, ...]
+    peer_names: tuple[str, ...]
+    agents: tuple[str, ...]
+    models: tuple[str, ...]
+    modalities: tuple[frozenset[str], ...]
+    context_tokens: NDArray[np.int64]  # (N,); 0: unknown, no limit
+    local: BoolArray  # (N,) our own agents
+    dead: BoolArray  # (N,) for us; never ours
+    suspect: BoolArray  # (N,)
+    approved: BoolArray  # (N,) we may send it prompts (the right `answer`); ours always
+    rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(peer_ids)`
+
+    def __len__(self) -> int:
+        return len(self.peer_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +53,7 @@ class Seats:
 
     roster: Roster
     capabilities: NDArray[np.float32] | None  # (N, K) column-major; None without a gate
-    profiled: NDArray[np.bool_]  # (N,)
+    profiled: BoolArray  # (N,)
 
     def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""

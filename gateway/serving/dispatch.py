@@ -17,8 +17,9 @@ from gateway.models.needs import check_needs
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.choice import Candidate
-from gateway.routing.decision import Decision, Query
+from gateway.routing.decision import Decision
 from gateway.routing.node import Node
+from gateway.routing.query import Query
 from gateway.serving.attempts import Course
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.telemetry.metrics import RouteLog, Telemetry

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.queueing import wait
 from gateway.beliefs.table import Beliefs
 from gateway.routing import cost
-from gateway.routing.policies import paper_utilisation
-from gateway.routing.scheduler import utility
+from gateway.routing.paper_policy import paper_utilisation
+from gateway.routing.utility import utility
 
 Floats = NDArray[np.float64]
 Profile = tuple[int, ...]  # z: each user's agent
@@ -216,7 +217,7 @@ def test_utility_strictly_falls_with_the_wait() -> None:
     backlog = np.arange(10_001, dtype=np.float64)
     ones = np.ones_like(backlog)
 
-    worth = utility(0.9, cost.wait(backlog, ones, ones, ones), 0.01)
+    worth = utility(0.9, wait(backlog, ones, ones, ones), 0.01)
 
     assert (np.diff(worth) < 0).all()
 

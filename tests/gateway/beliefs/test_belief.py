@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
-from gateway.beliefs.table import Beliefs, carried
-from gateway.routing.cost import wait
+from gateway.beliefs.queueing import wait
+from gateway.beliefs.table import Beliefs
 
 PEER = PeerId("b" * 52)
 CONFIG = BeliefConfig()
@@ -455,38 +455,3 @@ def test_answer_length_is_a_moving_average_per_category_within_the_limit() -> No
     assert 50 == pytest.approx(table.output_tokens("chat", None), rel=0.01)
     assert 10 == table.output_tokens("chat", 10)
     assert CONFIG.prior_output_tokens == table.output_tokens("code", None)
-
-
-@pytest.mark.parametrize("c", [1, 2, 8, 64])
-@pytest.mark.parametrize("rho", [0.1, 0.5, 0.8, 0.94])
-def test_old_news_relaxes_to_the_steady_state_of_erlang_c(c: int, rho: float) -> None:
-    """Sakasegawa's approximation: exact for one server, within 8 % of Erlang C for many."""
-    load = c * rho
-    inverse = 1.0  # Erlang B by its recursion, then C from B
-    for k in range(1, c + 1):
-        inverse = 1 + inverse * k / load
-    blocked = 1 / inverse
-    waiting = blocked / (1 - rho * (1 - blocked)) * rho / (1 - rho)
-
-    carried_on = carried(*map(np.atleast_1d, (500.0, rho, float(c), float(c), 1e9)), horizon_s=30.0)
-
-    assert load + waiting == pytest.approx(carried_on[0], rel=1e-9 if c == 1 else 0.08)
-
-
-@given(st.floats(0, 3), st.floats(0.01, 100), st.integers(1, 64), st.floats(0, 1e4))
-def test_backlog_is_never_negative_and_fresh_news_stands(rho: float, drain: float, c: int, age_s: float) -> None:
-    arrays = [np.array([x]) for x in (rho, drain, float(c))]
-
-    fresh = carried(np.array([7.0]), *arrays, np.zeros(1), 30.0)
-    aged = carried(np.array([7.0]), *arrays, np.array([age_s]), 30.0)
-
-    assert 7.0 == pytest.approx(fresh[0])
-    assert aged[0] >= 0
-
-
-def test_an_overloaded_peer_grows_while_we_do_not_look() -> None:
-    """By λ - cμ = 1 job a second, and no further than the horizon."""
-    ages = [0.0, 1.0, 5.0, 20.0, 30.0, 1000.0]
-    backlog = [carried(*map(np.atleast_1d, (3.0, 1.5, 2.0, 1.0, age)), horizon_s=30.0)[0] for age in ages]
-
-    assert [3, 4, 8, 23, 33, 33] == pytest.approx(backlog)

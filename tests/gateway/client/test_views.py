@@ -8,7 +8,7 @@ import pytest
 from discovery.records import Agent
 from gateway.client.views import candidate_rows, engine_status, missing, model_entries, waiting_text
 from gateway.engines.engine_state import EngineModel, EngineState
-from gateway.routing.decision import Query
+from gateway.routing.query import Query
 from tests.gateway.capacity.test_door import gate_of
 from tests.gateway.routing.test_node import MATHS, Ada, agent
 

@@ -7,7 +7,8 @@ import pytest
 
 from discovery.records import PeerId
 from gateway.models.needs import check_needs
-from gateway.routing.decision import Query, Roster
+from gateway.routing.query import Query
+from gateway.routing.roster import Roster
 from gateway.wire.request import InvalidRequest
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.beliefs.queueing import wait
 from gateway.routing import cost
 
 jobs = st.floats(0, 1e4)
@@ -13,37 +14,10 @@ factors = st.floats(0.01, 100)
 slots = st.integers(1, 256).map(float)
 
 
-@pytest.mark.parametrize(
-    ("backlog", "slots", "mean_service_s", "factor", "wait_s"),
-    [
-        (0, 1, 2.0, 1.0, 0.0),  # idle
-        (1, 1, 2.0, 1.0, 2.0),  # one job ahead of us
-        (5, 1, 2.0, 1.0, 10.0),
-        (3, 4, 2.0, 1.0, 0.0),  # a slot is free
-        (4, 4, 2.0, 1.0, 0.5),  # one of four must leave
-        (7, 4, 2.0, 1.0, 2.0),
-        (0, 1, 2.0, 3.0, 4.0),  # says it is idle; we waited two turns more than that
-        (5, 1, 2.0, 0.5, 4.0),  # says 5, behaves like 2
-        (10_000, 1, 1.0, 1.0, 10_000.0),  # no cap: overload repels
-    ],
-)
-def test_wait_is_the_turns_ahead(
-    backlog: float, slots: float, mean_service_s: float, factor: float, wait_s: float
-) -> None:
-    assert wait_s == pytest.approx(cost.wait(float(backlog), float(slots), mean_service_s, factor))
-
-
-@given(jobs, jobs, slots, seconds, factors)
-def test_wait_is_monotone_in_the_backlog(a: float, b: float, c: float, mean_service_s: float, h: float) -> None:
-    less, more = sorted((a, b))
-
-    assert cost.wait(less, c, mean_service_s, h) <= cost.wait(more, c, mean_service_s, h)
-
-
 @given(jobs, slots, seconds, factors, st.floats(2.1, 1e4), st.floats(0, 1), st.integers(0, 10**8))
 def test_no_term_is_negative(n: float, c: float, s: float, h: float, shape: float, rtt_s: float, body: int) -> None:
     terms = (
-        cost.wait(n, c, s, h),
+        wait(n, c, s, h),
         cost.service(float(body % 10_000), 100.0, s / 1e3, s, s, min(n, c - 1) + 1),
         cost.transit(rtt_s, float(body), 1e6),
         cost.risk(n, c, s, shape, 0.5),
@@ -73,10 +47,3 @@ def test_risk_falls_as_completions_are_seen() -> None:
 
     assert newcomer == pytest.approx(0.5 * 4 / np.sqrt(2))
     assert known < newcomer / 5
-
-
-@given(st.lists(st.tuples(jobs, slots, seconds, factors), min_size=1, max_size=8))
-def test_arrays_and_floats_agree(rows: list[tuple[float, float, float, float]]) -> None:
-    columns = np.array(rows).T
-
-    assert [cost.wait(*row) for row in rows] == pytest.approx(cost.wait(*columns))

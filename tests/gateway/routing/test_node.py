@@ -11,13 +11,13 @@ from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
-from gateway.beliefs.sessions import Served, SessionConfig, Sessions, Warm
+from gateway.beliefs.sessions import SessionConfig, Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs
-from gateway.routing.decision import Query
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
+from gateway.routing.policy import SchedulerConfig
+from gateway.routing.query import Query
 from gateway.routing.roster import EQUAL_SCORE, Space
-from gateway.routing.scheduler import SchedulerConfig
 from tests.cluster import card_of, id_of, pulse_of, signed
 
 SPACE = Space("s1", np.array([0.5, 0.5], dtype=np.float32))
@@ -582,7 +582,7 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
 
 def test_the_latest_conversations_are_remembered() -> None:
     sessions = Sessions(SessionConfig(limit=3))
-    warm = Warm(id_of(1), "a", 100, 0.0, Served(1, 0))
+    warm = Warm(id_of(1), "a", 100, 0.0, WorkDone(1, 0))
 
     for name in ("one", "two", "three", "two", "four", "two"):
         sessions.remember(name, warm)

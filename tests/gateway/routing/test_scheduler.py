@@ -12,9 +12,15 @@ from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
 from gateway.beliefs.speed import SpeedConfig
 from gateway.beliefs.table import Beliefs
+from gateway.routing.candidates import candidate_set
 from gateway.routing.cost import CostConfig
+from gateway.routing.decision import Decision
 from gateway.routing.policies import policy
-from gateway.routing.scheduler import Decision, Mode, Plan, Query, Roster, SchedulerConfig, View, assess, candidate_set
+from gateway.routing.policy import Mode, Plan, SchedulerConfig
+from gateway.routing.query import Query
+from gateway.routing.roster import Roster
+from gateway.routing.utility import assess
+from gateway.routing.view import View
 
 US = PeerId("us")
 QUERY = Query(prompt_tokens=100, max_tokens=200)

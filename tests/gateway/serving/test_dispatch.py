@@ -25,7 +25,7 @@ from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
-from gateway.routing.scheduler import SchedulerConfig
+from gateway.routing.policy import SchedulerConfig
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import RelevanceReader

@@ -1,0 +1,100 @@
+"""Who may answer one query: the candidate set E_i, Eq. (11), and for everybody else the reason why not."""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.beliefs.belief import ADMISSION_LEVEL
+from gateway.routing.query import Query
+from gateway.routing.roster import BoolArray, Roster
+from gateway.routing.view import View
+
+
+class Excluded(IntEnum):
+    """Why a (peer, agent) pair is no candidate, the reason that a person wants to hear first having the lowest code.
+
+    A candidate has the code 0, which is no member.
+    """
+
+    DEAD = 1
+    SUSPECT = 2
+    NOT_APPROVED = 3
+    MODEL = 4
+    MODALITY = 5
+    CONTEXT = 6
+    PINNED_LOCAL = 7  # shown as the query's own reason, such as "field:n" or "privacy:email"
+    PINNED = 8
+    CLOSED = 9
+    SILENT = 10
+    RETRIED = 11
+    SCORE = 12
+
+    @property
+    def word(self) -> str:
+        """What logs, headers and pages call it, such as `not_approved`."""
+        return self.name.lower()
+
+
+def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.uint8]:
+    """E_i, Eq. (11): (N,) codes, 0 for a candidate, else an `Excluded`. `theta_s` is the least score of a candidate.
+
+    Where several reasons hold, the one with the lowest code is given: each assignment below overwrites those before.
+    """
+    roster = view.roster
+    remote = ~roster.local
+    excluded = np.zeros(len(roster), dtype=np.uint8)
+    excluded[view.score < theta_s] = Excluded.SCORE
+    if view.silent is not None:
+        excluded[remote & view.silent] = Excluded.SILENT
+    if query.pin is None:  # a named peer says itself whether its door is open: our news of it may be seconds old
+        excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = Excluded.CLOSED
+    else:
+        excluded[~_is_pinned(query.pin, roster)] = Excluded.PINNED
+    if query.pinned_local is not None:
+        excluded[remote] = Excluded.PINNED_LOCAL
+    limit = roster.context_tokens
+    excluded[(limit > 0) & (limit < query.prompt_tokens + (query.max_tokens or 1))] = Excluded.CONTEXT
+    if query.needs:
+        excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
+    if query.model is not None:
+        excluded[~_serves(query.model, roster)] = Excluded.MODEL
+    excluded[~roster.approved] = Excluded.NOT_APPROVED
+    excluded[roster.suspect] = Excluded.SUSPECT
+    excluded[roster.dead] = Excluded.DEAD
+    if query.avoid is not None:
+        _avoid(query.avoid, roster, excluded)
+    return excluded
+
+
+def may_answer(query: Query, roster: Roster) -> BoolArray:
+    """(N,) alive, approved, serving the model asked for, and not ruled out by a pin; however busy, whatever it can."""
+    eligible = roster.approved & ~roster.dead
+    if query.pinned_local is not None:
+        eligible = eligible & roster.local
+    elif query.pin is not None:
+        eligible = eligible & _is_pinned(query.pin, roster)
+    if query.model is not None:
+        eligible = eligible & _serves(query.model, roster)
+    return eligible
+
+
+def _is_pinned(pin: str, roster: Roster) -> BoolArray:
+    """(N,) those that x-ppai-route names: our own, or the peer of this id or name."""
+    if pin == "local":
+        return roster.local
+    names = zip(roster.peer_ids, roster.peer_names, strict=True)
+    return np.array([pin in pair for pair in names], dtype=np.bool_)
+
+
+def _serves(model: str, roster: Roster) -> BoolArray:
+    """(N,) those whose model or agent has this name."""
+    names = zip(roster.models, roster.agents, strict=True)
+    return np.array([model in pair for pair in names], dtype=np.bool_)
+
+
+def _avoid(peer: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:
+    """Exclude who has just failed this conversation, in place, unless nobody else is a candidate."""
+    failed = np.array([other == peer for other in roster.peer_ids], dtype=np.bool_) & (excluded == 0)
+    if ((excluded == 0) & ~failed).any():
+        excluded[failed] = Excluded.RETRIED

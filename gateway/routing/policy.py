@@ -1,0 +1,69 @@
+"""What a policy is: its configuration, its two steps, and what the first step hands to the second.
+
+A policy is pure, and asking peers is I/O. So `plan` names the peers that are worth a probe; the caller probes them,
+tells the beliefs what they answered, and hands a fresh View to `choose`. The policies themselves stand in policies.py.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+import numpy as np
+
+from gateway.routing.cost import CostConfig
+from gateway.routing.decision import Decision
+from gateway.routing.query import Query
+from gateway.routing.view import View
+
+Mode = Literal["default", "paper", "local", "random"]
+_NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    """How a peer decides."""
+
+    mode: Mode = "default"  # paper: Eq. 6-10 verbatim; local: never delegate; random: any candidate
+    theta_s: _NonNegative = 0.0  # θ_s of Eq. 11: least score of a candidate; 0: the utility alone weighs it
+    # β, score a second; None: SERVICE_WORTH/S̃, so that it fits a 20 ms and a 20 s answer alike.
+    beta_per_s: _NonNegative | None = None
+    probe_all: Annotated[int, msgspec.Meta(ge=0, le=64)] = 6  # up to so many remote candidates are all probed
+    draws: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4  # beyond: so many, drawn by e^(U/T)
+    # T = 1·β·S̃. Fifty peers at ρ = .8, news 20 s old: 1.42 s with 3 draws, 1.37 with 4, 1.27 with 5; argmin 10. Five
+    # hundred agents of seven models: .72 s with 3; with the best by belief and two at T = 3 1.02 s: all go to one best.
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    exploration: _Share = 0.02  # of the queries go to any candidate, else what we believe of the others goes stale
+    local_margin: _Share = 0.02  # an idle engine of our own within this score of the best answers without asking around
+    local_slowness: Annotated[float, msgspec.Meta(ge=1)] = 2.0  # unless another is believed to be this much faster
+    paper_beta_per_s: _NonNegative = 0.01  # mode paper: the middle of the paper's range, 1e-5 to 1 (Fig. 9)
+    paper_horizon_s: _NonNegative = 1.0  # δ of Eq. 7; the paper gives none
+    cost: CostConfig = field(default_factory=CostConfig)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The first step's result: whom to probe, and among whom the second step chooses."""
+
+    draft: Decision  # as things are believed before the probes
+    pool: tuple[int, ...]  # indices among which to choose
+    probe: tuple[int, ...] = ()  # remote members of the pool; several may belong to one peer
+    reason: str = "best"
+    explored: int | None = None  # chosen by lot, if it still is a candidate after its probe
+
+
+class Policy(Protocol):
+    """A way to decide. The rng belongs to the caller: same inputs, same seed, same decision."""
+
+    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+        """Whom to probe before choosing; nobody where what is believed is good enough."""
+        ...
+
+    def choose(
+        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
+    ) -> Decision:
+        """The decision on `view`: the roster that `plan` was made with, what its probes found, and who kept silent.
+
+        Without a plan it decides on what is believed.
+        """
+        ...
