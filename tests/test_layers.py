@@ -45,6 +45,7 @@ PURE = [
         "gateway.peering.frames",
         "gateway.privacy.fields",
         "gateway.models.names",
+        "gateway.serving.refusals",
     ),
     *("gateway.wire.tokens", "gateway.models.needs", "gateway.routing.probing", "gateway.beliefs.sessions"),
 ]

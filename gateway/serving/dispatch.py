@@ -12,8 +12,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.capacity.door import Door
 from gateway.client.views import missing
-from gateway.models.names import NamesConfig, resolve_model
-from gateway.models.needs import check_needs
+from gateway.models.names import NamesConfig
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.choice import Candidate
@@ -22,6 +21,7 @@ from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.serving.attempts import Course
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
+from gateway.serving.refusals import check_needs, model_meant
 from gateway.telemetry.metrics import RouteLog, Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
@@ -118,7 +118,7 @@ class Dispatcher:
         if len(roster) > 1 and (request.text or request.earlier):
             judged = await self.reader.judge(request.text, judge_s, request.earlier, _session(headers))
         return Query(
-            model=resolve_model(request.model, names, own, self._names) if names else None,
+            model=model_meant(request.model, names, own, self._names) if names else None,
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
             category=judged.category if judged else "",

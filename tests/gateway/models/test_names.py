@@ -2,8 +2,7 @@
 
 import pytest
 
-from gateway.models.names import NamesConfig, resolve_model
-from gateway.wire.request import InvalidRequest
+from gateway.models.names import NamesConfig, UnknownModel, resolve_model
 
 NETWORK = {"llama-3-8b", "qwen-7b"}
 OWN = {"qwen-7b"}
@@ -23,11 +22,18 @@ OWN = {"qwen-7b"}
     ],
 )
 def test_names(asked: str, aliases: dict[str, str], transparent: bool, expected: str | None) -> None:
-    assert expected == resolve_model(asked, NETWORK, OWN, NamesConfig(aliases, transparent))
+    assert expected == resolve_model(asked, NETWORK, OWN, NamesConfig(aliases, transparent), "auto")
 
 
-def test_an_unknown_name_is_a_404_with_near_matches() -> None:
-    with pytest.raises(InvalidRequest, match="Did you mean `llama-3-8b`") as caught:
-        resolve_model("lama-3-8b", NETWORK, OWN, NamesConfig())
+def test_an_unknown_name_tells_what_was_asked_and_the_nearest_that_exist() -> None:
+    with pytest.raises(UnknownModel) as caught:
+        resolve_model("lama-3-8b", NETWORK, OWN, NamesConfig(), "auto")
 
-    assert (404, "model", "model_not_found") == (caught.value.status, caught.value.param, caught.value.code)
+    assert ("lama-3-8b", ("llama-3-8b",)) == (caught.value.asked, caught.value.nearest)
+
+
+def test_a_name_like_no_other_has_no_nearest() -> None:
+    with pytest.raises(UnknownModel) as caught:
+        resolve_model("zzz", NETWORK, OWN, NamesConfig(), "auto")
+
+    assert () == caught.value.nearest

@@ -1,97 +1,47 @@
-"""What nobody can do is told by name, and only then."""
+"""What none of some models can do, and only that."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from discovery.records import PeerId
-from gateway.models.needs import check_needs
-from gateway.routing.query import Query
-from gateway.routing.roster import Roster
-from gateway.wire.request import InvalidRequest
+from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})
 
 
-def roster(*modalities: frozenset[str], contexts: tuple[int, ...] = (), dead: tuple[int, ...] = ()) -> Roster:
-    """Ours first; every peer serves a model of its own."""
-    count = len(modalities)
-    names = tuple(f"p{index}" for index in range(count))
-    return Roster(
-        peer_ids=tuple(PeerId(name) for name in names),
-        peer_names=names,
-        agents=tuple(f"agent{index}" for index in range(count)),
-        models=tuple(f"model{index}" for index in range(count)),
-        modalities=modalities,
-        context_tokens=np.array(contexts or (0,) * count, dtype=np.int64),
-        local=np.arange(count) == 0,
-        dead=np.isin(np.arange(count), dead),
-        suspect=np.zeros(count, dtype=np.bool_),
-        approved=np.ones(count, dtype=np.bool_),
-        rows=np.arange(count),
-    )
+def test_one_model_that_takes_all_is_enough() -> None:
+    assert unmet(IMAGE, 100, [TEXT, IMAGE], [0, 0]) is None
 
 
-def refusal(query: Query, seen: Roster) -> tuple[int, str | None, str]:
-    with pytest.raises(InvalidRequest) as caught:
-        check_needs(query, seen)
-    return caught.value.status, caught.value.code, caught.value.message
+def test_a_need_that_no_model_meets_is_named() -> None:
+    assert NobodyTakes(frozenset({"audio"})) == unmet(IMAGE | AUDIO, 100, [TEXT, IMAGE], [0, 0])
 
 
-@pytest.mark.parametrize("need", ["image", "audio", "embeddings"])
-def test_a_need_that_no_peer_meets_is_a_422_that_names_it(need: str) -> None:
-    status, code, message = refusal(Query(needs=frozenset({need})), roster(TEXT, TEXT))
+def test_needs_that_no_model_meets_together_are_named_together() -> None:
+    needs = frozenset({"image", "audio"})
 
-    assert (422, "capability_missing") == (status, code)
-    assert f"nobody here takes {need};" in message
-
-
-def test_needs_that_no_peer_meets_together_are_named_together() -> None:
-    _, _, message = refusal(Query(needs=frozenset({"image", "audio"})), roster(TEXT, IMAGE, AUDIO))
-
-    assert "nobody here takes audio and image" in message
-
-
-def test_nobody_asks_a_model_of_embeddings_for_words_nor_one_without_tools_to_use_them() -> None:
-    """Where an engine tells what its models can."""
-    embeds, talks = frozenset({"embeddings"}), frozenset({"text"})
-
-    assert "nobody here takes text" in refusal(Query(needs=frozenset({"text"})), roster(embeds))[2]
-    assert "nobody here takes tools" in refusal(Query(needs=frozenset({"text", "tools"})), roster(embeds, talks))[2]
-
-
-def test_one_peer_that_meets_the_needs_is_enough() -> None:
-    check_needs(Query(needs=frozenset({"image"})), roster(TEXT, IMAGE))
+    assert NobodyTakes(needs) == unmet(needs, 100, [IMAGE, AUDIO], [0, 0])
 
 
 @pytest.mark.parametrize(
-    ("query", "seen"),
+    ("contexts", "found"),
     [
-        (Query(needs=frozenset({"image"})), roster(TEXT, IMAGE, dead=(1,))),
-        (Query(needs=frozenset({"image"}), model="model0"), roster(TEXT, IMAGE)),
-        (Query(needs=frozenset({"image"}), pinned_local="field:n"), roster(TEXT, IMAGE)),
-        (Query(needs=frozenset({"image"}), pin="p0"), roster(TEXT, IMAGE)),
+        ([2048, 4096], TooLong(4500, 4096)),
+        ([2048, 4500], None),  # the estimate errs by a factor of two at most
+        ([2048, 0], None),  # an unknown context may be large
     ],
 )
-def test_only_those_who_may_answer_count(query: Query, seen: Roster) -> None:
-    assert 422 == refusal(query, seen)[0]
+def test_a_prompt_is_too_long_where_it_fits_no_context_at_half_its_estimate(
+    contexts: list[int], found: TooLong | None
+) -> None:
+    assert found == unmet(TEXT, 9000, [TEXT, TEXT], contexts)
 
 
-def test_a_prompt_longer_than_every_context_is_openais_context_length_exceeded() -> None:
-    status, code, message = refusal(Query(prompt_tokens=9000), roster(TEXT, TEXT, contexts=(2048, 4096)))
-
-    assert (400, "context_length_exceeded") == (status, code)
-    assert "the largest context served here is 4096" in message
+def test_without_a_model_nothing_is_unmet() -> None:
+    assert unmet(IMAGE, 9000, [], []) is None
 
 
-@pytest.mark.parametrize("contexts", [(2048, 8192), (2048, 0)])
-def test_a_prompt_that_may_fit_somewhere_passes(contexts: tuple[int, int]) -> None:
-    """The estimate errs by a factor of two at most; an unknown context may be large."""
-    check_needs(Query(prompt_tokens=9000), roster(TEXT, TEXT, contexts=contexts))
+@pytest.mark.parametrize("abilities", [TEXT, IMAGE])
+@pytest.mark.parametrize("context_tokens", [0, 100, 8192])
+def test_what_one_model_can_take_is_not_unmet(abilities: frozenset[str], context_tokens: int) -> None:
+    met = is_met(IMAGE, 9000, abilities, context_tokens)
 
-
-def test_nobody_to_answer_is_another_error() -> None:
-    everybody = roster(TEXT, TEXT)
-
-    check_needs(Query(needs=frozenset({"image"})), replace(everybody, approved=np.zeros(2, dtype=np.bool_)))
+    assert met == (unmet(IMAGE, 9000, [abilities], [context_tokens]) is None)

@@ -1,0 +1,61 @@
+"""What a client is told when its request cannot be answered by anyone (P): the words, the status and the code."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from gateway.models.names import NamesConfig, UnknownModel, resolve_model
+from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
+from gateway.routing.candidates import may_answer
+from gateway.routing.query import Query
+from gateway.routing.roster import Roster
+from gateway.wire.request import VIRTUAL_MODEL, InvalidRequest
+
+
+def model_meant(asked: str, network: Collection[str], own: Collection[str], config: NamesConfig) -> str | None:
+    """`resolve_model`, its UnknownModel as an InvalidRequest (404) with the nearest names."""
+    try:
+        return resolve_model(asked, network, own, config, VIRTUAL_MODEL)
+    except UnknownModel as unknown:
+        near = " or ".join(f"`{name}`" for name in unknown.nearest)
+        hint = f"Did you mean {near}? " if near else ""
+        raise InvalidRequest(
+            f"The model `{asked}` does not exist on this network. {hint}Ask for `auto` to let PPAI choose, "
+            "see GET /v1/models for what is served, or start the peer with --transparent.",
+            status=404, param="model", code="model_not_found",
+        ) from unknown  # fmt: skip
+
+
+def check_needs(query: Query, roster: Roster) -> None:
+    """Raises InvalidRequest: 422 naming what nobody takes, 400 for a prompt longer than any context served.
+
+    Looked at are those who may answer at all, however busy; where there are none, that is another error.
+    """
+    if len(roster) == 1 and query.pin is None and _is_met(query, roster):
+        return  # a peer alone is spared the arrays
+    rows = np.flatnonzero(may_answer(query, roster)).tolist()
+    contexts: list[int] = roster.context_tokens[rows].tolist()
+    found = unmet(query.needs, query.prompt_tokens, [roster.modalities[row] for row in rows], contexts)
+    if found is not None:
+        raise _refusal(found, query.pinned_local)
+
+
+def _is_met(query: Query, roster: Roster) -> bool:
+    return is_met(query.needs, query.prompt_tokens, roster.modalities[0], int(roster.context_tokens[0]))
+
+
+def _refusal(unmet_need: NobodyTakes | TooLong, pinned_local: str | None) -> InvalidRequest:
+    why_here = f" (only our own engine was considered: {pinned_local})" if pinned_local else ""
+    if isinstance(unmet_need, NobodyTakes):
+        return InvalidRequest(
+            f"nobody here takes {' and '.join(sorted(unmet_need.needs))}; GET /v1/models shows what each model takes"
+            f"{why_here}",
+            status=422,
+            code="capability_missing",
+        )
+    return InvalidRequest(
+        f"This request has at least {unmet_need.least_tokens} tokens; the largest context served here is "
+        f"{unmet_need.largest_context}. Shorten it{why_here}.",
+        param="messages",
+        code="context_length_exceeded",
+    )
