@@ -15,6 +15,7 @@ import fastapi
 import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of
+from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.server.edge import (
     AsgiClient,
     ClientGone,
@@ -22,8 +23,6 @@ from gateway.server.edge import (
     Scope,
     Send,
     headers_of,
-    is_allowed_host,
-    is_allowed_origin,
     read_body,
     until_gone,
 )

@@ -1,13 +1,11 @@
-"""The edge of an ASGI server: a bounded body, a client that may leave, one to write to, and which pages may call us.
+"""The edge of an ASGI server: a bounded body, a client that may leave, and one to write to.
 
 Raw ASGI, since the chat path pays for every layer: a FastAPI endpoint costs 105-133 us, a middleware up to 345 us.
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
-from ipaddress import ip_address
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from gateway.wire.request import InvalidRequest
 
@@ -15,7 +13,6 @@ Scope = Mapping[str, Any]
 DISCARD_FACTOR = (
     4  # a body over the limit is read this far and dropped: many clients listen only when they have sent it
 )
-LOCAL_NAMES = frozenset({"localhost", "ip6-localhost", "host.docker.internal"})
 
 
 class Receive(Protocol):
@@ -124,35 +121,3 @@ def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 def _one_line(value: str) -> str:
     return value if value.isprintable() else "".join(c for c in value if c.isprintable())
-
-
-def is_allowed_host(host: str, allowed: Collection[str]) -> bool:
-    """Whether a Host header may name us. A rebound DNS name is what an attacker's page has; an address is not."""
-    name = _host_in(f"//{host}").rstrip(".")
-    return name in LOCAL_NAMES or name in allowed or _is_address(name)
-
-
-def is_allowed_origin(origin: str, host: str, allowed: Collection[str]) -> bool:
-    """Whether a browser's page of `origin` may call us: our own page, a page on this machine, or a configured one."""
-    if origin in allowed or "*" in allowed:
-        return True
-    if host and origin.partition("://")[2] == host:
-        return True
-    name = _host_in(origin)
-    return name == "localhost" or (_is_address(name) and ip_address(name).is_loopback)
-
-
-def _host_in(url: str) -> str:
-    """Its host's name in lower case; empty where it has none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
