@@ -39,7 +39,8 @@ from gateway.routing.policies import policy
 from gateway.routing.roster import Space
 from gateway.server.listeners import Server, bind, server, url_of
 from gateway.serving.dispatch import Dispatcher
-from gateway.telemetry.metrics import RouteLog, Telemetry
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, open_encoder

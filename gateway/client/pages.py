@@ -29,7 +29,8 @@ from gateway.measuring.profiles import Profiles
 from gateway.peering.network import Network
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
-from gateway.telemetry.metrics import RouteLog, Telemetry
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import GateConfig
 from gateway.wire.request import InvalidRequest, error_body
 

@@ -22,7 +22,8 @@ from gateway.routing.query import Query
 from gateway.serving.attempts import Course
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.serving.refusals import check_needs, model_meant
-from gateway.telemetry.metrics import RouteLog, Telemetry
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, InvalidRequest, Request, read_request, with_model

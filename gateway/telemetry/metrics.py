@@ -1,21 +1,16 @@
-"""What the peer tells its operator: Prometheus metrics and the route log. Never prompt text, keys or signatures."""
+"""Prometheus metrics: what the peer counts and times. Never prompt text, keys or signatures."""
 
 from bisect import bisect_left
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import inf
-from pathlib import Path
-from typing import IO
 
-import msgspec
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 _TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-ROUTE_LOG_LIMIT_BYTES = 16 << 20  # about 60,000 requests; then one older file is kept beside it
-
 
 _Counts = Counter[tuple[str, ...]]
 
@@ -100,39 +95,3 @@ def _histogram(name: str, help_text: str, spreads: Mapping[str, _Spread]) -> Met
     for target, spread in spreads.items():
         family.add_metric((target,), spread.cumulative(), spread.sum)
     return family
-
-
-class RouteLog:
-    """One JSON line a request: who was asked, why, how it went."""
-
-    def __init__(self, file: Path, keep: int = 200, limit_bytes: int = ROUTE_LOG_LIMIT_BYTES) -> None:
-        self._file, self._limit_bytes = file, limit_bytes
-        self._handle: IO[bytes] | None = None
-        self._tail: deque[dict[str, object]] = deque(maxlen=keep)
-
-    @property
-    def tail(self) -> list[dict[str, object]]:
-        """The last lines, the newest last."""
-        return list(self._tail)
-
-    def write(self, line: dict[str, object]) -> None:
-        """Append; a full disk costs the line, not the request."""
-        self._tail.append(line)
-        try:
-            handle = self._handle or self._open()
-            handle.write(msgspec.json.encode(line) + b"\n")
-            if handle.tell() > self._limit_bytes:
-                self.close()
-                self._file.replace(self._file.with_suffix(".1.jsonl"))
-        except OSError:
-            self.close()
-
-    def close(self) -> None:
-        if self._handle:
-            handle, self._handle = self._handle, None
-            handle.close()
-
-    def _open(self) -> IO[bytes]:
-        self._handle = self._file.open("ab", buffering=0)
-        self._file.chmod(0o600)
-        return self._handle

@@ -27,7 +27,8 @@ from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from gateway.serving.dispatch import Dispatcher
-from gateway.telemetry.metrics import RouteLog, Telemetry
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import GateConfig, RelevanceReader
 from gateway.upstream import Patience
 from profiler.ladder import Ladder
