@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel
-from gateway.engines.family import Family, Listing, ModelEntry, Served
+from gateway.engines.family import Description, Family, Listing, ModelEntry
 from gateway.engines.load_gauges import read_load
 from gateway.engines.ollama import Ollama, is_ollama
 
@@ -37,9 +37,9 @@ class Unknown:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         """Embeddings and tools may be tried: there is no way of finding out that does not load a model."""
-        return Served(tuple(_model(entry, "tools", "embeddings") for entry in listing.data))
+        return Description(tuple(_model(entry, "tools", "embeddings") for entry in listing.data))
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
@@ -54,11 +54,13 @@ class Vllm(Unknown):
         super().__init__("vllm")
         self._page = b""  # it does not change while the server lives
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         self._page = self._page or await api.text("/openapi.json")
         able = ("text", "tools") if not self._page or b'"/v1/chat/completions"' in self._page else ()
         embeds = ("embeddings",) if not self._page or b'"/v1/embeddings"' in self._page else ()
-        return Served(tuple(EngineModel(entry.id, entry.max_model_len or 0, able + embeds) for entry in listing.data))
+        return Description(
+            tuple(EngineModel(entry.id, entry.max_model_len or 0, able + embeds) for entry in listing.data)
+        )
 
 
 class LlamaCpp(Unknown):
@@ -71,7 +73,7 @@ class LlamaCpp(Unknown):
         super().__init__("llamacpp")
         self._embeds: bool | None = None
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         if self._embeds is None:
             self._embeds = await api.status_of("/v1/embeddings", {"input": "a"}) != 501
         props = await api.get("/props", _Props)
@@ -79,7 +81,7 @@ class LlamaCpp(Unknown):
         tools = ("tools",) if props.chat_template_caps.supports_tools else ()
         embeds = ("embeddings",) if self._embeds else ()
         models = tuple(_model(entry, *tools, *embeds, context=context) for entry in listing.data)
-        return Served(models, props.total_slots, is_slots_known=True)
+        return Description(models, props.total_slots, is_slots_known=True)
 
 
 class Sglang(Unknown):
@@ -88,13 +90,13 @@ class Sglang(Unknown):
     def __init__(self) -> None:
         super().__init__("sglang")
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         # older versions call the same pages /get_...
         model = await api.find("/model_info", _SglangModel) or await api.find("/get_model_info", _SglangModel)
         server = await api.find("/server_info", _SglangServer) or await api.find("/get_server_info", _SglangServer)
         states = server.internal_states if server else []
         slots = sum(state.effective_max_running_requests_per_dp for state in states)
-        return Served(
+        return Description(
             tuple(EngineModel(entry.id, entry.max_model_len or 0, _sglang_modalities(model)) for entry in listing.data),
             slots or DEFAULT_SLOTS,
             is_slots_known=slots > 0,
@@ -107,11 +109,11 @@ class Tgi(Unknown):
     def __init__(self) -> None:
         super().__init__("tgi")
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         info = await api.get("/info", _TgiInfo)
         sees = ("image",) if info.model_pipeline_tag == "image-text-to-text" else ()
         models = tuple(EngineModel(entry.id, info.max_total_tokens, BY_DEFAULT + sees) for entry in listing.data)
-        return Served(models, info.max_batch_size or DEFAULT_SLOTS, is_slots_known=bool(info.max_batch_size))
+        return Description(models, info.max_batch_size or DEFAULT_SLOTS, is_slots_known=bool(info.max_batch_size))
 
 
 class LmStudio:
@@ -119,12 +121,12 @@ class LmStudio:
 
     name = "lmstudio"
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         newer = await api.find("/api/v1/models", _LmStudioNewer)
         slots = (
             [instance.config.parallel for model in newer.models for instance in model.loaded_instances] if newer else []
         )
-        return Served(await self._models(api), max(slots, default=1))
+        return Description(await self._models(api), max(slots, default=1))
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]

@@ -36,8 +36,8 @@ class Listing(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What an engine serves, and how many requests it works on at once."""
+class Description:
+    """What an engine tells of itself: what it serves, and how many requests it works on at once."""
 
     models: tuple[EngineModel, ...]
     slots: int = DEFAULT_SLOTS
@@ -50,7 +50,7 @@ class Family(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         """Asked seldom: everything that the engine tells of its models."""
         ...
 

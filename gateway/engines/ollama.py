@@ -15,7 +15,7 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, EngineModel
-from gateway.engines.family import Listing, Served
+from gateway.engines.family import Description, Listing
 from gateway.upstream import UpstreamError
 
 # A prompt that is longer is cut without a word: until a model is loaded, the least that any machine gives is assumed.
@@ -43,14 +43,14 @@ class Ollama:
         self._shown: dict[str, _Show] = {}  # by digest: a model's page does not change
         self._served: dict[str, int] = {}  # context that a model was loaded with, by name
 
-    async def describe(self, api: EngineApi, listing: Listing) -> Served:
+    async def describe(self, api: EngineApi, listing: Listing) -> Description:
         """The models on this machine; those that Ollama itself sends elsewhere are left out: nothing leaves unseen."""
         here = [tag for tag in (await api.get("/api/tags", _Tags)).models if not tag.remote_host]
         one_of = asyncio.Semaphore(ASKED_AT_ONCE)
         pages = await asyncio.gather(*(self._page(api, tag, one_of) for tag in here))
         described = tuple(self._model(tag, page) for tag, page in zip(here, pages, strict=True) if page)
         models, _ = await self.look(api, described)
-        return Served(models, self._slots or SLOTS, is_slots_known=self._slots > 0)
+        return Description(models, self._slots or SLOTS, is_slots_known=self._slots > 0)
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
