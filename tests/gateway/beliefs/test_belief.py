@@ -8,75 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import Outcome
 from gateway.beliefs.queueing import wait
 from gateway.beliefs.table import Beliefs
-
-PEER = PeerId("b" * 52)
-CONFIG = BeliefConfig()
-QUIET = Pulse(
-    id=PEER,
-    gen=1,
-    seq=1,
-    running=0,
-    waiting=0,
-    slots=1,
-    arrivals=0,
-    completions=0,
-    busy_ms=0,
-    t_ms=0,
-    tokens_in=0,
-    tokens_out=0,
-    admission="open",
-)
-
-
-def beliefs(slots: int = 1, config: BeliefConfig = CONFIG) -> Beliefs:
-    table = Beliefs(config)
-    table.add(PEER, slots)
-    return table
-
-
-def expected(table: Beliefs, now: float, field: str) -> float:
-    return float(getattr(table.expect(table.rows([PEER]), now), field)[0])
-
-
-def reservation(
-    at: float = 0.0, wait_s: float = 0.0, turn_s: float = 1.0, prompt_tokens: int = 0, streams: float = 1.0
-) -> Reservation:
-    return Reservation(PEER, at, "chat", prompt_tokens, streams, wait_s, turn_s, transit_s=0.0)
-
-
-def answered(
-    table: Beliefs,
-    ttft_s: float,
-    now: float = 0.0,
-    status: str = "ok",
-    tokens: int = 1,
-    decode_s: float = 0.0,
-    **kw: float,
-) -> None:
-    job = reservation(at=now, **kw)  # type: ignore[arg-type]
-    table.reserve(job)
-    table.observe_outcome(job, Outcome(PEER, status, ttft_s, ttft_s + decode_s, tokens), now)  # type: ignore[arg-type]
-
-
-def pulses(steps: list[tuple[float, int, int, float]]) -> list[tuple[Pulse, float]]:
-    """Pulses and births from (seconds, arrivals, completions, busy slot-seconds) between them."""
-    out, pulse, birth = [(QUIET, 0.0)], QUIET, 0.0
-    for seconds, arrivals, completions, busy_s in steps:
-        birth += seconds
-        pulse = replace(
-            pulse,
-            seq=pulse.seq + 1,
-            arrivals=pulse.arrivals + arrivals,
-            completions=pulse.completions + completions,
-            busy_ms=pulse.busy_ms + round(1000 * busy_s),
-            t_ms=pulse.t_ms + round(1000 * seconds),
-        )
-        out.append((pulse, birth))
-    return out
+from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 
 
 class Grid:
@@ -217,35 +152,6 @@ def test_counters_that_run_backwards_are_no_evidence(counter: str) -> None:
         assert expected(only_load, 1.0, field) == expected(table, 1.0, field)
 
 
-def test_ten_own_jobs_inside_a_pulse_are_counted_once() -> None:
-    table = beliefs()
-    for k in range(10):
-        table.reserve(reservation(at=0.1 * k))
-
-    before = expected(table, 1.0, "backlog") - expected(beliefs(), 1.0, "backlog")
-    table.observe_pulse(replace(QUIET, running=1, waiting=9), birth=1.0)
-    inside = expected(table, 1.0, "backlog")
-    table.reserve(reservation(at=1.5))
-
-    assert (10, 10, 11) == (
-        pytest.approx(before),
-        pytest.approx(inside),
-        pytest.approx(expected(table, 1.0, "backlog")),
-    )
-
-
-def test_an_own_job_that_ended_is_no_longer_counted() -> None:
-    table = beliefs()
-    table.observe_load(PEER, 0, 1, "open", birth=0.0)
-    job = reservation(at=0.5)
-    table.reserve(job)
-
-    before = expected(table, 0.0, "backlog")
-    table.observe_outcome(job, Outcome(PEER, "cancelled", None, 0.1, 0), 0.6)
-
-    assert (1.0, 0.0) == (before, expected(table, 0.0, "backlog"))
-
-
 def test_only_ages_matter_not_the_peers_clock() -> None:
     """Births are on our clock; a peer whose own clock (t_ms) is an hour ahead teaches the same."""
     stream = pulses([(2.0, 6, 5, 1.5)] * 5)
@@ -384,16 +290,6 @@ def test_a_job_of_ours_that_ends_may_have_left_room() -> None:
     assert 1.0 == expected(table, 1.0, "admission")
 
 
-def test_no_peer_is_believed_to_have_fewer_jobs_than_it_owes_us() -> None:
-    """Whatever its pulses say, later ones too: a job of ours that it has not answered is there."""
-    table = beliefs()
-    for _ in range(5):
-        table.reserve(reservation())
-    table.observe_pulse(replace(QUIET, running=0, waiting=0), 10.0)
-
-    assert 5.0 == expected(table, 10.0, "backlog")
-
-
 def test_a_slow_first_token_where_hardly_any_wait_was_expected_was_the_reading() -> None:
     """News a moment old say of a lone slot that .05 jobs are ahead: that is no queue. Ten seconds for 350 tokens are
     29 ms a token then; where a job was ahead they may as well have been waiting."""
@@ -406,52 +302,3 @@ def test_a_slow_first_token_where_hardly_any_wait_was_expected_was_the_reading()
     prefill_s = {ahead: expected(table, 10.5, "prefill_s") for ahead, table in tables.items()}
     assert prefill_s[0.05] > 0.02
     assert prefill_s[1.0] == pytest.approx(1e-3)
-
-
-def test_a_second_outcome_of_one_job_changes_nothing() -> None:
-    table = beliefs()
-    job = reservation()
-    table.reserve(job)
-    outcome = Outcome(PEER, "failed", None, 1.0, 0)
-    table.observe_outcome(job, outcome, 0.0)
-    once = expected(table, 0.0, "wait_factor")
-    table.observe_outcome(job, outcome, 0.0)
-
-    assert once == expected(table, 0.0, "wait_factor")
-
-
-def test_news_of_a_forgotten_peer_is_ignored() -> None:
-    table = beliefs()
-    job = reservation()
-    table.reserve(job)
-    table.forget(PEER)
-
-    table.observe_pulse(QUIET, 0.0)
-    table.observe_load(PEER, 1, 1, "open", 0.0)
-    table.observe_rtt(PEER, 0.1)
-    table.observe_outcome(job, Outcome(PEER, "ok", 0.1, 0.2, 5), 1.0)
-
-    assert PEER not in table
-
-
-def test_a_forgotten_row_is_reused_and_others_stay() -> None:
-    table = Beliefs(CONFIG)
-    ids = [PeerId(f"{k:052d}") for k in range(40)]
-    rows = [table.add(peer, slots=k + 1) for k, peer in enumerate(ids)]
-    table.forget(ids[7])
-    new = table.add(PEER, slots=99)
-
-    slots = table.expect(table.rows([*ids[:7], *ids[8:], PEER]), 0.0).slots
-
-    assert (rows[7], len(set(rows))) == (new, 40)
-    assert [*range(1, 8), *range(9, 41), 99] == slots.tolist()
-
-
-def test_answer_length_is_a_moving_average_per_category_within_the_limit() -> None:
-    table = beliefs()
-    for _ in range(200):
-        answered(table, ttft_s=0.1, tokens=50, decode_s=1.0)
-
-    assert 50 == pytest.approx(table.output_tokens("chat", None), rel=0.01)
-    assert 10 == table.output_tokens("chat", 10)
-    assert CONFIG.prior_output_tokens == table.output_tokens("code", None)

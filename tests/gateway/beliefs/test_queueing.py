@@ -83,10 +83,10 @@ def test_an_overloaded_peer_grows_while_we_do_not_look() -> None:
 
 
 @given(jobs, slots)
-def test_a_new_job_is_decoded_with_others_or_has_jobs_ahead(backlog: float, c: float) -> None:
-    """While a slot is free nobody is ahead; once all are taken, c are decoded together."""
-    assert (jobs_ahead(backlog, c) == 0) == (backlog <= c - 1)
-    assert min(backlog + 1, c) == pytest.approx(streams(backlog, c))
+def test_every_job_is_ahead_of_a_new_one_or_decoded_with_it(backlog: float, c: float) -> None:
+    """The new one is decoded with itself, and with c - 1 others at most."""
+    assert backlog + 1 == pytest.approx(jobs_ahead(backlog, c) + streams(backlog, c))
+    assert streams(backlog, c) <= c
 
 
 def test_a_queue_moves_faster_with_more_slots() -> None:

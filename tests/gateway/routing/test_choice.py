@@ -1,6 +1,6 @@
 """What routing tells everybody else: a few rows, best first, and everybody's reason where nobody may answer."""
 
-from gateway.routing.decision import Query
+from gateway.routing.query import Query
 from tests.gateway.routing.test_node import Ada, agent
 
 PINNED_AWAY = Query(pin="nobody")

@@ -11,7 +11,6 @@ from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
-from gateway.beliefs.sessions import SessionConfig, Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
@@ -578,14 +577,3 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
         ada.now += 4.0
 
     assert ada.node.view(TURN, ada.now).warm_tokens.max() > 0.95 * 2000
-
-
-def test_the_latest_conversations_are_remembered() -> None:
-    sessions = Sessions(SessionConfig(limit=3))
-    warm = Warm(id_of(1), "a", 100, 0.0, WorkDone(1, 0))
-
-    for name in ("one", "two", "three", "two", "four", "two"):
-        sessions.remember(name, warm)
-
-    assert [None, warm, warm, warm] == [sessions.recall(name, 1.0) for name in ("one", "two", "three", "four")]
-    assert 3 == len(sessions)

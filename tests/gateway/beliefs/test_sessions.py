@@ -1,0 +1,42 @@
+"""Where conversations are warm, how long, and how much of them is still held."""
+
+import pytest
+
+from discovery.records import PeerId
+from gateway.beliefs.sessions import SessionConfig, Sessions, Warm, WorkDone
+
+WARM = Warm(PeerId("b"), "a", tokens=100, at=0.0, work_done=WorkDone(gen=1, tokens=5000))
+
+
+def test_the_latest_conversations_are_remembered() -> None:
+    sessions = Sessions(SessionConfig(limit=3))
+
+    for name in ("one", "two", "three", "two", "four", "two"):
+        sessions.remember(name, WARM)
+
+    assert [None, WARM, WARM, WARM] == [sessions.recall(name, 1.0) for name in ("one", "two", "three", "four")]
+    assert 3 == len(sessions)
+
+
+@pytest.mark.parametrize(
+    ("work_done", "left"),
+    [
+        (WorkDone(gen=1, tokens=5000), 100),  # nothing else since
+        (WorkDone(gen=1, tokens=5200), 100),  # its own last two turns, reported late
+        (WorkDone(gen=1, tokens=5700), 50),  # 500 tokens of others, in room for 1,000
+        (WorkDone(gen=1, tokens=9000), 0),  # more of others than there is room for
+        (WorkDone(gen=2, tokens=5000), 0),  # restarted
+        (WorkDone(), 0),  # it has not said
+    ],
+)
+def test_other_conversations_displace_this_one_by_their_share_of_the_room(work_done: WorkDone, left: float) -> None:
+    assert left == pytest.approx(WARM.left(work_done, room_tokens=1000.0))
+
+
+def test_a_conversation_is_warm_for_a_while_and_not_after_a_failure() -> None:
+    sessions = Sessions(SessionConfig(keep_s=10.0))
+    sessions.remember("talk", WARM)
+
+    assert [WARM, None] == [sessions.recall("talk", now) for now in (10.0, 10.1)]
+    sessions.forget("talk")
+    assert sessions.recall("talk", 0.0) is None

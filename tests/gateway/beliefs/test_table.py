@@ -1,0 +1,126 @@
+"""Beliefs side by side: rows, our own jobs, the lengths of answers, and what one reading expects."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from discovery.records import PeerId
+from gateway.beliefs.belief import Outcome
+from gateway.beliefs.table import Beliefs, Expected
+from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
+
+
+def test_ten_own_jobs_inside_a_pulse_are_counted_once() -> None:
+    table = beliefs()
+    for k in range(10):
+        table.reserve(reservation(at=0.1 * k))
+
+    before = expected(table, 1.0, "backlog") - expected(beliefs(), 1.0, "backlog")
+    table.observe_pulse(replace(QUIET, running=1, waiting=9), birth=1.0)
+    inside = expected(table, 1.0, "backlog")
+    table.reserve(reservation(at=1.5))
+
+    assert (10, 10, 11) == (
+        pytest.approx(before),
+        pytest.approx(inside),
+        pytest.approx(expected(table, 1.0, "backlog")),
+    )
+
+
+def test_an_own_job_that_ended_is_no_longer_counted() -> None:
+    table = beliefs()
+    table.observe_load(PEER, 0, 1, "open", birth=0.0)
+    job = reservation(at=0.5)
+    table.reserve(job)
+
+    before = expected(table, 0.0, "backlog")
+    table.observe_outcome(job, Outcome(PEER, "cancelled", None, 0.1, 0), 0.6)
+
+    assert (1.0, 0.0) == (before, expected(table, 0.0, "backlog"))
+
+
+def test_no_peer_is_believed_to_have_fewer_jobs_than_it_owes_us() -> None:
+    """Whatever its pulses say, later ones too: a job of ours that it has not answered is there."""
+    table = beliefs()
+    for _ in range(5):
+        table.reserve(reservation())
+    table.observe_pulse(replace(QUIET, running=0, waiting=0), 10.0)
+
+    assert 5.0 == expected(table, 10.0, "backlog")
+
+
+def test_a_second_outcome_of_one_job_changes_nothing() -> None:
+    table = beliefs()
+    job = reservation()
+    table.reserve(job)
+    outcome = Outcome(PEER, "failed", None, 1.0, 0)
+    table.observe_outcome(job, outcome, 0.0)
+    once = expected(table, 0.0, "wait_factor")
+    table.observe_outcome(job, outcome, 0.0)
+
+    assert once == expected(table, 0.0, "wait_factor")
+
+
+def test_news_of_a_forgotten_peer_is_ignored() -> None:
+    table = beliefs()
+    job = reservation()
+    table.reserve(job)
+    table.forget(PEER)
+
+    table.observe_pulse(QUIET, 0.0)
+    table.observe_load(PEER, 1, 1, "open", 0.0)
+    table.observe_rtt(PEER, 0.1)
+    table.observe_outcome(job, Outcome(PEER, "ok", 0.1, 0.2, 5), 1.0)
+
+    assert PEER not in table
+
+
+def test_a_forgotten_row_is_reused_and_others_stay() -> None:
+    table = Beliefs(CONFIG)
+    ids = [PeerId(f"{k:052d}") for k in range(40)]
+    rows = [table.add(peer, slots=k + 1) for k, peer in enumerate(ids)]
+    table.forget(ids[7])
+    new = table.add(PEER, slots=99)
+
+    slots = table.expect(table.rows([*ids[:7], *ids[8:], PEER]), 0.0).slots
+
+    assert (rows[7], len(set(rows))) == (new, 40)
+    assert [*range(1, 8), *range(9, 41), 99] == slots.tolist()
+
+
+def test_answer_length_is_a_moving_average_per_category_within_the_limit() -> None:
+    table = beliefs()
+    for _ in range(200):
+        answered(table, ttft_s=0.1, tokens=50, decode_s=1.0)
+
+    assert 50 == pytest.approx(table.output_tokens("chat", None), rel=0.01)
+    assert 10 == table.output_tokens("chat", 10)
+    assert CONFIG.prior_output_tokens == table.output_tokens("code", None)
+
+
+def test_one_row_expects_what_it_expects_among_others() -> None:
+    """One candidate is reckoned with floats, several with arrays: the same formulas."""
+    table, other = beliefs(), PeerId("c")
+    table.add(other, slots=8)
+    for pulse, birth in pulses([(2.0, 6, 5, 1.5)] * 5):
+        table.observe_pulse(replace(pulse, running=1, waiting=3), birth)
+    table.reserve(reservation(at=9.0))
+
+    alone, among = table.expect(table.rows([PEER]), 17.0), table.expect(table.rows([other, PEER]), 17.0)
+
+    for column in fields(Expected):
+        assert getattr(alone, column.name).tolist() == pytest.approx(getattr(among, column.name)[1:].tolist(), abs=0)
+
+
+def test_every_column_is_read_under_the_name_that_it_was_written_with() -> None:
+    """What a peer and its config say plainly comes out of the table as it went in."""
+    table = beliefs(slots=3)
+    table.observe_load(PEER, 2, 3, "soft", birth=5.0)
+    rates, at_birth = table[PEER].speed.rates(), table.expect(table.rows([PEER]), 5.0)
+
+    assert (3.0, 2.0, 1.0, 0.0) == tuple(
+        float(column[0]) for column in (at_birth.slots, at_birth.backlog, at_birth.admission, at_birth.age_s)
+    )
+    assert (*rates, CONFIG.prior_rtt_s) == tuple(
+        float(column[0]) for column in (at_birth.prefill_s, at_birth.step_s, at_birth.stream_s, at_birth.rtt_s)
+    )

@@ -1,0 +1,100 @@
+"""Who may answer, and the reason why not: laws of the candidate set."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gateway.routing.candidates import Excluded, candidate_set, may_answer
+from gateway.routing.query import Query
+from gateway.routing.utility import assess
+from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, names
+
+
+@pytest.mark.parametrize(
+    ("peer", "query", "reason"),
+    [
+        (Peer("b"), QUERY, None),
+        (Peer("b", dead=True, suspect=True, approved=False), QUERY, "dead"),
+        (Peer("b", suspect=True, approved=False), QUERY, "suspect"),
+        (Peer("b", approved=False, model="other"), replace(QUERY, model="m"), "not_approved"),
+        (Peer("b", model="other"), replace(QUERY, model="m"), "model"),
+        (Peer("b", model="other"), replace(QUERY, model="b/other"), None),
+        (Peer("b"), replace(QUERY, needs=frozenset({"image"})), "modality"),
+        (Peer("b", modalities=frozenset({"text", "image"})), replace(QUERY, needs=frozenset({"image"})), None),
+        (Peer("b", context_tokens=299), QUERY, "context"),
+        (Peer("b", context_tokens=300), QUERY, None),
+        (Peer("b"), replace(QUERY, pinned_local="field:n"), "field:n"),
+        (Peer("b"), replace(QUERY, pinned_local="privacy:email"), "privacy:email"),
+        (Peer("b"), replace(QUERY, pin="local"), "pinned"),
+        (Peer("b"), replace(QUERY, pin="c"), "pinned"),
+        (Peer("b"), replace(QUERY, pin="b"), None),
+        (Peer("b"), replace(QUERY, pin="b's machine"), None),
+        (Peer("b", admission="soft"), QUERY, None),
+        (Peer("b", admission="closed"), QUERY, "closed"),
+        (Peer("b", admission="closed"), replace(QUERY, pin="b"), None),  # it says itself whether it still is
+        (Peer("b", score=0.49), QUERY, "score"),
+        (Peer("b", score=0.5), QUERY, None),
+        (Peer("b", profiled=False), QUERY, None),
+    ],
+)
+def test_each_exclusion_has_its_reason(peer: Peer, query: Query, reason: str | None) -> None:
+    world = World([Peer("us"), peer])
+
+    decision = assess(query, world.view(query), replace(CERTAIN, theta_s=0.5))
+
+    assert reason == decision.excluded_because(1)
+
+
+def test_what_concerns_travelling_never_excludes_our_own() -> None:
+    query = replace(QUERY, pinned_local="field:n", pin="local")
+
+    excluded = candidate_set(query, World([Peer("us", admission="closed"), Peer("b")]).view(query))
+
+    assert 0 == excluded[0]
+
+
+def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer() -> None:
+    world = World([Peer("us"), Peer("b"), Peer("c")])
+    failed = world.view(QUERY).roster.peer_ids[1]
+    query = replace(QUERY, avoid=failed)
+
+    assert [None, "retried", None] == [assess(query, world.view(query), CERTAIN).excluded_because(i) for i in range(3)]
+    alone = World([Peer("us", model="other"), Peer("b")])
+    query = replace(query, model="m")
+    assert 0 == candidate_set(query, alone.view(query))[1]
+
+
+@pytest.mark.parametrize(
+    ("query", "who"),
+    [
+        (QUERY, ["us", "b", "tired"]),
+        (replace(QUERY, model="m"), ["us", "tired"]),
+        (replace(QUERY, pin="local"), ["us"]),
+        (replace(QUERY, pin="tired's machine"), ["tired"]),
+        (replace(QUERY, pinned_local="field:n", pin="b"), ["us"]),
+        (replace(QUERY, needs=frozenset({"image"}), prompt_tokens=10**6), ["us", "b", "tired"]),
+    ],
+)
+def test_who_may_answer_at_all_is_asked_neither_for_load_nor_for_abilities(query: Query, who: list[str]) -> None:
+    world = World(
+        [
+            Peer("us", score=0.1),
+            Peer("b", model="other"),
+            Peer("tired", admission="closed", context_tokens=10),
+            Peer("gone", dead=True),
+            Peer("stranger", approved=False),
+        ]
+    )
+
+    may = may_answer(query, world.view(query).roster)
+
+    assert who == names(world, np.flatnonzero(may).tolist())
+
+
+def test_a_reason_has_the_word_that_people_read() -> None:
+    assert ("dead", "not_approved", "pinned_local") == (
+        Excluded.DEAD.word,
+        Excluded.NOT_APPROVED.word,
+        Excluded.PINNED_LOCAL.word,
+    )

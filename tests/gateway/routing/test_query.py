@@ -1,0 +1,12 @@
+"""A query that asks for nothing in particular."""
+
+from gateway.routing.candidates import candidate_set
+from gateway.routing.query import Query
+from tests.gateway.routing.world import Peer, World
+
+
+def test_without_wishes_nobody_who_may_be_asked_is_excluded() -> None:
+    """Each default is the wish that rules nobody out."""
+    world = World([Peer("us"), Peer("b", model="other", context_tokens=10), Peer("c", score=0.0, jobs=99)])
+
+    assert [0, 0, 0] == candidate_set(Query(), world.view(Query())).tolist()

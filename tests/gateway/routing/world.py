@@ -1,0 +1,93 @@
+"""A network as the tests of one decision need it: peers with a score and a load, and the beliefs about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from discovery.records import PeerId
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
+from gateway.routing.decision import Decision
+from gateway.routing.policies import policy
+from gateway.routing.policy import Plan, SchedulerConfig
+from gateway.routing.query import Query
+from gateway.routing.roster import Roster
+from gateway.routing.view import View
+
+US = PeerId("us")
+QUERY = Query(prompt_tokens=100, max_tokens=200)
+CERTAIN = SchedulerConfig(exploration=0.0)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer as a test needs it: one agent, its score, its load now."""
+
+    name: str
+    score: float = 0.8
+    jobs: int = 0
+    slots: int = 1
+    admission: str = "open"
+    model: str = "m"
+    context_tokens: int = 0
+    modalities: frozenset[str] = frozenset({"text"})
+    dead: bool = False
+    suspect: bool = False
+    approved: bool = True
+    profiled: bool = True
+
+
+@dataclass
+class World:
+    """Peers (the one called "us" is ours) and the beliefs about them, all told at time 0."""
+
+    peers: Sequence[Peer]
+    beliefs: Beliefs = field(default_factory=lambda: Beliefs(BeliefConfig()))
+
+    def __post_init__(self) -> None:
+        for peer in self.peers:
+            self.beliefs.add(PeerId(peer.name), peer.slots, rtt_s=0.0 if peer.name == US else None)
+            self.beliefs.observe_load(PeerId(peer.name), peer.jobs, peer.slots, peer.admission, 0.0)  # type: ignore[arg-type]
+
+    def view(self, query: Query = QUERY, now: float = 0.0) -> View:
+        ids = tuple(PeerId(peer.name) for peer in self.peers)
+        roster = Roster(
+            peer_ids=ids,
+            peer_names=tuple(f"{peer.name}'s machine" for peer in self.peers),
+            agents=tuple(f"{peer.name}/{peer.model}" for peer in self.peers),
+            models=tuple(peer.model for peer in self.peers),
+            modalities=tuple(peer.modalities for peer in self.peers),
+            context_tokens=np.array([peer.context_tokens for peer in self.peers], dtype=np.int64),
+            local=np.array([peer.name == US for peer in self.peers], dtype=bool),
+            dead=np.array([peer.dead for peer in self.peers], dtype=bool),
+            suspect=np.array([peer.suspect for peer in self.peers], dtype=bool),
+            approved=np.array([peer.approved for peer in self.peers], dtype=bool),
+            rows=self.beliefs.rows(ids),
+        )
+        return View(
+            roster=roster,
+            expected=self.beliefs.expect(roster.rows, now),
+            score=np.array([peer.score for peer in self.peers], dtype=float),
+            profiled=np.array([peer.profiled for peer in self.peers], dtype=bool),
+            output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
+        )
+
+
+def decide(world: World, query: Query = QUERY, config: SchedulerConfig = CERTAIN, seed: int = 0) -> Decision:
+    return policy(config).choose(query, world.view(query), 0.0, np.random.default_rng(seed))
+
+
+def plan(
+    world: World, query: Query = QUERY, config: SchedulerConfig = CERTAIN, seed: int = 0, now: float = 0.0
+) -> Plan:
+    return policy(config).plan(query, world.view(query, now), now, np.random.default_rng(seed))
+
+
+def names(world: World, indices: Sequence[int]) -> list[str]:
+    return [world.peers[index].name for index in indices]
+
+
+def target(decision: Decision) -> str:
+    assert decision.target is not None, decision.reason
+    return decision.target.peer_id
