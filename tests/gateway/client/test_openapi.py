@@ -31,14 +31,18 @@ def test_references_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize("endpoint", BODIES)
-def test_fields_that_the_page_requires_are_those_the_decoder_requires(endpoint: str) -> None:
+def test_the_page_requires_what_the_decoder_requires(endpoint: str) -> None:
+    """Of an empty object the decoder misses one field, or none: an engine judges `responses` by itself."""
     body = PAGE["paths"][f"/v1/{endpoint}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     schema = PAGE["components"]["schemas"][body["$ref"].rpartition("/")[2]]
 
-    for name in schema["required"]:
-        with pytest.raises(InvalidRequest) as caught:
-            read_request(endpoint, b"{}")
-        assert name == caught.value.param
+    try:
+        read_request(endpoint, b"{}")
+        missed = []
+    except InvalidRequest as refused:
+        missed = [refused.param]
+
+    assert missed == schema["required"]
 
 
 def test_an_error_has_the_form_that_the_page_says() -> None:
