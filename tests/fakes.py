@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from aiohttp import web
+from anyio.from_thread import start_blocking_portal
 
 Answer = Callable[[dict[str, Any]], str]
 _EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
@@ -59,6 +60,21 @@ class ScriptedEngine:
         finally:
             await runner.cleanup()
             await asyncio.sleep(0)  # what was closed lets go of its socket in the loop's next round
+
+    @contextmanager
+    def serving_beside(self) -> Iterator["ScriptedEngine"]:
+        """`serving` on a loop and thread of its own: for fixtures that outlive one test, and for tests that block."""
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self.serving()):
+            yield self
+
+    def begin_again(self) -> "ScriptedEngine":
+        """As made without arguments, with nothing seen; for tests that share it. It must be idle."""
+        assert self.active == 0, f"{self.active} requests are still answered"
+        fresh = ScriptedEngine()
+        for named in fields(self):
+            if named.name != "url":
+                setattr(self, named.name, getattr(fresh, named.name))
+        return self
 
     async def until(self, condition: Callable[["ScriptedEngine"], bool], timeout_s: float = 5.0) -> None:
         """Wait until the engine has seen something; fails after `timeout_s`."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -20,35 +20,41 @@ HELLO = {"messages": [{"role": "user", "content": "hi"}]}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 
-@pytest.fixture
-async def engine() -> AsyncIterator[ScriptedEngine]:
-    async with ScriptedEngine().serving() as engine:
+@pytest.fixture(scope="module")
+def one_engine() -> Iterator[ScriptedEngine]:
+    with ScriptedEngine().serving_beside() as engine:
         yield engine
 
 
-@pytest.fixture
-async def peer(engine: ScriptedEngine, tmp_path: Path) -> AsyncIterator[PeerProcess]:
-    with PeerProcess(tmp_path / "home", "--engine", engine.url) as peer:
-        await until_ready(peer)
+@pytest.fixture(scope="module")
+def one_peer(one_engine: ScriptedEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerProcess]:
+    with PeerProcess(tmp_path_factory.mktemp("one") / "home", "--engine", one_engine.url) as peer:
         yield peer
+
+
+@pytest.fixture
+async def engine(one_engine: ScriptedEngine) -> ScriptedEngine:
+    """One for all tests here, as if new."""
+    await one_engine.until(lambda engine: engine.active == 0)
+    return one_engine.begin_again()
+
+
+@pytest.fixture
+def peer(engine: ScriptedEngine, one_peer: PeerProcess) -> PeerProcess:
+    """One for all tests here, before `engine`. Who stops it or counts its memory starts a peer of its own."""
+    return one_peer.wait_ready()
+
+
+@pytest.fixture
+def own_peer(engine: ScriptedEngine, tmp_path: Path) -> Iterator[PeerProcess]:
+    with PeerProcess(tmp_path / "home", "--engine", engine.url) as peer:
+        yield peer.wait_ready()
 
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as http:
         yield http
-
-
-async def until_ready(peer: PeerProcess) -> None:
-    """Asking blocks no event loop here: the scripted engine lives in ours."""
-    async with aiohttp.ClientSession() as http:
-        for _ in range(600):
-            async with http.get(peer.url + "/ready") as response:
-                if response.status == 200:
-                    return
-                said = await response.text()
-            await asyncio.sleep(0.02)
-    raise AssertionError(said + peer.output)
 
 
 def client_of(peer: PeerProcess) -> openai.AsyncOpenAI:
@@ -96,25 +102,31 @@ async def test_models_are_listed_and_retrieved(sdk: openai.AsyncOpenAI) -> None:
 async def test_status_health_and_metrics(
     peer: PeerProcess, sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession
 ) -> None:
+    async def counted() -> tuple[float, float]:
+        async with http.get(peer.url + "/metrics") as response:
+            samples = dict(line.rsplit(" ", 1) for line in (await response.text()).splitlines() if line[0] != "#")
+        names = 'ppai_requests_total{status="ok",target="local"}', 'ppai_tokens_total{kind="completion",target="local"}'
+        return float(samples.get(names[0], 0)), float(samples.get(names[1], 0))
+
+    before = await counted()
     await sdk.chat.completions.create(model="auto", **HELLO)
-    async with http.get(peer.url + "/metrics") as response:
-        metrics = await response.text()
     async with http.get(peer.url + "/ppai/v1/status") as response:
         status = await response.json()
 
-    assert 'ppai_requests_total{status="ok",target="local"} 1.0' in metrics
-    assert 'ppai_tokens_total{kind="completion",target="local"} 4.0' in metrics
+    assert (before[0] + 1, before[1] + 4) == await counted()
     assert (["scripted-1"], []) == ([model["id"] for model in status["engine"]["models"]], status["missing"])
 
 
 async def test_the_route_log_has_a_line_and_no_words_of_the_prompt(peer: PeerProcess, sdk: openai.AsyncOpenAI) -> None:
+    log = peer.home / "route.jsonl"
+    before = log.read_text() if log.exists() else ""
     secret = {"messages": [{"role": "user", "content": "my secret plan"}]}
 
     await sdk.chat.completions.create(model="auto", **secret)
 
-    log = peer.home / "route.jsonl"  # written when the answer is complete, which the client may see first
-    await asyncio.to_thread(peer.wait, lambda: log.exists() and log.stat().st_size > 0, "to log")
-    (line,) = log.read_text().splitlines()
+    # Written when the answer is complete, which the client may see first.
+    peer.wait(lambda: log.exists() and len(log.read_text()) > len(before), "to log")
+    (line,) = log.read_text().removeprefix(before).splitlines()
     assert ("ok", "scripted-1", 4) == tuple(json.loads(line)[key] for key in ("status", "model", "tokens"))
     assert "secret" not in line + peer.output
 
@@ -244,7 +256,7 @@ async def test_an_engine_that_is_not_there_is_waited_for(tmp_path: Path, http: a
             assert (503, "not_ready") == (response.status, (await response.json())["error"]["code"])
             assert "retry-after" in response.headers
         async with ScriptedEngine().serving(port):
-            await until_ready(peer)
+            await asyncio.to_thread(peer.wait_ready)
             async with client_of(peer) as sdk:
                 assert (await sdk.chat.completions.create(model="auto", **HELLO)).choices
 
@@ -262,7 +274,7 @@ async def test_an_engine_that_dies_in_mid_stream_is_told_in_band(
 
 async def test_transparent_peers_route_any_name_and_give_it_back(engine: ScriptedEngine, tmp_path: Path) -> None:
     with PeerProcess(tmp_path / "home", "--engine", engine.url, "--transparent") as peer:
-        await until_ready(peer)
+        peer.wait_ready()
 
         async with client_of(peer) as sdk:
             answer = await sdk.chat.completions.create(model="gpt-4o", **HELLO)
@@ -282,9 +294,9 @@ async def test_the_commands_see_the_running_peer(peer: PeerProcess) -> None:
     assert "scripted-1" == json.loads(told.stdout)["engine"]["models"][0]["id"]
 
 
-async def test_stopping_is_clean(peer: PeerProcess) -> None:
-    assert 0 == peer.stop()
-    assert not (peer.home / "running.json").exists()
+def test_stopping_is_clean(own_peer: PeerProcess) -> None:
+    assert 0 == own_peer.stop()
+    assert not (own_peer.home / "running.json").exists()
 
 
 def test_port_in_use_home_in_use_and_home_not_writable_say_what_to_do(tmp_path: Path) -> None:
@@ -322,8 +334,8 @@ def test_no_peer_running_says_how_to_start_one(tmp_path: Path) -> None:
     assert f"ppai serve --home {tmp_path}" in result.stderr
 
 
-async def test_an_idle_peer_is_small_and_loads_nothing_heavy(peer: PeerProcess) -> None:
-    process = psutil.Process(peer.pid)
+def test_an_idle_peer_is_small_and_loads_nothing_heavy(own_peer: PeerProcess) -> None:
+    process = psutil.Process(own_peer.pid)
 
     assert process.memory_info().rss < 150 << 20
     mapped = " ".join(mapping.path for mapping in process.memory_maps())
