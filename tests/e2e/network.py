@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,16 @@ class Cluster:
         async with self.http.post(self.peers[name].url + CHAT, json=body, headers=headers) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
             return response.status, headers, await response.json()
+
+
+@contextlib.asynccontextmanager
+async def cluster_in(folder: Path) -> AsyncIterator[Cluster]:
+    """An empty one; what it starts ends with it."""
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        yield Cluster(folder, http, stack)
 
 
 async def start(cluster: Cluster, *names: str, **behaviour: Any) -> None:

@@ -13,11 +13,14 @@ from typing import Any
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from profiler.question import Question
-from tests.e2e.network import SECRET, Cluster
+from tests.e2e.network import SECRET, Cluster, cluster_in
+
+SHARED = pytest.mark.asyncio(loop_scope="module")  # for tests of peers that outlive one of them
 
 LAW = (
     "Which doctrine says that courts should follow the decisions of earlier cases?",
@@ -58,9 +61,15 @@ def profile(peer_home: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, "--home", str(peer_home), *args], capture_output=True, text=True, timeout=110)
 
 
-@pytest.fixture
-async def profiled(cluster: Cluster) -> AsyncIterator[Cluster]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def profiled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     """ada is right on everything but chemistry, ben on chemistry only; both were measured, and told each other."""
+    async with cluster_in(tmp_path_factory.mktemp("profiled")) as cluster:
+        await _profile_both(cluster)
+        yield cluster
+
+
+async def _profile_both(cluster: Cluster) -> None:
     tasks = frozenset(question.task for question in load_questions("builtin"))
     assert "chemistry" in tasks
     env = {**SECRET, "PPAI_SCHEDULER_BETA_PER_S": "0.01"}  # tested is what is known of them: time counts for little
@@ -75,9 +84,9 @@ async def profiled(cluster: Cluster) -> AsyncIterator[Cluster]:
         assert len(told["capability"]) == len(told["evidence"]) == 64
     async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": "hi"}) as response:
         assert (await response.json())["relevance"], "route waits for the encoder; requests would not"
-    yield cluster
 
 
+@SHARED
 async def test_queries_go_to_who_is_good_at_them(profiled: Cluster) -> None:
     async def answered_by(text: str) -> str:
         messages = [{"role": "user", "content": text}]
@@ -89,6 +98,7 @@ async def test_queries_go_to_who_is_good_at_them(profiled: Cluster) -> None:
     assert ["ada"] * 3 == [await answered_by(text) for text in LAW]
 
 
+@SHARED
 async def test_what_route_says_is_what_happens(profiled: Cluster) -> None:
     """On an idle network; every candidate's columns are there, and the relevance sums to 1."""
     for text in (*LAW, *CHEMISTRY):
@@ -96,14 +106,14 @@ async def test_what_route_says_is_what_happens(profiled: Cluster) -> None:
             told = await response.json()
         _, headers, _ = await profiled.ask("ada", messages=[{"role": "user", "content": text}])
 
-        if headers["x-ppai-reason"] != "explored":
-            assert told["target"]["peer"] == headers["x-ppai-peer"]
+        assert told["target"]["peer"] == headers["x-ppai-peer"]
         assert {"ada", "ben"} == {row["peer"] for row in told["candidates"]}
         assert {"score", "wait_s", "service_s", "cost_s", "utility", "excluded"} <= set(told["candidates"][0])
         assert 1 == pytest.approx(sum(told["relevance"]), abs=1e-3)
 
 
 @pytest.mark.alone
+@SHARED
 async def test_a_vector_reaches_the_other_peer_within_2_s(profiled: Cluster) -> None:
     home = profiled.peers["ada"].home
     before = (await profiled.get("ben", "/ppai/v1/peers"))[0]["seq"]
@@ -117,6 +127,7 @@ async def test_a_vector_reaches_the_other_peer_within_2_s(profiled: Cluster) -> 
 
 
 @pytest.mark.alone
+@SHARED
 async def test_the_encoder_fits_the_memory_and_time_budget(profiled: Cluster) -> None:
     """At most 300 MB with encoder and gate; a routed request with new words adds at most 20 ms, a known one 2 ms."""
     words = " ".join(f"word{n}" for n in range(40))
@@ -135,6 +146,15 @@ async def test_the_encoder_fits_the_memory_and_time_budget(profiled: Cluster) ->
     assert known_ms < 10
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """ada alone, of whom nothing was measured."""
+    async with cluster_in(tmp_path_factory.mktemp("unmeasured")) as cluster:
+        await cluster.start("ada")
+        yield cluster
+
+
+@SHARED
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -146,8 +166,8 @@ async def test_the_encoder_fits_the_memory_and_time_budget(profiled: Cluster) ->
         ({"token": "wrong"}, "this call is the owner's"),
     ],
 )
-async def test_a_bad_vector_changes_nothing(cluster: Cluster, change: dict[str, Any], says: str) -> None:
-    peer = await cluster.start("ada")
+async def test_a_bad_vector_changes_nothing(unmeasured: Cluster, change: dict[str, Any], says: str) -> None:
+    cluster, peer = unmeasured, unmeasured.peers["ada"]
     status = await cluster.get("ada", "/ppai/v1/status")
     body = {"space": status["gate"]["space"], "agent": "model-ada", "capability": [0.5] * 64, "evidence": [1] * 64}
     token = json.loads((peer.home / "running.json").read_text())["token"]
