@@ -20,9 +20,12 @@ from typing import IO, Annotated, Literal
 
 import msgspec
 
+from gateway.engines.llamacpp_server import CANNOT
+
 DEFAULT_NAME = "smollm2-135m-instruct"
 
 LOG_LIMIT_BYTES = 256 * 1024  # llama.cpp at warnings writes a line a mishap: months
+LAST_LINES = 5  # of the log, where the reason of a death is looked for
 # Each request holds one HTTP thread, waiting ones too. With all of them taken, /metrics took 12 s instead of 3 ms.
 HTTP_THREADS_SPARE = 64
 STOP_PATIENCE_S = 3.0
@@ -217,7 +220,7 @@ class EmbeddedEngine:
         code = self._child.returncode
         if code < 0:
             return f"killed by {signal.Signals(-code).name}{_SIGNAL_HINTS.get(signal.Signals(-code), '')}"
-        return f"exit code {code}: {_last_line(self._log_file)}"
+        return f"exit code {code}: {_last_words(self._log_file)}"
 
     async def _end_child(self) -> None:
         child = self._child
@@ -270,9 +273,11 @@ def _trim(path: Path) -> None:
             path.write_bytes(path.read_bytes()[-LOG_LIMIT_BYTES // 2 :])
 
 
-def _last_line(path: Path) -> str:
+def _last_words(path: Path) -> str:
+    """What the child said of itself, else the log's last line: llama.cpp's own thread may write after it."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return "no log"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no log")
+    newest = [line.strip() for line in reversed(lines) if line.strip()][:LAST_LINES]
+    return next((line for line in newest if line.startswith(CANNOT)), newest[0] if newest else "no log")

@@ -10,6 +10,8 @@ import sys
 import threading
 from typing import Any
 
+CANNOT = "llama.cpp cannot "  # how the line begins that says why this process ends; the parent looks for it
+
 
 def main() -> None:
     options = _options()
@@ -20,11 +22,11 @@ def main() -> None:
     try:
         import xllamacpp
     except ImportError as e:
-        sys.exit(f"llama.cpp cannot be loaded ({e}): install xllamacpp and, on Debian, libgomp1")
+        sys.exit(f"{CANNOT}be loaded ({e}): install xllamacpp and, on Debian, libgomp1")
     try:
         server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), options, api_key))
     except RuntimeError:
-        sys.exit(f"llama.cpp cannot serve {options.model}: the lines above say why; a damaged file is pulled again")
+        sys.exit(f"{CANNOT}serve {options.model}: the lines above say why; a damaged file is pulled again")
     assert server is not None  # its threads serve until this object goes
     threading.Event().wait()
 

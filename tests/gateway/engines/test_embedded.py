@@ -15,11 +15,13 @@ import psutil
 import pytest
 
 from gateway.engines.embedded import (
+    LAST_LINES,
     LOG_LIMIT_BYTES,
     STOP_PATIENCE_S,
     EmbeddedConfig,
     EmbeddedEngine,
     EngineUnusable,
+    _last_words,
     backoff_s,
 )
 from tests.embedded import running, smollm2
@@ -203,6 +205,22 @@ async def test_a_damaged_model_is_reported_and_tried_again(model: Path, tmp_path
         await until(lambda: engine.state.phase == "restarting")
 
         assert engine.state.reason.startswith(f"exit code 1: llama.cpp cannot serve {damaged}")
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("llama.cpp cannot serve x\nsrv: exiting\n\n", "llama.cpp cannot serve x"),
+        ("llama.cpp cannot serve x\nllama.cpp cannot be loaded\n", "llama.cpp cannot be loaded"),
+        ("llama.cpp cannot serve x\n" + "of a later life\n" * LAST_LINES, "of a later life"),
+        ("\n", "no log"),
+    ],
+)
+def test_the_reason_of_a_death_is_what_the_child_said_last(tmp_path: Path, log: str, words: str) -> None:
+    """llama.cpp logs from a thread of its own, sometimes after that line."""
+    (tmp_path / "engine.log").write_text(log)
+
+    assert words == _last_words(tmp_path / "engine.log")
 
 
 async def test_the_log_stays_short(model: Path, tmp_path: Path) -> None:
