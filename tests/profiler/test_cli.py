@@ -1,13 +1,14 @@
-"""ppai-profile as a user runs it: a process of its own, real sockets, a real kill."""
+"""ppai-profile on real sockets; as a process of its own where that matters: a kill, an import, the time until help."""
 
 import asyncio
+import io
 import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from aiohttp import web
 
 from discovery.records import Agent
 from gateway.measuring.profiles import Profiles
+from profiler.cli import main
 from profiler.encoder import open_encoder
 from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate
@@ -41,11 +43,25 @@ async def start(encoder_folder: Path, *arguments: str) -> asyncio.subprocess.Pro
     )
 
 
-async def run(encoder_folder: Path, *arguments: str) -> tuple[int, str, str]:
+async def run_process(encoder_folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr)"""
     process = await start(encoder_folder, *arguments)
     out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def run(encoder_folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """The same in a thread of this process: starting Python and loading NumPy takes longer than most commands."""
+
+    def command() -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as environment, redirect_stdout(out), redirect_stderr(err):
+            environment.setenv("PPAI_WEIGHTS", str(encoder_folder.parent))
+            code = main(arguments)
+        return code, out.getvalue(), err.getvalue()
+
+    return await asyncio.to_thread(command)
 
 
 def stored_lines(home: Path) -> list[bytes]:
@@ -54,7 +70,7 @@ def stored_lines(home: Path) -> list[bytes]:
 
 async def test_measuring_prints_a_vector_with_evidence(tmp_path: Path, encoder_folder: Path, gate: QAGate) -> None:
     async with ScriptedEngine(answer=knows_all).serving() as engine:
-        code, out, err = await run(
+        code, out, err = await run_process(
             encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "23", "--json"
         )
 
@@ -280,7 +296,7 @@ async def test_without_matplotlib_the_extra_is_named_before_anything_is_asked(
     (tmp_path / "matplotlib.py").write_text("raise ImportError")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     async with ScriptedEngine(answer=knows_all).serving() as engine:
-        code, _, err = await run(
+        code, _, err = await run_process(
             encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--png", str(tmp_path / "x.png")
         )
 
@@ -345,7 +361,7 @@ async def test_help_is_fast_and_complete(encoder_folder: Path) -> None:
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
-        code, out, _ = await run(encoder_folder, "--help")
+        code, out, _ = await run_process(encoder_folder, "--help")
         seconds.append(time.perf_counter() - began)
 
     assert 0 == code
