@@ -235,8 +235,8 @@ class Runtime:
             self._reader.warm_up()
         if self._reader.problem:
             self._say_once("gate", f"routing by load alone, not by topic: {self._reader.problem}")
-        elif self._reader.lacking:
-            self._say_once("gate", f"the fast encoder alone tells topics apart, less exactly: {self._reader.lacking}")
+        elif why := self._reader.full_problem:
+            self._say_once("gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
 
     def _say_once(self, subject: str, text: str) -> None:
         """Say it once, until something else is to be said of the same subject."""

@@ -162,8 +162,8 @@ def _relevance(home: Path, peer: Peer | None) -> tuple[Encoder, QAGate]:
     """The running peer's gate, else the shipped one, and the most exact encoder for it that is there."""
     folder, model = asyncio.run(gate_of(peer)) if peer else (None, "")
     ladder = load_ladder(folder or shipped_gate(), "auto", lambda: open_encoder(model, _weights(home)))
-    if ladder.lacking:
-        _say(f"the fast encoder alone tells topics apart, less exactly: {ladder.lacking}")
+    if ladder.full_problem:
+        _say(f"the fast encoder alone tells topics apart, less exactly: {ladder.full_problem}")
     gate, best = ladder.best
     return best, gate
 

@@ -1,6 +1,7 @@
-"""Who reads a text: the full encoder, the fast one that comes with the gate, or the fast one first (a cascade).
+"""Chooses which encoder reads a text: the full one, the fast one that comes with the gate, or both as a cascade.
 
-Knows encoders and gate; knows nothing of agents. Every rung gives relevance over the same prototypes.
+In a cascade the fast encoder reads first, and the full one reads again what the fast one is in doubt of. Each of the
+three is a rung; every rung gives relevance over the same prototypes. Knows encoders and gate, nothing of agents.
 """
 
 from collections.abc import Callable
@@ -15,44 +16,50 @@ from profiler.qagate import Floats, QAGate, margins, sharpen
 from profiler.static import StaticEncoder
 
 Rung = Literal["auto", "full", "fast", "cascade"]
-FAST_FOLDER = "fast"  # inside the gate's
+FAST_FOLDER = "fast"  # the fast encoder's folder, inside the gate's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What is made of one text."""
+    """What one encoder and the gate make of one text."""
 
     relevance: Floats  # f̃(q), (K,) float32, sums to 1
     category: str  # of the nearest prototype
-    nearest: float  # cosine with it
+    nearest: float  # cosine with that prototype
     is_familiar: bool  # False: unlike every text that the gate was trained with, so its relevance says nothing
-    encoder: str  # who read it
+    encoder: str  # name of the encoder that read it
 
 
 class Ladder:
-    """Reads texts with the encoders that are there."""
+    """Reads texts with the encoders that are installed."""
 
-    def __init__(self, gate: QAGate, full: Encoder | None, fast: Encoder | None, lacking: str | None = None) -> None:
-        """At least one of both; with both it is a cascade. `lacking`: why the full one is not there, and the remedy."""
+    def __init__(
+        self, gate: QAGate, full: Encoder | None, fast: Encoder | None, full_problem: str | None = None
+    ) -> None:
+        """Needs at least one encoder; both make a cascade. `full_problem`: why `full` is None, with the remedy."""
         assert full or fast, "a ladder needs a rung"
-        self.lacking = lacking
+        self.full_problem = full_problem
         self._full = (gate.read_by(full.name), full) if full else None
         self._fast = (gate.read_by(fast.name), fast) if fast else None
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """Who reads, in turn."""
+        """The names of the encoders in the order in which they read."""
         return tuple(rung[1].name for rung in (self._fast, self._full) if rung)
 
     @property
     def best(self) -> tuple[QAGate, Encoder]:
-        """The most exact encoder, and the gate as it reads for it: for profiling, where milliseconds are nothing."""
+        """(gate, encoder) for the most exact encoder there is. Profiling uses it, since time matters little there."""
         found = self._full or self._fast
         assert found, "a ladder has a rung"
         return found
 
     def read(self, text: str) -> Reading:
-        """Two encoders: the second reads what the first is in doubt of, or finds unlike anything."""
+        """What this text is about.
+
+        With both encoders the full one reads again what the fast one is in doubt of (its margin is below the gate's)
+        or finds unfamiliar.
+        """
         reading = None
         if self._fast:
             gate, encoder = self._fast
@@ -66,14 +73,14 @@ class Ladder:
 
 
 def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> Ladder:
-    """The ladder of the gate in this folder. "auto": a cascade, or the rung that is there.
+    """The ladder of the gate in this folder. "auto": a cascade, or the only rung that is installed.
 
-    Raises EncoderError where the rung asked for is not there, naming the remedy, and GateError.
+    Raises GateError, and EncoderError, with the remedy, where an encoder of the rung is missing.
     """
     gate = QAGate.load(folder)
     full: Encoder | None = None
     fast: Encoder | None = None
-    lacking = None
+    problem = None
     if rung != "full" and (rung != "auto" or len(gate.projectors) > 1):
         if len(gate.projectors) < 2:
             raise EncoderError(
@@ -86,8 +93,8 @@ def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> L
         except EncoderError as error:
             if rung != "auto" or fast is None:
                 raise
-            lacking = str(error)
-    return Ladder(gate, full, fast, lacking)
+            problem = str(error)
+    return Ladder(gate, full, fast, problem)
 
 
 def _reading(gate: QAGate, similarity: Floats) -> Reading:

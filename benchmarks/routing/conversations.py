@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from benchmarks.routing.outcomes import OutcomeError, folds, load_outcomes
 from benchmarks.routing.routers import PPAI
-from gateway.topics.conversation import follow, says
+from gateway.topics.conversation import follow, turn_share
 from profiler.encoder import Encoder, EncoderError, load_encoder
 from profiler.qagate import QAGate
 from profiler.queries import load_training_texts
@@ -114,7 +114,7 @@ def readers(gate: QAGate, embed: Callable[[str], Floats]) -> Mapping[str, Reader
         thread = None
         for turn in turns:
             vector = embed(turn)[None]
-            thread = follow(thread, gate.relevance(vector)[0], says(turn, float(gate.similarity(vector).max())))
+            thread = follow(thread, gate.relevance(vector)[0], turn_share(turn, float(gate.similarity(vector).max())))
         assert thread, "there is a turn"
         return thread.relevance
 

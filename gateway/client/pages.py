@@ -224,7 +224,7 @@ def _gate_status(parts: Parts) -> dict[str, Any]:
         "encoder_model": gate.encoder_model,
         "encoders": reader.encoders,
         "problem": reader.problem,
-        "lacking": reader.lacking,
+        "lacking": reader.full_problem,
     }
 
 

@@ -1,7 +1,13 @@
-"""What a conversation is about, from what its turns are about. Knows nothing of text, gates or sessions.
+"""Blends the relevances of a conversation's turns into the relevance of the conversation. Pure.
 
-"Commit it" after a turn of code is a question of code. How much of itself a turn is decides how much of the talk before
-it still counts: a whole question nothing, a few words nearly all. Measured in docs/results.md.
+Each turn decides a share w in (0, 1] of the topic by itself; the turns before it decide the other 1 - w. With r_n the
+relevance of turn n, the sums over the turns are
+
+    T_n = w_n·r_n + (1 - w_n)·T_(n-1)      W_n = w_n + (1 - w_n)·W_(n-1)      relevance = T_n / W_n
+
+For example, a question of 72 bytes or more has w = 1, so nothing before it counts. "Commit it" has w = .02, so after a
+turn about code it is a question about code. Blending follows up and changes topic better than joining the turns or
+averaging them does (docs/results.md#what-of-a-conversation-is-read).
 """
 
 from dataclasses import dataclass
@@ -9,34 +15,38 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ENOUGH_BYTES = 72  # about 12 words: such a turn stands for itself
-NEAR = (0.5, 0.6)  # cosine with the nearest prototype: below the first a few words say nothing, from the second all
-ALL_SAID = 0.05  # of a conversation's weight: what is left for still older turns cannot turn it
+WHOLE_BYTES = 72  # a turn of so many bytes, about 12 words, has w = 1
+NEAR = (0.5, 0.6)  # cosines with the nearest prototype: w rises from 0 at the first to 1 at the second
+LEAST_SHARE = 0.05  # the share of the topic that older turns must still decide for the reader to read them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thread:
-    """What was said so far: a weighted mean of relevances, newest turn last told."""
+    """A conversation so far, as the two sums T_n and W_n over its turns."""
 
-    weighted: NDArray[np.float64]  # (K,) sum of weight·f̃
-    weight: float
+    weighted: NDArray[np.float64]  # (K,) T_n
+    weight: float  # W_n, in (0, 1]
 
     @property
     def relevance(self) -> NDArray[np.float32]:
-        """f̃ of the conversation, (K,) float32, sums to 1."""
+        """f̃ of the conversation, T_n / W_n: (K,) float32, sums to 1."""
         mean: NDArray[np.float32] = (self.weighted / self.weight).astype(np.float32)
         return mean
 
 
-def says(text: str, nearest: float) -> float:
-    """How much a turn stands for itself, in (0, 1]: by its length, or by being near what the gate knows."""
-    length = min(1.0, len(text.encode("utf-8", "replace")) / ENOUGH_BYTES) ** 2
+def turn_share(text: str, nearest: float) -> float:
+    """w in (0, 1]: the share of the topic that this turn decides by itself.
+
+    The greater of two values: (bytes / WHOLE_BYTES)², and how far `nearest`, its cosine with the nearest prototype,
+    lies from the first value of NEAR to the second. A turn is long enough to have a topic, or short and well known.
+    """
+    length = min(1.0, len(text.encode("utf-8", "replace")) / WHOLE_BYTES) ** 2
     low, high = NEAR
     return max(length, min(1.0, (nearest - low) / (high - low)), 1e-3)
 
 
-def follow(earlier: Thread | None, relevance: NDArray[np.float32], own: float) -> Thread:
-    """The conversation after one more turn of this relevance (K,), which stands for itself by `own`."""
+def follow(earlier: Thread | None, relevance: NDArray[np.float32], share: float) -> Thread:
+    """The conversation after one more turn of this relevance (K,), which decides `share` (w) of the topic by itself."""
     if earlier is None:
-        return Thread(own * relevance.astype(np.float64), own)
-    return Thread(own * relevance + (1 - own) * earlier.weighted, own + (1 - own) * earlier.weight)
+        return Thread(share * relevance.astype(np.float64), share)
+    return Thread(share * relevance + (1 - share) * earlier.weighted, share + (1 - share) * earlier.weight)

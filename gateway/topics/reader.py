@@ -1,10 +1,10 @@
-"""From a query's words to its relevance f̃(q), off the event loop, and remembered: clients ask the same thing again.
+"""Turns a query's text into its relevance f̃(q), in a worker thread, and remembers it: clients repeat their texts.
 
-Of a conversation every turn is judged by itself and blended (conversation.py): one more turn costs one more text.
+Every turn of a conversation is judged by itself, and conversation.py blends them. So one more turn costs one more text.
 
-The encoders (70 MB) are loaded when they are first needed: a peer that knows no other never needs them. One worker
-thread encodes; a text that is already on its way is not encoded twice. Texts are not batched: the full encoder runs
-them one at a time all the same (its int8 activations are quantised per tensor, see profiler/bert_graph.py).
+The encoders are loaded when they are first needed; a peer that knows no other never needs them. One worker thread
+encodes, and a text that it is encoding already is not encoded twice. Texts are not batched: in a batch an embedding
+would depend on the other texts (profiler/bert_graph.py).
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.topics.conversation import ALL_SAID, Thread, follow, says
+from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
 from profiler.encoder import EncoderError
 from profiler.ladder import Ladder, Rung
 from profiler.qagate import GateError, QAGate
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 0.1  # how long a request waits to be judged; a text takes 3-17 ms, so this is an overloaded machine
-REMEMBERED = 4096  # texts, and conversations; 64 prototypes are 256 or 512 bytes each
-UNDER_WAY_LIMIT = 64  # texts; what waits behind them is not read in time, and reading it later would help nobody
+BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
+REMEMBERED = 4096  # texts, and as many conversations: 256 or 512 bytes each with 64 prototypes
+UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since they would not be read in time
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class GateConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """What the gate makes of a text.
+    """What the gate says of a text.
 
-    A text unlike all that the gate knows is relevant to every prototype alike, which scores agents by their general
-    ability. By load alone every second such query would go to a small model where every second model is small: 10
-    points fewer right (docs/results.md).
+    A text that is not familiar, so unlike all that the gate knows, is equally relevant to every prototype. Agents are
+    then scored by their general ability. Choosing by load alone instead would send such queries to small models as
+    often as to large ones (docs/results.md#unlike-everything-known).
     """
 
     relevance: NDArray[np.float32]  # f̃(q), (K,) sums to 1
@@ -64,7 +64,7 @@ class RelevanceReader:
         worker: ThreadPoolExecutor,
         remembered: int = REMEMBERED,
     ) -> None:
-        """`load` runs in the worker; what it raises is `problem`, and load alone decides from then on."""
+        """`load` runs in the worker. Where it raises, `problem` says why, and every query is routed by load alone."""
         self.gate = gate
         self.problem: str | None = None
         self._load, self._worker, self._remembered = load, worker, remembered
@@ -74,28 +74,29 @@ class RelevanceReader:
         self._threads: OrderedDict[str, Thread] = OrderedDict()
 
     @property
-    def lacking(self) -> str | None:
-        """Why the fast encoder reads alone, with the remedy; None where the full one is there, or none is."""
-        return self._ladder.lacking if self._ladder else None
+    def full_problem(self) -> str | None:
+        """Why the full encoder is missing, with the remedy; None where it is there, or no encoder is loaded."""
+        return self._ladder.full_problem if self._ladder else None
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """Who reads, in turn; empty until the first is loaded."""
+        """The names of the encoders in the order in which they read; empty until they are loaded."""
         return self._ladder.encoders if self._ladder else ()
 
     def warm_up(self) -> None:
-        """Load the encoders now, in the background: somebody is there to route to."""
+        """Load the encoders in the worker. Call it when there is another peer to route to."""
         if self._ladder is None and self.problem is None:
             self._worker.submit(self._loaded)
 
     async def judge(
         self, text: str, budget_s: float = BUDGET_S, earlier: Sequence[str] = (), session: str | None = None
     ) -> Judged | None:
-        """What a query is about: its text, and by the share that leaves open the turns before it, newest first.
+        """What a query is about, from its `text` and the turns `earlier` than it, newest first.
 
-        `session` is the client's own name of the conversation, if it gave one: where it sends no earlier turns, those
-        that were judged before count. None without an encoder, without words, and when the text takes too long.
-        Nobody's request waits for an encoder that is still being loaded: load alone decides until it is there.
+        Earlier turns are read until they can decide no more than LEAST_SHARE of the topic. `session` is the client's
+        own name of the conversation, if it gave one: where it sends no earlier turns, those judged before count.
+        None where there is no encoder or it is still being loaded, where there are no words, and where the newest turn
+        is not judged within `budget_s`: load alone then decides.
         """
         if self.problem is not None:
             return None
@@ -105,20 +106,23 @@ class RelevanceReader:
             async with asyncio.timeout(budget_s):
                 for turn in (text, *earlier):
                     if turn.strip() and (judged := await self._judged(turn)):
-                        turns.append((judged, says(turn, judged.nearest)))
+                        turns.append((judged, turn_share(turn, judged.nearest)))
                         left *= 1 - turns[-1][1]
-                    if left < ALL_SAID:
+                    if left < LEAST_SHARE:
                         break
         except TimeoutError:
-            pass  # newest first: what was read in time is what counts most
+            pass  # the newest turns come first and count most, so what was read in time is used
         return self._blended(turns, None if earlier else session, session) if turns else None
 
     def _blended(self, turns: list[tuple[Judged, float]], before: str | None, session: str | None) -> Judged:
-        """The turns, newest first, after what the session `before` was about; kept as what `session` is about now."""
+        """Blend the turns (newest first, each with its share) after those of the session `before`.
+
+        The result is remembered under `session`.
+        """
         thread = self._threads.get(before) if before else None
         is_alone = thread is None and len(turns) == 1
-        for judged, own in reversed(turns):
-            thread = follow(thread, judged.relevance, own)
+        for judged, share in reversed(turns):
+            thread = follow(thread, judged.relevance, share)
         assert thread, "there is a turn"
         if session:
             self._threads[session] = thread
@@ -128,7 +132,7 @@ class RelevanceReader:
         if is_alone:
             return turns[0][0]
         relevance = thread.relevance
-        if np.ptp(relevance) < 1e-6:  # nothing but turns unlike all that the gate knows
+        if np.ptp(relevance) < 1e-6:  # no turn is familiar
             return turns[0][0]
         return replace(
             turns[0][0], relevance=relevance, category=self.gate.categories[int(relevance.argmax())], is_familiar=True
@@ -148,7 +152,7 @@ class RelevanceReader:
         return await asyncio.shield(self._under_way[key])
 
     def _loaded(self) -> Ladder | None:
-        """The encoders, loaded if need be; in the worker thread only."""
+        """The encoders, loaded if need be; None where they cannot be. Runs in the worker thread only."""
         if self._ladder is None and self.problem is None:
             try:
                 self._ladder = self._load()
@@ -165,7 +169,7 @@ class RelevanceReader:
             return None
         try:
             reading = ladder.read(text)
-        except Exception:  # whatever a tokenizer or a runtime makes of this text: the next one may do
+        except Exception:  # a tokenizer or runtime may fail at this text; the next one may work
             log.exception("text_not_judged characters=%d", len(text))
             return None
         if reading.is_familiar:

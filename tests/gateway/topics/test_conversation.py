@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gateway.topics.conversation import follow, says
+from gateway.topics.conversation import follow, turn_share
 
 CODE, LAW = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 QUESTION = "Which of these rules of contract law applies when a minor signs for necessary goods?"
@@ -13,23 +13,23 @@ def about(*turns: tuple[str, np.ndarray, float]) -> np.ndarray:
     """f̃ after these turns: text, relevance, cosine with the nearest prototype."""
     thread = None
     for text, relevance, nearest in turns:
-        thread = follow(thread, relevance, says(text, nearest))
+        thread = follow(thread, relevance, turn_share(text, nearest))
     assert thread
     return thread.relevance
 
 
 def test_a_whole_question_stands_for_itself() -> None:
-    assert 1.0 == says(QUESTION, nearest=0.3)
+    assert 1.0 == turn_share(QUESTION, nearest=0.3)
 
 
 def test_a_few_words_stand_for_themselves_as_far_as_the_gate_knows_them() -> None:
-    assert says("commit it", nearest=0.3) < 0.02
-    assert says("What does TCP do?", nearest=0.8) == 1.0
-    assert 0.4 < says("What is mitosis?", nearest=0.55) < 0.6
+    assert turn_share("commit it", nearest=0.3) < 0.02
+    assert turn_share("What does TCP do?", nearest=0.8) == 1.0
+    assert 0.4 < turn_share("What is mitosis?", nearest=0.55) < 0.6
 
 
 def test_bytes_count_so_that_chinese_needs_fewer_characters() -> None:
-    assert 1.0 == says("变压器温度最高的部分是什么？绕组还是变压器油还是引线", nearest=0.3)
+    assert 1.0 == turn_share("变压器温度最高的部分是什么？绕组还是变压器油还是引线", nearest=0.3)
 
 
 def test_follow_ups_keep_the_topic() -> None:
