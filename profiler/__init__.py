@@ -1,1 +1,1 @@
-"""The profiler room: what a query is about (QAGate) and what an agent is good at (capability vectors)."""
+"""The profiler room: what a text is about (QAGate) and what an agent is good at (capability vectors)."""

@@ -1,4 +1,4 @@
-"""Stored answers: one append-only JSONL file a model, so that nothing is asked twice. Knows no engines."""
+"""Stores graded answers in one append-only JSONL file a model, so that no question is asked twice. Knows no engines."""
 
 import contextlib
 import json
@@ -16,19 +16,22 @@ class StoreError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One graded answer. It carries its question's text, so that a new gate refolds it without the query set."""
+    """One graded answer, with its question's text, so that it can be folded with a new gate without the query set."""
 
     question: str  # Question.id
     query: str
     task: str
     reply: str
     right: float  # grade in [0, 1]
-    seconds: float  # how long the engine took
-    reference: float | None = None  # the question's, if it has one
+    seconds: float  # s that the engine took
+    reference: float | None = None  # the question's reference difficulty, if it has one
 
 
 class AnswerStore:
-    """The answers of one model, to whatever query set. Open it with `with`: one process at a time may write."""
+    """The answers of one model, to any query set. Use it in `with`, which locks the file against other writers.
+
+    Entering raises StoreError where another process writes, or a line is damaged.
+    """
 
     def __init__(self, folder: Path, model: str) -> None:
         name = re.sub(r"[^\w.-]+", "_", model)[:80]
@@ -52,13 +55,13 @@ class AnswerStore:
         self._file.close()
 
     def add(self, answer: Answer) -> None:
-        """Stores one answer at once: a kill after this loses nothing."""
+        """Write one answer to disk at once, so that a kill after this loses nothing."""
         self._file.write(json.dumps({"model": self._model, **asdict(answer)}, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
         self.answers[answer.question] = answer
 
     def _read(self) -> Iterator[Answer]:
-        """All whole lines; the half line of a killed writer is cut off."""
+        """The answers in all whole lines; a half line that a killed writer left is cut off the file."""
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
@@ -70,7 +73,7 @@ class AnswerStore:
 
 
 def stored(folder: Path) -> dict[str, list[Answer]]:
-    """All answers in the folder by model; a question asked twice counts once."""
+    """All answers in the folder by model; of a question asked twice the last one. Raises StoreError."""
     found: dict[str, dict[str, Answer]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         content = path.read_bytes()
@@ -80,7 +83,7 @@ def stored(folder: Path) -> dict[str, list[Answer]]:
 
 
 def _parse(path: Path, lines: bytes) -> Iterator[tuple[str, Answer]]:
-    """(model, answer) of each line. Raises StoreError for one that is broken."""
+    """(model, answer) of each line. Raises StoreError for a damaged line."""
     for number, line in enumerate(lines.splitlines(), 1):
         try:
             value = json.loads(line)
@@ -91,7 +94,7 @@ def _parse(path: Path, lines: bytes) -> Iterator[tuple[str, Answer]]:
 
 def _lock(file: Any) -> None:
     with contextlib.suppress(ImportError):
-        import fcntl  # absent on Windows, where two writers at once are the user's to avoid
+        import fcntl  # absent on Windows, where nothing keeps two writers apart
 
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

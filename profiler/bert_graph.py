@@ -1,10 +1,12 @@
-"""A BERT sentence encoder's safetensors as an ONNX graph, pooling and L2 norm included. Knows nothing of tokenizers.
+"""Makes an ONNX graph of a BERT sentence encoder's safetensors, pooling and L2 norm included. Knows no tokenizer.
 
-One text a run: no padding, no mask, so that a text's embedding never depends on its neighbours in a batch (with
-activations quantised per tensor it would: cosine .983 in the worst of 200), and on one core a batch is no faster from
-64 tokens on. Weights are int8 with one scale per output channel (per row for the embedding table), activations are
-quantised on the fly. Weights use 7 of the 8 bits: on CPUs without VNNI the product of two bytes is summed in 16 bits,
-and a full-range weight overflows there (onnxruntime calls this reduce_range); peers on any CPU must agree.
+The graph embeds one text a run, without padding or mask. Activations are quantised per tensor, so in a batch a text's
+embedding would depend on the other texts, and on one core a batch of longer texts is no faster
+(docs/results.md#encoder-how-text-is-embedded).
+
+Weights are int8 with one scale for each output channel (in the embedding table for each row); activations are quantised
+at run time. Weights use 7 of the 8 bits: a CPU without VNNI sums the products of two bytes in 16 bits, where 8-bit
+weights would overflow (onnxruntime calls this reduce_range), and peers on any CPU must give the same embedding.
 """
 
 from pathlib import Path
@@ -23,7 +25,7 @@ OPSET = 20  # the first with Gelu
 
 
 class _Graph:
-    """Collects nodes and weights; every method adds one operation and returns its output's name."""
+    """Collects nodes and weights. Every method adds an operation and returns the name of its output."""
 
     def __init__(self, weights: dict[str, Floats], quantised: bool) -> None:
         self.weights = weights
@@ -49,10 +51,10 @@ class _Graph:
         return self.const(np.array(values, np.int64))
 
     def rows(self, table: Floats, ids: str) -> str:
-        """Embedding lookup."""
+        """Look up the rows of `table` (tokens, hidden) by `ids`."""
         if not self.quantised:
             return str(self.op("Gather", self.const(table), ids))
-        scale = np.abs(table).max(1, keepdims=True) / 127  # never multiplied as bytes, so all 8 bits
+        scale = np.abs(table).max(1, keepdims=True) / 127  # all 8 bits: rows are never multiplied as bytes
         rows = self.op("Gather", self.const(np.round(table / np.maximum(scale, 1e-12)).astype(np.int8)), ids)
         return str(self.op("Mul", self.op("Cast", rows, to=1), self.op("Gather", self.const(scale), ids)))
 
@@ -80,7 +82,7 @@ def _attention(g: _Graph, x: str, prefix: str, heads: int) -> str:
     bias = np.concatenate([g.weights[f"{n}.bias"] for n in names])
     width = weight.shape[0]
     head = width // heads
-    weight[:, :width] /= np.sqrt(head)  # softmax(q·k/√head): the scale is folded into the query's weights
+    weight[:, :width] /= np.sqrt(head)  # the 1/√head of softmax(q·k/√head) goes into the query's weights
     bias[:width] /= np.sqrt(head)
     qkv = g.op("Reshape", g.dense(x, weight, bias), g.ints(0, 3, heads, head))
     parts = g.op("Split", g.op("Transpose", qkv, perm=[1, 2, 0, 3]), outputs=3, axis=0, num_outputs=3)
@@ -94,7 +96,7 @@ def _attention(g: _Graph, x: str, prefix: str, heads: int) -> str:
 def build(weights_file: Path, config: dict[str, Any], quantised: bool = True) -> "ModelProto":
     """The graph: `input_ids` (tokens,) int64 -> `embedding` (1, hidden) float32, a unit row.
 
-    config is the model's config.json (Hugging Face BERT). Raises KeyError for a missing tensor, SafetensorError for a
+    `config` is the model's config.json (Hugging Face BERT). Raises KeyError for a missing tensor, SafetensorError for a
     damaged file.
     """
     from onnx import TensorProto, checker, helper

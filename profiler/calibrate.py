@@ -1,7 +1,8 @@
-"""What a gate may believe of its readings: which texts are unlike all it knows, and when its fast encoder is in doubt.
+"""Sets a gate's two thresholds: below which cosine a text is unfamiliar, and below which margin the fast encoder is in
+doubt.
 
-Both need texts that the gate has not seen, so it is fitted again without them: whole categories are left out in turn,
-and a tenth of the texts of the others. Needs the extra `train`.
+Both thresholds need texts that the gate was not fitted to. So the gate is fitted again several times, each time without
+a group of whole categories and without a tenth of the texts of the others. Needs the extra `train`.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,8 @@ from profiler.train import TrainConfig, TrainError, fit, with_fast
 
 Floats = npt.NDArray[np.float32]
 
-GROUPS = 4  # of categories, left out in turn
-HELD_OUT = 0.1  # share of the texts of the other categories that the fit does not see either
+GROUPS = 4  # groups of categories, each left out once
+HELD_OUT = 0.1  # share of the other categories' texts that is left out of the same fit
 FALSE_ALARMS = 0.05  # share of texts of known categories that may be called unfamiliar
 DOUBT = 0.5  # share of texts that a cascade hands to the full encoder
 
@@ -29,11 +30,12 @@ def calibrated(
     config: TrainConfig,
     seed: int,
 ) -> QAGate:
-    """The gate with its thresholds, and in its record what they are worth.
+    """The gate with both thresholds set, and with how well they work in its `training` record.
 
-    embeddings: of the same texts (n,), one array for each of its projectors. `familiar` is the 5 % quantile of the
-    nearest prototype's cosine among unseen texts of known categories; the record has the share of unknown categories'
-    texts below it ("found") and the AUROC of telling both apart. `margin` is the median margin of the fast projector.
+    `categories` (n,) and `embeddings` of the same texts: one (n, d) array for each projector of the gate. For each
+    projector, `familiar` is the cosine with the nearest prototype that FALSE_ALARMS of the left-out texts of known
+    categories fall below. The record holds the share of texts of left-out categories that fall below it ("found"), and
+    the AUROC of telling the two kinds apart. `margin` is the DOUBT quantile of the fast projector's margins.
     Raises TrainError with fewer than two categories.
     """
     names = np.asarray(categories)
@@ -52,7 +54,11 @@ def calibrated(
 def _unseen(
     gate: QAGate, names: npt.NDArray[Any], embeddings: Sequence[Floats], config: TrainConfig, seed: int
 ) -> tuple[list[Floats], list[Floats], Floats]:
-    """Nearest cosines of unseen texts by projector, of known and of unknown categories; the fast one's margins."""
+    """(known, unknown, margins) of left-out texts.
+
+    By projector the cosines with the nearest prototype, of texts of known and of unknown categories; and the margins
+    of the fast projector.
+    """
     distinct, rng = np.unique(names), np.random.default_rng(seed)
     if len(distinct) < 2:
         raise TrainError("thresholds need texts of two categories or more: one is left out, as the unknown")
@@ -81,7 +87,7 @@ def _unseen(
 
 
 def _auroc(higher: Floats, lower: Floats) -> float:
-    """How often a value of the first is above one of the second, (n,) and (m,): 1/2 where they cannot be told apart."""
+    """How often a value of `higher` (n,) is above one of `lower` (m,); 1/2 where they cannot be told apart."""
     both = np.concatenate([higher, lower])
     ranks = np.empty(len(both))
     ranks[np.argsort(both, kind="stable")] = np.arange(1, len(both) + 1)

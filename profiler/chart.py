@@ -1,4 +1,4 @@
-"""What was measured, as a picture: accuracy by task against the reference, the vector by category (extra `plot`)."""
+"""Draws what was measured: accuracy by task against the reference, capability by category (needs the extra `plot`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 Report = Mapping[str, Any]
 
-BAR_INCHES = 0.2
+BAR_INCHES = 0.2  # height of one bar  # height of one bar
 
 
 class ChartError(RuntimeError):
@@ -36,10 +36,7 @@ def prepare(path: Path) -> None:
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:
-    """Writes the picture of some agents' summaries (report.py); the suffix of `path` says which kind of file.
-
-    Raises ChartError.
-    """
+    """Draw some agents' summaries (report.py) into the file `path`, whose suffix says its format. Raises ChartError."""
     figure = picture(reports)
     try:
         figure.savefig(path, dpi=120)
@@ -48,7 +45,7 @@ def draw(reports: Sequence[Report], path: Path) -> None:
 
 
 def picture(reports: Sequence[Report]) -> Any:
-    """A matplotlib Figure: what was asked on the left, the vectors on the right, one colour an agent."""
+    """A matplotlib Figure: accuracy on the left, capability on the right, one colour an agent. Raises ChartError."""
     _require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -84,7 +81,7 @@ def _require_matplotlib() -> None:
 def _bars(
     axes: Any, names: Sequence[str], rows: Sequence[Sequence[Report]], reports: Sequence[Report], key: str
 ) -> None:
-    """One group of bars a name, the first report on top; a dashed line at each agent's mean."""
+    """One group of bars a name, the first report on top, and a dotted line at each agent's accuracy."""
     width = 0.8 / len(rows)
     for index, (report, found) in enumerate(zip(reports, rows, strict=True)):
         places = [place - 0.4 + width * (index + 0.5) for place in range(len(names))]

@@ -1,4 +1,5 @@
-"""ppai-profile: flags and exit codes. What the commands do is in commands.py, loaded when one runs: --help is fast."""
+"""ppai-profile: its flags and exit codes. commands.py holds what the commands do; it is loaded when one runs, so that
+--help is fast."""
 
 import sys
 import traceback
@@ -100,7 +101,7 @@ def show(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs ppai-profile; returns its exit code: 0 done, 1 expected failure, 2 wrong usage, 3 a bug."""
+    """Run ppai-profile and return its exit code: 0 done, 1 expected failure, 2 wrong usage, 3 a bug."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] != "--help"):
         arguments.insert(0, "measure")

@@ -1,4 +1,7 @@
-"""What the commands of ppai-profile do, as functions with plain arguments that return an exit code."""
+"""The commands of ppai-profile, as functions with plain arguments that return an exit code.
+
+They raise the errors in EXPECTED, each with a remedy in its message; cli.py prints it.
+"""
 
 import asyncio
 import json
@@ -45,7 +48,10 @@ def measure(
     png: Path | None,
     as_json: bool,
 ) -> int:
-    """Asks the engine at this URL, or the running peer's, and publishes; wants_publish None: if a peer runs."""
+    """Ask the engine at the URL `engine`, or that of the running peer, and publish the vector it earns.
+
+    `wants_publish` None: publish if a peer runs from this home.
+    """
     if png:
         prepare(png)
     every = load_questions(queries)
@@ -61,7 +67,7 @@ def measure(
         bar = progress.add_task(f"asking {target.model}", total=len(chosen), completed=done)
         tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
     kept = [(store.answers[question.id], question) for question in every if question.id in store.answers]
-    answers = [replace(answer, reference=question.reference) for answer, question in kept]  # as the set says today
+    answers = [replace(answer, reference=question.reference) for answer, question in kept]  # of the set, not the store
     if tally.failed:
         _say(f"{tally.failed} questions were not answered; the same command asks them again. Last: {tally.problem}")
     if tally.gave_up or not answers:
@@ -87,7 +93,7 @@ def measure(
 def train(
     home: Path, queries: Sequence[Path], out: Path, encoder: str, fast: bool, config: TrainConfig, seed: int
 ) -> int:
-    """Fits a gate to the texts in these files and folders and writes it to `out`; `fast` adds a static encoder."""
+    """Fit a gate to the texts in these files and folders and write it to `out`; `fast` adds a static encoder."""
     texts = load_training_texts(queries)
     categories = [text.category for text in texts]
     require(categories, config)
@@ -121,7 +127,7 @@ def train(
         )
         if fast:
             gate = with_fast(gate, embeddings[0], embeddings[1], readers[1].name, config, seed)
-        if len(set(categories)) > 1:  # else nothing can be left out to see what unknown looks like
+        if len(set(categories)) > 1:  # calibrating leaves categories out, so it needs two
             progress.add_task("calibrating", total=None)
             gate = calibrated(gate, categories, embeddings, config, seed)
     command = _train_command(queries, encoder, fast, config, seed)
@@ -131,7 +137,7 @@ def train(
 
 
 def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
-    """Prints what was measured from this home, or what a text is relevant to. Asks nobody."""
+    """Print what was measured from this home, or what a text is relevant to. Asks no engine."""
     if png:
         prepare(png)
     encoder, gate = _relevance(home, running_peer(home))
@@ -159,7 +165,7 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
 
 
 def _relevance(home: Path, peer: Peer | None) -> tuple[Encoder, QAGate]:
-    """The running peer's gate, else the shipped one, and the most exact encoder for it that is there."""
+    """(encoder, gate): the running peer's gate, else the shipped one, and the most exact encoder for it."""
     folder, model = asyncio.run(gate_of(peer)) if peer else (None, "")
     ladder = load_ladder(folder or shipped_gate(), "auto", lambda: open_encoder(model, _weights(home)))
     if ladder.full_problem:
@@ -187,7 +193,7 @@ async def _target(engine: str | None, model: str | None, peer: Peer | None) -> E
 
 
 def _weights(home: Path) -> Path:
-    """Where model files lie: PPAI_WEIGHTS, else this home's if it has any, else the user's own."""
+    """The folder of model files: PPAI_WEIGHTS, else HOME/weights, else ~/.ppai/weights where only that one exists."""
     if named := os.environ.get("PPAI_WEIGHTS"):
         return Path(named).expanduser()
     own, users = home / "weights", Path("~/.ppai/weights").expanduser()
@@ -195,7 +201,7 @@ def _weights(home: Path) -> Path:
 
 
 def _train_command(queries: Sequence[Path], encoder: str, fast: bool, config: TrainConfig, seed: int) -> str:
-    """The command that trains this gate again; folders of this machine are left out of it."""
+    """The command that trains this gate again, without the folders of absolute paths."""
     words = ["ppai-profile", "train"]
     for path in queries:
         words += ["--queries", path.name if path.is_absolute() else str(path)]

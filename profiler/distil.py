@@ -1,4 +1,7 @@
-"""Makes a static encoder (`static.py`) of a sentence encoder, in half a minute. Needs the extra `train`."""
+"""Makes a static encoder (`static.py`) of a sentence encoder. Needs the extra `train`.
+
+Why so many dimensions and SIF weights: docs/results.md#the-fast-encoders-settings.
+"""
 
 import contextlib
 import io
@@ -11,8 +14,8 @@ import numpy as np
 from profiler import static
 from profiler.train import TrainError
 
-DIMENSIONS = 256  # tokenising is 85 % of its time, so fewer save nothing: 128 cost 3 points of topics, 64 ten
-SIF = 1e-4  # a token weighs SIF / (SIF + its frequency by Zipf's law); without it routing loses 1 to 2 points
+DIMENSIONS = 256  # of a row; fewer save little time, since tokenising takes most of it, and lose topics
+SIF = 1e-4  # a token weighs SIF / (SIF + its frequency by Zipf's law)
 
 
 def require() -> Any:
@@ -24,12 +27,13 @@ def require() -> Any:
 
 
 def distil(source: str, teacher: str, out: Path) -> static.StaticEncoder:
-    """Each token alone through the sentence encoder `source` (folder or hub name), PCA, SIF weights, int8: into `out`.
+    """Write a static encoder of the sentence encoder `source` (folder or hub name) into the folder `out`.
 
-    Raises TrainError without the packages.
+    Each token goes through `source` alone; its embedding is reduced by PCA, weighted by SIF and stored in int8.
+    `teacher`: the name of `source` in the encoder's own name. Raises TrainError without the packages.
     """
     model2vec = require()
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar is thousands of characters without a terminal
+    with contextlib.redirect_stderr(io.StringIO()):  # model2vec prints a progress bar, without a terminal too
         made = model2vec.distill(source, pca_dims=DIMENSIONS, sif_coefficient=SIF, quantize_to="float32", device="cpu")
     static.write(out, np.asarray(made.embedding, np.float32), made.tokenizer.to_str(), teacher)
     return static.StaticEncoder(out)

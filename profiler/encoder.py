@@ -1,6 +1,7 @@
-"""Text -> unit embedding. The only file that knows onnxruntime and sentence-transformers; knows nothing of prototypes.
+"""Encoders: text -> unit embedding. Only this file knows onnxruntime and sentence-transformers. Knows no prototypes.
 
-Serving needs no torch: the weights are turned once into an int8 ONNX graph beside them (`bert_graph.py`).
+Serving needs no torch: at first use the weights are made into an int8 ONNX graph, stored beside them (`bert_graph.py`).
+Times and memory of each encoder: docs/results.md#encoder-how-text-is-embedded.
 """
 
 import hashlib
@@ -16,8 +17,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained with; the first 256 count, the rest of a long text is not read
-MAX_CHARS = 8192  # cut before tokenising, which else costs half a second for a megabyte of which 256 tokens are kept
+MAX_TOKENS = 256  # as all-MiniLM-L6-v2 was trained with; of a longer text the first 256 are read
+MAX_CHARS = 8192  # texts are cut to it before tokenising, which would read a megabyte to keep 256 tokens
 GRAPH_FILE = "model.int8.onnx"
 NAMES = {"53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": "all-MiniLM-L6-v2"}
 
@@ -27,7 +28,7 @@ class EncoderError(RuntimeError):
 
 
 class Encoder(Protocol):
-    """What turns text into vectors. Two encoders of one name, its quantisation included, give the same vectors."""
+    """Turns text into vectors. Two encoders of the same name give the same vectors: it includes the quantisation."""
 
     name: str
     dim: int
@@ -38,13 +39,15 @@ class Encoder(Protocol):
 
 
 def readable(text: str, limit: int) -> str:
-    """The first `limit` characters. JSON may carry half a surrogate pair, which UTF-8 cannot: it becomes "?"."""
+    """The first `limit` characters. Half a surrogate pair, which JSON can carry and UTF-8 cannot, becomes "?"."""
     return text[:limit].encode("utf-8", "replace").decode("utf-8")
 
 
 def open_encoder(model: str, weights: Path) -> Encoder:
-    """The encoder of this name: "" is the one that `ppai pull encoder` put into `weights`, "use" the Universal Sentence
-    Encoder; anything else is a sentence-transformers model, a folder or a name on the hub. Raises EncoderError.
+    """The encoder of this name. Raises EncoderError.
+
+    "" is the one that `ppai pull encoder` put into `weights`, "use" the Universal Sentence Encoder; any other name is a
+    sentence-transformers model, a folder or a name on the hub.
     """
     if not model:
         return load_encoder(weights / "encoder")
@@ -52,7 +55,7 @@ def open_encoder(model: str, weights: Path) -> Encoder:
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """The encoder in this folder (model.safetensors, tokenizer.json, config.json), served by onnxruntime on one thread.
+    """The BERT encoder in this folder: model.safetensors, tokenizer.json, config.json.
 
     Raises EncoderError when files are missing or damaged.
     """
@@ -63,7 +66,7 @@ def load_encoder(folder: Path) -> Encoder:
 
 
 class OnnxEncoder:
-    """A BERT encoder on onnxruntime: 4 ms for 64 tokens on one core, about 60 MB resident."""
+    """A BERT encoder on onnxruntime, on one thread."""
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
@@ -79,7 +82,7 @@ class OnnxEncoder:
         self.dim: int = self._session.get_outputs()[0].shape[1]
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """(n, dim) float32, unit rows. Of a text longer than 256 tokens the first 256 count."""
+        """(n, dim) float32, unit rows. Of a text longer than MAX_TOKENS the first ones are read."""
         rows = [self._session.run(None, {"input_ids": self._token_ids(text)})[0] for text in texts]
         return np.concatenate([np.empty((0, self.dim), np.float32), *rows])
 
@@ -88,7 +91,7 @@ class OnnxEncoder:
 
 
 class SentenceTransformersEncoder:
-    """Any sentence-transformers model by folder or hub name, on torch: for training, and for other encoders."""
+    """Any sentence-transformers model, by folder or hub name, on torch."""
 
     def __init__(self, model: str) -> None:
         try:
@@ -105,12 +108,12 @@ class SentenceTransformersEncoder:
         self.dim = int(self._model.encode([""], show_progress_bar=False).shape[1])
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """(n, dim) float32, unit rows; cut where the model's own max_seq_length says."""
+        """(n, dim) float32, unit rows. Texts are cut to the model's own max_seq_length."""
         found = self._model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(found, np.float32).reshape(len(texts), self.dim)
 
     def _digest(self) -> str:
-        """8 hex digits of all weights: a folder's name alone does not say what is in it."""
+        """8 hex digits of the hash of all weights, since a folder's name does not say what is in it."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self._model.state_dict().items()):
             digest.update(name.encode() + tensor.numpy().tobytes())
@@ -151,7 +154,7 @@ def _session(folder: Path) -> Any:
 
 
 def _build(folder: Path, weights: Path, graph: Path) -> str | bytes:
-    """Where the graph was cached beside the weights, or its bytes where that folder cannot be written."""
+    """The path of the graph, written beside the weights; its bytes where that folder cannot be written."""
     from profiler import bert_graph
 
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server over plain HTTP: what measure.py asks. Knows nothing of questions."""
+"""Speaks with an OpenAI-compatible server, which measure.py asks questions. Knows nothing of questions."""
 
 import json
 from collections.abc import Mapping
@@ -9,17 +9,17 @@ import aiohttp
 
 
 class EngineError(RuntimeError):
-    """The engine does not answer as an OpenAI server does; the message says what it did."""
+    """The engine does not answer as an OpenAI server does; the message says what it does."""
 
     def __init__(self, message: str, may_pass: bool = True, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.may_pass = may_pass  # whether asking again can help
-        self.retry_after_s = retry_after_s  # what the engine asked for
+        self.retry_after_s = retry_after_s  # s that the engine asked to wait; 0: it did not say
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Whom to ask."""
+    """The engine to ask, and the model."""
 
     url: str  # with or without /v1
     model: str
@@ -42,12 +42,12 @@ async def first_model(url: str, headers: Mapping[str, str]) -> str:
 
 
 def content_of(reply: Any, url: str) -> str:
-    """The text of a chat completion. Raises EngineError when it is none."""
+    """The text of a chat completion. Raises EngineError when `reply` is not one."""
     try:
         content = reply["choices"][0]["message"]["content"]
     except (KeyError, IndexError, TypeError):
         content = 0
-    if content is None:  # a reasoning model that spent its tokens on thought
+    if content is None:  # a reasoning model may spend all its tokens on thought
         return ""
     if not isinstance(content, str):
         raise EngineError(f"{url} answered something that is no chat completion: {json.dumps(reply)[:200]}")
@@ -76,5 +76,5 @@ async def request_json(
 
 
 def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:
-    """A session that asks exactly whom it is told to: no proxy from the environment."""
+    """A session with these headers and this time limit for each request. It uses no proxy of the environment."""
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s), headers=dict(headers), trust_env=False)

@@ -1,8 +1,8 @@
-"""Is this answer right? Without a judge: choice letter, number, exact words. Code is run by sandbox.py.
+"""Grades a reply by rules, without a judge: a choice's letter, a number, or exact words. sandbox.py runs code. Pure.
 
-Replies may be in English, German, French, Spanish or Chinese. Lenient about form (a small model adds words), strict
-about content: a reply that names two answers is wrong, and where an option's letter and words disagree the words count
-(small models write "A." before whatever they choose).
+Replies may be in English, German, French, Spanish or Chinese. The rules are lenient about form, since small models add
+words, and strict about content. A reply that names two answers is wrong. Where the letter and the words of an option
+disagree, the words count, since small models write "A." before whatever they choose.
 """
 
 import re
@@ -28,7 +28,7 @@ _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def is_right(grade: str, reply: str, answer: str, choices: Sequence[str] = ()) -> bool:
-    """Whether the reply gives this answer; grade is "choice", "number" or "exact"."""
+    """Whether the reply gives this answer. `grade` is "choice", "number" or "exact"; else raises ValueError."""
     if grade == "choice":
         return choice_letter(reply, choices) == answer
     if grade == "number":
@@ -39,14 +39,14 @@ def is_right(grade: str, reply: str, answer: str, choices: Sequence[str] = ()) -
 
 
 def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
-    """The option that a reply commits to; None where it names none, or several."""
+    """The letter of the option that a reply commits to; None where it names none, or several."""
     text = _plain(reply)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = {_commitment(statement, choices) for statement in _SAYS.findall(text)} - {None}
     if said:
         return said.pop() if len(said) == 1 else None
     repeats = len(lines) > 1 and all(re.match(r"[A-Z][).:]", line) for line in lines[:2])
-    if not lines or repeats:  # nothing said, or the options listed and nothing said about them
+    if not lines or repeats:  # an empty reply, or one that lists the options without choosing
         return None
     if first := _commitment(lines[0], choices):
         return first
@@ -64,7 +64,7 @@ def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
 
 
 def _commitment(statement: str, choices: Sequence[str]) -> str | None:
-    """The option that a statement starts with: its words, else its letter."""
+    """The letter of the option that a statement starts with: by its words, else by its letter."""
     letters = _letters(choices)
     labelled = re.match(rf"[(\[]?([{letters}{letters.lower()}])(?:[)\].:,]+|\s+[-–]|$)\s*(.*)", statement)
     words = _folded(labelled[2] if labelled else statement)
@@ -94,7 +94,7 @@ def code_of(reply: str) -> str:
 
 
 def _same_number(found: Iterable[Fraction], answer: str) -> bool:
-    """Whether one reading equals the answer, to the decimals that it gives; an integer must be met exactly."""
+    """Whether one reading equals the answer, to the answer's decimals; an integer must be met exactly."""
     expected = Fraction(answer.replace(",", ""))
     decimals = len(answer.partition(".")[2])
     slack = Fraction(1, 2 * 10**decimals) if decimals else Fraction(1, 10**9)
@@ -102,10 +102,13 @@ def _same_number(found: Iterable[Fraction], answer: str) -> bool:
 
 
 def _is_exact(reply: str, answer: str) -> bool:
-    """One of the answers (separated by "|") is the whole reply, its first or last line, or ends a plain sentence."""
+    """Whether one of the answers (separated by "|") is the reply.
+
+    It is where it is the whole reply, its first or last line, or begins or ends the reply's only sentence.
+    """
     text = _plain(reply)
-    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))  # small models repeat
-    if len(lines) > 1 and lines[0].startswith(lines[-1]):  # until they are cut off
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))  # each repeated line once
+    if len(lines) > 1 and lines[0].startswith(lines[-1]):  # a last repetition that was cut off
         lines.pop()
     places = [_folded(place) for place in (text, *lines[:1], *lines[-1:])]
     accepted = [_folded(one) for one in answer.split("|")]
@@ -116,20 +119,23 @@ def _is_exact(reply: str, answer: str) -> bool:
 
 
 def _frames(sentence: str, answer: str) -> bool:
-    """ "The order goes to Lyon." ends with its answer, "Lyon is the city." starts with it; quotes do not matter."""
+    """Whether a sentence ends with its answer ("The order goes to Lyon.") or starts with it ("Lyon is the city.").
+
+    Quotes around the answer do not matter.
+    """
     ends = rf"{_left(answer)}[\"'‘“«]?{re.escape(answer)}$"
     starts = rf"^{re.escape(answer)}[\"'’”»]?(?:\s+(?:{_IS})\b|是)"
     return re.search(f"{ends}|{starts}", sentence) is not None
 
 
 def _plain(reply: str) -> str:
-    """Without thoughts and markdown's emphasis; Chinese and Latin letters apart, as if they were words."""
+    """The reply without thoughts and markdown's emphasis, and with blanks between Chinese and Latin letters."""
     text = re.sub(r"\*\*|__|`", "", _THOUGHT.sub("", reply)).strip()
     return re.sub(rf"(?<=[{_CJK}])(?=[A-Za-z\d])|(?<=[A-Za-z\d])(?=[{_CJK}])", " ", text)
 
 
 def _folded(text: str) -> str:
-    """Case, accents' encoding, outer punctuation, a leading article and the spacing do not matter."""
+    """The text without differences of case, accent encoding, outer punctuation, leading article and spacing."""
     folded = unicodedata.normalize("NFKC", text).casefold().strip()
     folded = re.sub(r"^[\W_]+|[\W_]+$", "", folded) or folded
     return re.sub(r"\s+", " ", re.sub(r"^(the|a|an)\s+", "", folded))
@@ -140,14 +146,15 @@ def _has(text: str, words: str) -> bool:
 
 
 def _bounded(words: str) -> str:
-    """A pattern of these words that does not match inside longer ones."""
+    """A pattern that matches these words, and not inside longer ones."""
     return f"{_left(words)}{re.escape(words)}{_right(words)}"
 
 
 def _left(words: str) -> str:
-    """What may not stand before these words: a letter, but Chinese is written without spaces."""
+    """A pattern that no letter stands before these words; empty for Chinese, which is written without spaces."""
     return "" if re.match(f"[{_CJK}]", words) else r"(?<!\w)"
 
 
 def _right(words: str) -> str:
+    """The same for what stands after these words."""
     return "" if re.search(f"[{_CJK}]$", words) else r"(?!\w)"

@@ -1,4 +1,7 @@
-"""Hugging Face datasets as query sets (extra `train`). A table of column shapes, not of names: mirrors work as well."""
+"""Reads Hugging Face datasets as query sets (needs the extra `train`).
+
+READERS knows datasets by their columns, not by their names, so that mirrors of a dataset work as well.
+"""
 
 import string
 from collections.abc import Callable, Mapping
@@ -10,7 +13,10 @@ Row = Mapping[str, Any]
 
 
 def load_hub(source: str) -> list[Question]:
-    """NAME[:CONFIG][@SPLIT], or a local folder in the hub's layout; split "test" unless said. Raises QueryError."""
+    """The questions of NAME[:CONFIG][@SPLIT], or of a local folder in the hub's layout. Raises QueryError.
+
+    The split is "test" unless one is named.
+    """
     try:
         from datasets import load_dataset
     except ImportError as error:
@@ -67,7 +73,7 @@ def _choice(query: str, task: str, choices: list[str], right: int) -> Row:
     return {"query": query, "task": task, "answer": letter, "grade": "choice", "choices": list(choices)}
 
 
-READERS: Mapping[frozenset[str], Callable[[Row, str], Row]] = {  # columns: how a row becomes a line of a query file
+READERS: Mapping[frozenset[str], Callable[[Row, str], Row]] = {  # columns -> what makes a query file's line of a row
     frozenset({"question", "choices", "answerKey"}): _arc,
     frozenset({"question", "options", "answer_idx"}): _medqa,
     frozenset({"query", "choices", "gold"}): _agieval,

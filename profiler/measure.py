@@ -1,4 +1,7 @@
-"""Asks an engine, grades, folds into a capability vector (Eq. 4). An OpenAI client over HTTP, nothing more."""
+"""Asks an engine questions, grades its answers, and folds them into a capability vector (Eq. 4).
+
+It speaks with the engine as any OpenAI client does, over HTTP.
+"""
 
 import asyncio
 import time
@@ -19,19 +22,19 @@ from profiler.sandbox import passes
 from profiler.scoring import Capability, capability, difficulty
 
 MAX_TOKENS: Mapping[str, int] = {"choice": 64, "number": 320, "exact": 64, "code": 400}
-REPLY_CHARS = 4000  # of a reply that are stored
+REPLY_CHARS = 4000  # characters of a reply that are stored
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureConfig:
     """How to ask."""
 
-    concurrency: int = 2  # questions in flight; more only helps engines that batch
-    timeout_s: float = 120.0  # one answer; a 135M model on a busy core needs 20 s for a long one
-    retries: int = 2  # of one question, after 1 s and 2 s (or what retry-after says, up to 30 s)
-    give_up_after: int = 3  # questions that failed in a row: the engine is broken, not the question
-    max_tokens: int | None = None  # of one answer; None: by kind of question; reasoning models want thousands
-    first_delay_s: float = 1.0  # before the first retry; doubles
+    concurrency: int = 2  # questions in flight; more help only engines that batch
+    timeout_s: float = 120.0  # s for one answer: several times what a small model on a busy core needs
+    retries: int = 2  # of one question
+    give_up_after: int = 3  # questions that fail in a row until the engine counts as broken
+    max_tokens: int | None = None  # of one answer; None: MAX_TOKENS by grade; reasoning models want thousands
+    first_delay_s: float = 1.0  # s before the first retry; it doubles, or is what retry-after says, up to 30 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class Tally:
 
     asked: int  # questions answered in this run
     failed: int  # questions left for the next run
-    gave_up: bool  # too many in a row failed
-    problem: str  # what the last failure was, "" without
+    gave_up: bool  # whether `give_up_after` questions in a row failed
+    problem: str  # the last failure; "" without one
 
 
 async def measure(
@@ -51,10 +54,9 @@ async def measure(
     config: MeasureConfig,
     on_answer: Callable[[Answer], None] = lambda answer: None,
 ) -> Tally:
-    """Asks what is not stored yet and stores each graded answer at once.
+    """Ask the questions that are not stored yet, and store each graded answer at once.
 
-    Stops when `give_up_after` questions in a row fail: the engine is broken then. A question that fails alone is left
-    for the next run.
+    Stops when `give_up_after` questions in a row fail. A question that fails alone is left for the next run.
     """
     waiting = iter([question for question in questions if question.id not in store.answers])
     failures: list[str] = []
@@ -82,10 +84,10 @@ async def measure(
 
 
 def fold(gate: QAGate, encoder: Encoder, answers: Iterable[Answer], every: Sequence[Question] = ()) -> Capability:
-    """p_j, Eq. (4): each answer counts for the prototype nearest to its question.
+    """p_j, Eq. (4), from graded answers: each counts for the prototype nearest to its question.
 
-    Where every answered question carries a reference difficulty, only the difference to it is estimated; `every` is
-    then the whole query set, whose references give D_k.
+    Where every answer carries a reference difficulty, only the difference to it is estimated (see `capability`).
+    `every`: the whole query set, whose references give the difficulty D_k of each prototype.
     """
     known = list(answers)
     weights = _nearest(gate, encoder, [answer.query for answer in known])
@@ -103,7 +105,10 @@ def fold(gate: QAGate, encoder: Encoder, answers: Iterable[Answer], every: Seque
 
 
 def _nearest(gate: QAGate, encoder: Encoder, queries: Sequence[str]) -> Any:
-    """(n, K) one-hot: the prototype of each text. Sharper than relevance for few questions (docs/results.md)."""
+    """(n, K) one-hot: the prototype nearest to each text.
+
+    Spreading an answer by relevance instead finds a specialist less often (docs/decisions.md#profiling).
+    """
     return np.eye(gate.K)[gate.nearest(encoder.encode(queries))]
 
 

@@ -1,7 +1,7 @@
-"""The number that a text ends on, however it is written: 1,234.5 and 1.234,5, 2 1/2 and ½, 3 × 10^8, 四十二 not.
+"""Reads the number that a text ends on, as 1,234.5 or 1.234,5, 2 1/2 or ½, 3 × 10^8; not numbers in words. Pure.
 
-Pure. A numeral may have two readings (is 1,234 a thousand or a bit more than one?); whoever knows the right number asks
-whether one of them is it.
+A numeral may have two readings: 1,234 is 1234 in English and 1.234 in German. So the functions return all readings, and
+the caller, who knows the right number, asks whether it is one of them.
 """
 
 import re
@@ -18,7 +18,10 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
 def final_number(text: str) -> frozenset[Fraction]:
-    """Every reading of the number that a text ends on; the boxed one or the one after "the answer is" goes before."""
+    r"""Every reading of the number that a text ends on; empty where there is none.
+
+    The number in \boxed{} or after ####, else the last one after "the answer is", goes before the last one.
+    """
     text = _spelled_out(text)
     if boxed := _BOXED.findall(text):
         text = next(part for part in boxed[-1] if part)
@@ -29,14 +32,14 @@ def final_number(text: str) -> frozenset[Fraction]:
 
 
 def readings(numeral: str) -> frozenset[Fraction]:
-    """What a numeral can mean; nothing where it means no number, or one too long to be meant."""
+    """Every number that a numeral can mean; none where it means no number, or has more than 40 characters."""
     if len(numeral) > 40:
         return frozenset()
     sign, digits = (-1 if numeral.startswith("-") else 1), numeral.lstrip("+-")
     if mixed := re.fullmatch(r"(\d+) (\d+/\d+)", digits):
         return frozenset(sign * (a + b) for a in readings(mixed[1]) for b in readings(mixed[2]))
     body, mark, rest = re.fullmatch(r"(.*?)(?:(e|\^|/)([-+]?\d+))?", digits, re.IGNORECASE).groups()  # type: ignore[union-attr]
-    if mark in ("e", "E", "^") and abs(int(rest)) > 40:  # an exact 1e999999999 would take this process with it
+    if mark in ("e", "E", "^") and abs(int(rest)) > 40:  # an exact 1e999999999 would fill the memory
         return frozenset()
     try:
         values = [Fraction(plain) for plain in _plain(body)]
@@ -50,7 +53,7 @@ def readings(numeral: str) -> frozenset[Fraction]:
 
 
 def _plain(body: str) -> list[str]:
-    """A numeral with a decimal point and nothing else, in every way that its separators allow."""
+    """The numeral's readings, by every use that its separators allow, each with a decimal point and nothing else."""
     if re.fullmatch(r"\d{1,3}(?:[ '’]\d{3})+(?:[.,]\d+)?", body):
         joined = re.sub(r"[ '’]", "", body).replace(",", ".")
         return [joined, body.rpartition(" ")[2].replace(",", ".")] if " " in body else [joined]
@@ -65,7 +68,7 @@ def _plain(body: str) -> list[str]:
 
 
 def _spelled_out(text: str) -> str:
-    """One way to write fractions, powers, signs and spaces; the exponents of units are dropped."""
+    """The text with one spelling of fractions, powers, signs and spaces, and without the exponents of units."""
     text = re.sub(r"[⁰¹²³⁴-⁹⁻]+", lambda power: "^" + power[0].translate(_SUPERSCRIPTS), text)
     text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞])", " ", text)
     text = unicodedata.normalize("NFKC", text).replace("⁄", "/").replace("−", "-").replace("$", " ")

@@ -1,4 +1,4 @@
-"""The peer that serves from a home folder: which model it runs, and how a vector is handed to it. HTTP only."""
+"""Speaks with the peer that serves from a home, over HTTP: which model it runs, and to hand it a vector."""
 
 import json
 import os
@@ -18,7 +18,7 @@ class Peer:
     """A running peer, as its home's running.json names it."""
 
     url: str
-    token: str  # proves to it that its owner speaks
+    token: str  # proves to the peer that its owner is asking
 
 
 def running_peer(home: Path) -> Peer | None:
@@ -35,7 +35,7 @@ def running_peer(home: Path) -> Peer | None:
 
 
 async def engine_of(peer: Peer, model: str | None) -> Engine:
-    """The peer's own engine, asked through the peer; its first model unless one is named. Raises PeerError."""
+    """The peer's own engine, to be asked through the peer; its first model unless one is named. Raises PeerError."""
     owner = {"authorization": f"Bearer {peer.token}"}
     try:
         async with open_session(10.0, owner) as session:
@@ -51,18 +51,18 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
 
 
 async def gate_of(peer: Peer) -> tuple[Path | None, str]:
-    """The folder of the gate that the peer routes with, None for the shipped one, and its encoder's name."""
+    """(folder, encoder's name) of the gate that the peer routes with; no folder: the shipped gate. Raises PeerError."""
     try:
         async with open_session(10.0, {"authorization": f"Bearer {peer.token}"}) as session:
             gate = (await request_json(session, "GET", f"{peer.url}/ppai/v1/status")).get("gate", {})
-        folder = gate.get("folder")  # a peer that does not say has the shipped one: older ones knew no other
+        folder = gate.get("folder")  # a peer of an older version, which names none, has the shipped gate
         return (Path(folder) if folder else None), str(gate.get("encoder_model", ""))
     except (EngineError, AttributeError, TypeError) as error:
         raise PeerError(f"the peer at {peer.url} does not say which gate it has ({error}). Restart it") from error
 
 
 async def require_space(peer: Peer, space: str) -> None:
-    """Raises PeerError where the peer's gate is of another space: no vector of ours means anything to it."""
+    """Raises PeerError where the peer's gate is of another space, in which our vector would mean nothing."""
     try:
         async with open_session(10.0, {"authorization": f"Bearer {peer.token}"}) as session:
             status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
@@ -78,7 +78,10 @@ async def require_space(peer: Peer, space: str) -> None:
 
 
 async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int]) -> int:
-    """Hands the peer its agent's vector (K,) with evidence (K,), to sign and spread; returns the new card's seq."""
+    """Hand the peer its agent's vector (K,) with evidence (K,), to sign and spread: the new card's seq.
+
+    Raises PeerError when the peer does not take it.
+    """
     body = {"space": space, "agent": agent, "capability": list(values), "evidence": list(evidence)}
     try:
         async with open_session(30.0, {"authorization": f"Bearer {peer.token}"}) as session:

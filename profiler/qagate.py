@@ -1,8 +1,9 @@
 """QAGate: embedding -> relevance over K prototypes (section V-B, Eq. 2-3). Numpy only; knows nothing of text or agents.
 
-Prototypes are learnt with one encoder. A second, faster one may have a projector of its own into their space: one
-published vector then serves both. The artefact is a folder of gate.safetensors and config.json (and the fast encoder
-itself in fast/); the hash of all that changes a relevance is the `space` in which capability vectors are comparable.
+Prototypes are learnt with one encoder. A second, faster encoder may have a projector of its own into the same space, so
+that one published vector serves both. A gate is stored as a folder with gate.safetensors and config.json (and the fast
+encoder in fast/). Its `space` is the hash of all that can change a relevance: capability vectors are comparable in one
+space only.
 """
 
 import hashlib
@@ -19,27 +20,27 @@ from safetensors.numpy import load, save
 
 Floats = npt.NDArray[np.float32]
 
-FORMAT = 2
+FORMAT = 2  # of config.json
 LAYERS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
 SHARED = ("prototypes", "prior")
-MARGIN_DEPTH = 0.1  # share of the prototypes that may be kin of the nearest
+MARGIN_DEPTH = 0.1  # share of the prototypes that `margins` passes over, as likely of the nearest one's kind
 KEYS = {"K", "alpha", "top_p", "categories", "projectors", "margin", "space", "training"}
 
 
 class GateError(ValueError):
-    """The gate cannot be used; the message says which file, what is wrong with it and what to do."""
+    """The gate cannot be used; the message names the file, what is wrong with it and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projector:
-    """h: what one encoder makes of a text -> the prototypes' space. A two-layer ReLU MLP."""
+    """h: an embedding of one encoder -> the space of the prototypes. A two-layer MLP with ReLU."""
 
     encoder: str  # name of the encoder whose embeddings it reads, with its quantisation
     hidden_weight: Floats  # (d, hidden)
     hidden_bias: Floats  # (hidden,)
     output_weight: Floats  # (hidden, m)
     output_bias: Floats  # (m,)
-    familiar: float = -1.0  # least cosine with the nearest prototype of a text like any of training; -1: every text is
+    familiar: float = -1.0  # a text is familiar from this cosine with its nearest prototype on; -1: every text is
 
     @property
     def dim(self) -> int:
@@ -47,7 +48,7 @@ class Projector:
         return len(self.hidden_weight)
 
     def project(self, embeddings: Floats) -> Floats:
-        """(n, d) embeddings -> (n, m) unit rows; an embedding of zeros, a text without a known word, stays zeros."""
+        """(n, d) embeddings -> (n, m) unit rows. An embedding of zeros (a text without a known word) stays zeros."""
         hidden = np.maximum(embeddings @ self.hidden_weight + self.hidden_bias, 0)
         projected = hidden @ self.output_weight + self.output_bias
         norm = np.linalg.norm(projected, axis=1, keepdims=True)
@@ -59,16 +60,16 @@ class Projector:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QAGate:
-    """A trained gate: K prototypes c_k, and a projector h for each encoder that may read for it."""
+    """A trained gate: K prototypes c_k, and a projector h for each encoder whose embeddings it takes."""
 
-    projectors: tuple[Projector, ...]  # the first is the one that the prototypes were learnt with
+    projectors: tuple[Projector, ...]  # the first one is of the encoder that the prototypes were learnt with
     prototypes: Floats  # (K, m) unit rows: c_k
     prior: Floats  # (K,) mean capability of the agents known at training, in [0, 1]
     categories: tuple[str, ...]  # (K,) the task category of each prototype
     alpha: float = 4.0  # power of Eq. (3): amplifies dominant affinities
     top_p: float = 0.2  # fraction of prototypes kept by Eq. (3)
-    margin: float = 0.0  # the second encoder's reading is doubtful below it (see `margins`); 0: never
-    training: Mapping[str, Any] = field(default_factory=dict)  # how it came to be: command, seed, settings, data
+    margin: float = 0.0  # the fast encoder is in doubt of a text whose `margins` is below it; 0: never
+    training: Mapping[str, Any] = field(default_factory=dict)  # how it was made: command, seed, settings, data
     reads: int = 0  # index of the projector in use; no part of the space
     space: str = field(init=False)  # 16 hex digits: vectors of one space, and of no other, are comparable
 
@@ -83,7 +84,7 @@ class QAGate:
 
     @property
     def projector(self) -> Projector:
-        """The one in use."""
+        """The projector in use."""
         return self.projectors[self.reads]
 
     @property
@@ -127,12 +128,15 @@ class QAGate:
         return nearest
 
     def is_familiar(self, similarity: Floats) -> npt.NDArray[np.bool_]:
-        """(n,) whether cosines (n, K) of the projector in use are those of a text like any that it was trained on."""
+        """(n,) whether a text is like some that the gate was trained on; `similarity`: its cosines (n, K).
+
+        It is where the nearest prototype's cosine reaches the `familiar` of the projector in use.
+        """
         familiar: npt.NDArray[np.bool_] = similarity.max(axis=1) >= self.projector.familiar
         return familiar
 
     def save(self, folder: Path) -> None:
-        """Writes config.json and gate.safetensors."""
+        """Write config.json and gate.safetensors into this folder."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in self._tensors()}
         (folder / "gate.safetensors").write_bytes(save(tensors))
@@ -141,9 +145,9 @@ class QAGate:
 
     @classmethod
     def load(cls, folder: Path, encoder: str | None = None) -> "QAGate":
-        """The gate in this folder, reading embeddings of the encoder named, else of the one it was learnt with.
+        """The gate in this folder, for embeddings of the encoder named, else of the one it was learnt with.
 
-        Raises GateError when it is missing, damaged or changed, or has no projector for the encoder named.
+        Raises GateError when a file is missing, damaged or changed, or there is no projector for the encoder named.
         """
         config = _read_config(folder / "config.json")
         tensors = _read_tensors(folder / "gate.safetensors", len(config["projectors"]))
@@ -197,7 +201,7 @@ class QAGate:
         return digest.hexdigest()[:16]
 
     def _config(self) -> bytes:
-        """What is hashed beside the tensors: all that changes a relevance or the meaning of a vector."""
+        """The settings that are hashed beside the tensors: all that change a relevance or the meaning of a vector."""
         config = {
             "format": FORMAT,
             "K": self.K,
@@ -215,18 +219,19 @@ class QAGate:
 def shipped_gate() -> Path:
     """The folder of the gate, and of the built-in query set, that come with PPAI."""
     room = Path(__file__).parent
-    packed = room / "_data" / "gate"  # in the wheel; a checkout has them in configs/
+    packed = room / "_data" / "gate"  # in the wheel; a checkout has the files in configs/gate
     return packed if packed.is_dir() else room.parent / "configs" / "gate"
 
 
 def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
-    """Eq. (3): cosines (n, K) -> relevance (n, K) float32: clipped at 0, power alpha, top-p mask, rows sum to 1.
+    """Eq. (3): cosines (n, K) -> relevance (n, K) float32, rows sum to 1.
 
-    A query with no positive cosine is like no prototype: its relevance is uniform, which scores agents by their mean.
+    Of each row the greatest ceil(top_p·K) cosines are clipped at 0, raised to the power alpha and divided by their sum;
+    the others become 0. A row without a positive cosine becomes uniform, which scores agents by their mean.
     """
     relevance = np.zeros(similarity.shape, np.float32)
     kept = _kept(similarity.shape[1], top_p)
-    for cosines, row in zip(similarity, relevance, strict=True):  # row by row: one text at a time is what peers read
+    for cosines, row in zip(similarity, relevance, strict=True):  # a peer reads one text at a time, so n is 1
         top = np.argsort(-cosines, kind="stable")[:kept]
         powered = np.maximum(cosines[top], 0).astype(np.float64) ** alpha
         total = powered.sum()
@@ -238,9 +243,11 @@ def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
 
 
 def margins(similarity: Floats) -> Floats:
-    """How sure a reading is: cosines (n, K) -> (n,), the nearest prototype's less that of the first beyond a tenth.
+    """How sure a reading is: cosines (n, K) -> (n,).
 
-    The nearest ones are often kin, so the gap between the first two says little (docs/decisions.md).
+    The margin is the cosine of the nearest prototype minus that of the first one beyond the nearest tenth (for K = 64,
+    of the eighth). The nearest prototypes are often of one kind, so the gap between the first two says little
+    (docs/decisions.md#profiling).
     """
     K = similarity.shape[1]
     beyond = min(_kept(K, MARGIN_DEPTH), K - 1)

@@ -1,4 +1,4 @@
-"""Query sets: the built-in one, JSONL files, Hugging Face datasets; which of them a limit takes. Knows no engines."""
+"""Loads query sets (the built-in one, JSONL files, Hugging Face datasets), and chooses from one within a limit."""
 
 import json
 from collections import defaultdict
@@ -18,7 +18,7 @@ class TrainingText:
 
     query: str
     category: str
-    ability: float | None  # mean score of the agents recorded on it
+    ability: float | None  # mean grade of the agents recorded on it; None: none was
 
 
 def load_questions(source: str) -> list[Question]:
@@ -39,8 +39,9 @@ def load_questions(source: str) -> list[Question]:
 
 
 def load_training_texts(paths: Sequence[Path]) -> list[TrainingText]:
-    """Texts with their category, from JSONL files or folders: {"query", "task" or "topic", "scores"?: {agent: 0..1}}.
+    """Texts with their categories, from JSONL files or folders of them.
 
+    A line is {"query": text, "task" or "topic": category, "scores"?: {agent: grade in [0, 1]}}.
     Raises QueryError; for a broken line its message starts with file:line.
     """
     texts = [_training_text(value, at) for path in paths for value, at in _lines(path)]
@@ -50,7 +51,10 @@ def load_training_texts(paths: Sequence[Path]) -> list[TrainingText]:
 
 
 def balanced(questions: Sequence[Question], limit: int | None, seed: int) -> list[Question]:
-    """At most `limit` questions, tasks in turn, shuffled by seed; a larger limit only appends to a smaller one's."""
+    """At most `limit` questions, one of each task in turn, shuffled by `seed`.
+
+    A larger limit begins with the questions of a smaller one, so that a second run asks only the rest.
+    """
     rng = Random(seed)
     by_task: dict[str, list[Question]] = defaultdict(list)
     for question in sorted(questions, key=lambda q: q.id):

@@ -1,4 +1,4 @@
-"""One question with a checkable answer: what an engine reads, what counts as right, and what a query file may say."""
+"""One question with a checkable answer: what an engine reads, which answer is right, and how a query file says so."""
 
 import hashlib
 import json
@@ -23,9 +23,9 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question that an agent is asked, and what counts as right."""
+    """One question, and the answer that is right."""
 
-    query: str  # what decides relevance: the question without options or instructions
+    query: str  # the question without options or instructions; relevance is read from it
     task: str
     answer: str  # a choice's letter, a number, the exact words, or for code the assertions that must hold
     grade: Grade
@@ -34,19 +34,19 @@ class Question:
 
     @property
     def id(self) -> str:
-        """16 hex digits: the same question in another file or place is the same question."""
+        """16 hex digits of its content: the same question in another file or place has the same id."""
         content = [self.query, self.task, self.answer, self.grade, list(self.choices)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
     def prompt(self) -> str:
-        """What the engine reads."""
+        """What the engine reads: question, options and an instruction for the form of the answer."""
         options = "".join(f"\n{chr(65 + i)}. {choice}" for i, choice in enumerate(self.choices))
         return f"{self.query}{options}\n\n{_INSTRUCTIONS[self.grade]}"
 
 
 def parse_question(value: Mapping[str, Any], at: str) -> Question:
-    """A question from what a line of a query file says; `at` is the place that a QueryError names."""
+    """The question in a line of a query file. Raises QueryError that names the place `at`."""
     unknown = value.keys() - {"query", "task", "answer", "grade", "choices", "reference"}
     if unknown:
         raise QueryError(f"{at}: unknown key {sorted(unknown)[0]!r}")
@@ -73,7 +73,7 @@ def to_json(question: Question) -> str:
 
 
 def text_of(value: Mapping[str, Any], key: str, at: str) -> str:
-    """The text under this key; an empty one is an error."""
+    """The text under this key. Raises QueryError where it is missing or empty."""
     found = value.get(key)
     if not isinstance(found, str) or not found.strip():
         raise QueryError(f'{at}: "{key}" must be a text that is not empty')

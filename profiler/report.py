@@ -1,4 +1,4 @@
-"""What was measured, for people and programs. Arguments in, values out."""
+"""Says what was measured, as JSON for programs and as words and tables for people. Arguments in, values out."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -13,14 +13,14 @@ from profiler.scoring import Capability, pair_scores
 
 METHODS = {
     "shrinkage": "expected accuracy; a prototype with few answers is drawn towards its category, and that towards the"
-    " agent's mean, less half a standard error (the query set has no reference difficulties)",
-    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them, less half a"
-    " standard error",
+    " agent's mean, less one and a half standard errors (the query set has no reference difficulties)",
+    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them, less one and"
+    " a half standard errors",
 }
 
 
 def summary(model: str, gate: QAGate, answers: Collection[Answer], found: Capability) -> dict[str, Any]:
-    """What `ppai-profile --json` prints about one agent; capability and evidence are in the order of the prototypes."""
+    """What `ppai-profile --json` prints of one agent. Capability and evidence: (K,) in the order of the prototypes."""
     has_reference = bool(answers) and all(answer.reference is not None for answer in answers)
     return {
         "model": model,
@@ -37,7 +37,7 @@ def summary(model: str, gate: QAGate, answers: Collection[Answer], found: Capabi
 
 
 def explanation(report: Mapping[str, Any]) -> str:
-    """In words: which formula made the vector, and where the agent is strongest and weakest by it."""
+    """In words: which formula made the vector, and in which categories the agent is strongest and weakest."""
     known = {name: row for name, row in report["categories"].items() if row["evidence"]}
     order = sorted(known, key=lambda name: -known[name]["capability"])
 
@@ -56,7 +56,10 @@ def explanation(report: Mapping[str, Any]) -> str:
 
 
 def by_task(answers: Collection[Answer]) -> dict[str, dict[str, Any]]:
-    """As asked: {task: {"questions", "accuracy", "standard_error", "reference"}}; the last None where some lack it."""
+    """Grades by task: {task: {"questions", "accuracy", "standard_error", "reference"}}.
+
+    "reference" is None where a question of the task has none.
+    """
     found: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
         found[answer.task].append(answer)
@@ -65,7 +68,7 @@ def by_task(answers: Collection[Answer]) -> dict[str, dict[str, Any]]:
 
 def _asked(answers: Sequence[Answer]) -> dict[str, Any]:
     references = [answer.reference for answer in answers if answer.reference is not None]
-    likely = (sum(answer.right for answer in answers) + 1) / (len(answers) + 2)  # three of three is not certainty
+    likely = (sum(answer.right for answer in answers) + 1) / (len(answers) + 2)  # so that 3 of 3 leaves some doubt
     return {
         "questions": len(answers),
         "accuracy": _mean([answer.right for answer in answers]),
@@ -75,7 +78,7 @@ def _asked(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def by_category(gate: QAGate, found: Capability) -> dict[str, dict[str, Any]]:
-    """The published vector by the gate's categories: {category: {"capability", "evidence"}}."""
+    """The vector by category: {category: {"capability": mean of its prototypes, "evidence": sum of theirs}}."""
     categories = np.array(gate.categories)
     result = {}
     for category in sorted(set(gate.categories)):
@@ -86,8 +89,11 @@ def by_category(gate: QAGate, found: Capability) -> dict[str, dict[str, Any]]:
 
 
 def relevance(gate: QAGate, encoder: Encoder, text: str, vectors: Mapping[str, Capability]) -> dict[str, Any]:
-    """What a text is about: prototypes and categories, best first, its cosine with the nearest prototype, and what the
-    agents with these vectors are expected to get right of it."""
+    """What a text is about, as `ppai-profile show TEXT --json` prints it.
+
+    Its prototypes and categories, the most relevant first; its cosine with the nearest prototype; and the scores of
+    the agents with these vectors.
+    """
     embedding = encoder.encode([text])
     shares = gate.relevance(embedding)[0]
     order = [int(k) for k in np.argsort(-shares, kind="stable") if shares[k] > 0]

@@ -1,9 +1,9 @@
-"""Runs the code that a model wrote against a question's assertions, in a process of its own.
+"""Runs code that a model wrote against a question's assertions, in a process of its own.
 
-It keeps an honest mistake (an endless loop, a full memory, a stray file) from hurting this machine. It is not a
-security boundary: the code runs as this user and can read what this user can read. Only where unprivileged namespaces
-are allowed (most Linux) is it cut off from the network, and does every process that it starts end with it; elsewhere
-one that starts its own session outlives the time limit. Profile engines that you trust, or leave code questions out.
+The process keeps a mistake (an endless loop, a full memory, a stray file) from harming this machine. It is not a
+security boundary: the code runs as this user and can read what this user can read. Where unprivileged namespaces are
+allowed, as on most Linux, the code has no network, and every process that it starts ends with it. Elsewhere a process
+that starts a session of its own outlives the time limit. Profile engines that you trust, or leave out code questions.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import tempfile
 TIMEOUT_S = 10.0
 MEMORY_BYTES = 512 * 2**20
 
-# Runs in the child. The verdict is a token on the real stdout that the code never sees: leaving early is not passing.
+# Runs in the child. Passing is a token on the real stdout, which the code never sees: code that exits early fails.
 _RUNNER = """
 import json, os, sys
 job = json.load(sys.stdin)
@@ -73,7 +73,7 @@ def passes(code: str, tests: str, timeout_s: float = TIMEOUT_S) -> bool:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Kills the whole group: children that the code left behind too."""
+    """Kill the child and all processes of its group, which the code may have left behind."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)

@@ -1,6 +1,7 @@
-"""What an agent is good at, and how well it suits a query (sections V-C and V-D). Knows nothing of text or files.
+"""What an agent is good at, and how well it suits a query (sections V-C and V-D). Pure; knows no text and no file.
 
-K prototypes, N agents, n graded questions. The publisher alone shrinks; receivers use a vector as it is.
+Shapes: K prototypes, N agents, n graded questions. An agent's peer shrinks the vector before it publishes it; peers that
+receive a vector use it as it is.
 """
 
 from dataclasses import dataclass
@@ -15,16 +16,17 @@ Mode = Literal["dot", "paper"]
 
 @dataclass(frozen=True, slots=True)
 class Shrinkage:
-    """How far few answers are trusted.
+    """How strongly the mean of few answers is drawn to the mean of the level above.
 
-    The pull on each level is estimated from the agent's own answers (empirical Bayes) within these bounds: the
-    categories of a specialist differ, so they are pulled little; those of an even agent do not, so their noise is
-    averaged away. A fixed pull of 30 hides any specialist that was asked 120 questions (docs/results.md).
+    The pull, in pseudo-questions, is estimated on each level from the agent's own answers (empirical Bayes), within
+    these bounds. The categories of a specialist differ much, so they are pulled little. Those of an even agent differ
+    by chance, so they are pulled much and the chance averages out. A fixed pull would hide a specialist that was asked
+    few questions (docs/results.md#few-questions-the-pull-must-be-learnt).
     """
 
-    to_category: tuple[float, float] = (10.0, 300.0)  # pseudo-questions that pull a prototype towards its category
-    to_mean: tuple[float, float] = (2.0, 100.0)  # pseudo-questions that pull a category towards the agent's own mean
-    z: float = 1.5  # standard errors taken off: of two equal agents the better known one wins (docs/results.md)
+    to_category: tuple[float, float] = (10.0, 300.0)  # bounds of the pull of a prototype to its category
+    to_mean: tuple[float, float] = (2.0, 100.0)  # bounds of the pull of a category to the agent's own mean
+    z: float = 1.5  # standard errors taken off, so that of two equal agents the better known one scores higher
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,14 @@ class Capability:
 def pair_scores(relevance: Floats, capabilities: Floats, mode: Mode = "dot") -> Floats:
     """s(i, j) of one query, relevance (K,), with N agents, capabilities (N, K): (N,).
 
-    "dot" is the expected accuracy f̃·p_j in [0, 1]. "paper" is Eq. (5) verbatim, their cosine: it divides an agent's
-    strength away, so that a uniformly bad agent scores like a uniformly good one; a zero vector scores 0.
-    Only prototypes of relevance above 0 are read, in the capabilities' own precision: keep a large matrix column-major
-    (`np.asfortranarray`), and 100,000 agents take .2 ms.
+    "dot" is the expected accuracy f̃·p_j in [0, 1]. "paper" is Eq. (5) verbatim, the cosine of f̃ and p_j: it divides an
+    agent's strength away, so that an agent bad at everything scores like one good at everything; a zero vector is 0.
+    Only prototypes of relevance above 0 are read, in the capabilities' own precision. Keep a large matrix column-major
+    (`np.asfortranarray`), so that they lie side by side.
     """
     by_prototype = capabilities.T
     rows = np.flatnonzero(relevance)
-    weights = relevance[rows].astype(capabilities.dtype)  # another precision would copy the whole matrix into it
+    weights = relevance[rows].astype(capabilities.dtype)  # with another precision numpy would copy the whole matrix
     dots: Floats = weights @ (by_prototype if len(rows) == len(by_prototype) else by_prototype[rows])
     if mode == "dot":
         return dots
@@ -62,13 +64,15 @@ def capability(
     difficulty: Floats | None = None,
     shrinkage: Shrinkage = Shrinkage(),
 ) -> Capability:
-    """Folds graded answers into p_j, Eq. (4), by two-level shrinkage: prototype -> category -> the agent's own mean.
+    """Fold graded answers into p_j, Eq. (4), by two-level shrinkage: prototype -> category -> the agent's own mean.
 
     weights (n, K): how much of each question belongs to each prototype, rows sum to 1. right (n,): grades in [0, 1].
-    categories (K,): index of each prototype's category. With reference (n,), the mean grade of reference engines on
-    the same questions, and difficulty (K,), the same by prototype (see `difficulty`), only the difference to the
-    reference is shrunk (a control variate): p_k = D_k + shrunk mean(own - reference) - z·SE. Without answers the
-    values are 0.
+    categories (K,): index of each prototype's category. reference (n,), if given: the mean grade of reference engines
+    on the same questions; difficulty (K,): the same by prototype, D_k (see `difficulty`).
+
+    Without reference p_k = shrunk mean(right) - z·SE, SE the standard error of that mean. With it only the difference
+    to the reference engines is shrunk (a control variate): p_k = D_k + shrunk mean(right - reference) - z·SE.
+    Without answers every value is 0.
     """
     assert (reference is None) == (difficulty is None), "reference and difficulty come together, or not at all"
     counts = weights.sum(0)
@@ -95,17 +99,19 @@ def capability(
 
 
 def difficulty(weights: Floats, reference: Floats, categories: npt.NDArray[np.int64]) -> Floats:
-    """D_k (K,): how often reference engines are right by prototype, over the *whole* query set.
+    """D_k (K,): how often reference engines are right by prototype.
 
-    weights (n, K) and reference (n,) of every question of the set, asked or not. Shrunk as `capability` does, z = 0.
+    weights (n, K) and reference (n,) of every question of the query set, asked or not. Shrunk as in `capability`, with
+    z = 0.
     """
     return capability(weights, reference, categories, shrinkage=Shrinkage(z=0.0)).values
 
 
 def unprofiled(prior: Floats, keep: float = 0.5, margin: float = 0.05) -> Floats:
-    """(K,) what an agent without a vector is assumed to be: the gate's prior (K,) drawn to its mean, less a margin.
+    """The vector (K,) assumed for an agent without one: keep·prior + (1 - keep)·mean(prior) - margin, in [0, 1].
 
-    Equal for all such agents, so among them load decides; a measured agent of the same ability is preferred.
+    `prior` (K,) is the gate's. All such agents get the same vector, so among them load decides; the margin prefers a
+    measured agent of the same ability.
     """
     assumed: Floats = np.clip(keep * prior + (1 - keep) * prior.mean() - margin, 0.0, 1.0)
     return assumed
@@ -124,10 +130,11 @@ def dequantise(packed: bytes) -> npt.NDArray[np.float32]:
 
 
 def _within_variance(own: Floats, spread: float, categories: int) -> float:
-    """Variance of grades (n,) inside categories: their spread there, with 10 imaginary answers of the overall variance.
+    """Variance of grades `own` (n,) inside categories; `spread`: sum of squared differences to the category means.
 
-    With one question a category nothing varies inside, and luck would pass for expertise. The overall variance counts
-    one more imaginary answer of variance 1/4: three right ones out of three are not certainty.
+    Ten imaginary answers of the overall variance are added: with one question a category nothing varies inside, and
+    luck would pass for ability. To the overall variance an imaginary answer of variance 1/4 is added, so that three
+    right answers of three leave some doubt.
     """
     overall = (np.sum((own - own.mean()) ** 2) + 0.25) / (len(own) + 1)
     return float((spread + 10 * overall) / (max(len(own) - categories, 0) + 10))
@@ -136,7 +143,11 @@ def _within_variance(own: Floats, spread: float, categories: int) -> float:
 def _pull(
     sums: Floats, counts: Floats, parents: npt.NDArray[np.int64], variance: float, bounds: tuple[float, float]
 ) -> float:
-    """Pseudo-count variance/τ²; τ² is the method-of-moments variance of the groups' means around their parent's."""
+    """The pull, as a pseudo-count: variance/τ², within `bounds`.
+
+    τ² is the variance of the groups' means around their parents' means, by the method of moments. `sums` and `counts`
+    are by group, `parents` is each group's parent.
+    """
     known = counts > 0
     sums, counts, parents = sums[known], counts[known], parents[known]
     totals = np.bincount(parents, counts)
@@ -149,6 +160,6 @@ def _pull(
 
 
 def _by_category(values: Floats, categories: npt.NDArray[np.int64]) -> Floats:
-    """Sums values (K,) over each category and hands every prototype its category's sum: (K,)."""
+    """(K,) for every prototype the sum of `values` (K,) over its category."""
     sums: Floats = np.bincount(categories, values)[categories]
     return sums

@@ -1,7 +1,8 @@
-"""A static encoder: every token has one row, a text is their mean. NumPy and `tokenizers` only, 8 MB.
+"""A static encoder: every token has one row, and a text is the mean of its tokens' rows. NumPy and `tokenizers` only.
 
-Made from a sentence encoder once (`distil.py`). Rows are int8 with a scale of their own; the commonest words weigh
-least (SIF), which the scales carry. 85 % of its time went into tokenising, so words of plain ASCII are remembered.
+`distil.py` makes it from a sentence encoder. Rows are int8, each with a scale, which also holds the token's weight: the
+commonest words weigh least (SIF). Tokenising takes most of the time, so the tokens of plain ASCII words are remembered
+(docs/results.md#the-fast-encoders-settings).
 """
 
 import hashlib
@@ -16,16 +17,16 @@ from safetensors.numpy import load, save
 from profiler.encoder import EncoderError, Floats, readable
 
 MODEL_FILE, TOKENIZER_FILE = "model.safetensors", "tokenizer.json"
-MAX_CHARS = 4096  # cut before tokenising: more than MAX_TOKENS of any prose
-MAX_TOKENS = 512  # that are known; the rest of a long text is not read
-REMEMBERED = 50_000  # words; a prompt is as fast with a quarter of them
-# What BERT's tokenizer does to ASCII without control characters is lower case, split at spaces, isolate punctuation.
+MAX_CHARS = 4096  # texts are cut to it before tokenising; prose of that length has more than MAX_TOKENS
+MAX_TOKENS = 512  # known tokens; of a longer text the first are read
+REMEMBERED = 50_000  # words; a quarter of them would do
+# To ASCII without control characters BERT's tokenizer does three things: lower case, split at spaces, split off marks.
 _PLAIN = re.compile(r"[\t\n\r -~]*")
 _WORD = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
 
 
 class StaticEncoder:
-    """Text -> mean of its tokens' rows: 30 µs for 64 tokens, 0.14 ms where words are new."""
+    """Text -> mean of its tokens' rows."""
 
     def __init__(self, folder: Path) -> None:
         """Raises EncoderError when a file is missing or damaged."""
@@ -54,7 +55,7 @@ class StaticEncoder:
         self.name = f"{teacher}:static{self.dim}:{digest}"
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """(n, dim) float32, unit rows; a row of zeros for a text without a single known token."""
+        """(n, dim) float32, unit rows; a row of zeros for a text without a known token."""
         found = np.zeros((len(texts), self.dim), np.float32)
         for place, text in enumerate(texts):
             ids = self._known_ids(text)
@@ -86,7 +87,7 @@ class StaticEncoder:
 
 
 def write(folder: Path, rows: Floats, tokenizer: str, teacher: str) -> None:
-    """Writes a static encoder of rows (tokens, dim) float32 in the order of the tokenizer's ids."""
+    """Write a static encoder. `rows` (tokens, dim) float32 are in the order of the tokenizer's ids."""
     scales = np.maximum(np.abs(rows).max(axis=1), 1e-12).astype(np.float32) / 127
     quantised = np.rint(rows / scales[:, None]).astype(np.int8)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,8 @@
-"""Fits a QAGate (section V-B): clustered labels, soft targets, KL. Needs the extra `train`; serving never loads it."""
+"""Fits a QAGate to texts (section V-B), in three steps. Needs the extra `train`; serving never loads it.
+
+`cluster` groups the texts into K prototypes, `soft_target` says how much each text belongs to each of them, and a small
+network learns that by its KL divergence.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,20 +29,20 @@ class TrainError(ValueError):
 class TrainConfig:
     """Hyper-parameters of one gate."""
 
-    prototypes: int = 20  # K: beyond 64 the noise of a profile outweighs the resolution
+    prototypes: int = 20  # K: docs/results.md#how-the-gates-numbers-were-chosen
     labels: Literal["category", "all"] = "category"  # ward inside each task category, or over everything (the paper)
     hidden: int = 256  # width of the MLP's hidden layer
     width: int = 128  # m, width of the prototypes
-    temperature: float = 0.1  # of the softmax in Eq. (1); at 1 the cosines cannot tell 20 classes apart as sharply
+    temperature: float = 0.1  # of the softmax in Eq. (1); cosines lie in [-1, 1], so at 1 it would be nearly flat
     target_temperature: float = 0.05  # of the soft half of the target
     epochs: int = 20
-    batch: int = 256
+    batch: int = 256  # texts
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    alpha: float = 4.0  # Eq. (3)
-    top_p: float = 0.2  # Eq. (3)
-    fast_epochs: int = 10  # of a second encoder's projector: at 20 it learns its texts by heart (docs/results.md)
-    ward_rows: int = 4000  # ward needs memory quadratic in rows: a larger category is clustered on a sample
+    alpha: float = 4.0  # power of Eq. (3)
+    top_p: float = 0.2  # share of prototypes that Eq. (3) keeps
+    fast_epochs: int = 10  # of a second encoder's projector, which overfits with more
+    ward_rows: int = 4000  # rows that ward clusters, since its memory is quadratic in them; the rest joins after
 
 
 def require(categories: Sequence[str], config: TrainConfig) -> None:
@@ -63,9 +67,9 @@ def fit(
 ) -> QAGate:
     """A gate for embeddings (n, d) whose texts belong to these categories (n,).
 
-    ability (n,), where known: mean grade of reference agents on each text, NaN where unknown; it becomes the gate's
-    prior by prototype, 0.5 where nothing is known. progress is called with the epochs done. Raises TrainError when
-    there are fewer texts than prototypes, more categories than prototypes, or no torch.
+    ability (n,): mean grade of reference agents on each text, NaN where unknown; by prototype it becomes the gate's
+    prior, 0.5 where nothing is known. `progress` is called with the epochs done. Raises TrainError when there are fewer
+    texts than prototypes, more categories than prototypes, or no torch.
     """
     torch = _torch()
     torch.set_num_threads(1)
@@ -87,9 +91,10 @@ def fit(
 
 
 def with_fast(gate: QAGate, embeddings: Floats, fast: Floats, encoder: str, config: TrainConfig, seed: int) -> QAGate:
-    """The gate with a second projector, for a faster encoder's embeddings (n, e) of the same texts.
+    """The gate with a second projector, for embeddings `fast` (n, e) of a faster encoder of this name.
 
-    The prototypes stay; it learns what the first projector makes of `embeddings` (n, d): where each text lies.
+    `embeddings` (n, d): those of the same texts for the first projector. The prototypes stay. The second projector
+    learns to place each text where the first one places it. Raises TrainError without torch.
     """
     torch = _torch()
     torch.set_num_threads(1)
@@ -108,7 +113,8 @@ def cluster(
     """Labels (n,) of prototypes, and each prototype's category (K,).
 
     "category": K is shared among the categories by the square root of their size, at least one each. "all": K ward
-    clusters over everything, each named after the category most of it comes from.
+    clusters over everything, each named after the category that most of its texts are of. Raises TrainError when there
+    are fewer texts than prototypes, or more categories than prototypes.
     """
     names = sorted(set(categories.tolist()))
     _require_room(len(embeddings), len(names), config)
@@ -129,7 +135,7 @@ def cluster(
 
 def soft_target(embeddings: Floats, labels: Labels, K: int, temperature: float) -> Floats:
     """p̂ (n, K), rows sum to 1: half the label itself, half softmax(cosine to the labels' centroids / temperature)."""
-    hard = np.eye(K)[labels]  # in float64: the order in which BLAS threads add must not reach the weights
+    hard = np.eye(K)[labels]  # float64, so that the order in which BLAS threads add does not change the weights
     centroids = hard.T @ embeddings.astype(np.float64)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
     target: Floats = (0.5 * hard + 0.5 * _softmax(embeddings @ centroids.T / temperature)).astype(np.float32)
@@ -145,7 +151,7 @@ def _learn(
     generator: Any,
     progress: Callable[[int], None] = lambda epochs: None,
 ) -> float:
-    """Minimises Eq. (1) in place, for the parameters of the model that want it; returns the last batch's loss."""
+    """Minimise Eq. (1) in place, for the parameters of `model` that require a gradient: the last batch's loss."""
     torch = _torch()
     texts, wanted = torch.from_numpy(np.ascontiguousarray(embeddings, np.float32)), torch.from_numpy(target)
     parameters = [value for value in model.values() if value.requires_grad]
@@ -176,7 +182,7 @@ def _softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _shares(sizes: Sequence[int], total: int) -> list[int]:
-    """`total` prototypes shared by the square root of sizes: at least 1 each, never more than the size."""
+    """`total` prototypes shared by the square root of `sizes`: at least 1 each, at most its size."""
     shares = [1] * len(sizes)
     for _ in range(total - len(sizes)):
         open_ = [i for i, size in enumerate(sizes) if shares[i] < size]
@@ -186,7 +192,7 @@ def _shares(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def _ward(embeddings: Floats, count: int, limit: int, rng: np.random.Generator) -> Labels:
-    """AgglomerativeClustering into `count` clusters; rows beyond a sample of `limit` join the nearest centroid."""
+    """Labels (n,) of `count` ward clusters of a sample of `limit` rows; other rows join the nearest centroid."""
     from sklearn.cluster import AgglomerativeClustering
 
     if count == 1:
@@ -205,7 +211,7 @@ def _most_common(names: npt.NDArray[Any]) -> str:
 
 
 def _projector(d: int, K: int, config: TrainConfig, generator: Any) -> dict[str, Any]:
-    """Parameters named as QAGate's fields: uniform in ±1/sqrt(inputs), as torch.nn.Linear starts; zero biases."""
+    """New parameters, named as QAGate's fields: uniform in ±1/sqrt(inputs), as torch.nn.Linear has; zero biases."""
     torch = _torch()
 
     def weight(inputs: int, outputs: int) -> Any:
