@@ -1,7 +1,7 @@
 """What an agent is good at, and how well it suits a query (sections V-C and V-D). Pure; knows no text and no file.
 
-Shapes: K prototypes, N agents, n graded questions. An agent's peer shrinks the vector before it publishes it; peers that
-receive a vector use it as it is.
+Shapes: K prototypes, N agents, n graded questions. An agent's peer shrinks the vector before it publishes it;
+peers that receive a vector use it as it is.
 """
 
 from dataclasses import dataclass
