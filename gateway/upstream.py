@@ -7,6 +7,9 @@ from typing import Protocol
 
 from gateway.wire.events import Event
 
+RETRYABLE = frozenset(  # statuses of an answer where somebody else may do better
+    {401, 403, 404, 405, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529}
+)
 REPLY_LIMIT_BYTES = 64 << 20  # one whole JSON reply; base64 embeddings and long logprobs reach tens of MiB
 
 

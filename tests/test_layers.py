@@ -40,6 +40,9 @@ PURE = [
         "gateway.routing.node",
     ),
     *(
+        "gateway.wire.bodies",
+        "gateway.wire.codec",
+        "gateway.wire.errors",
         "gateway.wire.request",
         "gateway.wire.events",
         "gateway.peering.frames",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from discovery.envelopes import UNREADABLE
 from discovery.private_files import write_private
+from gateway.wire.codec import UNREADABLE
 
 PREFIX = "sk-ppai-"  # what scanners for leaked keys and people recognise
 

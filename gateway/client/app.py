@@ -27,7 +27,8 @@ from gateway.server.edge import (
     until_gone,
 )
 from gateway.serving.dispatch import Dispatcher
-from gateway.wire.request import ENDPOINTS, InvalidRequest, error_body
+from gateway.wire.bodies import ENDPOINTS
+from gateway.wire.errors import InvalidRequest, error_body
 
 log = logging.getLogger(__name__)
 

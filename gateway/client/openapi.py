@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.request import BODIES, ENDPOINTS, VIRTUAL_MODEL
+from gateway.wire.bodies import BODIES, ENDPOINTS
+from gateway.wire.request import VIRTUAL_MODEL
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _SCHEMAS = "#/components/schemas/"

@@ -13,7 +13,6 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from discovery.admission import AdmissionError
-from discovery.envelopes import UNREADABLE
 from gateway.capacity.door import Door
 from gateway.client.openapi import openapi_page
 from gateway.client.views import (
@@ -32,7 +31,8 @@ from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import GateConfig
-from gateway.wire.request import InvalidRequest, error_body
+from gateway.wire.codec import UNREADABLE
+from gateway.wire.errors import InvalidRequest, error_body
 
 BODY_LIMIT_BYTES = 4 << 20
 EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded

@@ -6,8 +6,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from discovery.envelopes import UNREADABLE
 from gateway.upstream import UpstreamError
+from gateway.wire.codec import UNREADABLE
 
 PAGE_LIMIT_BYTES = 8 << 20  # vLLM's OpenAPI page has some 300 KB, Ollama's page of a model with its licence 50 KB
 

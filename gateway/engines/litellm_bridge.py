@@ -16,16 +16,23 @@ from typing import Any
 import msgspec
 
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
-from gateway.privacy.fields import TRAVELS
 from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.wire.errors import error_body
 from gateway.wire.events import DONE, Event, encode_event
-from gateway.wire.request import error_body
 
 SCHEME = "litellm:"
 UNREACHABLE_FOR_S = 5.0  # a provider that could not be reached is not offered to anybody for so long
 
 # What a request may say. Other names mean something to litellm: `api_base` would send the key to whom the body names.
-FIELDS = TRAVELS | {"n", "user", "response_format", "logit_bias", "functions", "function_call", "modalities", "audio"}
+FIELDS = frozenset(
+    {
+        *("messages", "prompt", "input", "model", "stream", "stream_options", "user", "n"),
+        *("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"),
+        *("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "logit_bias"),
+        *("logprobs", "top_logprobs", "max_tokens", "max_completion_tokens", "reasoning_effort"),
+        *("response_format", "encoding_format", "dimensions", "modalities", "audio"),
+    }
+)
 _CALLS = {"chat/completions": "acompletion", "completions": "atext_completion", "embeddings": "aembedding"}
 
 

@@ -12,13 +12,13 @@ from typing import Annotated, Protocol
 import aiohttp
 import msgspec
 
-from discovery.envelopes import UNREADABLE
 from gateway.engines import litellm_bridge
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+from gateway.wire.codec import UNREADABLE
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 import msgspec
 
-from discovery.envelopes import UNREADABLE
 from gateway.engines.engine_state import EngineModel
 from gateway.upstream import Reply
+from gateway.wire.codec import UNREADABLE, raw, read_fields, write_fields
 from gateway.wire.events import Event, encode_event
-from gateway.wire.request import with_model
 
 
 def ids_by_name(models: Iterable[EngineModel]) -> dict[str, str]:
@@ -21,8 +20,10 @@ def ids_by_name(models: Iterable[EngineModel]) -> dict[str, str]:
 
 def asking_by_id(body: bytes, ids: Mapping[str, str]) -> tuple[bytes, str | None]:
     """(a valid request with the engine's own id, the name it was asked by); unchanged, None where they are the same."""
+    if not ids:  # nearly always, and then the body is not read again
+        return body, None
     asked = msgspec.json.decode(body, type=_Named).model
-    return (with_model(body, ids[asked]), asked) if asked in ids else (body, None)
+    return (_with_model(body, ids[asked]), asked) if asked in ids else (body, None)
 
 
 class NamedReply:
@@ -46,7 +47,12 @@ class NamedReply:
             called = msgspec.json.decode(data, type=_Named).model
         except UNREADABLE:
             return data
-        return with_model(data, self._name) if called else data
+        return _with_model(data, self._name) if called else data
+
+
+def _with_model(body: bytes, model: str) -> bytes:
+    """`body` naming `model`; every other field keeps its exact bytes."""
+    return write_fields(read_fields(body) | {"model": raw(model)})
 
 
 class _Named(msgspec.Struct):

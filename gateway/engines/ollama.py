@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from discovery.envelopes import UNREADABLE
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, EngineModel
 from gateway.engines.family import Description, Listing
 from gateway.upstream import UpstreamError
+from gateway.wire.codec import UNREADABLE
 
 # A prompt that is longer is cut without a word: until a model is loaded, the least that any machine gives is assumed.
 UNLOADED_CONTEXT = 4096

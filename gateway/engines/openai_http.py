@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from discovery.envelopes import UNREADABLE
 from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import EngineState
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.wire.codec import UNREADABLE
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
 KEEPALIVE_S = 4.0  # vLLM closes idle connections at 5 s: be first

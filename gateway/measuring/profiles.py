@@ -9,7 +9,7 @@ import numpy as np
 from discovery.envelopes import UNREADABLE
 from discovery.private_files import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 from profiler.scoring import quantise
 
 

@@ -11,9 +11,8 @@ from contextlib import aclosing
 from gateway.capacity.door import Door
 from gateway.peering.frames import Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
 from gateway.privacy.fields import Unacceptable, read_delegation
-from gateway.serving.forward import RETRYABLE
-from gateway.upstream import Patience, UpstreamError
-from gateway.wire.request import InvalidRequest, read_request, with_model
+from gateway.upstream import RETRYABLE, Patience, UpstreamError
+from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import usage_of
 
 
@@ -45,14 +44,13 @@ class Delegated:
         """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
         began = self._clock()
         try:
-            endpoint, agent, body = read_delegation(self._payload, trusted=self._trusted)
-            request = read_request(endpoint, body)
+            agent, request = read_delegation(self._payload, trusted=self._trusted)
             if agent not in [model.name for model in self._door.engine.state.models]:
                 raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
             self._estimate = request.prompt_tokens
             async with self._door.remote_turn():
                 started = self._clock()
-                async with aclosing(self._run(endpoint, with_model(body, agent), request.stream)) as answer:
+                async with aclosing(self._run(request, agent)) as answer:
                     async for frame in answer:
                         self._sent.update(frame)
                         self._has_begun = True
@@ -60,7 +58,7 @@ class Delegated:
             self.status = "ok"
             self._door.count_tokens(*self.usage)
             yield self._receipt(agent, began, started)
-        except (Unacceptable, InvalidRequest) as error:
+        except Unacceptable as error:
             self.status = "refused"
             yield encode_refusal(Refusal(400, "unacceptable", str(error)))
         except UpstreamError as error:
@@ -68,9 +66,11 @@ class Delegated:
             refusal = Refusal(error.status, error.code, error.message, error.retry_after_s)
             yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
 
-    async def _run(self, endpoint: str, body: bytes, stream: bool) -> AsyncGenerator[bytes, None]:
+    async def _run(self, request: Request, agent: str) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
-        opened = self._door.engine.open(endpoint, body, {}, stream=stream, patience=self._patience)
+        opened = self._door.engine.open(
+            request.endpoint, encode_request(request, agent), {}, stream=request.stream, patience=self._patience
+        )
         async with opened as reply:
             if reply.status in RETRYABLE:
                 status = reply.status if reply.status in (429, 503) else 502

@@ -25,7 +25,7 @@ from gateway.peering.probes import encode_load
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 
 log = logging.getLogger(__name__)
 

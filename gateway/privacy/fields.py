@@ -5,12 +5,13 @@ The table stands in docs/protocol.md, with one test a row. Pure: bytes in, bytes
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from discovery.envelopes import UNREADABLE
-from gateway.wire.request import DELEGABLE
+from gateway.wire.bodies import DELEGABLE, Part
+from gateway.wire.codec import UNREADABLE, Fields, is_utf8, raw
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.request import Request, read_request
 
 TRAVELS = frozenset(
     {
@@ -26,6 +27,7 @@ TRUSTED_ONLY = frozenset({"response_format"})  # a schema can fill an engine's d
 MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most local contexts hold
 LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
 NAME_CHARS = 40  # of a field that somebody invented: it goes into headers and the log
+DATA_URL_BYTES = 64  # of an image's URL that are looked at: `data:` is 6 to 31 bytes, as it is escaped
 
 
 class Unacceptable(Exception):
@@ -34,93 +36,108 @@ class Unacceptable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Travel:
-    """Either what may be sent, or why the request stays here ("field:<name>")."""
+    """Either what may be sent, or why the request stays here ("field:<name>", "endpoint:<name>")."""
 
-    fields: dict[str, msgspec.Raw]
+    fields: Fields
     pinned_by: str | None
 
 
-def may_travel(body: bytes, *, trusted: bool) -> Travel:
-    """What of a valid request may be delegated. `trusted`: every candidate was approved or knows the secret."""
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    kept: dict[str, msgspec.Raw] = {}
-    for name, raw in fields.items():
-        if name in DROPPED:
-            continue
-        if problem := _problem(name, raw, trusted):
-            return Travel({}, f"field:{problem[:NAME_CHARS]}")
-        if bytes(raw) != b"null":
-            kept[name] = raw
-    return Travel(kept, None)
+def may_travel(request: Request, *, trusted: bool) -> Travel:
+    """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
+    if request.endpoint not in DELEGABLE:
+        return Travel({}, f"endpoint:{request.endpoint}")
+    kept = {name: value for name, value in request.fields.items() if name not in DROPPED}
+    if problem := _problem_in(request, kept, trusted):
+        return Travel({}, f"field:{problem}")
+    return Travel({name: value for name, value in kept.items() if not _is_null(value)}, None)
 
 
 def delegation(endpoint: str, agent: str, model: str, travel: Travel) -> bytes:
     """The body of POST /peer/1/delegate."""
-    asked = {**travel.fields, "model": msgspec.Raw(msgspec.json.encode(model))}
+    asked = {**travel.fields, "model": raw(model)}
     return msgspec.json.encode({"endpoint": endpoint, "agent": agent, "body": asked})
 
 
 class _Delegation(msgspec.Struct, forbid_unknown_fields=True):
     endpoint: str
     agent: str
-    body: dict[str, msgspec.Raw]
+    body: msgspec.Raw
 
 
-def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, str, bytes]:
-    """(endpoint, agent, body for our engine), rebuilt field by field from what may travel. Raises Unacceptable."""
+def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
+    """(agent, what it is asked): its fields are those that may travel, and it is sent on field by field.
+
+    Raises Unacceptable.
+    """
     try:
         asked = msgspec.json.decode(payload, type=_Delegation)
     except UNREADABLE as error:
         raise Unacceptable(f"not a delegation: {error}") from error
     if asked.endpoint not in DELEGABLE:
         raise Unacceptable(f"endpoint `{asked.endpoint[:40]}` is not delegated")
-    for name, raw in asked.body.items():
-        if problem := _problem(name, raw, trusted):
-            raise Unacceptable(f"field `{problem[:NAME_CHARS]}` may not travel")
-    return asked.endpoint, asked.agent, msgspec.json.encode(asked.body)
+    try:
+        request = read_request(asked.endpoint, asked.body)
+    except InvalidRequest as error:
+        raise Unacceptable(error.message) from error
+    if problem := _problem_in(request, request.fields, trusted):
+        raise Unacceptable(f"field `{problem}` may not travel")
+    return asked.agent, request
 
 
-def _problem(name: str, raw: msgspec.Raw, trusted: bool) -> str | None:
-    """The name of what keeps this field from travelling; None where nothing does."""
-    if bytes(raw) == b"null":
+def _problem_in(request: Request, fields: Fields, trusted: bool) -> str | None:
+    """The name of what keeps these fields of a request from travelling; None where nothing does."""
+    for name, value in fields.items():
+        problem = _problem_in_messages(request, value) if name == "messages" else _problem(name, value, trusted)
+        if problem:
+            return problem[:NAME_CHARS]
+    return None
+
+
+def _problem(name: str, value: msgspec.Raw, trusted: bool) -> str | None:
+    if _is_null(value):
         return None
     if name == "n":
-        return None if bytes(raw).strip() == b"1" else "n"
+        return None if bytes(value).strip() == b"1" else "n"
     if name in LENGTHS:
-        return None if _is_short(raw) else name
-    if name == "messages":
-        return _remote_media(raw)
+        return None if _is_short(value) else name
     if name in TRAVELS or (trusted and name in TRUSTED_ONLY):
         return None
     return name
 
 
-def _is_short(raw: msgspec.Raw) -> bool:
+def _is_null(value: msgspec.Raw) -> bool:
+    return bytes(memoryview(value)[:5]) == b"null"
+
+
+def _is_short(value: msgspec.Raw) -> bool:
     try:
-        return msgspec.json.decode(raw, type=float) <= MAX_TOKENS_LIMIT
+        return msgspec.json.decode(value, type=float) <= MAX_TOKENS_LIMIT
     except UNREADABLE:
         return False
 
 
-def _remote_media(raw: msgspec.Raw) -> str | None:
-    """A part that would make the other engine fetch something, or that we do not know."""
-    try:
-        messages = msgspec.json.decode(raw)
-    except UNREADABLE:
+def _problem_in_messages(request: Request, messages: msgspec.Raw) -> str | None:
+    """A part that would make the other engine fetch something, or that we do not know; or bytes that are no text."""
+    if request.endpoint != "chat/completions":  # there they say nothing, and nobody has read them
+        return None if _is_null(messages) else "messages"
+    if not is_utf8(messages):
         return "messages"
-    for message in messages if isinstance(messages, list) else ():
-        content = message.get("content") if isinstance(message, dict) else None
-        for part in content if isinstance(content, list) else ():
-            if not _is_inline(part):
-                return f"messages.{part.get('type') if isinstance(part, dict) else part}"
-    return None
+    return next((f"messages.{part.type}" for part in request.media if not _is_inline(part)), None)
 
 
-def _is_inline(part: Any) -> bool:
-    """Whether a part of a message is words, or an image that the body itself holds."""
-    match part:
-        case {"type": "text"}:
-            return True
-        case {"type": "image_url", "image_url": {"url": str(url)}}:
-            return url.startswith("data:")
-    return False
+class _ImageUrl(msgspec.Struct):
+    url: msgspec.Raw
+
+
+def _is_inline(part: Part) -> bool:
+    """Whether a part that is not text is an image that the body itself holds."""
+    if part.type != "image_url" or part.image_url is msgspec.UNSET:
+        return False
+    try:
+        url = msgspec.json.decode(part.image_url, type=_ImageUrl).url
+        begin = bytes(memoryview(url)[:DATA_URL_BYTES])
+        if b"\\" in begin:
+            begin = b'"' + msgspec.json.decode(url, type=str)[:DATA_URL_BYTES].encode()
+    except UNREADABLE:
+        return False
+    return begin.startswith(b'"data:')

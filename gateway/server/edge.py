@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 
 Scope = Mapping[str, Any]
 DISCARD_FACTOR = (

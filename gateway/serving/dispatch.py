@@ -26,8 +26,10 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.wire.request import DELEGABLE, VIRTUAL_MODEL, InvalidRequest, Request, read_request, with_model
-from gateway.wire.tokens import METERED, asking_for_usage, with_usage
+from gateway.wire.bodies import DELEGABLE
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
+from gateway.wire.tokens import asking_for_usage
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +71,11 @@ class Dispatcher:
         if not decision.order:
             await answer_error(client, self._nobody(decision, request), {"x-ppai-reason": "none"})
             return
-        if request.stream and not request.include_usage and request.endpoint in METERED:
-            body, travel = asking_for_usage(body), replace(travel, fields=with_usage(travel.fields))
         passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
         told = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         course = Course(
             self._node, self._door, self._peers, self._telemetry, self._clock, request, decision,
-            target=lambda candidate, reason: self._target(candidate, reason, request, body, travel, passed),
+            target=lambda candidate, reason: self._target(candidate, reason, request, travel, passed),
             decide_again=lambda: self._choose(replace(decision.query, is_held=True), waiting=1),
         )  # fmt: skip
         try:
@@ -89,11 +89,8 @@ class Dispatcher:
         self, endpoint: str, body: bytes, headers: Mapping[str, str], judge_s: float = BUDGET_S
     ) -> tuple[Request, Travel, Decision]:
         """Who answers this request: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest."""
-        request = read_request(endpoint, body, _session(headers))
-        if endpoint in DELEGABLE:
-            travel = may_travel(body, trusted=self._node.admission.mode != "open")
-        else:
-            travel = Travel({}, f"endpoint:{endpoint}")
+        request = asking_for_usage(read_request(endpoint, body, _session(headers)))
+        travel = may_travel(request, trusted=self._node.admission.mode != "open")
         query = await self._query(request, travel, len(body), headers, judge_s)
         check_needs(query, self._node.roster)
         return request, travel, await self._choose(query)
@@ -147,14 +144,13 @@ class Dispatcher:
         candidate: Candidate,
         reason: str,
         request: Request,
-        body: bytes,
         travel: Travel,
         passed: Mapping[str, str],
     ) -> Target:
         asked = candidate.model if request.model == VIRTUAL_MODEL else request.model
         if candidate.local:
             upstream: Upstream = self._door
-            sent = body if request.model == candidate.model else with_model(body, candidate.model)
+            sent = encode_request(request, candidate.model)
         else:
             upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
             sent = delegation(request.endpoint, candidate.agent, candidate.model, travel)

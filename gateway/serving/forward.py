@@ -10,17 +10,15 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from discovery.envelopes import UNREADABLE
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+from gateway.upstream import RETRYABLE, Patience, Reply, Upstream, UpstreamError
+from gateway.wire.bodies import DELEGABLE
+from gateway.wire.errors import error_body, is_error_body, message_in, named_error
 from gateway.wire.events import Event, encode_event
-from gateway.wire.request import DELEGABLE, Request, error_body, is_error_body, named_error
+from gateway.wire.request import Request
 from gateway.wire.tokens import is_usage_alone, larger, usage_of
 
 BUSY = (429, 503)
 Status = Literal["ok", "refused", "failed", "cancelled"]
-RETRYABLE = frozenset(
-    {401, 403, 404, 405, 408, 409, 425, 429, 500, 501, 502, 503, 504, 529}
-)  # another target may do better
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ class Forwarder:
                 self._first_event_at = self._clock()
                 self._usage = usage_of(body)
                 if reply.status >= 400 and not is_error_body(body):
-                    body = error_body(_excerpt(body), "invalid_request_error")
+                    body = error_body(message_in(body), "invalid_request_error")
                 await client.answer(reply.status, "application/json", rename(body), headers)
 
     async def _relay_events(
@@ -133,7 +131,7 @@ class Forwarder:
         async for event in reply.events():
             if not client.has_started:
                 if event.is_error:
-                    raise UpstreamError(_excerpt(event.data), code="upstream_error")
+                    raise UpstreamError(message_in(event.data), code="upstream_error")
                 self._first_event_at = self._clock()
                 await client.start(200, "text/event-stream; charset=utf-8", headers)
             if not self._meter(event) or self._request.include_usage:
@@ -208,22 +206,7 @@ async def _as_error(reply: Reply, endpoint: str) -> UpstreamError:
         retry_after_s = float(reply.retry_after) if reply.retry_after else None
     except ValueError:
         retry_after_s = None  # an HTTP date; rare, and our own estimate is as good
-    return UpstreamError(_excerpt(body), status=status, code=f"upstream_{reply.status}", retry_after_s=retry_after_s)
-
-
-def _excerpt(body: bytes) -> str:
-    """The message in an error body of any shape that engines use, else its first words."""
-    try:
-        fields = msgspec.json.decode(body)
-    except UNREADABLE:
-        fields = None
-    if isinstance(fields, dict):
-        error = fields.get("error", fields)
-        said_by = error if isinstance(error, dict) else {"message": error}
-        for said in (said_by.get(key) for key in ("message", "detail")):
-            if isinstance(said, str) and said:
-                return said
-    return body[:300].decode("utf-8", "replace") or "the engine answered without a word"
+    return UpstreamError(message_in(body), status=status, code=f"upstream_{reply.status}", retry_after_s=retry_after_s)
 
 
 def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:

@@ -9,7 +9,8 @@ from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
 from gateway.routing.candidates import may_answer
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.wire.request import VIRTUAL_MODEL, InvalidRequest
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.request import VIRTUAL_MODEL
 
 
 def model_meant(asked: str, network: Collection[str], own: Collection[str], config: NamesConfig) -> str | None:

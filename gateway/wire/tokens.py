@@ -4,11 +4,13 @@ A stream tells its usage only where `stream_options.include_usage` is set, in a 
 clients which did not ask for it (cline PR 8518). Knows the three shapes: chat and completions, responses, messages.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
 
-from discovery.envelopes import UNREADABLE
+from gateway.wire.codec import UNREADABLE, raw
+from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 METERED = frozenset({"chat/completions", "completions"})  # the endpoints that know `stream_options`
@@ -32,18 +34,18 @@ def larger(known: tuple[int, int] | None, told: tuple[int, int]) -> tuple[int, i
     return told if known is None else (max(known[0], told[0]), max(known[1], told[1]))
 
 
-def asking_for_usage(body: bytes) -> bytes:
-    """A valid streamed request that also asks for usage; every other field keeps its exact bytes."""
-    return msgspec.json.encode(with_usage(msgspec.json.decode(body, type=dict[str, msgspec.Raw])))
+def asking_for_usage(request: Request) -> Request:
+    """The request, asking for usage too where it is a stream that does not; every other field keeps its exact bytes.
 
-
-def with_usage(fields: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """The fields of a valid streamed request, asking for usage too."""
+    `include_usage` still says what the client asked: it is told nothing that it did not ask for.
+    """
+    if not request.stream or request.include_usage or request.endpoint not in METERED:
+        return request
     options: dict[str, msgspec.Raw] = {}
-    if "stream_options" in fields:
-        options = msgspec.json.decode(fields["stream_options"], type=dict[str, msgspec.Raw] | None) or {}
-    asked = msgspec.json.encode(options | {"include_usage": msgspec.Raw(b"true")})
-    return fields | {"stream_options": msgspec.Raw(asked)}
+    if "stream_options" in request.fields:
+        options = msgspec.json.decode(request.fields["stream_options"], type=dict[str, msgspec.Raw] | None) or {}
+    asked = raw(options | {"include_usage": True})
+    return replace(request, fields={**request.fields, "stream_options": asked}, body=None)
 
 
 def is_usage_alone(event_data: bytes) -> bool:

@@ -8,7 +8,9 @@ import pytest
 from gateway.client.app import _GENERATING
 from gateway.client.openapi import openapi_page
 from gateway.client.pages import Parts, seldom_app
-from gateway.wire.request import BODIES, InvalidRequest, error_body, read_request
+from gateway.wire.bodies import BODIES
+from gateway.wire.errors import InvalidRequest, error_body
+from gateway.wire.request import read_request
 
 PAGE = openapi_page("0")
 

@@ -5,10 +5,15 @@ from importlib.util import find_spec
 
 import pytest
 
-from gateway.engines.litellm_bridge import LiteLLMEngine, _described, models_of
+from gateway.engines.litellm_bridge import FIELDS, LiteLLMEngine, _described, models_of
+from gateway.privacy.fields import TRAVELS
 from gateway.upstream import Patience, UpstreamError
 
 PATIENCE = Patience(1, 1, 1)
+
+
+def test_whatever_another_peer_may_send_litellm_is_asked() -> None:
+    assert TRAVELS <= FIELDS
 
 
 def test_models_are_named_in_the_url() -> None:

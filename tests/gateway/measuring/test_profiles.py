@@ -7,7 +7,7 @@ import pytest
 
 from discovery.records import Agent
 from gateway.measuring.profiles import Profiles, ProfilesError
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 
 AGENTS = (Agent("small", "small", 4096),)
 

@@ -49,10 +49,10 @@ async def forward(
     """What a client of ada's gets when ben is asked first."""
     asked = json.dumps(fields).encode()
     client, attempts = Recorder(), list[Attempt]()
-    sent = delegation("chat/completions", "scripted-1", "scripted-1", may_travel(asked, trusted=True))
+    request = read_request("chat/completions", asked)
+    sent = delegation("chat/completions", "scripted-1", "scripted-1", may_travel(request, trusted=True))
     targets = [Target(upstream, sent, "scripted-1", "scripted-1", {}) for upstream in (pair.upstream(), *others)]
-    call = read_request("chat/completions", asked)
-    await Forwarder(call, Line(targets, attempts), patience, asyncio.get_running_loop().time).run(client, {})
+    await Forwarder(request, Line(targets, attempts), patience, asyncio.get_running_loop().time).run(client, {})
     return client, attempts
 
 

@@ -1,13 +1,14 @@
 """What of a body may leave this machine: one test a row of the table in docs/protocol.md."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from gateway.privacy import fields as table
-from gateway.privacy.fields import MAX_TOKENS_LIMIT, Unacceptable, delegation, may_travel, read_delegation
-from gateway.wire.request import read_request
+from gateway.privacy.fields import MAX_TOKENS_LIMIT, Travel, Unacceptable, delegation, may_travel, read_delegation
+from gateway.wire.request import encode_request, read_request
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 DATA_IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -71,8 +72,12 @@ PARTS: list[tuple[Any, str | None]] = [
 ]
 
 
+def travel_of(fields: dict[str, Any], *, trusted: bool = False, endpoint: str = "chat/completions") -> Travel:
+    return may_travel(read_request(endpoint, json.dumps(fields).encode()), trusted=trusted)
+
+
 def pinned_by(fields: dict[str, Any], *, trusted: bool = False) -> str | None:
-    return may_travel(json.dumps(fields).encode(), trusted=trusted).pinned_by
+    return travel_of(fields, trusted=trusted).pinned_by
 
 
 def refusal_of(fields: dict[str, Any], *, trusted: bool = False) -> str:
@@ -90,19 +95,19 @@ def test_the_table_has_a_row_for_every_field() -> None:
 @pytest.mark.parametrize("name", TRAVELS)
 def test_travels_unchanged(name: str) -> None:
     """And the other side takes it."""
-    travel = may_travel(json.dumps({name: TRAVELS[name]}).encode(), trusted=False)
-    payload = delegation("chat/completions", "agent", "m", travel)
+    fields = {"messages": MESSAGES, name: TRAVELS[name]}
+    payload = delegation("chat/completions", "agent", "m", travel_of(fields))
 
-    endpoint, agent, body = read_delegation(payload, trusted=False)
+    agent, request = read_delegation(payload, trusted=False)
 
-    assert ("chat/completions", "agent") == (endpoint, agent)
-    assert {"model": "m", name: TRAVELS[name]} == json.loads(body)
+    assert ("chat/completions", "agent") == (request.endpoint, agent)
+    assert {**fields, "model": "m"} == json.loads(encode_request(request, "m"))
 
 
 @pytest.mark.parametrize("name", DROPPED)
 def test_is_dropped(name: str) -> None:
     """And refused where somebody sends it all the same."""
-    travel = may_travel(json.dumps({"messages": MESSAGES, name: DROPPED[name]}).encode(), trusted=True)
+    travel = travel_of({"messages": MESSAGES, name: DROPPED[name]}, trusted=True)
 
     assert None is travel.pinned_by
     assert {"messages"} == travel.fields.keys()
@@ -120,11 +125,11 @@ def test_pins_the_request_here(name: str) -> None:
 
 def test_a_response_format_travels_among_the_trusted() -> None:
     fields = {"messages": MESSAGES, "response_format": {"type": "json_object"}}
-    travel = may_travel(json.dumps(fields).encode(), trusted=True)
+    travel = travel_of(fields, trusted=True)
 
-    _, _, body = read_delegation(delegation("chat/completions", "a", "m", travel), trusted=True)
+    _, request = read_delegation(delegation("chat/completions", "a", "m", travel), trusted=True)
 
-    assert {"type": "json_object"} == json.loads(body)["response_format"]
+    assert {"type": "json_object"} == json.loads(bytes(request.fields["response_format"]))
 
 
 @pytest.mark.parametrize(("part", "field"), PARTS, ids=str)
@@ -139,15 +144,19 @@ def test_what_an_engine_would_fetch_or_does_not_know_pins(part: Any, field: str 
 
 def test_a_null_says_nothing() -> None:
     """SDKs send unset options as null: they neither pin nor travel."""
-    travel = may_travel(b'{"messages":[],"n":null,"response_format":null,"logit_bias":null}', trusted=False)
+    travel = travel_of({"messages": MESSAGES, "n": None, "response_format": None, "logit_bias": None})
 
     assert (None, {"messages"}) == (travel.pinned_by, set(travel.fields))
 
 
 def test_nothing_travels_of_a_pinned_request() -> None:
-    travel = may_travel(json.dumps({"messages": MESSAGES, "n": 3}).encode(), trusted=True)
+    assert {} == travel_of({"messages": MESSAGES, "n": 3}, trusted=True).fields
 
-    assert {} == travel.fields
+
+def test_what_only_our_engine_is_asked_stays_here() -> None:
+    travel = travel_of({"messages": MESSAGES}, trusted=True, endpoint="messages")
+
+    assert ({}, "endpoint:messages") == (travel.fields, travel.pinned_by)
 
 
 def test_the_name_in_a_reason_is_short() -> None:
@@ -161,16 +170,18 @@ def test_the_name_in_a_reason_is_short() -> None:
         (b"", "not a delegation"),
         (b"[]", "not a delegation"),
         (b'{"endpoint":"chat/completions","agent":"a"}', "not a delegation"),
-        (b'{"endpoint":"chat/completions","agent":"a","body":[]}', "not a delegation"),
+        (b'{"endpoint":"chat/completions","agent":"a","body":[]}', "Expected `object`"),
         (b'{"endpoint":"chat/completions","agent":"a","body":{},"hops":1}', "not a delegation"),
         (b'{"endpoint":"chat/completions","agent":"\xff","body":{}}', "not a delegation"),
         (b'{"endpoint":"models","agent":"a","body":{}}', "endpoint `models` is not delegated"),
         (b'{"endpoint":"../admin","agent":"a","body":{}}', "endpoint `../admin` is not delegated"),
-        (b'{"endpoint":"chat/completions","agent":"a","body":{"max_tokens":"many"}}', "`max_tokens`"),
+        (b'{"endpoint":"chat/completions","agent":"a","body":{}}', "missing required field `messages`"),
+        (b'{"endpoint":"completions","agent":"a","body":{"prompt":"x","max_tokens":"many"}}', "`$.max_tokens`"),
+        (b'{"endpoint":"completions","agent":"a","body":{"prompt":"x","messages":7}}', "field `messages`"),
     ],
 )
 def test_a_malformed_delegation_is_unacceptable(payload: bytes, said: str) -> None:
-    with pytest.raises(Unacceptable, match=said.replace(".", r"\.")):
+    with pytest.raises(Unacceptable, match=re.escape(said)):
         read_delegation(payload, trusted=True)
 
 
@@ -193,6 +204,42 @@ def test_hostile_bytes_inside_messages_are_unacceptable(messages: bytes) -> None
 def test_an_unreadable_message_stays_here() -> None:
     """Our own client's bytes go to our own engine unchanged; what cannot be judged does not travel."""
     body = b'{"messages":[{"role":"user","content":"hi","name":"\xff"}]}'
-    assert "hi" == read_request("chat/completions", body).text
+    request = read_request("chat/completions", body)
 
-    assert "field:messages" == may_travel(body, trusted=True).pinned_by
+    assert ("hi", body) == (request.text, encode_request(request, "auto"))
+    assert "field:messages" == may_travel(request, trusted=True).pinned_by
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        (rb'{"type":"image_url","image_url":{"url":"d\u0061ta:image/png;base64,AAAA"}}', None),  # an escape is no trick
+        (b'{"type":"image_url","image_url":{"url":"' + rb"\u0064\u0061\u0074\u0061\u003a" + b'AAAA"}}', None),
+        (rb'{"type":"image_url","image_url":{"url":"\u0068ttp://10.0.0.1/"}}', "messages.image_url"),
+        (b'{"type":"image_url","image_url":{"url":"data:x","url":"http://10.0.0.1/"}}', "messages.image_url"),
+        (b'{"type":"image_url","image_url":{"url":"data:x"},"image_url":{"url":"file:///"}}', "messages.image_url"),
+        (b'{"type":"text","text":"x","type":"video_url"}', "messages.video_url"),
+        (b'{"type":"image_url","image_url":{"url":"DATA:x"}}', "messages.image_url"),
+        (b'{"type":"image_url","image_url":null}', "messages.image_url"),
+    ],
+)
+def test_a_part_is_judged_as_the_engine_will_read_it(part: bytes, field: str | None) -> None:
+    """Escapes are read, and of a field that stands twice the last one counts."""
+    request = read_request("chat/completions", b'{"messages":[{"role":"user","content":[' + part + b"]}]}")
+
+    assert (field and f"field:{field}") == may_travel(request, trusted=True).pinned_by
+
+
+def test_a_field_that_stands_twice_is_judged_and_sent_once() -> None:
+    """A peer whose engine takes the first of two would else be asked for what nobody judged."""
+    payload = b'{"endpoint":"completions","agent":"a","body":{"prompt":"x","n":100,"n":1,"lora":1,"lora":null}}'
+
+    _, request = read_delegation(payload, trusted=False)
+
+    assert b'{"prompt":"x","n":1,"lora":null,"model":"m"}' == encode_request(request, "m")
+
+
+def test_messages_beside_a_prompt_stay_here() -> None:
+    """No engine reads them there, and nobody has judged them."""
+    assert "field:messages" == travel_of({"prompt": "hi", "messages": MESSAGES}, endpoint="completions").pinned_by
+    assert travel_of({"prompt": "hi", "messages": None}, endpoint="completions").pinned_by is None

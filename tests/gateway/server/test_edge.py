@@ -14,7 +14,7 @@ from gateway.server.edge import (
     read_body,
     until_gone,
 )
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 
 
 class Sender:

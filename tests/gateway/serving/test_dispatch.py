@@ -31,7 +31,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine

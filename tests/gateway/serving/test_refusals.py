@@ -10,7 +10,7 @@ from gateway.models.names import NamesConfig
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
 from gateway.serving.refusals import check_needs, model_meant
-from gateway.wire.request import InvalidRequest
+from gateway.wire.errors import InvalidRequest
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})
 

@@ -1,10 +1,17 @@
 """What is read from a body, and how a wrong one is told."""
 
 import json
+import sys
+import tracemalloc
+from dataclasses import replace
 
+import msgspec
 import pytest
 
-from gateway.wire.request import InvalidRequest, error_body, is_error_body, read_request, with_model
+from gateway.privacy.fields import delegation, may_travel
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.request import encode_request, read_request
+from gateway.wire.tokens import asking_for_usage
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -94,16 +101,92 @@ def test_a_conversation_keeps_its_session() -> None:
     assert "mine" == read_request("chat/completions", body(), session="mine").session
 
 
+def test_a_request_in_which_nothing_changes_is_sent_byte_for_byte() -> None:
+    raw = b' {"model" : "m","messages":[{"role":"user","content":"hi"}], "x": 1.50, "x": 2 } '
+
+    assert raw == encode_request(read_request("chat/completions", raw), "m")
+
+
 def test_rewriting_the_model_keeps_every_other_byte() -> None:
-    raw = b'{"model" : "auto", "x": [1, 2.50], "y":{"b" : 1e2}, "s":"\\u00e9"}'
+    raw = b'{"model" : "auto", "prompt":"hi", "x": [1, 2.50], "y":{"b" : 1e2}, "s":"\\u00e9"}'
 
-    assert b'{"model":"m","x":[1, 2.50],"y":{"b" : 1e2},"s":"\\u00e9"}' == with_model(raw, "m")
+    sent = encode_request(read_request("completions", raw), "m")
+
+    assert b'{"model":"m","prompt":"hi","x":[1, 2.50],"y":{"b" : 1e2},"s":"\\u00e9"}' == sent
 
 
-def test_error_bodies_are_recognised() -> None:
-    assert is_error_body(error_body("no", "server_error"))
-    assert not is_error_body(b'{"detail":"Not Found"}')
-    assert not is_error_body(b"oops")
+@pytest.mark.parametrize("sent_as", ["m", "n"])
+def test_of_a_field_that_stands_twice_the_last_is_read_and_sent(sent_as: str) -> None:
+    """JSON does not say which one counts; whoever decodes what we send on must see what we routed by."""
+    raw = (
+        b'{"model":"a","stream":true,"messages":[{"role":"user","content":"first"}],"model":"m",'
+        b'"messages":[{"role":"user","content":"no","content":"second"}],"stream":false}'
+    )
+    request = read_request("chat/completions", raw)
+
+    sent = json.loads(encode_request(request, sent_as))
+
+    assert ("m", "second", False) == (request.model, request.text, request.stream)
+    assert (sent_as, [{"role": "user", "content": "second"}], False) == (
+        sent["model"],
+        sent["messages"],
+        sent["stream"],
+    )
+
+
+def test_a_part_of_a_larger_message_is_written_anew() -> None:
+    """Its bytes may hold a field twice, of which only one was judged."""
+    outer = msgspec.json.decode(b'{"body":{"prompt":"hi","n":9,"n":1,"model":"m"}}', type=dict[str, msgspec.Raw])
+
+    assert b'{"prompt":"hi","n":1,"model":"m"}' == encode_request(read_request("completions", outer["body"]), "m")
+
+
+def test_a_body_is_decoded_once_and_its_fields_are_parts_of_it() -> None:
+    """What travels, what asks for usage and what renames take the fields as they are: these hold no JSON at all."""
+    whole = read_request("chat/completions", body(stream=True))
+    request = replace(whole, body=b"never read again", fields={**whole.fields, "messages": msgspec.Raw(b"nor these")})
+
+    asked = asking_for_usage(request)
+    travel = may_travel(request, trusted=True)
+
+    assert b'"messages":nor these' in encode_request(asked, "m")
+    assert b'"messages":nor these' in delegation("chat/completions", "a", "m", travel)
+    assert b"never read again" == encode_request(request, "auto")
+
+
+def test_reading_runs_over_a_body_twice() -> None:
+    """Once for what it asks, once for where its fields begin and end."""
+    calls: list[str] = []
+
+    def watch(frame: object, event: str, called: object) -> None:
+        if event == "c_call" and isinstance(getattr(called, "__self__", None), msgspec.json.Decoder):
+            calls.append(called.__name__)  # type: ignore[attr-defined]
+
+    sys.setprofile(watch)
+    try:
+        request = read_request("chat/completions", body(stream=True))
+        may_travel(asking_for_usage(request), trusted=True)
+        encode_request(request, "m")
+    finally:
+        sys.setprofile(None)
+
+    assert ["decode", "decode"] == calls
+
+
+def test_an_image_is_never_copied_into_a_string() -> None:
+    """Nor is its field: both are parts of the body."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * (1 << 20)}}
+    raw = body(messages=[{"role": "user", "content": [{"type": "text", "text": "what is it?"}, image]}])
+
+    tracemalloc.start()
+    try:
+        request = read_request("chat/completions", raw)
+        assert may_travel(request, trusted=True).pinned_by is None
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 1 << 18
 
 
 def test_a_body_nested_without_end_is_the_clients_mistake() -> None:
@@ -123,3 +206,24 @@ def test_lengths_may_be_written_as_some_languages_write_them_and_stay_within_wha
     assert 2**31 == read_request("chat/completions", body(max_tokens=1e300)).max_tokens
     with pytest.raises(InvalidRequest):
         read_request("chat/completions", body(max_tokens=0.5))
+
+
+def test_the_middle_of_a_huge_opening_does_not_identify_it() -> None:
+    """A conversation is named by what opens it, without hashing megabytes."""
+    sessions = {
+        read_request(
+            "chat/completions", body(messages=[{"role": "user", "content": start + "x" * 200_000 + end}])
+        ).session
+        for start, end in (("a", "b"), ("a", "c"), ("d", "b"), ("a", "b"))
+    }
+
+    assert 3 == len(sessions)
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+def test_what_only_our_engine_is_asked_keeps_its_fields_too(endpoint: str) -> None:
+    raw = b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"input":"hi","x":1.50}'
+
+    sent = encode_request(read_request(endpoint, raw), "m")
+
+    assert b'{"model":"m","messages":[{"role":"user","content":"hi"}],"input":"hi","x":1.50}' == sent

@@ -2,20 +2,43 @@
 
 import pytest
 
+from gateway.wire.request import encode_request, read_request
 from gateway.wire.tokens import asking_for_usage, is_usage_alone, larger, usage_of
+
+PROMPT = b'"prompt":"hi","model":"m","stream":true'
 
 
 @pytest.mark.parametrize(
-    ("body", "asking"),
+    ("fields", "asking"),
     [
-        (b'{ "stream":true, "x":[1, 2.50]}', b'{"stream":true,"x":[1, 2.50],"stream_options":{"include_usage":true}}'),
-        (b'{"stream_options":null}', b'{"stream_options":{"include_usage":true}}'),
-        (b'{"stream_options":{"a":1e2}}', b'{"stream_options":{"a":1e2,"include_usage":true}}'),
-        (b'{"stream_options":{"include_usage":false}}', b'{"stream_options":{"include_usage":true}}'),
+        (b'"x":[1, 2.50]', b'"x":[1, 2.50],"stream_options":{"include_usage":true}'),
+        (b'"stream_options":null', b'"stream_options":{"include_usage":true}'),
+        (b'"stream_options":{"a":1e2}', b'"stream_options":{"a":1e2,"include_usage":true}'),
+        (b'"stream_options":{"include_usage":false}', b'"stream_options":{"include_usage":true}'),
     ],
 )
-def test_asking_for_usage_keeps_every_other_byte(body: bytes, asking: bytes) -> None:
-    assert asking == asking_for_usage(body)
+def test_asking_for_usage_keeps_every_other_byte(fields: bytes, asking: bytes) -> None:
+    request = read_request("completions", b"{" + PROMPT + b"," + fields + b"}")
+
+    asked = asking_for_usage(request)
+
+    assert b"{" + PROMPT + b"," + asking + b"}" == encode_request(asked, "m")
+    assert not asked.include_usage  # the client is told none
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("completions", b'{"prompt":"hi"}'),
+        ("completions", b'{"prompt":"hi","stream":true,"stream_options":{"include_usage":true}}'),
+        ("embeddings", b'{"input":"hi","stream":true}'),
+        ("messages", b'{"messages":[],"stream":true}'),
+    ],
+)
+def test_nothing_is_asked_where_usage_is_told_anyway_or_cannot_be(endpoint: str, body: bytes) -> None:
+    request = read_request(endpoint, body)
+
+    assert request is asking_for_usage(request)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""The bodies of the generating endpoints (P), as far as PPAI looks at them: its decoders, and what they refuse.
+
+The page of the API is written by the same types (gateway/client/openapi.py).
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from gateway.wire.codec import UNREADABLE
+from gateway.wire.errors import InvalidRequest
+
+_Positive = Annotated[float, msgspec.Meta(ge=1)]  # some languages write 100 as 100.0
+_Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
+_Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Part(msgspec.Struct, gc=False):
+    type: str
+    text: str | None = None
+    image_url: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # as it came: an inline image may be megabytes long
+
+
+class Message(msgspec.Struct):
+    role: str
+    content: str | list[Part] | None = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct):
+    """Fields common to every generating endpoint; the bounds are those of OpenAI's reference."""
+
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: _Positive | None = None
+    max_completion_tokens: _Positive | None = None
+    temperature: _Temperature | None = None
+    top_p: _Probability | None = None
+    n: _Positive | None = None
+    user: str | None = None
+    tools: list[msgspec.Raw] | None = None
+
+
+class ChatBody(_Body, kw_only=True):
+    messages: list[Message]
+
+
+class CompletionBody(_Body, kw_only=True):
+    prompt: str | list[str | int | list[int]]
+
+
+class EmbeddingBody(_Body, kw_only=True):
+    input: str | list[str | int | list[int]]
+
+
+class PassedBody(msgspec.Struct):
+    """An API that only the local engine is asked for: read for routing, judged by the engine."""
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+class ResponsesBody(PassedBody, kw_only=True):
+    input: Any = None
+    instructions: Any = None
+    max_output_tokens: float | None = None
+    user: str | None = None
+
+
+class AnthropicBody(PassedBody, kw_only=True):
+    messages: list[Any]
+    system: Any = None
+    max_tokens: float | None = None
+
+
+BODIES: dict[str, type[msgspec.Struct]] = {
+    "chat/completions": ChatBody,
+    "completions": CompletionBody,
+    "embeddings": EmbeddingBody,
+    "responses": ResponsesBody,
+    "messages": AnthropicBody,
+    "messages/count_tokens": AnthropicBody,
+}
+ENDPOINTS = tuple(BODIES)
+DELEGABLE = frozenset({"chat/completions", "completions", "embeddings"})  # the others are the local engine's alone
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    endpoint: msgspec.json.Decoder(body) for endpoint, body in BODIES.items()
+}
+
+
+def decode_body(endpoint: str, body: bytes | msgspec.Raw) -> Any:
+    """The body, as BODIES types it. Raises InvalidRequest naming the field."""
+    try:
+        asked = _DECODERS[endpoint].decode(memoryview(body))
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"invalid request body: {error}", param=_param_of(str(error))) from error
+    except UNREADABLE as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+    if isinstance(asked, ChatBody) and not asked.messages:
+        raise InvalidRequest("`messages` is empty; send at least one message", param="messages")
+    return asked
+
+
+def _param_of(validation_error: str) -> str | None:
+    """The field that msgspec names, e.g. "... - at `$.messages[0].role`" or "... missing required field `messages`"."""
+    if "`$." in validation_error:
+        return validation_error.rsplit("`$.", 1)[1].rstrip("`")
+    return validation_error.rsplit("`", 2)[1] if "missing required field" in validation_error else None

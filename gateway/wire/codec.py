@@ -1,0 +1,47 @@
+"""What every decoder of JSON here shares (P): what unreadable bytes raise, and objects whose values stay as they came.
+
+The values of such an object are parts of the bytes that it was read from, never copies: an image may be megabytes long.
+"""
+
+from codecs import utf_8_decode
+from collections.abc import Mapping
+
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises on hostile bytes
+PIECE_BYTES = 1 << 16  # of UTF-8 that is checked at a time: it stays in the processor's cache
+
+Fields = Mapping[str, msgspec.Raw]
+
+
+def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """The fields of an object, each with its exact bytes; of two with one name the last counts.
+
+    Nothing is copied: the values are parts of `body`. Raises what UNREADABLE names.
+    """
+    return _FIELDS.decode(memoryview(body))
+
+
+def write_fields(fields: Fields) -> bytes:
+    """The object with these fields."""
+    return msgspec.json.encode(fields)
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A field's value as it is written."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def is_utf8(value: msgspec.Raw) -> bool:
+    """Whether all of a field is text; what a decoder skips it does not check."""
+    view, begin = memoryview(value), 0
+    while begin < len(view):
+        end = begin + PIECE_BYTES
+        try:
+            begin += utf_8_decode(view[begin:end], "strict", end >= len(view))[1]
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -1,0 +1,57 @@
+"""Errors as OpenAI's clients and engines write them (P): a request that cannot be served, and error bodies."""
+
+import msgspec
+
+from gateway.wire.codec import UNREADABLE
+
+EXCERPT_BYTES = 300  # of an error body that has no message
+
+
+class InvalidRequest(Exception):
+    """The client's body cannot be served; carries what OpenAI's error object says."""
+
+    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message, self.status, self.param, self.code = message, status, param, code
+
+
+def error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> bytes:
+    """An error object as every OpenAI client parses it."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def named_error(message: str, code: str) -> bytes:
+    """An `error` event's data for streams of named events: Anthropic's form, and OpenAI's for /v1/responses."""
+    error = {"type": "api_error", "message": message, "param": None, "code": code}
+    return msgspec.json.encode({"type": "error", "error": error, "message": message, "code": code, "param": None})
+
+
+def is_error_body(body: bytes) -> bool:
+    """Whether an engine's reply already is an OpenAI error object."""
+    try:
+        return bool(msgspec.json.decode(body, type=_ErrorReply).error.message)
+    except UNREADABLE:
+        return False
+
+
+def message_in(body: bytes) -> str:
+    """The message in an error body of any shape that engines use, else its first words."""
+    try:
+        fields = msgspec.json.decode(body)
+    except UNREADABLE:
+        fields = None
+    if isinstance(fields, dict):
+        error = fields.get("error", fields)
+        told = error if isinstance(error, dict) else {"message": error}
+        for message in (told.get(key) for key in ("message", "detail")):
+            if isinstance(message, str) and message:
+                return message
+    return body[:EXCERPT_BYTES].decode("utf-8", "replace") or "the engine answered without a word"
+
+
+class _Error(msgspec.Struct):
+    message: str
+
+
+class _ErrorReply(msgspec.Struct):
+    error: _Error

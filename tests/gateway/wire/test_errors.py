@@ -1,0 +1,45 @@
+"""Error objects that clients parse, and what an engine's error says, whatever its shape."""
+
+import json
+
+import pytest
+
+from gateway.wire.errors import error_body, is_error_body, message_in, named_error
+
+
+def test_error_bodies_are_recognised() -> None:
+    assert is_error_body(error_body("no", "server_error"))
+    assert not is_error_body(b'{"detail":"Not Found"}')
+    assert not is_error_body(b"oops")
+    assert not is_error_body(b'{"error":' + b"[" * 5000 + b"]" * 5000 + b"}")
+
+
+def test_an_error_has_all_four_keys_that_clients_read() -> None:
+    error = json.loads(error_body("no", "invalid_request_error", "messages", "empty"))["error"]
+
+    assert {"message": "no", "type": "invalid_request_error", "param": "messages", "code": "empty"} == error
+
+
+def test_a_named_error_is_read_by_clients_of_both_apis() -> None:
+    error = json.loads(named_error("no", "broke"))
+
+    assert ("error", "no", "broke") == (error["type"], error["message"], error["code"])
+    assert ("api_error", "no") == (error["error"]["type"], error["error"]["message"])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error":{"message":"too long"}}', "too long"),  # OpenAI, vLLM
+        (b'{"error":"model not found"}', "model not found"),  # Ollama
+        (b'{"message":"no"}', "no"),
+        (b'{"detail":"Not Found"}', "Not Found"),  # FastAPI
+        (b'{"error":{"message":""},"detail":"x"}', '{"error":{"message":""},"detail":"x"}'),
+        (b"Bad Gateway", "Bad Gateway"),
+        (b"x" * 1000, "x" * 300),
+        (b"\xff", "\ufffd"),
+        (b"", "the engine answered without a word"),
+    ],
+)
+def test_an_error_in_any_shape_says_something(body: bytes, message: str) -> None:
+    assert message == message_in(body)
