@@ -73,7 +73,7 @@ def _virtual(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def report(scenario: Scenario, seeds: Sequence[int], runs: Sequence[Measured]) -> dict[str, Any]:
-    """The JSON of DESIGN section 9: all pairs of all seeds together, counts summed, traffic as a mean."""
+    """What is printed: all pairs of all seeds together, counts summed, traffic as a mean."""
     messages = sum(run.messages_per_s for run in runs) / len(runs)
     size = sum(run.bytes_per_s for run in runs) / len(runs)
     return {

@@ -1,16 +1,25 @@
-"""`python -m benchmarks.routing`: how good is the choice of model, on outcomes that were recorded beforehand?"""
+"""`python -m benchmarks.routing`: how good is the choice of model, on outcomes that were recorded beforehand?
+
+Each router chooses a model for every query that it has not learnt from. The figure is the percentage of right answers
+of the chosen models, each task counting the same, with a 95 % bootstrap interval over questions. Needs the pulled
+encoder (`ppai pull encoder`) and the extra `train` (`pip install -e '.[train]'`); both are checked first.
+
+Without --train it runs on the repository's small sample. The figures of docs/results.md are on RouterDC's outcomes:
+`python -m benchmarks.gather --help` says how to get them.
+"""
 
 import argparse
 import json
-import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.needs import encoder_folder, printed
+from benchmarks.outcomes import SAMPLE, Outcomes, load_outcomes
+from benchmarks.progress import say
 from benchmarks.routing.evaluate import (
     cross_validate,
     evaluate,
@@ -19,20 +28,13 @@ from benchmarks.routing.evaluate import (
     report,
     topic_accuracy,
 )
-from benchmarks.routing.outcomes import (
-    OutcomeError,
-    Outcomes,
-    folds,
-    format_features,
-    interval,
-    load_outcomes,
-    without_format,
-)
+from benchmarks.routing.formats import format_features, without_format
+from benchmarks.routing.metric import folds, interval
 from benchmarks.routing.routers import PPAI, Split
-from profiler.encoder import Encoder, EncoderError, load_encoder
-from profiler.queries import load_training_texts
-from profiler.question import QueryError
-from profiler.train import TrainError
+from profiler.chart import prepare
+from profiler.encoder import Encoder, load_encoder
+from profiler.queries import TrainingText, load_training_texts
+from profiler.train import require
 
 TOPIC_CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 
@@ -40,29 +42,42 @@ TOPIC_CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a file is missing or broken (usage errors exit 2)."""
     options = _options(argv)
-    try:
-        result = _run(options, load_encoder(_weights() / "encoder"))
-    except (OutcomeError, EncoderError, QueryError, TrainError, OSError) as error:
-        print(f"benchmarks.routing: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(result) if options.json else _table(result))
-    return 0
+    return printed("benchmarks.routing", lambda: (json.dumps if options.json else _table)(_run(options)))
 
 
-def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, Any]:
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    """Reads and checks everything, then measures."""
+    if options.picture:
+        prepare(options.picture)
+    if options.train == SAMPLE:
+        say(f"on the small sample in {SAMPLE}: it shows that this works, its figures are within chance")
+    outcomes = load_outcomes(options.train)
+    tests = {"test": options.test, "ood": options.ood}
+    others = {name: load_outcomes(path, outcomes.models) for name, path in tests.items() if path}
+    texts = load_training_texts([options.topics]) if options.topics else []
+    is_learnt = folds(outcomes.tasks, options.cv, options.seed) != 0 if options.cv else slice(None)
+    require(outcomes.tasks[is_learnt].tolist(), PPAI)
+    return _measured(options, outcomes, others, texts, load_encoder(encoder_folder()))
+
+
+def _measured(
+    options: argparse.Namespace,
+    outcomes: Outcomes,
+    others: Mapping[str, Outcomes],
+    texts: Sequence[TrainingText],
+    encoder: Encoder,
+) -> dict[str, Any]:
     seeds = range(options.seed, options.seed + options.seeds)
-    train = _split(load_outcomes(options.train), encoder)
-    models = train.outcomes.models
+    train = _split(outcomes, encoder)
     result: dict[str, Any] = {
         "config": {**asdict(PPAI), "encoder": encoder.name, "seeds": list(seeds), "cv": options.cv},
         "routers": {},
     }
-    splits = {"test": train if options.cv else _split(load_outcomes(options.test, models), encoder)}
-    if options.ood:
-        splits["ood"] = _split(load_outcomes(options.ood, models), encoder)
+    splits = {"test": train} if options.cv else {}
+    splits |= {name: _split(other, encoder) for name, other in others.items()}
     if options.strip_format:
         splits["strip_format"] = _split(_bare(splits["test"].outcomes), encoder)
-    _say(f"routing by {len(seeds)} seeds")
+    say(f"routing by {len(seeds)} seeds")
     found = cross_validate(splits, options.cv, seeds) if options.cv else evaluate(train, splits, seeds)
     for name, split in splits.items():
         _add(result, name, found[name], split)
@@ -71,11 +86,10 @@ def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, Any]:
         fold = folds(train.outcomes.tasks, options.cv, options.seed)
         pairs = [(train.rows(fold != held), train.rows(fold == held)) for held in range(options.cv)]
     if options.leave_one_out:
-        _say("leaving one model out")
+        say("leaving one model out")
         result["leave_one_out"] = leave_one_out(pairs, options.draws, options.seed)
         result["wire"] = on_the_wire(*pairs[0], options.seed)
-    if options.topics:
-        texts = load_training_texts([options.topics])
+    if texts:
         embeddings = _encode(encoder, [text.query for text in texts])
         topics = np.array([text.category for text in texts])
         result["topics"] = topic_accuracy(train, embeddings, topics, TOPIC_CONFIG, seeds)
@@ -102,12 +116,8 @@ def _bare(outcomes: Outcomes) -> Outcomes:
 
 
 def _encode(encoder: Encoder, texts: Sequence[str]) -> Any:
-    _say(f"encoding {len(texts)} texts")
+    say(f"encoding {len(texts)} texts")
     return encoder.encode(texts)
-
-
-def _weights() -> Path:
-    return Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser()
 
 
 def _table(result: dict[str, Any]) -> str:
@@ -121,12 +131,16 @@ def _table(result: dict[str, Any]) -> str:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.routing", description=__doc__)
-    parser.add_argument("--train", type=Path, required=True, help="folder of outcome files: gate and profiles")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--test", type=Path, help="folder of outcome files of the same tasks")
-    where.add_argument("--cv", type=int, metavar="K", help="no test folder: K folds of --train")
-    parser.add_argument("--ood", type=Path, help="folder of outcome files of other tasks")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.routing", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--train", type=Path, default=SAMPLE, metavar="DIR", help="folder of outcomes that gate and profiles learn from"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--test", type=Path, metavar="DIR", help="folder of outcomes of the same tasks")
+    where.add_argument("--cv", type=int, metavar="K", help="no test folder: K folds of --train (5)")
+    parser.add_argument("--ood", type=Path, metavar="DIR", help="folder of outcomes of other tasks")
     parser.add_argument("--leave-one-out", action="store_true", help="each model joins with 100, 300, 1000, all")
     parser.add_argument("--draws", type=int, default=20, help="query draws a model of --leave-one-out (20)")
     parser.add_argument("--strip-format", action="store_true", help="also route prompts without options")
@@ -136,6 +150,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--picture", type=Path, metavar="FILE", help="also draw the routers (needs matplotlib)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(argv)
+    if options.test is None and options.cv is None:
+        options.cv = 5
     if options.cv is not None and options.cv < 2:
         parser.error("--cv needs at least 2 folds")
     if options.ood and not options.test:
@@ -143,9 +159,5 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -8,8 +8,6 @@ one alone moves their mean by five points.
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import OutcomeError, chosen_scores, folds, load_outcomes, task_means
+from benchmarks.needs import encoder_folder, printed
+from benchmarks.outcomes import load_outcomes
+from benchmarks.progress import say
+from benchmarks.routing.metric import chosen_scores, folds, task_means
 from benchmarks.routing.routers import Split, profiles
-from profiler.encoder import EncoderError, load_encoder
+from profiler.encoder import load_encoder
 from profiler.qagate import sharpen
 from profiler.scoring import Shrinkage
-from profiler.train import TrainConfig, TrainError, fit
+from profiler.train import TrainConfig, fit, require
 
 Floats = npt.NDArray[Any]
 FOLDS = 5
@@ -43,23 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--train", type=Path, required=True, metavar="DIR", help="folder of outcome files")
     parser.add_argument("--seeds", type=int, default=2, help="draws of folds and clusters, and gates (2)")
     options = parser.parse_args(argv)
-    try:
-        outcomes = load_outcomes(options.train)
-        encoder = load_encoder(Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser() / "encoder")
-        whole = Split(outcomes, encoder.encode(outcomes.queries), np.zeros((len(outcomes.queries), 0)))
-        rows = [row for count in PROTOTYPES for row in judge(whole, count, range(options.seeds))]
-    except (OutcomeError, EncoderError, TrainError, OSError) as error:
-        print(f"benchmarks.routing.choose: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps({"rows": sorted(rows, key=lambda row: -row["mean"])}))
-    return 0
+    return printed("benchmarks.routing.choose", lambda: json.dumps(_run(options.train, options.seeds)))
+
+
+def _run(train: Path, seeds: int) -> dict[str, Any]:
+    outcomes = load_outcomes(train)
+    kept = outcomes.tasks[folds(outcomes.tasks, FOLDS, 0) != 0].tolist()
+    for count in PROTOTYPES:
+        require(kept, replace(TrainConfig(), prototypes=count))
+    encoder = load_encoder(encoder_folder())
+    whole = Split(outcomes, encoder.encode(outcomes.queries), np.zeros((len(outcomes.queries), 0)))
+    rows = [row for count in PROTOTYPES for row in judge(whole, count, range(seeds))]
+    return {"rows": sorted(rows, key=lambda row: -row["mean"])}
 
 
 def judge(whole: Split, prototypes: int, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """One row a combination with so many prototypes. Percent."""
     found: dict[tuple[float, float, str], dict[str, list[float]]] = {}
     for seed in seeds:
-        print(f"{prototypes} prototypes, seed {seed}", file=sys.stderr)
+        say(f"{prototypes} prototypes, seed {seed}")
         for way, held in _ways(whole, seed).items():
             chosen: dict[tuple[float, float, str], Floats] = {}
             for mask in held:
@@ -108,4 +111,4 @@ def _ways(whole: Split, seed: int) -> dict[str, list[npt.NDArray[np.bool_]]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

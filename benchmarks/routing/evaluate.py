@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import Outcomes, balanced_rows, chosen_scores, folds, interval, task_means
+from benchmarks.outcomes import Outcomes
+from benchmarks.routing.metric import balanced_rows, chosen_scores, folds, interval, task_means
 from benchmarks.routing.routers import PPAI, Router, Split, newcomer, profiles, routers
 from profiler.qagate import QAGate
 from profiler.scoring import Shrinkage, capability, dequantise, quantise

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import Outcomes, chosen_scores, folds, load_outcomes, task_means
+from benchmarks.outcomes import Outcomes, load_outcomes
+from benchmarks.routing.metric import chosen_scores, folds, task_means
 from benchmarks.routing.routers import PPAI, profiles
 from profiler.calibrate import DOUBT, HELD_OUT
 from profiler.encoder import Encoder

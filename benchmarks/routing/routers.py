@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import Outcomes
+from benchmarks.outcomes import Outcomes
 from profiler.qagate import QAGate
 from profiler.scoring import Mode, Shrinkage, capability, difficulty, pair_scores
 from profiler.train import TrainConfig, fit

@@ -7,8 +7,6 @@ in a network where every second one is small.
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.routing.outcomes import OutcomeError, load_outcomes
+from benchmarks.needs import encoder_folder, printed
+from benchmarks.outcomes import SAMPLE, load_outcomes
 from benchmarks.routing.routers import PPAI, gate_values, profiles
 from profiler.calibrate import FALSE_ALARMS, HELD_OUT
-from profiler.encoder import EncoderError, load_encoder
+from profiler.encoder import load_encoder
 from profiler.queries import load_training_texts
-from profiler.question import QueryError
 from profiler.scoring import pair_scores
-from profiler.train import TrainError, fit
+from profiler.train import fit, require
 
 Floats = npt.NDArray[Any]
 CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
@@ -33,24 +31,21 @@ CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints one JSON object; returns 0, or 1 where a file is missing or broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.routing.unfamiliar", description=__doc__)
-    parser.add_argument("--train", type=Path, required=True, help="folder of outcome files")
+    parser.add_argument("--train", type=Path, required=True, metavar="DIR", help=f"folder of outcomes, {SAMPLE} say")
     parser.add_argument("--topics", type=Path, metavar="FILE", help="further texts for the gate")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args(argv)
-    try:
-        result = _run(options.train, options.topics, options.seeds)
-    except (OutcomeError, EncoderError, QueryError, TrainError, OSError) as error:
-        print(f"benchmarks.routing.unfamiliar: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(result))
-    return 0
+    return printed(
+        "benchmarks.routing.unfamiliar", lambda: json.dumps(_run(options.train, options.topics, options.seeds))
+    )
 
 
 def _run(train: Path, topics: Path | None, seeds: int) -> dict[str, Any]:
-    encoder = load_encoder(Path(os.environ.get("PPAI_WEIGHTS", "~/.ppai/weights")).expanduser() / "encoder")
     outcomes = load_outcomes(train)
-    embeddings = encoder.encode(outcomes.queries)
     texts = load_training_texts([topics]) if topics else []
+    require([*outcomes.tasks, *(f"topic:{text.category}" for text in texts)], CONFIG)
+    encoder = load_encoder(encoder_folder())
+    embeddings = encoder.encode(outcomes.queries)
     further = encoder.encode([text.query for text in texts]), [f"topic:{text.category}" for text in texts]
     pools = {"alike": outcomes.scores, "mixed": _mixed(outcomes.scores)}
     rows: dict[str, dict[str, list[list[float]]]] = {pool: {} for pool in pools}
@@ -97,4 +92,4 @@ def _percent(names: Sequence[str], values: Floats) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from benchmarks.simulator.progress import say
+from benchmarks.progress import say
 from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
 from gateway.home.folder import Home
 from gateway.home.weights import locate

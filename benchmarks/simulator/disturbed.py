@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.progress import say
 from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.contenders import DOOR, Contender, contender, figures, simulate
 from benchmarks.simulator.figures import ratio, row
 from benchmarks.simulator.fleet import Fleet
 from benchmarks.simulator.network import Spread
 from benchmarks.simulator.peer import PeerSpec
-from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import load
 from benchmarks.simulator.request import carry
 from benchmarks.simulator.scale import hardware
@@ -27,7 +27,7 @@ PERIOD_S = 2.0  # discovery/detector.py, up to 100 peers
 
 def churn(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
     """Rows by policy; x is "still" or "churn": the same network and queries, without and with coming and going."""
-    recorded, wanted = load(outcomes), settings.churn
+    recorded, wanted = load(outcomes, settings.workload.lengths), settings.churn
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows, runs = [], {}
     for x in ("still", "churn"):
@@ -43,7 +43,7 @@ def churn(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str,
 
 def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
     """Rows by policy and kind of lie; x is the share of liars. `caught`: what they answer, the fair share being 1."""
-    recorded, wanted = load(outcomes), settings.adversary
+    recorded, wanted = load(outcomes, settings.workload.lengths), settings.adversary
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows = []
     for kind in ("load", "vector"):

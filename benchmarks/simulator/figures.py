@@ -43,7 +43,7 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def row(policy: str, x: float | str | None, runs: Sequence[Mapping[str, float]], **more: object) -> dict[str, object]:
-    """One row of the JSON (DESIGN section 9): means over seeds, `ci` beside them."""
+    """One row of the JSON: means over seeds, `ci` beside them."""
     means: dict[str, object] = {"policy": policy, "x": x}
     intervals: dict[str, list[float]] = {}
     for name in runs[0]:

@@ -20,7 +20,7 @@ from typing import TypeVar
 import aiohttp
 import numpy as np
 
-from benchmarks.simulator.progress import say
+from benchmarks.progress import say
 from gateway.cli.demo import NAMES, QUESTIONS, DemoPeer, start_peers
 
 Played = TypeVar("Played")

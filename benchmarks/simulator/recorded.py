@@ -3,27 +3,23 @@ of each query. Split in disjoint halves by seed: vectors, routers and choices co
 """
 
 import hashlib
-import json
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.simulator.progress import say
+from benchmarks.needs import encoder_folder
+from benchmarks.outcomes import OutcomeError, load_outcomes
+from benchmarks.progress import say
 from discovery.records import Profile
-from gateway.home.folder import Home
-from gateway.home.weights import locate
 from profiler.encoder import load_encoder
 from profiler.qagate import QAGate, shipped_gate
 from profiler.scoring import capability, difficulty, quantise
 
 Floats = NDArray[np.float64]
-
-
-class DataMissing(Exception):
-    """The recorded outcomes are not there; the message says how to point at them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,21 +77,24 @@ class Recorded:
         return predicted
 
 
-def load(folder: Path) -> Recorded:
-    """Every *.jsonl of the folder. Raises DataMissing. Embeddings are kept in the user's cache folder."""
-    files = sorted(folder.glob("*.jsonl"))
-    if not files:
-        raise DataMissing(f"no outcome files in {folder}: give their folder with --outcomes DIR")
-    raw = [file.read_bytes() for file in files]
-    rows = [json.loads(line) for content in raw for line in content.splitlines() if line]
-    models = tuple(sorted({model for row in rows for model in row["scores"]}))
+def load(folder: Path, tasks: Collection[str]) -> Recorded:
+    """Every *.jsonl of the folder, which must hold these tasks. Embeddings are kept in the user's cache folder.
+
+    Raises OutcomeError, and WeightsMissing without the pulled encoder.
+    """
+    outcomes = load_outcomes(folder)
+    if set(tasks) != set(outcomes.tasks):
+        raise OutcomeError(
+            f"{folder} holds the tasks {_listed(outcomes.tasks)}, and `workload.lengths` of the settings says how long "
+            f"answers of {_listed(tasks)} are: give settings for these tasks with --config FILE"
+        )
     gate = QAGate.load(shipped_gate())
-    embeddings = _embedded([row["query"] for row in rows], hashlib.sha256(b"".join(raw)).hexdigest()[:16])
+    embeddings = _embedded(outcomes.queries, hashlib.sha256("\n".join(outcomes.queries).encode()).hexdigest()[:16])
     return Recorded(
-        models=models,
-        tasks=np.array([row["task"] for row in rows]),
-        grades=np.array([[row["scores"][model] for model in models] for row in rows], dtype=np.float64),
-        prompt_tokens=np.array([max(1, len(row["query"]) // 4) for row in rows]),
+        models=outcomes.models,
+        tasks=outcomes.tasks,
+        grades=outcomes.scores,
+        prompt_tokens=np.array([max(1, len(query) // 4) for query in outcomes.queries]),
         embeddings=embeddings,
         relevance=gate.relevance(embeddings),
         category=np.array(gate.categories)[gate.nearest(embeddings)],
@@ -103,13 +102,17 @@ def load(folder: Path) -> Recorded:
     )
 
 
-def _embedded(texts: list[str], key: str) -> NDArray[np.float32]:
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(set(names)))
+
+
+def _embedded(texts: Sequence[str], key: str) -> NDArray[np.float32]:
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ppai" / f"embeddings-{key}.npy"
     if cache.exists():
         stored: NDArray[np.float32] = np.load(cache)
         return stored
     say(f"embedding {len(texts)} queries; kept in {cache}")
-    encoder = load_encoder(locate("encoder", Home.default().weights))
+    encoder = load_encoder(encoder_folder())
     parts = []
     for start in range(0, len(texts), 500):
         parts.append(encoder.encode(texts[start : start + 500]))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.progress import say
 from benchmarks.simulator.asks import Ask
 from benchmarks.simulator.contenders import DOOR, Contender, contender, figures, simulate
 from benchmarks.simulator.engine import EngineSpeed
 from benchmarks.simulator.figures import difference, row
 from benchmarks.simulator.fleet import Fleet
-from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import load
 from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import Settings
@@ -28,7 +28,7 @@ def scale(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str,
 
     `decision_ms`: one Node's own time, medians over 300 decisions.
     """
-    recorded, wanted = load(outcomes), settings.scale
+    recorded, wanted = load(outcomes, settings.workload.lengths), settings.scale
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows, runs = [], {}
     ends = (min(wanted.agents), max(wanted.agents))

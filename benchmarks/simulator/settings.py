@@ -1,7 +1,7 @@
 """configs/experiments/paper.yaml as types. A key that is missing, unknown or out of bounds is a named error."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,6 +10,7 @@ from benchmarks.simulator.network import Regions
 from benchmarks.simulator.workload import Lengths
 
 DEFAULT = Path(__file__).resolve().parents[2] / "configs" / "experiments" / "paper.yaml"
+SMALL = DEFAULT.with_name("sample.yaml")  # what the small sample of outcomes needs otherwise than paper.yaml
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -126,9 +127,16 @@ class SettingsError(Exception):
     """The settings file cannot be used; the message names the key."""
 
 
-def read(path: Path = DEFAULT) -> Settings:
-    """Raises SettingsError."""
+def read(path: Path = DEFAULT, over: Path | None = None) -> Settings:
+    """The settings of a file; where `over` has a key of a section too, its value counts. Raises SettingsError."""
     try:
-        return msgspec.yaml.decode(path.read_bytes(), type=Settings)
-    except (OSError, msgspec.DecodeError) as error:
-        raise SettingsError(f"{path}: {error}") from error
+        values = _mapping(path)
+        for key, value in (_mapping(over) if over else {}).items():
+            values[key] = values[key] | value if isinstance(value, dict) else value
+        return msgspec.convert(values, Settings)
+    except (OSError, KeyError, TypeError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise SettingsError(f"{over or path}: {error}") from error
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    return msgspec.yaml.decode(path.read_bytes(), type=dict[str, Any])

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from benchmarks.progress import say
 from benchmarks.simulator.contenders import contender, figures, simulate
 from benchmarks.simulator.engine import EngineSpeed
 from benchmarks.simulator.figures import ratio, row
 from benchmarks.simulator.network import Spread
 from benchmarks.simulator.peer import PeerSpec
-from benchmarks.simulator.progress import say
 from benchmarks.simulator.settings import Settings
 from benchmarks.simulator.workload import plain_asks
 from benchmarks.simulator.world import Setting

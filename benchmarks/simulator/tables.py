@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.progress import say
 from benchmarks.simulator.asks import Answered
 from benchmarks.simulator.contenders import contender, figures, simulate
 from benchmarks.simulator.figures import difference, ratio, row
 from benchmarks.simulator.fleet import Fleet, Floats
-from benchmarks.simulator.progress import say
 from benchmarks.simulator.recorded import Recorded, load
 from benchmarks.simulator.settings import Settings
 from gateway.routing.policy import SchedulerConfig
@@ -50,7 +50,7 @@ def answers(fleet: Fleet, router: Router, rate: float, queries: int, *, vote: bo
 
 def table1(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
     """Rows by router; x is λ. Single agents and voting at the paper's λ only: more is beyond ρ = 1."""
-    recorded, wanted = load(outcomes), settings.table1
+    recorded, wanted = load(outcomes, settings.workload.lengths), settings.table1
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     beta, loaded_beta = (paper_beta(settings, recorded, rate) for rate in (wanted.lambda_, wanted.lambda_loaded))
     light: dict[str, Router] = {f"single {_short(name)}": single(m) for m, name in enumerate(recorded.models)}
@@ -85,7 +85,7 @@ def table1(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str
 
 def load_curve(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
     """Process time against λ (Fig. 8). Rows whose busiest agent is at ρ ≥ 1 say `saturated`: they grow with the run."""
-    recorded, wanted = load(outcomes), settings.load
+    recorded, wanted = load(outcomes, settings.workload.lengths), settings.load
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     best = recorded.best_single(fleets[0].learn)
     beta = paper_beta(settings, recorded, settings.capacity.at_lambda)
@@ -117,7 +117,7 @@ def load_curve(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict
 
 def beta_curve(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
     """Accuracy, time and who answers against β (Fig. 9); x is β, and x null the product's own choice."""
-    recorded, wanted = load(outcomes), settings.beta
+    recorded, wanted = load(outcomes, settings.workload.lengths), settings.beta
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows = []
     for mode in ("default", "paper"):

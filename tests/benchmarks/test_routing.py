@@ -6,21 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.outcomes import OutcomeError, Outcomes, graded, load_outcomes
 from benchmarks.routing.choose import judge
 from benchmarks.routing.conversations import KINDS, SHORT, compose
 from benchmarks.routing.evaluate import report
-from benchmarks.routing.outcomes import (
-    OutcomeError,
-    Outcomes,
-    balanced_rows,
-    chosen_scores,
-    folds,
-    format_features,
-    graded,
-    interval,
-    load_outcomes,
-    without_format,
-)
+from benchmarks.routing.formats import format_features, without_format
+from benchmarks.routing.metric import balanced_rows, chosen_scores, folds, interval
 from benchmarks.routing.routers import Split, best_single, knn, oracle, task_oracle
 
 # Two tasks, two models: "a" is right on maths, "b" on law; law has one question.

@@ -1,4 +1,4 @@
-"""The command line: every experiment runs, and prints what DESIGN section 9 promises."""
+"""The command line: every experiment runs on the repository's small sample, and prints what its readers rely on."""
 
 import json
 from pathlib import Path
@@ -7,38 +7,37 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.outcomes import SAMPLE
 from benchmarks.simulator.__main__ import main
 from benchmarks.simulator.pictures import draw
-from benchmarks.simulator.settings import DEFAULT
+from benchmarks.simulator.settings import DEFAULT, SMALL, SettingsError, read
 from gateway.home.folder import Home
 from gateway.home.weights import WeightsMissing, locate
 
-OUTCOMES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "outcomes" / "train"
 TINY: dict[str, dict[str, Any]] = {
-    "table1": {"queries": 40, "queries_loaded": 40, "warm_up": 0.0},
-    "load": {"lambdas": [10, 50], "queries": 40, "warm_up": 0.0},
-    "beta": {"betas_per_s": [0.001, 1.0], "queries": 40, "warm_up": 0.0},
-    "scale": {"agents": [14, 28], "entries": 5, "queries": 40, "warm_up": 0.0},
+    "table1": {"queries": 120, "queries_loaded": 120, "warm_up": 0.0},
+    "load": {"lambdas": [10, 50], "queries": 120, "warm_up": 0.0},
+    "beta": {"betas_per_s": [0.001, 1.0], "queries": 120, "warm_up": 0.0},
+    "scale": {"agents": [6, 12], "entries": 5, "queries": 120, "warm_up": 0.0},
     "staleness": {"agents": 5, "queries": 40, "ages_s": [1.0, 20.0], "warm_up": 0.0},
     "churn": {"agents": 40, "queries": 120, "every_s": 0.2, "warm_up": 0.0},
-    "adversary": {"agents": 10, "queries": 40, "shares": [0.2], "warm_up": 0.0},
+    "adversary": {"agents": 10, "queries": 120, "shares": [0.2], "warm_up": 0.0},
 }
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    """The settings, with every experiment cut to a few queries."""
+    """The settings for the sample, with every experiment cut to a few queries."""
     settings = yaml.safe_load(DEFAULT.read_text(encoding="utf-8"))
-    for name, fewer in TINY.items():
+    small = yaml.safe_load(SMALL.read_text(encoding="utf-8"))
+    for name, fewer in [("workload", small["workload"]), *TINY.items()]:
         settings[name] |= fewer
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return path
 
 
-def needs_data() -> None:
-    if not OUTCOMES.is_dir():
-        pytest.skip("the recorded outcomes are not here")
+def needs_encoder() -> None:
     try:
         locate("encoder", Home.default().weights)
     except WeightsMissing as missing:
@@ -50,9 +49,9 @@ def test_every_experiment_prints_the_contract(
     experiment: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if experiment != "staleness":
-        needs_data()
+        needs_encoder()
 
-    status = main([experiment, "--json", "--seeds", "1", "2", "--config", str(tiny), "--outcomes", str(OUTCOMES)])
+    status = main([experiment, "--json", "--seeds", "1", "2", "--config", str(tiny), "--outcomes", str(SAMPLE)])
 
     result = json.loads(capsys.readouterr().out)
     assert (0, experiment, [1, 2]) == (status, result["experiment"], result["seed_list"])
@@ -66,7 +65,45 @@ def test_every_experiment_prints_the_contract(
 
 
 def test_absent_outcomes_are_named(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_encoder()
+
     status = main(["load", "--config", str(tiny), "--outcomes", str(tmp_path)])
 
     assert 1 == status
-    assert "--outcomes DIR" in capsys.readouterr().err
+    assert "python -m benchmarks.gather --help" in capsys.readouterr().err
+
+
+def test_settings_for_other_tasks_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    needs_encoder()
+
+    status = main(["load", "--outcomes", str(SAMPLE)])
+
+    assert 1 == status
+    assert "`workload.lengths` of the settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("experiment", ["load", "staleness"])
+def test_pictures_that_cannot_be_written_are_refused_before_the_run(
+    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+
+    status = main([experiment, "--pictures", str(tmp_path / "file")])
+
+    assert 1 == status
+    assert "cannot write the picture" in capsys.readouterr().err
+
+
+def test_settings_of_the_sample_replace_those_of_the_paper() -> None:
+    paper, small = read(), read(DEFAULT, SMALL)
+
+    assert (paper.staleness, paper.load.warm_up) == (small.staleness, small.load.warm_up)
+    assert (300, {"mmlu", "gsm8k"}) == (small.load.queries, {"mmlu", "gsm8k"} - small.workload.lengths.keys())
+
+
+@pytest.mark.parametrize("text", ["load: 3", "nonsense: {}", "load: {nonsense: 1}", "]"])
+def test_broken_settings_are_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text(text)
+
+    with pytest.raises(SettingsError, match=r"broken\.yaml: "):
+        read(DEFAULT, tmp_path / "broken.yaml")
