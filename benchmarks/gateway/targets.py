@@ -12,13 +12,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from benchmarks.gateway.engine import MODEL
+
+try:
+    import psutil  # type: ignore[import-untyped]
+except ImportError as error:
+    raise SystemExit("benchmarks.gateway needs psutil: pip install -e '.[bench]'") from error
 
 START_TIMEOUT_S = 60.0  # litellm imports for 5 s on an idle machine
 ROOT = Path(__file__).parents[2]
 LITELLM = ROOT / ".venv-rivals" / "bin" / "litellm"
+VLLM_ROUTER = ROOT / ".venv-vllm-router" / "bin" / "vllm-router"
+INSTALLS = {  # in environments of their own: their dependencies disagree with ours
+    "nginx": "apt install nginx",
+    "vllm-router": "python3 -m venv .venv-vllm-router && .venv-vllm-router/bin/pip install vllm-router",
+    "litellm": "python3 -m venv .venv-rivals && .venv-rivals/bin/pip install 'litellm[proxy]'",
+}
 LITELLM_ENVIRONMENT = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "LITELLM_LOG": "ERROR",
@@ -29,7 +38,6 @@ LITELLM_ENVIRONMENT = {
 # One network; and its engine takes all that the driver sends at once, else the answering peer would turn some away.
 PAIR_ENVIRONMENT = {"PPAI_SECRET": "5c" * 16, "PPAI_ENGINE_SLOTS": "256"}
 NO_ENGINE = "http://127.0.0.1:9"
-VLLM_ROUTER = ROOT / ".venv-vllm-router" / "bin" / "vllm-router"
 
 
 class NotStarted(Exception):
@@ -76,6 +84,9 @@ def start(
 
     Those that are `wanted` by name, and the engine. Raises NotStarted for all but rivals.
     """
+    for path in against:
+        if not (path / "gateway").is_dir():
+            raise NotStarted(f"{path} is no checkout of PPAI: it has no folder gateway")
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
@@ -88,7 +99,7 @@ def start(
         if not wanted(name):
             continue
         if not Path(command_at(0)[0]).is_file():
-            say(f"{name} is not installed and left out")
+            say(f"{name} is not installed and left out; to have it: {INSTALLS[name]}")
             continue
         own = _free_port()
         try:

@@ -1,4 +1,9 @@
-"""`python -m benchmarks.gossip`: how soon news is everywhere, a crash noticed, a partition healed, and at what cost."""
+"""`python -m benchmarks.gossip`: how soon news is everywhere, a crash noticed, a partition healed, and at what cost.
+
+Times are seconds over all pairs (news, peer): median, 99th percentile and slowest. Traffic is bytes and messages a
+second and peer. The production core runs in virtual time over a seeded network; --real starts `ppai serve` processes
+instead (Linux).
+"""
 
 import argparse
 import json
@@ -12,6 +17,7 @@ from typing import Any
 
 from benchmarks.gossip.measure import Measured, Scenario, measure
 from benchmarks.gossip.real import NotThere, measure_real
+from profiler.chart import ChartError, prepare
 
 HTTP_BYTES = 800  # estimate: heads of request and answer, TLS records and TCP/IP headers of one exchange
 
@@ -20,8 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 it could not be measured (usage errors exit 2)."""
     options = _options(argv)
     try:
+        if options.picture:
+            prepare(options.picture)
         result = measure_real(options.nodes, options.seconds) if options.real else _virtual(options)
-    except NotThere as error:
+    except (ChartError, NotThere) as error:
         print(f"benchmarks.gossip: {error}", file=sys.stderr)
         return 1
     if options.picture:
@@ -33,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gossip", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gossip", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nodes", type=int, default=100)
     parser.add_argument("--loss", type=float, default=0.0, help="share of messages lost, each way")
     parser.add_argument("--partition", type=float, default=0.0, metavar="S", help="seconds two halves are cut apart")

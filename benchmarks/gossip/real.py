@@ -25,6 +25,8 @@ class NotThere(Exception):
 
 def measure_real(nodes: int, seconds: float) -> dict[str, Any]:
     """Start `nodes` peers, let them idle for `seconds`, kill one. Raises NotThere."""
+    if not _LOOPBACK.exists():
+        raise NotThere(f"--real reads {_LOOPBACK}, which only Linux has; leave --real out for virtual time")
     with TemporaryDirectory() as folder, ExitStack() as stack:
         ports = _free_ports(nodes)
         start = time.monotonic()
