@@ -21,7 +21,8 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import ClientApp
-from gateway.client.pages import Parts, seldom_app
+from gateway.client.pages import pages_app
+from gateway.client.running import RunningPeer
 from gateway.client.views import waiting_text
 from gateway.config import Config
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
@@ -140,11 +141,11 @@ class Runtime:
             clock=clock, wall_clock=time.time,
         )  # fmt: skip
         token = secrets.token_urlsafe(32)
-        parts = Parts(
+        running = RunningPeer(
             self._node, self._network, self._door, self._profiles, self._dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing,
         )  # fmt: skip
-        self._client_server = server(ClientApp(self._dispatcher, seldom_app(parts), config.client, keys, token))
+        self._client_server = server(ClientApp(self._dispatcher, pages_app(running), config.client, keys, token))
         self._peer_server = self._new_peer_server(telemetry, patience)
         home.announce(Running(url=url, pid=os.getpid(), token=token))
         stack.callback(home.retire)

@@ -14,7 +14,8 @@ import typer
 
 from gateway import cli
 from gateway.client.app import _EXPOSED, _GENERATING
-from gateway.client.pages import Parts, seldom_app
+from gateway.client.pages import pages_app
+from gateway.client.running import RunningPeer
 from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES
 from gateway.privacy import fields as travel
@@ -182,8 +183,8 @@ def test_every_file_of_a_room_is_explained(room: str) -> None:
 
 
 def test_endpoints_are_those_of_the_code() -> None:
-    seldom = seldom_app(cast(Parts, None)).routes  # the pages read their parts when asked, not before
-    served = {f"{method} {route.path}" for route in cast(Any, seldom) for method in route.methods}
+    pages = pages_app(cast(RunningPeer, None)).routes  # they read the peer when asked, not before
+    served = {f"{method} {route.path}" for route in cast(Any, pages) for method in route.methods}
     served |= {f"POST {path}" for path in [*_GENERATING, *BODY_LIMITS_BYTES]}
     listed = {row[0].strip("`") for row in rows(section(ROOT / "docs/architecture.md", "Endpoints"))}
 

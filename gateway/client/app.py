@@ -1,6 +1,7 @@
 """The application's side: the OpenAI API for this machine's programs, and PPAI's own pages about itself.
 
-The generating endpoints are raw ASGI; everything that is asked seldom is a FastAPI app behind them.
+The generating endpoints are raw ASGI, since every request pays for each layer; all other pages are a FastAPI app
+(pages.py) behind them. Both know who may call, with which key.
 """
 
 import hmac
@@ -11,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Literal
 
-import fastapi
 import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of
 from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.server.edge import (
+    AsgiApp,
     AsgiClient,
     ClientGone,
     Receive,
@@ -61,11 +62,9 @@ class ClientConfig:
 class ClientApp:
     """ASGI app of the client listener."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, seldom: fastapi.FastAPI, config: ClientConfig, keys: ApiKeys, token: str
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, pages: AsgiApp, config: ClientConfig, keys: ApiKeys, token: str) -> None:
         """`token` is the owner's: our own commands need no key."""
-        self._dispatcher, self._seldom, self._config = dispatcher, seldom, config
+        self._dispatcher, self._pages, self._config = dispatcher, pages, config
         self._keys, self._token = keys, token
         allowed = {config.host, *config.allowed_hosts}
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
@@ -87,7 +86,7 @@ class ClientApp:
             elif scope["path"] in _GENERATING:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
-                await self._seldom(dict(scope), receive, client.pass_on)  # type: ignore[arg-type]
+                await self._pages(dict(scope), receive, client.pass_on)
         except InvalidRequest as error:
             await _answer_invalid(client, error)
         except ClientGone:

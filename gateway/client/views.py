@@ -1,22 +1,24 @@
-"""What a peer says about itself when asked: models, readiness, status. Read-only views for people and their tools."""
+"""What a peer tells of itself, as JSON-able values (P): models, its engine, other peers, candidates."""
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from discovery.records import Agent
-from gateway.capacity.door import Door
-from gateway.engines.local import LocalEngine
-from gateway.peering.network import Network
-from gateway.routing.decision import Decision
-from gateway.routing.node import Node
+from discovery.admission import Right
+from discovery.members import Member
+from discovery.records import Address, AdmissionState, Agent, PeerId
+from gateway.capacity.rules import EngineLoad
+from gateway.engines.engine_state import EngineState
+from gateway.routing.choice import Choice
+from gateway.routing.roster import Roster
 from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
 
 
-def model_entries(node: Node) -> list[dict[str, Any]]:
+def model_entries(roster: Roster) -> list[dict[str, Any]]:
     """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it."""
-    roster = node.roster
     entries: dict[str, dict[str, Any]] = {}
     serves = roster.local | roster.approved & ~roster.dead
     for index, model in enumerate(roster.models):
@@ -34,19 +36,12 @@ def model_entries(node: Node) -> list[dict[str, Any]]:
     return [auto, *entries.values()]
 
 
-def missing(node: Node, engine: LocalEngine) -> list[str]:
-    """What keeps this peer from answering anything; empty while somebody can."""
-    roster = node.roster
-    if (roster.local | roster.approved & ~roster.dead & ~roster.suspect).any():
-        return []
-    return [engine.state.problem or "the engine serves no model"]
-
-
-def engine_status(door: Door) -> dict[str, Any]:
-    """The local engine as `ppai status` and the page show it."""
-    engine, state, load = door.engine, door.engine.state, door.load
+def engine_status(
+    origin: str, state: EngineState, in_flight: int, load: EngineLoad, admission: AdmissionState
+) -> dict[str, Any]:
+    """Our engine as `ppai status` shows it; `in_flight` requests of ours are open at it."""
     return {
-        "origin": engine.origin,
+        "origin": origin,
         "problem": state.problem,
         "family": state.family,
         "models": [
@@ -57,52 +52,35 @@ def engine_status(door: Door) -> dict[str, Any]:
         "running": state.running,
         "waiting": state.waiting,
         "load_source": state.load_source,
-        "in_flight": engine.in_flight,
+        "in_flight": in_flight,
         "remote_running": load.remote_running,
-        "admission": door.admission,
+        "admission": admission,
     }
 
 
-def peer_rows(node: Node, network: Network, now: float) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class KnownPeer:
+    """A peer, and what of it is told elsewhere than in its records."""
+
+    member: Member
+    rights: Collection[Right]
+    dialled: Sequence[Address]  # where we reach it, the address we dial first at the front; none: it calls us
+    age_s: float  # since its newest sign of life; infinite where there was none
+    rtt_s: float | None  # a round trip to it, as we believe
+
+
+def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
     """Every peer known: who it is, what it runs, how it is, what it may do."""
-    rows = []
-    for member in network.gossip.members():
-        card, pulse = member.card, member.pulse
-        age_s = network.gossip.age(member.id, now)
-        dialled = network.transport.client.addresses(member.id)
-        rows.append(
-            {
-                "id": member.id,
-                "name": card.name,
-                "state": member.state,
-                "reason": member.reason,
-                "rights": sorted(network.admission.rights(member.id)),
-                "addresses": [str(address) for address in card.addr],
-                "path": str(dialled[0]) if dialled else None,  # the address we dial first; none: it calls us
-                "agents": [_agent_row(agent) for agent in card.agents],
-                "slots": card.slots,
-                "running": pulse.running if pulse else None,
-                "waiting": pulse.waiting if pulse else None,
-                "admission": pulse.admission if pulse else None,
-                "age_s": round(age_s, 3) if isfinite(age_s) else None,
-                "rtt_s": round(node.beliefs[member.id].rtt_s, 4) if member.id in node.beliefs else None,
-                "gen": card.gen,
-                "seq": card.seq,
-                "equivocated": member.equivocated,
-            }
-        )
-    return rows
+    return [_peer_row(peer) for peer in peers]
 
 
-def refused_rows(network: Network) -> list[dict[str, str]]:
-    """Peers that were kept out, and why."""
-    return [{"id": peer, "name": name, "why": why} for peer, (name, why) in network.transport.endpoint.refused.items()]
+def refused_rows(refused: Mapping[PeerId, tuple[str, str]]) -> list[dict[str, str]]:
+    """Peers that were kept out, with (name, why)."""
+    return [{"id": peer, "name": name, "why": why} for peer, (name, why) in refused.items()]
 
 
-def candidate_rows(decision: Decision) -> list[dict[str, Any]]:
-    """A decision's columns for a person to read, best first, the excluded ones last."""
-    place = {index: number for number, index in enumerate(decision.order)}
-    rows = sorted(range(len(decision.excluded)), key=lambda index: place.get(index, len(place) + index))
+def candidate_rows(choice: Choice) -> list[dict[str, Any]]:
+    """A choice for a person to read, best first, those who are not asked last."""
     return [
         {
             "peer": candidate.peer_name,
@@ -120,7 +98,7 @@ def candidate_rows(decision: Decision) -> list[dict[str, Any]]:
             "utility": round(candidate.utility, 5),
             "excluded": candidate.excluded,
         }
-        for candidate in map(decision.candidate, rows)
+        for candidate in (*choice.order, *choice.rest)
     ]
 
 
@@ -129,6 +107,29 @@ def waiting_text(names: list[str]) -> str:
     count, shown = len(names), " ".join(sorted(names)[:4])
     peers = "1 peer waits" if count == 1 else f"{count} peers wait"
     return f"{peers} to be approved: run `ppai approve NAME` for whom you trust ({shown})"
+
+
+def _peer_row(peer: KnownPeer) -> dict[str, Any]:
+    member, card, pulse = peer.member, peer.member.card, peer.member.pulse
+    return {
+        "id": member.id,
+        "name": card.name,
+        "state": member.state,
+        "reason": member.reason,
+        "rights": sorted(peer.rights),
+        "addresses": [str(address) for address in card.addr],
+        "path": str(peer.dialled[0]) if peer.dialled else None,
+        "agents": [_agent_row(agent) for agent in card.agents],
+        "slots": card.slots,
+        "running": pulse.running if pulse else None,
+        "waiting": pulse.waiting if pulse else None,
+        "admission": pulse.admission if pulse else None,
+        "age_s": round(peer.age_s, 3) if isfinite(peer.age_s) else None,
+        "rtt_s": None if peer.rtt_s is None else round(peer.rtt_s, 4),
+        "gen": card.gen,
+        "seq": card.seq,
+        "equivocated": member.equivocated,
+    }
 
 
 def _agent_row(agent: Agent) -> dict[str, Any]:

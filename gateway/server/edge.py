@@ -4,7 +4,7 @@ Raw ASGI, since the chat path pays for every layer: a FastAPI endpoint costs 105
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from gateway.wire.errors import InvalidRequest
@@ -21,6 +21,9 @@ class Receive(Protocol):
 
 class Send(Protocol):
     async def __call__(self, message: dict[str, Any], /) -> None: ...
+
+
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # (scope, receive, send), as every ASGI framework makes them
 
 
 class ClientGone(Exception):

@@ -11,7 +11,6 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door
-from gateway.client.views import missing
 from gateway.models.names import NamesConfig
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
@@ -21,7 +20,7 @@ from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.serving.attempts import Course
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
-from gateway.serving.refusals import check_needs, model_meant
+from gateway.serving.refusals import check_needs, missing, model_meant
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
@@ -168,7 +167,7 @@ class Dispatcher:
         pin, problem = decision.query.pin, self._door.engine.state.problem
         if pin is not None and pin != "local" and len(decision.view.roster):
             return self._pinned_away(decision)
-        lacking = [problem] if pin == "local" and problem else missing(self._node, self._door.engine)
+        lacking = [problem] if pin == "local" and problem else missing(self._node.roster, problem)
         if lacking:
             return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}

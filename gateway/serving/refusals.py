@@ -13,6 +13,13 @@ from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL
 
 
+def missing(roster: Roster, engine_problem: str | None) -> list[str]:
+    """What keeps this peer from answering anything; empty while somebody can."""
+    if (roster.local | roster.approved & ~roster.dead & ~roster.suspect).any():
+        return []
+    return [engine_problem or "the engine serves no model"]
+
+
 def model_meant(asked: str, network: Collection[str], own: Collection[str], config: NamesConfig) -> str | None:
     """`resolve_model`, its UnknownModel as an InvalidRequest (404) with the nearest names."""
     try:

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.client.app import _GENERATING
 from gateway.client.openapi import openapi_page
-from gateway.client.pages import Parts, seldom_app
+from gateway.client.pages import pages_app
+from gateway.client.running import RunningPeer
 from gateway.wire.bodies import BODIES
 from gateway.wire.errors import InvalidRequest, error_body
 from gateway.wire.request import read_request
@@ -16,8 +17,8 @@ PAGE = openapi_page("0")
 
 
 def test_every_endpoint_of_the_client_side_stands_there_and_no_other() -> None:
-    seldom = seldom_app(cast(Parts, None)).routes
-    served = {(method.lower(), route.path) for route in cast(Any, seldom) for method in route.methods}
+    pages = pages_app(cast(RunningPeer, None)).routes
+    served = {(method.lower(), route.path) for route in cast(Any, pages) for method in route.methods}
     served |= {("post", path) for path in _GENERATING}
 
     told = {(method, path) for path, methods in PAGE["paths"].items() for method in methods}

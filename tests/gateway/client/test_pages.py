@@ -16,7 +16,9 @@ from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
-from gateway.client.pages import BODY_LIMIT_BYTES, Parts, seldom_app
+from gateway.client.bodies import BODY_LIMIT_BYTES
+from gateway.client.pages import pages_app
+from gateway.client.running import RunningPeer
 from gateway.engines.engine_state import EngineState
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
@@ -79,12 +81,12 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
                 RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
                 clock=lambda: 0.0, wall_clock=lambda: 0.0,
             )  # fmt: skip
-            parts = Parts(
+            running = RunningPeer(
                 node, place, gate, Profiles(tmp_path / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(),
             )  # fmt: skip
-            transport = httpx.ASGITransport(seldom_app(parts))
+            transport = httpx.ASGITransport(pages_app(running))
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 yield Site(http, place, node, engine, changed)
 

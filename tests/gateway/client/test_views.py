@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 from discovery.records import Agent
-from gateway.client.views import candidate_rows, engine_status, missing, model_entries, waiting_text
+from gateway.capacity.rules import EngineLoad
+from gateway.client.views import candidate_rows, engine_status, model_entries, waiting_text
 from gateway.engines.engine_state import EngineModel, EngineState
+from gateway.routing.choice import Choice
+from gateway.routing.decision import Decision
 from gateway.routing.query import Query
-from tests.gateway.capacity.test_door import gate_of
 from tests.gateway.routing.test_node import MATHS, Ada, agent
 
 
+def everybody(decision: Decision) -> Choice:
+    return decision.choice(len(decision.order), everybody=True)
+
+
 def ids(ada: Ada) -> list[str]:
-    return [entry["id"] for entry in model_entries(ada.node)]
+    return [entry["id"] for entry in model_entries(ada.node.roster)]
 
 
 def test_models_are_auto_and_what_somebody_serves() -> None:
@@ -22,7 +28,7 @@ def test_models_are_auto_and_what_somebody_serves() -> None:
     ada = Ada()
     ada.meet(1, Agent("own", "own", 8192, ("text", "image")), Agent("b", "b", 512))
 
-    auto, own, other = model_entries(ada.node)
+    auto, own, other = model_entries(ada.node.roster)
 
     assert ["auto", "own", "b"] == ids(ada)
     assert (["ada", "peer-1"], ["peer-1"]) == (own["ppai"]["peers"], other["ppai"]["peers"])
@@ -35,40 +41,23 @@ def test_an_unknown_context_is_no_number() -> None:
     ada = Ada()
     ada.node.serve([Agent("own", "own", 0)])
 
-    assert [None, None] == [entry["max_model_len"] for entry in model_entries(ada.node)]
-
-
-@pytest.mark.parametrize(
-    ("mode", "state", "lacking"),
-    [("open", "alive", False), ("open", "suspect", True), ("tofu", "alive", True)],
-)
-def test_a_peer_is_ready_while_somebody_may_answer(mode: str, state: str, lacking: bool) -> None:
-    """Its own engine is not needed for that."""
-    ada = Ada(mode=mode)
-    engine = gate_of(1).engine
-    engine.state = EngineState("the engine does not answer")  # type: ignore[misc]
-    assert [] == missing(ada.node, engine)
-
-    ada.node.serve([])
-    ben = ada.meet(1)
-    if state == "suspect":
-        ada.node.gossip.suspect(ben, 0.0)
-
-    assert (["the engine does not answer"] if lacking else []) == missing(ada.node, engine)
+    assert [None, None] == [entry["max_model_len"] for entry in model_entries(ada.node.roster)]
 
 
 def test_the_engine_s_status_is_plain_data() -> None:
-    gate = gate_of(4, running=3, load_source="metrics")
-    gate.engine.origin, gate.engine.in_flight = "vLLM found on port 8000", 1  # type: ignore[attr-defined]
-    gate.engine.state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics")  # type: ignore[misc]
+    state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics")
+    load = EngineLoad(slots=4, running=3, remote_running=1, waiting=0, local_waiting=0)
 
-    status = engine_status(gate)
+    status = engine_status("vLLM found on port 8000", state, 1, load, "open")
 
     assert status == json.loads(json.dumps(status))
     expected = {
+        "origin": "vLLM found on port 8000",
         "problem": None,
         "slots": 4,
         "running": 3,
+        "in_flight": 1,
+        "remote_running": 1,
         "admission": "open",
         "models": [{"id": "m", "context_tokens": 4096, "loaded": True}],
     }
@@ -81,7 +70,7 @@ def test_candidates_are_shown_best_first_and_the_excluded_last() -> None:
     ada.meet(1, agent(capability=(120, 0)), admission="closed")
     ada.meet(2, agent(capability=(255, 0)))
 
-    rows = candidate_rows(ada.decide(MATHS))
+    rows = candidate_rows(everybody(ada.decide(MATHS)))
 
     assert [("peer-2", None), ("ada", None), ("peer-1", "closed")] == [(row["peer"], row["excluded"]) for row in rows]
     assert rows == json.loads(json.dumps(rows))
@@ -92,7 +81,7 @@ def test_nobody_makes_no_rows() -> None:
     ada = Ada()
     ada.node.serve([])
 
-    assert [] == candidate_rows(ada.decide(Query(relevance=np.array([1.0, 0.0]))))
+    assert [] == candidate_rows(everybody(ada.decide(Query(relevance=np.array([1.0, 0.0])))))
 
 
 @pytest.mark.parametrize(

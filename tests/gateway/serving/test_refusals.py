@@ -9,8 +9,9 @@ from discovery.records import PeerId
 from gateway.models.names import NamesConfig
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.serving.refusals import check_needs, model_meant
+from gateway.serving.refusals import check_needs, missing, model_meant
 from gateway.wire.errors import InvalidRequest
+from tests.gateway.routing.test_node import Ada
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})
 
@@ -111,3 +112,21 @@ def test_an_unknown_name_is_a_404_with_near_matches() -> None:
 
 def test_a_name_that_is_served_means_itself_and_auto_means_anybody() -> None:
     assert ["qwen-7b", None] == [model_meant(name, {"qwen-7b"}, set(), NamesConfig()) for name in ("qwen-7b", "auto")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "is_missing"),
+    [("open", "alive", False), ("open", "suspect", True), ("tofu", "alive", True)],
+)
+def test_a_peer_is_ready_while_somebody_may_answer(mode: str, state: str, is_missing: bool) -> None:
+    """Its own engine is not needed for that."""
+    problem = "the engine does not answer"
+    ada = Ada(mode=mode)
+    assert [] == missing(ada.node.roster, problem)
+
+    ada.node.serve([])
+    ben = ada.meet(1)
+    if state == "suspect":
+        ada.node.gossip.suspect(ben, 0.0)
+
+    assert ([problem] if is_missing else []) == missing(ada.node.roster, problem)

@@ -1,0 +1,45 @@
+"""POST /ppai/v1/route: who would answer a query, and why. Nothing is sent to a model."""
+
+from typing import Annotated, Any
+
+import fastapi
+import msgspec
+
+from gateway.client.bodies import read_json
+from gateway.client.running import RunningPeer
+from gateway.client.views import candidate_rows
+
+EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded
+
+
+class _Question(msgspec.Struct):
+    text: str
+    model: str = "auto"
+    max_tokens: Annotated[float, msgspec.Meta(ge=1)] | None = None
+
+
+def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+    @app.post("/ppai/v1/route")
+    async def route(request: fastapi.Request) -> dict[str, Any]:
+        asked = await read_json(request, _Question)
+        message = {"role": "user", "content": asked.text}
+        body: dict[str, Any] = {"model": asked.model, "messages": [message]}
+        if asked.max_tokens:
+            body["max_tokens"] = asked.max_tokens
+        headers = {name: value for name, value in request.headers.items() if name.startswith("x-ppai-")}
+        _, _, decision = await peer.dispatcher.decide(
+            "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S
+        )
+        choice = decision.choice(len(decision.order), everybody=True)
+        target = choice.target
+        relevance = decision.query.relevance
+        return {
+            "target": target and {"peer": target.peer_name, "agent": target.agent, "model": target.model},
+            "reason": choice.reason,
+            "category": decision.query.category or None,
+            "familiar": decision.query.is_familiar,
+            "relevance": None if relevance is None else [round(float(value), 5) for value in relevance],
+            "beta_per_s": choice.beta_per_s,
+            "candidates": candidate_rows(choice),
+            "waiting": peer.network.waiting(),
+        }

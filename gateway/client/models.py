@@ -1,0 +1,28 @@
+"""GET /v1/models: what may be asked for, and who serves it."""
+
+from typing import Any
+
+import fastapi
+from fastapi.responses import JSONResponse, Response
+
+from gateway.client.running import RunningPeer
+from gateway.client.views import model_entries
+from gateway.wire.errors import InvalidRequest
+
+
+def add_model_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": model_entries(peer.node.roster)}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> Response:
+        entry = next((entry for entry in model_entries(peer.node.roster) if entry["id"] == name), None)
+        if entry is None:
+            raise InvalidRequest(
+                f"The model `{name}` does not exist on this network; see GET /v1/models",
+                status=404,
+                param="model",
+                code="model_not_found",
+            )
+        return JSONResponse(entry)

@@ -1,0 +1,61 @@
+"""What only the owner of the home may do: approve and revoke peers, publish what an agent was measured to be good at.
+
+The token lies in the home's running.json, which that user alone can read.
+"""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import fastapi
+import msgspec
+
+from discovery.admission import AdmissionError
+from discovery.records import PeerId
+from gateway.client.bodies import read_json
+from gateway.client.running import RunningPeer
+from gateway.wire.errors import InvalidRequest
+
+
+class _Who(msgspec.Struct):
+    who: str
+
+
+def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+    async def check_owner(request: fastapi.Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), peer.token.encode()):
+            raise InvalidRequest(
+                "this call is the owner's: send the token of the peer's running.json as a bearer token",
+                status=401,
+                code="not_the_owner",
+            )
+
+    owner_only = [fastapi.Depends(check_owner)]
+
+    @app.post("/ppai/v1/approve", dependencies=owner_only)
+    async def approve(request: fastapi.Request) -> dict[str, Any]:
+        return await _change_rights(peer, request, peer.network.approve)
+
+    @app.post("/ppai/v1/revoke", dependencies=owner_only)
+    async def revoke(request: fastapi.Request) -> dict[str, Any]:
+        return await _change_rights(peer, request, peer.network.revoke)
+
+    @app.post("/ppai/v1/profile", dependencies=owner_only)
+    async def profile(request: fastapi.Request) -> dict[str, Any]:
+        gate = peer.dispatcher.reader.gate
+        peer.profiles.publish(await request.body(), gate.space, gate.K, peer.node.own_agents)
+        peer.cards_changed()
+        return {"published": True, "seq": peer.network.version}
+
+
+async def _change_rights(
+    peer: RunningPeer, request: fastapi.Request, change: Callable[[str], Awaitable[PeerId]]
+) -> dict[str, Any]:
+    asked = await read_json(request, _Who)
+    try:
+        changed = await change(asked.who)
+    except AdmissionError as error:
+        raise InvalidRequest(str(error), status=404, param="who", code="peer_not_found") from error
+    peer.node.rights_changed()
+    return {"peer": changed, "rights": sorted(peer.network.admission.rights(changed))}

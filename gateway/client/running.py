@@ -1,0 +1,32 @@
+"""The running peer, as the pages of the client side see it. runtime.py builds it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.capacity.door import Door
+from gateway.measuring.profiles import Profiles
+from gateway.peering.network import Network
+from gateway.routing.node import Node
+from gateway.serving.dispatch import Dispatcher
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
+from gateway.topics.reader import GateConfig
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPeer:
+    """What the pages read, and the few things that the owner may change."""
+
+    node: Node
+    network: Network
+    door: Door
+    profiles: Profiles
+    dispatcher: Dispatcher
+    telemetry: Telemetry
+    route_log: RouteLog
+    url: str  # of the client side
+    token: str  # the owner's
+    clock: Callable[[], float]  # monotonic seconds
+    began: float  # by that clock
+    cards_changed: Callable[[], None]  # to be called when our agents' vectors have changed
+    gate: GateConfig

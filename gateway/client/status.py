@@ -1,0 +1,100 @@
+"""How the peer is doing: alive, ready, its metrics, its status, the peers that it knows, its last requests."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import fastapi
+from fastapi.responses import JSONResponse, Response
+
+from gateway.client.openapi import openapi_page
+from gateway.client.running import RunningPeer
+from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_text
+from gateway.serving.refusals import missing
+
+
+def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        absent = _missing(peer)
+        return JSONResponse({"ready": not absent, "missing": absent}, 503 if absent else 200)
+
+    @app.get("/openapi.json")
+    async def openapi() -> dict[str, Any]:
+        return openapi_page(version("ppai"))
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(peer.telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/ppai/v1/status")
+    async def status() -> dict[str, Any]:
+        waiting, engine = peer.network.waiting(), peer.door.engine
+        return {
+            "id": peer.node.me,
+            "name": peer.node.name,
+            "version": version("ppai"),
+            "url": peer.url,
+            "uptime_s": round(peer.clock() - peer.began, 1),
+            "engine": engine_status(engine.origin, engine.state, engine.in_flight, peer.door.load, peer.door.admission),
+            "network": _network_status(peer, waiting),
+            "gate": _gate_status(peer),
+            "say": [waiting_text(waiting)] if waiting else [],
+            "missing": _missing(peer),
+        }
+
+    @app.get("/ppai/v1/peers")
+    async def peers() -> list[dict[str, Any]]:
+        return peer_rows(_known_peers(peer))
+
+    @app.get("/ppai/v1/events")
+    async def events() -> list[dict[str, object]]:
+        return peer.route_log.tail
+
+
+def _missing(peer: RunningPeer) -> list[str]:
+    return missing(peer.node.roster, peer.door.engine.state.problem)
+
+
+def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
+    network = peer.network
+    return {
+        "admission": network.admission.mode,
+        "addresses": [str(address) for address in network.addresses()],
+        "peers": sum(member.state in ("alive", "suspect") for member in network.gossip.members()),
+        "waiting": waiting,
+        "refused": refused_rows(network.transport.endpoint.refused),
+        "identity_in_use": network.gossip.identity_in_use,
+    }
+
+
+def _gate_status(peer: RunningPeer) -> dict[str, Any]:
+    """Which gate, and who reads for it; `folder` is empty for the shipped one."""
+    reader, config = peer.dispatcher.reader, peer.gate
+    return {
+        "space": reader.gate.space,
+        "prototypes": reader.gate.K,
+        "folder": str(Path(config.gate).expanduser().resolve()) if config.gate else "",
+        "encoder_model": config.encoder_model,
+        "encoders": reader.encoders,
+        "problem": reader.problem,
+        "lacking": reader.full_problem,
+    }
+
+
+def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
+    network, beliefs, now = peer.network, peer.node.beliefs, peer.clock()
+    return [
+        KnownPeer(
+            member,
+            network.admission.rights(member.id),
+            network.transport.client.addresses(member.id),
+            network.gossip.age(member.id, now),
+            beliefs[member.id].rtt_s if member.id in beliefs else None,
+        )
+        for member in network.gossip.members()
+    ]
