@@ -23,7 +23,7 @@ from benchmarks.outcomes import load_outcomes
 from benchmarks.progress import say
 from benchmarks.routing import quality
 from discovery.records import PeerId
-from gateway.routing.roster import Roster, Seats
+from gateway.routing.roster import Roster, ScoredRoster
 from profiler import bert_graph
 from profiler.chart import prepare
 from profiler.encoder import (
@@ -193,16 +193,16 @@ def _scoring() -> dict[str, float]:
     embedding = rng.normal(size=(1, gate.dim)).astype(np.float32)
     result = {"gate": round(1e6 * _median(lambda: gate.relevance(embedding), 500), 1)}
 
-    def score(seats: Seats) -> None:
-        seats.scores(gate.relevance(embedding)[0].astype(np.float64))
+    def score(scored: ScoredRoster) -> None:
+        scored.scores(gate.relevance(embedding)[0].astype(np.float64))
 
     for agents in (1_000, 100_000):
-        seconds = _median(partial(score, _seats(rng.random((agents, gate.K), dtype=np.float32))), 200)
+        seconds = _median(partial(score, _scored_roster(rng.random((agents, gate.K), dtype=np.float32))), 200)
         result[f"gate_and_{agents}_agents"] = round(1e6 * seconds, 1)
     return result
 
 
-def _seats(capabilities: Any) -> Seats:
+def _scored_roster(capabilities: Any) -> ScoredRoster:
     """A roster of so many agents with these vectors; who they are plays no part in scoring."""
     count = len(capabilities)
     nobody, names, peers = np.zeros(count, np.bool_), ("agent",) * count, (PeerId("peer"),) * count
@@ -211,7 +211,7 @@ def _seats(capabilities: Any) -> Seats:
         context_tokens=np.zeros(count, np.int64), local=nobody, dead=nobody, suspect=nobody, approved=~nobody,
         rows=np.zeros(count, np.intp),
     )  # fmt: skip
-    return Seats(roster, np.asfortranarray(capabilities), ~nobody)
+    return ScoredRoster(roster, np.asfortranarray(capabilities), ~nobody)
 
 
 def _cosines(rungs: dict[str, Callable[[], Encoder]], texts: Sequence[str]) -> dict[str, list[float]]:

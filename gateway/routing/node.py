@@ -20,7 +20,7 @@ from gateway.routing.choice import Candidate
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy
 from gateway.routing.query import Query
-from gateway.routing.roster import BoolArray, Roster, Seats, Space, build_seats
+from gateway.routing.roster import BoolArray, Roster, ScoredRoster, Space, build_roster
 from gateway.routing.view import View
 
 
@@ -43,7 +43,7 @@ class Node:
         self._cold: dict[PeerId, frozenset[str]] = {}
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
-        self._seats: Seats | None = None
+        self._scored: ScoredRoster | None = None
         self._revision = -1
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
 
@@ -55,19 +55,19 @@ class Node:
     @property
     def roster(self) -> Roster:
         """Every (peer, agent) pair, ours first."""
-        return self._seated().roster
+        return self._scored_roster().roster
 
     def serve(self, agents: Sequence[Agent]) -> None:
         """Our own agents changed."""
-        self._own, self._seats = tuple(agents), None
+        self._own, self._scored = tuple(agents), None
 
     def use_space(self, space: Space | None) -> None:
         """Our gate was loaded: vectors count in its space from now on."""
-        self._space, self._seats = space, None
+        self._space, self._scored = space, None
 
     def rights_changed(self) -> None:
         """Somebody was approved or revoked."""
-        self._seats = None
+        self._scored = None
 
     def receive(self, events: Iterable[Event], now: float) -> None:
         """What gossip heard: pulses are evidence about load; a change of card or state is seen by its revision."""
@@ -78,7 +78,7 @@ class Node:
                     self.beliefs.add(event.peer, max(1, member.card.slots))
                     self.beliefs.observe_pulse(member.pulse, now - self.gossip.age(event.peer, now))
             elif event.kind == "left":
-                self._seats = None
+                self._scored = None
                 self.beliefs.forget(event.peer)
                 self._cold.pop(event.peer, None)
 
@@ -90,7 +90,7 @@ class Node:
     def observe_probe(
         self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
     ) -> None:
-        """A probe came back at `now`: the load it tells is half a round trip old."""
+        """A probe came back at `now`: the load in it is half a round trip old."""
         self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2)
         self.beliefs.observe_rtt(peer, rtt_s)
 
@@ -148,15 +148,15 @@ class Node:
 
     def view(self, query: Query, now: float) -> View:
         """Everything a policy may look at, for this query."""
-        seats = self._seated()
+        scored = self._scored_roster()
         return View(
-            roster=seats.roster,
-            expected=self.beliefs.expect(seats.roster.rows, now),
-            score=seats.scores(query.relevance),
-            profiled=seats.profiled,
+            roster=scored.roster,
+            expected=self.beliefs.expect(scored.roster.rows, now),
+            score=scored.scores(query.relevance),
+            profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
-            warm_tokens=self._warm(seats.roster, query, now),
-            cold=self._cold_rows(seats.roster),
+            warm_tokens=self._warm(scored.roster, query, now),
+            cold=self._cold_rows(scored.roster),
         )
 
     def _cold_rows(self, roster: Roster) -> BoolArray | None:
@@ -178,12 +178,12 @@ class Node:
                 tokens[index] = min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.keeps
         return tokens
 
-    def _seated(self) -> Seats:
-        if self._seats is None or self._revision != self.gossip.revision:
+    def _scored_roster(self) -> ScoredRoster:
+        if self._scored is None or self._revision != self.gossip.revision:
             self._revision = self.gossip.revision
             self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
             self._cold = {peer: agents for peer, agents in self._cold.items() if peer in self.beliefs}
-            self._seats = build_seats(
+            self._scored = build_roster(
                 self.me,
                 self.name,
                 self._own,
@@ -192,4 +192,4 @@ class Node:
                 self.beliefs,
                 self._space,
             )
-        return self._seats
+        return self._scored

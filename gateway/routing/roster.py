@@ -16,6 +16,7 @@ from gateway.beliefs.table import Beliefs
 from profiler.scoring import dequantise, pair_scores, unprofiled
 
 BoolArray = NDArray[np.bool_]
+_Pair = tuple[PeerId, str, Agent, Member | None]  # id and name of a peer, one of its agents, None for our own
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
 
 
@@ -48,7 +49,7 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seats:
+class ScoredRoster:
     """The roster with the agents' capability vectors beside it."""
 
     roster: Roster
@@ -62,7 +63,7 @@ class Seats:
         return pair_scores(relevance, self.capabilities).astype(np.float64)
 
 
-def build_seats(
+def build_roster(
     me: PeerId,
     name: str,
     own: Sequence[Agent],
@@ -70,21 +71,36 @@ def build_seats(
     may_answer: Callable[[PeerId], bool],
     beliefs: Beliefs,
     space: Space | None,
-) -> Seats:
-    """Everyone who could answer, or could if something were different (the reason is then told).
+) -> ScoredRoster:
+    """Our own agents and every peer's, those included who may not answer now: a Decision gives the reason of each.
 
-    An agent without a vector is assumed to be like those we know, less a margin; like the gate's engines if we know
-    none. Equal for all such agents, so among them load decides.
+    An agent without a vector gets the mean of the vectors we know, or the gate's prior if we know none, less a margin.
+    All such agents get the same, so that load decides among them.
     """
-    pairs: list[tuple[PeerId, str, Agent, Member | None]] = [(me, name, agent, None) for agent in own]
+    pairs: list[_Pair] = [(me, name, agent, None) for agent in own]
     for member in members:
         if member.state != "left":
             beliefs.add(member.id, max(1, member.card.slots))
             pairs += [(member.id, member.card.name, agent, member) for agent in member.card.agents]
+    roster = _columns(pairs, may_answer, beliefs)
+    if space is None:
+        return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_))
+    vectors = [_vector(agent, space) for *_, agent, _ in pairs]
+    known = [vector for vector in vectors if vector is not None]
+    assumed = unprofiled(np.mean(known, axis=0) if known else space.prior)
+    stacked = np.array([assumed if vector is None else vector for vector in vectors], dtype=np.float32)
+    return ScoredRoster(
+        roster,
+        np.asfortranarray(stacked.reshape(len(pairs), len(space.prior))),
+        np.array([vector is not None for vector in vectors], dtype=np.bool_),
+    )
+
+
+def _columns(pairs: Sequence[_Pair], may_answer: Callable[[PeerId], bool], beliefs: Beliefs) -> Roster:
     peer_ids = tuple(peer for peer, *_ in pairs)
     agents = [agent for *_, agent, _ in pairs]
     others = [member for *_, member in pairs]
-    roster = Roster(
+    return Roster(
         peer_ids=peer_ids,
         peer_names=tuple(name for _, name, *_ in pairs),
         agents=tuple(agent.name for agent in agents),
@@ -96,17 +112,6 @@ def build_seats(
         suspect=np.array([member is not None and member.state == "suspect" for member in others], dtype=np.bool_),
         approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),
         rows=beliefs.rows(peer_ids),
-    )
-    if space is None:
-        return Seats(roster, None, np.zeros(len(pairs), dtype=np.bool_))
-    vectors = [_vector(agent, space) for agent in agents]
-    known = [vector for vector in vectors if vector is not None]
-    assumed = unprofiled(np.mean(known, axis=0) if known else space.prior)
-    stacked = np.array([assumed if vector is None else vector for vector in vectors], dtype=np.float32)
-    return Seats(
-        roster,
-        np.asfortranarray(stacked.reshape(len(pairs), len(space.prior))),
-        np.array([vector is not None for vector in vectors], dtype=np.bool_),
     )
 
 

@@ -10,7 +10,7 @@ from discovery.members import Member, State
 from discovery.records import Agent, PeerId, Profile
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.routing.roster import Seats, Space, build_seats
+from gateway.routing.roster import ScoredRoster, Space, build_roster
 from profiler.scoring import unprofiled
 from tests.cluster import card_of, id_of
 
@@ -25,17 +25,17 @@ def member(number: int, state: State = "alive", *agents: Agent, slots: int = 3) 
     return Member(card.id, card, None, state, 0.0, 0.0, "", kept=False, equivocated=False)
 
 
-def seats_of(*members: Member, space: Space | None = SPACE, approved: frozenset[PeerId] = frozenset()) -> Seats:
+def scored_of(*members: Member, space: Space | None = SPACE, approved: frozenset[PeerId] = frozenset()) -> ScoredRoster:
     beliefs = Beliefs(BeliefConfig())
     beliefs.add(ME, 1, rtt_s=0.0)
     own = (Agent("own", "own-model", 8192, ("text", "image")),)
-    return build_seats(ME, "ada", own, members, approved.__contains__, beliefs, space)
+    return build_roster(ME, "ada", own, members, approved.__contains__, beliefs, space)
 
 
 def test_every_column_has_a_row_for_every_pair() -> None:
     twins = member(1, "suspect", Agent("a", "m", 1), Agent("b", "n", 0))
 
-    roster = seats_of(twins, member(2, "dead"), approved=frozenset({id_of(2)})).roster
+    roster = scored_of(twins, member(2, "dead"), approved=frozenset({id_of(2)})).roster
 
     assert (ME, id_of(1), id_of(1), id_of(2)) == roster.peer_ids
     assert ("ada", "peer-1", "peer-1", "peer-2") == roster.peer_names
@@ -50,36 +50,38 @@ def test_every_column_has_a_row_for_every_pair() -> None:
 
 
 def test_one_peer_s_agents_share_one_belief() -> None:
-    rows = seats_of(member(1, "alive", Agent("a", "m", 1), Agent("b", "n", 1))).roster.rows
+    rows = scored_of(member(1, "alive", Agent("a", "m", 1), Agent("b", "n", 1))).roster.rows
 
     assert rows[1] == rows[2] != rows[0]
 
 
 def test_who_left_has_no_seat() -> None:
-    assert (ME,) == seats_of(member(1, "left")).roster.peer_ids
+    assert (ME,) == scored_of(member(1, "left")).roster.peer_ids
 
 
 def test_a_peer_that_only_asks_has_a_belief_of_one_slot() -> None:
     beliefs = Beliefs(BeliefConfig())
     beliefs.add(ME, 1)
 
-    build_seats(ME, "ada", (), [member(1, slots=0)], lambda peer: True, beliefs, None)
+    build_roster(ME, "ada", (), [member(1, slots=0)], lambda peer: True, beliefs, None)
 
     assert 1 == beliefs[id_of(1)].slots
 
 
 def test_without_a_gate_nobody_is_profiled() -> None:
-    seats = seats_of(member(1, "alive", Agent("a", "m", 1, profiles={"s1": Profile(b"\xff\x00", (1, 1))})), space=None)
+    scored = scored_of(
+        member(1, "alive", Agent("a", "m", 1, profiles={"s1": Profile(b"\xff\x00", (1, 1))})), space=None
+    )
 
-    assert (None, [False, False]) == (seats.capabilities, seats.profiled.tolist())
+    assert (None, [False, False]) == (scored.capabilities, scored.profiled.tolist())
 
 
 def test_an_empty_network_has_an_empty_matrix() -> None:
     beliefs = Beliefs(BeliefConfig())
 
-    seats = build_seats(ME, "ada", (), [], lambda peer: True, beliefs, SPACE)
+    scored = build_roster(ME, "ada", (), [], lambda peer: True, beliefs, SPACE)
 
-    assert ((0, 2), 0) == (seats.capabilities.shape, len(seats.roster))
+    assert ((0, 2), 0) == (scored.capabilities.shape, len(scored.roster))
 
 
 vectors = st.binary(min_size=1, max_size=4)
@@ -91,11 +93,11 @@ def test_every_row_is_a_vector_of_ours_or_what_is_assumed(profiles: list[tuple[s
     """Whatever strangers publish: (N, K), in [0, 1], and `profiled` says which is which."""
     agents = [Agent(f"a{i}", "m", 1, profiles={s: Profile(v, (1,) * len(v))}) for i, (s, v) in enumerate(profiles)]
 
-    seats = seats_of(*([member(1, "alive", *agents)] if agents else []))
-    known = seats.capabilities[seats.profiled]
+    scored = scored_of(*([member(1, "alive", *agents)] if agents else []))
+    known = scored.capabilities[scored.profiled]
     assumed = unprofiled(known.mean(axis=0) if len(known) else SPACE.prior)
 
-    for (space, vector), row, profiled in zip(profiles, seats.capabilities[1:], seats.profiled[1:], strict=True):
+    for (space, vector), row, profiled in zip(profiles, scored.capabilities[1:], scored.profiled[1:], strict=True):
         assert profiled == (space == "s1" and len(vector) == 2)
         expected = np.frombuffer(vector, np.uint8) / 255 if profiled else assumed
         assert np.allclose(expected, row)
