@@ -2,9 +2,10 @@
 
 Eq. (6) is Bayes' rule, for the arrival rate λ and for the service rate μ of one slot, each on its own:
 
-    prior       λ ~ Gamma(`prior_arrivals`, exposure that gives ρ = `prior_utilisation`), μ ~ Gamma(`prior_jobs`, ...)
-    data        arrivals in so many seconds, completions in so many busy slot-seconds; both Poisson
-    posterior   Gamma(prior count + count, prior exposure + exposure), so that E[λ] is one over the other
+    prior       Gamma(count, exposure). λ: `prior_arrivals` jobs, in as many seconds as make the peer busy by
+                `prior_utilisation`. μ: `prior_jobs` jobs, each a typical one at the peer's own speed
+    data        counts, Poisson given the rate: jobs that came, in seconds; jobs done, in slot-seconds of work
+    posterior   Gamma(prior count + count, prior exposure + exposure); its mean is the first over the second
 
 Evidence fades with φ = exp(-silence/τ) towards the prior. Times are seconds of the caller's monotonic clock: a pulse
 comes with its birth on that clock (discovery works it out), so no peer's clock is ever read. Knows nothing of scores,
@@ -36,7 +37,8 @@ class BeliefConfig:
     prior_utilisation: Annotated[float, msgspec.Meta(gt=0, lt=0.95)] = 0.3  # ρ of a silent peer: neither idle nor busy
     prior_prompt_tokens: _Positive = 256.0  # a typical job, which gives the prior of E[S] at the peer's own speed
     prior_output_tokens: _Positive = 200.0  # and n̂_out of a category not asked yet
-    prior_turns: _Positive = 3.0  # answers the prior h = 1 is worth: one slow answer convicts nobody
+    # Answers that the prior "we wait as long as expected" (h = 1) is worth: one slow answer does not make a peer slow.
+    prior_turns: _Positive = 3.0
     output_memory: Annotated[float, msgspec.Meta(ge=1)] = 20.0  # answers in the moving average n̂_out of a category
     failure_s: _Positive = 60.0  # a failure counts as having waited this long: an instant error must not attract load
     horizon_s: _Positive = 30.0  # an overloaded peer's growth is extrapolated no further than this
@@ -50,8 +52,8 @@ class Outcome:
     """How one request at a peer went. `refused` before any event; `failed` at any time; `cancelled` by our own client.
 
     `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event. `tokens` were
-    written; an answer without any (an error of the client's, say) teaches nothing. Not `streamed`: it came in one
-    piece, so that its `ttft_s` says nothing about waiting.
+    written; an answer without any, such as an error of the client's, teaches nothing. Where `streamed` is false it came
+    in one piece, and `ttft_s` is no measure of waiting.
     """
 
     peer_id: PeerId
@@ -80,7 +82,7 @@ class Reservation:
 
     @property
     def is_at_once(self) -> bool:
-        """Whether hardly any wait was expected. News a moment old never say that a lone slot is free for certain."""
+        """Whether hardly any wait was expected: a tenth of a turn, since no slot is ever believed free for certain."""
         return self.wait_s <= 0.1 * self.turn_s
 
     @property
@@ -114,7 +116,7 @@ class Columns(NamedTuple, Generic[Real]):
 
 @dataclass(slots=True)
 class Belief:
-    """Evidence about one peer. `observe_*` is news; `row` is what table.py stacks."""
+    """Evidence about one peer: `observe_*` adds to it, `row` is what table.py stacks."""
 
     config: BeliefConfig
     slots: int
@@ -123,7 +125,7 @@ class Belief:
     exposure_s: float = 0.0
     completions: float = 0.0
     busy_s: float = 0.0
-    turns_seen: float = 0.0  # waiting we saw and waiting we expected, in turns, for h
+    turns_seen: float = 0.0  # waiting that we saw, and that we expected, in turns; h is the one over the other
     turns_expected: float = 0.0
     as_of: float = -inf  # the evidence above stands as of this time
     jobs: int = 0  # running + waiting, at `birth`
@@ -131,7 +133,7 @@ class Belief:
     admission: AdmissionState = "open"
     last: Pulse | None = None
     work_done: WorkDone = field(default_factory=WorkDone)
-    keeps: float = 1.0  # of the tokens that should be warm, the share that was; fades towards 1 slowly
+    keeps: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: list[Reservation] = field(default_factory=list)
 
@@ -144,8 +146,8 @@ class Belief:
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
         """Eq. (6): the counts between this pulse and the last one of the same generation are the evidence.
 
-        A repeated or overtaken pulse changes nothing; one of a new generation is a new baseline. Counters that ran
-        backwards within a generation are no evidence (their owner is broken or lies), but the load still counts.
+        A repeated or overtaken pulse changes nothing; the first of a new generation is compared with nothing. Counters
+        that ran backwards within a generation are no evidence, since their owner is broken or lies; the load counts.
         """
         last = self.last
         if last is not None and (pulse.gen, pulse.seq) <= (last.gen, last.seq):
@@ -169,9 +171,10 @@ class Belief:
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
 
-        A refusal is fresh news of a closed door, until the next pulse or until a job of ours has ended there; a failure
-        counts as `failure_s` of waiting. A client that gave up before the first event has waited at least so long: it
-        counts if that was unexpected.
+        - refused: the door is closed, until the next pulse or until a job of ours has ended there
+        - failed: counts as `failure_s` of waiting, or as long as it took
+        - cancelled before the first event: counts as waiting so long, if that is longer than expected
+        - else an answer with tokens: waiting, reading and writing are told apart
         """
         self._forget(now)
         if outcome.status == "ok" and self.admission == "closed":
@@ -220,7 +223,11 @@ class Belief:
         )
 
     def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:
-        """First event: waiting, prefill and one step. The rest: decoding. With no wait expected, it was prefill."""
+        """Up to the first event the answer waited, read the prompt and took a step; after it, it only decoded.
+
+        Where hardly any wait was expected, what is left of the time to the first event counts as reading, else as
+        waiting. A conversation that should have been warm there shows instead whether the engine had kept it.
+        """
         self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - ttft_s)
         rates = self.speed.rates()
         started_s = ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
@@ -233,7 +240,7 @@ class Belief:
         self._observe_wait(reservation, started_s - reservation.prompt_tokens * self.speed.rates().prefill_s)
 
     def _observe_whole(self, reservation: Reservation, outcome: Outcome) -> None:
-        """Waiting, prefill and decoding in one figure. With no wait expected, it was decoding."""
+        """One figure for waiting, reading and decoding. Where hardly any wait was expected, it counts as decoding."""
         prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
         served_s = outcome.latency_s - reservation.transit_s - prompt_s
         if reservation.is_at_once:
@@ -245,7 +252,8 @@ class Belief:
     def _observe_warmth(self, saving_s: float, late_s: float) -> None:
         """A first token came `late_s` later than if the engine had kept what should save it `saving_s` of reading.
 
-        Then it had not: its cache is smaller than we think, or it has none. That is no waiting, and no slander.
+        If it is as late as reading takes, the engine had kept nothing: its cache is smaller than we think, or it has
+        none. This changes `keeps` alone; it counts neither as waiting nor as slow reading.
         """
         kept = self.keeps * (1.0 - late_s / max(saving_s, 1e-9))
         self.keeps += (min(1.0, max(0.0, kept)) - self.keeps) / 2
@@ -264,7 +272,7 @@ class Belief:
         self.busy_s *= keep
         self.turns_seen *= keep
         self.turns_expected *= keep
-        self.keeps = 1.0 - (1.0 - self.keeps) * keep**0.1  # ten times as slowly: engines change seldom
+        self.keeps = 1.0 - (1.0 - self.keeps) * keep**0.1  # ten times as slowly: engines rarely change
         self.as_of = max(self.as_of, now)
 
 

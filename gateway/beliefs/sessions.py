@@ -1,7 +1,8 @@
 """Which prefix caches are warm (P): who answered a conversation last, and how much of it that engine still holds.
 
 An engine keeps what it has read and written until other work displaces it. Where a conversation is warm, its next turn
-has less to read, so that it stays there without being pinned: a queue, or a restart, and it goes elsewhere.
+has less to read and costs less, which is why it stays there. Nothing pins it: where that engine has a queue, or was
+restarted, another one costs less.
 """
 
 from dataclasses import dataclass

@@ -20,13 +20,14 @@ _CLAIM_TOKENS = 160.0  # a claim this long weighs half an answer of our own, and
 class SpeedConfig:
     """What we assume of an engine before we know it."""
 
-    # Seconds a prompt token: between one CPU core (5e-3, llama.cpp measured here) and a GPU (1e-4).
+    # Seconds a prompt token: between one CPU core's and a GPU's (docs/results/simulator.md#constants).
     prior_prefill_s: _Positive = 1e-3
-    # Seconds a token of a lone stream: a 135M model on one CPU core takes 13 to 25 ms; a GPU tells within one pulse.
+    # Seconds a token of a lone stream: a small model's on one CPU core (docs/results/simulator.md#constants). Too much
+    # for a GPU, which the first pulse of a busy peer corrects.
     prior_step_s: _Positive = 0.02
-    # b/(a + b), the part of a step that every further stream adds: vLLM on a tiny model measured 1.2/3.4.
+    # b/(a + b), the part of a step that every further stream adds (docs/results/simulator.md#constants).
     prior_stream_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.3
-    # Own answers remembered, as the sum of their weights: engines change models within hours, loads within minutes.
+    # Own answers remembered, as the sum of their weights. An engine's model changes within hours, not within minutes.
     memory: Annotated[float, msgspec.Meta(gt=1)] = 50.0
     # Tokens of a peer's own reports remembered: a few dozen answers.
     claim_tokens: _Positive = 10_000.0

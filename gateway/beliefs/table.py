@@ -165,7 +165,9 @@ def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[
         "mean_service_s": mean_service_s,
         "shape": shape,
         "utilisation": utilisation,
-        "backlog": cast(Real, np.maximum(believed, of.ours)),  # whatever it says: what it owes us it has not done
+        "backlog": cast(
+            Real, np.maximum(believed, of.ours)
+        ),  # jobs of ours are there until they are answered, whatever its pulses say
         "slots": of.slots,
         "wait_factor": wait_factor,
         "prefill_s": of.prefill_s,

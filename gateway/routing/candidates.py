@@ -47,7 +47,7 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded[view.score < theta_s] = Excluded.SCORE
     if view.silent is not None:
         excluded[remote & view.silent] = Excluded.SILENT
-    if query.pin is None:  # a named peer says itself whether its door is open: our news of it may be seconds old
+    if query.pin is None:  # our news of a named peer's door may be seconds old: it is asked, and refuses itself
         excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = Excluded.CLOSED
     else:
         excluded[~_is_pinned(query.pin, roster)] = Excluded.PINNED

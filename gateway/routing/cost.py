@@ -1,8 +1,8 @@
 """The cost of delegation c(i,j), Eq. (8) repaired: each term in seconds, one function a term.
 
 Every argument may be a float or an array over candidates, (N,). Knows nothing of peers, pulses or policies: numbers in,
-seconds out. The first term, the wait, stands with the other queueing formulas in beliefs/queueing.py. Why the paper's
-Eq. (7) and (8) could not stand as printed is told in docs/decisions.md.
+seconds out. The first term, the wait, stands with the other queueing formulas in beliefs/queueing.py. The reasons why
+the paper's Eq. (7) and (8) could not stand as printed are in docs/decisions.md.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,13 @@ from gateway.beliefs.queueing import Real, jobs_ahead
 class CostConfig:
     """What the cost of delegation weighs."""
 
-    # κ, standard deviations of a service time that doubt about a peer costs: 0 trusts the mean, 1 shuns newcomers.
-    # 50 peers at ρ = .8 waited 1.40 s with 0, 1.46 with .25, 1.50 with .5 (± .03); some of it a stranger should pay.
+    # κ, standard deviations of a service time that doubt about a peer costs: 0 trusts the mean, 1 shuns newcomers. The
+    # less, the shorter the waits in an honest network (docs/results/simulator.md#constants); a stranger pays something.
     risk_weight: Annotated[float, msgspec.Meta(ge=0)] = 0.25
-    # How much of what a query costs those who are decoded beside it is charged to it: 0 what it costs itself (selfish),
-    # 1 what it costs all. Seven recorded models at 20, 39, 50 and 100 queries a second: 2, 6, 9 and 9 % less time with
-    # 1, and as many right answers (seeds 101 to 104).
+    # Share that is charged to a query of what it costs those who are decoded beside it. 0: it pays for itself alone;
+    # 1: for all, with which everybody is served sooner (docs/results/simulator.md#constants).
     crowding_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    # Seconds that a model takes which its engine has not loaded: 5 GB from a disk that reads .5 GB a second.
+    # Seconds to load a model that its engine has not loaded yet: 5 GB from a disk that reads .5 GB a second.
     loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     # Bytes a second between two peers, for bodies with images: 100 Mbit/s, a slow wired or a good wireless network.
     bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
@@ -60,8 +59,8 @@ def risk(backlog: Real, slots: Real, mean_service_s: Real, shape: Real, weight: 
 def crowding(output_tokens: float, stream_s: Real, streams: Real, weight: float) -> Real:
     """n̂_out·b·(streams - 1): seconds by which this query slows those decoded beside it, a toll of Pigou's kind.
 
-    Each of its n̂_out steps takes b longer for all of them. `streams` counts this query too. Without the toll everybody
-    crowds where answers are best (docs/game.md).
+    Each of its n̂_out steps takes b longer for all of them. `streams` counts this query too. A query that does not pay
+    this goes where answers are best for itself, however many it slows down there (docs/game.md).
     """
     crowding_s: Real = weight * output_tokens * stream_s * (streams - 1.0)
     return crowding_s

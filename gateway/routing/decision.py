@@ -22,10 +22,18 @@ class Decision:
     """Where a query goes, and why. Columns are (N,), over the roster, also for pairs that were excluded.
 
     `order` holds the indices to try, best first; after the first one, our own agents come last. Empty: nobody may
-    answer. `reason` says how the first was found: best | unfamiliar (the best by general ability: the query is unlike
-    all that the gate knows) | local_idle | only_candidate | explored | pinned | random |
-    paper | the query's `pinned_local` | none | fallback (no candidate was left: our own engine takes it all the same,
-    and if we have none, those who kept silent are tried).
+    answer. `reason` is how the first was found:
+
+        best             by utility
+        unfamiliar       by general ability, since the query is unlike all that the gate knows
+        local_idle       our own engine is idle and about as good as the best
+        only_candidate   there is no other
+        explored         tried out by lot, to learn how it does
+        pinned           x-ppai-route names it
+        random, paper    by the policy of that name
+        fallback         no candidate was left: our own engine, or without one a peer that kept silent
+        none             nobody
+        anything else    the query's `pinned_local`, why the body may not travel
     """
 
     query: Query

@@ -1,6 +1,6 @@
 """The policy as the paper prints it, Eq. (6) to (10) and Algorithm 1: for comparison, not for use.
 
-What is wrong with it is told in docs/game.md.
+docs/game.md says what is wrong with it.
 """
 
 from dataclasses import replace

@@ -26,15 +26,16 @@ class SchedulerConfig:
 
     mode: Mode = "default"  # paper: Eq. 6-10 verbatim; local: never delegate; random: any candidate
     theta_s: _NonNegative = 0.0  # θ_s of Eq. 11: least score of a candidate; 0: the utility alone weighs it
-    # β, score a second; None: SERVICE_WORTH/S̃, so that it fits a 20 ms and a 20 s answer alike.
+    # β, score that one second is worth; None: SERVICE_WORTH/S̃, so that it fits a 20 ms and a 20 s answer alike.
     beta_per_s: _NonNegative | None = None
     probe_all: Annotated[int, msgspec.Meta(ge=0, le=64)] = 6  # up to so many remote candidates are all probed
-    draws: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4  # beyond: so many, drawn by e^(U/T)
-    # T = 1·β·S̃. Fifty peers at ρ = .8, news 20 s old: 1.42 s with 3 draws, 1.37 with 4, 1.27 with 5; argmin 10. Five
-    # hundred agents of seven models: .72 s with 3; with the best by belief and two at T = 3 1.02 s: all go to one best.
+    # Of more remote candidates so many are probed, drawn by e^(U/T). More draws find shorter queues and cost as many
+    # probes a query (docs/results/simulator.md#constants).
+    draws: Annotated[int, msgspec.Meta(ge=1, le=16)] = 4
+    # T in units of β·S̃, the utility of one typical service time. The greater, the more evenly they are drawn.
     temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     exploration: _Share = 0.02  # of the queries go to any candidate, else what we believe of the others goes stale
-    local_margin: _Share = 0.02  # an idle engine of our own within this score of the best answers without asking around
+    local_margin: _Share = 0.02  # an idle engine of our own within this score of the best answers without any probe,
     local_slowness: Annotated[float, msgspec.Meta(ge=1)] = 2.0  # unless another is believed to be this much faster
     paper_beta_per_s: _NonNegative = 0.01  # mode paper: the middle of the paper's range, 1e-5 to 1 (Fig. 9)
     paper_horizon_s: _NonNegative = 1.0  # δ of Eq. 7; the paper gives none

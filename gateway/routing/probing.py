@@ -1,6 +1,6 @@
-"""Is a fresh look worth its time? A probe that could not change the choice only delays the answer.
+"""Whether probing is worth its time: a probe that could not change the choice only delays the answer.
 
-What it may gain is weighed against the round trip it takes, both in score. Pure: a draft Decision in, a yes or no out.
+What probes may gain is weighed against the round trip that they take, both in score. A draft in, yes or no out.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,21 @@ from gateway.beliefs.queueing import FloatArray, backlog_spread, turn
 from gateway.beliefs.table import Expected
 from gateway.routing.decision import Decision
 
-SILENCE_S = 4.0  # what asking a peer costs that has stopped since its last news (gateway/peering/frames.py)
-FAILURE_EVERY_S = 3600.0  # how often peers stop without a word: laptops are closed and networks change within hours
+SILENCE_S = 4.0  # lost by asking a peer that has stopped since its last news: the silence after which it counts as gone
+FAILURE_EVERY_S = (
+    3600.0  # mean time until a peer stops without a word: laptops are closed, networks change within hours
+)
 
 
 def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) -> bool:
     """Whether probing `probe` is expected to gain more than the round trip costs, for a choice among `pool`.
 
-    Gains by a better choice: each rival k's utility and the best's are believed with a spread, so that k turns out
-    better by σ·(φ(z) - z·(1 - Φ(z))) on average, z = (U_best - U_k)/σ. Gains by finding a stopped peer out: the older
-    the best one's news, the likelier it has stopped meanwhile.
+    It is if gain ≥ β·(round trip - seconds saved by not asking a stopped peer), with
+
+        gain     how much better than the best by belief a rival may turn out: E[max(0, U_k - U_best)] of the rival k
+                 with the most, where the difference is normal with the standard deviation σ that the age of our news
+                 leaves: σ·(φ(z) - z·(1 - Φ(z))), z = (U_best - U_k)/σ
+        saved    SILENCE_S times the chance that the best by belief has stopped since its news, age/FAILURE_EVERY_S
     """
     expected, rows = draft.view.expected, np.array(pool)
     utility, beta = draft.utility[rows], draft.beta_per_s

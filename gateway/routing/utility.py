@@ -11,8 +11,8 @@ from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query
 from gateway.routing.view import View
 
-# Score that one typical service time S̃ of the query is worth. Seven recorded models at 20 and 50 queries a second: .03
-# took .149 and .245 s a query, .04 .147 and .222 s with as many right answers; .045 lost .2 points (seeds 101 to 104).
+# Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
+# answers (docs/results/simulator.md#constants).
 SERVICE_WORTH = 0.04
 
 

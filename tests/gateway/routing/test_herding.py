@@ -213,10 +213,9 @@ class Network:
 
 
 def test_a_fresh_look_beats_stale_argmin_and_random() -> None:
-    """News 5 s old: argmin herds, random ignores that some are slower, a fresh look at three is near the oracle.
+    """With news 5 s old argmin herds, and random ignores that some are slower; the default is near the oracle.
 
-    Its news 20 s old, the fresh look still is. `Network(..., seed).run(5000)`, seeds 11 to 14, mean s ± 95 % and p99:
-    oracle .96 ± .04, 4.3; default 1.44 ± .10, 5.8, and at 20 s 1.46 ± .09, 5.9; argmin 6.6, 53; random 15, 116.
+    It still is with news 20 s old. docs/results.md#choosing-on-old-news has the figures of longer runs.
     """
     runs: dict[str, tuple[Policy | None, float]] = {
         "oracle": (None, 5.0),
