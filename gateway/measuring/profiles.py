@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from discovery.envelopes import UNREADABLE
 from discovery.private_files import write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
+from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest
 from profiler.scoring import quantise
 
