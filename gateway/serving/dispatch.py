@@ -1,4 +1,4 @@
-"""The life of a request (DESIGN section 3): read it, decide, ask along the decision's order, learn, write one log line.
+"""The life of a request: read it, decide, ask along the decision's order, learn, write one log line.
 
 A shell around Node: it asks and tells, and decides nothing itself.
 """
