@@ -1,6 +1,7 @@
 """Every file imports what the import table (tests/layers.toml) allows it, nothing else; and a pure file stays pure."""
 
 import ast
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -216,3 +217,11 @@ def test_few_files_stand_beside_the_packages() -> None:
 @pytest.mark.parametrize("package", [name for name in TABLE if name.startswith("gateway.")])
 def test_a_package_has_few_files(package: str) -> None:
     assert len(modules_of(package)) <= 15
+
+
+def test_the_picture_shows_the_table() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "pictures" / "rooms.py"))
+
+    drawn = script["picture"](script["read_table"]())
+
+    assert drawn == script["PICTURE"].read_text(encoding="utf-8"), "run: python docs/pictures/rooms.py"
