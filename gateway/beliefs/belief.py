@@ -103,7 +103,7 @@ class Columns(NamedTuple, Generic[Real]):
     as_of: Real
     jobs: Real  # at `birth`
     unseen: Real  # jobs of ours that arrive there after `birth`
-    ours: Real  # all jobs of ours that are there or on the way
+    own_jobs: Real  # all jobs of ours that are there or on the way
     slots: Real
     birth: Real
     rtt_s: Real
@@ -133,7 +133,7 @@ class Belief:
     admission: AdmissionState = "open"
     last: Pulse | None = None
     work_done: WorkDone = field(default_factory=WorkDone)
-    keeps: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
+    kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: list[Reservation] = field(default_factory=list)
 
@@ -172,7 +172,7 @@ class Belief:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
 
         - refused: the door is closed, until the next pulse or until a job of ours has ended there
-        - failed: counts as `failure_s` of waiting, or as long as it took
+        - failed: counts as `failure_s` of waiting, or as long as it took if that was longer
         - cancelled before the first event: counts as waiting so long, if that is longer than expected
         - else an answer with tokens: waiting, reading and writing are told apart
         """
@@ -213,7 +213,7 @@ class Belief:
             as_of=self.as_of,
             jobs=self.jobs,
             unseen=sum(reservation.arrives_at > self.birth for reservation in self.reservations),
-            ours=len(self.reservations),
+            own_jobs=len(self.reservations),
             slots=self.slots,
             birth=self.birth,
             rtt_s=self.rtt_s,
@@ -225,8 +225,9 @@ class Belief:
     def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:
         """Up to the first event the answer waited, read the prompt and took a step; after it, it only decoded.
 
-        Where hardly any wait was expected, what is left of the time to the first event counts as reading, else as
-        waiting. A conversation that should have been warm there shows instead whether the engine had kept it.
+        Where hardly any wait was expected, the time to the first event first teaches the reading speed; what this speed
+        does not explain counts as waiting. Elsewhere the speed stays as it is. A conversation that should have been
+        warm there teaches instead whether the engine had kept it.
         """
         self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - ttft_s)
         rates = self.speed.rates()
@@ -240,7 +241,7 @@ class Belief:
         self._observe_wait(reservation, started_s - reservation.prompt_tokens * self.speed.rates().prefill_s)
 
     def _observe_whole(self, reservation: Reservation, outcome: Outcome) -> None:
-        """One figure for waiting, reading and decoding. Where hardly any wait was expected, it counts as decoding."""
+        """One figure for waiting, reading and decoding. Where hardly any wait was expected, it teaches decoding."""
         prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
         served_s = outcome.latency_s - reservation.transit_s - prompt_s
         if reservation.is_at_once:
@@ -253,10 +254,10 @@ class Belief:
         """A first token came `late_s` later than if the engine had kept what should save it `saving_s` of reading.
 
         If it is as late as reading takes, the engine had kept nothing: its cache is smaller than we think, or it has
-        none. This changes `keeps` alone; it counts neither as waiting nor as slow reading.
+        none. This changes `kept_share` alone; it counts neither as waiting nor as slow reading.
         """
-        kept = self.keeps * (1.0 - late_s / max(saving_s, 1e-9))
-        self.keeps += (min(1.0, max(0.0, kept)) - self.keeps) / 2
+        kept = self.kept_share * (1.0 - late_s / max(saving_s, 1e-9))
+        self.kept_share += (min(1.0, max(0.0, kept)) - self.kept_share) / 2
 
     def _observe_wait(self, reservation: Reservation, waited_s: float) -> None:
         """One answer's evidence for h; in turns, so that a slow engine's seconds weigh no more than a fast one's."""
@@ -272,7 +273,7 @@ class Belief:
         self.busy_s *= keep
         self.turns_seen *= keep
         self.turns_expected *= keep
-        self.keeps = 1.0 - (1.0 - self.keeps) * keep**0.1  # ten times as slowly: engines rarely change
+        self.kept_share = 1.0 - (1.0 - self.kept_share) * keep**0.1  # ten times as slowly: engines rarely change
         self.as_of = max(self.as_of, now)
 
 

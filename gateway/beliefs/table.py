@@ -121,9 +121,10 @@ class Beliefs:
         """What to expect of the peers at `rows`, at `now`: evidence faded to `now`, backlog carried on to `now`."""
         self._restack()
         if len(rows) == 1:  # numpy costs more a call than the arithmetic of one: the same formulas, on floats
-            one = _expected(Columns[float](*self._table[rows[0]].tolist()), now, self.config)
-            return Expected(**{name: np.array([value]) for name, value in one.items()})
-        return Expected(**_expected(Columns[FloatArray](*self._table[rows].T), now, self.config))
+            row: Columns[float] = Columns(*self._table[rows[0]].tolist())
+            return Expected(**{name: np.array([value]) for name, value in _expected(row, now, self.config).items()})
+        columns: Columns[FloatArray] = Columns(*self._table[rows].T)
+        return Expected(**_expected(columns, now, self.config))
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
@@ -159,15 +160,16 @@ def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[
     utilisation = arrival_rate * mean_service_s / of.slots
     age_s = cast(Real, np.maximum(0.0, now - of.birth))
     believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
+    backlog = cast(
+        Real, np.maximum(believed, of.own_jobs)
+    )  # ours are there until they are answered, whatever pulses say
     wait_factor = (config.prior_turns + of.turns_seen * keep) / (config.prior_turns + of.turns_expected * keep)
     return {
         "arrival_rate": arrival_rate,
         "mean_service_s": mean_service_s,
         "shape": shape,
         "utilisation": utilisation,
-        "backlog": cast(
-            Real, np.maximum(believed, of.ours)
-        ),  # jobs of ours are there until they are answered, whatever its pulses say
+        "backlog": backlog,
         "slots": of.slots,
         "wait_factor": wait_factor,
         "prefill_s": of.prefill_s,

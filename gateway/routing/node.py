@@ -175,7 +175,7 @@ class Node:
         for index, pair in enumerate(zip(roster.peer_ids, roster.agents, strict=True)):
             if pair == (warm.peer_id, warm.agent):
                 room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
-                tokens[index] = min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.keeps
+                tokens[index] = min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
         return tokens
 
     def _scored_roster(self) -> ScoredRoster:

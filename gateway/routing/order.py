@@ -35,8 +35,8 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
     how the first was found, unless a pin, a body that may not travel or an unfamiliar query explains it better.
     """
     local = fresh.view.roster.local
-    ours = [index for index in ranked[1:] if local[index]]
-    order = [*ranked[:1], *(index for index in ranked[1:] if not local[index]), *ours]
+    own = [index for index in ranked[1:] if local[index]]
+    order = [*ranked[:1], *(index for index in ranked[1:] if not local[index]), *own]
     if fresh.query.pin is not None:
         reason = "pinned"
     elif fresh.query.pinned_local is not None:
