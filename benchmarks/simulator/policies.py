@@ -14,8 +14,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.beliefs.queueing import FloatArray
 from gateway.routing.decision import Decision
-from gateway.routing.order import decided, ranked_by
-from gateway.routing.policy import Plan, SchedulerConfig
+from gateway.routing.policy import Plan, SchedulerConfig, decided, ranked_by
 from gateway.routing.query import Query
 from gateway.routing.utility import assess
 from gateway.routing.view import View

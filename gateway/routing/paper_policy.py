@@ -10,8 +10,7 @@ import numpy as np
 from gateway.beliefs.queueing import FloatArray
 from gateway.routing import cost
 from gateway.routing.decision import Decision
-from gateway.routing.order import decided, own_and_others
-from gateway.routing.policy import Plan, SchedulerConfig
+from gateway.routing.policy import Plan, SchedulerConfig, decided, own_and_others
 from gateway.routing.query import Query
 from gateway.routing.utility import assess, utility
 from gateway.routing.view import View

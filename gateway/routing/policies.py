@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.routing.decision import Decision
-from gateway.routing.order import decided, own_and_others, ranked_by
 from gateway.routing.paper_policy import PaperPolicy
-from gateway.routing.policy import Plan, Policy, SchedulerConfig
+from gateway.routing.policy import Plan, Policy, SchedulerConfig, decided, own_and_others, ranked_by
 from gateway.routing.probing import worth_a_look
 from gateway.routing.query import Query
 from gateway.routing.utility import assess, typical_service
