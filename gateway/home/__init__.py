@@ -1,1 +1,4 @@
-"""The peer's folder, and the weights it keeps."""
+"""The peer's folder: what lies where, which peer serves from it, and the weights with how they are fetched.
+
+What the files say is not read here, but by the package that uses them. Imports nothing of gateway.
+"""

@@ -1,1 +1,4 @@
-"""Sockets and ASGI."""
+"""What both listeners share: the edge of ASGI, which callers are let in, sockets and the uvicorn server.
+
+Knows no path and no page: those are client's and peering's.
+"""
