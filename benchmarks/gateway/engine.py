@@ -25,7 +25,10 @@ _WHOLE = (
     b'{"role":"assistant","content":"Good morning, and welcome."},"finish_reason":"stop"}],'
     b'"usage":{"prompt_tokens":40,"completion_tokens":8,"total_tokens":48}}'
 )
-_MODELS = b'{"object":"list","data":[{"id":"mock-model","object":"model","owned_by":"mock","max_model_len":131072}]}'
+_MODELS = (  # it takes whatever a peer takes: images, and megabytes of text
+    b'{"object":"list","data":[{"id":"mock-model","object":"model","owned_by":"mock","max_model_len":16777216,'
+    b'"architecture":{"input_modalities":["text","image"]}}]}'
+)
 
 
 class _StreamOptions(msgspec.Struct):
@@ -44,7 +47,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
         self._parser = httptools.HttpRequestParser(self)
-        self._url, self._body = b"", b""
+        self._url, self._body = b"", bytearray()
         self._streaming: asyncio.Task[None] | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -55,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        self._url, self._body = b"", b""
+        self._url, self._body = b"", bytearray()
 
     def on_url(self, url: bytes) -> None:
         self._url += url

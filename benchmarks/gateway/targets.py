@@ -87,10 +87,10 @@ def start(
     for path in against:
         if not (path / "gateway").is_dir():
             raise NotStarted(f"{path} is no checkout of PPAI: it has no folder gateway")
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
-    targets = [_started(stack, folder, "direct", port, command)]
+    targets = [started(stack, folder, "direct", port, command)]
     for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
         for name, begin in {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair}.items():
             if wanted(name):
@@ -101,10 +101,10 @@ def start(
         if not Path(command_at(0)[0]).is_file():
             say(f"{name} is not installed and left out; to have it: {INSTALLS[name]}")
             continue
-        own = _free_port()
+        own = free_port()
         try:
             ready = "/health/liveliness" if name == "litellm" else "/v1/models"
-            targets.append(_started(stack, folder, name, own, command_at(own), ready))
+            targets.append(started(stack, folder, name, own, command_at(own), ready))
         except NotStarted as error:
             say(f"{name} is left out: {error}")
     return targets
@@ -112,15 +112,15 @@ def start(
 
 def _peer(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *more: str) -> Target:
     """`ppai serve` as that checkout has it; alone, unless `more` says where its peers are."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(folder / name), "--engine", engine]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
-    return _started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
+    return started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
 
 
 def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str) -> Target:
     """A peer without an engine in front of one that has it: every request is delegated."""
-    hop = _free_port()
+    hop = free_port()
     answering = _peer(stack, folder, f"{name}-answering", checkout, engine, "--peer-port", str(hop))
     asking = _peer(
         stack, folder, name, checkout, NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
@@ -133,7 +133,7 @@ def _rivals(folder: Path, engine: int) -> dict[str, Callable[[int], list[str]]]:
         "nginx": lambda port: [shutil.which("nginx") or "nginx", "-c", _nginx_conf(folder, port, engine)],
         "vllm-router": lambda port: [
             str(VLLM_ROUTER), "--host", "127.0.0.1", "--port", str(port), "--worker-urls", f"http://127.0.0.1:{engine}",
-            "--policy", "round_robin", "--prometheus-port", str(_free_port()),
+            "--policy", "round_robin", "--prometheus-port", str(free_port()),
         ],
         "litellm": lambda port: [
             str(LITELLM), "--config", _litellm_conf(folder, engine), "--host", "127.0.0.1", "--port", str(port),
@@ -167,7 +167,7 @@ def _litellm_conf(folder: Path, engine: int) -> str:
     return str(conf)
 
 
-def _started(
+def started(
     stack: ExitStack,
     folder: Path,
     name: str,
@@ -206,7 +206,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

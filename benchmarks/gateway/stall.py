@@ -1,0 +1,198 @@
+"""`python -m benchmarks.gateway.stall --json`: for how long one large request keeps a peer from everything else.
+
+Real peers (`ppai serve`) and a mock engine, one request at a time; a figure is the longest stall of the event loop
+while it is answered, the median over rounds, each of which asks everything in an order drawn anew. `asking` and
+`answering` are two peers of which only the second has the engine; they are not asked what is over a delegation's 8 MiB.
+Needs two cores and a minute. Other work on the machine makes stalls longer, never shorter: compare rows of one run.
+"""
+
+import argparse
+import base64
+import http.client
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gateway.targets import NO_ENGINE, ROOT, NotStarted, free_port, started
+
+WATCHED = Path(__file__).with_name("watched.py")
+SETTLE_S = 1.0  # what a peer does once at its start is over
+AFTER_S = 0.05  # what an answered request leaves behind belongs to it: its memory is given back
+DELEGATED_LIMIT_BYTES = 8 << 20
+BODY_LIMIT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One request; `limit_ms` is how long it may stall the loop."""
+
+    name: str
+    limit_ms: float
+    body: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A peer, or two: who is asked at `port`, and whose stalls stand in which file."""
+
+    port: int
+    stalls: dict[str, Path]
+    limit_bytes: int
+
+
+def _image(size_bytes: int, rng: random.Random) -> bytes:
+    """A body of this size that is one inline image and a question about it."""
+    return _padded(size_bytes, "data:image/png;base64,", base64.b64encode(rng.randbytes(size_bytes // 4 * 3)).decode())
+
+
+def _padded(size_bytes: int, prefix: str, filling: str) -> bytes:
+    def body(url: str) -> bytes:
+        parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+        return json.dumps({"model": "auto", "messages": [{"role": "user", "content": parts}]}).encode()
+
+    return body(prefix + filling[: size_bytes - len(body(prefix))])
+
+
+def _text(size_bytes: int) -> bytes:
+    line = 'Lorem ipsum dolor sit amet, "quoted" consectetur adipiscing elit, sed do eiusmod tempor.\n'
+    message = {"role": "user", "content": line * (size_bytes // (len(json.dumps(line)) - 2) - 1)}
+    return json.dumps({"model": "auto", "messages": [message]}).encode()
+
+
+def _parts(count: int) -> bytes:
+    part = {"type": "text", "text": "a"}
+    return json.dumps({"model": "auto", "messages": [{"role": "user", "content": [part] * count}]}).encode()
+
+
+CASES = (
+    Case("image of 8 MiB", 10, lambda: _image(DELEGATED_LIMIT_BYTES - 1024, random.Random(0))),
+    Case("200,000 parts", 50, lambda: _parts(200_000)),
+    Case("image of 32 MiB", 40, lambda: _image(BODY_LIMIT_BYTES, random.Random(0))),
+    Case("text of 32 MiB", 40, lambda: _text(BODY_LIMIT_BYTES)),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 the engine or a peer did not come up or answered wrongly."""
+    options = _options(argv)
+    bodies = {case: case.body() for case in CASES if not options.cases or case.name in options.cases.split(";")}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        try:
+            targets = _start(stack, Path(folder), options.against)
+            stalls = _measure(targets, bodies, options.rounds, random.Random(options.seed))
+        except (NotStarted, http.client.HTTPException, OSError) as error:
+            print(f"benchmarks.gateway.stall: {error}", file=sys.stderr)
+            return 1
+    rows = [_row(target, case, len(bodies[case]), found) for (target, case), found in stalls.items()]
+    print(json.dumps({"rows": rows}) if options.json else _table(rows))
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.stall", description=__doc__)
+    parser.add_argument(
+        "--against", type=Path, action="append", default=[], metavar="DIR",
+        help="also another checkout of PPAI, an older one say; rows `...@DIR`; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cases", default="", metavar="NAME;...", help="these, not all: " + "; ".join(case.name for case in CASES)
+    )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=0, help="of the order")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser.parse_args(argv)
+
+
+def _start(stack: ExitStack, folder: Path, against: Sequence[Path]) -> list[Watched]:
+    """A peer with the engine, and one that has to ask it of another, of each checkout. Raises NotStarted."""
+    port = free_port()
+    engine = f"http://127.0.0.1:{port}"
+    started(stack, folder, "engine", port, [sys.executable, "-m", "benchmarks.gateway.engine", str(port)])
+    targets = []
+    for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
+
+        def peer(
+            role: str, engine: str, *more: str, suffix: str = suffix, checkout: Path = checkout
+        ) -> tuple[int, dict[str, Path]]:
+            name, port = role + suffix, free_port()
+            stalls = folder / f"{name}.stalls"
+            command = [sys.executable, str(WATCHED), str(stalls), "serve", "--home", str(folder / name), "--no-mdns"]
+            command += ["--engine", engine, "--port", str(port), "--peer-host", "127.0.0.1", *more]
+            started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
+            return port, {name: stalls}
+
+        own, own_stalls = peer("ppai", engine, "--peer-port", "0")
+        hop = free_port()
+        _, answering = peer("answering", engine, "--peer-port", str(hop))
+        asking, asking_stalls = peer("asking", NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}")
+        targets.append(Watched(own, own_stalls, BODY_LIMIT_BYTES))
+        targets.append(Watched(asking, {**asking_stalls, **answering}, DELEGATED_LIMIT_BYTES))
+    return targets
+
+
+def _measure(
+    targets: Sequence[Watched], bodies: dict[Case, bytes], rounds: int, rng: random.Random
+) -> dict[tuple[str, Case], list[float]]:
+    """By (peer, case): the longest stall of each round in milliseconds. Raises HTTPException, OSError."""
+    for target in targets:
+        _ask(target.port, _parts(1))
+    time.sleep(SETTLE_S)
+    found: dict[tuple[str, Case], list[float]] = {
+        (name, case): [] for case in bodies for target in targets for name in target.stalls
+    }
+    for _ in range(rounds):
+        for case, body in bodies.items():
+            for target in rng.sample(targets, len(targets)):
+                if len(body) > target.limit_bytes:
+                    continue
+                began = time.monotonic()
+                _ask(target.port, body)
+                time.sleep(AFTER_S)
+                for name, file in target.stalls.items():
+                    found[name, case].append(_longest_ms(file, began))
+    return {key: stalls for key, stalls in found.items() if stalls}
+
+
+def _ask(port: int, body: bytes) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+    response = connection.getresponse()
+    said = response.read()
+    connection.close()
+    if response.status != 200:
+        raise http.client.HTTPException(f"a peer answered {response.status}: {said[:300].decode(errors='replace')}")
+
+
+def _longest_ms(stalls: Path, since: float) -> float:
+    """The longest stall that ended later than `since`; 0 where there is none."""
+    lines = [line.split() for line in stalls.read_text().splitlines()]
+    return max((float(length) * 1000 for ended, length in lines if float(ended) > since), default=0.0)
+
+
+def _row(target: str, case: Case, size_bytes: int, stalls: Sequence[float]) -> dict[str, Any]:
+    return {
+        "target": target,
+        "case": case.name,
+        "bytes": size_bytes,
+        "stalled_ms": round(statistics.median(stalls), 1),
+        "least_ms": round(min(stalls), 1),
+        "most_ms": round(max(stalls), 1),
+        "limit_ms": case.limit_ms,
+    }
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---|---" + "|--:" * (len(rows[0]) - 2) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
