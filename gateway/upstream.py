@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.wire.codec import Pieces
 from gateway.wire.events import Event
 
 RETRYABLE = frozenset(  # statuses of an answer where somebody else may do better
@@ -58,7 +59,7 @@ class Upstream(Protocol):
     """The local engine, or another peer."""
 
     def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AbstractAsyncContextManager[Reply]:
         """Ask; leaving the context hangs up. Raises UpstreamError."""
         ...

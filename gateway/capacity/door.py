@@ -24,6 +24,7 @@ from gateway.capacity.rules import (
 )
 from gateway.engines.local import LocalEngine
 from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.wire.codec import Pieces
 
 LINE_LIMIT = 256  # requests of our own that wait at the door; more enter the engine, which queues them as it always did
 LOOK_S = 0.5  # between two looks for somebody else, where no news comes: a few decisions a second
@@ -112,7 +113,7 @@ class Door:
 
     @asynccontextmanager
     async def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator[Reply]:
         """Our own programs' way in: at once, the engine queues by itself (see gateway.upstream.Upstream)."""
         self._change(local=+1)

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from gateway.wire.codec import Pieces
+
 HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
 BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that nobody has taken yet: then the engine is held back
 LINGER_S = 0.05  # the end of a chunked body follows its last event at once; without it the connection is closed
@@ -34,14 +36,14 @@ class Connections:
         self._idle: list[Connection] = []
 
     async def post(
-        self, path: str, headers: Mapping[str, str], body: bytes, *, keep: bool, within_s: float
+        self, path: str, headers: Mapping[str, str], body: Pieces, *, keep: bool, within_s: float
     ) -> "Answer":
         """The answer as soon as its headers are here; `keep` False: on a connection of its own, closed afterwards.
 
         A kept connection that the engine closed at this very moment is replaced by a fresh one, once.
         Raises ConnectionBroken, OSError, TimeoutError.
         """
-        lines = [f"POST {path} HTTP/1.1", f"host: {self._authority}", f"content-length: {len(body)}"]
+        lines = [f"POST {path} HTTP/1.1", f"host: {self._authority}", f"content-length: {sum(map(len, body))}"]
         lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
         lines += [] if keep else ["connection: close"]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
@@ -158,12 +160,12 @@ class Connection(asyncio.Protocol):
         self._is_framed = self._is_kept = self._is_held = False
         self._timer: asyncio.TimerHandle | None = None  # ends an idle or lingering connection
 
-    def ask(self, head: bytes, body: bytes) -> Answer:
+    def ask(self, head: bytes, body: Pieces) -> Answer:
         """Send a request."""
         self._stop_timer()
         self._head_bytes = 0
         self._answer = Answer(self)
-        self._transport.writelines([head, body])
+        self._transport.writelines([head, *body])
         return self._answer
 
     def go_on(self) -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.wire.codec import Pieces
 from gateway.wire.errors import error_body
 from gateway.wire.events import DONE, Event, encode_event
 
@@ -67,7 +68,7 @@ class LiteLLMEngine:
 
     @asynccontextmanager
     async def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator[Reply]:
         """Ask the provider; leaving the context hangs up. A refusal is a reply with the provider's status.
 
@@ -76,7 +77,7 @@ class LiteLLMEngine:
         self.in_flight += 1
         answer: Any = None
         try:
-            fields = msgspec.json.decode(body, type=dict[str, Any])
+            fields = msgspec.json.decode(b"".join(body), type=dict[str, Any])
             if refusal := _refusal(endpoint, fields):
                 yield refusal
                 return

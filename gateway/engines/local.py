@@ -18,7 +18,7 @@ from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
-from gateway.wire.codec import UNREADABLE
+from gateway.wire.codec import UNREADABLE, Pieces
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once
@@ -95,7 +95,7 @@ class LocalEngine:
         return self._engine.in_flight if self._engine else 0
 
     def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AbstractAsyncContextManager[Reply]:
         """Ask it (see gateway.upstream.Upstream). Raises UpstreamError, 503 where there is no engine."""
         if self._engine is None:

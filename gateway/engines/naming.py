@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.engines.engine_state import EngineModel
 from gateway.upstream import Reply
-from gateway.wire.codec import UNREADABLE, raw, read_fields, write_fields
+from gateway.wire.codec import UNREADABLE, Pieces, raw, read_fields, write_fields
 from gateway.wire.events import Event, encode_event
 
 
@@ -18,12 +18,13 @@ def ids_by_name(models: Iterable[EngineModel]) -> dict[str, str]:
     return {model.name: model.id for model in models if model.name != model.id}
 
 
-def asking_by_id(body: bytes, ids: Mapping[str, str]) -> tuple[bytes, str | None]:
+def asking_by_id(body: Pieces, ids: Mapping[str, str]) -> tuple[Pieces, str | None]:
     """(a valid request with the engine's own id, the name it was asked by); unchanged, None where they are the same."""
     if not ids:  # nearly always, and then the body is not read again
         return body, None
-    asked = msgspec.json.decode(body, type=_Named).model
-    return (_with_model(body, ids[asked]), asked) if asked in ids else (body, None)
+    whole = b"".join(body)
+    asked = msgspec.json.decode(whole, type=_Named).model
+    return ((_with_model(whole, ids[asked]),), asked) if asked in ids else (body, None)
 
 
 class NamedReply:
@@ -52,7 +53,7 @@ class NamedReply:
 
 def _with_model(body: bytes, model: str) -> bytes:
     """`body` naming `model`; every other field keeps its exact bytes."""
-    return write_fields(read_fields(body) | {"model": raw(model)})
+    return b"".join(write_fields(read_fields(body) | {"model": raw(model)}))
 
 
 class _Named(msgspec.Struct):

@@ -18,7 +18,7 @@ from gateway.engines.engine_state import EngineState
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
-from gateway.wire.codec import UNREADABLE
+from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
 KEEPALIVE_S = 4.0  # vLLM closes idle connections at 5 s: be first
@@ -65,7 +65,7 @@ class OpenAIEngine:
 
     @asynccontextmanager
     async def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator["EngineReply"]:
         """Ask the engine; leaving the context hangs up, which makes it stop generating. Raises UpstreamError."""
         self.in_flight += 1
@@ -84,7 +84,7 @@ class OpenAIEngine:
         """Close the connections that are kept."""
         self._connections.close()
 
-    async def _begin(self, endpoint: str, body: bytes, headers: Mapping[str, str], wait_s: float) -> Answer:
+    async def _begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], wait_s: float) -> Answer:
         """llama.cpp closes the connection after a stream though it promised to keep it: its are never used again."""
         path, keep = f"{self._path}/v1/{endpoint}", self.state.family != "llamacpp"
         try:

@@ -19,6 +19,7 @@ from discovery.records import PeerId
 from discovery.request_auth import Refused, read_refusal
 from gateway.peering.frames import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.wire.codec import Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
@@ -45,10 +46,11 @@ class PeerUpstream:
 
     @asynccontextmanager
     async def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator["PeerReply"]:
         """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
-        dialled = self._open_stream(self._peer, DELEGATE, body, answer_s=self._silence_s)
+        asked = b"".join(body)
+        dialled = self._open_stream(self._peer, DELEGATE, asked, answer_s=self._silence_s)
         try:
             response = await dialled.__aenter__()
         except PeerUnreachable as error:
@@ -58,7 +60,7 @@ class PeerUpstream:
         try:
             if response.status != 200:
                 raise await self._turned_away(response)
-            reply = PeerReply(response, body, patience, self._peer, self._name, self.gone, self._silence_s)
+            reply = PeerReply(response, asked, patience, self._peer, self._name, self.gone, self._silence_s)
             await reply.begin(stream)
             yield reply
         finally:

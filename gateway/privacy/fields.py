@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.wire.bodies import DELEGABLE, Part
-from gateway.wire.codec import UNREADABLE, Fields, is_utf8, raw
+from gateway.wire.codec import UNREADABLE, Fields, Pieces, is_utf8, raw, write_fields
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import Request, read_request
 
@@ -52,10 +52,10 @@ def may_travel(request: Request, *, trusted: bool) -> Travel:
     return Travel({name: value for name, value in kept.items() if not _is_null(value)}, None)
 
 
-def delegation(endpoint: str, agent: str, model: str, travel: Travel) -> bytes:
+def delegation(endpoint: str, agent: str, model: str, travel: Travel) -> Pieces:
     """The body of POST /peer/1/delegate."""
-    asked = {**travel.fields, "model": raw(model)}
-    return msgspec.json.encode({"endpoint": endpoint, "agent": agent, "body": asked})
+    head = msgspec.json.encode({"endpoint": endpoint, "agent": agent})[:-1] + b',"body":'
+    return (head, *write_fields({**travel.fields, "model": raw(model)}), b"}")
 
 
 class _Delegation(msgspec.Struct, forbid_unknown_fields=True):

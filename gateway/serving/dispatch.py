@@ -3,9 +3,11 @@
 A shell around Node: it asks and tells, and decides nothing itself.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.bodies import DELEGABLE
+from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
@@ -88,11 +91,16 @@ class Dispatcher:
         self, endpoint: str, body: bytes, headers: Mapping[str, str], judge_s: float = BUDGET_S
     ) -> tuple[Request, Travel, Decision]:
         """Who answers this request: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest."""
-        request = asking_for_usage(read_request(endpoint, body, _session(headers)))
-        travel = may_travel(request, trusted=self._node.admission.mode != "open")
+        read = partial(self._read, endpoint, body, headers)
+        request, travel = await asyncio.to_thread(read) if len(body) > LARGE_BYTES else read()
         query = await self._query(request, travel, len(body), headers, judge_s)
         check_needs(query, self._node.roster)
         return request, travel, await self._choose(query)
+
+    def _read(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> tuple[Request, Travel]:
+        """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
+        request = asking_for_usage(read_request(endpoint, body, _session(headers)))
+        return request, may_travel(request, trusted=self._node.admission.mode != "open")
 
     async def _choose(self, query: Query, waiting: int = 0) -> Decision:
         """Probe and choose; `waiting`: jobs at our own door that are this query itself."""

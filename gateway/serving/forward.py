@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.upstream import RETRYABLE, Patience, Reply, Upstream, UpstreamError
 from gateway.wire.bodies import DELEGABLE
+from gateway.wire.codec import Pieces
 from gateway.wire.errors import error_body, is_error_body, message_in, named_error
 from gateway.wire.events import Event, encode_event
 from gateway.wire.request import Request
@@ -26,7 +27,7 @@ class Target:
     """One candidate, ready to be asked: `body` is what it is sent, `headers` what the client is told of it."""
 
     upstream: Upstream
-    body: bytes
+    body: Pieces
     model: str
     shown_model: str  # what replies must call the model: as asked, or as it is where `auto` was asked
     headers: Mapping[str, str]

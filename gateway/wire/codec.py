@@ -1,6 +1,7 @@
 """What every decoder of JSON here shares (P): what unreadable bytes raise, and objects whose values stay as they came.
 
-The values of such an object are parts of the bytes that it was read from, never copies: an image may be megabytes long.
+The values of such an object are parts of the bytes that it was read from and never copied: an image may be megabytes
+long, and a copy costs as much as reading it.
 """
 
 from codecs import utf_8_decode
@@ -11,7 +12,10 @@ import msgspec
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises on hostile bytes
 PIECE_BYTES = 1 << 16  # of UTF-8 that is checked at a time: it stays in the processor's cache
 
+LARGE_BYTES = 1 << 18  # more than this takes milliseconds to read: a shell has a thread do it
+
 Fields = Mapping[str, msgspec.Raw]
+Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other
 
 
 def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
@@ -22,9 +26,14 @@ def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     return _FIELDS.decode(memoryview(body))
 
 
-def write_fields(fields: Fields) -> bytes:
-    """The object with these fields."""
-    return msgspec.json.encode(fields)
+def write_fields(fields: Fields) -> Pieces:
+    """The object with these fields, in one piece; values over LARGE_BYTES are pieces of their own, not copied."""
+    if all(len(memoryview(value)) <= LARGE_BYTES for value in fields.values()):
+        return (msgspec.json.encode(fields),)
+    pieces: list[bytes | memoryview] = []
+    for name, value in fields.items():
+        pieces += [(b"," if pieces else b"{") + msgspec.json.encode(name) + b":", memoryview(value)]
+    return (*pieces, b"}")
 
 
 def raw(value: object) -> msgspec.Raw:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.wire.bodies import ChatBody, CompletionBody, Message, Part, PassedBody, ResponsesBody, decode_body
-from gateway.wire.codec import Fields, raw, read_fields, write_fields
+from gateway.wire.codec import Fields, Pieces, raw, read_fields, write_fields
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
@@ -83,11 +83,11 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     )
 
 
-def encode_request(request: Request, model: str) -> bytes:
+def encode_request(request: Request, model: str) -> Pieces:
     """The body that asks an engine for `model`: as the client sent it, or with its fields' exact bytes around that."""
     if request.model != model:
         return write_fields({**request.fields, "model": raw(model)})
-    return request.body if request.body is not None else write_fields(request.fields)
+    return (request.body,) if request.body is not None else write_fields(request.fields)
 
 
 def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, session: str | None) -> Request:

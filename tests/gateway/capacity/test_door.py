@@ -51,7 +51,7 @@ class Job:
     def __init__(self, door: Door, *, remote: bool) -> None:
         self._end = asyncio.Event()
         self.is_inside = False
-        opened = door.remote_turn() if remote else door.open("e", b"", {}, stream=True, patience=PATIENCE)
+        opened = door.remote_turn() if remote else door.open("e", (), {}, stream=True, patience=PATIENCE)
         self.task = asyncio.create_task(self._run(opened))
 
     async def _run(self, opened: object) -> None:
@@ -328,7 +328,7 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
 async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
     door = gate_of(8, others=others)
-    async with door.open("e", b"", {}, stream=True, patience=PATIENCE):
+    async with door.open("e", (), {}, stream=True, patience=PATIENCE):
         assert load == (door.load.running, door.load.waiting)
 
 
@@ -362,7 +362,7 @@ class Waiter:
     async def _run(self) -> None:
         self.went = await self._door.wait_turn(self._since, self._look)
         if self.went is None:
-            async with self._door.open("e", b"", {}, stream=True, patience=PATIENCE):
+            async with self._door.open("e", (), {}, stream=True, patience=PATIENCE):
                 self.is_inside = True
                 await self._end.wait()
 

@@ -56,7 +56,9 @@ async def engine(say: Say | bytes, keep_s: float = 5.0) -> AsyncIterator[tuple[E
 
 
 async def ask(connections: Connections, keep: bool = True, within_s: float = 2.0) -> Answer:
-    return await connections.post("/v1/chat", {"x-a": "b\r\nx-c: d"}, b"body", keep=keep, within_s=within_s)
+    return await connections.post(
+        "/v1/chat", {"x-a": "b\r\nx-c: d"}, (b"bo", memoryview(b"dy")), keep=keep, within_s=within_s
+    )
 
 
 async def read(answer: Answer) -> bytes:

@@ -29,7 +29,7 @@ async def test_without_litellm_the_remedy_is_told_and_requests_are_refused() -> 
     assert "pip install 'ppai[litellm]'" in (engine.state.problem or "")
     assert not engine.state.is_ready
     with pytest.raises(UpstreamError) as caught:
-        async with engine.open("chat/completions", b'{"model":"anthropic/a"}', {}, stream=False, patience=PATIENCE):
+        async with engine.open("chat/completions", (b'{"model":"anthropic/a"}',), {}, stream=False, patience=PATIENCE):
             pass
     assert (503, "no_engine", 0) == (caught.value.status, caught.value.code, engine.in_flight)
 
@@ -39,7 +39,7 @@ async def test_what_litellm_would_obey_is_refused_before_it_hears_of_it(field: s
     engine = LiteLLMEngine(("anthropic/a",), api_key="k")
     body = json.dumps({"model": "anthropic/a", "messages": [], field: "http://thief.example"}).encode()
 
-    async with engine.open("chat/completions", body, {}, stream=False, patience=PATIENCE) as reply:
+    async with engine.open("chat/completions", (body,), {}, stream=False, patience=PATIENCE) as reply:
         error = json.loads(await reply.read())["error"]
 
     assert (400, field, "unknown_field") == (reply.status, error["param"], error["code"])

@@ -80,7 +80,7 @@ async def test_the_engine_named_is_awaited_where_it_is_not_there() -> None:
         problem = watch.engine.state.problem
 
         with pytest.raises(UpstreamError, match="does not answer") as caught:
-            async with watch.engine.open("chat/completions", b"{}", {}, stream=False, patience=PATIENCE):
+            async with watch.engine.open("chat/completions", (b"{}",), {}, stream=False, patience=PATIENCE):
                 pass
 
     assert "start it, or name another with --engine URL" in problem
@@ -109,7 +109,7 @@ async def test_without_any_engine_the_user_is_told_what_was_sought_and_what_to_d
         state = watch.engine.state
 
         with pytest.raises(UpstreamError) as caught:
-            async with watch.engine.open("chat/completions", b"{}", {}, stream=False, patience=PATIENCE):
+            async with watch.engine.open("chat/completions", (b"{}",), {}, stream=False, patience=PATIENCE):
                 pass
 
     for said in (f"{CLOSED_PORT} (engine {CLOSED_PORT})", "ppai pull smollm2", "--engine URL"):

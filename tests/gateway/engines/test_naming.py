@@ -23,7 +23,7 @@ async def test_it_is_asked_for_by_name_and_called_by_id(model: str, name: str, s
     async with ScriptedEngine(model=model).serving() as fake, watched(fake.url) as watch:
         assert [name] == [model.name for model in watch.engine.state.models]
 
-        async with watch.engine.open("chat/completions", body, {}, stream=stream, patience=PATIENCE) as reply:
+        async with watch.engine.open("chat/completions", (body,), {}, stream=stream, patience=PATIENCE) as reply:
             events = [event.data async for event in reply.events()] if stream else [await reply.read(), b"[DONE]"]
 
     assert model == fake.asked[0]["model"]
@@ -45,7 +45,7 @@ async def test_a_key_is_sent_to_the_engine_that_was_named_and_to_no_other() -> N
             await engine._find(None)  # type: ignore[arg-type]
 
             async with engine.open(
-                "chat/completions", b'{"messages":[]}', {}, stream=False, patience=PATIENCE
+                "chat/completions", (b'{"messages":[]}',), {}, stream=False, patience=PATIENCE
             ) as reply:
                 await reply.read()
 

@@ -46,7 +46,7 @@ async def test_jobs_of_others_are_those_beyond_ours(session: aiohttp.ClientSessi
         await engine.refresh()
         assert 9 == engine.state.others
 
-        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE):
+        async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE):
             await engine.refresh()
 
     assert 8 == engine.state.others
@@ -58,8 +58,8 @@ async def test_without_metrics_the_own_count_is_the_load(session: aiohttp.Client
         await engine.refresh()
 
         async with (
-            engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE),
-            engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE),
+            engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE),
+            engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE),
         ):
             await engine.refresh()
 
@@ -74,7 +74,7 @@ async def test_an_engine_that_is_not_there_is_named_with_the_remedy(session: aio
     assert not engine.state.is_ready
     assert "start it, or name another with --engine URL" in (engine.state.problem or "")
     with pytest.raises(UpstreamError) as caught:
-        async with engine.open("chat/completions", WHOLE, {}, stream=False, patience=PATIENCE):
+        async with engine.open("chat/completions", (WHOLE,), {}, stream=False, patience=PATIENCE):
             pass
     assert (502, "engine_unreachable") == (caught.value.status, caught.value.code)
 
@@ -91,7 +91,7 @@ async def test_another_peer_is_no_engine(session: aiohttp.ClientSession) -> None
 async def test_a_stream_ends_with_done(session: aiohttp.ClientSession) -> None:
     async with ScriptedEngine().serving() as fake:
         engine = OpenAIEngine(fake.url, session)
-        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+        async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
             events = [event async for event in reply.events()]
 
     assert events[-1].is_done
@@ -104,7 +104,7 @@ async def test_a_cut_stream_is_an_error_and_never_an_end(session: aiohttp.Client
         engine = OpenAIEngine(fake.url, session)
         got = []
         with pytest.raises(UpstreamError, match="too early") as caught:
-            async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+            async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
                 async for event in reply.events():
                     got.append(event)  # noqa: PERF401 - what came before the error must be kept
 
@@ -116,7 +116,9 @@ async def test_a_stalled_stream_times_out(session: aiohttp.ClientSession) -> Non
     async with ScriptedEngine(token_s=30).serving() as fake:
         engine = OpenAIEngine(fake.url, session)
         with pytest.raises(UpstreamError, match=r"sent nothing for 0\.05 s") as caught:
-            async with engine.open("chat/completions", STREAM, {}, stream=True, patience=Patience(2, 0.05, 2)) as reply:
+            async with engine.open(
+                "chat/completions", (STREAM,), {}, stream=True, patience=Patience(2, 0.05, 2)
+            ) as reply:
                 async for _ in reply.events():
                     pass
 
@@ -127,7 +129,7 @@ async def test_leaving_hangs_up_on_the_engine(session: aiohttp.ClientSession) ->
     """Before the first event, and in mid-stream: the engine notices within a second."""
     async with ScriptedEngine(token_s=30).serving() as fake:
         engine = OpenAIEngine(fake.url, session)
-        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+        async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
             await anext(reply.events())
 
         await fake.until(lambda e: e.active == 0, timeout_s=1)
@@ -138,7 +140,7 @@ async def test_connections_survive_streams_on_engines_that_keep_them(session: ai
     async with ScriptedEngine().serving() as fake:
         engine = OpenAIEngine(fake.url, session)
         for _ in range(20):
-            async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+            async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
                 assert [e async for e in reply.events()][-1].is_done
 
     assert 20 == len(fake.asked)
@@ -149,7 +151,7 @@ async def test_llamacpp_connections_are_never_reused(session: aiohttp.ClientSess
     async with ScriptedEngine(owned_by="llamacpp").serving() as fake:
         engine = OpenAIEngine(fake.url, session)
         engine.state = type(engine.state)(problem=None, family="llamacpp")
-        async with engine.open("chat/completions", STREAM, {}, stream=True, patience=PATIENCE) as reply:
+        async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
             assert [e async for e in reply.events()][-1].is_done
 
     assert "close" == fake.request_headers[0]["connection"]

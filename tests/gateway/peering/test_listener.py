@@ -36,7 +36,7 @@ async def ask(
     pair: Pair, body: bytes, *, stream: bool = False, patience: Patience = PATIENCE
 ) -> tuple[PeerReply, bytes]:
     """The reply, and what it said. Raises UpstreamError."""
-    opened = pair.upstream().open("chat/completions", body, {}, stream=stream, patience=patience)
+    opened = pair.upstream().open("chat/completions", (body,), {}, stream=stream, patience=patience)
     async with opened as reply:
         if not reply.is_stream:
             return reply, await reply.read()
@@ -120,7 +120,7 @@ async def test_queued_keeps_a_slow_engine_s_peer_alive(tmp_path: Path) -> None:
     ):
         open_stream = pair.ada.transport.open_stream
         upstream = PeerUpstream(pair.ben.id, "ben", open_stream, lambda *_: None, silence_s=0.25)
-        async with upstream.open("", delegated(stream=True), {}, stream=True, patience=PATIENCE) as reply:
+        async with upstream.open("", (delegated(stream=True),), {}, stream=True, patience=PATIENCE) as reply:
             events = [event async for event in reply.events()]
 
     assert events[-1].is_done

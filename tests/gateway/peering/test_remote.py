@@ -101,7 +101,7 @@ async def ask(
     """The reply, and its events or its one body. Raises UpstreamError."""
     async with (
         scripted.serving(identity.id) as upstream,
-        upstream.open("chat/completions", BODY, {}, stream=stream, patience=patience) as reply,
+        upstream.open("chat/completions", (BODY,), {}, stream=stream, patience=patience) as reply,
     ):
         if not reply.is_stream:
             return reply, [await reply.read()]
@@ -348,7 +348,7 @@ async def test_leaving_hangs_up(identity: Identity, when: str) -> None:
     async with scripted.serving(identity.id) as upstream:
 
         async def read() -> None:
-            async with upstream.open("chat/completions", BODY, {}, stream=True, patience=PATIENCE) as reply:
+            async with upstream.open("chat/completions", (BODY,), {}, stream=True, patience=PATIENCE) as reply:
                 async for _ in reply.events():
                     reading.set()
 
@@ -383,7 +383,7 @@ async def test_a_peer_that_cannot_be_dialled(
 
     upstream = PeerUpstream(identity.id, "bob", open_stream, lambda _, reason: told.append(reason))
     with pytest.raises(UpstreamError) as caught:
-        async with upstream.open("chat/completions", BODY, {}, stream=True, patience=PATIENCE):
+        async with upstream.open("chat/completions", (BODY,), {}, stream=True, patience=PATIENCE):
             pass
 
     assert (status, code, failures) == (caught.value.status, caught.value.code, told)

@@ -96,12 +96,12 @@ def test_the_table_has_a_row_for_every_field() -> None:
 def test_travels_unchanged(name: str) -> None:
     """And the other side takes it."""
     fields = {"messages": MESSAGES, name: TRAVELS[name]}
-    payload = delegation("chat/completions", "agent", "m", travel_of(fields))
+    payload = b"".join(delegation("chat/completions", "agent", "m", travel_of(fields)))
 
     agent, request = read_delegation(payload, trusted=False)
 
     assert ("chat/completions", "agent") == (request.endpoint, agent)
-    assert {**fields, "model": "m"} == json.loads(encode_request(request, "m"))
+    assert {**fields, "model": "m"} == json.loads(b"".join(encode_request(request, "m")))
 
 
 @pytest.mark.parametrize("name", DROPPED)
@@ -127,7 +127,7 @@ def test_a_response_format_travels_among_the_trusted() -> None:
     fields = {"messages": MESSAGES, "response_format": {"type": "json_object"}}
     travel = travel_of(fields, trusted=True)
 
-    _, request = read_delegation(delegation("chat/completions", "a", "m", travel), trusted=True)
+    _, request = read_delegation(b"".join(delegation("chat/completions", "a", "m", travel)), trusted=True)
 
     assert {"type": "json_object"} == json.loads(bytes(request.fields["response_format"]))
 
@@ -206,7 +206,7 @@ def test_an_unreadable_message_stays_here() -> None:
     body = b'{"messages":[{"role":"user","content":"hi","name":"\xff"}]}'
     request = read_request("chat/completions", body)
 
-    assert ("hi", body) == (request.text, encode_request(request, "auto"))
+    assert ("hi", body) == (request.text, b"".join(encode_request(request, "auto")))
     assert "field:messages" == may_travel(request, trusted=True).pinned_by
 
 
@@ -236,7 +236,7 @@ def test_a_field_that_stands_twice_is_judged_and_sent_once() -> None:
 
     _, request = read_delegation(payload, trusted=False)
 
-    assert b'{"prompt":"x","n":1,"lora":null,"model":"m"}' == encode_request(request, "m")
+    assert b'{"prompt":"x","n":1,"lora":null,"model":"m"}' == b"".join(encode_request(request, "m"))
 
 
 def test_messages_beside_a_prompt_stay_here() -> None:

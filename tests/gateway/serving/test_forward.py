@@ -71,7 +71,7 @@ async def forward(
     targets = [
         Target(
             OpenAIEngine(engine if isinstance(engine, str) else engine.url, session),
-            body,
+            (body,),
             "scripted-1",
             shown,
             {"x-ppai-peer": f"p{index}"},

@@ -3,18 +3,36 @@
 import msgspec
 import pytest
 
-from gateway.wire.codec import PIECE_BYTES, UNREADABLE, is_utf8, raw, read_fields, write_fields
+from gateway.wire.codec import LARGE_BYTES, PIECE_BYTES, UNREADABLE, Fields, is_utf8, raw, read_fields, write_fields
+
+
+def written(fields: Fields) -> bytes:
+    return b"".join(write_fields(fields))
 
 
 def test_fields_are_written_with_the_bytes_that_were_read() -> None:
     body = b'{ "a" : [1, 2.50], "b":{"c" : 1e2}, "d":"\\u00e9" }'
 
-    assert b'{"a":[1, 2.50],"b":{"c" : 1e2},"d":"\\u00e9"}' == write_fields(read_fields(body))
+    assert b'{"a":[1, 2.50],"b":{"c" : 1e2},"d":"\\u00e9"}' == written(read_fields(body))
 
 
 def test_of_two_fields_with_one_name_the_last_counts() -> None:
-    assert b'{"a":2}' == write_fields(read_fields(b'{"a":1,"a":2}'))
-    assert b'{"a":2}' == write_fields(read_fields(b'{"a":1,"\\u0061":2}'))
+    assert b'{"a":2}' == written(read_fields(b'{"a":1,"a":2}'))
+    assert b'{"a":2}' == written(read_fields(b'{"a":1,"\\u0061":2}'))
+
+
+def test_a_large_value_is_a_piece_of_what_was_read() -> None:
+    body = b'{"a":1,"b":"' + b"x" * LARGE_BYTES + b'","c":[2]}'
+    fields = read_fields(body)
+
+    pieces = write_fields(fields)
+
+    assert body == b"".join(pieces)
+    assert [fields["b"]] == [p.obj for p in pieces if isinstance(p, memoryview) and len(p) > LARGE_BYTES]
+
+
+def test_no_fields_are_an_empty_object() -> None:
+    assert b"{}" == written({})
 
 
 def test_a_field_may_be_read_like_a_body() -> None:

@@ -10,10 +10,14 @@ import pytest
 
 from gateway.privacy.fields import delegation, may_travel
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.request import encode_request, read_request
+from gateway.wire.request import Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def sent_as(request: Request, model: str) -> bytes:
+    return b"".join(encode_request(request, model))
 
 
 def body(**fields: object) -> bytes:
@@ -104,19 +108,19 @@ def test_a_conversation_keeps_its_session() -> None:
 def test_a_request_in_which_nothing_changes_is_sent_byte_for_byte() -> None:
     raw = b' {"model" : "m","messages":[{"role":"user","content":"hi"}], "x": 1.50, "x": 2 } '
 
-    assert raw == encode_request(read_request("chat/completions", raw), "m")
+    assert raw == sent_as(read_request("chat/completions", raw), "m")
 
 
 def test_rewriting_the_model_keeps_every_other_byte() -> None:
     raw = b'{"model" : "auto", "prompt":"hi", "x": [1, 2.50], "y":{"b" : 1e2}, "s":"\\u00e9"}'
 
-    sent = encode_request(read_request("completions", raw), "m")
+    sent = sent_as(read_request("completions", raw), "m")
 
     assert b'{"model":"m","prompt":"hi","x":[1, 2.50],"y":{"b" : 1e2},"s":"\\u00e9"}' == sent
 
 
-@pytest.mark.parametrize("sent_as", ["m", "n"])
-def test_of_a_field_that_stands_twice_the_last_is_read_and_sent(sent_as: str) -> None:
+@pytest.mark.parametrize("model", ["m", "n"])
+def test_of_a_field_that_stands_twice_the_last_is_read_and_sent(model: str) -> None:
     """JSON does not say which one counts; whoever decodes what we send on must see what we routed by."""
     raw = (
         b'{"model":"a","stream":true,"messages":[{"role":"user","content":"first"}],"model":"m",'
@@ -124,10 +128,10 @@ def test_of_a_field_that_stands_twice_the_last_is_read_and_sent(sent_as: str) ->
     )
     request = read_request("chat/completions", raw)
 
-    sent = json.loads(encode_request(request, sent_as))
+    sent = json.loads(sent_as(request, model))
 
     assert ("m", "second", False) == (request.model, request.text, request.stream)
-    assert (sent_as, [{"role": "user", "content": "second"}], False) == (
+    assert (model, [{"role": "user", "content": "second"}], False) == (
         sent["model"],
         sent["messages"],
         sent["stream"],
@@ -138,7 +142,7 @@ def test_a_part_of_a_larger_message_is_written_anew() -> None:
     """Its bytes may hold a field twice, of which only one was judged."""
     outer = msgspec.json.decode(b'{"body":{"prompt":"hi","n":9,"n":1,"model":"m"}}', type=dict[str, msgspec.Raw])
 
-    assert b'{"prompt":"hi","n":1,"model":"m"}' == encode_request(read_request("completions", outer["body"]), "m")
+    assert b'{"prompt":"hi","n":1,"model":"m"}' == sent_as(read_request("completions", outer["body"]), "m")
 
 
 def test_a_body_is_decoded_once_and_its_fields_are_parts_of_it() -> None:
@@ -149,9 +153,9 @@ def test_a_body_is_decoded_once_and_its_fields_are_parts_of_it() -> None:
     asked = asking_for_usage(request)
     travel = may_travel(request, trusted=True)
 
-    assert b'"messages":nor these' in encode_request(asked, "m")
-    assert b'"messages":nor these' in delegation("chat/completions", "a", "m", travel)
-    assert b"never read again" == encode_request(request, "auto")
+    assert b'"messages":nor these' in sent_as(asked, "m")
+    assert b'"messages":nor these' in b"".join(delegation("chat/completions", "a", "m", travel))
+    assert b"never read again" == sent_as(request, "auto")
 
 
 def test_reading_runs_over_a_body_twice() -> None:
@@ -166,27 +170,29 @@ def test_reading_runs_over_a_body_twice() -> None:
     try:
         request = read_request("chat/completions", body(stream=True))
         may_travel(asking_for_usage(request), trusted=True)
-        encode_request(request, "m")
+        sent_as(request, "m")
     finally:
         sys.setprofile(None)
 
     assert ["decode", "decode"] == calls
 
 
-def test_an_image_is_never_copied_into_a_string() -> None:
-    """Nor is its field: both are parts of the body."""
+def test_an_image_is_never_copied() -> None:
+    """It stays a part of the body, also on its way to an engine or a peer."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * (1 << 20)}}
     raw = body(messages=[{"role": "user", "content": [{"type": "text", "text": "what is it?"}, image]}])
 
     tracemalloc.start()
     try:
         request = read_request("chat/completions", raw)
-        assert may_travel(request, trusted=True).pinned_by is None
+        travel = may_travel(request, trusted=True)
+        sent = [*encode_request(request, "m"), *delegation("chat/completions", "a", "m", travel)]
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
     assert peak_bytes < 1 << 18
+    assert 2 == sum(len(piece) > 1 << 20 for piece in sent)
 
 
 def test_a_body_nested_without_end_is_the_clients_mistake() -> None:
@@ -224,6 +230,6 @@ def test_the_middle_of_a_huge_opening_does_not_identify_it() -> None:
 def test_what_only_our_engine_is_asked_keeps_its_fields_too(endpoint: str) -> None:
     raw = b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"input":"hi","x":1.50}'
 
-    sent = encode_request(read_request(endpoint, raw), "m")
+    sent = sent_as(read_request(endpoint, raw), "m")
 
     assert b'{"model":"m","messages":[{"role":"user","content":"hi"}],"input":"hi","x":1.50}' == sent

@@ -22,7 +22,7 @@ def test_asking_for_usage_keeps_every_other_byte(fields: bytes, asking: bytes) -
 
     asked = asking_for_usage(request)
 
-    assert b"{" + PROMPT + b"," + asking + b"}" == encode_request(asked, "m")
+    assert b"{" + PROMPT + b"," + asking + b"}" == b"".join(encode_request(asked, "m"))
     assert not asked.include_usage  # the client is told none
 
 
