@@ -68,7 +68,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _among(names: str) -> Callable[[str], bool]:
-    """Whether a target is one of these; of no names: all are."""
+    """A test whether a target is one of these; without names every target is."""
     return lambda name: not names or name in names.split(",")
 
 

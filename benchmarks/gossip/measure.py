@@ -62,7 +62,7 @@ def measure(scenario: Scenario, seed: int) -> Measured:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """A million peers known hold no cycles, but looking for some took 7 of the 17 s that 1,000 nodes need to start."""
+    """Without garbage collections: a million records hold no cycles, and looking for some takes long."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,6 +1,6 @@
 """The paper's experiments on the production Node, in virtual time (docs/results/simulator.md).
 
-One heap of (time, order, action): a Node takes `now` and answers at once, so a process has nothing to suspend, and
-SimPy's generators would only wrap each call in an event of their own. A finish that moves, as every arrival in a
-batching engine moves it, is one number here; there it is an interrupt.
+The world is one heap of (time, order, action). SimPy was not taken: a Node takes `now` and answers at once, so that no
+process ever has to wait; and a finish that moves, as each arrival in a batching engine moves it, would be an interrupt
+there and is one number here.
 """

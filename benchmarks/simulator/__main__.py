@@ -33,6 +33,7 @@ from benchmarks.simulator.settings import DEFAULT, SMALL, Settings, SettingsErro
 from gateway.cli.demo import DemoFailed
 from gateway.engines.embedded import EngineUnusable
 from gateway.home.folder import Home
+from gateway.home.weights import locate
 from profiler.chart import prepare
 
 
@@ -60,6 +61,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         return {"experiment": "calibrate", **asyncio.run(calibrate(options.engine))}
     if options.experiment == "live":
         weights = Home.default().weights
+        locate("smollm2", weights)
         if options.turns:
             return conversations(weights, options.turns)
         return live(weights, arrivals_per_s=options.per_s)

@@ -1,7 +1,7 @@
 """Measures the step time a + b·x of a real engine: x streams at once, seconds a token, least squares.
 
-The embedded engine (llama.cpp, SmolLM2 135M, one thread) is timed by its own CPU clock, which a busy machine does not
-bend; any other OpenAI server, at --engine URL, by the wall clock.
+The embedded engine (llama.cpp, SmolLM2 135M, one thread) is timed by its own CPU clock, which other work on the
+machine does not change. Any other OpenAI server, at --engine URL, is timed by the wall clock.
 """
 
 import asyncio

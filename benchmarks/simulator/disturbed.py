@@ -92,7 +92,7 @@ def _schedule(world: World, fleet: Fleet) -> None:
 
 
 def _run_with_homes(world: World, asks: Sequence[Ask], late: int) -> list[Answered]:
-    """Users sit at peers 0 to 9, which neither leave nor crash: whoever's own machine is gone asks nobody."""
+    """Users sit at peers 0 to 9, which neither leave nor crash: a user whose machine is gone asks nobody."""
     return carry(world, [replace(ask, entry=ask.entry % late) for ask in asks])
 
 

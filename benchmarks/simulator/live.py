@@ -1,7 +1,8 @@
 """The simulator's claims on real processes: three peers with the embedded engine, and one client of one of them.
 
-A burst, or a stream of requests; or conversations, whose next turn is quicker where the last one was read. Each case
-gets three fresh peers. All three share this machine's cores, so the gain is what its cores allow.
+The client sends a burst, or requests one after another (--per-s), or conversations (--turns), whose next turn is
+quicker at the peer that read the last one. Each case gets three fresh peers. All three share this machine's cores, so
+that the gain is what its cores allow.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
 """What lies between peers: regions with delay and bandwidth, and how records reach everybody.
 
-Gossip's exchanges are measured by benchmarks.gossip; here a record reaches each peer after a random delay, or never
-(a later one makes good for it), and from there on the production rules decide what it is worth. A peer reads its mail
-when it next decides: nobody looks at its beliefs in between, and pulses carry cumulative counters for that reason.
+A record reaches each peer after a random delay, or never; a later record of the same peer replaces a lost one. From
+there on the production rules decide what the record is worth. Gossip's own exchanges are measured by benchmarks.gossip.
+A peer reads its mail when it next decides. Nothing is lost by that: nobody looks at its beliefs in between, and pulses
+carry cumulative counters.
 """
 
 from dataclasses import dataclass

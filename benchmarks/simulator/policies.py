@@ -1,8 +1,8 @@
 """The baselines, as policies inside the production Node: what others do with the same peers, news and scores.
 
-Each is given what it would have elsewhere, and more where that is simpler: Prequal's probes take no time and report
-exact latencies, the oracle sees every queue and every speed at the moment of its decision (no answer's length, though:
-nobody knows that before it is written).
+Each baseline is given what it would have elsewhere, and more where that is simpler. Prequal's probes take no time and
+report exact latencies. The oracle sees every queue and every speed at the moment of its decision; it does not see how
+long an answer will be, which nobody knows before it is written.
 """
 
 from collections import deque
@@ -37,7 +37,7 @@ class Truth(Protocol):
 
 
 class Believer:
-    """Decides at once, on what is believed: the frame of the baselines."""
+    """Decides at once, on what the node believes, without probes. Baselines derive from it and replace `rank`."""
 
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         self.config = config or SchedulerConfig()
@@ -53,12 +53,12 @@ class Believer:
         return decided(plan.draft, self.rank(plan.draft, plan.pool, now, rng), plan.reason, rng)
 
     def rank(self, draft: Decision, pool: tuple[int, ...], now: float, rng: np.random.Generator) -> list[int]:
-        """The pool's best, best first: Eq. (10) on shared stale beliefs, which nearly everybody builds first."""
+        """The pool's agents, best first: here by Eq. (10) on beliefs that may be old."""
         return ranked_by(draft, draft.utility, pool, rng)
 
 
 class Argmin(Believer):
-    """The frame's own rule, under the name it has elsewhere."""
+    """The best utility on what is believed: Believer as it is."""
 
 
 class Greedy(Believer):

@@ -24,9 +24,10 @@ DECISIONS = 300
 
 
 def scale(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
-    """Rows by policy; x is the number of agents. With own questions, chance tells agents of one model apart.
+    """Rows by policy; x is the number of agents.
 
-    `decision_ms`: one Node's own time, medians over 300 decisions.
+    In the rows with own questions each agent is measured on other questions, so that vectors of agents with one model
+    differ by chance. `decision_ms`: one Node's own time, medians over 300 decisions.
     """
     recorded, wanted = load(outcomes, settings.workload.lengths), settings.scale
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]

@@ -94,6 +94,21 @@ def test_pictures_that_cannot_be_written_are_refused_before_the_run(
     assert "cannot write the picture" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("experiment", "remedy"),
+    [("load", "ppai pull encoder"), ("live", "ppai pull smollm2"), ("calibrate", "ppai pull smollm2")],
+)
+def test_missing_weights_are_named_before_a_peer_starts(
+    experiment: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PPAI_WEIGHTS", str(tmp_path))
+
+    status = main([experiment])
+
+    assert 1 == status
+    assert remedy in capsys.readouterr().err
+
+
 def test_settings_of_the_sample_replace_those_of_the_paper() -> None:
     paper, small = read(), read(DEFAULT, SMALL)
 
