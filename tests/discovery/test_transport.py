@@ -70,12 +70,13 @@ async def test_peers_of_one_seed_find_each_other_and_say_goodbye(tmp_path: Path)
         await until(lambda: ("left", "left") == (state(a, c), state(b, c)))
 
 
-async def test_a_seed_that_starts_later_is_found(tmp_path: Path) -> None:
+async def test_a_seed_that_starts_later_is_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with running_peer(tmp_path / "a") as a:
         async with running_peer(tmp_path / "seed") as first:
             port = first.address.port
-        a.transport.add_seed("127.0.0.1", port)
-        await asyncio.sleep(0)
+        with caplog.at_level(logging.DEBUG, "discovery.dialler"):
+            a.transport.add_seed("127.0.0.1", port)
+            await until(lambda: f"hello_failed address=127.0.0.1:{port}" in caplog.text)
 
         async with running_peer(tmp_path / "seed", port=port) as seed:
             await until(lambda: state(a, seed) == "alive")
@@ -483,7 +484,8 @@ async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path) -> Non
 
 async def test_a_peer_that_never_answers_costs_its_timeout_only(tmp_path: Path) -> None:
     async with running_peer(tmp_path / "a", loops=False) as a, garbage_server(a.identity, None) as address:
-        async with asyncio.timeout(5):
+        a.transport.client.config = replace(a.transport.client.config, answer_s=0.2)
+        async with asyncio.timeout(2):
             with pytest.raises(PeerUnreachable, match="no answer in time"):
                 await a.transport.hello(address)
 

@@ -1,15 +1,17 @@
 """Asking a scripted engine over real sockets, and folding what it answered."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiohttp import web
 
 from profiler.answers import Answer, AnswerStore
-from profiler.encoder import Encoder
+from profiler.encoder import Encoder, Floats
 from profiler.engine import Engine, EngineError, first_model
 from profiler.measure import MeasureConfig, fold, measure
 from profiler.qagate import QAGate
@@ -138,6 +140,22 @@ async def test_first_model_is_the_engines() -> None:
         assert "tiny" == await first_model(engine.url + "/", {})
 
 
+class Remembering:
+    """The real encoder, which reads each of the built-in questions once for all tests here."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.name, self.dim = encoder.name, encoder.dim
+        self._encode = lru_cache(maxsize=None)(lambda text: encoder.encode([text])[0])
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        return np.stack([self._encode(text) for text in texts]) if texts else np.empty((0, self.dim), np.float32)
+
+
+@pytest.fixture(scope="module")
+def reader(encoder: Encoder) -> Remembering:
+    return Remembering(encoder)
+
+
 def answers_of(right_task: str, reference: float | None = None) -> list[Answer]:
     return [
         Answer(q.id, q.query, q.task, "", float(q.task == right_task), 0.1, reference)
@@ -145,8 +163,8 @@ def answers_of(right_task: str, reference: float | None = None) -> list[Answer]:
     ]
 
 
-def test_a_specialist_stands_out_on_its_category_alone(gate: QAGate, encoder: Encoder) -> None:
-    medic, jurist = (fold(gate, encoder, answers_of(task)) for task in ("medicine", "law"))
+def test_a_specialist_stands_out_on_its_category_alone(gate: QAGate, reader: Remembering) -> None:
+    medic, jurist = (fold(gate, reader, answers_of(task)) for task in ("medicine", "law"))
 
     assert "health" == gate.categories[int(medic.values.argmax())]
     assert "law" == gate.categories[int(jurist.values.argmax())]
@@ -157,7 +175,7 @@ def test_fold_of_nothing_is_nothing(gate: QAGate, encoder: Encoder) -> None:
     assert 0 == fold(gate, encoder, []).evidence.sum()
 
 
-def test_references_make_a_control_variate(gate: QAGate, encoder: Encoder) -> None:
+def test_references_make_a_control_variate(gate: QAGate, reader: Remembering) -> None:
     """As good as the references everywhere: their difficulty less the margin, not the agent's mean."""
     answers = [
         Answer(q.id, q.query, q.task, "", reference, 0.1, reference)
@@ -165,7 +183,7 @@ def test_references_make_a_control_variate(gate: QAGate, encoder: Encoder) -> No
         for reference in [0.9 if q.task == "law" else 0.2]
     ]
 
-    found = fold(gate, encoder, answers)
+    found = fold(gate, reader, answers)
     law = [k for k, category in enumerate(gate.categories) if category == "law"]
 
     assert max(found.values[law]) > 0.5 > 0.35 > found.values.mean()
