@@ -33,7 +33,7 @@ class Cluster:
         url = behaviour.pop("engine", None)
         if url is None:
             engine = ScriptedEngine(model=f"model-{name}", answer=lambda body: f"from {name}", **behaviour)
-            self.engines[name] = await self._stack.enter_async_context(engine.serving())
+            self.engines[name] = self._stack.enter_context(engine.serving_beside())
             url = engine.url
         env = {"PPAI_SCHEDULER_EXPLORATION": "0", **(SECRET if env is None else env)}  # no lot in a test
         peer = PeerProcess(self._folder / name, "--name", name, "--engine", url, *args, env=env)

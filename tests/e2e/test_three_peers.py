@@ -8,14 +8,26 @@ import signal
 import statistics
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import psutil
 import pytest
+import pytest_asyncio
 
-from tests.e2e.network import CHAT, HELLO, SECRET, Cluster, start
+from tests.e2e.network import CHAT, HELLO, SECRET, Cluster, cluster_in, start
 from tests.e2e.peer import PeerProcess, ppai
+
+SHARED = pytest.mark.asyncio(loop_scope="module")  # for tests of peers that outlive one of them
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """ada and ben, for tests that leave both as they are."""
+    async with cluster_in(tmp_path_factory.mktemp("pair")) as cluster:
+        await start(cluster, "ada", "ben")
+        yield cluster
 
 
 @pytest.mark.alone
@@ -37,29 +49,41 @@ async def test_a_seed_is_enough_and_pinned_requests_go_there(cluster: Cluster) -
     assert "from ben" == answer["choices"][0]["message"]["content"]
 
 
-async def test_streams_and_embeddings_travel_too(cluster: Cluster) -> None:
-    await start(cluster, "ada", "ben")
-    async with aiohttp.ClientSession() as http:
-        body = {**HELLO, "stream": True, "user": "me", "metadata": {"a": "b"}}
-        headers = {"x-ppai-route": "ben", "x-session-id": "s"}
-        async with http.post(cluster.peers["ada"].url + CHAT, json=body, headers=headers) as response:
-            text = await response.text()
+@SHARED
+async def test_streams_and_embeddings_travel_too(pair: Cluster) -> None:
+    body = {**HELLO, "stream": True, "user": "me", "metadata": {"a": "b"}}
+    headers = {"x-ppai-route": "ben", "x-session-id": "s"}
+    async with pair.http.post(pair.peers["ada"].url + CHAT, json=body, headers=headers) as response:
+        text = await response.text()
+    vectors = {"model": "model-ben", "input": "hi", "user": "me"}
+    async with pair.http.post(pair.peers["ada"].url + "/v1/embeddings", json=vectors, headers=headers) as response:
+        embedded = response.status, response.headers["x-ppai-peer"], await response.json()
 
+    streamed, asked = pair.engines["ben"].asked[-2:]
     assert text.endswith("data: [DONE]\n\n")
     assert "ben" in text
     assert '"usage"' not in text  # asked for to count tokens, and not passed on
-    assert {"messages", "model", "stream", "stream_options"} == set(cluster.engines["ben"].asked[-1])
-    assert not [name for name in cluster.engines["ben"].request_headers[-1] if name.startswith("x-")]
+    assert {"messages", "model", "stream", "stream_options"} == streamed.keys()
+    assert (200, "ben", "list") == (*embedded[:2], embedded[2]["object"])
+    assert {"model": "model-ben", "input": "hi"} == asked
+    sent = [name for headers in pair.engines["ben"].request_headers[-2:] for name in headers]
+    assert "content-type" in sent
+    assert not [name for name in sent if name.startswith("x-")]
 
 
 async def test_killing_one_leaves_the_other_serving(cluster: Cluster) -> None:
-    await start(cluster, "ada", "ben")
+    """Ada's own engine is slow, so that ben answers. Whoever asks when he is dead is answered all the same."""
+    await cluster.start("ada", delay_s=0.5)
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+    before = [await cluster.ask("ada") for _ in range(3)]  # the first one tells how slow she is
 
     cluster.peers["ben"].stop(signal.SIGKILL)
 
-    for _ in range(3):
-        status, headers, _ = await cluster.ask("ada")
-        assert (200, "ada") == (status, headers["x-ppai-peer"])
+    after = [await cluster.ask("ada") for _ in range(3)]
+    assert ["ada", "ben", "ben"] == [headers["x-ppai-peer"] for _, headers, _ in before]
+    told = [(status, headers["x-ppai-peer"], headers["x-ppai-attempts"]) for status, headers, _ in after]
+    assert [(200, "ada", "2"), (200, "ada", "1"), (200, "ada", "1")] == told
     await cluster.until(lambda seen: [p["state"] for p in seen["ada"]] in (["suspect"], ["dead"]), timeout_s=15)
     status, _, error = await cluster.ask("ada", {"x-ppai-route": "ben"})
     assert 503 == status
@@ -178,7 +202,7 @@ async def test_a_copied_home_is_noticed(cluster: Cluster) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster, number: signal.Signals) -> None:
     """No request that had not seen its first event fails; one that had may end in an in-band error from that peer."""
-    await start(cluster, "ada", "ben", "cleo", delay_s=0.2, token_s=0.05)
+    await start(cluster, "ada", "ben", "cleo", delay_s=0.1, token_s=0.02)
     lost, url = cluster.engines["ben"], cluster.peers["ada"].url + CHAT
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
 
@@ -232,15 +256,26 @@ async def test_a_burst_is_shared_and_a_peer_stopped_in_it_costs_nothing_but_time
     assert len(broken) <= 2
 
 
-async def test_100_delegated_requests_use_one_connection(cluster: Cluster) -> None:
-    await start(cluster, "ada", "ben")
-    port = int((await cluster.get("ben", "/ppai/v1/status"))["network"]["addresses"][0].rpartition(":")[2])
+@SHARED
+async def test_100_delegated_requests_share_a_connection(pair: Cluster) -> None:
+    """One more may be opened meanwhile, for gossip that speaks at the same moment as a request.
 
+    tests/gateway/peering/test_listener.py counts them where nobody gossips.
+    """
+    ada, to = psutil.Process(pair.peers["ada"].pid), await pair.get("ben", "/ppai/v1/status")
+    port = int(to["network"]["addresses"][0].rpartition(":")[2])
+
+    def dialled() -> set[int]:
+        return {c.laddr.port for c in ada.net_connections("tcp") if c.raddr and c.raddr.port == port}
+
+    await pair.ask("ada", {"x-ppai-route": "ben"})
+    before, opened = dialled(), set[int]()
     for _ in range(100):
-        assert 200 == (await cluster.ask("ada", {"x-ppai-route": "ben"}))[0]
+        assert 200 == (await pair.ask("ada", {"x-ppai-route": "ben"}))[0]
+        opened |= dialled() - before
 
-    used = [c for c in psutil.net_connections("tcp") if c.laddr and c.laddr.port == port and c.raddr]
-    assert len(used) <= 4, f"gossip and requests share a few connections, these were {len(used)}"
+    assert before
+    assert len(opened) <= 1
 
 
 @pytest.mark.alone

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import psutil
 import pytest
 
 from discovery.request_auth import Audience, sign_request
@@ -91,6 +92,23 @@ async def test_a_whole_answer(tmp_path: Path) -> None:
 
     assert "one two three four" == json.loads(said)["choices"][0]["message"]["content"]
     assert (200, 7, 4) == (reply.status, reply.receipt.prompt_tokens, reply.receipt.tokens)
+
+
+async def test_a_hundred_delegated_requests_make_one_handshake(tmp_path: Path) -> None:
+    """Whole answers and streams alike go over the connection that was dialled to say hello."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+
+        def dialled() -> set[int]:
+            here = psutil.Process().net_connections("tcp")
+            return {c.laddr.port for c in here if c.raddr and c.raddr.port == pair.ben.address.port}
+
+        used = dialled()
+        for number in range(100):
+            await ask(pair, delegated(stream=number % 2 == 0), stream=number % 2 == 0)
+            used |= dialled()
+
+    assert 100 == len(engine.asked)
+    assert 1 == len(used)
 
 
 async def test_the_engine_is_asked_for_the_agent(tmp_path: Path) -> None:
