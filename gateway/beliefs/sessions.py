@@ -38,7 +38,7 @@ class Warm:
     peer_id: PeerId
     agent: str
     tokens: int  # of it, read and written there
-    at: float
+    at: float  # when the answer ended, our clock
     work_done: WorkDone  # by the peer in all, as it had said by then
 
     def left(self, work_done: WorkDone, room_tokens: float) -> float:
@@ -65,17 +65,17 @@ class Sessions:
         return len(self._warm)
 
     def remember(self, session: str, warm: Warm) -> None:
-        """It was answered there."""
+        """The conversation `session` was answered where `warm` says; beyond `limit` the oldest are forgotten."""
         self._warm.pop(session, None)
         self._warm[session] = warm
         while len(self._warm) > self.config.limit:
             del self._warm[next(iter(self._warm))]
 
     def forget(self, session: str) -> None:
-        """Its last turn failed: nobody knows what is left of it."""
+        """The last turn of this conversation failed: nobody knows what is left of it."""
         self._warm.pop(session, None)
 
     def recall(self, session: str, now: float) -> Warm | None:
-        """Where it is warm, if its last turn is not too long ago."""
+        """Where this conversation is warm; None if nobody knows, or its last turn is longer ago than `keep_s`."""
         warm = self._warm.get(session)
         return None if warm is None or now - warm.at > self.config.keep_s else warm
