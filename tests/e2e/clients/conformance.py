@@ -88,11 +88,12 @@ def page(seen: Mapping[str, Mapping[str, Seen]]) -> str:
     lines = [
         "# Clients",
         "",
-        "What unmodified clients see of a peer, by the engine behind it. Written by `python -m tests.e2e.clients`,",
-        "after `python -m tests.e2e.vllm_env` and `python -m tests.e2e.clients.environments`. An error that is wanted",
-        "is shown as the client names it; a dash: the client has no such call, or it is not tried. SmolLM2, the model",
-        "of both engines, has no place for tools in its chat template: llama.cpp says so, and PPAI then refuses them",
-        "instead of letting them be ignored; vLLM calls them all the same.",
+        "The tables show what unmodified clients get from a peer, one table an engine behind it. `python -m",
+        "tests.e2e.clients` writes this page, after `python -m tests.e2e.vllm_env` and `python -m",
+        "tests.e2e.clients.environments`. Where a check wants an error, the cell holds the error as the client",
+        "names it. A dash means that the client has no such call, or that it is not tried. SmolLM2, the model of",
+        "both engines, has no place for tools in its chat template. llama.cpp tells so, and PPAI then refuses",
+        "tools, since the engine would ignore them. vLLM does not tell, and calls tools all the same.",
     ]
     for engine, clients in seen.items():
         rows = list(dict.fromkeys(check for client in clients.values() for check in client.checks))
