@@ -1,6 +1,6 @@
-"""Engines: one file a family, so that a family's quirks are handled once.
+"""Our engine: finds it, watches it, and sends requests to it. Who may send it requests is capacity's business.
 
-`openai_http` speaks to whatever has the OpenAI API; `families` and `ollama` know what each says of itself beyond it.
-`litellm_bridge` is for those that do not have it. `embedded` runs llama.cpp with a small model on this CPU, which is
-then spoken to by `openai_http` as well.
+`openai_http` speaks to every engine with the OpenAI API; `families` and `ollama` read what each family tells of itself
+beyond that API, so that a family's quirks stand in one place. `litellm_bridge` speaks to engines without that API.
+`embedded` runs llama.cpp with a small model on this CPU, to which `openai_http` speaks as well.
 """

@@ -1,7 +1,7 @@
-"""Kept HTTP/1.1 connections to one engine: POST a body, read the answer piece by piece. Knows nothing of OpenAI.
+"""Kept HTTP/1.1 connections to one engine: post a body, read the answer piece by piece. Knows nothing of OpenAI.
 
-Ours and not aiohttp's, whose client costs several times as much a request (docs/results/gateway.md): sessions, cookies,
-redirects and traces that an engine never needs. httptools parses, here as on the serving side.
+aiohttp's client would cost several times as much a request, for sessions, cookies, redirects and traces that an engine
+does not need (docs/results/gateway.md). httptools parses, as on the serving side.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ import httptools
 from gateway.wire.codec import Pieces
 
 HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
-BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that nobody has taken yet: then the engine is held back
-LINGER_S = 0.05  # the end of a chunked body follows its last event at once; without it the connection is closed
+BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that its reader has not taken; beyond it the engine has to wait
+LINGER_S = 0.05  # s for the end mark of a chunked body after its last event; then the connection is closed
 
 
 class ConnectionBroken(Exception):
-    """The engine closed the connection, or sent what is no HTTP, before its answer was complete."""
+    """The engine closed the connection, or sent bytes that are not HTTP, before its answer was complete."""
 
 
 class Connections:
-    """Connections to the engine at `url` (http or https, host and port). One that is idle is closed after `keep_s`."""
+    """Connections to the engine at `url` (http or https, host and port). An idle one is closed after `keep_s`."""
 
     def __init__(self, url: str, *, connect_s: float, keep_s: float) -> None:
         parts = urlsplit(url)
@@ -38,9 +38,10 @@ class Connections:
     async def post(
         self, path: str, headers: Mapping[str, str], body: Pieces, *, keep: bool, within_s: float
     ) -> "Answer":
-        """The answer as soon as its headers are here; `keep` False: on a connection of its own, closed afterwards.
+        """Post `body`, and return the answer once its headers have come, `within_s`.
 
-        A kept connection that the engine closed at this very moment is replaced by a fresh one, once.
+        `keep` False: on a connection of its own, which is closed afterwards. Where the engine closes a kept connection
+        before it sends anything, the request is sent once more on a fresh one.
         Raises ConnectionBroken, OSError, TimeoutError.
         """
         lines = [f"POST {path} HTTP/1.1", f"host: {self._authority}", f"content-length: {sum(map(len, body))}"]
@@ -58,7 +59,7 @@ class Connections:
         return await (await self._dial()).ask(head, body).begun(until)
 
     def close(self) -> None:
-        """Close those that are idle."""
+        """Close the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -74,7 +75,7 @@ class Connections:
 
 
 class Answer:
-    """One answer as it comes in: filled by its connection, taken by whoever asked. Header names are in lower case."""
+    """One answer, filled by its connection while it comes, and read by whoever asked. Header names: lower case."""
 
     def __init__(self, connection: "Connection") -> None:
         self.status = 0
@@ -88,11 +89,14 @@ class Answer:
 
     @property
     def is_too_much(self) -> bool:
-        """Whether so much is untaken that the engine has to wait."""
+        """Whether so much of the body is not yet read that the engine has to wait."""
         return self._untaken_bytes > BUFFER_LIMIT_BYTES
 
     async def begun(self, until: float) -> "Answer":
-        """Itself, once status and headers are here. Raises ConnectionBroken, TimeoutError; the connection is closed."""
+        """Wait for status and headers; returns itself. Where it raises, the connection is closed.
+
+        `until` is the event loop's time. Raises ConnectionBroken, TimeoutError.
+        """
         try:
             while not self.has_head:
                 if self.error:
@@ -104,7 +108,10 @@ class Answer:
         return self
 
     async def piece(self, within_s: float) -> bytes:
-        """What has come of the body since; empty at its end. Raises ConnectionBroken, TimeoutError."""
+        """The bytes of the body that came since the last call, at least one; empty at the body's end.
+
+        Raises ConnectionBroken, TimeoutError.
+        """
         if not self._pieces:
             until = asyncio.get_running_loop().time() + within_s
             while not self._pieces:
@@ -120,20 +127,22 @@ class Answer:
         return taken
 
     def release(self, *, at_its_end: bool = False) -> None:
-        """Done with it: an answer read to its end leaves its connection to the next one; any other is hung up on.
+        """End this answer. If it was read to its end, its connection is kept; else the connection is closed.
 
-        `at_its_end`: all but the end mark was read, which is given LINGER_S to come.
+        `at_its_end`: all but the end mark was read, for which the connection waits LINGER_S.
         """
         if not self.is_released:
             self.is_released = True
             self._connection.released(at_its_end)
 
     def add(self, piece: bytes) -> None:
+        """Take a piece of the body from the connection."""
+        """Take a piece of the body from the connection."""
         self._pieces.append(piece)
         self._untaken_bytes += len(piece)
 
     def wake(self) -> None:
-        """There is news."""
+        """Wake the reader: the answer has changed."""
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -149,7 +158,7 @@ class Answer:
 
 
 class Connection(asyncio.Protocol):
-    """One connection, one answer at a time; `idle` is where it waits between two."""
+    """One connection, with one answer at a time. Between two answers it is in the list `idle`."""
 
     def __init__(self, idle: "list[Connection]", keep_s: float) -> None:
         self._idle, self._keep_s = idle, keep_s
@@ -161,7 +170,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None  # ends an idle or lingering connection
 
     def ask(self, head: bytes, body: Pieces) -> Answer:
-        """Send a request."""
+        """Send a request; its answer fills as it comes."""
         self._stop_timer()
         self._head_bytes = 0
         self._answer = Answer(self)
@@ -169,13 +178,13 @@ class Connection(asyncio.Protocol):
         return self._answer
 
     def go_on(self) -> None:
-        """What had come was taken."""
+        """Read on: the reader has taken what had come."""
         if self._is_held:
             self._is_held = False
             self._transport.resume_reading()
 
     def released(self, at_its_end: bool) -> None:
-        """Nobody waits for the present answer any more."""
+        """The present answer has ended for its reader: keep the connection, linger, or close it."""
         if self._answer and self._answer.is_complete:
             self._rest()
         elif at_its_end and not self._transport.is_closing():
@@ -184,17 +193,18 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
+        """Close the connection."""
         self._stop_timer()
         self._transport.close()
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods but not the base class
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
-        if answer is None:  # it speaks unasked
+        if answer is None:  # the engine sends bytes although nothing was asked
             self._transport.abort()
             return
         answer.has_bytes = True
@@ -235,7 +245,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         assert self._answer, "data_received parses only while somebody waits"
         headers, status = self._answer.headers, self._parser.get_status_code()
-        if status < 200:  # informational: the answer is still to come
+        if status < 200:  # informational; the answer comes after it
             headers.clear()
             return
         self._answer.status, self._answer.has_head = status, True
@@ -249,11 +259,11 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._answer and self._answer.has_head:
             self._answer.is_complete = True
-            if self._answer.is_released:  # it lingered for this
+            if self._answer.is_released:  # the connection was lingering for this end mark
                 self._rest()
 
     def _rest(self) -> None:
-        """Wait for the next request, or close."""
+        """Become idle, or close where the engine does not keep the connection."""
         self._stop_timer()
         self._answer = None
         self.go_on()
@@ -275,5 +285,5 @@ def _give_up(waiter: "asyncio.Future[None]") -> None:
 
 
 def _one_line(value: str) -> str:
-    """A header's value without what would end its line."""
+    """A header's value without unprintable characters, such as those that would end its line."""
     return value if value.isprintable() else "".join(c for c in value if c.isprintable())

@@ -1,7 +1,7 @@
-"""llama.cpp with a small model on this CPU: a child process, kept running, and killed with us.
+"""The embedded engine: runs llama.cpp with a small model on this CPU as a child process, and restarts it when it dies.
 
-Speaks no OpenAI: `gateway/engines/openai_http.py` is pointed at `url` with `api_key`, as at any other engine. While the
-child is down its port refuses connections, which reads as a dead engine.
+The child ends when this process ends. This file sends it no requests: `gateway/engines/openai_http.py` does, at `url`
+with `api_key`, as to any other engine. While the child is down its port refuses connections, as a dead engine's does.
 """
 
 import asyncio
@@ -24,17 +24,18 @@ from gateway.engines.llamacpp_server import CANNOT
 
 DEFAULT_NAME = "smollm2-135m-instruct"
 
-LOG_LIMIT_BYTES = 256 * 1024  # llama.cpp at warnings writes a line a mishap: months
+LOG_LIMIT_BYTES = 256 * 1024  # holds months: at the level of warnings llama.cpp writes a line for each problem
 LAST_LINES = 5  # of the log, where the reason of a death is looked for
-# Each request holds one HTTP thread, waiting ones too. With all of them taken, /metrics took 12 s instead of 3 ms.
+# HTTP threads beyond the slots. Each request holds one, waiting requests too; where all are taken, /metrics has to wait
+# for one (docs/results/gateway.md#llamacpp-and-the-embedded-engine).
 HTTP_THREADS_SPARE = 64
-STOP_PATIENCE_S = 3.0
-POLL_STARTING_S = 0.05
-POLL_READY_S = 2.0
-HEALTH_TIMEOUT_S = 5.0
-HUNG_AFTER_S = 30.0  # /health needs no model and no slot: silence this long is no mere load
-LOAD_PATIENCE_S = 300.0  # a large model from a slow disk
-HEALTHY_AFTER_S = 60.0  # a life this long starts the back-off anew
+STOP_PATIENCE_S = 3.0  # s from SIGTERM to SIGKILL
+POLL_STARTING_S = 0.05  # s between two checks of a child that starts
+POLL_READY_S = 2.0  # s between two checks of a child that is ready
+HEALTH_TIMEOUT_S = 5.0  # s
+HUNG_AFTER_S = 30.0  # s of silence of a ready child until it is killed; /health needs no slot, so load is no excuse
+LOAD_PATIENCE_S = 300.0  # s of silence of a child that loads, as a large model from a slow disk
+HEALTHY_AFTER_S = 60.0  # s that a child must have been ready for the back-off to start anew
 
 _SIGNAL_HINTS = {
     signal.SIGILL: "; the processor lacks AVX2, which this build of llama.cpp needs",
@@ -57,7 +58,7 @@ class EmbeddedConfig:
     """The small model on this CPU, for machines without an engine."""
 
     slots: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2  # requests decoded at once; they share one thread's speed
-    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # 2 on shared cores: 46 tok/s instead of 65, or 6 spinning
+    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # on shared cores 2 are slower (docs/results/gateway.md)
     context_tokens: Annotated[int, msgspec.Meta(ge=256, le=131072)] = 2048  # a slot; SmolLM2 knows up to 8192
 
 
@@ -151,19 +152,19 @@ class EmbeddedEngine:
         command += ["--slots", str(self._config.slots), "--context-tokens", str(self._config.context_tokens)]
         command += ["--threads", str(self._config.threads)]
         command += ["--http-threads", str(self._config.slots + HTTP_THREADS_SPARE)]
-        # Spinning OpenMP threads on shared cores cost nine tenths of the speed.
+        # OpenMP threads that spin while they wait take the speed on shared cores (docs/results/gateway.md).
         environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": str(self._config.threads)}
         with _open_log(self._log_file) as log:
             self._child = await asyncio.create_subprocess_exec(
                 *command,
-                stdin=subprocess.PIPE,  # its end tells the child that we are gone
+                stdin=subprocess.PIPE,  # the child ends when it closes, so however we end
                 stdout=log,
                 stderr=log,
                 env=environment,
-                start_new_session=True,  # Ctrl-C is for us: requests are drained before the engine goes
+                start_new_session=True,  # Ctrl-C reaches only us: we let requests end before we stop the child
             )
         assert self._child.stdin
-        with suppress(ConnectionError):  # it died already: _watch() finds out
+        with suppress(ConnectionError):  # the child has died already; _watch() reports it
             self._child.stdin.write(f"{self.api_key}\n".encode())
             await self._child.stdin.drain()
         _log.info("embedded_engine_started pid=%d port=%d", self._child.pid, self._port)
@@ -203,7 +204,7 @@ class EmbeddedEngine:
         return self._stopping.is_set()
 
     async def _is_healthy(self) -> bool:
-        """Does GET /health say 200? By hand, for a client's connection pool would hold one of the HTTP threads."""
+        """Whether GET /health answers 200. It is sent by hand: a pooled connection would hold an HTTP thread."""
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -249,8 +250,11 @@ def _check_model(model: Path) -> None:
 
 
 def _hold_port() -> socket.socket:
-    """A free loopback port that stays ours: bound but not listening, it refuses connections until the child listens on
-    it (SO_REUSEPORT, same user only), before the first start and between two."""
+    """A socket that holds a free loopback port for us.
+
+    It is bound and does not listen, so the port refuses connections until the child listens on it as well
+    (SO_REUSEPORT, same user only), and again after the child ends. Raises EngineUnusable.
+    """
     if not hasattr(socket, "SO_REUSEPORT"):
         raise EngineUnusable("the embedded engine needs Linux or macOS: give another engine with --engine URL")
     held = socket.socket()
@@ -259,7 +263,7 @@ def _hold_port() -> socket.socket:
     return held
 
 
-# --- llama.cpp's log: the child appends to it, we keep it short
+# --- llama.cpp's log: the child appends to it, this process cuts it
 
 
 def _open_log(path: Path) -> IO[bytes]:
@@ -267,7 +271,7 @@ def _open_log(path: Path) -> IO[bytes]:
 
 
 def _trim(path: Path) -> None:
-    """Keep the newer half of a log that grew too long, in place: the child has it open."""
+    """Cut a log over LOG_LIMIT_BYTES to its newer half, in place, since the child has it open."""
     with suppress(FileNotFoundError):
         if path.stat().st_size > LOG_LIMIT_BYTES:
             path.write_bytes(path.read_bytes()[-LOG_LIMIT_BYTES // 2 :])

@@ -1,4 +1,4 @@
-"""An engine's own pages, read within bounds. Nothing that is asked here makes an engine load a model."""
+"""Reads an engine's own pages, within bounds. No page that is read here makes an engine load a model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ import msgspec
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 
-PAGE_LIMIT_BYTES = 8 << 20  # vLLM's OpenAPI page has some 300 KB, Ollama's page of a model with its licence 50 KB
+PAGE_LIMIT_BYTES = 8 << 20  # many times the longest page known, vLLM's /openapi.json
 
 
 class EngineApi:
@@ -33,19 +33,19 @@ class EngineApi:
             return await self._page(path, response, kind)
 
     async def find(self, path: str, kind: Any) -> Any | None:
-        """The page as `kind`; None where there is none, or another (LM Studio answers 200 on every path)."""
+        """The page as `kind`; None where it is missing or of another form (LM Studio answers 200 on every path)."""
         try:
             return await self.get(path, kind)
         except (*UNREADABLE, UpstreamError):
             return None
 
     async def text(self, path: str) -> bytes:
-        """The page as it is, as far as the limit; empty where there is none. Raises aiohttp.ClientError."""
+        """The page's bytes, cut after the limit; empty where there is none. Raises aiohttp.ClientError."""
         async with self._session.get(self.url + path, headers=self._headers, allow_redirects=False) as response:
             return await _read(response) if response.status == 200 else b""
 
     async def status_of(self, path: str, body: object) -> int:
-        """What a POST is answered with, on a connection of its own. Raises aiohttp.ClientError."""
+        """The status that a POST is answered with, on a connection of its own. Raises aiohttp.ClientError."""
         headers = {**self._headers, "connection": "close"}
         async with self._session.post(self.url + path, json=body, headers=headers, allow_redirects=False) as response:
             return response.status
@@ -61,7 +61,7 @@ class EngineApi:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body; one over the limit is cut, and cut JSON cannot be decoded."""
+    """The body, cut after the limit; JSON that was cut cannot be decoded, so its reader raises."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk

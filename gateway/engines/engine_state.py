@@ -1,4 +1,4 @@
-"""What is known of an engine, whatever its family (P): the models it serves, its slots, how busy it is."""
+"""What is known of an engine of any family: the models that it serves, its slots, and its load. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ from discovery.records import printable
 
 DEFAULT_SLOTS = 8  # where neither the configuration nor the engine says
 NAME_CHARS = 128  # of a model, as the network calls it
-BY_DEFAULT = ("text", "tools")  # what a model is asked for where its engine does not say what it can
+BY_DEFAULT = ("text", "tools")  # abilities assumed of a model whose engine tells none
 
 
 @dataclass(frozen=True, slots=True)
 class EngineModel:
     """A model as its engine serves it; `context_tokens` is 0 where the engine does not say.
 
-    `modalities`: what it takes (`text`, `image`, `audio`) and can do besides (`tools`, `embeddings`). A model that is
-    not loaded has to be before it answers: seconds to minutes, for `weight_bytes` (0: not known) to be read.
+    `modalities`: what it takes (`text`, `image`, `audio`) and what it can do besides (`tools`, `embeddings`). A model
+    that is not loaded is loaded when it is asked, which takes seconds to minutes, by its `weight_bytes` (0: not known).
     """
 
     id: str
@@ -25,13 +25,13 @@ class EngineModel:
 
     @property
     def name(self) -> str:
-        """What the network calls it: its id, as far as a card can hold it."""
+        """The model's name in the network: its id, without unprintable characters and cut to NAME_CHARS."""
         return printable(self.id, NAME_CHARS)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """What is known of the engine now. `problem` is None while it answers."""
+    """What is known of the engine now. `problem` says why it does not answer; None while it does."""
 
     problem: str | None = "not asked yet"
     family: str = "unknown"
@@ -39,9 +39,9 @@ class EngineState:
     slots: int = DEFAULT_SLOTS
     running: int = 0
     waiting: int = 0
-    load_source: str = "own count"  # or "metrics"
-    others: int = 0  # jobs that it has beyond ours: of programs that use it directly
-    is_slots_known: bool = False  # the engine or the configuration says; else it is our guess
+    load_source: str = "own count"  # or "metrics": where running and waiting come from
+    others: int = 0  # jobs of programs that use the engine directly
+    is_slots_known: bool = False  # whether the engine or the configuration tells `slots`; else they are a guess
 
     @property
     def is_ready(self) -> bool:
@@ -49,10 +49,10 @@ class EngineState:
 
     @property
     def is_elastic(self) -> bool:
-        """Whether it may have more slots than `slots`: it never said, and is not seen to make anybody wait."""
+        """Whether it may have more slots than `slots`: nobody told them, and no job is seen to wait."""
         return not self.is_slots_known and (self.load_source != "metrics" or not self.waiting)
 
     @property
     def cold(self) -> frozenset[str]:
-        """Names of the models that would have to be loaded first."""
+        """Names of the models that are not loaded."""
         return frozenset(model.name for model in self.models if not model.is_loaded)

@@ -1,7 +1,7 @@
-"""Which family of engines this is, and what each says of itself beyond the OpenAI API: its quirks, handled here once.
+"""Recognises an engine's family, and reads what each family tells of itself beyond the OpenAI API.
 
-vLLM and llama.cpp are run in tests; SGLang, TGI and LM Studio are read as their documentation shows them
-(docs/engines.md). Ollama has a file of its own.
+Tests run vLLM and llama.cpp; SGLang, TGI and LM Studio are read as their documentation shows them (docs/engines.md).
+Ollama has a file of its own.
 """
 
 import os
@@ -14,7 +14,7 @@ from gateway.engines.family import Description, Family, Listing, ModelEntry
 from gateway.engines.load_gauges import read_load
 from gateway.engines.ollama import Ollama, is_ollama
 
-_LM_STUDIO_CONTEXT = 4096  # what it loads a model with unless told otherwise
+_LM_STUDIO_CONTEXT = 4096  # tokens with which LM Studio loads a model by default
 
 
 async def recognise(api: EngineApi, listing: Listing) -> Family:
@@ -32,13 +32,13 @@ async def recognise(api: EngineApi, listing: Listing) -> Family:
 
 
 class Unknown:
-    """Whatever lists its models and has, perhaps, /metrics."""
+    """Any engine that lists its models; its load is read from /metrics if it has that page."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
-        """Embeddings and tools may be tried: there is no way of finding out that does not load a model."""
+        """Every model may be tried for embeddings and tools: finding out whether it can would load it."""
         return Description(tuple(_model(entry, "tools", "embeddings") for entry in listing.data))
 
     async def look(
@@ -48,11 +48,11 @@ class Unknown:
 
 
 class Vllm(Unknown):
-    """vLLM has a path only where its model can do what it is for."""
+    """vLLM. Its /openapi.json lists a path only where its model can do what the path is for."""
 
     def __init__(self) -> None:
         super().__init__("vllm")
-        self._page = b""  # it does not change while the server lives
+        self._page = b""  # /openapi.json; it does not change while the server runs
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
         self._page = self._page or await api.text("/openapi.json")
@@ -64,9 +64,9 @@ class Vllm(Unknown):
 
 
 class LlamaCpp(Unknown):
-    """llama.cpp tells its slots and what each holds; it answers 501 at once where it makes no embeddings.
+    """llama.cpp. /props tells its slots and their context; it answers 501 at once where it makes no embeddings.
 
-    Where the model's chat template has no place for tools, they are ignored without a word, even `required` ones.
+    Where the model's chat template has no place for tools, it ignores them silently, even `required` ones.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class LlamaCpp(Unknown):
 
 
 class Sglang(Unknown):
-    """SGLang says whether its model generates or embeds, and how many requests run at once."""
+    """SGLang. It tells whether its model generates or embeds, and how many requests run at once."""
 
     def __init__(self) -> None:
         super().__init__("sglang")
@@ -104,7 +104,7 @@ class Sglang(Unknown):
 
 
 class Tgi(Unknown):
-    """TGI: what a request and its answer may have in all is its context; it makes no embeddings."""
+    """TGI. Its context is `max_total_tokens`, those of request and answer together; it makes no embeddings."""
 
     def __init__(self) -> None:
         super().__init__("tgi")
@@ -117,7 +117,10 @@ class Tgi(Unknown):
 
 
 class LmStudio:
-    """LM Studio lists what is on disk, loads on demand, and has no metrics: /metrics is an error in its log."""
+    """LM Studio. It lists the models on disk and loads one when it is asked.
+
+    It has no metrics: asking for /metrics would only write an error into its log.
+    """
 
     name = "lmstudio"
 

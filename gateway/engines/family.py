@@ -1,4 +1,4 @@
-"""What an engine family is: how it describes what it serves, and how it is looked at while it works."""
+"""The interface of an engine family: how to read what an engine serves, and how to read its load."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,11 +37,11 @@ class Listing(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What an engine tells of itself: what it serves, and how many requests it works on at once."""
+    """What an engine tells of itself: its models, and how many requests it works on at once."""
 
     models: tuple[EngineModel, ...]
     slots: int = DEFAULT_SLOTS
-    is_slots_known: bool = False  # it says so itself
+    is_slots_known: bool = False  # whether the engine told `slots`
 
 
 class Family(Protocol):
@@ -51,11 +51,11 @@ class Family(Protocol):
     def name(self) -> str: ...
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
-        """Asked seldom: everything that the engine tells of its models."""
+        """All that the engine tells of its models. Asked rarely."""
         ...
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
-        """Asked every second: (the models as they are now, (running, waiting) or None where it does not say)."""
+        """(the models now, (running, waiting) or None where the engine does not tell its load). Asked every second."""
         ...

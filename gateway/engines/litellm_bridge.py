@@ -1,7 +1,7 @@
-"""Engines that do not speak OpenAI (Anthropic, Bedrock, ...), through litellm: `engine.url: litellm:PROVIDER/MODEL`.
+"""Engines without the OpenAI API (Anthropic, Bedrock, ...), through litellm: `engine.url: litellm:PROVIDER/MODEL`.
 
-litellm takes seconds and 160 MB to import, so nothing of it is loaded before such an engine was named, and no other
-engine's request goes through it. It is never asked for anything to find out whether a provider lives: that costs money.
+litellm is imported only where such an engine is named, since importing it takes seconds and much memory; requests to
+other engines do not go through it. A provider is never asked to find out whether it is up, since that costs money.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from gateway.wire.errors import error_body
 from gateway.wire.events import DONE, Event, encode_event
 
 SCHEME = "litellm:"
-UNREACHABLE_FOR_S = 5.0  # a provider that could not be reached is not offered to anybody for so long
+UNREACHABLE_FOR_S = 5.0  # s for which a provider that could not be reached is not offered
 
-# What a request may say. Other names mean something to litellm: `api_base` would send the key to whom the body names.
+# The fields that a request may have. litellm acts on others: `api_base` would send the key to an address in the body.
 FIELDS = frozenset(
     {
         *("messages", "prompt", "input", "model", "stream", "stream_options", "user", "n"),
@@ -38,7 +38,7 @@ _CALLS = {"chat/completions": "acompletion", "completions": "atext_completion", 
 
 
 class LiteLLMEngine:
-    """The named models of one or more providers, as one engine (see gateway.engines.local.Engine)."""
+    """The named models of one or more providers as one engine (see gateway.engines.local.Engine)."""
 
     def __init__(self, models: tuple[str, ...], *, api_key: str = "", api_base: str = "", slots: int = 0) -> None:
         """`models` as litellm calls them, e.g. `anthropic/claude-sonnet-4-5`. Without `api_key`, litellm takes the
@@ -52,7 +52,7 @@ class LiteLLMEngine:
         self._offered_from = 0.0
 
     async def refresh(self) -> None:
-        """Load litellm the first time; afterwards count what we have open."""
+        """Load litellm at the first call; at others, update the load from the requests that we have open."""
         if self._litellm is None:
             try:
                 self._litellm = await asyncio.to_thread(_import_litellm)
@@ -60,8 +60,8 @@ class LiteLLMEngine:
                 problem = f"litellm cannot be loaded ({error}): pip install 'ppai[litellm]'"
                 self.state = replace(self.state, problem=problem)
                 return
-            told = self._litellm.model_cost
-            self.state = replace(self.state, models=tuple(_described(model, told) for model in self._models))
+            known = self._litellm.model_cost
+            self.state = replace(self.state, models=tuple(_described(model, known) for model in self._models))
         running = min(self.in_flight, self.state.slots)
         still = self.state.problem if self._clock() < self._offered_from else None
         self.state = replace(self.state, problem=still, running=running, waiting=self.in_flight - running)
@@ -72,7 +72,7 @@ class LiteLLMEngine:
     ) -> AsyncIterator[Reply]:
         """Ask the provider; leaving the context hangs up. A refusal is a reply with the provider's status.
 
-        Raises UpstreamError where the provider could not be reached.
+        Raises UpstreamError where the provider could not be reached or did not answer in time.
         """
         self.in_flight += 1
         answer: Any = None
@@ -90,16 +90,16 @@ class LiteLLMEngine:
                 await answer.aclose()
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection is kept."""
 
     @property
     def _errors(self) -> type[Exception]:
-        """What litellm's exceptions derive from."""
+        """The class that litellm's exceptions derive from."""
         errors: type[Exception] = self._litellm.exceptions.openai.OpenAIError
         return errors
 
     async def _ask(self, endpoint: str, fields: dict[str, Any], wait_s: float) -> Any:
-        """litellm's answer, or a refusal as a reply."""
+        """litellm's answer, or a refusal as a reply. Raises UpstreamError."""
         if self._litellm is None:
             raise UpstreamError(str(self.state.problem), status=503, code="no_engine", retry_after_s=2)
         call = getattr(self._litellm, _CALLS[endpoint])
@@ -125,7 +125,7 @@ def models_of(url: str) -> tuple[str, ...]:
 
 
 def _import_litellm() -> Any:
-    """Takes seconds. Without the local price map, litellm asks the internet for one while it is imported."""
+    """Import litellm, which takes seconds. Without the local price map it would ask the internet for one."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     litellm: Any = importlib.import_module("litellm")
     litellm.telemetry = False
@@ -136,9 +136,9 @@ def _import_litellm() -> Any:
     return litellm
 
 
-def _described(model: str, told: Mapping[str, Mapping[str, Any]]) -> EngineModel:
-    """What litellm's map says of a model; one that is not in it may be tried for everything."""
-    entry = told.get(model) or told.get(model.partition("/")[2])
+def _described(model: str, known: Mapping[str, Mapping[str, Any]]) -> EngineModel:
+    """A model as litellm's map `known` describes it; one that is not in the map may be tried for everything."""
+    entry = known.get(model) or known.get(model.partition("/")[2])
     if entry is None:
         return EngineModel(model, modalities=(*BY_DEFAULT, "embeddings"))
     context = entry.get("max_input_tokens") or entry.get("max_tokens") or 0
@@ -159,9 +159,12 @@ def _refusal(endpoint: str, fields: Mapping[str, Any]) -> "_Whole | None":
 
 
 def _refused(error: Exception) -> "_Whole":
-    """The provider's own status, and what it said: litellm makes a 500 of a 529, but keeps where it came from."""
-    told = [status for cause in _causes(error) if isinstance(status := getattr(cause, "status_code", None), int)]
-    status = told[-1] if told else 500
+    """A refusal with the provider's own status and message.
+
+    litellm turns some statuses into others (a 529 into a 500); the innermost cause of the error has the provider's.
+    """
+    statuses = [status for cause in _causes(error) if isinstance(status := getattr(cause, "status_code", None), int)]
+    status = statuses[-1] if statuses else 500
     kind = "invalid_request_error" if status < 500 else "server_error"
     headers = getattr(error, "litellm_response_headers", None) or {}
     body = error_body(str(getattr(error, "message", error)), kind, code=type(error).__name__)
@@ -171,7 +174,7 @@ def _refused(error: Exception) -> "_Whole":
 def _unreachable(error: Exception) -> str | None:
     """Why the provider could not be reached; None where it answered.
 
-    litellm says 500 for a refused connection, as for a provider's own 500: the difference is in what it came from.
+    litellm reports a refused connection as a 500, like a provider's own 500; only the error's causes tell them apart.
     """
     for cause in _causes(error):
         if isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
@@ -180,7 +183,7 @@ def _unreachable(error: Exception) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, outermost first."""
+    """An error and its causes, outermost first."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -194,11 +197,11 @@ def _as_reply(answer: Any, model: str, stream: bool, patience: Patience, errors:
 
 
 def _named(answer: Any, model: str) -> bytes:
-    """One of litellm's objects as OpenAI's JSON, under the name that the model was asked by."""
+    """One of litellm's objects as OpenAI's JSON, with the model's name as it was asked for."""
     fields = answer.model_dump(exclude_none=True)
     usage_alone = fields.get("usage") and not any(_says_something(choice) for choice in fields.get("choices", ()))
     if fields.get("object") == "chat.completion.chunk" and usage_alone:
-        fields["choices"] = []  # as OpenAI sends it, so that who did not ask for usage need not see it
+        fields["choices"] = []  # OpenAI's form, by which usage is recognised and kept from clients that did not ask
     return msgspec.json.encode(fields | {"model": model}, enc_hook=str)
 
 

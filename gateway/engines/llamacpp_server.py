@@ -1,7 +1,7 @@
-"""llama.cpp's own HTTP server, as the child process of gateway/engines/embedded.py.
+"""Runs llama.cpp's own HTTP server, as the child process of gateway/engines/embedded.py.
 
-The first line of standard input is the API key; when standard input ends the parent is gone, and so is this process,
-whatever it is doing and however the parent died. There is nothing to save: SIGTERM ends it at once.
+The first line of standard input is the API key. When standard input ends, the parent has ended, however that came, and
+this process ends too. It has nothing to save, so SIGTERM ends it at once.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def main() -> None:
         server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), options, api_key))
     except RuntimeError:
         sys.exit(f"{CANNOT}serve {options.model}: the lines above say why; a damaged file is pulled again")
-    assert server is not None  # its threads serve until this object goes
+    assert server is not None  # its threads serve as long as this object exists
     threading.Event().wait()
 
 
@@ -62,14 +62,14 @@ def _parameters(parameters: Any, options: argparse.Namespace, api_key: str) -> A
     parameters.fit_params = False  # the context is what the configuration says, not what llama.cpp finds fitting
     parameters.cpuparams.n_threads = options.threads
     parameters.cpuparams_batch.n_threads = options.threads
-    # A batch is not interrupted. With 2048 a prompt of 1700 tokens, on one thread, stopped the other streams for 12 s
-    # and went on for 11 s after its caller had left; with 128 it is 1.2 s both, and the prompt takes 14 s, not 12.
+    # llama.cpp does not interrupt a batch, so a long one stops the other streams, and goes on after its caller has hung
+    # up. A short one costs the prompt little (docs/decisions.md#engines).
     parameters.n_batch = 128
     parameters.n_ubatch = 128
     parameters.n_threads_http = options.http_threads
     parameters.endpoint_metrics = True
     parameters.endpoint_slots = True
-    parameters.cache_ram_mib = 0  # 8 GiB by default: finished prompts, kept in case they come again
+    parameters.cache_ram_mib = 0  # by default it keeps finished prompts in 8 GiB of memory
     parameters.cache_idle_slots = False  # needs that cache
     parameters.ui = False
     parameters.verbosity = 2  # warnings; 3 writes lines for every request

@@ -1,7 +1,7 @@
-"""How busy an engine is, from its Prometheus text (P).
+"""Reads an engine's load from its Prometheus text. Pure.
 
-Gauges are matched by exact name: one that was renamed is missing, and missing is never idle. Where each family's
-names come from stands with the samples in tests/gateway/engine_pages.py.
+Gauges are matched by exact name. A renamed gauge counts as missing, and an engine with a missing gauge is not believed
+idle. tests/gateway/engines/engine_pages.py has a sample of each family, and where its names come from.
 """
 
 import re
@@ -14,8 +14,9 @@ LOAD_GAUGES = (
     (b"tgi_batch_current_size", b"tgi_queue_size"),
 )
 
-# SGLang: every rank of a tensor or pipeline group may tell the same batch, and one with priorities tells a total (an
-# empty priority) beside its parts. Ranks of data parallelism, and vLLM's engines, are different requests.
+# Of series that differ only in these labels the greatest counts: every rank of a tensor or pipeline group of SGLang may
+# tell the same batch. Other labels (ranks of data parallelism, vLLM's engines) stand for different requests: their
+# series are added. SGLang with priorities tells a total, with an empty priority, beside its parts: the total counts.
 _SAME_REQUESTS = frozenset({b"tp_rank", b"pp_rank", b"moe_ep_rank"})
 _LABEL = re.compile(rb'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -30,10 +31,10 @@ def read_load(metrics: bytes) -> tuple[int, int] | None:
 
 
 def _total(metrics: bytes, name: bytes) -> float | None:
-    """None where the gauge is missing, or is no number of requests."""
+    """The gauge's sum over different requests; None where it is missing or no number of requests."""
     if name not in metrics:
         return None
-    told: dict[frozenset[tuple[bytes, bytes]], float] = {}
+    by_source: dict[frozenset[tuple[bytes, bytes]], float] = {}
     try:
         for line in metrics.splitlines():
             if not line.startswith(name) or line[len(name) : len(name) + 1] not in (b"{", b" "):
@@ -43,10 +44,10 @@ def _total(metrics: bytes, name: bytes) -> float | None:
             if labels.pop(b"priority", b""):
                 continue
             source = frozenset((key, label) for key, label in labels.items() if key not in _SAME_REQUESTS)
-            told[source] = max(told.get(source, 0.0), _requests(value))
+            by_source[source] = max(by_source.get(source, 0.0), _requests(value))
     except ValueError:
         return None
-    return sum(told.values()) if told else None
+    return sum(by_source.values()) if by_source else None
 
 
 def _requests(value: bytes) -> float:

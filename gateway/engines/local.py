@@ -1,6 +1,7 @@
-"""The engine that this peer stands in front of: the one named, the first found on this machine, or the embedded one.
+"""Our engine: the one that is named, the first one found on this machine, or the embedded one.
 
-Watches it, and goes on looking where there is none: a peer starts, joins and serves others' answers without an engine.
+It watches the engine, and goes on looking where there is none: a peer starts and joins without one, and then gets its
+answers from other peers.
 """
 
 import asyncio
@@ -21,23 +22,25 @@ from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
-ADOPTION_TIMEOUT_S = 0.3  # loopback answers in a few ms, or refuses at once
-LLAMACPP_INTERVAL_S = 2.0
-UNREADY_INTERVAL_S = 0.25  # an engine that starts is noticed soon,
-UNREADY_GROWTH = 1.05  # one that stays away is looked for less often: four looks a second were a third of an idle
-UNREADY_LIMIT_S = 2.0  # peer's processor time
+ADOPTION_TIMEOUT_S = 0.3  # s for a well-known port to answer; loopback answers or refuses at once
+LLAMACPP_INTERVAL_S = 2.0  # s between two reads of its metrics, at least: see `_interval_s`
+# An engine that is not there is looked for after UNREADY_INTERVAL_S, so that one that starts is noticed soon. Each pause
+# is longer by UNREADY_GROWTH, up to UNREADY_LIMIT_S, since looking takes processor time (docs/decisions.md#engines).
+UNREADY_INTERVAL_S = 0.25
+UNREADY_GROWTH = 1.05
+UNREADY_LIMIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """The engine this peer stands in front of."""
+    """Which engine this peer has, and how it is reached."""
 
     # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded) | litellm:PROVIDER/MODEL
     url: str = "auto"
-    api_key: str = ""  # sent as a bearer token to the engine that `url` names, to none that was found
+    api_key: str = ""  # sent as a bearer token to the engine that `url` names, never to one found on a port
     api_base: str = ""  # where litellm reaches the provider, if not at its usual address
     slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
-    # how often its load is read; a scrape costs vLLM 14-22 ms, llama.cpp 3 ms
+    # s between two reads of its load (costs: docs/results/gateway.md)
     scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
 
 
@@ -47,16 +50,18 @@ def unready_interval_s(looks: int) -> float:
 
 
 class Engine(Upstream, Protocol):
-    """What is needed of an engine, whichever way it is spoken to."""
+    """What the gateway needs of an engine, by whatever API."""
 
     state: EngineState
     in_flight: int  # requests that we have open at it
 
     async def refresh(self) -> None:
-        """Ask it who it is and how busy it is; afterwards `state` holds the answer or the problem."""
+        """Ask the engine what it serves and how busy it is; afterwards `state` holds the answer or the problem."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        ...
 
 
 class _Models(msgspec.Struct):
@@ -64,7 +69,7 @@ class _Models(msgspec.Struct):
 
 
 class LocalEngine:
-    """The local candidate's upstream. `run` is its watch; `state` what is known; `open` asks it."""
+    """Our own engine as an Upstream: `run` watches it, `state` says what is known of it, `open` asks it."""
 
     def __init__(
         self,
@@ -74,13 +79,13 @@ class LocalEngine:
         ports: Mapping[int, str] = ADOPTABLE_PORTS,
     ) -> None:
         """`embedded` makes the embedded engine, or raises ModelMissing; `ports` are tried where the url is auto."""
-        self.origin = "none"  # what was taken, in words for the user
+        self.origin = "none"  # which engine was taken, in words for the user
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
         self._engine: Engine | None = None
         self._problem = "no engine yet"
         self._unready_looks = 0  # in a row
-        self._ids: dict[str, str] = {}  # of models whose id the network cannot say
+        self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
 
     @property
     def state(self) -> EngineState:
@@ -97,7 +102,7 @@ class LocalEngine:
     def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AbstractAsyncContextManager[Reply]:
-        """Ask it (see gateway.upstream.Upstream). Raises UpstreamError, 503 where there is no engine."""
+        """Ask the engine (see gateway.upstream.Upstream). Raises UpstreamError, with 503 where there is none."""
         if self._engine is None:
             raise UpstreamError(self._problem, status=503, code="no_engine", retry_after_s=2)
         if not self._ids:
@@ -106,7 +111,7 @@ class LocalEngine:
         return _named(self._engine.open(endpoint, body, headers, stream=stream, patience=patience), name)
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
-        """Find the engine, then read its state for as long as the peer lives; `seen` is called after every look."""
+        """Find the engine, then read its state until cancelled; `seen` is called after every read."""
         while True:
             if self._engine is None:
                 await self._find(tasks)
@@ -118,7 +123,11 @@ class LocalEngine:
             await asyncio.sleep(self._interval_s())
 
     def _interval_s(self) -> float:
-        """llama.cpp notices an abandoned call only after a second in which nobody looks at its metrics (measured)."""
+        """Seconds until the next read.
+
+        llama.cpp notices that a caller hung up only after a second in which nobody reads its metrics
+        (docs/decisions.md#engines).
+        """
         if not self.state.is_ready:
             return unready_interval_s(self._unready_looks)
         least_s = LLAMACPP_INTERVAL_S if self.state.family == "llamacpp" else 0.0
@@ -139,7 +148,7 @@ class LocalEngine:
             return
         if self._config.url == "auto" and (found := await self._adoptable()):
             port, name = found
-            # without engine.api_key: a key is for the engine that was named, not for whatever sits on a port
+            # without engine.api_key, which is for the engine that was named, not for any program on a port
             self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "")
             return
         await self._start_embedded(tasks)
@@ -173,7 +182,7 @@ class LocalEngine:
         self._engine = OpenAIEngine(url, self._session, api_key=api_key, slots=self._config.slots)
 
     async def _adoptable(self) -> tuple[int, str] | None:
-        """The first well-known port on loopback that lists models, unless another PPAI peer sits there."""
+        """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer."""
         replies = await asyncio.gather(*(self._lists_models(port) for port in self._ports))
         return next((item for item, lists in zip(self._ports.items(), replies, strict=True) if lists), None)
 
@@ -189,6 +198,6 @@ class LocalEngine:
 
 @asynccontextmanager
 async def _named(opened: AbstractAsyncContextManager[Reply], name: str | None) -> AsyncIterator[Reply]:
-    """A reply that calls the model as it was asked for."""
+    """A reply with the model's name as it was asked for."""
     async with opened as reply:
         yield reply if name is None else NamedReply(reply, name)

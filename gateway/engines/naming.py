@@ -1,6 +1,6 @@
-"""Models whose id the network cannot say: over 128 characters, or with unprintable ones.
+"""Models whose id a card cannot hold, since it has over 128 characters or unprintable ones.
 
-Asked for by the name that cards hold, they are called by their id at the engine, and by their name again in answers.
+Clients and peers ask for them by the name in the card. The engine is asked by the id, and answers get the name again.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping

@@ -1,7 +1,7 @@
-"""Ollama: its own API says what it serves, what that can do and what is loaded; chat goes by its OpenAI API.
+"""Ollama: its own API tells its models, their abilities and which are loaded; chat goes by its OpenAI API.
 
-Read as its documentation shows it (docs/engines.md), not run against the real one here. It tells durations in answers
-of its own API only, and has neither metrics nor a queue to look at: how busy it is, is what we count ourselves.
+It is read as its documentation shows it (docs/engines.md); no test runs the real one. It has no metrics and no queue to
+read, and tells durations only in answers of its own API, so its load is what we count ourselves.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ from gateway.engines.family import Description, Listing
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 
-# A prompt that is longer is cut without a word: until a model is loaded, the least that any machine gives is assumed.
+# Context of an unloaded model, in tokens: the least that Ollama gives on any machine. It silently cuts longer prompts.
 UNLOADED_CONTEXT = 4096
 SLOTS = 1  # requests that a model works on at once, unless OLLAMA_NUM_PARALLEL says otherwise
-ASKED_AT_ONCE = 8  # pages of models; each opens a file of gigabytes
+ASKED_AT_ONCE = 8  # models whose pages are asked in parallel; for each Ollama opens a file of gigabytes
 
 _ABILITIES = {"completion": "text", "tools": "tools", "vision": "image", "audio": "audio", "embedding": "embeddings"}
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
 
 
 async def is_ollama(api: EngineApi) -> bool:
-    """Whether this is Ollama; a page that nobody else has says so."""
+    """Whether this is Ollama: only it has this page."""
     return bool(await api.find("/api/version", _Version))
 
 
 class Ollama:
-    """One Ollama. Its settings are read from our own environment, which is where a user sets them for both."""
+    """One Ollama. Its settings are read from our environment, where a user sets them for both programs."""
 
     name = "ollama"
 
@@ -41,10 +41,10 @@ class Ollama:
         self._slots = _positive(environ.get("OLLAMA_NUM_PARALLEL"))
         self._context = _positive(environ.get("OLLAMA_CONTEXT_LENGTH")) or UNLOADED_CONTEXT
         self._shown: dict[str, _Show] = {}  # by digest: a model's page does not change
-        self._served: dict[str, int] = {}  # context that a model was loaded with, by name
+        self._served: dict[str, int] = {}  # context with which a model was loaded last, by name
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
-        """The models on this machine; those that Ollama itself sends elsewhere are left out: nothing leaves unseen."""
+        """The models on this machine. Those that Ollama runs in its cloud are left out: prompts would leave unseen."""
         here = [tag for tag in (await api.get("/api/tags", _Tags)).models if not tag.remote_host]
         one_of = asyncio.Semaphore(ASKED_AT_ONCE)
         pages = await asyncio.gather(*(self._page(api, tag, one_of) for tag in here))
@@ -55,7 +55,7 @@ class Ollama:
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
-        """Which models are loaded, and with which context: served, not trained."""
+        """Which models are loaded, and with which context (not the one that they were trained with)."""
         loaded = {entry.name: entry.context_length for entry in (await api.get("/api/ps", _Ps)).models}
         self._served |= {name: context for name, context in loaded.items() if context}
         return tuple(
@@ -68,7 +68,7 @@ class Ollama:
         ), None
 
     async def _page(self, api: EngineApi, tag: "_Tag", one_of: asyncio.Semaphore) -> "_Show | None":
-        """What Ollama shows of a model, asked once; None where it was removed meanwhile, or cannot be read."""
+        """Ollama's page of a model, asked once; None where the model is gone or its page cannot be read."""
         if tag.digest not in self._shown:
             async with one_of:
                 try:
@@ -87,16 +87,16 @@ class Ollama:
 
 
 def _modalities(capabilities: list[str] | None) -> tuple[str, ...]:
-    """What a model takes and can; before 0.6.4 Ollama did not say, and all may be tried."""
+    """The model's modalities; Ollama before 0.6.4 tells no capabilities, and all may be tried."""
     if capabilities is None:
         return (*BY_DEFAULT, "embeddings")
     return tuple(_ABILITIES[ability] for ability in capabilities if ability in _ABILITIES)
 
 
 def _trained_context(model_info: Mapping[str, Any]) -> int:
-    """`<architecture>.context_length`; 0 where it is not told."""
-    told = model_info.get(f"{model_info.get('general.architecture')}.context_length")
-    return told if isinstance(told, int) and told > 0 else 0
+    """`<architecture>.context_length`; 0 where Ollama does not tell it."""
+    tokens = model_info.get(f"{model_info.get('general.architecture')}.context_length")
+    return tokens if isinstance(tokens, int) and tokens > 0 else 0
 
 
 def _positive(text: str | None) -> int:

@@ -1,6 +1,6 @@
-"""Any engine that has the OpenAI API: what it serves, how busy it is, and one request at a time to it.
+"""Speaks to any engine with the OpenAI API: reads its models and load, and sends it requests.
 
-What a family says of itself beyond that API is gateway/engines/families.py's; this knows nothing of peers or scores.
+gateway/engines/families.py reads what a family tells of itself beyond that API. Knows nothing of peers or scores.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
-KEEPALIVE_S = 4.0  # vLLM closes idle connections at 5 s: be first
+KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
 CONNECT_TIMEOUT_S = 5.0
-IDENTIFY_EVERY = 10  # refreshes between two looks at the list of models, which Ollama changes while it runs
-CHECK_TIMEOUT_S = 5.0  # /v1/models and /metrics; a busy llama.cpp took 3-14 ms, one short of HTTP threads 12 s
+IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
+CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
 
 
 class OpenAIEngine:
@@ -42,11 +42,11 @@ class OpenAIEngine:
         self._configured_slots = slots
         self._api = EngineApi(self.url, session, self._headers)
         self._family: Family | None = None
-        self._owner = ""  # whose models it listed when its family was recognised
+        self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
 
     async def refresh(self) -> None:
-        """Ask the engine who it is and how busy it is; afterwards `state` holds the answer or the problem."""
+        """Ask the engine what it serves and how busy it is; afterwards `state` holds the answer or the problem."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 if self._family is None or not self.state.is_ready or self._refreshes % IDENTIFY_EVERY == 0:
@@ -57,7 +57,7 @@ class OpenAIEngine:
             if not self.in_flight:  # an engine that works on our requests is busy, not dead
                 self.state = replace(self.state, problem=self._describe(error))
         except (aiohttp.ClientError, OSError) as error:
-            self._family = None  # another one may sit there next time
+            self._family = None  # another engine may listen there next time
             self.state = replace(self.state, problem=self._describe(error))
         except (*UNREADABLE, UpstreamError) as error:
             self._family = None
@@ -72,7 +72,7 @@ class OpenAIEngine:
         answer: Answer | None = None
         try:
             answer = await self._begin(endpoint, body, headers, patience.first_event_s if stream else patience.whole_s)
-            if answer.headers.get("content-encoding", "identity") != "identity":  # unasked: it may be a bomb
+            if answer.headers.get("content-encoding", "identity") != "identity":  # we asked for none; a bomb, perhaps
                 raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
             yield EngineReply(answer, patience, self.url)
         finally:
@@ -85,7 +85,10 @@ class OpenAIEngine:
         self._connections.close()
 
     async def _begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], wait_s: float) -> Answer:
-        """llama.cpp closes the connection after a stream though it promised to keep it: its are never used again."""
+        """Send the request and wait for the head of the answer. Raises UpstreamError.
+
+        Connections to llama.cpp are not kept: it closes them after a stream although it promises to keep them.
+        """
         path, keep = f"{self._path}/v1/{endpoint}", self.state.family != "llamacpp"
         try:
             return await self._connections.post(
@@ -116,8 +119,8 @@ class OpenAIEngine:
         )
 
     async def _look(self, family: Family, state: EngineState) -> EngineState:
-        """Load as the engine itself reports it, else as many as we have open there."""
-        ours = self.in_flight  # as it was when the engine counted: what ends meanwhile is nobody else's job
+        """The state with the load that the engine reports, else with the requests that we have open there."""
+        ours = self.in_flight  # taken before the engine counts, so that a job that ends meanwhile counts as ours
         models, load = await family.look(self._api, state.models)
         if load is None:
             running = min(self.in_flight, state.slots)
