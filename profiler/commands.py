@@ -144,11 +144,11 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     kept = stored(home / "profile")
     vectors = {model: fold(gate, encoder, answers) for model, answers in kept.items()}
     if text is not None:
-        told = relevance(gate, encoder, text, vectors)
+        about = relevance(gate, encoder, text, vectors)
         if as_json:
-            _print(told)
+            _print(about)
         else:
-            _console().print(relevance_tables(told))
+            _console().print(relevance_tables(about))
         return 0
     reports = [summary(model, gate, answers, vectors[model]) for model, answers in kept.items()]
     if png:

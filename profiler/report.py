@@ -41,14 +41,14 @@ def explanation(report: Mapping[str, Any]) -> str:
     known = {name: row for name, row in report["categories"].items() if row["evidence"]}
     order = sorted(known, key=lambda name: -known[name]["capability"])
 
-    def told(names: list[str]) -> str:
+    def listed(names: list[str]) -> str:
         return ", ".join(
             f"{name} {known[name]['capability']:.2f} ({known[name]['evidence']} questions)" for name in names
         )
 
     lines = [f"{report['model']}: {METHODS[report['method']]}"]
     if order:
-        lines += [f"strongest: {told(order[:3])}", f"weakest: {told(order[:-4:-1])}"]
+        lines += [f"strongest: {listed(order[:3])}", f"weakest: {listed(order[:-4:-1])}"]
     unasked = len(report["categories"]) - len(known)
     if unasked:
         lines.append(f"{unasked} categories without a question stand at the agent's mean, less the margin")
@@ -113,18 +113,18 @@ def relevance(gate: QAGate, encoder: Encoder, text: str, vectors: Mapping[str, C
     }
 
 
-def relevance_tables(told: Mapping[str, Any]) -> Any:
-    """What a text is about, as rich tables."""
+def relevance_tables(found: Mapping[str, Any]) -> Any:
+    """What `relevance` returns, as rich tables."""
     from rich.columns import Columns
     from rich.table import Table
 
-    about = Table("category", "share", title=f"cosine with the nearest prototype {told['nearest']:.2f}")
-    for category, share in told["categories"].items():
+    about = Table("category", "share", title=f"cosine with the nearest prototype {found['nearest']:.2f}")
+    for category, share in found["categories"].items():
         about.add_row(category, f"{100 * share:.0f} %")
     scores = Table("measured here", "expected to be right", title="score: relevance · capability")
-    for model, score in sorted(told["scores"].items(), key=lambda item: -item[1]):
+    for model, score in sorted(found["scores"].items(), key=lambda item: -item[1]):
         scores.add_row(model, f"{100 * score:.0f} %")
-    return Columns([about, scores] if told["scores"] else [about])
+    return Columns([about, scores] if found["scores"] else [about])
 
 
 def tables(report: Mapping[str, Any]) -> Any:

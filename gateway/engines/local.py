@@ -24,8 +24,8 @@ from gateway.wire.codec import UNREADABLE, Pieces
 ADOPTABLE_PORTS = {8000: "vLLM", 11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp"}
 ADOPTION_TIMEOUT_S = 0.3  # s for a well-known port to answer; loopback answers or refuses at once
 LLAMACPP_INTERVAL_S = 2.0  # s between two reads of its metrics, at least: see `_interval_s`
-# An engine that is not there is looked for after UNREADY_INTERVAL_S, so that one that starts is noticed soon. Each pause
-# is longer by UNREADY_GROWTH, up to UNREADY_LIMIT_S, since looking takes processor time (docs/decisions.md#engines).
+# An engine that is not there is looked for after UNREADY_INTERVAL_S, so that one that starts is noticed soon. The pause
+# grows by the factor UNREADY_GROWTH, up to UNREADY_LIMIT_S: looking takes processor time (docs/decisions.md#engines).
 UNREADY_INTERVAL_S = 0.25
 UNREADY_GROWTH = 1.05
 UNREADY_LIMIT_S = 2.0
