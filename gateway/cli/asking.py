@@ -38,12 +38,12 @@ def ask(
             if stream and not as_json:
                 print(words[-1], end="", flush=True)
     answer = "".join(words)
-    told = {key.removeprefix("x-ppai-"): value for key, value in headers.items() if key.startswith("x-ppai-")}
+    shown = {key.removeprefix("x-ppai-"): value for key, value in headers.items() if key.startswith("x-ppai-")}
     if as_json:
-        print(json.dumps({"answer": answer, **told}))
+        print(json.dumps({"answer": answer, **shown}))
         return
     print("" if stream else answer)
-    say(f"answered by {told.get('peer')} ({told.get('model')}): {told.get('reason')}")
+    say(f"answered by {shown.get('peer')} ({shown.get('model')}): {shown.get('reason')}")
 
 
 def route(

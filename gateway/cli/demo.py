@@ -141,7 +141,7 @@ async def ask(
         model="auto", messages=[{"role": "user", "content": question}], max_tokens=ANSWER_TOKENS, stream=stream,
         extra_headers=headers or {},
     ) as response:  # fmt: skip
-        told = response.headers
+        headers_back = response.headers
         if stream:
             async for chunk in await response.parse():
                 first_s = first_s or time.monotonic() - began
@@ -149,11 +149,11 @@ async def ask(
         else:
             text = (await response.parse()).choices[0].message.content
     took_s = time.monotonic() - began
-    name, reason = told["x-ppai-peer"], told["x-ppai-reason"]
+    name, reason = headers_back["x-ppai-peer"], headers_back["x-ppai-reason"]
     first = f", first word after {first_s:.2f} s" if stream else ""
     _say(f"\n  {question}\n  > {' '.join(text.split())}")
-    _say(f"  answered by {name} in {took_s:.2f} s{first} ({reason}, attempt {told['x-ppai-attempts']})")
-    await _explain(peer, told["x-request-id"])
+    _say(f"  answered by {name} in {took_s:.2f} s{first} ({reason}, attempt {headers_back['x-ppai-attempts']})")
+    await _explain(peer, headers_back["x-request-id"])
     return name, text
 
 

@@ -43,7 +43,7 @@ class PeerConfig:
 
     host: str = "0.0.0.0"  # every interface; what comes in is authenticated
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8471  # 0 takes a free one
-    # how long a decision waits for fresh load figures; a probe takes 2-8 ms on a LAN
+    # s that a decision waits for fresh load figures, many times what a probe takes on a LAN
     probe_budget_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 0.1
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 PROBE = "/peer/1/probe"
 PROBE_LIMIT_BYTES = 1024
 COLD_LIMIT = 64  # agents a probe may name as not loaded; a card has 16
-FRESH_S = 0.02  # news this young is as good as a probe, which takes 2-8 ms on a LAN itself
+FRESH_S = 0.02  # s; news this young is as good as a probe, which takes a good part of that itself
 
 
 class ProbeAnswer(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class Peers:
     async def _shared(self, peer: PeerId) -> bool:
         """One probe serves all requests of one moment: what they send there meanwhile is counted as our own anyway.
 
-        200 requests at once used to send 400 probes, miss the budget on most, and keep all work at home.
+        Many requests at once would else send so many probes that most answers miss the budget (docs/decisions.md).
         """
         if self._clock() - self._answered_at.get(peer, -inf) < FRESH_S:
             return True

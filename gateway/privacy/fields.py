@@ -1,6 +1,6 @@
 """What of a request may leave this machine: each body field travels, is dropped, or pins the request here.
 
-Nothing is clamped or dropped silently that changes an answer: the dropped fields identify, they do not ask.
+A field is dropped only if it says who asks, such as `user`. A field that changes the answer travels unchanged or pins.
 The table stands in docs/protocol.md, with one test a row. Pure: bytes in, bytes out.
 """
 

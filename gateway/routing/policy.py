@@ -32,7 +32,7 @@ class SchedulerConfig:
 
     mode: Mode = "default"  # paper: Eq. 6-10 verbatim; local: never delegate; random: any candidate
     theta_s: _NonNegative = 0.0  # θ_s of Eq. 11: least score of a candidate; 0: the utility alone weighs it
-    # β, score that one second is worth; None: SERVICE_WORTH/S̃, so that it fits a 20 ms and a 20 s answer alike.
+    # β, score that one second is worth; None: SERVICE_WORTH/S̃, so that it fits short and long answers alike.
     beta_per_s: _NonNegative | None = None
     probe_all: Annotated[int, msgspec.Meta(ge=0, le=64)] = 6  # up to so many remote candidates are all probed
     # Of more remote candidates so many are probed, drawn by e^(U/T). More draws find shorter queues and cost as many

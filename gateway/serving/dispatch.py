@@ -74,14 +74,14 @@ class Dispatcher:
             await answer_error(client, self._nobody(decision, request), {"x-ppai-reason": "none"})
             return
         passed = {name: headers[name] for name in _PASSED_HEADERS if name in headers}
-        told = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
+        timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         course = Course(
             self._node, self._door, self._peers, self._telemetry, self._clock, request, decision,
             target=lambda candidate, reason: self._target(candidate, reason, request, travel, passed),
             decide_again=lambda: self._choose(replace(decision.query, is_held=True), waiting=1),
         )  # fmt: skip
         try:
-            await Forwarder(request, course, self._patience, self._clock).run(client, told)
+            await Forwarder(request, course, self._patience, self._clock).run(client, timing)
         finally:
             for candidate, attempt in course.attempts:
                 self._remember(request.session, candidate.peer_id, attempt.status != "ok")
@@ -161,23 +161,23 @@ class Dispatcher:
         else:
             upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
             sent = delegation(request.endpoint, candidate.agent, candidate.model, travel)
-        told = {
+        choice = {
             "x-ppai-peer": candidate.peer_name,
             "x-ppai-model": candidate.model,
             "x-ppai-score": f"{candidate.score:.4f}",
             "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
             "x-ppai-reason": reason,
         }
-        return Target(upstream, sent, candidate.model, asked, told, passed if candidate.local else {})
+        return Target(upstream, sent, candidate.model, asked, choice, passed if candidate.local else {})
 
     def _nobody(self, decision: Decision, request: Request) -> UpstreamError:
         """Why there is no candidate, as an error that says what to do."""
         pin, problem = decision.query.pin, self._door.engine.state.problem
         if pin is not None and pin != "local" and len(decision.view.roster):
             return self._pinned_away(decision)
-        lacking = [problem] if pin == "local" and problem else missing(self._node.roster, problem)
-        if lacking:
-            return UpstreamError(lacking[0], status=503, code="not_ready", retry_after_s=2)
+        absent = [problem] if pin == "local" and problem else missing(self._node.roster, problem)
+        if absent:
+            return UpstreamError(absent[0], status=503, code="not_ready", retry_after_s=2)
         reasons = {decision.excluded_because(index) for index in range(len(decision.excluded))} - {None}
         if request.endpoint not in DELEGABLE:
             message = f"/v1/{request.endpoint} is answered by this machine's own engine alone, and it cannot now"

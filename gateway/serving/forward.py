@@ -89,8 +89,8 @@ class Forwarder:
             status: Status = "cancelled"
             error: str | None = None
             try:
-                told = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
-                await self._attempt(target, client, told)
+                sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
+                await self._attempt(target, client, sent_back)
                 status = "ok"
             except UpstreamError as caught:
                 failures.append(caught)

@@ -42,8 +42,8 @@ def message_in(body: bytes) -> str:
         fields = None
     if isinstance(fields, dict):
         error = fields.get("error", fields)
-        told = error if isinstance(error, dict) else {"message": error}
-        for message in (told.get(key) for key in ("message", "detail")):
+        parts = error if isinstance(error, dict) else {"message": error}
+        for message in (parts.get(key) for key in ("message", "detail")):
             if isinstance(message, str) and message:
                 return message
     return body[:EXCERPT_BYTES].decode("utf-8", "replace") or "the engine answered without a word"

@@ -29,9 +29,9 @@ def usage_of(body: bytes) -> tuple[int, int] | None:
     return usage.prompt_tokens or usage.input_tokens, usage.completion_tokens or usage.output_tokens
 
 
-def larger(known: tuple[int, int] | None, told: tuple[int, int]) -> tuple[int, int]:
+def larger(known: tuple[int, int] | None, reported: tuple[int, int]) -> tuple[int, int]:
     """The counts of one answer after one more report: they only grow, and a messages stream tells them one by one."""
-    return told if known is None else (max(known[0], told[0]), max(known[1], told[1]))
+    return reported if known is None else (max(known[0], reported[0]), max(known[1], reported[1]))
 
 
 def asking_for_usage(request: Request) -> Request:
