@@ -260,7 +260,7 @@ async def test_a_burst_is_shared_and_a_peer_stopped_in_it_costs_nothing_but_time
 async def test_100_delegated_requests_share_a_connection(pair: Cluster) -> None:
     """One more may be opened meanwhile, for gossip that speaks at the same moment as a request.
 
-    tests/gateway/peering/test_listener.py counts them where nobody gossips.
+    tests/gateway/peering/test_delegated.py counts them where nobody gossips.
     """
     ada, to = psutil.Process(pair.peers["ada"].pid), await pair.get("ben", "/ppai/v1/status")
     port = int(to["network"]["addresses"][0].rpartition(":")[2])

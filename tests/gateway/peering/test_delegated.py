@@ -1,0 +1,267 @@
+"""A delegated request on the answering peer's engine, over TLS on loopback, as the asking peer sees it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.peering.frames import Receipt
+from gateway.peering.remote import PeerUpstream
+from gateway.privacy.fields import delegation, may_travel
+from gateway.serving.forward import Attempt, Forwarder, Target
+from gateway.upstream import Patience, UpstreamError
+from gateway.wire.request import read_request
+from tests.fakes import ScriptedEngine
+from tests.gateway.peering.asking import CHAT, ask, delegated, until
+from tests.gateway.serving.test_forward import Line, Recorder
+from tests.peers import PATIENCE, Pair, two_peers
+
+
+async def forward(
+    pair: Pair, fields: Mapping[str, object], *others: PeerUpstream, patience: Patience = PATIENCE
+) -> tuple[Recorder, list[Attempt]]:
+    """What a client of ada's gets when ben is asked first."""
+    asked = json.dumps(fields).encode()
+    client, attempts = Recorder(), list[Attempt]()
+    request = read_request("chat/completions", asked)
+    sent = delegation("chat/completions", "scripted-1", "scripted-1", may_travel(request, trusted=True))
+    targets = [Target(upstream, sent, "scripted-1", "scripted-1", {}) for upstream in (pair.upstream(), *others)]
+    await Forwarder(request, Line(targets, attempts), patience, asyncio.get_running_loop().time).run(client, {})
+    return client, attempts
+
+
+# --- answers ---
+
+
+async def test_a_streamed_answer(tmp_path: Path) -> None:
+    """The engine's events byte for byte, and a receipt that counts what the engine counted."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        reply, said = await ask(pair, delegated(stream=True, stream_options={"include_usage": True}), stream=True)
+
+    assert said.endswith(b"data: [DONE]\n\n")
+    contents = [json.loads(e[6:])["choices"] for e in said.split(b"\n\n")[:-2]]
+    assert "one two three four" == "".join(c[0]["delta"].get("content", "") for c in contents if c)
+    assert ("scripted-1", 7, 4) == (reply.receipt.model, reply.receipt.prompt_tokens, reply.receipt.tokens)
+    assert [] == pair.failures
+
+
+async def test_without_usage_tokens_are_counted_by_events(tmp_path: Path) -> None:
+    """As for our own engine's streams: less the role chunk, the last one and [DONE]."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        reply, _ = await ask(pair, delegated(stream=True), stream=True)
+
+    assert 4 == reply.receipt.tokens
+
+
+async def test_a_whole_answer(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        reply, said = await ask(pair, delegated())
+
+    assert "one two three four" == json.loads(said)["choices"][0]["message"]["content"]
+    assert (200, 7, 4) == (reply.status, reply.receipt.prompt_tokens, reply.receipt.tokens)
+
+
+async def test_a_hundred_delegated_requests_make_one_handshake(tmp_path: Path) -> None:
+    """Whole answers and streams alike go over the connection that was dialled to say hello."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+
+        def dialled() -> set[int]:
+            here = psutil.Process().net_connections("tcp")
+            return {c.laddr.port for c in here if c.raddr and c.raddr.port == pair.ben.address.port}
+
+        used = dialled()
+        for number in range(100):
+            await ask(pair, delegated(stream=number % 2 == 0), stream=number % 2 == 0)
+            used |= dialled()
+
+    assert 100 == len(engine.asked)
+    assert 1 == len(used)
+
+
+async def test_the_engine_is_asked_for_the_agent(tmp_path: Path) -> None:
+    """Whatever `model` says, and with every field that may travel as it was."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        await ask(pair, delegated(model="something else", temperature=0.5, seed=7))
+
+        assert [{**CHAT, "model": "scripted-1", "temperature": 0.5, "seed": 7}] == engine.asked
+        assert not [name for name in engine.request_headers[0] if "ppai" in name]
+
+
+async def test_the_clients_own_mistake_is_its_own(tmp_path: Path) -> None:
+    """A 400 of the engine is the answer: it is passed on, receipted."""
+    error = b'{"error":{"message":"too long","type":"invalid_request_error","param":null,"code":null}}'
+    async with ScriptedEngine(status=400, error=error).serving() as engine, two_peers(tmp_path, engine) as pair:
+        client, attempts = await forward(pair, CHAT)
+
+    assert (400, json.loads(error)) == (client.status, json.loads(client.body))
+    assert ["ok"] == [attempt.status for attempt in attempts]
+
+
+async def test_queued_keeps_a_slow_engine_s_peer_alive(tmp_path: Path) -> None:
+    """The engine takes several times the silence that the asker bears."""
+    async with (
+        ScriptedEngine(delay_s=0.6).serving() as engine,
+        two_peers(tmp_path, engine, heartbeat_s=0.05) as pair,
+    ):
+        open_stream = pair.ada.transport.open_stream
+        upstream = PeerUpstream(pair.ben.id, "ben", open_stream, lambda *_: None, silence_s=0.25)
+        async with upstream.open("", (delegated(stream=True),), {}, stream=True, patience=PATIENCE) as reply:
+            events = [event async for event in reply.events()]
+
+    assert events[-1].is_done
+
+
+# --- refusals ---
+
+
+async def test_a_closed_door_is_a_429_in_band(tmp_path: Path) -> None:
+    """The asker goes on to the next candidate, and knows when to come back."""
+    async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine, slots=1) as pair:
+        taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(3)]  # one runs, two wait: the limit
+        await until(lambda: "closed" == pair.ben.door.admission)
+
+        client, attempts = await forward(pair, CHAT)
+
+        for task in taken:
+            task.cancel()
+        await asyncio.wait(taken)
+        await until(lambda: 0 == pair.ben.door.load.remote_running + pair.ben.door.load.waiting)
+    assert (429, ["refused"]) == (client.status, [attempt.status for attempt in attempts])
+    assert int(client.headers["retry-after"]) >= 1
+    assert 1 == len(engine.asked)
+
+
+async def test_a_refusal_is_the_next_candidate_s_chance(tmp_path: Path) -> None:
+    async with (
+        ScriptedEngine(status=503).serving() as full,
+        ScriptedEngine().serving() as engine,
+        two_peers(tmp_path / "1", full) as first,
+        two_peers(tmp_path / "2", engine) as second,
+    ):
+        client, attempts = await forward(first, {**CHAT, "stream": True}, second.upstream())
+
+    assert (200, ["refused", "ok"]) == (client.status, [attempt.status for attempt in attempts])
+    assert client.body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_an_engine_that_fails_is_not_the_client_s_mistake(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        for status, code in {500: 502, 404: 502, 401: 502, 429: 429, 503: 503}.items():
+            engine.status = status
+            with pytest.raises(UpstreamError) as caught:
+                await ask(pair, delegated())
+
+            assert code == caught.value.status
+    assert [] == pair.failures
+
+
+REFUSED = {
+    "n": delegated(n=2),
+    "user": delegated(user="alice"),
+    "unknown field": delegated(lora_path="/etc"),
+    "remote image": delegated(
+        messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://10.0.0.1/"}}]}]
+    ),
+    "response_format": delegated(response_format={"type": "json_object"}),
+    "too many tokens": delegated(max_tokens=10**9),
+    "no messages": delegated(messages=[]),
+    "temperature 9": delegated(temperature=9),
+    "no JSON": b"hello",
+    "no text": b'{"endpoint":"chat/completions","agent":"scripted-1","body":{"messages":[{"role":"\xff"}]}}',
+    "another endpoint": delegated(endpoint="../../shutdown"),
+    "another agent": delegated(agent="gpt-4o"),
+}
+
+
+async def test_what_may_not_travel_is_refused_and_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In-band, before the engine or the queue hear of it; and it is no bug of ours."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine, trusted=False) as pair:
+        for name, body in REFUSED.items():
+            with pytest.raises(UpstreamError) as caught:
+                await ask(pair, body)
+
+            assert (502, "peer_refused") == (caught.value.status, caught.value.code), name
+        assert ([], 0) == (engine.asked, pair.ben.door.arrivals)
+        served = f'ppai_served_total{{status="refused"}} {len(REFUSED)}.0'
+        assert served in pair.ben.telemetry.exposition().decode()
+    assert [] == pair.failures
+    assert "bug=" not in caplog.text
+
+
+async def test_a_request_is_never_delegated_twice(tmp_path: Path) -> None:
+    """A delegation knows agents of the peer's own engine only: there is nobody to pass it on to."""
+    async with ScriptedEngine(model="ours").serving() as engine, two_peers(tmp_path, engine) as pair:
+        with pytest.raises(UpstreamError, match="no agent `theirs`"):
+            await ask(pair, delegated(agent="theirs"))
+        with pytest.raises(UpstreamError, match="no agent `auto`"):
+            await ask(pair, delegated(agent="auto"))
+
+        assert [] == engine.asked
+
+
+# --- what breaks ---
+
+
+async def test_an_engine_that_breaks_in_mid_stream_is_told_in_band(tmp_path: Path) -> None:
+    """`broke` on the hop, an error event at the client, and nobody else is asked."""
+    async with ScriptedEngine(cut_after=3).serving() as engine, two_peers(tmp_path, engine) as pair:
+        client, attempts = await forward(pair, {**CHAT, "stream": True}, pair.upstream())
+
+        assert 1 == len(engine.asked)
+        assert 'ppai_served_total{status="failed"} 1.0' in pair.ben.telemetry.exposition().decode()
+    last = client.body.strip().split(b"\n\n")[-1]
+    assert "peer_broke" == json.loads(last.removeprefix(b"data: "))["error"]["code"]
+    assert b"[DONE]" not in client.body
+    assert ["failed"] == [attempt.status for attempt in attempts]
+    assert [] == pair.failures  # the peer lives, its engine broke
+
+
+async def test_an_engine_that_breaks_before_its_first_event_is_a_refusal(tmp_path: Path) -> None:
+    async with ScriptedEngine(cut_after=0).serving() as engine, two_peers(tmp_path, engine) as pair:
+        with pytest.raises(UpstreamError) as caught:
+            await ask(pair, delegated(stream=True), stream=True)
+
+    assert "peer_refused" == caught.value.code
+
+
+@pytest.mark.parametrize("window", ["queued", "before the first event", "mid-stream", "whole"])
+async def test_a_client_that_hangs_up_at_the_asker_frees_the_engine_behind_the_peer(
+    tmp_path: Path, window: str
+) -> None:
+    slow = {"delay_s": 30.0} if window != "mid-stream" else {"token_s": 0.02, "answer": lambda body: "word " * 5000}
+    async with ScriptedEngine(**slow).serving() as engine, two_peers(tmp_path, engine, slots=1) as pair:  # type: ignore[arg-type]
+        stream = window != "whole"
+        work = asyncio.create_task(forward(pair, {**CHAT, "stream": stream}))
+        await engine.until(lambda e: e.active == 1)
+        if window == "queued":
+            first, work = work, asyncio.create_task(forward(pair, {**CHAT, "stream": stream}))
+            await until(lambda: 1 == pair.ben.door.load.waiting)
+        if window == "mid-stream":
+            await until(lambda: pair.ben.door.load.remote_running == 1 and engine.active == 1)
+
+        work.cancel()
+        await asyncio.wait([work])
+
+        if window == "queued":
+            await until(lambda: 0 == pair.ben.door.load.waiting)
+            assert (1, 0) == (engine.active, engine.hung_up)
+            first.cancel()
+            await asyncio.wait([first])
+        await engine.until(lambda e: (0, 1) == (e.active, e.hung_up))
+        await until(lambda: (0, 0) == (pair.ben.door.load.running, pair.ben.door.load.waiting))
+    assert [] == pair.failures
+
+
+async def test_a_receipt_tells_waiting_and_serving_apart(tmp_path: Path) -> None:
+    async with ScriptedEngine(token_s=0.02).serving() as engine, two_peers(tmp_path, engine, slots=1) as pair:
+        first = asyncio.create_task(ask(pair, delegated()))
+        await engine.until(lambda e: e.active == 1)
+        receipts: list[Receipt] = [reply.receipt for reply, _ in (await ask(pair, delegated()), await first)]
+
+    assert 0 < receipts[0].queued_ms <= receipts[1].served_ms
+    assert receipts[1].queued_ms < 80 <= min(receipt.served_ms for receipt in receipts)

@@ -1,0 +1,114 @@
+"""Probes: what a peer says of its load, and how those who ask take it."""
+
+import asyncio
+import time
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from discovery.records import AdmissionState, PeerId
+from gateway.peering.probes import FRESH_S, Peers, ProbeAnswer
+from tests.cluster import id_of
+from tests.fakes import ScriptedEngine
+from tests.peers import two_peers
+
+
+async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
+    """From idle to the last slot that remote work may have."""
+    async with (
+        ScriptedEngine().serving() as engine,
+        two_peers(tmp_path, engine, slots=8) as pair,
+        AsyncExitStack() as turns,
+    ):
+        answers = []
+        for _ in range(8):
+            async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+                answers.append(msgspec.json.decode(await response.read(), type=ProbeAnswer))
+            if len(answers) < 8:
+                await turns.enter_async_context(pair.ben.door.remote_turn())
+
+    assert [ProbeAnswer(running, 0, 8, "open") for running in (0, 1, 2, 2, 4, 4, 4)] == answers[:-1]
+    assert ProbeAnswer(4, 0, 8, "soft") == answers[-1]
+
+
+async def test_a_probe_tells_which_models_are_not_loaded(tmp_path: Path) -> None:
+    """And a peer of an older version, which does not say so, has none."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        watched = pair.ben.door.engine._engine
+        assert watched is not None
+        watched.state = replace(watched.state, models=(replace(watched.state.models[0], is_loaded=False),))
+        async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+            answer = msgspec.json.decode(await response.read(), type=ProbeAnswer)
+
+    assert ("scripted-1",) == answer.cold
+    older = msgspec.json.decode(b'{"running":0,"waiting":0,"slots":8,"admission":"open"}', type=ProbeAnswer)
+    assert () == older.cold
+
+
+class Heard:
+    """An Observer that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.loads: list[tuple[PeerId, int, int, AdmissionState]] = []
+        self.cold: list[tuple[str, ...]] = []
+        self.closed: list[PeerId] = []
+
+    def observe_probe(
+        self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
+    ) -> None:
+        self.loads.append((peer, jobs, slots, admission))
+
+    def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None:
+        self.cold.append(tuple(agents))
+
+    def observe_closed(self, peer: PeerId, now: float) -> None:
+        self.closed.append(peer)
+
+
+async def test_what_a_probe_found_is_told_to_routing(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine, slots=8) as pair:
+        heard = Heard()
+        peers = Peers(heard, pair.ada.transport, time.monotonic, 5.0)
+
+        answered = await peers.probe([pair.ben.id])
+
+    assert {pair.ben.id} == answered
+    assert ([(pair.ben.id, 0, 8, "open")], [()], []) == (heard.loads, heard.cold, heard.closed)
+
+
+async def test_requests_of_one_moment_share_a_probe(tmp_path: Path) -> None:
+    """And news that young needs no other; later a peer is asked again."""
+    now = [0.0]
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        heard = Heard()
+        peers = Peers(heard, pair.ada.transport, lambda: now[0], 5.0)
+
+        found = await asyncio.gather(*(peers.probe([pair.ben.id]) for _ in range(20)))
+        await peers.probe([pair.ben.id])
+        first = len(heard.loads)
+        now[0] += 2 * FRESH_S
+        await peers.probe([pair.ben.id])
+
+    assert ([{pair.ben.id}] * 20, 1, 2) == (found, first, len(heard.loads))
+
+
+async def test_a_peer_that_turns_us_away_has_answered_and_is_closed(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        pair.ben.admission.revoke(pair.ada.id, {pair.ada.id: "ada"})
+        heard = Heard()
+
+        answered = await Peers(heard, pair.ada.transport, time.monotonic, 5.0).probe([pair.ben.id])
+
+    assert ({pair.ben.id}, [], [pair.ben.id]) == (answered, heard.loads, heard.closed)
+
+
+async def test_a_peer_that_cannot_be_reached_has_not_answered(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        heard = Heard()
+
+        answered = await Peers(heard, pair.ada.transport, time.monotonic, 5.0).probe([id_of(9)])
+
+    assert (set(), [], []) == (answered, heard.loads, heard.closed)
