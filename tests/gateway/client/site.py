@@ -1,0 +1,92 @@
+"""The pages of one peer, asked over ASGI, with the real parts behind them."""
+
+import json
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from discovery.records import Agent
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
+from gateway.capacity.door import Door
+from gateway.capacity.rules import AdmissionConfig
+from gateway.client.pages import pages_app
+from gateway.client.running import RunningPeer
+from gateway.home.weights import WeightsMissing
+from gateway.measuring.profiles import Profiles
+from gateway.models.names import NamesConfig
+from gateway.peering.network import Network
+from gateway.peering.probes import Peers
+from gateway.routing.node import Node
+from gateway.routing.policies import policy
+from gateway.routing.policy import SchedulerConfig
+from gateway.serving.dispatch import Dispatcher
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
+from gateway.topics.reader import GateConfig, RelevanceReader
+from gateway.upstream import Patience
+from profiler.ladder import Ladder
+from profiler.qagate import QAGate, shipped_gate
+from tests.gateway.capacity.test_door import IdleEngine, ready
+from tests.gateway.peering.test_network import network
+
+GATE = QAGate.load(shipped_gate())
+OWNER = {"authorization": "Bearer tok"}
+
+
+@dataclass
+class Site:
+    """The pages, with the parts behind them."""
+
+    http: httpx.AsyncClient
+    network: Network
+    node: Node
+    engine: IdleEngine
+    cards_changed: list[bool]
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        response = await self.http.get(path)
+        return response.status_code, response.json()
+
+    async def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        response = await self.http.post(path, content=content, headers=headers)
+        return response.status_code, response.json()
+
+
+@asynccontextmanager
+async def opened(home: Path) -> AsyncIterator[Site]:
+    """Ada's pages, in front of an idle engine."""
+    async with network(home / "ada") as place:
+        scheduler = policy(SchedulerConfig())
+        node = Node("ada", place.gossip, place.admission, scheduler, Beliefs(BeliefConfig()), np.random.default_rng(7))
+        node.serve([Agent("org/small", "org/small", 4096)])
+        place.publish(node.own_agents, 2)
+        engine = IdleEngine(ready(2))
+        engine.origin, engine.in_flight = "vLLM found on port 8000", 0  # type: ignore[attr-defined]
+        gate = Door(engine, AdmissionConfig(), lambda: 0.0, node.own_mean_service_s)  # type: ignore[arg-type]
+        telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
+        with ThreadPoolExecutor(1) as worker:
+            dispatcher = Dispatcher(
+                NamesConfig(), Patience(1.0, 1.0, 1.0), node, gate, Peers(node, place.transport, lambda: 0.0, 1.0),
+                RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
+                clock=lambda: 0.0, wall_clock=lambda: 0.0,
+            )  # fmt: skip
+            running = RunningPeer(
+                node, place, gate, Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
+                "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
+                GateConfig(),
+            )  # fmt: skip
+            transport = httpx.ASGITransport(pages_app(running))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+                yield Site(http, place, node, engine, changed)
+
+
+def no_encoder() -> Ladder:
+    raise WeightsMissing("encoder", "there are none")

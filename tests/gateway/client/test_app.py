@@ -1,0 +1,135 @@
+"""Who may call, with which key, and how the answer says it: before any endpoint hears of the request."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.client.api_keys import ApiKeys
+from gateway.client.app import ClientApp, ClientConfig
+from gateway.server.edge import AsgiClient
+from gateway.wire.errors import InvalidRequest
+
+CHAT = "/v1/chat/completions"
+
+
+class Serving:
+    """Stands where the Dispatcher does: notes what it is asked, and answers or fails as it is told."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.asked: list[tuple[str, bytes, str]] = []
+        self._failure = failure
+
+    async def answer(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str
+    ) -> None:
+        self.asked.append((endpoint, body, request_id))
+        if self._failure:
+            raise self._failure
+        await client.answer(200, "application/json", b"{}")
+
+
+async def a_page(scope: Any, receive: Any, send: Any) -> None:
+    client = AsgiClient(send, {})
+    await client.answer(200, "application/json", b'{"page":true}')
+
+
+def side(
+    home: Path, serving: Serving | None = None, base_url: str = "http://localhost", **config: Any
+) -> httpx.AsyncClient:
+    keys = ApiKeys(home / "api_keys.json")
+    app = ClientApp(serving or Serving(), a_page, ClientConfig(**config), keys, "tok")  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)  # type: ignore[arg-type]
+
+
+def code_of(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
+
+
+async def test_a_generating_request_goes_to_serving_and_all_others_to_the_pages(tmp_path: Path) -> None:
+    serving = Serving()
+    async with side(tmp_path, serving) as http:
+        answered = await http.post(CHAT, content=b"{1}", headers={"x-request-id": "r1"})
+        page = await http.get("/ppai/v1/status")
+
+    assert [("chat/completions", b"{1}", "r1")] == serving.asked
+    assert (200, "r1", {"page": True}) == (answered.status_code, answered.headers["x-request-id"], page.json())
+    assert len(page.headers["x-request-id"]) == 32  # made, where none is given
+
+
+async def test_a_generating_endpoint_wants_a_post(tmp_path: Path) -> None:
+    async with side(tmp_path) as http:
+        response = await http.get(CHAT)
+
+    assert ((405, "method_not_allowed"), "POST") == (code_of(response), response.headers["allow"])
+
+
+async def test_a_name_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    serving = Serving()
+    async with side(tmp_path, serving, "http://evil.example") as http:
+        refused = await http.post(CHAT, content=b"{}")
+    async with side(tmp_path, serving, "http://box.lan", allowed_hosts=("box.lan",)) as http:
+        allowed = await http.post(CHAT, content=b"{}")
+
+    assert ((403, "bad_host"), 200, 1) == (code_of(refused), allowed.status_code, len(serving.asked))
+
+
+async def test_a_foreign_page_is_refused_and_an_allowed_one_may_read_our_headers(tmp_path: Path) -> None:
+    async with side(tmp_path, cors_origins=("https://chat.example",)) as http:
+        refused = await http.post(CHAT, headers={"origin": "https://evil.example"})
+        allowed = await http.post(CHAT, headers={"origin": "https://chat.example"})
+        preflight = await http.options(CHAT, headers={"origin": "https://chat.example"})
+
+    assert (403, "bad_origin") == code_of(refused)
+    assert ("https://chat.example", 204) == (allowed.headers["access-control-allow-origin"], preflight.status_code)
+    assert "x-ppai-peer" in allowed.headers["access-control-expose-headers"]
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+
+
+async def test_the_first_key_closes_everything_but_health(tmp_path: Path) -> None:
+    key = ApiKeys(tmp_path / "api_keys.json").add("phone")
+    async with side(tmp_path) as http:
+        refused = [code_of(await http.post(CHAT)), code_of(await http.get("/v1/models"))]
+        sent = [{"authorization": f"Bearer {key}"}, {"x-api-key": key}, {"authorization": "Bearer tok"}]
+        allowed = [(await http.post(CHAT, headers=headers)).status_code for headers in sent]
+        health = await http.get("/health")
+
+    assert ([(401, "invalid_api_key")] * 2, [200] * 3, 200) == (refused, allowed, health.status_code)
+
+
+async def test_where_keys_are_open_nobody_needs_one(tmp_path: Path) -> None:
+    ApiKeys(tmp_path / "api_keys.json").add("phone")
+    async with side(tmp_path, api_keys="open") as http:
+        assert 200 == (await http.post(CHAT)).status_code
+
+
+async def test_unreadable_keys_keep_everybody_out(tmp_path: Path) -> None:
+    (tmp_path / "api_keys.json").write_text("{oops")
+    async with side(tmp_path) as http:
+        assert (503, "keys_unreadable") == code_of(await http.post(CHAT))
+
+
+async def test_a_body_over_the_limit_reaches_nobody(tmp_path: Path) -> None:
+    serving = Serving()
+    async with side(tmp_path, serving, body_limit_bytes=1024) as http:
+        response = await http.post(CHAT, content=b"x" * 1025)
+
+    assert ((413, "body_too_large"), []) == (code_of(response), serving.asked)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (InvalidRequest("no such model", status=404, code="model_not_found"), (404, "model_not_found")),
+        (RuntimeError("oops"), (500, "internal_error")),
+    ],
+    ids=["the client's mistake", "a bug"],
+)
+async def test_a_failure_has_openai_s_form(tmp_path: Path, failure: Exception, expected: tuple[int, str]) -> None:
+    async with side(tmp_path, Serving(failure)) as http:
+        response = await http.post(CHAT)
+
+    assert expected == code_of(response)
+    assert "oops" not in response.text

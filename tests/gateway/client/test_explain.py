@@ -1,0 +1,41 @@
+"""Who would answer, and why, without a model being asked."""
+
+import pytest
+
+from gateway.client.bodies import BODY_LIMIT_BYTES
+from tests.gateway.client.site import Site
+
+
+async def test_a_decision_is_explained_without_being_carried_out(site: Site) -> None:
+    status, said = await site.post("/ppai/v1/route", {"text": "what is a prime?"})
+
+    assert (200, {"peer": "ada", "agent": "org/small", "model": "org/small"}) == (status, said["target"])
+    assert ("only_candidate", None, None) == (said["reason"], said["relevance"], said["category"])
+    assert ["ada"] == [row["peer"] for row in said["candidates"]]
+    assert [] == (await site.get("/ppai/v1/events"))[1]
+
+
+async def test_an_explained_decision_takes_the_headers_of_a_real_one(site: Site) -> None:
+    _, said = await site.post("/ppai/v1/route", {"text": "hi"}, {"x-ppai-beta": "0.5", "x-ppai-local-only": "1"})
+
+    assert (0.5, "client") == (said["beta_per_s"], said["reason"])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"hello", 400),
+        (b'{"text":7}', 400),
+        (b'{"text":"\xff"}', 400),
+        (b'{"text":"hi","model":"gpt-4o"}', 404),
+        (b'{"text":"hi","max_tokens":-1}', 400),
+        (b" " * (BODY_LIMIT_BYTES + 1), 413),
+    ],
+    ids=["empty", "no JSON", "no text", "no UTF-8", "unknown model", "negative", "too large"],
+)
+async def test_a_malformed_question_is_told_so(site: Site, body: bytes, status: int) -> None:
+    answered, said = await site.post("/ppai/v1/route", body)
+
+    assert status == answered
+    assert said["error"]["message"]

@@ -1,0 +1,66 @@
+"""What only the owner may do, and nobody else."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.client.site import GATE, OWNER, Site
+from tests.peers import party
+
+OWNERS_CALLS = ("/ppai/v1/approve", "/ppai/v1/revoke", "/ppai/v1/profile")
+
+
+@pytest.mark.parametrize("path", OWNERS_CALLS)
+@pytest.mark.parametrize("token", ["", "Bearer", "Bearer ", "Bearer tok2", "Bearer TOK", "Basic tok", "Bearer t\xf6k"])
+async def test_the_owner_s_calls_are_the_owner_s(site: Site, path: str, token: str) -> None:
+    """Whoever reaches the port may ask; whoever reads the home may decide."""
+    headers = {"authorization": token.encode("latin-1")} if token else {}
+
+    response = await site.http.post(path, content=b'{"who":"ben"}', headers=headers)
+
+    assert (401, "not_the_owner") == (response.status_code, response.json()["error"]["code"])
+    assert frozenset() == site.network.admission.approved()
+
+
+async def test_the_owner_approves_and_revokes(site: Site, tmp_path: Path) -> None:
+    """By name; the roster follows at once."""
+    async with party(tmp_path / "ben") as ben:
+        site.network.gossip.learn([ben.gossip.own_card()], 0.0)
+
+        approved = await site.post("/ppai/v1/approve", {"who": "ben"}, OWNER)
+        revoked = await site.post("/ppai/v1/revoke", {"who": ben.id[:8]}, OWNER)
+
+    assert (200, {"peer": ben.id, "rights": ["answer", "ask"]}) == approved
+    assert (200, {"peer": ben.id, "rights": []}) == revoked
+
+
+async def test_approving_nobody_is_a_404_with_the_names_known(site: Site) -> None:
+    status, said = await site.post("/ppai/v1/approve", {"who": "zoe"}, OWNER)
+
+    assert (404, "peer_not_found", "who") == (status, said["error"]["code"], said["error"]["param"])
+    assert "zoe" in said["error"]["message"]
+
+
+def profile(**changes: object) -> dict[str, object]:
+    good = {"space": GATE.space, "agent": "org/small", "capability": [0.5] * GATE.K, "evidence": [1] * GATE.K}
+    return {**good, **changes}
+
+
+async def test_a_published_profile_changes_our_card(site: Site) -> None:
+    status, said = await site.post("/ppai/v1/profile", profile(), OWNER)
+
+    assert (200, True, site.network.version) == (status, said["published"], said["seq"])
+    assert [True] == site.cards_changed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"space": "another"}, {"agent": "gpt-4o"}, {"capability": [0.5] * 3, "evidence": [1] * 3}],
+    ids=["space", "agent", "length"],
+)
+async def test_a_bad_profile_changes_nothing(site: Site, changes: dict[str, object]) -> None:
+    status, said = await site.post("/ppai/v1/profile", profile(**changes), OWNER)
+
+    assert 400 == status
+    assert said["error"]["message"]
+    assert [] == site.cards_changed
