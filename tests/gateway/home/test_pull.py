@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.home.pull import Progress, PullError, fetch, pull
-from gateway.home.weights import CATALOGUE, WeightFile, Weights, WeightsMissing, entry_of
+from gateway.home.weights import WeightFile, Weights, entry_of
 
 ROOT = Path(__file__).parents[3]
 CONTENT = {"model.bin": bytes(range(256)) * 16_384, "1_Pooling/config.json": b"{}"}  # the first is 4 MiB
@@ -213,25 +213,6 @@ def test_no_write_access_names_the_folder_and_the_remedy(tmp_path: Path) -> None
 def test_unknown_weights_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(PullError, match=r"'gpt'; there are: encoder, smollm2"):
         pull("gpt", tmp_path, quiet)
-
-
-@pytest.mark.parametrize(("size", "problem"), [(None, "is not there"), (3, "has 3 of 4194304 bytes")])
-def test_missing_or_half_weights_name_the_command(tmp_path: Path, size: int | None, problem: str) -> None:
-    if size is not None:
-        (tmp_path / "tiny").mkdir()
-        (tmp_path / "tiny/model.bin").write_bytes(bytes(size))
-
-    with pytest.raises(WeightsMissing, match=f"{problem}: run `ppai pull tiny`"):
-        entry_of(WEIGHTS, tmp_path)
-
-
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_the_catalogue_is_consistent(name: str) -> None:
-    weights = CATALOGUE[name]
-
-    assert name == weights.name
-    assert weights.entry in {"", *(file.path for file in weights.files)}
-    assert all(len(bytes.fromhex(file.sha256)) == 32 and file.size_bytes > 0 for file in weights.files)
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
