@@ -23,6 +23,7 @@ from gateway.engines.local import EngineConfig
 from gateway.models.names import NamesConfig
 from gateway.peering.listener import PeerConfig
 from gateway.peering.network import NetworkConfig
+from gateway.routing.course import CourseConfig
 from gateway.routing.policy import SchedulerConfig
 from gateway.topics.reader import GateConfig
 
@@ -55,6 +56,7 @@ class Config:
     embedded: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    course: CourseConfig = field(default_factory=CourseConfig)
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
 
 

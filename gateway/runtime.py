@@ -137,7 +137,7 @@ class Runtime:
         stack.callback(_stop, worker)
         self._reader = self._new_reader(worker)
         self._dispatcher = Dispatcher(
-            config.routing, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
+            config.routing, config.course, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time,
         )  # fmt: skip
         token = secrets.token_urlsafe(32)

@@ -15,13 +15,23 @@ REPLY_LIMIT_BYTES = 64 << 20  # one whole JSON reply; base64 embeddings and long
 
 
 class UpstreamError(Exception):
-    """Whoever should have answered did not: `status` and `code` are what the client is told if nobody else does."""
+    """Whoever should have answered did not: `status` and `code` are what the client is told if nobody else does.
+
+    `by_engine`: the engine is there and answered this request with an error, so that the request may be the cause.
+    """
 
     def __init__(
-        self, message: str, *, status: int = 502, code: str = "upstream_error", retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        code: str = "upstream_error",
+        retry_after_s: float | None = None,
+        by_engine: bool = False,
     ) -> None:
         super().__init__(message)
         self.message, self.status, self.code, self.retry_after_s = message, status, code, retry_after_s
+        self.by_engine = by_engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""An engine as the simulator knows it: c slots, a prompt read at a steady rate, tokens written in steps of a + b·x
-seconds while x jobs are in the slots. Knows nothing of peers, queues or decisions.
+"""An engine as the simulator knows it: c slots and a queue before them, first come, first served.
+
+A prompt is read at a steady rate; tokens are written in steps of a + b·x seconds while x jobs are in the slots. Knows
+nothing of peers, doors or decisions.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,14 +38,12 @@ class EngineSpeed:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One request in or before an engine. `ended` is called when it is done, `failed` when the engine dies."""
+    """One request's work for an engine. `ended` is called when it is done, `failed` when the engine dies."""
 
     prompt_tokens: int
     output_tokens: int
     ended: Callable[["Job", float], None]
     failed: Callable[["Job", float], None]
-    started: Callable[[float], None] = lambda now: None
-    since: float = 0.0  # our own programs' jobs wait in this order
     first_token_at: float | None = None
 
 
@@ -63,15 +64,17 @@ class Engine:
     _order: "count[int]" = field(default_factory=count)
     _version: int = 0
     _inside: dict[Job, None] = field(default_factory=dict)  # in the order they came
+    _queue: deque[Job] = field(default_factory=deque)
     ended: Callable[[Job, float], None] = lambda job, now: None
 
-    def start(self, job: Job, now: float) -> None:
-        """Take a job into a free slot."""
-        assert self.running < self.speed.slots, "ask whether a slot is free"
+    def submit(self, job: Job, now: float) -> None:
+        """Take a job: into a free slot, else into the queue."""
+        if self.running >= self.speed.slots:
+            self._queue.append(job)
+            return
         self.book(now)
         self.running += 1
         self._inside[job] = None
-        job.started(now)
         if job.prompt_tokens and self.speed.prefill_s:
             self._plan(now)
             self.at(now + job.prompt_tokens * self.speed.prefill_s, partial(self._decode, job))
@@ -86,10 +89,11 @@ class Engine:
         self._as_of = now
 
     def crash(self, now: float) -> list[Job]:
-        """Stop; the jobs that were inside."""
+        """Stop; the jobs that it had."""
         self.book(now)
-        lost = list(self._inside)
+        lost = [*self._inside, *self._queue]
         self._inside.clear()
+        self._queue.clear()
         self._ends.clear()
         self.running = 0
         self._version += 1
@@ -120,5 +124,7 @@ class Engine:
         self._progress, _, job = heapq.heappop(self._ends)
         self.running -= 1
         del self._inside[job]
+        if self._queue:
+            self.submit(self._queue.popleft(), now)
         self._plan(now)
         self.ended(job, now)

@@ -1,16 +1,16 @@
-"""The serving side of a simulated peer: the door, the engine behind it, and what the peer says of itself.
+"""The serving side of a simulated peer: the production Line before a simulated engine, and what the peer tells others.
 
-The door's rules are gateway/capacity/rules.py's; this replays in virtual time what gateway/capacity/door.py does with
-sockets: our own programs enter at once, other peers' work waits until there is room, or is refused.
+Who waits and who enters is gateway/capacity/line.py's to say, as in a real peer, where gateway/capacity/door.py drives
+it with sockets.
 """
 
-from bisect import insort
-from collections import deque
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
-from gateway.capacity.rules import AdmissionConfig, EngineLoad, admission_state, may_start_local, may_start_remote
+from gateway.capacity.line import Line, Ticket
+from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state
 from gateway.routing import cost
 from gateway.routing.cost import CostConfig
 
@@ -26,74 +26,79 @@ class PeerSpec:
     says_idle: bool = False  # a load liar: its pulses and probe answers show an idle engine, its door takes everybody
 
 
+class Turn(Ticket):
+    """A job at the door. `entered` is called when it enters; `look` when it may look for another peer."""
+
+    __slots__ = ("entered", "job", "look")
+
+    def __init__(
+        self,
+        job: Job,
+        since: float,
+        *,
+        is_own: bool,
+        entered: Callable[[float], None] = lambda now: None,
+        look: Callable[[float], None] | None = None,
+    ) -> None:
+        super().__init__(since, is_own=is_own, may_look=look is not None)
+        self.job, self.entered, self.look = job, entered, look
+
+
 @dataclass(slots=True, eq=False)
 class Serving:
-    """Jobs at one peer. `door` None: no admission, everybody queues in one line (systems that have no door)."""
+    """Jobs at one peer. `rules` None: no admission, everybody waits in one class (systems that have no door)."""
 
     id: PeerId
     spec: PeerSpec
-    door: AdmissionConfig | None
+    rules: AdmissionConfig | None
     at: At
     engine: Engine = field(init=False)
+    line: Line[Turn] = field(init=False)
     is_up: bool = True
     arrivals: int = 0
     completions: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    _own: list[Job] = field(default_factory=list)
-    _others: deque[Job] = field(default_factory=deque)
-    _remote: set[Job] = field(default_factory=set)  # in the engine
+    _turns: dict[Job, Turn] = field(default_factory=dict)  # of the jobs inside
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.spec.speed, self.at, ended=self._ended)
+        self.line = Line(self.rules or AdmissionConfig())
 
     @property
     def load(self) -> EngineLoad:
         """What is inside and what waits."""
-        waiting = len(self._own) + len(self._others)
-        return EngineLoad(self.spec.speed.slots, self.engine.running, len(self._remote), waiting, len(self._own))
+        return self.line.load(self._room)
 
     @property
     def jobs(self) -> int:
         """Running and waiting, in truth."""
-        return self.engine.running + len(self._own) + len(self._others)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a job of the peer's own programs would wait."""
-        return not may_start_local(replace(self.load, ours=self.engine.running))
+        load = self.load
+        return load.running + load.waiting
 
     @property
     def admission(self) -> AdmissionState:
-        return "open" if self.door is None or self.spec.says_idle else admission_state(self.load, self.door)
+        return "open" if self.rules is None or self.spec.says_idle else admission_state(self.load, self.rules)
 
     def shown(self) -> tuple[int, int]:
         """(running, waiting) as it tells others."""
         return (0, 0) if self.spec.says_idle else (self.engine.running, self.jobs - self.engine.running)
 
-    def enter(self, job: Job, now: float) -> None:
-        """A job of the peer's own programs; where no slot is free it waits in the order of `since`."""
-        insort(self._own, job, key=lambda one: one.since)
-        self._taken(now)
+    def join(self, turn: Turn, now: float) -> None:
+        """A job takes its place in line, and enters at once where there is room."""
+        self.line.join(turn)
+        self._admit(now)
 
-    def hold(self, job: Job) -> None:
-        """A job of the peer's own programs waits for a slot that is not free now; it may be withdrawn until then."""
-        insort(self._own, job, key=lambda one: one.since)
-
-    def let_in(self) -> None:
-        """A held job has started."""
-        self.arrivals += 1
-
-    def withdraw(self, job: Job) -> None:
-        """A held job goes elsewhere."""
-        self._own.remove(job)
+    def withdraw(self, turn: Turn, now: float) -> None:
+        """A job that waits goes elsewhere."""
+        self.line.leave(turn)
+        self._admit(now)
 
     def offer(self, job: Job, now: float) -> bool:
         """Another peer's job: whether it is taken."""
-        if self.door is not None and self.admission == "closed":
+        if self.rules is not None and self.admission == "closed":
             return False
-        (self._others if self.door is not None else self._own).append(job)
-        self._taken(now)
+        self.join(Turn(job, now, is_own=self.rules is None), now)
         return True
 
     def pulse(self, now: float) -> Pulse:
@@ -109,30 +114,28 @@ class Serving:
     def crash(self, now: float) -> None:
         """Everything inside and waiting is lost, without a word."""
         self.is_up = False
-        lost = [*self.engine.crash(now), *self._own, *self._others]
-        self._own.clear()
-        self._others.clear()
-        self._remote.clear()
+        lost = [*self.engine.crash(now), *(turn.job for turn in self.line)]
+        self.line = Line(self.rules or AdmissionConfig())
+        self._turns.clear()
         for job in lost:
             job.failed(job, now)
 
-    def _taken(self, now: float) -> None:
-        self.arrivals += 1
-        self._admit(now)
+    @property
+    def _room(self) -> Room:
+        return Room(self.spec.speed.slots)
 
     def _admit(self, now: float) -> None:
-        while self._own and self.engine.running < self.spec.speed.slots:
-            self.engine.start(self._own.pop(0), now)
-        while self._others and self.door is not None and may_start_remote(self.load, self.door):
-            job = self._others.popleft()
-            self._remote.add(job)
-            self.engine.start(job, now)
+        for turn in self.line.admit(self._room):
+            self.arrivals += 1
+            self._turns[turn.job] = turn
+            turn.entered(now)
+            self.engine.submit(turn.job, now)
 
     def _ended(self, job: Job, now: float) -> None:
         self.completions += 1
         self.tokens_in += job.prompt_tokens
         self.tokens_out += job.output_tokens
-        self._remote.discard(job)
+        self.line.leave(self._turns.pop(job))
         self._admit(now)
         job.ended(job, now)
 

@@ -1,8 +1,8 @@
-"""One request in virtual time, as gateway/serving/ carries it out with sockets:
-probe, decide, reserve, send, fall through on refusal, observe.
+"""One request in virtual time. Its way is the production's Course, as gateway/serving/ drives it with sockets.
+
+Probe, decide, reserve, send or wait in line, go on after a refusal, observe.
 """
 
-from bisect import insort
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,15 +11,18 @@ import numpy as np
 
 from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.engine import Job
-from benchmarks.simulator.peer import Serving
+from benchmarks.simulator.peer import Serving, Turn
 from benchmarks.simulator.world import World
-from discovery.records import AdmissionState
+from discovery.records import AdmissionState, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.capacity.door import LOOK_S, LOOKERS
+from gateway.capacity.line import LOOK_S
 from gateway.peering.frames import SILENCE_S
-from gateway.routing.decision import Decision
+from gateway.routing.choice import Candidate
+from gateway.routing.course import Course, CourseConfig
 from gateway.routing.policy import Plan
 from gateway.routing.query import Query
+
+COURSE = CourseConfig()  # the product's
 
 
 def carry(world: World, asks: Sequence[Ask], *, vote: bool = False) -> list[Answered]:
@@ -29,31 +32,32 @@ def carry(world: World, asks: Sequence[Ask], *, vote: bool = False) -> list[Answ
 
 
 class Request:
-    """Routed by the production Node."""
+    """Routed by the production Node, on the way that the production Course keeps."""
 
     def __init__(self, world: World, ask: Ask) -> None:
         self._world, self._ask = world, ask
-        self._node = world.nodes[ask.entry]
+        self._node, self._own = world.nodes[ask.entry], world.serving[ask.entry]
         self._plan: Plan
-        self._decision: Decision
+        self._course: Course
         self._reservation: Reservation
         self._seen: dict[int, tuple[int, int, AdmissionState]] = {}
-        self._sent_at = self._began = 0.0
-        self._place, self._tries = -1, 0
-        self._is_held = False
-        self._job: Job
-
-    @property
-    def since(self) -> float:
-        """When it was asked: its place in line."""
-        return self._ask.at
+        self._probed_at = self._began = 0.0
+        self._turn: Turn | None = None  # while it waits at its own peer's door
 
     def begin(self, now: float) -> None:
         """Plan, and probe whom the plan names."""
         self._read(now, waiting=0)
-        self._look_around(self._ask.query, now)
+        self._probe(self._ask.query, now)
 
-    def _look_around(self, query: Query, now: float) -> None:
+    # --- deciding
+
+    def _read(self, now: float, waiting: int) -> None:
+        """What has come by mail, and our own load less `waiting` jobs that are this request itself."""
+        own = self._own
+        self._world.read_mail(self._ask.entry, now)
+        self._node.observe_own_load(own.jobs - waiting, own.spec.speed.slots, now, own.tokens_in + own.tokens_out)
+
+    def _probe(self, query: Query, now: float) -> None:
         """Plan, and probe whom the plan names; `_decide` follows."""
         world, entry = self._world, self._ask.entry
         self._plan, self._seen = self._node.plan(query, now), {}
@@ -61,102 +65,92 @@ class Request:
         if not peers:
             self._decide(now)
             return
-        self._sent_at = now
+        self._probed_at = now
         slowest_s = 0.0
         for peer in sorted(peers):
             delay_s = world.delay_s(entry, peer)
             slowest_s = max(slowest_s, 2 * delay_s if world.serving[peer].is_up else np.inf)
-            world.at(now + delay_s, partial(self._look, peer))
+            world.at(now + delay_s, partial(self._answer_probe, peer))
         world.at(now + min(slowest_s, world.setting.probe_budget_s), partial(self._probed, frozenset(peers)))
 
-    def _read(self, now: float, waiting: int) -> None:
-        """What has come by mail, and our own load less `waiting` jobs that are this request itself."""
-        own = self._world.serving[self._ask.entry]
-        self._world.read_mail(self._ask.entry, now)
-        self._node.observe_own_load(own.jobs - waiting, own.spec.speed.slots, now, own.tokens_in + own.tokens_out)
-
-    def _look(self, peer: int, now: float) -> None:
+    def _answer_probe(self, peer: int, now: float) -> None:
         serving = self._world.serving[peer]
         if serving.is_up:
             self._seen[peer] = (sum(serving.shown()), serving.spec.speed.slots, serving.admission)
 
     def _probed(self, peers: frozenset[int], now: float) -> None:
-        world, silent = self._world, set()
+        world, silent = self._world, set[PeerId]()
         for peer in sorted(peers):
             rtt_s = 2 * world.delay_s(self._ask.entry, peer)
-            if peer in self._seen and self._sent_at + rtt_s <= now:
+            if peer in self._seen and self._probed_at + rtt_s <= now:
                 jobs, slots, admission = self._seen[peer]
-                self._node.observe_probe(world.ids[peer], jobs, slots, admission, rtt_s, self._sent_at + rtt_s)
+                self._node.observe_probe(world.ids[peer], jobs, slots, admission, rtt_s, self._probed_at + rtt_s)
             else:
                 silent.add(world.ids[peer])
         self._decide(now, frozenset(silent))
 
-    def _decide(self, now: float, silent: frozenset[str] = frozenset()) -> None:
+    def _decide(self, now: float, silent: frozenset[PeerId] = frozenset()) -> None:
         query = self._plan.draft.query
-        decision = self._node.decide(query, self._plan, now, silent)  # type: ignore[arg-type]
+        choice = self._node.decide(query, self._plan, now, silent).choice(COURSE.rows)
         if not query.is_held:
-            self._decision = decision
+            self._course = Course(choice, COURSE, self._ask.at)
             self._next(now)
-        elif self._is_held and decision.target is not None and not decision.target.local:
-            self._leave_line()
-            self._decision, self._place = decision, -1
+        elif self._turn is not None and self._course.leads_elsewhere(choice):
+            self._own.withdraw(self._turn, now)
+            self._turn = None
+            self._course.turn(choice)
             self._next(now)
 
+    # --- asking
+
     def _next(self, now: float) -> None:
-        """Ask the next in the decision's order."""
-        self._place += 1
-        if self._place >= len(self._decision.order):
+        """Ask whom the course names."""
+        candidate = self._course.next(now)
+        if candidate is None:
             self._close(LOST, now)
             return
-        world, ask, index = self._world, self._ask, self._decision.order[self._place]
-        peer = world.index[self._decision.view.roster.peer_ids[index]]
-        job = Job(ask.query.prompt_tokens, ask.output_tokens, partial(self._ended, peer), partial(self._failed, peer),
-                  since=ask.at)  # fmt: skip
+        world, ask = self._world, self._ask
+        peer = world.index[candidate.peer_id]
+        job = Job(ask.query.prompt_tokens, ask.output_tokens, partial(self._ended, peer), partial(self._failed, peer))
         self._began = now
-        own = world.serving[ask.entry]
-        if peer == ask.entry and own.door is not None and own.is_full and self._decision.may_go_elsewhere:
-            self._wait(job, now)
-            return
-        self._tries += 1
-        self._reservation = self._node.dispatch(self._decision.candidate(index), now)
-        if peer == ask.entry:
-            own.enter(job, now)
+        if candidate.local:
+            self._wait(candidate, job, now)
         else:
+            self._reserve(candidate, now)
             sending_s = ask.query.body_bytes / world.setting.regions.bandwidth_bytes_per_s
             world.at(now + world.delay_s(ask.entry, peer) + sending_s, partial(self._arrive, peer, job))
 
-    # --- at our own door, as gateway/serving/attempts.py and gateway/capacity/door.py have it
+    def _reserve(self, candidate: Candidate, now: float) -> None:
+        self._reservation = self._node.dispatch(candidate, now)
 
-    def _wait(self, job: Job, now: float) -> None:
-        job.started = self._let_in
-        self._job, self._is_held = job, True
-        insort(self._world.lines[self._ask.entry], self, key=lambda one: one.since)
-        self._world.serving[self._ask.entry].hold(job)
-        self._world.at(now + LOOK_S, partial(self._look_again, job))
+    # --- at our own door
 
-    def _look_again(self, job: Job, now: float) -> None:
-        if self._is_held and self._job is job:
-            if self in self._world.lines[self._ask.entry][:LOOKERS]:
-                self.look_elsewhere(now)
-            self._world.at(now + LOOK_S, partial(self._look_again, job))
+    def _wait(self, candidate: Candidate, job: Job, now: float) -> None:
+        """Take a place in line; where there is a slot, that is no waiting."""
+        may_look = self._own.rules is not None and self._course.may_look
+        self._turn = Turn(
+            job, self._ask.at, is_own=True, entered=partial(self._entered, candidate),
+            look=self._look if may_look else None,
+        )  # fmt: skip
+        self._own.join(self._turn, now)
+        if self._turn is not None and may_look:
+            self._world.at(now + LOOK_S, partial(self._look_again, self._turn))
 
-    def look_elsewhere(self, now: float) -> None:
+    def _entered(self, candidate: Candidate, now: float) -> None:
+        """Our own engine has a slot; what was waited counts as waiting for it."""
+        self._turn = None
+        self._reserve(candidate, now)
+
+    def _look_again(self, turn: Turn, now: float) -> None:
+        if self._turn is turn:
+            if turn in self._own.line.looking():
+                self._look(now)
+            self._world.at(now + LOOK_S, partial(self._look_again, turn))
+
+    def _look(self, now: float) -> None:
         """Somebody may have room: decide again."""
         self._read(now, waiting=1)
-        self._look_around(replace(self._ask.query, is_held=True), now)
-
-    def _let_in(self, now: float) -> None:
-        """Our own engine has a slot; what was waited counts as waiting for it."""
-        self._leave_line(withdraw=False)
-        self._tries += 1
-        self._world.serving[self._ask.entry].let_in()
-        self._reservation = self._node.dispatch(self._decision.candidate(self._decision.order[self._place]), now)
-
-    def _leave_line(self, withdraw: bool = True) -> None:
-        self._is_held = False
-        self._world.lines[self._ask.entry].remove(self)
-        if withdraw:
-            self._world.serving[self._ask.entry].withdraw(self._job)
+        self._probe(replace(self._ask.query, is_held=True), now)
 
     # --- at the one who was asked
 
@@ -173,9 +167,8 @@ class Request:
 
     def _failed(self, peer: int, job: Job, now: float) -> None:
         """The engine died with the job: silence, until we give up. An answer that had begun cannot be asked again."""
-        if self._is_held:
-            self._leave_line(withdraw=False)
-            self._reservation = self._node.dispatch(self._decision.candidate(self._decision.order[self._place]), now)
+        if self._turn is not None:
+            self._turn.entered(now)
         has_begun = job.first_token_at is not None and job.first_token_at <= now
         self._world.at(now + SILENCE_S, partial(self._gave_up, peer, has_begun))
 
@@ -205,17 +198,18 @@ class Request:
     def _observe(self, status: str, ttft_s: float | None, tokens: int, now: float) -> None:
         peer = self._reservation.peer_id
         outcome = Outcome(peer, status, ttft_s, now - self._began, tokens)  # type: ignore[arg-type]
-        self._node.observe(self._reservation, outcome, now)
+        for reservation, verdict in self._course.ended(self._reservation, outcome):
+            self._node.observe(reservation, verdict, now)
         if peer != self._node.me:
-            for waiting in self._world.lines[self._ask.entry][:LOOKERS]:
-                waiting.look_elsewhere(now)
+            for turn in self._own.line.looking():
+                if turn.look is not None:
+                    turn.look(now)
 
     def _close(self, peer: int, now: float) -> None:
         ask = self._ask
         grade = 0.0 if peer == LOST else float(ask.grades[self._world.serving[peer].spec.model])
-        self._world.answered.append(
-            Answered(ask.at, ask.task, now - ask.at, grade, peer, self._tries, self._decision.reason)
-        )
+        attempts, reason = len(self._course.asked), self._course.choice.reason
+        self._world.answered.append(Answered(ask.at, ask.task, now - ask.at, grade, peer, attempts, reason))
 
 
 class Vote:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
-from typing import Protocol
 
 import numpy as np
 
@@ -48,15 +47,6 @@ class Setting:
     late: frozenset[int] = frozenset()  # peers that are not there from the start
 
 
-class InLine(Protocol):
-    """A request that waits at its own peer's door."""
-
-    @property
-    def since(self) -> float: ...
-
-    def look_elsewhere(self, now: float) -> None: ...
-
-
 PolicyOf = Callable[[int, "World"], Policy]  # (entry, world) -> who decides there
 
 
@@ -80,7 +70,6 @@ class World:
         self._pulse_seq = [0] * len(self.ids)
         self.nodes = [self._node(i, policy_of, seed) for i in range(setting.entries)]
         self.answered: list[Answered] = []
-        self.lines: list[list[InLine]] = [[] for _ in range(setting.entries)]  # who waits at which own door
         self._present = [j for j in range(len(self.ids)) if j not in setting.late]
         known = [record for j in self._present for record in (self._cards[j], self._next_pulse(j, 0.0))]
         for i in range(setting.entries):

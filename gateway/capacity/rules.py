@@ -25,6 +25,16 @@ class AdmissionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """What the engine has room for, as it last told."""
+
+    slots: int  # >= 1
+    elsewhere: int = 0  # jobs of programs that use the engine directly, not through this door
+    is_elastic: bool = False  # the engine never said how many slots it has, and makes nobody wait
+    is_ready: bool = True  # False: it is gone
+
+
+@dataclass(frozen=True, slots=True)
 class EngineLoad:
     """What the engine is doing, as the gateway in front of it counts."""
 
@@ -50,9 +60,12 @@ def admission_state(load: EngineLoad, config: AdmissionConfig) -> AdmissionState
     return "open" if may_start and not load.waiting else "soft"
 
 
-def may_start_remote(load: EngineLoad, config: AdmissionConfig) -> bool:
-    """Whether a waiting remote job may enter the engine now: a slot is free, within the share; no local job waits."""
-    is_free = load.running < load.slots and not load.local_waiting
+def may_start_remote(load: EngineLoad, config: AdmissionConfig, *, is_due: bool = False) -> bool:
+    """Whether a waiting remote job may enter the engine now: a slot is free, within the share; no local job waits.
+
+    `is_due`: enough local jobs have passed it, so that it need not wait for those that still wait.
+    """
+    is_free = load.running < load.slots and (is_due or not load.local_waiting)
     return is_free and load.remote_running < remote_slots(load.slots, config.reserve)
 
 

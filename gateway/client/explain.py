@@ -27,18 +27,16 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         if asked.max_tokens:
             body["max_tokens"] = asked.max_tokens
         headers = {name: value for name, value in request.headers.items() if name.startswith("x-ppai-")}
-        _, _, decision = await peer.dispatcher.decide(
-            "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S
+        routed = await peer.dispatcher.decide(
+            "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S, everybody=True
         )
-        choice = decision.choice(len(decision.order), everybody=True)
-        target = choice.target
-        relevance = decision.query.relevance
+        query, choice, target = routed.query, routed.choice, routed.choice.target
         return {
             "target": target and {"peer": target.peer_name, "agent": target.agent, "model": target.model},
             "reason": choice.reason,
-            "category": decision.query.category or None,
-            "familiar": decision.query.is_familiar,
-            "relevance": None if relevance is None else [round(float(value), 5) for value in relevance],
+            "category": query.category or None,
+            "familiar": query.is_familiar,
+            "relevance": None if query.relevance is None else [round(float(value), 5) for value in query.relevance],
             "beta_per_s": choice.beta_per_s,
             "candidates": candidate_rows(choice),
             "waiting": peer.network.waiting(),

@@ -9,7 +9,15 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from gateway.capacity.door import Door
-from gateway.peering.frames import Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
+from gateway.peering.frames import (
+    ENGINE_REFUSED,
+    Receipt,
+    Refusal,
+    encode_receipt,
+    encode_refusal,
+    encode_reply,
+    sha256_hex,
+)
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
 from gateway.wire.request import Request, encode_request
@@ -74,7 +82,7 @@ class Delegated:
         async with opened as reply:
             if reply.status in RETRYABLE:
                 status = reply.status if reply.status in (429, 503) else 502
-                raise UpstreamError(f"its engine answered {reply.status}", status=status, code="engine_refused")
+                raise UpstreamError(f"its engine answered {reply.status}", status=status, code=ENGINE_REFUSED)
             if reply.is_stream and reply.status == 200:
                 async for event in reply.events():
                     self._meter(event.data)

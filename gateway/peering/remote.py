@@ -17,7 +17,16 @@ from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.records import PeerId
 from discovery.request_auth import Refused, read_refusal
-from gateway.peering.frames import SILENCE_S, Receipt, Refusal, WholeReply, name_of, receipt_bytes, sha256_hex
+from gateway.peering.frames import (
+    ENGINE_REFUSED,
+    SILENCE_S,
+    Receipt,
+    Refusal,
+    WholeReply,
+    name_of,
+    receipt_bytes,
+    sha256_hex,
+)
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.codec import Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
@@ -144,7 +153,10 @@ class PeerReply:
         refusal = self._decode(event, Refusal)
         status = refusal.status if refusal.status in (429, 503) else 502
         message = f"{self._name}: {refusal.message[:300]}"
-        return UpstreamError(message, status=status, code=code, retry_after_s=refusal.retry_after_s)
+        by_engine = code == "peer_refused" and refusal.code == ENGINE_REFUSED
+        return UpstreamError(
+            message, status=status, code=code, retry_after_s=refusal.retry_after_s, by_engine=by_engine
+        )
 
     async def _end(self) -> None:
         """The receipt: only with it the answer is complete."""

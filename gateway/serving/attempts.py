@@ -1,7 +1,6 @@
-"""One request on its way along a decision's order: whom to ask next, what is reserved there, how it went.
+"""The attempts of one request: the shell that carries out what its Course says, and tells others how it went.
 
-Where the next one is our own engine, it has no free slot, and somebody else may do as well, the request waits at our
-door and is decided again when somebody may have room: what was refused everywhere would else stay here for good.
+Whom to ask, how often, and what an outcome means: routing/course.py decides. Who waits at our door: capacity/line.py.
 """
 
 import logging
@@ -11,18 +10,19 @@ from dataclasses import replace
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Door
 from gateway.peering.probes import Peers
-from gateway.routing.choice import Candidate
-from gateway.routing.decision import Decision
+from gateway.routing.choice import Candidate, Choice
+from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
-from gateway.serving.forward import Attempt, Status, Target
+from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
+from gateway.upstream import Upstream
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
 
-class Course:
-    """What `gateway.serving.forward.Course` asks for, told to beliefs, metrics and the route log."""
+class Attempts:
+    """What `gateway.serving.forward.Targets` asks for, told to beliefs, metrics and the route log."""
 
     def __init__(
         self,
@@ -32,39 +32,48 @@ class Course:
         telemetry: Telemetry,
         clock: Callable[[], float],
         request: Request,
-        decision: Decision,
-        target: Callable[[Candidate, str], Target],
-        decide_again: Callable[[], Awaitable[Decision]],
+        course: Course,
+        target: Callable[[Candidate, str, Upstream], Target],
+        decide_again: Callable[[], Awaitable[Choice]],
     ) -> None:
+        """`decide_again`: the choice as it would be made now, while the request waits at our own door."""
         self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
-        self._request, self._decision, self._target, self._decide_again = request, decision, target, decide_again
-        self._began, self._place, self._waited_s = clock(), -1, 0.0
+        self._request, self._course, self._target, self._decide_again = request, course, target, decide_again
+        self._waited_s = 0.0
         self._asked: Candidate
-        self._reservation: Reservation | None = None
-        self.attempts: list[tuple[Candidate, Attempt]] = []
+        self._reservation: Reservation
+        self.done: list[tuple[Candidate, Attempt]] = []
 
     async def next(self) -> Target | None:
         """Whom to ask now, with its slot reserved; None: there is nobody left."""
-        self._place, self._waited_s = self._place + 1, 0.0
-        if self._place >= len(self._decision.order):
+        candidate, self._waited_s = self._course.next(self._clock()), 0.0
+        while candidate is not None and candidate.local:
+            turn = await self._own_turn(candidate)
+            if not isinstance(turn, Choice):
+                self._reserve(candidate)
+                return self._target(candidate, self._course.choice.reason, turn)
+            self._course.turn(turn)
+            candidate = self._course.next(self._clock())
+        if candidate is None:
             return None
-        is_own = self._decision.view.roster.local[self._decision.order[self._place]]
-        if is_own and self._door.is_full and self._decision.may_go_elsewhere:
-            await self._wait()
-        self._reserve()
-        return self._target(self._asked, self._decision.reason)
+        self._reserve(candidate)
+        upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
+        return self._target(candidate, self._course.choice.reason, upstream)
 
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another; what it waited at our own door was waiting for it."""
-        candidate = self._asked
-        ttft_s = None if attempt.ttft_s is None else attempt.ttft_s + self._waited_s
-        attempt = replace(attempt, ttft_s=ttft_s, latency_s=attempt.latency_s + self._waited_s)
-        self._tell(attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens)
+        candidate, waited_s = self._asked, self._waited_s
+        ttft_s = None if attempt.ttft_s is None else attempt.ttft_s + waited_s
+        attempt = replace(attempt, ttft_s=ttft_s, latency_s=attempt.latency_s + waited_s)
+        outcome = Outcome(
+            candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
+        )
+        self._tell(self._course.ended(self._reservation, outcome, by_engine=attempt.by_engine))
         self._telemetry.observe(
             "local" if candidate.local else "remote",
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
-        self.attempts.append((candidate, attempt))
+        self.done.append((candidate, attempt))
         if attempt.status == "ok" and candidate.local:
             self._door.count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif attempt.status == "ok":
@@ -74,9 +83,14 @@ class Course:
         if attempt.error:
             log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, attempt.error)
 
+    def close(self) -> None:
+        """Nobody will be asked any more."""
+        self._tell(self._course.settled())
+
     def line(self, wall_time: float, request_id: str) -> dict[str, object]:
         """The route log's line: who answered, among whom, and how it went."""
-        candidate, attempt = self.attempts[-1] if self.attempts else (self._decision.target, None)
+        choice = self._course.choice
+        candidate, attempt = self.done[-1] if self.done else (choice.target, None)
         assert candidate, "a course has somebody to ask"
         return {
             "at": round(wall_time, 3),
@@ -85,12 +99,12 @@ class Course:
             "asked": self._request.model,
             "peer": candidate.peer_name,
             "model": candidate.model,
-            "reason": self._decision.reason,
-            "considered": [_considered(self._decision.candidate(index)) for index in self._decision.order],
+            "reason": choice.reason,
+            "considered": [_considered(candidate) for candidate in choice.order],
             "score": round(candidate.score, 4),
             "wait_s": round(candidate.wait_s, 4),
             "cost_s": round(candidate.cost_s, 4),
-            "attempts": len(self.attempts),
+            "attempts": len(self.done),
             "status": attempt.status if attempt else "cancelled",
             "ttft_s": round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
             "latency_s": round(attempt.latency_s, 4) if attempt else None,
@@ -98,39 +112,29 @@ class Course:
             "tokens": attempt.tokens if attempt else 0,
         }
 
-    def _reserve(self) -> None:
-        index = self._decision.order[self._place]
-        self._asked = self._decision.candidate(index)
-        self._reservation = self._node.dispatch(self._asked, self._clock())
-
-    def _tell(self, status: Status, ttft_s: float | None, latency_s: float, tokens: int) -> None:
-        """What came of the present reservation."""
-        assert self._reservation, "next() comes before observe()"
-        outcome = Outcome(self._asked.peer_id, status, ttft_s, latency_s, tokens, self._request.stream)
-        self._node.observe(self._reservation, outcome, self._clock())
-
-    async def _wait(self) -> None:
-        """Wait at our own door for a slot, or until another peer is the better choice: then it is asked instead."""
+    async def _own_turn(self, candidate: Candidate) -> Upstream | Choice:
+        """Our own engine's turn; or, where the request waits and another peer is the better choice, that choice."""
         began = self._clock()
         try:
-            moved = await self._door.wait_turn(self._began, self._elsewhere)
+            turn = await self._door.own_turn(self._course.began, self._look if self._course.may_look else None)
         except BaseException:  # the client hung up: our engine is what it waited for
-            self._reserve()
+            self._reserve(candidate)
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
             raise
-        if moved is not None:
-            self._decision, self._place = moved, 0
-        else:
-            self._waited_s = self._clock() - began
+        self._waited_s = self._clock() - began
+        return turn
 
-    async def _elsewhere(self) -> Decision | None:
-        """The decision as it would be made now, if a peer that has not failed this request comes first in it."""
-        decision = await self._decide_again()
-        target, failed = (
-            decision.target,
-            {peer.peer_id for peer, attempt in self.attempts if attempt.status == "failed"},
-        )
-        return None if target is None or target.local or target.peer_id in failed else decision
+    async def _look(self) -> Choice | None:
+        """The choice as it would be made now, if it leads to another peer."""
+        choice = await self._decide_again()
+        return choice if self._course.leads_elsewhere(choice) else None
+
+    def _reserve(self, candidate: Candidate) -> None:
+        self._asked, self._reservation = candidate, self._node.dispatch(candidate, self._clock())
+
+    def _tell(self, verdicts: list[Verdict]) -> None:
+        for reservation, outcome in verdicts:
+            self._node.observe(reservation, outcome, self._clock())
 
 
 def _considered(candidate: Candidate) -> dict[str, object]:

@@ -36,7 +36,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one target did. Times in seconds since the attempt began; `ttft_s` is None without a first event."""
+    """How one target did. Times in seconds since the attempt began; `ttft_s` is None without a first event.
+
+    `by_engine`: it failed since its engine answered with an error, so that the request may be the cause.
+    """
 
     status: Status
     ttft_s: float | None
@@ -44,6 +47,7 @@ class Attempt:
     prompt_tokens: int
     tokens: int
     error: str | None = None
+    by_engine: bool = False
 
 
 class Client(Protocol):
@@ -87,14 +91,14 @@ class Forwarder:
             began = self._clock()
             self._first_event_at, self._usage, self._events = None, None, 0
             status: Status = "cancelled"
-            error: str | None = None
+            error: UpstreamError | None = None
             try:
                 sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
                 await self._attempt(target, client, sent_back)
                 status = "ok"
             except UpstreamError as caught:
                 failures.append(caught)
-                status, error = "refused" if caught.status in BUSY else "failed", caught.code
+                status, error = "refused" if caught.status in BUSY else "failed", caught
                 if client.has_started:
                     await client.send(_in_band(caught, self._request.endpoint), more=False)
             finally:
@@ -132,7 +136,7 @@ class Forwarder:
         async for event in reply.events():
             if not client.has_started:
                 if event.is_error:
-                    raise UpstreamError(message_in(event.data), code="upstream_error")
+                    raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
                 self._first_event_at = self._clock()
                 await client.start(200, "text/event-stream; charset=utf-8", headers)
             if not self._meter(event) or self._request.include_usage:
@@ -149,11 +153,19 @@ class Forwarder:
         self._usage = larger(self._usage, usage)
         return is_usage_alone(event.data)
 
-    def _report(self, status: Status, began: float, error: str | None) -> Attempt:
+    def _report(self, status: Status, began: float, error: UpstreamError | None) -> Attempt:
         """Tokens as the engine counted them, else one an event, less the role chunk, the last one and [DONE]."""
         prompt_tokens, tokens = self._usage or (self._request.prompt_tokens, max(0, self._events - 3))
         first, now = self._first_event_at, self._clock()
-        return Attempt(status, None if first is None else first - began, now - began, prompt_tokens, tokens, error)
+        return Attempt(
+            status,
+            ttft_s=None if first is None else first - began,
+            latency_s=now - began,
+            prompt_tokens=prompt_tokens,
+            tokens=tokens,
+            error=error.code if error else None,
+            by_engine=bool(error and error.by_engine),
+        )
 
 
 async def answer_error(client: Client, error: UpstreamError, headers: Mapping[str, str]) -> None:
@@ -207,7 +219,8 @@ async def _as_error(reply: Reply, endpoint: str) -> UpstreamError:
         retry_after_s = float(reply.retry_after) if reply.retry_after else None
     except ValueError:
         retry_after_s = None  # an HTTP date; rare, and our own estimate is as good
-    return UpstreamError(message_in(body), status=status, code=f"upstream_{reply.status}", retry_after_s=retry_after_s)
+    code = f"upstream_{reply.status}"
+    return UpstreamError(message_in(body), status=status, code=code, retry_after_s=retry_after_s, by_engine=True)
 
 
 def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:

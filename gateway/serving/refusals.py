@@ -1,14 +1,17 @@
 """What a client is told when its request cannot be answered by anyone (P): the words, the status and the code."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from gateway.models.names import NamesConfig, UnknownModel, resolve_model
 from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
-from gateway.routing.candidates import may_answer
+from gateway.routing.candidates import Excluded, may_answer
+from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
+from gateway.upstream import UpstreamError
+from gateway.wire.bodies import DELEGABLE
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL
 
@@ -46,6 +49,51 @@ def check_needs(query: Query, roster: Roster) -> None:
     found = unmet(query.needs, query.prompt_tokens, [roster.modalities[row] for row in rows], contexts)
     if found is not None:
         raise _refusal(found, query.pinned_local)
+
+
+def nobody(
+    endpoint: str,
+    pin: str | None,
+    excluded: Sequence[Candidate],
+    engine_problem: str | None,
+    missing: Sequence[str],
+    known: Collection[str],
+) -> UpstreamError:
+    """Why nobody may be asked, and what to do about it.
+
+    `excluded` are all (peer, agent) pairs with their reasons, `missing` what keeps this peer from answering anything,
+    `known` the ids and names of all peers known.
+    """
+    if pin is not None and pin != "local" and excluded:
+        return _pinned_away(pin, excluded, known)
+    problems = [engine_problem] if pin == "local" and engine_problem else missing
+    if problems:
+        return UpstreamError(problems[0], status=503, code="not_ready", retry_after_s=2)
+    if endpoint not in DELEGABLE:
+        message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
+        return UpstreamError(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
+    busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
+    if busy:  # until the first of them is believed to have a slot; at least a second (RFC 9110)
+        return UpstreamError("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))
+    reasons = ", ".join(sorted({candidate.excluded for candidate in excluded if candidate.excluded}))
+    return UpstreamError(f"nobody can answer this request now ({reasons})", status=503, code="no_candidate")
+
+
+def _pinned_away(pin: str, excluded: Sequence[Candidate], known: Collection[str]) -> UpstreamError:
+    """Why the one peer that the client named does not answer."""
+    rows = [candidate for candidate in excluded if pin in (candidate.peer_id, candidate.peer_name)]
+    if not rows and pin not in known:
+        return UpstreamError(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
+    reason = (rows[0].excluded if rows else None) or "without_agent"
+    remedy = {
+        "not_approved": f"it is not approved: run `ppai approve {pin}`",
+        "dead": "it is gone: start it again, or ask `auto`",
+        "suspect": "it does not answer at the moment: try again, or ask `auto`",
+        "silent": "it does not answer at the moment: try again, or ask `auto`",
+        "model": "it does not serve that model: see `ppai models`",
+        "without_agent": "its engine is not there: see `ppai status` on that machine",
+    }.get(reason, f"the request may not be sent there ({reason})")
+    return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 def _is_met(query: Query, roster: Roster) -> bool:

@@ -16,7 +16,7 @@ from benchmarks.simulator.contenders import DOOR, contender, simulate
 from benchmarks.simulator.engine import EngineSpeed, Job
 from benchmarks.simulator.figures import interval, ratio, run_figures
 from benchmarks.simulator.network import Mail, Regions, Spread
-from benchmarks.simulator.peer import PeerSpec, Serving
+from benchmarks.simulator.peer import PeerSpec, Serving, Turn
 from benchmarks.simulator.policies import Greedy
 from benchmarks.simulator.request import carry
 from benchmarks.simulator.settings import PrequalSettings, SettingsError, read
@@ -65,7 +65,8 @@ def test_a_lone_engine_is_an_mmc_queue(slots: int, rho: float) -> None:
     serving = Serving(PEER, spec, None, lambda at, act: heapq.heappush(heap, (at, next(order), act)))
 
     def arrive(ask: Ask, now: float) -> None:
-        serving.enter(Job(0, ask.output_tokens, lambda _, end: latency_s.append(end - now), never), now)
+        job = Job(0, ask.output_tokens, lambda _, end: latency_s.append(end - now), never)
+        serving.join(Turn(job, now, is_own=True), now)
 
     for ask in asks:
         heapq.heappush(heap, (ask.at, next(order), partial(arrive, ask)))

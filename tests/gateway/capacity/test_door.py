@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import PeerId
-from gateway.capacity.door import LINE_LIMIT, LOOKERS, Door
+from gateway.capacity.door import Door, Turn
+from gateway.capacity.line import LINE_LIMIT, LOOKERS, OWN_IN_A_ROW
 from gateway.capacity.rules import AdmissionConfig, remote_slots
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.wire.codec import Pieces
 
 PATIENCE = Patience(1, 1, 1)
 ME = PeerId("me")
@@ -27,7 +29,7 @@ class IdleEngine:
 
     @asynccontextmanager
     async def open(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], *, stream: bool, patience: Patience
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator[Reply]:
         yield None  # type: ignore[misc]  # the door does not look at replies
 
@@ -49,16 +51,25 @@ class Job:
     """One job, local or remote, that can be told to end."""
 
     def __init__(self, door: Door, *, remote: bool) -> None:
-        self._end = asyncio.Event()
+        self._door, self._end = door, asyncio.Event()
         self.is_inside = False
-        opened = door.remote_turn() if remote else door.open("e", (), {}, stream=True, patience=PATIENCE)
-        self.task = asyncio.create_task(self._run(opened))
+        self.task = asyncio.create_task(self._remote() if remote else self._local())
 
-    async def _run(self, opened: object) -> None:
-        async with opened:  # type: ignore[attr-defined]
-            self.is_inside = True
+    async def _remote(self) -> None:
+        async with self._door.remote_turn():
+            await self._stay()
+
+    async def _local(self) -> None:
+        turn = await self._door.own_turn(0.0)
+        async with opened(turn):
+            await self._stay()
+
+    async def _stay(self) -> None:
+        self.is_inside = True
+        try:
             await self._end.wait()
-        self.is_inside = False
+        finally:
+            self.is_inside = False
 
     async def end(self) -> None:
         self._end.set()
@@ -67,6 +78,12 @@ class Job:
     async def cancel(self) -> None:
         self.task.cancel()
         await asyncio.wait([self.task])
+
+
+def opened(turn: Turn | str) -> AbstractAsyncContextManager[Reply]:
+    """The engine, by a turn that has come."""
+    assert isinstance(turn, Turn)
+    return turn.open("e", (), {}, stream=True, patience=PATIENCE)
 
 
 async def settle() -> None:
@@ -99,8 +116,8 @@ async def test_remote_work_never_exceeds_its_share(slots: int, reserve: int, ent
     await end_all(remote)
 
 
-async def test_our_own_programs_enter_at_once() -> None:
-    """However many others wait: the engine queues by itself."""
+async def test_an_engine_that_names_no_slots_gets_all_of_our_own_at_once() -> None:
+    """However many others wait: nobody knows how many it starts, so nothing is held back from it."""
     door = gate_of(2)
     remote = await jobs(door, 4, remote=True)
 
@@ -265,8 +282,9 @@ async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int
             await settle()
             load = door.load
             assert load.remote_running <= remote_slots(slots, reserve)
-            assert sum(job.is_inside for job in all_jobs if not job.task.done()) == door._local + door._remote
-            assert not door._queue or load.remote_running == remote_slots(slots, reserve) or load.running == slots
+            assert sum(job.is_inside for job in all_jobs if not job.task.done()) == load.ours
+            waits = any(not turn.is_own for turn in door._line)
+            assert not waits or load.remote_running == remote_slots(slots, reserve) or load.running == slots
 
     for job in all_jobs:
         job.task.cancel()
@@ -328,7 +346,7 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
 async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
     door = gate_of(8, others=others)
-    async with door.open("e", (), {}, stream=True, patience=PATIENCE):
+    async with opened(await door.own_turn(0.0)):
         assert load == (door.load.running, door.load.waiting)
 
 
@@ -360,11 +378,13 @@ class Waiter:
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        self.went = await self._door.wait_turn(self._since, self._look)
-        if self.went is None:
-            async with self._door.open("e", (), {}, stream=True, patience=PATIENCE):
-                self.is_inside = True
-                await self._end.wait()
+        turn = await self._door.own_turn(self._since, self._look)
+        if isinstance(turn, str):
+            self.went = turn
+            return
+        async with opened(turn):
+            self.is_inside = True
+            await self._end.wait()
 
     async def _look(self) -> str | None:
         self.looked += 1
@@ -390,7 +410,7 @@ async def leave(*groups: list[Waiter] | list[Job]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "state", "is_full"),
+    ("local", "state", "waits"),
     [
         (2, {"is_slots_known": True}, True),
         (1, {"is_slots_known": True}, False),
@@ -402,23 +422,62 @@ async def leave(*groups: list[Waiter] | list[Job]) -> None:
     ],
 )
 async def test_nothing_is_held_back_that_the_engine_might_start(
-    local: int, state: dict[str, object], is_full: bool
+    local: int, state: dict[str, object], waits: bool
 ) -> None:
     door = gate_of(2)
     inside = await jobs(door, local, remote=False)
     door.engine.state = replace(ready(2), **state)  # type: ignore[misc, arg-type]
 
-    assert is_full == door.is_full
-    await end_all(inside)
+    newcomer = await jobs(door, 1, remote=False)
+
+    assert [not waits] == [job.is_inside for job in newcomer]
+    await end_all(inside, newcomer)
 
 
-async def test_the_line_is_short_of_endless() -> None:
+async def test_a_full_line_lets_its_first_into_the_engine() -> None:
+    """The engine queues it, as it always did; the newcomer takes the last place, so nobody is passed."""
     door = gate_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, LINE_LIMIT)
 
-    assert not door.is_full
-    await leave(line, inside)
+    newcomer = Waiter(door, float(LINE_LIMIT))
+    await settle()
+
+    assert [True, *[False] * LINE_LIMIT] == [one.is_inside for one in (*line, newcomer)]
+    await leave(line, [newcomer], inside)
     assert (0, 0) == (door.load.running, door.load.waiting)
+
+
+async def test_what_must_stay_here_waits_with_the_rest() -> None:
+    """One slot, and requests that may not travel come all the time: who came before them is let in before them."""
+    door = gate_of(1, is_slots_known=True)
+    inside, line = await jobs(door, 1, remote=False), await line_of(door, 1)
+    stays = asyncio.create_task(door.own_turn(9.0))
+    await settle()
+
+    await inside[0].end()
+    await settle()
+    assert (True, False) == (line[0].is_inside, stays.done())
+    await line[0].end()
+
+    async with opened(await stays):
+        assert 1 == door.load.running
+
+
+async def test_another_peers_work_is_passed_so_often_and_no_more() -> None:
+    """Our own go first, but a stream of them without end keeps nobody out for ever."""
+    door = gate_of(1, is_slots_known=True)
+    inside, remote = await jobs(door, 1, remote=False), await jobs(door, 1, remote=True)
+    line = await line_of(door, OWN_IN_A_ROW + 2)
+
+    entered = []
+    for job in (inside[0], *line[:OWN_IN_A_ROW]):
+        await job.end()
+        await settle()
+        entered.append(remote[0].is_inside)
+
+    assert [*[False] * OWN_IN_A_ROW, True] == entered
+    await end_all(remote)
+    await leave(line[OWN_IN_A_ROW:])
 
 
 async def test_our_own_line_comes_before_other_peers_work() -> None:
@@ -446,7 +505,7 @@ async def test_a_slot_is_given_to_one_of_the_line() -> None:
 
     door.admit_waiting()
     door.admit_waiting()
-    assert (2, 1, True) == (door.load.running, door.load.waiting, door.is_full)
+    assert (2, 1) == (door.load.running, door.load.waiting)
     await settle()
 
     assert [True, False] == [one.is_inside for one in line]

@@ -23,6 +23,7 @@ from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
 from gateway.peering.network import Network
 from gateway.peering.probes import Peers
+from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
@@ -74,7 +75,8 @@ async def opened(home: Path) -> AsyncIterator[Site]:
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
         with ThreadPoolExecutor(1) as worker:
             dispatcher = Dispatcher(
-                NamesConfig(), Patience(1.0, 1.0, 1.0), node, gate, Peers(node, place.transport, lambda: 0.0, 1.0),
+                NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, gate,
+                Peers(node, place.transport, lambda: 0.0, 1.0),
                 RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
                 clock=lambda: 0.0, wall_clock=lambda: 0.0,
             )  # fmt: skip

@@ -23,6 +23,7 @@ from gateway.models.names import NamesConfig
 from gateway.peering.card import own_agents
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate
+from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
@@ -112,7 +113,8 @@ async def desk(
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
-                names or NamesConfig(), PATIENCE, node, door, Peers(node, me.transport, time.monotonic, 2.0),
+                names or NamesConfig(), CourseConfig(), PATIENCE, node, door,
+                Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
             )  # fmt: skip
@@ -280,9 +282,9 @@ async def test_beta_and_session_reach_the_decision(
 ) -> None:
     async with desk(tmp_path, mine, theirs) as ada:
         headers = {"x-ppai-beta": "0.25", "x-conversation-id": "c1"}
-        _, _, decision = await ada.dispatcher.decide("chat/completions", json.dumps(CHAT).encode(), headers)
+        routed = await ada.dispatcher.decide("chat/completions", json.dumps(CHAT).encode(), headers)
 
-    assert (0.25, "c1") == (decision.beta_per_s, decision.query.session)
+    assert (0.25, "c1") == (routed.choice.beta_per_s, routed.query.session)
 
 
 # --- nobody to ask ---
@@ -333,6 +335,12 @@ async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngin
     assert (422, "capability_missing") == (caught.value.status, caught.value.code)
 
 
+async def excluded(ada: Desk, body: bytes, headers: Mapping[str, str]) -> dict[str, str | None]:
+    """Why who is no candidate."""
+    choice = (await ada.dispatcher.decide("chat/completions", body, headers, everybody=True)).choice
+    return {candidate.peer_name: candidate.excluded for candidate in (*choice.order, *choice.rest)}
+
+
 async def test_a_clients_retry_goes_to_another_peer_than_the_one_that_failed(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:
@@ -341,11 +349,11 @@ async def test_a_clients_retry_goes_to_another_peer_than_the_one_that_failed(
     async with desk(tmp_path, mine, theirs) as ada:
         await ada.ask({"x-ppai-route": "ada"}, stream=True)
         body = json.dumps({**CHAT, "stream": True}).encode()
-        first = (await ada.dispatcher.decide("chat/completions", body, {"x-stainless-retry-count": "0"}))[2]
-        again = (await ada.dispatcher.decide("chat/completions", body, {"x-stainless-retry-count": "1"}))[2]
+        first = await excluded(ada, body, {"x-stainless-retry-count": "0"})
+        again = await excluded(ada, body, {"x-stainless-retry-count": "1"})
         answered = await ada.ask({"x-stainless-retry-count": "1"}, stream=True)
 
-    assert (None, "retried") == (first.excluded_because(0), again.excluded_because(0))
+    assert (None, "retried") == (first["ada"], again["ada"])
     assert ("ben", "1") == (answered.headers["x-ppai-peer"], answered.headers["x-ppai-attempts"])
     assert answered.body.endswith(b"data: [DONE]\n\n")
 
@@ -505,19 +513,26 @@ async def test_who_hangs_up_in_line_leaves_nothing_behind(
         await asyncio.wait([busy])
 
 
-async def test_what_may_not_leave_does_not_wait_at_the_door(
+async def test_what_may_not_leave_waits_in_line_with_the_rest(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:
-    """The engine queues it, as it does for every other program of this machine."""
+    """In the order of arrival: else an endless stream of such requests would keep all others out."""
     async with desk(tmp_path, mine, theirs, slots=1) as ada:
         busy, waiting = await held(ada, mine, theirs)
         pinned = asyncio.create_task(ada.ask(n=2))
+        async with asyncio.timeout(5):
+            while ada.door.load.waiting < 2:
+                await asyncio.sleep(0.005)
+        assert (1, 1) == (mine.active, len(mine.asked))
 
-        await mine.until(lambda engine: engine.active == 2)
+        busy.cancel()
+        await mine.until(lambda engine: len(engine.asked) == 2)
+        waiting.cancel()
+        await mine.until(lambda engine: len(engine.asked) == 3)
 
-        for task in (busy, waiting, pinned):
-            task.cancel()
+        pinned.cancel()
         await asyncio.wait([busy, waiting, pinned])
+    assert [None, None, 2] == [body.get("n") for body in mine.asked]
 
 
 # --- what is written down ---

@@ -1,0 +1,127 @@
+"""Who waits at the door of our engine, and who enters next (P). The gateway and the simulator drive the same object.
+
+Requests are of two classes: our own programs' and other peers'. The rules:
+
+1. Inside a class, requests enter in one order: that of arrival, unless another is given.
+2. Our own enter first, whenever the engine has a slot for them. A request of our own that must stay here waits with the
+   others of its class.
+3. Another peer's request enters when a slot of their share is free (capacity/rules.py) and none of our own waits, or
+   when OWN_IN_A_ROW of our own have entered while it waited. So no class waits for ever.
+4. More than `limit` of our own do not wait here: the first of them enters the engine, which queues by itself, and the
+   newcomer takes the last place. Example: with 256 in line, the 257th lets the first one in. So the order is kept, and
+   the line stays short enough to be looked through.
+5. An engine that is gone lets all of our own in: they must hear of it.
+
+Knows nothing of sockets, clocks, engines or of who is asking.
+"""
+
+from bisect import insort
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, may_start_local, may_start_remote
+
+LINE_LIMIT = 256  # requests of our own that wait in line; each is decided again now and then
+OWN_IN_A_ROW = 8  # of our own that may pass a waiting request of another peer: it gets at least one turn in nine
+LOOKERS = 8  # the first of our own in line look for another peer; when they leave, others become the first
+LOOK_S = 0.5  # seconds between two looks where no news comes
+
+
+class Ticket:
+    """A request's place at the door.
+
+    `since` is when it was asked, in seconds of the caller's clock: who comes back from another peer's refusal keeps it.
+    `may_look`: whether another peer may answer it as well, so that it looks around while it waits. `is_inside` turns
+    true when it enters.
+    """
+
+    __slots__ = ("is_inside", "is_own", "may_look", "since")
+
+    def __init__(self, since: float, *, is_own: bool, may_look: bool = False) -> None:
+        self.since, self.is_own, self.may_look = since, is_own, may_look
+        self.is_inside = False
+
+
+Place = TypeVar("Place", bound=Ticket)
+Order = Callable[[Ticket], float]  # the least enters first
+
+
+def by_arrival(ticket: Ticket) -> float:
+    """First come, first served."""
+    return ticket.since
+
+
+class Line(Generic[Place]):
+    """Who waits, who is inside, who is next. `Place` is the caller's own kind of Ticket."""
+
+    def __init__(self, config: AdmissionConfig, order: Order = by_arrival, limit: int = LINE_LIMIT) -> None:
+        self.config = config
+        self._order, self._limit = order, limit
+        self._own: list[Place] = []
+        self._others: list[Place] = []
+        self._own_inside = self._others_inside = 0
+        self._passed = 0  # of our own that entered since the first of the others waits
+
+    def load(self, room: Room) -> EngineLoad:
+        """What the engine is doing: our own jobs as they are this moment, other programs' as it last told."""
+        slots, inside = room.slots, self._own_inside + self._others_inside
+        jobs = inside + room.elsewhere
+        running = min(slots, jobs)
+        waiting = len(self._own) + len(self._others) + jobs - running
+        own_queued = max(0, self._own_inside - max(0, slots - self._others_inside))
+        return EngineLoad(
+            slots, running, self._others_inside, waiting, len(self._own) + own_queued, inside, room.is_elastic
+        )
+
+    def join(self, place: Place) -> None:
+        """Take a place in line; `admit` says who enters then."""
+        insort(self._own if place.is_own else self._others, place, key=self._order)
+
+    def admit(self, room: Room) -> Iterator[Place]:
+        """Those whose turn has come, in order; each counts as inside from the moment it is given out."""
+        while (place := self._next(room)) is not None:
+            self._enter(place)
+            yield place
+
+    def leave(self, place: Place) -> None:
+        """Done, hung up, or gone elsewhere: its slot or its place in line is free. `admit` says who enters then."""
+        if not place.is_inside:
+            (self._own if place.is_own else self._others).remove(place)
+        elif place.is_own:
+            self._own_inside -= 1
+        else:
+            self._others_inside -= 1
+
+    def looking(self) -> list[Place]:
+        """The first of our own in line that another peer may answer as well: they look for one."""
+        looking: list[Place] = []
+        for place in self._own:
+            if place.may_look:
+                looking.append(place)
+            if len(looking) == LOOKERS:
+                break
+        return looking
+
+    def __iter__(self) -> Iterator[Place]:
+        """Everybody who waits, our own first, each class in its order."""
+        return iter([*self._own, *self._others])
+
+    def _next(self, room: Room) -> Place | None:
+        if len(self._own) > self._limit or (self._own and not room.is_ready):
+            return self._own[0]
+        load = self.load(room)
+        if self._others and may_start_remote(load, self.config, is_due=self._passed >= OWN_IN_A_ROW):
+            return self._others[0]
+        if self._own and may_start_local(load):
+            return self._own[0]
+        return None
+
+    def _enter(self, place: Place) -> None:
+        (self._own if place.is_own else self._others).remove(place)
+        place.is_inside = True
+        if place.is_own:
+            self._own_inside += 1
+            self._passed += bool(self._others)
+        else:
+            self._others_inside += 1
+            self._passed = 0

@@ -1,0 +1,130 @@
+"""The way of one request along a choice: who is asked next, how often, until when, and what an outcome means (P).
+
+The gateway drives it with sockets, the simulator with a heap of events. The rules:
+
+1. Candidates are asked in the order of the choice, one at a time, until one has answered.
+2. At most `attempts` may fail. The last of them is our own agent's, where it is in the order. A candidate that refuses
+   has run nothing, so refusals count apart: at most `refusals` along one choice. Who failed is not asked again.
+3. A further attempt begins at most `within_s` after the request came.
+4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another peer
+   that has not failed this request.
+5. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
+   it failed; if nobody does, nobody is thought the worse of. Example: one prompt that crashes every engine makes no
+   peer look slow.
+
+Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from gateway.beliefs.belief import Outcome, Reservation
+from gateway.routing.choice import Candidate, Choice
+
+Verdict: TypeAlias = tuple[Reservation, Outcome]  # what beliefs are to be told of one attempt
+
+
+@dataclass(frozen=True, slots=True)
+class CourseConfig:
+    """How far one request may go."""
+
+    # Attempts that fail, the own engine's included: one prompt that breaks engines must not visit the whole network.
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
+    # Closed doors met along one choice, each a round trip: then the request waits at home, or is told to come back.
+    refusals: Annotated[int, msgspec.Meta(ge=0, le=64)] = 8
+    within_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 600.0  # the OpenAI SDKs give up then
+
+    @property
+    def rows(self) -> int:
+        """How many rows of a decision can be asked at most."""
+        return self.attempts + self.refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One attempt that has ended."""
+
+    candidate: Candidate
+    reservation: Reservation
+    outcome: Outcome
+    by_engine: bool  # its engine answered with an error, so that the request itself may be the cause
+
+
+class Course:
+    """One request's way: `next`, then `ended`, until `next` has nobody left; then `settled`."""
+
+    def __init__(self, choice: Choice, config: CourseConfig, now: float) -> None:
+        """`now`: when the request came."""
+        self.choice, self.began = choice, now
+        self.asked: list[Asked] = []
+        self._config = config
+        self._left = list(choice.order)
+        self._refusals = 0  # along the present choice
+        self._at: Candidate | None = None
+        self._undecided: list[Asked] = []  # errors that may be the request's own fault
+
+    def next(self, now: float) -> Candidate | None:
+        """Who is to be asked now; None where nobody is left, or enough was tried."""
+        left = [candidate for candidate in self._left if not self._has_failed(candidate)]
+        own = [candidate for candidate in left if candidate.local]
+        failures = sum(asked.outcome.status == "failed" for asked in self.asked)
+        if failures >= self._config.attempts or (self.asked and now > self.began + self._config.within_s):
+            left = []
+        elif self._refusals >= self._config.refusals:
+            left = own
+        elif failures == self._config.attempts - 1:
+            left = own or left
+        self._at, self._left = (left[0], left[1:]) if left else (None, [])
+        return self._at
+
+    @property
+    def may_look(self) -> bool:
+        """Whether the one to be asked is our own while another peer may answer: it may wait, and look around."""
+        return self._at is not None and self._at.local and self.choice.may_go_elsewhere
+
+    def leads_elsewhere(self, choice: Choice) -> bool:
+        """Whether a choice made while the request waits sends it to a peer that has not failed it."""
+        target = choice.target
+        return target is not None and not target.local and not self._has_failed(target)
+
+    def turn(self, choice: Choice) -> None:
+        """Follow a new choice, from its beginning."""
+        self.choice, self._left, self._refusals = choice, list(choice.order), 0
+
+    def ended(self, reservation: Reservation, outcome: Outcome, *, by_engine: bool = False) -> list[Verdict]:
+        """The one asked last is done: what beliefs are to be told now.
+
+        `by_engine`: it is there, and its engine answered with an error.
+        """
+        assert self._at, "next() comes before ended()"
+        done = Asked(self._at, reservation, outcome, by_engine)
+        self.asked.append(done)
+        self._refusals += outcome.status == "refused"
+        if outcome.status == "failed" and by_engine:
+            self._undecided.append(done)
+            return []
+        has_answered = outcome.status == "ok" and outcome.tokens > 0
+        clear = [*(self._undecided if has_answered else ()), done]
+        self._undecided = [] if has_answered else self._undecided
+        return [(asked.reservation, asked.outcome) for asked in clear]
+
+    def settled(self) -> list[Verdict]:
+        """Nothing more will come: errors that no answer has contradicted teach nothing, as answers without tokens."""
+        undecided, self._undecided = self._undecided, []
+        return [(one.reservation, _neutral(one.outcome)) for one in undecided]
+
+    def _has_failed(self, candidate: Candidate) -> bool:
+        """Whether this request failed there: at that agent, or because that peer was not there."""
+        failed = [asked for asked in self.asked if asked.outcome.status == "failed"]
+        return any(
+            asked.candidate.peer_id == candidate.peer_id
+            and (asked.candidate.agent == candidate.agent or not (asked.by_engine or candidate.local))
+            for asked in failed
+        )
+
+
+def _neutral(outcome: Outcome) -> Outcome:
+    """The same attempt as an answer without tokens: its slot is free again, and nothing is learnt."""
+    return replace(outcome, status="ok", ttft_s=outcome.latency_s, tokens=0)

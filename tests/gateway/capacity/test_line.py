@@ -1,0 +1,199 @@
+"""Who waits and who enters next, in virtual time: nobody is passed inside a class, and no class waits for ever."""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.capacity.line import LINE_LIMIT, LOOKERS, OWN_IN_A_ROW, Line, Ticket
+from gateway.capacity.rules import AdmissionConfig, Room, remote_slots
+
+SERVICE_S = 1.0
+
+
+@dataclass
+class Bench:
+    """A line before an engine that takes SERVICE_S for each job and queues what it has no slot for; a heap is time."""
+
+    slots: int = 1
+    line: Line[Ticket] = field(default_factory=lambda: Line(AdmissionConfig()))
+    began: list[Ticket] = field(default_factory=list)  # in the order in which the engine began them
+    ended: list[tuple[float, Ticket]] = field(default_factory=list)
+    _queue: list[Ticket] = field(default_factory=list)
+    _running: int = 0
+    _heap: list[tuple[float, int, Ticket, bool]] = field(default_factory=list)
+    _order: "count[int]" = field(default_factory=count)
+
+    def arrive(self, ticket: Ticket) -> None:
+        heapq.heappush(self._heap, (ticket.since, next(self._order), ticket, True))
+
+    def run(self, until_s: float) -> None:
+        while self._heap and self._heap[0][0] <= until_s:
+            now, _, ticket, has_come = heapq.heappop(self._heap)
+            if has_come:
+                self.line.join(ticket)
+            else:
+                self.ended.append((now, ticket))
+                self.line.leave(ticket)
+                self._running -= 1
+            self._queue += self.line.admit(Room(self.slots))
+            while self._queue and self._running < self.slots:
+                self._running += 1
+                self.began.append(self._queue.pop(0))
+                heapq.heappush(self._heap, (now + SERVICE_S, next(self._order), self.began[-1], False))
+
+
+def own(since: float, *, may_look: bool = True) -> Ticket:
+    return Ticket(since, is_own=True, may_look=may_look)
+
+
+def other(since: float) -> Ticket:
+    return Ticket(since, is_own=False)
+
+
+def stream(rate: float, n: int, *, may_look: bool = True) -> Iterator[Ticket]:
+    return (own(k / rate, may_look=may_look) for k in range(n))
+
+
+def test_at_twice_the_capacity_everybody_is_answered_in_the_order_of_arrival() -> None:
+    """Three lines' worth of requests: the line is full for most of the time, and the newest gain nothing by that."""
+    bench, asked = Bench(), list(stream(2 / SERVICE_S, 3 * LINE_LIMIT))
+    for ticket in asked:
+        bench.arrive(ticket)
+
+    bench.run(until_s=3 * LINE_LIMIT * SERVICE_S + 1)
+
+    assert asked == bench.began
+    assert asked == [ticket for _, ticket in bench.ended]
+
+
+def test_who_waits_at_the_door_is_not_passed_by_an_endless_stream_that_must_stay_here() -> None:
+    """One slot, all of it taken by requests that may not travel: those that may are answered in their order too."""
+    bench = Bench()
+    stays = list(stream(2 / SERVICE_S, 400, may_look=False))
+    travels = [own(10.25 + 20 * k) for k in range(5)]
+    for ticket in (*stays, *travels):
+        bench.arrive(ticket)
+
+    bench.run(until_s=300.0)
+
+    assert sorted(bench.began, key=lambda ticket: ticket.since) == bench.began
+    assert set(travels) <= {ticket for _, ticket in bench.ended}
+
+
+def test_another_peers_request_gets_one_turn_in_nine_however_many_are_our_own() -> None:
+    bench = Bench()
+    for ticket in (*stream(3 / SERVICE_S, 300), *(other(k * 1e-3) for k in range(3))):
+        bench.arrive(ticket)
+
+    bench.run(until_s=60.0)
+
+    theirs = [place for place, ticket in enumerate(bench.began) if not ticket.is_own]
+    assert 3 == len(theirs)
+    assert all(gap <= OWN_IN_A_ROW + 1 for gap in (theirs[1] - theirs[0], theirs[2] - theirs[1]))
+
+
+def test_our_own_enter_first_where_both_wait() -> None:
+    line = Line[Ticket](AdmissionConfig(reserve=0))
+    first, ours, theirs = own(0), own(2), other(1)
+    for ticket in (first, theirs, ours):
+        line.join(ticket)
+
+    assert [first] == list(line.admit(Room(1)))
+    line.leave(first)
+
+    assert [ours] == list(line.admit(Room(1)))
+    assert [theirs] == list(line)
+
+
+def test_a_line_over_its_limit_lets_its_first_into_the_engine() -> None:
+    line = Line[Ticket](AdmissionConfig(), limit=2)
+    tickets = [own(k) for k in range(4)]
+
+    entered = []
+    for ticket in tickets:
+        line.join(ticket)
+        entered.append([tickets.index(one) for one in line.admit(Room(1))])
+
+    assert [[0], [], [], [1]] == entered
+    assert [2, 3] == [tickets.index(one) for one in line]
+
+
+def test_an_engine_that_is_gone_lets_our_own_in_and_nobody_else() -> None:
+    line = Line[Ticket](AdmissionConfig())
+    tickets = [own(0), own(1), own(2), other(0)]
+    for ticket in tickets:
+        line.join(ticket)
+
+    entered = list(line.admit(Room(1, is_ready=False)))
+
+    assert tickets[:3] == entered
+
+
+def test_an_engine_that_names_no_slots_lets_all_of_our_own_in() -> None:
+    line = Line[Ticket](AdmissionConfig())
+    for since in range(5):
+        line.join(own(since))
+
+    assert 5 == len(list(line.admit(Room(1, is_elastic=True))))
+
+
+def test_the_first_that_may_go_elsewhere_look() -> None:
+    """Who must stay has nothing to look for, and takes nobody's place among those who look."""
+    line = Line[Ticket](AdmissionConfig())
+    tickets = [own(since, may_look=bool(since % 2)) for since in range(4 * LOOKERS)]
+    for ticket in tickets:
+        line.join(ticket)
+
+    assert tickets[1 : 2 * LOOKERS : 2] == line.looking()
+
+
+def test_who_comes_back_keeps_the_place_of_its_arrival() -> None:
+    line = Line[Ticket](AdmissionConfig())
+    running, early, late = own(0), own(1), own(2)
+    for ticket in (running, late, early):
+        line.join(ticket)
+    list(line.admit(Room(1)))
+
+    assert [early, late] == list(line)
+
+
+def test_another_order_is_a_value() -> None:
+    """Fair share, say, instead of arrival: the least enters first."""
+    line = Line[Ticket](AdmissionConfig(reserve=0), order=lambda ticket: -ticket.since)
+    tickets = [other(since) for since in (1.0, 2.0, 3.0)]
+    for ticket in tickets:
+        line.join(ticket)
+
+    assert [tickets[2]] == list(line.admit(Room(1)))
+
+
+STEPS = st.lists(st.tuples(st.sampled_from(["own", "stays", "other", "leave"]), st.integers(0, 99)), max_size=60)
+
+
+@given(slots=st.integers(1, 4), reserve=st.integers(0, 2), elsewhere=st.integers(0, 3), steps=STEPS)
+def test_whatever_happens_the_line_keeps_its_laws(
+    slots: int, reserve: int, elsewhere: int, steps: list[tuple[str, int]]
+) -> None:
+    """Each class enters in its order, others keep to their share, and no slot that one may have stays free."""
+    config, room = AdmissionConfig(reserve), Room(slots, elsewhere)
+    line, there = Line[Ticket](config), list[Ticket]()
+    for now, (step, which) in enumerate(steps):
+        if step != "leave":
+            there.append(Ticket(now, is_own=step != "other", may_look=step == "own"))
+            line.join(there[-1])
+        elif there:
+            line.leave(there.pop(which % len(there)))
+        waited = list(line)
+        entered = list(line.admit(room))
+
+        load = line.load(room)
+        for is_own in (True, False):
+            ours = [ticket for ticket in entered if ticket.is_own == is_own]
+            assert [ticket for ticket in waited if ticket.is_own == is_own][: len(ours)] == ours
+        assert load.remote_running <= remote_slots(slots, reserve)
+        assert load.ours == sum(ticket.is_inside for ticket in there)
+        assert not any(ticket.is_own for ticket in line) or load.ours >= slots
