@@ -397,6 +397,23 @@ async def test_every_attempt_has_its_own(tmp_path: Path, mine: ScriptedEngine, t
     assert (200, "ada", "2") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
 
 
+@pytest.mark.parametrize(("answer", "ben_is"), [(500, "ok"), (200, "failed")], ids=["nobody answers", "another does"])
+async def test_an_engines_error_convicts_it_only_where_another_engine_answers(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, answer: int, ben_is: str
+) -> None:
+    """Else the request may be the cause. `ok` without tokens frees the slot and teaches nothing."""
+    mine.metrics = "vllm:num_requests_running 8.0\nvllm:num_requests_waiting 40.0\n"
+    theirs.status, mine.status = 500, answer
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask()
+
+        told = {reservation.peer_id: outcome for reservation, outcome in ada.node.outcomes}
+        assert (ben_is, 0) == (told[ada.ben.id].status, told[ada.ben.id].tokens)
+        assert (1, 1) == (len(mine.asked), len(theirs.asked))
+        assert (answer == 200) == (ada.node.beliefs[ada.ben.id].turns_seen > 0)
+    assert answer == client.status
+
+
 @pytest.mark.parametrize("peer", ["local", "ben"])
 @pytest.mark.parametrize("window", ["before the first event", "mid-stream", "whole"])
 async def test_who_hangs_up_leaves_one_outcome_and_a_free_engine(

@@ -1,0 +1,209 @@
+"""The way of one request: in order, within its budget, and with outcomes that mean what they say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from discovery.records import PeerId
+from gateway.beliefs.belief import Outcome, Reservation
+from gateway.routing.choice import Candidate, Choice
+from gateway.routing.course import Course, CourseConfig
+from gateway.routing.decision import Query
+from tests.gateway.routing.test_node import Ada, agent
+
+CONFIG = CourseConfig(attempts=3, refusals=2, within_s=60.0)
+ANYTHING = Query(relevance=np.array([1.0, 0.0]))
+
+
+def candidate(name: str, *, local: bool = False, agent: str = "a") -> Candidate:
+    """A row; only who it is matters here."""
+    reservation = Reservation(PeerId(name), 0.0, "", 0, 1.0, 0.0, 1.0, 0.0)
+    return Candidate(
+        PeerId(name), name, agent, agent, local, score=0.5, wait_s=0.0, service_s=0.0, transit_s=0.0, risk_s=0.0,
+        crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False, expected=reservation,
+    )  # fmt: skip
+
+
+def course(*names: str, config: CourseConfig = CONFIG) -> Course:
+    """Along these peers; `own` is ours."""
+    return Course(choice(*names), config, now=0.0)
+
+
+def choice(*names: str) -> Choice:
+    rows = tuple(candidate(name, local=name == "own") for name in names)
+    return Choice("best", 1.0, rows, may_go_elsewhere=True)
+
+
+def outcome(name: str, status: str, *, tokens: int = 0) -> Outcome:
+    return Outcome(PeerId(name), status, None, 0.1, tokens)  # type: ignore[arg-type]
+
+
+def walk(way: Course, said: dict[str, str], *, by_engine: bool = False, now: float = 0.0) -> list[str]:
+    """Ask until somebody answers or nobody is left; who was asked. `said`: each peer's outcome, else it refuses."""
+    asked = []
+    while (row := way.next(now)) is not None:
+        asked.append(row.peer_name)
+        status = said.get(row.peer_name, "refused")
+        way.ended(row.reservation(now), outcome(row.peer_name, status), by_engine=by_engine)
+        if status == "ok":
+            break
+    return asked
+
+
+# --- who is asked
+
+
+def test_candidates_are_asked_in_order_until_one_answers() -> None:
+    assert ["a", "b"] == walk(course("a", "b", "c"), {"a": "failed", "b": "ok"})
+
+
+def test_so_many_may_fail() -> None:
+    assert ["a", "b", "c"] == walk(course("a", "b", "c", "d"), dict.fromkeys("abcd", "failed"))
+
+
+def test_the_last_attempt_is_our_own_agents() -> None:
+    """However many others stand before it."""
+    assert ["a", "b", "own"] == walk(course("a", "b", "c", "own"), {**dict.fromkeys("abc", "failed"), "own": "ok"})
+
+
+def test_refusals_are_counted_apart() -> None:
+    """A closed door has run nothing: it costs a round trip, and no attempt."""
+    said = {"a": "refused", "b": "failed", "c": "failed", "own": "failed"}
+
+    assert ["a", "b", "c", "own"] == walk(course("a", "b", "c", "d", "own"), said)
+
+
+def test_after_so_many_refusals_our_own_engine_takes_it() -> None:
+    assert ["a", "b", "own"] == walk(course("a", "b", "c", "own"), {"own": "ok"})
+    assert ["a", "b"] == walk(course("a", "b", "c"), {})
+
+
+def test_a_new_choice_begins_with_no_refusal() -> None:
+    """While the request waited at home, doors may have opened."""
+    way = course("a", "b", "c", "own")
+    walk(way, {"own": "ok"})
+
+    way.turn(choice("c", "a", "own"))
+
+    assert ["c", "a", "own"] == walk(way, {"own": "ok"})
+
+
+def test_who_failed_is_not_asked_again() -> None:
+    """Neither by a new choice; who refused may be, for its door may be open now."""
+    way = course("a", "b")
+    walk(way, {"a": "failed"})
+
+    way.turn(choice("a", "b", "c"))
+
+    assert ["b", "c"] == walk(way, {"c": "ok"})
+
+
+def test_another_agent_of_a_peer_whose_engine_refused_this_request_may_do() -> None:
+    """Not where the peer itself was not there."""
+    rows = (candidate("a", agent="small"), candidate("a", agent="large"))
+    both = Choice("best", 1.0, rows, may_go_elsewhere=True)
+
+    assert ["a", "a"] == walk(Course(both, CONFIG, 0.0), {"a": "failed"}, by_engine=True)
+    assert ["a"] == walk(Course(both, CONFIG, 0.0), {"a": "failed"})
+
+
+def test_a_further_attempt_begins_within_its_time_or_not_at_all() -> None:
+    """The first one always does: who has waited at our own door is still there."""
+    late = CONFIG.within_s + 1
+    way = course("a", "b")
+    assert ["a"] == walk(way, {"a": "failed", "b": "ok"}, now=late)
+
+
+# --- waiting at our own door
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [(("own", "b"), False), (("b", "own"), True), (("a", "own"), False), ((), False)]
+)
+def test_a_choice_leads_elsewhere_where_its_first_is_another_that_has_not_failed(
+    names: tuple[str, ...], expected: bool
+) -> None:
+    way = course("a", "own")
+    row = way.next(0.0)
+    assert row is not None
+    way.ended(row.reservation(0.0), outcome("a", "failed"))
+
+    assert expected == way.leads_elsewhere(choice(*names))
+
+
+def test_only_a_request_that_another_may_answer_looks_around() -> None:
+    stays = Course(replace(choice("own"), may_go_elsewhere=False), CONFIG, 0.0)
+    travels = course("own")
+    for way in (stays, travels):
+        way.next(0.0)
+
+    assert (False, True) == (stays.may_look, travels.may_look)
+
+
+# --- what an outcome means
+
+
+def told(way: Course, *ends: tuple[str, str, int, bool]) -> list[tuple[str, str]]:
+    """What beliefs hear of these attempts: (peer, status) in order."""
+    heard = []
+    for name, status, tokens, by_engine in ends:
+        row = way.next(0.0)
+        assert row is not None and name == row.peer_name
+        heard += way.ended(row.reservation(0.0), outcome(name, status, tokens=tokens), by_engine=by_engine)
+    return [(verdict.peer_id, verdict.status) for _, verdict in (*heard, *way.settled())]
+
+
+def test_an_engines_error_is_its_fault_where_another_answers() -> None:
+    assert [("a", "failed"), ("b", "ok")] == told(course("a", "b"), ("a", "failed", 0, True), ("b", "ok", 9, False))
+
+
+def test_an_error_that_everybody_gives_is_nobodys_fault() -> None:
+    """An answer without tokens: the slot is free again, and nothing is learnt."""
+    ends = [(name, "failed", 0, True) for name in "abc"]
+
+    assert [("a", "ok"), ("b", "ok"), ("c", "ok")] == told(course("a", "b", "c"), *ends)
+
+
+def test_a_clients_own_error_says_nothing_of_who_failed_before() -> None:
+    """A 400 is an answer without tokens: the next engine thinks as little of this request."""
+    assert [("b", "ok"), ("a", "ok")] == told(course("a", "b"), ("a", "failed", 0, True), ("b", "ok", 0, False))
+
+
+def test_a_peer_that_was_not_there_has_failed_whatever_others_say() -> None:
+    assert [("a", "failed"), ("b", "ok")] == told(course("a", "b"), ("a", "failed", 0, False), ("b", "failed", 0, True))
+
+
+def test_every_reservation_is_told_once() -> None:
+    way = course("a", "b", "c")
+    rows = [way.next(0.0)]
+    heard = list(way.ended(rows[0].reservation(0.0), outcome("a", "failed"), by_engine=True))  # type: ignore[union-attr]
+    way.next(0.0)
+    heard += way.ended(candidate("b").reservation(0.0), outcome("b", "ok", tokens=5))
+    heard += [*way.settled(), *way.settled()]
+
+    assert 2 == len(heard) == len({id(reservation) for reservation, _ in heard})
+
+
+def test_one_bad_prompt_visits_three_of_a_thousand_peers_and_slanders_none() -> None:
+    """Everybody's engine answers it with an error, at once: three attempts, and nobody is believed slow for it."""
+    ada = Ada()
+    ada.node.serve([])
+    peers = [ada.meet(number, agent()) for number in range(1, 1001)]
+    before = ada.node.view(ANYTHING, ada.now).expected
+    way = Course(ada.decide(ANYTHING).choice(CourseConfig().rows), CourseConfig(), ada.now)
+
+    attempts = 0
+    while (row := way.next(ada.now)) is not None:
+        attempts += 1
+        error = Outcome(row.peer_id, "failed", None, 0.01, 0)
+        for reservation, verdict in way.ended(ada.node.dispatch(row, ada.now), error, by_engine=True):
+            ada.node.observe(reservation, verdict, ada.now)
+    for reservation, verdict in way.settled():
+        ada.node.observe(reservation, verdict, ada.now)
+
+    after = ada.node.view(ANYTHING, ada.now).expected
+    assert 3 == attempts
+    assert not any(ada.node.beliefs[peer].reservations for peer in peers)
+    assert before.wait_factor.tolist() == after.wait_factor.tolist()
+    assert before.backlog.tolist() == pytest.approx(after.backlog.tolist())
