@@ -55,7 +55,6 @@ class Serving:
     engine: Engine = field(init=False)
     line: Line[Turn] = field(init=False)
     is_up: bool = True
-    arrivals: int = 0
     completions: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -107,7 +106,7 @@ class Serving:
         running, waiting = self.shown()
         return Pulse(
             id=self.id, gen=0, seq=0, running=running, waiting=waiting, slots=self.spec.speed.slots,
-            arrivals=self.arrivals, completions=self.completions, busy_ms=round(1000 * self.engine.busy_s),
+            arrivals=self.line.arrivals, completions=self.completions, busy_ms=round(1000 * self.engine.busy_s),
             t_ms=round(1000 * now), tokens_in=self.tokens_in, tokens_out=self.tokens_out, admission=self.admission,
         )  # fmt: skip
 
@@ -115,7 +114,7 @@ class Serving:
         """Everything inside and waiting is lost, without a word."""
         self.is_up = False
         lost = [*self.engine.crash(now), *(turn.job for turn in self.line)]
-        self.line = Line(self.rules or AdmissionConfig())
+        self.line = Line(self.rules or AdmissionConfig())  # it sends no further pulse
         self._turns.clear()
         for job in lost:
             job.failed(job, now)
@@ -126,7 +125,6 @@ class Serving:
 
     def _admit(self, now: float) -> None:
         for turn in self.line.admit(self._room):
-            self.arrivals += 1
             self._turns[turn.job] = turn
             turn.entered(now)
             self.engine.submit(turn.job, now)

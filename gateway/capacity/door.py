@@ -54,7 +54,7 @@ class Door:
     ) -> None:
         """`door_changed` is called when the door closes to other peers, and when it opens again."""
         self.engine = engine
-        self.arrivals = self.completions = self.tokens_in = self.tokens_out = 0
+        self.completions = self.tokens_in = self.tokens_out = 0
         self._config, self._clock, self._mean_service_s = config, clock, mean_service_s
         self._door_changed, self._is_closed = door_changed, False
         self._line = Line[Turn](config)
@@ -88,7 +88,7 @@ class Door:
         return Pulse(
             id=me, gen=0, seq=0,
             running=load.running, waiting=load.waiting, slots=load.slots,
-            arrivals=self.arrivals, completions=self.completions,
+            arrivals=self._line.arrivals, completions=self.completions,
             busy_ms=int(self._busy_s * 1000), t_ms=t_ms,
             tokens_in=self.tokens_in, tokens_out=self.tokens_out, admission=self.admission,
         )  # fmt: skip
@@ -155,7 +155,6 @@ class Door:
         self._book()
         for turn in self._line.admit(self._room):
             self._inside += 1
-            self.arrivals += 1
             turn.woken.set()
         self._watch_door()
 

@@ -61,6 +61,7 @@ class Line(Generic[Place]):
         self._others: list[Place] = []
         self._own_inside = self._others_inside = 0
         self._passed = 0  # of our own that entered since the first of the others waits
+        self.arrivals = 0  # requests that this peer answers; one that looks around is another's until it enters
 
     def load(self, room: Room) -> EngineLoad:
         """What the engine is doing: our own jobs as they are this moment, other programs' as it last told."""
@@ -76,6 +77,7 @@ class Line(Generic[Place]):
     def join(self, place: Place) -> None:
         """Take a place in line; `admit` says who enters then."""
         insort(self._own if place.is_own else self._others, place, key=self._order)
+        self.arrivals += not place.may_look
 
     def admit(self, room: Room) -> Iterator[Place]:
         """Those whose turn has come, in order; each counts as inside from the moment it is given out."""
@@ -119,6 +121,7 @@ class Line(Generic[Place]):
     def _enter(self, place: Place) -> None:
         (self._own if place.is_own else self._others).remove(place)
         place.is_inside = True
+        self.arrivals += place.may_look
         if place.is_own:
             self._own_inside += 1
             self._passed += bool(self._others)

@@ -197,3 +197,19 @@ def test_whatever_happens_the_line_keeps_its_laws(
         assert load.remote_running <= remote_slots(slots, reserve)
         assert load.ours == sum(ticket.is_inside for ticket in there)
         assert not any(ticket.is_own for ticket in line) or load.ours >= slots
+
+
+def test_arrivals_count_what_this_peer_answers() -> None:
+    """A request that may look around counts when it enters: until then it may go elsewhere."""
+    line = Line[Ticket](AdmissionConfig())
+    looks, stays, theirs = own(0), own(1, may_look=False), other(2)
+    counted = []
+    for ticket in (looks, stays, theirs):
+        line.join(ticket)
+        counted.append(line.arrivals)
+
+    line.leave(looks)
+    list(line.admit(Room(4)))
+
+    assert [0, 1, 2] == counted
+    assert 2 == line.arrivals

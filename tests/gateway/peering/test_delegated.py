@@ -186,7 +186,7 @@ async def test_what_may_not_travel_is_refused_and_changes_nothing(
                 await ask(pair, body)
 
             assert (502, "peer_refused") == (caught.value.status, caught.value.code), name
-        assert ([], 0) == (engine.asked, pair.ben.door.arrivals)
+        assert ([], 0) == (engine.asked, pair.ben.door.pulse(pair.ben.id).arrivals)
         served = f'ppai_served_total{{status="refused"}} {len(REFUSED)}.0'
         assert served in pair.ben.telemetry.exposition().decode()
     assert [] == pair.failures
