@@ -15,9 +15,8 @@ from discovery.records import PeerId
 from gateway.beliefs.queueing import FloatArray
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, SchedulerConfig, decided, ranked_by
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.utility import assess
-from gateway.routing.view import View
 
 
 class Truth(Protocol):

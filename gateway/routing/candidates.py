@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster
-from gateway.routing.view import View
 
 
 class Excluded(IntEnum):

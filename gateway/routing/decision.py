@@ -13,8 +13,7 @@ from gateway.beliefs.belief import Reservation
 from gateway.beliefs.queueing import FloatArray, jobs_ahead, streams, turn
 from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.query import Query
-from gateway.routing.view import View
+from gateway.routing.query import Query, View
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,9 +19,8 @@ from gateway.beliefs.table import Beliefs
 from gateway.routing.choice import Candidate
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, Space, build_roster
-from gateway.routing.view import View
 
 
 class Node:

@@ -11,9 +11,8 @@ from gateway.beliefs.queueing import FloatArray
 from gateway.routing import cost
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, SchedulerConfig, decided, own_and_others
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.utility import assess, utility
-from gateway.routing.view import View
 
 
 class PaperPolicy:

@@ -15,9 +15,8 @@ from gateway.routing.decision import Decision
 from gateway.routing.paper_policy import PaperPolicy
 from gateway.routing.policy import Plan, Policy, SchedulerConfig, decided, own_and_others, ranked_by
 from gateway.routing.probing import worth_a_look
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.utility import assess, typical_service
-from gateway.routing.view import View
 
 
 def policy(config: SchedulerConfig) -> Policy:

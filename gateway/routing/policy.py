@@ -16,8 +16,7 @@ from gateway.beliefs.queueing import FloatArray
 from gateway.routing.candidates import Excluded
 from gateway.routing.cost import CostConfig
 from gateway.routing.decision import Decision
-from gateway.routing.query import Query
-from gateway.routing.view import View
+from gateway.routing.query import Query, View
 
 # Our own engine takes these all the same when nobody else does: the estimate may err, and no other is asked.
 _UNSUITED = (Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED)

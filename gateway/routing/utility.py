@@ -8,8 +8,7 @@ from gateway.routing import cost
 from gateway.routing.candidates import candidate_set
 from gateway.routing.decision import Decision
 from gateway.routing.policy import SchedulerConfig
-from gateway.routing.query import Query
-from gateway.routing.view import View
+from gateway.routing.query import Query, View
 
 # Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
 # answers (docs/results/simulator.md#constants).

@@ -167,7 +167,8 @@ class Dispatcher:
         problem = self._door.engine.state.problem
         known = {name for member in self._node.gossip.members() for name in (member.id, member.card.name)}
         missing = refusals.missing(self._node.roster, problem)
-        return refusals.nobody(routed.request.endpoint, routed.query.pin, routed.choice.rest, problem, missing, known)
+        error = refusals.nobody(routed.request.endpoint, routed.query.pin, routed.choice.rest, problem, missing, known)
+        return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
 
 def _target(routed: Routed, candidate: Candidate, reason: str, upstream: Upstream) -> Target:

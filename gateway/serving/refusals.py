@@ -1,6 +1,7 @@
 """What a client is told when its request cannot be answered by anyone (P): the words, the status and the code."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,10 +11,19 @@ from gateway.routing.candidates import Excluded, may_answer
 from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.upstream import UpstreamError
 from gateway.wire.bodies import DELEGABLE
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """An error answer where nobody may be asked."""
+
+    message: str
+    status: int
+    code: str
+    retry_after_s: float | None = None
 
 
 def missing(roster: Roster, engine_problem: str | None) -> list[str]:
@@ -58,7 +68,7 @@ def nobody(
     engine_problem: str | None,
     missing: Sequence[str],
     known: Collection[str],
-) -> UpstreamError:
+) -> Nobody:
     """Why nobody may be asked, and what to do about it.
 
     `excluded` are all (peer, agent) pairs with their reasons, `missing` what keeps this peer from answering anything,
@@ -68,22 +78,22 @@ def nobody(
         return _pinned_away(pin, excluded, known)
     problems = [engine_problem] if pin == "local" and engine_problem else missing
     if problems:
-        return UpstreamError(problems[0], status=503, code="not_ready", retry_after_s=2)
+        return Nobody(problems[0], status=503, code="not_ready", retry_after_s=2)
     if endpoint not in DELEGABLE:
         message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
-        return UpstreamError(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
+        return Nobody(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
     busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
     if busy:  # until the first of them is believed to have a slot; at least a second (RFC 9110)
-        return UpstreamError("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))
+        return Nobody("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))
     reasons = ", ".join(sorted({candidate.excluded for candidate in excluded if candidate.excluded}))
-    return UpstreamError(f"nobody can answer this request now ({reasons})", status=503, code="no_candidate")
+    return Nobody(f"nobody can answer this request now ({reasons})", status=503, code="no_candidate")
 
 
-def _pinned_away(pin: str, excluded: Sequence[Candidate], known: Collection[str]) -> UpstreamError:
+def _pinned_away(pin: str, excluded: Sequence[Candidate], known: Collection[str]) -> Nobody:
     """Why the one peer that the client named does not answer."""
     rows = [candidate for candidate in excluded if pin in (candidate.peer_id, candidate.peer_name)]
     if not rows and pin not in known:
-        return UpstreamError(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
+        return Nobody(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
     reason = (rows[0].excluded if rows else None) or "without_agent"
     remedy = {
         "not_approved": f"it is not approved: run `ppai approve {pin}`",
@@ -93,7 +103,7 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate], known: Collection[str]
         "model": "it does not serve that model: see `ppai models`",
         "without_agent": "its engine is not there: see `ppai status` on that machine",
     }.get(reason, f"the request may not be sent there ({reason})")
-    return UpstreamError(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
+    return Nobody(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 def _is_met(query: Query, roster: Roster) -> bool:

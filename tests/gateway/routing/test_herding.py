@@ -18,9 +18,8 @@ from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy
 from gateway.routing.policy import Plan, Policy, SchedulerConfig
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.roster import Roster
-from gateway.routing.view import View
 
 RTT_S = 0.005
 TOKENS = 200  # an answer's; a job's length in seconds is drawn, its tokens come evenly

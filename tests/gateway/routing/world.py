@@ -11,9 +11,8 @@ from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy
 from gateway.routing.policy import Plan, SchedulerConfig
-from gateway.routing.query import Query
+from gateway.routing.query import Query, View
 from gateway.routing.roster import Roster
-from gateway.routing.view import View
 
 US = PeerId("us")
 QUERY = Query(prompt_tokens=100, max_tokens=200)
