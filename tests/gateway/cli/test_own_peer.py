@@ -3,64 +3,13 @@
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused
 from gateway.home.folder import Home, Running
-
-
-class Peer(HTTPServer):
-    """A peer's client side that answers as told."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status, self.body, self.length = 200, b"{}", None
-        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Peer
-
-    def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked.append((self.command, self.path, headers, body))
-        self.send_response(self.server.status)
-        self.send_header("x-ppai-peer", "ben")
-        self.send_header("content-length", str(self.server.length or len(self.server.body)))
-        self.end_headers()
-        self.wfile.write(self.server.body)
-
-    do_GET = do_POST = _answer
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    with Peer() as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        yield server
-        server.shutdown()
-        serving.join()
-
-
-@pytest.fixture
-def home(tmp_path: Path, peer: Peer) -> Iterator[Home]:
-    """A home whose peer is `peer`, in the name of another living process."""
-    home = Home(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        home.announce(Running(f"http://127.0.0.1:{peer.server_port}", process.pid, "tok"))
-        yield home
-        process.kill()
+from tests.gateway.cli.answering import Peer
 
 
 def test_no_peer_is_told_with_the_command_that_starts_one(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Questions to the running peer: what is sent, what a person reads, and what a program reads."""
+
+import json
+
+import pytest
+
+from gateway.cli.asking import ask, models, route, status
+from gateway.home.folder import Home
+from tests.gateway.cli.answering import Peer
+
+WORDS = [{"choices": [{"delta": {"content": word}}]} for word in ("one ", "two")]
+STREAM = "".join(f"data: {said}\n\n" for said in (*map(json.dumps, WORDS), "[DONE]")).encode()
+ROW = {
+    "peer": "ben", "agent": "small", "score": 0.5, "profiled": False, "wait_s": 0.0, "service_s": 1.0, "cost_s": 1.0,
+    "utility": 0.4, "excluded": None,
+}  # fmt: skip
+ROUTE = {
+    "target": {"peer": "ben", "agent": "small", "model": "small-1"}, "reason": "best", "familiar": False,
+    "candidates": [ROW], "waiting": [],
+}  # fmt: skip
+STATUS = {
+    "name": "ada", "id": "a" * 64, "url": "http://127.0.0.1:8470", "uptime_s": 7.0, "missing": ["no engine"],
+    "engine": {
+        "origin": "vLLM found on port 8000", "problem": None, "models": [{"id": "small-1"}], "running": 1, "waiting": 2,
+        "slots": 8, "load_source": "metrics",
+    },
+    "gate": {"space": "s1", "encoders": ["fast", "full"], "problem": None, "lacking": "run ppai pull encoder"},
+}  # fmt: skip
+
+
+def test_words_go_to_stdout_and_who_said_them_to_stderr(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.body = STREAM
+
+    ask("hi", route="ben", max_tokens=9, home=home.path)
+
+    out, err = capsys.readouterr()
+    method, path, headers, body = peer.asked[0]
+    assert ("one two\n", "POST", "/v1/chat/completions", "ben") == (out, method, path, headers["x-ppai-route"])
+    assert {
+        "model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 9,
+    } == json.loads(body)  # fmt: skip
+    assert err.startswith("answered by ben")
+
+
+def test_an_answer_as_json_has_what_the_headers_say(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.body = STREAM
+
+    ask("hi", home=home.path, as_json=True)
+
+    assert {"answer": "one two", "peer": "ben"} == json.loads(capsys.readouterr().out)
+
+
+def test_a_decision_is_shown_with_its_candidates(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.pages["/ppai/v1/route"] = ROUTE
+
+    route("hi", home=home.path)
+
+    out, err = capsys.readouterr()
+    assert out.startswith("ben (small-1) would answer: best\n")
+    assert "0.500?" in out
+    assert "no capability vector yet" in err
+
+
+def test_nobody_is_said_so(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.pages["/ppai/v1/route"] = {**ROUTE, "target": None, "candidates": [], "waiting": ["cleo"]}
+
+    route("hi", home=home.path)
+
+    out, err = capsys.readouterr()
+    assert out.startswith("nobody would answer")
+    assert "ppai approve NAME" in err
+
+
+def test_models_are_listed_with_who_serves_them(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [
+        {"id": "auto", "max_model_len": None, "ppai": {"peers": ["ada", "ben"]}},
+        {"id": "small-1", "max_model_len": 4096, "ppai": {"peers": ["ben"]}},
+    ]
+    peer.pages["/v1/models"] = {"data": entries}
+
+    models(home=home.path)
+    listed = capsys.readouterr().out.splitlines()
+    models(home=home.path, as_json=True)
+
+    assert ["auto", "small-1"] == [line.split()[0] for line in listed]
+    assert ["context unknown", "4096 tokens"] == [line[41:57].strip() for line in listed]
+    assert entries == json.loads(capsys.readouterr().out)
+
+
+def test_status_names_the_peer_its_engine_and_what_is_missing(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.pages["/ppai/v1/status"] = STATUS
+
+    status(home=home.path)
+    shown = capsys.readouterr().out
+    status(home=home.path, as_json=True)
+
+    assert "ada (aaaaaaaaaaaa) at http://127.0.0.1:8470/v1, up 7 s" in shown
+    assert "1 running, 2 waiting, 8 slots (metrics)" in shown
+    assert "read by fast then full" in shown
+    assert "run ppai pull encoder" in shown
+    assert "missing  no engine" in shown
+    assert STATUS == json.loads(capsys.readouterr().out)

@@ -1,0 +1,29 @@
+"""Which home and which configuration a command works on."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.options import home_of, load
+from gateway.home.folder import Home
+
+
+def test_a_home_is_the_one_named_else_the_environment_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPAI_HOME", str(tmp_path / "env"))
+    monkeypatch.chdir(tmp_path)
+
+    assert (tmp_path / "named", tmp_path / "env") == (home_of(Path("named")).path, home_of(None).path)
+
+
+def test_the_home_s_configuration_counts_unless_another_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("name: of-the-home")
+    (tmp_path / "other.yaml").write_text("name: of-the-file")
+    home = Home(tmp_path)
+
+    names = [
+        load(home, file, flags).name
+        for file, flags in ((None, {}), (tmp_path / "other.yaml", {}), (None, {"name": "flag"}))
+    ]
+
+    assert ["of-the-home", "of-the-file", "flag"] == names
+    assert "" == load(Home(tmp_path / "none"), None, {}).name

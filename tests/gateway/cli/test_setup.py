@@ -1,0 +1,70 @@
+"""What a peer needs before it serves: a home with every key explained, a secret, a configuration that holds."""
+
+import io
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway.cli.setup import config_check, config_show, init, pull
+from gateway.config import ConfigError
+from gateway.home.folder import HomeError
+from gateway.home.pull import PullError
+
+
+def test_a_new_home_has_every_key_and_a_secret_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    init(home=tmp_path)
+
+    secret = capsys.readouterr().out.strip()
+    assert (32, secret) == (len(secret), (tmp_path / "secret").read_text().strip())
+    assert {0o600} == {(tmp_path / name).stat().st_mode & 0o777 for name in ("secret", "config.yaml")}
+    assert "client" in yaml.safe_load((tmp_path / "config.yaml").read_text())
+
+
+@pytest.mark.parametrize("given", ["s" * 32, "-"])
+def test_a_secret_that_is_given_is_kept_and_not_printed(
+    tmp_path: Path, given: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("s" * 32 + "\n"))
+
+    init(home=tmp_path, secret=given)
+
+    assert "s" * 32 == (tmp_path / "secret").read_text().strip()
+    assert "" == capsys.readouterr().out or given == "-"
+
+
+def test_what_is_there_is_replaced_only_when_told(tmp_path: Path) -> None:
+    init(home=tmp_path)
+    before = (tmp_path / "secret").read_text()
+
+    with pytest.raises(HomeError, match="--force"):
+        init(home=tmp_path)
+    assert before == (tmp_path / "secret").read_text()
+
+    init(home=tmp_path, force=True)
+    assert before != (tmp_path / "secret").read_text()
+
+
+def test_what_is_shown_is_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yaml").write_text("client: {port: 9000}")
+
+    config_show(home=tmp_path)
+    shown = yaml.safe_load(capsys.readouterr().out)
+    config_check(home=tmp_path)
+
+    assert (9000, "127.0.0.1") == (shown["client"]["port"], shown["client"]["host"])
+    assert "valid" in capsys.readouterr().err
+
+
+def test_a_mistake_is_told_by_its_key(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("client: {prot: 9000}")
+
+    with pytest.raises(ConfigError, match=r"client\.prot.*did you mean"):
+        config_check(home=tmp_path)
+
+
+def test_unknown_weights_are_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(PullError, match="there is no `gpt` to pull; there are: encoder, smollm2"):
+        pull(["smollm2", "gpt"], home=tmp_path)
+
+    assert [] == list(tmp_path.iterdir())
