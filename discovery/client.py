@@ -21,7 +21,9 @@ from discovery.envelopes import Sign
 from discovery.gossip import Gossip
 from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.records import Address, PeerId, dialable
-from discovery.request_auth import NONCE_BYTES, Audience, Refused, read_refusal, sign_request
+from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
+
+PIECE_BYTES = 1 << 16  # of a body that are encrypted at a time, in some 0.1 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class PeerClient:
         Raises PeerUnreachable, Refused.
         """
         pin = Pin(None)
-        async with self._exchange(str(address), address, pin, "/peer/1/hello", body, {}) as response:
+        async with self._exchange(str(address), address, pin, "/peer/1/hello", (body,), {}) as response:
             answer = await self._read(str(address), response)
             if response.status != 200:
                 raise _refused(response.status, answer)
@@ -144,7 +146,12 @@ class PeerClient:
 
     @asynccontextmanager
     async def stream(
-        self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str] | None = None, answer_s: float = 10.0
+        self,
+        peer: PeerId,
+        path: str,
+        body: bytes | HashedBody,
+        headers: Mapping[str, str] | None = None,
+        answer_s: float = 10.0,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a signed, pinned POST and yield the response, whatever its status, once its head has arrived.
 
@@ -153,6 +160,7 @@ class PeerClient:
         peer's time and generation and sent once more. Raises Refused when the peer refuses the signature after that,
         PeerUnreachable when no address answers.
         """
+        body = hashed(body) if isinstance(body, bytes) else body
         for attempt in range(2):
             async with self._at_some_address(peer, path, body, headers or {}, answer_s) as response:
                 if response.status != 401:
@@ -167,15 +175,15 @@ class PeerClient:
 
     @asynccontextmanager
     async def _at_some_address(
-        self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str], answer_s: float
+        self, peer: PeerId, path: str, body: HashedBody, headers: Mapping[str, str], answer_s: float
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         audience, addresses = self._audience(peer), self.addresses(peer)
         failures = []
         for address in addresses:
-            signed = self._signed(audience, path, body)
+            signed = self._signed(audience, path, body.sha256)
             async with AsyncExitStack() as stack:
                 exchange = self._exchange(
-                    peer, address, self._pin(audience), path, body, {**headers, **signed}, answer_s
+                    peer, address, self._pin(audience), path, body.pieces, {**headers, **signed}, answer_s
                 )
                 try:
                     response = await stack.enter_async_context(exchange)
@@ -202,18 +210,22 @@ class PeerClient:
         address: Address,
         pin: Pin,
         path: str,
-        body: bytes,
+        pieces: tuple[bytes | memoryview, ...],
         headers: Mapping[str, str],
         answer_s: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None, "use PeerClient as an async context manager"
         url = yarl.URL(f"https://{address}{path}", encoded=True)
+        size = sum(map(len, pieces))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_s)
         try:
             async with asyncio.timeout(answer_s or self.config.answer_s):
                 response = await self._session.post(
-                    url, data=body, headers=headers, ssl=pin, timeout=timeout, allow_redirects=False
-                )
+                    url,
+                    data=_little_by_little(pieces) if size > PIECE_BYTES else b"".join(pieces),
+                    headers={**headers, "content-length": str(size)},
+                    ssl=pin, timeout=timeout, allow_redirects=False,
+                )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PeerUnreachable(peer, _why(error)) from error
         try:
@@ -248,10 +260,19 @@ class PeerClient:
             pin = self._pins[audience.id] = Pin(audience.cert)
         return pin
 
-    def _signed(self, audience: Audience, path: str, body: bytes) -> dict[str, str]:
+    def _signed(self, audience: Audience, path: str, body_sha256: str) -> dict[str, str]:
         time_ms = int(self._clocks.unix() * 1000) + self._skew_ms.get(audience.id, 0)
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return sign_request(self._gossip.id, self._sign, audience, "POST", path, body, time_ms, nonce)
+        return sign_request(self._gossip.id, self._sign, audience, "POST", path, body_sha256, time_ms, nonce)
+
+
+async def _little_by_little(pieces: tuple[bytes | memoryview, ...]) -> AsyncIterator[memoryview]:
+    """A large body, so that other work has its turn while it is encrypted."""
+    for piece in pieces:
+        view = memoryview(piece)
+        for begin in range(0, len(view), PIECE_BYTES):
+            yield view[begin : begin + PIECE_BYTES]
+            await asyncio.sleep(0)
 
 
 def _refused(status: int, answer: bytes) -> Refused:

@@ -68,9 +68,9 @@ class Endpoint:
         self._pulsed_at = float("-inf")
         self.refused: OrderedDict[PeerId, tuple[str, str]] = OrderedDict()  # peer -> (name, reason), newest last
 
-    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body: bytes) -> PeerId:
+    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str) -> PeerId:
         """The peer that signed this request to us. `headers`: by lower-case name. Raises Refused (401, 429, 503)."""
-        request = (method, raw_path, headers, body)
+        request = (method, raw_path, headers, body_sha256)
         return self._requests.check(
             self._audience(), self._standing, request, self._clocks.unix(), self._clocks.monotonic()
         )

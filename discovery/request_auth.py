@@ -52,11 +52,34 @@ class Refused(Exception):
         self.message = message
 
 
+@dataclass(frozen=True, slots=True)
+class HashedBody:
+    """A request's body in pieces that are sent one after the other, and its SHA-256 in hexadecimal."""
+
+    pieces: tuple[bytes | memoryview, ...]
+    sha256: str
+
+
+def hashed(*pieces: bytes | memoryview) -> HashedBody:
+    """The body that lies in these pieces. 8 MiB take about 8 ms, during which other threads run."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return HashedBody(pieces, digest.hexdigest())
+
+
 def sign_request(
-    signer: PeerId, sign: Sign, audience: Audience, method: str, raw_path: str, body: bytes, time_ms: int, nonce: bytes
+    signer: PeerId,
+    sign: Sign,
+    audience: Audience,
+    method: str,
+    raw_path: str,
+    body_sha256: str,
+    time_ms: int,
+    nonce: bytes,
 ) -> dict[str, str]:
     """The headers that sign a request. `time_ms`: unix ms on the receiver's clock; `nonce`: (16,)."""
-    signature = sign(_covered(audience, method, raw_path, body, time_ms, nonce))
+    signature = sign(_covered(audience, method, raw_path, body_sha256, time_ms, nonce))
     values = (signer, str(audience.gen), str(time_ms), nonce.hex(), signature.hex())
     return dict(zip(HEADERS, values, strict=True))
 
@@ -76,17 +99,17 @@ class RequestVerifier:
         self,
         audience: Audience,
         standing: Callable[[PeerId], Standing],
-        request: tuple[str, str, Mapping[str, str], bytes],
+        request: tuple[str, str, Mapping[str, str], str],
         unix_s: float,
         now: float,
     ) -> PeerId:
-        """The peer that signed `request` (method, raw path, headers by lower-case name, body) for us, the `audience`.
+        """The peer that signed `request` for us, the `audience`.
 
-        `unix_s` is our wall clock, `now` our monotonic clock. Raises Refused: 401 `unsigned`, `unknown_peer`,
-        `wrong_generation`, `clock_skew`, `bad_signature`, `replayed`; 429 `too_many_requests`. A refused request leaves
-        no nonce behind.
+        `request`: method, raw path, headers by lower-case name, SHA-256 of the body in hexadecimal. `unix_s` is our
+        wall clock, `now` our monotonic clock. Raises Refused: 401 `unsigned`, `unknown_peer`, `wrong_generation`,
+        `clock_skew`, `bad_signature`, `replayed`; 429 `too_many_requests`. A refused request leaves no nonce behind.
         """
-        method, raw_path, headers, body = request
+        method, raw_path, headers, body_sha256 = request
         peer, gen, time_ms, nonce, signature = _parse(headers)
         known_as = standing(peer)
         if known_as == "unknown":
@@ -99,7 +122,7 @@ class RequestVerifier:
             raise Refused(401, "replayed", "this request was made before")
         if self._nonces[known_as].is_full_for(peer):
             raise Refused(429, "too_many_requests", "slow down")
-        if not self._verify(peer, signature, _covered(audience, method, raw_path, body, time_ms, nonce)):
+        if not self._verify(peer, signature, _covered(audience, method, raw_path, body_sha256, time_ms, nonce)):
             raise Refused(401, "bad_signature", "the signature does not cover this request to this peer")
         self._nonces[known_as].add(peer, nonce, now)
         return peer
@@ -162,15 +185,14 @@ def read_refusal(body: bytes) -> RefusalDetails:
     return RefusalDetails(printable(details.code, 40), message, *((details.time_ms, details.gen) if sound else (0, 0)))
 
 
-def _covered(audience: Audience, method: str, raw_path: str, body: bytes, time_ms: int, nonce: bytes) -> bytes:
-    body_hash = hashlib.sha256(body).hexdigest()
+def _covered(audience: Audience, method: str, raw_path: str, body_sha256: str, time_ms: int, nonce: bytes) -> bytes:
     lines = (
         method,
         raw_path,
         audience.id,
         str(audience.gen),
         audience.cert.hex(),
-        body_hash,
+        body_sha256,
         str(time_ms),
         nonce.hex(),
     )

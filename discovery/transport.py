@@ -26,7 +26,7 @@ from discovery.membership import Event
 from discovery.messages import decode, encode
 from discovery.peer_file import CachedPeer, PeerFile
 from discovery.records import Address, Card, PeerId, Pulse
-from discovery.request_auth import Refused
+from discovery.request_auth import HashedBody, Refused
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,9 @@ class Transport:
             for ip, port in cached.addr:
                 self.hint(Address(ip, port), PeerId(cached.id))
 
-    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body: bytes) -> PeerId:
+    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str) -> PeerId:
         """See Endpoint.authenticate."""
-        return self.endpoint.authenticate(method, raw_path, headers, body)
+        return self.endpoint.authenticate(method, raw_path, headers, body_sha256)
 
     def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
         """See Endpoint.handle_hello."""
@@ -117,7 +117,12 @@ class Transport:
         return self.endpoint.handle_sync(peer, body)
 
     def open_stream(
-        self, peer: PeerId, path: str, body: bytes, headers: Mapping[str, str] | None = None, answer_s: float = 10.0
+        self,
+        peer: PeerId,
+        path: str,
+        body: bytes | HashedBody,
+        headers: Mapping[str, str] | None = None,
+        answer_s: float = 10.0,
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """See PeerClient.stream. The caller must report how it went, by `answered` or `suspect`."""
         return self.client.stream(peer, path, body, headers, answer_s)

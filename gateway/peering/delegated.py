@@ -4,9 +4,11 @@ It waits its turn at our door. It is answered here or refused; it is never deleg
 whether the peer may ask: listener.py has seen to both.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from gateway.capacity.door import Door
 from gateway.peering.frames import (
@@ -16,10 +18,10 @@ from gateway.peering.frames import (
     encode_receipt,
     encode_refusal,
     encode_reply,
-    sha256_hex,
 )
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
+from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import usage_of
 
@@ -31,13 +33,15 @@ class Delegated:
         self,
         door: Door,
         payload: bytes,
+        payload_sha256: str,
         trusted: bool,
         patience: Patience,
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
     ) -> None:
         self.status = "cancelled"
-        self._door, self._payload, self._trusted, self._patience = door, payload, trusted, patience
+        self._door, self._trusted, self._patience = door, trusted, patience
+        self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
         self._sent, self._has_begun = hashlib.sha256(), False
         self._estimate, self._events = 0, 0
@@ -52,7 +56,8 @@ class Delegated:
         """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
         began = self._clock()
         try:
-            agent, request = read_delegation(self._payload, trusted=self._trusted)
+            read = partial(read_delegation, self._payload, trusted=self._trusted)
+            agent, request = await asyncio.to_thread(read) if len(self._payload) > LARGE_BYTES else read()
             if agent not in [model.name for model in self._door.engine.state.models]:
                 raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
             self._estimate = request.prompt_tokens
@@ -100,7 +105,7 @@ class Delegated:
     def _receipt(self, agent: str, began: float, started: float) -> bytes:
         prompt_tokens, tokens = self.usage
         receipt = Receipt(
-            request_sha256=sha256_hex(self._payload),
+            request_sha256=self._payload_sha256,
             reply_sha256=self._sent.hexdigest(),
             model=agent,
             prompt_tokens=prompt_tokens,

@@ -12,7 +12,6 @@
 Pure: bytes in, bytes out.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -86,7 +85,3 @@ def receipt_bytes(receipt: Receipt) -> bytes:
 def name_of(event: Event) -> str:
     """The `event:` name; empty for the answer's own events."""
     return event.name.decode("latin-1")
-
-
-def sha256_hex(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

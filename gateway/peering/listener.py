@@ -5,6 +5,7 @@ answers it: discovery's transport, probes.py, or delegated.py.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
@@ -81,14 +82,15 @@ class PeerApp:
             raise Refused(404, "not_found", "this is a PPAI peer port: applications use the client port")
         if "content-encoding" in headers or "upgrade" in headers:
             raise Refused(400, "malformed", "no content-encoding, no upgrade")
-        body = await _bounded_body(scope, receive, BODY_LIMITS_BYTES[path])
+        digest = hashlib.sha256()  # fed as the body comes in: 8 MiB at once would keep everybody else waiting
+        body = await _bounded_body(scope, receive, BODY_LIMITS_BYTES[path], digest.update)
         if path == "/peer/1/hello":
             await _send(client, 200, self._transport.handle_hello(body, scope["client"][0]))
             return
         raw_path = scope.get("raw_path", b"").decode("latin-1")
         if query := scope["query_string"].decode("latin-1"):
             raw_path += f"?{query}"
-        peer = self._transport.authenticate("POST", raw_path, headers, body)
+        peer = self._transport.authenticate("POST", raw_path, headers, digest.hexdigest())
         if path == "/peer/1/sync":
             await _send(client, 200, self._transport.handle_sync(peer, body))
             return
@@ -97,11 +99,11 @@ class PeerApp:
         if path == "/peer/1/probe":
             await _send(client, 200, encode_load(self._door.load, self._door.admission, self._door.cold))
         else:
-            await until_gone(self._delegate(peer, body, client), receive)
+            await until_gone(self._delegate(peer, body, digest.hexdigest(), client), receive)
 
-    async def _delegate(self, peer: PeerId, payload: bytes, client: AsgiClient) -> None:
+    async def _delegate(self, peer: PeerId, payload: bytes, payload_sha256: str, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        work = Delegated(self._door, payload, self._trusted, self._patience, self._sign, self._clock)
+        work = Delegated(self._door, payload, payload_sha256, self._trusted, self._patience, self._sign, self._clock)
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
@@ -118,9 +120,9 @@ class PeerApp:
         await client.send(b"", more=False)
 
 
-async def _bounded_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
+async def _bounded_body(scope: Scope, receive: Receive, limit_bytes: int, seen: Callable[[bytes], None]) -> bytes:
     try:
-        return await read_body(scope, receive, limit_bytes)
+        return await read_body(scope, receive, limit_bytes, seen)
     except InvalidRequest as error:
         raise Refused(413, "too_long", f"at most {limit_bytes} bytes") from error
 

@@ -16,7 +16,7 @@ from discovery.client import PeerUnreachable
 from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.records import PeerId
-from discovery.request_auth import Refused, read_refusal
+from discovery.request_auth import Refused, hashed, read_refusal
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     SILENCE_S,
@@ -25,10 +25,9 @@ from gateway.peering.frames import (
     WholeReply,
     name_of,
     receipt_bytes,
-    sha256_hex,
 )
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
-from gateway.wire.codec import Pieces
+from gateway.wire.codec import LARGE_BYTES, Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
@@ -58,7 +57,7 @@ class PeerUpstream:
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator["PeerReply"]:
         """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
-        asked = b"".join(body)
+        asked = await asyncio.to_thread(hashed, *body) if sum(map(len, body)) > LARGE_BYTES else hashed(*body)
         dialled = self._open_stream(self._peer, DELEGATE, asked, answer_s=self._silence_s)
         try:
             response = await dialled.__aenter__()
@@ -69,7 +68,7 @@ class PeerUpstream:
         try:
             if response.status != 200:
                 raise await self._turned_away(response)
-            reply = PeerReply(response, asked, patience, self._peer, self._name, self.gone, self._silence_s)
+            reply = PeerReply(response, asked.sha256, patience, self._peer, self._name, self.gone, self._silence_s)
             await reply.begin(stream)
             yield reply
         finally:
@@ -97,7 +96,7 @@ class PeerReply:
     def __init__(
         self,
         response: aiohttp.ClientResponse,
-        asked: bytes,
+        asked_sha256: str,
         patience: Patience,
         peer: PeerId,
         name: str,
@@ -108,7 +107,7 @@ class PeerReply:
         self.content_type = "text/event-stream"
         self.retry_after: str | None = None
         self.receipt: Receipt | None = None
-        self._response, self._asked, self._patience = response, asked, patience
+        self._response, self._asked_sha256, self._patience = response, asked_sha256, patience
         self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
         self._seen = hashlib.sha256()
         self._splitter, self._ready = EventSplitter(), list[Event]()
@@ -165,9 +164,7 @@ class PeerReply:
         if name_of(event) != "receipt":
             raise self._refusal(event, "peer_broke")
         receipt = self._decode(event, Receipt)
-        if (receipt.request_sha256, receipt.reply_sha256) != (sha256_hex(self._asked), answer) or not self._signed(
-            receipt
-        ):
+        if (receipt.request_sha256, receipt.reply_sha256) != (self._asked_sha256, answer) or not self._signed(receipt):
             raise self._cut_short("its receipt is not for this answer")
         self.receipt = receipt
         await self._drain()

@@ -36,8 +36,13 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body, in the buffer that it was read into. Raises InvalidRequest (413), ClientGone."""
+async def read_body(
+    scope: Scope, receive: Receive, limit_bytes: int, taken: Callable[[bytes], None] = lambda piece: None
+) -> bytes:
+    """The whole body, in the buffer that it was read into; `taken` is given each piece.
+
+    Raises InvalidRequest (413), ClientGone.
+    """
     body, seen = BytesIO(), 0
     while True:
         message = await receive()
@@ -46,6 +51,7 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
         seen += len(message.get("body", b""))
         if seen <= limit_bytes:
             body.write(message.get("body", b""))
+            taken(message.get("body", b""))
         elif not message.get("more_body") or seen > DISCARD_FACTOR * limit_bytes:
             raise InvalidRequest(
                 f"the body is over {limit_bytes} bytes; send less, or raise client.body_limit_bytes",

@@ -19,7 +19,7 @@ from discovery.gossip import Gossip, GossipConfig
 from discovery.identity import Identity
 from discovery.membership import Event
 from discovery.records import Address, Agent, Card, Pulse
-from discovery.request_auth import Refused
+from discovery.request_auth import Refused, hashed
 from discovery.transport import Transport
 
 NET = "test"
@@ -141,7 +141,7 @@ async def _server(peer: Peer, port: int) -> AsyncIterator[int]:
             if request.path == "/peer/1/hello":
                 return web.Response(body=transport.handle_hello(body, request.remote or ""))
             headers = {name.lower(): value for name, value in request.headers.items()}
-            sender = transport.authenticate(request.method, request.raw_path, headers, body)
+            sender = transport.authenticate(request.method, request.raw_path, headers, hashed(body).sha256)
             peer.served.append(f"{request.path} {sender}")
             if request.path == "/peer/1/sync":
                 return web.Response(body=transport.handle_sync(sender, body))

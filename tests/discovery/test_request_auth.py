@@ -11,6 +11,7 @@ from discovery.request_auth import (
     Refused,
     RequestVerifier,
     Standing,
+    hashed,
     read_refusal,
     refusal_body,
     sign_request,
@@ -32,17 +33,17 @@ def request(
     body: bytes = BODY,
     at: float = NOW,
     nonce: int = 0,
-) -> tuple[str, str, dict[str, str], bytes]:
+) -> tuple[str, str, dict[str, str], str]:
     """A request as it reaches us."""
-    what = (to, method, path, body, int(at * 1000), nonce.to_bytes(16))
-    return method, path, sign_request(by, lambda data: fake_sign(by, data), *what), body
+    what = (to, method, path, hashed(body).sha256, int(at * 1000), nonce.to_bytes(16))
+    return method, path, sign_request(by, lambda data: fake_sign(by, data), *what), hashed(body).sha256
 
 
 def known(peer: str) -> Standing:
     return {PEER: "trusted", OTHER: "stranger"}.get(peer, "unknown")  # type: ignore[return-value, call-overload]
 
 
-def check(verifier: RequestVerifier, made: tuple[str, str, dict[str, str], bytes], *, late_s: float = 0.0) -> str:
+def check(verifier: RequestVerifier, made: tuple[str, str, dict[str, str], str], *, late_s: float = 0.0) -> str:
     """The peer, or the code of the refusal."""
     try:
         return verifier.check(US, known, made, NOW + late_s, late_s)

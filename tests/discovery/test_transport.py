@@ -19,7 +19,7 @@ from discovery.envelopes import seal
 from discovery.identity import Identity
 from discovery.messages import Delta, Digest, Hello, Message, encode
 from discovery.records import Address, Card
-from discovery.request_auth import Audience, Refused, sign_request
+from discovery.request_auth import Audience, Refused, hashed, sign_request
 from tests.discovery.loopback import NET, Peer, garbage_server, running_peer, until
 
 SECRET, OTHER = b"s" * 16, b"t" * 16
@@ -250,7 +250,7 @@ async def post(peer: Peer, to: Peer, message: Message) -> bytes:
 def headers(peer: Peer, to: Peer, path: str, body: bytes, by: Identity | None = None) -> dict[str, str]:
     """What makes a request `peer`'s, if it is signed `by` it."""
     audience = Audience(to.identity.id, to.gossip.gen, to.identity.cert_sha256)
-    what = (audience, "POST", path, body, int(1000 * time.time()), os.urandom(16))
+    what = (audience, "POST", path, hashed(body).sha256, int(1000 * time.time()), os.urandom(16))
     return sign_request(peer.identity.id, (by or peer.identity).sign, *what)
 
 

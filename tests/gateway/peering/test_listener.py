@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from discovery.request_auth import Audience, sign_request
+from discovery.request_auth import Audience, hashed, sign_request
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated
@@ -43,7 +43,8 @@ async def test_a_request_altered_after_signing_reaches_no_engine(tmp_path: Path)
 
         def signed(path: str, nonce: bytes) -> dict[str, str]:
             sign = pair.ada.identity.sign
-            return sign_request(pair.ada.id, sign, audience, "POST", path, delegated(), time_ms, nonce * 16)
+            body_sha256 = hashed(delegated()).sha256
+            return sign_request(pair.ada.id, sign, audience, "POST", path, body_sha256, time_ms, nonce * 16)
 
         body = await raw(pair, "POST", "/peer/1/delegate", delegated(seed=1), signed("/peer/1/delegate", b"1"))
         path = await raw(pair, "POST", "/peer/1/delegate", delegated(), signed("/peer/1/probe", b"2"))

@@ -15,8 +15,8 @@ from aiohttp import web
 from discovery.client import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import PeerId
-from discovery.request_auth import Refused
-from gateway.peering.frames import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply, sha256_hex
+from discovery.request_auth import HashedBody, Refused, hashed
+from gateway.peering.frames import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply
 from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.events import DONE, Event, encode_event
@@ -36,7 +36,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
 
 def receipt_for(identity: Identity, *frames: bytes, asked: bytes = BODY, **changes: object) -> bytes:
     """What an honest peer sends last, with `changes` made before it signs."""
-    honest = Receipt(sha256_hex(asked), hashlib.sha256(b"".join(frames)).hexdigest(), "m", 7, 2, 0, 5)
+    honest = Receipt(hashed(asked).sha256, hashlib.sha256(b"".join(frames)).hexdigest(), "m", 7, 2, 0, 5)
     return encode_receipt(msgspec.structs.replace(honest, **changes), identity.sign)
 
 
@@ -62,9 +62,9 @@ class ScriptedPeer:
             async with aiohttp.ClientSession() as session:
 
                 @asynccontextmanager
-                async def open_stream(peer: PeerId, path: str, body: bytes, headers: None = None, answer_s: float = 10):
+                async def open_stream(peer: PeerId, path: str, body: HashedBody, answer_s: float = 10):
                     async with asyncio.timeout(answer_s):
-                        response = await session.post(url + path, data=body)
+                        response = await session.post(url + path, data=b"".join(body.pieces))
                     async with response:
                         yield response
 
@@ -208,8 +208,8 @@ async def test_an_answer_that_breaks_says_why(identity: Identity) -> None:
 
 
 FORGED = {
-    "of another request": {"request_sha256": sha256_hex(b"another")},
-    "of another answer": {"reply_sha256": sha256_hex(b"another")},
+    "of another request": {"request_sha256": hashed(b"another").sha256},
+    "of another answer": {"reply_sha256": hashed(b"another").sha256},
 }
 
 

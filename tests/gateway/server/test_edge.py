@@ -38,7 +38,10 @@ class Sender:
 
 @pytest.mark.parametrize("pieces", [(b"",), (b"abcd",), (b"ab", b"cd"), (b"a", b"", b"bcd", b"")], ids=str)
 async def test_a_body_is_read_whole(pieces: tuple[bytes, ...]) -> None:
-    assert b"".join(pieces) == await read_body({}, Sender(*pieces), 4)
+    taken: list[bytes] = []
+
+    assert b"".join(pieces) == await read_body({}, Sender(*pieces), 4, taken.append)
+    assert b"".join(pieces) == b"".join(taken)
 
 
 @pytest.mark.parametrize(
