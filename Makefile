@@ -7,6 +7,9 @@ PYTEST = $(BIN)/python -m pytest
 # Tests that judge time run first and one by one, all others on every core; both run, and either's failure is the target's.
 PARALLEL = --numprocesses logical --maxprocesses 8 --dist worksteal
 
+# Tests start a hundred processes: without bytecode each of them would compile its sources again.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test test-all lint install weights clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt Makefile

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields
@@ -12,6 +13,15 @@ from anyio.from_thread import start_blocking_portal
 
 Answer = Callable[[dict[str, Any]], str]
 _EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port where nobody listens, and which nobody else is given, until an engine of ours is served on it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @dataclass
@@ -52,7 +62,7 @@ class ScriptedEngine:
         app.router.add_route("*", "/{page:.*}", self._page)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port)
+        site = web.TCPSite(runner, "127.0.0.1", port, reuse_port=bool(port))
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.e2e.peer import PeerProcess, ppai
-from tests.fakes import ScriptedEngine
+from tests.fakes import ScriptedEngine, held_port
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
@@ -244,10 +244,7 @@ async def _post(http: aiohttp.ClientSession, peer: PeerProcess, body: object) ->
 
 
 async def test_an_engine_that_is_not_there_is_waited_for(tmp_path: Path, http: aiohttp.ClientSession) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with PeerProcess(tmp_path / "home", "--engine", f"http://127.0.0.1:{port}") as peer:
+    with held_port() as port, PeerProcess(tmp_path / "home", "--engine", f"http://127.0.0.1:{port}") as peer:
         peer.wait(lambda: "does not answer" in peer.output, "to say so")
         async with http.get(peer.url + "/ready") as response:
             assert 503 == response.status

@@ -30,7 +30,6 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluste
         yield cluster
 
 
-@pytest.mark.alone
 async def test_a_seed_is_enough_and_pinned_requests_go_there(cluster: Cluster) -> None:
     await cluster.start("ada")
     await cluster.start("ben", "--seed", cluster.seed())
@@ -90,7 +89,6 @@ async def test_killing_one_leaves_the_other_serving(cluster: Cluster) -> None:
     assert "try again, or ask `auto`" in error["error"]["message"] or "start it again" in error["error"]["message"]
 
 
-@pytest.mark.alone
 async def test_leaving_is_told_at_once(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben")
 

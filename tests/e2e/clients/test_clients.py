@@ -1,7 +1,9 @@
 """Unmodified clients, each against a real peer in front of real engines; the page says what they saw."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
@@ -22,23 +24,25 @@ pytestmark = pytest.mark.timeout(300)  # vLLM comes up in 40 to 80 s
 
 
 @pytest.fixture(scope="module")
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if request.param == VLLM and not vllm_env.is_prepared():
-        pytest.skip("vLLM is not prepared: python -m tests.e2e.vllm_env")
-    with ENGINES[request.param](tmp_path_factory.mktemp("clients")) as url:
-        yield url
+def url_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """A peer before the engine of this name, started when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda engine: stack.enter_context(ENGINES[engine](tmp_path_factory.mktemp("clients"))))
 
 
-@pytest.mark.parametrize(("url", "client"), RUNS, indirect=["url"])
+@pytest.mark.parametrize(("engine", "client"), RUNS)
 def test_a_client_sees_what_it_expects_and_the_page_says_so(
-    client: str, url: str, request: pytest.FixtureRequest
+    engine: str, client: str, url_of: Callable[[str], str]
 ) -> None:
+    if engine == VLLM and not vllm_env.is_prepared():
+        pytest.skip("vLLM is not prepared: python -m tests.e2e.vllm_env")
     _skip_what_is_missing(client)
+    url = url_of(engine)
 
     seen = SUITE[client](url)
 
     assert {} == {check: told for check, told in seen.checks.items() if told.startswith("failed")}
-    assert dict(seen.checks) == _said(request.node.callspec.params["url"], client)
+    assert dict(seen.checks) == _said(engine, client)
 
 
 def _said(engine: str, client: str) -> dict[str, str]:
