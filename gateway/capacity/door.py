@@ -7,16 +7,33 @@ how much of the engine others get is rules.py's. The counts make pulses and answ
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
 from gateway.capacity.line import LOOK_S, Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state, retry_after_s
-from gateway.engines.local import LocalEngine
-from gateway.upstream import Patience, Reply, UpstreamError
+from gateway.engines.engine_state import EngineState
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import Pieces
 
 Found = TypeVar("Found")
+
+
+class OwnEngine(Upstream, Protocol):
+    """What stands behind the door: it answers, and says how it is (engines' LocalEngine)."""
+
+    @property
+    def state(self) -> EngineState: ...
+
+    @property
+    def origin(self) -> str:
+        """What it is and where it was found, in words for the owner."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that we have open at it."""
+        ...
 
 
 class Turn(Ticket):
@@ -46,7 +63,7 @@ class Door:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: OwnEngine,
         config: AdmissionConfig,
         clock: Callable[[], float],
         mean_service_s: Callable[[], float],
