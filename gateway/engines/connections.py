@@ -137,7 +137,6 @@ class Answer:
 
     def add(self, piece: bytes) -> None:
         """Take a piece of the body from the connection."""
-        """Take a piece of the body from the connection."""
         self._pieces.append(piece)
         self._untaken_bytes += len(piece)
 
