@@ -162,7 +162,7 @@ def test_configuration_keys_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_environment_names_are_read_by_something(page: Path) -> None:
     keys = {f"PPAI_{key.replace('.', '_').upper()}" for key in leaf_paths(Config)}
-    readers = [*ROOT.glob("gateway/*.py"), *ROOT.glob("profiler/*.py"), *ROOT.glob("docker-compose*.yml")]
+    readers = [*ROOT.glob("gateway/**/*.py"), *ROOT.glob("profiler/*.py"), *ROOT.glob("docker-compose*.yml")]
     read = {name for reader in readers for name in re.findall(r"PPAI_[A-Z_]+", text_of(reader))}
 
     assert set(re.findall(r"PPAI_[A-Z_]*[A-Z]", text_of(page))) <= keys | read
@@ -180,6 +180,30 @@ def test_every_file_of_a_room_is_explained(room: str) -> None:
     folders = {f"{path.parent.name}/" for path in (ROOT / room).glob("*/__init__.py")}
 
     assert explained == folders | {path.name for path in (ROOT / room).glob("[!_]*.py")}
+
+
+def test_every_file_of_a_package_is_named() -> None:
+    """In the gateway's table; `...` and a description in words stand for the rest."""
+    table = rows(section(ROOT / "docs/architecture.md", "gateway: one peer"))
+    packages = {quoted(row[0])[0]: row[3] for row in table if quoted(row[0])[0].endswith("/")}
+
+    assert len(packages) > 12
+    for package, cell in packages.items():
+        there = {path.name for path in (ROOT / "gateway" / package).glob("[!_]*.py")}
+        named = set(quoted(cell))
+        assert named <= there, package
+        assert named == there or "..." in cell or not named, package
+
+
+def test_where_to_change_what_leads_to_code_that_exists() -> None:
+    """A row names a file, and a name that stands in it."""
+    table = rows(section(ROOT / "docs/architecture.md", "Where to change what"))
+
+    assert len(table) >= 25
+    for change, file, name in table:
+        path = ROOT / quoted(file)[0]
+        assert path.is_file(), change
+        assert re.search(rf"^\s*(?:class |(?:async )?def )?{quoted(name)[0]}\b", text_of(path), flags=re.M), change
 
 
 def test_endpoints_are_those_of_the_code() -> None:
