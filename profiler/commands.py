@@ -100,6 +100,8 @@ def train(
     if fast:
         distil.require()
     out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise TrainError(f"cannot write to {out}: name another folder with --out")
     readers: list[Encoder] = [open_encoder(encoder, _weights(home))]
     if fast:
         _say("distilling the fast encoder: half a minute")
