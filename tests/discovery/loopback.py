@@ -1,6 +1,7 @@
 """A whole peer on loopback for tests: identity, gossip, transport, and a TLS server in front of its endpoint."""
 
 import asyncio
+import os
 import random
 import socket
 import time
@@ -9,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 from aiohttp import web
 
 from discovery import peer_file
@@ -18,8 +20,9 @@ from discovery.envelopes import seal
 from discovery.gossip import Gossip, GossipConfig
 from discovery.identity import Identity
 from discovery.membership import Event
+from discovery.messages import Message, encode
 from discovery.records import Address, Agent, Card, Pulse
-from discovery.request_auth import Refused, hashed
+from discovery.request_auth import Audience, Refused, hashed, sign_request
 from discovery.transport import Transport
 
 NET = "test"
@@ -117,6 +120,44 @@ async def garbage_server(identity: Identity, answer: bytes | None) -> AsyncItera
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=identity.server_ssl_context())
     async with server:
         yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+
+
+def state(peer: Peer, of: Peer) -> str | None:
+    """What `peer` holds the other for; None where it does not know it."""
+    member = peer.gossip.member(of.identity.id)
+    return member.state if member else None
+
+
+async def ask(peer: Peer, to: Peer, body: bytes = b"?") -> bytes:
+    """A signed request by the production client, and its answer."""
+    async with peer.transport.open_stream(to.identity.id, "/peer/1/delegate", body) as response:
+        return await response.read()
+
+
+def own_card(peer: Peer) -> Card:
+    card = peer.gossip.own_card().record
+    assert isinstance(card, Card)
+    return card
+
+
+async def post(peer: Peer, to: Peer, message: Message) -> bytes:
+    """One gossip exchange, and its answer."""
+    return await peer.transport.client.post(to.identity.id, "/peer/1/sync", encode(message, NET))
+
+
+def headers(peer: Peer, to: Peer, path: str, body: bytes, by: Identity | None = None) -> dict[str, str]:
+    """What makes a request `peer`'s, if it is signed `by` it."""
+    audience = Audience(to.identity.id, to.gossip.gen, to.identity.cert_sha256)
+    what = (audience, "POST", path, hashed(body).sha256, int(1000 * time.time()), os.urandom(16))
+    return sign_request(peer.identity.id, (by or peer.identity).sign, *what)
+
+
+async def raw_post(to: Peer, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """(status, answer) of a POST by anybody at all."""
+    async with aiohttp.ClientSession() as session:
+        url = f"https://{to.address}{path}"
+        async with session.post(url, data=body, headers=headers, ssl=False) as response:
+            return response.status, await response.read()
 
 
 async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:

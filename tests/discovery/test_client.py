@@ -1,0 +1,152 @@
+"""Our requests to other peers: whom they reach, what they bear, and what they cost, over real sockets and TLS."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from discovery.client import PeerUnreachable
+from discovery.messages import encode
+from discovery.records import Address
+from discovery.request_auth import Refused
+from tests.discovery.loopback import NET, ask, garbage_server, own_card, running_peer
+
+
+async def test_a_hundred_requests_make_one_handshake(tmp_path: Path) -> None:
+    """First contact included: the connection of the hello is kept and pinned."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+
+        answers = [await ask(a, b, b"%d" % number) for number in range(100)]
+
+        assert [b"served:%d" % number for number in range(100)] == answers
+        assert 1 == len(b.connections)
+
+
+async def test_a_server_with_another_certificate_gets_no_byte(tmp_path: Path) -> None:
+    """Attack 15: somebody else listens at the address of a known peer."""
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        async with running_peer(tmp_path / "b", loops=False) as b:
+            await a.transport.hello(b.address)
+            port = b.address.port
+
+        async with running_peer(tmp_path / "mallory", loops=False, port=port) as mallory:
+            with pytest.raises(PeerUnreachable, match="another certificate"):
+                await ask(a, b)
+            assert [] == mallory.served
+
+
+@pytest.mark.parametrize("offset_s", [-3600.0, 3600.0, 86400.0])
+async def test_a_clock_an_hour_off_costs_one_retry(tmp_path: Path, offset_s: float) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        b.unix_offset_s = offset_s
+
+        answers = [await ask(a, b, b"%d" % n) for n in range(3)]
+
+        assert [b"served:0", b"served:1", b"served:2"] == answers
+        assert 1 == b.refused.count("clock_skew")
+
+
+async def test_a_clock_known_to_be_off_costs_nothing(tmp_path: Path) -> None:
+    """The hello tells the peer's time."""
+    async with (
+        running_peer(tmp_path / "a", loops=False) as a,
+        running_peer(tmp_path / "b", loops=False, unix_offset_s=-7200.0) as b,
+    ):
+        await a.transport.hello(b.address)
+
+        assert b"served:?" == await ask(a, b)
+        assert [] == b.refused
+
+
+async def test_a_restarted_peer_costs_one_retry(tmp_path: Path) -> None:
+    """What was signed for its former life is worthless now: it says so, and we sign anew."""
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        async with running_peer(tmp_path / "b", loops=False) as b:
+            await a.transport.hello(b.address)
+            port = b.address.port
+
+        async with running_peer(tmp_path / "b", loops=False, port=port, gen_ahead=10) as b:
+            b.gossip.learn([a.gossip.own_card()], 0.0)
+
+            assert b"served:?" == await ask(a, b)
+            assert ["wrong_generation"] == b.refused
+
+
+async def test_an_unknown_peer_is_unreachable(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        with pytest.raises(PeerUnreachable, match="nobody we know"):
+            await a.transport.client.post(a.identity.id, "/peer/1/sync", b"")
+
+
+async def test_the_address_that_answered_is_dialled_first_the_one_that_failed_last(tmp_path: Path) -> None:
+    nobody = [Address("127.0.0.1", 1024), Address("127.0.0.1", 1025), Address("127.0.0.1", 1026)]
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        b.transport.publish(replace(own_card(b), addr=(nobody[0], b.address, nobody[1])))
+        await b.transport.hello(a.address)
+        client, peer = a.transport.client, b.identity.id
+        assert [nobody[0], b.address, nobody[1]] == client.addresses(peer)
+
+        await ask(a, b)
+        assert [b.address, nobody[0], nobody[1]] == client.addresses(peer)
+
+        b.transport.publish(replace(own_card(b), addr=(nobody[0], nobody[1])))
+        await b.transport.hello(a.address)
+        with pytest.raises(PeerUnreachable):
+            await ask(a, b)
+        b.transport.publish(replace(own_card(b), addr=(*nobody,)))
+        await b.transport.hello(a.address)
+        assert [nobody[2], nobody[0], nobody[1]] == client.addresses(peer)
+
+
+async def test_a_loopback_address_is_not_dialled_from_elsewhere(tmp_path: Path) -> None:
+    async with (
+        running_peer(tmp_path / "a", loops=False, on_loopback=False) as a,
+        running_peer(tmp_path / "b", loops=False) as b,
+    ):
+        await b.transport.hello(a.address)
+
+        with pytest.raises(PeerUnreachable, match="no address"):
+            await ask(a, b)
+        assert [] == b.served
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        head = f"HTTP/1.1 307 Go\r\nlocation: https://{b.address}/peer/1/hello\r\ncontent-length: 0\r\n\r\n"
+        async with garbage_server(b.identity, head.encode()) as address:
+            with pytest.raises(Refused):
+                await a.transport.hello(address)
+
+        assert set() == b.connections
+
+
+@pytest.mark.parametrize(("header", "outcome"), [("x-other: 1", None), ("content-encoding: gzip", "encoding")])
+async def test_an_encoded_answer_is_not_unpacked(tmp_path: Path, header: str, outcome: str | None) -> None:
+    """A bomb would not be unpacked; and what claims to be packed is not read at all."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        hello = encode(b.transport.endpoint.introduction(), NET)
+        head = f"HTTP/1.1 200 OK\r\n{header}\r\ncontent-length: {len(hello)}\r\n\r\n"
+        async with garbage_server(b.identity, head.encode() + hello) as address:
+            if outcome is None:
+                assert b.identity.id == await a.transport.hello(address)
+            else:
+                with pytest.raises(PeerUnreachable, match=outcome):
+                    await a.transport.hello(address)
+
+
+async def test_an_endless_answer_is_cut_off(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 10000000\r\n\r\n" + bytes(200_000)
+    async with running_peer(tmp_path / "a", loops=False) as a, garbage_server(a.identity, answer) as address:
+        with pytest.raises(PeerUnreachable, match="exceeds"):
+            await a.transport.hello(address)
+
+
+async def test_a_peer_that_never_answers_costs_its_timeout_only(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, garbage_server(a.identity, None) as address:
+        a.transport.client.config = replace(a.transport.client.config, answer_s=0.2)
+        async with asyncio.timeout(2):
+            with pytest.raises(PeerUnreachable, match="no answer in time"):
+                await a.transport.hello(address)

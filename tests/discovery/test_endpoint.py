@@ -1,0 +1,182 @@
+"""What other peers may ask of us: who is let in, and that nothing else changes anything."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from discovery.endpoint import Clocks
+from discovery.envelopes import seal
+from discovery.identity import Identity
+from discovery.messages import Delta, Digest, Hello, encode
+from discovery.request_auth import Refused
+from tests.discovery.loopback import NET, headers, own_card, post, raw_post, running_peer
+
+SECRET, OTHER = b"s" * 16, b"t" * 16
+
+
+async def test_a_cloned_home_is_told_to_both(tmp_path: Path) -> None:
+    async with (
+        running_peer(tmp_path / "a", loops=False) as a,
+        running_peer(tmp_path / "a", loops=False, gen_ahead=5) as clone,
+    ):
+        with pytest.raises(Refused, match="--home"):
+            await clone.transport.hello(a.address)
+
+        assert "generation" in [event.kind for event in a.events]
+
+
+async def test_one_secret_opens_both_doors(tmp_path: Path) -> None:
+    async with (
+        running_peer(tmp_path / "a", mode="secret", secret=SECRET, loops=False) as a,
+        running_peer(tmp_path / "b", mode="secret", secret=SECRET, loops=False) as b,
+    ):
+        await a.transport.hello(b.address)
+
+        assert a.admission.may(b.identity.id, "answer")
+        assert b.admission.may(a.identity.id, "ask")
+
+
+async def test_in_tofu_both_see_each_other_and_wait_for_approval(tmp_path: Path) -> None:
+    async with (
+        running_peer(tmp_path / "a", mode="tofu", loops=False) as a,
+        running_peer(tmp_path / "b", mode="tofu", loops=False) as b,
+    ):
+        await a.transport.hello(b.address)
+
+        assert (b.identity.id,) == a.admission.waiting(m.id for m in a.gossip.members())
+        assert (a.identity.id,) == b.admission.waiting(m.id for m in b.gossip.members())
+        assert not a.admission.may(b.identity.id, "answer")
+
+
+async def test_a_member_cannot_vouch_for_somebody_without_the_secret(tmp_path: Path) -> None:
+    """Gossip brings the card of a stranger; a closed network does not take it in."""
+    stranger = Identity.load_or_create(tmp_path / "stranger")
+    async with (
+        running_peer(tmp_path / "a", mode="secret", secret=SECRET, loops=False) as a,
+        running_peer(tmp_path / "b", mode="secret", secret=SECRET, loops=False) as b,
+    ):
+        await a.transport.hello(b.address)
+        card = replace(own_card(a), id=stranger.id, proof=b"", cert=stranger.cert_sha256)
+        await post(a, b, Delta((seal(card, NET, stranger.sign),)))
+
+        assert b.gossip.member(stranger.id) is None
+
+
+@pytest.mark.parametrize(
+    ("tamper", "code"),
+    [
+        (lambda path, body, headers: (path, body, {}), b"unsigned"),
+        (lambda path, body, headers: (path, body + b"!", headers), b"bad_signature"),
+        (lambda path, body, headers: ("/peer/1/delegate", body, headers), b"bad_signature"),
+        (lambda path, body, headers: (path, body, headers | {"ppai-nonce": "00" * 16}), b"bad_signature"),
+        (lambda path, body, headers: (path, body, headers), None),
+    ],
+)
+async def test_a_tampered_request_is_refused_and_changes_nothing(
+    tmp_path: Path,
+    tamper: Callable[[str, bytes, dict[str, str]], tuple[str, bytes, dict[str, str]]],
+    code: bytes | None,
+) -> None:
+    """Attacks 17 to 19 over the wire; the untampered request passes once and only once."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        card = replace(own_card(a), seq=own_card(a).seq + 1, name="renamed")
+        body = encode(Delta((seal(card, NET, a.identity.sign),)), NET)
+        signed = headers(a, b, "/peer/1/sync", body)
+        before = b.gossip.member(a.identity.id).card
+
+        status, answer = await raw_post(b, *tamper("/peer/1/sync", body, signed))
+
+        if code is None:
+            assert (200, "renamed") == (status, b.gossip.member(a.identity.id).card.name)
+            status, answer = await raw_post(b, "/peer/1/sync", body, signed)
+            assert (401, True) == (status, b"replayed" in answer)
+        else:
+            assert (401, True) == (status, code in answer)
+            assert before == b.gossip.member(a.identity.id).card
+
+
+async def test_a_request_to_another_peer_is_refused(tmp_path: Path) -> None:
+    """Attack 18: b carries what a sent it on to c."""
+    async with (
+        running_peer(tmp_path / "a", loops=False) as a,
+        running_peer(tmp_path / "b", loops=False) as b,
+        running_peer(tmp_path / "c", loops=False) as c,
+    ):
+        await a.transport.hello(b.address)
+        await a.transport.hello(c.address)
+        for_b = headers(a, b, "/peer/1/delegate", b"body") | {"ppai-gen": str(c.gossip.gen)}
+
+        status, answer = await raw_post(c, "/peer/1/delegate", b"body", for_b)
+
+        assert (401, True, []) == (status, b"bad_signature" in answer, c.served)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\x93\xa5hello", b"\xff" * 1000, bytes(70_000)])
+async def test_garbage_for_a_request_is_refused(tmp_path: Path, body: bytes) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        before = b.gossip.members()
+
+        status, _ = await raw_post(b, "/peer/1/hello", body, {})
+        assert status in (400, 413)
+        with pytest.raises(Refused, match=r"malformed|too_long"):
+            await a.transport.client.post(b.identity.id, "/peer/1/sync", body)
+
+        assert [m.card for m in before] == [m.card for m in b.gossip.members()]
+
+
+async def test_a_flood_of_hellos_is_slowed_down(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "b", loops=False) as b:
+        endpoint = b.transport.endpoint
+
+        codes = []
+        for _ in range(100):
+            with pytest.raises(Refused) as refused:
+                endpoint.handle_hello(b"", "192.0.2.1")
+            codes.append(refused.value.code)
+
+        assert "too_many_requests" == codes[-1]
+        with pytest.raises(Refused, match="malformed"):
+            endpoint.handle_hello(b"", "192.0.2.2")
+
+
+async def test_a_flood_of_syncs_is_slowed_down(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        body = encode(Digest({}), NET)
+
+        with pytest.raises(Refused, match="slow down"):
+            for _ in range(60):
+                b.transport.handle_sync(a.identity.id, body)
+
+
+async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path) -> None:
+    """50 ms of signatures, then the rest waits for a later message. The clock ticks 10 ms at every look."""
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        clock = count(0.0, 0.01)
+        endpoint = a.transport.endpoint
+        endpoint._clocks = Clocks(lambda: next(clock), time.time)
+        strangers = [Identity.load_or_create(tmp_path / str(n)) for n in range(20)]
+        cards = [seal(replace(own_card(a), id=who.id, cert=who.cert_sha256), NET, who.sign) for who in strangers]
+
+        open_ = endpoint.opener()
+        opened = [open_(card.envelope) for card in cards]
+
+        assert 0 < sum(one is not None for one in opened) < 10
+
+
+async def test_a_hello_with_a_card_of_another_is_no_introduction(tmp_path: Path) -> None:
+    """Whoever repeats a card that is not his makes nobody's acquaintance: no request of his can be signed."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        mallory = Identity.load_or_create(tmp_path / "mallory")
+        b.transport.handle_hello(encode(Hello(a.gossip.own_card(), None, 0), NET), "192.0.2.1")
+        body = encode(Digest({}), NET)
+
+        status, answer = await raw_post(b, "/peer/1/sync", body, headers(a, b, "/peer/1/sync", body, by=mallory))
+
+        assert (401, True) == (status, b"bad_signature" in answer)
