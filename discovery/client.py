@@ -189,7 +189,7 @@ class PeerClient:
                     response = await stack.enter_async_context(exchange)
                 except PeerUnreachable as error:
                     failures.append(f"{address}: {error.reason}")
-                    self._fails(peer, address, addresses)
+                    self._note_failure(peer, address, addresses)
                     continue
                 self._good[peer] = address
                 self._failed.pop(peer, None)
@@ -197,7 +197,7 @@ class PeerClient:
                 return
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
 
-    def _fails(self, peer: PeerId, address: Address, known: list[Address]) -> None:
+    def _note_failure(self, peer: PeerId, address: Address, known: list[Address]) -> None:
         if self._good.get(peer) == address:
             del self._good[peer]
         failed = {a: at for a, at in self._failed.get(peer, {}).items() if a in known}

@@ -107,7 +107,7 @@ class Dialler:
                 await asyncio.sleep(1 / self._config.hints_per_s)
             if self._hints:
                 hint, _ = self._hints.popitem()
-                if not self._lives(hint.id):
+                if not self._is_live(hint.id):
                     await self._try(hint.address, hint.id)
             else:
                 self._hint_came.clear()
@@ -116,7 +116,7 @@ class Dialler:
         """Say hello to every seed where no living peer is known, until cancelled."""
         pause_s = self._config.seed_min_s
         while True:
-            lost = [seed for seed, peer in self._seeds.items() if not self._lives(peer)]
+            lost = [seed for seed, peer in self._seeds.items() if not self._is_live(peer)]
             for host, port in lost:
                 self._seeds[host, port] = await self._try_seed(host, port)
             pause_s = min(2 * pause_s, self._config.seed_max_s) if lost else self._config.seed_min_s
@@ -158,7 +158,7 @@ class Dialler:
         log.info("seed_silent seed=%s:%d: still trying", host, port)
         return None
 
-    def _lives(self, peer: PeerId | None) -> bool:
+    def _is_live(self, peer: PeerId | None) -> bool:
         member = self._gossip.member(peer) if peer else None
         return member is not None and member.state in ("alive", "suspect")
 

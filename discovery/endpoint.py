@@ -78,7 +78,7 @@ class Endpoint:
     def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
         """Answer a hello with ours, and take in the caller. Raises Refused (400, 403, 409, 413, 429, 503)."""
         now = self._clocks.monotonic()
-        if not self._hellos.allow(_site(peer_ip), now):
+        if not self._hellos.allow(_rate_key(peer_ip), now):
             raise Refused(429, "too_many_requests", "slow down")
         hello = self._decode(body, self._open_always, HELLO_LIMIT_BYTES)
         if not isinstance(hello, Hello):
@@ -201,7 +201,7 @@ class Endpoint:
         return "trusted" if self._admission.rights(peer) else "stranger"
 
 
-def _site(ip: str) -> str:
+def _rate_key(ip: str) -> str:
     """The key for rate limits: an IPv4 address, or the /64 of an IPv6 address, since one owner has a whole /64."""
     address = ipaddress.ip_address(ip)
     return ip if address.version == 4 else str(ipaddress.ip_network(f"{ip}/64", strict=False))

@@ -81,7 +81,7 @@ class Gossip:
         self._detector = FailureDetector(self.config.detector)
         self._members = Membership(self.config.membership, self._detector)
         self._table = self._members.table
-        self._hot: dict[PeerId, int] = {}  # whose cards are still passed on, and how many times more
+        self._rumours: dict[PeerId, int] = {}  # whose cards are still passed on, and how many times more
         self._asked: dict[tuple[PeerId, PeerId], float] = {}  # (subject, asker) of indirect probes -> expiry
         self._pulse_at = self._dead_at = -math.inf
 
@@ -142,7 +142,7 @@ class Gossip:
                 0.9 + 0.2 * self._rng.random()
             )  # spread: 100 started together drift apart
             return Step()
-        self._heat(self.id)
+        self._start_rumour(self.id)
         return Step(sends=self._rumour([signed]))
 
     def pulse_due(self, now: float) -> bool:
@@ -237,13 +237,13 @@ class Gossip:
         return sends
 
     def _pass_on(self) -> list[Send]:
-        if not self._hot:
+        if not self._rumours:
             return []
         own = self._own.entry
-        holders = [own if peer == self.id else self._table.get(peer) for peer in self._hot]
+        holders = [own if peer == self.id else self._table.get(peer) for peer in self._rumours]
         sends = self._rumour([e.card for e in holders if e is not None])
-        left = {peer: count - max(1, len(sends)) for peer, count in self._hot.items()}
-        self._hot = {peer: count for peer, count in left.items() if count > 0}
+        left = {peer: count - max(1, len(sends)) for peer, count in self._rumours.items()}
+        self._rumours = {peer: count for peer, count in left.items() if count > 0}
         return list(sends)
 
     def _exchange(self, own: Entry, now: float) -> list[Send]:
@@ -279,10 +279,10 @@ class Gossip:
         delta = Delta(reconcile.fitting(cards))
         return tuple(Send(target.id, delta) for target in targets)
 
-    def _heat(self, peer: PeerId) -> None:
-        if peer not in self._hot and len(self._hot) >= self.config.rumours_limit:
+    def _start_rumour(self, peer: PeerId) -> None:
+        if peer not in self._rumours and len(self._rumours) >= self.config.rumours_limit:
             return
-        self._hot[peer] = self.config.rumour_factor * math.ceil(math.log10(len(self._table.live()) + 2))
+        self._rumours[peer] = self.config.rumour_factor * math.ceil(math.log10(len(self._table.live()) + 2))
 
     # --- merging ---
 
@@ -336,7 +336,7 @@ class Gossip:
         sends: list[Send] = []
         for event in events:
             if event.kind in ("joined", "card"):
-                self._heat(event.peer)
+                self._start_rumour(event.peer)
             elif event.kind == "pulse" and self._asked:
                 sends += self._report(event.peer)
         return sends

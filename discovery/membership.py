@@ -109,7 +109,7 @@ class Membership:
             return []
         entry.heard_at = self._detector.awake(now)
         entry.failed_at = None
-        return self._turn(entry, "alive", "it answers", now)
+        return self._change_state(entry, "alive", "it answers", now)
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> list[Event]:
         """Note that a dial or request of ours failed: the peer is suspect until it answers us, even while it pulses."""
@@ -119,7 +119,7 @@ class Membership:
         if entry.failed_at is None:
             entry.failed_at = now
             entry.probe_at = self._detector.awake(now)
-        return self._turn(entry, "suspect", reason, now)
+        return self._change_state(entry, "suspect", reason, now)
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
         """Mark a peer that we dialled or approved: it is never evicted for a stranger. At most `kept_limit` are."""
@@ -139,7 +139,7 @@ class Membership:
         recently_dead = sum(now - e.since < self._detector.config.dead_min_s for e in self.table.dead())
         events: list[Event] = []
         for verdict in self._detector.judge(self.table.live(), recently_dead, now):
-            events += self._turn(verdict.entry, verdict.state, verdict.reason, now)
+            events += self._change_state(verdict.entry, verdict.state, verdict.reason, now)
         for entry in [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]:
             self.table.remove(entry)
             self._kept.discard(entry.id)
@@ -188,10 +188,10 @@ class Membership:
         self.table.change(entry, take)
         events = [Event("card", card.id, card.flag)]
         if card.flag == "delete":
-            events += self._turn(entry, "left", "it said goodbye", now)
+            events += self._change_state(entry, "left", "it said goodbye", now)
         elif entry.state == "left":
             entry.heard_at = self._detector.awake(now)
-            events += self._turn(entry, "suspect", "back, no pulse yet", now)
+            events += self._change_state(entry, "suspect", "back, no pulse yet", now)
         return events
 
     def _merge_pulse(self, signed: Signed, pulse: Pulse, now: float) -> list[Event]:
@@ -206,21 +206,21 @@ class Membership:
         events = [Event("pulse", pulse.id)]
         if entry.failed_at is None:
             if entry.state != "alive":
-                events += self._turn(entry, "alive", "it pulses", now)
+                events += self._change_state(entry, "alive", "it pulses", now)
         elif entry.state == "dead":
-            events += self._turn(entry, "suspect", "it pulses, but we cannot reach it", now)
+            events += self._change_state(entry, "suspect", "it pulses, but we cannot reach it", now)
         return events
 
-    def _turn(self, entry: Entry, state: State, reason: str, now: float) -> list[Event]:
+    def _change_state(self, entry: Entry, state: State, reason: str, now: float) -> list[Event]:
         """Change a peer's state, unless it has it already or would become live where there is no room."""
         revives = state in ("alive", "suspect") and entry.state in ("dead", "left")
         if state == entry.state or (revives and not self.table.make_room(entry.kept)):
             return []
 
-        def turn(e: Entry) -> None:
+        def mutate(e: Entry) -> None:
             e.state, e.reason, e.since, e.probes = state, reason, now, 0
 
-        self.table.change(entry, turn)
+        self.table.change(entry, mutate)
         if state == "suspect":
             entry.probe_at = self._detector.awake(now)
         return [Event(state, entry.id, reason)]

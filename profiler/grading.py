@@ -13,10 +13,10 @@ from fractions import Fraction
 from profiler.numerals import final_number
 
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_SAID = r"(?:\b(?:answer|option|choice|antwort|réponse|respuesta|opción)\b|答案|选项)"
-_SAYS = re.compile(
-    rf"{_SAID}(?:\s+correct[ae])?(?:\s*(?:is|ist|lautet|est|es|是|为|应为)\b)?\s*[:：]?\s*"
-    rf"(?:(?:la|el|die)\s+(?=[A-Z]\b))?(.+?)(?={_SAID}|$)",
+_ANSWER_WORD = r"(?:\b(?:answer|option|choice|antwort|réponse|respuesta|opción)\b|答案|选项)"
+_STATEMENT = re.compile(
+    rf"{_ANSWER_WORD}(?:\s+correct[ae])?(?:\s*(?:is|ist|lautet|est|es|是|为|应为)\b)?\s*[:：]?\s*"
+    rf"(?:(?:la|el|die)\s+(?=[A-Z]\b))?(.+?)(?={_ANSWER_WORD}|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _UNSURE = re.compile(
@@ -42,9 +42,9 @@ def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
     """The letter of the option that a reply commits to; None where it names none, or several."""
     text = _plain(reply)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = {_commitment(statement, choices) for statement in _SAYS.findall(text)} - {None}
-    if said:
-        return said.pop() if len(said) == 1 else None
+    stated = {_commitment(statement, choices) for statement in _STATEMENT.findall(text)} - {None}
+    if stated:
+        return stated.pop() if len(stated) == 1 else None
     repeats = len(lines) > 1 and all(re.match(r"[A-Z][).:]", line) for line in lines[:2])
     if not lines or repeats:  # an empty reply, or one that lists the options without choosing
         return None
@@ -114,8 +114,8 @@ def _is_exact(reply: str, answer: str) -> bool:
     accepted = [_folded(one) for one in answer.split("|")]
     if set(places) & set(accepted):
         return True
-    said = _folded(lines[0]) if len(lines) == 1 else ""
-    return not _UNSURE.search(text) and any(_frames(said, one) for one in accepted)
+    stated = _folded(lines[0]) if len(lines) == 1 else ""
+    return not _UNSURE.search(text) and any(_frames(stated, one) for one in accepted)
 
 
 def _frames(sentence: str, answer: str) -> bool:

@@ -8,11 +8,11 @@ import re
 import unicodedata
 from fractions import Fraction
 
-_SAID = r"answer|result|antwort|ergebnis|réponse|résultat|respuesta|resultado|答案|结果"
+_ANSWER_WORD = r"answer|result|antwort|ergebnis|réponse|résultat|respuesta|resultado|答案|结果"
 _IS = r"is|ist|lautet|est|es|是|为|等于"
 _DIGITS = r"\d+ \d+/\d+|\d{1,3}(?:[,.' ’]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)?|\.\d+"
 _NUMERAL = rf"(?<![A-Za-z_0-9.)])[-+]?(?:{_DIGITS})(?:e[-+]?\d+|\^\d+|/\d+)?"
-_ANSWER = re.compile(rf"(?:{_SAID})(?:\s*(?:{_IS}))?\s*[:：]?\s*[^\d\n-]{{0,12}}({_NUMERAL})", re.IGNORECASE)
+_ANSWER = re.compile(rf"(?:{_ANSWER_WORD})(?:\s*(?:{_IS}))?\s*[:：]?\s*[^\d\n-]{{0,12}}({_NUMERAL})", re.IGNORECASE)
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}|####\s*(.+)")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
@@ -25,8 +25,8 @@ def final_number(text: str) -> frozenset[Fraction]:
     text = _spelled_out(text)
     if boxed := _BOXED.findall(text):
         text = next(part for part in boxed[-1] if part)
-    elif said := _ANSWER.findall(text):
-        text = said[-1]
+    elif stated := _ANSWER.findall(text):
+        text = stated[-1]
     found = re.findall(_NUMERAL, text, re.IGNORECASE)
     return readings(found[-1]) if found else frozenset()
 

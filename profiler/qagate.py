@@ -159,14 +159,14 @@ class QAGate:
         settings |= {name: tensors[name] for name in SHARED}
         gate = cls(tuple(projectors), categories=tuple(config["categories"]), **settings)
         dims = [row["dim"] for row in config["projectors"]]
-        for name, found, said in (
+        for name, found, recorded in (
             ("dim", [projector.dim for projector in projectors], dims),
             ("K", gate.K, config["K"]),
             ("space", gate.space, config["space"]),
         ):
-            if said != found:
+            if recorded != found:
                 raise GateError(
-                    f"the gate in {folder} is not what its config.json says: {name} is {found}, not {said}. "
+                    f"the gate in {folder} is not what its config.json says: {name} is {found}, not {recorded}. "
                     "Restore both files from one source, or train a new gate: ppai-profile train"
                 )
         return gate if encoder is None else gate.read_by(encoder)

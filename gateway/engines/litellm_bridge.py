@@ -199,13 +199,13 @@ def _as_reply(answer: Any, model: str, stream: bool, patience: Patience, errors:
 def _named(answer: Any, model: str) -> bytes:
     """One of litellm's objects as OpenAI's JSON, with the model's name as it was asked for."""
     fields = answer.model_dump(exclude_none=True)
-    usage_alone = fields.get("usage") and not any(_says_something(choice) for choice in fields.get("choices", ()))
+    usage_alone = fields.get("usage") and not any(_has_content(choice) for choice in fields.get("choices", ()))
     if fields.get("object") == "chat.completion.chunk" and usage_alone:
         fields["choices"] = []  # OpenAI's form, by which usage is recognised and kept from clients that did not ask
     return msgspec.json.encode(fields | {"model": model}, enc_hook=str)
 
 
-def _says_something(choice: Mapping[str, Any]) -> bool:
+def _has_content(choice: Mapping[str, Any]) -> bool:
     return bool(choice.get("finish_reason") or any(choice.get("delta", {}).values()))
 
 
