@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import TracebackType
 
-import aiohttp
 import numpy as np
 
 from discovery.membership import Event
@@ -27,13 +25,13 @@ from gateway.client.views import waiting_text
 from gateway.config import Config
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
 from gateway.engines.local import LocalEngine
-from gateway.engines.openai_http import CONNECT_TIMEOUT_S, KEEPALIVE_S
+from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, HomeError, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.profiles import Profiles
 from gateway.peering.card import own_agents
 from gateway.peering.listener import PeerApp
-from gateway.peering.network import Network, join
+from gateway.peering.network import Membership, Network, join
 from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
@@ -42,11 +40,9 @@ from gateway.server.listeners import Server, bind, server, url_of
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
-from gateway.topics.reader import RelevanceReader
+from gateway.topics.reader import open_reader
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, open_encoder
-from profiler.ladder import load_ladder
-from profiler.qagate import QAGate, shipped_gate
 
 Say = Callable[[str], None]
 
@@ -102,53 +98,61 @@ class Runtime:
         await self._stack.aclose()
 
     async def _build(self, stack: AsyncExitStack) -> None:
-        config, home, clock = self._config, self._home, time.monotonic
+        config, home = self._config, self._home
         keys = ApiKeys(home.api_keys_file)
         check_reachable(config.client.host, keys, config.client.api_keys == "open")
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
-        url = url_of(self._client_listener)
         membership = join(config.network, home.path)
-        beliefs = Beliefs(config.beliefs)
         self._node = Node(
             config.name or socket.gethostname(), membership.gossip, membership.admission,
-            policy(config.scheduler), beliefs, np.random.default_rng(),
+            policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(),
         )  # fmt: skip
+        await self._build_engine(stack)
+        await self._build_network(stack, membership)
+        self._build_sides(stack, keys)
 
-        session = await stack.enter_async_context(_engine_session())
-        self._engine = LocalEngine(config.engine, session, self._new_embedded)
+    async def _build_engine(self, stack: AsyncExitStack) -> None:
+        session = await stack.enter_async_context(engine_session())
+        self._engine = LocalEngine(self._config.engine, session, self._new_embedded)
         stack.push_async_callback(self._engine.stop)
-        self._door = Door(self._engine, config.admission, clock, self._node.own_mean_service_s, self._door_changed)
+        self._door = Door(
+            self._engine, self._config.admission, time.monotonic, self._node.own_mean_service_s, self._door_changed
+        )
+        self._profiles = Profiles(self._home.path / "profiles.json")
 
+    async def _build_network(self, stack: AsyncExitStack, membership: Membership) -> None:
         self._network = Network(
-            membership, config.network, self._node.name,
-            (config.peer.host, self._peer_listener.getsockname()[1]), self._door.pulse, self._heard,
+            membership, self._config.network, self._node.name,
+            (self._config.peer.host, self._peer_listener.getsockname()[1]), self._door.pulse, self._heard,
         )  # fmt: skip
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)
-        self._profiles = Profiles(home.path / "profiles.json")
 
-        client = config.client
+    def _build_sides(self, stack: AsyncExitStack, keys: ApiKeys) -> None:
+        """What answers applications and peers, and the home's note that we serve."""
+        config, clock, client = self._config, time.monotonic, self._config.client
         patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
-        telemetry, route_log = Telemetry(), RouteLog(home.path / "route.jsonl")
+        telemetry, route_log = Telemetry(), RouteLog(self._home.path / "route.jsonl")
         stack.callback(route_log.close)
-        peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
-        self._reader = self._new_reader(worker)
-        self._dispatcher = Dispatcher(
+        self._reader = open_reader(config.routing, worker, self._full_encoder)
+        self._node.use_space(Space(self._reader.gate.space, self._reader.gate.prior))
+        peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
+        dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time,
         )  # fmt: skip
-        token = secrets.token_urlsafe(32)
+        url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         running = RunningPeer(
-            self._node, self._network, self._door, self._profiles, self._dispatcher, telemetry, route_log,
+            self._node, self._network, self._door, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing,
         )  # fmt: skip
-        self._client_server = server(ClientApp(self._dispatcher, pages_app(running), config.client, keys, token))
+        self._client_server = server(ClientApp(dispatcher, pages_app(running), client, keys, token))
         self._peer_server = self._new_peer_server(telemetry, patience)
-        home.announce(Running(url=url, pid=os.getpid(), token=token))
-        stack.callback(home.retire)
+        self._home.announce(Running(url=url, pid=os.getpid(), token=token))
+        stack.callback(self._home.retire)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set."""
@@ -182,13 +186,15 @@ class Runtime:
             raise ModelMissing(str(error)) from error
         return EmbeddedEngine(model, self._config.embedded, self._home.path / "engine.log")
 
-    def _new_reader(self, worker: ThreadPoolExecutor) -> RelevanceReader:
-        routing, weights = self._config.routing, self._home.weights
-        folder = Path(routing.gate).expanduser() if routing.gate else shipped_gate()
-        gate = QAGate.load(folder)
-        self._node.use_space(Space(gate.space, gate.prior))
-        full = lambda: _full_encoder(routing.encoder_model, weights)  # noqa: E731
-        return RelevanceReader(gate, lambda: load_ladder(folder, routing.encoder, full), worker)
+    def _full_encoder(self) -> Encoder:
+        """The configured encoder; the pulled one only if its files are whole. Raises EncoderError."""
+        model, weights = self._config.routing.encoder_model, self._home.weights
+        try:
+            if not model:
+                locate("encoder", weights)
+        except WeightsMissing as error:
+            raise EncoderError(str(error)) from error
+        return open_encoder(model, weights)
 
     def _greet(self) -> None:
         self._say(f"PPAI peer `{self._node.name}` serves {url_of(self._client_listener)}/v1")
@@ -246,16 +252,6 @@ class Runtime:
             self._say(text)
 
 
-def _full_encoder(model: str, weights: Path) -> Encoder:
-    """The configured encoder; the pulled one only if its files are whole. Raises EncoderError."""
-    try:
-        if not model:
-            locate("encoder", weights)
-    except WeightsMissing as error:
-        raise EncoderError(str(error)) from error
-    return open_encoder(model, weights)
-
-
 def _stop(worker: ThreadPoolExecutor) -> None:
     """What waits for the thread when we stop is dropped."""
     worker.shutdown(wait=False, cancel_futures=True)
@@ -265,18 +261,6 @@ def _listen(stack: AsyncExitStack, host: str, port: int, flag: str) -> socket.so
     listener = bind(host, port, flag)
     stack.callback(listener.close)
     return listener
-
-
-def _engine_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-        trust_env=False,
-        auto_decompress=False,
-        skip_auto_headers=["accept-encoding", "user-agent"],
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=1 << 18,
-    )
 
 
 def _names_rule(config: Config) -> str:

@@ -27,6 +27,19 @@ IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which 
 CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
 
 
+def engine_session() -> aiohttp.ClientSession:
+    """The HTTP client for engines: no proxy, no cookies, no limit on connections, bodies as they come."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+        trust_env=False,
+        auto_decompress=False,
+        skip_auto_headers=["accept-encoding", "user-agent"],
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=1 << 18,
+    )
+
+
 class OpenAIEngine:
     """One engine behind `url` (http://host:port, with or without /v1)."""
 

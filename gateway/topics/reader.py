@@ -14,14 +14,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
-from profiler.encoder import EncoderError
-from profiler.ladder import Ladder, Rung
-from profiler.qagate import GateError, QAGate
+from profiler.encoder import Encoder, EncoderError
+from profiler.ladder import Ladder, Rung, load_ladder
+from profiler.qagate import GateError, QAGate, shipped_gate
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,15 @@ class Judged:
     category: str  # of the nearest prototype; empty for an unfamiliar text
     is_familiar: bool = True
     nearest: float = 0.0  # cosine with that prototype
+
+
+def open_reader(config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[], Encoder]) -> "RelevanceReader":
+    """The reader of the configured gate. `full` opens its full encoder in the worker, once it is needed.
+
+    Raises GateError.
+    """
+    folder = Path(config.gate).expanduser() if config.gate else shipped_gate()
+    return RelevanceReader(QAGate.load(folder), lambda: load_ladder(folder, config.encoder, full), worker)
 
 
 class RelevanceReader:
