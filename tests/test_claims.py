@@ -84,6 +84,15 @@ def test_every_figure_at_a_glance_leads_to_a_command(row: list[str]) -> None:
     assert list(commands(text)) or "`ppai" in text
 
 
+@pytest.mark.parametrize("page", PAGES[1:], ids=page_name)
+def test_every_section_with_figures_has_a_command_or_says_that_none_was_kept(page: Path) -> None:
+    parts = re.split(r"^## (.+)$", text_of(page), flags=re.M)
+    figures = {title: text for title, text in zip(parts[1::2], parts[2::2], strict=True) if re.search(r"\d\.\d", text)}
+
+    for title, text in figures.items():
+        assert list(commands(text)) or re.search(r"`ppai|not kept", text), title
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_modules_and_flags_exist(page: Path) -> None:
     for words in commands(text_of(page)):
