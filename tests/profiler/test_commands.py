@@ -1,0 +1,75 @@
+"""The commands as functions: what is asked for before anything else, where weights are looked for, what `show` says."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from profiler import commands
+from profiler.answers import Answer, AnswerStore
+from profiler.measure import MeasureConfig
+from profiler.peer import PeerError
+
+
+@pytest.fixture(autouse=True)
+def pulled_weights(encoder_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPAI_WEIGHTS", str(encoder_folder.parent))
+
+
+def test_without_a_peer_or_an_engine_nothing_is_measured(tmp_path: Path) -> None:
+    ask = (tmp_path, "builtin", 1, 0, None, None)
+
+    with pytest.raises(PeerError, match="Start one: ppai serve"):
+        commands.measure(*ask, None, MeasureConfig(), None, as_json=True)
+    assert not (tmp_path / "profile").exists()
+
+
+def test_who_wants_to_publish_needs_a_peer_even_with_an_engine(tmp_path: Path) -> None:
+    ask = (tmp_path, "builtin", 1, 0, "http://127.0.0.1:9", "m")
+
+    with pytest.raises(PeerError, match="no peer runs from"):
+        commands.measure(*ask, True, MeasureConfig(), None, as_json=True)
+
+
+def test_show_of_nothing_names_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == commands.show(tmp_path, None, None, as_json=False)
+    assert "run ppai-profile" in capsys.readouterr().err
+
+    assert 0 == commands.show(tmp_path, None, None, as_json=True)
+    assert [] == json.loads(capsys.readouterr().out)
+
+
+def test_show_folds_what_is_stored_of_each_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for model, right in (("good", 1.0), ("bad", 0.0)):
+        with AnswerStore(tmp_path / "profile", model) as store:
+            store.add(Answer("q1", "Which gas do plants take in?", "biology", "CO2", right, 0.5))
+
+    commands.show(tmp_path, None, None, as_json=True)
+
+    told = {report["model"]: report for report in json.loads(capsys.readouterr().out)}
+    assert {"good": 1.0, "bad": 0.0} == {model: report["accuracy"] for model, report in told.items()}
+    assert max(told["good"]["capability"]) > max(told["bad"]["capability"])
+
+
+@pytest.mark.parametrize(
+    ("folders", "named", "found"),
+    [
+        (("own", "users"), "named", "named"),
+        (("own", "users"), "", "own"),
+        (("users",), "", "users"),
+        ((), "", "own"),
+    ],
+)
+def test_weights_are_looked_for_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: tuple[str, ...], named: str, found: str
+) -> None:
+    """The environment's folder, the home's, the user's where only that one exists."""
+    places = {"named": tmp_path / "named", "own": tmp_path / "home/weights", "users": tmp_path / "me/.ppai/weights"}
+    for folder in folders:
+        places[folder].mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("PPAI_WEIGHTS", str(places["named"]) if named else "")
+
+    assert places[found] == commands._weights(tmp_path / "home")
+    assert os.environ["HOME"] == str(tmp_path / "me")

@@ -1,0 +1,64 @@
+"""One engine over a real socket: what counts as an answer, and whether asking again can help."""
+
+import pytest
+from aiohttp import web
+
+from profiler.engine import Engine, EngineError, content_of, first_model, open_session, request_json
+from tests.fakes import ScriptedEngine
+from tests.profiler.test_cli import listening
+
+
+@pytest.mark.parametrize("url", ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"])
+def test_an_engine_is_named_with_or_without_v1(url: str) -> None:
+    assert "http://h:1/v1" == Engine(url, "m").v1
+
+
+@pytest.mark.parametrize(("content", "text"), [("hi", "hi"), ("", ""), (None, "")])
+def test_an_answer_that_is_all_thought_is_an_empty_one(content: str | None, text: str) -> None:
+    assert text == content_of({"choices": [{"message": {"content": content}}]}, "http://h")
+
+
+@pytest.mark.parametrize("reply", [None, [], {}, {"choices": []}, {"choices": [{"message": {"content": 7}}]}])
+def test_what_is_no_completion_is_shown(reply: object) -> None:
+    with pytest.raises(EngineError, match="http://h answered something that is no chat completion"):
+        content_of(reply, "http://h")
+
+
+@pytest.mark.parametrize(
+    ("status", "may_pass"), [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True)]
+)
+async def test_whether_asking_again_can_help_follows_from_the_status(status: int, may_pass: bool) -> None:
+    refusing = ScriptedEngine(status=status, headers={"retry-after": "7"})
+    async with refusing.serving() as engine, open_session(5.0, {}) as session:
+        with pytest.raises(EngineError, match=f"answered {status}: ") as caught:
+            await request_json(session, "POST", f"{engine.url}/v1/chat/completions", {})
+
+    assert (may_pass, 7.0) == (caught.value.may_pass, caught.value.retry_after_s)
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    async def elsewhere(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        raise web.HTTPFound("/elsewhere")
+
+    asked: list[str] = []
+    app = web.Application()
+    app.router.add_get("/{path:.*}", elsewhere)
+    async with listening(app) as url, open_session(5.0, {}) as session:
+        with pytest.raises(EngineError, match="answered 302"):
+            await request_json(session, "GET", f"{url}/v1/models")
+
+    assert ["/v1/models"] == asked
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for() -> None:
+    async with ScriptedEngine(delay_s=60.0).serving() as engine, open_session(0.2, {}) as session:
+        with pytest.raises(EngineError, match="no answer from"):
+            await request_json(session, "POST", f"{engine.url}/v1/chat/completions", {})
+
+
+@pytest.mark.parametrize("models", [b'{"data": []}', b'{"data": [{}]}', b"[]"])
+async def test_an_engine_without_models_asks_for_a_name(models: bytes) -> None:
+    async with ScriptedEngine(models=models).serving() as engine:
+        with pytest.raises(EngineError, match="lists no model; name one with --model"):
+            await first_model(engine.url, {})
