@@ -43,7 +43,7 @@ class RoutingConfig(GateConfig, NamesConfig):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything a peer can be told."""
+    """All settings of a peer."""
 
     schema: int = SCHEMA
     name: str = ""  # what people call this peer; empty: the host's name

@@ -219,7 +219,7 @@ class Runtime:
             self._say_once("engine", f"engine: {state.problem}")
 
     def _door_changed(self) -> None:
-        """Others should not hear of it at the next look at the engine only."""
+        """The door opened or closed to other peers: they hear of it now, not after the next look at the engine."""
         self._network.tell_admission(self._door.admission)
 
     def _cards_changed(self) -> None:

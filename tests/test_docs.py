@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from gateway import cli
-from gateway.client.app import _EXPOSED, _GENERATING
+from gateway.client.app import EXPOSED_HEADERS, GENERATING
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.config import Config, leaf_paths
@@ -209,7 +209,7 @@ def test_where_to_change_what_leads_to_code_that_exists() -> None:
 def test_endpoints_are_those_of_the_code() -> None:
     pages = pages_app(cast(RunningPeer, None)).routes  # they read the peer when asked, not before
     served = {f"{method} {route.path}" for route in cast(Any, pages) for method in route.methods}
-    served |= {f"POST {path}" for path in [*_GENERATING, *BODY_LIMITS_BYTES]}
+    served |= {f"POST {path}" for path in [*GENERATING, *BODY_LIMITS_BYTES]}
     listed = {row[0].strip("`") for row in rows(section(ROOT / "docs/architecture.md", "Endpoints"))}
 
     assert {line.replace("{name:path}", "{name}") for line in served} == listed
@@ -223,7 +223,7 @@ def test_headers_are_those_of_the_code() -> None:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    in_code = {text for text in literals if re.fullmatch(r"x(-[a-z]+)+", text)} | {*_EXPOSED.split(", ")}
+    in_code = {text for text in literals if re.fullmatch(r"x(-[a-z]+)+", text)} | {*EXPOSED_HEADERS.split(", ")}
     tables = rows(section(ROOT / "docs/architecture.md", "Headers"))
     in_tables = {name for row in tables for name in quoted(row[0])}
 

@@ -36,7 +36,7 @@ class ApiKeys:
         return list(self._hashes)
 
     def add(self, name: str) -> str:
-        """A new key, told once and never kept. Raises ApiKeyError."""
+        """A new key. Only its hash is kept, so it can be shown this once. Raises ApiKeyError."""
         if name in self.names:
             raise ApiKeyError(f"`{name}` has a key already; withdraw it with: ppai key remove {name}")
         key = PREFIX + secrets.token_urlsafe(32)

@@ -1,7 +1,7 @@
 """The application's side: the OpenAI API for this machine's programs, and PPAI's own pages about itself.
 
-The generating endpoints are raw ASGI, since every request pays for each layer; all other pages are a FastAPI app
-(pages.py) behind them. Both know who may call, with which key.
+The generating endpoints are raw ASGI, since every request pays for each layer. All other pages are a FastAPI app
+(pages.py) behind them. Who calls, and with which key, is checked before either sees the request.
 """
 
 import hmac
@@ -37,8 +37,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
 
-_GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
-_EXPOSED = (
+GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
+EXPOSED_HEADERS = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))
     + ", x-request-id, server-timing"
 )
@@ -80,10 +80,10 @@ class ClientApp:
                 return
             if self._config.api_keys != "open" and scope["path"] != "/health":
                 self._check_key(headers)
-            if scope["path"] in _GENERATING and scope["method"] == "POST":
+            if scope["path"] in GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
-                await until_gone(self._generate(_GENERATING[scope["path"]], body, headers, client), receive)
-            elif scope["path"] in _GENERATING:
+                await until_gone(self._generate(GENERATING[scope["path"]], body, headers, client), receive)
+            elif scope["path"] in GENERATING:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
                 await self._pages(dict(scope), receive, client.pass_on)
@@ -135,7 +135,7 @@ class ClientApp:
         if origin := headers.get("origin"):
             common |= {
                 "access-control-allow-origin": origin,
-                "access-control-expose-headers": _EXPOSED,
+                "access-control-expose-headers": EXPOSED_HEADERS,
                 "vary": "origin",
             }
         return common

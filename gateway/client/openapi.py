@@ -76,17 +76,17 @@ def _header(name: str, said: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": said, "schema": {"type": "string"}}
 
 
-def _told(description: str, schema: Any, content_type: str = _JSON) -> dict[str, Any]:
+def _response(description: str, schema: Any, content_type: str = _JSON) -> dict[str, Any]:
     return {"description": description, "content": {content_type: {"schema": schema}}}
 
 
 def _get(summary: str, schema: Any, **more: Any) -> dict[str, Any]:
-    return {"get": {"summary": summary, "responses": {"200": _told(summary, schema), **_ERRORS}, **more}}
+    return {"get": {"summary": summary, "responses": {"200": _response(summary, schema), **_ERRORS}, **more}}
 
 
 def _post(summary: str, body: Any, answer: Any, security: list[Any] | None = None) -> dict[str, Any]:
     asked = {"required": True, "content": {_JSON: {"schema": body}}}
-    responses = {"200": _told(summary, answer), **_ERRORS}
+    responses = {"200": _response(summary, answer), **_ERRORS}
     return {"post": {"summary": summary, "security": security or [], "requestBody": asked, "responses": responses}}
 
 
@@ -95,8 +95,8 @@ def _fields(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 
 
 _ERRORS = {
-    "4XX": _told("the request cannot be served; `code` says why", _ref("Error")),
-    "5XX": _told("nobody could answer; `retry-after` says when to try again, where it is known", _ref("Error")),
+    "4XX": _response("the request cannot be served; `code` says why", _ref("Error")),
+    "5XX": _response("nobody could answer; `retry-after` says when to try again, where it is known", _ref("Error")),
 }
 _SUMMARIES = {
     "chat/completions": "a chat completion, by whoever answers best",
@@ -192,8 +192,8 @@ _STATUS = {
         "get": {
             "summary": "somebody can answer",
             "responses": {
-                "200": _told("somebody can answer", _READY),
-                "503": _told("nobody can, and what is missing", _READY),
+                "200": _response("somebody can answer", _READY),
+                "503": _response("nobody can, and what is missing", _READY),
                 **_ERRORS,
             },
         }
@@ -201,7 +201,7 @@ _STATUS = {
     "/metrics": {
         "get": {
             "summary": "Prometheus text",
-            "responses": {"200": _told("Prometheus text", {"type": "string"}, "text/plain"), **_ERRORS},
+            "responses": {"200": _response("Prometheus text", {"type": "string"}, "text/plain"), **_ERRORS},
         }
     },
     "/openapi.json": _get("this page", _OBJECT),

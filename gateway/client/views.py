@@ -60,7 +60,7 @@ def engine_status(
 
 @dataclass(frozen=True, slots=True)
 class KnownPeer:
-    """A peer, and what of it is told elsewhere than in its records."""
+    """A peer as gossip knows it, with what admission, transport and beliefs add."""
 
     member: Member
     rights: Collection[Right]

@@ -39,7 +39,7 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
 
 
 class Observer(Protocol):
-    """Who is told what a probe found: routing's Node. Times are the clock's, in seconds."""
+    """Who hears what a probe found: routing's Node. Times are seconds of the caller's clock."""
 
     def observe_probe(
         self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
@@ -72,7 +72,7 @@ class Peers:
         return {peer for peer, has_answered in zip(peers, answered, strict=True) if has_answered}
 
     async def _shared(self, peer: PeerId) -> bool:
-        """One probe serves all requests of one moment: what they send there meanwhile is counted as our own anyway.
+        """One probe serves all requests of one moment. What those requests add to the peer's load, we count ourselves.
 
         Many requests at once would else send so many probes that most answers miss the budget (docs/decisions.md).
         """

@@ -38,7 +38,7 @@ Said = TypeVar("Said", Refusal, WholeReply, Receipt)
 
 
 class PeerUpstream:
-    """One peer's agent, to be asked (see gateway.upstream.Upstream). `body` is already a delegation (travel.py)."""
+    """One peer's agent as an Upstream (gateway/upstream.py); `body` is already a delegation (privacy/fields.py)."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class PeerUpstream:
         failed: Callable[[PeerId, str], None],
         silence_s: float = SILENCE_S,
     ) -> None:
-        """`failed(peer, reason)` is told when the peer itself, not its engine, did not answer."""
+        """`failed(peer, reason)` is called when the peer itself did not answer, not when its engine did not."""
         self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
         self._silence_s = silence_s
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from gateway.client.app import _GENERATING
+from gateway.client.app import GENERATING
 from gateway.client.openapi import openapi_page
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
@@ -19,7 +19,7 @@ PAGE = openapi_page("0")
 def test_every_endpoint_of_the_client_side_stands_there_and_no_other() -> None:
     pages = pages_app(cast(RunningPeer, None)).routes
     served = {(method.lower(), route.path) for route in cast(Any, pages) for method in route.methods}
-    served |= {("post", path) for path in _GENERATING}
+    served |= {("post", path) for path in GENERATING}
 
     told = {(method, path) for path, methods in PAGE["paths"].items() for method in methods}
     assert {(method, path.replace("{name:path}", "{name}")) for method, path in served} == told
