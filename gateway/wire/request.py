@@ -4,7 +4,7 @@ What travels, what asks for usage and what renames the model work on those field
 A request in which nothing changes is sent on byte for byte. Knows nothing of sockets or peers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -18,6 +18,8 @@ VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
 ROUTED_TURNS = 6  # the newest of the user's
 OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
+PASSED_OPENING_CHARS = 4000  # of a request that only our engine is asked
+_TEXT_KEYS = ("text", "content", "output", "input")  # of nested messages
 MEDIA_NEEDS = {"image_url": "image", "input_audio": "audio", "file": "file"}  # type of a part -> what a model must do
 MEDIA_CHARS = 4000  # what one of them counts as
 
@@ -102,9 +104,9 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         stream=bool(asked.stream),
         text="",
         earlier=(),
-        prompt_tokens=_characters(words) // 4 + 1,
+        prompt_tokens=sum(map(len, _texts(words))) // 4 + 1,
         max_tokens=_count(limit),
-        session=session or user or _conversation([repr(words[:2])[:4000]]),
+        session=session or user or _conversation(_opening(words[:2])),
         needs=frozenset(),
         include_usage=True,
         media=(),
@@ -152,15 +154,27 @@ def _plain_text(prompt: str | list[str | int | list[int]]) -> str:
     return "\n".join(item for item in prompt if isinstance(item, str))
 
 
-def _characters(words: Any) -> int:
-    """The text of nested messages, whatever their shape; inline images and files do not count as text."""
+def _texts(words: Any) -> Iterator[str]:
+    """The texts in nested messages, whatever their shape; inline images and files are none."""
     if isinstance(words, str):
-        return len(words)
-    if isinstance(words, list):
-        return sum(map(_characters, words))
-    if isinstance(words, dict):
-        return sum(_characters(words[key]) for key in ("text", "content", "output", "input") if key in words)
-    return 0
+        yield words
+    elif isinstance(words, list):
+        for word in words:
+            yield from _texts(word)
+    elif isinstance(words, dict):
+        for key in _TEXT_KEYS:
+            if key in words:
+                yield from _texts(words[key])
+
+
+def _opening(words: Any) -> Iterator[str]:
+    """The first PASSED_OPENING_CHARS of nested messages: what later turns add behind them changes nothing."""
+    left = PASSED_OPENING_CHARS
+    for text in _texts(words):
+        yield text[:left]
+        left -= len(text)
+        if left <= 0:
+            return
 
 
 def _count(number: float | None) -> int | None:

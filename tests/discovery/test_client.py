@@ -1,15 +1,16 @@
 """Our requests to other peers: whom they reach, what they bear, and what they cost, over real sockets and TLS."""
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from discovery.client import PeerUnreachable
+from discovery.client import PIECE_BYTES, PeerUnreachable
 from discovery.messages import encode
 from discovery.records import Address
-from discovery.request_auth import Refused
+from discovery.request_auth import Refused, hashed
 from tests.discovery.loopback import NET, ask, garbage_server, own_card, running_peer
 
 
@@ -22,6 +23,19 @@ async def test_a_hundred_requests_make_one_handshake(tmp_path: Path) -> None:
 
         assert [b"served:%d" % number for number in range(100)] == answers
         assert 1 == len(b.connections)
+
+
+async def test_a_large_body_in_pieces_arrives_whole_and_signed(tmp_path: Path) -> None:
+    """It is sent in other pieces than it lies in, and its length is told beforehand."""
+    whole = os.urandom(3 * PIECE_BYTES + 7)
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        body = hashed(whole[:9], memoryview(whole)[9 : PIECE_BYTES + 1], whole[PIECE_BYTES + 1 :])
+
+        async with a.transport.open_stream(b.identity.id, "/peer/1/delegate", body) as response:
+            assert b"served:" + whole == await response.read()
+
+    assert hashed(whole).sha256 == body.sha256
 
 
 async def test_a_server_with_another_certificate_gets_no_byte(tmp_path: Path) -> None:

@@ -233,3 +233,18 @@ def test_what_only_our_engine_is_asked_keeps_its_fields_too(endpoint: str) -> No
     sent = sent_as(read_request(endpoint, raw), "m")
 
     assert b'{"model":"m","messages":[{"role":"user","content":"hi"}],"input":"hi","x":1.50}' == sent
+
+
+@pytest.mark.parametrize(("endpoint", "field"), [("responses", "input"), ("messages", "messages")])
+def test_a_conversation_of_the_other_apis_keeps_its_session_too(endpoint: str, field: str) -> None:
+    """What its turns say counts, and not an image in them."""
+
+    def asked(opening: str, *later: str) -> Request:
+        parts = [{"type": "image", "source": {"data": "A" * 9000}}, {"type": "text", "text": opening}]
+        turns = [{"role": "user", "content": parts}, *({"role": "user", "content": text} for text in later)]
+        return read_request(endpoint, json.dumps({field: turns, "max_tokens": 9}).encode())
+
+    first, second, other = asked("a" * 5000), asked("a" * 5000, "and then?"), asked("b" * 5000)
+
+    assert first.session == second.session != other.session
+    assert (1251, 1253) == (first.prompt_tokens, second.prompt_tokens)
