@@ -46,10 +46,10 @@ def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
     if request.endpoint not in DELEGABLE:
         return Travel({}, f"endpoint:{request.endpoint}")
-    kept = {name: value for name, value in request.fields.items() if name not in DROPPED}
+    kept = {name: value for name, value in request.fields.items() if name not in DROPPED and not _is_null(value)}
     if problem := _problem_in(request, kept, trusted):
         return Travel({}, f"field:{problem}")
-    return Travel({name: value for name, value in kept.items() if not _is_null(value)}, None)
+    return Travel(kept, None)
 
 
 def delegation(endpoint: str, agent: str, model: str, travel: Travel) -> Pieces:
@@ -79,7 +79,8 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         request = read_request(asked.endpoint, asked.body)
     except InvalidRequest as error:
         raise Unacceptable(error.message) from error
-    if problem := _problem_in(request, request.fields, trusted):
+    said = {name: value for name, value in request.fields.items() if not _is_null(value)}
+    if problem := _problem_in(request, said, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
     return asked.agent, request
 
@@ -94,8 +95,6 @@ def _problem_in(request: Request, fields: Fields, trusted: bool) -> str | None:
 
 
 def _problem(name: str, value: msgspec.Raw, trusted: bool) -> str | None:
-    if _is_null(value):
-        return None
     if name == "n":
         return None if bytes(value).strip() == b"1" else "n"
     if name in LENGTHS:
@@ -106,7 +105,8 @@ def _problem(name: str, value: msgspec.Raw, trusted: bool) -> str | None:
 
 
 def _is_null(value: msgspec.Raw) -> bool:
-    return bytes(memoryview(value)[:5]) == b"null"
+    view = memoryview(value)
+    return len(view) == 4 and view.tobytes() == b"null"
 
 
 def _is_short(value: msgspec.Raw) -> bool:
@@ -118,9 +118,7 @@ def _is_short(value: msgspec.Raw) -> bool:
 
 def _problem_in_messages(request: Request, messages: msgspec.Raw) -> str | None:
     """A part that would make the other engine fetch something, or that we do not know; or bytes that are no text."""
-    if request.endpoint != "chat/completions":  # there they say nothing, and nobody has read them
-        return None if _is_null(messages) else "messages"
-    if not is_utf8(messages):
+    if request.endpoint != "chat/completions" or not is_utf8(messages):  # beside a prompt nobody has read them
         return "messages"
     return next((f"messages.{part.type}" for part in request.media if not _is_inline(part)), None)
 

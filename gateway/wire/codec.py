@@ -44,12 +44,12 @@ def raw(value: object) -> msgspec.Raw:
 def is_utf8(value: msgspec.Raw) -> bool:
     """Whether all of a field is text; what a decoder skips it does not check."""
     view, begin = memoryview(value), 0
-    while begin < len(view):
-        end = begin + PIECE_BYTES
-        try:
-            begin += utf_8_decode(view[begin:end], "strict", end >= len(view))[1]
-        except UnicodeDecodeError:
-            return False
+    try:
+        while len(view) - begin > PIECE_BYTES:
+            begin += utf_8_decode(view[begin : begin + PIECE_BYTES], "strict", False)[1]
+        utf_8_decode(view[begin:] if begin else view, "strict", True)
+    except UnicodeDecodeError:
+        return False
     return True
 
 

@@ -41,10 +41,10 @@ def asking_for_usage(request: Request) -> Request:
     """
     if not request.stream or request.include_usage or request.endpoint not in METERED:
         return request
-    options: dict[str, msgspec.Raw] = {}
+    asked = _ASKING
     if "stream_options" in request.fields:
-        options = msgspec.json.decode(request.fields["stream_options"], type=dict[str, msgspec.Raw] | None) or {}
-    asked = raw(options | {"include_usage": True})
+        options = _OPTIONS.decode(memoryview(request.fields["stream_options"])) or {}
+        asked = raw(options | {"include_usage": True})
     return replace(request, fields={**request.fields, "stream_options": asked}, body=None)
 
 
@@ -55,6 +55,10 @@ def is_usage_alone(event_data: bytes) -> bool:
     except UNREADABLE:
         return False
     return chunk.usage is not None and chunk.choices == []
+
+
+_ASKING = raw({"include_usage": True})
+_OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
 class _Usage(msgspec.Struct):
