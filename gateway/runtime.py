@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,8 @@ from gateway.topics.reader import open_reader
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, open_encoder
 
+THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
+
 Say = Callable[[str], None]
 
 
@@ -51,6 +54,7 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
+    sys.setswitchinterval(THREAD_TURN_S)
     with asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(_serve(config, home, say))
 
