@@ -23,7 +23,7 @@ from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.records import Address, PeerId, dialable
 from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
 
-PIECE_BYTES = 1 << 16  # of a body that are encrypted at a time, in some 0.1 ms
+PIECE_BYTES = 1 << 16  # of a body that are encrypted at a time, so that other tasks run in between
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class Endpoint:
             raise Refused(403, refusal.code, refusal.message)
         if dialled:
             self._gossip.keep(card.id)
-        if card.id == self._gossip.id and card.gen != self._gossip.gen:  # with our own gen it is ourselves we dialled
+        if card.id == self._gossip.id and card.gen != self._gossip.gen:  # with our gen, we have dialled ourselves
             why = "another running peer has our identity, a copied home: give each a home of its own (--home)"
             self._carry_out(Step(events=(Event("identity_in_use", card.id, why),)))
         records = [hello.card, hello.pulse] if hello.pulse else [hello.card]

@@ -140,7 +140,7 @@ class Gossip:
             period_s = self._detector.period_s(len(self._table.live()) + 1)
             self._pulse_at = now + period_s * (
                 0.9 + 0.2 * self._rng.random()
-            )  # spread: 100 started together drift apart
+            )  # random, so that peers that started together do not pulse together
             return Step()
         self._start_rumour(self.id)
         return Step(sends=self._rumour([signed]))

@@ -200,7 +200,7 @@ def _validate_card(card: Card) -> None:
         raise InvalidRecord("proof", "expected no or 32 bytes")
     _check_count("slots", card.slots, 0, SLOTS_LIMIT)
     _check_count("ttl_s", card.ttl_s, 60, 7 * 86400)
-    _check_length("agents", card.agents, 0, AGENTS_LIMIT)  # none: its engine is not there (yet), it only asks
+    _check_length("agents", card.agents, 0, AGENTS_LIMIT)  # 0: it has no engine (yet) and only asks
     if len({agent.name for agent in card.agents}) != len(card.agents):
         raise InvalidRecord("agents", "expected distinct names")
     for agent in card.agents:

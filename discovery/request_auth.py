@@ -61,7 +61,7 @@ class HashedBody:
 
 
 def hashed(*pieces: bytes | memoryview) -> HashedBody:
-    """The body that lies in these pieces. 8 MiB take about 8 ms, during which other threads run."""
+    """The body made of these pieces. A large one takes a while, during which other threads run."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)

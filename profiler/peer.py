@@ -68,7 +68,7 @@ async def require_space(peer: Peer, space: str) -> None:
             status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
         theirs = str(status["gate"]["space"])
     except (EngineError, KeyError, TypeError):
-        return  # a peer without a gate says so itself when it gets the vector
+        return  # a peer without a gate refuses the vector, and says why
     if theirs != space:
         raise PeerError(
             f"the peer's gate is of space {theirs}, ours of {space}: both must be of one PPAI. Restart the peer"

@@ -35,7 +35,7 @@ UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since 
 class GateConfig:
     """Which gate reads queries, and with which encoders; keys of the group `routing`."""
 
-    encoder: Rung = "auto"  # auto: cascade, or what is there of fast and full; full and cascade insist on the weights
+    encoder: Rung = "auto"  # auto: cascade, or the one installed of fast and full; full and cascade need the weights
     gate: str = ""  # folder of another gate (ppai-profile train); only peers of one gate compare measured vectors
     encoder_model: str = ""  # its full encoder: "" as pulled; use; or a sentence-transformers folder or hub name
 
