@@ -234,8 +234,8 @@ def mean(values: Sequence[float], otherwise: float) -> float:
 
 def intro(y: float) -> list[str]:
     said = (
-        "An arrow says: may import. Where a longer way of arrows leads to the same box, the direct arrow is left out.",
-        "tests/layers.toml is the whole table, and the source of this picture; nothing else may be imported.",
+        "An arrow points at what a package may import. It is left out where a longer way leads to the same box, but",
+        "a longer way alone allows nothing. The whole table, from which this is drawn, is tests/layers.toml.",
         "Green is pure: values in, values out, without I/O, clock, randomness or waiting, FastAPI or torch.",
         "Of a white box, the files after `pure:` are. `+ discovery` says that it imports from that room, too.",
     )

@@ -1,0 +1,52 @@
+"""How a command ends: 0 done, 1 expected failure with a sentence, 2 usage, 3 a bug with a file to report."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from gateway import cli
+
+
+def ended(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int | None:
+    monkeypatch.setattr("sys.argv", ["ppai", *words])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    code = caught.value.code
+    assert not isinstance(code, str)
+    return code
+
+
+def test_a_command_that_is_done_ends_with_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 0 == ended(["key", "list", "--home", str(tmp_path)], monkeypatch)
+
+
+def test_an_expected_failure_is_a_sentence_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == ended(["models", "--home", str(tmp_path)], monkeypatch)
+
+    assert capsys.readouterr().err.startswith("error: no peer is running from ")
+
+
+@pytest.mark.parametrize("words", [["fly"], ["models", "--wings"], ["ask"]], ids=" ".join)
+def test_a_command_that_does_not_exist_is_a_matter_of_usage(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 2 == ended(words, monkeypatch)
+
+
+def test_anything_else_is_a_bug_with_a_file_to_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command()
+    def broken() -> None:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    assert 3 == ended([], monkeypatch)
+    (report,) = tmp_path.iterdir()
+    assert "RuntimeError: oops" in report.read_text()
+    assert str(report) in capsys.readouterr().err

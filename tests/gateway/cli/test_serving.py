@@ -1,0 +1,31 @@
+"""Flags of `ppai serve` are configuration keys: a bad one is named by its key, before anything is opened."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.serving import serve
+from gateway.config import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("flags", "key"),
+    [
+        ({"port": 99999}, "client.port"),
+        ({"peer_port": -1}, "peer.port"),
+        ({"admission": "nobody"}, "network.admission"),
+    ],
+)
+def test_a_bad_flag_is_named_by_its_key(tmp_path: Path, flags: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError, match=f"the command line: `{key}`"):
+        serve(home=tmp_path / "home", **flags)
+
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_mistake_in_the_file_is_found_before_the_peer_starts(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("peer: {prot: 1}")
+
+    with pytest.raises(ConfigError, match=r"peer\.prot"):
+        serve(home=tmp_path)
