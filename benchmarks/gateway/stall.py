@@ -1,4 +1,4 @@
-"""`python -m benchmarks.gateway.stall --json`: for how long one large request keeps a peer from everything else.
+"""`python -m benchmarks.gateway.stall`: for how long one large request keeps a peer from everything else.
 
 Real peers (`ppai serve`) and a mock engine, one request at a time; a figure is the longest stall of the event loop
 while it is answered, the median over rounds, each of which asks everything in an order drawn anew. `asking` and
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,34 +49,35 @@ class Watched:
     limit_bytes: int
 
 
-def _image(size_bytes: int, rng: random.Random) -> bytes:
+def _said(content: object) -> bytes:
+    return json.dumps({"model": "auto", "messages": [{"role": "user", "content": content}]}).encode()
+
+
+def _image(size_bytes: int) -> bytes:
     """A body of this size that is one inline image and a question about it."""
-    return _padded(size_bytes, "data:image/png;base64,", base64.b64encode(rng.randbytes(size_bytes // 4 * 3)).decode())
 
+    def asked(data: str) -> bytes:
+        image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+        return _said([{"type": "text", "text": "What is this?"}, image])
 
-def _padded(size_bytes: int, prefix: str, filling: str) -> bytes:
-    def body(url: str) -> bytes:
-        parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
-        return json.dumps({"model": "auto", "messages": [{"role": "user", "content": parts}]}).encode()
-
-    return body(prefix + filling[: size_bytes - len(body(prefix))])
+    data = base64.b64encode(random.Random(0).randbytes(size_bytes // 4 * 3)).decode()
+    return asked(data[: size_bytes - len(asked(""))])
 
 
 def _text(size_bytes: int) -> bytes:
+    """A body of about this size, never more: a text with quotes and ends of lines, as pasted ones have them."""
     line = 'Lorem ipsum dolor sit amet, "quoted" consectetur adipiscing elit, sed do eiusmod tempor.\n'
-    message = {"role": "user", "content": line * (size_bytes // (len(json.dumps(line)) - 2) - 1)}
-    return json.dumps({"model": "auto", "messages": [message]}).encode()
+    return _said(line * (size_bytes // (len(json.dumps(line)) - 2) - 1))
 
 
 def _parts(count: int) -> bytes:
-    part = {"type": "text", "text": "a"}
-    return json.dumps({"model": "auto", "messages": [{"role": "user", "content": [part] * count}]}).encode()
+    return _said([{"type": "text", "text": "a"}] * count)
 
 
 CASES = (
-    Case("image of 8 MiB", 10, lambda: _image(DELEGATED_LIMIT_BYTES - 1024, random.Random(0))),
+    Case("image of 8 MiB", 10, lambda: _image(DELEGATED_LIMIT_BYTES - 1024)),
     Case("200,000 parts", 50, lambda: _parts(200_000)),
-    Case("image of 32 MiB", 40, lambda: _image(BODY_LIMIT_BYTES, random.Random(0))),
+    Case("image of 32 MiB", 40, lambda: _image(BODY_LIMIT_BYTES)),
     Case("text of 32 MiB", 40, lambda: _text(BODY_LIMIT_BYTES)),
 )
 
@@ -83,7 +85,7 @@ CASES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 the engine or a peer did not come up or answered wrongly."""
     options = _options(argv)
-    bodies = {case: case.body() for case in CASES if not options.cases or case.name in options.cases.split(";")}
+    bodies = {case: case.body() for case in CASES if case.name in options.cases.split(";")}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         try:
             targets = _start(stack, Path(folder), options.against)
@@ -97,18 +99,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway.stall", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gateway.stall",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--against", type=Path, action="append", default=[], metavar="DIR",
         help="also another checkout of PPAI, an older one say; rows `...@DIR`; may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--cases", default="", metavar="NAME;...", help="these, not all: " + "; ".join(case.name for case in CASES)
-    )
+    names = ";".join(case.name for case in CASES)
+    parser.add_argument("--cases", default=names, metavar="NAME;...", help=f"these, not all: {names}")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0, help="of the order")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if unknown := set(options.cases.split(";")) - set(names.split(";")):
+        parser.error(f"--cases: {'; '.join(sorted(unknown))}: no such case, there are {names}")
+    for path in options.against:
+        if not (path / "gateway").is_dir():
+            parser.error(f"--against: {path} is no checkout of PPAI: it has no folder gateway")
+    return options
 
 
 def _start(stack: ExitStack, folder: Path, against: Sequence[Path]) -> list[Watched]:
@@ -118,24 +129,22 @@ def _start(stack: ExitStack, folder: Path, against: Sequence[Path]) -> list[Watc
     started(stack, folder, "engine", port, [sys.executable, "-m", "benchmarks.gateway.engine", str(port)])
     targets = []
     for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
-
-        def peer(
-            role: str, engine: str, *more: str, suffix: str = suffix, checkout: Path = checkout
-        ) -> tuple[int, dict[str, Path]]:
-            name, port = role + suffix, free_port()
-            stalls = folder / f"{name}.stalls"
-            command = [sys.executable, str(WATCHED), str(stalls), "serve", "--home", str(folder / name), "--no-mdns"]
-            command += ["--engine", engine, "--port", str(port), "--peer-host", "127.0.0.1", *more]
-            started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
-            return port, {name: stalls}
-
-        own, own_stalls = peer("ppai", engine, "--peer-port", "0")
-        hop = free_port()
-        _, answering = peer("answering", engine, "--peer-port", str(hop))
-        asking, asking_stalls = peer("asking", NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}")
-        targets.append(Watched(own, own_stalls, BODY_LIMIT_BYTES))
-        targets.append(Watched(asking, {**asking_stalls, **answering}, DELEGATED_LIMIT_BYTES))
+        peer, hop = partial(_peer, stack, folder, checkout), str(free_port())
+        alone = peer(f"ppai{suffix}", "--engine", engine, "--peer-port", "0")
+        answering = peer(f"answering{suffix}", "--engine", engine, "--peer-port", hop)
+        asking = peer(
+            f"asking{suffix}", "--engine", NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
+        )  # ready as soon as the other one may be asked
+        targets += [alone, Watched(asking.port, {**asking.stalls, **answering.stalls}, DELEGATED_LIMIT_BYTES)]
     return targets
+
+
+def _peer(stack: ExitStack, folder: Path, checkout: Path, name: str, *more: str) -> Watched:
+    port, stalls = free_port(), folder / f"{name}.stalls"
+    command = [sys.executable, str(WATCHED), str(stalls), "serve", "--home", str(folder / name), "--no-mdns"]
+    command += ["--port", str(port), "--peer-host", "127.0.0.1", *more]
+    started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
+    return Watched(port, {name: stalls}, BODY_LIMIT_BYTES)
 
 
 def _measure(
