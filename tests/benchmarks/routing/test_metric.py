@@ -2,13 +2,8 @@
 
 import numpy as np
 
-from benchmarks.routing.evaluate import report
 from benchmarks.routing.metric import balanced_rows, chosen_scores, folds, interval
 from tests.benchmarks.routing.small import OUTCOMES
-
-
-def test_tasks_count_alike_whatever_their_size() -> None:
-    assert 75.0 == report(np.array([1.0, 0.0, 1.0]), OUTCOMES.tasks)["mean"]
 
 
 def test_equals_share_the_choice() -> None:

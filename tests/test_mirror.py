@@ -1,0 +1,67 @@
+"""Every module has a test file of its name, and every test file its module; what has none says why."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("discovery", "profiler", "gateway", "benchmarks")
+DATA = "recorded outcomes go in; tests/benchmarks/simulator/test_main.py runs it on a few"
+UNTESTED = {
+    "profiler/__main__.py": "two lines, which tests/profiler/test_cli.py runs",
+    "gateway/cli/__main__.py": "four lines, which tests/e2e run",
+    "gateway/cli/demo.py": "`make demo`: three real models for half a minute",
+    "benchmarks/progress.py": "one print",
+    "benchmarks/gateway/targets.py": "starts what tests/benchmarks/gateway/test_main.py measures",
+    "benchmarks/gateway/watched.py": "the process that tests/benchmarks/gateway/test_stall.py starts",
+    "benchmarks/gossip/picture.py": "one plot of half an hour of measure.py",
+    "benchmarks/gossip/real.py": "`--real`: real peers for a minute",
+    "benchmarks/routing/quality.py": "trains gates for minutes; the routing command's slow test runs the same functions",
+    "benchmarks/routing/unfamiliar.py": "asks texts that are not in this repository",
+    "benchmarks/simulator/asks.py": "two records, no code",
+    "benchmarks/simulator/calibrate.py": "measures a real engine for minutes",
+    "benchmarks/simulator/live.py": "runs real peers for minutes",
+    "benchmarks/simulator/experiments.py": "a table of names; test_main.py runs each",
+    "benchmarks/simulator/pictures.py": "test_main.py draws what each experiment prints",
+    "benchmarks/simulator/disturbed.py": DATA,
+    "benchmarks/simulator/fleet.py": DATA,
+    "benchmarks/simulator/recorded.py": DATA,
+    "benchmarks/simulator/scale.py": DATA,
+    "benchmarks/simulator/tables.py": DATA,
+}
+WITHOUT_MODULE = {
+    "benchmarks/theory.py": "theorems of docs/game.md, about no single file",
+    "discovery/fuzz.py": "a million damaged records through all of discovery",
+    "discovery/guards.py": "memory and time of the whole room under attack",
+    "gateway/routing/herding.py": "many nodes together",
+    "profiler/builtin.py": "the built-in questions: data",
+}
+
+
+def modules() -> set[str]:
+    found = {path for room in ROOMS for path in (ROOT / room).rglob("*.py") if path.name != "__init__.py"}
+    return {str(path.relative_to(ROOT)) for path in found}
+
+
+def module_of(test: Path) -> str:
+    """`tests/a/b/test_c.py` is for `a/b/c.py`, `test_main.py` for `__main__.py`."""
+    name = test.name.removeprefix("test_")
+    return str(test.relative_to(ROOT / "tests").with_name("__main__.py" if name == "main.py" else name))
+
+
+def tested() -> set[str]:
+    folders = [ROOT / "tests" / room for room in ROOMS]
+    return {module_of(test) for folder in folders for test in folder.rglob("test_*.py")}
+
+
+def test_every_module_has_its_test_file_or_says_why_not() -> None:
+    assert modules() - tested() == set(UNTESTED)
+
+
+def test_every_test_file_has_its_module_or_says_why_not() -> None:
+    assert tested() - modules() == set(WITHOUT_MODULE)
+
+
+@pytest.mark.parametrize("listed", [UNTESTED, WITHOUT_MODULE])
+def test_every_exception_has_its_reason(listed: dict[str, str]) -> None:
+    assert all(reason for reason in listed.values())
