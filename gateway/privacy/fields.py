@@ -46,9 +46,13 @@ def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
     if request.endpoint not in DELEGABLE:
         return Travel({}, f"endpoint:{request.endpoint}")
-    kept = {name: value for name, value in request.fields.items() if name not in DROPPED and not _is_null(value)}
-    if problem := _problem_in(request, kept, trusted):
-        return Travel({}, f"field:{problem}")
+    kept: dict[str, msgspec.Raw] = {}
+    for name, value in request.fields.items():
+        if name in DROPPED or _is_null(value):
+            continue
+        if problem := _problem(request, name, value, trusted):
+            return Travel({}, f"field:{problem[:NAME_CHARS]}")
+        kept[name] = value
     return Travel(kept, None)
 
 
@@ -79,22 +83,16 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         request = read_request(asked.endpoint, asked.body)
     except InvalidRequest as error:
         raise Unacceptable(error.message) from error
-    said = {name: value for name, value in request.fields.items() if not _is_null(value)}
-    if problem := _problem_in(request, said, trusted):
-        raise Unacceptable(f"field `{problem}` may not travel")
+    for name, value in request.fields.items():
+        if not _is_null(value) and (problem := _problem(request, name, value, trusted)):
+            raise Unacceptable(f"field `{problem[:NAME_CHARS]}` may not travel")
     return asked.agent, request
 
 
-def _problem_in(request: Request, fields: Fields, trusted: bool) -> str | None:
-    """The name of what keeps these fields of a request from travelling; None where nothing does."""
-    for name, value in fields.items():
-        problem = _problem_in_messages(request, value) if name == "messages" else _problem(name, value, trusted)
-        if problem:
-            return problem[:NAME_CHARS]
-    return None
-
-
-def _problem(name: str, value: msgspec.Raw, trusted: bool) -> str | None:
+def _problem(request: Request, name: str, value: msgspec.Raw, trusted: bool) -> str | None:
+    """The name of what keeps this field of a request from travelling; None where nothing does."""
+    if name == "messages":
+        return _problem_in_messages(request, value)
     if name == "n":
         return None if bytes(value).strip() == b"1" else "n"
     if name in LENGTHS:

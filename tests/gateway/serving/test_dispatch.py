@@ -32,6 +32,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
+from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.errors import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
@@ -163,6 +164,33 @@ async def test_the_local_engine_gets_the_client_s_bytes(
         await ada.dispatcher.answer("chat/completions", body, {}, Recorder(), "r1")
 
     assert [body] == mine.bodies
+
+
+@pytest.mark.parametrize(("peer", "model"), [("local", "mine"), ("ben", "scripted-1")])
+async def test_a_large_request_reaches_either_engine_with_its_fields_as_they_were(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, peer: str, model: str
+) -> None:
+    """It is read in threads, on both sides of a hop, and sent in pieces."""
+    messages = json.dumps([{"role": "user", "content": "hi", "name": "x" * 2 * LARGE_BYTES}]).encode()
+    body = b'{"seed" : 7,"messages":%b,"temperature":0.50}' % messages
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = Recorder()
+        await ada.dispatcher.answer("chat/completions", body, {"x-ppai-route": peer}, client, "r1")
+
+    assert 200 == client.status
+    assert [b'{"seed":7,"messages":%b,"temperature":0.50,"model":"%b"}' % (messages, model.encode())] == (
+        mine.bodies + theirs.bodies
+    )
+
+
+async def test_a_mistake_in_a_large_request_is_named_as_in_a_small_one(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        with pytest.raises(InvalidRequest, match=">= 1") as caught:
+            await ada.ask(n=0, user="x" * LARGE_BYTES)
+
+    assert (400, "n") == (caught.value.status, caught.value.param)
 
 
 @pytest.mark.parametrize(
