@@ -7,13 +7,13 @@ does not need (docs/results/gateway.md). httptools parses, as on the serving sid
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
-from gateway.wire.codec import Pieces
+from gateway.wire.codec import LARGE_BYTES, Pieces
 
 HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
 BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that its reader has not taken; beyond it the engine has to wait
@@ -166,6 +166,7 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None  # None while idle
         self._head_bytes = 0
         self._is_framed = self._is_kept = self._is_held = False
+        self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
         self._timer: asyncio.TimerHandle | None = None  # ends an idle or lingering connection
 
     def ask(self, head: bytes, body: Pieces) -> Answer:
@@ -173,8 +174,24 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         self._head_bytes = 0
         self._answer = Answer(self)
-        self._transport.writelines([head, *body])
+        if sum(map(len, body)) <= LARGE_BYTES:
+            self._transport.writelines([head, *body])
+        else:
+            self._transport.write(head)
+            self._unsent = _slices(body)
+            self._send_on()
         return self._answer
+
+    def _send_on(self) -> None:
+        """Send a slice of a large body, and the next when others have had their turn: TLS encrypts it here and now."""
+        if self._transport.is_closing():
+            return
+        piece = next(self._unsent, None) if self._unsent else None
+        if piece is None:
+            self._unsent = None
+        else:
+            self._transport.write(piece)
+            asyncio.get_running_loop().call_soon(self._send_on)
 
     def go_on(self) -> None:
         """Read on: the reader has taken what had come."""
@@ -266,7 +283,7 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         self._answer = None
         self.go_on()
-        if self._is_kept and not self._transport.is_closing():
+        if self._is_kept and self._unsent is None and not self._transport.is_closing():
             self._idle.append(self)
             self._timer = asyncio.get_running_loop().call_later(self._keep_s, self._transport.close)
         else:
@@ -276,6 +293,13 @@ class Connection(asyncio.Protocol):
         if self._timer:
             self._timer.cancel()
             self._timer = None
+
+
+def _slices(body: Pieces) -> Iterator[memoryview]:
+    for piece in body:
+        view = memoryview(piece)
+        for begin in range(0, len(view), LARGE_BYTES):
+            yield view[begin : begin + LARGE_BYTES]
 
 
 def _give_up(waiter: "asyncio.Future[None]") -> None:

@@ -11,8 +11,7 @@ import msgspec
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what msgspec raises on hostile bytes
 PIECE_BYTES = 1 << 16  # of UTF-8 that is checked at a time: it stays in the processor's cache
-
-LARGE_BYTES = 1 << 18  # more than this takes milliseconds to read: a shell has a thread do it
+LARGE_BYTES = 1 << 18  # more takes milliseconds to read, so that a thread does it, and is sent slice by slice
 
 Fields = Mapping[str, msgspec.Raw]
 Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other

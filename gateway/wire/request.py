@@ -19,9 +19,9 @@ ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, h
 ROUTED_TURNS = 6  # the newest of the user's
 OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
 PASSED_OPENING_CHARS = 4000  # of a request that only our engine is asked
-_TEXT_KEYS = ("text", "content", "output", "input")  # of nested messages
 MEDIA_NEEDS = {"image_url": "image", "input_audio": "audio", "file": "file"}  # type of a part -> what a model must do
 MEDIA_CHARS = 4000  # what one of them counts as
+_TEXT_KEYS = ("text", "content", "output", "input")  # of nested messages that only our engine is asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from gateway.engines.connections import BUFFER_LIMIT_BYTES, Answer, ConnectionBroken, Connections
+from gateway.wire.codec import LARGE_BYTES
 
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
@@ -18,6 +19,7 @@ class Engine:
 
     def __init__(self, say: Say) -> None:
         self.connections, self.requests, self.open = 0, list[bytes](), 0
+        self.reads_bodies = True
         self._say = say
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,8 +28,10 @@ class Engine:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-                self.requests.append(head + await reader.readexactly(length))
+                self.requests.append(head + await reader.readexactly(length if self.reads_bodies else 0))
                 await self._say(reader, writer)
+                if not self.reads_bodies:
+                    await reader.read()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -95,6 +99,32 @@ async def test_headers_are_in_lower_case_and_a_value_stays_in_its_line() -> None
         assert b"x-a: bx-c: d\r\n" in served.requests[0]
         assert served.requests[0].startswith(b"POST /v1/chat HTTP/1.1\r\nhost: 127.0.0.1:")
         assert served.requests[0].endswith(b"\r\n\r\nbody")
+
+
+async def test_a_large_body_goes_in_slices_and_its_connection_serves_again() -> None:
+    large = bytes(range(256)) * (LARGE_BYTES // 100)
+    async with engine(WHOLE) as (served, connections):
+        for _ in range(2):
+            answer = await connections.post("/", {}, (b"{", memoryview(large), b"}"), keep=True, within_s=5)
+            assert b"hello" == await read(answer)
+
+        assert ([b"{" + large + b"}"] * 2, 1) == (
+            [r.partition(b"\r\n\r\n")[2] for r in served.requests],
+            served.connections,
+        )
+
+
+async def test_an_answer_that_comes_before_all_was_sent_ends_its_connection() -> None:
+    """What is left of the request would else be read as the next one."""
+    async with engine(WHOLE) as (served, connections):
+        served.reads_bodies = False
+
+        answer = await connections.post("/", {}, (bytes(64 << 20),), keep=True, within_s=5)
+        assert (200, b"hello") == (answer.status, await read(answer))
+        served.reads_bodies = True
+
+        assert b"hello" == await read(await ask(connections))
+        assert 2 == served.connections
 
 
 async def test_a_body_without_a_length_ends_with_its_connection() -> None:
