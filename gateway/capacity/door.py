@@ -162,15 +162,16 @@ class Door:
 
     def leave(self, turn: Turn) -> None:
         """A turn has ended, however it ended: whoever is next may enter."""
-        self._book()
-        self._inside -= turn.is_inside
+        if turn.is_inside:
+            self._book()
+            self._inside -= 1
         self._line.leave(turn)
         self.admit_waiting()
 
     def admit_waiting(self) -> None:
         """Let those in whose turn has come. Called when a job ends, and when the engine's state was read."""
-        self._book()
         for turn in self._line.admit(self._room):
+            self._book()
             self._inside += 1
             turn.woken.set()
         self._watch_door()

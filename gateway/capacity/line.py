@@ -111,6 +111,8 @@ class Line(Generic[Place]):
     def _next(self, room: Room) -> Place | None:
         if len(self._own) > self._limit or (self._own and not room.is_ready):
             return self._own[0]
+        if not self._own and not self._others:
+            return None
         load = self.load(room)
         if self._others and may_start_remote(load, self.config, is_due=self._passed >= OWN_IN_A_ROW):
             return self._others[0]
