@@ -64,6 +64,20 @@ class Outcome:
     streamed: bool = True
 
 
+class Expectation(NamedTuple):
+    """What we expect of one job at a peer, whenever it is sent: a Reservation's fields after `arrives_at`."""
+
+    category: str
+    prompt_tokens: int
+    streams: float
+    wait_s: float
+    turn_s: float
+    transit_s: float
+    session: str | None
+    agent: str
+    conversation_tokens: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
     """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
@@ -219,7 +233,9 @@ class Belief:
             rtt_s=self.rtt_s,
             admission=ADMISSION_LEVEL[self.admission],
             typical_s=typical_s,
-            **rates._asdict(),
+            prefill_s=rates.prefill_s,
+            step_s=rates.step_s,
+            stream_s=rates.stream_s,
         )
 
     def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:

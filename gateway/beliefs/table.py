@@ -122,7 +122,8 @@ class Beliefs:
         self._restack()
         if len(rows) == 1:  # numpy costs more a call than the arithmetic of one: the same formulas, on floats
             row: Columns[float] = Columns(*self._table[rows[0]].tolist())
-            return Expected(**{name: np.array([value]) for name, value in _expected(row, now, self.config).items()})
+            found = _expected(row, now, self.config)
+            return Expected(**dict(zip(found, np.array([*found.values()])[:, None], strict=True)))
         columns: Columns[FloatArray] = Columns(*self._table[rows].T)
         return Expected(**_expected(columns, now, self.config))
 
@@ -160,9 +161,7 @@ def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[
     utilisation = arrival_rate * mean_service_s / of.slots
     age_s = cast(Real, np.maximum(0.0, now - of.birth))
     believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
-    backlog = cast(
-        Real, np.maximum(believed, of.own_jobs)
-    )  # ours are there until they are answered, whatever pulses say
+    backlog = cast(Real, np.maximum(believed, of.own_jobs))  # ours are there until answered, whatever pulses say
     wait_factor = (config.prior_turns + of.turns_seen * keep) / (config.prior_turns + of.turns_expected * keep)
     return {
         "arrival_rate": arrival_rate,

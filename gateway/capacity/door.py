@@ -91,7 +91,7 @@ class Door:
     @property
     def admission(self) -> AdmissionState:
         """Whether other peers' work would be taken: closed while there is no engine."""
-        return admission_state(self.load, self._config) if self.engine.state.is_ready else "closed"
+        return self._admission(self._room)
 
     def own_load(self) -> tuple[int, int, int]:
         """(jobs in the engine or waiting for it, whoever sent them; slots; tokens read and written in all)."""
@@ -170,11 +170,12 @@ class Door:
 
     def admit_waiting(self) -> None:
         """Let those in whose turn has come. Called when a job ends, and when the engine's state was read."""
-        for turn in self._line.admit(self._room):
+        room = self._room
+        for turn in self._line.admit(room):
             self._book()
             self._inside += 1
             turn.woken.set()
-        self._watch_door()
+        self._watch_door(room)
 
     def _join(self, turn: Turn) -> None:
         self._line.join(turn)
@@ -185,8 +186,11 @@ class Door:
         state = self.engine.state
         return Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
 
-    def _watch_door(self) -> None:
-        is_closed = self.admission == "closed"
+    def _admission(self, room: Room) -> AdmissionState:
+        return admission_state(self._line.load(room), self._config) if room.is_ready else "closed"
+
+    def _watch_door(self, room: Room) -> None:
+        is_closed = self._admission(room) == "closed"
         if is_closed != self._is_closed:
             self._is_closed = is_closed
             self._door_changed()

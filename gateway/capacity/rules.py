@@ -6,7 +6,7 @@ closed; a pulse carries that word, and others keep away from a closed door. Know
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -24,8 +24,7 @@ class AdmissionConfig:
     queue_per_slot: Annotated[float, msgspec.Meta(ge=0)] = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What the engine has room for, as it last told."""
 
     slots: int  # >= 1
@@ -34,8 +33,7 @@ class Room:
     is_ready: bool = True  # False: it is gone
 
 
-@dataclass(frozen=True, slots=True)
-class EngineLoad:
+class EngineLoad(NamedTuple):
     """What the engine is doing, as the gateway in front of it counts."""
 
     slots: int  # >= 1

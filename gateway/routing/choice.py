@@ -4,18 +4,18 @@ A Decision holds arrays over all N candidates and stays inside routing. A Choice
 logs, headers, pages and the command line: they show what was decided, and decide nothing again.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import Reservation
+from gateway.beliefs.belief import Expectation, Reservation
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One agent of one peer, as it was judged for one query. Seconds and scores are expectations.
 
-    `excluded` is None for a candidate, else the reason why this pair is none. `expected` is what a reservation here
-    holds, with `arrives_at` in seconds after the request is sent.
+    `excluded` is None for a candidate, else the reason why this pair is none. A request that is sent reaches the peer
+    after `arrives_in_s`, and `expected` is what its reservation holds.
     """
 
     peer_id: PeerId
@@ -33,11 +33,12 @@ class Candidate:
     utility: float
     excluded: str | None
     unprofiled: bool
-    expected: Reservation = field(compare=False)  # two reservations are never equal
+    arrives_in_s: float
+    expected: Expectation
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""
-        return replace(self.expected, arrives_at=now + self.expected.arrives_at)
+        return Reservation(self.peer_id, now + self.arrives_in_s, *self.expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ class Course:
 
     def next(self, now: float) -> Candidate | None:
         """Who is to be asked now; None where nobody is left, or enough was tried."""
-        left = [candidate for candidate in self._left if not self._has_failed(candidate)]
+        left = self._left
+        if self.asked:
+            left = [candidate for candidate in left if not self._has_failed(candidate)]
         own = [candidate for candidate in left if candidate.local]
         failures = sum(asked.outcome.status == "failed" for asked in self.asked)
         if failures >= self._config.attempts or (self.asked and now > self.began + self._config.within_s):

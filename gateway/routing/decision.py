@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.beliefs.belief import Reservation
+from gateway.beliefs.belief import Expectation
 from gateway.beliefs.queueing import FloatArray, jobs_ahead, streams, turn
 from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
@@ -68,6 +68,13 @@ class Decision:
         """All N, for a person who wants to see them; costs microseconds apiece."""
         return tuple(self.candidate(index) for index in range(len(self.view.roster)))
 
+    def ordered(self, order: tuple[int, ...], reason: str) -> "Decision":
+        """The same with its order, and how the first was found."""
+        return Decision(
+            self.query, self.view, self.wait_s, self.service_s, self.transit_s, self.risk_s, self.crowding_s,
+            self.cost_s, self.utility, self.excluded, self.beta_per_s, self.loading_s, order, reason,
+        )  # fmt: skip
+
     def choice(self, rows: int, *, everybody: bool = False) -> Choice:
         """What serving needs of this: at most `rows` of the order, our own agent's kept; who else there is, if asked.
 
@@ -113,19 +120,18 @@ class Decision:
             utility=float(self.utility[index]),
             excluded=self.excluded_because(index),
             unprofiled=not self.view.profiled[index],
-            expected=self.reservation(index, 0.0),
+            arrives_in_s=float(self.view.expected.rtt_s[index]) / 2,
+            expected=self.expected(index),
         )
 
-    def reservation(self, index: int, now: float) -> Reservation:
-        """What to count as taken, and to learn from, when the query is sent to `index` at `now`."""
+    def expected(self, index: int) -> Expectation:
+        """What we expect of this query at `index`, to be counted as taken and to be learnt from if it is sent there."""
         expected = self.view.expected
         backlog, slots = float(expected.backlog[index]), float(expected.slots[index])
         turn_s = turn(float(expected.mean_service_s[index]), slots)
         must_load = self.view.cold is not None and bool(self.view.cold[index])
         warm = 0 if self.view.warm_tokens is None else int(self.view.warm_tokens[index])
-        return Reservation(
-            peer_id=self.view.roster.peer_ids[index],
-            arrives_at=now + float(expected.rtt_s[index]) / 2,
+        return Expectation(
             category=self.query.category,
             prompt_tokens=max(0, self.query.prompt_tokens - warm),
             streams=float(streams(backlog, slots)),

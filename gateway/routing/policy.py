@@ -5,7 +5,7 @@ tells the beliefs what they answered, and hands a fresh View to `choose`. The po
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
 import msgspec
@@ -112,4 +112,4 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
             last = np.flatnonzero(fresh.excluded == Excluded.SILENT)
         reason = reason if order or not len(last) else "fallback"
         order += last.tolist()
-    return replace(fresh, order=tuple(order), reason=reason if order else "none")
+    return fresh.ordered(tuple(order), reason if order else "none")

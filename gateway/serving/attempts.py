@@ -5,7 +5,6 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Door
@@ -33,38 +32,38 @@ class Attempts:
         clock: Callable[[], float],
         request: Request,
         course: Course,
-        target: Callable[[Candidate, str, Upstream], Target],
+        target: Callable[[Candidate, str, Upstream, float], Target],
         decide_again: Callable[[], Awaitable[Choice]],
     ) -> None:
-        """`decide_again`: the choice as it would be made now, while the request waits at our own door."""
+        """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
+
+        `decide_again`: the choice as it would be made now, while the request waits at our own door.
+        """
         self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
         self._request, self._course, self._target, self._decide_again = request, course, target, decide_again
-        self._waited_s = 0.0
         self._asked: Candidate
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
 
     async def next(self) -> Target | None:
         """Whom to ask now, with its slot reserved; None: there is nobody left."""
-        candidate, self._waited_s = self._course.next(self._clock()), 0.0
+        candidate, began = self._course.next(self._clock()), self._clock()
         while candidate is not None and candidate.local:
-            turn = await self._own_turn(candidate)
+            turn = await self._own_turn(candidate, began)
             if not isinstance(turn, Choice):
                 self._reserve(candidate)
-                return self._target(candidate, self._course.choice.reason, turn)
+                return self._target(candidate, self._course.choice.reason, turn, began)
             self._course.turn(turn)
-            candidate = self._course.next(self._clock())
+            candidate, began = self._course.next(self._clock()), self._clock()
         if candidate is None:
             return None
         self._reserve(candidate)
         upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
-        return self._target(candidate, self._course.choice.reason, upstream)
+        return self._target(candidate, self._course.choice.reason, upstream, began)
 
     def observe(self, attempt: Attempt) -> None:
-        """The one asked last is done, one way or another; what it waited at our own door was waiting for it."""
-        candidate, waited_s = self._asked, self._waited_s
-        ttft_s = None if attempt.ttft_s is None else attempt.ttft_s + waited_s
-        attempt = replace(attempt, ttft_s=ttft_s, latency_s=attempt.latency_s + waited_s)
+        """The one asked last is done, one way or another."""
+        candidate = self._asked
         outcome = Outcome(
             candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
         )
@@ -112,17 +111,14 @@ class Attempts:
             "tokens": attempt.tokens if attempt else 0,
         }
 
-    async def _own_turn(self, candidate: Candidate) -> Upstream | Choice:
+    async def _own_turn(self, candidate: Candidate, began: float) -> Upstream | Choice:
         """Our own engine's turn; or, where the request waits and another peer is the better choice, that choice."""
-        began = self._clock()
         try:
-            turn = await self._door.own_turn(self._course.began, self._look if self._course.may_look else None)
+            return await self._door.own_turn(self._course.began, self._look if self._course.may_look else None)
         except BaseException:  # the client hung up: our engine is what it waited for
             self._reserve(candidate)
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
             raise
-        self._waited_s = self._clock() - began
-        return turn
 
     async def _look(self) -> Choice | None:
         """The choice as it would be made now, if it leads to another peer."""

@@ -85,7 +85,7 @@ class Dispatcher:
         attempts = Attempts(
             self._node, self._door, self._peers, self._telemetry, self._clock, routed.request,
             Course(routed.choice, self._course, self._clock()),
-            target=lambda candidate, reason, upstream: _target(routed, candidate, reason, upstream),
+            target=partial(_target, routed),
             decide_again=lambda: self._choose(replace(routed.query, is_held=True), waiting=1),
         )  # fmt: skip
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
@@ -111,8 +111,9 @@ class Dispatcher:
         `everybody`: the choice explains those who are not asked, too.
         """
         wishes = read_headers(headers)
-        read = partial(self._read, endpoint, body, wishes.session)
-        request, travel = await asyncio.to_thread(read) if len(body) > LARGE_BYTES else read()
+        asked = (endpoint, body, wishes.session)
+        is_large = len(body) > LARGE_BYTES
+        request, travel = await asyncio.to_thread(self._read, *asked) if is_large else self._read(*asked)
         query = await self._query(request, travel, len(body), wishes, judge_s)
         refusals.check_needs(query, self._node.roster)
         return Routed(request, wishes, travel, query, await self._choose(query, everybody=everybody))
@@ -171,7 +172,7 @@ class Dispatcher:
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
 
-def _target(routed: Routed, candidate: Candidate, reason: str, upstream: Upstream) -> Target:
+def _target(routed: Routed, candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
     """One candidate, ready to be asked."""
     request = routed.request
     shown = {
@@ -184,6 +185,6 @@ def _target(routed: Routed, candidate: Candidate, reason: str, upstream: Upstrea
     asked = candidate.model if request.model == VIRTUAL_MODEL else request.model
     if candidate.local:
         body = encode_request(request, candidate.model)
-        return Target(upstream, body, candidate.model, asked, shown, routed.wishes.passed)
+        return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed)
     body = delegation(request.endpoint, candidate.agent, candidate.model, routed.travel)
-    return Target(upstream, body, candidate.model, asked, shown)
+    return Target(upstream, body, candidate.model, asked, shown, began)

@@ -31,12 +31,13 @@ class Target:
     model: str
     shown_model: str  # what replies must call the model: as asked, or as it is where `auto` was asked
     headers: Mapping[str, str]
+    began: float  # when waiting for it began: its times count from there
     upstream_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one target did. Times in seconds since the attempt began; `ttft_s` is None without a first event.
+    """How one target did. Times in seconds since waiting for it began; `ttft_s` is None without a first event.
 
     `by_engine`: it failed since its engine answered with an error, so that the request may be the cause.
     """
@@ -88,7 +89,6 @@ class Forwarder:
         """Answer the client. When the last target has failed too, the client gets the last one's error."""
         failures: list[UpstreamError] = []
         while (target := await self._targets.next()) is not None:
-            began = self._clock()
             self._first_event_at, self._usage, self._events = None, None, 0
             status: Status = "cancelled"
             error: UpstreamError | None = None
@@ -102,7 +102,7 @@ class Forwarder:
                 if client.has_started:
                     await client.send(_in_band(caught, self._request.endpoint), more=False)
             finally:
-                self._targets.observe(self._report(status, began, error))
+                self._targets.observe(self._report(status, target.began, error))
             if client.has_started:
                 return
         await answer_error(client, _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))})

@@ -28,7 +28,9 @@ async def forward(
     client, attempts = Recorder(), list[Attempt]()
     request = read_request("chat/completions", asked)
     sent = delegation("chat/completions", "scripted-1", "scripted-1", may_travel(request, trusted=True))
-    targets = [Target(upstream, sent, "scripted-1", "scripted-1", {}) for upstream in (pair.upstream(), *others)]
+    targets = [
+        Target(upstream, sent, "scripted-1", "scripted-1", {}, began=0.0) for upstream in (pair.upstream(), *others)
+    ]
     await Forwarder(request, Line(targets, attempts), patience, asyncio.get_running_loop().time).run(client, {})
     return client, attempts
 

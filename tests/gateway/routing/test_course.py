@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.belief import Expectation, Outcome
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
 from gateway.routing.decision import Query
@@ -18,10 +18,11 @@ ANYTHING = Query(relevance=np.array([1.0, 0.0]))
 
 def candidate(name: str, *, local: bool = False, agent: str = "a") -> Candidate:
     """A row; only who it is matters here."""
-    reservation = Reservation(PeerId(name), 0.0, "", 0, 1.0, 0.0, 1.0, 0.0)
+    expected = Expectation("", 0, 1.0, 0.0, 1.0, 0.0, None, agent, 0)
     return Candidate(
         PeerId(name), name, agent, agent, local, score=0.5, wait_s=0.0, service_s=0.0, transit_s=0.0, risk_s=0.0,
-        crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False, expected=reservation,
+        crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False, arrives_in_s=0.0,
+        expected=expected,
     )  # fmt: skip
 
 

@@ -188,7 +188,7 @@ class Network:
             me.beliefs.observe_load(self.peers[j], len(self.servers[j].queue), 1, "open", now)
         fresh = replace(known, expected=me.beliefs.expect(me.roster.rows, now)) if plan.probe else known
         decision = self.chooser.choose(query, fresh, now, self.rng, plan)
-        reservation = decision.reservation(decision.order[0], now)
+        reservation = decision.candidate(decision.order[0]).reservation(now)
         me.beliefs.reserve(reservation)
         return decision.order[0], reservation
 

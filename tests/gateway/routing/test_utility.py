@@ -70,7 +70,7 @@ def learn(world: World, peer: Peer, k: int, factor: int) -> None:
     world.beliefs.observe_pulse(idle, birth=-2.0 * factor)
     busy = replace(idle, seq=2, arrivals=7 + k, completions=6 + k, busy_ms=100 * k * factor, t_ms=2000 * factor)
     world.beliefs.observe_pulse(replace(busy, tokens_in=90 * k, tokens_out=70 * k), birth=0.0)
-    job = assess(QUERY, world.view(), CERTAIN).reservation(k - 1, 0.0)
+    job = assess(QUERY, world.view(), CERTAIN).candidate(k - 1).reservation(0.0)
     for status in ("ok", "failed") if k % 3 == 0 else ("ok",):
         outcome = Outcome(job.peer_id, status, 0.3 * k * factor, 0.9 * k * factor, 40)  # type: ignore[arg-type]
         world.beliefs.reserve(job)
@@ -116,7 +116,7 @@ def test_an_error_answer_never_attracts_load(status: str) -> None:
     for _ in range(3):
         decision = decide(world)
         chosen.append(target(decision))
-        job = decision.reservation(decision.order[0], 0.0)
+        job = decision.candidate(decision.order[0]).reservation(0.0)
         world.beliefs.reserve(job)
         world.beliefs.observe_outcome(job, Outcome(job.peer_id, status, None, 0.001, 0), 0.0)  # type: ignore[arg-type]
         if chosen[-1] != "broken":
@@ -135,7 +135,7 @@ def test_a_conversation_stays_where_its_prefix_is_warm() -> None:
 
     assert "c" == target(decision)
     assert 2900 * 1e-3 == pytest.approx(decision.service_s[1] - decision.service_s[2])
-    assert [3000, 100] == [decision.reservation(k, 0.0).prompt_tokens for k in (1, 2)]
+    assert [3000, 100] == [decision.candidate(k).reservation(0.0).prompt_tokens for k in (1, 2)]
 
 
 def test_bytes_take_time_to_the_others_and_none_to_us() -> None:
@@ -153,7 +153,7 @@ def test_a_reservation_makes_the_next_query_go_elsewhere() -> None:
     for seed in range(8):
         decision = decide(world, seed=seed)
         chosen.append(target(decision))
-        world.beliefs.reserve(decision.reservation(decision.order[0], 0.0))
+        world.beliefs.reserve(decision.candidate(decision.order[0]).reservation(0.0))
         world.beliefs.observe_load(US, chosen.count(US), 1, "open", 0.0)  # our own engine we read; others we predict
 
     assert all(chosen.count(name) in (2, 3) for name in ("us", "b", "c"))

@@ -75,6 +75,7 @@ async def forward(
             "scripted-1",
             shown,
             {"x-ppai-peer": f"p{index}"},
+            began=-1.0,
         )
         for index, engine in enumerate(engines)
     ]
