@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields
@@ -46,6 +47,7 @@ class ScriptedEngine:
     context_tokens: int = 4096
     owned_by: str = "vllm"
     asked: list[dict[str, Any]] = field(default_factory=list)
+    asked_at: list[float] = field(default_factory=list)  # s, monotonic
     bodies: list[bytes] = field(default_factory=list)
     request_headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)  # every path asked, in order
@@ -120,6 +122,7 @@ class ScriptedEngine:
         raw = await request.read()
         body = json.loads(raw)
         self.asked.append(body)
+        self.asked_at.append(time.monotonic())
         self.bodies.append(raw)
         self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
         if self.status != 200:
