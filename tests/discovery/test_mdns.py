@@ -109,10 +109,12 @@ def foreign(label: str, properties: dict[str, object]) -> ServiceInfo:
 async def test_foreign_announcements_are_passed_over(net: str) -> None:
     """Attack 27: whatever others announce under our service, no hint comes of it and browsing goes on."""
     async with AsyncZeroconf(interfaces=list(LOOPBACK)) as zeroconf, announced(announcement(net, 1)) as hints:
+        announcing = []
         for text in FOREIGN:
             properties = {key: net if value == "NET" else value for key, value in text.items()}
             info = foreign(f"evil-{uuid.uuid4().hex[:8]}", properties)
-            await (await zeroconf.async_register_service(info, cooperating_responders=True))
+            announcing.append(await zeroconf.async_register_service(info, cooperating_responders=True))
+        await asyncio.gather(*announcing)
         async with announced(announcement(net, 2)):
             await until(lambda: hints, within_s=5)
 
