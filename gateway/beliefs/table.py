@@ -122,8 +122,7 @@ class Beliefs:
         self._restack()
         if len(rows) == 1:  # numpy costs more a call than the arithmetic of one: the same formulas, on floats
             row: Columns[float] = Columns(*self._table[rows[0]].tolist())
-            found = _expected(row, now, self.config)
-            return Expected(**dict(zip(found, np.array([*found.values()])[:, None], strict=True)))
+            return Expected(*np.array([*_expected(row, now, self.config).values()])[:, None])
         columns: Columns[FloatArray] = Columns(*self._table[rows].T)
         return Expected(**_expected(columns, now, self.config))
 
@@ -151,7 +150,7 @@ class Beliefs:
 
 
 def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[str, Real]:
-    """The fields of Expected, by name, from what is known of the peers."""
+    """The fields of Expected, by name and in their order, from what is known of the peers."""
     of = columns
     keep = np.exp(np.minimum(0.0, of.as_of - now) / config.tau_s)
     prior_exposure_s = config.prior_arrivals / config.prior_utilisation * of.typical_s / of.slots
