@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.capacity.door import Door
+from gateway.capacity.door import Door, Turn
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
@@ -50,9 +50,8 @@ class Attempts:
         candidate, began = self._course.next(self._clock()), self._clock()
         while candidate is not None and candidate.local:
             turn = await self._own_turn(candidate, began)
-            if not isinstance(turn, Choice):
-                self._reserve(candidate)
-                return self._target(candidate, self._course.choice.reason, turn, began)
+            if isinstance(turn, Turn):
+                return self._inside(turn, candidate, began)
             self._course.turn(turn)
             candidate, began = self._course.next(self._clock()), self._clock()
         if candidate is None:
@@ -111,7 +110,16 @@ class Attempts:
             "tokens": attempt.tokens if attempt else 0,
         }
 
-    async def _own_turn(self, candidate: Candidate, began: float) -> Upstream | Choice:
+    def _inside(self, turn: Turn, candidate: Candidate, began: float) -> Target:
+        """Our own engine, ready to be asked."""
+        try:
+            self._reserve(candidate)
+            return self._target(candidate, self._course.choice.reason, turn, began)
+        except BaseException:  # a bug, which must not cost the engine a slot for good
+            self._door.leave(turn)
+            raise
+
+    async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:
         """Our own engine's turn; or, where the request waits and another peer is the better choice, that choice."""
         try:
             return await self._door.own_turn(self._course.began, self._look if self._course.may_look else None)

@@ -38,7 +38,7 @@ def ready(slots: int, **more: object) -> EngineState:
     return EngineState(None, "vllm", (EngineModel("m"),), slots, **more)  # type: ignore[arg-type]
 
 
-def gate_of(
+def door_of(
     slots: int, *, reserve: int = 1, queue_per_slot: float = 2.0, now: list[float] | None = None, **state: object
 ) -> Door:
     """A door before an idle engine; `now[0]` is its clock."""
@@ -107,7 +107,7 @@ async def end_all(*groups: list[Job]) -> None:
     ("slots", "reserve", "enter"), [(1, 1, 1), (2, 1, 1), (4, 1, 3), (4, 0, 4), (4, 9, 1), (4, 2, 2)]
 )
 async def test_remote_work_never_exceeds_its_share(slots: int, reserve: int, enter: int) -> None:
-    door = gate_of(slots, reserve=reserve)
+    door = door_of(slots, reserve=reserve)
 
     remote = await jobs(door, slots + 1, remote=True)
 
@@ -118,7 +118,7 @@ async def test_remote_work_never_exceeds_its_share(slots: int, reserve: int, ent
 
 async def test_an_engine_that_names_no_slots_gets_all_of_our_own_at_once() -> None:
     """However many others wait: nobody knows how many it starts, so nothing is held back from it."""
-    door = gate_of(2)
+    door = door_of(2)
     remote = await jobs(door, 4, remote=True)
 
     local = await jobs(door, 3, remote=False)
@@ -128,7 +128,7 @@ async def test_an_engine_that_names_no_slots_gets_all_of_our_own_at_once() -> No
 
 
 async def test_a_free_slot_goes_to_our_own_waiting_work_first() -> None:
-    door = gate_of(2, reserve=0)
+    door = door_of(2, reserve=0)
     local = await jobs(door, 3, remote=False)
     remote = await jobs(door, 1, remote=True)
 
@@ -143,7 +143,7 @@ async def test_a_free_slot_goes_to_our_own_waiting_work_first() -> None:
 
 
 async def test_turns_come_in_the_order_of_asking() -> None:
-    door = gate_of(1)
+    door = door_of(1)
     remote = await jobs(door, 3, remote=True)
 
     entered = []
@@ -179,7 +179,7 @@ async def test_the_door_tells_when_it_closes_and_when_it_opens() -> None:
 
 async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
     """One runs, two wait: the limit. E[S] is 4 s, and one place is wanted."""
-    door = gate_of(1)
+    door = door_of(1)
     remote = await jobs(door, 3, remote=True)
     assert "closed" == door.admission
 
@@ -193,7 +193,7 @@ async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
 
 async def test_the_queue_is_bounded_where_the_owner_s_slot_is_free() -> None:
     """Remote work may not have the reserved slot, so it must not queue for it without end either."""
-    door = gate_of(4, reserve=1)
+    door = door_of(4, reserve=1)
     remote = await jobs(door, 3 + 8, remote=True)
     assert (3, 8) == (door.load.running, door.load.waiting)
 
@@ -213,7 +213,7 @@ async def test_without_an_engine_the_door_is_closed() -> None:
 
 
 async def test_who_gives_up_waiting_leaves_the_queue() -> None:
-    door = gate_of(1)
+    door = door_of(1)
     remote = await jobs(door, 3, remote=True)
 
     await remote[1].cancel()
@@ -228,7 +228,7 @@ async def test_who_gives_up_waiting_leaves_the_queue() -> None:
 
 async def test_a_turn_granted_to_somebody_who_is_leaving_is_given_back() -> None:
     """Cancelled in the very moment between the grant and waking up."""
-    door = gate_of(1, others=1)
+    door = door_of(1, others=1)
     remote = await jobs(door, 2, remote=True)
     door.engine.state = ready(1)  # type: ignore[misc]
 
@@ -244,7 +244,7 @@ async def test_a_turn_granted_to_somebody_who_is_leaving_is_given_back() -> None
 
 async def test_all_leaving_at_once_leave_nothing_behind() -> None:
     """A slot that becomes free meanwhile is not granted to one who is on his way out."""
-    door = gate_of(1)
+    door = door_of(1)
     remote = await jobs(door, 3, remote=True)
 
     for job in remote:
@@ -266,7 +266,7 @@ STEPS = st.lists(
 @given(slots=st.integers(1, 4), reserve=st.integers(0, 2), steps=STEPS)
 async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int, steps: list[tuple[str, int]]) -> None:
     """The share is kept, no slot is lost or invented, no waiter is forgotten while there is room."""
-    door = gate_of(slots, reserve=reserve)
+    door = door_of(slots, reserve=reserve)
     all_jobs: list[Job] = []
     for step, which in steps:
         there = [job for job in all_jobs if not job.task.done()]
@@ -298,7 +298,7 @@ async def test_whatever_happens_the_door_keeps_its_laws(slots: int, reserve: int
 async def test_pulse_counters_add_up() -> None:
     """busy_ms counts slot-time: two jobs at once for 3 s are 6 s; a queue is no work; t_ms counts from the start."""
     now = [100.0]
-    door = gate_of(2, reserve=0, now=now)
+    door = door_of(2, reserve=0, now=now)
     one, two, three = (*await jobs(door, 2, remote=True), *await jobs(door, 1, remote=False))
     now[0] += 3.0
     await one.end()
@@ -318,7 +318,7 @@ async def test_pulse_counters_add_up() -> None:
 
 async def test_counters_never_run_backwards() -> None:
     now = [0.0]
-    door = gate_of(2, now=now)
+    door = door_of(2, now=now)
     pulses = [door.pulse(ME)]
     for number in range(6):
         started = await jobs(door, 2, remote=bool(number % 2))
@@ -334,7 +334,7 @@ async def test_counters_never_run_backwards() -> None:
 
 async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
     now = [0.0]
-    door = gate_of(2, now=now)
+    door = door_of(2, now=now)
     async with AsyncExitStack() as inside:
         await inside.enter_async_context(door.remote_turn())
         now[0] = 2.0
@@ -345,14 +345,14 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
 
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
 async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
-    door = gate_of(8, others=others)
+    door = door_of(8, others=others)
     async with opened(await door.own_turn(0.0)):
         assert load == (door.load.running, door.load.waiting)
 
 
 async def test_others_at_a_full_engine_keep_remote_work_out() -> None:
     """Until the next look at it: `admit_waiting` is called after each."""
-    door = gate_of(2, others=2)
+    door = door_of(2, others=2)
     remote = await jobs(door, 1, remote=True)
     assert not remote[0].is_inside
 
@@ -424,7 +424,7 @@ async def leave(*groups: list[Waiter] | list[Job]) -> None:
 async def test_nothing_is_held_back_that_the_engine_might_start(
     local: int, state: dict[str, object], waits: bool
 ) -> None:
-    door = gate_of(2)
+    door = door_of(2)
     inside = await jobs(door, local, remote=False)
     door.engine.state = replace(ready(2), **state)  # type: ignore[misc, arg-type]
 
@@ -436,7 +436,7 @@ async def test_nothing_is_held_back_that_the_engine_might_start(
 
 async def test_a_full_line_lets_its_first_into_the_engine() -> None:
     """The engine queues it, as it always did; the newcomer takes the last place, so nobody is passed."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, LINE_LIMIT)
 
     newcomer = Waiter(door, float(LINE_LIMIT))
@@ -449,7 +449,7 @@ async def test_a_full_line_lets_its_first_into_the_engine() -> None:
 
 async def test_what_must_stay_here_waits_with_the_rest() -> None:
     """One slot, and requests that may not travel come all the time: who came before them is let in before them."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, 1)
     stays = asyncio.create_task(door.own_turn(9.0))
     await settle()
@@ -465,7 +465,7 @@ async def test_what_must_stay_here_waits_with_the_rest() -> None:
 
 async def test_another_peers_work_is_passed_so_often_and_no_more() -> None:
     """Our own go first, but a stream of them without end keeps nobody out for ever."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, remote = await jobs(door, 1, remote=False), await jobs(door, 1, remote=True)
     line = await line_of(door, OWN_IN_A_ROW + 2)
 
@@ -482,7 +482,7 @@ async def test_another_peers_work_is_passed_so_often_and_no_more() -> None:
 
 async def test_our_own_line_comes_before_other_peers_work() -> None:
     """And is told as waiting work, so that the door closes while it is long."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, remote = await jobs(door, 1, remote=False), await jobs(door, 1, remote=True)
     line = await line_of(door, 2)
     assert (3, 2, "closed") == (door.load.waiting, door.load.local_waiting, door.admission)
@@ -499,7 +499,7 @@ async def test_our_own_line_comes_before_other_peers_work() -> None:
 
 async def test_a_slot_is_given_to_one_of_the_line() -> None:
     """In the moment before he wakes it is his already: nobody else is let in."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, 2)
     door.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
 
@@ -514,7 +514,7 @@ async def test_a_slot_is_given_to_one_of_the_line() -> None:
 
 
 async def test_a_turn_given_to_one_who_hangs_up_goes_to_the_next() -> None:
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, 2)
     door.engine.state = ready(2, is_slots_known=True)  # type: ignore[misc]
 
@@ -529,7 +529,7 @@ async def test_a_turn_given_to_one_who_hangs_up_goes_to_the_next() -> None:
 
 async def test_who_comes_back_keeps_his_place() -> None:
     """A request that another peer refused waits as long as if it had never left."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, 3)
     line[0].offer = "ben"
     door.look_around()
@@ -545,7 +545,7 @@ async def test_who_comes_back_keeps_his_place() -> None:
 
 
 async def test_the_oldest_look_elsewhere_when_there_is_news() -> None:
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, LOOKERS + 3)
     line[1].offer = line[LOOKERS + 1].offer = "ben"
 
@@ -561,7 +561,7 @@ async def test_the_oldest_look_elsewhere_when_there_is_news() -> None:
 
 async def test_a_turn_that_comes_while_looking_is_taken() -> None:
     """The slot is there now; the other peer's place is a guess."""
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, 1)
     line[0].offer = "ben"
     door.look_around()
@@ -575,7 +575,7 @@ async def test_a_turn_that_comes_while_looking_is_taken() -> None:
 
 
 async def test_an_engine_that_dies_lets_its_line_in() -> None:
-    door = gate_of(1, is_slots_known=True)
+    door = door_of(1, is_slots_known=True)
     inside, line = await jobs(door, 1, remote=False), await line_of(door, 2)
 
     door.engine.state = replace(door.engine.state, problem="it died")  # type: ignore[misc]

@@ -1,0 +1,154 @@
+"""The attempts of one request: what it waits for, what it reserves, and what beliefs hear of it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from discovery.records import PeerId
+from gateway.capacity.door import Door, Turn
+from gateway.peering.remote import PeerUpstream
+from gateway.routing.choice import Candidate, Choice
+from gateway.routing.course import Course, CourseConfig
+from gateway.routing.query import Query
+from gateway.serving.attempts import Attempts
+from gateway.serving.forward import Attempt, Target
+from gateway.telemetry.metrics import Telemetry
+from gateway.upstream import Upstream
+from gateway.wire.request import read_request
+from tests.gateway.capacity.test_door import door_of
+from tests.gateway.routing.test_node import Ada, agent
+
+REQUEST = read_request("chat/completions", json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode())
+ANSWERED = Attempt("ok", 0.5, 1.0, prompt_tokens=7, tokens=4)
+
+
+@dataclass
+class Asked:
+    """Who was asked at other peers. Nothing travels here."""
+
+    served_by: list[PeerId] = field(default_factory=list)
+
+    def upstream(self, peer: PeerId, name: str) -> PeerUpstream:
+        return PeerUpstream(peer, name, None, lambda _, reason: None)  # type: ignore[arg-type]
+
+    def served(self, peer: PeerId) -> None:
+        self.served_by.append(peer)
+
+
+@dataclass
+class Desk:
+    """Ada's node, the door to her engine of one slot, and a clock that is moved by hand."""
+
+    ada: Ada = field(default_factory=Ada)
+    peers: Asked = field(default_factory=Asked)
+    door: Door = field(default_factory=lambda: door_of(1, is_slots_known=True))
+    now: float = 10.0
+
+    def attempts(self, choice: Choice, again: Callable[[], Awaitable[Choice]] | None = None) -> Attempts:
+        async def never() -> Choice:
+            raise AssertionError("nobody looks for another peer here")
+
+        return Attempts(
+            self.ada.node, self.door, self.peers, Telemetry(), lambda: self.now, REQUEST,
+            Course(choice, CourseConfig(), self.now), target, again or never,
+        )  # type: ignore[arg-type] # fmt: skip
+
+    def choice(self, query: Query | None = None) -> Choice:
+        return self.ada.decide(*([query] if query else [])).choice(9)
+
+    def reservations(self, peer: PeerId | None = None) -> int:
+        return len(self.ada.node.beliefs[peer or self.ada.node.me].reservations)
+
+
+def target(candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
+    return Target(upstream, (), candidate.model, candidate.model, {"peer": candidate.peer_name}, began)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_a_slot_is_reserved_when_it_is_asked_and_free_when_it_has_answered() -> None:
+    desk = Desk()
+    attempts = desk.attempts(desk.choice())
+
+    asked = await attempts.next()
+    assert asked is not None and isinstance(asked.upstream, Turn)
+    assert (1, 1) == (desk.reservations(), desk.door.load.running)
+    attempts.observe(ANSWERED)
+    desk.door.leave(asked.upstream)
+
+    assert (0, 0) == (desk.reservations(), desk.door.load.running)
+    assert [("ada", "ok")] == [(candidate.peer_name, attempt.status) for candidate, attempt in attempts.done]
+    assert 11 == desk.door.own_load()[2]
+
+
+async def test_what_is_waited_at_the_door_counts_from_its_beginning() -> None:
+    """So an attempt's times hold the waiting too, as they do at another peer."""
+    desk = Desk()
+    inside = await desk.door.own_turn(0.0)
+    assert isinstance(inside, Turn)
+    waiting = asyncio.create_task(desk.attempts(desk.choice()).next())
+    await until(lambda: desk.door.load.waiting)
+
+    desk.now += 3.0
+    desk.door.leave(inside)
+    asked = await waiting
+
+    assert asked is not None and 10.0 == asked.began
+
+
+async def test_who_hangs_up_while_it_waits_was_waiting_for_our_engine() -> None:
+    """One outcome, nothing reserved, and its place in line is free."""
+    desk = Desk()
+    inside = await desk.door.own_turn(0.0)
+    attempts = desk.attempts(desk.choice())
+    waiting = asyncio.create_task(attempts.next())
+    await until(lambda: desk.door.load.waiting)
+
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    assert inside and (1, 0, 0) == (desk.door.load.running, desk.door.load.waiting, desk.reservations())
+    assert [("ada", "cancelled")] == [(candidate.peer_name, attempt.status) for candidate, attempt in attempts.done]
+
+
+async def test_a_better_choice_is_followed_while_it_waits() -> None:
+    desk = Desk()
+    ben = desk.ada.meet(1, agent("better", capability=(255, 255)))
+    elsewhere = desk.choice()
+    assert ben == elsewhere.order[0].peer_id
+    at_home = replace(elsewhere, order=tuple(row for row in elsewhere.order if row.local))
+    inside = await desk.door.own_turn(0.0)
+
+    async def again() -> Choice:
+        return elsewhere
+
+    attempts = desk.attempts(at_home, again)
+    waiting = asyncio.create_task(attempts.next())
+    await until(lambda: desk.door.load.waiting)
+    desk.door.look_around()
+    asked = await waiting
+    attempts.observe(ANSWERED)
+
+    assert inside and asked is not None and "peer-1" == asked.headers["peer"]
+    assert (0, [ben]) == (desk.door.load.waiting, desk.peers.served_by)
+
+
+async def test_a_target_that_cannot_be_made_costs_no_slot() -> None:
+    desk = Desk()
+    attempts = desk.attempts(desk.choice())
+
+    def broken(*_: object) -> Target:
+        raise RuntimeError("a bug")
+
+    attempts._target = broken
+    with pytest.raises(RuntimeError, match="a bug"):
+        await attempts.next()
+
+    assert 0 == desk.door.load.running
