@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
+from weakref import WeakSet
 
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
@@ -51,6 +52,7 @@ class ScriptedEngine:
     bodies: list[bytes] = field(default_factory=list)
     request_headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)  # every path asked, in order
+    transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)  # of the connections that asked
     active: int = 0
     hung_up: int = 0
     url: str = ""
@@ -66,11 +68,18 @@ class ScriptedEngine:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", port, reuse_port=bool(port))
         await site.start()
+        assert runner.server
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
+            server = runner.server
             await runner.cleanup()
+            for transport in list(self.transports):
+                transport.abort()  # what nobody reads would keep it open
+            for _ in range(5):  # a connection that was just accepted can be closed some rounds of the loop later
+                await asyncio.sleep(0)
+                await server.shutdown(0)
             await asyncio.sleep(0)  # what was closed lets go of its socket in the loop's next round
 
     @contextmanager
@@ -97,6 +106,8 @@ class ScriptedEngine:
     @web.middleware
     async def _noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.paths.append(request.path)
+        if request.transport:
+            self.transports.add(request.transport)
         return await handler(request)
 
     async def _page(self, request: web.Request) -> web.Response:
