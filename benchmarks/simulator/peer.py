@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
+from gateway.beliefs.queueing import jobs_ahead
 from gateway.capacity.line import Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state
 from gateway.routing import cost
@@ -141,9 +142,9 @@ class Serving:
 def latency_s(serving: Serving, prompt_tokens: float, output_tokens: float) -> float:
     """What a job of this size would take here now, to who knows the queue and the speed but no answer's length."""
     speed, jobs = serving.spec.speed, serving.jobs
-    ahead = max(0, jobs - speed.slots + 1)
+    ahead = jobs_ahead(float(jobs), float(speed.slots))
     service_s = speed.job_s(prompt_tokens, output_tokens, min(jobs + 1, speed.slots))
-    return service_s + ahead / speed.capacity(prompt_tokens, output_tokens)
+    return service_s + float(ahead) / speed.capacity(prompt_tokens, output_tokens)
 
 
 def crowding_s(serving: Serving, output_tokens: float) -> float:
