@@ -1,6 +1,7 @@
 """The running peer: the only place that makes tasks, clients, clocks and random numbers, and hands them down."""
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -65,6 +66,8 @@ async def _serve(config: Config, home: Home, say: Say) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with Runtime(config, home, say) as runtime:
+        gc.collect()
+        gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
         await runtime.run(stop)
 
 
