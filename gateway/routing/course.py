@@ -3,8 +3,8 @@
 The gateway drives it with sockets, the simulator with a heap of events. The rules:
 
 1. Candidates are asked in the order of the choice, one at a time, until one has answered.
-2. At most `attempts` may fail. The last of them is our own agent's, where it is in the order. A candidate that refuses
-   has run nothing, so refusals count apart: at most `refusals` along one choice. Who failed is not asked again.
+2. At most `attempts` may fail. Of several, the last is our own agent's, where it is in the order. A candidate that
+   refuses has run nothing, so refusals count apart: at most `refusals` along one choice. Who failed is not asked again.
 3. A further attempt begins at most `within_s` after the request came.
 4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another peer
    that has not failed this request.
@@ -33,7 +33,7 @@ class CourseConfig:
     # Attempts that fail, the own engine's included: one prompt that breaks engines must not visit the whole network.
     attempts: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
     # Closed doors met along one choice, each a round trip: then the request waits at home, or is told to come back.
-    refusals: Annotated[int, msgspec.Meta(ge=0, le=64)] = 8
+    refusals: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
     within_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 600.0  # the OpenAI SDKs give up then
 
     @property
@@ -76,7 +76,7 @@ class Course:
             left = []
         elif self._refusals >= self._config.refusals:
             left = own
-        elif failures == self._config.attempts - 1:
+        elif failures and failures == self._config.attempts - 1:
             left = own or left
         self._at, self._left = (left[0], left[1:]) if left else (None, [])
         return self._at

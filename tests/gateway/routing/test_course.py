@@ -68,6 +68,13 @@ def test_the_last_attempt_is_our_own_agents() -> None:
     assert ["a", "b", "own"] == walk(course("a", "b", "c", "own"), {**dict.fromkeys("abc", "failed"), "own": "ok"})
 
 
+def test_a_single_attempt_goes_to_the_best() -> None:
+    """It is the first as well as the last."""
+    once = CourseConfig(attempts=1)
+
+    assert ["a"] == walk(course("a", "own", config=once), {"a": "failed", "own": "ok"})
+
+
 def test_refusals_are_counted_apart() -> None:
     """A closed door has run nothing: it costs a round trip, and no attempt."""
     said = {"a": "refused", "b": "failed", "c": "failed", "own": "failed"}
