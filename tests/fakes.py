@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
-from weakref import WeakSet
 
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
@@ -52,7 +51,7 @@ class ScriptedEngine:
     bodies: list[bytes] = field(default_factory=list)
     request_headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)  # every path asked, in order
-    transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)  # of the connections that asked
+    transports: set[asyncio.Transport] = field(default_factory=set)  # of all connections that were made
     active: int = 0
     hung_up: int = 0
     url: str = ""
@@ -66,21 +65,33 @@ class ScriptedEngine:
         app.router.add_route("*", "/{page:.*}", self._page)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
+        assert runner.server
+        self._note_connections(runner.server)
         site = web.TCPSite(runner, "127.0.0.1", port, reuse_port=bool(port))
         await site.start()
-        assert runner.server
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
-            server = runner.server
             await runner.cleanup()
-            for transport in list(self.transports):
-                transport.abort()  # what nobody reads would keep it open
-            for _ in range(5):  # a connection that was just accepted can be closed some rounds of the loop later
+            for _ in range(5):  # a connection that was just accepted is noted some rounds of the loop later
                 await asyncio.sleep(0)
-                await server.shutdown(0)
-            await asyncio.sleep(0)  # what was closed lets go of its socket in the loop's next round
+            async with asyncio.timeout(5):
+                while any(transport.get_extra_info("socket").fileno() >= 0 for transport in self.transports):
+                    for transport in self.transports:
+                        transport.abort()  # what nobody reads would keep it open
+                    await asyncio.sleep(0)  # what was closed lets go of its socket in a later round
+            self.transports.clear()
+
+    def _note_connections(self, server: web.Server) -> None:
+        """Every connection that is made, whether it asks anything or not."""
+        made = server.connection_made
+
+        def noted(handler: Any, transport: asyncio.Transport) -> None:
+            self.transports.add(transport)
+            made(handler, transport)
+
+        server.connection_made = noted  # type: ignore[method-assign, assignment]
 
     @contextmanager
     def serving_beside(self) -> Iterator["ScriptedEngine"]:
@@ -93,7 +104,7 @@ class ScriptedEngine:
         assert self.active == 0, f"{self.active} requests are still answered"
         fresh = ScriptedEngine()
         for named in fields(self):
-            if named.name != "url":
+            if named.name not in ("url", "transports"):
                 setattr(self, named.name, getattr(fresh, named.name))
         return self
 
@@ -106,8 +117,6 @@ class ScriptedEngine:
     @web.middleware
     async def _noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.paths.append(request.path)
-        if request.transport:
-            self.transports.add(request.transport)
         return await handler(request)
 
     async def _page(self, request: web.Request) -> web.Response:
