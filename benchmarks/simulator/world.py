@@ -152,9 +152,6 @@ class World:
         self._present.remove(peer)
         self.serving[peer].crash(now)
 
-    def is_present(self, peer: int) -> bool:
-        return peer in self._present
-
     # --- inside
 
     def _node(self, i: int, policy_of: PolicyOf, seed: int) -> Node:

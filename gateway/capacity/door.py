@@ -75,7 +75,6 @@ class Door:
         self._config, self._clock, self._mean_service_s = config, clock, mean_service_s
         self._door_changed, self._is_closed = door_changed, False
         self._line = Line[Turn](config)
-        self._inside = 0
         self._busy_s, self._booked_at, self._began = 0.0, clock(), clock()
 
     @property
@@ -162,24 +161,25 @@ class Door:
 
     def leave(self, turn: Turn) -> None:
         """A turn has ended, however it ended: whoever is next may enter."""
-        if turn.is_inside:
-            self._book()
-            self._inside -= 1
+        self._book()
         self._line.leave(turn)
-        self.admit_waiting()
+        self._let_in()
 
     def admit_waiting(self) -> None:
-        """Let those in whose turn has come. Called when a job ends, and when the engine's state was read."""
-        room = self._room
-        for turn in self._line.admit(room):
-            self._book()
-            self._inside += 1
-            turn.woken.set()
-        self._watch_door(room)
+        """Let those in whose turn has come: called when the engine's state was read."""
+        self._book()
+        self._let_in()
 
     def _join(self, turn: Turn) -> None:
+        self._book()
         self._line.join(turn)
-        self.admit_waiting()
+        self._let_in()
+
+    def _let_in(self) -> None:
+        room = self._room
+        for turn in self._line.admit(room):
+            turn.woken.set()
+        self._watch_door(room)
 
     @property
     def _room(self) -> Room:
@@ -198,5 +198,5 @@ class Door:
     def _book(self) -> None:
         """Count the slot-seconds worked until now, before the number of jobs inside changes."""
         now = self._clock()
-        self._busy_s += min(self._inside, max(1, self.engine.state.slots)) * (now - self._booked_at)
+        self._busy_s += min(self._line.inside, max(1, self.engine.state.slots)) * (now - self._booked_at)
         self._booked_at = now

@@ -63,9 +63,14 @@ class Line(Generic[Place]):
         self._passed = 0  # of our own that entered since the first of the others waits
         self.arrivals = 0  # requests that this peer answers; one that looks around is another's until it enters
 
+    @property
+    def inside(self) -> int:
+        """Requests that have entered and not left."""
+        return self._own_inside + self._others_inside
+
     def load(self, room: Room) -> EngineLoad:
         """What the engine is doing: our own jobs as they are this moment, other programs' as it last told."""
-        slots, inside = room.slots, self._own_inside + self._others_inside
+        slots, inside = room.slots, self.inside
         jobs = inside + room.elsewhere
         running = min(slots, jobs)
         waiting = len(self._own) + len(self._others) + jobs - running
