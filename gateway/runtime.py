@@ -38,6 +38,7 @@ from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
+from gateway.server.event_loop import new_event_loop
 from gateway.server.listeners import Server, bind, server, url_of
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
@@ -56,7 +57,7 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(config, home, say))
 
 
@@ -69,14 +70,6 @@ async def _serve(config: Config, home: Home, say: Say) -> None:
         gc.collect()
         gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
         await runtime.run(stop)
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 class Runtime:

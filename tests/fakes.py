@@ -67,7 +67,7 @@ class ScriptedEngine:
         await runner.setup()
         assert runner.server
         self._note_connections(runner.server)
-        site = web.TCPSite(runner, "127.0.0.1", port, reuse_port=bool(port))
+        site = web.TCPSite(runner, "127.0.0.1", port, reuse_port=bool(port), backlog=1024)  # as vLLM: a burst fits
         await site.start()
         self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:

@@ -219,7 +219,7 @@ async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster,
         finally:
             os.kill(cluster.peers["ben"].pid, signal.SIGKILL)
 
-    assert {200} == {status for status, _, _ in results}
+    assert [] == [result for result in results if result[0] != 200]
     broken = [peer for _, peer, text in results if not text.endswith("data: [DONE]\n\n")]
     assert set(broken) <= {"ben"}
     assert {"ada", "cleo"} <= {peer for _, peer, _ in results}
@@ -251,7 +251,7 @@ async def test_a_burst_is_shared_and_a_peer_stopped_in_it_costs_nothing_but_time
     shares = Counter(peer for _, peer, _ in calm)
     assert min(shares[name] for name in ("ada", "ben", "cleo")) >= 8, shares
     assert {(200, True)} == {(status, text.endswith("data: [DONE]\n\n")) for status, _, text in calm}
-    assert {200} == {status for status, _, _ in results}
+    assert [] == [result for result in results if result[0] != 200]
     broken = [peer for _, peer, text in results if not text.endswith("data: [DONE]\n\n")]
     assert set(broken) <= {"ben"}
     assert len(broken) <= 2

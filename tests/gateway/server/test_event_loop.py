@@ -1,0 +1,69 @@
+"""A descriptor is closed once: whatever becomes of a connection, no Python socket keeps its number."""
+
+import asyncio
+import socket
+import ssl
+import struct
+
+import pytest
+
+from gateway.server.event_loop import new_event_loop
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
+
+
+def listener() -> socket.socket:
+    server = socket.create_server(("127.0.0.1", 0))
+    server.setblocking(False)
+    return server
+
+
+async def connected(server: socket.socket) -> tuple[socket.socket, socket.socket]:
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    client.setblocking(False)
+    await loop.sock_connect(client, server.getsockname())
+    accepted, _ = await loop.sock_accept(server)
+    return client, accepted
+
+
+def test_a_connection_takes_its_socket_s_descriptor() -> None:
+    async def run() -> int:
+        with listener() as server:
+            client, accepted = await connected(server)
+            with accepted:
+                transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=client)
+                transport.close()
+                return client.fileno()
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert -1 == runner.run(run())
+
+
+@pytest.mark.parametrize("secure", [ssl.create_default_context(), None])
+def test_a_connection_that_is_reset_while_it_is_made_closes_nobody_else_s_descriptor(
+    secure: ssl.SSLContext | None,
+) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with listener() as server:
+            client, accepted = await connected(server)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            accepted.close()
+            number = client.fileno()
+            try:
+                transport, _ = await loop.create_connection(
+                    asyncio.Protocol, sock=client, ssl=secure, server_hostname="peer" if secure else None
+                )
+                transport.abort()
+            except OSError:
+                pass
+            await asyncio.sleep(0)
+            with socket.socket() as other:  # takes the lowest number that is free
+                if other.fileno() > number:
+                    pytest.skip("somebody else took the descriptor")
+                del client
+                assert other.getsockname()  # raises OSError where its descriptor was closed
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(run())
