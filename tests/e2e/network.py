@@ -28,8 +28,10 @@ class Cluster:
         self.http = http
         self._folder, self._stack = folder, stack
 
-    async def start(self, name: str, *args: str, env: dict[str, str] | None = None, **behaviour: Any) -> PeerProcess:
-        """One more peer; it seeds from the first one unless it is the first."""
+    async def start(
+        self, name: str, *args: str, env: dict[str, str] | None = None, code: Path | None = None, **behaviour: Any
+    ) -> PeerProcess:
+        """One more peer, run from this checkout or from `code`."""
         url = behaviour.pop("engine", None)
         if url is None:
             engine = ScriptedEngine(model=f"model-{name}", answer=lambda body: f"from {name}", **behaviour)
@@ -37,6 +39,7 @@ class Cluster:
             url = engine.url
         env = {"PPAI_SCHEDULER_EXPLORATION": "0", **(SECRET if env is None else env)}  # no lot in a test
         peer = PeerProcess(self._folder / name, "--name", name, "--engine", url, *args, env=env)
+        peer.code = code
         self.peers[name] = await asyncio.to_thread(peer.__enter__)
         self._stack.push_async_callback(asyncio.to_thread, peer.stop)
         await asyncio.to_thread(peer.wait_ready)

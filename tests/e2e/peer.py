@@ -21,17 +21,18 @@ class PeerProcess:
     def __init__(
         self, home: Path, *args: str, env: Mapping[str, str] | None = None, python: Path | str = sys.executable
     ) -> None:
-        self.home, self.args, self._python = home, args, str(python)
+        self.home, self.args, self.python = home, args, str(python)
         self.log = home.with_suffix(".log")
         self.url = ""
         self.prefix: tuple[str, ...] = ()  # e.g. what runs it in a network namespace
+        self.code: Path | None = None  # a checkout to run instead of this one
         self._env = {**os.environ, "PPAI_NETWORK_MDNS": "false", "PPAI_ENGINE_SCRAPE_INTERVAL_S": "0.1", **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PeerProcess":
         command = [
             *self.prefix,
-            self._python,
+            self.python,
             "-m",
             "gateway.cli",
             "serve",
@@ -46,7 +47,7 @@ class PeerProcess:
             *self.args,
         ]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env, cwd=self.code)
         self.wait(lambda: self._find_url() is not None, "to listen")
         return self
 

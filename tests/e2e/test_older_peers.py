@@ -1,0 +1,93 @@
+"""Peers of 0.1.0 as it was first written stay in the network: they meet new ones, gossip, and delegate both ways."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.network import SECRET, Cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+OLDER = "2ca7ff9"  # the first commit whose protocol docs/protocol.md describes
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A checkout of the older code; it needs nothing that this one does not install."""
+    archive = subprocess.run(["git", "-C", ROOT, "archive", OLDER], capture_output=True)
+    if archive.returncode:
+        pytest.skip(f"commit {OLDER} is not in this clone: `git fetch --unshallow` brings it")
+    folder = tmp_path_factory.mktemp("older")
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    yield folder
+
+
+@pytest.mark.parametrize("mode", ["secret", "tofu"])
+async def test_older_and_newer_peers_meet_and_answer_for_each_other(cluster: Cluster, older: Path, mode: str) -> None:
+    """Two of each, asked by either side: whole, streamed, with limits, tools, parts and a history."""
+    env = SECRET if mode == "secret" else {}
+    await cluster.start("new", env=env)
+    seed = cluster.seed()
+    for name, code in (("old", older), ("new2", None), ("old2", older)):
+        await cluster.start(name, "--seed", seed, env=env, code=code)
+    await cluster.until(lambda seen: all(len(peers) == 3 for peers in seen.values()), timeout_s=20)
+    if mode == "tofu":
+        for name in cluster.peers:
+            for other in cluster.peers.keys() - {name}:
+                await approve(cluster, name, other)
+    await cluster.until_ready()
+
+    answers = {}
+    for asker, asked in (("new", "old"), ("old", "new"), ("new2", "old2"), ("old2", "new2")):
+        for kind, fields in REQUESTS.items():
+            status, headers, _ = await asking(cluster, asker, asked, fields)
+            answers[asker, asked, kind] = (status, headers.get("x-ppai-peer"))
+
+    assert {key: (200, key[1]) for key in answers} == answers
+
+
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+PART = [{"type": "text", "text": "hi"}]
+REQUESTS: dict[str, dict[str, object]] = {
+    "whole": {},
+    "streamed": {"stream": True, "stream_options": {"include_usage": True}},
+    "limits": {"max_tokens": 5, "temperature": 0.5, "stop": ["x"], "seed": 1},
+    "tools": {"tools": [TOOL], "tool_choice": "auto"},
+    "parts": {"messages": [{"role": "system", "content": "be kind"}, {"role": "user", "content": PART}]},
+    "history": {
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "1", "content": "seen"},
+        ],
+        "tools": [TOOL],
+    },
+}
+
+
+async def asking(
+    cluster: Cluster, asker: str, asked: str, fields: dict[str, object]
+) -> tuple[int, dict[str, str], bytes]:
+    body = {"messages": [{"role": "user", "content": "hi"}], **fields}
+    url = cluster.peers[asker].url + "/v1/chat/completions"
+    for _ in range(100):  # a door that was closed is tried again
+        async with cluster.http.post(url, json=body, headers={"x-ppai-route": asked}) as response:
+            answer = response.status, dict(response.headers), await response.read()
+        if answer[0] == 200:
+            break
+        await asyncio.sleep(0.05)
+    return answer
+
+
+async def approve(cluster: Cluster, name: str, other: str) -> None:
+    peer = cluster.peers[name]
+    command = [peer.python, "-m", "gateway.cli", "approve", other, "--home", str(peer.home)]
+    await asyncio.to_thread(subprocess.run, command, cwd=peer.code, check=True, capture_output=True)
