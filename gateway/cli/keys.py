@@ -27,7 +27,7 @@ def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     names = ApiKeys(home_of(home).api_keys_file).names
     print(json.dumps(names) if as_json else "\n".join(names), end="\n" if names or as_json else "")
     if not names:
-        say("there are no keys: whoever reaches the client side may use it; make one with: ppai key add NAME")
+        say("no keys: this machine's programs need none, nobody else gets in; make one with: ppai key add NAME")
 
 
 def key_remove(name: NameArgument, home: HomeOption = None) -> None:

@@ -6,6 +6,8 @@ A key has 256 random bits, so a plain hash cannot be guessed back: no salt, no s
 import hashlib
 import hmac
 import secrets
+import shlex
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -26,7 +28,7 @@ class ApiKeys:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._hashes: dict[str, str] = {}
 
     @property
@@ -38,7 +40,7 @@ class ApiKeys:
     def add(self, name: str) -> str:
         """A new key. Only its hash is kept, so it can be shown this once. Raises ApiKeyError."""
         if name in self.names:
-            raise ApiKeyError(f"`{name}` has a key already; withdraw it with: ppai key remove {name}")
+            raise ApiKeyError(f"`{name}` has a key already; withdraw it with: ppai key remove {shlex.quote(name)}")
         key = PREFIX + secrets.token_urlsafe(32)
         self._write({**self._hashes, name: _hash(key)})
         return key
@@ -60,7 +62,7 @@ class ApiKeys:
     def _refresh(self) -> None:
         try:
             now = self._file.stat()
-            if (seen := (now.st_mtime_ns, now.st_ino)) != self._seen:
+            if (seen := (now.st_mtime_ns, now.st_ino, now.st_size)) != self._seen:
                 self._hashes = msgspec.json.decode(self._file.read_bytes(), type=dict[str, str])
                 self._seen = seen
         except FileNotFoundError:
@@ -80,9 +82,17 @@ class ApiKeys:
             ) from error
 
 
+def asks_for_key(host: str, keys: ApiKeys, is_open: bool) -> bool:
+    """Whether a request needs a key now: where there are keys, and off loopback also where there are none (any more).
+
+    Raises ApiKeyError where the file cannot be read.
+    """
+    return not is_open and (not _is_loopback(host) or bool(keys.names))
+
+
 def check_reachable(host: str, keys: ApiKeys, is_open: bool) -> None:
-    """Raises ApiKeyError where other machines could use this peer without a key."""
-    if is_open or host == "localhost" or _is_loopback(host) or keys.names:
+    """Raises ApiKeyError where a key is asked for and nobody has one."""
+    if not asks_for_key(host, keys, is_open) or keys.names:
         return
     raise ApiKeyError(
         f"client.host is {host}, which other machines reach, and there is no API key: make one: `ppai key add NAME`,"
@@ -100,8 +110,10 @@ def _hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+@lru_cache(maxsize=16)
 def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`; not known of a name, so False."""
     try:
-        return ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of
+from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
 from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.server.edge import (
     AsgiApp,
@@ -65,7 +65,7 @@ class ClientApp:
     def __init__(self, dispatcher: Dispatcher, pages: AsgiApp, config: ClientConfig, keys: ApiKeys, token: str) -> None:
         """`token` is the owner's: our own commands need no key."""
         self._dispatcher, self._pages, self._config = dispatcher, pages, config
-        self._keys, self._token = keys, token
+        self._keys, self._token, self._is_open = keys, token, config.api_keys == "open"
         allowed = {config.host, *config.allowed_hosts}
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
 
@@ -78,7 +78,7 @@ class ClientApp:
             if scope["method"] == "OPTIONS" and "origin" in headers:
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
                 return
-            if self._config.api_keys != "open" and scope["path"] != "/health":
+            if scope["path"] != "/health":
                 self._check_key(headers)
             if scope["path"] in GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
@@ -118,9 +118,9 @@ class ClientApp:
 
     def _check_key(self, headers: Mapping[str, str]) -> None:
         """Raises InvalidRequest (401) where keys are asked for and this is none."""
-        given = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        given, is_open = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", "")), self._is_open
         try:
-            is_known = not self._keys.names or self._keys.allow(given)
+            is_known = not asks_for_key(self._config.host, self._keys, is_open) or self._keys.allow(given)
         except ApiKeyError as error:
             raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
         if not is_known and not hmac.compare_digest(given.encode(), self._token.encode()):

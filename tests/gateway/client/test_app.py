@@ -99,9 +99,25 @@ async def test_the_first_key_closes_everything_but_health(tmp_path: Path) -> Non
     assert ([(401, "invalid_api_key")] * 2, [200] * 3, 200) == (refused, allowed, health.status_code)
 
 
+@pytest.mark.parametrize(("host", "answered"), [("127.0.0.1", 200), ("::1", 200), ("0.0.0.0", 401), ("box.lan", 401)])
+async def test_the_last_key_s_end_opens_no_door_that_others_reach(tmp_path: Path, host: str, answered: int) -> None:
+    """Whether a key is asked for is decided at each request; a list that is empty by now admits nobody off loopback."""
+    keys = ApiKeys(tmp_path / "api_keys.json")
+    keys.add("phone")
+    async with side(tmp_path, host=host) as http:
+        with_a_key = (await http.post(CHAT)).status_code
+        keys.remove("phone")
+        without_keys = (await http.post(CHAT)).status_code
+        (tmp_path / "api_keys.json").unlink()
+        without_a_file = (await http.post(CHAT)).status_code
+        owner = (await http.post(CHAT, headers={"authorization": "Bearer tok"})).status_code
+
+    assert (401, answered, answered, 200) == (with_a_key, without_keys, without_a_file, owner)
+
+
 async def test_where_keys_are_open_nobody_needs_one(tmp_path: Path) -> None:
     ApiKeys(tmp_path / "api_keys.json").add("phone")
-    async with side(tmp_path, api_keys="open") as http:
+    async with side(tmp_path, api_keys="open", host="0.0.0.0") as http:
         assert 200 == (await http.post(CHAT)).status_code
 
 
