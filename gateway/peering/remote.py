@@ -5,6 +5,7 @@ Knows nothing of who was chosen or why.
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TypeVar
@@ -110,7 +111,7 @@ class PeerReply:
         self._response, self._asked_sha256, self._patience = response, asked_sha256, patience
         self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
         self._seen = hashlib.sha256()
-        self._splitter, self._ready = EventSplitter(), list[Event]()
+        self._splitter, self._ready = EventSplitter(), deque[Event]()
         self._whole: bytes | None = None
         self._first: Event | None = None
 
@@ -209,7 +210,7 @@ class PeerReply:
                 raise self._gone("it closed the connection")
             if read_bytes > REPLY_LIMIT_BYTES:
                 raise self._cut_short("its answer is too large")
-        event = self._ready.pop(0)
+        event = self._ready.popleft()
         if name_of(event) in ("", "reply"):
             self._seen.update(event.raw)
         return event

@@ -10,12 +10,13 @@ DONE = b"data: [DONE]\n\n"
 # What ends a stream of named events (/v1/responses, /v1/messages), which closes without [DONE].
 LAST_EVENTS = frozenset({b"response.completed", b"response.incomplete", b"response.failed", b"message_stop"})
 EVENT_LIMIT_BYTES = 1 << 20  # one event; engines send one token an event, tool calls some KiB
+LINES_LIMIT = 4096  # of one event; engines send one to three, and reading a MiB of short ones takes 0.1 s
 
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class OversizedEvent(Exception):
-    """An upstream sent more than EVENT_LIMIT_BYTES without ending its event."""
+    """An upstream sent an event of more than EVENT_LIMIT_BYTES, ended or not, or of more than LINES_LIMIT lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,34 @@ class EventSplitter:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # of an event that has not ended; it holds no blank line
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """The events that `chunk` completes. Raises OversizedEvent."""
-        *blocks, self._rest = _BLANK_LINE.split(self._rest + chunk)
-        if len(self._rest) > EVENT_LIMIT_BYTES:
+        """The events that `chunk` completes. Raises OversizedEvent.
+
+        Looks at the new bytes only, and at the last three before them, where a blank line may have begun: else an event
+        of 1 MiB that comes byte by byte would be searched a million times.
+        """
+        may_be_oversized = len(self._rest) + len(chunk) > EVENT_LIMIT_BYTES
+        blocks = self._blocks(chunk) if self._rest else _BLANK_LINE.split(chunk)
+        self._rest += blocks.pop()
+        if may_be_oversized and max(map(len, (*blocks, self._rest))) > EVENT_LIMIT_BYTES:
             raise OversizedEvent(f"an event of more than {EVENT_LIMIT_BYTES} bytes")
         events = list[Event]()
         for block in blocks:
             if event := parse_event(block):
                 events += _apart(event) if b"\n" in event.data else (event,)
         return events
+
+    def _blocks(self, chunk: bytes) -> list[bytes]:
+        """The blocks that `chunk` completes, and what begins after them, which is to be appended to the rest."""
+        kept = bytes(self._rest[-3:])
+        ended = _BLANK_LINE.search(kept + chunk)
+        if ended is None:
+            return [chunk]
+        first = bytes(self._rest[: len(self._rest) - len(kept)]) + (kept + chunk)[: ended.start()]
+        self._rest.clear()
+        return [first, *_BLANK_LINE.split((kept + chunk)[ended.end() :])]
 
     @property
     def has_rest(self) -> bool:
@@ -71,9 +88,14 @@ class EventSplitter:
 
 
 def parse_event(block: bytes) -> Event | None:
-    """The event in one block of lines, without `id:` (which breaks SDKs); None where there is no data."""
+    """The event in one block of lines, without `id:` (which breaks SDKs); None where there is no data.
+
+    Raises OversizedEvent.
+    """
     if b"\n" not in block and b"\r" not in block and block.startswith(b"data: "):
         return Event(block + b"\n\n", block[6:])  # the common case, untouched
+    if block.count(b"\n") + block.count(b"\r") > 2 * LINES_LIMIT:  # a line may end in both
+        raise OversizedEvent(f"an event of more than {LINES_LIMIT} lines")
     lines = [line for line in block.splitlines() if line and not line.startswith((b":", b"id:", b"retry:"))]
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     if not data:

@@ -1,6 +1,7 @@
 """Whole events only, whatever the chunks."""
 
 from itertools import pairwise
+from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,33 @@ def test_chunk_boundaries_do_not_matter(cuts: list[int]) -> None:
 
     assert [b'{"a":1}', b'{"b":2}', b'{"c":3}', b"[DONE]"] == [event.data for event in events]
     assert not splitter.has_rest
+
+
+@given(st.lists(st.sampled_from([b"data: x", b"\n", b"\r", b"\r\n", b"\n\n", b": c"]), max_size=16), st.integers(1, 5))
+def test_bytes_one_by_one_make_the_blocks_that_they_make_at_once(pieces: list[bytes], step: int) -> None:
+    """Whatever line ends meet: a blank line may begin in one chunk and end in the next."""
+    sent = b"".join(pieces) + b"\n\n"
+    splitter = EventSplitter()
+
+    events = [event for at in range(0, len(sent), step) for event in splitter.feed(sent[at : at + step])]
+
+    assert EventSplitter().feed(sent) == events
+
+
+def test_a_byte_of_an_unfinished_event_costs_the_same_however_long_the_event_is() -> None:
+    """Work follows the bytes that came, not those that are kept."""
+
+    def cost_s(kept_bytes: int) -> float:
+        splitter = EventSplitter()
+        splitter.feed(b"data: " + b"x" * kept_bytes)
+        began = perf_counter()
+        for _ in range(2000):
+            splitter.feed(b"y")
+        return perf_counter() - began
+
+    short, long = (min(cost_s(size) for _ in range(3)) for size in (1_000, 1_000_000))
+
+    assert long < 10 * short  # searching all of it again: 10,000 times
 
 
 def test_what_breaks_sdks_never_passes() -> None:
@@ -49,6 +77,18 @@ def test_half_an_event_is_kept_back() -> None:
 def test_an_endless_event_is_refused() -> None:
     with pytest.raises(OversizedEvent):
         EventSplitter().feed(b"data: " + b"x" * EVENT_LIMIT_BYTES)
+
+
+@pytest.mark.parametrize("line", [b"data:\n", b": comment\n", b"data: {}\r\n"])
+def test_an_event_of_endless_lines_is_refused(line: bytes) -> None:
+    """Reading them costs far more than their bytes."""
+    with pytest.raises(OversizedEvent):
+        EventSplitter().feed(line * 10_000 + b"\n")
+
+
+def test_an_event_over_the_limit_is_refused_also_where_its_end_has_come() -> None:
+    with pytest.raises(OversizedEvent):
+        EventSplitter().feed(b"data: " + b"x" * EVENT_LIMIT_BYTES + b"\n\n" + DONE)
 
 
 def test_named_events_round_trip() -> None:
