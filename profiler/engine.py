@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 
+BODY_LIMIT = 4 * 2**20  # bytes of one answer: all that grading reads, every character escaped, and thoughts
+
 
 class EngineError(RuntimeError):
     """The engine does not answer as an OpenAI server does; the message says what it does."""
@@ -36,9 +38,12 @@ async def first_model(url: str, headers: Mapping[str, str]) -> str:
     async with open_session(10.0, headers) as session:
         listed = await request_json(session, "GET", f"{Engine(url, '').v1}/models")
     try:
-        return str(listed["data"][0]["id"])
+        model = str(listed["data"][0]["id"])
     except (KeyError, IndexError, TypeError) as error:
         raise EngineError(f"{url} lists no model; name one with --model") from error
+    if not model.isprintable():
+        raise EngineError(f"{url} lists a model whose name cannot be printed: {model!r}; name one with --model")
+    return model
 
 
 def content_of(reply: Any, url: str) -> str:
@@ -57,22 +62,31 @@ def content_of(reply: Any, url: str) -> str:
 async def request_json(
     session: aiohttp.ClientSession, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> Any:
-    """The JSON that the server answers with 200. Raises EngineError for everything else."""
+    """The JSON that the server answers with 200. Raises EngineError for everything else, and above BODY_LIMIT."""
     try:
         async with session.request(method, url, json=body, headers=headers, allow_redirects=False) as response:
-            content = await response.read()
+            content = await _read(response, url)
             retry_after = response.headers.get("retry-after", "")
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise EngineError(f"no answer from {url}: {error or 'timeout'}") from error
     text = content.decode("utf-8", "replace")
     if response.status != 200:
         may_pass = response.status in (408, 429) or response.status >= 500
-        wait_s = float(retry_after) if retry_after.isdigit() else 0.0
-        raise EngineError(f"{url} answered {response.status}: {text[:200]}", may_pass, wait_s)
+        wait_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+        raise EngineError(f"{url} answered {response.status}: {text[:200]!r}", may_pass, wait_s)
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EngineError(f"{url} answered something that is not JSON: {text[:200]!r}") from error
+
+
+async def _read(response: aiohttp.ClientResponse, url: str) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > BODY_LIMIT:
+            raise EngineError(f"{url} answered more than {BODY_LIMIT >> 20} MiB", may_pass=False)
+    return bytes(content)
 
 
 def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:

@@ -3,6 +3,10 @@
 Replies may be in English, German, French, Spanish or Chinese. The rules are lenient about form, since small models add
 words, and strict about content. A reply that names two answers is wrong. Where the letter and the words of an option
 disagree, the words count, since small models write "A." before whatever they choose.
+
+A reply is foreign text: grading takes time in proportion to its length, and one above REPLY_LIMIT is wrong unread.
+Patterns meet no run of blanks, because `squeezed` has made one of each: with two `\\s*` side by side, a run of n blanks
+would cost n².
 """
 
 import re
@@ -10,7 +14,9 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from profiler.numerals import final_number
+from profiler.numerals import final_number, squeezed
+
+REPLY_LIMIT = 2**18  # characters: twice what a reasoning model writes in 32,768 tokens
 
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _ANSWER_WORD = r"(?:\b(?:answer|option|choice|antwort|réponse|respuesta|opción)\b|答案|选项)"
@@ -29,6 +35,7 @@ _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 def is_right(grade: str, reply: str, answer: str, choices: Sequence[str] = ()) -> bool:
     """Whether the reply gives this answer. `grade` is "choice", "number" or "exact"; else raises ValueError."""
+    reply = reply if len(reply) <= REPLY_LIMIT else ""
     if grade == "choice":
         return choice_letter(reply, choices) == answer
     if grade == "number":
@@ -42,7 +49,7 @@ def choice_letter(reply: str, choices: Sequence[str]) -> str | None:
     """The letter of the option that a reply commits to; None where it names none, or several."""
     text = _plain(reply)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    stated = {_commitment(statement, choices) for statement in _STATEMENT.findall(text)} - {None}
+    stated = {_commitment(statement, choices) for statement in set(_STATEMENT.findall(text))} - {None}
     if stated:
         return stated.pop() if len(stated) == 1 else None
     repeats = len(lines) > 1 and all(re.match(r"[A-Z][).:]", line) for line in lines[:2])
@@ -87,8 +94,8 @@ def _starts(words: str, choice: str) -> bool:
 
 
 def code_of(reply: str) -> str:
-    """The program in a reply: its first fenced block, else the whole text."""
-    text = _THOUGHT.sub("", reply)
+    """The program in a reply: its first fenced block, else the whole text. "" where the reply is too long to be one."""
+    text = _THOUGHT.sub("", reply) if len(reply) <= REPLY_LIMIT else ""
     fenced = _FENCE.findall(text)
     return str(fenced[0]) if fenced else text
 
@@ -130,15 +137,18 @@ def _frames(sentence: str, answer: str) -> bool:
 
 def _plain(reply: str) -> str:
     """The reply without thoughts and markdown's emphasis, and with blanks between Chinese and Latin letters."""
-    text = re.sub(r"\*\*|__|`", "", _THOUGHT.sub("", reply)).strip()
+    text = squeezed(re.sub(r"\*\*|__|`", "", _THOUGHT.sub("", reply))).strip()
     return re.sub(rf"(?<=[{_CJK}])(?=[A-Za-z\d])|(?<=[A-Za-z\d])(?=[{_CJK}])", " ", text)
 
 
 def _folded(text: str) -> str:
     """The text without differences of case, accent encoding, outer punctuation, leading article and spacing."""
-    folded = unicodedata.normalize("NFKC", text).casefold().strip()
-    folded = re.sub(r"^[\W_]+|[\W_]+$", "", folded) or folded
-    return re.sub(r"\s+", " ", re.sub(r"^(the|a|an)\s+", "", folded))
+    folded = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold().strip())
+    first = re.search(r"[^\W_]", folded)
+    if first:  # not `[\W_]+$`, which is tried anew at each character of every run
+        outer = re.match(r"[\W_]*", folded[::-1])
+        folded = folded[first.start() : len(folded) - (outer.end() if outer else 0)]
+    return re.sub(r"^(the|a|an) ", "", folded)
 
 
 def _has(text: str, words: str) -> bool:

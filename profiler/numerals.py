@@ -17,12 +17,17 @@ _BOXED = re.compile(r"\\boxed\{([^{}]*)\}|####\s*(.+)")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 
 
+def squeezed(text: str) -> str:
+    """The text with one blank for each run of blanks, and one line break where the run held one."""
+    return re.sub(r"\s+", lambda run: " " if run[0].splitlines() == [run[0]] else "\n", text)
+
+
 def final_number(text: str) -> frozenset[Fraction]:
     r"""Every reading of the number that a text ends on; empty where there is none.
 
     The number in \boxed{} or after ####, else the last one after "the answer is", goes before the last one.
     """
-    text = _spelled_out(text)
+    text = squeezed(_spelled_out(text))
     if boxed := _BOXED.findall(text):
         text = next(part for part in boxed[-1] if part)
     elif stated := _ANSWER.findall(text):

@@ -1,9 +1,13 @@
 """One engine over a real socket: what counts as an answer, and whether asking again can help."""
 
+import asyncio
+import contextlib
+import json
+
 import pytest
 from aiohttp import web
 
-from profiler.engine import Engine, EngineError, content_of, first_model, open_session, request_json
+from profiler.engine import BODY_LIMIT, Engine, EngineError, content_of, first_model, open_session, request_json
 from tests.fakes import ScriptedEngine
 from tests.profiler.test_cli import listening
 
@@ -62,3 +66,52 @@ async def test_an_engine_without_models_asks_for_a_name(models: bytes) -> None:
     async with ScriptedEngine(models=models).serving() as engine:
         with pytest.raises(EngineError, match="lists no model; name one with --model"):
             await first_model(engine.url, {})
+
+
+async def test_an_answer_above_the_limit_is_not_read_to_its_end() -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 64 * BODY_LIMIT:
+                await response.write(b" " * 2**16)
+                sent += 2**16
+        written.set_result(sent)
+        return response
+
+    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", endless)
+    async with listening(app) as url, open_session(5.0, {}) as session:
+        with pytest.raises(EngineError, match="answered more than 4 MiB"):
+            await request_json(session, "GET", f"{url}/v1/models")
+
+        assert await written < 16 * BODY_LIMIT
+
+
+async def test_brackets_without_end_are_no_json() -> None:
+    async with ScriptedEngine(models=b"[" * 100_000).serving() as engine:
+        with pytest.raises(EngineError, match="not JSON"):
+            await first_model(engine.url, {})
+
+
+async def test_a_model_name_that_moves_the_cursor_is_not_taken() -> None:
+    async with ScriptedEngine(models=json.dumps({"data": [{"id": "m\x1b[2J"}]}).encode()).serving() as engine:
+        with pytest.raises(EngineError, match="cannot be printed: 'm") as caught:
+            await first_model(engine.url, {})
+
+    assert str(caught.value).isprintable()
+
+
+async def test_an_odd_digit_in_retry_after_says_nothing() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"retry-after": "\u0663"})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", refuse)
+    async with listening(app) as url, open_session(5.0, {}) as session:
+        with pytest.raises(EngineError, match="answered 429") as caught:
+            await request_json(session, "GET", f"{url}/v1/models")
+
+    assert 0.0 == caught.value.retry_after_s

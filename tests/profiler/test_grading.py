@@ -1,8 +1,10 @@
-"""Tables of replies as real models write them."""
+"""Tables of replies as real models write them, and as no model would: long ones of one piece."""
+
+import time
 
 import pytest
 
-from profiler.grading import choice_letter, code_of, is_right
+from profiler.grading import REPLY_LIMIT, choice_letter, code_of, is_right
 
 CITIES = ("Paris", "Rome", "Lyon", "Bern")
 
@@ -184,3 +186,52 @@ def test_code_is_the_first_block(reply: str, code: str) -> None:
 def test_code_cannot_be_graded_by_reading() -> None:
     with pytest.raises(ValueError, match="code"):
         is_right("code", "x", "assert x")
+
+
+BEGINNINGS = ("x", "the answer is", "Answer: la", "1", "####", "\\boxed{")
+PIECES = (
+    " ",
+    "\n",
+    "\u00a0 \n",
+    "_",
+    "-",
+    "$ ",
+    "1",
+    "1,",
+    "a ",
+    "A. x\n",
+    "answer ",
+    "the ",
+    "{",
+    "`",
+    "<think>",
+    "答案是",
+)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("grade", ["choice", "number", "exact", "code"])
+def test_grading_takes_time_in_proportion_to_the_reply(grade: str, piece: str) -> None:
+    """A pattern that tries each place of a run anew takes seconds for one of these, and minutes for a whole reply."""
+    for beginning in BEGINNINGS:
+        reply = beginning + piece * (16_000 // len(piece)) + "x"
+        began = time.process_time()
+
+        if grade == "code":
+            code_of(reply)
+        else:
+            is_right(grade, reply, {"choice": "A", "number": "42", "exact": "Lyon"}[grade], CITIES)
+
+        assert time.process_time() - began < 0.5, repr(beginning)
+
+
+@pytest.mark.parametrize(("grade", "answer"), [("choice", "A"), ("number", "42"), ("exact", "Lyon")])
+def test_a_reply_above_the_limit_is_wrong_unread(grade: str, answer: str) -> None:
+    longest = answer + " " * (REPLY_LIMIT - len(answer))
+
+    assert is_right(grade, longest, answer, CITIES)
+    assert not is_right(grade, longest + " ", answer, CITIES)
+
+
+def test_a_program_above_the_limit_is_none() -> None:
+    assert "" == code_of("x = 1\n" + "#" * REPLY_LIMIT)
