@@ -224,9 +224,9 @@ class Runtime:
 
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
-        agents = own_agents(self._engine.state, self._profiles.of)
-        if agents != self._node.own_agents:
-            self._node.serve(agents)
+        agents, here = own_agents(self._engine.state, self._profiles.of), self._engine.state.here
+        if (agents, here) != (self._node.own_agents, self._node.here):
+            self._node.serve(agents, here)
         self._network.publish(agents, self._engine.state.slots)
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:

@@ -51,6 +51,7 @@ class ScriptedEngine:
     bodies: list[bytes] = field(default_factory=list)
     request_headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)  # every path asked, in order
+    authorizations: set[str | None] = field(default_factory=set)  # with which any of them was asked
     transports: set[asyncio.Transport] = field(default_factory=set)  # of all connections that were made
     active: int = 0
     hung_up: int = 0
@@ -117,6 +118,7 @@ class ScriptedEngine:
     @web.middleware
     async def _noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.paths.append(request.path)
+        self.authorizations.add(request.headers.get("authorization"))
         return await handler(request)
 
     async def _page(self, request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ import msgspec
 from gateway.client.bodies import read_json
 from gateway.client.running import RunningPeer
 from gateway.client.views import candidate_rows
+from gateway.server.edge import headers_of
 
 EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded
 
@@ -26,7 +27,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         body: dict[str, Any] = {"model": asked.model, "messages": [message]}
         if asked.max_tokens:
             body["max_tokens"] = asked.max_tokens
-        headers = {name: value for name, value in request.headers.items() if name.startswith("x-ppai-")}
+        headers = {name: value for name, value in headers_of(request.scope).items() if "ppai" in name}
         routed = await peer.dispatcher.decide(
             "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S, everybody=True
         )

@@ -44,6 +44,7 @@ def engine_status(
         "origin": origin,
         "problem": state.problem,
         "family": state.family,
+        "place": state.place,
         "models": [
             {"id": model.id, "context_tokens": model.context_tokens, "loaded": model.is_loaded}
             for model in state.models

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from discovery.records import printable
+from gateway.engines.address import Place
 
 DEFAULT_SLOTS = 8  # where neither the configuration nor the engine says
 NAME_CHARS = 128  # of a model, as the network calls it
@@ -42,6 +43,7 @@ class EngineState:
     load_source: str = "own count"  # or "metrics": where running and waiting come from
     others: int = 0  # jobs of programs that use the engine directly
     is_slots_known: bool = False  # whether the engine or the configuration tells `slots`; else they are a guess
+    place: Place | None = None  # where it runs; None: not told, so not here
 
     @property
     def is_ready(self) -> bool:
@@ -51,6 +53,11 @@ class EngineState:
     def is_elastic(self) -> bool:
         """Whether it may have more slots than `slots`: nobody told them, and no job is seen to wait."""
         return not self.is_slots_known and (self.load_source != "metrics" or not self.waiting)
+
+    @property
+    def here(self) -> frozenset[str]:
+        """Names of the models that run on this machine: what is sent to them does not leave it."""
+        return frozenset(model.name for model in self.models) if self.place == "here" else frozenset()
 
     @property
     def cold(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.engines.address import Place
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.wire.codec import Pieces
@@ -40,10 +41,22 @@ _CALLS = {"chat/completions": "acompletion", "completions": "atext_completion", 
 class LiteLLMEngine:
     """The named models of one or more providers as one engine (see gateway.engines.local.Engine)."""
 
-    def __init__(self, models: tuple[str, ...], *, api_key: str = "", api_base: str = "", slots: int = 0) -> None:
+    def __init__(
+        self,
+        models: tuple[str, ...],
+        *,
+        api_key: str = "",
+        api_base: str = "",
+        slots: int = 0,
+        place: Place | None = None,
+    ) -> None:
         """`models` as litellm calls them, e.g. `anthropic/claude-sonnet-4-5`. Without `api_key`, litellm takes the
-        provider's own from the environment (ANTHROPIC_API_KEY, AWS_ACCESS_KEY_ID, ...)."""
-        self.state = EngineState("litellm is being loaded", "litellm", slots=slots or DEFAULT_SLOTS)
+        provider's own from the environment (ANTHROPIC_API_KEY, AWS_ACCESS_KEY_ID, ...).
+
+        `place`: where the providers are, if not in the cloud."""
+        self.state = EngineState(
+            "litellm is being loaded", "litellm", slots=slots or DEFAULT_SLOTS, place=place or "cloud"
+        )
         self.in_flight = 0
         self._models = models
         self._to_whom = {key: value for key, value in (("api_key", api_key), ("api_base", api_base)) if value}

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import aiohttp
 import msgspec
 
 from gateway.engines import litellm_bridge
+from gateway.engines.address import EngineAddressError, Place, read_address
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
@@ -35,13 +36,20 @@ UNREADY_LIMIT_S = 2.0
 class EngineConfig:
     """Which engine this peer has, and how it is reached."""
 
-    # http://host:port[/v1] | embedded | auto (first of 8000, 11434, 1234, 8080, else embedded) | litellm:PROVIDER/MODEL
+    # http://[user:password@]host:port[/v1] | embedded | none | litellm:PROVIDER/MODEL |
+    # auto (first of 8000, 11434, 1234, 8080, else embedded)
     url: str = "auto"
     api_key: str = ""  # sent as a bearer token to the engine that `url` names, never to one found on a port
     api_base: str = ""  # where litellm reaches the provider, if not at its usual address
+    # where its models run. auto: here if `url` is loopback, else an other host or a cloud by its address, with litellm
+    # a cloud. A request that must stay on this machine is answered by an engine that is here only
+    place: Literal["auto", "here", "other host", "cloud"] = "auto"
     slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
     # s between two reads of its load (costs: docs/results/gateway.md)
     scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
+
+
+_WITHOUT_ADDRESS = ("auto", "embedded", "none")  # values of engine.url
 
 
 def unready_interval_s(looks: int) -> float:
@@ -78,7 +86,11 @@ class LocalEngine:
         embedded: Callable[[], EmbeddedEngine],
         ports: Mapping[int, str] = ADOPTABLE_PORTS,
     ) -> None:
-        """`embedded` makes the embedded engine, or raises ModelMissing; `ports` are tried where the url is auto."""
+        """`embedded` makes the embedded engine, or raises ModelMissing; `ports` are tried where the url is auto.
+
+        Raises EngineAddressError.
+        """
+        self._shown_url = _checked(config)
         self.origin = "none"  # which engine was taken, in words for the user
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
@@ -98,6 +110,11 @@ class LocalEngine:
     @property
     def in_flight(self) -> int:
         return self._engine.in_flight if self._engine else 0
+
+    @property
+    def _place(self) -> Place | None:
+        """Where the owner says that the engine runs; None: its address tells."""
+        return None if self._config.place == "auto" else self._config.place
 
     def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
@@ -143,8 +160,11 @@ class LocalEngine:
         if self._config.url.startswith(litellm_bridge.SCHEME):
             self._bridge()
             return
-        if self._config.url not in ("auto", "embedded"):
-            self._take(self._config.url, f"the engine at {self._config.url}", self._config.api_key)
+        if self._config.url == "none":
+            self._problem = "this peer has no engine of its own (engine.url: none)"
+            return
+        if self._config.url not in _WITHOUT_ADDRESS:
+            self._take(self._config.url, f"the engine at {self._shown_url}", self._config.api_key)
             return
         if self._config.url == "auto" and (found := await self._adoptable()):
             port, name = found
@@ -157,7 +177,7 @@ class LocalEngine:
         config, models = self._config, litellm_bridge.models_of(self._config.url)
         self.origin = f"{', '.join(models)} by litellm"
         self._engine = litellm_bridge.LiteLLMEngine(
-            models, api_key=config.api_key, api_base=config.api_base, slots=config.slots
+            models, api_key=config.api_key, api_base=config.api_base, slots=config.slots, place=self._place
         )
 
     async def _start_embedded(self, tasks: asyncio.TaskGroup) -> None:
@@ -179,7 +199,7 @@ class LocalEngine:
 
     def _take(self, url: str, origin: str, api_key: str) -> None:
         self.origin = origin
-        self._engine = OpenAIEngine(url, self._session, api_key=api_key, slots=self._config.slots)
+        self._engine = OpenAIEngine(url, self._session, api_key=api_key, slots=self._config.slots, place=self._place)
 
     async def _adoptable(self) -> tuple[int, str] | None:
         """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer."""
@@ -194,6 +214,15 @@ class LocalEngine:
                     return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
         except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
             return False
+
+
+def _checked(config: EngineConfig) -> str:
+    """The engine's URL as it may be shown; empty where none is named. Raises EngineAddressError."""
+    if "@" in config.api_base:
+        raise EngineAddressError("engine.api_base holds a user or password; put the provider's key into engine.api_key")
+    if config.url in _WITHOUT_ADDRESS or config.url.startswith(litellm_bridge.SCHEME):
+        return ""
+    return read_address(config.url, config.api_key).url
 
 
 @asynccontextmanager

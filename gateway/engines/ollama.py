@@ -24,6 +24,7 @@ SLOTS = 1  # requests that a model works on at once, unless OLLAMA_NUM_PARALLEL 
 ASKED_AT_ONCE = 8  # models whose pages are asked in parallel; for each Ollama opens a file of gigabytes
 
 _ABILITIES = {"completion": "text", "tools": "tools", "vision": "image", "audio": "audio", "embedding": "embeddings"}
+_CLOUD_NAMES = (":cloud", "-cloud")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
 
 
@@ -44,8 +45,8 @@ class Ollama:
         self._served: dict[str, int] = {}  # context with which a model was loaded last, by name
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
-        """The models on this machine. Those that Ollama runs in its cloud are left out: prompts would leave unseen."""
-        here = [tag for tag in (await api.get("/api/tags", _Tags)).models if not tag.remote_host]
+        """The models on its machine. Those that Ollama runs in its cloud are left out: prompts would leave unseen."""
+        here = [tag for tag in (await api.get("/api/tags", _Tags)).models if not tag.is_remote]
         one_of = asyncio.Semaphore(ASKED_AT_ONCE)
         pages = await asyncio.gather(*(self._page(api, tag, one_of) for tag in here))
         described = tuple(self._model(tag, page) for tag, page in zip(here, pages, strict=True) if page)
@@ -112,6 +113,12 @@ class _Tag(msgspec.Struct):
     digest: str
     size: int = 0
     remote_host: str = ""
+    remote_model: str = ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether Ollama runs it elsewhere; by its name where it does not say (`glm:cloud`, `gpt-oss:20b-cloud`)."""
+        return bool(self.remote_host or self.remote_model) or self.name.endswith(_CLOUD_NAMES)
 
 
 class _Tags(msgspec.Struct):

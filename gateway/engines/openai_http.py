@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from gateway.engines.address import Place, read_address
 from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import EngineState
@@ -41,19 +42,29 @@ def engine_session() -> aiohttp.ClientSession:
 
 
 class OpenAIEngine:
-    """One engine behind `url` (http://host:port, with or without /v1)."""
+    """One engine behind `url` (http://host:port, with or without /v1 and credentials)."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, *, api_key: str = "", slots: int = 0) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
-        self.state = EngineState()
+    def __init__(
+        self,
+        url: str,
+        session: aiohttp.ClientSession,
+        *,
+        api_key: str = "",
+        slots: int = 0,
+        place: Place | None = None,
+    ) -> None:
+        """`place`: where it runs, if its URL does not tell. Raises EngineAddressError."""
+        address = read_address(url, api_key)
+        self.url = address.url
+        self.place = place or address.place
+        self.state = EngineState(place=self.place)
         self.in_flight = 0  # requests that we have open at it
         self._session = session
         self._connections = Connections(self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S)
         self._path = urlsplit(self.url).path
-        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-        self._request_headers = {"content-type": "application/json", **self._headers}
+        self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots = slots
-        self._api = EngineApi(self.url, session, self._headers)
+        self._api = EngineApi(self.url, session, address.headers)
         self._family: Family | None = None
         self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
@@ -129,6 +140,7 @@ class OpenAIEngine:
             models=served.models,
             slots=self._configured_slots or served.slots,
             is_slots_known=bool(self._configured_slots) or served.is_slots_known,
+            place=self.place,
         )
 
     async def _look(self, family: Family, state: EngineState) -> EngineState:

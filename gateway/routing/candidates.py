@@ -19,15 +19,16 @@ class Excluded(IntEnum):
     DEAD = 1
     SUSPECT = 2
     NOT_APPROVED = 3
-    MODEL = 4
-    MODALITY = 5
-    CONTEXT = 6
-    PINNED_LOCAL = 7  # shown as the query's own reason, such as "field:n" or "privacy:email"
-    PINNED = 8
-    CLOSED = 9
-    SILENT = 10
-    RETRIED = 11
-    SCORE = 12
+    PLACE = 4  # our own engine runs elsewhere, and the query may not leave this machine
+    MODEL = 5
+    MODALITY = 6
+    CONTEXT = 7
+    PINNED_LOCAL = 8  # shown as the query's own reason, such as "field:n" or "privacy:email"
+    PINNED = 9
+    CLOSED = 10
+    SILENT = 11
+    RETRIED = 12
+    SCORE = 13
 
     @property
     def word(self) -> str:
@@ -58,6 +59,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
         excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
     if query.model is not None:
         excluded[~_serves(query.model, roster)] = Excluded.MODEL
+    if query.here_only:
+        excluded[roster.local & ~roster.here] = Excluded.PLACE
     excluded[~roster.approved] = Excluded.NOT_APPROVED
     excluded[roster.suspect] = Excluded.SUSPECT
     excluded[roster.dead] = Excluded.DEAD
@@ -69,7 +72,9 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
 def may_answer(query: Query, roster: Roster) -> BoolArray:
     """(N,) alive, approved, serving the model asked for, and not ruled out by a pin; however busy, whatever it can."""
     eligible = roster.approved & ~roster.dead
-    if query.pinned_local is not None:
+    if query.here_only:
+        eligible = eligible & roster.here
+    elif query.pinned_local is not None:
         eligible = eligible & roster.local
     elif query.pin is not None:
         eligible = eligible & _is_pinned(query.pin, roster)

@@ -42,6 +42,7 @@ class Node:
         self._cold: dict[PeerId, frozenset[str]] = {}
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
+        self._here = frozenset[str]()
         self._scored: ScoredRoster | None = None
         self._revision = -1
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
@@ -56,9 +57,14 @@ class Node:
         """Every (peer, agent) pair, ours first."""
         return self._scored_roster().roster
 
-    def serve(self, agents: Sequence[Agent]) -> None:
-        """Our own agents changed."""
-        self._own, self._scored = tuple(agents), None
+    @property
+    def here(self) -> frozenset[str]:
+        """Names of those of our own agents that run on this machine."""
+        return self._here
+
+    def serve(self, agents: Sequence[Agent], here: Collection[str] = ()) -> None:
+        """Our own agents changed; those named in `here` run on this machine."""
+        self._own, self._here, self._scored = tuple(agents), frozenset(here), None
 
     def use_space(self, space: Space | None) -> None:
         """Our gate was loaded: vectors count in its space from now on."""
@@ -190,5 +196,6 @@ class Node:
                 lambda peer: self.admission.may(peer, "answer"),
                 self.beliefs,
                 self._space,
+                self._here,
             )
         return self._scored

@@ -23,6 +23,7 @@ class Query:
     session: str | None = None
     pin: str | None = None  # x-ppai-route: "local", or a peer's id or name; None: auto
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
+    here_only: bool = False  # it may not leave this machine: not even our own engine is asked where it is elsewhere
     avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should
     beta_per_s: float | None = None  # x-ppai-beta
     is_held: bool = False  # it waits at our own door and is decided again

@@ -3,7 +3,7 @@
 Pure: cards and rights in, columns out. A capability vector counts only in the space of our own gate.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Roster:
     modalities: tuple[frozenset[str], ...]
     context_tokens: NDArray[np.int64]  # (N,); 0: unknown, no limit
     local: BoolArray  # (N,) our own agents
+    here: BoolArray  # (N,) those of them that run on this machine; our engine may be on another, or in a cloud
     dead: BoolArray  # (N,) for us; never ours
     suspect: BoolArray  # (N,)
     approved: BoolArray  # (N,) we may send it prompts (the right `answer`); ours always
@@ -71,9 +72,11 @@ def build_roster(
     may_answer: Callable[[PeerId], bool],
     beliefs: Beliefs,
     space: Space | None,
+    here: Collection[str] = (),
 ) -> ScoredRoster:
     """Our own agents and every peer's, those included who may not answer now: a Decision gives the reason of each.
 
+    `here`: names of our own agents that run on this machine.
     An agent without a vector gets the mean of the vectors we know, or the gate's prior if we know none, less a margin.
     All such agents get the same, so that load decides among them.
     """
@@ -82,7 +85,7 @@ def build_roster(
         if member.state != "left":
             beliefs.add(member.id, max(1, member.card.slots))
             pairs += [(member.id, member.card.name, agent, member) for agent in member.card.agents]
-    roster = _columns(pairs, may_answer, beliefs)
+    roster = _columns(pairs, may_answer, beliefs, here)
     if space is None:
         return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_))
     vectors = [_vector(agent, space) for *_, agent, _ in pairs]
@@ -96,7 +99,9 @@ def build_roster(
     )
 
 
-def _columns(pairs: Sequence[_Pair], may_answer: Callable[[PeerId], bool], beliefs: Beliefs) -> Roster:
+def _columns(
+    pairs: Sequence[_Pair], may_answer: Callable[[PeerId], bool], beliefs: Beliefs, here: Collection[str]
+) -> Roster:
     peer_ids = tuple(peer for peer, *_ in pairs)
     agents = [agent for *_, agent, _ in pairs]
     others = [member for *_, member in pairs]
@@ -108,6 +113,7 @@ def _columns(pairs: Sequence[_Pair], may_answer: Callable[[PeerId], bool], belie
         modalities=tuple(frozenset(agent.modalities) for agent in agents),
         context_tokens=np.array([agent.context_tokens for agent in agents], dtype=np.int64),
         local=np.array([member is None for member in others], dtype=np.bool_),
+        here=np.array([member is None and agent.name in here for *_, agent, member in pairs], dtype=np.bool_),
         dead=np.array([member is not None and member.state == "dead" for member in others], dtype=np.bool_),
         suspect=np.array([member is not None and member.state == "suspect" for member in others], dtype=np.bool_),
         approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),

@@ -32,8 +32,12 @@ class ClientGone(Exception):
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Header names are lower case in ASGI; of repeated ones the last counts."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """Header names are lower case in ASGI; the values of repeated ones are joined by commas (RFC 9110, section 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
 
 
 async def read_body(

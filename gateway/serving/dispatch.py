@@ -150,6 +150,7 @@ class Dispatcher:
             session=request.session,
             pin=wishes.pin,
             pinned_local="client" if wishes.stays_here else travel.pinned_by,
+            here_only=wishes.stays_here,
             avoid=self._failed.get(request.session) if wishes.is_retry else None,
             beta_per_s=wishes.beta_per_s,
             relevance=judged.relevance.astype(np.float64) if judged else None,

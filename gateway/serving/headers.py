@@ -1,4 +1,8 @@
-"""What a request's headers ask of PPAI itself (P). None of them reaches an engine or another peer."""
+"""What a request's headers ask of PPAI itself (P). None of them reaches an engine or another peer.
+
+A mark that is misspelt or contradicted must not send a private request away: an unknown header of ours is refused, and
+of several marks the strictest counts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +10,8 @@ from dataclasses import dataclass
 from gateway.wire.errors import InvalidRequest
 
 _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
+_LOCAL_ONLY = ("x-ppai-local-only", "x-ppai-local")
+KNOWN = (*_LOCAL_ONLY, "x-ppai-route", "x-ppai-beta")  # of the names that begin with x-ppai-
 _PASSED = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
 
 
@@ -15,23 +21,39 @@ class Wishes:
 
     session: str | None  # the client's own name of the conversation
     pin: str | None  # "local", or the id or name of the peer that is to answer; None: anybody
-    stays_here: bool
+    stays_here: bool  # on this machine
     is_retry: bool  # an SDK tries again
     beta_per_s: float | None
     passed: Mapping[str, str]  # sent on to our own engine
 
 
 def read_headers(headers: Mapping[str, str]) -> Wishes:
-    """Header names are in lower case. Raises InvalidRequest naming the header."""
-    pin = headers.get("x-ppai-route", "auto")
+    """Header names are in lower case, values of repeated ones joined by commas. Raises InvalidRequest."""
+    for name in headers:
+        if "ppai" in name and name not in KNOWN and name.replace("_", "-").removeprefix("x-").startswith("ppai"):
+            known = ", ".join(f"`{header}`" for header in KNOWN)
+            raise InvalidRequest(
+                f"the request header `{name[:40]}` means nothing here; PPAI knows {known}",
+                param=name[:40], code="unknown_header",
+            )  # fmt: skip
     return Wishes(
         session=next((headers[name] for name in _SESSION if headers.get(name)), None),
-        pin=None if pin == "auto" else pin,
-        stays_here=headers.get("x-ppai-local-only", "0") not in ("", "0"),
+        pin=_pin(headers.get("x-ppai-route", "auto")),
+        stays_here=any(mark.strip() != "0" for name in _LOCAL_ONLY for mark in headers.get(name, "0").split(",")),
         is_retry=headers.get("x-stainless-retry-count", "0") != "0",
         beta_per_s=_number(headers, "x-ppai-beta"),
         passed={name: headers[name] for name in _PASSED if name in headers},
     )
+
+
+def _pin(route: str) -> str | None:
+    """Who is to answer. Of several, our own engine goes before anybody else, and a name before `auto`."""
+    if "," not in route:
+        return None if route == "auto" else route
+    names = {name.strip() for name in route.split(",")} - {"auto"}
+    if "local" in names:
+        return "local"
+    return names.pop() if len(names) == 1 else route if names else None
 
 
 def _number(headers: Mapping[str, str], name: str) -> float | None:

@@ -76,6 +76,13 @@ def nobody(
     """
     if pin is not None and pin != "local" and excluded:
         return _pinned_away(pin, excluded, known)
+    if any(candidate.excluded == Excluded.PLACE.word for candidate in excluded):
+        return Nobody(
+            "this request may not leave this machine (x-ppai-local-only), and the engine of this peer is elsewhere: "
+            "start an engine here, or say `engine.place: here` where that one is",
+            status=422,
+            code="engine_elsewhere",
+        )
     problems = [engine_problem] if pin == "local" and engine_problem else missing
     if problems:
         return Nobody(problems[0], status=503, code="not_ready", retry_after_s=2)

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from gateway.engines.address import Place
 from gateway.engines.litellm_bridge import FIELDS, LiteLLMEngine, _described, models_of
 from gateway.privacy.fields import TRAVELS
 from gateway.upstream import Patience, UpstreamError
@@ -14,6 +15,11 @@ PATIENCE = Patience(1, 1, 1)
 
 def test_whatever_another_peer_may_send_litellm_is_asked() -> None:
     assert TRAVELS <= FIELDS
+
+
+@pytest.mark.parametrize(("said", "place"), [(None, "cloud"), ("here", "here")])
+async def test_a_provider_is_not_this_machine_unless_the_owner_says_so(said: Place | None, place: Place) -> None:
+    assert place == LiteLLMEngine(("ollama/a",), api_base="http://127.0.0.1:11434", place=said).state.place
 
 
 def test_models_are_named_in_the_url() -> None:

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
+from gateway.engines.address import EngineAddressError, Place
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
 from gateway.upstream import Patience, UpstreamError
@@ -48,9 +50,10 @@ async def watched(
     *ports: int,
     embedded: Callable[[], EmbeddedEngine] = no_weights,
     slots: int = 0,
+    place: Literal["auto"] | Place = "auto",
 ) -> AsyncIterator[Watched]:
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
-        config = EngineConfig(url, slots=slots, scrape_interval_s=0.01)
+        config = EngineConfig(url, slots=slots, scrape_interval_s=0.01, place=place)
         watch = Watched(LocalEngine(config, session, embedded, {port: f"engine {port}" for port in ports}))
         watching = tasks.create_task(watch.engine.run(tasks, watch.seen))
         await watch.until(lambda engine: True)
@@ -72,6 +75,37 @@ async def test_the_engine_named_is_taken() -> None:
     assert (True, "scripted-1", 512, 3, 1) == (
         state.is_ready, state.models[0].id, state.models[0].context_tokens, state.running, state.waiting,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        EngineConfig("http://bob:hunter2@h", api_key="hunter3"),
+        EngineConfig("litellm:a/b", api_base="https://bob:hunter2@h"),
+        EngineConfig("bob:hunter2@h"),
+    ],
+)
+async def test_credentials_that_cannot_be_used_end_the_start_with_a_remedy_that_does_not_repeat_them(
+    config: EngineConfig,
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(EngineAddressError, match=r"engine\.(url|api_key)") as refused:
+            LocalEngine(config, session, no_weights)
+
+    assert "hunter" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("said", "place"), [("auto", "here"), ("other host", "other host"), ("cloud", "cloud")])
+async def test_an_engine_is_where_its_address_or_its_owner_says(said: Place, place: str) -> None:
+    async with ScriptedEngine().serving() as fake, watched(fake.url, place=said) as watch:
+        state = watch.engine.state
+
+    assert (place, {"scripted-1"} if place == "here" else set()) == (state.place, state.here)
+
+
+async def test_a_peer_may_have_no_engine() -> None:
+    async with watched("none") as watch:
+        assert "engine.url: none" in (watch.engine.state.problem or "")
 
 
 async def test_the_engine_named_is_awaited_where_it_is_not_there() -> None:

@@ -64,8 +64,15 @@ async def test_models_tell_what_they_can_and_whether_they_are_loaded(session: ai
     assert {"nomic-embed-text:latest"} == engine.state.cold
 
 
-async def test_a_model_that_ollama_sends_elsewhere_is_not_ours(session: aiohttp.ClientSession) -> None:
-    async with scripted().serving() as fake:
+@pytest.mark.parametrize("left_out", [(), ("remote_host",), ("remote_model",), ("remote_host", "remote_model")])
+async def test_a_model_that_ollama_sends_elsewhere_is_not_ours(
+    session: aiohttp.ClientSession, left_out: tuple[str, ...]
+) -> None:
+    """Whether it says so or only the name does."""
+    tags = [{k: v for k, v in tag.items() if k not in left_out} for tag in pages.OLLAMA_TAGS["models"]]
+    shows = {**pages.OLLAMA_SHOWN, "gpt-oss:120b-cloud": pages.OLLAMA_SHOWN["gemma4:latest"]}
+    scripts = {"/api/tags": {"models": tags}, "/api/show": lambda body: shows.get(body["model"])}
+    async with scripted(**scripts).serving() as fake:
         engine = OpenAIEngine(fake.url, session)
         await engine.refresh()
 

@@ -40,6 +40,29 @@ async def test_state_names_models_context_and_load(session: aiohttp.ClientSessio
     )
 
 
+@pytest.mark.parametrize(
+    ("user", "api_key", "sent"), [("bob:hunter2@", "", "Basic Ym9iOmh1bnRlcjI="), ("", "hunter2", "Bearer hunter2")]
+)
+async def test_credentials_go_with_every_request_to_the_engine_alike_and_stand_in_no_word_about_it(
+    session: aiohttp.ClientSession, user: str, api_key: str, sent: str
+) -> None:
+    """Discovery, probes of its pages and chats; problems and errors of any kind."""
+    async with ScriptedEngine(cut_after=1).serving() as fake:
+        engine = OpenAIEngine(fake.url.replace("//", f"//{user}"), session, api_key=api_key)
+        await engine.refresh()
+        with pytest.raises(UpstreamError) as cut:
+            async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
+                [event async for event in reply.events()]
+    await engine.refresh()
+    with pytest.raises(UpstreamError) as gone:
+        async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE):
+            pass
+
+    assert {"/v1/models", "/metrics", "/openapi.json", "/v1/chat/completions"} == set(fake.paths)
+    assert {sent} == fake.authorizations
+    assert "hunter2" not in f"{cut.value} {gone.value} {engine.state} {engine.url}"
+
+
 async def test_jobs_of_others_are_those_beyond_ours(session: aiohttp.ClientSession) -> None:
     async with ScriptedEngine(metrics=VLLM_METRICS, token_s=5).serving() as fake:
         engine = OpenAIEngine(fake.url, session)

@@ -8,7 +8,7 @@ import pytest
 from gateway.routing.candidates import Excluded, candidate_set, may_answer
 from gateway.routing.query import Query
 from gateway.routing.utility import assess
-from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, names
+from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, names
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,28 @@ def test_what_concerns_travelling_never_excludes_our_own() -> None:
     excluded = candidate_set(query, World([Peer("us", admission="closed"), Peer("b")]).view(query))
 
     assert 0 == excluded[0]
+
+
+@pytest.mark.parametrize(
+    "us", [Peer("us", here=False), Peer("us", here=False, context_tokens=1), Peer("us", here=False, score=0.0)]
+)
+def test_what_may_not_leave_this_machine_is_sent_to_no_engine_elsewhere_not_even_as_the_last_resort(us: Peer) -> None:
+    """Brothers of a peer: our own engine on another host, a litellm provider, a cloud model."""
+    world = World([us, Peer("b")])
+    query = replace(QUERY, pinned_local="client", here_only=True)
+
+    decision = decide(world, query)
+
+    assert ((), "none", "place") == (decision.order, decision.reason, decision.excluded_because(0))
+    assert not may_answer(query, world.view(query).roster).any()
+
+
+def test_what_may_not_leave_this_machine_is_answered_by_an_engine_on_it() -> None:
+    world = World([Peer("us"), Peer("b", score=1.0)])
+
+    decision = decide(world, replace(QUERY, pinned_local="client", here_only=True))
+
+    assert ((0,), "client") == (decision.order, decision.reason)
 
 
 def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer() -> None:

@@ -113,6 +113,7 @@ def router(i: int, peers: tuple[PeerId, ...]) -> Router:
         modalities=(frozenset({"text"}),) * n,
         context_tokens=np.zeros(n, dtype=np.int64),
         local=np.arange(n) == i,
+        here=np.arange(n) == i,
         dead=np.zeros(n, dtype=bool),
         suspect=np.zeros(n, dtype=bool),
         approved=np.ones(n, dtype=bool),

@@ -106,7 +106,7 @@ async def desk(
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
-        node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of))
+        node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of), engine.state.here)
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
             one.admission.approve(other.id, {other.id: ""})
@@ -268,6 +268,23 @@ async def test_the_client_s_word_counts(tmp_path: Path, mine: ScriptedEngine, th
         len(mine.asked),
         len(theirs.asked),
     ]
+
+
+async def test_what_must_stay_on_this_machine_goes_to_no_engine_elsewhere(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Ada's own engine runs on another host. A pin to it alone is a wish for it, wherever it is."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        ada.node.serve(ada.node.own_agents, here=())
+        for mark in ("x-ppai-local-only", "x-ppai-local"):
+            refused = await ada.ask({mark: "1"})
+            pinned = await ada.ask({mark: "1", "x-ppai-route": "local"})
+
+            assert (422, 422) == (refused.status, pinned.status)
+            assert b"`engine.place: here`" in refused.body
+        assert "ada" == (await ada.ask({"x-ppai-route": "local"})).headers["x-ppai-peer"]
+
+    assert (1, 0) == (len(mine.asked), len(theirs.asked))
 
 
 async def test_a_pin_that_cannot_be_followed_says_why(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.serving.headers import read_headers
+from gateway.serving.headers import KNOWN, read_headers
 from gateway.wire.errors import InvalidRequest
 
 
@@ -18,9 +18,52 @@ def test_a_route_names_who_is_to_answer(route: str, pin: str | None) -> None:
     assert pin == read_headers({"x-ppai-route": route}).pin
 
 
-@pytest.mark.parametrize(("value", "stays"), [("1", True), ("yes", True), ("false", True), ("0", False), ("", False)])
-def test_anything_but_nothing_and_0_keeps_a_request_here(value: str, stays: bool) -> None:
-    assert stays is read_headers({"x-ppai-local-only": value}).stays_here
+@pytest.mark.parametrize("name", ["x-ppai-local-only", "x-ppai-local"])
+@pytest.mark.parametrize(
+    ("value", "stays"),
+    [
+        ("1", True),
+        ("yes", True),
+        ("false", True),
+        ("", True),
+        ("0", False),
+        ("0, 0", False),
+        ("1, 0", True),
+        ("0,1", True),
+    ],
+)
+def test_any_mark_but_0_keeps_a_request_here_and_the_strictest_counts(name: str, value: str, stays: bool) -> None:
+    """An empty one is a variable that was not set; repeated ones are joined by whoever passes the request on."""
+    assert stays is read_headers({name: value}).stays_here
+
+
+def test_of_both_spellings_of_the_mark_the_strictest_counts() -> None:
+    assert read_headers({"x-ppai-local-only": "0", "x-ppai-local": "1"}).stays_here
+
+
+@pytest.mark.parametrize(
+    ("route", "pin"),
+    [("auto, local", "local"), ("local,auto", "local"), ("ben, local", "local"), ("auto, ben", "ben"),
+     ("ben, ben", "ben"), ("ada, ben", "ada, ben"), ("auto, auto", None)],
+)  # fmt: skip
+def test_of_several_routes_the_strictest_counts(route: str, pin: str | None) -> None:
+    """Two peers are the name of none, so nobody is asked."""
+    assert pin == read_headers({"x-ppai-route": route}).pin
+
+
+@pytest.mark.parametrize(
+    "name", ["x-ppai-localonly", "x-ppai-local_only", "x_ppai_local_only", "ppai-local-only", "x-ppai-peer", "x-ppai"]
+)
+def test_a_header_that_means_to_be_ours_and_is_not_known_is_refused_naming_those_that_are(name: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_headers({name: "1"})
+
+    assert (400, name, "unknown_header") == (refused.value.status, refused.value.param, refused.value.code)
+    assert all(known in refused.value.message for known in KNOWN)
+
+
+def test_headers_of_others_are_none_of_ours() -> None:
+    assert not read_headers({"x-forwarded-for": "1", "user-agent": "ppai-agent", "my-ppai": "1"}).stays_here
 
 
 def test_our_own_name_of_a_conversation_goes_first_and_an_empty_one_is_none() -> None:
