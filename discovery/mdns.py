@@ -15,7 +15,7 @@ from zeroconf import Error as ZeroconfError
 from zeroconf import ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from discovery.records import Address, InvalidRecord, PeerId, public_key
+from discovery.records import Address, InvalidRecord, PeerId, may_be_peer, public_key
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def interfaces(bind_host: str) -> tuple[str, ...]:
     """
     if bind_host not in ("0.0.0.0", "::", ""):
         return ("127.0.0.1",) if bind_host == "localhost" else (bind_host,)
-    usable = [ip for ip in _own_addresses() if not (ip.is_loopback or ip.is_link_local)]
+    usable = [ip for ip in _own_addresses() if may_be_peer(ip) and not ip.is_loopback]
     heard = [ip for ip in usable if ip.version == 4 or bind_host == "::"]
     return tuple(str(ip) for ip in sorted(heard, key=lambda ip: (ip.version, int(ip)))) or ("127.0.0.1",)
 

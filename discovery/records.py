@@ -31,6 +31,9 @@ _IDS_REMEMBERED = 4096  # base32 of the standard library is slow (docs/results/g
 # Cloud metadata services outside the link-local range: AWS over IPv6, Alibaba, Azure.
 _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
 
+_ISATAP = 0x00005EFE  # RFC 5214: bits 64 to 95, where one bit may differ; an IPv4 address follows
+_IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -169,6 +172,21 @@ def dialable(addresses: tuple[Address, ...], *, on_loopback: bool) -> tuple[Addr
     return tuple(a for a in addresses if on_loopback or not ipaddress.ip_address(a.ip).is_loopback)
 
 
+def may_be_peer(ip: _IP) -> bool:
+    """Whether a peer may be found there: one host, reached by routing, and no cloud's metadata service.
+
+    An address that wraps an IPv4 address (6to4, Teredo, ISATAP) leads there, so it is as good as that one; but none may
+    wrap a loopback address. Addresses of NAT64 are among the reserved.
+    """
+    if ip.is_unspecified or ip.is_multicast or ip.is_link_local or (ip.is_reserved and not ip.is_loopback):
+        return False
+    if ip in _METADATA or (ip.version == 4 and int(ip) < 1 << 24):
+        return False
+    if isinstance(ip, ipaddress.IPv4Address):
+        return True
+    return not ip.is_site_local and all(may_be_peer(v4) and not v4.is_loopback for v4 in _wrapped(ip))
+
+
 def check_address(address: Address) -> None:
     """Raise InvalidRecord unless `address` is a canonical IP literal of one host and a port a peer may use.
 
@@ -181,11 +199,17 @@ def check_address(address: Address) -> None:
         raise InvalidRecord("addr", "expected an IP literal, not a name") from error
     if str(ip) != address.ip or getattr(ip, "ipv4_mapped", None) or getattr(ip, "scope_id", None):
         raise InvalidRecord("addr", f"expected the canonical spelling of {ip}")
-    unroutable = ip.is_unspecified or ip.is_multicast or ip.is_link_local or (ip.is_reserved and not ip.is_loopback)
-    if unroutable or ip in _METADATA or (ip.version == 4 and int(ip) < 1 << 24):
+    if not may_be_peer(ip):
         raise InvalidRecord("addr", f"{ip} is not the address of a peer")
     if not (1024 <= address.port <= 65535 or address.port == 443):
         raise InvalidRecord("addr", f"port {address.port}: expected 443 or 1024 to 65535")
+
+
+def _wrapped(ip: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
+    """The IPv4 addresses to which packets for `ip` may be sent; empty for an address that wraps none."""
+    sixtofour = (ip.sixtofour,) if ip.sixtofour else ()
+    isatap = (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF),) if int(ip) >> 32 & 0xFDFFFFFF == _ISATAP else ()
+    return (*sixtofour, *(ip.teredo or ()), *isatap)
 
 
 def _validate_card(card: Card) -> None:

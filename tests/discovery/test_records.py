@@ -1,6 +1,7 @@
 """What a record may say."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
@@ -114,7 +115,17 @@ def test_a_peer_may_live_there(ip: str, port: int) -> None:
     "ip",
     [
         *("0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.251", "240.0.0.1", "169.254.169.254", "::", "ff02::fb"),
-        *("fe80::1", "fe80::1%eth0", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "::ffff:127.0.0.1"),
+        *(
+            "fe80::1",
+            "fe80::1%eth0",
+            "fd00:ec2::254",
+            "fec0::1",
+            "feff::1",
+            "100.100.100.200",
+            "168.63.129.16",
+            "::ffff:127.0.0.1",
+        ),
+        *("2002:a9fe:a9fe::1", "64:ff9b:1::808:808", "64:ff9b::a9fe:a9fe", "::7f00:1", "::ffff:0:7f00:1"),
         *("localhost", "example.org", "2130706433", "0x7f000001", "127.1", "010.0.0.1", "FD12::1", "[::1]", ""),
     ],
 )
@@ -122,6 +133,29 @@ def test_no_peer_lives_there(ip: str) -> None:
     """Attack 25: addresses that would aim our dials at ourselves, at everybody, or at a cloud's metadata."""
     with pytest.raises(InvalidRecord):
         check_address(Address(ip, 8471))
+
+
+@pytest.mark.parametrize("ip", ["2002:808:808::1", "2001:0:808:808:0:ffff:f7f7:f7f7", "fd12::5efe:808:808"])
+def test_an_address_that_wraps_a_good_one_is_good(ip: str) -> None:
+    check_address(Address(ip, 8471))
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["169.254.169.254", "127.0.0.1", "0.0.0.0", "224.0.0.251", "100.100.100.200", "255.255.255.255"]
+)
+@pytest.mark.parametrize(
+    "prefix", [0x2002 << 112, 0x20010000 << 96, 0x64FF9B << 96, 0xFD12 << 112 | 0x5EFE << 32, 0xFFFF << 32]
+)
+def test_an_address_is_as_invalid_as_what_it_wraps(prefix: int, wrapped: str) -> None:
+    """6to4, Teredo (its server, then its client), NAT64, ISATAP, mapped: packets for it go where it says inside."""
+    v4 = int(IPv4Address(wrapped))
+    inside = [v4 << 80] if prefix == 0x2002 << 112 else [v4]
+    if prefix == 0x20010000 << 96:
+        inside = [v4 << 64 | 0xF7F7F7F7, 0x08080808 << 64 | v4 ^ 0xFFFFFFFF]
+
+    for low in inside:
+        with pytest.raises(InvalidRecord):
+            check_address(Address(str(IPv6Address(prefix | low)), 8471))
 
 
 @pytest.mark.parametrize("port", [-1, 0, 22, 25, 80, 1023, 65536])
