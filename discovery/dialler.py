@@ -66,6 +66,7 @@ class Dialler:
         self._hints: OrderedDict[Hint, None] = OrderedDict()
         self._hint_came = asyncio.Event()
         self._seeds: dict[tuple[str, int], PeerId | None] = {}
+        self._kept: dict[tuple[str, int], PeerId] = {}  # who answered last at each seed
 
     def hint(self, address: Address, peer: PeerId | None = None) -> None:
         """Queue one hello to `address`, where a peer may listen. Never waits; an address we may not dial is ignored."""
@@ -81,11 +82,12 @@ class Dialler:
         """Say hello to this address whenever no living peer is known there. A name is resolved at every attempt."""
         self._seeds[host, port] = None
 
-    async def hello(self, address: Address, expected: PeerId | None = None) -> PeerId:
+    async def hello(self, address: Address, expected: PeerId | None = None, *, keep: bool = False) -> PeerId:
         """Say hello at `address` and take in the peer that answers: its id. Raises PeerUnreachable, Refused.
 
         The answer must hold a card that is signed by its owner, names the certificate that the channel presented, and
-        has the `expected` id where one is given.
+        has the `expected` id where one is given. Only whom the user named is to `keep`: mDNS, cards and strangers'
+        greetings make us dial as well.
         """
         answer, pin = await self._client.first_contact(address, encode(self._endpoint.introduction(), self._net))
         hello = self._read_hello(answer, address)
@@ -93,7 +95,7 @@ class Dialler:
         assert isinstance(card, Card), "decode() lets only cards into a hello"
         if card.cert != pin.digest or expected not in (None, card.id):
             raise PeerUnreachable(str(address), "somebody else than the card says answers there")
-        self._endpoint.welcome(hello, dialled=True)
+        self._endpoint.welcome(hello, keep=keep)
         self._client.trust(card.id, address, pin, hello.time_ms)
         self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic()))
         return card.id
@@ -131,10 +133,10 @@ class Dialler:
                 return True
         return False
 
-    async def _try(self, address: Address, expected: PeerId | None) -> PeerId | None:
+    async def _try(self, address: Address, expected: PeerId | None, *, keep: bool = False) -> PeerId | None:
         """Say hello; a failure is logged and returned as None."""
         try:
-            return await self.hello(address, expected)
+            return await self.hello(address, expected, keep=keep)
         except Refused as refused:
             level = logging.DEBUG if refused.code == "same_identity" else logging.WARNING
             log.log(level, "hello_refused address=%s code=%s reason=%r", address, refused.code, refused.message)
@@ -152,11 +154,19 @@ class Dialler:
             log.warning("seed_unknown host=%s: no such name, still trying", host)
             return None
         for ip in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found):
-            peer = await self._try(Address(str(ipaddress.ip_address(ip)), port), None)
+            peer = await self._try(Address(str(ipaddress.ip_address(ip)), port), None, keep=True)
             if peer is not None:
+                self._keep_one((host, port), peer)
                 return peer
         log.info("seed_silent seed=%s:%d: still trying", host, port)
         return None
+
+    def _keep_one(self, seed: tuple[str, int], peer: PeerId) -> None:
+        """A seed keeps the one peer that answered there last: others who take its address in turn are not kept."""
+        before = self._kept.get(seed)
+        self._kept[seed] = peer
+        if before is not None and before not in self._kept.values():
+            self._endpoint.release(before)
 
     def _is_live(self, peer: PeerId | None) -> bool:
         member = self._gossip.member(peer) if peer else None

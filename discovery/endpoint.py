@@ -111,8 +111,8 @@ class Endpoint:
             raise Refused(503, "starting", "this peer is still starting: try again")
         return Hello(card, self._gossip.own_pulse(), int(self._clocks.unix() * 1000))
 
-    def welcome(self, hello: Hello, *, dialled: bool = False) -> PeerId:
-        """Take in the peer whose hello this is: its id. A peer that we `dialled` ourselves is never evicted for others.
+    def welcome(self, hello: Hello, *, keep: bool = False) -> PeerId:
+        """Take in the peer whose hello this is: its id. One to `keep`, a seed's, is never evicted for others.
 
         Raises Refused when admission keeps it out (403), when it has our identity (409), when there is no room (503).
         """
@@ -121,7 +121,7 @@ class Endpoint:
         if card.id != self._gossip.id and (refusal := self._admission.admits(card)) is not None:
             self.note_refusal(card.id, card.name, refusal.message)
             raise Refused(403, refusal.code, refusal.message)
-        if dialled:
+        if keep and card.id != self._gossip.id:
             self._gossip.keep(card.id)
         if card.id == self._gossip.id and card.gen != self._gossip.gen:  # with our gen, we have dialled ourselves
             why = "another running peer has our identity, a copied home: give each a home of its own (--home)"
@@ -134,6 +134,11 @@ class Endpoint:
             raise Refused(503, "full", "this peer knows as many others as it can remember")
         self.refused.pop(card.id, None)
         return card.id
+
+    def release(self, peer: PeerId) -> None:
+        """A seed's address belongs to another peer now: keep this one no longer, unless the user approved it."""
+        if peer not in self._admission.approved():
+            self._gossip.keep(peer, kept=False)
 
     def note_refusal(self, peer: PeerId, name: str, reason: str) -> None:
         """Remember, for the user to see, that this peer was refused or refused us, and why."""

@@ -33,7 +33,7 @@ class GossipConfig:
     rumours_limit: int = 16  # cards passed on at a time; where more are new, digests bring them at less cost
     rumour_factor: int = 4  # a card is passed on rumour_factor * ceil(log10(N+1)) times (memberlist's limit)
     digest_entries: int = 128  # in a larger network a digest covers part of the id space, checksums the rest
-    own_dial_share: float = 0.5  # share of digests to peers that we dialled: strangers alone cannot isolate us
+    own_dial_share: float = 0.5  # share of digests to seeds and approved peers: strangers alone cannot isolate us
     own_dial_weight: float = 8.0  # times its fair share that such a peer gets at most, so that a lone seed copes
     dead_interval_s: float = 1.0  # s between attempts at the dead, each made with probability dead / (living + 1)
     asked_s: float = 5.0  # s that an indirect probe waits for the subject's pulse
@@ -208,7 +208,7 @@ class Gossip:
         return Step(events=tuple(self._members.suspect(peer, now, reason)))
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
-        """Mark a peer that we dialled or approved: it is never evicted for a stranger.
+        """Mark a peer that the user named, as a seed or by approving it: it is never evicted for a stranger.
 
         Such peers together get half of our digests (`own_dial_share`).
         """

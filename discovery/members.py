@@ -30,7 +30,7 @@ class Member:
     since: float  # when it entered `state`
     heard_at: float  # time of the newest sign of life: a new pulse by any path, or an answer to us
     reason: str  # why it is in `state`, for people
-    kept: bool  # dialled by ourselves or approved: never evicted for a stranger
+    kept: bool  # a seed that the user named, or approved: never evicted for a stranger
     equivocated: bool  # it signed two different records under one version
 
 
@@ -174,7 +174,7 @@ class Table:
         return self._listed()[0]
 
     def kept(self) -> list[Entry]:
-        """Those of `live()` that we dialled ourselves or approved."""
+        """Those of `live()` that are seeds of the user's, or approved."""
         return self._listed()[1]
 
     def versions(self, buckets: int) -> dict[bytes, Versions]:

@@ -122,7 +122,7 @@ class Membership:
         return self._change_state(entry, "suspect", reason, now)
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
-        """Mark a peer that we dialled or approved: it is never evicted for a stranger. At most `kept_limit` are."""
+        """Mark a peer, known yet or not: it is never evicted for a stranger. At most `kept_limit` are marked."""
         if kept and len(self._kept) >= self.config.kept_limit:
             return
         (self._kept.add if kept else self._kept.discard)(peer)
@@ -142,7 +142,6 @@ class Membership:
             events += self._change_state(verdict.entry, verdict.state, verdict.reason, now)
         for entry in [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]:
             self.table.remove(entry)
-            self._kept.discard(entry.id)
         self.table.trim()
         return events
 

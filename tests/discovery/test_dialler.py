@@ -112,3 +112,34 @@ async def test_garbage_for_an_answer_is_an_ordinary_failure(tmp_path: Path, answ
             await a.transport.hello(address)
 
         assert () == a.gossip.members()
+
+
+async def test_only_a_seed_is_kept_of_all_whom_we_dial(tmp_path: Path) -> None:
+    """A stranger can cause every other dial: by an announcement, by its card, by forgetting us."""
+    async with (
+        running_peer(tmp_path / "seed", loops=False) as seed,
+        running_peer(tmp_path / "hint", loops=False) as hint,
+        running_peer(tmp_path / "greeted", loops=False) as greeted,
+        running_peer(tmp_path / "a") as a,
+    ):
+        a.transport.add_seed("127.0.0.1", seed.address.port)
+        a.transport.hint(hint.address)
+        await greeted.transport.hello(a.address)
+        await a.transport.dialler.greet(greeted.identity.id)
+        await until(lambda: None not in (state(a, seed), state(a, hint), state(a, greeted)))
+
+        kept = {member.id for member in a.gossip.members() if member.kept}
+    assert {seed.identity.id} == kept
+
+
+async def test_a_seed_keeps_one_peer_however_many_take_its_address(tmp_path: Path) -> None:
+    """And one that was approved stays kept where it is."""
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        for name in ("first", "approved", "last"):
+            async with running_peer(tmp_path / name, loops=False) as other:
+                a.transport.dialler._endpoint.welcome(other.transport.endpoint.introduction(), keep=True)
+                a.transport.dialler._keep_one(("127.0.0.1", 8471), other.identity.id)
+                if name == "approved":
+                    a.admission.approve(other.identity.id, {})
+
+        assert {"approved", "last"} == {member.card.name for member in a.gossip.members() if member.kept}

@@ -234,6 +234,22 @@ def test_strangers_cannot_fill_the_table() -> None:
     assert 100 == len(members.table.live())
 
 
+def test_who_is_kept_is_so_however_long_it_was_away() -> None:
+    """An approved laptop comes back after its holidays, to a table full of strangers."""
+    members = membership(live_limit=2, departed_limit=2)
+    members.keep(ONE)
+    merged([signed(card_of(ONE, flag="delete"))], members)
+    members.watch(2 * 86_400.0)
+    assert members.member(ONE) is None
+
+    later = 3 * 86_400.0
+    for number in (10, 11):
+        members.merge(signed(card_of(id_of(number))), later)
+    members.merge(signed(card_of(ONE)), later)
+
+    assert members.member(ONE).kept
+
+
 def test_the_long_departed_are_forgotten() -> None:
     members = merged([signed(card_of(ONE, flag="delete")), signed(replace(card_of(TWO), ttl_s=60))])
 
