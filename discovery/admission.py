@@ -94,6 +94,12 @@ class Admission:
         by_mode = self.mode == "open" or peer in self._allowed or peer in self._proven
         return frozenset(RIGHTS) if by_mode else self._granted.get(peer, frozenset())
 
+    def vouches(self, peer: PeerId) -> bool:
+        """Whether the user, the allow-list or the secret says who this is; else it is a stranger, in mode open too."""
+        if peer in self._revoked:
+            return False
+        return peer in self._granted or peer in self._allowed or peer in self._proven
+
     def may(self, peer: PeerId, right: Right) -> bool:
         """Whether this peer has `right`."""
         return right in self.rights(peer)

@@ -4,9 +4,10 @@ Every request from outside passes through here first: `handle_hello` answers fir
 signed request. The gateway's web server (gateway/peering/listener.py) calls it. Opens no sockets.
 """
 
-import ipaddress
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from discovery.admission import Admission
@@ -16,8 +17,10 @@ from discovery.membership import Event
 from discovery.messages import MESSAGE_LIMIT_BYTES, Hello, Message, OtherNetwork, Probe, decode, encode
 from discovery.records import Card, PeerId, Pulse
 from discovery.request_auth import Audience, AuthConfig, Refused, RequestVerifier, Standing, refusal_body
+from discovery.strangers import StrangersConfig, StrangersTime, site_of
 from discovery.throttle import Throttle
 
+HELLO_PATH = "/peer/1/hello"
 HELLO_LIMIT_BYTES = 16 * 1024
 SYNC_LIMIT_BYTES = MESSAGE_LIMIT_BYTES
 REFUSED_LIMIT = 64  # refused peers remembered for the user to see
@@ -31,7 +34,12 @@ class EndpointConfig:
     hellos_burst: float = 64.0  # hellos at once: many peers behind one address may start together
     syncs_per_s: float = 16.0  # messages a second from one peer: five times what the protocol needs
     syncs_burst: float = 32.0  # messages at once from one peer
-    verify_s: float = 0.05  # s for the signatures of one message; records left over come again with a later message
+    verify_s: float = 0.02  # s for the signatures of one message; records left over come again with a later message
+    strangers_verify_s: float = 0.005  # s, where a stranger sends it
+    strangers: StrangersConfig = field(default_factory=StrangersConfig)
+    refusals_per_s: float = 4.0  # refusals to one site that are sent at once, in the long run; further ones are held up
+    refusals_burst: float = 32.0  # refusals to one site sent at once
+    refusal_pause_s: float = 1.0  # s that a further one is held up, so that asking again and again is slow
     fresh_pulse_s: float = 0.5  # s; a probe is answered with a pulse no older than this
     auth: AuthConfig = field(default_factory=AuthConfig)
 
@@ -42,6 +50,7 @@ class Clocks:
 
     monotonic: Callable[[], float]  # s, never goes back
     unix: Callable[[], float]  # s since 1970
+    worked: Callable[[], float] = time.thread_time  # s of processor time that this thread has used
 
 
 class Endpoint:
@@ -65,43 +74,70 @@ class Endpoint:
         self._requests = RequestVerifier(verify, c.auth)
         self._hellos = Throttle(c.hellos_per_s, c.hellos_burst)
         self._syncs = Throttle(c.syncs_per_s, c.syncs_burst)
+        self._refusals = Throttle(c.refusals_per_s, c.refusals_burst)
+        self._strangers = StrangersTime(c.strangers)
         self._pulsed_at = float("-inf")
         self.refused: OrderedDict[PeerId, tuple[str, str]] = OrderedDict()  # peer -> (name, reason), newest last
 
-    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str) -> PeerId:
+    def expect(self, path: str, headers: Mapping[str, str], peer_ip: str) -> None:
+        """Whether to read the body of this request at all: ask before reading. Nothing is counted.
+
+        `headers`: by lower-case name. Raises Refused (401, 429, 503).
+        """
+        if path == HELLO_PATH:
+            self._check_room(site_of(peer_ip))
+            return
+        unix_s, now = self._clocks.unix(), self._clocks.monotonic()
+        peer = self._requests.expect(self._audience(), self._standing, headers, unix_s, now)
+        if self._standing(peer) == "stranger":
+            self._check_room(site_of(peer_ip))
+
+    def authenticate(
+        self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str, peer_ip: str = ""
+    ) -> PeerId:
         """The peer that signed this request to us. `headers`: by lower-case name. Raises Refused (401, 429, 503)."""
-        request = (method, raw_path, headers, body_sha256)
-        return self._requests.check(
-            self._audience(), self._standing, request, self._clocks.unix(), self._clocks.monotonic()
-        )
+        request, site = (method, raw_path, headers, body_sha256), site_of(peer_ip)
+        is_stranger = self._standing(PeerId(headers.get("ppai-id", ""))) != "trusted"
+        if is_stranger:
+            self._check_room(site)
+        times = (self._clocks.unix(), self._clocks.monotonic())
+        try:
+            with self._counted(site) if is_stranger else nullcontext():
+                return self._requests.check(self._audience(), self._standing, request, *times)
+        except Refused:  # an id can be claimed by anybody: what a false claim costs is a stranger's
+            self._strangers.spend(site, 0.0 if is_stranger else self._config.strangers.request_s, times[1])
+            raise
 
     def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
         """Answer a hello with ours, and take in the caller. Raises Refused (400, 403, 409, 413, 429, 503)."""
-        now = self._clocks.monotonic()
-        if not self._hellos.allow(_rate_key(peer_ip), now):
+        site = site_of(peer_ip)
+        self._check_room(site)
+        if not self._hellos.allow(site, self._clocks.monotonic()):
             raise Refused(429, "too_many_requests", "slow down")
-        hello = self._decode(body, self._open_always, HELLO_LIMIT_BYTES)
-        if not isinstance(hello, Hello):
-            raise Refused(400, "malformed", "expected a hello")
-        self.welcome(hello)
-        return encode(self.introduction(), self._net)
+        with self._counted(site):
+            hello = self._decode(body, self._open_always, HELLO_LIMIT_BYTES)
+            if not isinstance(hello, Hello):
+                raise Refused(400, "malformed", "expected a hello")
+            self.welcome(hello)
+            return encode(self.introduction(), self._net)
 
-    def handle_sync(self, peer: PeerId, body: bytes) -> bytes:
+    def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """The answer to a gossip message of an authenticated peer, empty where there is none to give.
 
         Raises Refused (400, 403, 413, 429).
         """
-        now = self._clocks.monotonic()
-        if not self._syncs.allow(peer, now):
+        site, is_stranger = site_of(peer_ip), self._is_stranger(peer)
+        if not self._syncs.allow(peer, self._clocks.monotonic()):
             raise Refused(429, "too_many_requests", "slow down")
-        message = self._decode(body, self.opener(), SYNC_LIMIT_BYTES)
-        if isinstance(message, Hello):
-            raise Refused(400, "malformed", "a hello has its own path")
-        if isinstance(message, Probe) and message.subject == self._gossip.id:
-            self.pulse_now(self._config.fresh_pulse_s)
-        step = self._gossip.receive(message, peer, now)
-        self._carry_out(step)
-        return encode(step.reply, self._net) if step.reply is not None else b""
+        if is_stranger:
+            self._check_room(site)
+        with self._counted(site) if is_stranger else nullcontext():
+            return self._sync(peer, body)
+
+    def pause_s(self, peer_ip: str) -> float:
+        """Call before a refusal is sent: the seconds to hold it up, more than 0 for a site that is refused often."""
+        is_seldom = self._refusals.allow(site_of(peer_ip), self._clocks.monotonic())
+        return 0.0 if is_seldom else self._config.refusal_pause_s
 
     def introduction(self) -> Hello:
         """Our hello: our card and a fresh pulse. Raises Refused (503) before the first card."""
@@ -156,21 +192,32 @@ class Endpoint:
             self._pulsed_at = now
             self._carry_out(self._gossip.publish(self._pulse(now), now))
 
-    def opener(self) -> Callable[[Envelope], Signed | None]:
-        """A function that opens the envelopes of one message.
+    def opener(self, sender: PeerId) -> Callable[[Envelope], Signed | None]:
+        """A function that opens the envelopes of one message of `sender`.
 
         It verifies a record that is new to us and returns it. It returns None, so that the envelope is passed over,
-        for a record that would change nothing, for a card that admission keeps out, and once `verify_s` has passed.
+        for a record that would change nothing, for a card that admission keeps out, for a record of a stranger where
+        strangers have used up their time, and once the time for one message has passed.
         It raises MalformedMessage for a forged envelope.
         """
-        deadline = self._clocks.monotonic() + self._config.verify_s
+        c, is_stranger = self._config, self._is_stranger(sender)
+        deadline = self._clocks.monotonic() + (c.strangers_verify_s if is_stranger else c.verify_s)
 
         def open_(envelope: Envelope) -> Signed | None:
-            record = parse(envelope)
-            if not self._gossip.needs(record, envelope) or self._clocks.monotonic() > deadline:
+            now = self._clocks.monotonic()
+            if now > deadline:
                 return None
-            signed = verified(envelope, record, self._net, self._verify)
+            record = parse(envelope)
+            if not self._gossip.needs(record, envelope):
+                return None
             own = record.id == self._gossip.id
+            if is_stranger or own or not self._is_stranger(record.id):
+                signed = verified(envelope, record, self._net, self._verify)
+            elif not self._strangers.has_room(sender, now):
+                return None
+            else:
+                with self._counted(sender):
+                    signed = verified(envelope, record, self._net, self._verify)
             unwanted = isinstance(record, Card) and not own and self._admission.admits(record) is not None
             return None if unwanted else signed
 
@@ -179,6 +226,33 @@ class Endpoint:
     def refusal(self, refused: Refused) -> bytes:
         """The body to answer a refused request with."""
         return refusal_body(refused, int(self._clocks.unix() * 1000), self._gossip.gen)
+
+    def _sync(self, peer: PeerId, body: bytes) -> bytes:
+        message = self._decode(body, self.opener(peer), SYNC_LIMIT_BYTES)
+        if isinstance(message, Hello):
+            raise Refused(400, "malformed", "a hello has its own path")
+        if isinstance(message, Probe) and message.subject == self._gossip.id:
+            self.pulse_now(self._config.fresh_pulse_s)
+        step = self._gossip.receive(message, peer, self._clocks.monotonic())
+        self._carry_out(step)
+        return encode(step.reply, self._net) if step.reply is not None else b""
+
+    def _is_stranger(self, peer: PeerId) -> bool:
+        return not self._admission.vouches(peer)
+
+    def _check_room(self, site: str) -> None:
+        if not self._strangers.has_room(site, self._clocks.monotonic()):
+            raise Refused(429, "too_many_requests", "this peer is busy with strangers: try again, or get approved")
+
+    @contextmanager
+    def _counted(self, key: str) -> Iterator[None]:
+        """Count the processor time of what is done inside for the strangers of `key`, a site or a sender."""
+        began = self._clocks.worked()
+        try:
+            yield
+        finally:
+            seconds = self._clocks.worked() - began + self._config.strangers.request_s
+            self._strangers.spend(key, seconds, self._clocks.monotonic())
 
     def _open_always(self, envelope: Envelope) -> Signed:
         return open_envelope(envelope, self._net, self._verify)
@@ -204,9 +278,3 @@ class Endpoint:
         if member is None or self._admission.admits(member.card) is not None:
             return "unknown"
         return "trusted" if self._admission.rights(peer) else "stranger"
-
-
-def _rate_key(ip: str) -> str:
-    """The key for rate limits: an IPv4 address, or the /64 of an IPv6 address, since one owner has a whole /64."""
-    address = ipaddress.ip_address(ip)
-    return ip if address.version == 4 else str(ipaddress.ip_network(f"{ip}/64", strict=False))

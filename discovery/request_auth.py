@@ -27,10 +27,13 @@ class AuthConfig:
     """How much clocks may differ, and how many nonces are remembered, each for twice that, to refuse replays."""
 
     window_s: float = 30.0  # s by which a request's time may differ from ours
-    trusted_nonces: int = 65536  # of all peers with a right
-    trusted_nonces_each: int = 8192  # of one such peer, which is 136 requests a second; more are refused
-    stranger_nonces: int = 16384  # of all peers without a right; counted apart, so that they take no room of others
-    stranger_nonces_each: int = 1024  # of one such peer
+    # Nonces of all peers with a right, and of one such peer: 136 requests a second. Once all of them have used up
+    # theirs, a peer may still add its fair share, an equal part of the limit: there are twice as many at most.
+    trusted_nonces: int = 32768
+    trusted_nonces_each: int = 8192
+    # The same for peers without a right: counted apart, so that they take no room of others.
+    stranger_nonces: int = 8192
+    stranger_nonces_each: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,32 @@ class RequestVerifier:
             "stranger": _Nonces(2 * c.window_s, c.stranger_nonces, c.stranger_nonces_each),
         }
 
+    def expect(
+        self,
+        audience: Audience,
+        standing: Callable[[PeerId], Standing],
+        headers: Mapping[str, str],
+        unix_s: float,
+        now: float,
+    ) -> PeerId:
+        """Who `headers` (by lower-case name) say signed a request to us, checked as far as it goes without the body.
+
+        So a body is read only for whom we know. Raises Refused as `check` does, but for `bad_signature`.
+        """
+        peer, gen, time_ms, nonce, _ = _parse(headers)
+        known_as = standing(peer)
+        if known_as == "unknown":
+            raise Refused(401, "unknown_peer", "we do not know you: say hello first")
+        if gen != audience.gen:
+            raise Refused(401, "wrong_generation", f"this peer has restarted: it is in generation {audience.gen}")
+        if abs(time_ms / 1000 - unix_s) > self._config.window_s:
+            raise Refused(401, "clock_skew", f"our clocks differ by {abs(time_ms / 1000 - unix_s):.0f} s: set the time")
+        if any(memory.has(peer, nonce, now) for memory in self._nonces.values()):
+            raise Refused(401, "replayed", "this request was made before")
+        if self._nonces[known_as].is_full_for(peer):
+            raise Refused(429, "too_many_requests", "slow down")
+        return peer
+
     def check(
         self,
         audience: Audience,
@@ -110,21 +139,11 @@ class RequestVerifier:
         `clock_skew`, `bad_signature`, `replayed`; 429 `too_many_requests`. A refused request leaves no nonce behind.
         """
         method, raw_path, headers, body_sha256 = request
-        peer, gen, time_ms, nonce, signature = _parse(headers)
-        known_as = standing(peer)
-        if known_as == "unknown":
-            raise Refused(401, "unknown_peer", "we do not know you: say hello first")
-        if gen != audience.gen:
-            raise Refused(401, "wrong_generation", f"this peer has restarted: it is in generation {audience.gen}")
-        if abs(time_ms / 1000 - unix_s) > self._config.window_s:
-            raise Refused(401, "clock_skew", f"our clocks differ by {abs(time_ms / 1000 - unix_s):.0f} s: set the time")
-        if any(memory.has(peer, nonce, now) for memory in self._nonces.values()):
-            raise Refused(401, "replayed", "this request was made before")
-        if self._nonces[known_as].is_full_for(peer):
-            raise Refused(429, "too_many_requests", "slow down")
+        peer = self.expect(audience, standing, headers, unix_s, now)
+        _, _, time_ms, nonce, signature = _parse(headers)
         if not self._verify(peer, signature, _covered(audience, method, raw_path, body_sha256, time_ms, nonce)):
             raise Refused(401, "bad_signature", "the signature does not cover this request to this peer")
-        self._nonces[known_as].add(peer, nonce, now)
+        self._nonces[standing(peer)].add(peer, nonce, now)
         return peer
 
 
@@ -141,7 +160,11 @@ class _Nonces:
         return (peer, nonce) in self._expiry
 
     def is_full_for(self, peer: PeerId) -> bool:
-        return self._counts[peer] >= self._limit_each or len(self._expiry) >= self._limit
+        """Whether this peer has used up its own limit, or all have used up theirs and it its fair share of that."""
+        mine = self._counts.get(peer, 0)
+        if mine >= self._limit_each:
+            return True
+        return len(self._expiry) >= self._limit and mine >= self._limit // (len(self._counts) + 1)
 
     def add(self, peer: PeerId, nonce: bytes, now: float) -> None:
         self._expiry[peer, nonce] = now + self._keep_s

@@ -104,17 +104,23 @@ class Transport:
             for ip, port in cached.addr:
                 self.hint(Address(ip, port), PeerId(cached.id))
 
-    def authenticate(self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str) -> PeerId:
+    def expect(self, path: str, headers: Mapping[str, str], peer_ip: str) -> None:
+        """See Endpoint.expect."""
+        self.endpoint.expect(path, headers, peer_ip)
+
+    def authenticate(
+        self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str, peer_ip: str = ""
+    ) -> PeerId:
         """See Endpoint.authenticate."""
-        return self.endpoint.authenticate(method, raw_path, headers, body_sha256)
+        return self.endpoint.authenticate(method, raw_path, headers, body_sha256, peer_ip)
 
     def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
         """See Endpoint.handle_hello."""
         return self.endpoint.handle_hello(body, peer_ip)
 
-    def handle_sync(self, peer: PeerId, body: bytes) -> bytes:
+    def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """See Endpoint.handle_sync."""
-        return self.endpoint.handle_sync(peer, body)
+        return self.endpoint.handle_sync(peer, body, peer_ip)
 
     def open_stream(
         self,
@@ -228,7 +234,7 @@ class Transport:
                 if refused.code != "unknown_peer" or not await self.dialler.greet(send.to):
                     raise
                 answer = await self.client.post(send.to, "/peer/1/sync", body)
-            reply = decode(answer, self._net, self.endpoint.opener()) if answer else None
+            reply = decode(answer, self._net, self.endpoint.opener(send.to)) if answer else None
         except PeerUnreachable as error:
             self.suspect(send.to, error.reason)
             return

@@ -72,6 +72,7 @@ class PeerApp:
         try:
             await self._answer(scope, receive, client)
         except Refused as refused:
+            await asyncio.sleep(self._transport.endpoint.pause_s(_ip_of(scope)))
             await _send(client, refused.status, self._transport.endpoint.refusal(refused))
         except ClientGone:
             pass
@@ -82,17 +83,19 @@ class PeerApp:
             raise Refused(404, "not_found", "this is a PPAI peer port: applications use the client port")
         if "content-encoding" in headers or "upgrade" in headers:
             raise Refused(400, "malformed", "no content-encoding, no upgrade")
+        caller = _ip_of(scope)
+        self._transport.expect(path, headers, caller)
         digest = hashlib.sha256()  # fed as the body comes in: 8 MiB at once would keep everybody else waiting
         body = await _bounded_body(scope, receive, BODY_LIMITS_BYTES[path], digest.update)
         if path == "/peer/1/hello":
-            await _send(client, 200, self._transport.handle_hello(body, scope["client"][0]))
+            await _send(client, 200, self._transport.handle_hello(body, caller))
             return
         raw_path = scope.get("raw_path", b"").decode("latin-1")
         if query := scope["query_string"].decode("latin-1"):
             raw_path += f"?{query}"
-        peer = self._transport.authenticate("POST", raw_path, headers, digest.hexdigest())
+        peer = self._transport.authenticate("POST", raw_path, headers, digest.hexdigest(), caller)
         if path == "/peer/1/sync":
-            await _send(client, 200, self._transport.handle_sync(peer, body))
+            await _send(client, 200, self._transport.handle_sync(peer, body, caller))
             return
         if not self._may(peer, "ask"):
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
@@ -118,6 +121,11 @@ class PeerApp:
                 beating.cancel()
                 self._telemetry.observe_served(work.status, *work.usage)
         await client.send(b"", more=False)
+
+
+def _ip_of(scope: Scope) -> str:
+    """The caller's address; empty where its connection is gone already."""
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 async def _bounded_body(scope: Scope, receive: Receive, limit_bytes: int, seen: Callable[[bytes], None]) -> bytes:

@@ -182,10 +182,11 @@ async def _server(peer: Peer, port: int) -> AsyncIterator[int]:
             if request.path == "/peer/1/hello":
                 return web.Response(body=transport.handle_hello(body, request.remote or ""))
             headers = {name.lower(): value for name, value in request.headers.items()}
-            sender = transport.authenticate(request.method, request.raw_path, headers, hashed(body).sha256)
+            caller = request.remote or ""
+            sender = transport.authenticate(request.method, request.raw_path, headers, hashed(body).sha256, caller)
             peer.served.append(f"{request.path} {sender}")
             if request.path == "/peer/1/sync":
-                return web.Response(body=transport.handle_sync(sender, body))
+                return web.Response(body=transport.handle_sync(sender, body, caller))
             return web.Response(body=b"served:" + body)
         except Refused as refused:
             peer.refused.append(refused.code)

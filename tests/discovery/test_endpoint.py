@@ -2,20 +2,48 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import count
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from discovery.admission import Mode
 from discovery.endpoint import Clocks
 from discovery.envelopes import seal
 from discovery.identity import Identity
 from discovery.messages import Delta, Digest, Hello, encode
 from discovery.request_auth import Refused
+from tests.cluster import id_of
 from tests.discovery.loopback import NET, headers, own_card, post, raw_post, running_peer
 
 SECRET, OTHER = b"s" * 16, b"t" * 16
+
+
+@dataclass
+class Clock:
+    """A clock that ticks `step_s` at every look; what is measured with it takes `work_s` of the processor."""
+
+    step_s: float = 0.0
+    work_s: float = 0.0
+    now: float = 0.0
+    looks: int = 0
+
+    def clocks(self) -> Clocks:
+        return Clocks(self.tick, time.time, self.worked)
+
+    def tick(self) -> float:
+        self.now += self.step_s
+        return self.now
+
+    def worked(self) -> float:
+        """Looked at before and after a piece of work."""
+        self.looks += 1
+        return self.looks // 2 * self.work_s
+
+    @property
+    def spent_s(self) -> float:
+        return self.looks // 2 * self.work_s
 
 
 async def test_a_cloned_home_is_told_to_both(tmp_path: Path) -> None:
@@ -148,6 +176,7 @@ async def test_a_flood_of_hellos_is_slowed_down(tmp_path: Path) -> None:
 async def test_a_flood_of_syncs_is_slowed_down(tmp_path: Path) -> None:
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
+        b.admission.approve(a.identity.id, {})
         body = encode(Digest({}), NET)
 
         with pytest.raises(Refused, match="slow down"):
@@ -155,19 +184,97 @@ async def test_a_flood_of_syncs_is_slowed_down(tmp_path: Path) -> None:
                 b.transport.handle_sync(a.identity.id, body)
 
 
-async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path) -> None:
-    """50 ms of signatures, then the rest waits for a later message. The clock ticks 10 ms at every look."""
+@pytest.mark.parametrize(("sender", "most"), [("approved", 10), ("stranger", 3)])
+async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path, sender: str, most: int) -> None:
+    """20 ms of signatures, of a stranger 5, then the rest waits for a later message. One takes 2 ms here."""
     async with running_peer(tmp_path / "a", loops=False) as a:
-        clock = count(0.0, 0.01)
+        clock = Clock(step_s=0.002)
         endpoint = a.transport.endpoint
-        endpoint._clocks = Clocks(lambda: next(clock), time.time)
+        endpoint._clocks = clock.clocks()
         strangers = [Identity.load_or_create(tmp_path / str(n)) for n in range(20)]
         cards = [seal(replace(own_card(a), id=who.id, cert=who.cert_sha256), NET, who.sign) for who in strangers]
+        if sender == "approved":
+            for who in strangers:
+                a.admission.approve(who.id, {})
 
-        open_ = endpoint.opener()
+        open_ = endpoint.opener(strangers[0].id)
         opened = [open_(card.envelope) for card in cards]
 
-        assert 0 < sum(one is not None for one in opened) < 10
+        assert 0 < sum(one is not None for one in opened) <= most
+
+
+@pytest.mark.parametrize("mode", ["tofu", "open"])
+async def test_strangers_together_take_a_bounded_share_of_our_time(tmp_path: Path, mode: Mode) -> None:
+    """However many ids they have, and from however many addresses they come: hellos and messages in one pool."""
+    async with running_peer(tmp_path / "a", loops=False, mode=mode) as a:
+        clock, endpoint = Clock(work_s=0.002), a.transport.endpoint
+        endpoint._clocks = clock.clocks()
+        hello, body = encode(Hello(a.gossip.own_card(), None, 0), NET), encode(Digest({}), NET)
+
+        done = 0
+        for step in range(10_000):
+            clock.now = step / 1000
+            with suppress(Refused):
+                endpoint.handle_sync(id_of(step % 50), body, f"192.0.2.{step % 40}")
+                done += 1
+            with suppress(Refused):
+                endpoint.handle_hello(hello, f"198.51.100.{step % 40}")
+
+        assert 0.05 * 10 + 0.1 > clock.spent_s > 0.3
+        assert done > 0
+
+
+async def test_who_is_approved_is_heard_while_strangers_flood(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False, mode="tofu") as a:
+        clock, endpoint = Clock(work_s=0.01), a.transport.endpoint
+        endpoint._clocks = clock.clocks()
+        a.admission.approve(id_of(0), {})
+        body = encode(Digest({}), NET)
+        with pytest.raises(Refused, match="busy with strangers"):
+            for number in range(1, 100):
+                endpoint.handle_sync(id_of(number), body, f"192.0.2.{number}")
+
+        answer = endpoint.handle_sync(id_of(0), body, "192.0.2.1")
+
+        assert answer
+
+
+async def test_a_stranger_without_room_is_refused_before_its_body_is_read(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", mode="tofu", loops=False) as a:
+        endpoint = a.transport.endpoint
+        endpoint._clocks = Clock(work_s=1.0).clocks()
+        endpoint.expect("/peer/1/hello", {}, "192.0.2.1")
+        with pytest.raises(Refused, match="malformed"):
+            endpoint.handle_hello(b"", "192.0.2.1")
+
+        with pytest.raises(Refused, match="busy with strangers"):
+            endpoint.expect("/peer/1/hello", {}, "192.0.2.2")
+
+
+async def test_records_about_strangers_cost_the_strangers_time_whoever_passes_them_on(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        clock, endpoint = Clock(work_s=0.002), a.transport.endpoint
+        endpoint._clocks = clock.clocks()
+        friend = Identity.load_or_create(tmp_path / "friend")
+        a.admission.approve(friend.id, {})
+        made_up = [Identity.load_or_create(tmp_path / str(n)) for n in range(40)]
+        cards = [seal(replace(own_card(a), id=who.id, cert=who.cert_sha256), NET, who.sign) for who in made_up]
+
+        open_ = endpoint.opener(friend.id)
+        opened = [open_(card.envelope) for card in cards]
+
+        assert 0 < sum(one is not None for one in opened) < 15
+
+
+async def test_who_is_refused_again_and_again_is_refused_slowly(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        endpoint = a.transport.endpoint
+        endpoint._clocks = Clock().clocks()
+
+        pauses = [endpoint.pause_s("192.0.2.1") for _ in range(40)]
+
+        assert [0.0] * 32 + [1.0] * 8 == pauses
+        assert 0.0 == endpoint.pause_s("192.0.2.2")
 
 
 async def test_a_hello_with_a_card_of_another_is_no_introduction(tmp_path: Path) -> None:

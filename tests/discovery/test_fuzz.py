@@ -56,7 +56,7 @@ def test_damaged_envelopes_are_refused_and_change_nothing(tmp_path: Path, count:
     gossip.learn(good[1:], 0.0)
     newer = [seal(replace(one.record, seq=9), NET, who.sign) for one, who in zip(good, identities * 2, strict=True)]
     originals = {one.envelope for one in (*good, *newer)}
-    before, revision, open_ = gossip.members(), gossip.revision, endpoint.opener()
+    before, revision, open_ = gossip.members(), gossip.revision, endpoint.opener(gossip.id)
 
     passed: list[Signed] = []
     took_s = []

@@ -133,6 +133,38 @@ def test_one_peer_cannot_use_up_the_memory_of_all() -> None:
     assert PEER == check(verifier, request(nonce=9, at=NOW + 61), late_s=61)
 
 
+def test_many_strangers_leave_room_for_a_newcomer() -> None:
+    """17 ids that use up what all strangers have: the next one still gets its fair share, and memory is bounded."""
+    config = AuthConfig(stranger_nonces=160, stranger_nonces_each=10)
+    verifier = RequestVerifier(fake_verify, config)
+
+    def ask(number: int, nonce: int) -> str:
+        by = id_of(number)
+        made = request(by=by, nonce=nonce)
+        try:
+            return verifier.check(US, lambda _: "stranger", made, NOW, 0.0)
+        except Refused as refused:
+            return refused.code
+
+    taken = [ask(number, nonce) for number in range(2, 19) for nonce in range(10)]
+    newcomer = [ask(19, nonce) for nonce in range(10)]
+    many = [ask(number, 0) for number in range(20, 1000)]
+
+    assert 160 <= sum(code != "too_many_requests" for code in taken) < 170
+    assert id_of(19) == newcomer[0]
+    assert "too_many_requests" == newcomer[9]
+    assert 2 * 160 >= sum(code != "too_many_requests" for code in (*taken, *newcomer, *many))
+
+
+def test_whom_we_do_not_know_is_told_before_the_body_is_there(verifier: RequestVerifier) -> None:
+    _, _, headers, _ = request(by=id_of(7))
+
+    with pytest.raises(Refused, match="say hello first"):
+        verifier.expect(US, known, headers, NOW, 0.0)
+    with pytest.raises(Refused, match="unsigned"):
+        verifier.expect(US, known, {}, NOW, 0.0)
+
+
 def test_a_request_made_as_a_stranger_is_not_replayable_as_a_friend(verifier: RequestVerifier) -> None:
     made = request()
     verifier.check(US, lambda peer: "stranger", made, NOW, 0.0)
