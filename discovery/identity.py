@@ -6,9 +6,7 @@ year while the id stays. It is a P-256 key, which every TLS library takes; some 
 
 import datetime
 import hashlib
-import os
 import ssl
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from discovery.private_files import write_private
+from discovery.private_files import OpenToOthers, read_secret, read_unchanged, write_private
 from discovery.records import InvalidRecord, PeerId, peer_id, public_key
 
 T = TypeVar("T")
@@ -97,7 +95,7 @@ def _load_or_create_key(path: Path) -> Ed25519PrivateKey:
         key = Ed25519PrivateKey.generate()
         _write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return key
-    loaded = _parse(path, _read_private(path), lambda data: load_pem_private_key(data, None))
+    loaded = _parse(path, _read(path, read_secret), lambda data: load_pem_private_key(data, None))
     if not isinstance(loaded, Ed25519PrivateKey):
         raise IdentityError(f"{path} holds another kind of key, not an identity of ours. {_MOVE_AWAY}")
     return loaded
@@ -107,8 +105,8 @@ def _load_certificate(cert_path: Path, key_path: Path, now: datetime.datetime) -
     """The SHA-256 of the certificate, (32,); None when there is none or it ends soon. Raises IdentityError."""
     if not (cert_path.exists() and key_path.exists()):
         return None
-    _read_private(key_path)
-    cert = _parse(cert_path, _read(cert_path), x509.load_pem_x509_certificate)
+    _read(key_path, read_secret)
+    cert = _parse(cert_path, _read(cert_path, read_unchanged), x509.load_pem_x509_certificate)
     if cert.not_valid_after_utc - now < datetime.timedelta(days=_RENEW_DAYS):
         return None
     try:
@@ -146,19 +144,13 @@ def _write(path: Path, data: bytes) -> None:
         raise IdentityError(f"cannot write {path}: {error.strerror}. {remedy}") from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, read: Callable[[Path], bytes]) -> bytes:
     try:
-        return path.read_bytes()
+        return read(path)
+    except OpenToOthers as error:
+        raise IdentityError(str(error)) from error
     except OSError as error:
         raise IdentityError(f"cannot read {path}: {error.strerror}. It must belong to the user running ppai") from error
-
-
-def _read_private(path: Path) -> bytes:
-    data = _read(path)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if os.name == "posix" and mode & 0o077:
-        raise IdentityError(f"{path} can be read by others (mode {mode:03o}). Run: chmod 600 {path}")
-    return data
 
 
 def _parse(path: Path, data: bytes, parse: Callable[[bytes], T]) -> T:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from discovery.private_files import write_private
+from discovery.private_files import OpenToOthers, read_unchanged, write_private
 
 PEERS_LIMIT = 200  # peers remembered, those seen last: enough to find the network again
 
@@ -40,9 +40,11 @@ class PeerFile:
 def load(path: Path) -> PeerFile:
     """Read peers.json; empty where there is no such file. Raises PeerFileError."""
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=PeerFile)
+        content = msgspec.json.decode(read_unchanged(path), type=PeerFile)
     except FileNotFoundError:
         return PeerFile()
+    except OpenToOthers as error:
+        raise PeerFileError(str(error)) from error
     except (OSError, *UNREADABLE) as error:
         remedy = "Repair it, or delete it: peers then have to be approved again"
         raise PeerFileError(f"cannot read {path}: {error}. {remedy}") from error

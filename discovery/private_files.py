@@ -1,17 +1,92 @@
-"""Files that only their owner can read, replaced whole or not at all: a power cut leaves the old one or the new one.
+"""Files of a peer's home: written so that only their owner can read them, read only where nobody else may change them.
 
-Everything that a peer keeps is written with this. It loads no cryptography, so that short commands start fast.
+A file is replaced whole or not at all: a power cut leaves the old one or the new one. Whoever may change `peers.json`
+approves peers, and whoever may change `api_keys.json` makes keys: a file that other users of the machine may write is
+refused where it is read. It loads no cryptography, so that short commands start fast.
 """
 
 import os
+import shlex
+import stat
 from pathlib import Path
+
+
+class OpenToOthers(Exception):
+    """Other users of this machine may change a file of ours, or read a secret one; the message names the remedy."""
 
 
 def write_private(path: Path, data: bytes) -> None:
     """Replace `path` by a file that only its owner can read, whole or not at all. Raises OSError."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def read_unchanged(path: Path) -> bytes:
+    """The content of a file that nobody but its owner may change. Raises OpenToOthers, OSError."""
+    return _read(path, may_be_read=True)
+
+
+def read_secret(path: Path) -> bytes:
+    """The content of a file that nobody but its owner may read or change. Raises OpenToOthers, OSError."""
+    return _read(path, may_be_read=False)
+
+
+def require_unchanged(path: Path, found: os.stat_result) -> None:
+    """Raises OpenToOthers where somebody besides us and root may change the file or folder of which this is the stat.
+
+    Devices and pipes hold nothing that could be changed. A group counts unless it is our own, in which is nobody else.
+    """
+    if os.name != "posix" or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        return
+    if found.st_uid not in (0, os.geteuid()):
+        owner, us = _user(found.st_uid), _user(os.geteuid())
+        raise OpenToOthers(
+            f"{path} belongs to {owner}, who may change it: run ppai as {owner}, or check what it holds,"
+            f" then run: chown {us} {shlex.quote(str(path))}"
+        )
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _is_our_own_group(found.st_gid)):
+        raise OpenToOthers(
+            f"{path} can be changed by other users of this machine (mode {mode:03o}):"
+            f" check what it holds, then run: chmod go-w {shlex.quote(str(path))}"
+        )
+
+
+def _read(path: Path, *, may_be_read: bool) -> bytes:
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())  # of what is read, whatever lies at `path` by now
+        require_unchanged(path, found)
+        mode = stat.S_IMODE(found.st_mode)
+        if os.name == "posix" and mode & 0o077 and not may_be_read:
+            raise OpenToOthers(
+                f"{path} can be read by others (mode {mode:03o}). Run: chmod 600 {shlex.quote(str(path))}"
+            )
+        return file.read()
+
+
+def _is_our_own_group(gid: int) -> bool:
+    """Whether a group has our user's name and no further members: most Linux systems make one for each user.
+
+    Their default umask (002) lets that group write whatever its user creates.
+    """
+    import grp  # POSIX only
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+
+
+def _user(uid: int) -> str:
+    import pwd  # POSIX only
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

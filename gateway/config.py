@@ -15,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 import yaml
 
+from discovery.private_files import read_unchanged
 from gateway.beliefs.belief import BeliefConfig
 from gateway.capacity.rules import AdmissionConfig
 from gateway.client.app import ClientConfig
@@ -69,7 +70,7 @@ def data_dir() -> Path:
 def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
     """Flag > environment > file > default. `flags` maps dotted paths to values; None means not given.
 
-    Raises ConfigError.
+    Raises ConfigError, OpenToOthers.
     """
     tree = _read_file(file) if file else {}
     config = _build(Config, tree, "", str(file), strict=True)
@@ -84,7 +85,7 @@ def as_yaml(config: Config) -> str:
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        tree = yaml.safe_load(read_unchanged(file).decode()) or {}
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """ppai-profile: its flags and exit codes. commands.py holds what the commands do; it is loaded when one runs, so that
 --help is fast."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -102,6 +103,7 @@ def show(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ppai-profile and return its exit code: 0 done, 1 expected failure, 2 wrong usage, 3 a bug."""
+    os.umask(os.umask(0o022) | 0o022)  # nothing that we make may be written by others: a home that may is refused
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] != "--help"):
         arguments.insert(0, "measure")

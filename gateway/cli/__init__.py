@@ -43,6 +43,7 @@ app.add_typer(key_app, name="key")
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug in PPAI."""
+    os.umask(os.umask(0o022) | 0o022)  # nothing that we make may be written by others: a home that may is refused
     try:
         app()
     except (KeyboardInterrupt, BrokenPipeError):

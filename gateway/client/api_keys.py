@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from discovery.private_files import write_private
+from discovery.private_files import OpenToOthers, read_unchanged, write_private
 from gateway.wire.codec import UNREADABLE
 
 PREFIX = "sk-ppai-"  # what scanners for leaked keys and people recognise
@@ -63,10 +63,12 @@ class ApiKeys:
         try:
             now = self._file.stat()
             if (seen := (now.st_mtime_ns, now.st_ino, now.st_size)) != self._seen:
-                self._hashes = msgspec.json.decode(self._file.read_bytes(), type=dict[str, str])
+                self._hashes = msgspec.json.decode(read_unchanged(self._file), type=dict[str, str])
                 self._seen = seen
         except FileNotFoundError:
             self._hashes, self._seen = {}, None
+        except OpenToOthers as error:
+            raise ApiKeyError(str(error)) from error
         except (OSError, *UNREADABLE) as error:
             raise ApiKeyError(
                 f"{self._file} cannot be read ({error}); remove it and make new keys: ppai key add"

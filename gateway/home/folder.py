@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from discovery.private_files import write_private
+from discovery.private_files import read_unchanged, require_unchanged, write_private
 
 
 class HomeError(Exception):
@@ -54,9 +54,13 @@ class Home:
         return users if users.is_dir() and not own.is_dir() else own
 
     def prepare(self) -> None:
-        """Create the folder, private to its user. Raises HomeError where that is not possible."""
+        """Create the folder, private to its user. Raises HomeError where that is not possible.
+
+        Raises OpenToOthers where other users may change the folder or anything in it.
+        """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._require_unchanged()
             probe = self.path / ".write-test"
             probe.touch()
             probe.unlink()
@@ -65,6 +69,15 @@ class Home:
                 f"cannot write to the home folder {self.path}: {error.strerror}. "
                 "Choose another with --home DIR or PPAI_HOME, or change its owner"
             ) from error
+
+    def _require_unchanged(self) -> None:
+        require_unchanged(self.path, self.path.stat())
+        for folder, folders, files in os.walk(self.path):
+            for path in (Path(folder, name) for name in folders + files):
+                try:
+                    require_unchanged(path, path.stat())  # of what a link points at
+                except FileNotFoundError:
+                    continue  # a link to nothing, or gone by now
 
     def write_private(self, name: str, content: bytes) -> Path:
         """Replace one of the home's files (discovery/private_files.py)."""
@@ -78,7 +91,7 @@ class Home:
         A file left by a crash does not count, nor one with our own number: in a container every start has the same.
         """
         try:
-            running = msgspec.json.decode((self.path / "running.json").read_bytes(), type=Running)
+            running = msgspec.json.decode(read_unchanged(self.path / "running.json"), type=Running)
         except (OSError, *UNREADABLE):
             return None
         return running if running.pid != os.getpid() and _is_alive(running.pid) else None

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from discovery.private_files import write_private
+from discovery.private_files import OpenToOthers, read_unchanged, write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest
@@ -33,9 +33,11 @@ class Profiles:
         """Raises ProfilesError."""
         self._path = path
         try:
-            self._known = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Profile]])
+            self._known = msgspec.json.decode(read_unchanged(path), type=dict[str, dict[str, Profile]])
         except FileNotFoundError:
             self._known = {}
+        except OpenToOthers as error:
+            raise ProfilesError(str(error)) from error
         except (OSError, *UNREADABLE) as error:
             raise ProfilesError(f"cannot read {path}: {error}. Delete it, then run ppai-profile again") from error
 

@@ -14,12 +14,13 @@ from types import TracebackType
 from typing import Literal
 
 from discovery import mdns, peer_file
-from discovery.admission import Admission, AdmissionError
+from discovery.admission import Admission
 from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.membership import Event
+from discovery.private_files import read_secret
 from discovery.records import (
     AGENTS_LIMIT,
     Address,
@@ -205,7 +206,7 @@ class Network:
 def _secret(config: NetworkConfig, own_file: Path) -> bytes | None:
     """The shared secret: as configured, else from the configured file, else from our own; None where there is none.
 
-    Raises NetworkConfigError, AdmissionError.
+    Raises NetworkConfigError, OpenToOthers.
     """
     if config.secret:
         return config.secret.encode()
@@ -213,9 +214,7 @@ def _secret(config: NetworkConfig, own_file: Path) -> bytes | None:
     if not config.secret_file and not file.exists():
         return None
     try:
-        if file.stat().st_mode & 0o077:
-            raise AdmissionError(f"others on this machine can read the secret {file}: run chmod 600 {file}")
-        return file.read_text().strip().encode()
+        return read_secret(file).strip()
     except OSError as error:
         raise NetworkConfigError(f"cannot read the secret {file}: {error.strerror}; see --secret-file") from error
 

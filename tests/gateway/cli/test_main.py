@@ -1,10 +1,12 @@
 """How a command ends: 0 done, 1 expected failure with a sentence, 2 usage, 3 a bug with a file to report."""
 
+import os
 from pathlib import Path
 
 import pytest
 import typer
 
+import profiler.cli
 from gateway import cli
 
 
@@ -19,6 +21,18 @@ def ended(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int | None:
 
 def test_a_command_that_is_done_ends_with_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 == ended(["key", "list", "--home", str(tmp_path)], monkeypatch)
+
+
+def test_nothing_that_a_command_makes_may_be_written_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the user's umask: a home that others may write would be refused at the next start."""
+    before = os.umask(0)
+    try:
+        assert 0 == ended(["key", "list", "--home", str(tmp_path)], monkeypatch)
+        assert 0 == profiler.cli.main(["--help"])
+    finally:
+        after = os.umask(before)
+
+    assert 0o022 == after
 
 
 def test_an_expected_failure_is_a_sentence_with_the_remedy(

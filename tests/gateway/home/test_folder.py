@@ -3,11 +3,19 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from discovery import peer_file
+from discovery.identity import Identity
+from discovery.private_files import OpenToOthers
+from gateway.client.api_keys import ApiKeys
+from gateway.config import load_config
 from gateway.home.folder import Home, HomeError, Running
+from gateway.measuring.profiles import Profiles
+from gateway.peering.network import NetworkConfig, join
 
 
 @pytest.fixture
@@ -108,3 +116,48 @@ def test_weights_are_shared_between_the_homes_of_a_user(
 
     own = home.path / "weights"
     assert [own, tmp_path / ".ppai" / "weights", own, tmp_path / "elsewhere"] == found
+
+
+READERS: dict[str, Callable[[Home], object]] = {
+    "config.yaml": lambda home: load_config(home.config_file, {}, {}),
+    "peers.json": lambda home: peer_file.load(home.path / "peers.json"),
+    "api_keys.json": lambda home: ApiKeys(home.api_keys_file).names,
+    "profiles.json": lambda home: Profiles(home.path / "profiles.json"),
+    "running.json": lambda home: home.running(),
+    "secret": lambda home: join(NetworkConfig(), home.path),
+    "identity.key": lambda home: Identity.load_or_create(home.path),
+    "tls.key": lambda home: Identity.load_or_create(home.path),
+    "tls.crt": lambda home: Identity.load_or_create(home.path),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_file_of_the_home_is_read_that_others_may_change(home: Home, name: str) -> None:
+    """Whoever may write peers.json approves himself; api_keys.json: makes himself a key. So for each of them."""
+    home.prepare()
+    Identity.load_or_create(home.path)
+    if name not in ("identity.key", "tls.key", "tls.crt"):
+        home.write_private(name, b"{}")
+    (home.path / name).chmod(0o666)
+
+    with pytest.raises(Exception, match=rf"{name} can be changed by other users .*chmod go-w"):
+        READERS[name](home)
+
+
+@pytest.mark.parametrize("name", ["", "route.jsonl", "weights", "weights/encoder/model.safetensors", "invented"])
+def test_a_home_is_refused_while_others_may_change_anything_in_it(home: Home, name: str) -> None:
+    (home.path / "weights" / "encoder").mkdir(parents=True)
+    for file in ("route.jsonl", "invented", "weights/encoder/model.safetensors"):
+        (home.path / file).touch()
+    home.prepare()
+    (home.path / name).chmod(0o777)
+
+    with pytest.raises(OpenToOthers, match=f"chmod go-w {home.path / name}$"):
+        home.prepare()
+
+
+def test_a_link_to_nothing_does_not_keep_a_home_from_being_used(home: Home) -> None:
+    home.prepare()
+    (home.path / "old.log").symlink_to("gone")
+
+    home.prepare()

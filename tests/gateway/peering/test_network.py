@@ -8,6 +8,7 @@ import pytest
 
 from discovery.admission import AdmissionError, UnknownPeer
 from discovery.identity import Identity
+from discovery.private_files import OpenToOthers
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
 from gateway.peering.network import Network, NetworkConfig, NetworkConfigError, join
 from tests.peers import party
@@ -88,7 +89,7 @@ def test_a_secret_comes_from_the_configuration_its_file_or_the_home(tmp_path: Pa
 def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     kept(tmp_path, SECRET, 0o644)
 
-    with pytest.raises(AdmissionError, match="chmod 600"):
+    with pytest.raises(OpenToOthers, match="chmod 600"):
         join(NetworkConfig(), tmp_path)
 
 
