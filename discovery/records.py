@@ -25,6 +25,7 @@ SPACES_LIMIT = 2  # of an agent: while a gate is replaced, it publishes the old 
 PROTOTYPES_LIMIT = 1024  # K of a profile
 ADDRESSES_LIMIT = 4  # in a card
 SLOTS_LIMIT = 4096  # slots are below it
+JOBS_LIMIT = 1 << 20  # more jobs at one engine are no news: what says more is taken to say this
 
 _IDS_REMEMBERED = 4096  # base32 of the standard library is slow (docs/results/gossip.md#small-choices)
 

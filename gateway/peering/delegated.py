@@ -21,9 +21,10 @@ from gateway.peering.frames import (
 )
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
+from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.request import Request, encode_request
-from gateway.wire.tokens import usage_of
+from gateway.wire.tokens import Meter
 
 
 class Delegated:
@@ -44,13 +45,12 @@ class Delegated:
         self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
         self._sent, self._has_begun = hashlib.sha256(), False
-        self._estimate, self._events = 0, 0
-        self._usage: tuple[int, int] | None = None
+        self._meter: Meter | None = None  # None until the request was read
 
     @property
     def usage(self) -> tuple[int, int]:
-        """(prompt, completion) tokens: as the engine counted them, else estimated as Forwarder does."""
-        return self._usage or (self._estimate, max(0, self._events - 3))
+        """(prompt, completion) tokens, as Forwarder counts them."""
+        return self._meter.tokens if self._meter else (0, 0)
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
@@ -60,10 +60,10 @@ class Delegated:
             agent, request = await asyncio.to_thread(read) if len(self._payload) > LARGE_BYTES else read()
             if agent not in [model.name for model in self._door.engine.state.models]:
                 raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
-            self._estimate = request.prompt_tokens
+            self._meter = Meter(request)
             async with self._door.remote_turn():
                 started = self._clock()
-                async with aclosing(self._run(request, agent)) as answer:
+                async with aclosing(self._run(request, agent, self._meter)) as answer:
                     async for frame in answer:
                         self._sent.update(frame)
                         self._has_begun = True
@@ -76,10 +76,10 @@ class Delegated:
             yield encode_refusal(Refusal(400, "unacceptable", str(error)))
         except UpstreamError as error:
             self.status = "failed" if self._has_begun else "refused"
-            refusal = Refusal(error.status, error.code, error.message, error.retry_after_s)
+            refusal = Refusal(error.status, error.code, error.message, wait_s(error.retry_after_s))
             yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
 
-    async def _run(self, request: Request, agent: str) -> AsyncGenerator[bytes, None]:
+    async def _run(self, request: Request, agent: str, meter: Meter) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
         opened = self._door.engine.open(
             request.endpoint, encode_request(request, agent), {}, stream=request.stream, patience=self._patience
@@ -90,17 +90,12 @@ class Delegated:
                 raise UpstreamError(f"its engine answered {reply.status}", status=status, code=ENGINE_REFUSED)
             if reply.is_stream and reply.status == 200:
                 async for event in reply.events():
-                    self._meter(event.data)
+                    meter.event(event.data)
                     yield event.raw
             else:
                 answer = await reply.read()
-                self._usage = usage_of(answer)
+                meter.whole(answer)
                 yield encode_reply(reply.status, answer)
-
-    def _meter(self, event: bytes) -> None:
-        self._events += 1
-        if b'"usage"' in event and (usage := usage_of(event)):
-            self._usage = usage
 
     def _receipt(self, agent: str, began: float, started: float) -> bytes:
         prompt_tokens, tokens = self.usage

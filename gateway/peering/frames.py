@@ -25,6 +25,7 @@ HEARTBEAT_S = 1.0  # between two signs of life
 SILENCE_S = 4.0  # four missed: long enough for a stalled event loop, short against a waiting person
 RECEIPT_DOMAIN = b"ppai/1/receipt\0"
 ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's engine answered this very request
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -33,22 +34,23 @@ class Refusal(msgspec.Struct, frozen=True):
     status: int
     code: str
     message: str
-    retry_after_s: Annotated[float, msgspec.Meta(ge=0, le=86400)] | None = None
+    retry_after_s: float | None = None  # the peer's word: to be clipped (gateway/wire/claims.py)
 
 
 class Receipt(msgspec.Struct, frozen=True):
     """What the answering peer says it did, signed: the two sides of a delegation can settle later who did what.
 
-    Hashes are hexadecimal SHA-256: of the delegation's body, and of the answer's events as they were sent.
+    Hashes are hexadecimal SHA-256: of the delegation's body, and of the answer's events as they were sent. Counts are
+    the peer's own claim; nobody reads them yet.
     """
 
     request_sha256: str
     reply_sha256: str
     model: str
-    prompt_tokens: int
-    tokens: int
-    queued_ms: int
-    served_ms: int
+    prompt_tokens: _Count
+    tokens: _Count
+    queued_ms: _Count
+    served_ms: _Count
     signature: str = ""
 
 

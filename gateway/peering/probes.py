@@ -14,11 +14,13 @@ import msgspec
 
 from discovery.client import PeerUnreachable
 from discovery.envelopes import UNREADABLE
-from discovery.records import SLOTS_LIMIT, AdmissionState, PeerId
+from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.capacity.rules import EngineLoad
+from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
+from gateway.wire.claims import whole
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +88,9 @@ class Peers:
             self._answered_at[peer] = self._clock()
         return answered
 
-    def upstream(self, peer: PeerId, name: str) -> PeerUpstream:
-        """The peer as somebody who answers."""
-        return PeerUpstream(peer, name, self._transport.open_stream, self.failed)
+    def upstream(self, peer: PeerId, name: str, allowed: Allowance) -> PeerUpstream:
+        """The peer as somebody who answers, with as much as is allowed."""
+        return PeerUpstream(peer, name, self._transport.open_stream, self.failed, allowed)
 
     def failed(self, peer: PeerId, reason: str) -> None:
         """It did not answer us: suspected until it does."""
@@ -119,7 +121,7 @@ class Peers:
             log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))
             return False
         now = self._clock()
-        jobs, slots = max(0, answer.running + answer.waiting), max(1, min(answer.slots, SLOTS_LIMIT))
+        jobs, slots = whole(answer.running + answer.waiting, 0, JOBS_LIMIT), whole(answer.slots, 1, SLOTS_LIMIT - 1)
         self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT])
         self._observer.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
         return True

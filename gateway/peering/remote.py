@@ -18,6 +18,7 @@ from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.records import PeerId
 from discovery.request_auth import Refused, hashed, read_refusal
+from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     SILENCE_S,
@@ -27,7 +28,8 @@ from gateway.peering.frames import (
     name_of,
     receipt_bytes,
 )
-from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.upstream import Patience, UpstreamError
+from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES, Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
 
@@ -47,11 +49,15 @@ class PeerUpstream:
         name: str,
         open_stream: OpenStream,
         failed: Callable[[PeerId, str], None],
+        allowed: Allowance = WIDEST,
         silence_s: float = SILENCE_S,
     ) -> None:
-        """`failed(peer, reason)` is called when the peer itself did not answer, not when its engine did not."""
+        """`failed(peer, reason)` is called when the peer itself did not answer, not when its engine did not.
+
+        `allowed`: how much its answer may be.
+        """
         self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
-        self._silence_s = silence_s
+        self._allowed, self._silence_s = allowed, silence_s
 
     @asynccontextmanager
     async def open(
@@ -69,7 +75,9 @@ class PeerUpstream:
         try:
             if response.status != 200:
                 raise await self._turned_away(response)
-            reply = PeerReply(response, asked.sha256, patience, self._peer, self._name, self.gone, self._silence_s)
+            reply = PeerReply(
+                response, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
+            )
             await reply.begin(stream)
             yield reply
         finally:
@@ -99,6 +107,7 @@ class PeerReply:
         response: aiohttp.ClientResponse,
         asked_sha256: str,
         patience: Patience,
+        allowed: Allowance,
         peer: PeerId,
         name: str,
         gone: Callable[[str], UpstreamError],
@@ -108,8 +117,12 @@ class PeerReply:
         self.content_type = "text/event-stream"
         self.retry_after: str | None = None
         self.receipt: Receipt | None = None
-        self._response, self._asked_sha256, self._patience = response, asked_sha256, patience
+        self._response, self._asked_sha256 = response, asked_sha256
+        self._patience, self._allowed = patience, allowed
         self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
+        self._clock = asyncio.get_running_loop().time
+        self._until = self._clock() + allowed.within_s
+        self._events = self._read_bytes = 0
         self._seen = hashlib.sha256()
         self._splitter, self._ready = EventSplitter(), deque[Event]()
         self._whole: bytes | None = None
@@ -154,9 +167,8 @@ class PeerReply:
         status = refusal.status if refusal.status in (429, 503) else 502
         message = f"{self._name}: {refusal.message[:300]}"
         by_engine = code == "peer_refused" and refusal.code == ENGINE_REFUSED
-        return UpstreamError(
-            message, status=status, code=code, retry_after_s=refusal.retry_after_s, by_engine=by_engine
-        )
+        wait = wait_s(refusal.retry_after_s)
+        return UpstreamError(message, status=status, code=code, retry_after_s=wait, by_engine=by_engine)
 
     async def _end(self) -> None:
         """The receipt: only with it the answer is complete."""
@@ -184,16 +196,26 @@ class PeerReply:
         return verify(self._peer, signature, receipt_bytes(receipt))
 
     async def _next(self, within_s: float) -> Event:
-        """The next event. Raises UpstreamError where it does not come in time, however alive the peer is."""
-        try:
-            async with asyncio.timeout(within_s):
-                return await self._heard()
-        except TimeoutError as error:
-            raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout") from error
+        """The next event. Raises UpstreamError where it does not come in time, however alive the peer is.
 
-    async def _heard(self) -> Event:
-        """The next event. Raises UpstreamError after 4 s of silence, or when the connection ends."""
-        read_bytes = 0
+        Also where the answer is more than it may be.
+        """
+        if not self._ready:
+            try:
+                async with asyncio.timeout(min(within_s, self._until - self._clock())):
+                    await self._hear()
+            except TimeoutError as error:
+                raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout") from error
+        self._events += 1
+        if self._events > self._allowed.events:
+            raise self._cut_short("it has more events than what was asked for can have")
+        event = self._ready.popleft()
+        if name_of(event) in ("", "reply"):
+            self._seen.update(event.raw)
+        return event
+
+    async def _hear(self) -> None:
+        """Read until there is an event. Raises UpstreamError after 4 s of silence, or when the connection ends."""
         while not self._ready:
             try:
                 async with asyncio.timeout(self._silence_s):
@@ -205,15 +227,11 @@ class PeerReply:
                 raise self._cut_short(str(error)) from error
             except (aiohttp.ClientError, OSError) as error:
                 raise self._gone(str(error) or type(error).__name__) from error
-            read_bytes += len(chunk)
             if not chunk:
                 raise self._gone("it closed the connection")
-            if read_bytes > REPLY_LIMIT_BYTES:
-                raise self._cut_short("its answer is too large")
-        event = self._ready.popleft()
-        if name_of(event) in ("", "reply"):
-            self._seen.update(event.raw)
-        return event
+            self._read_bytes += len(chunk)
+            if self._read_bytes > self._allowed.limit_bytes:
+                raise self._cut_short("its answer is larger than what was asked for can be")
 
     def _decode(self, event: Event, kind: type[Said]) -> Said:
         try:

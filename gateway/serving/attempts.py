@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Door, Turn
+from gateway.peering.allowance import allowance
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
 from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
-from gateway.upstream import Upstream
+from gateway.upstream import Patience, Upstream
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Attempts:
         telemetry: Telemetry,
         clock: Callable[[], float],
         request: Request,
+        patience: Patience,
         course: Course,
         target: Callable[[Candidate, str, Upstream, float], Target],
         decide_again: Callable[[], Awaitable[Choice]],
@@ -40,7 +42,8 @@ class Attempts:
         `decide_again`: the choice as it would be made now, while the request waits at our own door.
         """
         self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
-        self._request, self._course, self._target, self._decide_again = request, course, target, decide_again
+        self._request, self._patience, self._course = request, patience, course
+        self._target, self._decide_again = target, decide_again
         self._asked: Candidate
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
@@ -57,7 +60,8 @@ class Attempts:
         if candidate is None:
             return None
         self._reserve(candidate)
-        upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name)
+        allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
+        upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         return self._target(candidate, self._course.choice.reason, upstream, began)
 
     def observe(self, attempt: Attempt) -> None:

@@ -83,7 +83,7 @@ class Dispatcher:
             await answer_error(client, self._nobody(routed), {"x-ppai-reason": "none"})
             return
         attempts = Attempts(
-            self._node, self._door, self._peers, self._telemetry, self._clock, routed.request,
+            self._node, self._door, self._peers, self._telemetry, self._clock, routed.request, self._patience,
             Course(routed.choice, self._course, self._clock()),
             target=partial(_target, routed),
             decide_again=lambda: self._choose(replace(routed.query, is_held=True), waiting=1),

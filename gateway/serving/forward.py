@@ -12,11 +12,12 @@ import msgspec
 
 from gateway.upstream import RETRYABLE, Patience, Reply, Upstream, UpstreamError
 from gateway.wire.bodies import DELEGABLE
+from gateway.wire.claims import wait_s
 from gateway.wire.codec import Pieces
 from gateway.wire.errors import error_body, is_error_body, message_in, named_error
-from gateway.wire.events import Event, encode_event
+from gateway.wire.events import encode_event
 from gateway.wire.request import Request
-from gateway.wire.tokens import is_usage_alone, larger, usage_of
+from gateway.wire.tokens import Meter
 
 BUSY = (429, 503)
 Status = Literal["ok", "refused", "failed", "cancelled"]
@@ -82,14 +83,13 @@ class Forwarder:
     def __init__(self, request: Request, targets: Targets, patience: Patience, clock: Callable[[], float]) -> None:
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
-        self._usage: tuple[int, int] | None = None
-        self._events = 0
+        self._meter = Meter(request)
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client. When the last target has failed too, the client gets the last one's error."""
         failures: list[UpstreamError] = []
         while (target := await self._targets.next()) is not None:
-            self._first_event_at, self._usage, self._events = None, None, 0
+            self._first_event_at, self._meter = None, Meter(self._request)
             status: Status = "cancelled"
             error: UpstreamError | None = None
             try:
@@ -124,7 +124,7 @@ class Forwarder:
             else:
                 body = await reply.read()
                 self._first_event_at = self._clock()
-                self._usage = usage_of(body)
+                self._meter.whole(body)
                 if reply.status >= 400 and not is_error_body(body):
                     body = error_body(message_in(body), "invalid_request_error")
                 await client.answer(reply.status, "application/json", rename(body), headers)
@@ -139,23 +139,15 @@ class Forwarder:
                     raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
                 self._first_event_at = self._clock()
                 await client.start(200, "text/event-stream; charset=utf-8", headers)
-            if not self._meter(event) or self._request.include_usage:
+            is_usage = self._meter.event(event.data)
+            if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
                 await client.send(rename(event.raw), more=not event.is_done)
             is_done = event.is_done
         if not is_done:
             await client.send(b"", more=False)
 
-    def _meter(self, event: Event) -> bool:
-        """Count an event; whether it is the chunk that we may have asked for ourselves, and the client not."""
-        self._events += 1
-        if b'"usage"' not in event.data or not (usage := usage_of(event.data)):
-            return False
-        self._usage = larger(self._usage, usage)
-        return is_usage_alone(event.data)
-
     def _report(self, status: Status, began: float, error: UpstreamError | None) -> Attempt:
-        """Tokens as the engine counted them, else one an event, less the role chunk, the last one and [DONE]."""
-        prompt_tokens, tokens = self._usage or (self._request.prompt_tokens, max(0, self._events - 3))
+        prompt_tokens, tokens = self._meter.tokens
         first, now = self._first_event_at, self._clock()
         return Attempt(
             status,
@@ -170,11 +162,11 @@ class Forwarder:
 
 async def answer_error(client: Client, error: UpstreamError, headers: Mapping[str, str]) -> None:
     """An OpenAI error object, with `retry-after` (both spellings that the SDKs know) where a time is known."""
-    if error.retry_after_s is not None:
+    if (wait := wait_s(error.retry_after_s)) is not None:
         headers = {
             **headers,
-            "retry-after": str(max(1, round(error.retry_after_s))),
-            "retry-after-ms": str(max(1, round(error.retry_after_s * 1000))),
+            "retry-after": str(max(1, round(wait))),
+            "retry-after-ms": str(max(1, round(wait * 1000))),
         }
     body = error_body(error.message, _kind(error.status), code=error.code)
     await client.answer(error.status, "application/json", body, headers)
@@ -215,12 +207,8 @@ async def _as_error(reply: Reply, endpoint: str) -> UpstreamError:
             code="endpoint_not_served",
         )
     status = reply.status if reply.status not in (401, 403, 408, 409, 425) else 502
-    try:
-        retry_after_s = float(reply.retry_after) if reply.retry_after else None
-    except ValueError:
-        retry_after_s = None  # an HTTP date; rare, and our own estimate is as good
-    code = f"upstream_{reply.status}"
-    return UpstreamError(message_in(body), status=status, code=code, retry_after_s=retry_after_s, by_engine=True)
+    code, wait = f"upstream_{reply.status}", wait_s(reply.retry_after)
+    return UpstreamError(message_in(body), status=status, code=code, retry_after_s=wait, by_engine=True)
 
 
 def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:

@@ -1,4 +1,4 @@
-"""Tokens as the engine counted them (P): asked for where the client did not, read, and not passed on unasked.
+"""Tokens of an answer (P): asked for where the client did not, read, held against what was seen, not passed on unasked.
 
 A stream tells its usage only where `stream_options.include_usage` is set, in a chunk without choices that crashes
 clients which did not ask for it (cline PR 8518). Knows the three shapes: chat and completions, responses, messages.
@@ -9,11 +9,14 @@ from typing import Annotated
 
 import msgspec
 
+from gateway.wire.bodies import DELEGABLE
+from gateway.wire.claims import whole
 from gateway.wire.codec import UNREADABLE, raw
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 METERED = frozenset({"chat/completions", "completions"})  # the endpoints that know `stream_options`
+PROMPT_TOKENS_BESIDE = 4096  # that an engine's template may add to what the request holds
 
 
 def usage_of(body: bytes) -> tuple[int, int] | None:
@@ -27,6 +30,79 @@ def usage_of(body: bytes) -> tuple[int, int] | None:
     if usage is None:
         return None
     return usage.prompt_tokens or usage.input_tokens, usage.completion_tokens or usage.output_tokens
+
+
+class Meter:
+    """The tokens of one answer: what it says, as far as the request and what was seen of it bear that out.
+
+    A token takes at least a byte. So an answer in one piece has at most as many as bytes; a stream at most one an
+    event, and one for each byte that its events have beyond the shortest of them, since an engine may put several into
+    one. None has more than the request allows, and its prompt no more than the request's bytes and a template. Example:
+    ten events of one word each are never a thousand tokens, whatever `usage` says of them.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._said: tuple[int, int] | None = None
+        self._events = 0
+        # Of those that say more than [DONE]:
+        self._spoken = self._bytes = 0
+        self._shortest = 1 << 62
+
+    def event(self, data: bytes) -> bool:
+        """Count an event; whether it is the chunk that `include_usage` adds."""
+        size = len(data)
+        self._events += 1
+        if size > len(b"[DONE]"):
+            self._spoken += 1
+            self._bytes += size
+            self._shortest = min(self._shortest, size)
+        if b'"usage"' not in data or not (said := usage_of(data)):
+            return False
+        self._said = larger(self._said, said)
+        return is_usage_alone(data)
+
+    def whole(self, body: bytes) -> None:
+        """Count an answer in one piece."""
+        self._bytes, self._said = len(body), usage_of(body)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """(prompt, completion). Without a word of usage: our estimate, and one an event less the first and last two."""
+        if self._said is None:
+            return self._request.prompt_tokens, max(0, self._events - 3)
+        seen = self._events + self._bytes - self._spoken * self._shortest if self._spoken else self._bytes
+        prompt, completion = self._said
+        return whole(prompt, 0, _most_prompt_tokens(self._request)), whole(
+            completion, 0, min(seen, most_tokens(self._request))
+        )
+
+
+def most_tokens(request: Request, unbounded: int = 2**31) -> int:
+    """How many tokens an answer may have, `unbounded` where the request sets no bound; all of its choices together."""
+    if request.endpoint == "embeddings":
+        return 0
+    return unbounded if request.max_tokens is None else request.max_tokens * choices_in(request)
+
+
+def choices_in(request: Request) -> int:
+    """How many answers one request asks for: `n` for each of its prompts."""
+    if request.endpoint not in METERED:
+        return 1
+    n = _FLOAT.decode(memoryview(request.fields["n"])) if "n" in request.fields else None
+    prompts = 1
+    if request.endpoint == "completions" and bytes(memoryview(request.fields["prompt"])[:1]) == b"[":
+        begins = [bytes(memoryview(item)[:1]) for item in _ITEMS.decode(memoryview(request.fields["prompt"]))]
+        prompts = max(1, sum(begin in (b'"', b"[") for begin in begins))  # a list of token ids is one prompt
+    return whole(int(n or 1), 1, 2**31) * prompts
+
+
+def _most_prompt_tokens(request: Request) -> int:
+    """A token takes at least a byte; what a request only points at (images, stored answers) is not seen."""
+    if request.endpoint not in DELEGABLE:
+        return 2**31
+    held = sum(memoryview(value).nbytes for value in request.fields.values())
+    return held + 4 * request.prompt_tokens + PROMPT_TOKENS_BESIDE
 
 
 def larger(known: tuple[int, int] | None, reported: tuple[int, int]) -> tuple[int, int]:
@@ -57,6 +133,8 @@ def is_usage_alone(event_data: bytes) -> bool:
     return chunk.usage is not None and chunk.choices == []
 
 
+_FLOAT = msgspec.json.Decoder(float | None)
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _ASKING = raw({"include_usage": True})
 _OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +16,7 @@ from discovery.client import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import PeerId
 from discovery.request_auth import HashedBody, Refused, hashed
+from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply
 from gateway.peering.remote import PeerReply, PeerUpstream
 from gateway.upstream import Patience, UpstreamError
@@ -46,6 +47,7 @@ class ScriptedPeer:
 
     script: tuple[bytes | float | None, ...] = ()
     status: int = 200
+    allowed: Allowance = WIDEST
     asked: list[bytes] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +71,7 @@ class ScriptedPeer:
                         yield response
 
                 yield PeerUpstream(
-                    peer, "bob", open_stream, lambda _, reason: self.failures.append(reason), silence_s=SILENCE_S
+                    peer, "bob", open_stream, lambda _, reason: self.failures.append(reason), self.allowed, SILENCE_S
                 )
         finally:
             await runner.cleanup()
@@ -113,9 +115,14 @@ async def ask(
 
 
 async def error_of(
-    identity: Identity, *script: bytes | float | None, status: int = 200, stream: bool = True, **more: object
+    identity: Identity,
+    *script: bytes | float | None,
+    status: int = 200,
+    stream: bool = True,
+    allowed: Allowance = WIDEST,
+    **more: object,
 ) -> tuple[UpstreamError, ScriptedPeer]:
-    scripted = ScriptedPeer(script, status)
+    scripted = ScriptedPeer(script, status, allowed)
     with pytest.raises(UpstreamError) as caught:
         await ask(scripted, identity, stream=stream, **more)  # type: ignore[arg-type]
     return caught.value, scripted
@@ -256,8 +263,6 @@ GARBAGE: dict[str, tuple[bytes, ...]] = {
     "refusal that is no JSON": (b"event: refused\ndata: \x00\xff\n\n",),
     "refusal that is no text": (b'event: refused\ndata: {"status":429,"code":"c","message":"\xff"}\n\n',),
     "refusal nested without end": (b"event: refused\ndata: " + b"[" * 5000 + b"\n\n",),
-    "retry after minus one": (b'event: refused\ndata: {"status":429,"code":"","message":"","retry_after_s":-1}\n\n',),
-    "retry after for ever": (b'event: refused\ndata: {"status":429,"code":"","message":"","retry_after_s":1e300}\n\n',),
     "reply without a body": (b'event: reply\ndata: {"status":200}\n\n',),
     "reply with status 7": (b'event: reply\ndata: {"status":7,"body":{}}\n\n',),
     "reply with status 302": (b'event: reply\ndata: {"status":302,"body":{}}\n\n',),
@@ -313,6 +318,43 @@ async def test_signs_of_life_do_not_make_us_wait_for_ever(
 
     assert "peer_timeout" == error.code
     assert [] == scripted.failures  # it lives
+
+
+ENDLESS: dict[str, tuple[Allowance, tuple[bytes | float, ...]]] = {
+    "events": (replace(WIDEST, events=9), (HELLO,) * 99),
+    "bytes": (replace(WIDEST, limit_bytes=999), (HELLO, *(b": " + b"x" * 200 + b"\n\n",) * 99)),
+    "bytes before it begins": (replace(WIDEST, limit_bytes=999), (b": " + b"x" * 200 + b"\n\n",) * 99),
+    "time": (replace(WIDEST, within_s=0.3), (HELLO, SILENCE_S / 4) * 99),
+    "time before it begins": (replace(WIDEST, within_s=0.3), (QUEUED, SILENCE_S / 4) * 99),
+}
+
+
+@pytest.mark.parametrize(("allowed", "script"), ENDLESS.values(), ids=ENDLESS)
+async def test_an_endless_answer_ends_for_us(
+    identity: Identity, allowed: Allowance, script: tuple[bytes | float, ...]
+) -> None:
+    """Counted over the whole answer, however it comes in: an endless one is no reason to read on for ever."""
+    taken: list[Event] = []
+
+    error, scripted = await error_of(identity, *script, allowed=allowed, taken=taken.append)
+
+    assert error.code in ("peer_broke", "peer_timeout")
+    assert len(taken) <= 10
+    assert [] == scripted.failures  # it lives; what it sends is at fault
+
+
+@pytest.mark.parametrize(("wait_s", "taken_s"), [(-1, 0), (1e300, 86400), (90000, 86400)])
+async def test_the_wait_that_a_refusal_names_is_clipped(identity: Identity, wait_s: float, taken_s: float) -> None:
+    error, _ = await error_of(identity, encode_refusal(Refusal(429, "busy", "m", wait_s)))
+
+    assert (429, taken_s) == (error.status, error.retry_after_s)
+
+
+@pytest.mark.parametrize("changes", [{"tokens": -5}, {"served_ms": -(10**12)}, {"queued_ms": 2**53}], ids=str)
+async def test_a_receipt_of_impossible_numbers_is_none(identity: Identity, changes: dict[str, int]) -> None:
+    error, _ = await error_of(identity, *ANSWER, receipt_for(identity, *ANSWER, **changes))
+
+    assert "peer_broke" == error.code
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door, Turn
+from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
@@ -20,6 +21,7 @@ from gateway.upstream import Upstream
 from gateway.wire.request import read_request
 from tests.gateway.capacity.test_door import door_of
 from tests.gateway.routing.test_node import Ada, agent
+from tests.peers import PATIENCE
 
 REQUEST = read_request("chat/completions", json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode())
 ANSWERED = Attempt("ok", 0.5, 1.0, prompt_tokens=7, tokens=4)
@@ -31,7 +33,7 @@ class Asked:
 
     served_by: list[PeerId] = field(default_factory=list)
 
-    def upstream(self, peer: PeerId, name: str) -> PeerUpstream:
+    def upstream(self, peer: PeerId, name: str, allowed: Allowance) -> PeerUpstream:
         return PeerUpstream(peer, name, None, lambda _, reason: None)  # type: ignore[arg-type]
 
     def served(self, peer: PeerId) -> None:
@@ -53,7 +55,7 @@ class Desk:
 
         return Attempts(
             self.ada.node, self.door, self.peers, Telemetry(), lambda: self.now, REQUEST,
-            Course(choice, CourseConfig(), self.now), target, again or never,
+            PATIENCE, Course(choice, CourseConfig(), self.now), target, again or never,
         )  # type: ignore[arg-type] # fmt: skip
 
     def choice(self, query: Query | None = None) -> Choice:

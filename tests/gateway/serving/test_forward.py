@@ -102,6 +102,34 @@ async def test_a_whole_answer_passes_unchanged(session: aiohttp.ClientSession) -
     assert [("ok", 7, 4)] == [(attempt.status, attempt.prompt_tokens, attempt.tokens) for attempt in attempts]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"), [("nan", None), ("inf", "86400"), ("-inf", "1"), ("1e999", "86400"), ("Wed, 21 Oct 2026", None)]
+)
+async def test_a_retry_after_that_is_no_time_is_no_bug(
+    session: aiohttp.ClientSession, said: str, told: str | None
+) -> None:
+    async with ScriptedEngine(status=429, headers={"retry-after": said}).serving() as busy:
+        client, _ = await forward(session, busy)
+
+    assert (429, told) == (client.status, client.headers.get("retry-after"))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_an_answer_claims_is_held_against_what_was_seen(
+    session: aiohttp.ClientSession, stream: bool
+) -> None:
+    """Our own engine's too: one answer that says 2^31 must not move what we expect of the next hundred."""
+    usage = b'"usage":{"prompt_tokens":2147483647,"completion_tokens":2147483647}'
+    said = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\ndata: {"choices":[],' + usage + b"}\n\ndata: [DONE]\n\n"
+    whole = b'{"choices":[{"message":{"content":"hi"}}],' + usage + b"}"
+    fake = ScriptedEngine(raw=[said]) if stream else ScriptedEngine(status=201, error=whole)
+    async with fake.serving() as engine:
+        _, (attempt,) = await forward(session, engine, stream=stream)
+
+    assert 0 < attempt.tokens < 200
+    assert 4096 <= attempt.prompt_tokens < 5000
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_failing_target_is_followed_by_the_next(session: aiohttp.ClientSession, stream: bool) -> None:
     async with (

@@ -1,9 +1,10 @@
 """Usage is asked for, read in every form, and told to nobody who did not ask."""
 
+import msgspec
 import pytest
 
 from gateway.wire.request import encode_request, read_request
-from gateway.wire.tokens import asking_for_usage, is_usage_alone, larger, usage_of
+from gateway.wire.tokens import Meter, asking_for_usage, choices_in, is_usage_alone, larger, most_tokens, usage_of
 
 PROMPT = b'"prompt":"hi","model":"m","stream":true'
 
@@ -65,6 +66,73 @@ def test_only_the_chunk_without_choices_is_usage_alone(data: bytes, is_alone: bo
 )
 def test_usage_is_read_in_the_forms_of_responses_and_messages(reply: bytes, usage: tuple[int, int]) -> None:
     assert usage == usage_of(reply)
+
+
+def metered(
+    claim: int, *, words: tuple[str, ...] = (), body: bytes = b"", endpoint: str = "completions", **asked: object
+) -> tuple[int, int]:
+    """What is made of an answer that claims `claim` tokens of either kind, streamed in `words` or whole."""
+    field = "input" if endpoint == "embeddings" else "prompt"
+    meter = Meter(read_request(endpoint, msgspec.json.encode({field: "hi", **asked})))
+    usage = b'{"choices":[],"usage":{"prompt_tokens":%d,"completion_tokens":%d}}' % (claim, claim)
+    for word in words:
+        meter.event(b'{"choices":[{"index":0,"text":"' + word.encode() + b'","finish_reason":null,"logprobs":null}]}')
+    if words:
+        meter.event(usage)
+        meter.event(b"[DONE]")
+    else:
+        meter.whole(body + usage)
+    return meter.tokens
+
+
+@pytest.mark.parametrize("claim", [100_000, 2**31 - 1])
+def test_what_an_answer_claims_is_held_against_what_was_seen(claim: int) -> None:
+    """Three short words are no hundred thousand tokens, nor is a prompt of two letters, whoever says so."""
+    prompt, tokens = metered(claim, words=("one", "two", "three"))
+
+    assert tokens < 60
+    assert prompt < 5000
+
+
+def test_an_answer_in_one_piece_has_no_more_tokens_than_bytes() -> None:
+    assert metered(2**31 - 1, body=b" " * 100)[1] < 200
+
+
+def test_no_answer_has_more_tokens_than_the_request_allows() -> None:
+    assert 5 == metered(9, words=("a",) * 20, max_tokens=5)[1]
+    assert 10 == metered(99, words=("a",) * 200, max_tokens=5, n=2)[1]
+    assert 5 == metered(99, body=b" " * 300, max_tokens=5)[1]
+
+
+def test_an_event_may_hold_several_tokens() -> None:
+    """Engines that guess ahead or fall behind put more than one token into an event: they are believed."""
+    assert 60 == metered(60, words=("a word and another two ",) * 10 + ("a",))[1]
+
+
+def test_embeddings_write_nothing() -> None:
+    assert 0 == metered(2**31 - 1, body=b" " * 100, endpoint="embeddings")[1]
+
+
+def test_an_honest_count_is_kept() -> None:
+    assert (4, 4) == metered(4, words=("a", "b", "c", "d"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "choices"),
+    [
+        *(({"prompt": "a"}, 1), ({"prompt": ["a", "b", "c"]}, 3), ({"prompt": [1, 2, 3]}, 1), ({"prompt": []}, 1)),
+        *(
+            ({"prompt": [[1, 2], [3]], "n": 2}, 4),
+            ({"prompt": "a", "n": None}, 1),
+            ({"prompt": "a", "n": 1e300}, 2**31),
+        ),
+    ],
+)
+def test_choices_are_what_max_tokens_counts_for(asked: dict[str, object], choices: int) -> None:
+    request = read_request("completions", msgspec.json.encode({"max_tokens": 7, **asked}))
+
+    assert choices == choices_in(request)
+    assert 7 * choices == most_tokens(request)
 
 
 def test_counts_of_one_answer_only_grow() -> None:

@@ -1,0 +1,42 @@
+"""How much one delegated answer may be, by what was asked (P): events, bytes and seconds, signs of life included.
+
+A peer chooses what it sends us. What it may send is bounded by `max_tokens`, as the request says or as the protocol
+does where it says nothing: an answer of five tokens ends after a few dozen events, whatever that peer does.
+"""
+
+from dataclasses import dataclass
+
+from gateway.privacy.fields import MAX_TOKENS_LIMIT
+from gateway.wire.request import Request
+from gateway.wire.tokens import choices_in
+
+ANSWER_LIMIT_BYTES = 64 << 20  # base64 embeddings and long logprobs reach tens of MiB
+EVENTS_A_TOKEN = 2  # a token that ends a thought or begins a tool call makes two (llama.cpp)
+EVENTS_BESIDE = 16  # role, last, usage, [DONE], and empty ones
+BYTES_A_TOKEN = 16 << 10  # with the 20 alternatives that `top_logprobs` may ask for
+BYTES_BESIDE = 1 << 20  # one event of any kind, and signs of life
+SECONDS_A_TOKEN = 0.25  # slower than this nobody reads along; what an answer in one piece may take comes on top
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The most that one answer may be, from its first byte to its receipt."""
+
+    events: int
+    limit_bytes: int
+    within_s: float
+
+
+WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIMIT_BYTES, 86400.0)
+
+
+def allowance(request: Request, patience_s: float) -> Allowance:
+    """What the answer to this request may be. `patience_s`: for a first event, and for an answer in one piece."""
+    if request.endpoint == "embeddings":  # of no token, however many bytes they have
+        return Allowance(EVENTS_BESIDE, ANSWER_LIMIT_BYTES, patience_s)
+    tokens = min(request.max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * choices_in(request)
+    return Allowance(
+        events=EVENTS_A_TOKEN * tokens + EVENTS_BESIDE,
+        limit_bytes=min(BYTES_A_TOKEN * tokens + BYTES_BESIDE, ANSWER_LIMIT_BYTES),
+        within_s=min(SECONDS_A_TOKEN * tokens + patience_s, WIDEST.within_s),
+    )
