@@ -25,6 +25,7 @@ SPACES_LIMIT = 2  # of an agent: while a gate is replaced, it publishes the old 
 PROTOTYPES_LIMIT = 1024  # K of a profile
 ADDRESSES_LIMIT = 4  # in a card
 SLOTS_LIMIT = 4096  # slots are below it
+CONTEXT_LIMIT = 2**31  # a context's tokens are below it
 JOBS_LIMIT = 1 << 20  # more jobs at one engine are no news: what says more is taken to say this
 
 _IDS_REMEMBERED = 4096  # base32 of the standard library is slow (docs/results/gossip.md#small-choices)
@@ -235,7 +236,7 @@ def _validate_card(card: Card) -> None:
 def _validate_agent(agent: Agent) -> None:
     _check_text("agents.name", agent.name, 128)
     _check_text("agents.model", agent.model, 256)
-    _check_count("agents.context_tokens", agent.context_tokens, 0, 2**31)  # 0: the engine does not say
+    _check_count("agents.context_tokens", agent.context_tokens, 0, CONTEXT_LIMIT)  # 0: the engine does not say
     _check_length("agents.modalities", agent.modalities, 1, 8)
     for modality in agent.modalities:
         _check_text("agents.modalities", modality, 16)

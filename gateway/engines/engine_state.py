@@ -1,12 +1,13 @@
 """What is known of an engine of any family: the models that it serves, its slots, and its load. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from discovery.records import printable
+from discovery.records import CONTEXT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, printable
 from gateway.engines.address import Place
 
 DEFAULT_SLOTS = 8  # where neither the configuration nor the engine says
 NAME_CHARS = 128  # of a model, as the network calls it
+MODELS_LIMIT = 1024  # of one engine; a card names 16 of them
 BY_DEFAULT = ("text", "tools")  # abilities assumed of a model whose engine tells none
 
 
@@ -63,3 +64,26 @@ class EngineState:
     def cold(self) -> frozenset[str]:
         """Names of the models that are not loaded."""
         return frozenset(model.name for model in self.models if not model.is_loaded)
+
+
+def bounded(state: EngineState) -> EngineState:
+    """The state with every number that the engine says clipped to what can be; slots that cannot be were not told."""
+    return replace(
+        state,
+        models=tuple(map(_bounded_model, state.models[:MODELS_LIMIT])),
+        slots=min(state.slots, SLOTS_LIMIT - 1) if state.slots > 0 else DEFAULT_SLOTS,
+        is_slots_known=state.is_slots_known and state.slots > 0,
+        running=_jobs(state.running),
+        waiting=_jobs(state.waiting),
+        others=_jobs(state.others),
+    )
+
+
+def _bounded_model(model: EngineModel) -> EngineModel:
+    if 0 <= model.context_tokens < CONTEXT_LIMIT:
+        return model
+    return replace(model, context_tokens=max(0, min(model.context_tokens, CONTEXT_LIMIT - 1)))
+
+
+def _jobs(said: int) -> int:
+    return max(0, min(said, JOBS_LIMIT))

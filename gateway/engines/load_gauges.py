@@ -18,7 +18,7 @@ LOAD_GAUGES = (
 # tell the same batch. Other labels (ranks of data parallelism, vLLM's engines) stand for different requests: their
 # series are added. SGLang with priorities tells a total, with an empty priority, beside its parts: the total counts.
 _SAME_REQUESTS = frozenset({b"tp_rank", b"pp_rank", b"moe_ep_rank"})
-_LABEL = re.compile(rb'(\w+)="((?:[^"\\]|\\.)*)"')
+_LABEL = re.compile(rb'(?<!\w)(\w++)="((?:[^"\\]|\\.)*+)"')  # linear: it begins at words, and never goes back
 
 
 def read_load(metrics: bytes) -> tuple[int, int] | None:

@@ -44,7 +44,7 @@ class EngineConfig:
     # where its models run. auto: here if `url` is loopback, else an other host or a cloud by its address, with litellm
     # a cloud. A request that must stay on this machine is answered by an engine that is here only
     place: Literal["auto", "here", "other host", "cloud"] = "auto"
-    slots: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 0  # requests it works on at once; 0 asks the engine, else 8
+    slots: Annotated[int, msgspec.Meta(ge=0, le=4095)] = 0  # requests it works on at once; 0 asks the engine, else 8
     # s between two reads of its load (costs: docs/results/gateway.md)
     scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
 

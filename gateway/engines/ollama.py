@@ -25,7 +25,7 @@ ASKED_AT_ONCE = 8  # models whose pages are asked in parallel; for each Ollama o
 
 _ABILITIES = {"completion": "text", "tools": "tools", "vision": "image", "audio": "audio", "embedding": "embeddings"}
 _CLOUD_NAMES = (":cloud", "-cloud")
-_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,12})\s*$", re.MULTILINE)
 
 
 async def is_ollama(api: EngineApi) -> bool:
@@ -101,7 +101,7 @@ def _trained_context(model_info: Mapping[str, Any]) -> int:
 
 
 def _positive(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
+    return int(text) if text and text.isdecimal() and len(text) <= 12 else 0
 
 
 class _Version(msgspec.Struct):

@@ -15,7 +15,7 @@ import aiohttp
 from gateway.engines.address import Place, read_address
 from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi
-from gateway.engines.engine_state import EngineState
+from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
@@ -76,7 +76,7 @@ class OpenAIEngine:
                 if self._family is None or not self.state.is_ready or self._refreshes % IDENTIFY_EVERY == 0:
                     self._family, self.state = await self._identify()
                 self._refreshes += 1
-                self.state = await self._look(self._family, self.state)
+                self.state = bounded(await self._look(self._family, self.state))
         except TimeoutError as error:
             if not self.in_flight:  # an engine that works on our requests is busy, not dead
                 self.state = replace(self.state, problem=self._describe(error))
@@ -134,7 +134,7 @@ class OpenAIEngine:
         if self._family is None or listing.owner != self._owner:
             self._family, self._owner = await recognise(self._api, listing), listing.owner
         served = await self._family.describe(self._api, listing)
-        return self._family, EngineState(
+        state = EngineState(
             problem=None if served.models else f"{self.url} serves no model yet",
             family=self._family.name,
             models=served.models,
@@ -142,6 +142,7 @@ class OpenAIEngine:
             is_slots_known=bool(self._configured_slots) or served.is_slots_known,
             place=self.place,
         )
+        return self._family, bounded(state)
 
     async def _look(self, family: Family, state: EngineState) -> EngineState:
         """The state with the load that the engine reports, else with the requests that we have open there."""

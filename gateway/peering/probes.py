@@ -53,9 +53,20 @@ class Observer(Protocol):
 
 
 def encode_load(load: EngineLoad, admission: AdmissionState, cold: tuple[str, ...]) -> bytes:
-    """Our answer to another peer's probe."""
+    """Our answer to another peer's probe; as many of the `cold` as fit into what that peer reads."""
     answer = ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, admission, cold)
-    return msgspec.json.encode(answer)
+    encoded = msgspec.json.encode(answer)
+    while len(encoded) > PROBE_LIMIT_BYTES:
+        answer = msgspec.structs.replace(answer, cold=answer.cold[: len(answer.cold) // 2])
+        encoded = msgspec.json.encode(answer)
+    return encoded
+
+
+def decode_load(body: bytes) -> tuple[int, int, ProbeAnswer]:
+    """(jobs, slots, the answer) to our probe, the counts clipped to what can be. Raises what UNREADABLE names."""
+    answer = msgspec.json.decode(body, type=ProbeAnswer)
+    jobs = whole(whole(answer.running, 0, JOBS_LIMIT) + whole(answer.waiting, 0, JOBS_LIMIT), 0, JOBS_LIMIT)
+    return jobs, whole(answer.slots, 1, SLOTS_LIMIT - 1), answer
 
 
 class Peers:
@@ -111,7 +122,7 @@ class Peers:
                 if response.status != 200:
                     self._observer.observe_closed(peer, self._clock())
                     return True
-                answer = msgspec.json.decode(body, type=ProbeAnswer)
+                jobs, slots, answer = decode_load(body)
         except TimeoutError:
             return False
         except PeerUnreachable as error:
@@ -121,7 +132,6 @@ class Peers:
             log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))
             return False
         now = self._clock()
-        jobs, slots = whole(answer.running + answer.waiting, 0, JOBS_LIMIT), whole(answer.slots, 1, SLOTS_LIMIT - 1)
         self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT])
         self._observer.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
         return True

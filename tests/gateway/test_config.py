@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from discovery.records import SLOTS_LIMIT
 from gateway.config import Config, ConfigError, as_yaml, data_dir, leaf_paths, load_config
 
 
@@ -60,6 +61,14 @@ def test_a_mistake_is_named_with_its_path(write, text: str, says: str) -> None:
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(tmp_path / "none.yaml", {}, {})
+
+
+def test_slots_that_no_card_holds_are_refused() -> None:
+    """4096 were taken, and ended the process when it published its first card."""
+    load_config(None, {}, {"engine.slots": SLOTS_LIMIT - 1})
+
+    with pytest.raises(ConfigError, match=r"engine\.slots"):
+        load_config(None, {}, {"engine.slots": SLOTS_LIMIT})
 
 
 def test_default_yaml_documents_every_key_with_its_default() -> None:

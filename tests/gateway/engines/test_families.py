@@ -1,12 +1,18 @@
 """What each family of engines says of itself, read from its own pages; nothing asked makes one load a model."""
 
 import json
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
+from discovery.records import validate
+from gateway.capacity.line import Line, Ticket
+from gateway.capacity.rules import AdmissionConfig, Room
 from gateway.engines.engine_state import EngineState
 from gateway.engines.openai_http import OpenAIEngine
+from gateway.peering.card import own_agents
+from tests.cluster import card_of, id_of, pulse_of
 from tests.fakes import ScriptedEngine
 from tests.gateway.engines import engine_pages as pages
 
@@ -173,3 +179,60 @@ async def test_another_engine_at_the_same_place_is_recognised_anew(session: aioh
         await engine.refresh()
 
     assert "tgi" == engine.state.family
+
+
+def with_numbers(page: object, number: int) -> object:
+    """The page with every number in it replaced."""
+    if isinstance(page, dict):
+        return {key: with_numbers(value, number) for key, value in page.items()}
+    if isinstance(page, list):
+        return [with_numbers(value, number) for value in page]
+    return number if isinstance(page, int) and not isinstance(page, bool) else page
+
+
+LLAMACPP = {"total_slots": 2, "default_generation_settings": {"n_ctx": 2048}}
+OLLAMA = {
+    "/api/version": {"version": "1"},
+    "/api/tags": pages.OLLAMA_TAGS,
+    "/api/ps": pages.OLLAMA_PS,
+    "/api/show": {
+        "parameters": "num_ctx " + "9" * 5000,
+        "model_info": {"general.architecture": "a", "a.context_length": 1},
+    },
+}
+FAMILIES: dict[str, tuple[object, dict[str, object]]] = {
+    "vLLM": ({"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 1}]}, {}),
+    "llama.cpp": ({"data": [{"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx_train": 1}}]}, {"/props": LLAMACPP}),
+    "SGLang": (pages.SGLANG_MODELS, {"/model_info": pages.SGLANG_MODEL, "/server_info": pages.SGLANG_SERVER}),
+    "TGI": (pages.TGI_MODELS, {"/info": {**pages.TGI_INFO, "max_batch_size": 1}}),
+    "LM Studio": (
+        pages.LM_STUDIO_MODELS,
+        {"/api/v0/models": pages.LM_STUDIO_V0, "/api/v1/models": pages.LM_STUDIO_V1},
+    ),
+    "Ollama": (pages.OLLAMA_MODELS, OLLAMA),
+}
+NUMBERS = {"huge": 10**400, "2^53": 2**53, "4096": 4096, "none": 0, "minus one": -1, "minus huge": -(10**400)}
+
+
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
+    session: aiohttp.ClientSession, family: str, number: int
+) -> None:
+    """Slots, contexts, jobs: what no record can hold would end the peer when it publishes."""
+    models, further = FAMILIES[family]
+    gauges = f"vllm:num_requests_running {number}\nvllm:num_requests_waiting {number}\n" * 3
+    fake = ScriptedEngine(
+        models=listing(with_numbers(models, number)),
+        pages={path: with_numbers(page, number) for path, page in further.items()},
+        metrics=gauges,
+    )
+
+    state = await seen(session, fake)
+
+    assert state.models
+    load = Room(state.slots, state.others)
+    told = Line[Ticket](AdmissionConfig()).load(load)
+    validate(replace(pulse_of(id_of(1)), running=told.running, waiting=told.waiting, slots=told.slots))
+    validate(replace(card_of(id_of(1)), slots=state.slots, agents=own_agents(state, lambda name: {})))
+    assert min(state.running, state.waiting, state.others) >= 0

@@ -1,5 +1,7 @@
 """How busy an engine is: by exact names, once each, and never idle because something is missing."""
 
+from time import perf_counter
+
 import pytest
 
 from gateway.engines.load_gauges import LOAD_GAUGES, read_load
@@ -46,3 +48,16 @@ def test_a_page_without_gauges_tells_nothing() -> None:
 @pytest.mark.parametrize("value", [b"NaN", b"+Inf", b"-1", b"many", b"", b"9e99"])
 def test_what_is_no_number_of_requests_tells_nothing(value: bytes) -> None:
     assert read_load(b"llamacpp:requests_processing " + value + b"\nllamacpp:requests_deferred 0\n") is None
+
+
+@pytest.mark.parametrize(
+    "labels", [b"a" * 400_000, b'a="' * 130_000, b'a="\\\\' * 80_000, b"a=" * 200_000], ids=lambda text: text[:5]
+)
+def test_reading_labels_takes_time_in_proportion_to_them(labels: bytes) -> None:
+    """Searching a run of 400,000 letters from each of them would take minutes."""
+    page = b"llamacpp:requests_processing{" + labels + b"} 1\nllamacpp:requests_deferred 0\n"
+    began = perf_counter()
+
+    read_load(page)
+
+    assert perf_counter() - began < 1

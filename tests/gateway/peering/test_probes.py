@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from discovery.records import AdmissionState, PeerId
-from gateway.peering.probes import FRESH_S, Peers, ProbeAnswer
+from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
+from gateway.capacity.rules import EngineLoad
+from gateway.peering.probes import FRESH_S, PROBE_LIMIT_BYTES, Peers, ProbeAnswer, decode_load, encode_load
 from tests.cluster import id_of
 from tests.fakes import ScriptedEngine
 from tests.peers import two_peers
@@ -46,6 +48,36 @@ async def test_a_probe_tells_which_models_are_not_loaded(tmp_path: Path) -> None
     assert ("scripted-1",) == answer.cold
     older = msgspec.json.decode(b'{"running":0,"waiting":0,"slots":8,"admission":"open"}', type=ProbeAnswer)
     assert () == older.cold
+
+
+HUGE = b"1" + b"0" * 400
+
+
+@pytest.mark.parametrize(
+    ("running", "waiting", "slots", "jobs", "taken"),
+    [
+        (b"2", b"1", b"8", 3, 8),
+        (HUGE, b"0", b"8", JOBS_LIMIT, 8),
+        (HUGE, b"-" + HUGE, HUGE, JOBS_LIMIT, SLOTS_LIMIT - 1),
+        (b"-5", b"5", b"0", 5, 1),
+        (b"0", b"-1", b"-" + HUGE, 0, 1),
+    ],
+)
+def test_what_a_probe_says_is_clipped_to_what_can_be(
+    running: bytes, waiting: bytes, slots: bytes, jobs: int, taken: int
+) -> None:
+    """An integer of 400 digits fits into no array: every decision after it would fail."""
+    body = b'{"running":%s,"waiting":%s,"slots":%s,"admission":"open"}' % (running, waiting, slots)
+
+    assert (jobs, taken) == decode_load(body)[:2]
+
+
+def test_an_answer_to_a_probe_is_never_longer_than_a_peer_reads() -> None:
+    """With many models that are not loaded, some stay unnamed; cut in two, the answer would count as silence."""
+    told = encode_load(EngineLoad(8, 3, 0, 1, 0), "open", tuple(f"a model of quite a long name {n}" for n in range(99)))
+
+    assert len(told) <= PROBE_LIMIT_BYTES
+    assert 24 == len(decode_load(told)[2].cold)
 
 
 class Heard:
