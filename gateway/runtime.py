@@ -20,7 +20,7 @@ from discovery.membership import Event
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.client.api_keys import ApiKeys, check_reachable
-from gateway.client.app import ClientApp
+from gateway.client.app import CLIENT_BOUNDS, ClientApp
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.client.views import waiting_text
@@ -32,14 +32,22 @@ from gateway.home.folder import Home, HomeError, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.profiles import Profiles
 from gateway.peering.card import own_agents
-from gateway.peering.listener import PeerApp
+from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
 from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
 from gateway.server.event_loop import new_event_loop
-from gateway.server.listeners import Server, bind, server, url_of
+from gateway.server.listeners import (
+    Server,
+    bind,
+    places_for_peers,
+    places_for_programs,
+    raise_descriptor_limit,
+    server,
+    url_of,
+)
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
@@ -149,7 +157,10 @@ class Runtime:
             self._node, self._network, self._door, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing,
         )  # fmt: skip
-        self._client_server = server(ClientApp(dispatcher, pages_app(running), client, keys, token))
+        self._client_server = server(
+            ClientApp(dispatcher, pages_app(running), client, keys, token),
+            places_for_programs(raise_descriptor_limit()), CLIENT_BOUNDS,
+        )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
         self._home.announce(Running(url=url, pid=os.getpid(), token=token))
         stack.callback(self._home.retire)
@@ -177,7 +188,8 @@ class Runtime:
             network.transport, self._door, network.admission.may, network.admission.mode != "open",
             network.identity.sign, telemetry, time.monotonic, patience,
         )  # fmt: skip
-        return server(app, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
+        places = places_for_peers(raise_descriptor_limit())
+        return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
 
     def _new_embedded(self) -> EmbeddedEngine:
         try:

@@ -23,9 +23,9 @@ from discovery.transport import Transport
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.local import EngineConfig, LocalEngine
-from gateway.peering.listener import PeerApp
+from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.remote import PeerUpstream
-from gateway.server.listeners import bind, server
+from gateway.server.listeners import bind, places_for_peers, server
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
@@ -116,7 +116,12 @@ async def answering_peer(
                 me.transport, door, me.admission.may, trusted, me.identity.sign, telemetry, time.monotonic, PATIENCE,
                 heartbeat_s,
             )  # fmt: skip
-            web = server(app, ssl_context_factory=lambda *_: me.identity.server_ssl_context())
+            web = server(
+                app,
+                places_for_peers(1024),
+                PEER_BOUNDS,
+                ssl_context_factory=lambda *_: me.identity.server_ssl_context(),
+            )
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
                 yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, door, telemetry)

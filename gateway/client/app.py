@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
 from gateway.server.callers import is_allowed_host, is_allowed_origin
+from gateway.server.connection import KEEPALIVE_S, Bounds
 from gateway.server.edge import (
     AsgiApp,
     AsgiClient,
@@ -37,6 +38,7 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
 
+CLIENT_BOUNDS = Bounds(head_bytes=64 << 10, first_head_s=KEEPALIVE_S)  # programs open connections ahead of need
 GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
 EXPOSED_HEADERS = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))

@@ -23,6 +23,7 @@ from gateway.capacity.door import Door
 from gateway.peering.delegated import Delegated
 from gateway.peering.frames import HEARTBEAT_S, QUEUED
 from gateway.peering.probes import encode_load
+from gateway.server.connection import Bounds
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
@@ -36,6 +37,7 @@ BODY_LIMITS_BYTES = {
     "/peer/1/probe": 0,
     "/peer/1/delegate": 8 << 20,  # a conversation with images
 }
+PEER_BOUNDS = Bounds(head_bytes=16 << 10, first_head_s=5.0, body_s=120.0)  # 8 MiB at 70 kB/s
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,29 @@
 """Listening sockets and the uvicorn servers behind them, run inside our own event loop and stopped by us."""
 
+import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
 
-KEEPALIVE_S = 75  # longer than what pooled clients keep, so that they close first and never meet a closed connection
+from discovery.strangers import site_of
+from gateway.server.connection import KEEPALIVE_S, Bounds, Connection
+from gateway.server.places import Place, Places, PlacesConfig
+
+log = logging.getLogger(__name__)
+
 GRACE_S = 5  # answers in progress may end when the peer is stopped
+TICKS_A_SECOND = 10  # of uvicorn's main loop
+REFUSED_AT_ONCE, REFUSED_S = (
+    16,
+    0.004,
+)  # after so many refusals, others have their turn: at most 4,000 refusals a second
+FULL_S = 0.1  # s to wait where the system has no room for another connection
+DESCRIPTORS = 8192  # open files that a peer can use
 
 
 class PortTaken(Exception):
@@ -43,27 +57,128 @@ def url_of(listener: socket.socket, scheme: str = "http") -> str:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the runtime."""
+    """A uvicorn server that leaves signals to the runtime, and lets in whom `places` has a place for."""
+
+    def __init__(self, config: uvicorn.Config, places: Places, bounds: Bounds) -> None:
+        super().__init__(config)
+        self._places, self._bounds = places, bounds
+        self._open = dict[Place, Connection]()
+        self._arriving = set[asyncio.Task[None]]()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections ourselves: uvicorn's server would hear of a TLS connection when its handshake is done."""
+        assert sockets, "the caller binds"
+        self.servers = [_Accepting(asyncio.create_task(self._accept(listener))) for listener in sockets]  # type: ignore[misc]
+        self.started = True
 
-def server(app: Any, **tls: Any) -> Server:
-    """A server for `app`, without what costs time on every request (access log, lifespan, websockets)."""
-    return Server(
-        uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEPALIVE_S,
-            timeout_graceful_shutdown=GRACE_S,
-            **tls,
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_A_SECOND == 0:
+            self.check(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def check(self, now: float) -> None:
+        """End every connection that has taken too long. Called once a second."""
+        for connection in tuple(self._open.values()):
+            connection.check(now)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop, refused = asyncio.get_running_loop(), 0
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listener)
+            except OSError as error:
+                log.warning("not_accepted reason=%r", error.strerror)
+                await asyncio.sleep(FULL_S)
+                continue
+            place, evicted = self._places.take(site_of(address[0]), loop.time())
+            if evicted is not None and (connection := self._open.pop(evicted, None)):
+                connection.transport.abort()
+            if place is None:
+                accepted.close()
+                refused += 1
+                await asyncio.sleep(REFUSED_S if refused % REFUSED_AT_ONCE == 0 else 0)
+                continue
+            arrival = asyncio.create_task(self._arrive(accepted, place))
+            self._arriving.add(arrival)
+            arrival.add_done_callback(self._arriving.discard)
+            await asyncio.sleep(0)
+
+    async def _arrive(self, accepted: socket.socket, place: Place) -> None:
+        """Make a connection of an accepted socket."""
+        connection = Connection(
+            self.config, self.server_state, self.lifespan.state, self._bounds, place, self._places.vouch, self._left
         )
+        tls = self.config.ssl
+        patience = dict.fromkeys(
+            ("ssl_handshake_timeout", "ssl_shutdown_timeout"), self._bounds.handshake_s if tls else None
+        )
+        self._open[place] = connection
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted, ssl=tls, **patience)
+        except OSError:  # it left, is no TLS, or did not finish in time
+            self._left(place)
+
+    def _left(self, place: Place) -> None:
+        self._open.pop(place, None)
+        self._places.leave(place)
+
+
+class _Accepting:
+    """What uvicorn closes to accept no more."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    async def wait_closed(self) -> None:
+        await asyncio.wait([self._task])
+
+
+def server(app: Any, places: PlacesConfig, bounds: Bounds, **tls: Any) -> Server:
+    """A server for `app`, without what costs time on every request (access log, lifespan, websockets)."""
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEPALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        **tls,
     )
+    return Server(config, Places(places), bounds)
+
+
+def places_for_peers(descriptors: int) -> PlacesConfig:
+    """Of the files that we may open, a fifth are other peers' connections: the rest is left to the owner."""
+    in_all = min(1024, descriptors // 5)
+    return PlacesConfig(in_all, min(192, in_all * 3 // 4), min(32, in_all // 4), in_all // 2)
+
+
+def places_for_programs(descriptors: int) -> PlacesConfig:
+    """A quarter are connections of programs, each of which may need another one to an engine or a peer."""
+    in_all = descriptors // 4
+    return PlacesConfig(in_all, in_all // 2, in_all // 4, in_all, loopback_is_ours=True)
+
+
+def raise_descriptor_limit() -> int:
+    """Take as many open files as the system lets us have, up to DESCRIPTORS: how many that is."""
+    try:
+        import resource
+    except ImportError:  # Windows: no such limit for sockets
+        return DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(soft, wanted)

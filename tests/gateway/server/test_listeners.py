@@ -1,11 +1,27 @@
 """Listening sockets: a taken port says what to do, and the address told is one that can be dialled."""
 
 import asyncio
+import resource
 import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.server.listeners import PortTaken, bind, server, url_of
+from discovery.identity import Identity
+from gateway.server.connection import Bounds
+from gateway.server.listeners import (
+    PortTaken,
+    bind,
+    places_for_peers,
+    places_for_programs,
+    raise_descriptor_limit,
+    server,
+    url_of,
+)
+from gateway.server.places import PlacesConfig
+from tests.gateway.server.serving import BOUNDS, said, serving
 
 
 def test_a_taken_port_names_the_flag() -> None:
@@ -56,7 +72,7 @@ async def test_a_server_serves_and_stops_when_told() -> None:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    web = server(app)
+    web = server(app, places_for_programs(1024), Bounds(head_bytes=1024, first_head_s=5))
     with bind("127.0.0.1", 0, "--port") as listener:
         serving = asyncio.create_task(web.serve(sockets=[listener]))
         reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
@@ -74,3 +90,87 @@ async def test_a_server_serves_and_stops_when_told() -> None:
 def _accept(listener: socket.socket) -> socket.socket:
     listener.setblocking(True)
     return listener.accept()[0]
+
+
+async def ok(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+async def test_connections_that_say_nothing_keep_nobody_out() -> None:
+    """Ten times as many as there are places, and the next one is answered; each newcomer ends the oldest."""
+    places = PlacesConfig(in_all=8, for_strangers=8, for_a_site=8, for_a_peer=8, new_burst=999, site_new_burst=999)
+    async with serving(ok, places=places) as served:
+        idle = [await served.connect() for _ in range(80)]
+        reader, writer = await served.connect()
+        writer.write(ASK)
+
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+            assert b"" == await idle[0][0].read()
+        assert 8 == len(served.web.server_state.connections)
+        for _, opened in [*idle, (reader, writer)]:
+            opened.close()
+
+
+async def test_a_newcomer_is_refused_where_all_are_busy() -> None:
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    places = PlacesConfig(in_all=2, for_strangers=2, for_a_site=2, for_a_peer=2)
+    async with serving(wait, places=places) as served:
+        busy = [await served.say(ASK) for _ in range(2)]
+        reader, writer = await served.connect()
+
+        assert b"" == await said(reader)
+        for _, opened in [*busy, (reader, writer)]:
+            opened.close()
+
+
+async def test_a_place_is_free_again_when_its_connection_ends() -> None:
+    places = PlacesConfig(in_all=1, for_strangers=1, for_a_site=1, for_a_peer=1)
+    async with serving(ok, places=places) as served:
+        for _ in range(3):
+            reader, writer = await served.connect()
+            writer.write(ASK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+            assert (await said(reader)).startswith(b"HTTP/1.1 204")
+            writer.close()
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_a_tls_handshake_that_does_not_end_is_ended(tmp_path: Path, sent: bytes) -> None:
+    """It holds a place meanwhile, and none afterwards."""
+    tls = Identity.load_or_create(tmp_path).server_ssl_context()
+    places = PlacesConfig(in_all=2, for_strangers=2, for_a_site=2, for_a_peer=2)
+    async with serving(ok, replace(BOUNDS, handshake_s=0.1), places, tls) as served:
+        pairs = [await served.say(sent) for _ in range(3)]
+        assert b"" == await said(pairs[2][0]) or sent.startswith(b"GET")
+
+        for reader, writer in pairs:
+            await said(reader)
+            writer.close()
+        assert not served.web.server_state.connections and not served.web._open and 0 == len(served.web._places)
+
+
+@pytest.mark.parametrize("descriptors", [256, 1024, 8192])
+def test_descriptors_are_left_for_what_the_owner_asks(descriptors: int) -> None:
+    """With every place taken, each of his programs' connections has one for an engine, and some are left."""
+    peers, programs = places_for_peers(descriptors), places_for_programs(descriptors)
+
+    assert peers.in_all + 2 * programs.in_all < descriptors * 3 // 4
+    assert programs.for_strangers < programs.in_all
+    assert 0 < peers.for_a_site < peers.for_strangers < peers.in_all
+    assert 2 * peers.for_a_peer <= peers.in_all
+
+
+def test_as_many_descriptors_are_taken_as_the_system_gives() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+    try:
+        assert min(8192, hard) == raise_descriptor_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

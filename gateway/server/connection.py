@@ -1,0 +1,248 @@
+"""One connection of a listener: uvicorn's HTTP protocol, with bounds on what it may send and how long it may take.
+
+httptools collects a head of any size, and uvicorn waits without end for the rest of a head or a body, and for whoever
+should read its answer. Here a head over so many bytes is refused, the trailers of a chunked body included (431). So is
+a head or a body that comes too slowly (408), and an answer that nobody reads is ended.
+
+The clock is looked at about once a second (`check`), so that a request pays for no timer.
+"""
+
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.server.places import Place
+from gateway.wire.errors import error_body
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 75  # longer than what pooled clients keep, so that they close first and never meet a closed connection
+PIPELINE_LIMIT = 16  # requests sent before the answer to the first; nobody who means well sends more than one
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one connection may send, and how long it may take."""
+
+    head_bytes: int
+    first_head_s: float  # s from the connection to the end of its first head
+    handshake_s: float = 5.0  # s for TLS, to begin and to end
+    head_s: float = 5.0  # s from the first byte of a head to its end
+    body_bytes_per_s: int = 16 << 10  # on the average of `body_window_s`
+    body_window_s: float = 10.0
+    body_s: float = 600.0  # s for a whole body
+    dropped_bytes: int = 64 << 10  # of a body whose request is answered already; then the connection is closed
+    unread_s: float = 10.0  # s in which the reader of an answer takes nothing of it
+    linger_s: float = 1.0  # s from a refusal to closing: a client that still sends needs them to read it
+
+
+class TooMuch(Exception):
+    """A head, or a number of requests, over its limit."""
+
+
+class Connection(HttpToolsProtocol):
+    """See the module. `scope["extensions"]["ppai.connection"]` is this object: see `vouch`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        bounds: Bounds,
+        place: Place,
+        vouch: Callable[[Place, str], bool],
+        left: Callable[[Place], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._bounds, self._place, self._vouch, self._left = bounds, place, vouch, left
+        self._extensions = {"ppai.connection": self}
+        self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
+        self._lines_bytes = 0  # of the header lines and the URL of this request
+        self._head_until: float | None = None  # while a head is awaited or under way
+        self._body_since: float | None = None  # while a body is under way
+        self._body_bytes = self._dropped_bytes = 0
+        self._window: tuple[float, int] = (0.0, 0)  # when the present window of a body began, and at which byte
+        self._progress: tuple[float, object] = (0.0, None)  # when the reader last took something, and how far he was
+        self._closing_since: float | None = None
+        self._is_refused = False
+
+    def vouch(self, peer: str) -> bool:
+        """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""
+        return self._vouch(self._place, peer)
+
+    @property
+    def vouched_by(self) -> str | None:
+        """The peer with rights that made requests on this connection."""
+        return self._place.peer
+
+    # --- what comes in ---
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        now = self.loop.time()
+        self._head_until, self._place.idle_since = now + self._bounds.first_head_s, now
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._left(self._place)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._unset_keepalive_if_required()
+        self._place.idle_since = None
+        if self._body_since is None and data != b"\r\n":  # which some clients send after a body
+            self._head_until = min(self._head_until or inf, self.loop.time() + self._bounds.head_s)
+        while data and not self._is_refused:
+            room = len(data) if self._body_since is not None else self._bounds.head_bytes + 1 - self._unparsed
+            piece, data = data[:room], data[room:]
+            self._unparsed += len(piece)
+            try:
+                self.parser.feed_data(piece)
+            except httptools.HttpParserUpgrade:
+                return  # nothing here speaks another protocol: the request is answered as if it had not asked for it
+            except httptools.HttpParserError as error:
+                self._refuse(431 if isinstance(error.__context__, TooMuch) else 400, "this is no HTTP that we take")
+                return
+            if self._unparsed > self._bounds.head_bytes:
+                self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if len(self.pipeline) >= PIPELINE_LIMIT:
+            raise TooMuch
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self._lines_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count_line(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count_line(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        now = self.loop.time()
+        self._unparsed, self._head_until = 0, None
+        self._body_since, self._body_bytes, self._dropped_bytes, self._window = now, 0, 0, (now, 0)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed = 0
+        self._body_bytes += len(body)
+        if not self.cycle.response_complete:
+            super().on_body(body)
+            return
+        self._dropped_bytes += len(body)
+        if self._dropped_bytes > self._bounds.dropped_bytes:
+            self._hang_up_soon()
+
+    def on_message_complete(self) -> None:
+        self._unparsed, self._body_since = 0, None
+        super().on_message_complete()
+        self._rest()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._rest()
+
+    # --- what takes too long ---
+
+    def check(self, now: float) -> None:
+        """End what has taken too long. Called about once a second."""
+        if self not in self.connections:  # in its TLS handshake, which has its own limit
+            return
+        if self.transport.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > self._bounds.unread_s:
+                self.transport.abort()
+        elif self._is_refused:
+            pass
+        elif self._head_until is not None and now > self._head_until:
+            if self._place.idle_since is None:
+                self._refuse(408, "the request's head did not come in time")
+            else:  # it never said anything
+                self.transport.close()
+        elif self._body_since is not None and self._is_slow(self._body_since, now):
+            self._refuse(408, "the request's body comes too slowly")
+        elif self.flow.write_paused and self._is_unread(now):
+            log.info("answer_not_read from=%s", self._place.site)
+            self.transport.abort()
+        elif self._place.idle_since is not None and now - self._place.idle_since > KEEPALIVE_S + 1:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._progress = (self.loop.time(), self._taken_by_reader())
+
+    def _is_slow(self, since: float, now: float) -> bool:
+        """Whether a body has been under way for too long, or its last window brought too little."""
+        if now - since > self._bounds.body_s:
+            return True
+        began, had = self._window
+        if self.flow.read_paused:  # it waits for us
+            self._window = (now, self._body_bytes)
+        elif now - began >= self._bounds.body_window_s:
+            self._window = (now, self._body_bytes)
+            return self._body_bytes - had < self._bounds.body_bytes_per_s * (now - began)
+        return False
+
+    def _is_unread(self, now: float) -> bool:
+        """Whether the reader of the answer has taken nothing of it for too long."""
+        since, before = self._progress
+        if (taken := self._taken_by_reader()) != before:
+            self._progress = (now, taken)
+            return False
+        return now - since > self._bounds.unread_s
+
+    def _taken_by_reader(self) -> object:
+        """Something that changes whenever the reader takes something."""
+        return self.transport.get_write_buffer_size(), _acknowledged_bytes(self.transport.get_extra_info("socket"))
+
+    # --- how it ends ---
+
+    def _count_line(self, size: int) -> None:
+        self._lines_bytes += size
+        if self._lines_bytes > self._bounds.head_bytes:
+            raise TooMuch
+
+    def _rest(self) -> None:
+        """Between two requests a connection is idle."""
+        if self._body_since is None and not self.pipeline and self.cycle.response_complete:
+            self._place.idle_since = self.loop.time()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer, unless an answer has begun, and hang up."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            body = error_body(message, "invalid_request_error", None, "malformed")
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[status] + head + body)
+        self._hang_up_soon()
+
+    def _hang_up_soon(self) -> None:
+        """Read no more, and close when the client has had the time to read our answer."""
+        self._is_refused = True
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+        self.loop.call_later(self._bounds.linger_s, self.transport.close)
+
+
+def _acknowledged_bytes(connection: socket.socket) -> int:
+    """How many bytes the other side has taken, where the system tells (Linux)."""
+    try:
+        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
+        return int(struct.unpack_from("Q", state, 120)[0])
+    except (AttributeError, OSError, struct.error):
+        return 0

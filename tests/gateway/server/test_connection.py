@@ -1,0 +1,262 @@
+"""What one connection may send and how long it may take, whoever sends it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gateway.server.connection import PIPELINE_LIMIT
+from tests.gateway.server.serving import BOUNDS, said, serving
+
+HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+Answers = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Reads the whole body, and answers how long it was."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
+    await answer(send, b"%d" % size)
+
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Answers without a look at the body."""
+    await answer(send, b"no")
+
+
+async def answer(send: Any, body: bytes) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+ENDLESS = {
+    "a request line": b"POST /" + b"a" * 4096,
+    "a header": HEAD + b"x: " + b"a" * 4096,
+    "many headers": HEAD + b"".join(b"x%d: y\r\n" % n for n in range(400)),
+    "a header's name": HEAD + b"x" * 4096,
+    "a trailer": CHUNKED + b"1\r\na\r\n0\r\nx: " + b"a" * 4096,
+    "trailers": CHUNKED + b"0\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(400)),
+    "a chunk's extension": CHUNKED + b"1;x=" + b"a" * 4096,
+    "a second head": HEAD + b"content-length: 1\r\n\r\na" + HEAD + b"".join(b"x%d: y\r\n" % n for n in range(400)),
+}
+
+
+@pytest.mark.parametrize("sent", ENDLESS.values(), ids=ENDLESS.keys())
+async def test_a_head_without_end_is_refused_when_it_is_too_long(sent: bytes) -> None:
+    """Whatever part of it has no end."""
+    async with serving(echo) as served:
+        for pieces in ([sent], [sent[at : at + 100] for at in range(0, len(sent), 100)]):
+            reader, writer = await served.connect()
+            for piece in pieces:
+                writer.write(piece)
+                await asyncio.sleep(0)
+
+            assert b" 431 " in await said(reader)
+            writer.close()
+
+
+async def test_a_head_may_have_as_many_bytes_as_is_said() -> None:
+    head = HEAD + b"content-length: 100000\r\nx: "
+    head += b"a" * (BOUNDS.head_bytes - len(head) - 4) + b"\r\n\r\n"
+    async with serving(echo) as served:
+        reader, writer = await served.say(head + b"b" * 100_000)
+
+        async with asyncio.timeout(5):
+            told = await reader.readuntil(b"100000")
+        writer.close()
+
+    assert told.startswith(b"HTTP/1.1 200")
+
+
+async def test_what_is_no_http_is_refused_without_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever reaches the port would write the log else."""
+    async with serving(echo) as served:
+        for text in (b"\x16\x03\x01\x00\xa5\r\n\r\n", b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+            reader, writer = await served.say(text)
+
+            assert b" 400 " in await said(reader)
+            writer.close()
+
+    assert "" == caplog.text
+
+
+async def test_requests_ahead_of_their_answers_are_few() -> None:
+    """They would all be kept."""
+
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(wait) as served:
+        reader, writer = await served.say(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * (PIPELINE_LIMIT + 3))
+
+        await said(reader)
+        writer.close()
+
+
+# --- time ---
+
+
+@pytest.mark.parametrize(("text", "status"), [(b"", b""), (b"POST /", b" 408 "), (HEAD, b" 408 ")])
+async def test_a_head_has_so_many_seconds(text: bytes, status: bytes) -> None:
+    """However steadily it comes; who has said nothing is told nothing."""
+    async with serving(echo) as served:
+        reader, writer = await served.say(text)
+        served.pass_time(4.9)
+        writer.write(b"x" if text else b"")
+        await asyncio.sleep(0.02)
+        served.pass_time(5.1)
+
+        told = await said(reader)
+        writer.close()
+
+    assert bool(status) == bool(told) and status in told
+
+
+async def test_the_next_head_on_a_connection_has_as_long() -> None:
+    async with serving(echo) as served:
+        reader, writer = await served.say(HEAD + b"content-length: 1\r\n\r\na")
+        await reader.readuntil(b"\r\n\r\n1")
+        served.pass_time(60)  # idle between two requests, as pooled clients are
+        writer.write(b"POST /")
+        await asyncio.sleep(0.02)
+        served.pass_time(5.1)
+
+        assert b" 408 " in await said(reader)
+        writer.close()
+
+
+@pytest.mark.parametrize(("length", "sent"), [(200_000, 100), (200_000, 163_000), (100, 99)])
+async def test_a_body_comes_at_a_least_rate(length: int, sent: int) -> None:
+    """16 KiB a second over ten seconds, however short it is said to be."""
+    async with serving(echo) as served:
+        reader, writer = await served.say(HEAD + b"content-length: %d\r\n\r\n" % length + b"a" * sent)
+        served.pass_time(9.9)
+        assert not reader.at_eof()
+        served.pass_time(10.1)
+
+        assert b" 408 " in await said(reader)
+        writer.close()
+
+
+async def test_a_body_that_comes_fast_enough_is_bounded_in_all() -> None:
+    async with serving(echo) as served:
+        reader, writer = await served.say(HEAD + b"content-length: 9000000\r\n\r\n" + b"a" * 200_000)
+        served.pass_time(10.1)
+        await asyncio.sleep(0)
+        assert not reader.at_eof()
+        served.pass_time(60.1)
+
+        assert b" 408 " in await said(reader)
+        writer.close()
+
+
+async def test_a_body_that_waits_for_us_is_not_slow() -> None:
+    """Its sender cannot help it."""
+    read = asyncio.Event()
+
+    async def later(scope: Any, receive: Any, send: Any) -> None:
+        await read.wait()
+        await echo(scope, receive, send)
+
+    async with serving(later) as served:
+        reader, writer = await served.connect()
+        writer.write(HEAD + b"content-length: 3000000\r\n\r\n" + b"a" * 3_000_000)
+        await asyncio.sleep(0.05)
+        served.pass_time(11)
+        served.pass_time(22)
+        read.set()
+
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"3000000")).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+async def test_a_body_that_nobody_wants_is_not_read_for_long() -> None:
+    """The refusal is told, a little more is dropped, so that a short body ends as it should, then nothing is read."""
+    async with serving(refuse) as served:
+        reader, writer = await served.connect()
+        writer.write(HEAD + b"content-length: 90000000\r\n\r\n" + b"a" * 100_000)
+        await writer.drain()
+
+        async with asyncio.timeout(5):
+            assert b"no" in await reader.readuntil(b"no")
+            with pytest.raises(ConnectionError):
+                while True:
+                    writer.write(b"a" * 1_000_000)
+                    await writer.drain()
+
+
+async def test_a_short_body_that_nobody_wants_leaves_the_connection_as_it_was() -> None:
+    async with serving(refuse) as served:
+        reader, writer = await served.connect()
+        for _ in range(2):
+            writer.write(HEAD + b"content-length: 20000\r\n\r\n" + b"a" * 20_000)
+            async with asyncio.timeout(5):
+                await reader.readuntil(b"no")
+        writer.close()
+
+
+async def test_an_answer_that_nobody_reads_is_ended() -> None:
+    """The app hears that its client is gone, and stops what it does for him."""
+    ended = asyncio.Event()
+
+    async with serving(partial(endless, ended)) as served:
+        _, writer = await served.say(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.transport.pause_reading()
+        await asyncio.sleep(0.1)
+        for seconds in (0, 9.9):
+            served.pass_time(seconds)
+            await asyncio.sleep(0)
+            assert not ended.is_set()
+        served.pass_time(10.1)
+
+        async with asyncio.timeout(5):
+            await ended.wait()
+        writer.close()
+
+
+async def test_an_answer_that_is_read_slowly_goes_on() -> None:
+    """As long as its reader takes something."""
+    ended = asyncio.Event()
+
+    async with serving(partial(endless, ended)) as served:
+        reader, writer = await served.say(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.transport.pause_reading()
+        await asyncio.sleep(0.1)
+        for seconds in (0, 9.9):
+            served.pass_time(seconds)
+        writer.transport.resume_reading()
+        async with asyncio.timeout(5):
+            await reader.readexactly(4 << 20)
+        writer.transport.pause_reading()
+        await asyncio.sleep(0.05)
+        served.pass_time(10.1)
+
+        await asyncio.sleep(0)
+        assert not ended.is_set()
+        writer.close()
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def endless(ended: asyncio.Event, scope: Any, receive: Any, send: Any) -> None:
+    """Answers until the client is gone."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    watch = asyncio.create_task(_gone(receive, ended))
+    while not ended.is_set():
+        await send({"type": "http.response.body", "body": b"a" * 65536, "more_body": True})
+    await watch
+
+
+async def _gone(receive: Any, ended: asyncio.Event) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    ended.set()
