@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.own_peer import OwnPeer
+from gateway.home.folder import Home
 from gateway.home.weights import locate
 
 NAMES = ("ada", "ben", "cleo")
@@ -160,7 +162,7 @@ async def ask(
 async def _explain(peer: DemoPeer, request_id: str) -> None:
     """The candidates of one request, from the route log; the line is written when the answer is complete."""
     for _ in range(40):
-        lines = await asyncio.to_thread(peer.get, "/ppai/v1/events") or []
+        lines = await asyncio.to_thread(OwnPeer(Home(peer.home)).get, "/ppai/v1/events")
         if line := next((line for line in lines if line["request"] == request_id), None):
             for row in line["considered"]:
                 _say(

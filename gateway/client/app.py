@@ -74,9 +74,11 @@ class ClientApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
-        client = AsgiClient(send, self._common_headers(headers, request_id), request_id)
+        common = {"x-request-id": request_id, "vary": "origin"} if "origin" in headers else {"x-request-id": request_id}
+        client = AsgiClient(send, common, request_id)
         try:
             self._check_caller(headers)
+            common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
             if scope["method"] == "OPTIONS" and "origin" in headers:
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
                 return
@@ -132,15 +134,12 @@ class ClientApp:
                 code="invalid_api_key",
             )
 
-    def _common_headers(self, headers: Mapping[str, str], request_id: str) -> dict[str, str]:
-        common = {"x-request-id": request_id}
-        if origin := headers.get("origin"):
-            common |= {
-                "access-control-allow-origin": origin,
-                "access-control-expose-headers": EXPOSED_HEADERS,
-                "vary": "origin",
-            }
-        return common
+
+def _for_page(headers: Mapping[str, str]) -> dict[str, str]:
+    """What lets a web page that may call us read the answer."""
+    if origin := headers.get("origin"):
+        return {"access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED_HEADERS}
+    return {}
 
 
 _PREFLIGHT = {

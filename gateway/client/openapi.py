@@ -207,10 +207,10 @@ _STATUS = {
     "/openapi.json": _get("this page", _OBJECT),
     "/ppai/v1/status": _get("engine, network, gate", _OBJECT),
     "/ppai/v1/peers": _get("every peer known", _LIST_OF_OBJECTS),
-    "/ppai/v1/events": _get("the last lines of the route log", _LIST_OF_OBJECTS),
     "/ppai/v1/route": _post("who would answer, and why; nothing is sent to a model", _ROUTE, _OBJECT),
 }
 _OWNER = {
+    "/ppai/v1/events": _get("the owner reads the last lines of the route log", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
     "/ppai/v1/approve": _post("the owner grants a peer both rights", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/revoke": _post("the owner takes both rights from a peer", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/profile": _post("the owner publishes a capability vector", _PROFILE, _OBJECT, _OWNERS_KEY),

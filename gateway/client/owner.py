@@ -1,4 +1,5 @@
-"""What only the owner of the home may do: approve and revoke peers, publish what an agent was measured to be good at.
+"""What only the owner of the home may do: approve and revoke peers, publish what an agent was measured to be good at,
+read the route log.
 
 The token lies in the home's running.json, which that user alone can read.
 """
@@ -21,7 +22,9 @@ class _Who(msgspec.Struct):
     who: str
 
 
-def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+def owner_only(peer: RunningPeer) -> list[Any]:
+    """The dependencies of a call that wants the owner's token. They raise InvalidRequest (401)."""
+
     async def check_owner(request: fastapi.Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), peer.token.encode()):
@@ -31,22 +34,31 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
                 code="not_the_owner",
             )
 
-    owner_only = [fastapi.Depends(check_owner)]
+    return [fastapi.Depends(check_owner)]
 
-    @app.post("/ppai/v1/approve", dependencies=owner_only)
+
+def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+    owners = owner_only(peer)
+
+    @app.post("/ppai/v1/approve", dependencies=owners)
     async def approve(request: fastapi.Request) -> dict[str, Any]:
         return await _change_rights(peer, request, peer.network.approve)
 
-    @app.post("/ppai/v1/revoke", dependencies=owner_only)
+    @app.post("/ppai/v1/revoke", dependencies=owners)
     async def revoke(request: fastapi.Request) -> dict[str, Any]:
         return await _change_rights(peer, request, peer.network.revoke)
 
-    @app.post("/ppai/v1/profile", dependencies=owner_only)
+    @app.post("/ppai/v1/profile", dependencies=owners)
     async def profile(request: fastapi.Request) -> dict[str, Any]:
         gate = peer.dispatcher.reader.gate
         peer.profiles.publish(await request.body(), gate.space, gate.K, peer.node.own_agents)
         peer.cards_changed()
         return {"published": True, "seq": peer.network.version}
+
+    @app.get("/ppai/v1/events", dependencies=owners)
+    async def events() -> list[dict[str, object]]:
+        """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
+        return peer.route_log.tail
 
 
 async def _change_rights(

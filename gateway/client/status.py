@@ -1,4 +1,4 @@
-"""How the peer is doing: alive, ready, its metrics, its status, the peers that it knows, its last requests."""
+"""How the peer is doing: alive, ready, its metrics, its status, the peers that it knows."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -50,10 +50,6 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.get("/ppai/v1/peers")
     async def peers() -> list[dict[str, Any]]:
         return peer_rows(_known_peers(peer))
-
-    @app.get("/ppai/v1/events")
-    async def events() -> list[dict[str, object]]:
-        return peer.route_log.tail
 
 
 def _missing(peer: RunningPeer) -> list[str]:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.client.bodies import BODY_LIMIT_BYTES
-from tests.gateway.client.site import Site
+from tests.gateway.client.site import OWNER, Site
 
 
 async def test_a_decision_is_explained_without_being_carried_out(site: Site) -> None:
@@ -12,7 +12,7 @@ async def test_a_decision_is_explained_without_being_carried_out(site: Site) -> 
     assert (200, {"peer": "ada", "agent": "org/small", "model": "org/small"}) == (status, said["target"])
     assert ("only_candidate", None, None) == (said["reason"], said["relevance"], said["category"])
     assert ["ada"] == [row["peer"] for row in said["candidates"]]
-    assert [] == (await site.get("/ppai/v1/events"))[1]
+    assert [] == (await site.http.get("/ppai/v1/events", headers=OWNER)).json()
 
 
 async def test_an_explained_decision_takes_the_headers_of_a_real_one(site: Site) -> None:

@@ -22,6 +22,15 @@ async def test_the_owner_s_calls_are_the_owner_s(site: Site, path: str, token: s
     assert frozenset() == site.network.admission.approved()
 
 
+async def test_nobody_but_the_owner_reads_the_route_log(site: Site) -> None:
+    """It is a file with mode 0600: its page shows it to nobody who may not read the file."""
+    refused = await site.http.get("/ppai/v1/events")
+    read = await site.http.get("/ppai/v1/events", headers=OWNER)
+
+    assert (401, "not_the_owner") == (refused.status_code, refused.json()["error"]["code"])
+    assert (200, []) == (read.status_code, read.json())
+
+
 async def test_the_owner_approves_and_revokes(site: Site, tmp_path: Path) -> None:
     """By name; the roster follows at once."""
     async with party(tmp_path / "ben") as ben:
