@@ -6,7 +6,7 @@ import fastapi
 import msgspec
 
 from gateway.wire.codec import UNREADABLE
-from gateway.wire.errors import InvalidRequest
+from gateway.wire.errors import InvalidRequest, without_words
 
 BODY_LIMIT_BYTES = 4 << 20
 Body = TypeVar("Body")
@@ -20,4 +20,4 @@ async def read_json(request: fastapi.Request, kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(body, type=kind)
     except UNREADABLE as error:
-        raise InvalidRequest(f"invalid request body: {error}") from error
+        raise InvalidRequest(f"invalid request body: {without_words(error)}") from error

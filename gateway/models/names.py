@@ -1,8 +1,16 @@
 """What a client may call a model, and whom that means (P: arguments in, values out)."""
 
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+
+_NAME = re.compile(r"[^\s\x00-\x1f]{1,128}")
+
+
+def sayable(asked: str) -> str:
+    """The name of a model as a log or a refusal may say it: what has blanks or no end may be a misplaced prompt."""
+    return asked if _NAME.fullmatch(asked) else "(no name of a model)"
 
 
 class UnknownModel(Exception):

@@ -18,6 +18,7 @@ from gateway.peering.frames import (
     encode_receipt,
     encode_refusal,
     encode_reply,
+    refusal_of,
 )
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
@@ -59,7 +60,7 @@ class Delegated:
             read = partial(read_delegation, self._payload, trusted=self._trusted)
             agent, request = await asyncio.to_thread(read) if len(self._payload) > LARGE_BYTES else read()
             if agent not in [model.name for model in self._door.engine.state.models]:
-                raise UpstreamError(f"there is no agent `{agent[:80]}` here", status=404, code="no_agent")
+                raise UpstreamError("no such agent", status=404, code="no_agent")
             self._meter = Meter(request)
             async with self._door.remote_turn():
                 started = self._clock()
@@ -76,7 +77,7 @@ class Delegated:
             yield encode_refusal(Refusal(400, "unacceptable", str(error)))
         except UpstreamError as error:
             self.status = "failed" if self._has_begun else "refused"
-            refusal = Refusal(error.status, error.code, error.message, wait_s(error.retry_after_s))
+            refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
             yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
 
     async def _run(self, request: Request, agent: str, meter: Meter) -> AsyncGenerator[bytes, None]:

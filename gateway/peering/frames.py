@@ -28,6 +28,19 @@ ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
+TOLD = {  # what another peer is told of an error here, by its code
+    "no_agent": "there is no such agent here",
+    "busy": "this peer is busy",
+    "no_engine": "its engine is not there",
+    "engine_unreachable": "its engine does not answer",
+    "engine_timeout": "its engine did not answer in time",
+    ENGINE_REFUSED: "its engine answered with an error",
+    "stream_cut_short": "its engine ended the answer too early",
+    "reply_too_large": "its engine's answer is too large",
+    "engine_failed": "its engine failed",
+}
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """Why a peer does not take a request (`refused`), or does not finish it (`broke`)."""
 
@@ -59,6 +72,15 @@ class WholeReply(msgspec.Struct, frozen=True):
 
     status: int
     body: msgspec.Raw
+
+
+def refusal_of(status: int, code: str, retry_after_s: float | None) -> Refusal:
+    """What another peer is told of an error here: a code and the words for it.
+
+    The error's own words are for the owner: they name the engine's address, and may quote what the engine said.
+    """
+    known = code if code in TOLD else "engine_failed"
+    return Refusal(status, known, TOLD[known], retry_after_s)
 
 
 def encode_refusal(refusal: Refusal, name: Literal["refused", "broke"] = "refused") -> bytes:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gateway.privacy.names import said
 from gateway.wire.bodies import DELEGABLE, Part
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, is_utf8, raw, write_fields
-from gateway.wire.errors import InvalidRequest
+from gateway.wire.errors import InvalidRequest, without_words
 from gateway.wire.request import Request, read_request
 
 TRAVELS = frozenset(
@@ -26,7 +27,6 @@ DROPPED = frozenset({"user", "metadata", "store", "service_tier", "safety_identi
 TRUSTED_ONLY = frozenset({"response_format"})  # a schema can fill an engine's disk or stall it (CVE-2025-29770)
 MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most local contexts hold
 LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
-NAME_CHARS = 40  # of a field that somebody invented: it goes into headers and the log
 DATA_URL_BYTES = 64  # of an image's URL that are looked at: `data:` is 6 to 31 bytes, as it is escaped
 
 
@@ -51,7 +51,7 @@ def may_travel(request: Request, *, trusted: bool) -> Travel:
         if name in DROPPED or _is_null(value):
             continue
         if problem := _problem(request, name, value, trusted):
-            return Travel({}, f"field:{problem[:NAME_CHARS]}")
+            return Travel({}, f"field:{said(problem)}")
         kept[name] = value
     return Travel(kept, None)
 
@@ -76,16 +76,16 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
     try:
         asked = msgspec.json.decode(payload, type=_Delegation)
     except UNREADABLE as error:
-        raise Unacceptable(f"not a delegation: {error}") from error
+        raise Unacceptable(f"not a delegation: {without_words(error)}") from error
     if asked.endpoint not in DELEGABLE:
-        raise Unacceptable(f"endpoint `{asked.endpoint[:40]}` is not delegated")
+        raise Unacceptable(f"only {', '.join(sorted(DELEGABLE))} are delegated")
     try:
         request = read_request(asked.endpoint, asked.body)
     except InvalidRequest as error:
         raise Unacceptable(error.message) from error
     for name, value in request.fields.items():
         if not _is_null(value) and (problem := _problem(request, name, value, trusted)):
-            raise Unacceptable(f"field `{problem[:NAME_CHARS]}` may not travel")
+            raise Unacceptable(f"field `{said(problem)}` may not travel")
     return asked.agent, request
 
 

@@ -6,8 +6,10 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 import logging
 from collections.abc import Awaitable, Callable
 
+from discovery.records import printable
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Door, Turn
+from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate, Choice
@@ -19,6 +21,8 @@ from gateway.upstream import Patience, Upstream
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
+
+CODE_CHARS = 64  # of an error's code that are logged
 
 
 class Attempts:
@@ -83,7 +87,8 @@ class Attempts:
         if not candidate.local:
             self._door.look_around()
         if attempt.error:
-            log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, attempt.error)
+            code = printable(attempt.error, CODE_CHARS)  # a peer's, perhaps
+            log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, code)
 
     def close(self) -> None:
         """Nobody will be asked any more."""
@@ -98,7 +103,7 @@ class Attempts:
             "at": round(wall_time, 3),
             "request": request_id,
             "endpoint": self._request.endpoint,
-            "asked": self._request.model,
+            "asked": candidate.model if self._request.model == candidate.model else sayable(self._request.model),
             "peer": candidate.peer_name,
             "model": candidate.model,
             "reason": choice.reason,

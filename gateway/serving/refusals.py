@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gateway.models.names import NamesConfig, UnknownModel, resolve_model
+from gateway.models.names import NamesConfig, UnknownModel, resolve_model, sayable
 from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
 from gateway.routing.candidates import Excluded, may_answer
 from gateway.routing.choice import Candidate
@@ -41,7 +41,7 @@ def model_meant(asked: str, network: Collection[str], own: Collection[str], conf
         near = " or ".join(f"`{name}`" for name in unknown.nearest)
         hint = f"Did you mean {near}? " if near else ""
         raise InvalidRequest(
-            f"The model `{asked}` does not exist on this network. {hint}Ask for `auto` to let PPAI choose, "
+            f"The model `{sayable(asked)}` does not exist on this network. {hint}Ask for `auto` to let PPAI choose, "
             "see GET /v1/models for what is served, or start the peer with --transparent.",
             status=404, param="model", code="model_not_found",
         ) from unknown  # fmt: skip

@@ -10,6 +10,8 @@ from typing import IO
 import msgspec
 
 LIMIT_BYTES = 16 << 20  # about 60,000 requests; then one older file is kept beside it
+LINE_LIMIT_BYTES = 8192  # many times a line of today
+TEXT_CHARS = 256  # of a text in a line; names are shorter
 
 
 class RouteLog:
@@ -26,11 +28,15 @@ class RouteLog:
         return list(self._tail)
 
     def write(self, line: dict[str, object]) -> None:
-        """Append; a full disk costs the line, not the request."""
+        """Append; a full disk costs the line, not the request. A line that is too long is cut to its short texts."""
+        encoded = msgspec.json.encode(line)
+        if len(encoded) > LINE_LIMIT_BYTES:
+            line = _shortened(line)
+            encoded = msgspec.json.encode(line)
         self._tail.append(line)
         try:
             handle = self._handle or self._open()
-            handle.write(msgspec.json.encode(line) + b"\n")
+            handle.write(encoded + b"\n")
             if handle.tell() > self._limit_bytes:
                 self.close()
                 self._file.replace(self._file.with_suffix(".1.jsonl"))
@@ -46,3 +52,14 @@ class RouteLog:
         self._handle = self._file.open("ab", buffering=0)
         self._file.chmod(0o600)
         return self._handle
+
+
+def _shortened(line: dict[str, object]) -> dict[str, object]:
+    """The line with its texts cut, and of the rest what there is room for."""
+    kept, room = dict[str, object](), LINE_LIMIT_BYTES
+    for key, value in line.items():
+        cut = value[:TEXT_CHARS] if isinstance(value, str) else value
+        size = len(msgspec.json.encode({key: cut}))
+        if size <= room:
+            kept[key], room = cut, room - size
+    return kept

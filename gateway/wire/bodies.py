@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from gateway.wire.codec import UNREADABLE
-from gateway.wire.errors import InvalidRequest
+from gateway.wire.errors import InvalidRequest, without_words
 
 _Positive = Annotated[float, msgspec.Meta(ge=1)]  # some languages write 100 as 100.0
 _Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
@@ -97,7 +97,8 @@ def decode_body(endpoint: str, body: bytes | msgspec.Raw) -> Any:
     try:
         asked = _DECODERS[endpoint].decode(memoryview(body))
     except msgspec.ValidationError as error:
-        raise InvalidRequest(f"invalid request body: {error}", param=_param_of(str(error))) from error
+        problem = without_words(error)
+        raise InvalidRequest(f"invalid request body: {problem}", param=_param_of(problem)) from error
     except UNREADABLE as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
     if isinstance(asked, ChatBody) and not asked.messages:

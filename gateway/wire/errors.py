@@ -1,10 +1,13 @@
 """Errors as OpenAI's clients and engines write them (P): a request that cannot be served, and error bodies."""
 
+import re
+
 import msgspec
 
 from gateway.wire.codec import UNREADABLE
 
 EXCERPT_BYTES = 300  # of an error body that has no message
+_QUOTED = re.compile(r"(unknown field|Invalid (?:enum )?value) .*?( - at `\$[^\s`]*`)?\Z", re.DOTALL)  # by msgspec
 
 
 class InvalidRequest(Exception):
@@ -24,6 +27,14 @@ def named_error(message: str, code: str) -> bytes:
     """An `error` event's data for streams of named events: Anthropic's form, and OpenAI's for /v1/responses."""
     error = {"type": "api_error", "message": message, "param": None, "code": code}
     return msgspec.json.encode({"type": "error", "error": error, "message": message, "code": code, "param": None})
+
+
+def without_words(error: Exception) -> str:
+    """What a decoder found wrong, without the words that it found: they may be a prompt's, in the wrong place.
+
+    It names types and places; it quotes names that it does not know, and values that are none of a list.
+    """
+    return _QUOTED.sub(r"\1\2", str(error))
 
 
 def is_error_body(body: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.models.names import NamesConfig, UnknownModel, resolve_model
+from gateway.models.names import NamesConfig, UnknownModel, resolve_model, sayable
 
 NETWORK = {"llama-3-8b", "qwen-7b"}
 OWN = {"qwen-7b"}
@@ -37,3 +37,13 @@ def test_a_name_like_no_other_has_no_nearest() -> None:
         resolve_model("zzz", NETWORK, OWN, NamesConfig(), "auto")
 
     assert () == caught.value.nearest
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "org/model:7b-q4_K_M", "models/a@1", "mod\xe8le"])
+def test_a_name_is_said_as_it_was_asked_for(name: str) -> None:
+    assert name == sayable(name)
+
+
+@pytest.mark.parametrize("words", ["tell me a secret", "my\nsecret", "", "x" * 129, "\x1b[31m"])
+def test_what_may_be_a_misplaced_prompt_is_not_repeated(words: str) -> None:
+    assert "(no name of a model)" == sayable(words)

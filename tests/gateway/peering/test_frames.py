@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.peering.frames import (
     QUEUED,
+    TOLD,
     Receipt,
     Refusal,
     WholeReply,
@@ -16,6 +17,7 @@ from gateway.peering.frames import (
     encode_reply,
     name_of,
     receipt_bytes,
+    refusal_of,
 )
 from gateway.wire.events import Event, EventSplitter, parse_event
 
@@ -98,3 +100,9 @@ def test_the_answers_own_events_have_no_name() -> None:
 
     assert event
     assert "" == name_of(event)
+
+
+def test_an_error_that_has_no_words_for_other_peers_is_told_as_a_failure_of_the_engine() -> None:
+    told = refusal_of(502, "connection to 10.0.0.7 refused", 3.0)
+
+    assert Refusal(502, "engine_failed", TOLD["engine_failed"], 3.0) == told

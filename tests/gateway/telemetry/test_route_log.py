@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from gateway.telemetry.route_log import RouteLog
+from gateway.telemetry.route_log import LINE_LIMIT_BYTES, TEXT_CHARS, RouteLog
 
 
 def test_the_log_is_lines_of_json_for_its_owner_alone(tmp_path: Path) -> None:
@@ -48,6 +48,18 @@ def test_a_long_log_is_set_aside_and_one_older_kept(tmp_path: Path) -> None:
     assert sum((tmp_path / name).stat().st_size for name in files) < 300
     assert 39 in newest
     assert (tmp_path / "route.1.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_is_bounded_on_disk_and_in_memory_whatever_others_called_themselves(tmp_path: Path) -> None:
+    log = RouteLog(tmp_path / "route.jsonl")
+    log.write({"request": "r1", "asked": "\x00" * 2**20, "considered": [{"peer": "p" * 2**20}], "status": "ok"})
+    log.write({f"key {number}": "x" * 4096 for number in range(2**10)})
+    log.close()
+
+    lines = (tmp_path / "route.jsonl").read_bytes().splitlines()
+    assert {"request": "r1", "asked": "\x00" * TEXT_CHARS, "status": "ok"} == json.loads(lines[0])
+    assert max(map(len, lines)) <= LINE_LIMIT_BYTES
+    assert [json.loads(line) for line in lines] == log.tail
 
 
 def test_a_log_that_cannot_be_written_costs_the_line_only(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Error objects that clients parse, and what an engine's error says, whatever its shape."""
 
 import json
+from typing import Literal
 
+import msgspec
 import pytest
 
-from gateway.wire.errors import error_body, is_error_body, message_in, named_error
+from gateway.wire.errors import error_body, is_error_body, message_in, named_error, without_words
 
 
 def test_error_bodies_are_recognised() -> None:
@@ -25,6 +27,27 @@ def test_a_named_error_is_read_by_clients_of_both_apis() -> None:
 
     assert ("error", "no", "broke") == (error["type"], error["message"], error["code"])
     assert ("api_error", "no") == (error["error"]["type"], error["error"]["message"])
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True):
+    of: Literal["a", "b"] = "a"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"my secret":1}', "Object contains unknown field"),
+        (b'{"my secret - at `$.x`":1}', "Object contains unknown field"),
+        (b'{"my\\nsecret - at `$` x":1}', "Object contains unknown field"),
+        (b'{"of":"my secret"}', "Invalid enum value - at `$.of`"),
+        (b'{"of":1}', "Expected `str`, got `int` - at `$.of`"),
+    ],
+)
+def test_what_a_decoder_found_is_told_without_the_words_that_it_found(body: bytes, said: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as wrong:
+        msgspec.json.decode(body, type=_Strict)
+
+    assert said == without_words(wrong.value)
 
 
 @pytest.mark.parametrize(
