@@ -28,7 +28,7 @@ from gateway.config import Config
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import engine_session
-from gateway.home.folder import Home, HomeError, Running
+from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.profiles import Profiles
 from gateway.peering.card import own_agents
@@ -90,12 +90,8 @@ class Runtime:
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
-        if other := self._home.running():
-            raise HomeError(
-                f"a peer is already running from {self._home.path} (process {other.pid}, {other.url}); "
-                "stop it, or start this one with another --home"
-            )
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._home.held())
             await self._build(stack)
             self._stack = stack.pop_all()
         return self

@@ -1,7 +1,7 @@
 """Speaks with the peer that serves from a home, over HTTP: which model it runs, and to hand it a vector."""
 
+import fcntl
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +22,21 @@ class Peer:
 
 
 def running_peer(home: Path) -> Peer | None:
-    """The peer that serves from this home; None where none runs. Raises PeerError for a damaged running.json."""
+    """The peer that serves from this home; None where none runs. Raises PeerError for a damaged running.json.
+
+    A running peer holds the home's lock (gateway/home/lock.py). Without that, the file was left by a crash, and its
+    port may be another user's by now.
+    """
     file = home / "running.json"
     try:
+        if not _is_held(home / "running.lock"):
+            return None
         found = json.loads(file.read_text(encoding="utf-8"))
-        peer, pid = Peer(str(found["url"]), str(found["token"])), int(found["pid"])
+        return Peer(str(found["url"]), str(found["token"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PeerError(f"cannot read {file}: {error!r}. Restart the peer: ppai serve") from error
-    return peer if _is_alive(pid) else None
 
 
 async def engine_of(peer: Peer, model: str | None) -> Engine:
@@ -91,11 +96,10 @@ async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], e
         raise PeerError(f"the peer did not take the vector: {error}. What was measured is kept") from error
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _is_held(lock: Path) -> bool:
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

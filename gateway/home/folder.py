@@ -1,6 +1,8 @@
 """The peer's home folder: what lies where, and which peer is running from it. Holds no policy."""
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +11,9 @@ import msgspec
 
 from discovery.envelopes import UNREADABLE
 from discovery.private_files import read_unchanged, require_unchanged, write_private
+from gateway.home.lock import AlreadyHeld, held, is_held
+
+LOCK = "running.lock"
 
 
 class HomeError(Exception):
@@ -86,30 +91,40 @@ class Home:
         return target
 
     def running(self) -> Running | None:
-        """The peer that serves from this home, unless we are it; None where there is none.
+        """The peer that serves from this home; None where there is none. Raises OpenToOthers.
 
-        A file left by a crash does not count, nor one with our own number: in a container every start has the same.
+        A file left by a crash does not count: its port may be another user's by now.
         """
         try:
-            running = msgspec.json.decode(read_unchanged(self.path / "running.json"), type=Running)
+            if not is_held(self.path / LOCK):
+                return None
+            return msgspec.json.decode(read_unchanged(self.path / "running.json"), type=Running)
         except (OSError, *UNREADABLE):
             return None
-        return running if running.pid != os.getpid() and _is_alive(running.pid) else None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other peer from serving from this home. Raises HomeError where one does."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(held(self.path / LOCK))
+            except AlreadyHeld as error:
+                other = self.running()
+                who = f" (process {other.pid}, {other.url})" if other else ""
+                raise HomeError(
+                    f"a peer is already running from {self.path}{who}; stop it, or start this one with another --home"
+                ) from error
+            except OSError as error:
+                raise HomeError(
+                    f"cannot lock the home folder {self.path}: {error.strerror}; choose one on a local disk: --home DIR"
+                ) from error
+            self.retire()  # what a crash left behind
+            yield
 
     def announce(self, running: Running) -> None:
         """Tell this home's commands where their peer is."""
         self.write_private("running.json", msgspec.json.encode(running))
 
     def retire(self) -> None:
-        """The peer has stopped."""
+        """The peer stops: commands no longer find it."""
         (self.path / "running.json").unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -19,6 +19,8 @@ import pytest
 from aiohttp import web
 
 from discovery.records import Agent
+from gateway.home.folder import LOCK
+from gateway.home.lock import held
 from gateway.measuring.profiles import Profiles
 from profiler.cli import main
 from profiler.encoder import open_encoder
@@ -164,8 +166,9 @@ async def peer_serving(
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/ppai/v1/profile", profile)
     async with listening(app) as url:
-        (home / "running.json").write_text(json.dumps({"url": url, "pid": os.getpid(), "token": "secret-token"}))
-        yield requests
+        with held(home / LOCK):
+            (home / "running.json").write_text(json.dumps({"url": url, "pid": os.getpid(), "token": "secret-token"}))
+            yield requests
 
 
 @asynccontextmanager

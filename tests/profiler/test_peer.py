@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from gateway.home.folder import LOCK
+from gateway.home.lock import held
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
 from tests.profiler.test_cli import listening
 
@@ -32,31 +32,32 @@ async def peer_saying(status: object, profile: object = None, code: int = 200) -
         yield Peer(url, "secret"), shown
 
 
-def remember(home: Path, pid: int) -> None:
-    (home / "running.json").write_text(json.dumps({"url": "http://h", "token": "secret", "pid": pid}))
+def remember(home: Path) -> None:
+    (home / "running.json").write_text(json.dumps({"url": "http://h", "token": "secret", "pid": os.getpid()}))
 
 
 def test_a_peer_that_runs_is_found_by_its_home(tmp_path: Path) -> None:
     assert running_peer(tmp_path) is None
 
-    remember(tmp_path, os.getpid())
+    with held(tmp_path / LOCK):
+        remember(tmp_path)
 
-    assert Peer("http://h", "secret") == running_peer(tmp_path)
+        assert Peer("http://h", "secret") == running_peer(tmp_path)
 
 
 def test_a_peer_that_ended_without_a_word_does_not_run(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    remember(tmp_path, ended.pid)
+    """Whoever has its process number now: here it is a living process."""
+    with held(tmp_path / LOCK):
+        remember(tmp_path)
 
     assert running_peer(tmp_path) is None
 
 
-@pytest.mark.parametrize("damaged", ["", "[]", "{}", '{"url": "u", "token": "t", "pid": "x"}'])
+@pytest.mark.parametrize("damaged", ["", "[]", "{}", '{"url": "u"}'])
 def test_a_damaged_note_names_the_remedy(tmp_path: Path, damaged: str) -> None:
     (tmp_path / "running.json").write_text(damaged)
 
-    with pytest.raises(PeerError, match=r"running\.json.*Restart the peer: ppai serve"):
+    with held(tmp_path / LOCK), pytest.raises(PeerError, match=r"running\.json.*Restart the peer: ppai serve"):
         running_peer(tmp_path)
 
 

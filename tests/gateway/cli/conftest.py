@@ -1,7 +1,6 @@
 """A home from which a peer serves, for the commands that ask it."""
 
-import subprocess
-import sys
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +23,8 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def home(tmp_path: Path, peer: Peer) -> Iterator[Home]:
-    """A home whose peer is `peer`, in the name of another living process."""
+    """A home whose peer is `peer`."""
     home = Home(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        home.announce(Running(f"http://127.0.0.1:{peer.server_port}", process.pid, "tok"))
+    with home.held():
+        home.announce(Running(f"http://127.0.0.1:{peer.server_port}", os.getpid(), "tok"))
         yield home
-        process.kill()

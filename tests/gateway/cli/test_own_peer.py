@@ -1,8 +1,7 @@
 """A command's way to its peer: whatever goes wrong is a sentence with a remedy."""
 
 import json
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
@@ -53,13 +52,22 @@ def test_a_refusal_is_the_peer_s_own_words(home: Home, peer: Peer, body: bytes, 
 
 
 def test_a_peer_that_does_not_answer_is_told_with_the_remedy(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        Home(tmp_path).announce(Running("http://127.0.0.1:9", process.pid, "tok"))
-        peer = OwnPeer(Home(tmp_path))
-        process.kill()
+    home = Home(tmp_path)
+    with home.held():
+        home.announce(Running("http://127.0.0.1:9", os.getpid(), "tok"))
+
+        with pytest.raises(NotRunning, match="ppai serve"):
+            OwnPeer(home).get("/")
+
+
+def test_what_listens_where_a_crashed_peer_did_is_told_nothing(tmp_path: Path, peer: Peer) -> None:
+    """Neither the old token nor a question, whoever has the old process number now."""
+    Home(tmp_path).announce(Running(f"http://127.0.0.1:{peer.server_port}", os.getpid(), "tok"))
 
     with pytest.raises(NotRunning, match="ppai serve"):
-        peer.get("/")
+        OwnPeer(Home(tmp_path)).post("/v1/chat/completions", {})
+
+    assert [] == peer.asked
 
 
 @pytest.mark.parametrize("length", [None, 4000], ids=["no JSON", "cut short"])

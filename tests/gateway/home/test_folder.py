@@ -1,8 +1,6 @@
 """One peer's folder: private, whole after a power cut, and honest about who serves from it."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from discovery.identity import Identity
 from discovery.private_files import OpenToOthers
 from gateway.client.api_keys import ApiKeys
 from gateway.config import load_config
-from gateway.home.folder import Home, HomeError, Running
+from gateway.home.folder import LOCK, Home, HomeError, Running
+from gateway.home.lock import held
 from gateway.measuring.profiles import Profiles
 from gateway.peering.network import NetworkConfig, join
 
@@ -23,16 +22,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-@pytest.fixture
-def somebody():
-    """A living process that is not ours."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        yield process
-        process.kill()
-
-
-def running(pid: int) -> Running:
-    return Running("http://127.0.0.1:8470", pid, "token")
+RUNNING = Running("http://127.0.0.1:8470", os.getpid(), "token")
 
 
 def test_a_home_is_its_user_s_alone(home: Home) -> None:
@@ -62,42 +52,56 @@ def test_a_private_file_is_replaced_whole(home: Home) -> None:
     assert ["secret"] == [file.name for file in home.path.iterdir()]
 
 
-def test_who_serves_is_found_until_it_retires(home: Home, somebody: "subprocess.Popen[bytes]") -> None:
+def test_who_serves_is_found_until_it_retires(home: Home) -> None:
     home.prepare()
     assert None is home.running()
 
-    home.announce(running(somebody.pid))
-    assert running(somebody.pid) == home.running()
-    assert 0o600 == (home.path / "running.json").stat().st_mode & 0o777
+    with home.held():
+        assert None is home.running()
+        home.announce(RUNNING)
+        assert RUNNING == home.running()
+        assert 0o600 == (home.path / "running.json").stat().st_mode & 0o777
 
-    home.retire()
-    home.retire()
-    assert None is home.running()
+        home.retire()
+        home.retire()
+        assert None is home.running()
 
 
-def test_what_a_crash_left_behind_does_not_count(home: Home, somebody: "subprocess.Popen[bytes]") -> None:
+def test_what_a_crash_left_behind_does_not_count(home: Home) -> None:
+    """Although a process of its number lives: ours. The next peer clears it away before it listens anywhere."""
     home.prepare()
-    home.announce(running(somebody.pid))
-    somebody.kill()
-    somebody.wait()
+    home.announce(RUNNING)
 
     assert None is home.running()
+    with home.held():
+        assert None is home.running()
 
 
-def test_our_own_number_was_another_s_before_us(home: Home) -> None:
-    """In a container every start has the same process number: a peer killed there must be able to start again."""
+def test_one_peer_serves_from_a_home(home: Home) -> None:
     home.prepare()
-    home.announce(running(os.getpid()))
+    with home.held():
+        with pytest.raises(HomeError, match=r"already running from .*home; stop it"), home.held():
+            pass
+        home.announce(RUNNING)
+        with pytest.raises(HomeError, match=r"process \d+, http://127.0.0.1:8470\); stop it"), home.held():
+            pass
 
-    assert None is home.running()
+        assert RUNNING == home.running()
+
+
+def test_what_goes_wrong_while_a_home_is_held_is_not_about_its_lock(home: Home) -> None:
+    home.prepare()
+    with pytest.raises(OSError, match="disk full"), home.held():
+        raise OSError("disk full")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"url":"\xff","pid":1,"token":""}', b'{"url":"x"}', b"[" * 100_000])
 def test_a_damaged_file_is_nobody(home: Home, content: bytes) -> None:
     home.prepare()
-    (home.path / "running.json").write_bytes(content)
+    with home.held():
+        (home.path / "running.json").write_bytes(content)
 
-    assert None is home.running()
+        assert None is home.running()
 
 
 def test_weights_are_shared_between_the_homes_of_a_user(
@@ -118,12 +122,17 @@ def test_weights_are_shared_between_the_homes_of_a_user(
     assert [own, tmp_path / ".ppai" / "weights", own, tmp_path / "elsewhere"] == found
 
 
+def looked_for_while_held(home: Home) -> None:
+    with held(home.path / LOCK):
+        home.running()
+
+
 READERS: dict[str, Callable[[Home], object]] = {
     "config.yaml": lambda home: load_config(home.config_file, {}, {}),
     "peers.json": lambda home: peer_file.load(home.path / "peers.json"),
     "api_keys.json": lambda home: ApiKeys(home.api_keys_file).names,
     "profiles.json": lambda home: Profiles(home.path / "profiles.json"),
-    "running.json": lambda home: home.running(),
+    "running.json": lambda home: looked_for_while_held(home),
     "secret": lambda home: join(NetworkConfig(), home.path),
     "identity.key": lambda home: Identity.load_or_create(home.path),
     "tls.key": lambda home: Identity.load_or_create(home.path),

@@ -1,0 +1,54 @@
+"""The lock of a home: whoever serves from it holds it as long as its process lives, however that ends.
+
+A process number says less: after a reboot, or in a container, another program has it.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOOK_S = 0.2  # s for commands that look at the lock, which they hold for microseconds, to let go of it
+
+
+class AlreadyHeld(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`, which stays there afterwards. Raises AlreadyHeld, OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(descriptor)
+        yield
+    finally:
+        os.close(descriptor)  # lets go of it
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock, we ourselves included. Raises OSError, but not where there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _take(descriptor: int) -> None:
+    until = time.monotonic() + LOOK_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                raise AlreadyHeld from error
+        time.sleep(0.005)
