@@ -20,6 +20,7 @@ from gateway.routing.query import Query, View
 
 # Our own engine takes these all the same when nobody else does: the estimate may err, and no other is asked.
 _UNSUITED = (Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED)
+_FOLLOW = 64  # candidates that follow those of the plan, at most: a course never gets so far
 Mode = Literal["default", "paper", "local", "random"]
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -92,8 +93,9 @@ def ranked_by(fresh: Decision, by: FloatArray, pool: Iterable[int], rng: np.rand
 def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Generator) -> Decision:
     """`fresh` with the order in which to try: the first of `ranked`, its other remote ones, our own.
 
-    Without an own engine in it all other candidates follow, and after them who could answer if need be. `reason` says
-    how the first was found, unless a pin, a body that may not travel or an unfamiliar query explains it better.
+    All other candidates follow where these are others' alone, or our own alone: an own engine that is idle but broken
+    is followed by the others. Without an own engine, who could answer if need be comes last. `reason` says how the
+    first was found, unless a pin, a body that may not travel or an unfamiliar query explains it better.
     """
     local = fresh.view.roster.local
     own = [index for index in ranked[1:] if local[index]]
@@ -104,9 +106,13 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
         reason = fresh.query.pinned_local
     elif reason == "best" and not fresh.query.is_familiar:
         reason = "unfamiliar"
-    if not any(local[index] for index in order):
+    has_own = any(local[index] for index in order)
+    if not has_own or all(local[index] for index in order):
         unasked = np.flatnonzero(fresh.excluded == 0)
+        if len(unasked) > _FOLLOW:
+            unasked = unasked[np.argpartition(-fresh.utility[unasked], _FOLLOW)[:_FOLLOW]]
         order += [index for index in ranked_by(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
+    if not has_own:
         last = np.flatnonzero(local & np.isin(fresh.excluded, _UNSUITED))
         if not len(last):
             last = np.flatnonzero(fresh.excluded == Excluded.SILENT)

@@ -71,6 +71,15 @@ def test_an_idle_engine_of_our_own_answers_without_asking_around(ours: Peer, rea
     assert (reason == "local_idle") == (target(decision) == US)
 
 
+def test_the_others_follow_an_idle_engine_of_our_own() -> None:
+    """It may be broken all the same."""
+    world = World([Peer("us", score=0.9), Peer("b", score=0.8), Peer("c", score=0.9), Peer("d", score=0.7)])
+
+    decision = decide(world)
+
+    assert ("local_idle", ["us", "c", "b", "d"]) == (decision.reason, list(names(world, decision.order)))
+
+
 def test_an_idle_but_slow_engine_of_our_own_asks_around() -> None:
     """Equal scores, a laptop beside an idle GPU ten times faster: the GPU answers."""
     world = World([Peer("us"), Peer("gpu")])
