@@ -39,6 +39,7 @@ class ScriptedEngine:
     status: int = 200  # anything else is answered at once, with `error`
     error: bytes = b'{"error":{"message":"scripted failure","type":"server_error","param":null,"code":null}}'
     headers: dict[str, str] = field(default_factory=dict)
+    page: bytes | None = None  # what a 200 has for a body, as text/html, instead of an answer
     cut_after: int | None = None  # events, then the connection is closed
     raw: Sequence[bytes] | None = None  # a stream's bytes, sent as they are instead of an answer, and the end
     metrics: str | None = None
@@ -151,6 +152,8 @@ class ScriptedEngine:
             return web.Response(
                 body=self.error, status=self.status, content_type="application/json", headers=self.headers
             )
+        if self.page is not None:
+            return web.Response(body=self.page, content_type="text/html")
         self.active += 1
         try:
             await asyncio.sleep(self.delay_s)
@@ -158,14 +161,17 @@ class ScriptedEngine:
             if request.path == "/v1/embeddings":
                 return web.json_response({"object": "list", "model": self.model, "data": [_EMBEDDING]})
             streams = body.get("stream") and not request.path.endswith("count_tokens")
-            return await (self._stream(request, body, words) if streams else self._whole(body, words))
+            return await (self._stream(request, body, words) if streams else self._whole(request, body, words))
         except (asyncio.CancelledError, ConnectionResetError):
             self.hung_up += 1
             raise
         finally:
             self.active -= 1
 
-    async def _whole(self, body: dict[str, Any], words: list[str]) -> web.Response:
+    async def _whole(self, request: web.Request, body: dict[str, Any], words: list[str]) -> web.Response:
+        if self.cut_after is not None:
+            assert request.transport
+            request.transport.abort()
         await asyncio.sleep(self.token_s * len(words))
         message = {"role": "assistant", "content": " ".join(words)}
         return web.json_response(

@@ -140,7 +140,12 @@ class Node:
         return reservation
 
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
-        """Learn from how a dispatched query went."""
+        """Learn from how a dispatched query went.
+
+        Our own engine's refusal counts as a failure: it had a free slot, so it is loading a model, or is broken.
+        """
+        if reservation.peer_id == self.me and outcome.status == "refused":
+            outcome = replace(outcome, status="failed")
         self.beliefs.observe_outcome(reservation, outcome, now)
         peer, session = reservation.peer_id, reservation.session
         if session is None or peer not in self.beliefs:

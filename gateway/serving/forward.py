@@ -14,7 +14,7 @@ from gateway.upstream import RETRYABLE, Patience, Reply, Upstream, UpstreamError
 from gateway.wire.bodies import DELEGABLE
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import Pieces
-from gateway.wire.errors import error_body, is_error_body, message_in, named_error
+from gateway.wire.errors import error_body, is_error_body, is_no_answer, message_in, named_error
 from gateway.wire.events import encode_event
 from gateway.wire.request import Request
 from gateway.wire.tokens import Meter
@@ -123,6 +123,8 @@ class Forwarder:
                 await self._relay_events(reply, client, headers, rename)
             else:
                 body = await reply.read()
+                if reply.status == 200 and is_no_answer(body):
+                    raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
                 self._first_event_at = self._clock()
                 self._meter.whole(body)
                 if reply.status >= 400 and not is_error_body(body):

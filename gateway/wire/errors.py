@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.wire.codec import UNREADABLE
 
+_BLANKS = b" \t\r\n"
 EXCERPT_BYTES = 300  # of an error body that has no message
 _QUOTED = re.compile(r"(unknown field|Invalid (?:enum )?value) .*?( - at `\$[^\s`]*`)?\Z", re.DOTALL)  # by msgspec
 
@@ -43,6 +44,14 @@ def is_error_body(body: bytes) -> bool:
         return bool(msgspec.json.decode(body, type=_ErrorReply).error.message)
     except UNREADABLE:
         return False
+
+
+def is_no_answer(body: bytes) -> bool:
+    """Whether the body of a 200 answers nothing: empty, a page for people, cut short, or an error object."""
+    ends = body.strip(_BLANKS)
+    if not (ends.startswith(b"{") and ends.endswith(b"}")):
+        return True
+    return b'"error"' in body and is_error_body(body)
 
 
 def message_in(body: bytes) -> str:

@@ -93,6 +93,7 @@ async def desk(
     theirs: ScriptedEngine,
     names: NamesConfig | None = None,
     slots: int = 0,
+    patience: Patience = PATIENCE,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
@@ -114,7 +115,7 @@ async def desk(
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
-                names or NamesConfig(), CourseConfig(), PATIENCE, node, door,
+                names or NamesConfig(), CourseConfig(), patience, node, door,
                 Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
@@ -457,6 +458,34 @@ async def test_an_engines_error_convicts_it_only_where_another_engine_answers(
         assert (1, 1) == (len(mine.asked), len(theirs.asked))
         assert (answer == 200) == (ada.node.beliefs[ada.ben.id].turns_seen > 0)
     assert answer == client.status
+
+
+BROKEN: dict[str, dict[str, object]] = {
+    "is loading": {"status": 503},
+    "fails": {"status": 500},
+    "does not know its model": {"status": 404},
+    "closes": {"cut_after": 0},
+    "hangs": {"delay_s": 30.0},
+    "says 200 with an error": {"page": b'{"error":{"message":"out of memory"}}'},
+    "says 200 with a page": {"page": b"<html>starting</html>"},
+    "says 200 with nothing": {"page": b""},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_an_idle_engine_of_our_own_that_is_broken_is_followed_by_another(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, broken: str, stream: bool
+) -> None:
+    """Every question is answered; after the first failure our own is not "idle and as good" any more."""
+    for name, value in BROKEN[broken].items():
+        setattr(mine, name, value)
+    patience = Patience(first_event_s=0.2, idle_s=0.2, whole_s=0.2)
+    async with desk(tmp_path, mine, theirs, patience=patience) as ada:
+        answers = [await ada.ask(stream=stream) for _ in range(10)]
+
+    assert {(200, "ben")} == {(client.status, client.headers.get("x-ppai-peer")) for client in answers}
+    assert 1 == len(mine.asked)
 
 
 @pytest.mark.parametrize("peer", ["local", "ben"])
