@@ -245,7 +245,7 @@ class Belief:
         does not explain counts as waiting. Elsewhere the speed stays as it is. A conversation that should have been
         warm there teaches instead whether the engine had kept it.
         """
-        self.speed.observe_decode(reservation.streams, outcome.tokens, outcome.latency_s - ttft_s)
+        self.speed.observe_decode(reservation.streams, outcome.tokens - 1, outcome.latency_s - ttft_s)
         rates = self.speed.rates()
         started_s = ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
         if reservation.is_at_once and reservation.warm_tokens:

@@ -60,7 +60,7 @@ class Speed:
     claim_streams: float = 0.0
 
     def observe_decode(self, streams: float, tokens: int, seconds: float) -> None:
-        """One answer of ours: `tokens` after the first event in `seconds`, `streams` in flight at its start.
+        """One answer of ours: `tokens` in `seconds`, `streams` in flight at its start.
 
         An answer of 32 tokens or more weighs 1; shorter ones measure the network's jitter as much as the engine.
         """

@@ -5,8 +5,8 @@ how much of the engine others get is rules.py's. The counts make pulses and answ
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
@@ -50,12 +50,9 @@ class Turn(Ticket):
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator[Reply]:
         """Ask the engine, and leave the door behind when that is done (see gateway.upstream.Upstream)."""
-        try:
+        with self._door.inside(self):
             async with self._door.engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
                 yield reply
-            self._door.completions += 1
-        finally:
-            self._door.leave(self)
 
 
 class Door:
@@ -154,8 +151,24 @@ class Door:
         try:
             while not turn.is_inside:
                 await turn.woken.wait()
+        except BaseException:
+            self.leave(turn)
+            raise
+        with self.inside(turn):
+            yield
+
+    @contextmanager
+    def inside(self, turn: Turn) -> Iterator[None]:
+        """A turn that is inside, until it leaves. It is completed unless it failed.
+
+        A job whose client hangs up has ended too: it had its slot for a while, and E[S] is how long a job has one.
+        """
+        try:
             yield
             self.completions += 1
+        except (asyncio.CancelledError, GeneratorExit):
+            self.completions += 1
+            raise
         finally:
             self.leave(turn)
 

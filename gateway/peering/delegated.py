@@ -64,13 +64,16 @@ class Delegated:
             self._meter = Meter(request)
             async with self._door.remote_turn():
                 started = self._clock()
-                async with aclosing(self._run(request, agent, self._meter)) as answer:
-                    async for frame in answer:
-                        self._sent.update(frame)
-                        self._has_begun = True
-                        yield frame
+                try:
+                    async with aclosing(self._run(request, agent, self._meter)) as answer:
+                        async for frame in answer:
+                            self._sent.update(frame)
+                            self._has_begun = True
+                            yield frame
+                finally:
+                    if self._has_begun:  # also where it was hung up on: what was read and written is work done
+                        self._door.count_tokens(*self.usage)
             self.status = "ok"
-            self._door.count_tokens(*self.usage)
             yield self._receipt(agent, began, started)
         except Unacceptable as error:
             self.status = "refused"

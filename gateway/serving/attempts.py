@@ -80,9 +80,9 @@ class Attempts:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self.done.append((candidate, attempt))
-        if attempt.status == "ok" and candidate.local:
+        if candidate.local and (attempt.status == "ok" or attempt.tokens):
             self._door.count_tokens(attempt.prompt_tokens, attempt.tokens)
-        elif attempt.status == "ok":
+        elif not candidate.local and attempt.status == "ok":
             self._peers.served(candidate.peer_id)
         if not candidate.local:
             self._door.look_around()

@@ -310,10 +310,35 @@ async def test_pulse_counters_add_up() -> None:
 
     pulse = door.pulse(ME)
 
-    assert (3, 2) == (pulse.arrivals, pulse.completions)  # who was cancelled has not completed
+    assert (3, 3) == (pulse.arrivals, pulse.completions)  # who was cancelled had its slot, too
     assert (8_000, 14_000) == (pulse.busy_ms, pulse.t_ms)
     assert (7, 4) == (pulse.tokens_in, pulse.tokens_out)
     assert (0, 0, 2, "open") == (pulse.running, pulse.waiting, pulse.slots, pulse.admission)
+
+
+async def test_jobs_that_are_hung_up_on_leave_too() -> None:
+    """E[S] is the slot-time of a job however it ends: of three jobs of 2 s each two are cancelled, and it stays 2 s."""
+    now = [0.0]
+    door = door_of(3, reserve=0, now=now)
+    whole, own, remote = (*await jobs(door, 2, remote=False), *await jobs(door, 1, remote=True))
+    now[0] += 2.0
+    await whole.end()
+    await own.cancel()
+    await remote.cancel()
+
+    pulse = door.pulse(ME)
+
+    assert 2_000 == pulse.busy_ms / pulse.completions
+
+
+async def test_a_job_that_fails_is_no_completion() -> None:
+    """An engine that fails at once must not look fast."""
+    door = door_of(1)
+    with pytest.raises(OSError):
+        async with door.remote_turn():
+            raise OSError
+
+    assert (1, 0) == (door.pulse(ME).arrivals, door.pulse(ME).completions)
 
 
 async def test_counters_never_run_backwards() -> None:
