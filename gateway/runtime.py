@@ -17,6 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from discovery.membership import Event
+from discovery.records import PeerId, Pulse
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.client.api_keys import ApiKeys, check_reachable
@@ -128,7 +129,7 @@ class Runtime:
     async def _build_network(self, stack: AsyncExitStack, membership: Membership) -> None:
         self._network = Network(
             membership, self._config.network, self._node.name,
-            (self._config.peer.host, self._peer_listener.getsockname()[1]), self._door.pulse, self._heard,
+            (self._config.peer.host, self._peer_listener.getsockname()[1]), self._pulse, self._heard,
         )  # fmt: skip
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)
@@ -210,6 +211,12 @@ class Runtime:
         mode = self._network.admission.mode
         self._say(f"peers reach it at {addresses} (network `{self._config.network.name}`, admission: {mode})")
         self._say(_names_rule(self._config))
+
+    def _pulse(self, me: PeerId) -> Pulse:
+        """How we are doing, for the others and for our own beliefs."""
+        pulse = self._door.pulse(me)
+        self._node.observe_own_pulse(pulse, time.monotonic())
+        return pulse
 
     def _engine_seen(self) -> None:
         """After every look at the engine: its load, and whatever it serves now."""

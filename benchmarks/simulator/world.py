@@ -192,7 +192,10 @@ class World:
 
     def _next_pulse(self, j: int, now: float) -> Signed:
         self._pulse_seq[j] += 1
-        return _sealed(replace(self.serving[j].pulse(now), gen=1, seq=self._pulse_seq[j]))
+        pulse = self.serving[j].pulse(now)
+        if j < len(self.nodes) and not self.setting.peers[j].says_idle:
+            self.nodes[j].observe_own_pulse(pulse, now)
+        return _sealed(replace(pulse, gen=1, seq=self._pulse_seq[j]))
 
     def _tick(self, i: int, now: float) -> None:
         if not self.serving[i].is_up or i not in self._present:

@@ -11,7 +11,7 @@ import numpy as np
 from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.membership import Event
-from discovery.records import AdmissionState, Agent, PeerId
+from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
@@ -91,6 +91,11 @@ class Node:
         """How many requests our own engine has, running and waiting, those of other programs included; what it did."""
         self.beliefs.observe_load(self.me, jobs, slots, "open", now)
         self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
+
+    def observe_own_pulse(self, pulse: Pulse, now: float) -> None:
+        """Our own pulse, as we publish it: evidence of how long our jobs take, as another peer's pulse is of his."""
+        last = self.beliefs[self.me].last
+        self.beliefs.observe_pulse(replace(pulse, id=self.me, seq=last.seq + 1 if last else 1), now)
 
     def observe_probe(
         self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float

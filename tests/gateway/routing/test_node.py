@@ -463,6 +463,22 @@ def test_an_idle_engine_of_our_own_does_not_take_a_long_warm_conversation() -> N
     )
 
 
+def test_our_own_completions_reach_our_own_belief() -> None:
+    """As another's pulse does: ten jobs in two slot-seconds each teach an E[S] near 2 s, and doubt shrinks."""
+    ada = Ada()
+    before = ada.node.own_mean_service_s()
+    for number in range(11):
+        done = Pulse(
+            id_of(0), 0, 0, running=0, waiting=0, slots=1, arrivals=number, completions=number,
+            busy_ms=2000 * number, t_ms=2500 * number, tokens_in=0, tokens_out=0, admission="open",
+        )  # fmt: skip
+        ada.node.observe_own_pulse(done, ada.now)
+
+    assert before > 4.0
+    assert 2.0 < ada.node.own_mean_service_s() < 3.0
+    assert 10 == round(ada.node.beliefs[id_of(0)].completions)
+
+
 def test_a_warm_conversation_is_not_experimented_with() -> None:
     """And of many peers the warm one is always looked at."""
     ada = Ada(exploration=1.0)
