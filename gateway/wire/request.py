@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.wire.bodies import ChatBody, CompletionBody, Message, Part, PassedBody, ResponsesBody, decode_body
 from gateway.wire.codec import Fields, Pieces, raw, read_fields, write_fields
+from gateway.wire.estimate import estimated_tokens
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
@@ -20,7 +21,8 @@ ROUTED_TURNS = 6  # the newest of the user's
 OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
 PASSED_OPENING_CHARS = 4000  # of a request that only our engine is asked
 MEDIA_NEEDS = {"image_url": "image", "input_audio": "audio", "file": "file"}  # type of a part -> what a model must do
-MEDIA_CHARS = 4000  # what one of them counts as
+MEDIA_TOKENS = 1000  # what one of them counts as
+MESSAGE_TOKENS = 4  # what a chat template puts around a message
 _TEXT_KEYS = ("text", "content", "output", "input")  # of nested messages that only our engine is asked
 
 
@@ -29,7 +31,7 @@ class Request:
     """What one request asks for, as far as routing cares, and all of its fields as they came.
 
     `text` is what the gate reads, and `earlier` what the user said before, newest first;
-    `prompt_tokens` is an estimate (4 characters a token, 1,000 an image);
+    `prompt_tokens` is an estimate (estimate.py; 1,000 an image), tools and their descriptions included;
     `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have;
     `media` are the parts of the messages that are not text;
     `body` is what the client sent, None as soon as a field is another than it sent.
@@ -59,11 +61,18 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     if isinstance(asked, PassedBody):
         return _passed_request(endpoint, asked, body, session)
     media: list[Part] = []
+    fields = read_fields(body)
     if isinstance(asked, ChatBody):
-        turns, opening, characters = _read_messages(asked.messages, media)
+        words, turns, opening = _read_messages(asked.messages, media)
+        prompt_tokens = MESSAGE_TOKENS * len(words)
     else:
-        text = _plain_text(asked.prompt if isinstance(asked, CompletionBody) else asked.input)
-        turns, opening, characters = [text], [text[:200]], len(text)
+        prompt = asked.prompt if isinstance(asked, CompletionBody) else asked.input
+        text = _plain_text(prompt)
+        words, turns, opening = [text], [text], [text[:200]]
+        prompt_tokens = _token_ids(prompt)
+    if asked.tools:
+        words.append(bytes(fields["tools"]).decode("utf-8", "replace"))
+    prompt_tokens += estimated_tokens(words) + MEDIA_TOKENS * sum(part.type in MEDIA_NEEDS for part in media)
     needs = {MEDIA_NEEDS[part.type] for part in media if part.type in MEDIA_NEEDS}
     needs.add("embeddings" if endpoint == "embeddings" else "text")
     if asked.tools:
@@ -74,13 +83,13 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         stream=bool(asked.stream),
         text=_ends(turns[-1], ROUTED_TEXT_CHARS) if turns else "",
         earlier=tuple(_ends(turn, ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
-        prompt_tokens=characters // 4 + 1,
+        prompt_tokens=prompt_tokens,
         max_tokens=_count(asked.max_completion_tokens or asked.max_tokens),
         session=session or asked.user or _conversation(opening),
         needs=frozenset(needs),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         media=tuple(media),
-        fields=read_fields(body),
+        fields=fields,
         body=body if isinstance(body, bytes) else None,
     )
 
@@ -104,7 +113,7 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         stream=bool(asked.stream),
         text="",
         earlier=(),
-        prompt_tokens=sum(map(len, _texts(words))) // 4 + 1,
+        prompt_tokens=estimated_tokens(list(_texts(words))),
         max_tokens=_count(limit),
         session=session or user or _conversation(_opening(words[:2])),
         needs=frozenset(),
@@ -115,25 +124,23 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
     )
 
 
-def _read_messages(messages: Iterable[Message], media: list[Part]) -> tuple[list[str], list[str], int]:
-    """(what the user said, turn by turn, what identifies the conversation, characters in all); fills `media`."""
+def _read_messages(messages: Iterable[Message], media: list[Part]) -> tuple[list[str], list[str], list[str]]:
+    """(all words, what the user said, what identifies the conversation), each by turns; fills `media`."""
+    said: list[str] = []
     asked: list[str] = []
     opening: list[str] = []
-    characters = 0
     for message in messages:
         if isinstance(message.content, list):
             words = "\n".join([part.text for part in message.content if part.text])
-            others = [part for part in message.content if part.type != "text"]
-            characters += MEDIA_CHARS * sum(part.type in MEDIA_NEEDS for part in others)
-            media += others
+            media += [part for part in message.content if part.type != "text"]
         else:
             words = message.content or ""
-        characters += len(words)
+        said.append(words)
         if message.role == "user":
             asked.append(words)
         if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
             opening.append(_ends(words, OPENING_CHARS))
-    return asked, opening, characters
+    return said, asked, opening
 
 
 def _conversation(opening: Iterable[str]) -> str:
@@ -152,6 +159,13 @@ def _plain_text(prompt: str | list[str | int | list[int]]) -> str:
     if isinstance(prompt, str):
         return prompt
     return "\n".join(item for item in prompt if isinstance(item, str))
+
+
+def _token_ids(prompt: str | list[str | int | list[int]]) -> int:
+    """How many tokens a prompt of token ids has."""
+    if isinstance(prompt, str):
+        return 0
+    return sum(len(item) if isinstance(item, list) else isinstance(item, int) for item in prompt)
 
 
 def _texts(words: Any) -> Iterator[str]:
