@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_SHARE = 0.5  # of the estimate of 4 characters a token: no text that people send has fewer tokens than this
+LEAST_SHARE = 0.5  # of the estimated tokens: no script is estimated at more than twice what a tokenizer makes of it
 
 
 @dataclass(frozen=True, slots=True)
