@@ -29,6 +29,7 @@ from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.codec import LARGE_BYTES
+from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
 
@@ -78,9 +79,15 @@ class Dispatcher:
     ) -> None:
         """Answer one request. Raises InvalidRequest; every other failure is told to the client."""
         began = self._clock()
-        routed = await self.decide(endpoint, body, headers)
+        try:
+            routed = await self.decide(endpoint, body, headers)
+        except InvalidRequest as invalid:
+            self._log_refusal(endpoint, request_id, invalid.status, invalid.code or "invalid_request")
+            raise
         if not routed.choice.order:
-            await answer_error(client, self._nobody(routed), {"x-ppai-reason": "none"})
+            error = self._nobody(routed)
+            self._log_refusal(endpoint, request_id, error.status, error.code)
+            await answer_error(client, error, {"x-ppai-reason": "none"})
             return
         attempts = Attempts(
             self._node, self._door, self._peers, self._telemetry, self._clock, routed.request, self._patience,
@@ -164,6 +171,12 @@ class Dispatcher:
             self._failed[session] = peer
             while len(self._failed) > _FAILURES_KEPT:
                 del self._failed[next(iter(self._failed))]
+
+    def _log_refusal(self, endpoint: str, request_id: str, http_status: int, code: str) -> None:
+        """A line and a count for a request that nobody was asked: a mistake in it, or nobody there to ask."""
+        self._telemetry.observe_refused(http_status, code)
+        line = {"at": round(self._wall_clock(), 3), "request": request_id, "endpoint": endpoint, "peer": None}
+        self._route_log.write({**line, "reason": code, "attempts": 0, "status": "refused", "http_status": http_status})
 
     def _nobody(self, routed: Routed) -> UpstreamError:
         problem = self._door.engine.state.problem

@@ -23,7 +23,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests, self._tokens, self._served = _Counts(), _Counts(), _Counts()
+        self._requests, self._tokens, self._served, self._refused = _Counts(), _Counts(), _Counts(), _Counts()
         self._ttft = defaultdict[str, _Spread](lambda: _Spread(_TTFT_BUCKETS))
         self._latency = defaultdict[str, _Spread](lambda: _Spread(_LATENCY_BUCKETS))
         self.registry.register(self)
@@ -50,6 +50,10 @@ class Telemetry:
         self._tokens["served", "prompt"] += prompt_tokens
         self._tokens["served", "completion"] += tokens
 
+    def observe_refused(self, http_status: int, code: str) -> None:
+        """One request of this machine's programs that nobody was asked; `code` is one of ours, never the client's."""
+        self._refused[str(http_status), code] += 1
+
     def exposition(self) -> bytes:
         """Prometheus text format."""
         return generate_latest(self.registry)
@@ -59,6 +63,7 @@ class Telemetry:
         yield _counter("ppai_requests", "Attempts, by who was asked", ("target", "status"), self._requests)
         yield _counter("ppai_tokens", "Tokens read and written, by who was asked", ("target", "kind"), self._tokens)
         yield _counter("ppai_served", "Requests of other peers, run here", ("status",), self._served)
+        yield _counter("ppai_refused", "Requests that nobody was asked", ("status", "code"), self._refused)
         yield _histogram("ppai_time_to_first_token_seconds", "From asking to the first event", self._ttft)
         yield _histogram("ppai_request_duration_seconds", "From asking to the last byte", self._latency)
 

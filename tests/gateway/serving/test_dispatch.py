@@ -222,7 +222,7 @@ async def test_an_unknown_name_is_a_404_and_nobody_is_asked(
             await ada.ask(model="scripted-2")
 
         assert (404, "model_not_found") == (caught.value.status, caught.value.code)
-        assert ([], []) == (ada.node.reserved, ada.route_log.tail)
+        assert ([], ["refused"]) == (ada.node.reserved, [line["status"] for line in ada.route_log.tail])
 
 
 async def test_another_s_model_is_asked_there(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
@@ -644,6 +644,22 @@ async def test_the_log_line_says_who_why_and_how_it_went(
     assert expected.items() <= line.items()
     assert ["ben"] == [one["peer"] for one in line["considered"]]
     assert 0 < line["ttft_s"] <= line["latency_s"]
+
+
+async def test_a_request_that_nobody_is_asked_has_its_line_and_its_count(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """A mistake in it (4xx), and nobody there (503)."""
+    async with desk(tmp_path, None, theirs) as ada:
+        with pytest.raises(InvalidRequest):
+            await ada.ask(model="no-such-model")
+        client = await ada.ask({"x-ppai-route": "local"})
+
+        lines, metrics = ada.route_log.tail, ada.telemetry.exposition().decode()
+    assert 503 == client.status
+    assert [(404, "model_not_found"), (503, "not_ready")] == [(line["http_status"], line["reason"]) for line in lines]
+    assert {("refused", 0, None)} == {(line["status"], line["attempts"], line["peer"]) for line in lines}
+    assert 'ppai_refused_total{code="not_ready",status="503"} 1.0' in metrics
 
 
 async def test_no_log_holds_what_was_said(
