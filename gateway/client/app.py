@@ -29,6 +29,7 @@ from gateway.server.edge import (
     until_gone,
 )
 from gateway.serving.dispatch import Dispatcher
+from gateway.serving.forward import in_band
 from gateway.wire.bodies import ENDPOINTS
 from gateway.wire.errors import InvalidRequest, error_body
 
@@ -104,8 +105,9 @@ class ClientApp:
         except Exception:
             log.exception("bug=request endpoint=%s", endpoint)
             if not client.has_started:
-                message = "PPAI failed on this request, which is a bug: please report it with the peer's log"
-                await client.answer(500, "application/json", error_body(message, "server_error", code="internal_error"))
+                await client.answer(500, "application/json", error_body(_BUG, "server_error", code="internal_error"))
+            elif not client.is_complete:
+                await client.send(in_band(_BUG, "internal_error", endpoint), more=False)
 
     def _check_caller(self, headers: Mapping[str, str]) -> None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -142,6 +144,7 @@ def _for_page(headers: Mapping[str, str]) -> dict[str, str]:
     return {}
 
 
+_BUG = "PPAI failed on this request, which is a bug: please report it with the peer's log"
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
     "access-control-allow-headers": "*, authorization",

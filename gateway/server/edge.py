@@ -99,7 +99,7 @@ class AsgiClient:
 
     def __init__(self, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> None:
         self.request_id = request_id
-        self.has_started = False
+        self.has_started = self.is_complete = False
         self.sent = 0  # pieces of the body so far
         self._send, self._extra = send, extra_headers
 
@@ -111,6 +111,7 @@ class AsgiClient:
 
     async def send(self, body: bytes, *, more: bool) -> None:
         self.sent += 1
+        self.is_complete = not more
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     async def answer(

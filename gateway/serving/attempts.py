@@ -63,10 +63,11 @@ class Attempts:
             candidate, began = self._course.next(self._clock()), self._clock()
         if candidate is None:
             return None
-        self._reserve(candidate)
         allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
         upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
-        return self._target(candidate, self._course.choice.reason, upstream, began)
+        target = self._target(candidate, self._course.choice.reason, upstream, began)
+        self._reserve(candidate)
+        return target
 
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another."""
@@ -122,11 +123,12 @@ class Attempts:
     def _inside(self, turn: Turn, candidate: Candidate, began: float) -> Target:
         """Our own engine, ready to be asked."""
         try:
-            self._reserve(candidate)
-            return self._target(candidate, self._course.choice.reason, turn, began)
+            target = self._target(candidate, self._course.choice.reason, turn, began)
         except BaseException:  # a bug, which must not cost the engine a slot for good
             self._door.leave(turn)
             raise
+        self._reserve(candidate)
+        return target
 
     async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:
         """Our own engine's turn; or, where the request waits and another peer is the better choice, that choice."""

@@ -100,7 +100,7 @@ class Forwarder:
                 failures.append(caught)
                 status, error = "refused" if caught.status in BUSY else "failed", caught
                 if client.has_started:
-                    await client.send(_in_band(caught, self._request.endpoint), more=False)
+                    await client.send(in_band(caught.message, caught.code, self._request.endpoint), more=False)
             finally:
                 self._targets.observe(self._report(status, target.began, error))
             if client.has_started:
@@ -187,10 +187,11 @@ def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
     )
 
 
-def _in_band(error: UpstreamError, endpoint: str) -> bytes:
+def in_band(message: str, code: str, endpoint: str) -> bytes:
+    """The event that ends a stream which has begun and cannot go on."""
     if endpoint not in DELEGABLE:
-        return encode_event(named_error(error.message, error.code), "error")
-    return encode_event(error_body(error.message, "server_error", code=error.code))
+        return encode_event(named_error(message, code), "error")
+    return encode_event(error_body(message, "server_error", code=code))
 
 
 def _kind(status: int) -> str:

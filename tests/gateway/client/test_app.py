@@ -18,14 +18,18 @@ CHAT = "/v1/chat/completions"
 class Serving:
     """Stands where the Dispatcher does: notes what it is asked, and answers or fails as it is told."""
 
-    def __init__(self, failure: Exception | None = None) -> None:
+    def __init__(self, failure: Exception | None = None, first: bytes = b"") -> None:
+        """It fails with `failure`, after it has sent `first`, if that is not empty."""
         self.asked: list[tuple[str, bytes, str]] = []
-        self._failure = failure
+        self._failure, self._first = failure, first
 
     async def answer(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str
     ) -> None:
         self.asked.append((endpoint, body, request_id))
+        if self._first:
+            await client.start(200, "text/event-stream", {})
+            await client.send(self._first, more=True)
         if self._failure:
             raise self._failure
         await client.answer(200, "application/json", b"{}")
@@ -150,3 +154,18 @@ async def test_a_failure_has_openai_s_form(tmp_path: Path, failure: Exception, e
 
     assert expected == code_of(response)
     assert "oops" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [(CHAT, b'data: {"error":'), ("/v1/messages", b"event: error\ndata: ")],
+)
+async def test_a_bug_after_the_first_event_ends_the_stream_with_an_error_event(
+    tmp_path: Path, path: str, last: bytes
+) -> None:
+    async with side(tmp_path, Serving(RuntimeError("oops"), first=b"data: {}\n\n")) as http:
+        response = await http.post(path)
+
+    first, second, rest = response.content.split(b"\n\n")
+    assert (200, b"data: {}", b"") == (response.status_code, first, rest)
+    assert second.startswith(last) and b"internal_error" in second and b"oops" not in second

@@ -20,7 +20,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Upstream
 from gateway.wire.request import read_request
 from tests.gateway.capacity.test_door import door_of
-from tests.gateway.routing.test_node import Ada, agent
+from tests.gateway.routing.test_node import MATHS, Ada, agent
 from tests.peers import PATIENCE
 
 REQUEST = read_request("chat/completions", json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode())
@@ -142,9 +142,12 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
     assert (0, [ben]) == (desk.door.load.waiting, desk.peers.served_by)
 
 
-async def test_a_target_that_cannot_be_made_costs_no_slot() -> None:
+@pytest.mark.parametrize("pin", ["local", "ben"])
+async def test_a_target_that_cannot_be_made_costs_no_slot(pin: str) -> None:
+    """Neither at the door nor in what we believe of who would have been asked."""
     desk = Desk()
-    attempts = desk.attempts(desk.choice())
+    ben = desk.ada.meet(1, name="ben")
+    attempts = desk.attempts(desk.choice(replace(MATHS, pin=pin)))
 
     def broken(*_: object) -> Target:
         raise RuntimeError("a bug")
@@ -153,4 +156,4 @@ async def test_a_target_that_cannot_be_made_costs_no_slot() -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         await attempts.next()
 
-    assert 0 == desk.door.load.running
+    assert (0, 0, 0) == (desk.door.load.running, desk.reservations(), desk.reservations(ben))
