@@ -29,6 +29,10 @@ Model = Annotated[str | None, typer.Option(help="Model to ask.  [default: the en
 Publish = Annotated[bool | None, typer.Option(help="Hand the vector to the running peer.  [default: if one runs]")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Questions in flight.")]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Of one answer; reasoning models want thousands.")]
+Code = Annotated[
+    bool | None,
+    typer.Option(help="Run code in answers, without a wall if none stands here.  [default: at a terminal, or walled]"),
+]
 Png = Annotated[Path | None, typer.Option(help="Also draw the capabilities into this file (.png, .svg, .pdf).")]
 Texts = Annotated[list[Path], typer.Option(help="JSONL file or folder: query, task or topic, scores. Repeatable.")]
 Out = Annotated[Path, typer.Option(help="Folder to write the gate to.")]
@@ -53,6 +57,7 @@ def measure(
     publish: Publish = None,
     concurrency: Concurrency = 2,
     max_tokens: MaxTokens = None,
+    code: Code = None,
     seed: Annotated[int, typer.Option(help="Which questions --limit takes.")] = 0,
     png: Png = None,
     home: Home = HOME,
@@ -63,7 +68,7 @@ def measure(
     from profiler.measure import MeasureConfig
 
     config = MeasureConfig(concurrency=concurrency, max_tokens=max_tokens)
-    run = commands.measure(home.expanduser(), queries, limit, seed, engine, model, publish, config, png, as_json)
+    run = commands.measure(home.expanduser(), queries, limit, seed, engine, model, publish, config, png, as_json, code)
     raise typer.Exit(run)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from profiler import distil
+from profiler import distil, sandbox
 from profiler.answers import AnswerStore, StoreError, stored
 from profiler.calibrate import calibrated
 from profiler.chart import ChartError, draw, prepare
@@ -29,7 +29,7 @@ from profiler.measure import measure as ask
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
 from profiler.qagate import GateError, QAGate, shipped_gate
 from profiler.queries import balanced, load_questions, load_training_texts
-from profiler.question import QueryError
+from profiler.question import QueryError, Question
 from profiler.report import explanation, relevance, relevance_tables, summary, tables
 from profiler.train import TrainConfig, TrainError, fit, require, with_fast
 
@@ -47,10 +47,11 @@ def measure(
     config: MeasureConfig,
     png: Path | None,
     as_json: bool,
+    code: bool | None = None,
 ) -> int:
     """Ask the engine at the URL `engine`, or that of the running peer, and publish the vector it earns.
 
-    `wants_publish` None: publish if a peer runs from this home.
+    `wants_publish` None: publish if a peer runs from this home. `code`: see `_with_code`.
     """
     if png:
         prepare(png)
@@ -62,10 +63,12 @@ def measure(
     publishes = peer is not None and wants_publish is not False
     if peer and publishes:
         asyncio.run(require_space(peer, gate.space))
-    with AnswerStore(home / "profile", target.model) as store, _progress() as progress:
-        done = sum(question.id in store.answers for question in chosen)
-        bar = progress.add_task(f"asking {target.model}", total=len(chosen), completed=done)
-        tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
+    with AnswerStore(home / "profile", target.model) as store:
+        chosen, config = _with_code(code, chosen, store, config)
+        with _progress() as progress:
+            done = sum(question.id in store.answers for question in chosen)
+            bar = progress.add_task(f"asking {target.model}", total=len(chosen), completed=done)
+            tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
     kept = [(store.answers[question.id], question) for question in every if question.id in store.answers]
     answers = [replace(answer, reference=question.reference) for answer, question in kept]  # of the set, not the store
     if tally.failed:
@@ -164,6 +167,26 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     if not reports:
         _say(f"nothing was measured from {home} yet: run ppai-profile")
     return 0
+
+
+def _with_code(
+    code: bool | None, chosen: list[Question], store: AnswerStore, config: MeasureConfig
+) -> tuple[list[Question], MeasureConfig]:
+    """What is asked, and whether the code in answers runs behind a wall.
+
+    Where none stands, code questions are asked if a person started this at a terminal, or said `--code` (`code` True):
+    who runs foreign code as himself should know it. `code` False leaves them out.
+    """
+    coded = [question for question in chosen if question.grade == "code" and question.id not in store.answers]
+    why = sandbox.problem() if coded and code is not False else ""
+    if code is not False and not why:
+        return chosen, config
+    if code or (code is None and sys.stdin.isatty()):
+        _say(f"no wall keeps code in answers from this machine: {why}. It runs as you; --no-code asks for none")
+        return chosen, replace(config, walled=False)
+    if coded and code is None:
+        _say(f"{len(coded)} questions for code are left out: no wall stands here ({why}). With --code it runs as you")
+    return [question for question in chosen if question not in coded], config
 
 
 def _relevance(home: Path, peer: Peer | None) -> tuple[Encoder, QAGate]:

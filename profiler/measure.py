@@ -18,7 +18,7 @@ from profiler.engine import Engine, EngineError, content_of, open_session, reque
 from profiler.grading import code_of, is_right
 from profiler.qagate import QAGate
 from profiler.question import Question
-from profiler.sandbox import passes
+from profiler.sandbox import NoWall, passes
 from profiler.scoring import Capability, capability, difficulty
 
 MAX_TOKENS: Mapping[str, int] = {"choice": 64, "number": 320, "exact": 64, "code": 400}
@@ -34,6 +34,7 @@ class MeasureConfig:
     retries: int = 2  # of one question
     give_up_after: int = 3  # questions that fail in a row until the engine counts as broken
     max_tokens: int | None = None  # of one answer; None: MAX_TOKENS by grade; reasoning models want thousands
+    walled: bool = True  # code in answers runs behind a wall; False: as this user, who must trust the engine
     first_delay_s: float = 1.0  # s before the first retry; it doubles, or is what retry-after says, up to 30 s
 
 
@@ -123,11 +124,18 @@ async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Questio
     reply = content_of(await _with_retries(session, f"{engine.v1}/chat/completions", body, config), engine.v1)
     seconds = round(time.monotonic() - began, 3)
     if question.grade == "code":
-        right = await asyncio.to_thread(passes, code_of(reply), question.answer)
+        right = await _runs(code_of(reply), question.answer, config)
     else:
         right = is_right(question.grade, reply, question.answer, question.choices)
     cut = reply[:REPLY_CHARS]
     return Answer(question.id, question.query, question.task, cut, float(right), seconds, question.reference)
+
+
+async def _runs(code: str, tests: str, config: MeasureConfig) -> bool:
+    try:
+        return await asyncio.to_thread(passes, code, tests, walled=config.walled)
+    except NoWall as error:
+        raise EngineError(f"code in an answer was not run: {error}", may_pass=False) from error
 
 
 async def _with_retries(session: aiohttp.ClientSession, url: str, body: Any, config: MeasureConfig) -> Any:

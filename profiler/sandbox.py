@@ -1,9 +1,7 @@
-"""Runs code that a model wrote against a question's assertions, in a process of its own.
+"""Grades code that a model wrote by a question's assertions: two processes behind a wall (wall.py), and a clock.
 
-The process keeps a mistake (an endless loop, a full memory, a stray file) from harming this machine. It is not a
-security boundary: the code runs as this user and can read what this user can read. Where unprivileged namespaces are
-allowed, as on most Linux, the code has no network, and every process that it starts ends with it. Elsewhere a process
-that starts a session of its own outlives the time limit. Profile engines that you trust, or leave out code questions.
+One process runs the code, the other the assertions (walled.py). So the code can neither read what is asserted nor say
+that it holds: it is asked for values, which the other process compares. `problem` tries to break out.
 """
 
 import contextlib
@@ -11,75 +9,106 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
+from typing import IO
+
+from profiler.walled import NO_WALL, PASSED
 
 TIMEOUT_S = 10.0
-MEMORY_BYTES = 512 * 2**20
 
-# Runs in the child. Passing is a token on the real stdout, which the code never sees: code that exits early fails.
-_RUNNER = """
-import json, os, sys
-job = json.load(sys.stdin)
-for limit, value in (("CPU", job["cpu_s"]), ("AS", job["memory"]), ("FSIZE", 2**20), ("NOFILE", 64), ("CORE", 0)):
-    try:
-        import resource
-        resource.setrlimit(getattr(resource, "RLIMIT_" + limit), (value, value))
-    except (ImportError, ValueError, OSError):  # Windows has none of them, macOS no limit on memory
-        pass
-try:
-    import ctypes
-    libc = ctypes.CDLL(None)
-    if libc.unshare(0x10000000 | 0x40000000 | 0x20000000) == 0:  # CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWPID
-        if child := os.fork():
-            os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
-        libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: the first process of a namespace takes all others with it
-except (OSError, AttributeError, TypeError):
-    pass
-verdict = os.dup(1)
-nowhere = os.open(os.devnull, os.O_RDWR)
-for descriptor in (0, 1, 2):
-    os.dup2(nowhere, descriptor)
-token = job.pop("token")
-space = {"__name__": "__answer__"}
-exec(compile(job["code"], "answer", "exec"), space)
-exec(compile(job["tests"], "tests", "exec"), space)
-os.write(verdict, token.encode())
-"""
+Pipe = int | IO[bytes] | None
+
+_ROOM = Path(__file__).parent
+_BOOT = f"import sys; sys.path.insert(0, {str(_ROOM.parent)!r}); from profiler.walled import main; main()"
 
 
-def passes(code: str, tests: str, timeout_s: float = TIMEOUT_S) -> bool:
-    """Whether the assertions in `tests` hold after `code` ran, within the time and 512 MiB. Blocking."""
-    token = secrets.token_hex(16)
-    job = {"code": code, "tests": tests, "token": token, "cpu_s": int(timeout_s) + 1, "memory": MEMORY_BYTES}
-    with tempfile.TemporaryDirectory(prefix="ppai-code-") as folder:
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-c", _RUNNER],
-            cwd=folder,
-            env={"PATH": os.defpath, "HOME": folder, "TMPDIR": folder},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+class NoWall(RuntimeError):
+    """No wall stands, so nothing was run; the message says which step was refused."""
+
+
+def passes(code: str, tests: str, timeout_s: float = TIMEOUT_S, walled: bool = True) -> bool:
+    """Whether the assertions in `tests` hold for `code`, within the time and 512 MiB. Blocking.
+
+    Without a wall (`walled` False) the code runs as this user and can do what this user can. Raises NoWall where one is
+    wanted and none stands.
+    """
+    reason = verdict(code, tests, timeout_s, walled)
+    if reason.startswith(NO_WALL):
+        raise NoWall(reason)
+    return reason == PASSED
+
+
+def problem() -> str:
+    """Why no wall stands here, with the remedy where there is one; "" where none of the ways out was found open."""
+    if sys.platform != "linux":
+        return f"a wall is made of what only Linux has, and this is {sys.platform}"
+    with tempfile.TemporaryDirectory(prefix="ppai-wall-") as name, contextlib.ExitStack() as stack:
+        folder = Path(name)
+        (folder / "secret").write_text(secrets.token_hex())
+        unix, server = socket.socket(socket.AF_UNIX), socket.create_server(("127.0.0.1", 0))
+        stack.enter_context(unix)
+        stack.enter_context(server)
+        unix.bind(str(folder / "socket"))
+        unix.listen()
+        arguments = f"{name!r}, {server.getsockname()[1]}, {os.getpid()}"
+        found = verdict((_ROOM / "breakout.py").read_text(), f"left = ways_out({arguments})\nassert left == [], left")
+    if found.startswith(NO_WALL):
+        return found.removeprefix(NO_WALL)
+    return "" if found == PASSED else f"it does not hold: {found}"
+
+
+def verdict(code: str, tests: str, timeout_s: float = TIMEOUT_S, walled: bool = True) -> str:
+    """PASSED, or why not."""
+    with tempfile.TemporaryDirectory(prefix="ppai-code-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        asked, asking = os.pipe()
+        answering = _start("code", code, folder, timeout_s, walled, asked, subprocess.PIPE, subprocess.DEVNULL)
+        judging = _start("tests", tests, folder, timeout_s, walled, answering.stdout, asking, subprocess.PIPE)
+        os.close(asked)
+        os.close(asking)
         try:
-            out, _ = child.communicate(json.dumps(job).encode(), timeout=timeout_s)
+            _, reason = judging.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            out = b""
+            reason = b'"the time is up"'
         finally:
-            _end(child)
-    return out == token.encode()
+            _end(judging)
+            _end(answering)
+    try:
+        return str(json.loads(reason))
+    except ValueError:
+        return f"the process of the tests ended: {reason[:200]!r}"
+
+
+def _start(
+    role: str, text: str, folder: Path, timeout_s: float, walled: bool, reading: Pipe, writing: Pipe, telling: Pipe
+) -> "subprocess.Popen[bytes]":
+    own, job = folder / role, folder / f"{role}.py"
+    own.mkdir()
+    job.write_text(text, encoding="utf-8", errors="replace")
+    kept = {key: value for key, value in os.environ.items() if key == "SYSTEMROOT"}  # Windows starts nothing without
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _BOOT, role, str(job), str(own), str(int(timeout_s) + 1), str(walled)],
+        cwd=own,
+        env={"PATH": os.defpath, "HOME": str(own), "TMPDIR": str(own), "OPENBLAS_NUM_THREADS": "1", **kept},
+        stdin=reading,
+        stdout=writing,
+        stderr=telling,
+        start_new_session=True,
+    )
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Kill the child and all processes of its group, which the code may have left behind."""
+    """Kill the child and all processes of its group, which code without a wall may have left behind."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()
     child.wait()
-    for pipe in (child.stdin, child.stdout):
+    for pipe in (child.stdin, child.stdout, child.stderr):
         if pipe is not None:
             pipe.close()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from profiler import commands
+from profiler import commands, sandbox
 from profiler.answers import Answer, AnswerStore
 from profiler.measure import MeasureConfig
 from profiler.peer import PeerError
+from profiler.question import Question
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +74,60 @@ def test_weights_are_looked_for_in_order(
 
     assert places[found] == commands._weights(tmp_path / "home")
     assert os.environ["HOME"] == str(tmp_path / "me")
+
+
+CODE = Question("Double x.", "code", "assert double(2) == 4", "code")
+OTHER = Question("One plus one?", "sums", "2", "number")
+
+
+@pytest.mark.parametrize(
+    ("why", "by_hand", "code", "asked", "walled", "said"),
+    [
+        ("", False, None, [OTHER, CODE], True, ""),
+        ("", True, None, [OTHER, CODE], True, ""),
+        ("", False, False, [OTHER], True, ""),
+        (
+            "no namespaces",
+            False,
+            None,
+            [OTHER],
+            True,
+            "1 questions for code are left out",
+        ),
+        ("no namespaces", True, None, [OTHER, CODE], False, "It runs as you"),
+        ("no namespaces", False, True, [OTHER, CODE], False, "It runs as you"),
+        ("no namespaces", True, False, [OTHER], True, ""),
+    ],
+)
+def test_without_a_wall_code_runs_only_for_a_person_who_is_told(
+    why: str,
+    by_hand: bool,
+    code: bool | None,
+    asked: list[Question],
+    walled: bool,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sandbox, "problem", lambda: why)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: by_hand, raising=False)
+
+    with AnswerStore(tmp_path, "m") as store:
+        found, config = commands._with_code(code, [OTHER, CODE], store, MeasureConfig())
+
+    assert (asked, walled) == (found, config.walled)
+    told = capsys.readouterr().err
+    assert said in told if said else "" == told
+
+
+def test_the_wall_is_proved_only_where_code_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prove() -> str:
+        raise AssertionError("nothing is to be proved")
+
+    monkeypatch.setattr(sandbox, "problem", prove)
+
+    with AnswerStore(tmp_path, "m") as store:
+        store.add(Answer(CODE.id, CODE.query, CODE.task, "", 1.0, 0.1))
+        commands._with_code(None, [OTHER], store, MeasureConfig())
+        commands._with_code(None, [OTHER, CODE], store, MeasureConfig())

@@ -1,96 +1,150 @@
 """Code that a model wrote: right, wrong, endless, greedy, sly."""
 
-import ctypes
-import multiprocessing
+import os
 import socket
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from profiler.sandbox import passes
+from profiler import sandbox
+from profiler.sandbox import NoWall, passes, problem
+from profiler.walled import NO_WALL
 
 TESTS = "assert double(2) == 4"
+RIGHT = "def double(x):\n    return 2 * x\n"
+
+
+@pytest.fixture(params=[True, False], ids=["walled", "by hand"])
+def walled(request: pytest.FixtureRequest) -> bool:
+    """Both ways to run code; the first where a wall stands here."""
+    if request.param:
+        request.getfixturevalue("wall")
+    return bool(request.param)
+
+
+def children() -> list[psutil.Process]:
+    """The sandbox's processes that are left; the kernel may take a moment to bury one."""
+    every = psutil.process_iter(["cmdline"])
+    left = [one for one in every if any("profiler.walled" in word for word in one.info["cmdline"] or ())]
+    return psutil.wait_procs(left, timeout=5)[1]
 
 
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("def double(x):\n    return 2 * x", True),
-        ("print('noise')\ndef double(x):\n    return 2 * x", True),
+        (RIGHT, True),
+        ("print('noise')\n" + RIGHT, True),
+        ("import sys; sys.stdout.write('0' * 100); sys.stdout.flush()\n" + RIGHT, True),
         ("def double(x):\n    return x", False),
         ("def double(x)\n    return x", False),
         ("", False),
-        ("import sys; sys.exit(0)", False),
         ("import os; os._exit(0)", False),
         ("raise SystemExit", False),
-        ("import sys; sys.stdout.write('0' * 100); sys.stdout.flush()", False),
     ],
 )
-def test_verdict(code: str, expected: bool) -> None:
-    assert expected == passes(code, TESTS)
+def test_verdict(code: str, expected: bool, walled: bool) -> None:
+    assert expected == passes(code, TESTS, walled=walled)
 
 
-def test_an_endless_loop_ends() -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Yes:\n    def __eq__(self, other): return True\ndef double(x): return Yes()",
+        "class Yes(int):\n    def __eq__(self, other): return True\ndef double(x): return Yes(3)",
+        "import builtins\nbuiltins.AssertionError = None\ndef double(x): return 3",
+        "class AssertionError(BaseException): pass\ndef double(x): raise AssertionError",
+        "def double(x): raise SystemExit(0)",
+        "import os\nfor at in range(64):\n    try: os.write(at, b'\"passed\"')\n    except OSError: pass",
+    ],
+)
+def test_the_code_has_no_say_in_the_verdict(code: str, walled: bool) -> None:
+    assert not passes(code, TESTS, walled=walled)
+
+
+@pytest.mark.usefixtures("wall")
+def test_what_is_asserted_is_nowhere_to_be_read() -> None:
+    """Neither two frames up, nor among the objects of the process, nor in a file."""
+    looks = (
+        "import gc, os, sys\n"
+        "def double(x):\n"
+        "    frame, seen = sys._getframe(), []\n"
+        "    while frame: seen.append(repr(frame.f_locals)); frame = frame.f_back\n"
+        "    seen += [o for o in gc.get_objects() if isinstance(o, str)]\n"
+        "    for folder, _, files in os.walk('/tmp'):\n"
+        "        seen += [open(os.path.join(folder, file)).read() for file in files if 'site-packages' not in folder]\n"
+        "    return any('56' + '093' in one for one in seen)\n"
+    )
+
+    assert passes(looks, "assert double(2) is False\nassert 56093 == 56093")
+
+
+def test_the_time_is_bounded_and_nothing_outlives_it(walled: bool) -> None:
     began = time.monotonic()
 
-    assert not passes("while True: pass", TESTS, timeout_s=1.0)
+    assert not passes("import time\ntime.sleep(60)", TESTS, 0.5, walled)
+    assert not passes("while True: pass", TESTS, 0.5, walled)
 
-    assert time.monotonic() - began < 5
-
-
-def test_memory_is_bounded() -> None:
-    assert not passes("hoard = bytearray(2**31)\ndef double(x): return 2 * x", TESTS)
+    assert time.monotonic() - began < 10
+    assert [] == children()
 
 
-def test_it_runs_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    assert passes("open('here', 'w').write('x')\nimport os\nhere = os.getcwd()", f"assert here != {str(Path.cwd())!r}")
+def test_memory_is_bounded(walled: bool) -> None:
+    assert not passes("hoard = bytearray(2**31)\n" + RIGHT, TESTS, walled=walled)
+
+
+def test_it_runs_in_a_folder_of_its_own(walled: bool) -> None:
+    code = "open('here', 'w').write('x')\nimport os\nhere = os.getcwd()"
+
+    assert passes(code, f"assert here != {str(Path.cwd())!r}", walled=walled)
     assert not Path("here").exists()
 
 
-def test_what_the_code_starts_ends_with_it() -> None:
-    code = "import subprocess\nchild = subprocess.Popen(['sleep', '4711'])\ndef double(x): return 2 * x"
-
-    assert passes(code, TESTS)
-
-    left = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] == ["sleep", "4711"]]
-    _, alive = psutil.wait_procs(left, timeout=5)  # killed already; the kernel may take a moment to bury it
-    assert [] == alive
-
-
-def _may_unshare() -> None:
-    sys.exit(ctypes.CDLL(None).unshare(0x10000000 | 0x40000000 | 0x20000000))
-
-
-@pytest.fixture
-def namespaces() -> None:
-    child = multiprocessing.get_context("spawn").Process(target=_may_unshare)
-    child.start()
-    child.join()
-    if child.exitcode != 0:
-        pytest.skip("this system does not let a user make namespaces; SECURITY.md says so")
-
-
-@pytest.mark.parametrize("then", ["", "while True: pass"])
-@pytest.mark.usefixtures("namespaces")
-def test_a_session_of_its_own_does_not_outlive_it(then: str) -> None:
-    """Neither after a verdict nor after the time is up."""
-    code = "import subprocess\nsubprocess.Popen(['sleep', '4712'], start_new_session=True)\n" + then
-
-    assert passes(code, "pass", timeout_s=1.0 if then else 10.0) is (then == "")
-
-    left = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] == ["sleep", "4712"]]
-    _, alive = psutil.wait_procs(left, timeout=5)
-    assert [] == alive
+@pytest.mark.usefixtures("wall")
+def test_code_behind_the_wall_reaches_nothing_of_this_machine(tmp_path: Path) -> None:
+    """The start of `ppai-profile` tries the same (breakout.py); here each is looked at from outside."""
+    (tmp_path / "identity.key").write_text("private")
+    with socket.socket(socket.AF_UNIX) as unix, socket.create_server(("127.0.0.1", 0)) as server:
+        unix.bind(str(tmp_path / "agent"))
+        unix.listen()
+        unix.settimeout(0)
+        server.settimeout(0)
+        attempts = [
+            f"socket.create_connection({server.getsockname()!r}, 2)",
+            f"socket.socket(socket.AF_UNIX).connect({str(tmp_path / 'agent')!r})",
+            f"open({str(tmp_path / 'identity.key')!r}).read()",
+            f"open({str(tmp_path / 'written')!r}, 'w')",
+            "subprocess.Popen(['sleep', '4712'], start_new_session=True)",
+            "os.fork()",
+            f"os.kill({os.getpid()}, 0)",
+            "os.environ['PPAI_SECRET']",
+        ]
+        for attempt in attempts:
+            assert not passes(f"import os, socket, subprocess\n{attempt}\n", "pass"), attempt
+        for listener in (unix, server):
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+    assert ["agent", "identity.key"] == sorted(path.name for path in tmp_path.iterdir())
 
 
-@pytest.mark.usefixtures("namespaces")
-def test_the_network_is_out_of_reach() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = server.getsockname()
-        dial = f"import socket\nsocket.create_connection({address!r}, timeout=2)"
+@pytest.mark.usefixtures("wall")
+def test_the_libraries_are_there_and_read_only() -> None:
+    code = "import calendar, decimal, numpy, sqlite3, ssl, zlib\nhere = float(numpy.ones(3).sum())"
 
-        assert not passes(dial, "pass")
-        assert passes("import socket", "pass")
+    assert passes(code, "assert here == 3.0")
+    assert not passes("import numpy\nopen(numpy.__file__, 'a')", "pass")
+
+
+def test_a_wall_that_lets_through_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "verdict", lambda *_: "AssertionError(['reads a file of yours'])")
+
+    assert "it does not hold: AssertionError(['reads a file of yours'])" == problem()
+
+
+def test_without_a_wall_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "verdict", lambda *_: NO_WALL + "mounts of its own was refused")
+
+    assert "mounts of its own was refused" == problem()
+    with pytest.raises(NoWall, match="was refused"):
+        passes(RIGHT, TESTS)
