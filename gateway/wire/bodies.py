@@ -3,16 +3,12 @@
 The page of the API is written by the same types (gateway/client/openapi.py).
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
-
-_Positive = Annotated[float, msgspec.Meta(ge=1)]  # some languages write 100 as 100.0
-_Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
-_Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Part(msgspec.Struct, gc=False):
@@ -31,18 +27,22 @@ class _StreamOptions(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    """Fields common to every generating endpoint; the bounds are those of OpenAI's reference."""
+    """Fields common to every generating endpoint.
+
+    Bounds are the engine's to judge: llama.cpp takes a temperature of 2.5, LM Studio's examples have `max_tokens: -1`.
+    """
 
     model: str | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    max_tokens: _Positive | None = None
-    max_completion_tokens: _Positive | None = None
-    temperature: _Temperature | None = None
-    top_p: _Probability | None = None
-    n: _Positive | None = None
-    user: str | None = None
+    max_tokens: float | None = None  # some languages write 100 as 100.0
+    max_completion_tokens: float | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: float | None = None
+    user: str | int | None = None
     tools: list[msgspec.Raw] | None = None
+    tool_choice: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChatBody(_Body, kw_only=True):
@@ -68,7 +68,7 @@ class ResponsesBody(PassedBody, kw_only=True):
     input: Any = None
     instructions: Any = None
     max_output_tokens: float | None = None
-    user: str | None = None
+    user: str | int | None = None
 
 
 class AnthropicBody(PassedBody, kw_only=True):

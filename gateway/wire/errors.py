@@ -51,7 +51,7 @@ def is_no_answer(body: bytes) -> bool:
     ends = body.strip(_BLANKS)
     if not (ends.startswith(b"{") and ends.endswith(b"}")):
         return True
-    return b'"error"' in body and is_error_body(body)
+    return b'"error"' in body and _has_only_error(body)
 
 
 def message_in(body: bytes) -> str:
@@ -67,6 +67,26 @@ def message_in(body: bytes) -> str:
             if isinstance(message, str) and message:
                 return message
     return body[:EXCERPT_BYTES].decode("utf-8", "replace") or "the engine answered without a word"
+
+
+def _has_only_error(body: bytes) -> bool:
+    """Whether an object has an error, of whatever form, and no answer beside it."""
+    try:
+        said = msgspec.json.decode(body, type=_Said)
+    except UNREADABLE:
+        return True
+    has_answer = said.choices or said.data or said.output or said.content
+    return bool(said.error) and bytes(said.error) not in (b"null", b'""') and not has_answer
+
+
+class _Said(msgspec.Struct):
+    """What tells an answer of any endpoint from an error."""
+
+    error: msgspec.Raw = msgspec.Raw()
+    choices: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    output: msgspec.Raw = msgspec.Raw()
+    content: msgspec.Raw = msgspec.Raw()
 
 
 class _Error(msgspec.Struct):

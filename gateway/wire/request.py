@@ -75,7 +75,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     prompt_tokens += estimated_tokens(words) + MEDIA_TOKENS * sum(part.type in MEDIA_NEEDS for part in media)
     needs = {MEDIA_NEEDS[part.type] for part in media if part.type in MEDIA_NEEDS}
     needs.add("embeddings" if endpoint == "embeddings" else "text")
-    if asked.tools:
+    if asked.tools and bytes(asked.tool_choice or b"") != b'"none"':  # the last turn of an agent asks for no tools
         needs.add("tools")
     return Request(
         endpoint=endpoint,
@@ -85,7 +85,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         earlier=tuple(_ends(turn, ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
         prompt_tokens=prompt_tokens,
         max_tokens=_count(asked.max_completion_tokens or asked.max_tokens),
-        session=session or asked.user or _conversation(opening),
+        session=session or _name(asked.user) or _conversation(opening),
         needs=frozenset(needs),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         media=tuple(media),
@@ -115,7 +115,7 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         earlier=(),
         prompt_tokens=estimated_tokens(list(_texts(words))),
         max_tokens=_count(limit),
-        session=session or user or _conversation(_opening(words[:2])),
+        session=session or _name(user) or _conversation(_opening(words[:2])),
         needs=frozenset(),
         include_usage=True,
         media=(),
@@ -191,6 +191,10 @@ def _opening(words: Any) -> Iterator[str]:
             return
 
 
+def _name(user: str | int | None) -> str:
+    return "" if user is None else str(user)
+
+
 def _count(number: float | None) -> int | None:
-    """A bound as a whole number, within what arrays hold."""
-    return None if number is None else int(max(0, min(number, 2**31)))
+    """A bound as a whole number, within what arrays hold; None for a negative one, which engines read as no bound."""
+    return None if number is None or number < 0 else int(min(number, 2**31))

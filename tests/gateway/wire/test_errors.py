@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from gateway.wire.errors import error_body, is_error_body, message_in, named_error, without_words
+from gateway.wire.errors import error_body, is_error_body, is_no_answer, message_in, named_error, without_words
 
 
 def test_error_bodies_are_recognised() -> None:
@@ -66,3 +66,24 @@ def test_what_a_decoder_found_is_told_without_the_words_that_it_found(body: byte
 )
 def test_an_error_in_any_shape_says_something(body: bytes, message: str) -> None:
     assert message == message_in(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", True),
+        (b"<html>log in</html>", True),
+        (b'{"choices":[', True),
+        (b"[]", True),
+        (b'{"error":"Unexpected endpoint or method. (POST /v1/chat/completions)"}', True),
+        (b'{"error":{"message":"out of memory"}}', True),
+        (b'{"object":"error","error":{"code":3}}', True),
+        (b'{"choices":[{"message":{"content":"the \\"error\\" is yours"}}]}', False),
+        (b'{"choices":[],"error":null}', False),
+        (b' {"output":[],"error":{"code":"server_error"},"status":"failed"}\n', False),  # /v1/responses tells it so
+        (b'{"object":"list","data":[]}', False),
+        (b'{"input_tokens":3}', False),
+    ],
+)
+def test_a_200_without_an_answer_is_told_from_one_with(body: bytes, expected: bool) -> None:
+    assert expected == is_no_answer(body)
