@@ -137,7 +137,7 @@ async def test_the_route_log_has_a_line_and_no_words_of_the_prompt(peer: PeerPro
         (CHAT, b"{oops", 400, "invalid_json", "not valid JSON"),
         (CHAT, b"{}", 400, None, "missing required field `messages`"),
         (CHAT, b'{"messages":[]}', 400, None, "`messages` is empty"),
-        (CHAT, {**HELLO, "temperature": -5}, 400, None, "$.temperature"),
+        (CHAT, {**HELLO, "temperature": "hot"}, 400, None, "$.temperature"),
         (CHAT, {**HELLO, "model": "scripted-2"}, 404, "model_not_found", "Did you mean `scripted-1`"),
         (CHAT, b" " * (40 << 20), 413, "body_too_large", "client.body_limit_bytes"),
         (CHAT, {"messages": [{"role": "user", "content": "word " * 4500}]}, 400, "too_long", "5000 tokens"),
