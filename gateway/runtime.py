@@ -227,6 +227,8 @@ class Runtime:
         self._cards_changed()
         self._network.tell_admission(self._door.admission)
         state = self._engine.state
+        for line in self._engine.not_adopted:
+            self._say_once(line, f"not adopted: {line}")
         if state.is_ready:
             models = ", ".join(model.id for model in state.models)
             self._say_once("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")

@@ -31,6 +31,11 @@ class OwnEngine(Upstream, Protocol):
         ...
 
     @property
+    def not_adopted(self) -> tuple[str, ...]:
+        """Engines of other people on this machine, each with what makes it ours, in words for the owner."""
+        ...
+
+    @property
     def in_flight(self) -> int:
         """Requests that we have open at it."""
         ...

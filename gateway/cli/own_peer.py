@@ -1,13 +1,16 @@
 """A command's way to the peer that serves from its home: plain HTTP on loopback, with the owner's token."""
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.home.folder import Home, Running
+from gateway.port_owner import name_of, owner_of
 
 
 class NotRunning(Exception):
@@ -66,6 +69,7 @@ class OwnPeer:
                 **headers,
             },
         )
+        self._require_ours()
         try:
             response: HTTPResponse = self._opener.open(request, timeout=timeout_s)
         except urllib.error.HTTPError as error:
@@ -73,6 +77,16 @@ class OwnPeer:
         except (OSError, HTTPException) as error:
             raise self._gone(error) from error
         return response
+
+    def _require_ours(self) -> None:
+        """A home that other machines or containers share names a port there, which is somebody else's here."""
+        address = urlsplit(self.url)
+        owner = owner_of(address.hostname or "", address.port or 0)
+        if owner not in (None, 0, os.geteuid()):
+            raise NotRunning(
+                f"a program of {name_of(owner)} listens at {self.url}, not our peer, and was told nothing;"
+                " start one on this machine: ppai serve"
+            )
 
     def _gone(self, error: Exception) -> NotRunning:
         reason = getattr(error, "reason", error)

@@ -40,7 +40,9 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "version": version("ppai"),
             "url": peer.url,
             "uptime_s": round(peer.clock() - peer.began, 1),
-            "engine": engine_status(engine.origin, engine.state, engine.in_flight, peer.door.load, peer.door.admission),
+            "engine": engine_status(
+                engine.origin, engine.not_adopted, engine.state, engine.in_flight, peer.door.load, peer.door.admission
+            ),
             "network": _network_status(peer, waiting),
             "gate": _gate_status(peer),
             "say": [waiting_text(waiting)] if waiting else [],

@@ -37,11 +37,17 @@ def model_entries(roster: Roster) -> list[dict[str, Any]]:
 
 
 def engine_status(
-    origin: str, state: EngineState, in_flight: int, load: EngineLoad, admission: AdmissionState
+    origin: str,
+    not_adopted: tuple[str, ...],
+    state: EngineState,
+    in_flight: int,
+    load: EngineLoad,
+    admission: AdmissionState,
 ) -> dict[str, Any]:
     """Our engine as `ppai status` shows it; `in_flight` requests of ours are open at it."""
     return {
         "origin": origin,
+        "not_adopted": list(not_adopted),
         "problem": state.problem,
         "family": state.family,
         "place": state.place,

@@ -7,7 +7,7 @@ does not need (docs/results/gateway.md). httptools parses, as on the serving sid
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -27,12 +27,13 @@ class ConnectionBroken(Exception):
 class Connections:
     """Connections to the engine at `url` (http or https, host and port). An idle one is closed after `keep_s`."""
 
-    def __init__(self, url: str, *, connect_s: float, keep_s: float) -> None:
+    def __init__(self, url: str, *, connect_s: float, keep_s: float, on_dial: Callable[[], None] | None = None) -> None:
+        """`on_dial` is called on each new connection before anything is sent, and may raise ConnectionBroken."""
         parts = urlsplit(url)
         self._secure = ssl.create_default_context() if parts.scheme == "https" else None
         self._host, self._port = parts.hostname or "", parts.port or (443 if self._secure else 80)
         self._authority = parts.netloc.rpartition("@")[2]
-        self._connect_s, self._keep_s = connect_s, keep_s
+        self._connect_s, self._keep_s, self._on_dial = connect_s, keep_s, on_dial
         self._idle: list[Connection] = []
 
     async def post(
@@ -71,6 +72,12 @@ class Connections:
                 )
         except TimeoutError as error:
             raise ConnectionBroken(f"no connection within {self._connect_s:g} s") from error
+        if self._on_dial:
+            try:
+                self._on_dial()
+            except ConnectionBroken:
+                connection.close()
+                raise
         return connection
 
 

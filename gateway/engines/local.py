@@ -15,10 +15,12 @@ import msgspec
 
 from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, read_address
+from gateway.engines.connections import ConnectionBroken
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_state import EngineState
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
+from gateway.port_owner import is_our_own, is_person_else, name_of, owner_of
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 
@@ -95,6 +97,8 @@ class LocalEngine:
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
         self._engine: Engine | None = None
+        self._adopted_port = 0  # where the engine was found, if it was not named
+        self.not_adopted: tuple[str, ...] = ()  # engines of other people, each with what takes it
         self._problem = "no engine yet"
         self._unready_looks = 0  # in a row
         self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
@@ -130,6 +134,7 @@ class LocalEngine:
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         """Find the engine, then read its state until cancelled; `seen` is called after every read."""
         while True:
+            self._drop_where_another_person_listens()
             if self._engine is None:
                 await self._find(tasks)
             if self._engine is not None:
@@ -169,7 +174,8 @@ class LocalEngine:
         if self._config.url == "auto" and (found := await self._adoptable()):
             port, name = found
             # without engine.api_key, which is for the engine that was named, not for any program on a port
-            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "")
+            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "", self._require_no_other_person)
+            self._adopted_port = port
             return
         await self._start_embedded(tasks)
 
@@ -187,6 +193,7 @@ class LocalEngine:
         except ModelMissing as error:
             looked = ", ".join(f"{port} ({name})" for port, name in self._ports.items())
             sought = f"no engine on this machine's ports {looked}, and " if self._config.url == "auto" else ""
+            sought = "".join(f"{line}; " for line in self.not_adopted) + sought
             self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"
             return
         except EngineUnusable as error:
@@ -197,14 +204,41 @@ class LocalEngine:
         tasks.create_task(engine.run(), name="embedded engine")
         self._take(engine.url, "the embedded engine", engine.api_key)
 
-    def _take(self, url: str, origin: str, api_key: str) -> None:
+    def _take(self, url: str, origin: str, api_key: str, on_dial: Callable[[], None] | None = None) -> None:
         self.origin = origin
-        self._engine = OpenAIEngine(url, self._session, api_key=api_key, slots=self._config.slots, place=self._place)
+        self._engine = OpenAIEngine(
+            url, self._session, api_key=api_key, slots=self._config.slots, place=self._place, on_dial=on_dial
+        )
+
+    def _drop_where_another_person_listens(self) -> None:
+        """An adopted engine that ended leaves its port to whoever comes first."""
+        try:
+            self._require_no_other_person()
+        except ConnectionBroken as error:
+            assert self._engine, "an engine was adopted"
+            self._engine.close()
+            self.origin, self._engine, self._adopted_port, self._problem = "none", None, 0, str(error)
+
+    def _require_no_other_person(self) -> None:
+        """Raises ConnectionBroken."""
+        owner = owner_of("127.0.0.1", self._adopted_port) if self._adopted_port else None
+        if owner is not None and is_person_else(owner):
+            raise ConnectionBroken(f"port {self._adopted_port}, where our engine was found, is {name_of(owner)}'s now")
 
     async def _adoptable(self) -> tuple[int, str] | None:
-        """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer."""
+        """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer.
+
+        Programs of other people are passed over: whoever answers a prompt reads it.
+        """
         replies = await asyncio.gather(*(self._lists_models(port) for port in self._ports))
-        return next((item for item, lists in zip(self._ports.items(), replies, strict=True) if lists), None)
+        found = [item for item, lists in zip(self._ports.items(), replies, strict=True) if lists]
+        whose = {port: await _stranger_on(port) for port, _ in found}
+        self.not_adopted = tuple(
+            f"{name} on port {port} is {whose[port]}: use it with --engine http://127.0.0.1:{port}"
+            for port, name in found
+            if whose[port]
+        )
+        return next(((port, name) for port, name in found if not whose[port]), None)
 
     async def _lists_models(self, port: int) -> bool:
         try:
@@ -214,6 +248,14 @@ class LocalEngine:
                     return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
         except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
             return False
+
+
+async def _stranger_on(port: int) -> str:
+    """Whose the program on this port is, in words; empty where it is ours, root's or an account of the system's."""
+    owner = owner_of("127.0.0.1", port)
+    if owner is not None:
+        return f"{name_of(owner)}'s" if is_person_else(owner) else ""
+    return "" if await asyncio.to_thread(is_our_own, port) else "somebody's whom this system does not name"
 
 
 def _checked(config: EngineConfig) -> str:

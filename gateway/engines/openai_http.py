@@ -5,7 +5,7 @@ gateway/engines/families.py reads what a family tells of itself beyond that API.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -52,15 +52,16 @@ class OpenAIEngine:
         api_key: str = "",
         slots: int = 0,
         place: Place | None = None,
+        on_dial: Callable[[], None] | None = None,
     ) -> None:
-        """`place`: where it runs, if its URL does not tell. Raises EngineAddressError."""
+        """`place`: where it runs, if its URL does not tell. `on_dial`: see Connections. Raises EngineAddressError."""
         address = read_address(url, api_key)
         self.url = address.url
         self.place = place or address.place
         self.state = EngineState(place=self.place)
         self.in_flight = 0  # requests that we have open at it
         self._session = session
-        self._connections = Connections(self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S)
+        self._connections = Connections(self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S, on_dial=on_dial)
         self._path = urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots = slots

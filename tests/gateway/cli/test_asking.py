@@ -21,7 +21,8 @@ ROUTE = {
 STATUS = {
     "name": "ada", "id": "a" * 64, "url": "http://127.0.0.1:8470", "uptime_s": 7.0, "missing": ["no engine"],
     "engine": {
-        "origin": "vLLM found on port 8000", "problem": None, "models": [{"id": "small-1"}], "running": 1, "waiting": 2,
+        "origin": "vLLM found on port 8000", "not_adopted": ["Ollama is bob's"],
+        "problem": None, "models": [{"id": "small-1"}], "running": 1, "waiting": 2,
         "slots": 8, "load_source": "metrics",
     },
     "gate": {"space": "s1", "encoders": ["fast", "full"], "problem": None, "lacking": "run ppai pull encoder"},

@@ -9,6 +9,7 @@ import pytest
 from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused
 from gateway.home.folder import Home, Running
 from tests.gateway.cli.answering import Peer
+from tests.gateway.stranger import needs_root, strangers_engine
 
 
 def test_no_peer_is_told_with_the_command_that_starts_one(tmp_path: Path) -> None:
@@ -68,6 +69,17 @@ def test_what_listens_where_a_crashed_peer_did_is_told_nothing(tmp_path: Path, p
         OwnPeer(Home(tmp_path)).post("/v1/chat/completions", {})
 
     assert [] == peer.asked
+
+
+@needs_root
+def test_another_user_s_program_at_our_peer_s_address_is_told_nothing(tmp_path: Path) -> None:
+    """The home's peer runs on another machine, or in a container, that shares the home's disk."""
+    home = Home(tmp_path)
+    with strangers_engine() as port, home.held():
+        home.announce(Running(f"http://127.0.0.1:{port}", os.getpid(), "tok"))
+
+        with pytest.raises(NotRunning, match=r"nobody listens at .*told nothing"):
+            OwnPeer(home).post("/v1/chat/completions", {})
 
 
 @pytest.mark.parametrize("length", [None, 4000], ids=["no JSON", "cut short"])

@@ -70,7 +70,7 @@ async def opened(home: Path) -> AsyncIterator[Site]:
         node.serve([Agent("org/small", "org/small", 4096)], {"org/small"})
         place.publish(node.own_agents, 2)
         engine = IdleEngine(ready(2))
-        engine.origin, engine.in_flight = "vLLM found on port 8000", 0  # type: ignore[attr-defined]
+        engine.origin, engine.not_adopted, engine.in_flight = "vLLM found on port 8000", (), 0  # type: ignore[attr-defined]
         gate = Door(engine, AdmissionConfig(), lambda: 0.0, node.own_mean_service_s)  # type: ignore[arg-type]
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
         with ThreadPoolExecutor(1) as worker:

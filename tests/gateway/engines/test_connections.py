@@ -282,3 +282,19 @@ async def test_an_idle_connection_is_closed_in_time() -> None:
                 await asyncio.sleep(0.005)
         assert b"hello" == await read(await ask(connections))
         assert 2 == served.connections
+
+
+async def test_nothing_is_sent_on_a_new_connection_that_is_refused_here() -> None:
+    """By `on_dial`: at the engine's port somebody else may listen by now."""
+
+    def refuse() -> None:
+        raise ConnectionBroken("not ours")
+
+    async with engine(WHOLE) as (served, kept):
+        port = kept._port
+        connections = Connections(f"http://127.0.0.1:{port}", connect_s=2, keep_s=5, on_dial=refuse)
+
+        with pytest.raises(ConnectionBroken, match="not ours"):
+            await ask(connections)
+
+    assert [] == served.requests

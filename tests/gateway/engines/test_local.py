@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissin
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
+from tests.gateway.stranger import needs_root, strangers_engine
 
 PATIENCE = Patience(2, 2, 2)
 CLOSED_PORT = 9
@@ -51,9 +52,10 @@ async def watched(
     embedded: Callable[[], EmbeddedEngine] = no_weights,
     slots: int = 0,
     place: Literal["auto"] | Place = "auto",
+    scrape_interval_s: float = 0.01,
 ) -> AsyncIterator[Watched]:
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
-        config = EngineConfig(url, slots=slots, scrape_interval_s=0.01, place=place)
+        config = EngineConfig(url, slots=slots, scrape_interval_s=scrape_interval_s, place=place)
         watch = Watched(LocalEngine(config, session, embedded, {port: f"engine {port}" for port in ports}))
         watching = tasks.create_task(watch.engine.run(tasks, watch.seen))
         await watch.until(lambda engine: True)
@@ -136,6 +138,50 @@ async def test_the_first_that_lists_models_is_adopted() -> None:
         async with watched("auto", *others, port_of(first), port_of(second)) as watch:
             assert "first" == watch.engine.state.models[0].id
             assert f"engine {port_of(first)} found on port {port_of(first)}" == watch.engine.origin
+
+
+@needs_root
+async def test_another_person_s_engine_is_named_and_not_adopted() -> None:
+    """Whoever answers a prompt reads it, and any user of a machine may listen on a well-known port."""
+    with strangers_engine() as stranger:
+        named = f"engine {stranger} on port {stranger} is nobody's: use it with --engine http://127.0.0.1:{stranger}"
+
+        async with watched("auto", stranger) as watch:
+            assert ((named,), "none") == (watch.engine.not_adopted, watch.engine.origin)
+            assert (watch.engine.state.problem or "").startswith(named)
+
+        async with ScriptedEngine().serving() as ours, watched("auto", stranger, port_of(ours)) as watch:
+            assert (True, f"engine {port_of(ours)} found on port {port_of(ours)}") == (
+                watch.engine.state.is_ready, watch.engine.origin,
+            )  # fmt: skip
+            assert (named,) == watch.engine.not_adopted
+
+        async with watched(f"http://127.0.0.1:{stranger}") as watch:
+            assert watch.engine.state.is_ready, "an engine that was named is taken, whose ever it is"
+
+
+@needs_root
+async def test_no_request_reaches_another_person_who_took_the_port_of_an_adopted_engine() -> None:
+    """Not even before the next look at the engine."""
+    async with AsyncExitStack() as ended:
+        port = port_of(await ended.enter_async_context(ScriptedEngine().serving()))
+        async with watched("auto", port, scrape_interval_s=60) as watch:
+            await ended.aclose()
+            with strangers_engine(port), pytest.raises(UpstreamError, match="nobody's now"):
+                async with watch.engine.open("chat/completions", (b"{}",), {}, stream=False, patience=PATIENCE):
+                    pass
+
+
+@needs_root
+async def test_another_engine_is_looked_for_where_another_person_took_the_port_of_an_adopted_one() -> None:
+    async with AsyncExitStack() as ended, ScriptedEngine(model="later").serving() as later:
+        port = port_of(await ended.enter_async_context(ScriptedEngine().serving()))
+        async with watched("auto", port, port_of(later)) as watch:
+            await ended.aclose()
+            with strangers_engine(port):
+                await watch.until(lambda engine: bool(engine.state.is_ready and engine.not_adopted))
+
+                assert "later" == watch.engine.state.models[0].id
 
 
 async def test_without_any_engine_the_user_is_told_what_was_sought_and_what_to_do() -> None:
