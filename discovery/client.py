@@ -8,9 +8,10 @@ import hashlib
 import math
 import os
 import secrets
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import aiohttp
@@ -22,6 +23,7 @@ from discovery.gossip import Gossip
 from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.records import Address, PeerId, dialable
 from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
+from discovery.strangers import StrangersDials
 
 PIECE_BYTES = 1 << 16  # of a body that are encrypted at a time, so that other tasks run in between
 
@@ -34,6 +36,7 @@ class ClientConfig:
     answer_s: float = 3.0  # s for a whole gossip exchange
     keepalive_s: float = 60.0  # s an idle connection is kept; the server must keep it longer (75 s)
     connections: int = 512  # connections to all peers together
+    contacts_limit: int = 2048  # peers of whom we remember where they answered: twice as many as are alive
     connections_each: int = 128  # connections to one peer; each running stream needs one
 
 
@@ -44,6 +47,13 @@ class PeerUnreachable(Exception):
         super().__init__(f"peer {peer[:10]} is unreachable: {reason}")
         self.peer = peer
         self.reason = reason
+
+
+class DialledLately(PeerUnreachable):
+    """It was not dialled: strangers name its address, and it was dialled for strangers a moment ago."""
+
+    def __init__(self, peer: str) -> None:
+        super().__init__(peer, "dialled for strangers a moment ago")
 
 
 class Pin(aiohttp.Fingerprint):
@@ -68,21 +78,36 @@ class Pin(aiohttp.Fingerprint):
             raise aiohttp.ServerFingerprintMismatch(self.digest, presented, host, port)
 
 
+@dataclass(slots=True)
+class _Contact:
+    """What requests to a peer have taught us."""
+
+    pin: Pin | None = None
+    good: Address | None = None  # where it answered last; None once it failed there
+    failed: dict[Address, float] = field(default_factory=dict)  # when each address failed, since the last success
+    skew_ms: int = 0  # its wall clock minus ours
+    gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
+
+
 class PeerClient:
     """Speaks to peers on our behalf. Use as an async context manager."""
 
     def __init__(
-        self, gossip: Gossip, sign: Sign, clocks: Clocks, *, on_loopback: bool, config: ClientConfig | None = None
+        self,
+        gossip: Gossip,
+        sign: Sign,
+        clocks: Clocks,
+        *,
+        on_loopback: bool,
+        config: ClientConfig | None = None,
+        dials: StrangersDials | None = None,
     ) -> None:
         """`on_loopback`: our own listener is bound to loopback, so we may dial loopback addresses of other peers."""
         self.config = config or ClientConfig()
         self._gossip, self._sign, self._clocks, self._on_loopback = gossip, sign, clocks, on_loopback
+        self._dials = dials or StrangersDials()
         self._session: aiohttp.ClientSession | None = None
-        self._pins: dict[PeerId, Pin] = {}
-        self._good: dict[PeerId, Address] = {}
-        self._failed: dict[PeerId, dict[Address, float]] = {}  # when each address failed, since the last success
-        self._skew_ms: dict[PeerId, int] = {}  # the peer's wall clock minus ours
-        self._gens: dict[PeerId, int] = {}  # generations that a refusal told us, newer than the peer's card
+        self._contacts: OrderedDict[PeerId, _Contact] = OrderedDict()  # who was asked longest ago first
 
     async def __aenter__(self) -> "PeerClient":
         connector = aiohttp.TCPConnector(
@@ -120,25 +145,31 @@ class PeerClient:
 
     def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int) -> None:
         """Keep the connection of a first contact that succeeded. `time_ms`: the peer's wall clock, unix ms."""
-        self._pins[peer] = pin
-        self._good[peer] = address
-        self._skew_ms[peer] = time_ms - int(self._clocks.unix() * 1000)
-
-    def forget(self, peer: PeerId) -> None:
-        """Drop all that this client remembers of a peer."""
-        for memory in (self._pins, self._good, self._failed, self._skew_ms, self._gens):
-            memory.pop(peer, None)
+        contact = self._contact(peer)
+        contact.pin, contact.good = pin, address
+        contact.skew_ms = time_ms - int(self._clocks.unix() * 1000)
 
     def addresses(self, peer: PeerId) -> list[Address]:
         """Where we may dial a peer: the last good address first, then the untried, then the longest failed."""
         member = self._gossip.member(peer)
         addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
-        good, failed = self._good.get(peer), self._failed.get(peer, {})
-        return sorted(addresses, key=lambda address: (address != good, failed.get(address, -math.inf)))
+        contact = self._contact(peer)
+        return sorted(addresses, key=lambda a: (a != contact.good, contact.failed.get(a, -math.inf)))
+
+    def may_dial(self, address: Address, peer: PeerId | None) -> bool:
+        """Whether to dial `address` for a stranger, maybe named `peer`: where it answered us last, else seldom."""
+        contact = self._contacts.get(peer) if peer else None
+        is_good = contact is not None and contact.good == address
+        return is_good or self._dials.allow(address, self._clocks.monotonic())
 
     async def post(self, peer: PeerId, path: str, body: bytes) -> bytes:
-        """Make one signed request and return the answer's body, at most 64 KiB. Raises PeerUnreachable, Refused."""
-        async with self.stream(peer, path, body, answer_s=self.config.answer_s) as response:
+        """Make one signed request for the protocol, and return the answer's body, at most 64 KiB.
+
+        A stranger is dialled as often as `StrangersDials` lets us, or where it answered us last. Raises DialledLately,
+        PeerUnreachable, Refused.
+        """
+        limited = self._gossip.is_stranger(peer)
+        async with self.stream(peer, path, body, answer_s=self.config.answer_s, limited=limited) as response:
             answer = await self._read(peer, response)
             if response.status >= 400:
                 raise _refused(response.status, answer)
@@ -152,6 +183,8 @@ class PeerClient:
         body: bytes | HashedBody,
         headers: Mapping[str, str] | None = None,
         answer_s: float = 10.0,
+        *,
+        limited: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a signed, pinned POST and yield the response, whatever its status, once its head has arrived.
 
@@ -162,7 +195,7 @@ class PeerClient:
         """
         body = hashed(body) if isinstance(body, bytes) else body
         for attempt in range(2):
-            async with self._at_some_address(peer, path, body, headers or {}, answer_s) as response:
+            async with self._at_some_address(peer, path, body, headers or {}, answer_s, limited) as response:
                 if response.status != 401:
                     yield response
                     return
@@ -170,14 +203,17 @@ class PeerClient:
             details = read_refusal(answer)
             if attempt or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
                 raise _refused(401, answer)
-            self._skew_ms[peer] = details.time_ms - int(self._clocks.unix() * 1000)
-            self._gens[peer] = details.gen
+            contact = self._contact(peer)
+            contact.skew_ms, contact.gen = details.time_ms - int(self._clocks.unix() * 1000), details.gen
 
     @asynccontextmanager
     async def _at_some_address(
-        self, peer: PeerId, path: str, body: HashedBody, headers: Mapping[str, str], answer_s: float
+        self, peer: PeerId, path: str, body: HashedBody, headers: Mapping[str, str], answer_s: float, limited: bool
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        audience, addresses = self._audience(peer), self.addresses(peer)
+        audience, known = self._audience(peer), self.addresses(peer)
+        addresses = [address for address in known if not limited or self.may_dial(address, peer)]
+        if known and not addresses:
+            raise DialledLately(peer)
         failures = []
         for address in addresses:
             signed = self._signed(audience, path, body.sha256)
@@ -189,19 +225,29 @@ class PeerClient:
                     response = await stack.enter_async_context(exchange)
                 except PeerUnreachable as error:
                     failures.append(f"{address}: {error.reason}")
-                    self._note_failure(peer, address, addresses)
+                    self._note_failure(peer, address, known)
                     continue
-                self._good[peer] = address
-                self._failed.pop(peer, None)
+                contact = self._contact(peer)
+                contact.good = address
+                contact.failed.clear()
                 yield response
                 return
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
 
     def _note_failure(self, peer: PeerId, address: Address, known: list[Address]) -> None:
-        if self._good.get(peer) == address:
-            del self._good[peer]
-        failed = {a: at for a, at in self._failed.get(peer, {}).items() if a in known}
-        self._failed[peer] = {**failed, address: self._clocks.monotonic()}
+        contact = self._contact(peer)
+        if contact.good == address:
+            contact.good = None
+        failed = {a: at for a, at in contact.failed.items() if a in known}
+        contact.failed = {**failed, address: self._clocks.monotonic()}
+
+    def _contact(self, peer: PeerId) -> "_Contact":
+        """What we remember of a peer. Beyond `contacts_limit` the one asked longest ago is forgotten."""
+        contact = self._contacts.pop(peer, None) or _Contact()
+        self._contacts[peer] = contact
+        while len(self._contacts) > self.config.contacts_limit:
+            self._contacts.popitem(last=False)
+        return contact
 
     @asynccontextmanager
     async def _exchange(
@@ -252,16 +298,16 @@ class PeerClient:
         member = self._gossip.member(peer)
         if member is None:
             raise PeerUnreachable(peer, "nobody we know")
-        return Audience(peer, max(member.card.gen, self._gens.get(peer, 0)), member.card.cert)
+        return Audience(peer, max(member.card.gen, self._contact(peer).gen), member.card.cert)
 
     def _pin(self, audience: Audience) -> Pin:
-        pin = self._pins.get(audience.id)
-        if pin is None or pin.digest != audience.cert:
-            pin = self._pins[audience.id] = Pin(audience.cert)
-        return pin
+        contact = self._contact(audience.id)
+        if contact.pin is None or contact.pin.digest != audience.cert:
+            contact.pin = Pin(audience.cert)
+        return contact.pin
 
     def _signed(self, audience: Audience, path: str, body_sha256: str) -> dict[str, str]:
-        time_ms = int(self._clocks.unix() * 1000) + self._skew_ms.get(audience.id, 0)
+        time_ms = int(self._clocks.unix() * 1000) + self._contact(audience.id).skew_ms
         nonce = secrets.token_bytes(NONCE_BYTES)
         return sign_request(self._gossip.id, self._sign, audience, "POST", path, body_sha256, time_ms, nonce)
 

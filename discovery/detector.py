@@ -90,6 +90,15 @@ class FailureDetector:
             due = [Verdict(v.entry, "suspect", "many silent at once") for v in due if v.entry.state == "alive"]
         return verdicts + due
 
+    def unheard(self, withheld: Sequence[Entry], now: float) -> list[Entry]:
+        """Those of `withheld` that have been silent for so long that they need not be remembered."""
+        awake, c = self.awake(now), self.config
+
+        def patience_s(entry: Entry) -> float:
+            return max(c.dead_min_s, c.dead_periods * min(max(c.pulse_min_s, entry.period_s), c.period_limit_s))
+
+        return [entry for entry in withheld if awake - entry.heard_at > patience_s(entry)]
+
     def probes_due(self, suspects: Sequence[Entry], now: float) -> list[Entry]:
         """Those of the `suspects` to probe now; marks them as probed."""
         awake = self.awake(now)

@@ -97,7 +97,8 @@ class Dialler:
             raise PeerUnreachable(str(address), "somebody else than the card says answers there")
         self._endpoint.welcome(hello, keep=keep)
         self._client.trust(card.id, address, pin, hello.time_ms)
-        self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic()))
+        if address in card.addr:  # else it says that it is elsewhere, and there nobody has answered yet
+            self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic()))
         return card.id
 
     async def follow_hints(self) -> None:
@@ -109,7 +110,7 @@ class Dialler:
                 await asyncio.sleep(1 / self._config.hints_per_s)
             if self._hints:
                 hint, _ = self._hints.popitem()
-                if not self._is_live(hint.id):
+                if not self._is_live(hint.id) and self._client.may_dial(hint.address, hint.id):
                     await self._try(hint.address, hint.id)
             else:
                 self._hint_came.clear()
@@ -128,7 +129,10 @@ class Dialler:
         """Say hello to a known peer again, which has forgotten us. Returns whether it worked."""
         member = self._gossip.member(peer)
         addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
+        limited = self._gossip.is_stranger(peer)
         for address in addresses:
+            if limited and not self._client.may_dial(address, peer):
+                continue
             if await self._try(address, peer) is not None:
                 return True
         return False

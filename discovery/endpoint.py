@@ -238,7 +238,7 @@ class Endpoint:
         return encode(step.reply, self._net) if step.reply is not None else b""
 
     def _is_stranger(self, peer: PeerId) -> bool:
-        return not self._admission.vouches(peer)
+        return self._gossip.is_stranger(peer)
 
     def _check_room(self, site: str) -> None:
         if not self._strangers.has_room(site, self._clocks.monotonic()):

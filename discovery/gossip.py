@@ -7,7 +7,7 @@ Callers pass `now`, seconds of a monotonic clock, and verified records; they car
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -36,6 +36,7 @@ class GossipConfig:
     own_dial_share: float = 0.5  # share of digests to seeds and approved peers: strangers alone cannot isolate us
     own_dial_weight: float = 8.0  # times its fair share that such a peer gets at most, so that a lone seed copes
     dead_interval_s: float = 1.0  # s between attempts at the dead, each made with probability dead / (living + 1)
+    looks: int = 2  # strangers a tick that are asked to answer, before others hear of them from us
     asked_s: float = 5.0  # s that an indirect probe waits for the subject's pulse
     asked_limit: int = 64  # indirect probes pending
     membership: MembershipConfig = field(default_factory=MembershipConfig)
@@ -72,14 +73,26 @@ class Rng(Protocol):
 class Gossip:
     """One peer's view of the network, and its part in spreading it."""
 
-    def __init__(self, peer: PeerId, gen: int, seal: Seal, rng: Rng, config: GossipConfig | None = None) -> None:
-        """`gen` must exceed that of every earlier run (unix seconds do); `seal` signs our own records."""
+    def __init__(
+        self,
+        peer: PeerId,
+        gen: int,
+        seal: Seal,
+        rng: Rng,
+        config: GossipConfig | None = None,
+        vouched: Callable[[PeerId], bool] = lambda _: False,
+    ) -> None:
+        """`gen` must exceed that of every earlier run (unix seconds do); `seal` signs our own records.
+
+        `vouched` says whether a peer is no stranger. Others hear of a stranger from us once it has answered us.
+        """
         self.id = peer
+        self._vouched = vouched
         self.config = config or GossipConfig()
         self._rng = rng
         self._own = OwnRecords(peer, gen, seal, self.config.jump)
         self._detector = FailureDetector(self.config.detector)
-        self._members = Membership(self.config.membership, self._detector)
+        self._members = Membership(self.config.membership, self._detector, vouched)
         self._table = self._members.table
         self._rumours: dict[PeerId, int] = {}  # whose cards are still passed on, and how many times more
         self._asked: dict[tuple[PeerId, PeerId], float] = {}  # (subject, asker) of indirect probes -> expiry
@@ -198,7 +211,12 @@ class Gossip:
 
     def answered(self, peer: PeerId, now: float) -> Step:
         """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive."""
-        return Step(events=tuple(self._members.answered(peer, now)))
+        entry = self._table.get(peer)
+        is_news = entry is not None and not entry.relayed
+        events = self._members.answered(peer, now)
+        if is_news:
+            self._start_rumour(peer)
+        return Step(events=tuple(events))
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> Step:
         """Note that a dial or request of ours failed: the peer is probed, and suspect until it answers us.
@@ -206,6 +224,11 @@ class Gossip:
         Its pulses do not end that: they can reach us through others while the peer itself cannot be reached.
         """
         return Step(events=tuple(self._members.suspect(peer, now, reason)))
+
+    def is_stranger(self, peer: PeerId) -> bool:
+        """Whether nobody speaks for this peer: we neither dialled nor approved it, and no secret does."""
+        entry = self._table.get(peer)
+        return not (entry is not None and entry.kept) and not self._vouched(peer)
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
         """Mark a peer that the user named, as a seed or by approving it: it is never evicted for a stranger.
@@ -223,7 +246,8 @@ class Gossip:
             return Step()
         events = self._members.watch(now)
         self._asked = {pair: expiry for pair, expiry in self._asked.items() if expiry > now}
-        sends = [*self._probe(now), *self._pass_on(), *self._exchange(own, now), *self._try_the_dead(own, now)]
+        sends = [*self._probe(now), *self._look(now), *self._pass_on()]
+        sends += [*self._exchange(own, now), *self._try_the_dead(own, now)]
         return Step(tuple(sends), tuple(events))
 
     def _probe(self, now: float) -> list[Send]:
@@ -236,12 +260,20 @@ class Gossip:
                 sends += [Send(helper.id, Probe(entry.id)) for helper in chosen]
         return sends
 
+    def _look(self, now: float) -> list[Send]:
+        """Ask some of the withheld to answer."""
+        due = self._members.looks_due(now)
+        chosen = self._rng.sample(due, min(self.config.looks, len(due))) if due else []
+        for entry in chosen:
+            self._members.looked(entry, now)
+        return [Send(entry.id, Probe(entry.id)) for entry in chosen]
+
     def _pass_on(self) -> list[Send]:
         if not self._rumours:
             return []
         own = self._own.entry
         holders = [own if peer == self.id else self._table.get(peer) for peer in self._rumours]
-        sends = self._rumour([e.card for e in holders if e is not None])
+        sends = self._rumour([e.card for e in holders if e is not None and e.relayed])
         left = {peer: count - max(1, len(sends)) for peer, count in self._rumours.items()}
         self._rumours = {peer: count for peer, count in left.items() if count > 0}
         return list(sends)
@@ -280,6 +312,9 @@ class Gossip:
         return tuple(Send(target.id, delta) for target in targets)
 
     def _start_rumour(self, peer: PeerId) -> None:
+        entry = self._table.get(peer)
+        if entry is not None and not entry.relayed:
+            return
         if peer not in self._rumours and len(self._rumours) >= self.config.rumours_limit:
             return
         self._rumours[peer] = self.config.rumour_factor * math.ceil(math.log10(len(self._table.live()) + 2))
@@ -307,7 +342,7 @@ class Gossip:
             pulse = self.own_pulse()
             return Step(reply=Delta((pulse,) if pulse else ()))
         entry = self._table.get(subject)
-        if entry is None or entry.state == "left" or len(self._asked) >= self.config.asked_limit:
+        if entry is None or entry.state == "left" or not entry.relayed or len(self._asked) >= self.config.asked_limit:
             return Step(reply=Delta())
         asked_already = (subject, sender) in self._asked
         self._asked[subject, sender] = now + self.config.asked_s

@@ -45,6 +45,7 @@ class Entry:
         "id",
         "kept",
         "late",
+        "look_at",
         "offsets",
         "period_s",
         "probe_at",
@@ -52,6 +53,7 @@ class Entry:
         "pulse",
         "pulses",
         "reason",
+        "relayed",
         "short",
         "since",
         "state",
@@ -71,6 +73,10 @@ class Entry:
         self.probe_at = awake  # when to probe it next
         self.probes = 0  # probes unanswered since it became suspect
         self.kept = False
+        # Whether others hear of it from us: it is no stranger, or has answered us at an address of its card. What
+        # strangers make up spreads no further than to whom they tell it.
+        self.relayed = True
+        self.look_at = awake  # when to look for it next, while it is withheld
         self.conflict: tuple[Signed, Signed] | None = None  # two records under one version: proof of equivocation
         self.pulses = 0  # pulses taken in this generation
         self.offsets: list[tuple[int, float]] = []  # (pulse number, offset s), rising: see `_take_offset`
@@ -139,15 +145,18 @@ class Entry:
 class Table:
     """Every other peer known, by id, by 8-byte id and by state.
 
-    Holds at most `live_limit` peers alive or suspect, and `departed_limit` dead or left.
+    Holds at most `live_limit` peers alive or suspect, `withheld_limit` of them withheld, and `departed_limit` dead or
+    left. Its lists, versions and sums are of those whom others hear of from us.
     """
 
-    def __init__(self, live_limit: int, departed_limit: int) -> None:
+    def __init__(self, live_limit: int, departed_limit: int, withheld_limit: int) -> None:
         self._live_limit = live_limit
         self._departed_limit = departed_limit
+        self._withheld_limit = withheld_limit
         self._entries: dict[PeerId, Entry] = {}
         self._by_short: dict[bytes, Entry] = {}
         self._by_state: dict[State, dict[PeerId, Entry]] = {"alive": {}, "suspect": {}, "dead": {}, "left": {}}
+        self._withheld: dict[PeerId, Entry] = {}  # live, but others do not hear of them from us; the oldest first
         self._lists: tuple[list[Entry], list[Entry]] | None = None  # (all live, the kept among them), or to be made
         self._versions: dict[bytes, Versions] = {}  # of the live, by 8-byte id
         self._by_bucket: list[dict[bytes, Versions]] = [{} for _ in range(BUCKETS)]  # the same, by part of the id space
@@ -170,8 +179,12 @@ class Table:
         return self._by_short.get(short)
 
     def live(self) -> list[Entry]:
-        """The peers alive or suspect."""
+        """The peers alive or suspect that others hear of from us."""
         return self._listed()[0]
+
+    def withheld(self) -> list[Entry]:
+        """The peers alive or suspect that others do not hear of from us, the oldest first."""
+        return list(self._withheld.values())
 
     def kept(self) -> list[Entry]:
         """Those of `live()` that are seeds of the user's, or approved."""
@@ -192,8 +205,8 @@ class Table:
         return len(self._by_bucket[bucket])
 
     def suspects(self) -> list[Entry]:
-        """The suspect."""
-        return list(self._by_state["suspect"].values())
+        """The suspect that others hear of from us."""
+        return [entry for entry in self._by_state["suspect"].values() if entry.relayed]
 
     def dead(self) -> list[Entry]:
         """The dead."""
@@ -209,6 +222,8 @@ class Table:
             return False
         if not (self.make_room(entry.kept) if entry.is_live else self._departed() < self._departed_limit):
             return False
+        if entry.is_live and not entry.relayed and len(self._withheld) >= self._withheld_limit:
+            self.remove(next(iter(self._withheld.values())))  # it has had the longest time to answer
         self._entries[entry.id] = self._by_short[entry.short] = entry
         self._enter(entry)
         return True
@@ -217,7 +232,8 @@ class Table:
         """Whether one more peer may be live. For a kept one the newest stranger is evicted, for a stranger nobody."""
         if len(self._by_state["alive"]) + len(self._by_state["suspect"]) < self._live_limit:
             return True
-        stranger = max((e for e in self.live() if not e.kept), key=lambda e: e.since, default=None) if kept else None
+        strangers = (e for e in (*self.withheld(), *self.live()) if not e.kept)
+        stranger = max(strangers, key=lambda e: (not e.relayed, e.since), default=None) if kept else None
         if stranger is not None:
             self.remove(stranger)
         return stranger is not None
@@ -231,7 +247,7 @@ class Table:
     def take_pulse(self, entry: Entry, signed: Signed, pulse: Pulse, now: float) -> None:
         """Give `entry`, live or dead, a newer pulse that was received at `now`."""
         entry.take_pulse(signed, pulse, now)
-        if entry.is_live:
+        if entry.is_live and entry.relayed:
             self._note_versions(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -259,20 +275,26 @@ class Table:
 
     def _listed(self) -> tuple[list[Entry], list[Entry]]:
         if self._lists is None:
-            live = [*self._by_state["alive"].values(), *self._by_state["suspect"].values()]
+            live = [
+                e for state in (self._by_state["alive"], self._by_state["suspect"]) for e in state.values() if e.relayed
+            ]
             self._lists = live, [e for e in live if e.kept]
         return self._lists
 
     def _enter(self, entry: Entry) -> None:
         self._by_state[entry.state][entry.id] = entry
-        if entry.is_live:
+        if entry.is_live and entry.relayed:
             self._note_versions(entry)
+        elif entry.is_live:
+            self._withheld[entry.id] = entry
         self._changed(entry)
 
     def _exit(self, entry: Entry) -> None:
         del self._by_state[entry.state][entry.id]
-        if entry.is_live:
+        if entry.is_live and entry.relayed:
             del self._versions[entry.short], self._by_bucket[bucket_of(entry.short)][entry.short]
+        elif entry.is_live:
+            del self._withheld[entry.id]
         self._changed(entry)
 
     def _note_versions(self, entry: Entry) -> None:
@@ -280,7 +302,7 @@ class Table:
 
     def _changed(self, entry: Entry) -> None:
         self.revision += 1
-        if entry.is_live:
+        if entry.is_live and entry.relayed:
             self._sums[bucket_of(entry.short)] ^= _card_sum(entry.id, *version(entry.card.record))
             self._lists = None
 

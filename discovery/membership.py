@@ -5,6 +5,7 @@ the peer signed, or its answer to us, makes a dead peer alive again.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,9 +20,11 @@ class MembershipConfig:
     """How many peers are remembered, and for how long."""
 
     live_limit: int = 1024  # peers alive or suspect; strangers beyond it are refused
-    departed_limit: int = 4096  # peers dead or left that are remembered
+    withheld_limit: int = 256  # strangers among them that have not answered us; the oldest is forgotten for a new one
+    departed_limit: int = 1024  # peers dead or left that are remembered
     departed_s: float = 86400.0  # s for which they are remembered; the dead no longer than the `ttl_s` of their card
     kept_limit: int = 512  # peers protected from eviction; below `live_limit`, so that room for others is left
+    look_interval_s: float = 60.0  # s between two looks for a stranger that has not answered us
     departure_news_s: float = 60.0  # s for which our digests tell of a departure; later only who missed it is told
 
 
@@ -52,9 +55,11 @@ class Event:
 class Membership:
     """The other peers known to us. Every method that may change a state returns the events."""
 
-    def __init__(self, config: MembershipConfig, detector: FailureDetector) -> None:
+    def __init__(self, config: MembershipConfig, detector: FailureDetector, vouched: Callable[[PeerId], bool]) -> None:
+        """`vouched` says whether a peer is no stranger: approved by name, or by the network's secret."""
         self.config = config
-        self.table = Table(config.live_limit, config.departed_limit)
+        self.table = Table(config.live_limit, config.departed_limit, config.withheld_limit)
+        self._vouched = vouched
         self._detector = detector
         self._kept: set[PeerId] = set()
         self._watch_at = -math.inf
@@ -109,6 +114,8 @@ class Membership:
             return []
         entry.heard_at = self._detector.awake(now)
         entry.failed_at = None
+        if not entry.relayed:
+            self.table.change(entry, lambda e: setattr(e, "relayed", True))
         return self._change_state(entry, "alive", "it answers", now)
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> list[Event]:
@@ -128,7 +135,11 @@ class Membership:
         (self._kept.add if kept else self._kept.discard)(peer)
         entry = self.table.get(peer)
         if entry is not None and entry.kept != kept:
-            self.table.change(entry, lambda e: setattr(e, "kept", kept))
+
+            def mark(e: Entry) -> None:
+                e.kept, e.relayed = kept, e.relayed or kept
+
+            self.table.change(entry, mark)
 
     def watch(self, now: float) -> list[Event]:
         """Call on every tick: judge silent peers, forget those that are dead or left for too long."""
@@ -140,7 +151,8 @@ class Membership:
         events: list[Event] = []
         for verdict in self._detector.judge(self.table.live(), recently_dead, now):
             events += self._change_state(verdict.entry, verdict.state, verdict.reason, now)
-        for entry in [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]:
+        gone = [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]
+        for entry in (*gone, *self._detector.unheard(self.table.withheld(), now)):
             self.table.remove(entry)
         self.table.trim()
         return events
@@ -153,14 +165,23 @@ class Membership:
         """The suspects to probe now; they count as probed."""
         return self._detector.probes_due(self.table.suspects(), now)
 
+    def looks_due(self, now: float) -> list[Entry]:
+        """The withheld to look for now, if they say where; the caller says whom it `looked` for."""
+        awake = self._detector.awake(now)
+        return [e for e in self.table.withheld() if e.look_at <= awake and _card(e).addr]
+
+    def looked(self, entry: Entry, now: float) -> None:
+        """Note that a withheld peer was asked to answer."""
+        entry.look_at = self._detector.awake(now) + self.config.look_interval_s
+
     def recently_left(self, now: float) -> list[Entry]:
         """The peers that left less than `departure_news_s` ago."""
-        return [e for e in self.table.left() if now - e.since < self.config.departure_news_s]
+        return [e for e in self.table.left() if e.relayed and now - e.since < self.config.departure_news_s]
 
     def _memory_s(self, entry: Entry) -> float:
-        card = entry.card.record
-        assert isinstance(card, Card)
-        return self.config.departed_s if entry.state == "left" else min(self.config.departed_s, card.ttl_s)
+        if not entry.relayed:
+            return 0.0
+        return self.config.departed_s if entry.state == "left" else min(self.config.departed_s, _card(entry).ttl_s)
 
     def _merge_card(self, signed: Signed, card: Card, now: float) -> list[Event]:
         entry = self.table.get(card.id)
@@ -173,6 +194,9 @@ class Membership:
     def _add(self, signed: Signed, card: Card, now: float) -> list[Event]:
         entry = Entry(signed, now, self._detector.awake(now))
         entry.kept = card.id in self._kept
+        entry.relayed = entry.kept or self._vouched(card.id)
+        if card.flag == "delete" and not entry.relayed:
+            return []  # the goodbye of a stranger that we never met
         if card.flag == "delete":
             entry.state, entry.reason = "left", "it said goodbye"
         if not self.table.add(entry):
@@ -180,8 +204,13 @@ class Membership:
         return [Event("joined", card.id)] if card.flag != "delete" else []
 
     def _replace_card(self, entry: Entry, signed: Signed, card: Card, now: float) -> list[Event]:
+        old = _card(entry)
+        is_elsewhere = (old.addr, old.cert) != (card.addr, card.cert) and card.flag != "delete"
+
         def take(e: Entry) -> None:
             e.card = signed
+            if is_elsewhere:  # it has answered where it was, so it is a stranger where it is now
+                e.relayed, e.look_at = e.kept or self._vouched(e.id), self._detector.awake(now)
             e.refresh_versions()
 
         self.table.change(entry, take)
@@ -223,6 +252,12 @@ class Membership:
         if state == "suspect":
             entry.probe_at = self._detector.awake(now)
         return [Event(state, entry.id, reason)]
+
+
+def _card(entry: Entry) -> Card:
+    card = entry.card.record
+    assert isinstance(card, Card), "an entry is made of a card"
+    return card
 
 
 _WATCH_S = 0.6  # s between two judgements: each looks at every peer, and silence lasts seconds

@@ -59,7 +59,7 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
     records, want_cards, want_pulses = [], [], []
     for short in (*unequal[cut:], *unequal[:cut]):
         mine, versions = own if short == own.short else table.by_short(short), seen.get(short, _NOTHING)
-        if mine is not None and mine.state != "dead":
+        if mine is not None and mine.state != "dead" and mine.relayed:
             records += _newer(mine, versions)
         card, pulse = _wanted(mine, versions)
         want_cards += [short] * card
@@ -72,8 +72,8 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
 def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: Sequence[bytes]) -> Delta | None:
     """The records that were asked for, as far as we hold them; nothing of the dead. None when there are none."""
     holders = {short: own if short == own.short else table.by_short(short) for short in (*want_cards, *want_pulses)}
-    cards = [e.card for s in want_cards if (e := holders[s]) is not None and e.state != "dead"]
-    pulses = [e.pulse for s in want_pulses if (e := holders[s]) is not None and e.state in ("alive", "suspect")]
+    cards = [e.card for s in want_cards if (e := holders[s]) is not None and e.state != "dead" and e.relayed]
+    pulses = [e.pulse for s in want_pulses if (e := holders[s]) is not None and e.is_live and e.relayed]
     records = fitting([*cards, *(p for p in pulses if p is not None)])
     return Delta(records) if records else None
 

@@ -1,4 +1,4 @@
-"""How much of our time strangers may take together, and who of them counts as one. Pure: the caller passes the time.
+"""How much strangers may take of us together: our time, and dials. Pure: the caller passes the time.
 
 A stranger is a peer that we approved neither by name nor by a secret. Ids cost nothing, so a limit for each id limits
 nobody: time is counted for all strangers together, and for each site. Example: one site gets at most a quarter of the
@@ -10,6 +10,9 @@ import ipaddress
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+
+from discovery.records import Address
+from discovery.throttle import Throttle
 
 UNKNOWN_SITE = "unknown"  # of a caller whose address is not known
 
@@ -63,6 +66,43 @@ class StrangersTime:
         """Whether the site that asked longest ago has not asked for so long that nothing is left of its use."""
         _, at = next(iter(self._used.values()))
         return now - at > 3 * self.config.memory_s
+
+
+@dataclass(frozen=True, slots=True)
+class DialsConfig:
+    """How often we dial where strangers say that somebody is, and nobody has answered us there."""
+
+    address_s: float = 60.0  # s between two dials to one address, whoever names it
+    site_per_s: float = 0.25  # dials a second to all ports of one site
+    site_burst: float = 16.0  # dials to one site at once: several peers may run on one machine
+    per_s: float = 8.0  # dials a second in all
+    burst: float = 32.0  # dials at once in all
+
+
+class StrangersDials:
+    """Decides which dials may be made on the word of strangers.
+
+    Made-up peers can name any address. Without a limit for each address, a thousand of them make every peer of the
+    network dial one victim.
+    """
+
+    def __init__(self, config: DialsConfig | None = None) -> None:
+        c = config or DialsConfig()
+        self._addresses = Throttle(1 / c.address_s, 1.0)
+        self._sites = Throttle(c.site_per_s, c.site_burst)
+        self._all = Throttle(c.per_s, c.burst)
+
+    def allow(self, address: Address, now: float) -> bool:
+        """Whether to dial `address` at `now`, seconds of a monotonic clock. If so, the dial is counted.
+
+        Only dials that are made are remembered, and there are fewer of those in `address_s` than keys have room.
+        """
+        keys = ((self._all, ""), (self._sites, site_of(address.ip)), (self._addresses, str(address)))
+        if not all(limit.has_room(key, now) for limit, key in keys):
+            return False
+        for limit, key in keys:
+            limit.allow(key, now)
+        return True
 
 
 def site_of(ip: str) -> str:

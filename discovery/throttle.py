@@ -13,8 +13,13 @@ class Throttle:
         self._rate_per_s, self._burst, self._keys_limit = rate_per_s, burst, keys_limit
         self._full_at: OrderedDict[str, float] = OrderedDict()  # key -> when its bucket is full again (GCRA)
 
+    def has_room(self, key: str, now: float) -> bool:
+        """Whether `key` may act at `now`, seconds of a monotonic clock. Nothing is counted."""
+        full_at = max(self._full_at.get(key, now), now) + 1 / self._rate_per_s
+        return full_at - now <= self._burst / self._rate_per_s
+
     def allow(self, key: str, now: float) -> bool:
-        """Whether `key` may act at `now`, seconds of a monotonic clock. If so, the act is counted."""
+        """Whether `key` may act at `now`. If so, the act is counted."""
         full_at = max(self._full_at.pop(key, now), now) + 1 / self._rate_per_s
         allowed = full_at - now <= self._burst / self._rate_per_s
         self._full_at[key] = full_at if allowed else full_at - 1 / self._rate_per_s

@@ -16,7 +16,7 @@ import aiohttp
 
 from discovery import peer_file
 from discovery.admission import Admission
-from discovery.client import ClientConfig, PeerClient, PeerUnreachable
+from discovery.client import ClientConfig, DialledLately, PeerClient, PeerUnreachable
 from discovery.dialler import Dialler, DiallerConfig
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig
 from discovery.envelopes import MalformedMessage
@@ -36,6 +36,7 @@ class TransportConfig:
     """How many messages are carried at once, and how often peers.json is written."""
 
     sends_at_once: int = 64  # gossip exchanges in flight; more wait, and what the queue cannot hold is dropped
+    strangers_at_once: int = 16  # the same with strangers, who have places of their own: they keep nobody else waiting
     save_interval_s: float = 10.0  # s between writes of peers.json, when something changed
     leave_s: float = 1.0  # s for saying goodbye
     dialler: DiallerConfig = field(default_factory=DiallerConfig)
@@ -72,6 +73,7 @@ class Transport:
         place = (net, gossip, self.endpoint, self.client, verify, self.carry_out, clocks)
         self.dialler = Dialler(*place, on_loopback=on_loopback, config=c.dialler)
         self._outbox: asyncio.Queue[Send] = asyncio.Queue(4 * c.sends_at_once)
+        self._to_strangers: asyncio.Queue[Send] = asyncio.Queue(4 * c.strangers_at_once)
         self._cached: dict[str, CachedPeer] = {}
         self._saved: PeerFile | None = None
 
@@ -136,8 +138,9 @@ class Transport:
     def carry_out(self, step: Step) -> None:
         """Queue the messages of a step of gossip, log its events and hand them to `on_events`. Never waits."""
         for send in step.sends:
+            outbox = self._to_strangers if self._gossip.is_stranger(send.to) else self._outbox
             with suppress(asyncio.QueueFull):  # a lost message does no harm: a later round repeats what it said
-                self._outbox.put_nowait(send)
+                outbox.put_nowait(send)
         for event in step.events:
             if event.kind != "pulse":
                 log.info("peer event=%s peer=%s reason=%r", event.kind, event.peer[:10], event.reason)
@@ -184,7 +187,8 @@ class Transport:
         """Take part in the network until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._tick())
-            tasks.create_task(self._empty_outbox(tasks))
+            tasks.create_task(self._empty(self._outbox, self.config.sends_at_once, tasks))
+            tasks.create_task(self._empty(self._to_strangers, self.config.strangers_at_once, tasks))
             tasks.create_task(self.dialler.follow_hints())
             tasks.create_task(self.dialler.dial_seeds())
             tasks.create_task(self._save_often())
@@ -199,8 +203,8 @@ class Transport:
             self.carry_out(self._gossip.tick(now))
             await asyncio.sleep(self._gossip.config.tick_s)
 
-    async def _empty_outbox(self, tasks: asyncio.TaskGroup) -> None:
-        room = asyncio.Semaphore(self.config.sends_at_once)
+    async def _empty(self, outbox: "asyncio.Queue[Send]", at_once: int, tasks: asyncio.TaskGroup) -> None:
+        room = asyncio.Semaphore(at_once)
 
         async def deliver(send: Send) -> None:
             try:
@@ -211,7 +215,7 @@ class Transport:
                 room.release()
 
         while True:
-            send = await self._outbox.get()
+            send = await outbox.get()
             await room.acquire()
             tasks.create_task(deliver(send))
 
@@ -235,6 +239,8 @@ class Transport:
                     raise
                 answer = await self.client.post(send.to, "/peer/1/sync", body)
             reply = decode(answer, self._net, self.endpoint.opener(send.to)) if answer else None
+        except DialledLately:
+            return
         except PeerUnreachable as error:
             self.suspect(send.to, error.reason)
             return

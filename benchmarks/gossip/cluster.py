@@ -86,7 +86,9 @@ class Cluster:
         loss: float = 0.0,
         gen: int = 1,
         acquainted: bool = False,
+        strangers: bool = False,
     ) -> None:
+        """`strangers`: nobody speaks for anybody, as in mode tofu; else all have one secret."""
         self.now = 0.0
         self.rng = random.Random(seed)
         self.loss = loss
@@ -99,6 +101,7 @@ class Cluster:
         self.nodes: list[Node] = []  # every process ever started
         self._processes: dict[PeerId, list[Node]] = {}
         self._config = config or GossipConfig()
+        self._strangers = strangers
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         for number in range(size):
@@ -117,7 +120,9 @@ class Cluster:
         def sealed(record: Card | Pulse) -> Signed:
             return seal(record, NET, lambda data: fake_sign(peer, data))
 
-        node = Node(Gossip(peer, gen, sealed, random.Random(self.rng.random()), self._config), self.now)
+        rng = random.Random(self.rng.random())
+        gossip = Gossip(peer, gen, sealed, rng, self._config, vouched=lambda _: not self._strangers)
+        node = Node(gossip, self.now)
         self.nodes.append(node)
         self._processes.setdefault(peer, []).append(node)
         self._carry_out(node, node.gossip.publish(card_of(peer, name=f"peer-{number}"), self.now))

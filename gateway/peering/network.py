@@ -88,7 +88,7 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
         return seal(record, config.name, identity.sign)
 
     generation = max(remembered.gen + 1, int(time.time()))
-    gossip = Gossip(identity.id, generation, sealed, random.Random())
+    gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches)
     return Membership(identity, admission, gossip, remembered, peers_path)
 
 

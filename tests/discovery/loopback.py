@@ -73,7 +73,7 @@ async def running_peer(
 
     remembered = peer_file.load(home / "peers.json")
     gen = max(int(time.time()) + gen_ahead, remembered.gen + 1)
-    gossip = Gossip(identity.id, gen, sealed, random.Random(7), gossip_config)
+    gossip = Gossip(identity.id, gen, sealed, random.Random(7), gossip_config, admission.vouches)
     clocks = Clocks(time.monotonic, lambda: time.time() + peer.unix_offset_s)
     transport = Transport(
         identity,

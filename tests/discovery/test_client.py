@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import PIECE_BYTES, PeerUnreachable
-from discovery.messages import encode
-from discovery.records import Address
+from discovery.client import PIECE_BYTES, PeerUnreachable, Pin
+from discovery.envelopes import seal
+from discovery.identity import Identity
+from discovery.messages import Digest, encode
+from discovery.records import Address, PeerId
 from discovery.request_auth import Refused, hashed
-from tests.discovery.loopback import NET, ask, garbage_server, own_card, running_peer
+from tests.cluster import id_of
+from tests.discovery.loopback import NET, ask, garbage_server, own_card, post, running_peer
 
 
 async def test_a_hundred_requests_make_one_handshake(tmp_path: Path) -> None:
@@ -113,6 +116,49 @@ async def test_the_address_that_answered_is_dialled_first_the_one_that_failed_la
         b.transport.publish(replace(own_card(b), addr=(*nobody,)))
         await b.transport.hello(a.address)
         assert [nobody[2], nobody[0], nobody[1]] == client.addresses(peer)
+
+
+async def test_an_address_that_strangers_name_is_dialled_once_a_minute(tmp_path: Path) -> None:
+    """However many made-up peers name it; our own requests go there nevertheless, and approved peers do."""
+    async with running_peer(tmp_path / "a", loops=False, mode="tofu") as a:
+        made_up = [Identity.load_or_create(tmp_path / str(n)) for n in range(3)]
+        nobody = Address("127.0.0.1", 1024)
+        cards = [replace(own_card(a), id=who.id, cert=who.cert_sha256, addr=(nobody,)) for who in made_up]
+        a.gossip.learn([seal(card, NET, who.sign) for card, who in zip(cards, made_up, strict=True)], 0.0)
+        client = a.transport.client
+
+        async def outcome(peer: PeerId) -> str:
+            with pytest.raises(PeerUnreachable) as error:
+                await client.post(peer, "/peer/1/sync", b"")
+            return type(error.value).__name__
+
+        first = [await outcome(who.id) for who in made_up]
+        with pytest.raises(PeerUnreachable, match="refused"):
+            async with client.stream(made_up[1].id, "/peer/1/delegate", b""):
+                pass
+        a.admission.approve(made_up[2].id, {})
+
+        assert ["PeerUnreachable", "DialledLately", "DialledLately"] == first
+        assert "PeerUnreachable" == await outcome(made_up[2].id)
+
+
+async def test_a_stranger_is_dialled_freely_where_it_answered_last(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False, mode="tofu") as a, running_peer(tmp_path / "b") as b:
+        await a.transport.hello(b.address)
+
+        for _ in range(5):
+            await post(a, b, Digest({}))
+
+        assert a.gossip.is_stranger(b.identity.id)
+
+
+async def test_what_is_remembered_of_peers_is_bounded(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        client = a.transport.client
+        for number in range(3000):
+            client.trust(id_of(number), a.address, Pin(bytes(32)), 0)
+
+        assert client.config.contacts_limit == len(client._contacts)
 
 
 async def test_a_loopback_address_is_not_dialled_from_elsewhere(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """The protocol in virtual time: what a network of peers comes to know, whatever the network does to them."""
 
+from dataclasses import replace
+
 import pytest
 
 from discovery.detector import DetectorConfig
 from discovery.envelopes import MalformedMessage
 from discovery.gossip import GossipConfig
 from discovery.membership import MembershipConfig
-from discovery.messages import Delta, Digest, Probe, short_id
+from discovery.messages import Delta, Digest, Probe, Versions, short_id
+from discovery.records import Address
 from tests.cluster import Cluster, card_of, id_of, pulse_of, signed
 
 
@@ -366,3 +369,62 @@ def test_who_was_dialled_in_masses_is_not_kept_in_masses() -> None:
         gossip.learn([signed(card_of(id_of(number)))], 0.0)
 
     assert 10 == sum(member.kept for member in gossip.members())
+
+
+def test_strangers_of_one_seed_know_each_other_soon() -> None:
+    """Each must answer whoever passes it on, so it takes longer than with a secret; then all is as usual."""
+    cluster = Cluster(20, strangers=True)
+
+    assert 8.0 > cluster.until(cluster.all_alive, within_s=20)
+    cluster.rename(7, "renamed")
+    assert 4.0 > cluster.until(lambda: cluster.all_know_card(7), within_s=20)
+
+
+def test_others_hear_of_a_stranger_only_once_it_has_answered_us() -> None:
+    cluster = Cluster(3, seed=22, strangers=True)
+    cluster.until(cluster.all_alive, within_s=10)
+    made_up, late = id_of(100), cluster.start(50)
+    cluster.inject(cluster.node(0), [signed(card_of(made_up)), signed(pulse_of(made_up))])
+    cluster.advance(5)
+    cluster.introduce(50, 0)
+    cluster.advance(10)
+
+    assert [None, None] == [cluster.gossip(n).member(made_up) for n in (1, 2)]
+    assert [True, True] == [cluster.gossip(n).member(late.id) is not None for n in (1, 2)]
+
+
+def test_a_stranger_that_moves_must_answer_again() -> None:
+    """Else one answer at an address of his own would let him send everybody to any other."""
+    gossip = Cluster(1, strangers=True).gossip(0)
+    card = card_of(id_of(1))
+    gossip.learn([signed(card)], 0.0)
+    gossip.answered(card.id, 0.0)
+    moved = replace(card, seq=2, addr=(Address("10.9.9.9", 8471),))
+    asked = Digest({short_id(card.id): Versions(1, 0, 0)})
+
+    told = gossip.receive(asked, id_of(2), 0.0).reply
+    gossip.learn([signed(moved)], 0.0)
+    told_then = gossip.receive(asked, id_of(2), 0.0).reply
+
+    assert card in [one.record for one in told.records]
+    assert not {card.id} & {one.record.id for one in told_then.records}
+    assert () == gossip.receive(Delta(want_cards=(short_id(card.id),)), id_of(2), 0.0).sends
+    assert () == gossip.receive(Probe(card.id), id_of(2), 0.0).sends
+
+
+def test_made_up_peers_take_no_exchange_from_others_and_slow_down_no_pulse() -> None:
+    """However many there are: partners, the pulse's period and mass silence are reckoned without them."""
+    gossip = Cluster(1, strangers=True).gossip(0)
+    kept = id_of(1)
+    gossip.keep(kept)
+    gossip.learn([signed(card_of(kept)), signed(pulse_of(kept))], 0.0)
+    for n in range(2, 900):
+        gossip.learn([signed(card_of(id_of(n))), signed(pulse_of(id_of(n)))], 0.0)
+
+    sends = [send for n in range(30) for send in gossip.tick(n / 3).sends]
+    gossip.publish(pulse_of(gossip.id), 0.0)
+
+    assert {kept} == {send.to for send in sends if isinstance(send.message, Digest)}
+    assert 60 >= sum(isinstance(send.message, Probe) for send in sends)
+    assert gossip.pulse_due(2.3)
+    assert 257 >= len(gossip.members())

@@ -19,7 +19,7 @@ def entry_of(number: int, now: float = 0.0, *, kept: bool = False, state: str = 
 
 
 def table_of(*entries: Entry, live: int = 3, departed: int = 2) -> Table:
-    table = Table(live, departed)
+    table = Table(live, departed, withheld_limit=4)
     for entry in entries:
         assert table.add(entry)
     return table
@@ -39,6 +39,28 @@ def test_a_full_table_takes_no_stranger_and_no_fourth_kept_peer() -> None:
     assert not strangers.add(entry_of(4))
     assert not kept.add(entry_of(4, kept=True))
     assert (3, 3) == (len(strangers), len(kept))
+
+
+def test_of_the_withheld_the_oldest_makes_room() -> None:
+    table = table_of(live=100)
+    for number in range(1, 10):
+        entry = entry_of(number, float(number))
+        entry.relayed = False
+        assert table.add(entry)
+
+    assert [id_of(n) for n in (6, 7, 8, 9)] == [entry.id for entry in table]
+    assert [] == table.live()
+    assert {} == table.versions(ALL_BUCKETS)
+
+
+def test_who_is_withheld_makes_room_for_a_kept_peer_first() -> None:
+    table = table_of(entry_of(1, 1.0), entry_of(2, 2.0))
+    withheld = entry_of(3, 0.0)
+    withheld.relayed = False
+    table.add(withheld)
+
+    assert table.add(entry_of(4, 9.0, kept=True))
+    assert {id_of(1), id_of(2), id_of(4)} == {entry.id for entry in table}
 
 
 def test_an_id_whose_short_form_is_taken_is_not_taken_in() -> None:

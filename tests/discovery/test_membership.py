@@ -15,11 +15,11 @@ from discovery.membership import Membership, MembershipConfig
 from discovery.records import supersedes, version
 from tests.cluster import card_of, id_of, pulse_of, signed
 
-ONE, TWO = id_of(1), id_of(2)
+ONE, TWO, THREE = id_of(1), id_of(2), id_of(3)
 
 
 def membership(**limits: int) -> Membership:
-    return Membership(MembershipConfig(**limits), FailureDetector(DetectorConfig()))
+    return Membership(MembershipConfig(**limits), FailureDetector(DetectorConfig()), vouched=lambda _: True)
 
 
 def merged(records: list[Signed], into: Membership | None = None) -> Membership:
@@ -232,6 +232,19 @@ def test_strangers_cannot_fill_the_table() -> None:
     members.merge(signed(card_of(newcomer)), 2.0)
     assert members.member(newcomer) is not None
     assert 100 == len(members.table.live())
+
+
+def test_a_stranger_that_neither_answers_nor_pulses_is_forgotten() -> None:
+    members = Membership(MembershipConfig(), FailureDetector(DetectorConfig()), vouched=lambda _: False)
+    merged([signed(card_of(ONE)), signed(card_of(TWO)), signed(card_of(THREE, flag="delete"))], members)
+    members.answered(TWO, 1.0)
+
+    for second in range(20):
+        members.watch(float(second))
+
+    assert None is members.member(ONE)
+    assert None is members.member(THREE)
+    assert "suspect" == members.member(TWO).state
 
 
 def test_who_is_kept_is_so_however_long_it_was_away() -> None:

@@ -18,7 +18,7 @@ def entry(number: int, *, state: str = "alive", card_seq: int = 1, pulse_seq: in
 
 
 def table(*entries: Entry) -> Table:
-    made = Table(10_000, 10_000)
+    made = Table(10_000, 10_000, 10_000)
     for one in entries:
         assert made.add(one)
     return made

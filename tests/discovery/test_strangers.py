@@ -2,7 +2,8 @@
 
 import pytest
 
-from discovery.strangers import UNKNOWN_SITE, StrangersConfig, StrangersTime, site_of
+from discovery.records import Address
+from discovery.strangers import UNKNOWN_SITE, StrangersConfig, StrangersDials, StrangersTime, site_of
 
 CONFIG = StrangersConfig(share=0.1, burst_s=1.0, site_share=0.25, memory_s=10.0)
 
@@ -85,3 +86,30 @@ def test_the_sites_remembered_are_bounded() -> None:
     assert 10 == len(time._used)
     time.spend("late", 0.0, 100.0)
     assert ["late"] == list(time._used)
+
+
+def test_one_address_is_dialled_once_a_minute() -> None:
+    dials, victim = StrangersDials(), Address("192.0.2.9", 8471)
+
+    made = [second for second in range(180) if dials.allow(victim, float(second))]
+
+    assert [0, 60, 120] == made
+
+
+def test_the_ports_of_one_site_share_its_dials() -> None:
+    dials = StrangersDials()
+
+    made = sum(dials.allow(Address("192.0.2.9", 1024 + n), n / 10) for n in range(600))
+
+    assert 16 + 60 / 4 >= made
+
+
+def test_all_dials_together_are_bounded_and_no_limit_is_flushed_by_naming_many_addresses() -> None:
+    dials, victim = StrangersDials(), Address("192.0.2.9", 8471)
+    dials.allow(victim, 0.0)
+
+    made = sum(dials.allow(Address(f"10.{n >> 8}.{n & 255}.1", 8471), n / 1000) for n in range(50_000))
+
+    assert 32 + 50 * 8 >= made
+    assert not dials.allow(victim, 59.0)
+    assert dials.allow(victim, 60.0)

@@ -29,6 +29,14 @@ def test_a_refused_act_does_not_count() -> None:
     assert throttle.allow("a", 1.0)
 
 
+def test_to_ask_for_room_counts_nothing() -> None:
+    throttle = Throttle(1, 2)
+
+    assert all(throttle.has_room("a", 0.0) for _ in range(10))
+    assert [True, True, False] == [throttle.allow("a", 0.0) for _ in range(3)]
+    assert not throttle.has_room("a", 0.0)
+
+
 def test_memory_is_bounded() -> None:
     throttle = Throttle(1, 1, keys_limit=10)
     for number in range(1000):

@@ -1,12 +1,17 @@
 """Whole peers on loopback, with all their loops: real sockets, TLS and signatures, the system clock."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from discovery import peer_file
-from discovery.client import PeerUnreachable
-from tests.discovery.loopback import ask, running_peer, state, until
+from discovery.client import PeerUnreachable, Pin
+from discovery.envelopes import seal
+from discovery.gossip import Send, Step
+from discovery.messages import Digest
+from tests.cluster import id_of
+from tests.discovery.loopback import NET, ask, garbage_server, own_card, running_peer, state, until
 
 
 async def test_peers_of_one_seed_find_each_other_and_say_goodbye(tmp_path: Path) -> None:
@@ -47,6 +52,28 @@ async def test_a_peer_that_forgot_us_is_greeted_again(tmp_path: Path) -> None:
         async with running_peer(tmp_path / "b", port=port, gen_ahead=10) as b:
             await until(lambda: state(b, a) == "alive")
             await until(lambda: a.gossip.member(b.identity.id).card.gen == b.gossip.gen)
+
+
+async def test_strangers_that_let_us_wait_keep_no_approved_peer_waiting(tmp_path: Path) -> None:
+    """More exchanges with strangers than there are places, none of which ends: what goes to a friend goes at once."""
+    async with (
+        running_peer(tmp_path / "a", mode="tofu") as a,
+        running_peer(tmp_path / "b", loops=False) as b,
+        garbage_server(a.identity, None) as silent,
+    ):
+        await a.transport.hello(b.address)
+        a.admission.approve(b.identity.id, {})
+        made_up = [id_of(n) for n in range(100)]
+        cards = [replace(own_card(a), id=peer, addr=(silent,)) for peer in made_up]
+        a.gossip.learn([seal(card, NET, a.identity.sign) for card in cards], 0.0)
+        for peer in made_up:
+            a.transport.client.trust(peer, silent, Pin(a.identity.cert_sha256), 0)
+        before = len(b.served)
+
+        a.transport.carry_out(Step(tuple(Send(peer, Digest({})) for peer in made_up)))
+        a.transport.carry_out(Step((Send(b.identity.id, Digest({})),)))
+
+        await until(lambda: len(b.served) > before, within_s=1.0)
 
 
 async def test_a_dead_peer_is_suspect_at_the_first_refused_connection(tmp_path: Path) -> None:
