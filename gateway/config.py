@@ -6,6 +6,7 @@ composes and loads them; configs/default.yaml tells users the same.
 
 import dataclasses
 import difflib
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ from gateway.topics.reader import GateConfig
 
 SCHEMA = 1
 ENV_PREFIX = "PPAI_"
+MASK = "***"  # what is shown in the place of a secret
+SECRETS = ("network.secret", "engine.api_key", "engine.url", "engine.api_base")  # of a URL, its user and password
+_URLS = ("url", "api_base")
+_SECRET_IN_URL = re.compile(r"(?<=//).+(?=@)|^[^/]+(?=@)|(?<=[?#]).+")
+_ANYTHING = re.compile(r"(?s).+")
 ENV_SHORTHANDS = {"PPAI_SECRET": "network.secret"}  # what compose files and service units write
 
 
@@ -75,12 +81,28 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
     tree = _read_file(file) if file else {}
     config = _build(Config, tree, "", str(file), strict=True)
     config = _override(config, _from_environ(environ), "the environment")
-    return _override(config, {path: value for path, value in flags.items() if value is not None}, "the command line")
+    config = _override(config, {path: value for path, value in flags.items() if value is not None}, "the command line")
+    _check_unmasked(config)
+    return config
 
 
 def as_yaml(config: Config) -> str:
-    """The configuration in force, as a file that would give it again."""
-    return yaml.safe_dump(msgspec.to_builtins(config), sort_keys=False, allow_unicode=True)
+    """The configuration in force, as a file that would give it again but for its secrets: they are masked."""
+    tree: dict[str, Any] = msgspec.to_builtins(config)
+    for path in SECRETS:
+        group, key = path.split(".")
+        tree[group][key] = (_SECRET_IN_URL if key in _URLS else _ANYTHING).sub(MASK, tree[group][key])
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def _check_unmasked(config: Config) -> None:
+    """Raise ConfigError where a masked secret was copied from `ppai config show`."""
+    for path in SECRETS:
+        group, key = path.split(".")
+        if MASK in getattr(getattr(config, group), key):
+            raise ConfigError(
+                f"`{path}` holds `{MASK}`, which `ppai config show` prints in place of a secret: put it in"
+            )
 
 
 def _read_file(file: Path) -> dict[str, Any]:
@@ -88,6 +110,9 @@ def _read_file(file: Path) -> dict[str, Any]:
         tree = yaml.safe_load(read_unchanged(file).decode()) or {}
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:  # without the lines that it quotes: a secret may stand there
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{file}{where} is not valid YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from discovery.records import SLOTS_LIMIT
-from gateway.config import Config, ConfigError, as_yaml, data_dir, leaf_paths, load_config
+from gateway.config import SECRETS, Config, ConfigError, as_yaml, data_dir, leaf_paths, load_config
 
 
 @pytest.fixture
@@ -85,6 +85,47 @@ def test_shown_configuration_gives_itself_again(write) -> None:
     config = load_config(None, {}, {"client.port": 9, "routing.aliases": {"a": "auto"}})
 
     assert config == load_config(write(as_yaml(config)), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        ("network.secret", "hunter2", "***"),
+        ("engine.api_key", "hunter2", "***"),
+        ("engine.url", "http://bob:hunter2@h:1/v1", "http://***@h:1/v1"),
+        ("engine.url", "http://bob:hun@hunter2@h", "http://***@h"),
+        ("engine.api_base", "https://hunter2@h", "https://***@h"),
+        ("engine.url", "http://h:1/v1?key=hunter2", "http://h:1/v1?***"),
+        ("engine.url", "bob:hunter2@h:1", "***@h:1"),
+        ("engine.url", "http://bob:hun/ter2hunter2@h:1", "http://***@h:1"),
+        ("engine.url", "litellm:vertex_ai/claude@2025", "litellm:vertex_ai/claude@2025"),
+        ("engine.url", "http://h:1", "http://h:1"),
+        ("engine.api_key", "", ""),
+    ],
+)
+def test_a_secret_is_shown_masked_and_its_mask_is_none(write, path: str, value: str, shown: str) -> None:
+    group, key = path.split(".")
+    text = as_yaml(load_config(None, {}, {path: value}))
+
+    assert (shown, False) == (yaml.safe_load(text)[group][key], "hunter2" in text)
+    if "***" in shown:
+        with pytest.raises(ConfigError, match=f"`{path}` holds"):
+            load_config(write(text), {}, {})
+
+
+def test_every_key_that_holds_a_secret_is_known_to_hold_one() -> None:
+    ends = ("secret", "key", "token", "password", "url", "base")
+    secrets = [path for path in leaf_paths(Config) if path.endswith(ends)]
+
+    assert sorted(SECRETS) == sorted(secrets)
+
+
+@pytest.mark.parametrize("text", ['a: "hunter2', "a: hunter2: b", "a: [hunter2", "- hunter2\n a: %", "a: !!x hunter2"])
+def test_a_file_that_is_no_yaml_is_told_with_its_line_and_without_its_words(write, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"line [12] is not valid YAML") as caught:
+        load_config(write(text), {}, {})
+
+    assert "hunter2" not in str(caught.value)
 
 
 def _leaves(tree: dict[str, object], prefix: str = "") -> list[str]:
