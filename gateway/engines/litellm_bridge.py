@@ -18,7 +18,7 @@ import msgspec
 from gateway.engines.address import Place
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
-from gateway.wire.codec import Pieces
+from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import error_body
 from gateway.wire.events import DONE, Event, encode_event
 
@@ -90,7 +90,7 @@ class LiteLLMEngine:
         self.in_flight += 1
         answer: Any = None
         try:
-            fields = msgspec.json.decode(b"".join(body), type=dict[str, Any])
+            fields = _fields(body)
             if refusal := _refusal(endpoint, fields):
                 yield refusal
                 return
@@ -159,6 +159,14 @@ def _described(model: str, known: Mapping[str, Mapping[str, Any]]) -> EngineMode
         return EngineModel(model, int(context), ("embeddings",))
     abilities = {"tools": "supports_function_calling", "image": "supports_vision", "audio": "supports_audio_input"}
     return EngineModel(model, int(context), ("text", *(name for name, key in abilities.items() if entry.get(key))))
+
+
+def _fields(body: Pieces) -> dict[str, Any]:
+    """The fields of a valid request, each decoded. Raises UpstreamError (400)."""
+    try:
+        return msgspec.json.decode(b"".join(body), type=dict[str, Any])
+    except UNREADABLE as error:  # too deep, or no text in a field that nobody has read before
+        raise UpstreamError("the body is not valid JSON", status=400, code="invalid_json") from error
 
 
 def _refusal(endpoint: str, fields: Mapping[str, Any]) -> "_Whole | None":

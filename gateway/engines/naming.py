@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 import msgspec
 
 from gateway.engines.engine_state import EngineModel
-from gateway.upstream import Reply
+from gateway.upstream import Reply, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces, raw, read_fields, write_fields
 from gateway.wire.events import Event, encode_event
 
@@ -19,12 +19,18 @@ def ids_by_name(models: Iterable[EngineModel]) -> dict[str, str]:
 
 
 def asking_by_id(body: Pieces, ids: Mapping[str, str]) -> tuple[Pieces, str | None]:
-    """(a valid request with the engine's own id, the name it was asked by); unchanged, None where they are the same."""
+    """(a valid request with the engine's own id, the name it was asked by); unchanged, None where they are the same.
+
+    Raises UpstreamError (400).
+    """
     if not ids:  # nearly always, and then the body is not read again
         return body, None
     whole = b"".join(body)
-    asked = msgspec.json.decode(whole, type=_Named).model
-    return ((_with_model(whole, ids[asked]),), asked) if asked in ids else (body, None)
+    try:
+        asked = msgspec.json.decode(whole, type=_Named).model
+        return ((_with_model(whole, ids[asked]),), asked) if asked in ids else (body, None)
+    except RecursionError as error:  # it was not too deep for who read it before
+        raise UpstreamError("the body is nested too deeply: flatten it", status=400, code="invalid_json") from error
 
 
 class NamedReply:

@@ -75,9 +75,10 @@ class Delegated:
                         self._door.count_tokens(*self.usage)
             self.status = "ok"
             yield self._receipt(agent, began, started)
-        except Unacceptable as error:
+        except (Unacceptable, RecursionError) as error:
             self.status = "refused"
-            yield encode_refusal(Refusal(400, "unacceptable", str(error)))
+            words = str(error) if isinstance(error, Unacceptable) else "the body is nested too deeply"
+            yield encode_refusal(Refusal(400, "unacceptable", words))
         except UpstreamError as error:
             self.status = "failed" if self._has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))

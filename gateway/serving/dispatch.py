@@ -127,8 +127,11 @@ class Dispatcher:
 
     def _read(self, endpoint: str, body: bytes, session: str | None) -> tuple[Request, Travel]:
         """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
-        request = asking_for_usage(read_request(endpoint, body, session))
-        return request, may_travel(request, trusted=self._node.admission.mode != "open")
+        try:
+            request = asking_for_usage(read_request(endpoint, body, session))
+            return request, may_travel(request, trusted=self._node.admission.mode != "open")
+        except RecursionError as error:  # not too deep for the first decoder, but for who reads on
+            raise InvalidRequest("the body is nested too deeply: flatten it", code="invalid_json") from error
 
     async def _choose(self, query: Query, waiting: int = 0, *, everybody: bool = False) -> Choice:
         """Probe and choose; `waiting`: jobs at our own door that are this query itself."""

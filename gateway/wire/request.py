@@ -169,16 +169,19 @@ def _token_ids(prompt: str | list[str | int | list[int]]) -> int:
 
 
 def _texts(words: Any) -> Iterator[str]:
-    """The texts in nested messages, whatever their shape; inline images and files are none."""
-    if isinstance(words, str):
-        yield words
-    elif isinstance(words, list):
-        for word in words:
-            yield from _texts(word)
-    elif isinstance(words, dict):
-        for key in _TEXT_KEYS:
-            if key in words:
-                yield from _texts(words[key])
+    """The texts in nested messages, whatever their shape; inline images and files are none.
+
+    A list of what is left takes the same time at every depth; a function that calls itself would not, and would fail.
+    """
+    left = [words]
+    while left:
+        word = left.pop()
+        if isinstance(word, str):
+            yield word
+        elif isinstance(word, list):
+            left += reversed(word)
+        elif isinstance(word, dict):
+            left += [word[key] for key in reversed(_TEXT_KEYS) if key in word]
 
 
 def _opening(words: Any) -> Iterator[str]:

@@ -51,6 +51,18 @@ async def test_what_litellm_would_obey_is_refused_before_it_hears_of_it(field: s
     assert (400, field, "unknown_field") == (reply.status, error["param"], error["code"])
 
 
+@pytest.mark.parametrize("field", [b"[" * 5000 + b"]" * 5000, b'"\xff"'])
+async def test_a_field_that_cannot_be_read_is_the_request_s_fault(field: bytes) -> None:
+    """Nobody has read it before: a body is decoded as far as routing needs it."""
+    engine = LiteLLMEngine(("anthropic/a",))
+
+    with pytest.raises(UpstreamError) as refused:
+        async with engine.open("chat/completions", (b'{"tools":', field, b"}"), {}, stream=False, patience=PATIENCE):
+            pass
+
+    assert (400, "invalid_json", 0) == (refused.value.status, refused.value.code, engine.in_flight)
+
+
 def test_models_are_described_as_litellm_s_map_has_them() -> None:
     told = {
         "a": {"max_input_tokens": 200000, "mode": "chat", "supports_vision": True, "supports_function_calling": True},

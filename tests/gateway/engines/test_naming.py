@@ -7,8 +7,8 @@ import pytest
 
 from gateway.engines.engine_state import EngineModel
 from gateway.engines.local import EngineConfig, LocalEngine
-from gateway.engines.naming import ids_by_name
-from gateway.upstream import Patience
+from gateway.engines.naming import asking_by_id, ids_by_name
+from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.engines.test_local import watched
 
@@ -50,3 +50,16 @@ async def test_a_key_is_sent_to_the_engine_that_was_named_and_to_no_other() -> N
                 await reply.read()
 
         assert ("Bearer k" if named else None) == fake.request_headers[0].get("authorization")
+
+
+@pytest.mark.parametrize("depth", [900, 5000])
+def test_what_is_nested_too_deeply_to_be_read_again_is_the_request_s_fault(depth: int) -> None:
+    body = b'{"model":"m","tools":' + b"[" * depth + b"]" * depth + b"}"
+
+    def far_down(frames: int) -> None:
+        asking_by_id((body,), {"m": "id"}) if not frames else far_down(frames - 1)
+
+    with pytest.raises(UpstreamError) as refused:
+        far_down(200)
+
+    assert (400, "invalid_json") == (refused.value.status, refused.value.code)

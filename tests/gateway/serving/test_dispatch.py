@@ -32,6 +32,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
+from gateway.wire.bodies import ENDPOINTS
 from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.errors import InvalidRequest
 from profiler.ladder import Ladder
@@ -286,6 +287,34 @@ async def test_what_must_stay_on_this_machine_goes_to_no_engine_elsewhere(
         assert "ada" == (await ada.ask({"x-ppai-route": "local"})).headers["x-ppai-peer"]
 
     assert (1, 0) == (len(mine.asked), len(theirs.asked))
+
+
+DEEP = {
+    "chat/completions": b'{"messages":[{"role":"user","content":"x"}],"stream":true,"stream_options":{"x":%s}}',
+    "completions": b'{"prompt":"x","response_format":%s,"n":1}',
+    "embeddings": b'{"input":"x","z":%s}',
+    "responses": b'{"input":%s,"instructions":%s}',
+    "messages": b'{"messages":[%s],"system":%s}',
+    "messages/count_tokens": b'{"messages":[{"role":"user","content":%s}]}',
+}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_a_body_that_is_nested_deeply_is_a_400_or_read_at_any_depth_and_nothing_between(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, endpoint: str
+) -> None:
+    """Whatever the depth at which one of several readers of a body gives up."""
+    refused = Counter[str | None]()
+    async with desk(tmp_path, mine, theirs) as ada:
+        for depth in (*range(850, 1010), 100_000):
+            nested = (b"[" * depth + b"]" * depth, b'{"content":' * depth + b'"x"' + b"}" * depth)[depth % 2]
+            try:
+                await ada.dispatcher.decide(endpoint, DEEP[endpoint].replace(b"%s", nested), {})
+            except InvalidRequest as error:
+                assert 400 == error.status
+                refused[error.code] += 1
+
+    assert refused["invalid_json"] > 1
 
 
 async def test_a_pin_that_cannot_be_followed_says_why(
