@@ -5,6 +5,7 @@ gateway/engines/families.py reads what a family tells of itself beyond that API.
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,11 +21,12 @@ from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
-from gateway.wire.events import Event, EventSplitter, OversizedEvent
+from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
 
 KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
 CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
+_EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
 CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
 
 
@@ -99,7 +101,7 @@ class OpenAIEngine:
             answer = await self._begin(endpoint, body, headers, patience.first_event_s if stream else patience.whole_s)
             if answer.headers.get("content-encoding", "identity") != "identity":  # we asked for none; a bomb, perhaps
                 raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
-            yield EngineReply(answer, patience, self.url)
+            yield EngineReply(answer, patience, self.url, stream=stream)
         finally:
             self.in_flight -= 1
             if answer is not None:
@@ -172,16 +174,15 @@ class OpenAIEngine:
 class EngineReply:
     """An engine's answer that has begun (see gateway.upstream.Reply)."""
 
-    def __init__(self, answer: Answer, patience: Patience, url: str) -> None:
+    def __init__(self, answer: Answer, patience: Patience, url: str, *, stream: bool) -> None:
+        """`stream`: events were asked for, so that a body of no particular type is taken for them."""
         self.status = answer.status
-        self.content_type = answer.headers.get("content-type", "application/json")
+        self.content_type = answer.headers.get("content-type", "")
+        may_be = _EVENTS if stream else _EVENTS[:1]
+        self.is_stream = self.content_type.startswith(may_be) or (stream and not self.content_type)
         self.retry_after = answer.headers.get("retry-after")
         self._answer, self._patience, self._url = answer, patience, url
         self._clock = asyncio.get_running_loop().time
-
-    @property
-    def is_stream(self) -> bool:
-        return self.content_type.startswith("text/event-stream")
 
     async def read(self) -> bytes:
         try:
@@ -200,17 +201,21 @@ class EngineReply:
 
     async def events(self) -> AsyncIterator[Event]:
         splitter, wait_s = EventSplitter(), self._patience.first_event_s
-        is_complete = False
+        is_complete, last = False, deque[Event](maxlen=2)  # the last chunk may tell the usage, the one before the end
         try:
             while True:
                 piece = await self._answer.piece(wait_s)
                 if not piece and is_complete:
+                    return
+                if not piece and any(event.finishes for event in last):
+                    yield Event(DONE, b"[DONE]")  # it was left out; the answer is whole
                     return
                 if not piece:
                     raise self._cut_short(None)
                 for event in splitter.feed(piece):
                     wait_s = self._patience.idle_s
                     is_complete = is_complete or event.ends_stream
+                    last.append(event)
                     yield event
                     if event.is_done:
                         self._answer.release(at_its_end=True)

@@ -17,9 +17,11 @@ from gateway.wire.codec import Pieces
 from gateway.wire.errors import error_body, is_error_body, is_no_answer, message_in, named_error
 from gateway.wire.events import encode_event
 from gateway.wire.request import Request
+from gateway.wire.streamed import STREAMABLE, as_events
 from gateway.wire.tokens import Meter
 
 BUSY = (429, 503)
+_STREAM = "text/event-stream; charset=utf-8"
 Status = Literal["ok", "refused", "failed", "cancelled"]
 
 
@@ -58,6 +60,11 @@ class Client(Protocol):
     @property
     def has_started(self) -> bool: ...
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last piece has been sent."""
+        ...
+
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
 
     async def send(self, body: bytes, *, more: bool) -> None: ...
@@ -90,7 +97,7 @@ class Forwarder:
         failures: list[UpstreamError] = []
         while (target := await self._targets.next()) is not None:
             self._first_event_at, self._meter = None, Meter(self._request)
-            status: Status = "cancelled"
+            status: Status | None = None
             error: UpstreamError | None = None
             try:
                 sent_back = {**headers, **target.headers, "x-ppai-attempts": str(len(failures) + 1)}
@@ -102,6 +109,8 @@ class Forwarder:
                 if client.has_started:
                     await client.send(in_band(caught.message, caught.code, self._request.endpoint), more=False)
             finally:
+                # Without a status the client hung up. If it had all by then, it was answered all the same.
+                status = status or ("ok" if client.is_complete else "cancelled")
                 self._targets.observe(self._report(status, target.began, error))
             if client.has_started:
                 return
@@ -129,7 +138,16 @@ class Forwarder:
                 self._meter.whole(body)
                 if reply.status >= 400 and not is_error_body(body):
                     body = error_body(message_in(body), "invalid_request_error")
-                await client.answer(reply.status, "application/json", rename(body), headers)
+                if reply.status == 200 and self._request.stream and self._request.endpoint in STREAMABLE:
+                    await self._stream_whole(rename(body), client, headers)
+                else:
+                    await client.answer(reply.status, "application/json", rename(body), headers)
+
+    async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
+        """The engine ignored that a stream was asked for: the client gets one all the same."""
+        events = as_events(body, include_usage=self._request.include_usage)
+        await client.start(200, _STREAM, headers)
+        await client.send(b"".join(events), more=False)
 
     async def _relay_events(
         self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
@@ -140,7 +158,9 @@ class Forwarder:
                 if event.is_error:
                     raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
                 self._first_event_at = self._clock()
-                await client.start(200, "text/event-stream; charset=utf-8", headers)
+                await client.start(200, _STREAM, headers)
+            elif event.is_error:
+                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
             is_usage = self._meter.event(event.data)
             if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
                 await client.send(rename(event.raw), more=not event.is_done)

@@ -7,11 +7,14 @@ import re
 from dataclasses import dataclass
 
 DONE = b"data: [DONE]\n\n"
+_DONE_LENGTH = 20  # bytes of a line that may be DONE with blanks around it
 # What ends a stream of named events (/v1/responses, /v1/messages), which closes without [DONE].
 LAST_EVENTS = frozenset({b"response.completed", b"response.incomplete", b"response.failed", b"message_stop"})
 EVENT_LIMIT_BYTES = 1 << 20  # one event; engines send one token an event, tool calls some KiB
 LINES_LIMIT = 4096  # of one event; engines send one to three, and reading a MiB of short ones takes 0.1 s
 
+_BOM = b"\xef\xbb\xbf"  # before the first event of some servers
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -35,6 +38,11 @@ class Event:
         return self.data.startswith((b'{"error"', b'{ "error"', b'{"type":"error"'))
 
     @property
+    def finishes(self) -> bool:
+        """Whether a chunk says that a choice is finished, and so not cut."""
+        return _FINISH.search(self.data) is not None
+
+    @property
     def name(self) -> bytes:
         """The `event:` name; empty where it has none."""
         return self.raw.partition(b"\n")[0][6:].strip() if self.raw.startswith(b"event:") else b""
@@ -53,6 +61,7 @@ class EventSplitter:
 
     def __init__(self) -> None:
         self._rest = bytearray()  # of an event that has not ended; it holds no blank line
+        self._has_begun = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes. Raises OversizedEvent.
@@ -60,6 +69,8 @@ class EventSplitter:
         Looks at the new bytes only, and at the last three before them, where a blank line may have begun: else an event
         of 1 MiB that comes byte by byte would be searched a million times.
         """
+        if not self._has_begun:
+            self._has_begun, chunk = True, chunk.removeprefix(_BOM)
         may_be_oversized = len(self._rest) + len(chunk) > EVENT_LIMIT_BYTES
         blocks = self._blocks(chunk) if self._rest else _BLANK_LINE.split(chunk)
         self._rest += blocks.pop()
@@ -93,6 +104,8 @@ def parse_event(block: bytes) -> Event | None:
     Raises OversizedEvent.
     """
     if b"\n" not in block and b"\r" not in block and block.startswith(b"data: "):
+        if len(block) < _DONE_LENGTH and block[6:].strip() == b"[DONE]":
+            return Event(DONE, b"[DONE]")  # some servers write a blank behind it, which SDKs do not expect
         return Event(block + b"\n\n", block[6:])  # the common case, untouched
     if block.count(b"\n") + block.count(b"\r") > 2 * LINES_LIMIT:  # a line may end in both
         raise OversizedEvent(f"an event of more than {LINES_LIMIT} lines")

@@ -203,7 +203,7 @@ REFUSED = {
     "response_format": delegated(response_format={"type": "json_object"}),
     "too many tokens": delegated(max_tokens=10**9),
     "no messages": delegated(messages=[]),
-    "temperature 9": delegated(temperature=9),
+    "a temperature in words": delegated(temperature="hot"),
     "no JSON": b"hello",
     "no text": b'{"endpoint":"chat/completions","agent":"scripted-1","body":{"messages":[{"role":"\xff"}]}}',
     "another endpoint": delegated(endpoint="../../shutdown"),

@@ -189,8 +189,8 @@ async def test_a_mistake_in_a_large_request_is_named_as_in_a_small_one(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:
     async with desk(tmp_path, mine, theirs) as ada:
-        with pytest.raises(InvalidRequest, match=">= 1") as caught:
-            await ada.ask(n=0, user="x" * LARGE_BYTES)
+        with pytest.raises(InvalidRequest, match="Expected `float") as caught:
+            await ada.ask(n="two", user="x" * LARGE_BYTES)
 
     assert (400, "n") == (caught.value.status, caught.value.param)
 

@@ -1,5 +1,6 @@
 """Switch freely before the first event, never after it; whatever happens, the client is told."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 
@@ -66,7 +67,8 @@ async def forward(
     shown: str = "scripted-1",
     endpoint: str = "chat/completions",
 ) -> tuple[Recorder, list[Attempt]]:
-    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
+    asked = {"prompt": "hi"} if endpoint == "completions" else {"messages": [{"role": "user", "content": "hi"}]}
+    body = json.dumps({**asked, "stream": stream}).encode()
     client, attempts = Recorder(), []
     targets = [
         Target(
@@ -302,3 +304,91 @@ async def test_a_character_cut_in_half_between_chunks_arrives_whole(session: aio
         client, _ = await forward(session, engine)
 
     assert b"".join(pieces) == client.body
+
+
+# --- streams as engines really send them ---
+
+
+def chunk(**fields: object) -> bytes:
+    return b"data: " + json.dumps({"object": "chat.completion.chunk", **fields}).encode() + b"\n\n"
+
+
+SAID = chunk(choices=[{"index": 0, "delta": {"content": "hello"}, "finish_reason": None}])
+ENDED = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+USED = chunk(choices=[], usage={"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4})
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [SAID, ENDED, b"data: [DONE] \n\n"],
+        [SAID, ENDED],
+        [SAID, ENDED, USED],
+        [b"\xef\xbb\xbf" + SAID, ENDED, DONE],
+    ],
+    ids=["a blank behind [DONE]", "without [DONE]", "without [DONE], with usage", "a BOM"],
+)
+@pytest.mark.parametrize("label", ["text/event-stream", "text/plain; charset=utf-8", "application/octet-stream"])
+async def test_a_stream_that_is_told_loosely_is_a_stream(
+    session: aiohttp.ClientSession, pieces: list[bytes], label: str
+) -> None:
+    async with ScriptedEngine(raw=pieces, headers={"content-type": label}).serving() as engine:
+        client, (attempt,) = await forward(session, engine)
+
+    assert (200, "text/event-stream; charset=utf-8") == (client.status, client.content_type)
+    assert SAID + ENDED + DONE == client.body
+    assert "ok" == attempt.status
+
+
+async def test_a_stream_that_ends_before_its_answer_did_is_cut(session: aiohttp.ClientSession) -> None:
+    """Without a finish_reason nothing says that this was all."""
+    async with ScriptedEngine(raw=[SAID]).serving() as engine:
+        client, (attempt,) = await forward(session, engine)
+
+    assert ("failed", "stream_cut_short") == (attempt.status, attempt.error)
+    assert b"stream_cut_short" in client.body
+
+
+async def test_an_error_event_in_mid_stream_is_a_failure(session: aiohttp.ClientSession) -> None:
+    """The client is told in-band, once; beliefs and metrics hear that it failed, by its engine."""
+    error = b'data: {"error":{"message":"out of memory","type":"server_error"}}\n\n'
+    async with ScriptedEngine(raw=[SAID, error, DONE]).serving() as engine:
+        client, (attempt,) = await forward(session, engine)
+
+    assert ("failed", True) == (attempt.status, attempt.by_engine)
+    assert (1, 0) == (client.body.count(b"out of memory"), client.body.count(DONE))
+
+
+@pytest.mark.parametrize("endpoint", ["chat/completions", "completions"])
+async def test_an_engine_that_ignores_that_a_stream_was_asked_for(
+    session: aiohttp.ClientSession, endpoint: str
+) -> None:
+    choice = {"message": {"content": "hello"}} if endpoint == "chat/completions" else {"text": "hello"}
+    whole = json.dumps({"choices": [{**choice, "finish_reason": "stop"}]}).encode()
+    async with ScriptedEngine(page=whole).serving() as engine:
+        client, (attempt,) = await forward(session, engine, endpoint=endpoint)
+
+    assert (200, "text/event-stream; charset=utf-8", "ok") == (client.status, client.content_type, attempt.status)
+    assert client.body.endswith(DONE)
+    assert (b"hello" in client.body) and b'"finish_reason":"stop"' in client.body
+
+
+async def test_who_hangs_up_after_the_last_byte_was_answered(session: aiohttp.ClientSession) -> None:
+    """The engine may keep its connection open for a while after [DONE]; the client does not wait for that."""
+    client, attempts = Recorder(), list[Attempt]()
+
+    class HangsUp(Recorder):
+        async def send(self, body: bytes, *, more: bool) -> None:
+            await super().send(body, more=more)
+            if not more:
+                raise asyncio.CancelledError
+
+    async with ScriptedEngine(raw=[SAID, ENDED, DONE]).serving() as engine:
+        client = HangsUp()
+        target = Target(OpenAIEngine(engine.url, session), (b'{"stream":true}',), "m", "m", {}, began=-1.0)
+        request = read_request("chat/completions", b'{"messages":[{"role":"user","content":"hi"}],"stream":true}')
+        with pytest.raises(asyncio.CancelledError):
+            await Forwarder(request, Line([target], attempts), PATIENCE, iter(range(1000)).__next__).run(client, {})
+
+    assert ["ok"] == [attempt.status for attempt in attempts]
