@@ -17,20 +17,25 @@ class EngineApi:
 
     def __init__(self, url: str, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> None:
         self.url = url
+        self.root = "/v1"  # where the API is, below `url`; empty for an engine whose URL was given with another root
         self._session, self._headers = session, headers
 
     async def get(self, path: str, kind: Any) -> Any:
         """The page as `kind`. Raises UpstreamError, aiohttp.ClientError, or what decoding raises (UNREADABLE)."""
-        async with self._session.get(self.url + path, headers=self._headers, allow_redirects=False) as response:
+        async with self._session.get(self.at(path), headers=self._headers, allow_redirects=False) as response:
             return await self._page(path, response, kind)
 
     async def post(self, path: str, body: object, kind: Any) -> Any:
         """The answer as `kind`. Raises as `get` does."""
-        url, headers = self.url + path, {**self._headers, "content-type": "application/json"}
+        url, headers = self.at(path), {**self._headers, "content-type": "application/json"}
         async with self._session.post(
             url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
         ) as response:
             return await self._page(path, response, kind)
+
+    def at(self, path: str) -> str:
+        """The URL of a page; one of the OpenAI API, /v1/..., is at `root`."""
+        return self.url + (self.root + path[3:] if path.startswith("/v1/") else path)
 
     async def find(self, path: str, kind: Any) -> Any | None:
         """The page as `kind`; None where it is missing or of another form (LM Studio answers 200 on every path)."""
@@ -41,13 +46,13 @@ class EngineApi:
 
     async def text(self, path: str) -> bytes:
         """The page's bytes, cut after the limit; empty where there is none. Raises aiohttp.ClientError."""
-        async with self._session.get(self.url + path, headers=self._headers, allow_redirects=False) as response:
+        async with self._session.get(self.at(path), headers=self._headers, allow_redirects=False) as response:
             return await _read(response) if response.status == 200 else b""
 
     async def status_of(self, path: str, body: object) -> int:
         """The status that a POST is answered with, on a connection of its own. Raises aiohttp.ClientError."""
         headers = {**self._headers, "connection": "close"}
-        async with self._session.post(self.url + path, json=body, headers=headers, allow_redirects=False) as response:
+        async with self._session.post(self.at(path), json=body, headers=headers, allow_redirects=False) as response:
             return response.status
 
     async def _page(self, path: str, response: aiohttp.ClientResponse, kind: Any) -> Any:

@@ -1,7 +1,8 @@
 """The interface of an engine family: how to read what an engine serves, and how to read its load."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -33,6 +34,36 @@ class Listing(msgspec.Struct):
     @property
     def owner(self) -> str:
         return next((entry.owned_by for entry in self.data if entry.owned_by), "unknown")
+
+
+def read_listing(page: object) -> Listing:
+    """The models in a page of /v1/models, however loosely it tells them.
+
+    Taken are `data: null` (none yet), a bare array, names instead of entries, and entries with odd or missing facts: an
+    odd fact counts as not told, and an entry without a name is left out. Raises msgspec.ValidationError for any other
+    page.
+    """
+    entries = page
+    if isinstance(page, dict):
+        entries = next((page[key] or [] for key in ("data", "models") if key in page), None)
+    if not isinstance(entries, list):
+        raise msgspec.ValidationError("GET /v1/models lists no models")
+    return Listing([entry for entry in map(_read_entry, entries) if entry is not None])
+
+
+def _read_entry(said: object) -> ModelEntry | None:
+    facts = {"id": said} if isinstance(said, str) else said if isinstance(said, dict) else {}
+    name = facts.get("id") or facts.get("name") or facts.get("model")
+    if not isinstance(name, str):
+        return None
+    entry = ModelEntry(name)
+    for fact, kind in _FACTS.items():
+        with suppress(msgspec.ValidationError):
+            setattr(entry, fact, msgspec.convert(facts.get(fact, getattr(entry, fact)), kind, strict=False))
+    return entry
+
+
+_FACTS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(ModelEntry) if field.name != "id"}
 
 
 @dataclass(frozen=True, slots=True)

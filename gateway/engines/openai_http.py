@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -18,14 +19,16 @@ from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
-from gateway.engines.family import Family, Listing
+from gateway.engines.family import Family, Listing, read_listing
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
+from gateway.wire.tokens import not_asking_for_usage
 
 KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
 CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
+_REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
 _EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
 CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
 
@@ -71,6 +74,7 @@ class OpenAIEngine:
         self._family: Family | None = None
         self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
+        self._refuses_usage = False  # it does not know `stream_options`
 
     async def refresh(self) -> None:
         """Ask the engine what it serves and how busy it is; afterwards `state` holds the answer or the problem."""
@@ -97,11 +101,21 @@ class OpenAIEngine:
         """Ask the engine; leaving the context hangs up, which makes it stop generating. Raises UpstreamError."""
         self.in_flight += 1
         answer: Answer | None = None
+        within_s = patience.first_event_s if stream else patience.whole_s
         try:
-            answer = await self._begin(endpoint, body, headers, patience.first_event_s if stream else patience.whole_s)
+            asked = not_asking_for_usage(body) if stream and self._refuses_usage else body
+            answer = await self._begin(endpoint, asked, headers, within_s)
+            said: bytes | None = None
+            if stream and answer.status in _REFUSED and not self._refuses_usage:
+                said = await EngineReply(answer, patience, self.url, stream=False).read()
+                asked = not_asking_for_usage(body)
+                if b"stream_options" in said and asked is not body:  # we add it to count tokens: asked again without it
+                    answer.release()
+                    answer, said, self._refuses_usage = None, None, True
+                    answer = await self._begin(endpoint, asked, headers, within_s)
             if answer.headers.get("content-encoding", "identity") != "identity":  # we asked for none; a bomb, perhaps
                 raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
-            yield EngineReply(answer, patience, self.url, stream=stream)
+            yield EngineReply(answer, patience, self.url, stream=stream, said=said)
         finally:
             self.in_flight -= 1
             if answer is not None:
@@ -116,7 +130,7 @@ class OpenAIEngine:
 
         Connections to llama.cpp are not kept: it closes them after a stream although it promises to keep them.
         """
-        path, keep = f"{self._path}/v1/{endpoint}", self.state.family != "llamacpp"
+        path, keep = f"{self._path}{self._api.root}/{endpoint}", self.state.family != "llamacpp"
         try:
             return await self._connections.post(
                 path, {**self._request_headers, **headers}, body, keep=keep, within_s=wait_s
@@ -129,7 +143,7 @@ class OpenAIEngine:
             raise UpstreamError(self._describe(error), code="engine_unreachable") from error
 
     async def _identify(self) -> tuple[Family, EngineState]:
-        listing: Listing = await self._api.get("/v1/models", Listing)
+        listing = await self._listing()
         if any(entry.owned_by == "ppai" for entry in listing.data):
             raise UpstreamError(
                 "it is another PPAI peer, which would send requests in a circle; name its engine instead"
@@ -146,6 +160,20 @@ class OpenAIEngine:
             place=self.place,
         )
         return self._family, bounded(state)
+
+    async def _listing(self) -> Listing:
+        """What the engine serves. A URL with a path of its own may be the API's root already, such as /v3 or /api."""
+        try:
+            return read_listing(await self._api.get("/v1/models", Any))
+        except (*UNREADABLE, UpstreamError):
+            if not self._path:
+                raise
+        first, self._api.root = self._api.root, "" if self._api.root else "/v1"
+        try:
+            return read_listing(await self._api.get("/v1/models", Any))
+        except BaseException:
+            self._api.root = first
+            raise
 
     async def _look(self, family: Family, state: EngineState) -> EngineState:
         """The state with the load that the engine reports, else with the requests that we have open there."""
@@ -174,8 +202,14 @@ class OpenAIEngine:
 class EngineReply:
     """An engine's answer that has begun (see gateway.upstream.Reply)."""
 
-    def __init__(self, answer: Answer, patience: Patience, url: str, *, stream: bool) -> None:
-        """`stream`: events were asked for, so that a body of no particular type is taken for them."""
+    def __init__(
+        self, answer: Answer, patience: Patience, url: str, *, stream: bool, said: bytes | None = None
+    ) -> None:
+        """`stream`: events were asked for, so that a body of no particular type is taken for them.
+
+        `said`: the whole body, where it has been read.
+        """
+        self._said = said
         self.status = answer.status
         self.content_type = answer.headers.get("content-type", "")
         may_be = _EVENTS if stream else _EVENTS[:1]
@@ -185,6 +219,8 @@ class EngineReply:
         self._clock = asyncio.get_running_loop().time
 
     async def read(self) -> bytes:
+        if self._said is not None:
+            return self._said
         try:
             until = self._clock() + self._patience.whole_s
             pieces, size = list[bytes](), 0

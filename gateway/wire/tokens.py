@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.wire.bodies import DELEGABLE
 from gateway.wire.claims import whole
-from gateway.wire.codec import UNREADABLE, raw
+from gateway.wire.codec import UNREADABLE, Pieces, raw, read_fields, write_fields
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -122,6 +122,14 @@ def asking_for_usage(request: Request) -> Request:
         options = _OPTIONS.decode(memoryview(request.fields["stream_options"])) or {}
         asked = raw(options | {"include_usage": True})
     return replace(request, fields={**request.fields, "stream_options": asked}, body=None)
+
+
+def not_asking_for_usage(body: Pieces) -> Pieces:
+    """A body without `stream_options`, for an engine that refuses it; the same where it has none."""
+    fields = read_fields(b"".join(body))
+    if "stream_options" not in fields:
+        return body
+    return write_fields({name: value for name, value in fields.items() if name != "stream_options"})
 
 
 def is_usage_alone(event_data: bytes) -> bool:

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from gateway.engines.engine_state import DEFAULT_SLOTS
-from gateway.engines.family import Description, Listing
+from gateway.engines.family import Description, Listing, read_listing
 
 
 def listing(*entries: dict[str, object]) -> Listing:
-    return msgspec.json.decode(msgspec.json.encode({"object": "list", "data": entries}), type=Listing)
+    return read_listing({"object": "list", "data": list(entries)})
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,33 @@ def test_the_owner_is_the_first_that_is_named() -> None:
     assert "unknown" == listing({"id": "a"}).owner == listing().owner
 
 
-@pytest.mark.parametrize("page", [b"{}", b'{"data": null}', b'{"data": [{"name": "m"}]}', b'{"data": [{"id": 7}]}'])
-def test_a_page_without_models_is_no_listing(page: bytes) -> None:
+@pytest.mark.parametrize("page", [{}, None, 7, "m", {"data": 7}, {"data": {"id": "m"}}, {"error": "no"}], ids=str)
+def test_a_page_without_models_is_no_listing(page: object) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(page, type=Listing)
+        read_listing(page)
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ({"data": None}, []),  # none yet
+        ({"object": "list", "data": []}, []),
+        ([{"id": "m"}], ["m"]),
+        (["m", "n"], ["m", "n"]),
+        ({"models": [{"name": "m"}]}, ["m"]),
+        ({"data": [{"id": 7}, None, [], {}, {"id": ""}, {"id": "m"}]}, ["m"]),  # one bad entry hides no good one
+        ({"data": [{"id": "m", "owned_by": None, "max_model_len": "many", "meta": 3, "architecture": []}]}, ["m"]),
+    ],
+    ids=str,
+)
+def test_a_list_that_is_told_loosely_is_read(page: object, names: list[str]) -> None:
+    assert names == [entry.id for entry in read_listing(page).data]
+
+
+def test_an_odd_fact_counts_as_not_told_and_the_others_are_kept() -> None:
+    (read,) = listing({"id": "m", "owned_by": 7, "max_model_len": "4096", "architecture": {"input_modalities": 3}}).data
+
+    assert ("", 4096, None) == (read.owned_by, read.max_model_len, read.architecture)
 
 
 def test_slots_that_nobody_told_are_a_guess() -> None:

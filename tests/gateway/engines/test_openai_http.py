@@ -2,6 +2,7 @@
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, UpstreamError
@@ -178,3 +179,64 @@ async def test_llamacpp_connections_are_never_reused(session: aiohttp.ClientSess
             assert [e async for e in reply.events()][-1].is_done
 
     assert "close" == fake.request_headers[0]["connection"]
+
+
+@pytest.mark.parametrize("root", ["/v3", "/api", "/v1", ""])
+async def test_an_api_may_be_at_another_root_than_v1(session: aiohttp.ClientSession, root: str) -> None:
+    """The URL is tried with /v1 behind it, and as it was given: OpenVINO's API is at /v3, Open WebUI's at /api."""
+    at = root or "/v1"
+    pages = {f"{at}/models": {"data": [{"id": "m"}]}, f"{at}/chat/completions": {"choices": []}}
+    fake = ScriptedEngine(model="m", pages=pages)
+    async with fake.serving() as fake:
+        engine = OpenAIEngine(fake.url + root, session)
+        await engine.refresh()
+        async with engine.open("chat/completions", (WHOLE,), {}, stream=False, patience=PATIENCE) as reply:
+            status = reply.status
+        await engine.refresh()
+
+    assert (True, ["m"], 200) == (engine.state.is_ready, [model.id for model in engine.state.models], status)
+
+
+@pytest.mark.parametrize(("status", "again"), [(400, True), (422, True), (500, False)])
+async def test_usage_that_we_ask_for_is_taken_back_where_the_engine_refuses_the_field(
+    session: aiohttp.ClientSession, status: int, again: bool
+) -> None:
+    """And it is remembered: the next stream is asked for once."""
+    refusal = b'{"error":{"message":"Unrecognized request argument supplied: stream_options"}}'
+    async with Strict(status=status, error=refusal).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        statuses = []
+        for _ in range(2):
+            async with engine.open("chat/completions", (USED,), {}, stream=True, patience=PATIENCE) as reply:
+                statuses.append(reply.status)
+                said = b"" if reply.is_stream else await reply.read()
+
+    assert ([200, 200], 3) == (statuses, len(fake.asked)) if again else ([status] * 2, 2) == (statuses, len(fake.asked))
+    assert again or refusal == said
+    assert not again or [True, False, False] == ["stream_options" in body for body in fake.asked]
+
+
+async def test_another_mistake_in_a_stream_is_told_as_the_engine_told_it(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(status=400, error=b'{"error":{"message":"too long"}}').serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        async with engine.open("chat/completions", (USED,), {}, stream=True, patience=PATIENCE) as reply:
+            said = reply.status, await reply.read()
+
+    assert (400, b'{"error":{"message":"too long"}}') == said
+    assert 1 == len(fake.asked)
+
+
+USED = b'{"messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}'
+
+
+class Strict(ScriptedEngine):
+    """An engine that knows no `stream_options`."""
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        refused, self.status = self.status, 200
+        if b"stream_options" in await request.read():
+            self.status = refused
+        try:
+            return await super()._generate(request)
+        finally:
+            self.status = refused
