@@ -20,6 +20,7 @@ from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES
 from gateway.privacy import fields as travel
 from gateway.routing.candidates import Excluded
+from gateway.wire import known
 from profiler import cli as profile_cli
 
 ROOT = Path(__file__).parent.parent
@@ -242,11 +243,11 @@ def test_the_table_of_what_travels_is_the_codes() -> None:
     table = rows(section(ROOT / "docs/protocol.md", "Delegation"))
     fields = {row[0]: set(quoted(row[1])) for row in table if len(row) == 3}
 
-    named = ("words", "form of the answer", "tools", "sampling", "length")
+    named = ("words", "form of the answer", "tools", "sampling", "length", "number of answers")
     assert travel.TRAVELS == set().union(*(fields[name] for name in named))
     assert (travel.DROPPED, travel.TRUSTED_ONLY) == (fields["identity"], fields["schema"])
-    assert travel.LENGTHS == fields["length"]
-    assert f"{travel.MAX_TOKENS_LIMIT:,}" in section(ROOT / "docs/protocol.md", "Delegation")
+    said = section(ROOT / "docs/protocol.md", "Delegation")
+    assert all(f"{limit:,}" in said for limit in (known.MAX_TOKENS_LIMIT, known.PROMPTS_LIMIT, known.INPUTS_LIMIT))
 
 
 def test_the_glossary_names_code_that_exists() -> None:

@@ -6,7 +6,7 @@ does where it says nothing: an answer of five tokens ends after a few dozen even
 
 from dataclasses import dataclass
 
-from gateway.privacy.fields import MAX_TOKENS_LIMIT
+from gateway.wire.known import MAX_TOKENS_LIMIT
 from gateway.wire.request import Request
 from gateway.wire.tokens import choices_in
 

@@ -42,7 +42,6 @@ class _Body(msgspec.Struct):
     n: float | None = None
     user: str | int | None = None
     tools: list[msgspec.Raw] | None = None
-    tool_choice: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChatBody(_Body, kw_only=True):

@@ -13,8 +13,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # what m
 PIECE_BYTES = 1 << 16  # of UTF-8 that is checked at a time: it stays in the processor's cache
 LARGE_BYTES = 1 << 18  # more takes milliseconds to read, so that a thread does it, and is sent slice by slice
 
-Fields = Mapping[str, msgspec.Raw]
-Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other
+Pieces = tuple[bytes | memoryview, ...]  # of one body or value, to be sent one after the other
+Value = msgspec.Raw | Pieces
+Fields = Mapping[str, Value]
 
 
 def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
@@ -27,12 +28,22 @@ def read_fields(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
 
 def write_fields(fields: Fields) -> Pieces:
     """The object with these fields, in one piece; values over LARGE_BYTES are pieces of their own, not copied."""
-    if all(len(memoryview(value)) <= LARGE_BYTES for value in fields.values()):
+    if all(isinstance(value, msgspec.Raw) and len(memoryview(value)) <= LARGE_BYTES for value in fields.values()):
         return (msgspec.json.encode(fields),)
     pieces: list[bytes | memoryview] = []
     for name, value in fields.items():
-        pieces += [(b"," if pieces else b"{") + msgspec.json.encode(name) + b":", memoryview(value)]
+        pieces += [(b"," if pieces else b"{") + msgspec.json.encode(name) + b":", *pieces_of(value)]
     return (*pieces, b"}")
+
+
+def pieces_of(value: Value) -> Pieces:
+    """A value's bytes, not copied."""
+    return value if isinstance(value, tuple) else (memoryview(value),)
+
+
+def view_of(value: Value) -> memoryview:
+    """A value's bytes in one piece."""
+    return memoryview(b"".join(value)) if isinstance(value, tuple) else memoryview(value)
 
 
 def raw(value: object) -> msgspec.Raw:

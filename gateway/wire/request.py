@@ -5,7 +5,7 @@ A request in which nothing changes is sent on byte for byte. Knows nothing of so
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -14,6 +14,16 @@ import msgspec
 from gateway.wire.bodies import ChatBody, CompletionBody, Message, Part, PassedBody, ResponsesBody, decode_body
 from gateway.wire.codec import Fields, Pieces, raw, read_fields, write_fields
 from gateway.wire.estimate import estimated_tokens
+from gateway.wire.known import (
+    Known,
+    KnownChat,
+    KnownCompletion,
+    KnownMessage,
+    KnownPart,
+    NotKnown,
+    read_known,
+)
+from gateway.wire.rewriting import write_known
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
@@ -33,8 +43,9 @@ class Request:
     `text` is what the gate reads, and `earlier` what the user said before, newest first;
     `prompt_tokens` is an estimate (estimate.py; 1,000 an image), tools and their descriptions included;
     `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have;
-    `media` are the parts of the messages that are not text;
-    `body` is what the client sent, None as soon as a field is another than it sent.
+    `body` is what the client sent, None as soon as a field is another than it sent;
+    `written` are fields written anew from what PPAI knows of them, `unknown` names what it does not know (known.py);
+    `forces` names the field that makes an engine compile a schema.
     """
 
     endpoint: str
@@ -47,9 +58,11 @@ class Request:
     session: str
     needs: frozenset[str]
     include_usage: bool
-    media: tuple[Part, ...]
     fields: Fields
     body: bytes | None
+    written: Fields = field(default_factory=dict)
+    unknown: str | None = None
+    forces: str | None = None
 
 
 def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None = None) -> Request:
@@ -57,16 +70,21 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
 
     A `body` that is part of a larger message is never sent on as it is. Raises InvalidRequest naming the field.
     """
-    asked = decode_body(endpoint, body)
+    unknown: str | None = None
+    known: Known | None = None
+    try:
+        asked = known = read_known(endpoint, body)
+    except NotKnown as error:
+        asked, unknown = decode_body(endpoint, body), error.field
     if isinstance(asked, PassedBody):
         return _passed_request(endpoint, asked, body, session)
-    media: list[Part] = []
+    media: list[Part | KnownPart] = []
     fields = read_fields(body)
-    if isinstance(asked, ChatBody):
+    if isinstance(asked, ChatBody | KnownChat):
         words, turns, opening = _read_messages(asked.messages, media)
         prompt_tokens = MESSAGE_TOKENS * len(words)
     else:
-        prompt = asked.prompt if isinstance(asked, CompletionBody) else asked.input
+        prompt = asked.prompt if isinstance(asked, CompletionBody | KnownCompletion) else asked.input
         text = _plain_text(prompt)
         words, turns, opening = [text], [text], [text[:200]]
         prompt_tokens = _token_ids(prompt)
@@ -75,8 +93,16 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     prompt_tokens += estimated_tokens(words) + MEDIA_TOKENS * sum(part.type in MEDIA_NEEDS for part in media)
     needs = {MEDIA_NEEDS[part.type] for part in media if part.type in MEDIA_NEEDS}
     needs.add("embeddings" if endpoint == "embeddings" else "text")
-    if asked.tools and bytes(asked.tool_choice or b"") != b'"none"':  # the last turn of an agent asks for no tools
+    if (
+        asked.tools and bytes(fields.get("tool_choice", b"")) != b'"none"'
+    ):  # the last turn of an agent asks for no tools
         needs.add("tools")
+    written: Fields = {}
+    if known:
+        try:
+            written = write_known(known, media, fields, body)
+        except NotKnown as error:
+            unknown = error.field
     return Request(
         endpoint=endpoint,
         model=asked.model or VIRTUAL_MODEL,
@@ -88,9 +114,11 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         session=session or _name(asked.user) or _conversation(opening),
         needs=frozenset(needs),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
-        media=tuple(media),
         fields=fields,
         body=body if isinstance(body, bytes) else None,
+        written=written,
+        unknown=unknown,
+        forces=known.forces if known else None,
     )
 
 
@@ -118,13 +146,14 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         session=session or _name(user) or _conversation(_opening(words[:2])),
         needs=frozenset(),
         include_usage=True,
-        media=(),
         fields=read_fields(body),
         body=body if isinstance(body, bytes) else None,
     )
 
 
-def _read_messages(messages: Iterable[Message], media: list[Part]) -> tuple[list[str], list[str], list[str]]:
+def _read_messages(
+    messages: Iterable[Message | KnownMessage], media: list[Part | KnownPart]
+) -> tuple[list[str], list[str], list[str]]:
     """(all words, what the user said, what identifies the conversation), each by turns; fills `media`."""
     said: list[str] = []
     asked: list[str] = []

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.wire.bodies import DELEGABLE
 from gateway.wire.claims import whole
-from gateway.wire.codec import UNREADABLE, Pieces, raw, read_fields, write_fields
+from gateway.wire.codec import UNREADABLE, Pieces, pieces_of, raw, read_fields, view_of, write_fields
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -89,10 +89,10 @@ def choices_in(request: Request) -> int:
     """How many answers one request asks for: `n` for each of its prompts."""
     if request.endpoint not in METERED:
         return 1
-    n = _FLOAT.decode(memoryview(request.fields["n"])) if "n" in request.fields else None
+    n = _FLOAT.decode(view_of(request.fields["n"])) if "n" in request.fields else None
     prompts = 1
-    if request.endpoint == "completions" and bytes(memoryview(request.fields["prompt"])[:1]) == b"[":
-        begins = [bytes(memoryview(item)[:1]) for item in _ITEMS.decode(memoryview(request.fields["prompt"]))]
+    if request.endpoint == "completions" and bytes(view_of(request.fields["prompt"])[:1]) == b"[":
+        begins = [bytes(memoryview(item)[:1]) for item in _ITEMS.decode(view_of(request.fields["prompt"]))]
         prompts = max(1, sum(begin in (b'"', b"[") for begin in begins))  # a list of token ids is one prompt
     return whole(int(n or 1), 1, 2**31) * prompts
 
@@ -101,7 +101,7 @@ def _most_prompt_tokens(request: Request) -> int:
     """A token takes at least a byte; what a request only points at (images, stored answers) is not seen."""
     if request.endpoint not in DELEGABLE:
         return 2**31
-    held = sum(memoryview(value).nbytes for value in request.fields.values())
+    held = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value))
     return held + 4 * request.prompt_tokens + PROMPT_TOKENS_BESIDE
 
 
@@ -119,9 +119,10 @@ def asking_for_usage(request: Request) -> Request:
         return request
     asked = _ASKING
     if "stream_options" in request.fields:
-        options = _OPTIONS.decode(memoryview(request.fields["stream_options"])) or {}
+        options = _OPTIONS.decode(view_of(request.fields["stream_options"])) or {}
         asked = raw(options | {"include_usage": True})
-    return replace(request, fields={**request.fields, "stream_options": asked}, body=None)
+    anew = {"stream_options": asked}
+    return replace(request, fields={**request.fields, **anew}, written={**request.written, **anew}, body=None)
 
 
 def not_asking_for_usage(body: Pieces) -> Pieces:

@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 
 from gateway.privacy import fields as table
-from gateway.privacy.fields import MAX_TOKENS_LIMIT, Travel, Unacceptable, delegation, may_travel, read_delegation
+from gateway.privacy.fields import Travel, Unacceptable, delegation, may_travel, read_delegation
+from gateway.wire.known import MAX_TOKENS_LIMIT
 from gateway.wire.request import encode_request, read_request
 
 MESSAGES = [{"role": "user", "content": "hi"}]
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 DATA_IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 TRAVELS: dict[str, Any] = {
-    "messages": [{"role": "system", "content": "be brief"}, *MESSAGES, {"role": "assistant", "content": "hello"}],
+    "messages": [
+        {"role": "system", "content": "be brief"},
+        *MESSAGES,
+        {"role": "assistant", "content": None, "refusal": None, "audio": None, "annotations": [], "tool_calls": [CALL]},
+        {"role": "tool", "content": "5", "tool_call_id": "c"},
+    ],
     "prompt": "once upon",
     "input": ["one", "two"],
     "model": "m",
     "stream": True,
     "stream_options": {"include_usage": True},
-    "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"$ref": "#/d", "d": {"x": [1, 2.5]}}}}],
     "tool_choice": "auto",
     "parallel_tool_calls": False,
     "temperature": 0.5,
@@ -72,6 +79,9 @@ PARTS: list[tuple[Any, str | None]] = [
 ]
 
 
+ENDPOINTS = {"prompt": "completions", "input": "embeddings"}  # of fields that are no chat's
+
+
 def travel_of(fields: dict[str, Any], *, trusted: bool = False, endpoint: str = "chat/completions") -> Travel:
     return may_travel(read_request(endpoint, json.dumps(fields).encode()), trusted=trusted)
 
@@ -88,19 +98,20 @@ def refusal_of(fields: dict[str, Any], *, trusted: bool = False) -> str:
 
 
 def test_the_table_has_a_row_for_every_field() -> None:
-    assert table.TRAVELS | {"n"} == TRAVELS.keys()
+    assert table.TRAVELS == TRAVELS.keys()
     assert table.DROPPED == DROPPED.keys()
 
 
 @pytest.mark.parametrize("name", TRAVELS)
 def test_travels_unchanged(name: str) -> None:
     """And the other side takes it."""
-    fields = {"messages": MESSAGES, name: TRAVELS[name]}
-    payload = b"".join(delegation("chat/completions", "agent", "m", travel_of(fields)))
+    endpoint = ENDPOINTS.get(name, "chat/completions")
+    fields = {**({} if name in ENDPOINTS else {"messages": MESSAGES}), name: TRAVELS[name]}
+    payload = b"".join(delegation(endpoint, "agent", "m", travel_of(fields, endpoint=endpoint)))
 
     agent, request = read_delegation(payload, trusted=False)
 
-    assert ("chat/completions", "agent") == (request.endpoint, agent)
+    assert (endpoint, "agent") == (request.endpoint, agent)
     assert {**fields, "model": "m"} == json.loads(b"".join(encode_request(request, "m")))
 
 
@@ -172,11 +183,6 @@ def test_what_only_our_engine_is_asked_stays_here() -> None:
     assert ({}, "endpoint:messages") == (travel.fields, travel.pinned_by)
 
 
-def test_the_name_in_a_reason_is_short() -> None:
-    """It goes into a header and the log, and a client may call a field whatever it likes."""
-    assert len(pinned_by({"messages": MESSAGES, "x" * 5000: 1}) or "") < 100
-
-
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
@@ -220,36 +226,86 @@ def test_an_unreadable_message_stays_here() -> None:
     request = read_request("chat/completions", body)
 
     assert ("hi", body) == (request.text, b"".join(encode_request(request, "auto")))
-    assert "field:messages" == may_travel(request, trusted=True).pinned_by
+    assert "field:unreadable" == may_travel(request, trusted=True).pinned_by
 
 
 @pytest.mark.parametrize(
     ("part", "field"),
     [
         (rb'{"type":"image_url","image_url":{"url":"d\u0061ta:image/png;base64,AAAA"}}', None),  # an escape is no trick
-        (b'{"type":"image_url","image_url":{"url":"' + rb"\u0064\u0061\u0074\u0061\u003a" + b'AAAA"}}', None),
+        (
+            b'{"type":"image_url","image_url":{"url":"' + rb"\u0064\u0061\u0074\u0061" + b':image\\/gif;base64,A"}}',
+            None,
+        ),
         (rb'{"type":"image_url","image_url":{"url":"\u0068ttp://10.0.0.1/"}}', "messages.image_url"),
-        (b'{"type":"image_url","image_url":{"url":"data:x","url":"http://10.0.0.1/"}}', "messages.image_url"),
-        (b'{"type":"image_url","image_url":{"url":"data:x"},"image_url":{"url":"file:///"}}', "messages.image_url"),
         (b'{"type":"text","text":"x","type":"video_url"}', "messages.video_url"),
-        (b'{"type":"image_url","image_url":{"url":"DATA:x"}}', "messages.image_url"),
+        (b'{"type":"image_url","image_url":{"url":"DATA:image/png;base64,A"}}', "messages.image_url"),
         (b'{"type":"image_url","image_url":null}', "messages.image_url"),
     ],
 )
 def test_a_part_is_judged_as_the_engine_will_read_it(part: bytes, field: str | None) -> None:
-    """Escapes are read, and of a field that stands twice the last one counts."""
+    """Escapes are read."""
     request = read_request("chat/completions", b'{"messages":[{"role":"user","content":[' + part + b"]}]}")
 
     assert (field and f"field:{field}") == may_travel(request, trusted=True).pinned_by
 
 
-def test_a_field_that_stands_twice_is_judged_and_sent_once() -> None:
-    """A peer whose engine takes the first of two would else be asked for what nobody judged."""
-    payload = b'{"endpoint":"completions","agent":"a","body":{"prompt":"x","n":100,"n":1,"lora":1,"lora":null}}'
+def test_a_name_that_somebody_invented_stands_in_no_reason_and_no_refusal() -> None:
+    """It may be a word of a prompt; what OpenAI's API and engines call their fields is said, so that a user may act."""
+    assert "field:unknown" == pinned_by({"messages": MESSAGES, "my diary": 1})
+    assert "field `unknown` may not travel" == refusal_of({"messages": MESSAGES, "my diary": 1})
+    assert "field:top_k" == pinned_by({"messages": MESSAGES, "top_k": 1})
+    for payload in (
+        b'{"endpoint":"my diary","agent":"a","body":{}}',
+        b'{"endpoint":"completions","agent":"a","body":{},"my diary":1}',
+        b'{"endpoint":"chat/completions","agent":"a","body":{"messages":["my diary"]}}',
+        b'{"endpoint":"chat/completions","agent":"a","body":{"messages":[{"role":"my diary"}],"my diary":1}}',
+    ):
+        with pytest.raises(Unacceptable) as caught:
+            read_delegation(payload, trusted=True)
+        assert "diary" not in str(caught.value)
 
-    _, request = read_delegation(payload, trusted=False)
 
-    assert b'{"prompt":"x","n":1,"lora":null,"model":"m"}' == b"".join(encode_request(request, "m"))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"prompt":"x","temperature":2,"temperature":1',
+        b'"prompt":"x","lora":1,"lora":null',
+        b'"messages":null,"prompt":"x","prompt":"y"',
+    ],
+)
+def test_a_field_that_stands_twice_is_refused(body: bytes) -> None:
+    """An engine that takes the first of two would be asked for what nobody judged."""
+    with pytest.raises(Unacceptable, match="`duplicate` may not travel"):
+        read_delegation(b'{"endpoint":"completions","agent":"a","body":{' + body + b"}}", trusted=False)
+
+
+def test_what_is_null_does_not_reach_an_engine() -> None:
+    """Under other spellings of a name either."""
+    body = b'{"prompt":"x","api_base":null,"N":null,"user":null}'
+
+    _, request = read_delegation(b'{"endpoint":"completions","agent":"a","body":' + body + b"}", trusted=False)
+
+    assert b'{"prompt":"x","model":"m"}' == b"".join(encode_request(request, "m"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "strict": True}}]}, "tools"),
+    ],
+)
+def test_a_schema_that_an_engine_must_compile_travels_among_the_trusted_only(
+    fields: dict[str, Any], field: str
+) -> None:
+    """As a response_format."""
+    asked = {"messages": MESSAGES, "tools": TRAVELS["tools"], **fields}
+
+    assert None is pinned_by(asked, trusted=True)
+    assert f"field:{field}" == pinned_by(asked)
+    assert f"field `{field}` may not travel" == refusal_of(asked)
 
 
 def test_messages_beside_a_prompt_stay_here() -> None:

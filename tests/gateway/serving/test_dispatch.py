@@ -173,7 +173,8 @@ async def test_a_large_request_reaches_either_engine_with_its_fields_as_they_wer
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, peer: str, model: str
 ) -> None:
     """It is read in threads, on both sides of a hop, and sent in pieces."""
-    messages = json.dumps([{"role": "user", "content": "hi", "name": "x" * 2 * LARGE_BYTES}]).encode()
+    said = [{"role": "user", "content": "hi", "name": "x" * 2 * LARGE_BYTES}]
+    messages = json.dumps(said, separators=(",", ":")).encode()
     body = b'{"seed" : 7,"messages":%b,"temperature":0.50}' % messages
     async with desk(tmp_path, mine, theirs) as ada:
         client = Recorder()

@@ -144,7 +144,8 @@ def test_a_part_of_a_larger_message_is_written_anew() -> None:
 def test_a_body_is_decoded_once_and_its_fields_are_parts_of_it() -> None:
     """What travels, what asks for usage and what renames take the fields as they are: these hold no JSON at all."""
     whole = read_request("chat/completions", body(stream=True))
-    request = replace(whole, body=b"never read again", fields={**whole.fields, "messages": msgspec.Raw(b"nor these")})
+    unread = {"messages": msgspec.Raw(b"nor these")}
+    request = replace(whole, body=b"never read again", fields={**whole.fields, **unread}, written=unread)
 
     asked = asking_for_usage(request)
     travel = may_travel(request, trusted=True)
