@@ -15,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 
 import msgspec
 import yaml
+from yaml.composer import ComposerError
 
 from discovery.private_files import read_unchanged
 from gateway.beliefs.belief import BeliefConfig
@@ -30,6 +31,7 @@ from gateway.routing.policy import SchedulerConfig
 from gateway.topics.reader import GateConfig
 
 SCHEMA = 1
+FILE_LIMIT_BYTES = 1 << 20  # the file that explains every key has a hundredth
 ENV_PREFIX = "PPAI_"
 MASK = "***"  # what is shown in the place of a secret
 SECRETS = ("network.secret", "engine.api_key", "engine.url", "engine.api_base")  # of a URL, its user and password
@@ -107,7 +109,10 @@ def _check_unmasked(config: Config) -> None:
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(read_unchanged(file).decode()) or {}
+        content = read_unchanged(file)
+        if len(content) > FILE_LIMIT_BYTES:
+            raise ConfigError(f"{file} has more than {FILE_LIMIT_BYTES >> 20} MiB: it is no configuration of ours")
+        tree = yaml.load(content.decode(), _Loader) or {}
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:  # without the lines that it quotes: a secret may stand there
@@ -115,11 +120,23 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}{where} is not valid YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid YAML: {error}") from error
+    except (ValueError, RecursionError):  # neither shows in the grammar; PyYAML leaves them to whoever reads
+        raise ConfigError(f"{file} holds a number or date that is none, or groups in groups without end") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{file} must hold keys and values, like configs/default.yaml")
     if isinstance(schema := tree.get("schema", SCHEMA), int) and schema > SCHEMA:
         raise ConfigError(f"{file} is of schema {schema}; this ppai reads up to {SCHEMA}: upgrade ppai")
     return tree
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: a few of them, one in the other, stand for more values than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise ComposerError(None, None, "an alias (`*name`) is not read here; write the value itself", mark)
+        return super().compose_node(parent, index)
 
 
 def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, strict: bool) -> Any:

@@ -58,6 +58,30 @@ def test_a_mistake_is_named_with_its_path(write, text: str, says: str) -> None:
     assert says in str(caught.value)
 
 
+BOMB = "x0: &x0 [a,a,a,a,a,a,a,a,a,a]\n" + "".join(
+    f"x{n}: &x{n} [{','.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 8)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param(BOMB + "network:\n  allowlist: *x7\n", "line 2 .*alias .*write the value itself", id="aliases"),
+        pytest.param("network: &n {allowlist: [*n]}", "line 1 .*alias", id="a value in itself"),
+        pytest.param("client: &c {port: 1}\npeer: {<<: *c}", "line 2 .*alias", id="merged"),
+        pytest.param("name: " + "[" * 50_000, "groups in groups without end", id="nested"),
+        pytest.param("client: {port: " + "9" * 5000 + "}", "a number or date that is none", id="digits"),
+        pytest.param("name: 2001-99-99", "a number or date that is none", id="a date"),
+        pytest.param("name: !!float 'x'", "a number or date that is none", id="a float"),
+        pytest.param("name: !!python/object/apply:os.system ['true']", "line 1 is not valid YAML", id="an object"),
+        pytest.param("name: a\n" + "#" * (1 << 20), "more than 1 MiB", id="large"),
+    ],
+)
+def test_reading_a_file_costs_no_more_than_its_bytes_and_ends_in_a_sentence(write, text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_config(write(text), {}, {})
+
+
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(tmp_path / "none.yaml", {}, {})
