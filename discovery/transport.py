@@ -142,7 +142,11 @@ class Transport:
             with suppress(asyncio.QueueFull):  # a lost message does no harm: a later round repeats what it said
                 outbox.put_nowait(send)
         for event in step.events:
-            if event.kind != "pulse":
+            if event.kind == "pulse":
+                continue
+            if self._gossip.is_stranger(event.peer):
+                log.info("stranger event=%s peer=%s reason=%r", event.kind, event.peer[:10], event.reason)
+            else:  # a line of its own, so that a flood of the other kind, which is limited, does not hide it
                 log.info("peer event=%s peer=%s reason=%r", event.kind, event.peer[:10], event.reason)
         if step.events:
             self._on_events(step.events, self._clocks.monotonic())

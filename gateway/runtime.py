@@ -51,6 +51,7 @@ from gateway.server.listeners import (
 )
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.notices import Notices, limit_lines
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import open_reader
 from gateway.upstream import Patience
@@ -64,6 +65,7 @@ Say = Callable[[str], None]
 def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    limit_lines(time.monotonic)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
@@ -87,7 +89,7 @@ class Runtime:
     def __init__(self, config: Config, home: Home, say: Say) -> None:
         self._config, self._home, self._say = config, home, say
         self._stack = AsyncExitStack()
-        self._last_said: dict[str, str] = {}  # by subject
+        self._notices = Notices(say, time.monotonic)
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -228,12 +230,12 @@ class Runtime:
         self._network.tell_admission(self._door.admission)
         state = self._engine.state
         for line in self._engine.not_adopted:
-            self._say_once(line, f"not adopted: {line}")
+            self._notices.once(line, f"not adopted: {line}")
         if state.is_ready:
             models = ", ".join(model.id for model in state.models)
-            self._say_once("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")
+            self._notices.once("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")
         else:
-            self._say_once("engine", f"engine: {state.problem}")
+            self._notices.once("engine", f"engine: {state.problem}")
 
     def _door_changed(self) -> None:
         """The door opened or closed to other peers: they hear of it now, not after the next look at the engine."""
@@ -252,21 +254,16 @@ class Runtime:
             self._door.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation", "identity_in_use"):
-                self._say_once(event.kind + event.peer, f"{event.kind.replace('_', ' ')}: {event.reason}")
-        if waiting := self._network.waiting():
-            self._say_once("waiting", waiting_text(waiting))
+                text = f"{event.kind.replace('_', ' ')}: {event.reason}"
+                self._notices.limited(event.kind, event.kind + event.peer, text)
+        if self._notices.is_due("waiting") and (waiting := self._network.waiting()):
+            self._notices.limited("waiting", "waiting", waiting_text(waiting))
         if len(self._node.roster) > 1:
             self._reader.warm_up()
         if self._reader.problem:
-            self._say_once("gate", f"routing by load alone, not by topic: {self._reader.problem}")
+            self._notices.once("gate", f"routing by load alone, not by topic: {self._reader.problem}")
         elif why := self._reader.full_problem:
-            self._say_once("gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
-
-    def _say_once(self, subject: str, text: str) -> None:
-        """Say it once, until something else is to be said of the same subject."""
-        if self._last_said.get(subject) != text:
-            self._last_said[subject] = text
-            self._say(text)
+            self._notices.once("gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
 
 
 def _stop(worker: ThreadPoolExecutor) -> None:

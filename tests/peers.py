@@ -87,7 +87,13 @@ async def two_peers(
 async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | None = None) -> AsyncIterator[Party]:
     """A peer without a listener: it only asks."""
     identity, admission = Identity.load_or_create(home), Admission("tofu", NET)
-    gossip = Gossip(identity.id, int(time.time()), lambda r: seal(r, NET, identity.sign), random.Random(7))
+    gossip = Gossip(
+        identity.id,
+        int(time.time()),
+        lambda r: seal(r, NET, identity.sign),
+        random.Random(7),
+        vouched=admission.vouches,
+    )
 
     def idle(now: float) -> Pulse:
         return pulse.pulse(identity.id) if pulse else Pulse(identity.id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "open")

@@ -18,7 +18,7 @@ from benchmarks.simulator.network import Mail, Regions, Spread
 from benchmarks.simulator.peer import PeerSpec, Serving, crowding_s, latency_s
 from discovery.admission import Admission
 from discovery.envelopes import Signed, seal
-from discovery.gossip import Gossip, GossipConfig, Step
+from discovery.gossip import Gossip, Step
 from discovery.messages import Probe
 from discovery.records import Address, Card, PeerId, Record, peer_id
 from gateway.beliefs.belief import BeliefConfig
@@ -156,7 +156,7 @@ class World:
 
     def _node(self, i: int, policy_of: PolicyOf, seed: int) -> Node:
         spec, setting = self.setting.peers[i], self.setting
-        gossip = Gossip(self.ids[i], 1, _sealed, random.Random(seed * 1000 + i), GossipConfig())
+        gossip = Gossip(self.ids[i], 1, _sealed, random.Random(seed * 1000 + i), vouched=lambda _: True)
         gossip.publish(replace(self._card(i), gen=0, seq=0), 0.0)
         node = Node(
             f"peer-{i}",

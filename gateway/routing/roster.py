@@ -17,6 +17,7 @@ from profiler.scoring import dequantise, pair_scores, unprofiled
 
 BoolArray = NDArray[np.bool_]
 _Pair = tuple[PeerId, str, Agent, Member | None]  # id and name of a peer, one of its agents, None for our own
+UNAPPROVED_LIMIT = 64  # agents of peers that may not answer: enough to explain why somebody is not asked
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
 
 
@@ -78,18 +79,25 @@ def build_roster(
 
     `here`: names of our own agents that run on this machine.
     An agent without a vector gets the mean of the vectors we know, or the gate's prior if we know none, less a margin.
-    All such agents get the same, so that load decides among them.
+    All such agents get the same, so that load decides among them. Vectors of peers that may not answer count for
+    nobody, and at most UNAPPROVED_LIMIT of their agents are rows: strangers can make up any number.
     """
     pairs: list[_Pair] = [(me, name, agent, None) for agent in own]
+    unapproved = 0
     for member in members:
-        if member.state != "left":
-            beliefs.add(member.id, max(1, member.card.slots))
-            pairs += [(member.id, member.card.name, agent, member) for agent in member.card.agents]
+        if member.state == "left":
+            continue
+        if not may_answer(member.id):
+            unapproved += len(member.card.agents)
+            if unapproved > UNAPPROVED_LIMIT:
+                continue
+        beliefs.add(member.id, max(1, member.card.slots))
+        pairs += [(member.id, member.card.name, agent, member) for agent in member.card.agents]
     roster = _columns(pairs, may_answer, beliefs, here)
     if space is None:
         return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_))
     vectors = [_vector(agent, space) for *_, agent, _ in pairs]
-    known = [vector for vector in vectors if vector is not None]
+    known = [vector for vector, ok in zip(vectors, roster.approved, strict=True) if vector is not None and ok]
     assumed = unprofiled(np.mean(known, axis=0) if known else space.prior)
     stacked = np.array([assumed if vector is None else vector for vector in vectors], dtype=np.float32)
     return ScoredRoster(

@@ -38,7 +38,7 @@ class Ada:
     node: Node = field(init=False)
 
     def __post_init__(self) -> None:
-        gossip = Gossip(id_of(0), 1, lambda record: signed(record), random.Random(7))
+        gossip = Gossip(id_of(0), 1, lambda record: signed(record), random.Random(7), vouched=lambda _: True)
         gossip.publish(card_of(id_of(0), name="ada"), self.now)
         beliefs = Beliefs(BeliefConfig())
         decide = policy(SchedulerConfig(exploration=self.exploration))

@@ -10,7 +10,7 @@ from discovery.members import Member, State
 from discovery.records import Agent, PeerId, Profile
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.routing.roster import ScoredRoster, Space, build_roster
+from gateway.routing.roster import UNAPPROVED_LIMIT, ScoredRoster, Space, build_roster
 from profiler.scoring import unprofiled
 from tests.cluster import card_of, id_of
 
@@ -55,6 +55,30 @@ def test_one_peer_s_agents_share_one_belief() -> None:
     assert rows[1] == rows[2] != rows[0]
 
 
+def test_agents_of_strangers_are_few_rows_however_many_there_are() -> None:
+    """A thousand made-up peers with 16 agents each cost a decision next to nothing; who may answer has all rows."""
+    agents = [Agent(f"a{n}", "m", 1) for n in range(16)]
+    made_up = [member(n, "alive", *agents) for n in range(1, 1001)]
+    friend = member(2000, "alive", *agents)
+
+    roster = scored_of(*made_up, friend, approved=frozenset({id_of(2000)})).roster
+
+    assert 1 + UNAPPROVED_LIMIT + 16 == len(roster)
+    assert 16 == sum(peer == id_of(2000) for peer in roster.peer_ids)
+
+
+def test_a_claim_of_a_stranger_changes_nobody_s_score() -> None:
+    friend = member(1, "alive", Agent("plain", "m", 1))
+    boaster = member(2, "alive", Agent("boaster", "m", 1, profiles={SPACE.id: Profile(b"\xff" * 2, (9,) * 2)}))
+    approved = frozenset({id_of(1)})
+
+    alone, beside = scored_of(friend, approved=approved), scored_of(friend, boaster, approved=approved)
+
+    assert alone.capabilities is not None
+    assert beside.capabilities is not None
+    assert alone.capabilities[1].tolist() == beside.capabilities[1].tolist()
+
+
 def test_who_left_has_no_seat() -> None:
     assert (ME,) == scored_of(member(1, "left")).roster.peer_ids
 
@@ -93,7 +117,7 @@ def test_every_row_is_a_vector_of_ours_or_what_is_assumed(profiles: list[tuple[s
     """Whatever strangers publish: (N, K), in [0, 1], and `profiled` says which is which."""
     agents = [Agent(f"a{i}", "m", 1, profiles={s: Profile(v, (1,) * len(v))}) for i, (s, v) in enumerate(profiles)]
 
-    scored = scored_of(*([member(1, "alive", *agents)] if agents else []))
+    scored = scored_of(*([member(1, "alive", *agents)] if agents else []), approved=frozenset({id_of(1)}))
     known = scored.capabilities[scored.profiled]
     assumed = unprofiled(known.mean(axis=0) if len(known) else SPACE.prior)
 
