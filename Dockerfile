@@ -1,28 +1,32 @@
 # One PPAI peer with the embedded engine's model and the encoder inside: it needs no network to start.
 # Needs BuildKit (the default since Docker 23) for the cache mounts.
 
+# A tag may be moved to another content, a digest cannot. `docker buildx imagetools inspect python:3.12-slim-trixie` prints
+# today's; build with --build-arg PYTHON_IMAGE=python:3.12-slim-trixie@sha256:... to have that image and no other.
+ARG PYTHON_IMAGE=python:3.12-slim-trixie
+
 # --- build: the packages, in a virtual environment that is copied as one folder
-FROM python:3.12-slim-trixie AS build
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 
-# Dependencies before sources: this layer changes only with the two files that name them.
-COPY pyproject.toml constraints.txt ./
+# Dependencies before sources: this layer changes only with the two files that name them, each with its sha256.
+COPY constraints.txt constraints-build.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
-        > requirements.txt \
-    && python -m venv /opt/ppai/venv \
-    && /opt/ppai/venv/bin/python -m pip install --only-binary=:all: -c constraints.txt -r requirements.txt \
-    && python -m pip install -c constraints.txt hatchling
+    python -m venv /opt/ppai/venv \
+    && /opt/ppai/venv/bin/python -m pip install --only-binary=:all: --require-hashes --no-deps -r constraints.txt \
+    && python -m pip install --only-binary=:all: --require-hashes --no-deps -r constraints-build.txt
 
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY configs configs
 COPY discovery discovery
 COPY profiler profiler
 COPY gateway gateway
-# Built with the pinned hatchling beside it; build isolation would fetch whichever is newest.
+# Built with the pinned hatchling beside it; build isolation would fetch whichever is newest. `pip check` finds what
+# pyproject.toml wants and constraints.txt lacks.
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && /opt/ppai/venv/bin/python -m pip install --no-cache-dir --no-deps /wheels/ppai-*.whl
+    && /opt/ppai/venv/bin/python -m pip install --no-cache-dir --no-deps /wheels/ppai-*.whl \
+    && /opt/ppai/venv/bin/python -m pip check
 
 # --- weights: what `ppai pull` fetches (190 MB), each file checked against its sha256
 FROM build AS weights
@@ -38,7 +42,7 @@ RUN /opt/ppai/venv/bin/python -c \
     && test -s /opt/ppai/weights/encoder/model.int8.onnx
 
 # --- the peer
-FROM python:3.12-slim-trixie
+FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="PPAI" \
       org.opencontainers.image.description="One OpenAI-compatible endpoint that answers with the best model any of your machines runs" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED = constraints.txt constraints-build.txt constraints-dev.txt
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 PYTEST = $(BIN)/python -m pytest
 # Tests that judge time run first and one by one, all others on every core; both run, and either's failure is the target's.
 PARALLEL = --numprocesses logical --maxprocesses 8 --dist worksteal
@@ -10,13 +12,16 @@ PARALLEL = --numprocesses logical --maxprocesses 8 --dist worksteal
 # Tests start a hundred processes: without bytecode each of them would compile its sources again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-all lint install weights clean
+.PHONY: demo test test-all lint install weights lock clean
 
-$(VENV)/.installed: pyproject.toml constraints.txt Makefile
+# pip knows no hash of a folder, so the package itself goes second: of it nothing is fetched.
+$(VENV)/.installed: pyproject.toml $(LOCKED) Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PPAI needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	@echo "installing into $(VENV) (first time: about a minute)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) -e '.[test,dev,bench]'
+	@$(PIP) --require-hashes --no-deps $(LOCKED:%=-r %)
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check
 	@touch $@
 
 install: $(VENV)/.installed
@@ -31,7 +36,7 @@ test: install weights lint
 	@failed=0; $(PYTEST) -m "alone and not slow" || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone and not slow" || failed=$$?; exit $$failed
 
 test-all: install weights lint
-	@$(PIP) -e '.[test,dev,train,bench]'
+	@$(PIP) --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m tests.e2e.clients.environments
 	@failed=0; $(PYTEST) -m alone || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone" || failed=$$?; exit $$failed
@@ -40,6 +45,14 @@ lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# Pins each package and its files' sha256. What is pinned stays, unless its line is deleted first. Needs uv. The last file
+# leaves out what the first has for every platform.
+lock:
+	$(LOCK) pyproject.toml -o constraints.txt
+	printf 'hatchling\neditables\n' | $(LOCK) - -o constraints-build.txt
+	$(LOCK) pyproject.toml --extra test --extra dev --extra bench -o constraints-dev.txt \
+		$$(sed -n 's/^\([a-z0-9.-]*\)==[^;]*$$/--no-emit-package \1/p' constraints.txt)
 
 clean:
 	rm -rf $(VENV) .venv-* .work .mypy_cache .ruff_cache .pytest_cache
