@@ -1,6 +1,7 @@
 """Speaks with an OpenAI-compatible server, which measure.py asks questions. Knows nothing of questions."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,14 @@ import aiohttp
 BODY_LIMIT = 4 * 2**20  # bytes of one answer: all that grading reads, every character escaped, and thoughts
 
 
+_USER_IN_URL = re.compile(r"//[^/\s]*@")
+
+
 class EngineError(RuntimeError):
-    """The engine does not answer as an OpenAI server does; the message says what it does."""
+    """The engine does not answer as an OpenAI server does; the message says what it does, without URLs' passwords."""
 
     def __init__(self, message: str, may_pass: bool = True, retry_after_s: float = 0.0) -> None:
-        super().__init__(message)
+        super().__init__(_USER_IN_URL.sub("//", message))
         self.may_pass = may_pass  # whether asking again can help
         self.retry_after_s = retry_after_s  # s that the engine asked to wait; 0: it did not say
 

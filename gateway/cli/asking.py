@@ -103,7 +103,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     engine = found["engine"]
     print(f"peer     {found['name']} ({found['id'][:12]}) at {found['url']}/v1, up {found['uptime_s']:.0f} s")
-    print(f"engine   {engine['origin']}: {engine['problem'] or 'ready'}")
+    elsewhere = f" ({engine['place']})" if engine.get("place") not in (None, "here") else ""
+    print(f"engine   {engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}")
     for line in engine["not_adopted"]:
         print(f"passed   {line}")
     print(f"models   {', '.join(model['id'] for model in engine['models']) or 'none'}")

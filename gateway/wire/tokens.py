@@ -126,8 +126,11 @@ def asking_for_usage(request: Request) -> Request:
 
 
 def not_asking_for_usage(body: Pieces) -> Pieces:
-    """A body without `stream_options`, for an engine that refuses it; the same where it has none."""
-    fields = read_fields(b"".join(body))
+    """A body without `stream_options`, for an engine that refuses it; the same where it has none or is too deep."""
+    try:
+        fields = read_fields(b"".join(body))
+    except UNREADABLE:
+        return body
     if "stream_options" not in fields:
         return body
     return write_fields({name: value for name, value in fields.items() if name != "stream_options"})

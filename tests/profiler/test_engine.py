@@ -17,6 +17,16 @@ def test_an_engine_is_named_with_or_without_v1(url: str) -> None:
     assert "http://h:1/v1" == Engine(url, "m").v1
 
 
+@pytest.mark.parametrize(
+    "url", ["http://bob:hunter2@127.0.0.1:9", "http://hunter2@127.0.0.1:9/v1", "http://bob:hunter2@"]
+)
+async def test_a_password_in_the_url_stands_in_no_message(url: str) -> None:
+    with pytest.raises(EngineError) as refused:
+        await first_model(url, {})
+
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("content", "text"), [("hi", "hi"), ("", ""), (None, "")])
 def test_an_answer_that_is_all_thought_is_an_empty_one(content: str | None, text: str) -> None:
     assert text == content_of({"choices": [{"message": {"content": content}}]}, "http://h")

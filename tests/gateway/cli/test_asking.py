@@ -23,7 +23,7 @@ STATUS = {
     "engine": {
         "origin": "vLLM found on port 8000", "not_adopted": ["Ollama is bob's"],
         "problem": None, "models": [{"id": "small-1"}], "running": 1, "waiting": 2,
-        "slots": 8, "load_source": "metrics",
+        "slots": 8, "load_source": "metrics", "place": "other host",
     },
     "gate": {"space": "s1", "encoders": ["fast", "full"], "problem": None, "lacking": "run ppai pull encoder"},
 }  # fmt: skip
@@ -100,6 +100,7 @@ def test_status_names_the_peer_its_engine_and_what_is_missing(
     status(home=home.path, as_json=True)
 
     assert "ada (aaaaaaaaaaaa) at http://127.0.0.1:8470/v1, up 7 s" in shown
+    assert "vLLM found on port 8000 (other host): ready" in shown
     assert "1 running, 2 waiting, 8 slots (metrics)" in shown
     assert "read by fast then full" in shown
     assert "run ppai pull encoder" in shown

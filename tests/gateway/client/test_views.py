@@ -45,7 +45,7 @@ def test_an_unknown_context_is_no_number() -> None:
 
 
 def test_the_engine_s_status_is_plain_data() -> None:
-    state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics")
+    state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics", place="cloud")
     load = EngineLoad(slots=4, running=3, remote_running=1, waiting=0, local_waiting=0)
 
     status = engine_status("vLLM found on port 8000", ("Ollama is bob's",), state, 1, load, "open")
@@ -55,6 +55,7 @@ def test_the_engine_s_status_is_plain_data() -> None:
         "origin": "vLLM found on port 8000",
         "not_adopted": ["Ollama is bob's"],
         "problem": None,
+        "place": "cloud",
         "slots": 4,
         "running": 3,
         "in_flight": 1,
