@@ -18,12 +18,14 @@ from typing import Annotated, Generic, Literal, NamedTuple
 
 import msgspec
 
-from discovery.records import AdmissionState, PeerId, Pulse
+from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
 from gateway.beliefs.queueing import Real
 from gateway.beliefs.sessions import SessionConfig, WorkDone
 from gateway.beliefs.speed import Speed, SpeedConfig
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
+JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
+DOUBLINGS = 6  # of the time for which a peer that fails again and again is remembered: about an hour at most
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
 
 
@@ -122,6 +124,7 @@ class Columns(NamedTuple, Generic[Real]):
     birth: Real
     rtt_s: Real
     admission: Real  # ADMISSION_LEVEL
+    memory: Real  # times τ for which turns are remembered; 1 unless the peer fails again and again
     typical_s: Real  # a typical job at the peer's own speed: the prior of E[S]
     prefill_s: Real
     step_s: Real
@@ -142,6 +145,8 @@ class Belief:
     turns_seen: float = 0.0  # waiting that we saw, and that we expected, in turns; h is the one over the other
     turns_expected: float = 0.0
     as_of: float = -inf  # the evidence above stands as of this time
+    failures: int = 0  # in a row; those of jobs that were on their way together count as one
+    failed_at: float = -inf  # when the last of them was known
     jobs: int = 0  # running + waiting, at `birth`
     birth: float = -inf
     admission: AdmissionState = "open"
@@ -155,13 +160,16 @@ class Belief:
         """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored."""
         if birth < self.birth:
             return
-        self.jobs, self.slots, self.admission, self.birth = jobs, max(1, slots), admission, birth
+        self.jobs, self.slots = max(0, min(jobs, JOBS_LIMIT)), max(1, min(slots, SLOTS_LIMIT - 1))
+        self.admission, self.birth = admission, birth
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
         """Eq. (6): the counts between this pulse and the last one of the same generation are the evidence.
 
         A repeated or overtaken pulse changes nothing; the first of a new generation is compared with nothing. Counters
         that ran backwards within a generation are no evidence, since their owner is broken or lies; the load counts.
+        What a pulse says is the owner's word: one weighs no more than τ seconds of counts that can be, so that a lie is
+        forgotten as fast as the truth.
         """
         last = self.last
         if last is not None and (pulse.gen, pulse.seq) <= (last.gen, last.seq):
@@ -174,10 +182,11 @@ class Belief:
         self._forget(birth)
         seconds = (pulse.t_ms - last.t_ms) / 1000
         busy_s = min((pulse.busy_ms - last.busy_ms) / 1000, max(1, pulse.slots) * seconds)
-        self.arrivals += pulse.arrivals - last.arrivals
-        self.exposure_s += seconds
-        self.completions += pulse.completions - last.completions
-        self.busy_s += busy_s
+        share, limit = min(1.0, self.config.tau_s / seconds), JOBS_PER_S_LIMIT * seconds
+        self.arrivals += share * min(pulse.arrivals - last.arrivals, limit)
+        self.exposure_s += share * seconds
+        self.completions += share * min(pulse.completions - last.completions, limit)
+        self.busy_s += share * busy_s
         self.speed.observe_claim(
             max(1.0, busy_s / seconds), pulse.tokens_in - last.tokens_in, pulse.tokens_out - last.tokens_out, busy_s
         )
@@ -188,6 +197,7 @@ class Belief:
         - refused: the door is closed, until the next pulse or until a job of ours has ended there
         - failed: counts as `failure_s` of waiting, or as long as it took if that was longer
         - cancelled before the first event: counts as waiting so long, if that is longer than expected
+        - failed again at the next try, or kept waiting half of `failure_s` for nothing: is remembered twice as long
         - else an answer with tokens: waiting, reading and writing are told apart
         """
         self._forget(now)
@@ -196,16 +206,21 @@ class Belief:
         if outcome.status == "refused":
             self.admission = "closed"
         elif outcome.status == "failed":
+            self._observe_failure(reservation, now)
             self._observe_wait(reservation, max(outcome.latency_s, self.config.failure_s))
         elif outcome.ttft_s is None:
             prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
             waited_s = outcome.latency_s - reservation.transit_s - prompt_s
+            if waited_s > reservation.wait_s + self.config.failure_s / 2:
+                self._observe_failure(reservation, now)
             if outcome.streamed and waited_s > reservation.wait_s:
                 self._observe_wait(reservation, waited_s)
-        elif outcome.tokens > 0 and outcome.streamed:
-            self._observe_stream(reservation, outcome.ttft_s, outcome)
         elif outcome.tokens > 0:
-            self._observe_whole(reservation, outcome)
+            self.failures = 0
+            if outcome.streamed:
+                self._observe_stream(reservation, outcome.ttft_s, outcome)
+            else:
+                self._observe_whole(reservation, outcome)
 
     def observe_rtt(self, rtt_s: float) -> None:
         """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
@@ -225,6 +240,7 @@ class Belief:
             turns_seen=self.turns_seen,
             turns_expected=self.turns_expected,
             as_of=self.as_of,
+            memory=self._memory,
             jobs=self.jobs,
             unseen=sum(reservation.arrives_at > self.birth for reservation in self.reservations),
             own_jobs=len(self.reservations),
@@ -237,6 +253,20 @@ class Belief:
             step_s=rates.step_s,
             stream_s=rates.stream_s,
         )
+
+    @property
+    def _memory(self) -> float:
+        return 2.0 ** min(max(0, self.failures - 1), DOUBLINGS)
+
+    def _observe_failure(self, reservation: Reservation, now: float) -> None:
+        """Count a failure of a job that was sent after the last failure was known: we tried again, and were let down.
+
+        So a peer that fails attracts less and less, where it would else be tried every few minutes for ever; and one
+        that crashes with ten jobs of ours has failed once.
+        """
+        if reservation.arrives_at >= self.failed_at:
+            self.failures += 1
+            self.failed_at = now
 
     def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:
         """Up to the first event the answer waited, read the prompt and took a step; after it, it only decoded.
@@ -287,8 +317,9 @@ class Belief:
         self.exposure_s *= keep
         self.completions *= keep
         self.busy_s *= keep
-        self.turns_seen *= keep
-        self.turns_expected *= keep
+        keep_turns = keep ** (1.0 / self._memory)
+        self.turns_seen *= keep_turns
+        self.turns_expected *= keep_turns
         self.kept_share = 1.0 - (1.0 - self.kept_share) * keep**0.1  # ten times as slowly: engines rarely change
         self.as_of = max(self.as_of, now)
 

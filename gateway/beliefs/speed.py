@@ -81,14 +81,18 @@ class Speed:
         self.prompt_nt = keep * self.prompt_nt + prompt_tokens * max(0.0, seconds)
 
     def observe_claim(self, streams: float, tokens_in: int, tokens_out: int, busy_s: float) -> None:
-        """What the peer says it did between two pulses: `busy_s` slot-seconds with `streams` in flight on average."""
+        """What the peer says it did between two pulses: `busy_s` slot-seconds with `streams` in flight on average.
+
+        No report weighs more than all that are remembered, so that the next ones can correct it.
+        """
         if tokens_out <= 0 or busy_s <= 0:
             return
         decoding_s = max(0.0, busy_s - tokens_in * self._prefill_s())
-        keep = self.config.claim_tokens / (self.config.claim_tokens + tokens_out)
-        self.claim_tokens = keep * self.claim_tokens + tokens_out
-        self.claim_busy_s = keep * self.claim_busy_s + decoding_s
-        self.claim_streams = keep * self.claim_streams + tokens_out * streams
+        share = min(1.0, self.config.claim_tokens / tokens_out)
+        keep = self.config.claim_tokens / (self.config.claim_tokens + share * tokens_out)
+        self.claim_tokens = keep * self.claim_tokens + share * tokens_out
+        self.claim_busy_s = keep * self.claim_busy_s + share * decoding_s
+        self.claim_streams = keep * self.claim_streams + share * tokens_out * streams
 
     def rates(self) -> Rates:
         """The present estimate; all three at least 0.

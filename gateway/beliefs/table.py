@@ -15,6 +15,8 @@ from gateway.beliefs.belief import Belief, BeliefConfig, Columns, Outcome, Reser
 from gateway.beliefs.queueing import FloatArray, Real, carried
 from gateway.beliefs.speed import Speed
 
+LENGTH_JUMP = 10.0  # times the mean of its category: what one longer answer counts as, whoever says that it was longer
+
 
 @dataclass(frozen=True, slots=True)
 class Expected:
@@ -128,7 +130,7 @@ class Beliefs:
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
-        self._output_tokens[category] = mean + (tokens - mean) / self.config.output_memory
+        self._output_tokens[category] = mean + (min(tokens, LENGTH_JUMP * mean) - mean) / self.config.output_memory
 
     def _touch(self, peer_id: PeerId) -> Belief | None:
         """The belief to change; None for a peer that was forgotten while its news was on the way."""
@@ -161,7 +163,10 @@ def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[
     age_s = cast(Real, np.maximum(0.0, now - of.birth))
     believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
     backlog = cast(Real, np.maximum(believed, of.own_jobs))  # ours are there until answered, whatever pulses say
-    wait_factor = (config.prior_turns + of.turns_seen * keep) / (config.prior_turns + of.turns_expected * keep)
+    keep_turns = keep ** (1.0 / of.memory)
+    wait_factor = (config.prior_turns + of.turns_seen * keep_turns) / (
+        config.prior_turns + of.turns_expected * keep_turns
+    )
     return {
         "arrival_rate": arrival_rate,
         "mean_service_s": mean_service_s,

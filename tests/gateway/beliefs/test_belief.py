@@ -1,6 +1,7 @@
 """Eq. (6) with a likelihood: what one peer's pulses, probes and answers teach, and how it fades."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from discovery.records import COUNT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT
 from gateway.beliefs.belief import Outcome
 from gateway.beliefs.queueing import wait
-from gateway.beliefs.table import Beliefs
+from gateway.beliefs.table import Beliefs, Expected
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 
 
@@ -263,6 +265,107 @@ def test_a_failure_counts_like_a_timeout(latency_s: float) -> None:
     table.observe_outcome(job, Outcome(PEER, "failed", None, latency_s, 0), 0.0)
 
     assert expected(table, 0.0, "wait_factor") > before * 5
+
+
+def tries_of(within_s: float, outcome: Outcome) -> list[float]:
+    """When a peer is asked that is asked as soon as its wait looks ordinary again, and answers each time so."""
+    table, now, asked = beliefs(), 0.0, []
+    while now < within_s:
+        if expected(table, now, "wait_factor") < 2:
+            asked.append(now)
+            job = reservation(at=now)
+            table.reserve(job)
+            now += outcome.latency_s
+            table.observe_outcome(job, outcome, now)
+        now += 10.0
+    return asked
+
+
+LET_DOWN = {
+    "failing": Outcome(PEER, "failed", None, 0.1, 0),
+    "silent until it was given up": Outcome(PEER, "failed", None, 300.0, 0),
+    "silent until the client went": Outcome(PEER, "cancelled", None, 60.0, 0),
+}
+
+
+@pytest.mark.parametrize("outcome", LET_DOWN.values(), ids=LET_DOWN)
+def test_what_a_peer_attracts_that_lets_us_down_decays(outcome: Outcome) -> None:
+    """Each pause is about twice the last one, up to some hours: else it would be tried every few minutes for ever."""
+    asked = tries_of(12 * 3600.0, outcome)
+    pauses = [later - sooner for sooner, later in pairwise(asked)]
+
+    assert len(asked) < 12
+    assert all(1.5 * sooner < later for sooner, later in pairwise(pauses[1:5]))
+
+
+def test_one_answer_ends_the_memory_of_failures() -> None:
+    table = beliefs()
+    for k in range(6):
+        answered(table, ttft_s=0.1, now=100.0 * k, status="failed")
+    answered(table, ttft_s=0.1, now=600.0, tokens=5)
+
+    assert 0 == table[PEER].failures
+    assert expected(table, 600.0 + 6 * CONFIG.tau_s, "wait_factor") < 2
+
+
+def test_jobs_that_fail_together_are_one_failure() -> None:
+    """A peer that crashes with ten jobs of ours has let us down once."""
+    table = beliefs()
+    jobs = [reservation(at=0.1 * k) for k in range(10)]
+    for job in jobs:
+        table.reserve(job)
+    for job in jobs:
+        table.observe_outcome(job, Outcome(PEER, "failed", None, 5.0, 0), 6.0)
+
+    assert 1 == table[PEER].failures
+
+
+COUNTERS = ("arrivals", "completions", "busy_ms", "t_ms", "tokens_in", "tokens_out")
+MOST = COUNT_LIMIT - 1
+
+
+@pytest.mark.parametrize(
+    "lies", [(name,) for name in COUNTERS] + [COUNTERS, ("arrivals", "t_ms"), ("tokens_out", "busy_ms")], ids=str
+)
+def test_a_pulse_s_lie_is_finite_and_forgotten_as_fast_as_the_truth(lies: tuple[str, ...]) -> None:
+    """Some minutes after the greatest counters that a pulse can hold, the peer looks as it did before."""
+    table, honest = beliefs(), beliefs()
+    lie = replace(
+        QUIET, seq=2, t_ms=2000, running=MOST, waiting=MOST, busy_ms=1, arrivals=1, completions=1, tokens_out=1
+    )
+    lie = replace(lie, **dict.fromkeys(lies, MOST))
+    for pulse, birth in ((QUIET, 0.0), (lie, 2.0)):
+        table.observe_pulse(pulse, birth)
+    at_once = table.expect(table.rows([PEER]), 2.0)
+
+    for each in (table, honest):
+        each.observe_load(PEER, 0, 1, "open", 1000.0)
+        answered(each, ttft_s=0.5, now=1000.0, tokens=100, decode_s=2.0)
+
+    assert all(np.isfinite(getattr(at_once, column.name)).all() for column in fields(Expected))
+    for column in ("utilisation", "shape", "wait_factor"):  # its speed: see below
+        assert expected(honest, 1000.0, column) == pytest.approx(expected(table, 1000.0, column), rel=0.3)
+
+
+def test_the_next_reports_of_its_speed_correct_a_lie() -> None:
+    """A thousand million tokens in a moment; then a dozen ordinary answers."""
+    table, honest = beliefs(), beliefs()
+    pulse = QUIET
+    for k in range(100):
+        pulse = replace(
+            pulse, seq=k + 2, t_ms=2000 * k + 2000, busy_ms=pulse.busy_ms + 2000, tokens_out=pulse.tokens_out + 200
+        )
+        honest.observe_pulse(pulse, 2.0 * k)
+        table.observe_pulse(replace(pulse, tokens_out=pulse.tokens_out + COUNT_LIMIT // 4 * (k > 0)), 2.0 * k)
+
+    assert expected(honest, 200.0, "step_s") == pytest.approx(expected(table, 200.0, "step_s"), rel=0.3)
+
+
+def test_load_is_clipped_to_what_can_be() -> None:
+    table = beliefs()
+    table.observe_load(PEER, 10**400, 10**400, "open", 0.0)
+
+    assert (JOBS_LIMIT, SLOTS_LIMIT - 1) == (expected(table, 0.0, "backlog"), expected(table, 0.0, "slots"))
 
 
 def test_a_refusal_closes_the_door_until_the_next_pulse() -> None:

@@ -98,6 +98,14 @@ def test_answer_length_is_a_moving_average_per_category_within_the_limit() -> No
     assert CONFIG.prior_output_tokens == table.output_tokens("code", None)
 
 
+def test_one_answer_moves_what_is_expected_of_its_category_by_half_at_most() -> None:
+    """However long it was, or its peer says that it was."""
+    table = beliefs()
+    answered(table, ttft_s=0.1, tokens=2**31, decode_s=1.0)
+
+    assert CONFIG.prior_output_tokens < table.output_tokens("chat", None) < 1.5 * CONFIG.prior_output_tokens
+
+
 def test_one_row_expects_what_it_expects_among_others() -> None:
     """One candidate is reckoned with floats, several with arrays: the same formulas."""
     table, other = beliefs(), PeerId("c")
