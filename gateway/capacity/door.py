@@ -46,8 +46,8 @@ class Turn(Ticket):
 
     __slots__ = ("_door", "woken")
 
-    def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False) -> None:
-        super().__init__(since, is_own=is_own, may_look=may_look)
+    def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
+        super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
         self._door, self.woken = door, asyncio.Event()
 
     @asynccontextmanager
@@ -146,12 +146,15 @@ class Door:
             turn.woken.set()
 
     @asynccontextmanager
-    async def remote_turn(self) -> AsyncIterator[None]:
-        """Another peer's work: wait for a turn, then be inside. Raises UpstreamError (429) when the door is closed."""
-        if self.admission == "closed":
+    async def remote_turn(self, peer: str = "") -> AsyncIterator[None]:
+        """Another peer's work: wait for a turn, then be inside.
+
+        Raises UpstreamError (429) when the door is closed, or this peer has all the places in line that one may have.
+        """
+        if self.admission == "closed" or self._line.is_full_for(peer, self._room):
             wait_s = retry_after_s(self.load, self._config, self._mean_service_s())
             raise UpstreamError("this peer is busy", status=429, code="busy", retry_after_s=wait_s)
-        turn = Turn(self, self._clock(), is_own=False)
+        turn = Turn(self, self._clock(), is_own=False, peer=peer)
         self._join(turn)
         try:
             while not turn.is_inside:

@@ -10,16 +10,29 @@ Requests are of two classes: our own programs' and other peers'. The rules:
 4. More than `limit` of our own do not wait here: the first of them enters the engine, which queues by itself, and the
    newcomer takes the last place. Example: with 256 in line, the 257th lets the first one in. So the order is kept, and
    the line stays short enough to be looked through.
-5. An engine that is gone lets all of our own in: they must hear of it.
+5. One peer has all but one of the places that others may have inside, where there are two or more, and all but one of
+   those in line. So no peer keeps the rest out, whatever it does there. Of those who wait, the first whose peer has
+   room enters.
+6. An engine that is gone lets all of our own in: they must hear of it.
 
-Knows nothing of sockets, clocks, engines or of who is asking.
+Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
 """
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Generic, TypeVar
 
-from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, may_start_local, may_start_remote
+from gateway.capacity.rules import (
+    AdmissionConfig,
+    EngineLoad,
+    Room,
+    may_start_local,
+    may_start_remote,
+    peer_places,
+    remote_slots,
+)
 
 LINE_LIMIT = 256  # requests of our own that wait in line; each is decided again now and then
 OWN_IN_A_ROW = 8  # of our own that may pass a waiting request of another peer: it gets at least one turn in nine
@@ -32,13 +45,13 @@ class Ticket:
 
     `since` is when it was asked, in seconds of the caller's clock: who comes back from another peer's refusal keeps it.
     `may_look`: whether another peer may answer it as well, so that it looks around while it waits. `is_inside` turns
-    true when it enters.
+    true when it enters. `peer` names who asks, where it is another peer; without a name nobody is told apart.
     """
 
-    __slots__ = ("is_inside", "is_own", "may_look", "since")
+    __slots__ = ("is_inside", "is_own", "may_look", "peer", "since")
 
-    def __init__(self, since: float, *, is_own: bool, may_look: bool = False) -> None:
-        self.since, self.is_own, self.may_look = since, is_own, may_look
+    def __init__(self, since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
+        self.since, self.is_own, self.may_look, self.peer = since, is_own, may_look, peer
         self.is_inside = False
 
 
@@ -60,6 +73,7 @@ class Line(Generic[Place]):
         self._own: list[Place] = []
         self._others: list[Place] = []
         self._own_inside = self._others_inside = 0
+        self._of_peer = Counter[str]()  # inside, by name
         self._passed = 0  # of our own that entered since the first of the others waits
         self.arrivals = 0  # requests that this peer answers; one that looks around is another's until it enters
 
@@ -78,6 +92,12 @@ class Line(Generic[Place]):
         return EngineLoad(
             slots, running, self._others_inside, waiting, len(self._own) + own_queued, inside, room.is_elastic
         )
+
+    def is_full_for(self, peer: str, room: Room) -> bool:
+        """Whether this peer has as many places in line as one may have."""
+        limit = ceil(self.config.queue_per_slot * room.slots)
+        waiting = sum(place.peer == peer for place in self._others)
+        return bool(peer) and waiting >= peer_places(limit)
 
     def join(self, place: Place) -> None:
         """Take a place in line; `admit` says who enters then."""
@@ -98,6 +118,9 @@ class Line(Generic[Place]):
             self._own_inside -= 1
         else:
             self._others_inside -= 1
+            self._of_peer[place.peer] -= 1
+            if not self._of_peer[place.peer]:
+                del self._of_peer[place.peer]
 
     def looking(self) -> list[Place]:
         """The first of our own in line that another peer may answer as well: they look for one."""
@@ -120,7 +143,10 @@ class Line(Generic[Place]):
             return None
         load = self.load(room)
         if self._others and may_start_remote(load, self.config, is_due=self._passed >= OWN_IN_A_ROW):
-            return self._others[0]
+            most = peer_places(remote_slots(room.slots, self.config.reserve))
+            for place in self._others:
+                if not place.peer or self._of_peer[place.peer] < most:
+                    return place
         if self._own and may_start_local(load):
             return self._own[0]
         return None
@@ -134,4 +160,5 @@ class Line(Generic[Place]):
             self._passed += bool(self._others)
         else:
             self._others_inside += 1
+            self._of_peer[place.peer] += 1
             self._passed = 0

@@ -1,7 +1,7 @@
 """How a peer under load protects its owner: what remote work it takes, and when the rest should come back.
 
 Remote jobs use at most slots - reserve of the engine; local requests start first. Says open, soft (it would queue) or
-closed; a pulse carries that word, and others keep away from a closed door. Knows nothing of who is asking.
+closed; a pulse carries that word, and others keep away from a closed door.
 """
 
 from dataclasses import dataclass
@@ -48,6 +48,11 @@ class EngineLoad(NamedTuple):
 def remote_slots(slots: int, reserve: int) -> int:
     """How many slots remote jobs may use at once: an engine with one slot shares it, local first."""
     return max(1, slots - reserve)
+
+
+def peer_places(places: int) -> int:
+    """How many of the places for others one of them may have: all but one, where there are two or more."""
+    return max(1, places - 1)
 
 
 def admission_state(load: EngineLoad, config: AdmissionConfig) -> AdmissionState:

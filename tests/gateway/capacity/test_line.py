@@ -213,3 +213,62 @@ def test_arrivals_count_what_this_peer_answers() -> None:
 
     assert [0, 1, 2] == counted
     assert 2 == line.arrivals
+
+
+# --- one of many peers ---
+
+
+def of_peer(peer: str, since: float = 0.0) -> Ticket:
+    return Ticket(since, is_own=False, peer=peer)
+
+
+def entered(line: Line[Ticket], slots: int) -> list[str]:
+    return [ticket.peer for ticket in line.admit(Room(slots))]
+
+
+@given(st.integers(1, 12), st.lists(st.sampled_from("abc"), max_size=40))
+def test_no_peer_has_all_that_others_may_have(slots: int, peers: list[str]) -> None:
+    """Where there are two places or more: one is left for whoever comes next."""
+    line = Line[Ticket](AdmissionConfig())
+    most = max(1, remote_slots(slots, 1) - 1)
+    for since, peer in enumerate(peers):
+        line.join(of_peer(peer, since))
+
+    inside = entered(line, slots)
+
+    assert all(inside.count(peer) <= most for peer in "abc")
+    expected = min(remote_slots(slots, 1), sum(min(most, peers.count(peer)) for peer in "abc"))
+    assert expected == len(inside)  # and nothing is left free that somebody may take
+
+
+def test_who_waits_for_another_peer_s_room_is_not_held_up() -> None:
+    line = Line[Ticket](AdmissionConfig())
+    for since, peer in enumerate("aaaab"):
+        line.join(of_peer(peer, since))
+
+    assert ["a", "a", "b"] == entered(line, slots=4)
+
+
+def test_a_peer_s_places_in_line_end_before_the_line_does() -> None:
+    line, room = Line[Ticket](AdmissionConfig(queue_per_slot=2)), Room(2)
+    for since in range(4):  # one is inside, three wait: the line closes at four
+        assert not line.is_full_for("a", room)
+        line.join(of_peer("a", since))
+        entered(line, slots=2)
+
+    assert [True, False, False] == [line.is_full_for(peer, room) for peer in ("a", "b", "")]
+
+
+def test_a_place_that_is_left_is_the_peer_s_again() -> None:
+    line = Line[Ticket](AdmissionConfig())
+    first, second, third = (of_peer("a", since) for since in range(3))
+    for ticket in (first, second, third):
+        line.join(ticket)
+    assert ["a", "a"] == entered(line, slots=4)
+
+    line.leave(first)
+
+    assert ["a"] == entered(line, slots=4)
+    for ticket in (second, third):
+        line.leave(ticket)
+    assert 0 == line.inside and not line._of_peer
