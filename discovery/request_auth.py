@@ -16,6 +16,7 @@ from discovery.envelopes import UNREADABLE, Sign, Verify
 from discovery.records import COUNT_LIMIT, InvalidRecord, PeerId, printable, public_key
 
 HEADERS = ("ppai-id", "ppai-gen", "ppai-ts", "ppai-nonce", "ppai-sig")
+BODY_HEADER = "ppai-sha256"  # the body's SHA-256, which is signed: with it a receiver verifies before it reads the body
 NONCE_BYTES = 16
 
 
@@ -84,7 +85,7 @@ def sign_request(
     """The headers that sign a request. `time_ms`: unix ms on the receiver's clock; `nonce`: (16,)."""
     signature = sign(_covered(audience, method, raw_path, body_sha256, time_ms, nonce))
     values = (signer, str(audience.gen), str(time_ms), nonce.hex(), signature.hex())
-    return dict(zip(HEADERS, values, strict=True))
+    return {**dict(zip(HEADERS, values, strict=True)), BODY_HEADER: body_sha256}
 
 
 class RequestVerifier:

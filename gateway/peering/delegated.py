@@ -8,8 +8,8 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from functools import partial
 
+from discovery.records import PeerId
 from gateway.capacity.door import Door
 from gateway.peering.frames import (
     ENGINE_REFUSED,
@@ -26,6 +26,9 @@ from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import Meter
+from gateway.wire.values import has_more_values
+
+VALUES_LIMIT = 100_000  # in one delegation: reading more takes longer than others should wait
 
 
 class Delegated:
@@ -34,6 +37,7 @@ class Delegated:
     def __init__(
         self,
         door: Door,
+        peer: PeerId,
         payload: bytes,
         payload_sha256: str,
         trusted: bool,
@@ -41,8 +45,8 @@ class Delegated:
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
     ) -> None:
-        self.status = "cancelled"
-        self._door, self._trusted, self._patience = door, trusted, patience
+        self.status, self._is_unacceptable = "cancelled", False
+        self._door, self._peer, self._trusted, self._patience = door, peer, trusted, patience
         self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
         self._sent, self._has_begun = hashlib.sha256(), False
@@ -53,16 +57,23 @@ class Delegated:
         """(prompt, completion) tokens, as Forwarder counts them."""
         return self._meter.tokens if self._meter else (0, 0)
 
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether it came to nothing through the asking peer's doing: a request it may not send, or hung up on."""
+        return self._is_unacceptable or self.status == "cancelled"
+
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
         began = self._clock()
         try:
-            read = partial(read_delegation, self._payload, trusted=self._trusted)
-            agent, request = await asyncio.to_thread(read) if len(self._payload) > LARGE_BYTES else read()
+            if len(self._payload) > LARGE_BYTES:
+                agent, request = await asyncio.to_thread(self._read_large)
+            else:
+                agent, request = read_delegation(self._payload, trusted=self._trusted)
             if agent not in [model.name for model in self._door.engine.state.models]:
                 raise UpstreamError("no such agent", status=404, code="no_agent")
             self._meter = Meter(request)
-            async with self._door.remote_turn():
+            async with self._door.remote_turn(self._peer):
                 started = self._clock()
                 try:
                     async with aclosing(self._run(request, agent, self._meter)) as answer:
@@ -76,13 +87,18 @@ class Delegated:
             self.status = "ok"
             yield self._receipt(agent, began, started)
         except (Unacceptable, RecursionError) as error:
-            self.status = "refused"
+            self.status, self._is_unacceptable = "refused", True
             words = str(error) if isinstance(error, Unacceptable) else "the body is nested too deeply"
             yield encode_refusal(Refusal(400, "unacceptable", words))
         except UpstreamError as error:
             self.status = "failed" if self._has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
             yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
+
+    def _read_large(self) -> tuple[str, Request]:
+        if has_more_values(self._payload, VALUES_LIMIT):
+            raise Unacceptable(f"it holds more than {VALUES_LIMIT} strings, arrays and objects")
+        return read_delegation(self._payload, trusted=self._trusted)
 
     async def _run(self, request: Request, agent: str, meter: Meter) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""

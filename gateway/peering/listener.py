@@ -1,41 +1,43 @@
 """What other peers reach of us: the ASGI app of /peer/1/{hello,sync,probe,delegate}. No other path exists here.
 
-It reads a bounded body, lets discovery authenticate it, asks whether the peer may, and gives the request to whoever
-answers it: discovery's transport, probes.py, or delegated.py.
+It lets discovery authenticate a request, asks whether the peer may, reads the bounded body, and gives the request to
+whoever answers it: discovery's transport, probes.py, or delegated.py. A peer of 0.1.0 does not tell its body's hash in
+the head; then the body is read before the signature is verified, and only so many of those at once.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
 from discovery.admission import Right
-from discovery.endpoint import HELLO_LIMIT_BYTES, SYNC_LIMIT_BYTES
+from discovery.endpoint import HELLO_LIMIT_BYTES, HELLO_PATH, SYNC_LIMIT_BYTES
 from discovery.records import PeerId
-from discovery.request_auth import Refused
+from discovery.request_auth import BODY_HEADER, Refused
 from discovery.transport import Transport
+from gateway.capacity.allowance import UNPROVED, Allowance
 from gateway.capacity.door import Door
 from gateway.peering.delegated import Delegated
 from gateway.peering.frames import HEARTBEAT_S, QUEUED
 from gateway.peering.probes import encode_load
-from gateway.server.connection import Bounds
+from gateway.server.connection import Bounds, Connection
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
-from gateway.wire.errors import InvalidRequest
 
 log = logging.getLogger(__name__)
 
+SYNC_PATH, PROBE_PATH, DELEGATE_PATH = "/peer/1/sync", "/peer/1/probe", "/peer/1/delegate"
 BODY_LIMITS_BYTES = {
-    "/peer/1/hello": HELLO_LIMIT_BYTES,
-    "/peer/1/sync": SYNC_LIMIT_BYTES,
-    "/peer/1/probe": 0,
-    "/peer/1/delegate": 8 << 20,  # a conversation with images
+    HELLO_PATH: HELLO_LIMIT_BYTES,
+    SYNC_PATH: SYNC_LIMIT_BYTES,
+    PROBE_PATH: 0,
+    DELEGATE_PATH: 8 << 20,  # a conversation with images
 }
 PEER_BOUNDS = Bounds(head_bytes=16 << 10, first_head_s=5.0, body_s=120.0)  # 8 MiB at 70 kB/s
 
@@ -68,6 +70,7 @@ class PeerApp:
         self._transport, self._door, self._may, self._trusted = transport, door, may, trusted
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
+        self._allowance = Allowance()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = AsgiClient(send, {})
@@ -87,28 +90,63 @@ class PeerApp:
             raise Refused(400, "malformed", "no content-encoding, no upgrade")
         caller = _ip_of(scope)
         self._transport.expect(path, headers, caller)
-        digest = hashlib.sha256()  # fed as the body comes in: 8 MiB at once would keep everybody else waiting
-        body = await _bounded_body(scope, receive, BODY_LIMITS_BYTES[path], digest.update)
-        if path == "/peer/1/hello":
+        size = _size(headers, BODY_LIMITS_BYTES[path])
+        if path == HELLO_PATH:
+            body, _ = await _read(scope, receive, size)
             await _send(client, 200, self._transport.handle_hello(body, caller))
             return
         raw_path = scope.get("raw_path", b"").decode("latin-1")
         if query := scope["query_string"].decode("latin-1"):
             raw_path += f"?{query}"
-        peer = self._transport.authenticate("POST", raw_path, headers, digest.hexdigest(), caller)
-        if path == "/peer/1/sync":
-            await _send(client, 200, self._transport.handle_sync(peer, body, caller))
-            return
-        if not self._may(peer, "ask"):
+        claimed, peer = headers.get(BODY_HEADER), UNPROVED
+        if claimed is not None:
+            peer = self._let_in(path, raw_path, headers, claimed, scope)
+        with self._held(_voucher(scope, headers) if claimed is None else peer, size):
+            body, sha256 = await _read(scope, receive, size)
+            if claimed is None:
+                peer = self._let_in(path, raw_path, headers, sha256, scope)
+            elif claimed != sha256:
+                raise Refused(401, "bad_signature", "the body is another than the one that was signed")
+            await self._answer_peer(peer, path, body, sha256, receive, client, caller)
+
+    def _let_in(self, path: str, raw_path: str, headers: Mapping[str, str], sha256: str, scope: Scope) -> PeerId:
+        """Who signed this request, and may make it. Raises Refused."""
+        peer = self._transport.authenticate("POST", raw_path, headers, sha256, _ip_of(scope))
+        if self._may(peer, "ask"):
+            _vouch(scope, peer)
+        elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
-        if path == "/peer/1/probe":
+        if path == DELEGATE_PATH and not self._allowance.may_delegate(peer, self._clock()):
+            raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
+        if path == PROBE_PATH and not self._allowance.may_probe(peer, self._clock()):
+            raise Refused(429, "too_many_requests", "slow down")
+        return peer
+
+    @contextmanager
+    def _held(self, sender: PeerId, size: int) -> Iterator[None]:
+        """Room for a body while it is read and answered. Raises Refused."""
+        if not self._allowance.hold(sender, size):
+            raise Refused(429, "busy", "there is no room for a request of that size now: try again")
+        try:
+            yield
+        finally:
+            self._allowance.release(sender, size)
+
+    async def _answer_peer(
+        self, peer: PeerId, path: str, body: bytes, sha256: str, receive: Receive, client: AsgiClient, caller: str
+    ) -> None:
+        if path == SYNC_PATH:
+            await _send(client, 200, self._transport.handle_sync(peer, body, caller))
+        elif path == PROBE_PATH:
             await _send(client, 200, encode_load(self._door.load, self._door.admission, self._door.cold))
         else:
-            await until_gone(self._delegate(peer, body, digest.hexdigest(), client), receive)
+            await until_gone(self._delegate(peer, body, sha256, client), receive)
 
     async def _delegate(self, peer: PeerId, payload: bytes, payload_sha256: str, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        work = Delegated(self._door, payload, payload_sha256, self._trusted, self._patience, self._sign, self._clock)
+        work = Delegated(
+            self._door, peer, payload, payload_sha256, self._trusted, self._patience, self._sign, self._clock
+        )
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
@@ -122,6 +160,8 @@ class PeerApp:
             finally:
                 beating.cancel()
                 self._telemetry.observe_served(work.status, *work.usage)
+                if work.is_in_vain:
+                    self._allowance.failed(peer, self._clock())
         await client.send(b"", more=False)
 
 
@@ -130,11 +170,40 @@ def _ip_of(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
 
 
-async def _bounded_body(scope: Scope, receive: Receive, limit_bytes: int, seen: Callable[[bytes], None]) -> bytes:
-    try:
-        return await read_body(scope, receive, limit_bytes, seen)
-    except InvalidRequest as error:
-        raise Refused(413, "too_long", f"at most {limit_bytes} bytes") from error
+def _size(headers: Mapping[str, str], limit_bytes: int) -> int:
+    """How long the body will be. Raises Refused where the head does not tell, or it is too long."""
+    length = headers.get("content-length", "0")
+    if "transfer-encoding" in headers or not (length.isascii() and length.isdigit()):
+        raise Refused(411, "malformed", "a body needs a content-length")
+    if len(length) > 9 or int(length) > limit_bytes:
+        raise Refused(413, "too_long", f"at most {limit_bytes} bytes")
+    return int(length)
+
+
+async def _read(scope: Scope, receive: Receive, size: int) -> tuple[bytes, str]:
+    """The body and its SHA-256, fed as it comes in: 8 MiB at once would keep everybody else waiting."""
+    digest = hashlib.sha256()
+    body = await read_body(scope, receive, size, digest.update)
+    return body, digest.hexdigest()
+
+
+def _connection(scope: Scope) -> Connection | None:
+    """The connection that a request came on, where a server of ours made the scope."""
+    found = scope.get("extensions", {}).get("ppai.connection")
+    return found if isinstance(found, Connection) else None
+
+
+def _vouch(scope: Scope, peer: PeerId) -> None:
+    connection = _connection(scope)
+    if connection and not connection.vouch(peer):
+        raise Refused(429, "too_many_requests", "you have too many connections to this peer")
+
+
+def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:
+    """Whose body this will be, as far as we know before it is read: who proved himself on this connection before."""
+    connection = _connection(scope)
+    is_same = connection is not None and connection.vouched_by == headers.get("ppai-id")
+    return PeerId(headers["ppai-id"]) if is_same else UNPROVED
 
 
 async def _beat(client: AsgiClient, interval_s: float) -> None:

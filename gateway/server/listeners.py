@@ -102,6 +102,7 @@ class Server(uvicorn.Server):
                 refused += 1
                 await asyncio.sleep(REFUSED_S if refused % REFUSED_AT_ONCE == 0 else 0)
                 continue
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event is sent when it is written
             arrival = asyncio.create_task(self._arrive(accepted, place))
             self._arriving.add(arrival)
             arrival.add_done_callback(self._arriving.discard)

@@ -124,7 +124,9 @@ async def test_queued_keeps_a_slow_engine_s_peer_alive(tmp_path: Path) -> None:
 async def test_a_closed_door_is_a_429_in_band(tmp_path: Path) -> None:
     """The asker goes on to the next candidate, and knows when to come back."""
     async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine, slots=1) as pair:
-        taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(3)]  # one runs, two wait: the limit
+        taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(2)]  # one runs, one waits
+        await until(lambda: 1 == pair.ben.door.load.waiting)
+        taken.append(asyncio.create_task(pair.ben.door.remote_turn("cat").__aenter__()))  # another peer's: the limit
         await until(lambda: "closed" == pair.ben.door.admission)
 
         client, attempts = await forward(pair, CHAT)
@@ -226,6 +228,31 @@ async def test_what_may_not_travel_is_refused_and_changes_nothing(
         assert served in pair.ben.telemetry.exposition().decode()
     assert [] == pair.failures
     assert "bug=" not in caplog.text
+
+
+async def test_a_body_of_a_million_values_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """It would hold everybody up; as many bytes in a few values are welcome."""
+    many = delegated(messages=[{"role": "user", "content": ""}] * 30_000)
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        with pytest.raises(UpstreamError) as caught:
+            await ask(pair, many)
+        assert ("peer_refused", []) == (caught.value.code, engine.asked)
+
+        await ask(pair, delegated(messages=[{"role": "user", "content": "x" * len(many)}]))
+        assert 1 == len(engine.asked)
+
+
+async def test_one_peer_s_requests_leave_a_place_for_another_s(tmp_path: Path) -> None:
+    """In the engine and in line, whatever the first does with its own."""
+    async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine, slots=4) as pair:
+        taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(12)]
+        await until(lambda: 3 == sum(task.done() for task in taken))  # two run, seven wait, three are refused
+
+        async with asyncio.timeout(5), pair.ben.door.remote_turn("cat"):
+            assert 3 == pair.ben.door.load.remote_running
+        for task in taken:
+            task.cancel()
+        await asyncio.wait(taken)
 
 
 async def test_a_request_is_never_delegated_twice(tmp_path: Path) -> None:

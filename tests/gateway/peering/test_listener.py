@@ -1,17 +1,23 @@
 """What of a peer others reach: only the protocol, only who may ask, only so many bytes."""
 
+import asyncio
 import io
 import json
-from collections.abc import Mapping
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from discovery.identity import Identity
 from discovery.request_auth import Audience, hashed, sign_request
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
-from tests.gateway.peering.asking import ask, delegated
+from tests.gateway.peering.asking import ask, delegated, until
 from tests.peers import Pair, two_peers
 
 
@@ -82,6 +88,127 @@ async def test_a_stranger_s_body_is_bounded(tmp_path: Path) -> None:
 
             refusal = (413, "too_long") if path == "hello" else (401, "unsigned")
             assert refusal == (status, said["error"]["code"])
+
+
+async def test_a_body_is_not_read_before_its_sender_is_known(tmp_path: Path) -> None:
+    """The answer comes while not a byte of the body was sent."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        cases = {
+            "unsigned": {},
+            "unknown_peer": {**signed(pair, b"x"), "ppai-id": Identity.load_or_create(tmp_path / "eve").id},
+            "bad_signature": {**signed(pair, b"x"), "ppai-sig": "00" * 64},
+        }
+        for code, headers in cases.items():
+            assert (401, code) == await told(pair, headers, size=8 << 20)
+        pair.ben.admission.revoke(pair.ada.id, {pair.ada.id: "ada"})
+        assert (403, "not_approved") == await told(pair, signed(pair, b"x"), size=8 << 20)
+
+
+async def test_another_body_than_the_signed_one_reaches_no_engine(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        headers = signed(pair, delegated())
+        sent = delegated(seed=1)
+
+        assert (401, "bad_signature") == await told(pair, headers, len(sent), sent)
+        assert [] == engine.asked
+
+
+async def test_a_peer_of_before_is_read_before_it_is_verified(tmp_path: Path) -> None:
+    """It does not tell the body's hash in the head. Only so much is read at once of those who might be anybody."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        body = delegated()
+
+        def headers() -> dict[str, str]:
+            return {name: value for name, value in signed(pair, body).items() if name != "ppai-sha256"}
+
+        status, code = await told(pair, headers(), len(body), body)
+        assert (200, "") == (status, code)
+        async with opened(pair, headers(), 8 << 20) as (reader, _):
+            assert (429, "busy") == await told(pair, headers(), 8 << 20)
+            assert (200, "") == await told(pair, headers(), len(body), body)
+            assert not reader.at_eof()
+        assert 2 == len(engine.asked)
+
+
+async def test_a_body_has_a_length(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        headers = {**signed(pair, b""), "transfer-encoding": "chunked"}
+
+        assert (411, "malformed") == await told(pair, headers, None)
+        assert (413, "too_long") == await told(pair, signed(pair, b""), (8 << 20) + 1)
+
+
+async def test_probes_beyond_what_anybody_needs_are_refused(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        statuses = list[int]()
+        for _ in range(400):
+            async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+                statuses.append(response.status)
+            if statuses[-1] == 429:
+                break
+
+    assert 200 in statuses and 429 == statuses[-1]
+
+
+async def test_a_peer_that_hangs_up_on_all_that_it_asks_is_refused_for_a_while(tmp_path: Path) -> None:
+    async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine) as pair:
+        for _ in range(80):
+            if "429" in str(await hang_up(pair)):
+                break
+
+        assert "too many of your requests came to nothing" in str(await hang_up(pair))
+
+
+async def hang_up(pair: Pair) -> Exception | None:
+    """Ask, and leave as soon as the request runs; what kept it from running."""
+    asking = asyncio.create_task(ask(pair, delegated()))
+    await until(lambda: asking.done() or pair.ben.door.load.remote_running == 1)
+    asking.cancel()
+    await asyncio.wait([asking])
+    await until(lambda: pair.ben.door.load.remote_running == 0)
+    return None if asking.cancelled() else asking.exception()  # type: ignore[return-value]
+
+
+def signed(pair: Pair, body: bytes) -> dict[str, str]:
+    """The headers of a delegation from ada to ben."""
+    card = pair.ben.gossip.own_card().record
+    audience, time_ms = Audience(pair.ben.id, pair.ben.gossip.gen, card.cert), int(time.time() * 1000)
+    sha256 = hashed(body).sha256
+    sign = pair.ada.identity.sign
+    return sign_request(
+        pair.ada.id, sign, audience, "POST", "/peer/1/delegate", sha256, time_ms, secrets.token_bytes(16)
+    )
+
+
+@asynccontextmanager
+async def opened(
+    pair: Pair, headers: Mapping[str, str], size: int | str | None, body: bytes = b""
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to ben on which the head of a delegation was sent, and as much of its body as is given."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    reader, writer = await asyncio.open_connection("127.0.0.1", pair.ben.address.port, ssl=tls)
+    lines = {"host": "x", **headers} | ({} if size is None else {"content-length": str(size)})
+    head = "POST /peer/1/delegate HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    writer.write(head.encode() + b"\r\n" + body)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+async def told(pair: Pair, headers: Mapping[str, str], size: int | str | None, body: bytes = b"") -> tuple[int, str]:
+    """(status, the refusal's code) of a delegation sent so."""
+    async with opened(pair, headers, size, body) as (reader, _), asyncio.timeout(5):
+        status = int((await reader.readline()).split()[1])
+        if status == 200:
+            await reader.readuntil(b"event: receipt")
+            return status, ""
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        return status, json.loads(await reader.readexactly(length))["error"]["code"]
 
 
 async def raw(

@@ -1,0 +1,73 @@
+"""What one other peer may cost us besides the engine's time (P): memory, probes, work that comes to nothing.
+
+A peer that a person approved may still be broken, or taken over. Its delegations are bounded by the door (line.py);
+what is bounded here would pass the door by. Example: a peer that hangs up on each of its requests at once costs us a
+connection to the engine each time, and never waits in line.
+
+Whose requests are not proved to be its own yet share one allowance under the name UNPROVED.
+"""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+from discovery.records import PeerId
+from discovery.throttle import Throttle
+
+UNPROVED = PeerId("")  # whoever has not signed what he sends, as far as we know
+PEERS_LIMIT = 1024  # whose bans are remembered: in mode `open` everybody has rights
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceConfig:
+    """What one peer may cost."""
+
+    held_bytes: int = 32 << 20  # of its bodies, from the first byte to the end of the answer
+    unproved_bytes: int = 12 << 20  # of all bodies together whose sender is not proved yet
+    all_bytes: int = 128 << 20  # of all bodies
+    probes_per_s: float = 60.0  # a peer that is busy asking needs 50 (probes.py)
+    probes_burst: float = 120.0
+    failures_per_s: float = 2.0  # requests that we refuse as unacceptable, or that it hangs up on
+    failures_burst: float = 64.0  # a program that is closed hangs up on all that it asked
+    ban_s: float = 10.0  # for which a peer that fails more often is refused
+
+
+class Allowance:
+    """What each peer costs at present."""
+
+    def __init__(self, config: AllowanceConfig | None = None) -> None:
+        self._config = c = config or AllowanceConfig()
+        self._held = Counter[PeerId]()
+        self._probes = Throttle(c.probes_per_s, c.probes_burst)
+        self._failures = Throttle(c.failures_per_s, c.failures_burst)
+        self._banned_until = OrderedDict[PeerId, float]()
+
+    def hold(self, peer: PeerId, size: int) -> bool:
+        """Whether there is room for a body of `size` bytes; if so, it is held until `release`."""
+        limit = self._config.unproved_bytes if peer == UNPROVED else self._config.held_bytes
+        if self._held[peer] + size > limit or self._held.total() + size > self._config.all_bytes:
+            return False
+        self._held[peer] += size
+        return True
+
+    def release(self, peer: PeerId, size: int) -> None:
+        """The body is gone."""
+        self._held[peer] -= size
+        if not self._held[peer]:
+            del self._held[peer]
+
+    def may_probe(self, peer: PeerId, now: float) -> bool:
+        """Whether this peer may probe us at `now`; if so, the probe is counted."""
+        return self._probes.allow(peer, now)
+
+    def may_delegate(self, peer: PeerId, now: float) -> bool:
+        """Whether few enough of this peer's requests came to nothing of late."""
+        return now >= self._banned_until.get(peer, now)
+
+    def failed(self, peer: PeerId, now: float) -> None:
+        """One of its requests came to nothing, through its own doing."""
+        if self._failures.allow(peer, now):
+            return
+        self._banned_until[peer] = now + self._config.ban_s
+        self._banned_until.move_to_end(peer)
+        if len(self._banned_until) > PEERS_LIMIT:
+            self._banned_until.popitem(last=False)
