@@ -23,22 +23,7 @@ GRANTS_LIMIT = 4096  # peers approved by name
 
 
 class AdmissionError(ValueError):
-    """A mistake of the user's: a secret too short or missing, a peer nobody knows. The text names the remedy."""
-
-
-class UnknownPeer(AdmissionError):
-    """`who` names no peer."""
-
-    def __init__(self, who: str, names: Iterable[str]) -> None:
-        known = ", ".join(sorted(names)[:8]) or "none"
-        super().__init__(f"no peer is called {who!r}; known: {known}. See ppai peers, or give the full id")
-
-
-class AmbiguousPeer(AdmissionError):
-    """`who` names several peers."""
-
-    def __init__(self, who: str, ids: Iterable[PeerId]) -> None:
-        super().__init__(f"{who!r} fits several peers; give more of the id: {', '.join(sorted(i[:16] for i in ids))}")
+    """A mistake of the user's: a secret too short or missing, too many approvals. The text names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +89,17 @@ class Admission:
         """Whether this peer has `right`."""
         return right in self.rights(peer)
 
-    def approve(self, who: str, known: Mapping[PeerId, str], rights: Iterable[Right] = RIGHTS) -> PeerId:
-        """Grant `rights` to the peer called `who`: a name or the start of an id in `known` (id -> name), or a full id.
-
-        Raises UnknownPeer, AmbiguousPeer, and AdmissionError at the limit of grants.
-        """
-        peer = _find(who, known)
+    def approve(self, peer: PeerId, *, rights: Iterable[Right] = RIGHTS) -> None:
+        """Grant `rights` to this peer, known or not. Raises AdmissionError at the limit of grants."""
         if peer not in self._granted and len(self._granted) >= GRANTS_LIMIT:
             raise AdmissionError(f"{GRANTS_LIMIT} peers are approved: revoke some, or use admission mode `secret`")
         self._revoked.discard(peer)
         self._granted[peer] = frozenset(rights)
-        return peer
 
-    def revoke(self, who: str, known: Mapping[PeerId, str]) -> PeerId:
-        """Take all rights away, whatever the mode would grant. Raises UnknownPeer, AmbiguousPeer."""
-        peer = _find(who, {**dict.fromkeys(self._granted, ""), **known})
+    def revoke(self, peer: PeerId) -> None:
+        """Take all rights away, whatever the mode would grant."""
         self._granted.pop(peer, None)
         self._revoked.add(peer)
-        return peer
 
     def approved(self) -> frozenset[PeerId]:
         """The peers that the user or the allow-list granted a right by name."""
@@ -166,18 +144,3 @@ class Admission:
 
 def _derive(secret: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=f"ppai/1/{purpose}".encode()).derive(secret)
-
-
-def _find(who: str, known: Mapping[PeerId, str]) -> PeerId:
-    who = who.strip()
-    exact = [peer for peer, name in known.items() if name == who or peer == who]
-    found = exact or [peer for peer in known if len(who) >= 4 and peer.startswith(who.lower())]
-    if len(found) > 1:
-        raise AmbiguousPeer(who, found)
-    if found:
-        return found[0]
-    try:
-        public_key(who)
-    except InvalidRecord:
-        raise UnknownPeer(who, (name for name in known.values() if name)) from None
-    return PeerId(who)

@@ -17,6 +17,7 @@ from discovery.endpoint import Clocks, Endpoint
 from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope
 from discovery.gossip import Gossip, Step
 from discovery.messages import Hello, OtherNetwork, decode, encode
+from discovery.names import quoted
 from discovery.records import Address, Card, InvalidRecord, PeerId, check_address, dialable
 from discovery.request_auth import Refused
 from discovery.throttle import Throttle
@@ -145,7 +146,8 @@ class Dialler:
             level = logging.DEBUG if refused.code == "same_identity" else logging.WARNING
             log.log(level, "hello_refused address=%s code=%s reason=%r", address, refused.code, refused.message)
             if refused.status == 403:
-                self._endpoint.note_refusal(PeerId(expected or str(address)), str(address), refused.message)
+                said = f"it refuses us, and says: {quoted(refused.message)}"
+                self._endpoint.note_refusal(PeerId(expected or str(address)), str(address), said)
         except PeerUnreachable as error:
             log.debug("hello_failed address=%s reason=%r", address, error.reason)
         return None

@@ -15,6 +15,7 @@ from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open
 from discovery.gossip import Gossip, Step
 from discovery.membership import Event
 from discovery.messages import MESSAGE_LIMIT_BYTES, Hello, Message, OtherNetwork, Probe, decode, encode
+from discovery.names import with_id
 from discovery.records import Card, PeerId, Pulse
 from discovery.request_auth import Audience, AuthConfig, Refused, RequestVerifier, Standing, refusal_body
 from discovery.strangers import StrangersConfig, StrangersTime, site_of
@@ -183,7 +184,8 @@ class Endpoint:
         while len(self.refused) > REFUSED_LIMIT:
             self.refused.popitem(last=False)
         if is_news:
-            self._carry_out(Step(events=(Event("refused", peer, f"{name}: {reason}"),)))
+            who = name if name == peer else with_id(name, peer)
+            self._carry_out(Step(events=(Event("refused", peer, f"{who}: {reason}"),)))
 
     def pulse_now(self, older_than_s: float = 0.0) -> None:
         """Publish a pulse, unless one was published within `older_than_s`."""

@@ -1,6 +1,6 @@
 """peers.json in the home: what a peer remembers over a restart. Rights, addresses of others, its last generation."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import msgspec
 from discovery.envelopes import UNREADABLE
 from discovery.private_files import OpenToOthers, read_unchanged, write_private
 
-PEERS_LIMIT = 200  # peers remembered, those seen last: enough to find the network again
+PEERS_LIMIT = 200  # peers remembered: enough to find the network again
 
 
 class PeerFileError(Exception):
@@ -58,6 +58,6 @@ def save(path: Path, content: PeerFile) -> None:
     write_private(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
 
-def newest(peers: Iterable[CachedPeer]) -> list[CachedPeer]:
-    """The PEERS_LIMIT peers that were seen last, the newest first."""
-    return sorted(peers, key=lambda peer: -peer.seen)[:PEERS_LIMIT]
+def newest(peers: Iterable[CachedPeer], approved: Collection[str] = ()) -> list[CachedPeer]:
+    """The PEERS_LIMIT peers to remember: the `approved`, then those seen last; strangers push out strangers alone."""
+    return sorted(peers, key=lambda peer: (peer.id not in approved, -peer.seen))[:PEERS_LIMIT]

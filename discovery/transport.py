@@ -106,6 +106,10 @@ class Transport:
             for ip, port in cached.addr:
                 self.hint(Address(ip, port), PeerId(cached.id))
 
+    def remembered_names(self) -> dict[PeerId, str]:
+        """What the peers of peers.json called themselves when they were alive last: id -> name."""
+        return {PeerId(cached.id): cached.name for cached in self._cached.values()}
+
     def expect(self, path: str, headers: Mapping[str, str], peer_ip: str) -> None:
         """See Endpoint.expect."""
         self.endpoint.expect(path, headers, peer_ip)
@@ -258,10 +262,11 @@ class Transport:
     def _content(self) -> PeerFile:
         """What peers.json should hold now. `seen` is cut to the hour, so that a quiet network writes once an hour."""
         seen = int(self._clocks.unix()) // 3600 * 3600
+        approved = self._admission.approved()
         for member in self._gossip.members():
-            if member.state == "alive" and member.card.addr:
+            if member.state == "alive" and (member.card.addr or member.id in approved):
                 addr = [(address.ip, address.port) for address in member.card.addr]
                 self._cached[member.id] = CachedPeer(member.id, member.card.name, addr, seen)
-        peers = peer_file.newest(self._cached.values())
+        peers = peer_file.newest(self._cached.values(), approved)
         self._cached = {peer.id: peer for peer in peers}
         return PeerFile(self._gossip.gen, *self._admission.state(), peers)

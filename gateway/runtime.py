@@ -24,7 +24,7 @@ from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import CLIENT_BOUNDS, ClientApp
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
-from gateway.client.views import waiting_text
+from gateway.client.views import waiting_lines
 from gateway.config import Config
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
 from gateway.engines.local import LocalEngine
@@ -50,6 +50,7 @@ from gateway.server.listeners import (
     url_of,
 )
 from gateway.serving.dispatch import Dispatcher
+from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.notices import Notices, limit_lines
 from gateway.telemetry.route_log import RouteLog
@@ -64,7 +65,7 @@ Say = Callable[[str], None]
 
 def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(config.log_level)
     limit_lines(time.monotonic)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)
@@ -256,8 +257,9 @@ class Runtime:
             if event.kind in ("refused", "equivocation", "identity_in_use"):
                 text = f"{event.kind.replace('_', ' ')}: {event.reason}"
                 self._notices.limited(event.kind, event.kind + event.peer, text)
-        if self._notices.is_due("waiting") and (waiting := self._network.waiting()):
-            self._notices.limited("waiting", "waiting", waiting_text(waiting))
+        if self._notices.is_due("waiting"):
+            for line in waiting_lines(self._network.waiting()):
+                self._notices.limited("waiting", "waiting", line)
         if len(self._node.roster) > 1:
             self._reader.warm_up()
         if self._reader.problem:

@@ -79,7 +79,7 @@ async def two_peers(
     """Ada and ben, who grants her both rights."""
     async with answering_peer(home / "ben", engine, slots, trusted, heartbeat_s) as ben, party(home / "ada") as ada:
         await ada.transport.hello(ben.address)
-        ben.admission.approve(ada.id, {ada.id: "ada"})
+        ben.admission.approve(ada.id)
         yield Pair(ada, ben, [])
 
 

@@ -211,7 +211,7 @@ def _scored_roster(capabilities: Any) -> ScoredRoster:
         context_tokens=np.zeros(count, np.int64), local=nobody, here=nobody, dead=nobody, suspect=nobody,
         approved=~nobody, rows=np.zeros(count, np.intp),
     )  # fmt: skip
-    return ScoredRoster(roster, np.asfortranarray(capabilities), ~nobody)
+    return ScoredRoster(roster, np.asfortranarray(capabilities), ~nobody, dict(zip(peers, names, strict=True)))
 
 
 def _cosines(rungs: dict[str, Callable[[], Encoder]], texts: Sequence[str]) -> dict[str, list[float]]:

@@ -1,18 +1,17 @@
 """ppai ask, route, models, status: questions to the running peer."""
 
-import json
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import HomeOption, JsonOption, home_of, say
+from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
 
 
 def ask(
     text: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
     model: Annotated[str, typer.Option(help="A model's name, or `auto`.")] = "auto",
-    route: Annotated[str | None, typer.Option(help="`local`, or the name of the peer that is to answer.")] = None,
+    route: Annotated[str | None, typer.Option(help="`local`, or the name or id of the peer that is to answer.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="At most this many tokens.")] = None,
     stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Print words as they come.")] = True,
     home: HomeOption = None,
@@ -36,13 +35,13 @@ def ask(
         for choice in event.get("choices", []):
             words.append(choice.get("delta", {}).get("content") or "")
             if stream and not as_json:
-                print(words[-1], end="", flush=True)
+                show(words[-1], end="")
     answer = "".join(words)
     shown = {key.removeprefix("x-ppai-"): value for key, value in headers.items() if key.startswith("x-ppai-")}
     if as_json:
-        print(json.dumps({"answer": answer, **shown}))
+        show_json({"answer": answer, **shown})
         return
-    print("" if stream else answer)
+    show("" if stream else answer)
     say(f"answered by {shown.get('peer')} ({shown.get('model')}): {shown.get('reason')}")
 
 
@@ -59,25 +58,23 @@ def route(
     body = {"text": text, "model": model, "max_tokens": max_tokens}
     found = OwnPeer(home_of(home)).post("/ppai/v1/route", body)
     if as_json:
-        print(json.dumps(found))
+        show_json(found)
         return
     target = found["target"]
-    print(f"{target['peer']} ({target['model']}) would answer: {found['reason']}" if target else "nobody would answer")
+    show(f"{target['peer']} ({target['model']}) would answer: {found['reason']}" if target else "nobody would answer")
     if not found["familiar"]:
-        print("this text is unlike all that the gate knows: general ability and load decide, no topic does")
-    print(f"{'peer':20} {'agent':28} {'score':>6} {'wait':>7} {'service':>8} {'cost':>7} {'utility':>8}  excluded")
+        show("this text is unlike all that the gate knows: general ability and load decide, no topic does")
+    show(f"{'peer':20} {'agent':28} {'score':>6} {'wait':>7} {'service':>8} {'cost':>7} {'utility':>8}  excluded")
     for row in found["candidates"]:
         score = f"{row['score']:.3f}{'' if row['profiled'] else '?'}"
-        print(
+        show(
             f"{row['peer']:20} {row['agent'][:28]:28} {score:>6} {row['wait_s']:>6.2f}s {row['service_s']:>7.2f}s "
             f"{row['cost_s']:>6.2f}s {row['utility']:>8.4f}  {row['excluded'] or ''}"
         )
     if any(not row["profiled"] for row in found["candidates"]):
         say("scores with ? are assumed: the agent has no capability vector yet (run ppai-profile on its machine)")
-    if found["waiting"]:
-        from gateway.client.views import waiting_text
-
-        say(waiting_text(found["waiting"]))
+    for line in found["say"]:
+        say(line)
 
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -86,36 +83,35 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     found = OwnPeer(home_of(home)).get("/v1/models")["data"]
     if as_json:
-        print(json.dumps(found))
+        show_json(found)
         return
     for entry in found:
         context = f"{entry['max_model_len']} tokens" if entry["max_model_len"] else "context unknown"
-        print(f"{entry['id']:40} {context:16} {', '.join(entry['ppai']['peers'])}")
+        show(f"{entry['id']:40} {context:16} {', '.join(entry['ppai']['peers'])}")
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show how the running peer is doing."""
+    from discovery.names import id_shown
     from gateway.cli.own_peer import OwnPeer
 
     found = OwnPeer(home_of(home)).get("/ppai/v1/status")
     if as_json:
-        print(json.dumps(found))
+        show_json(found)
         return
     engine = found["engine"]
-    print(f"peer     {found['name']} ({found['id'][:12]}) at {found['url']}/v1, up {found['uptime_s']:.0f} s")
+    show(f"peer     {found['name']} ({id_shown(found['id'])}) at {found['url']}/v1, up {found['uptime_s']:.0f} s")
     elsewhere = f" ({engine['place']})" if engine.get("place") not in (None, "here") else ""
-    print(f"engine   {engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}")
+    show(f"engine   {engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}")
     for line in engine["not_adopted"]:
-        print(f"passed   {line}")
-    print(f"models   {', '.join(model['id'] for model in engine['models']) or 'none'}")
+        show(f"passed   {line}")
+    show(f"models   {', '.join(model['id'] for model in engine['models']) or 'none'}")
     load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots"
-    print(f"load     {load} ({engine['load_source']})")
+    show(f"load     {load} ({engine['load_source']})")
     gate = found["gate"]
-    print(
-        f"gate     {gate['space']}, read by {' then '.join(gate['encoders']) or 'nobody yet: no peer to choose from'}"
-    )
+    show(f"gate     {gate['space']}, read by {' then '.join(gate['encoders']) or 'nobody yet: no peer to choose from'}")
     for line in (gate["problem"], gate["lacking"]):
         if line:
-            print(f"         {line}")
+            show(f"         {line}")
     for line in found["missing"]:
-        print(f"missing  {line}")
+        show(f"missing  {line}")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.cli import options
 from gateway.cli.own_peer import OwnPeer
 from gateway.home.folder import Home
 from gateway.home.weights import locate
@@ -234,4 +235,4 @@ def _head(text: str) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    options.show(text)

@@ -1,11 +1,10 @@
 """ppai key: who may use this peer's client side."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from gateway.cli.options import HomeOption, JsonOption, home_of, say
+from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Whom or what the key is for.")]
 
@@ -16,7 +15,7 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
 
     place = home_of(home)
     place.prepare()
-    print(ApiKeys(place.api_keys_file).add(name))
+    show(ApiKeys(place.api_keys_file).add(name))
     say(f"this is `{name}`'s key: it is not kept here, only its hash. Clients send it as their API key")
 
 
@@ -25,7 +24,10 @@ def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from gateway.client.api_keys import ApiKeys
 
     names = ApiKeys(home_of(home).api_keys_file).names
-    print(json.dumps(names) if as_json else "\n".join(names), end="\n" if names or as_json else "")
+    if as_json:
+        show_json(names)
+    elif names:
+        show("\n".join(names))
     if not names:
         say("no keys: this machine's programs need none, nobody else gets in; make one with: ppai key add NAME")
 

@@ -3,12 +3,15 @@
 Humans read stderr, machines stdout (--json).
 """
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+
+from gateway.wire.text import visible
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -43,7 +46,17 @@ def load(home: "Home", file: Path | None, flags: dict[str, object]) -> "Config":
 
 def say(text: str) -> None:
     """A line for the human."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def show(text: str, end: str = "\n") -> None:
+    """What the human asked for, on stdout. Names, answers and problems in it are others' words: see `visible`."""
+    print(visible(text), end=end, flush=True)
+
+
+def show_json(value: object) -> None:
+    """One JSON value on stdout, for a program. It holds every character as an escape."""
+    print(json.dumps(value))
 
 
 def stderr_console() -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say, stderr_console
+from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say, show, stderr_console
 
 
 def init(
@@ -37,7 +37,7 @@ def init(
     say(f"wrote {place.config_file}: every key with its meaning and default")
     say(f"wrote {place.secret_file}: whoever knows this secret is a peer of yours")
     if not secret:
-        print(made)
+        show(made)
         say("on each of your other machines run: ppai init --secret with the line above")
     say(f"next: ppai serve --home {place.path}")
 
@@ -79,7 +79,7 @@ def config_show(home: HomeOption = None, config: ConfigOption = None) -> None:
     """Print the configuration in force, as YAML."""
     from gateway.config import as_yaml
 
-    print(as_yaml(load(home_of(home), config, {})), end="")
+    show(as_yaml(load(home_of(home), config, {})), end="")
 
 
 def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.client.bodies import read_json
 from gateway.client.running import RunningPeer
-from gateway.client.views import candidate_rows
+from gateway.client.views import candidate_rows, waiting_lines
 from gateway.server.edge import headers_of
 
 EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded
@@ -32,6 +32,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S, everybody=True
         )
         query, choice, target = routed.query, routed.choice, routed.choice.target
+        waiting = peer.network.waiting()
         return {
             "target": target and {"peer": target.peer_name, "agent": target.agent, "model": target.model},
             "reason": choice.reason,
@@ -40,5 +41,6 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "relevance": None if query.relevance is None else [round(float(value), 5) for value in query.relevance],
             "beta_per_s": choice.beta_per_s,
             "candidates": candidate_rows(choice),
-            "waiting": peer.network.waiting(),
+            "waiting": list(waiting.values()),
+            "say": waiting_lines(waiting),
         }

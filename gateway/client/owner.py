@@ -12,6 +12,7 @@ import fastapi
 import msgspec
 
 from discovery.admission import AdmissionError
+from discovery.names import AmbiguousPeer, PeerNameError
 from discovery.records import PeerId
 from gateway.client.bodies import read_json
 from gateway.client.running import RunningPeer
@@ -67,7 +68,13 @@ async def _change_rights(
     asked = await read_json(request, _Who)
     try:
         changed = await change(asked.who)
-    except AdmissionError as error:
+    except AmbiguousPeer as error:
+        raise InvalidRequest(str(error), status=409, param="who", code="peer_ambiguous") from error
+    except (AdmissionError, PeerNameError) as error:
         raise InvalidRequest(str(error), status=404, param="who", code="peer_not_found") from error
     peer.node.rights_changed()
-    return {"peer": changed, "rights": sorted(peer.network.admission.rights(changed))}
+    return {
+        "peer": changed,
+        "name": peer.network.name_of(changed),
+        "rights": sorted(peer.network.admission.rights(changed)),
+    }

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
-from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_text
+from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_lines
 from gateway.serving.refusals import missing
 
 
@@ -43,9 +43,9 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "engine": engine_status(
                 engine.origin, engine.not_adopted, engine.state, engine.in_flight, peer.door.load, peer.door.admission
             ),
-            "network": _network_status(peer, waiting),
+            "network": _network_status(peer, list(waiting.values())),
             "gate": _gate_status(peer),
-            "say": [waiting_text(waiting)] if waiting else [],
+            "say": waiting_lines(waiting),
             "missing": _missing(peer),
         }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from discovery.admission import Right
 from discovery.members import Member
+from discovery.names import with_id
 from discovery.records import Address, AdmissionState, Agent, PeerId
 from gateway.capacity.rules import EngineLoad
 from gateway.engines.engine_state import EngineState
@@ -19,21 +20,16 @@ ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modal
 
 def model_entries(roster: Roster) -> list[dict[str, Any]]:
     """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it."""
-    entries: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {VIRTUAL_MODEL: _entry(VIRTUAL_MODEL)}  # also where a model is called so
     serves = roster.local | roster.approved & ~roster.dead
     for index, model in enumerate(roster.models):
         if not serves[index]:
             continue
-        entry = entries.setdefault(model, _entry(model))
-        _widen(entry, int(roster.context_tokens[index]), roster.modalities[index])
-        if roster.peer_names[index] not in entry["ppai"]["peers"]:
-            entry["ppai"]["peers"].append(roster.peer_names[index])
-    auto = _entry(VIRTUAL_MODEL)
-    for entry in entries.values():
-        can = frozenset(entry["ppai"]["abilities"])
-        _widen(auto, entry["max_model_len"] or 0, can.union(entry["architecture"]["input_modalities"]))
-        auto["ppai"]["peers"] += [name for name in entry["ppai"]["peers"] if name not in auto["ppai"]["peers"]]
-    return [auto, *entries.values()]
+        for entry in (entries[VIRTUAL_MODEL], entries.setdefault(model, _entry(model))):
+            _widen(entry, int(roster.context_tokens[index]), roster.modalities[index])
+            if roster.peer_names[index] not in entry["ppai"]["peers"]:
+                entry["ppai"]["peers"].append(roster.peer_names[index])
+    return list(entries.values())
 
 
 def engine_status(
@@ -109,11 +105,17 @@ def candidate_rows(choice: Choice) -> list[dict[str, Any]]:
     ]
 
 
-def waiting_text(names: list[str]) -> str:
-    """What is said wherever a person looks while peers wait to be approved."""
-    count, shown = len(names), " ".join(sorted(names)[:4])
+def waiting_lines(waiting: Mapping[PeerId, str]) -> list[str]:
+    """What is said wherever a person looks while peers (id -> name) wait to be approved; nothing where nobody does.
+
+    The command takes an id: a name is the stranger's own choice, and may be another's, or words for a shell.
+    """
+    if not waiting:
+        return []
+    count, names = len(waiting), sorted((name, peer) for peer, name in waiting.items())
+    shown = ", ".join(with_id(name, peer) for name, peer in names[:4]) + (", ..." if count > 4 else "")
     peers = "1 peer waits" if count == 1 else f"{count} peers wait"
-    return f"{peers} to be approved: run `ppai approve NAME` for whom you trust ({shown})"
+    return [f"{peers} to be approved: run `ppai approve ID` for whom you trust: {shown}"]
 
 
 def _peer_row(peer: KnownPeer) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.membership import Event
+from discovery.names import UnknownPeer, find
 from discovery.private_files import read_secret
 from discovery.records import (
     AGENTS_LIMIT,
@@ -176,27 +177,42 @@ class Network:
         return card.record.seq if card else 0
 
     async def approve(self, who: str) -> PeerId:
-        """Grant both rights. Raises UnknownPeer, AmbiguousPeer."""
-        peer = self.admission.approve(who, self._names())
+        """Grant both rights. Raises UnknownPeer, AmbiguousPeer, AdmissionError."""
+        peer = find(who, self._known(), self.name)
+        if peer == self.identity.id:
+            raise UnknownPeer(who, (), "is this peer itself")
+        self.admission.approve(peer)
         self.gossip.keep(peer)
         await self.transport.save()
         return peer
 
     async def revoke(self, who: str) -> PeerId:
-        """Take both rights away. Raises UnknownPeer, AmbiguousPeer."""
-        peer = self.admission.revoke(who, self._names())
+        """Take both rights away. Raises UnknownPeer, AmbiguousPeer.
+
+        A name means a peer that has rights before one that has none: a stranger of the same name protects nobody.
+        """
+        known = self._known()
+        peer = find(who, known, self.name, preferred={peer for peer in known if self.admission.rights(peer)})
+        self.admission.revoke(peer)
         self.gossip.keep(peer, kept=False)
         await self.transport.save()
         return peer
 
-    def waiting(self) -> list[str]:
-        """Names of the peers that wait to be approved."""
+    def waiting(self) -> dict[PeerId, str]:
+        """Ids and names of the peers that wait to be approved."""
         live = {member.id: member.card.name for member in self.gossip.members() if member.state in ("alive", "suspect")}
-        return [live[peer] for peer in self.admission.waiting(live)]
+        return {peer: live[peer] for peer in self.admission.waiting(live)}
 
-    def _names(self) -> dict[PeerId, str]:
-        refused = {peer: name for peer, (name, _) in self.transport.endpoint.refused.items()}
-        return {**refused, **{member.id: member.card.name for member in self.gossip.members()}}
+    def name_of(self, peer: PeerId) -> str | None:
+        """What the peer calls itself; None where it was not met yet."""
+        member = self.gossip.member(peer)
+        return member.card.name if member else None
+
+    def _known(self) -> dict[PeerId, str]:
+        """Whom the owner may mean by a name or the start of an id. Who is kept out is meant by a full id only."""
+        remembered = self.transport.remembered_names()
+        approved = {peer: remembered.get(peer, "") for peer in self.admission.approved()}
+        return {**approved, **{member.id: member.card.name for member in self.gossip.members()}}
 
     async def _announce(self) -> None:
         announcement = mdns.Announcement(self.identity.id, self._config.name, self.identity.cert_sha256, self._port)

@@ -84,11 +84,10 @@ def may_answer(query: Query, roster: Roster) -> BoolArray:
 
 
 def _is_pinned(pin: str, roster: Roster) -> BoolArray:
-    """(N,) those that x-ppai-route names: our own, or the peer of this id or name."""
+    """(N,) those of the peer that the query is pinned to."""
     if pin == "local":
         return roster.local
-    names = zip(roster.peer_ids, roster.peer_names, strict=True)
-    return np.array([pin in pair for pair in names], dtype=np.bool_)
+    return np.array([pin == peer for peer in roster.peer_ids], dtype=np.bool_)
 
 
 def _serves(model: str, roster: Roster) -> BoolArray:

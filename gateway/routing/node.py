@@ -3,7 +3,7 @@
 Takes `now` and returns what to do; touched on the event loop only. Knows nothing of sockets, clocks or engines.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +61,11 @@ class Node:
     def here(self) -> frozenset[str]:
         """Names of those of our own agents that run on this machine."""
         return self._here
+
+    @property
+    def names(self) -> Mapping[PeerId, str]:
+        """What every other peer calls itself, by id; those that have left are not in it."""
+        return self._scored_roster().names
 
     def serve(self, agents: Sequence[Agent], here: Collection[str] = ()) -> None:
         """Our own agents changed; those named in `here` run on this machine."""

@@ -21,7 +21,7 @@ class Query:
     needs: frozenset[str] = frozenset()  # modalities and abilities that a model must have
     body_bytes: int = 0  # what delegation would send
     session: str | None = None
-    pin: str | None = None  # x-ppai-route: "local", or a peer's id or name; None: auto
+    pin: str | None = None  # who is to answer: "local", or a peer's id; None: anybody
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
     here_only: bool = False  # it may not leave this machine: not even our own engine is asked where it is elsewhere
     avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should

@@ -3,7 +3,7 @@
 Pure: cards and rights in, columns out. A capability vector counts only in the space of our own gate.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.members import Member
+from discovery.names import shown_names
 from discovery.records import Agent, PeerId
 from gateway.beliefs.table import Beliefs
 from profiler.scoring import dequantise, pair_scores, unprofiled
@@ -26,7 +27,7 @@ class Roster:
     """The N (peer, agent) pairs, from cards and rights: rebuilt when one of them changes, not per query."""
 
     peer_ids: tuple[PeerId, ...]
-    peer_names: tuple[str, ...]
+    peer_names: tuple[str, ...]  # as they are shown: with the id where a name alone could be another's
     agents: tuple[str, ...]
     models: tuple[str, ...]
     modalities: tuple[frozenset[str], ...]
@@ -57,6 +58,7 @@ class ScoredRoster:
     roster: Roster
     capabilities: NDArray[np.float32] | None  # (N, K) column-major; None without a gate
     profiled: BoolArray  # (N,)
+    names: Mapping[PeerId, str]  # what every other peer calls itself, those without an agent included
 
     def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""
@@ -83,19 +85,20 @@ def build_roster(
     nobody, and at most UNAPPROVED_LIMIT of their agents are rows: strangers can make up any number.
     """
     pairs: list[_Pair] = [(me, name, agent, None) for agent in own]
-    unapproved = 0
-    for member in members:
-        if member.state == "left":
-            continue
-        if not may_answer(member.id):
+    others = [member for member in members if member.state != "left"]
+    names = {member.id: member.card.name for member in others}
+    trusted = {peer for peer in names if may_answer(peer)}
+    shown, unapproved = shown_names(names, trusted, name), 0
+    for member in others:
+        if member.id not in trusted:
             unapproved += len(member.card.agents)
             if unapproved > UNAPPROVED_LIMIT:
                 continue
         beliefs.add(member.id, max(1, member.card.slots))
-        pairs += [(member.id, member.card.name, agent, member) for agent in member.card.agents]
+        pairs += [(member.id, shown[member.id], agent, member) for agent in member.card.agents]
     roster = _columns(pairs, may_answer, beliefs, here)
     if space is None:
-        return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_))
+        return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_), names)
     vectors = [_vector(agent, space) for *_, agent, _ in pairs]
     known = [vector for vector, ok in zip(vectors, roster.approved, strict=True) if vector is not None and ok]
     assumed = unprofiled(np.mean(known, axis=0) if known else space.prior)
@@ -104,6 +107,7 @@ def build_roster(
         roster,
         np.asfortranarray(stacked.reshape(len(pairs), len(space.prior))),
         np.array([vector is not None for vector in vectors], dtype=np.bool_),
+        names,
     )
 
 

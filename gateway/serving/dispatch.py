@@ -158,7 +158,7 @@ class Dispatcher:
             needs=request.needs,
             body_bytes=body_bytes,
             session=request.session,
-            pin=wishes.pin,
+            pin=refusals.peer_meant(wishes.pin, self._node.me, self._node.name, self._node.names, roster),
             pinned_local="client" if wishes.stays_here else travel.pinned_by,
             here_only=wishes.stays_here,
             avoid=self._failed.get(request.session) if wishes.is_retry else None,
@@ -183,9 +183,8 @@ class Dispatcher:
 
     def _nobody(self, routed: Routed) -> UpstreamError:
         problem = self._door.engine.state.problem
-        known = {name for member in self._node.gossip.members() for name in (member.id, member.card.name)}
         missing = refusals.missing(self._node.roster, problem)
-        error = refusals.nobody(routed.request.endpoint, routed.query.pin, routed.choice.rest, problem, missing, known)
+        error = refusals.nobody(routed.request.endpoint, routed.query.pin, routed.choice.rest, problem, missing)
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
 

@@ -1,10 +1,13 @@
 """What a client is told when its request cannot be answered by anyone (P): the words, the status and the code."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
+from discovery.names import AmbiguousPeer, meant, quoted
+from discovery.records import PeerId
 from gateway.models.names import NamesConfig, UnknownModel, resolve_model, sayable
 from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
 from gateway.routing.candidates import Excluded, may_answer
@@ -47,6 +50,30 @@ def model_meant(asked: str, network: Collection[str], own: Collection[str], conf
         ) from unknown  # fmt: skip
 
 
+def peer_meant(pin: str | None, me: PeerId, own_name: str, names: Mapping[PeerId, str], roster: Roster) -> str | None:
+    """Whom `x-ppai-route` means: `local`, or a peer's id; None where it names nobody.
+
+    Our own id and name mean `local`. Where several peers, id -> name, are called so, those that may answer count before
+    the others. Raises InvalidRequest: 404 for nobody, 409 with the ids of several.
+    """
+    if pin is None or pin == "local":
+        return pin
+    if pin in (me, own_name):
+        return "local"
+    found = meant(pin, names, own_name)
+    if len(found) > 1:
+        may = set(compress(roster.peer_ids, roster.approved & ~roster.dead))
+        found = tuple(peer for peer in found if peer in may) or found
+    if len(found) > 1:
+        raise InvalidRequest(str(AmbiguousPeer(pin, found)), status=409, param="x-ppai-route", code="peer_ambiguous")
+    if not found or found[0] not in names:
+        raise InvalidRequest(
+            f"there is no peer {quoted(pin) if len(pin) <= 80 else 'of so long a name'}; see `ppai peers`",
+            status=404, param="x-ppai-route", code="peer_not_found",
+        )  # fmt: skip
+    return found[0]
+
+
 def check_needs(query: Query, roster: Roster) -> None:
     """Raises InvalidRequest: 422 naming what nobody takes, 400 for a prompt longer than any context served.
 
@@ -67,15 +94,13 @@ def nobody(
     excluded: Sequence[Candidate],
     engine_problem: str | None,
     missing: Sequence[str],
-    known: Collection[str],
 ) -> Nobody:
     """Why nobody may be asked, and what to do about it.
 
-    `excluded` are all (peer, agent) pairs with their reasons, `missing` what keeps this peer from answering anything,
-    `known` the ids and names of all peers known.
+    `excluded` are all (peer, agent) pairs with their reasons, `missing` what keeps this peer from answering anything.
     """
-    if pin is not None and pin != "local" and excluded:
-        return _pinned_away(pin, excluded, known)
+    if pin is not None and pin != "local":
+        return _pinned_away(pin, excluded)
     if any(candidate.excluded == Excluded.PLACE.word for candidate in excluded):
         return Nobody(
             "this request may not leave this machine (x-ppai-local-only), and the engine of this peer is elsewhere: "
@@ -96,11 +121,9 @@ def nobody(
     return Nobody(f"nobody can answer this request now ({reasons})", status=503, code="no_candidate")
 
 
-def _pinned_away(pin: str, excluded: Sequence[Candidate], known: Collection[str]) -> Nobody:
+def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
     """Why the one peer that the client named does not answer."""
-    rows = [candidate for candidate in excluded if pin in (candidate.peer_id, candidate.peer_name)]
-    if not rows and pin not in known:
-        return Nobody(f"there is no peer `{pin}`; see `ppai peers`", status=404, code="peer_not_found")
+    rows = [candidate for candidate in excluded if candidate.peer_id == pin]
     reason = (rows[0].excluded if rows else None) or "without_agent"
     remedy = {
         "not_approved": f"it is not approved: run `ppai approve {pin}`",
@@ -110,7 +133,8 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate], known: Collection[str]
         "model": "it does not serve that model: see `ppai models`",
         "without_agent": "its engine is not there: see `ppai status` on that machine",
     }.get(reason, f"the request may not be sent there ({reason})")
-    return Nobody(f"peer `{pin}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
+    name = rows[0].peer_name if rows else pin
+    return Nobody(f"peer `{name}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
 
 
 def _is_met(query: Query, roster: Roster) -> bool:

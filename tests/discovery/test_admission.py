@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from discovery.admission import Admission, AdmissionError, AmbiguousPeer, Mode, UnknownPeer
+from discovery.admission import Admission, AdmissionError, Mode
 from discovery.records import Card
 from tests.cluster import card_of, id_of
 
 A, B = id_of(1), id_of(2)
-NAMES = {A: "laptop", B: "server"}
 SECRET, OTHER = b"s" * 16, b"t" * 16
 
 
@@ -26,18 +25,18 @@ def test_a_stranger_gets_what_the_mode_gives(mode: Mode, rights: set[str]) -> No
 def test_tofu_shows_everybody_and_trusts_whom_the_user_approved() -> None:
     admission = Admission("tofu", "net")
     assert admission.admits(card_of(A)) is None
-    assert (A, B) == admission.waiting(NAMES)
+    assert (A, B) == admission.waiting((A, B))
 
-    assert A == admission.approve("laptop", NAMES)
+    admission.approve(A)
 
     assert (True, True) == (admission.may(A, "ask"), admission.may(A, "answer"))
-    assert (B,) == admission.waiting(NAMES)
+    assert (B,) == admission.waiting((A, B))
 
 
 def test_one_right_may_be_granted_alone() -> None:
     admission = Admission("tofu", "net")
 
-    admission.approve("laptop", NAMES, rights=["answer"])
+    admission.approve(A, rights=["answer"])
 
     assert (False, True) == (admission.may(A, "ask"), admission.may(A, "answer"))
 
@@ -98,40 +97,28 @@ def test_the_user_has_the_last_word(mode: Mode) -> None:
     admission = Admission(mode, "net", SECRET, allowed=[A])
     admission.admits(card_by(Admission("secret", "net", SECRET)))
 
-    admission.revoke("laptop", NAMES)
+    admission.revoke(A)
     assert set() == admission.rights(A)
     assert () == admission.waiting([A])
     assert (mode in ("tofu", "open")) == (admission.admits(card_of(A)) is None)
 
-    admission.approve("laptop", NAMES)
+    admission.approve(A)
     assert {"ask", "answer"} == admission.rights(A)
     assert admission.admits(card_of(A)) is None
 
 
-@pytest.mark.parametrize("who", ["laptop", " laptop ", A, A[:6], A[:6].upper()])
-def test_a_peer_is_named_by_name_or_start_of_id(who: str) -> None:
-    assert A == Admission("tofu", "net").approve(who, NAMES)
+def test_a_peer_that_nobody_has_met_may_be_approved() -> None:
+    admission = Admission("allowlist", "net")
 
+    admission.approve(A)
 
-@pytest.mark.parametrize("who", ["", "nobody", A[:3], "lap"])
-def test_an_unknown_name_lists_the_known(who: str) -> None:
-    with pytest.raises(UnknownPeer, match="laptop, server"):
-        Admission("tofu", "net").approve(who, NAMES)
-
-
-def test_two_peers_of_one_name_need_more_of_the_id() -> None:
-    with pytest.raises(AmbiguousPeer, match=A[:16]):
-        Admission("tofu", "net").approve("twin", {A: "twin", B: "twin"})
-
-
-def test_a_peer_nobody_met_is_approved_by_its_full_id() -> None:
-    assert A == Admission("allowlist", "net").approve(A, {})
+    assert admission.may(A, "ask")
 
 
 def test_decisions_survive_a_restart() -> None:
     before, after = Admission("tofu", "net"), Admission("tofu", "net")
-    before.approve("laptop", NAMES, rights=["ask"])
-    before.revoke("server", NAMES)
+    before.approve(A, rights=["ask"])
+    before.revoke(B)
 
     after.restore(*before.state())
 
@@ -142,7 +129,7 @@ def test_decisions_survive_a_restart() -> None:
 @pytest.mark.parametrize(("granted", "revoked"), [({"me": []}, []), ({}, ["me"]), ({A: ["root"]}, [])])
 def test_a_state_of_nonsense_changes_nothing(granted: dict[str, list[str]], revoked: list[str]) -> None:
     admission = Admission("tofu", "net")
-    admission.approve("laptop", NAMES)
+    admission.approve(A)
 
     with pytest.raises(AdmissionError):
         admission.restore(granted, revoked)

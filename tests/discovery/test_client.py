@@ -136,7 +136,7 @@ async def test_an_address_that_strangers_name_is_dialled_once_a_minute(tmp_path:
         with pytest.raises(PeerUnreachable, match="refused"):
             async with client.stream(made_up[1].id, "/peer/1/delegate", b""):
                 pass
-        a.admission.approve(made_up[2].id, {})
+        a.admission.approve(made_up[2].id)
 
         assert ["PeerUnreachable", "DialledLately", "DialledLately"] == first
         assert "PeerUnreachable" == await outcome(made_up[2].id)

@@ -140,6 +140,6 @@ async def test_a_seed_keeps_one_peer_however_many_take_its_address(tmp_path: Pat
                 a.transport.dialler._endpoint.welcome(other.transport.endpoint.introduction(), keep=True)
                 a.transport.dialler._keep_one(("127.0.0.1", 8471), other.identity.id)
                 if name == "approved":
-                    a.admission.approve(other.identity.id, {})
+                    a.admission.approve(other.identity.id)
 
         assert {"approved", "last"} == {member.card.name for member in a.gossip.members() if member.kept}

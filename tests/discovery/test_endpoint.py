@@ -176,7 +176,7 @@ async def test_a_flood_of_hellos_is_slowed_down(tmp_path: Path) -> None:
 async def test_a_flood_of_syncs_is_slowed_down(tmp_path: Path) -> None:
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
-        b.admission.approve(a.identity.id, {})
+        b.admission.approve(a.identity.id)
         body = encode(Digest({}), NET)
 
         with pytest.raises(Refused, match="slow down"):
@@ -195,7 +195,7 @@ async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path, sender
         cards = [seal(replace(own_card(a), id=who.id, cert=who.cert_sha256), NET, who.sign) for who in strangers]
         if sender == "approved":
             for who in strangers:
-                a.admission.approve(who.id, {})
+                a.admission.approve(who.id)
 
         open_ = endpoint.opener(strangers[0].id)
         opened = [open_(card.envelope) for card in cards]
@@ -228,7 +228,7 @@ async def test_who_is_approved_is_heard_while_strangers_flood(tmp_path: Path) ->
     async with running_peer(tmp_path / "a", loops=False, mode="tofu") as a:
         clock, endpoint = Clock(work_s=0.01), a.transport.endpoint
         endpoint._clocks = clock.clocks()
-        a.admission.approve(id_of(0), {})
+        a.admission.approve(id_of(0))
         body = encode(Digest({}), NET)
         with pytest.raises(Refused, match="busy with strangers"):
             for number in range(1, 100):
@@ -256,7 +256,7 @@ async def test_records_about_strangers_cost_the_strangers_time_whoever_passes_th
         clock, endpoint = Clock(work_s=0.002), a.transport.endpoint
         endpoint._clocks = clock.clocks()
         friend = Identity.load_or_create(tmp_path / "friend")
-        a.admission.approve(friend.id, {})
+        a.admission.approve(friend.id)
         made_up = [Identity.load_or_create(tmp_path / str(n)) for n in range(40)]
         cards = [seal(replace(own_card(a), id=who.id, cert=who.cert_sha256), NET, who.sign) for who in made_up]
 

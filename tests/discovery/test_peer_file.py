@@ -41,3 +41,13 @@ def test_the_newest_peers_are_kept() -> None:
     peers = [CachedPeer(str(n), "", [], n) for n in range(PEERS_LIMIT + 50)]
 
     assert set(range(50, PEERS_LIMIT + 50)) == {peer.seen for peer in newest(peers)}
+
+
+def test_strangers_push_out_strangers_alone() -> None:
+    """However many were seen since: an approved peer is found again, and revoked by its name."""
+    approved = CachedPeer("a", "laptop", [], 1)
+    crowd = [CachedPeer(f"s{number}", "x", [], 9) for number in range(PEERS_LIMIT)]
+
+    remembered = newest([*crowd, approved], {"a"})
+
+    assert (approved, PEERS_LIMIT) == (remembered[0], len(remembered))

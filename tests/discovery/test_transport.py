@@ -32,7 +32,7 @@ async def test_a_known_peer_is_found_again_without_seeds(tmp_path: Path) -> None
     async with running_peer(tmp_path / "b") as b:
         async with running_peer(tmp_path / "a", mode="tofu") as a:
             await a.transport.hello(b.address)
-            a.admission.approve(b.identity.id, {})
+            a.admission.approve(b.identity.id)
             await until(lambda: state(a, b) == "alive")
             await a.transport.save()
 
@@ -62,7 +62,7 @@ async def test_strangers_that_let_us_wait_keep_no_approved_peer_waiting(tmp_path
         garbage_server(a.identity, None) as silent,
     ):
         await a.transport.hello(b.address)
-        a.admission.approve(b.identity.id, {})
+        a.admission.approve(b.identity.id)
         made_up = [id_of(n) for n in range(100)]
         cards = [replace(own_card(a), id=peer, addr=(silent,)) for peer in made_up]
         a.gossip.learn([seal(card, NET, a.identity.sign) for card in cards], 0.0)

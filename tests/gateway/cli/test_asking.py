@@ -16,10 +16,10 @@ ROW = {
 }  # fmt: skip
 ROUTE = {
     "target": {"peer": "ben", "agent": "small", "model": "small-1"}, "reason": "best", "familiar": False,
-    "candidates": [ROW], "waiting": [],
+    "candidates": [ROW], "waiting": [], "say": [],
 }  # fmt: skip
 STATUS = {
-    "name": "ada", "id": "a" * 64, "url": "http://127.0.0.1:8470", "uptime_s": 7.0, "missing": ["no engine"],
+    "name": "ada", "id": "aa2a2" + "a" * 47, "url": "http://127.0.0.1:8470", "uptime_s": 7.0, "missing": ["no engine"],
     "engine": {
         "origin": "vLLM found on port 8000", "not_adopted": ["Ollama is bob's"],
         "problem": None, "models": [{"id": "small-1"}], "running": 1, "waiting": 2,
@@ -65,13 +65,19 @@ def test_a_decision_is_shown_with_its_candidates(home: Home, peer: Peer, capsys:
 
 
 def test_nobody_is_said_so(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
-    peer.pages["/ppai/v1/route"] = {**ROUTE, "target": None, "candidates": [], "waiting": ["cleo"]}
+    peer.pages["/ppai/v1/route"] = {
+        **ROUTE,
+        "target": None,
+        "candidates": [],
+        "waiting": ["cleo"],
+        "say": ["1 peer waits"],
+    }
 
     route("hi", home=home.path)
 
     out, err = capsys.readouterr()
     assert out.startswith("nobody would answer")
-    assert "ppai approve NAME" in err
+    assert "1 peer waits" in err
 
 
 def test_models_are_listed_with_who_serves_them(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,10 +105,36 @@ def test_status_names_the_peer_its_engine_and_what_is_missing(
     shown = capsys.readouterr().out
     status(home=home.path, as_json=True)
 
-    assert "ada (aaaaaaaaaaaa) at http://127.0.0.1:8470/v1, up 7 s" in shown
+    assert "ada (aa2a2aaaaa) at http://127.0.0.1:8470/v1, up 7 s" in shown
     assert "vLLM found on port 8000 (other host): ready" in shown
     assert "1 running, 2 waiting, 8 slots (metrics)" in shown
     assert "read by fast then full" in shown
     assert "run ppai pull encoder" in shown
     assert "missing  no engine" in shown
     assert STATUS == json.loads(capsys.readouterr().out)
+
+
+def test_what_peers_engines_and_models_say_steers_no_terminal(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names, problems and answers, wherever a person reads them; a program gets every character, as an escape."""
+    evil = "\x1b]0;x\x07\u202e\ud800"
+    words = json.dumps({"choices": [{"delta": {"content": f"a{evil}\n\tb\r"}}]})
+    peer.body = f"data: {words}\n\ndata: [DONE]\n\n".encode()
+    peer.pages |= {
+        "/v1/models": {"data": [{"id": evil, "max_model_len": None, "ppai": {"peers": [evil]}}]},
+        "/ppai/v1/status": {**STATUS, "name": evil, "missing": [evil], "engine": {**STATUS["engine"], "problem": evil}},
+        "/ppai/v1/route": {**ROUTE, "candidates": [{**ROW, "peer": evil, "agent": evil}], "say": [evil]},
+    }
+
+    ask("hi", home=home.path)
+    ask("hi", stream=False, home=home.path)
+    for command in (models, status):
+        command(home=home.path)
+    route("hi", home=home.path)
+
+    out, err = capsys.readouterr()
+    assert out.startswith("a]0;x\n\tb\na]0;x\n\tb\n")
+    assert (out + err).replace("\n", "").replace("\t", "").isprintable()
+    models(home=home.path, as_json=True)
+    assert evil == json.loads(capsys.readouterr().out)[0]["id"]

@@ -1,9 +1,11 @@
 """Which home and which configuration a command works on."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from gateway.cli import options
 from gateway.cli.options import home_of, load
 from gateway.home.folder import Home
 
@@ -27,3 +29,15 @@ def test_the_home_s_configuration_counts_unless_another_file_is_named(tmp_path: 
 
     assert ["of-the-home", "of-the-file", "flag"] == names
     assert "" == load(Home(tmp_path / "none"), None, {}).name
+
+
+def test_only_what_leaves_out_characters_that_steer_a_terminal_prints() -> None:
+    """Every command prints by `say`, `show` and `show_json`: names and answers in its lines are others' words."""
+    printing = {
+        file.name
+        for file in Path(options.__file__).parent.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Name) and node.id == "print"
+    }
+
+    assert {"options.py"} == printing

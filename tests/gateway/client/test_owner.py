@@ -39,8 +39,19 @@ async def test_the_owner_approves_and_revokes(site: Site, tmp_path: Path) -> Non
         approved = await site.post("/ppai/v1/approve", {"who": "ben"}, OWNER)
         revoked = await site.post("/ppai/v1/revoke", {"who": ben.id[:8]}, OWNER)
 
-    assert (200, {"peer": ben.id, "rights": ["answer", "ask"]}) == approved
-    assert (200, {"peer": ben.id, "rights": []}) == revoked
+    assert (200, {"peer": ben.id, "name": "ben", "rights": ["answer", "ask"]}) == approved
+    assert (200, {"peer": ben.id, "name": "ben", "rights": []}) == revoked
+
+
+async def test_a_name_that_two_peers_have_is_a_409_with_both_ids(site: Site, tmp_path: Path) -> None:
+    async with party(tmp_path / "1" / "ben") as one, party(tmp_path / "2" / "ben") as two:
+        site.network.gossip.learn([one.gossip.own_card(), two.gossip.own_card()], 0.0)
+
+        status, said = await site.post("/ppai/v1/approve", {"who": "ben"}, OWNER)
+
+    assert (409, "peer_ambiguous", "who") == (status, said["error"]["code"], said["error"]["param"])
+    assert [True, True] == [peer.id in said["error"]["message"] for peer in (one, two)]
+    assert frozenset() == site.network.admission.approved()
 
 
 async def test_approving_nobody_is_a_404_with_the_names_known(site: Site) -> None:

@@ -3,15 +3,16 @@
 import json
 
 import numpy as np
-import pytest
 
+from discovery.names import id_shown, with_id
 from discovery.records import Agent
 from gateway.capacity.rules import EngineLoad
-from gateway.client.views import candidate_rows, engine_status, model_entries, waiting_text
+from gateway.client.views import candidate_rows, engine_status, model_entries, waiting_lines
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.routing.choice import Choice
 from gateway.routing.decision import Decision
 from gateway.routing.query import Query
+from tests.cluster import id_of
 from tests.gateway.routing.test_node import MATHS, Ada, agent
 
 
@@ -86,13 +87,27 @@ def test_nobody_makes_no_rows() -> None:
     assert [] == candidate_rows(everybody(ada.decide(Query(relevance=np.array([1.0, 0.0])))))
 
 
-@pytest.mark.parametrize(
-    ("names", "said"),
-    [
-        (["ben"], "1 peer waits to be approved: run `ppai approve NAME` for whom you trust (ben)"),
-        (["zoe", "ben"], "2 peers wait to be approved: run `ppai approve NAME` for whom you trust (ben zoe)"),
-        (list("fedcba"), "6 peers wait to be approved: run `ppai approve NAME` for whom you trust (a b c d)"),
-    ],
-)
-def test_who_waits_is_said_with_the_command(names: list[str], said: str) -> None:
-    assert said == waiting_text(names)
+def test_who_waits_is_said_with_the_command_and_the_ids_to_give_it() -> None:
+    """A name is the stranger's own choice: it may be another's, and words for a shell."""
+    bob, evil = id_of(1), id_of(2)
+
+    (one,) = waiting_lines({bob: "bob"})
+    (two,) = waiting_lines({bob: "bob", evil: "$(touch x)"})
+    (many,) = waiting_lines({id_of(number): "bob" for number in range(6)})
+
+    assert one == f"1 peer waits to be approved: run `ppai approve ID` for whom you trust: bob ({id_shown(bob)})"
+    assert two.endswith(f"for whom you trust: '$(touch x)' ({id_shown(evil)}), bob ({id_shown(bob)})")
+    assert ("6 peers wait", 4, True) == (many[:12], many.count("bob"), many.endswith(", ..."))
+    assert [] == waiting_lines({})
+
+
+def test_two_peers_of_one_name_are_two_and_a_model_called_auto_is_not_listed_twice() -> None:
+    ada = Ada()
+    twins = [ada.meet(number, Agent("b", "b", 512), name="twin") for number in (1, 2)]
+    ada.meet(3, Agent("auto", "auto", 512), name="local")
+
+    auto, own, other = model_entries(ada.node.roster)
+
+    assert ["auto", "own", "b"] == [auto["id"], own["id"], other["id"]]
+    assert [with_id("twin", peer) for peer in twins] == other["ppai"]["peers"]
+    assert with_id("local", id_of(3)) in auto["ppai"]["peers"]

@@ -23,7 +23,7 @@ from tests.peers import Pair, two_peers
 
 async def test_a_peer_without_the_right_is_turned_away(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
-        pair.ben.admission.revoke(pair.ada.id, {pair.ada.id: "ada"})
+        pair.ben.admission.revoke(pair.ada.id)
         with pytest.raises(UpstreamError, match="ppai approve") as caught:
             await ask(pair, delegated())
         async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:

@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from discovery.admission import AdmissionError, UnknownPeer
+from discovery.admission import AdmissionError
+from discovery.envelopes import Signed
 from discovery.identity import Identity
+from discovery.names import UnknownPeer
 from discovery.private_files import OpenToOthers
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
 from gateway.peering.network import Network, NetworkConfig, NetworkConfigError, join
-from tests.peers import party
+from tests.peers import Party, party
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SMALL = Agent("small", "small", 4096)
@@ -186,18 +189,24 @@ async def test_an_open_or_closed_door_is_told_at_once(tmp_path: Path) -> None:
 # --- rights ---
 
 
+def card_named(peer: Party, name: str) -> Signed:
+    """The peer's card, under another name."""
+    card = peer.gossip.own_card()
+    return Signed(replace(card.record, name=name), card.envelope)
+
+
 async def test_who_waits_is_approved_by_name(tmp_path: Path) -> None:
     async with network(tmp_path / "ada") as ada, party(tmp_path / "ben") as ben:
         ada.publish((SMALL,), 1)
         ada.gossip.learn([ben.gossip.own_card()], 0.0)
-        assert ["ben"] == ada.waiting()
+        assert {ben.id: "ben"} == ada.waiting()
 
         assert ben.id == await ada.approve("ben")
-        assert ([], {"ask", "answer"}) == (ada.waiting(), ada.admission.rights(ben.id))
+        assert ({}, {"ask", "answer"}) == (ada.waiting(), ada.admission.rights(ben.id))
         assert ada.gossip.member(ben.id).kept
 
         assert ben.id == await ada.revoke("ben")
-        assert ([], frozenset()) == (ada.waiting(), ada.admission.rights(ben.id))
+        assert ({}, frozenset()) == (ada.waiting(), ada.admission.rights(ben.id))
         assert not ada.gossip.member(ben.id).kept
 
 
@@ -209,12 +218,48 @@ async def test_approving_nobody_changes_nothing(tmp_path: Path) -> None:
         assert frozenset() == ada.admission.approved()
 
 
-async def test_who_was_kept_out_can_be_approved_by_name(tmp_path: Path) -> None:
-    """It has another secret, say; the user sees its name and vouches for it."""
+async def test_who_was_kept_out_is_approved_by_its_full_id_alone(tmp_path: Path) -> None:
+    """It has another secret, say. Its name and the start of its id prove nothing: any stranger has both."""
     async with network(tmp_path / "ada") as ada, party(tmp_path / "ben") as ben:
         ada.transport.endpoint.note_refusal(ben.id, "ben", "secret_wrong")
 
-        assert ben.id == await ada.approve("ben")
+        for who in ("ben", ben.id[:20]):
+            with pytest.raises(UnknownPeer):
+                await ada.approve(who)
+        assert ben.id == await ada.approve(ben.id)
+
+
+@pytest.mark.parametrize("who", ["ben", "id"])
+async def test_strangers_of_its_name_do_not_stop_a_revocation(tmp_path: Path, who: str) -> None:
+    async with network(tmp_path / "ada") as ada, party(tmp_path / "ben") as ben, party(tmp_path / "evil") as evil:
+        await ada.approve(ben.id)
+        ada.gossip.learn([ben.gossip.own_card(), card_named(evil, "ben" if who == "ben" else ben.id)], 0.0)
+
+        assert ben.id == await ada.revoke(ben.id if who == "id" else who)
+
+
+async def test_who_is_away_since_our_start_is_revoked_by_its_name(tmp_path: Path) -> None:
+    """And not a stranger that took it meanwhile."""
+    async with party(tmp_path / "ben") as ben, party(tmp_path / "evil") as evil:
+        async with network(tmp_path / "ada") as first:
+            first.gossip.learn([ben.gossip.own_card()], 0.0)
+            first.gossip.answered(ben.id, 0.0)
+            await first.approve("ben")
+
+        async with network(tmp_path / "ada") as again:
+            again.gossip.learn([card_named(evil, "ben")], 0.0)
+
+            assert ben.id == await again.revoke("ben")
+
+
+async def test_we_are_nobody_to_approve(tmp_path: Path) -> None:
+    async with network(tmp_path / "ada") as ada, party(tmp_path / "evil") as evil:
+        ada.gossip.learn([card_named(evil, "ada")], 0.0)
+
+        for who in ("ada", ada.identity.id):
+            with pytest.raises(UnknownPeer, match="this peer itself"):
+                await ada.approve(who)
+        assert frozenset() == ada.admission.approved()
 
 
 async def test_a_card_too_small_for_all_vectors_keeps_the_newest(tmp_path: Path) -> None:

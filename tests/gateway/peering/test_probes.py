@@ -129,7 +129,7 @@ async def test_requests_of_one_moment_share_a_probe(tmp_path: Path) -> None:
 
 async def test_a_peer_that_turns_us_away_has_answered_and_is_closed(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
-        pair.ben.admission.revoke(pair.ada.id, {pair.ada.id: "ada"})
+        pair.ben.admission.revoke(pair.ada.id)
         heard = Heard()
 
         answered = await Peers(heard, pair.ada.transport, time.monotonic, 5.0).probe([pair.ben.id])

@@ -112,11 +112,11 @@ def test_rights_decide_whom_we_send_prompts() -> None:
     ben = ada.meet(1)
     assert "not_approved" == ada.excluded()["peer-1"]
 
-    ada.node.admission.approve(ben, {ben: "peer-1"})
+    ada.node.admission.approve(ben)
     ada.node.rights_changed()
     assert None is ada.excluded()["peer-1"]
 
-    ada.node.admission.revoke(ben, {ben: "peer-1"})
+    ada.node.admission.revoke(ben)
     ada.node.rights_changed()
     assert "not_approved" == ada.excluded()["peer-1"]
 
@@ -124,7 +124,7 @@ def test_rights_decide_whom_we_send_prompts() -> None:
 def test_the_right_to_ask_us_is_no_right_to_our_prompts() -> None:
     ada = Ada(mode="tofu")
     ben = ada.meet(1)
-    ada.node.admission.approve(ben, {ben: "peer-1"}, ["ask"])
+    ada.node.admission.approve(ben, rights=["ask"])
     ada.node.rights_changed()
 
     assert "not_approved" == ada.excluded()["peer-1"]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.members import Member, State
+from discovery.names import with_id
 from discovery.records import Agent, PeerId, Profile
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
@@ -23,6 +24,10 @@ def member(number: int, state: State = "alive", *agents: Agent, slots: int = 3) 
         card_of(id_of(number), name=f"peer-{number}"), agents=agents or (Agent("a", "m", 4096),), slots=slots
     )
     return Member(card.id, card, None, state, 0.0, 0.0, "", kept=False, equivocated=False)
+
+
+def named(peer: Member, name: str) -> Member:
+    return replace(peer, card=replace(peer.card, name=name))
 
 
 def scored_of(*members: Member, space: Space | None = SPACE, approved: frozenset[PeerId] = frozenset()) -> ScoredRoster:
@@ -47,6 +52,16 @@ def test_every_column_has_a_row_for_every_pair() -> None:
     assert [False, True, True, False] == roster.suspect.tolist()
     assert [False, False, False, True] == roster.dead.tolist()
     assert [True, False, False, True] == roster.approved.tolist()
+
+
+def test_a_name_that_could_be_another_s_is_shown_with_its_id() -> None:
+    """A stranger called like us, and one called like an approved peer, which keeps its name."""
+    peers = [member(1), named(member(2), "peer-1"), named(member(3), "ada")]
+
+    scored = scored_of(*peers, named(member(4, "left"), "gone"), approved=frozenset({id_of(1)}))
+
+    assert ("ada", "peer-1", with_id("peer-1", id_of(2)), with_id("ada", id_of(3))) == scored.roster.peer_names
+    assert {id_of(1): "peer-1", id_of(2): "peer-1", id_of(3): "ada"} == scored.names
 
 
 def test_one_peer_s_agents_share_one_belief() -> None:

@@ -19,6 +19,7 @@ from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Upstream
 from gateway.wire.request import read_request
+from tests.cluster import id_of
 from tests.gateway.capacity.test_door import door_of
 from tests.gateway.routing.test_node import MATHS, Ada, agent
 from tests.peers import PATIENCE
@@ -142,11 +143,11 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
     assert (0, [ben]) == (desk.door.load.waiting, desk.peers.served_by)
 
 
-@pytest.mark.parametrize("pin", ["local", "ben"])
+@pytest.mark.parametrize("pin", ["local", id_of(1)])
 async def test_a_target_that_cannot_be_made_costs_no_slot(pin: str) -> None:
     """Neither at the door nor in what we believe of who would have been asked."""
     desk = Desk()
-    ben = desk.ada.meet(1, name="ben")
+    ben = desk.ada.meet(1)
     attempts = desk.attempts(desk.choice(replace(MATHS, pin=pin)))
 
     def broken(*_: object) -> Target:

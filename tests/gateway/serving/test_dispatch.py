@@ -111,7 +111,7 @@ async def desk(
         node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of), engine.state.here)
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
-            one.admission.approve(other.id, {other.id: ""})
+            one.admission.approve(other.id)
         node.rights_changed()
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         with ThreadPoolExecutor(1) as worker, closing(route_log):
@@ -323,17 +323,16 @@ async def test_a_pin_that_cannot_be_followed_says_why(
 ) -> None:
     """Nobody else answers instead: the client named one."""
     asked: list[tuple[str, dict[str, str], dict[str, object], int, str, str]] = [
-        ("", {"x-ppai-route": "zoe"}, {}, 404, "peer_not_found", "see `ppai peers`"),
         ("", {"x-ppai-route": "ben"}, {"n": 2}, 503, "peer_field:n", "field:n"),
         ("", {"x-ppai-route": "ben", "x-ppai-local-only": "1"}, {}, 503, "peer_client", "may not be sent there"),
         ("", {"x-ppai-route": "ben"}, {"model": "mine"}, 503, "peer_model", "see `ppai models`"),
-        ("revoke", {"x-ppai-route": "ben"}, {}, 503, "peer_not_approved", "ppai approve ben"),
+        ("revoke", {"x-ppai-route": "ben"}, {}, 503, "peer_not_approved", "ppai approve "),
         ("suspect", {"x-ppai-route": "ben"}, {}, 503, "peer_suspect", "try again, or ask `auto`"),
     ]
     async with desk(tmp_path, mine, theirs) as ada:
         for prepare, headers, fields, status, code, said in asked:
             if prepare == "revoke":
-                ada.me.admission.revoke(ada.ben.id, {ada.ben.id: "ben"})
+                ada.me.admission.revoke(ada.ben.id)
                 ada.node.rights_changed()
             if prepare == "suspect":
                 ada.me.transport.suspect(ada.ben.id, "test")
@@ -393,13 +392,13 @@ async def test_without_an_engine_a_peer_that_waits_to_be_approved_is_no_help(
 ) -> None:
     """The engine's problem is what the user can do something about; of a pin, the approval is."""
     async with desk(tmp_path, None, theirs) as ada:
-        ada.me.admission.revoke(ada.ben.id, {ada.ben.id: "ben"})
+        ada.me.admission.revoke(ada.ben.id)
         ada.node.rights_changed()
         plain, pinned = await ada.ask(), await ada.ask({"x-ppai-route": "ben"})
 
     assert (503, "not_ready") == (plain.status, plain.error["code"])
     assert "127.0.0.1:9" in plain.error["message"]
-    assert "ppai approve ben" in pinned.error["message"]
+    assert f"ppai approve {ada.ben.id}" in pinned.error["message"]
 
 
 async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:

@@ -9,7 +9,7 @@ from discovery.records import PeerId
 from gateway.models.names import NamesConfig
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.serving.refusals import check_needs, missing, model_meant
+from gateway.serving.refusals import check_needs, missing, model_meant, peer_meant
 from gateway.wire.errors import InvalidRequest
 from tests.gateway.routing.test_node import Ada
 
@@ -131,3 +131,55 @@ def test_a_peer_is_ready_while_somebody_may_answer(mode: str, state: str, is_mis
         ada.node.gossip.suspect(ben, 0.0)
 
     assert ([problem] if is_missing else []) == missing(ada.node.roster, problem)
+
+
+ME, BEN, CLEO, EVIL = (PeerId(f"{letter}2{letter}2{letter * 48}") for letter in "mbce")
+
+
+def seen(*peers: PeerId, approved: tuple[PeerId, ...] = (), dead: tuple[PeerId, ...] = ()) -> Roster:
+    """We, and these peers; each with one agent."""
+    ids = (ME, *peers)
+    return replace(
+        roster(*(TEXT,) * len(ids), dead=tuple(map(ids.index, dead))),
+        peer_ids=ids, approved=np.array([peer in (ME, *approved) for peer in ids]),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pin", "means"),
+    [(None, None), ("local", "local"), ("ada", "local"), (ME, "local"), ("ben", BEN), (BEN, BEN), (BEN[:10], BEN)],
+)
+def test_a_pin_means_us_or_one_peer(pin: str | None, means: str | None) -> None:
+    assert means == peer_meant(pin, ME, "ada", {BEN: "ben", CLEO: "cleo"}, seen(BEN, CLEO))
+
+
+@pytest.mark.parametrize("name", ["local", "ada", BEN, BEN[:10]])
+def test_a_stranger_s_name_never_takes_a_pin(name: str) -> None:
+    """Neither ours nor another peer's."""
+    names = {BEN: "ben", EVIL: name}
+
+    meant = {peer_meant(pin, ME, "ada", names, seen(BEN, EVIL)) for pin in (name, "local", "ada", ME, BEN, "ben")}
+
+    assert {"local", BEN} == meant
+
+
+def test_a_pin_by_a_name_that_two_peers_have_is_a_409_with_both_ids() -> None:
+    with pytest.raises(InvalidRequest, match=f"{BEN}, {CLEO}") as caught:
+        peer_meant("ben", ME, "ada", {BEN: "ben", CLEO: "ben"}, seen(BEN, CLEO, approved=(BEN, CLEO)))
+
+    assert (409, "x-ppai-route", "peer_ambiguous") == (caught.value.status, caught.value.param, caught.value.code)
+
+
+def test_strangers_and_the_dead_of_its_name_take_no_pin_from_a_peer_that_may_answer() -> None:
+    names = {BEN: "ben", CLEO: "ben", EVIL: "ben"}
+    everybody = seen(BEN, CLEO, EVIL, approved=(BEN, CLEO), dead=(CLEO,))
+
+    assert BEN == peer_meant("ben", ME, "ada", names, everybody)
+
+
+@pytest.mark.parametrize("pin", ["zoe", "auto", "", EVIL, EVIL[:10]])
+def test_a_pin_to_nobody_is_a_404(pin: str) -> None:
+    with pytest.raises(InvalidRequest, match="see `ppai peers`") as caught:
+        peer_meant(pin, ME, "ada", {BEN: "ben"}, seen(BEN))
+
+    assert (404, "peer_not_found") == (caught.value.status, caught.value.code)
