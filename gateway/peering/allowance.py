@@ -1,4 +1,4 @@
-"""How much one delegated answer may be, by what was asked (P): events, bytes and seconds, signs of life included.
+"""What one delegated answer may be, by what was asked (P): events, bytes and seconds, and whether it may call tools.
 
 A peer chooses what it sends us. What it may send is bounded by `max_tokens`, as the request says or as the protocol
 does where it says nothing: an answer of five tokens ends after a few dozen events, whatever that peer does.
@@ -25,6 +25,7 @@ class Allowance:
     events: int
     limit_bytes: int
     within_s: float
+    may_call: bool = False  # tools, of those that the request offers
 
 
 WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIMIT_BYTES, 86400.0)
@@ -39,4 +40,5 @@ def allowance(request: Request, patience_s: float) -> Allowance:
         events=EVENTS_A_TOKEN * tokens + EVENTS_BESIDE,
         limit_bytes=min(BYTES_A_TOKEN * tokens + BYTES_BESIDE, ANSWER_LIMIT_BYTES),
         within_s=min(SECONDS_A_TOKEN * tokens + patience_s, WIDEST.within_s),
+        may_call="tools" in request.needs,
     )

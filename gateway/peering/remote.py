@@ -29,6 +29,7 @@ from gateway.peering.frames import (
     receipt_bytes,
 )
 from gateway.upstream import Patience, UpstreamError
+from gateway.wire.calls import calls_tool
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES, Pieces
 from gateway.wire.events import Event, EventSplitter, OversizedEvent
@@ -212,6 +213,8 @@ class PeerReply:
         event = self._ready.popleft()
         if name_of(event) in ("", "reply"):
             self._seen.update(event.raw)
+            if not self._allowed.may_call and calls_tool(event.data):
+                raise self._cut_short("it calls a tool, and was offered none")
         return event
 
     async def _hear(self) -> None:

@@ -32,5 +32,13 @@ def test_embeddings_are_bounded_by_the_protocol_alone() -> None:
     assert Allowance(16, ANSWER_LIMIT_BYTES, 900) == of("embeddings")
 
 
+@pytest.mark.parametrize(("choice", "may_call"), [({}, True), ({"tool_choice": "none"}, False)])
+def test_only_who_was_offered_tools_may_call_one(choice: dict[str, object], may_call: bool) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+
+    assert may_call is of(tools=tools, **choice).may_call
+    assert not of().may_call
+
+
 def test_no_answer_takes_longer_than_a_day() -> None:
     assert 86400 == of(prompt=["a"] * 100).within_s

@@ -329,6 +329,27 @@ ENDLESS: dict[str, tuple[Allowance, tuple[bytes | float, ...]]] = {
 }
 
 
+CALL = b'{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"run_shell","arguments":""}}]}}]}'
+
+
+@pytest.mark.parametrize("frame", [encode_event(CALL), encode_reply(200, CALL)], ids=["streamed", "whole"])
+async def test_a_tool_call_that_nobody_asked_for_reaches_no_client(identity: Identity, frame: bytes) -> None:
+    """Programs run what an answer calls; this one's program offered no tool."""
+    error, scripted = await error_of(identity, frame, receipt_for(identity, frame))
+
+    assert ("peer_broke", []) == (error.code, scripted.failures)
+    assert "calls a tool" in error.message
+
+
+async def test_a_tool_call_of_a_request_with_tools_passes(identity: Identity) -> None:
+    frame = encode_reply(200, CALL)
+    allowed = replace(WIDEST, may_call=True)
+
+    reply, said = await ask(ScriptedPeer((frame, receipt_for(identity, frame)), 200, allowed), identity, stream=False)
+
+    assert ([CALL], 200) == (said, reply.status)
+
+
 @pytest.mark.parametrize(("allowed", "script"), ENDLESS.values(), ids=ENDLESS)
 async def test_an_endless_answer_ends_for_us(
     identity: Identity, allowed: Allowance, script: tuple[bytes | float, ...]
