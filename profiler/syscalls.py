@@ -49,7 +49,7 @@ _REFUSED = {  # name: (number on x86-64, number on arm64 and RISC-V; None where 
     "semget": (64, 190),
     "mq_open": (240, 180),
     "memfd_create": (319, 279),
-    # whose a file is, and what its owner may do with it
+    # whose a file is, what its owner may do with it, and who looks at it: mounts and Landlock leave these open
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -70,6 +70,8 @@ _REFUSED = {  # name: (number on x86-64, number on arm64 and RISC-V; None where 
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     "fanotify_init": (300, 262),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
     # namespaces, mounts, and the kernel
     "unshare": (272, 97),
     "setns": (308, 268),

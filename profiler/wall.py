@@ -1,12 +1,15 @@
 """Puts a wall around the process that calls it, for good: what runs in it afterwards can compute, and nothing else.
 
 Linux only. The process gets namespaces of its own (user, mount, process ids, network, IPC, host name), a root folder
-in memory that shows Python's libraries read-only, limits, no privileges, and the filter of syscalls.py. It knows
-nothing of what runs behind the wall. Where a step is refused the wall does not stand: WallError says which.
+in memory that shows Python's libraries read-only, limits, no privileges, and the filter of syscalls.py. Where they are
+refused, as in most containers, Landlock closes all files but those libraries instead: without sockets, processes and
+signals, which the filter refuses, files are all that is left to reach. Where neither is to be had the wall does not
+stand, and WallError says why. It knows nothing of what runs behind it.
 """
 
 import ctypes
 import os
+import struct
 import sys
 import sysconfig
 from pathlib import Path
@@ -22,6 +25,8 @@ _NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0
 _PRIVATE, _BIND, _NO_SUID, _NO_DEVICES = 0x44000, 0x5000, 0x2, 0x4  # MS_PRIVATE and MS_BIND with MS_REC
 _DETACH = 2
 _MOUNT_SETATTR, _RECURSIVE, _READ_ONLY = 442, 0x8000, 0x1 | 0x2 | 0x4  # MOUNT_ATTR: read-only, no set-uid, no devices
+_RULESET, _RULE, _RESTRICT = 444, 445, 446  # landlock_create_ruleset, landlock_add_rule, landlock_restrict_self
+_EVERY_ACCESS, _READ = 2**15 - 1, 0x4 | 0x8  # LANDLOCK_ACCESS_FS: up to TRUNCATE; READ_FILE and READ_DIR
 _DEATH_SIGNAL, _SECCOMP, _NO_NEW_PRIVILEGES = 1, 22, 38  # PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS
 
 
@@ -48,9 +53,10 @@ def limit(cpu_s: int) -> None:
 
 
 def stand(folder: Path, cpu_s: int) -> None:
-    """Enclose this process, whose root will be `folder`, an empty one. It goes on as process 1 of its own namespace.
+    """Enclose this process, whose root will be `folder`, an empty one. Call it before any thread starts.
 
-    The process that called waits for it and ends with it. Call it before any thread starts. Raises WallError.
+    With namespaces it goes on as process 1 of its own, and the process that called waits for it and ends with it.
+    Raises WallError.
     """
     machine = os.uname().machine if sys.platform == "linux" else ""
     program = filter_for(machine)
@@ -58,28 +64,34 @@ def stand(folder: Path, cpu_s: int) -> None:
         raise WallError(f"no filter of system calls is known for {sys.platform} {machine}".strip())
     libc = ctypes.CDLL(None, use_errno=True)
     shown = _shown()
-    user, group = os.getuid(), os.getgid()
-    _do("namespaces", libc.unshare(_NAMESPACES))
-    _continue_inside(libc)
     try:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        _enter_namespaces(libc)
+        _root(libc, folder, shown, machine)
+        closed = True
     except OSError as error:
-        raise WallError(f"a user of its own was refused: {error}") from error
-    _root(libc, folder, shown, machine)
+        refused, closed = error, False
     limit(cpu_s)
-    _give_up_rights(libc, program)
+    _give_up_rights(libc)
+    if not closed:
+        _close_files(libc, shown, str(refused))
+    rules = _Program(len(program) // 8, program)
+    _do("a filter of system calls", libc.prctl(_SECCOMP, 2, ctypes.byref(rules), 0, 0))
 
 
-def _continue_inside(libc: ctypes.CDLL) -> None:
+def _enter_namespaces(libc: ctypes.CDLL) -> None:
     """Fork: the child is process 1 of the new namespace, the parent waits, and each ends with whoever started it."""
+    user, group = os.getuid(), os.getgid()
+    refused = libc.unshare(_NAMESPACES)
     _do("an end with its parent", libc.prctl(_DEATH_SIGNAL, 9, 0, 0, 0))
+    _do("namespaces", refused)
     child = os.fork()
     if child:
         os.closerange(0, 64)  # the pipes are the child's alone: their other ends must see when it ends
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
     _do("an end with its parent", libc.prctl(_DEATH_SIGNAL, 9, 0, 0, 0))
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
 
 
 def _root(libc: ctypes.CDLL, folder: Path, shown: list[Path], machine: str) -> None:
@@ -108,13 +120,29 @@ def _root(libc: ctypes.CDLL, folder: Path, shown: list[Path], machine: str) -> N
     os.environ.update(HOME="/tmp", TMPDIR="/tmp")
 
 
-def _give_up_rights(libc: ctypes.CDLL, program: bytes) -> None:
-    """No privileges, now or later, and only the system calls that the filter lets through."""
+def _give_up_rights(libc: ctypes.CDLL) -> None:
+    """No privileges, now or later."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     _do("no privileges", libc.capset(header, (ctypes.c_uint32 * 6)()))
     _do("no new privileges", libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-    rules = _Program(len(program) // 8, program)
-    _do("a filter of system calls", libc.prctl(_SECCOMP, 2, ctypes.byref(rules), 0, 0))
+
+
+def _close_files(libc: ctypes.CDLL, shown: list[Path], refused: str) -> None:
+    """Landlock: read what lies under the shown folders, and write nothing. `refused`: why there is no better."""
+    if libc.syscall(_RULESET, None, 0, 1) < 3:  # version 3, of Linux 6.2, is the first that knows truncation
+        raise WallError(f"{refused}, and this kernel has no Landlock of version 3")
+    handled = ctypes.c_uint64(_EVERY_ACCESS)
+    ruleset = libc.syscall(_RULESET, ctypes.byref(handled), 8, 0)
+    if ruleset < 0:
+        raise WallError(f"{refused}, and so was Landlock: {os.strerror(ctypes.get_errno())}")
+    for path in shown:
+        place = os.open(path, os.O_PATH)
+        rule = struct.pack("=Qi", _READ, place)  # struct landlock_path_beneath_attr
+        _do(f"showing {path}", libc.syscall(_RULE, ruleset, 1, rule, 0))
+        os.close(place)
+    _do("Landlock", libc.syscall(_RESTRICT, ruleset, 0))
+    os.close(ruleset)
+    os.chdir("/")
 
 
 def _shown() -> list[Path]:
@@ -122,8 +150,7 @@ def _shown() -> list[Path]:
     python = [Path(sysconfig.get_paths()[kind]) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
     python += [Path(path) for path in sys.path if path.endswith(("site-packages", "lib-dynload"))]
     base = Path(sys.base_prefix, "lib")
-    if any(base.glob("libpython*")):
-        python += [path for path in (base,) if Path.home() not in (path, path.parent)]
+    python += [base] if any(base.glob("libpython*")) else []  # what a Python of conda's links to lies beside it
     kept: list[Path] = []
     for path in sorted({*map(Path, _SYSTEM), *python}, key=lambda path: len(path.parts)):
         inside = any(path.is_relative_to(other) for other in kept)

@@ -95,7 +95,7 @@ def test_memory_is_bounded(walled: bool) -> None:
 
 
 def test_it_runs_in_a_folder_of_its_own(walled: bool) -> None:
-    code = "open('here', 'w').write('x')\nimport os\nhere = os.getcwd()"
+    code = "import os\nhere = os.getcwd()\ntry: open('here', 'w').write('x')\nexcept OSError: pass"
 
     assert passes(code, f"assert here != {str(Path.cwd())!r}", walled=walled)
     assert not Path("here").exists()
