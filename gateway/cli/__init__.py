@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 import traceback
-from pathlib import Path
 
 import typer
 
@@ -52,9 +51,9 @@ def main() -> None:
         if _is_expected(error):
             say(f"error: {error}")
             sys.exit(1)
-        file = Path(tempfile.gettempdir()) / f"ppai-bug-{os.getpid()}.log"
-        file.write_text(traceback.format_exc())
-        say(f"error: a bug in PPAI ({type(error).__name__}: {error}); please report it with {file}")
+        with tempfile.NamedTemporaryFile("w", prefix="ppai-bug-", suffix=".log", delete=False) as file:
+            file.write(traceback.format_exc())
+        say(f"error: a bug in PPAI ({type(error).__name__}: {error}); please report it with {file.name}")
         sys.exit(3)
 
 

@@ -84,7 +84,7 @@ class OwnPeer:
         owner = owner_of(address.hostname or "", address.port or 0)
         if owner not in (None, 0, os.geteuid()):
             raise NotRunning(
-                f"a program of {name_of(owner)} listens at {self.url}, not our peer, and was told nothing;"
+                f"a program of `{name_of(owner)}` listens at {self.url}, not our peer, and was told nothing;"
                 " start one on this machine: ppai serve"
             )
 

@@ -192,8 +192,7 @@ class LocalEngine:
             await engine.start()
         except ModelMissing as error:
             looked = ", ".join(f"{port} ({name})" for port, name in self._ports.items())
-            sought = f"no engine on this machine's ports {looked}, and " if self._config.url == "auto" else ""
-            sought = "".join(f"{line}; " for line in self.not_adopted) + sought
+            sought = f"no engine of yours on this machine's ports {looked}, and " if self._config.url == "auto" else ""
             self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"
             return
         except EngineUnusable as error:
@@ -223,7 +222,9 @@ class LocalEngine:
         """Raises ConnectionBroken."""
         owner = owner_of("127.0.0.1", self._adopted_port) if self._adopted_port else None
         if owner is not None and is_person_else(owner):
-            raise ConnectionBroken(f"port {self._adopted_port}, where our engine was found, is {name_of(owner)}'s now")
+            raise ConnectionBroken(
+                f"port {self._adopted_port}, where our engine was found, is `{name_of(owner)}`'s now"
+            )
 
     async def _adoptable(self) -> tuple[int, str] | None:
         """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer.
@@ -234,7 +235,7 @@ class LocalEngine:
         found = [item for item, lists in zip(self._ports.items(), replies, strict=True) if lists]
         whose = {port: await _stranger_on(port) for port, _ in found}
         self.not_adopted = tuple(
-            f"{name} on port {port} is {whose[port]}: use it with --engine http://127.0.0.1:{port}"
+            f"{name} on port {port} is run by {whose[port]}: adopt it with --engine http://127.0.0.1:{port}"
             for port, name in found
             if whose[port]
         )
@@ -254,8 +255,8 @@ async def _stranger_on(port: int) -> str:
     """Whose the program on this port is, in words; empty where it is ours, root's or an account of the system's."""
     owner = owner_of("127.0.0.1", port)
     if owner is not None:
-        return f"{name_of(owner)}'s" if is_person_else(owner) else ""
-    return "" if await asyncio.to_thread(is_our_own, port) else "somebody's whom this system does not name"
+        return f"`{name_of(owner)}`" if is_person_else(owner) else ""
+    return "" if await asyncio.to_thread(is_our_own, port) else "somebody whom this system does not name"
 
 
 def _checked(config: EngineConfig) -> str:

@@ -21,7 +21,7 @@ ROUTE = {
 STATUS = {
     "name": "ada", "id": "aa2a2" + "a" * 47, "url": "http://127.0.0.1:8470", "uptime_s": 7.0, "missing": ["no engine"],
     "engine": {
-        "origin": "vLLM found on port 8000", "not_adopted": ["Ollama is bob's"],
+        "origin": "vLLM found on port 8000", "not_adopted": ["Ollama is run by `bob`"],
         "problem": None, "models": [{"id": "small-1"}], "running": 1, "waiting": 2,
         "slots": 8, "load_source": "metrics", "place": "other host",
     },
@@ -110,6 +110,7 @@ def test_status_names_the_peer_its_engine_and_what_is_missing(
     assert "1 running, 2 waiting, 8 slots (metrics)" in shown
     assert "read by fast then full" in shown
     assert "run ppai pull encoder" in shown
+    assert "passed   Ollama is run by `bob`" in shown
     assert "missing  no engine" in shown
     assert STATUS == json.loads(capsys.readouterr().out)
 

@@ -78,7 +78,7 @@ def test_another_user_s_program_at_our_peer_s_address_is_told_nothing(tmp_path: 
     with strangers_engine() as port, home.held():
         home.announce(Running(f"http://127.0.0.1:{port}", os.getpid(), "tok"))
 
-        with pytest.raises(NotRunning, match=r"nobody listens at .*told nothing"):
+        with pytest.raises(NotRunning, match=r"`nobody` listens at .*told nothing"):
             OwnPeer(home).post("/v1/chat/completions", {})
 
 

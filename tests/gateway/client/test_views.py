@@ -49,12 +49,12 @@ def test_the_engine_s_status_is_plain_data() -> None:
     state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics", place="cloud")
     load = EngineLoad(slots=4, running=3, remote_running=1, waiting=0, local_waiting=0)
 
-    status = engine_status("vLLM found on port 8000", ("Ollama is bob's",), state, 1, load, "open")
+    status = engine_status("vLLM found on port 8000", ("Ollama is run by `bob`",), state, 1, load, "open")
 
     assert status == json.loads(json.dumps(status))
     expected = {
         "origin": "vLLM found on port 8000",
-        "not_adopted": ["Ollama is bob's"],
+        "not_adopted": ["Ollama is run by `bob`"],
         "problem": None,
         "place": "cloud",
         "slots": 4,
