@@ -39,7 +39,11 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
 
-CLIENT_BOUNDS = Bounds(head_bytes=64 << 10, first_head_s=KEEPALIVE_S)  # programs open connections ahead of need
+CLIENT_BOUNDS = Bounds(
+    head_bytes=64 << 10,
+    first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
+    dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
+)
 GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
 EXPOSED_HEADERS = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))

@@ -14,7 +14,7 @@ import msgspec
 from discovery.admission import AdmissionError
 from discovery.names import AmbiguousPeer, PeerNameError
 from discovery.records import PeerId
-from gateway.client.bodies import read_json
+from gateway.client.bodies import read_bytes, read_json
 from gateway.client.running import RunningPeer
 from gateway.wire.errors import InvalidRequest
 
@@ -52,7 +52,7 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.post("/ppai/v1/profile", dependencies=owners)
     async def profile(request: fastapi.Request) -> dict[str, Any]:
         gate = peer.dispatcher.reader.gate
-        peer.profiles.publish(await request.body(), gate.space, gate.K, peer.node.own_agents)
+        peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.node.own_agents)
         peer.cards_changed()
         return {"published": True, "seq": peer.network.version}
 

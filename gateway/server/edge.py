@@ -17,7 +17,7 @@ DISCARD_FACTOR = (
 
 
 class Receive(Protocol):
-    async def __call__(self) -> Mapping[str, Any]: ...
+    def __call__(self) -> Awaitable[Mapping[str, Any]]: ...
 
 
 class Send(Protocol):
@@ -41,11 +41,15 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 async def read_body(
-    scope: Scope, receive: Receive, limit_bytes: int, taken: Callable[[bytes], None] = lambda piece: None
+    scope: Scope,
+    receive: Receive,
+    limit_bytes: int,
+    taken: Callable[[bytes], None] = lambda piece: None,
+    remedy: str = "send less, or raise client.body_limit_bytes",
 ) -> bytes:
     """The whole body, in the buffer that it was read into; `taken` is given each piece.
 
-    Raises InvalidRequest (413), ClientGone.
+    Raises InvalidRequest (413), which names the `remedy`, and ClientGone.
     """
     body, seen = BytesIO(), 0
     while True:
@@ -57,11 +61,9 @@ async def read_body(
             body.write(message.get("body", b""))
             taken(message.get("body", b""))
         elif not message.get("more_body") or seen > DISCARD_FACTOR * limit_bytes:
-            raise InvalidRequest(
-                f"the body is over {limit_bytes} bytes; send less, or raise client.body_limit_bytes",
-                status=413,
-                code="body_too_large",
-            )
+            raise InvalidRequest(f"the body is over {limit_bytes} bytes; {remedy}", status=413, code="body_too_large")
+        else:
+            body = BytesIO()  # nobody will read what came
         if not message.get("more_body"):
             return body.getvalue()
 
