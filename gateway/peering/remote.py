@@ -144,6 +144,8 @@ class PeerReply:
             if whole.status != 200 and not 400 <= whole.status <= 599:
                 raise self._cut_short(f"status {whole.status}")
             self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
+            if whole.status == 200 and not self._whole.startswith(b"{"):
+                raise self._cut_short("it is no JSON object")
         elif name or not stream:
             raise self._cut_short(f"it began with {f'the event `{name[:40]}`' if name else 'a stream'}")
 
@@ -211,7 +213,10 @@ class PeerReply:
         if self._events > self._allowed.events:
             raise self._cut_short("it has more events than what was asked for can have")
         event = self._ready.popleft()
-        if name_of(event) in ("", "reply"):
+        name = name_of(event)
+        if not name and not event.is_done and not event.is_object:
+            raise self._cut_short("it sent an event that is no JSON object")
+        if name in ("", "reply"):
             self._seen.update(event.raw)
             if not self._allowed.may_call and calls_tool(event.data):
                 raise self._cut_short("it calls a tool, and was offered none")

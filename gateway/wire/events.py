@@ -34,6 +34,12 @@ class Event:
         return self.data == b"[DONE]"
 
     @property
+    def is_object(self) -> bool:
+        """Whether it looks like a JSON object, as every event of an answer but the last is."""
+        data = self.data.strip()
+        return data.startswith(b"{") and data.endswith(b"}")
+
+    @property
     def is_error(self) -> bool:
         return self.data.startswith((b'{"error"', b'{ "error"', b'{"type":"error"'))
 
@@ -101,7 +107,7 @@ class EventSplitter:
 def parse_event(block: bytes) -> Event | None:
     """The event in one block of lines, without `id:` (which breaks SDKs); None where there is no data.
 
-    Raises OversizedEvent.
+    Its name stands first, wherever it stood, so that nobody reads on past it. Raises OversizedEvent.
     """
     if b"\n" not in block and b"\r" not in block and block.startswith(b"data: "):
         if len(block) < _DONE_LENGTH and block[6:].strip() == b"[DONE]":
@@ -113,6 +119,7 @@ def parse_event(block: bytes) -> Event | None:
     data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
     if not data:
         return None
+    lines.sort(key=lambda line: not line.startswith(b"event:"))
     return Event(b"\n".join(lines) + b"\n\n", b"\n".join(data))
 
 

@@ -98,6 +98,12 @@ def test_named_events_round_trip() -> None:
     assert b"{}" == event.data
 
 
+def test_a_name_is_read_wherever_it_stands() -> None:
+    (event,) = EventSplitter().feed(b'data: {"x":1}\nevent: error\n\n')
+
+    assert (b"error", b'event: error\ndata: {"x":1}\n\n') == (event.name, event.raw)
+
+
 def test_events_parted_by_one_line_end_are_events() -> None:
     """And data of several lines, which is no JSON a line, stays one event (WHATWG)."""
     told = EventSplitter().feed(b'data: {"a":1}\ndata: {"b":2}\ndata: [DONE]\n\ndata: two\ndata: lines\n\n')
