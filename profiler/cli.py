@@ -123,10 +123,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _report(error: Exception) -> int:
     from profiler.commands import EXPECTED
+    from profiler.text import visible
 
     if isinstance(error, EXPECTED):
-        print(f"ppai-profile: {error}", file=sys.stderr)
+        print(visible(f"ppai-profile: {error}"), file=sys.stderr)
         return 1
-    traceback.print_exception(error)
+    print(visible("".join(traceback.format_exception(error))), file=sys.stderr)
     print("this is a bug in PPAI; please report it with the lines above", file=sys.stderr)
     return 3

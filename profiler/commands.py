@@ -31,6 +31,7 @@ from profiler.qagate import GateError, QAGate, shipped_gate
 from profiler.queries import balanced, load_questions, load_training_texts
 from profiler.question import QueryError, Question
 from profiler.report import explanation, relevance, relevance_tables, summary, tables
+from profiler.text import cell, visible
 from profiler.train import TrainConfig, TrainError, fit, require, with_fast
 
 EXPECTED = (ChartError, EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
@@ -67,7 +68,7 @@ def measure(
         chosen, config = _with_code(code, chosen, store, config)
         with _progress() as progress:
             done = sum(question.id in store.answers for question in chosen)
-            bar = progress.add_task(f"asking {target.model}", total=len(chosen), completed=done)
+            bar = progress.add_task(f"asking {cell(target.model)}", total=len(chosen), completed=done)
             tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
     kept = [(store.answers[question.id], question) for question in every if question.id in store.answers]
     answers = [replace(answer, reference=question.reference) for answer, question in kept]  # of the set, not the store
@@ -247,8 +248,8 @@ def _progress() -> Any:
 
 
 def _print(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(value) + "\n")
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")

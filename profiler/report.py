@@ -10,6 +10,7 @@ from profiler.answers import Answer
 from profiler.encoder import Encoder
 from profiler.qagate import QAGate
 from profiler.scoring import Capability, pair_scores
+from profiler.text import cell
 
 METHODS = {
     "shrinkage": "expected accuracy; a prototype with few answers is drawn towards its category, and that towards the"
@@ -123,7 +124,7 @@ def relevance_tables(found: Mapping[str, Any]) -> Any:
         about.add_row(category, f"{100 * share:.0f} %")
     scores = Table("measured here", "expected to be right", title="score: relevance · capability")
     for model, score in sorted(found["scores"].items(), key=lambda item: -item[1]):
-        scores.add_row(model, f"{100 * score:.0f} %")
+        scores.add_row(cell(model), f"{100 * score:.0f} %")
     return Columns([about, scores] if found["scores"] else [about])
 
 
@@ -133,7 +134,9 @@ def tables(report: Mapping[str, Any]) -> Any:
     from rich.table import Table
 
     referred = any(row["reference"] is not None for row in report["tasks"].values())
-    asked = Table("asked about", "right", "of", title=f"{report['model']}: {100 * report['accuracy']:.0f} % right")
+    asked = Table(
+        "asked about", "right", "of", title=f"{cell(report['model'])}: {100 * report['accuracy']:.0f} % right"
+    )
     if referred:
         asked.add_column("reference")
     for task, row in report["tasks"].items():
