@@ -91,6 +91,7 @@ class Runtime:
         self._config, self._home, self._say = config, home, say
         self._stack = AsyncExitStack()
         self._notices = Notices(say, time.monotonic)
+        self._served: tuple[object, ...] = ()  # what our node knows of our agents
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -244,10 +245,12 @@ class Runtime:
 
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
-        agents, here = own_agents(self._engine.state, self._profiles.of), self._engine.state.here
-        if (agents, here) != (self._node.own_agents, self._node.here):
-            self._node.serve(agents, here)
-        self._network.publish(agents, self._engine.state.slots)
+        state = self._engine.state
+        served = own_agents(state, self._profiles.of), state.here, state.untold
+        if served != self._served:
+            self._served = served
+            self._node.serve(*served)
+        self._network.publish(served[0], state.slots)
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)

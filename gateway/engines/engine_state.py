@@ -1,6 +1,10 @@
 """What is known of an engine of any family: the models that it serves, its slots, and its load. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import msgspec
 
 from discovery.records import CONTEXT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, printable
 from gateway.engines.address import Place
@@ -9,6 +13,16 @@ DEFAULT_SLOTS = 8  # where neither the configuration nor the engine says
 NAME_CHARS = 128  # of a model, as the network calls it
 MODELS_LIMIT = 1024  # of one engine; a card names 16 of them
 BY_DEFAULT = ("text", "tools")  # abilities assumed of a model whose engine tells none
+MEDIA = ("image", "audio", "file")  # what most engines do not tell of a model
+Ability = Literal["text", "image", "audio", "file", "tools", "embeddings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the owner says of a model, where the engine does not tell it or tells it wrongly."""
+
+    abilities: tuple[Ability, ...] = ()  # all that it can do; empty: as the engine tells
+    context_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0  # 0: as the engine tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,7 @@ class EngineModel:
     modalities: tuple[str, ...] = ("text",)
     is_loaded: bool = True  # False only where the engine says so
     weight_bytes: int = 0
+    untold: tuple[str, ...] = ()  # abilities that the engine neither tells nor denies: they may be tried
 
     @property
     def name(self) -> str:
@@ -61,6 +76,11 @@ class EngineState:
         return frozenset(model.name for model in self.models) if self.place == "here" else frozenset()
 
     @property
+    def untold(self) -> dict[str, frozenset[str]]:
+        """By model's name: abilities that the engine neither tells nor denies."""
+        return {model.name: frozenset(model.untold) for model in self.models if model.untold}
+
+    @property
     def cold(self) -> frozenset[str]:
         """Names of the models that are not loaded."""
         return frozenset(model.name for model in self.models if not model.is_loaded)
@@ -77,6 +97,22 @@ def bounded(state: EngineState) -> EngineState:
         waiting=_jobs(state.waiting),
         others=_jobs(state.others),
     )
+
+
+def as_owner_says(state: EngineState, facts: Mapping[str, ModelFacts]) -> EngineState:
+    """The state with what the owner says of models, by id or name."""
+    if not facts:
+        return state
+    return replace(state, models=tuple(_as_owner_says(model, facts) for model in state.models))
+
+
+def _as_owner_says(model: EngineModel, facts: Mapping[str, ModelFacts]) -> EngineModel:
+    said = facts.get(model.id) or facts.get(model.name)
+    if said is None:
+        return model
+    if said.abilities:
+        model = replace(model, modalities=said.abilities, untold=())
+    return replace(model, context_tokens=said.context_tokens or model.context_tokens)
 
 
 def _bounded_model(model: EngineModel) -> EngineModel:

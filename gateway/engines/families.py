@@ -9,7 +9,7 @@ import os
 import msgspec
 
 from gateway.engines.engine_api import EngineApi
-from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel
+from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, EngineModel
 from gateway.engines.family import Description, Family, Listing, ModelEntry
 from gateway.engines.load_gauges import read_load
 from gateway.engines.ollama import Ollama, is_ollama
@@ -59,7 +59,9 @@ class Vllm(Unknown):
         able = ("text", "tools") if not self._page or b'"/v1/chat/completions"' in self._page else ()
         embeds = ("embeddings",) if not self._page or b'"/v1/embeddings"' in self._page else ()
         return Description(
-            tuple(EngineModel(entry.id, entry.max_model_len or 0, able + embeds) for entry in listing.data)
+            tuple(
+                EngineModel(entry.id, entry.max_model_len or 0, able + embeds, untold=MEDIA) for entry in listing.data
+            )
         )
 
 
@@ -97,7 +99,12 @@ class Sglang(Unknown):
         states = server.internal_states if server else []
         slots = sum(state.effective_max_running_requests_per_dp for state in states)
         return Description(
-            tuple(EngineModel(entry.id, entry.max_model_len or 0, _sglang_modalities(model)) for entry in listing.data),
+            tuple(
+                EngineModel(
+                    entry.id, entry.max_model_len or 0, _sglang_modalities(model), untold=() if model else MEDIA
+                )
+                for entry in listing.data
+            ),
             slots or DEFAULT_SLOTS,
             is_slots_known=slots > 0,
         )
@@ -155,7 +162,8 @@ _LM_STUDIO_TYPES = {"embeddings": ("embeddings",), "vlm": (*BY_DEFAULT, "image")
 def _model(entry: ModelEntry, *also: str, context: int = 0) -> EngineModel:
     takes = entry.architecture.input_modalities if entry.architecture else ("text",)
     trained = entry.meta.n_ctx_train if entry.meta else 0
-    return EngineModel(entry.id, context or entry.max_model_len or trained, (*takes, *also))
+    untold = () if entry.architecture else MEDIA
+    return EngineModel(entry.id, context or entry.max_model_len or trained, (*takes, *also), untold=untold)
 
 
 class _GenerationSettings(msgspec.Struct):

@@ -7,7 +7,7 @@ answers from other peers.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Protocol
 
 import aiohttp
@@ -17,7 +17,7 @@ from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, read_address
 from gateway.engines.connections import ConnectionBroken
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
-from gateway.engines.engine_state import EngineState
+from gateway.engines.engine_state import EngineState, ModelFacts, as_owner_says
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.port_owner import is_our_own, is_person_else, name_of, owner_of
@@ -47,6 +47,8 @@ class EngineConfig:
     # a cloud. A request that must stay on this machine is answered by an engine that is here only
     place: Literal["auto", "here", "other host", "cloud"] = "auto"
     slots: Annotated[int, msgspec.Meta(ge=0, le=4095)] = 0  # requests it works on at once; 0 asks the engine, else 8
+    # what its models can do and hold, by name, where it does not tell; e.g. {NAME: {abilities: [text, image]}}
+    models: dict[str, ModelFacts] = field(default_factory=dict)
     # s between two reads of its load (costs: docs/results/gateway.md)
     scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
 
@@ -109,7 +111,7 @@ class LocalEngine:
             return EngineState(problem=self._problem)
         if self._embedded and self._embedded.state.phase != "ready":
             return replace(self._engine.state, problem=f"the embedded engine is {self._embedded.state}")
-        return self._engine.state
+        return as_owner_says(self._engine.state, self._config.models)
 
     @property
     def in_flight(self) -> int:

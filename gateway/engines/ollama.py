@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.engines.engine_api import EngineApi
-from gateway.engines.engine_state import BY_DEFAULT, EngineModel
+from gateway.engines.engine_state import BY_DEFAULT, MEDIA, EngineModel
 from gateway.engines.family import Description, Listing
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
@@ -83,7 +83,11 @@ class Ollama:
         context = int(chosen[1]) if chosen else self._context
         trained = _trained_context(page.model_info)
         return EngineModel(
-            tag.name, min(context, trained or context), _modalities(page.capabilities), weight_bytes=tag.size
+            tag.name,
+            min(context, trained or context),
+            _modalities(page.capabilities),
+            weight_bytes=tag.size,
+            untold=MEDIA if page.capabilities is None else (),
         )
 
 

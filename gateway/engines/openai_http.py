@@ -229,7 +229,8 @@ class EngineReply:
                 size += len(piece)
                 if size > REPLY_LIMIT_BYTES:
                     raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
-            return b"".join(pieces)
+            self._said = b"".join(pieces)
+            return self._said
         except TimeoutError as error:
             raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:

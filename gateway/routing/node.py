@@ -43,6 +43,8 @@ class Node:
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
         self._here = frozenset[str]()
+        self._untold: Mapping[str, frozenset[str]] = {}
+        self._refused: dict[str, frozenset[str]] = {}  # abilities by own agent that its engine has refused
         self._scored: ScoredRoster | None = None
         self._revision = -1
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
@@ -67,9 +69,28 @@ class Node:
         """What every other peer calls itself, by id; those that have left are not in it."""
         return self._scored_roster().names
 
-    def serve(self, agents: Sequence[Agent], here: Collection[str] = ()) -> None:
-        """Our own agents changed; those named in `here` run on this machine."""
+    def serve(
+        self,
+        agents: Sequence[Agent],
+        here: Collection[str] = (),
+        untold: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
+        """Our own agents changed; those named in `here` run on this machine.
+
+        `untold`: by agent, abilities that its engine neither tells nor denies. They are tried, until it refuses them.
+        """
         self._own, self._here, self._scored = tuple(agents), frozenset(here), None
+        self._untold = untold or {}
+        self._refused = {agent.name: self._refused[agent.name] for agent in agents if agent.name in self._refused}
+
+    def untold(self, agent: str) -> frozenset[str]:
+        """Abilities that may be tried at this agent of ours."""
+        return self._untold.get(agent, frozenset()) - self._refused.get(agent, frozenset())
+
+    def refused(self, agent: str, needs: frozenset[str]) -> None:
+        """An own agent's engine refused a request for what it needs: it is not tried there again."""
+        self._refused[agent] = self._refused.get(agent, frozenset()) | needs & self.untold(agent)
+        self._scored = None
 
     def use_space(self, space: Space | None) -> None:
         """Our gate was loaded: vectors count in its space from now on."""
@@ -206,7 +227,7 @@ class Node:
             self._scored = build_roster(
                 self.me,
                 self.name,
-                self._own,
+                [replace(agent, modalities=(*agent.modalities, *self.untold(agent.name))) for agent in self._own],
                 self.gossip.members(),
                 lambda peer: self.admission.may(peer, "answer"),
                 self.beliefs,

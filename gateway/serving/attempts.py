@@ -15,7 +15,7 @@ from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
-from gateway.serving.forward import Attempt, Target
+from gateway.serving.forward import ABILITY_REFUSED, Attempt, Target
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, Upstream
 from gateway.wire.request import Request
@@ -81,6 +81,8 @@ class Attempts:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self.done.append((candidate, attempt))
+        if attempt.error == ABILITY_REFUSED:
+            self._node.refused(candidate.agent, self._request.needs)
         if candidate.local and (attempt.status == "ok" or attempt.tokens):
             self._door.count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif not candidate.local and attempt.status == "ok":

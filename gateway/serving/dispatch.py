@@ -92,7 +92,7 @@ class Dispatcher:
         attempts = Attempts(
             self._node, self._door, self._peers, self._telemetry, self._clock, routed.request, self._patience,
             Course(routed.choice, self._course, self._clock()),
-            target=partial(_target, routed),
+            target=partial(_target, routed, self._node),
             decide_again=lambda: self._choose(replace(routed.query, is_held=True), waiting=1),
         )  # fmt: skip
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
@@ -188,7 +188,7 @@ class Dispatcher:
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
 
-def _target(routed: Routed, candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
+def _target(routed: Routed, node: Node, candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
     """One candidate, ready to be asked."""
     request = routed.request
     shown = {
@@ -201,6 +201,7 @@ def _target(routed: Routed, candidate: Candidate, reason: str, upstream: Upstrea
     asked = candidate.model if request.model == VIRTUAL_MODEL else request.model
     if candidate.local:
         body = encode_request(request, candidate.model)
-        return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed)
+        untold = request.needs & node.untold(candidate.agent)
+        return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
     body = delegation(request.endpoint, candidate.agent, candidate.model, routed.travel)
     return Target(upstream, body, candidate.model, asked, shown, began)

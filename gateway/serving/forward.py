@@ -21,6 +21,8 @@ from gateway.wire.streamed import STREAMABLE, as_events
 from gateway.wire.tokens import Meter
 
 BUSY = (429, 503)
+ABILITY_REFUSED = "ability_refused"
+_SAYS_MEDIA = re.compile(r"image|vision|visual|audio|modal|mmproj|media|file|content", re.IGNORECASE)  # of a refusal
 _STREAM = "text/event-stream; charset=utf-8"
 Status = Literal["ok", "refused", "failed", "cancelled"]
 
@@ -36,6 +38,7 @@ class Target:
     headers: Mapping[str, str]
     began: float  # when waiting for it began: its times count from there
     upstream_headers: Mapping[str, str] = field(default_factory=dict)
+    untold: frozenset[str] = frozenset()  # abilities that the request needs, and that nobody knows whether it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,8 @@ class Forwarder:
             patience=self._patience,
         )
         async with opened as reply:
+            if target.untold and reply.status >= 400:
+                await _check_ability(reply)
             if reply.status in RETRYABLE:
                 raise await _as_error(reply, self._request.endpoint)
             rename = _renamer(target.model, target.shown_model)
@@ -180,6 +185,14 @@ class Forwarder:
             error=error.code if error else None,
             by_engine=bool(error and error.by_engine),
         )
+
+
+async def _check_ability(reply: Reply) -> None:
+    """Raises UpstreamError where an engine that may not be able to take an image or a sound says that it is not."""
+    said = message_in(await reply.read())
+    if _SAYS_MEDIA.search(said):
+        status = reply.status if reply.status < 500 else 422
+        raise UpstreamError(said, status=status, code=ABILITY_REFUSED, by_engine=True)
 
 
 async def answer_error(client: Client, error: UpstreamError, headers: Mapping[str, str]) -> None:

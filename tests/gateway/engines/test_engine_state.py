@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.engines.engine_state import NAME_CHARS, EngineModel, EngineState
+from gateway.engines.engine_state import MEDIA, NAME_CHARS, EngineModel, EngineState, ModelFacts, as_owner_says
 
 READY = EngineState(problem=None, models=(EngineModel("tiny"),))
 
@@ -47,3 +47,22 @@ def test_cold_are_the_models_that_the_engine_says_are_not_loaded() -> None:
     state = replace(READY, models=(EngineModel("warm"), EngineModel("cold", is_loaded=False)))
 
     assert {"cold"} == state.cold
+
+
+def test_what_the_owner_says_of_a_model_counts() -> None:
+    state = replace(READY, models=(EngineModel("tiny", 512, untold=MEDIA), EngineModel("other", untold=MEDIA)))
+    facts = {"tiny": ModelFacts(abilities=("text", "image"), context_tokens=4096)}
+
+    tiny, other = as_owner_says(state, facts).models
+
+    assert (("text", "image"), 4096, ()) == (tiny.modalities, tiny.context_tokens, tiny.untold)
+    assert other == state.models[1]
+    assert state == as_owner_says(state, {})
+
+
+def test_the_owner_may_say_one_thing_and_leave_the_rest_to_the_engine() -> None:
+    state = replace(READY, models=(EngineModel("tiny", 512, untold=MEDIA),))
+
+    (tiny,) = as_owner_says(state, {"tiny": ModelFacts(context_tokens=4096)}).models
+
+    assert (("text",), 4096, MEDIA) == (tiny.modalities, tiny.context_tokens, tiny.untold)

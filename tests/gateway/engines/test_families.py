@@ -236,3 +236,18 @@ async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
     validate(replace(pulse_of(id_of(1)), running=told.running, waiting=told.waiting, slots=told.slots))
     validate(replace(card_of(id_of(1)), slots=state.slots, agents=own_agents(state, lambda name: {})))
     assert min(state.running, state.waiting, state.others) >= 0
+
+
+@pytest.mark.parametrize(
+    ("entry", "untold"),
+    [
+        ({"id": "m", "owned_by": "vllm"}, {"m": frozenset({"image", "audio", "file"})}),
+        ({"id": "m", "owned_by": "somebody"}, {"m": frozenset({"image", "audio", "file"})}),
+        ({"id": "m", "architecture": {"input_modalities": ["text"]}}, {}),
+    ],
+    ids=["vLLM", "unknown", "told"],
+)
+async def test_what_a_family_does_not_tell_of_a_model_is_untold_not_missing(
+    session: aiohttp.ClientSession, entry: dict[str, object], untold: dict[str, frozenset[str]]
+) -> None:
+    assert untold == (await seen(session, ScriptedEngine(models=listing({"data": [entry]})))).untold

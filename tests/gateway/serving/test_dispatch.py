@@ -108,7 +108,9 @@ async def desk(
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
-        node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of), engine.state.here)
+        node.serve(
+            own_agents(engine.state, Profiles(home / "profiles.json").of), engine.state.here, engine.state.untold
+        )
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
             one.admission.approve(other.id)
@@ -402,10 +404,11 @@ async def test_without_an_engine_a_peer_that_waits_to_be_approved_is_no_help(
 
 
 async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    """Our engine says that its model takes text alone; ben's card does not say more."""
+    mine.models = b'{"data":[{"id":"mine","architecture":{"input_modalities":["text"]}}]}'
     async with desk(tmp_path, mine, theirs) as ada:
         with pytest.raises(InvalidRequest, match="nobody here takes image") as caught:
-            await ada.ask(messages=[{"role": "user", "content": [image]}])
+            await ada.ask(messages=PICTURE)
 
     assert (422, "capability_missing") == (caught.value.status, caught.value.code)
 
@@ -653,6 +656,50 @@ async def test_what_may_not_leave_waits_in_line_with_the_rest(
         pinned.cancel()
         await asyncio.wait([busy, waiting, pinned])
     assert [None, None, 2] == [body.get("n") for body in mine.asked]
+
+
+# --- what an engine does not say is tried ---
+
+PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]
+
+
+async def test_what_an_engine_does_not_say_is_tried_there(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask(messages=PICTURE)
+
+    assert (200, "ada") == (client.status, client.headers["x-ppai-peer"])
+    assert PICTURE == mine.asked[0]["messages"]
+
+
+@pytest.mark.parametrize("status", [400, 422, 500, 501])
+async def test_an_engine_s_refusal_of_what_it_did_not_say_decides_and_is_remembered(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, status: int
+) -> None:
+    mine.status, mine.error = status, b'{"error":{"message":"image input is not supported - hint: use an mmproj"}}'
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask(messages=PICTURE)
+        with pytest.raises(InvalidRequest) as caught:
+            await ada.ask(messages=PICTURE)
+        mine.status = 200
+        text = await ada.ask()
+
+    assert (status if status < 500 else 422, "ability_refused") == (client.status, client.error["code"])
+    assert "mmproj" in str(client.error["message"])
+    assert (422, "capability_missing") == (caught.value.status, caught.value.code)
+    assert (200, "ada", 2) == (text.status, text.headers["x-ppai-peer"], len(mine.asked))
+
+
+async def test_another_mistake_is_no_refusal_of_an_ability(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    mine.status, mine.error = 400, b'{"error":{"message":"temperature is too high"}}'
+    async with desk(tmp_path, mine, theirs) as ada:
+        answers = [await ada.ask(messages=PICTURE) for _ in range(2)]
+
+    assert [(400, "temperature is too high")] * 2 == [(answer.status, answer.error["message"]) for answer in answers]
+    assert 2 == len(mine.asked)
 
 
 # --- what is written down ---
