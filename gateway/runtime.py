@@ -17,6 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from discovery.membership import Event
+from discovery.names import is_taken, looks_like_id
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
@@ -210,7 +211,10 @@ class Runtime:
         return open_encoder(model, weights)
 
     def _greet(self) -> None:
-        self._say(f"PPAI peer `{self._node.name}` serves {url_of(self._client_listener)}/v1")
+        name = self._node.name
+        self._say(f"PPAI peer `{name}` serves {url_of(self._client_listener)}/v1")
+        if is_taken(name) or looks_like_id(name):
+            self._say(f"nobody can ask this peer by the name `{name}`, which means something else: give --name NAME")
         addresses = ", ".join(str(address) for address in self._network.addresses())
         mode = self._network.admission.mode
         self._say(f"peers reach it at {addresses} (network `{self._config.network.name}`, admission: {mode})")

@@ -20,7 +20,7 @@ from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.membership import Event
-from discovery.names import UnknownPeer, find
+from discovery.names import UnknownPeer, find, is_id
 from discovery.private_files import read_secret
 from discovery.records import (
     AGENTS_LIMIT,
@@ -83,7 +83,7 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
     remembered = peer_file.load(peers_path)
     secret = _secret(config, folder / "secret")
     mode = config.admission if config.admission != "auto" else ("secret" if secret else "tofu")
-    admission = Admission(mode, config.name, secret, [PeerId(peer) for peer in config.allowlist])
+    admission = Admission(mode, config.name, secret, [_listed(peer) for peer in config.allowlist])
 
     def sealed(record: Record) -> Signed:
         return seal(record, config.name, identity.sign)
@@ -233,6 +233,12 @@ def _secret(config: NetworkConfig, own_file: Path) -> bytes | None:
         return read_secret(file).strip()
     except OSError as error:
         raise NetworkConfigError(f"cannot read the secret {file}: {error.strerror}; see --secret-file") from error
+
+
+def _listed(text: str) -> PeerId:
+    if not is_id(text):
+        raise NetworkConfigError(f"`network.allowlist`: `{text}` is no peer id (52 characters): see ppai peers --json")
+    return PeerId(text)
 
 
 def _host_port(key: str, text: str) -> tuple[str, int]:

@@ -113,6 +113,8 @@ def test_a_secret_that_is_none_says_what_to_do(tmp_path: Path, config: NetworkCo
 @pytest.mark.parametrize(
     ("key", "text"),
     [
+        ("allowlist", "bob"),  # a name is anybody's
+        ("allowlist", "k6hzmfot2a7"),
         ("seeds", "box.lan"),
         ("seeds", ":8471"),
         ("seeds", "box.lan:port"),
