@@ -88,7 +88,7 @@ def _parse(path: Path, lines: bytes) -> Iterator[tuple[str, Answer]]:
         try:
             value = json.loads(line)
             yield value.pop("model"), Answer(**value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(f"{path}:{number} is not a stored answer; delete that line or the file") from error
 
 

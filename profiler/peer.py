@@ -35,7 +35,7 @@ def running_peer(home: Path) -> Peer | None:
         return Peer(str(found["url"]), str(found["token"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise PeerError(f"cannot read {file}: {error!r}. Restart the peer: ppai serve") from error
 
 
@@ -45,7 +45,7 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
     try:
         async with open_session(10.0, owner) as session:
             status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
-        models = [str(found["id"]) for found in status["engine"]["models"]]
+        models = [name for found in status["engine"]["models"] if (name := str(found["id"])).isprintable()]
     except (EngineError, KeyError, TypeError) as error:
         raise PeerError(f"the peer at {peer.url} does not say which engine it has ({error}). Restart it") from error
     if not models:

@@ -265,7 +265,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GateError(f"no gate: {path}: {error.strerror}. Train one with: ppai-profile train") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GateError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise GateError(f"{path} is not a gate of format {FORMAT}: upgrade PPAI, or train again: ppai-profile train")

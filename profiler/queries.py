@@ -86,7 +86,7 @@ def _lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 def _object(line: str, at: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise QueryError(f"{at}: not JSON: {error}") from error
     if not isinstance(value, dict):
         raise QueryError(f"{at}: not a JSON object")

@@ -49,11 +49,12 @@ def test_the_half_line_of_a_killed_writer_is_cut_off(tmp_path: Path) -> None:
     assert {"m": [answer("a"), answer("c")]} == stored(tmp_path)
 
 
-def test_a_broken_line_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("garbage", [b"garbage", b"[" * 100_000], ids=["words", "brackets"])
+def test_a_broken_line_is_named_and_nothing_is_lost(tmp_path: Path, garbage: bytes) -> None:
     with AnswerStore(tmp_path, "m") as store:
         store.add(answer("a"))
     path = only_file(tmp_path)
-    before = path.read_bytes() + b"garbage\n"
+    before = path.read_bytes() + garbage + b"\n"
     path.write_bytes(before)
 
     with pytest.raises(StoreError, match=r"m\.jsonl:2 is not a stored answer"):

@@ -76,6 +76,14 @@ def test_weights_are_looked_for_in_order(
     assert os.environ["HOME"] == str(tmp_path / "me")
 
 
+def test_a_model_may_be_called_like_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with AnswerStore(tmp_path / "profile", "[/b]") as store:
+        store.add(Answer("q1", "Which gas do plants take in?", "biology", "CO2", 1.0, 0.5))
+
+    assert 0 == commands.show(tmp_path, None, None, as_json=False)
+    assert "[/b]: 100 % right" in " ".join(capsys.readouterr().err.split())
+
+
 CODE = Question("Double x.", "code", "assert double(2) == 4", "code")
 OTHER = Question("One plus one?", "sums", "2", "number")
 

@@ -53,12 +53,17 @@ def test_a_peer_that_ended_without_a_word_does_not_run(tmp_path: Path) -> None:
     assert running_peer(tmp_path) is None
 
 
-@pytest.mark.parametrize("damaged", ["", "[]", "{}", '{"url": "u"}'])
+@pytest.mark.parametrize("damaged", ["", "[]", "{}", '{"url": "u"}', "[" * 100_000])
 def test_a_damaged_note_names_the_remedy(tmp_path: Path, damaged: str) -> None:
     (tmp_path / "running.json").write_text(damaged)
 
     with held(tmp_path / LOCK), pytest.raises(PeerError, match=r"running\.json.*Restart the peer: ppai serve"):
         running_peer(tmp_path)
+
+
+async def test_a_model_whose_name_cannot_be_printed_is_none() -> None:
+    async with peer_saying({"engine": {"models": [{"id": "\x1b[2Jtiny"}, {"id": "big"}]}}) as (peer, _):
+        assert "big" == (await engine_of(peer, None)).model
 
 
 async def test_the_peers_first_model_is_asked_through_it_and_nobody_else() -> None:

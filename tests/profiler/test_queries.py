@@ -38,6 +38,7 @@ def test_a_question_survives_being_written(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("{not json", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[1]", "not a JSON object"),
         ({**GOOD, "query": " "}, '"query" must be a text'),
         ({**GOOD, "task": None}, '"task" must be a text'),
