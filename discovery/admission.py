@@ -20,6 +20,7 @@ Right = Literal["ask", "answer"]
 RIGHTS: tuple[Right, ...] = ("ask", "answer")
 SECRET_MIN_BYTES = 16  # everyone can read the proof in a card, and so try to guess a short secret offline
 GRANTS_LIMIT = 4096  # peers approved by name
+PROVEN_LIMIT = 4096  # peers known to have proven the secret, several times as many as are alive
 
 
 class AdmissionError(ValueError):
@@ -49,7 +50,7 @@ class Admission:
         self._allowed = frozenset(allowed)
         self._granted: dict[PeerId, frozenset[Right]] = {}
         self._revoked: set[PeerId] = set()
-        self._proven: set[PeerId] = set()
+        self._proven: dict[PeerId, None] = {}  # the oldest first
 
     def proof(self, peer: PeerId, cert: bytes) -> bytes:
         """The proof that `peer`, whose certificate hashes to `cert` (32,), knows the secret: (32,), for its card.
@@ -128,17 +129,20 @@ class Admission:
 
     def forget(self, peer: PeerId) -> None:
         """Forget that this peer has proven the secret; when it returns, its card must prove it again."""
-        self._proven.discard(peer)
+        self._proven.pop(peer, None)
 
     def _check_proof(self, card: Card) -> Refusal | None:
         if not card.proof:
             return Refusal("secret_missing", "this network has a secret and the peer shows none: copy the secret file")
         if not hmac.compare_digest(card.proof, self.proof(card.id, card.cert)):
-            self._proven.discard(card.id)
+            self._proven.pop(card.id, None)
             return Refusal(
                 "secret_wrong", "the two peers have different secrets: copy the secret file of one to the other"
             )
-        self._proven.add(card.id)
+        self._proven.pop(card.id, None)
+        self._proven[card.id] = None
+        while len(self._proven) > PROVEN_LIMIT:  # whoever is forgotten proves it again with its next request
+            del self._proven[next(iter(self._proven))]
         return None
 
 

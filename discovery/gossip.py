@@ -227,8 +227,7 @@ class Gossip:
 
     def is_stranger(self, peer: PeerId) -> bool:
         """Whether nobody speaks for this peer: we neither dialled nor approved it, and no secret does."""
-        entry = self._table.get(peer)
-        return not (entry is not None and entry.kept) and not self._vouched(peer)
+        return not self._members.is_kept(peer) and not self._vouched(peer)
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:
         """Mark a peer that the user named, as a seed or by approving it: it is never evicted for a stranger.

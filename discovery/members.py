@@ -32,6 +32,7 @@ class Member:
     reason: str  # why it is in `state`, for people
     kept: bool  # a seed that the user named, or approved: never evicted for a stranger
     equivocated: bool  # it signed two different records under one version
+    relayed: bool = True  # others hear of it from us: it is no stranger, or has answered us
 
 
 class Entry:
@@ -96,7 +97,8 @@ class Entry:
         assert isinstance(card, Card) and not isinstance(pulse, Card), "the registers hold one kind each"
         heard_at = self.heard_at + slept_s
         conflict = self.conflict is not None
-        return Member(self.id, card, pulse, self.state, self.since, heard_at, self.reason, self.kept, conflict)
+        head = (self.id, card, pulse, self.state, self.since, heard_at)
+        return Member(*head, self.reason, self.kept, conflict, self.relayed)
 
     def refresh_versions(self) -> None:
         """Recompute `versions` from the card and the pulse held."""

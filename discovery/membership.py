@@ -128,6 +128,10 @@ class Membership:
             entry.probe_at = self._detector.awake(now)
         return self._change_state(entry, "suspect", reason, now)
 
+    def is_kept(self, peer: PeerId) -> bool:
+        """Whether the user named this peer."""
+        return peer in self._kept
+
     def keep(self, peer: PeerId, kept: bool = True) -> None:
         """Mark a peer, known yet or not: it is never evicted for a stranger. At most `kept_limit` are marked."""
         if kept and len(self._kept) >= self.config.kept_limit:

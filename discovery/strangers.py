@@ -10,6 +10,7 @@ import ipaddress
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from discovery.records import Address
 from discovery.throttle import Throttle
@@ -105,6 +106,7 @@ class StrangersDials:
         return True
 
 
+@lru_cache(maxsize=1024)
 def site_of(ip: str) -> str:
     """Who counts as one caller: an IPv4 address, or the /64 of an IPv6 address, since one owner has a whole /64.
 

@@ -260,11 +260,14 @@ class Transport:
             self.carry_out(self._gossip.receive(reply, send.to, self._clocks.monotonic()))
 
     def _content(self) -> PeerFile:
-        """What peers.json should hold now. `seen` is cut to the hour, so that a quiet network writes once an hour."""
+        """What peers.json should hold now. `seen` is cut to the hour, so that a quiet network writes once an hour.
+
+        Of strangers only those that have answered us.
+        """
         seen = int(self._clocks.unix()) // 3600 * 3600
         approved = self._admission.approved()
         for member in self._gossip.members():
-            if member.state == "alive" and (member.card.addr or member.id in approved):
+            if member.state == "alive" and (member.id in approved or (member.card.addr and member.relayed)):
                 addr = [(address.ip, address.port) for address in member.card.addr]
                 self._cached[member.id] = CachedPeer(member.id, member.card.name, addr, seen)
         peers = peer_file.newest(self._cached.values(), approved)

@@ -77,7 +77,7 @@ class Peers:
     ) -> None:
         self._observer, self._transport, self._clock, self._budget_s = observer, transport, clock, probe_budget_s
         self._under_way: dict[PeerId, asyncio.Task[bool]] = {}
-        self._answered_at: dict[PeerId, float] = {}
+        self._answered_at: dict[PeerId, float] = {}  # within FRESH_S, the oldest first
 
     async def probe(self, peers: Collection[PeerId]) -> set[PeerId]:
         """Ask them how busy they are, all at once; those that answered within the budget."""
@@ -96,8 +96,16 @@ class Peers:
             task.add_done_callback(lambda _: self._under_way.pop(peer))
         answered = await asyncio.shield(self._under_way[peer])
         if answered:
-            self._answered_at[peer] = self._clock()
+            self._note_answer(peer, self._clock())
         return answered
+
+    def _note_answer(self, peer: PeerId, now: float) -> None:
+        self._answered_at.pop(peer, None)
+        self._answered_at[peer] = now
+        for other, at in list(self._answered_at.items()):
+            if now - at < FRESH_S:
+                break
+            del self._answered_at[other]
 
     def upstream(self, peer: PeerId, name: str, allowed: Allowance) -> PeerUpstream:
         """The peer as somebody who answers, with as much as is allowed."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.wire.errors import InvalidRequest
+from gateway.wire.request import session_key
 
 _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _LOCAL_ONLY = ("x-ppai-local-only", "x-ppai-local")
@@ -37,7 +38,7 @@ def read_headers(headers: Mapping[str, str]) -> Wishes:
                 param=name[:40], code="unknown_header",
             )  # fmt: skip
     return Wishes(
-        session=next((headers[name] for name in _SESSION if headers.get(name)), None),
+        session=next((session_key(headers[name]) for name in _SESSION if headers.get(name)), None),
         pin=_pin(headers.get("x-ppai-route", "auto")),
         stays_here=any(mark.strip() != "0" for name in _LOCAL_ONLY for mark in headers.get(name, "0").split(",")),
         is_retry=headers.get("x-stainless-retry-count", "0") != "0",

@@ -28,6 +28,7 @@ from gateway.wire.rewriting import write_known
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
 ROUTED_TURNS = 6  # the newest of the user's
+SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
 OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
 PASSED_OPENING_CHARS = 4000  # of a request that only our engine is asked
 MEDIA_NEEDS = {"image_url": "image", "input_audio": "audio", "file": "file"}  # type of a part -> what a model must do
@@ -111,7 +112,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         earlier=tuple(_ends(turn, ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
         prompt_tokens=prompt_tokens,
         max_tokens=_count(asked.max_completion_tokens or asked.max_tokens),
-        session=session or _name(asked.user) or _conversation(opening),
+        session=session_key(session or _name(asked.user)) or _conversation(opening),
         needs=frozenset(needs),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         fields=fields,
@@ -143,7 +144,7 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         earlier=(),
         prompt_tokens=estimated_tokens(list(_texts(words))),
         max_tokens=_count(limit),
-        session=session or _name(user) or _conversation(_opening(words[:2])),
+        session=session_key(session or _name(user)) or _conversation(_opening(words[:2])),
         needs=frozenset(),
         include_usage=True,
         fields=read_fields(body),
@@ -170,6 +171,13 @@ def _read_messages(
         if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
             opening.append(_ends(words, OPENING_CHARS))
     return said, asked, opening
+
+
+def session_key(name: str | None) -> str:
+    """A conversation's own name as it is remembered: a long one by its hash, since thousands are kept."""
+    if not name or len(name) <= SESSION_CHARS:
+        return name or ""
+    return blake2b(name.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def _conversation(opening: Iterable[str]) -> str:

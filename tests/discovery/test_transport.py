@@ -76,6 +76,25 @@ async def test_strangers_that_let_us_wait_keep_no_approved_peer_waiting(tmp_path
         await until(lambda: len(b.served) > before, within_s=1.0)
 
 
+async def test_strangers_push_no_approved_peer_out_of_peers_json(tmp_path: Path) -> None:
+    """The next start finds the network by what the file holds."""
+    async with running_peer(tmp_path / "a", mode="tofu", loops=False) as a:
+        friend, strangers = id_of(999), [id_of(n) for n in range(300)]
+        for peer in (*strangers, friend):
+            card = replace(own_card(a), id=peer)
+            a.gossip.learn([seal(card, NET, a.identity.sign)], 0.0)
+            if peer != strangers[0]:
+                a.gossip.answered(peer, 0.0)
+        a.admission.approve(friend)
+
+        await a.transport.save()
+
+        kept = [peer.id for peer in peer_file.load(tmp_path / "a" / "peers.json").peers]
+        assert peer_file.PEERS_LIMIT == len(kept)
+        assert friend == kept[0]
+        assert strangers[0] not in kept
+
+
 async def test_a_dead_peer_is_suspect_at_the_first_refused_connection(tmp_path: Path) -> None:
     async with running_peer(tmp_path / "a") as a:
         async with running_peer(tmp_path / "b") as b:

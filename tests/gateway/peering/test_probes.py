@@ -127,6 +127,16 @@ async def test_requests_of_one_moment_share_a_probe(tmp_path: Path) -> None:
     assert ([{pair.ben.id}] * 20, 1, 2) == (found, first, len(heard.loads))
 
 
+async def test_of_the_peers_probed_only_those_of_this_moment_are_remembered(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        peers = Peers(Heard(), pair.ada.transport, lambda: 0.0, 1.0)
+
+        for number in range(1000):
+            peers._note_answer(id_of(number), 2 * number * FRESH_S)
+
+        assert [id_of(999)] == list(peers._answered_at)
+
+
 async def test_a_peer_that_turns_us_away_has_answered_and_is_closed(tmp_path: Path) -> None:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         pair.ben.admission.revoke(pair.ada.id)

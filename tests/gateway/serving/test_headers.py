@@ -70,6 +70,7 @@ def test_our_own_name_of_a_conversation_goes_first_and_an_empty_one_is_none() ->
     named = {"x-claude-code-session-id": "c", "x-conversation-id": "b", "x-session-id": "a"}
 
     assert "a" == read_headers(named).session
+    assert 128 > len(read_headers({"x-session-id": "x" * 60_000}).session or "")
     assert "b" == read_headers({**named, "x-session-id": ""}).session
 
 

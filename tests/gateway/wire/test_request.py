@@ -10,7 +10,7 @@ import pytest
 
 from gateway.privacy.fields import delegation, may_travel
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.request import Request, encode_request, read_request
+from gateway.wire.request import SESSION_CHARS, Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
 
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
@@ -217,6 +217,15 @@ def test_tools_that_may_not_be_used_need_none() -> None:
     needs = [read_request("chat/completions", body(tools=tools, tool_choice=c)).needs for c in ("none", "auto", None)]
 
     assert [frozenset({"text"}), {"text", "tools"}, {"text", "tools"}] == needs
+
+
+def test_a_long_name_of_a_conversation_is_remembered_by_its_hash() -> None:
+    """Thousands are remembered, and an application may send megabytes."""
+    sessions = [read_request("chat/completions", body(user=end + "x" * 1_000_000)).session for end in "aab"]
+
+    assert sessions[0] == sessions[1] != sessions[2]
+    assert SESSION_CHARS > len(sessions[0])
+    assert SESSION_CHARS > len(read_request("chat/completions", body(), session="x" * 60_000).session)
 
 
 def test_a_user_s_number_names_a_session() -> None:
