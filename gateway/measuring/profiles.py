@@ -9,7 +9,7 @@ import numpy as np
 from discovery.private_files import OpenToOthers, read_unchanged, write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
 from gateway.wire.codec import UNREADABLE
-from gateway.wire.errors import InvalidRequest
+from gateway.wire.errors import InvalidRequest, without_words
 from profiler.scoring import quantise
 
 
@@ -77,7 +77,7 @@ def _read(body: bytes) -> Publication:
     try:
         publication = msgspec.json.decode(body, type=Publication)
     except UNREADABLE as error:
-        raise InvalidRequest(f"not a profile: {error}") from error
+        raise InvalidRequest(f"not a profile: {without_words(error)}") from error
     values, evidence = publication.capability, publication.evidence
     if not 1 <= len(values) <= PROTOTYPES_LIMIT or len(values) != len(evidence):
         raise InvalidRequest(
