@@ -99,7 +99,6 @@ class Connection(HttpToolsProtocol):
         if self._is_refused:
             return
         self._unset_keepalive_if_required()
-        self._place.idle_since = None
         if self._body_since is None and data != b"\r\n":  # which some clients send after a body
             self._head_until = min(self._head_until or inf, self.loop.time() + self._bounds.head_s)
         while data and not self._is_refused:
@@ -133,7 +132,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         now = self.loop.time()
-        self._unparsed, self._head_until = 0, None
+        self._unparsed, self._head_until, self._place.idle_since = 0, None, None
         self._body_since, self._body_bytes, self._dropped_bytes, self._window = now, 0, 0, (now, 0)
         super().on_headers_complete()
 
@@ -169,7 +168,7 @@ class Connection(HttpToolsProtocol):
         elif self._is_refused:
             pass
         elif self._head_until is not None and now > self._head_until:
-            if self._place.idle_since is None:
+            if self._unparsed:
                 self._refuse(408, "the request's head did not come in time")
             else:  # it never said anything
                 self.transport.close()
@@ -217,8 +216,8 @@ class Connection(HttpToolsProtocol):
             raise TooMuch
 
     def _rest(self) -> None:
-        """Between two requests a connection is idle."""
-        if self._body_since is None and not self.pipeline and self.cycle.response_complete:
+        """From one answer to the next request a connection is idle: to its end, if it is one that never comes."""
+        if not self.pipeline and self.cycle.response_complete:
             self._place.idle_since = self.loop.time()
 
     def _refuse(self, status: int, message: str) -> None:

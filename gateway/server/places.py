@@ -40,7 +40,7 @@ class PlacesConfig:
 
 
 class Place:
-    """One connection's place. `idle_since` is None while it is being made, or a request is under way."""
+    """One connection's place. `idle_since` is None while it is being made, and from a request's head to its answer."""
 
     __slots__ = ("idle_since", "peer", "site")
 

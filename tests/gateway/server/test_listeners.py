@@ -100,17 +100,22 @@ async def ok(scope: Any, receive: Any, send: Any) -> None:
 ASK = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-async def test_connections_that_say_nothing_keep_nobody_out() -> None:
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", ASK, ASK.replace(b"\r\n\r\n", b"\r\ncontent-length: 9\r\n\r\na")])
+async def test_connections_on_which_nothing_is_asked_keep_nobody_out(begun: bytes) -> None:
     """Ten times as many as there are places, and the next one is answered; each newcomer ends the oldest."""
     places = PlacesConfig(in_all=8, for_strangers=8, for_a_site=8, for_a_peer=8, new_burst=999, site_new_burst=999)
     async with serving(ok, places=places) as served:
-        idle = [await served.connect() for _ in range(80)]
+        idle = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+        for _ in range(80):
+            idle.append(await served.connect())
+            idle[-1][1].write(begun)
+            await asyncio.sleep(0)
         reader, writer = await served.connect()
         writer.write(ASK)
 
         async with asyncio.timeout(5):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
-            assert b"" == await idle[0][0].read()
+            assert b"HTTP/1.1 400" not in await said(idle[0][0])
         assert 8 == len(served.web.server_state.connections)
         for _, opened in [*idle, (reader, writer)]:
             opened.close()
