@@ -63,6 +63,5 @@ def test_anything_else_is_a_bug_with_a_file_to_report(
     assert 3 == ended([], monkeypatch)
     (report,) = tmp_path.iterdir()
     assert 0o600 == report.stat().st_mode & 0o777
-    assert f"{os.getpid()}" not in report.name, "another user could lay a link there before"
     assert "RuntimeError: oops" in report.read_text()
     assert str(report) in capsys.readouterr().err
