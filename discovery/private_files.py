@@ -8,6 +8,7 @@ refused where it is read. It loads no cryptography, so that short commands start
 import os
 import shlex
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -38,7 +39,8 @@ def read_secret(path: Path) -> bytes:
 def require_unchanged(path: Path, found: os.stat_result) -> None:
     """Raises OpenToOthers where somebody besides us and root may change the file or folder of which this is the stat.
 
-    Devices and pipes hold nothing that could be changed. A group counts unless it is our own, in which is nobody else.
+    Devices and pipes hold nothing that could be changed. A group counts unless it is our own or root's, and nobody else
+    is in it.
     """
     if os.name != "posix" or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         return
@@ -46,10 +48,10 @@ def require_unchanged(path: Path, found: os.stat_result) -> None:
         owner, us = _user(found.st_uid), _user(os.geteuid())
         raise OpenToOthers(
             f"{path} belongs to {owner}, who may change it: run ppai as {owner}, or check what it holds,"
-            f" then run: chown {us} {shlex.quote(str(path))}"
+            f" then run as root: chown {us} {shlex.quote(str(path))}"
         )
     mode = stat.S_IMODE(found.st_mode)
-    if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _is_our_own_group(found.st_gid)):
+    if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _has_no_other_member(found.st_gid)):
         raise OpenToOthers(
             f"{path} can be changed by other users of this machine (mode {mode:03o}):"
             f" check what it holds, then run: chmod go-w {shlex.quote(str(path))}"
@@ -68,19 +70,20 @@ def _read(path: Path, *, may_be_read: bool) -> bytes:
         return file.read()
 
 
-def _is_our_own_group(gid: int) -> bool:
-    """Whether a group has our user's name and no further members: most Linux systems make one for each user.
+def _has_no_other_member(gid: int) -> bool:
+    """Whether a group is our user's own or root's, and nobody else is in it.
 
-    Their default umask (002) lets that group write whatever its user creates.
+    Most Linux systems make a group of his name for each user, and let it write whatever he creates (umask 002).
     """
     import grp  # POSIX only
     import pwd
 
-    try:
-        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
-    except KeyError:
-        return False
-    return gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+    for uid in (0, os.geteuid()):
+        with suppress(KeyError):  # a number without an account, as in containers
+            group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
+            if gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}:
+                return True
+    return False
 
 
 def _user(uid: int) -> str:

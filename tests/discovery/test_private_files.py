@@ -51,7 +51,7 @@ def test_what_belongs_to_another_user_is_not_read(tmp_path: Path) -> None:
     write_private(tmp_path / "f", b"planted")
     os.chown(tmp_path / "f", 65534, 65534)
 
-    with pytest.raises(OpenToOthers, match=r"belongs to \w+, who may change it: run ppai as .* run: chown"):
+    with pytest.raises(OpenToOthers, match=r"belongs to \w+, who may change it: run ppai as .* run as root: chown"):
         read_unchanged(tmp_path / "f")
 
 
@@ -61,7 +61,7 @@ def test_a_group_may_write_only_where_nobody_but_us_is_in_it(tmp_path: Path) -> 
     (tmp_path / "f").write_bytes(b"ours")
     (tmp_path / "f").chmod(0o664)
 
-    assert b"ours" == read_unchanged(tmp_path / "f")  # root is alone in the group root
+    assert b"ours" == read_unchanged(tmp_path / "f")  # root is alone in its group
 
     os.chown(tmp_path / "f", 0, 65534)
     with pytest.raises(OpenToOthers, match="mode 664"):
