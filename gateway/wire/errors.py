@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from gateway.wire.codec import UNREADABLE
+from gateway.wire.text import visible
 
 _BLANKS = b" \t\r\n"
 EXCERPT_BYTES = 300  # of an error body that has no message
@@ -20,14 +21,15 @@ class InvalidRequest(Exception):
 
 
 def error_body(message: str, kind: str, param: str | None = None, code: str | None = None) -> bytes:
-    """An error object as every OpenAI client parses it."""
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+    """An error object as every OpenAI client parses it; the message may be a peer's, and clients print it."""
+    return msgspec.json.encode({"error": {"message": visible(message), "type": kind, "param": param, "code": code}})
 
 
 def named_error(message: str, code: str) -> bytes:
     """An `error` event's data for streams of named events: Anthropic's form, and OpenAI's for /v1/responses."""
-    error = {"type": "api_error", "message": message, "param": None, "code": code}
-    return msgspec.json.encode({"type": "error", "error": error, "message": message, "code": code, "param": None})
+    said = visible(message)
+    error = {"type": "api_error", "message": said, "param": None, "code": code}
+    return msgspec.json.encode({"type": "error", "error": error, "message": said, "code": code, "param": None})
 
 
 def without_words(error: Exception) -> str:

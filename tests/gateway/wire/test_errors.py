@@ -1,6 +1,7 @@
 """Error objects that clients parse, and what an engine's error says, whatever its shape."""
 
 import json
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -87,3 +88,11 @@ def test_an_error_in_any_shape_says_something(body: bytes, message: str) -> None
 )
 def test_a_200_without_an_answer_is_told_from_one_with(body: bytes, expected: bool) -> None:
     assert expected == is_no_answer(body)
+
+
+@pytest.mark.parametrize("made", [error_body, named_error])
+def test_a_message_steers_no_terminal_of_whoever_prints_it(made: Callable[..., bytes]) -> None:
+    """It may be a peer's or an engine's."""
+    said = json.loads(made("no\x1b[2J\u202e\nway", "kind"))
+
+    assert "no[2J\nway" == said["error"]["message"] == said.get("message", "no[2J\nway")
