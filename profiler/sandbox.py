@@ -23,7 +23,7 @@ TIMEOUT_S = 10.0
 Pipe = int | IO[bytes] | None
 
 _ROOM = Path(__file__).parent
-_BOOT = f"import sys; sys.path.insert(0, {str(_ROOM.parent)!r}); from profiler.walled import main; main()"
+_BOOT = f"import sys; sys.path.append({str(_ROOM.parent)!r}); from profiler.walled import main; main()"
 
 
 class NoWall(RuntimeError):

@@ -81,9 +81,10 @@ def stand(folder: Path, cpu_s: int) -> None:
 def _enter_namespaces(libc: ctypes.CDLL) -> None:
     """Fork: the child is process 1 of the new namespace, the parent waits, and each ends with whoever started it."""
     user, group = os.getuid(), os.getgid()
-    refused = libc.unshare(_NAMESPACES)
-    _do("an end with its parent", libc.prctl(_DEATH_SIGNAL, 9, 0, 0, 0))
-    _do("namespaces", refused)
+    try:
+        _do("a namespace of its own", libc.unshare(_NAMESPACES))
+    finally:  # after it, because new rights clear this; and also where it was refused
+        _do("an end with its parent", libc.prctl(_DEATH_SIGNAL, 9, 0, 0, 0))
     child = os.fork()
     if child:
         os.closerange(0, 64)  # the pipes are the child's alone: their other ends must see when it ends
@@ -130,7 +131,7 @@ def _give_up_rights(libc: ctypes.CDLL) -> None:
 def _close_files(libc: ctypes.CDLL, shown: list[Path], refused: str) -> None:
     """Landlock: read what lies under the shown folders, and write nothing. `refused`: why there is no better."""
     if libc.syscall(_RULESET, None, 0, 1) < 3:  # version 3, of Linux 6.2, is the first that knows truncation
-        raise WallError(f"{refused}, and this kernel has no Landlock of version 3")
+        raise WallError(f"{refused}; allow user namespaces, or use Linux 6.2 with Landlock, which this kernel lacks")
     handled = ctypes.c_uint64(_EVERY_ACCESS)
     ruleset = libc.syscall(_RULESET, ctypes.byref(handled), 8, 0)
     if ruleset < 0:
