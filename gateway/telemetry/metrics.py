@@ -51,8 +51,11 @@ class Telemetry:
         self._tokens["served", "completion"] += tokens
 
     def observe_refused(self, http_status: int, code: str) -> None:
-        """One request of this machine's programs that nobody was asked; `code` is one of ours, never the client's."""
-        self._refused[str(http_status), code] += 1
+        """One request of this machine's programs that nobody was asked; `code` is one of ours, never the client's.
+
+        It is counted without what stands behind its colon, a field's name: there are many of those.
+        """
+        self._refused[str(http_status), code.partition(":")[0]] += 1
 
     def exposition(self) -> bytes:
         """Prometheus text format."""

@@ -71,3 +71,11 @@ def test_a_gauge_is_read_when_it_is_scraped() -> None:
     value[0] = 2.0
 
     assert 2.0 == samples_of(metrics)["ppai_test",]
+
+
+def test_the_names_of_fields_make_no_series_of_their_own() -> None:
+    telemetry = Telemetry()
+    for name in ("n", "messages.unknown", "tools.unknown"):
+        telemetry.observe_refused(503, f"peer_field:{name}")
+
+    assert b'ppai_refused_total{code="peer_field",status="503"} 3.0' in telemetry.exposition()
