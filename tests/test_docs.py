@@ -246,6 +246,7 @@ def test_the_table_of_what_travels_is_the_codes() -> None:
     named = ("words", "form of the answer", "tools", "sampling", "length", "number of answers")
     assert travel.TRAVELS == set().union(*(fields[name] for name in named))
     assert (travel.DROPPED, travel.TRUSTED_ONLY) == (fields["identity"], fields["schema"])
+    assert known.LENGTHS == fields["length"]
     said = section(ROOT / "docs/protocol.md", "Delegation")
     assert all(f"{limit:,}" in said for limit in (known.MAX_TOKENS_LIMIT, known.PROMPTS_LIMIT, known.INPUTS_LIMIT))
 

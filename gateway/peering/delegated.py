@@ -20,6 +20,7 @@ from gateway.peering.frames import (
     encode_reply,
     refusal_of,
 )
+from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
 from gateway.wire.claims import wait_s
@@ -70,8 +71,11 @@ class Delegated:
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
-            if agent not in [model.name for model in self._door.engine.state.models]:
+            state = self._door.engine.state
+            model = next((model for model in state.models if model.name == agent), None)
+            if model is None:
                 raise UpstreamError("no such agent", status=404, code="no_agent")
+            request = bounded(request, state.family, model.context_tokens)
             self._meter = Meter(request)
             async with self._door.remote_turn(self._peer):
                 started = self._clock()

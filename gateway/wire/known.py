@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from gateway.wire.codec import UNREADABLE
 
 MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most local contexts hold
+LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
 BODY_LIMIT_BYTES = 8 << 20  # what a delegation holds; a larger body stays here
 PROMPTS_LIMIT = 16  # completions of one request, each of which takes a slot's time
 INPUTS_LIMIT = 2048  # texts of one request for embeddings, as at OpenAI

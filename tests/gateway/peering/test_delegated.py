@@ -67,6 +67,20 @@ async def test_a_whole_answer(tmp_path: Path) -> None:
     assert (200, 7, 4) == (reply.status, reply.receipt.prompt_tokens, reply.receipt.tokens)
 
 
+@pytest.mark.parametrize(
+    ("family", "fields", "limit"), [("", {}, 32768), ("", {"max_tokens": 5}, 5), ("vllm", {}, None)]
+)
+async def test_the_engine_is_told_of_a_bound(
+    tmp_path: Path, family: str, fields: dict[str, object], limit: int | None
+) -> None:
+    """The request's own, else the protocol's; none where its context ends it and the protocol's would not fit."""
+    scripted = ScriptedEngine(owned_by=family, context_tokens=4096 if family else 0)
+    async with scripted.serving() as engine, two_peers(tmp_path, engine) as pair:
+        await ask(pair, delegated(**fields))
+
+    assert limit == engine.asked[-1].get("max_tokens")
+
+
 async def test_a_hundred_delegated_requests_make_one_handshake(tmp_path: Path) -> None:
     """Whole answers and streams alike go over the connection that was dialled to say hello."""
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:

@@ -1,0 +1,33 @@
+"""How long a delegated answer may get where the request does not say (P): some engines go on until somebody stops them.
+
+Who sets no bound gets the protocol's, or what is left of the model's context where that is less. Many engines end with
+their context, and refuse a bound that does not fit into it: those get one only where it fits for sure.
+"""
+
+from dataclasses import replace
+
+from gateway.wire.codec import pieces_of, raw
+from gateway.wire.known import LENGTHS, MAX_TOKENS_LIMIT
+from gateway.wire.request import Request
+from gateway.wire.tokens import METERED
+
+ENDLESS = frozenset({"ollama", "llamacpp", "lmstudio"})  # families that may forget the beginning and go on
+BOUNDED = frozenset({"vllm", "sglang", "tgi", "litellm"})  # families that end by themselves, however little they tell
+
+
+def bounded(request: Request, family: str, context_tokens: int) -> Request:
+    """The request with a bound, if it has none; `context_tokens` of the model that is asked, 0 where nobody knows."""
+    if request.max_tokens is not None or request.endpoint not in METERED:
+        return request
+    body_bytes = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value))
+    limit = _limit(family, context_tokens, body_bytes)
+    kept = {name: value for name, value in request.fields.items() if name not in LENGTHS}
+    return replace(request, fields=kept if limit is None else {**kept, "max_tokens": raw(limit)}, max_tokens=limit)
+
+
+def _limit(family: str, context_tokens: int, body_bytes: int) -> int | None:
+    """`max_tokens`; None where the context ends the answer, and a bound might be refused."""
+    if family in ENDLESS or not (context_tokens or family in BOUNDED):
+        return min(MAX_TOKENS_LIMIT, context_tokens or MAX_TOKENS_LIMIT)
+    fits = body_bytes + MAX_TOKENS_LIMIT <= context_tokens  # a token takes at least a byte
+    return MAX_TOKENS_LIMIT if fits and family != "litellm" else None  # providers refuse more than their models write
