@@ -25,11 +25,10 @@ from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES
+from gateway.wire.known import VALUES_LIMIT
 from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import Meter
 from gateway.wire.values import has_more_values
-
-VALUES_LIMIT = 100_000  # in one delegation: reading more takes longer than others should wait
 
 
 class Delegated:

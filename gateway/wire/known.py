@@ -10,11 +10,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.wire.codec import UNREADABLE
+from gateway.wire.codec import LARGE_BYTES, UNREADABLE
+from gateway.wire.values import has_more_values
 
 MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most local contexts hold
 LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
 BODY_LIMIT_BYTES = 8 << 20  # what a delegation holds; a larger body stays here
+VALUES_LIMIT = 100_000  # in one delegation: reading more takes longer than others should wait
 PROMPTS_LIMIT = 16  # completions of one request, each of which takes a slot's time
 INPUTS_LIMIT = 2048  # texts of one request for embeddings, as at OpenAI
 
@@ -205,7 +207,7 @@ _TEXTS = {"completions": ("prompt", PROMPTS_LIMIT), "embeddings": ("input", INPU
 def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
     """The body, if PPAI knows all that it looks at. Raises NotKnown."""
     view = memoryview(body)
-    if endpoint not in _DECODERS or len(view) > BODY_LIMIT_BYTES:
+    if endpoint not in _DECODERS or len(view) > BODY_LIMIT_BYTES or _has_many_values(body):
         raise NotKnown("size")
     try:
         known: Known = _DECODERS[endpoint].decode(view)
@@ -229,6 +231,11 @@ _NAMED = frozenset(  # types of parts and tools that a refusal may name
         *("computer_use_preview", "local_shell", "shell", "custom"),
     }
 )
+
+
+def _has_many_values(body: bytes | msgspec.Raw) -> bool:
+    """Whether a program's body has too many for a delegation; one that was delegated is counted before it is read."""
+    return isinstance(body, bytes) and len(body) > LARGE_BYTES and has_more_values(body, VALUES_LIMIT - 100)
 
 
 def _place(said: str) -> str:

@@ -28,7 +28,8 @@ def sent(family: str, context_tokens: int, endpoint: str = "chat/completions", *
         ("vllm", 131072, MAX_TOKENS_LIMIT),
         ("vllm", 4096, None),  # it refuses what does not fit beside the prompt, and ends with its context
         ("vllm", MAX_TOKENS_LIMIT + 10, None),
-        ("unknown", 4096, None),
+        ("unknown", 4096, 4088),  # six tokens of prompt, and a quarter more
+        ("unknown", 131072, MAX_TOKENS_LIMIT),
         ("tgi", 0, None),
         ("litellm", 200000, None),  # providers refuse more than their models can write
     ],
@@ -50,6 +51,10 @@ def test_minus_one_is_no_bound(name: str) -> None:
     """As LM Studio's programs say it."""
     assert {"messages": HELLO, "max_tokens": 4096, "model": "m"} == sent("ollama", 4096, **{name: -1})
     assert {"messages": HELLO, "model": "m"} == sent("vllm", 4096, **{name: -1})
+
+
+def test_a_long_prompt_leaves_an_eighth_where_nobody_knows() -> None:
+    assert 512 == sent("unknown", 4096, messages=[{"role": "user", "content": "word " * 5000}])["max_tokens"]
 
 
 def test_embeddings_have_no_length() -> None:

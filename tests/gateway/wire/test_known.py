@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.wire.known import BODY_LIMIT_BYTES, INPUTS_LIMIT, MAX_TOKENS_LIMIT, PROMPTS_LIMIT
+from gateway.wire.known import BODY_LIMIT_BYTES, INPUTS_LIMIT, MAX_TOKENS_LIMIT, PROMPTS_LIMIT, VALUES_LIMIT
 from gateway.wire.request import read_request
 from tests.gateway.wire.asked import IMAGE, URL, chat, image, tool, user
 
@@ -96,4 +96,7 @@ def test_prompts_are_few_and_token_ids_those_of_a_vocabulary(
 
 
 def test_a_body_larger_than_a_delegation_stays_here() -> None:
+    """In bytes or in values: a peer would refuse it."""
     assert "size" == chat(user("x" * BODY_LIMIT_BYTES)).unknown
+    assert "size" == chat(user([{"type": "text", "text": "x"}] * (VALUES_LIMIT // 5))).unknown
+    assert None is chat(user([{"type": "text", "text": "x"}] * (VALUES_LIMIT // 5 - 100))).unknown

@@ -188,7 +188,7 @@ def test_an_image_is_never_copied() -> None:
     finally:
         tracemalloc.stop()
 
-    assert peak_bytes < 1 << 18
+    assert peak_bytes < 1 << 19  # slices of it are looked at
     assert 2 == sum(len(piece) > 1 << 20 for piece in sent)
 
 
