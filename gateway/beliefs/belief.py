@@ -25,7 +25,7 @@ from gateway.beliefs.speed import Speed, SpeedConfig
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
-DOUBLINGS = 6  # of the time for which a peer that fails again and again is remembered: about an hour at most
+DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
 
 
