@@ -96,6 +96,7 @@ class Home:
         A file left by a crash does not count: its port may be another user's by now.
         """
         try:
+            require_unchanged(self.path, self.path.stat())  # else the lock may be another's as well
             if not is_held(self.path / LOCK):
                 return None
             return msgspec.json.decode(read_unchanged(self.path / "running.json"), type=Running)

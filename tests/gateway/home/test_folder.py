@@ -77,6 +77,17 @@ def test_what_a_crash_left_behind_does_not_count(home: Home) -> None:
         assert None is home.running()
 
 
+def test_nobody_is_believed_to_serve_from_a_home_that_others_may_change(home: Home) -> None:
+    """They could hold a lock of their own there, and listen where a crashed peer did."""
+    home.prepare()
+    with home.held():
+        home.announce(RUNNING)
+        home.path.chmod(0o777)
+
+        with pytest.raises(OpenToOthers, match="chmod go-w"):
+            home.running()
+
+
 def test_one_peer_serves_from_a_home(home: Home) -> None:
     home.prepare()
     with home.held():
