@@ -106,6 +106,8 @@ class OpenAIEngine:
             asked = not_asking_for_usage(body) if stream and self._refuses_usage else body
             answer = await self._begin(endpoint, asked, headers, within_s)
             said: bytes | None = None
+            if answer.status == 404:
+                self._refreshes = 0  # its list of models may have changed: the next look reads it again
             if stream and answer.status in _REFUSED and not self._refuses_usage:
                 said = await EngineReply(answer, patience, self.url, stream=False).read()
                 asked = not_asking_for_usage(body)
@@ -229,8 +231,7 @@ class EngineReply:
                 size += len(piece)
                 if size > REPLY_LIMIT_BYTES:
                     raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
-            self._said = b"".join(pieces)
-            return self._said
+            return b"".join(pieces)
         except TimeoutError as error:
             raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:

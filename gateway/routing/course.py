@@ -8,7 +8,9 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 3. A further attempt begins at most `within_s` after the request came.
 4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another peer
    that has not failed this request.
-5. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
+5. A model that says that it cannot take the request, such as one with too short a context, is no worse for it: nothing
+   is learnt, and the next is asked.
+6. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
    it failed; if nobody does, nobody is thought the worse of. Example: one prompt that crashes every engine makes no
    peer look slow.
 
@@ -95,15 +97,19 @@ class Course:
         """Follow a new choice, from its beginning."""
         self.choice, self._left, self._refusals = choice, list(choice.order), 0
 
-    def ended(self, reservation: Reservation, outcome: Outcome, *, by_engine: bool = False) -> list[Verdict]:
+    def ended(
+        self, reservation: Reservation, outcome: Outcome, *, by_engine: bool = False, is_unsuited: bool = False
+    ) -> list[Verdict]:
         """The one asked last is done: what beliefs are to be told now.
 
-        `by_engine`: it is there, and its engine answered with an error.
+        `by_engine`: it is there, and its engine answered with an error. `is_unsuited`: its model cannot take this.
         """
         assert self._at, "next() comes before ended()"
         done = Asked(self._at, reservation, outcome, by_engine)
         self.asked.append(done)
         self._refusals += outcome.status == "refused"
+        if is_unsuited:
+            return [(reservation, _neutral(outcome))]
         if outcome.status == "failed" and by_engine:
             self._undecided.append(done)
             return []

@@ -15,7 +15,8 @@ from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
-from gateway.serving.forward import ABILITY_REFUSED, Attempt, Target
+from gateway.serving.engine_errors import ABILITY_REFUSED
+from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, Upstream
 from gateway.wire.request import Request
@@ -75,7 +76,9 @@ class Attempts:
         outcome = Outcome(
             candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
         )
-        self._tell(self._course.ended(self._reservation, outcome, by_engine=attempt.by_engine))
+        self._tell(
+            self._course.ended(self._reservation, outcome, by_engine=attempt.by_engine, is_unsuited=attempt.is_unsuited)
+        )
         self._telemetry.observe(
             "local" if candidate.local else "remote",
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,

@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.upstream import RETRYABLE, Patience, Reply, Upstream, UpstreamError
+from gateway.serving.engine_errors import read_error
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.bodies import DELEGABLE
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import Pieces
@@ -21,8 +22,6 @@ from gateway.wire.streamed import STREAMABLE, as_events
 from gateway.wire.tokens import Meter
 
 BUSY = (429, 503)
-ABILITY_REFUSED = "ability_refused"
-_SAYS_MEDIA = re.compile(r"image|vision|visual|audio|modal|mmproj|media|file|content", re.IGNORECASE)  # of a refusal
 _STREAM = "text/event-stream; charset=utf-8"
 Status = Literal["ok", "refused", "failed", "cancelled"]
 
@@ -45,7 +44,8 @@ class Target:
 class Attempt:
     """How one target did. Times in seconds since waiting for it began; `ttft_s` is None without a first event.
 
-    `by_engine`: it failed since its engine answered with an error, so that the request may be the cause.
+    `by_engine`: it failed since its engine answered with an error, so that the request may be the cause;
+    `is_unsuited`: since its model cannot take the request.
     """
 
     status: Status
@@ -55,6 +55,7 @@ class Attempt:
     tokens: int
     error: str | None = None
     by_engine: bool = False
+    is_unsuited: bool = False
 
 
 class Client(Protocol):
@@ -128,10 +129,9 @@ class Forwarder:
             patience=self._patience,
         )
         async with opened as reply:
-            if target.untold and reply.status >= 400:
-                await _check_ability(reply)
-            if reply.status in RETRYABLE:
-                raise await _as_error(reply, self._request.endpoint)
+            if reply.status >= 400:
+                await self._refused(reply, target.untold, client, headers)
+                return
             rename = _renamer(target.model, target.shown_model)
             if reply.is_stream and reply.status == 200:
                 await self._relay_events(reply, client, headers, rename)
@@ -141,12 +141,20 @@ class Forwarder:
                     raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
                 self._first_event_at = self._clock()
                 self._meter.whole(body)
-                if reply.status >= 400 and not is_error_body(body):
-                    body = error_body(message_in(body), "invalid_request_error")
                 if reply.status == 200 and self._request.stream and self._request.endpoint in STREAMABLE:
                     await self._stream_whole(rename(body), client, headers)
                 else:
                     await client.answer(reply.status, "application/json", rename(body), headers)
+
+    async def _refused(self, reply: Reply, untold: frozenset[str], client: Client, headers: Mapping[str, str]) -> None:
+        """The client's own mistake is told to it. Raises UpstreamError where somebody else may do better."""
+        body = await reply.read()
+        if error := read_error(reply.status, reply.retry_after, body, self._request.endpoint, untold):
+            raise error
+        self._first_event_at = self._clock()
+        self._meter.whole(body)
+        body = body if is_error_body(body) else error_body(message_in(body), "invalid_request_error")
+        await client.answer(reply.status, "application/json", body, headers)
 
     async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
         """The engine ignored that a stream was asked for: the client gets one all the same."""
@@ -159,13 +167,11 @@ class Forwarder:
     ) -> None:
         is_done = False
         async for event in reply.events():
+            if event.is_error:
+                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
             if not client.has_started:
-                if event.is_error:
-                    raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
                 self._first_event_at = self._clock()
                 await client.start(200, _STREAM, headers)
-            elif event.is_error:
-                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
             is_usage = self._meter.event(event.data)
             if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
                 await client.send(rename(event.raw), more=not event.is_done)
@@ -184,15 +190,8 @@ class Forwarder:
             tokens=tokens,
             error=error.code if error else None,
             by_engine=bool(error and error.by_engine),
+            is_unsuited=bool(error and error.is_unsuited),
         )
-
-
-async def _check_ability(reply: Reply) -> None:
-    """Raises UpstreamError where an engine that may not be able to take an image or a sound says that it is not."""
-    said = message_in(await reply.read())
-    if _SAYS_MEDIA.search(said):
-        status = reply.status if reply.status < 500 else 422
-        raise UpstreamError(said, status=status, code=ABILITY_REFUSED, by_engine=True)
 
 
 async def answer_error(client: Client, error: UpstreamError, headers: Mapping[str, str]) -> None:
@@ -203,7 +202,7 @@ async def answer_error(client: Client, error: UpstreamError, headers: Mapping[st
             "retry-after": str(max(1, round(wait))),
             "retry-after-ms": str(max(1, round(wait * 1000))),
         }
-    body = error_body(error.message, _kind(error.status), code=error.code)
+    body = error.said or error_body(error.message, _kind(error.status), code=error.code)
     await client.answer(error.status, "application/json", body, headers)
 
 
@@ -231,20 +230,6 @@ def _kind(status: int) -> str:
     if status == 429:
         return "rate_limit_error"
     return "server_error" if status >= 500 else "invalid_request_error"
-
-
-async def _as_error(reply: Reply, endpoint: str) -> UpstreamError:
-    """What a refusing engine said; a status that the client could not act on becomes a 502."""
-    body = await reply.read()
-    if reply.status in (404, 405, 501) and endpoint not in DELEGABLE:
-        return UpstreamError(
-            f"the engine behind this peer has no /v1/{endpoint} (it answered {reply.status}); ask /v1/chat/completions",
-            status=404,
-            code="endpoint_not_served",
-        )
-    status = reply.status if reply.status not in (401, 403, 408, 409, 425) else 502
-    code, wait = f"upstream_{reply.status}", wait_s(reply.retry_after)
-    return UpstreamError(message_in(body), status=status, code=code, retry_after_s=wait, by_engine=True)
 
 
 def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:

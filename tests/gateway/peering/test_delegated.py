@@ -110,7 +110,7 @@ async def test_the_engine_is_asked_for_the_agent(tmp_path: Path) -> None:
 
 async def test_the_clients_own_mistake_is_its_own(tmp_path: Path) -> None:
     """A 400 of the engine is the answer: it is passed on, receipted."""
-    error = b'{"error":{"message":"too long","type":"invalid_request_error","param":null,"code":null}}'
+    error = b'{"error":{"message":"temperature is too high","type":"invalid_request_error","param":null,"code":null}}'
     async with ScriptedEngine(status=400, error=error).serving() as engine, two_peers(tmp_path, engine) as pair:
         client, attempts = await forward(pair, CHAT)
 

@@ -685,7 +685,7 @@ async def test_an_engine_s_refusal_of_what_it_did_not_say_decides_and_is_remembe
         mine.status = 200
         text = await ada.ask()
 
-    assert (status if status < 500 else 422, "ability_refused") == (client.status, client.error["code"])
+    assert (status if status < 500 else 422) == client.status
     assert "mmproj" in str(client.error["message"])
     assert (422, "capability_missing") == (caught.value.status, caught.value.code)
     assert (200, "ada", 2) == (text.status, text.headers["x-ppai-peer"], len(mine.asked))
@@ -700,6 +700,41 @@ async def test_another_mistake_is_no_refusal_of_an_ability(
 
     assert [(400, "temperature is too high")] * 2 == [(answer.status, answer.error["message"]) for answer in answers]
     assert 2 == len(mine.asked)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens",
+        "the request exceeds the available context size. try increasing the context size or enable context shift",
+        "`inputs` tokens + `max_new_tokens` must be <= 4096; max_total_tokens is 4096",
+        "input length exceeds the context length",
+    ],
+    ids=["vLLM, OpenAI", "llama.cpp", "TGI", "Ollama"],
+)
+async def test_a_prompt_too_long_for_one_model_goes_to_another(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, words: str
+) -> None:
+    """Only the engine counts its tokens. The model is not thought the worse of for its length."""
+    mine.status, mine.error = 400, json.dumps({"error": {"message": words, "type": "BadRequestError"}}).encode()
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask()
+
+        assert 0 == ada.node.beliefs[ada.me.id].turns_seen
+        ada.node.check("ok", "ok")
+    assert (200, "ben", "2") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
+
+
+async def test_a_prompt_too_long_for_all_is_told_in_the_engine_s_words(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    error = b'{"error":{"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}'
+    mine.status = theirs.status = 400
+    mine.error = theirs.error = error
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask()
+
+    assert (400, error) == (client.status, client.body)
 
 
 # --- what is written down ---

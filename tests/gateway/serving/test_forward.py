@@ -167,7 +167,7 @@ async def test_after_the_first_event_an_error_is_told_in_band(session: aiohttp.C
 
 
 async def test_the_clients_own_mistake_is_not_retried(session: aiohttp.ClientSession) -> None:
-    error = b'{"error":{"message":"too long","type":"exceed_context_size_error","code":400}}'
+    error = b'{"error":{"message":"no such role","type":"invalid_request_error","code":400}}'
     async with ScriptedEngine(status=400, error=error).serving() as first, ScriptedEngine().serving() as second:
         client, _ = await forward(session, first, second)
 

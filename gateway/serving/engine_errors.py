@@ -1,0 +1,45 @@
+"""What an engine's error means: whether somebody else may do better, and what the client is told if nobody does."""
+
+import re
+
+from gateway.upstream import RETRYABLE, UpstreamError
+from gateway.wire.bodies import DELEGABLE
+from gateway.wire.claims import wait_s
+from gateway.wire.errors import is_error_body, message_in
+
+ABILITY_REFUSED = "ability_refused"
+_JUDGED = (400, 413, 422)  # statuses of a request that the engine has read and does not take
+# What vLLM, llama.cpp, Ollama, TGI, SGLang, LM Studio and OpenAI say of a prompt that is too long.
+_SAYS_CONTEXT = re.compile(
+    r"context (length|size|window)|maximum context|too (long|many tokens)|max_total_tokens|exceeds? the .*context",
+    re.IGNORECASE,
+)
+_SAYS_MEDIA = re.compile(r"image|vision|visual|audio|modal|mmproj|media|file|content", re.IGNORECASE)
+
+
+def read_error(
+    status: int, retry_after: str | None, body: bytes, endpoint: str, untold: frozenset[str]
+) -> UpstreamError | None:
+    """The error of an answer with this status, 400 or more; None where it is the client's own mistake.
+
+    `untold`: abilities that the request needs, and that nobody knew whether the model has.
+    """
+    words = message_in(body)
+    said = body if is_error_body(body) else None
+    if untold and _SAYS_MEDIA.search(words):
+        shown = status if status < 500 else 422
+        return UpstreamError(words, status=shown, code=ABILITY_REFUSED, is_unsuited=True, said=said)
+    if status in _JUDGED and _SAYS_CONTEXT.search(words):
+        return UpstreamError(words, status=status, code="context_length_exceeded", is_unsuited=True, said=said)
+    if status not in RETRYABLE:
+        return None
+    if status in (404, 405, 501) and endpoint not in DELEGABLE:
+        return UpstreamError(
+            f"the engine behind this peer has no /v1/{endpoint} (it answered {status}); ask /v1/chat/completions",
+            status=404,
+            code="endpoint_not_served",
+        )
+    shown = status if status not in (401, 403, 408, 409, 425) else 502  # the client could not act on these
+    return UpstreamError(
+        words, status=shown, code=f"upstream_{status}", retry_after_s=wait_s(retry_after), by_engine=True
+    )
