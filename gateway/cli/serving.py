@@ -58,6 +58,8 @@ def serve(
         "name": name,
         "routing.transparent": transparent,
     }
+    if engine and "//" in engine and "@" in engine:
+        say("others on this machine can read the password in --engine (ps): write it as engine.url into config.yaml")
     place = home_of(home)
     run_peer(load(place, config, flags), place, say=say)
 

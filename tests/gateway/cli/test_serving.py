@@ -29,3 +29,13 @@ def test_a_mistake_in_the_file_is_found_before_the_peer_starts(tmp_path: Path) -
 
     with pytest.raises(ConfigError, match=r"peer\.prot"):
         serve(home=tmp_path)
+
+
+def test_a_password_on_the_command_line_is_warned_of_and_not_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError):
+        serve(home=tmp_path / "home", engine="http://bob:hunter2@127.0.0.1:9", port=99999)
+
+    said = capsys.readouterr().err
+    assert ("config.yaml" in said, "hunter2" in said) == (True, False)
