@@ -44,6 +44,7 @@ from gateway.server.event_loop import new_event_loop
 from gateway.server.listeners import (
     Server,
     bind,
+    connections_to_peers,
     places_for_peers,
     places_for_programs,
     raise_descriptor_limit,
@@ -135,6 +136,7 @@ class Runtime:
         self._network = Network(
             membership, self._config.network, self._node.name,
             (self._config.peer.host, self._peer_listener.getsockname()[1]), self._pulse, self._heard,
+            connections_to_peers(raise_descriptor_limit()),
         )  # fmt: skip
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)

@@ -15,6 +15,7 @@ from typing import Literal
 
 from discovery import mdns, peer_file
 from discovery.admission import Admission
+from discovery.client import ClientConfig
 from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
@@ -35,7 +36,7 @@ from discovery.records import (
     check_address,
     printable,
 )
-from discovery.transport import Transport
+from discovery.transport import Transport, TransportConfig
 from gateway.peering.card import shortened
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,12 @@ class Network:
         listener: tuple[str, int],
         pulse: Callable[[PeerId], Pulse],
         on_events: Callable[[tuple[Event, ...], float], None],
+        connections: int = 512,
     ) -> None:
-        """`listener`: (host, port) that the peer listener is bound to. Raises NetworkConfigError."""
+        """`listener`: (host, port) that the peer listener is bound to. `connections`: how many we hold to other peers.
+
+        Raises NetworkConfigError.
+        """
         self.identity, self.admission, self.gossip = membership.identity, membership.admission, membership.gossip
         self.name = printable(name, 64) or "peer"
         self._config, self._host, self._port = config, *listener
@@ -115,6 +120,7 @@ class Network:
             self.identity, config.name, self.gossip, self.admission,
             lambda now: pulse(self.identity.id), on_events, Clocks(time.monotonic, time.time),
             on_loopback=on_loopback, peers_path=membership.peers_path,
+            config=TransportConfig(client=ClientConfig(connections=connections)),
         )  # fmt: skip
         self.transport.restore(membership.remembered)
         for seed in config.seeds:

@@ -172,6 +172,11 @@ def places_for_programs(descriptors: int) -> PlacesConfig:
     return PlacesConfig(in_all, in_all // 2, in_all // 4, in_all, loopback_is_ours=True)
 
 
+def connections_to_peers(descriptors: int) -> int:
+    """How many connections of our own to other peers, who may make us dial: an eighth."""
+    return min(512, descriptors // 8)
+
+
 def raise_descriptor_limit() -> int:
     """Take as many open files as the system lets us have, up to DESCRIPTORS: how many that is."""
     try:
