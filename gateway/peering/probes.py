@@ -25,7 +25,8 @@ from gateway.wire.claims import whole
 log = logging.getLogger(__name__)
 
 PROBE = "/peer/1/probe"
-PROBE_LIMIT_BYTES = 1024
+PROBE_LIMIT_BYTES = 1024  # of our answer: peers of 0.1.0 read no more
+PROBE_READ_LIMIT_BYTES = 16 << 10  # of another's: theirs names every model that is not loaded
 COLD_LIMIT = 64  # agents a probe may name as not loaded; a card has 16
 FRESH_S = 0.02  # s; news this young is as good as a probe, which takes a good part of that itself
 
@@ -126,7 +127,7 @@ class Peers:
                 asyncio.timeout(self._budget_s),
                 self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s) as response,
             ):
-                body = await response.content.read(PROBE_LIMIT_BYTES)
+                body = await response.content.read(PROBE_READ_LIMIT_BYTES)
                 if response.status != 200:
                     self._observer.observe_closed(peer, self._clock())
                     return True
