@@ -1,4 +1,4 @@
-"""How many values JSON bytes hold, told without decoding them (P).
+"""How much work JSON bytes are for a decoder, told without decoding them (P).
 
 A few megabytes can hold a million tiny values, and a decoder makes an object of each in one go, while everybody else
 waits. Reading for what is outside strings costs a fraction of that.
@@ -8,27 +8,30 @@ import re
 
 SLICE_BYTES = 1 << 17  # looked at in one go
 _BACKSLASHES = re.compile(rb"\\*")
+_VALUE, _COMMA, _BACKSLASH = 32, 8, 1  # what each costs, as measured, in units of the cheapest
 
 
 def has_more_values(body: bytes, limit: int) -> bool:
-    """Whether `body` holds more than `limit` strings, arrays and objects; names of fields are strings, too.
+    """Whether `body` costs a decoder more than `limit` strings, arrays and objects; names of fields are strings, too.
 
-    It stops there, so that the work is bounded by the limit too. Bytes that are no JSON have some number of values.
+    A comma, with the number that may stand before it, counts as a quarter of a value, and a backslash in a string as a
+    thirty-second. It stops there, so that the work is bounded by the limit, too. Bytes that are no JSON cost something.
     """
-    values, at, is_inside = 0, 0, False  # is_inside: the slice begins inside a string
+    cost, at, is_inside = 0, 0, False  # is_inside: the slice begins inside a string
     while at < len(body):
         end = min(at + SLICE_BYTES, len(body))
         if body[end - 1] == ord("\\"):  # what it escapes belongs to the same slice
             end = min(_BACKSLASHES.match(body, end).end() + 1, len(body))  # type: ignore[union-attr]
         plain = body[at:end]
         if b"\\" in plain:
+            cost += _BACKSLASH * plain.count(b"\\")
             plain = plain.replace(b"\\\\", b"").replace(b'\\"', b"")
-        values += (plain.count(b'"') + 1 - is_inside) // 2
-        if values > limit:
+        cost += _VALUE * ((plain.count(b'"') + 1 - is_inside) // 2)
+        if cost > _VALUE * limit:
             return True
         parts = plain.split(b'"')
         outside = b" ".join(parts[is_inside::2])
-        values += outside.count(b"{") + outside.count(b"[")
+        cost += _VALUE * (outside.count(b"{") + outside.count(b"[")) + _COMMA * outside.count(b",")
         is_inside ^= len(parts) % 2 == 0
         at = end
-    return values > limit
+    return cost > _VALUE * limit
