@@ -211,7 +211,7 @@ class Belief:
         elif outcome.ttft_s is None:
             prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
             waited_s = outcome.latency_s - reservation.transit_s - prompt_s
-            if waited_s > reservation.wait_s + self.config.failure_s / 2:
+            if outcome.streamed and waited_s > reservation.wait_s + self.config.failure_s / 2:
                 self._observe_failure(reservation, now)
             if outcome.streamed and waited_s > reservation.wait_s:
                 self._observe_wait(reservation, waited_s)

@@ -308,6 +308,17 @@ def test_one_answer_ends_the_memory_of_failures() -> None:
     assert expected(table, 600.0 + 6 * CONFIG.tau_s, "wait_factor") < 2
 
 
+def test_a_long_answer_in_one_piece_that_was_given_up_is_no_failure() -> None:
+    """Nobody saw whether it was being written."""
+    table = beliefs()
+    for k in range(3):
+        job = reservation(at=100.0 * k)
+        table.reserve(job)
+        table.observe_outcome(job, Outcome(PEER, "cancelled", None, 90.0, 0, streamed=False), 100.0 * k + 90.0)
+
+    assert 0 == table[PEER].failures
+
+
 def test_jobs_that_fail_together_are_one_failure() -> None:
     """A peer that crashes with ten jobs of ours has let us down once."""
     table = beliefs()
