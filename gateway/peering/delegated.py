@@ -24,11 +24,10 @@ from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
 from gateway.wire.claims import wait_s
-from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.known import VALUES_LIMIT
 from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import Meter
-from gateway.wire.values import has_more_values
+from gateway.wire.values import has_more_values, takes_long
 
 
 class Delegated:
@@ -66,7 +65,7 @@ class Delegated:
         """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
         began = self._clock()
         try:
-            if len(self._payload) > LARGE_BYTES:
+            if takes_long(self._payload):
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)

@@ -28,10 +28,10 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
+from gateway.wire.values import takes_long
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,7 @@ class Dispatcher:
         """
         wishes = read_headers(headers)
         asked = (endpoint, body, wishes.session)
-        is_large = len(body) > LARGE_BYTES
-        request, travel = await asyncio.to_thread(self._read, *asked) if is_large else self._read(*asked)
+        request, travel = await asyncio.to_thread(self._read, *asked) if takes_long(body) else self._read(*asked)
         query = await self._query(request, travel, len(body), wishes, judge_s)
         refusals.check_needs(query, self._node.roster)
         return Routed(request, wishes, travel, query, await self._choose(query, everybody=everybody))

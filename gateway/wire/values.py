@@ -6,9 +6,17 @@ waits. Reading for what is outside strings costs a fraction of that.
 
 import re
 
+from gateway.wire.codec import LARGE_BYTES
+
+QUICK_BYTES, QUICK_VALUES = 1 << 14, 2000  # so much is read in a few milliseconds whatever it holds
 SLICE_BYTES = 1 << 17  # looked at in one go
 _BACKSLASHES = re.compile(rb"\\*")
 _VALUE, _COMMA, _BACKSLASH = 32, 8, 1  # what each costs, as measured, in units of the cheapest
+
+
+def takes_long(body: bytes) -> bool:
+    """Whether reading `body` holds up everybody else, so that a thread should do it."""
+    return len(body) > LARGE_BYTES or (len(body) > QUICK_BYTES and has_more_values(body, QUICK_VALUES))
 
 
 def has_more_values(body: bytes, limit: int) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire import values
-from gateway.wire.values import has_more_values
+from gateway.wire.values import has_more_values, takes_long
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(alphabet='ab\\"{[\n€', max_size=12),
@@ -84,3 +84,17 @@ def test_where_a_slice_ends_does_not_matter(value: Any, slice_bytes: int) -> Non
 )
 def test_eight_megabytes_are_looked_through(body: bytes, more: bool) -> None:
     assert more == has_more_values(body, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "long"),
+    [
+        (b'{"content":"' + b"x" * 200_000 + b'"}', False),
+        (b'{"content":"' + b"x" * 300_000 + b'"}', True),
+        (b"[" + b"1," * 7_000 + b"1]", False),
+        (b"[" + b"1," * 9_000 + b"1]", True),
+        (b"{}" * 20_000, True),
+    ],
+)
+def test_a_thread_reads_what_is_large_or_has_many_values(body: bytes, long: bool) -> None:
+    assert long == takes_long(body)
