@@ -10,22 +10,20 @@ import runpy
 import sys
 import time
 from pathlib import Path
-
-import uvloop
+from typing import Any
 
 BEAT_S = 0.001
 LEAST_S = 0.002  # shorter ones are the timer's own
 
 
 def main(file: str, *arguments: str) -> None:
-    stalls, new_loop = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), uvloop.new_event_loop
+    stalls, run = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), asyncio.Runner.run
 
-    def new_watched_loop() -> asyncio.AbstractEventLoop:
-        loop = new_loop()
-        _watch(loop, stalls)
-        return loop
+    def run_watched(runner: asyncio.Runner, *given: Any, **named: Any) -> Any:
+        _watch(runner.get_loop(), stalls)
+        return run(runner, *given, **named)
 
-    uvloop.new_event_loop = new_watched_loop  # type: ignore[assignment]
+    asyncio.Runner.run = run_watched  # type: ignore[method-assign, assignment]
     folder = str(Path(__file__).parent)
     sys.path[:] = [str(Path.cwd()), *(path for path in sys.path if path != folder)]
     sys.argv = ["ppai", *arguments]
