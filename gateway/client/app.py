@@ -4,6 +4,7 @@ The generating endpoints are raw ASGI, since every request pays for each layer. 
 (pages.py) behind them. Who calls, and with which key, is checked before either sees the request.
 """
 
+import asyncio
 import hmac
 import logging
 import os
@@ -28,6 +29,7 @@ from gateway.server.edge import (
     read_body,
     until_gone,
 )
+from gateway.server.unknown import UnknownCallers
 from gateway.serving.dispatch import Dispatcher
 from gateway.serving.forward import in_band
 from gateway.wire.bodies import ENDPOINTS
@@ -73,6 +75,7 @@ class ClientApp:
         """`token` is the owner's: our own commands need no key."""
         self._dispatcher, self._pages, self._config = dispatcher, pages, config
         self._keys, self._token, self._is_open = keys, token, config.api_keys == "open"
+        self._unknown = UnknownCallers()
         allowed = {config.host, *config.allowed_hosts}
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
 
@@ -85,10 +88,13 @@ class ClientApp:
             self._check_caller(headers)
             common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
             if scope["method"] == "OPTIONS" and "origin" in headers:
+                await self._hold_up(scope)
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
                 return
             if scope["path"] != "/health":
                 self._check_key(headers)
+            else:
+                await self._hold_up(scope)
             if scope["path"] in GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 await until_gone(self._generate(GENERATING[scope["path"]], body, headers, client), receive)
@@ -97,9 +103,16 @@ class ClientApp:
             else:
                 await self._pages(dict(scope), receive, client.pass_on)
         except InvalidRequest as error:
+            if error.status in (401, 403):
+                await self._hold_up(scope)
             await _answer_invalid(client, error)
         except ClientGone:
             pass
+
+    async def _hold_up(self, scope: Scope) -> None:
+        """Who has shown no key does not get answers as fast as he can ask."""
+        ip = scope["client"][0] if scope.get("client") else ""
+        await asyncio.sleep(self._unknown.pause_s(ip, asyncio.get_running_loop().time()))
 
     async def _generate(self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient) -> None:
         try:

@@ -1,5 +1,6 @@
 """Who may call, with which key, and how the answer says it: before any endpoint hears of the request."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,18 @@ async def test_a_bug_after_the_first_event_ends_the_stream_with_an_error_event(
     first, second, rest = response.content.split(b"\n\n")
     assert (200, b"data: {}", b"") == (response.status_code, first, rest)
     assert second.startswith(last) and b"internal_error" in second and b"oops" not in second
+
+
+@pytest.mark.parametrize("path", [CHAT, "/health"])
+async def test_who_shows_no_key_is_not_answered_as_fast_as_he_can_ask(tmp_path: Path, path: str) -> None:
+    """Off loopback, where strangers reach us."""
+    ApiKeys(tmp_path / "api_keys.json").add("laptop")
+    app = ClientApp(Serving(), a_page, ClientConfig(host="0.0.0.0"), ApiKeys(tmp_path / "api_keys.json"), "tok")  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app, client=("192.0.2.7", 1))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.1") as http:
+        answered = {(await http.get(path)).status_code for _ in range(32)}
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await http.get(path)
+
+    assert answered == ({200} if path == "/health" else {401})
