@@ -13,16 +13,18 @@ from benchmarks.simulator.world import World
 from tests.benchmarks.simulator.scenes import EXPONENTIAL, SETTINGS, answers
 
 
-def run(policy: Callable[[World], Believer], age_s: float = 2.0) -> tuple[list[Believer], list[Answered]]:
-    """Every entry's policy, and what the users of ten peers saw at ρ = .8."""
+def run(
+    policy: Callable[[World], Believer], age_s: float = 2.0, count: int = 10, requests: int = 300
+) -> tuple[list[Believer], list[Answered]]:
+    """Every entry's policy, and what the users of `count` peers saw at ρ = .8."""
     made: list[Believer] = []
 
     def policy_of(entry: int, world: World) -> Believer:
         made.append(policy(world))
         return made[-1]
 
-    specs = peers(SETTINGS, 10)
-    asks = plain_asks(0.8 * capacity(specs, 200), 300, 10, EXPONENTIAL, "poisson", 1)
+    specs = peers(SETTINGS, count)
+    asks = plain_asks(0.8 * capacity(specs, 200), requests, count, EXPONENTIAL, "poisson", 1)
     return made, carry(World(setting(SETTINGS, specs, age_s, None), policy_of, 1), asks)
 
 
@@ -38,10 +40,11 @@ def test_who_knows_more_is_quicker() -> None:
 
 
 def test_the_best_of_old_news_herds_and_two_drawn_by_lot_do_not() -> None:
-    _, best = run(lambda world: Argmin(), age_s=20.0)
-    _, drawn = run(lambda world: P2C(), age_s=20.0)
+    """Of many: each of fifty routers sees little of what the others do."""
+    _, best = run(lambda world: Argmin(), age_s=20.0, count=50, requests=1000)
+    _, drawn = run(lambda world: P2C(), age_s=20.0, count=50, requests=1000)
 
-    assert mean_s(drawn) < mean_s(best)
+    assert mean_s(drawn) < 0.8 * mean_s(best)
 
 
 def test_the_oracle_is_beaten_by_nobody() -> None:
