@@ -114,6 +114,14 @@ def nobody(
     if endpoint not in DELEGABLE:
         message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
         return Nobody(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
+    held = next((str(each.excluded) for each in excluded if str(each.excluded).startswith("field:")), None)
+    if held:
+        return Nobody(
+            f"this request stays on this machine ({held}, see Delegation in docs/protocol.md), and its engine cannot "
+            "answer now: leave that out, or start an engine here",
+            status=422,
+            code="field_stays_here",
+        )
     busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
     if busy:  # until the first of them is believed to have a slot; at least a second (RFC 9110)
         return Nobody("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))

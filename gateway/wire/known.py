@@ -42,9 +42,17 @@ class _Closed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """An object with these fields and no others. What is null stays null, and what is missing is not written."""
 
 
+class _CacheControl(_Closed):
+    """Where an engine may cut what it keeps; it changes no answer."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | UnsetType = UNSET
+
+
 class TextPart(_Closed, tag="text"):
     type: ClassVar[str] = "text"
     text: str
+    cache_control: _CacheControl | UnsetType | None = UNSET
 
 
 class RefusalPart(_Closed, tag="refusal"):
@@ -107,6 +115,7 @@ class _Tool(_Closed):
 
     type: Literal["function"]
     function: _Function
+    cache_control: _CacheControl | UnsetType | None = UNSET
 
 
 class _FunctionName(_Closed):
@@ -133,6 +142,8 @@ class _ResponseFormat(_Closed):
 
 class _StreamOptions(_Closed):
     include_usage: bool | UnsetType | None = UNSET
+    include_obfuscation: bool | UnsetType | None = UNSET
+    continuous_usage_stats: bool | UnsetType | None = UNSET
 
 
 class KnownBody(msgspec.Struct, gc=False):
@@ -152,7 +163,7 @@ class KnownBody(msgspec.Struct, gc=False):
     stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
     logprobs: bool | _Top | None = None
     top_logprobs: _Top | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1, le=65536)] | None = None
     user: str | int | None = None

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from discovery.records import PeerId
+from gateway.beliefs.belief import Expectation
 from gateway.models.names import NamesConfig
+from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.serving.refusals import check_needs, missing, model_meant, peer_meant
+from gateway.serving.refusals import check_needs, missing, model_meant, nobody, peer_meant
 from gateway.wire.errors import InvalidRequest
 from tests.gateway.routing.test_node import Ada
 
@@ -183,3 +185,15 @@ def test_a_pin_to_nobody_is_a_404(pin: str) -> None:
         peer_meant(pin, ME, "ada", {BEN: "ben"}, seen(BEN))
 
     assert (404, "peer_not_found") == (caught.value.status, caught.value.code)
+
+
+def test_what_keeps_a_request_here_is_named_where_nobody_here_can_answer() -> None:
+    """With the remedy, and as a 4xx: trying again does not help."""
+    expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)
+    times = (0.0,) * 8
+    held = Candidate(PeerId("b"), "ben", "a", "m", False, *times, "field:tools.mcp", False, 0.0, expected)
+
+    told = nobody("chat/completions", None, [held], None, [])
+
+    assert (422, "field_stays_here") == (told.status, told.code)
+    assert "field:tools.mcp" in told.message

@@ -18,6 +18,7 @@ KNOWN: list[Any] = [
       "tool_calls": None, "reasoning_content": "because"}],
     [{"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}],
     [image(IMAGE, detail="low")],
+    [user([{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "ttl": "1h"}}])],
 ]  # fmt: skip
 
 
