@@ -1,5 +1,7 @@
 """What travels is written anew, with each key once and no address that an engine would fetch."""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -109,3 +111,36 @@ def test_an_image_holds_text_only() -> None:
     url = b'{"role":"user","content":[{"type":"image_url","image_url":{"url":"%b\xff"}}]}' % IMAGE.encode()
 
     assert "messages.image_url" == raw(url).unknown
+
+
+def doubled(value: Any) -> Iterator[str]:
+    """The JSON of `value` with one key of one object twice, for each key of each object in it."""
+    if isinstance(value, list):
+        items = [json.dumps(item) for item in value]
+        for place, item in enumerate(value):
+            yield from (f"[{','.join([*items[:place], twice, *items[place + 1 :]])}]" for twice in doubled(item))
+    elif isinstance(value, dict):
+        pairs = {key: f"{json.dumps(key)}:{json.dumps(inner)}" for key, inner in value.items()}
+        for key, inner in value.items():
+            others = [pair for other, pair in pairs.items() if other != key]
+            yield f"{{{','.join([pairs[key], *others, pairs[key]])}}}"
+            yield from (f"{{{','.join([f'{json.dumps(key)}:{twice}', *others])}}}" for twice in doubled(inner))
+
+
+def test_no_key_of_any_object_may_stand_twice() -> None:
+    """Wherever it stands, and though both say the same."""
+    schema = {"type": "object", "properties": {"a:b": {"enum": [1.5, {"x": None}]}}}
+    body = {
+        "messages": [message for messages in KNOWN for message in messages],
+        "tools": [tool(parameters=schema)],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}},
+        "stream_options": {"include_usage": True},
+        "stop": [":"],
+        "n": 1,
+    }
+
+    found = {read_request("chat/completions", said.encode()).unknown for said in doubled(body)}
+
+    assert None is read_request("chat/completions", json.dumps(body).encode()).unknown
+    assert None not in found
