@@ -135,6 +135,18 @@ class Endpoint:
         with self._counted(site) if is_stranger else nullcontext():
             return self._sync(peer, body)
 
+    def take_answer(self, peer: PeerId, body: bytes) -> None:
+        """Take in what a peer answered to a message of ours; a stranger's is passed over where strangers have no time.
+
+        Raises MalformedMessage.
+        """
+        is_stranger = self._is_stranger(peer)
+        if is_stranger and not self._strangers.has_room(peer, self._clocks.monotonic()):
+            return
+        with self._counted(peer) if is_stranger else nullcontext():
+            message = decode(body, self._net, self.opener(peer))
+            self._carry_out(self._gossip.receive(message, peer, self._clocks.monotonic()))
+
     def pause_s(self, peer_ip: str) -> float:
         """Call before a refusal is sent: the seconds to hold it up, more than 0 for a site that is refused often."""
         is_seldom = self._refusals.allow(site_of(peer_ip), self._clocks.monotonic())

@@ -23,7 +23,7 @@ from discovery.envelopes import MalformedMessage
 from discovery.gossip import Gossip, Send, Step
 from discovery.identity import Identity, verify
 from discovery.membership import Event
-from discovery.messages import decode, encode
+from discovery.messages import encode
 from discovery.peer_file import CachedPeer, PeerFile
 from discovery.records import Address, Card, PeerId, Pulse
 from discovery.request_auth import HashedBody, Refused
@@ -246,7 +246,8 @@ class Transport:
                 if refused.code != "unknown_peer" or not await self.dialler.greet(send.to):
                     raise
                 answer = await self.client.post(send.to, "/peer/1/sync", body)
-            reply = decode(answer, self._net, self.endpoint.opener(send.to)) if answer else None
+            if answer:
+                self.endpoint.take_answer(send.to, answer)
         except DialledLately:
             return
         except PeerUnreachable as error:
@@ -256,8 +257,6 @@ class Transport:
             log.info("sync_failed peer=%s reason=%r", send.to[:10], str(error))
             return
         self.answered(send.to)
-        if reply is not None:
-            self.carry_out(self._gossip.receive(reply, send.to, self._clocks.monotonic()))
 
     def _content(self) -> PeerFile:
         """What peers.json should hold now. `seen` is cut to the hour, so that a quiet network writes once an hour.

@@ -260,7 +260,8 @@ class Runtime:
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)
-        if any(event.kind == "pulse" for event in events):
+        may = self._network.admission.may
+        if any(event.kind == "pulse" and may(event.peer, "answer") for event in events):
             self._door.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation", "identity_in_use"):

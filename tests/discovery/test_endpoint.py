@@ -10,7 +10,7 @@ import pytest
 
 from discovery.admission import Mode
 from discovery.endpoint import Clocks
-from discovery.envelopes import seal
+from discovery.envelopes import MalformedMessage, seal
 from discovery.identity import Identity
 from discovery.messages import Delta, Digest, Hello, encode
 from discovery.request_auth import Refused
@@ -264,6 +264,23 @@ async def test_records_about_strangers_cost_the_strangers_time_whoever_passes_th
         opened = [open_(card.envelope) for card in cards]
 
         assert 0 < sum(one is not None for one in opened) < 15
+
+
+async def test_what_strangers_answer_us_costs_their_time_too(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", mode="tofu", loops=False) as a:
+        clock, endpoint = Clock(work_s=0.02), a.transport.endpoint
+        endpoint._clocks = clock.clocks()
+        body = encode(Digest({}), NET)
+        a.admission.approve(id_of(0))
+
+        for number in range(1, 100):
+            endpoint.take_answer(id_of(number), body)
+        spent_s = clock.spent_s
+        with pytest.raises(MalformedMessage):
+            endpoint.take_answer(id_of(0), b"x")
+        endpoint.take_answer(id_of(1), b"x")
+
+        assert 0.1 > spent_s > 0
 
 
 async def test_who_is_refused_again_and_again_is_refused_slowly(tmp_path: Path) -> None:
