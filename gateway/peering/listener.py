@@ -39,7 +39,12 @@ BODY_LIMITS_BYTES = {
     PROBE_PATH: 0,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
 }
-PEER_BOUNDS = Bounds(head_bytes=16 << 10, first_head_s=5.0, body_s=120.0)  # 8 MiB at 70 kB/s
+PEER_BOUNDS = Bounds(
+    head_bytes=16 << 10,
+    first_head_s=5.0,
+    body_s=120.0,  # 8 MiB at 70 kB/s
+    unread_bytes=64 << 10,
+)
 
 
 @dataclass(frozen=True, slots=True)

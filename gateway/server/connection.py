@@ -26,6 +26,7 @@ from gateway.wire.errors import error_body
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 75  # longer than what pooled clients keep, so that they close first and never meet a closed connection
+PIECES_FREE, PIECE_BYTES = 10_000, 64  # chunks of a body, and how large those beyond them are on the average, at least
 PIPELINE_LIMIT = 16  # requests sent before the answer to the first; nobody who means well sends more than one
 
 
@@ -42,11 +43,19 @@ class Bounds:
     body_s: float = 600.0  # s for a whole body
     dropped_bytes: int = 64 << 10  # of a body whose request is answered already; then the connection is closed
     unread_s: float = 10.0  # s in which the reader of an answer takes nothing of it
+    # What the system collects of a stranger's connection before we read it, and of one that a peer vouches for. Each
+    # byte of it may cost three more in the buffers of TLS. None: as it likes.
+    unread_bytes: int | None = None
+    vouched_unread_bytes: int = 1 << 20
     linger_s: float = 1.0  # s from a refusal to closing: a client that still sends needs them to read it
 
 
 class TooMuch(Exception):
-    """A head, or a number of requests, over its limit."""
+    """A head, a number of requests or of chunks over its limit; `status` is HTTP's."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class Connection(HttpToolsProtocol):
@@ -69,7 +78,7 @@ class Connection(HttpToolsProtocol):
         self._lines_bytes = 0  # of the header lines and the URL of this request
         self._head_until: float | None = None  # while a head is awaited or under way
         self._body_since: float | None = None  # while a body is under way
-        self._body_bytes = self._dropped_bytes = 0
+        self._body_bytes = self._dropped_bytes = self._pieces = 0
         self._window: tuple[float, int] = (0.0, 0)  # when the present window of a body began, and at which byte
         self._progress: tuple[float, object] = (0.0, None)  # when the reader last took something, and how far he was
         self._closing_since: float | None = None
@@ -77,7 +86,12 @@ class Connection(HttpToolsProtocol):
 
     def vouch(self, peer: str) -> bool:
         """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""
-        return self._vouch(self._place, peer)
+        is_new = self._place.peer is None
+        if not self._vouch(self._place, peer):
+            return False
+        if is_new and self._bounds.unread_bytes is not None:
+            collect(self.transport.get_extra_info("socket"), self._bounds.vouched_unread_bytes)
+        return True
 
     @property
     def vouched_by(self) -> str | None:
@@ -94,6 +108,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._left(self._place)
         super().connection_lost(exc)
+        self._extensions.clear()  # it leads back here: without it the buffers of TLS are freed at once
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -110,7 +125,8 @@ class Connection(HttpToolsProtocol):
             except httptools.HttpParserUpgrade:
                 return  # nothing here speaks another protocol: the request is answered as if it had not asked for it
             except httptools.HttpParserError as error:
-                self._refuse(431 if isinstance(error.__context__, TooMuch) else 400, "this is no HTTP that we take")
+                why = error.__context__
+                self._refuse(why.status if isinstance(why, TooMuch) else 400, "this is no HTTP that we take")
                 return
             if self._unparsed > self._bounds.head_bytes:
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
@@ -118,7 +134,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if len(self.pipeline) >= PIPELINE_LIMIT:
-            raise TooMuch
+            raise TooMuch(400)
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         self._lines_bytes = 0
 
@@ -133,16 +149,20 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         now = self.loop.time()
         self._unparsed, self._head_until, self._place.idle_since = 0, None, None
-        self._body_since, self._body_bytes, self._dropped_bytes, self._window = now, 0, 0, (now, 0)
+        self._body_since, self._window = now, (now, 0)
+        self._body_bytes = self._dropped_bytes = self._pieces = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
         self._body_bytes += len(body)
+        self._pieces += 1
+        if self._pieces > PIECES_FREE + self._body_bytes // PIECE_BYTES:
+            raise TooMuch(400)
         if not self.cycle.response_complete:
             super().on_body(body)
             return
-        self._dropped_bytes += len(body)
+        self._dropped_bytes += len(body) + PIECE_BYTES
         if self._dropped_bytes > self._bounds.dropped_bytes:
             self._hang_up_soon()
 
@@ -213,7 +233,7 @@ class Connection(HttpToolsProtocol):
     def _count_line(self, size: int) -> None:
         self._lines_bytes += size
         if self._lines_bytes > self._bounds.head_bytes:
-            raise TooMuch
+            raise TooMuch(431)
 
     def _rest(self) -> None:
         """From one answer to the next request a connection is idle: to its end, if it is one that never comes."""
@@ -236,6 +256,11 @@ class Connection(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.pause_reading()
         self.loop.call_later(self._bounds.linger_s, self.transport.close)
+
+
+def collect(connection: socket.socket, size: int) -> None:
+    """Let the system collect about so many bytes of this connection before they are read."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def _acknowledged_bytes(connection: socket.socket) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 from discovery.strangers import site_of
-from gateway.server.connection import KEEPALIVE_S, Bounds, Connection
+from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, collect
 from gateway.server.places import Place, Places, PlacesConfig
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,8 @@ class Server(uvicorn.Server):
                 await asyncio.sleep(REFUSED_S if refused % REFUSED_AT_ONCE == 0 else 0)
                 continue
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event is sent when it is written
+            if self._bounds.unread_bytes is not None:
+                collect(accepted, self._bounds.unread_bytes)
             arrival = asyncio.create_task(self._arrive(accepted, place))
             self._arriving.add(arrival)
             arrival.add_done_callback(self._arriving.discard)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server.connection import PIPELINE_LIMIT
+from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT
 from tests.gateway.server.serving import BOUNDS, said, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
@@ -99,6 +99,17 @@ async def test_requests_ahead_of_their_answers_are_few() -> None:
 
         await said(reader)
         writer.close()
+
+
+async def test_a_body_of_many_tiny_chunks_is_refused() -> None:
+    """Each costs as much as a large one."""
+    async with serving(echo) as served:
+        for sent, status in ((b"1\r\na\r\n" * PIECES_FREE + b"0\r\n\r\n", b"200"), (b"1\r\na\r\n" * 20_000, b"400")):
+            reader, writer = await served.connect()
+            writer.write(CHUNKED + sent)
+            async with asyncio.timeout(5):
+                assert (await reader.readline()).split()[1] == status
+            writer.close()
 
 
 # --- time ---
