@@ -111,7 +111,8 @@ class Forwarder:
                 failures.append(caught)
                 status, error = "refused" if caught.status in BUSY else "failed", caught
                 if client.has_started:
-                    await client.send(in_band(caught.message, caught.code, self._request.endpoint), more=False)
+                    event = in_band(caught.message, caught.code, self._request.endpoint, caught.said)
+                    await client.send(event, more=False)
             finally:
                 # Without a status the client hung up. If it had all by then, it was answered all the same.
                 status = status or ("ok" if client.is_complete else "cancelled")
@@ -168,7 +169,8 @@ class Forwarder:
         is_done = False
         async for event in reply.events():
             if event.is_error:
-                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True)
+                said = event.data if is_error_body(event.data) else None
+                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=said)
             if not client.has_started:
                 self._first_event_at = self._clock()
                 await client.start(200, _STREAM, headers)
@@ -219,11 +221,11 @@ def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
     )
 
 
-def in_band(message: str, code: str, endpoint: str) -> bytes:
-    """The event that ends a stream which has begun and cannot go on."""
+def in_band(message: str, code: str, endpoint: str, said: bytes | None = None) -> bytes:
+    """The event that ends a stream which has begun and cannot go on; `said` is the engine's own error object."""
     if endpoint not in DELEGABLE:
         return encode_event(named_error(message, code), "error")
-    return encode_event(error_body(message, "server_error", code=code))
+    return encode_event(said or error_body(message, "server_error", code=code))
 
 
 def _kind(status: int) -> str:
