@@ -115,6 +115,8 @@ class Runtime:
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
         membership = join(config.network, home.path)
+        if membership.warning:
+            self._say(f"warning: {membership.warning}")
         self._node = Node(
             config.name or socket.gethostname(), membership.gossip, membership.admission,
             policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(),

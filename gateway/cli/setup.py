@@ -23,6 +23,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration and secret.")] = False,
 ) -> None:
     """Make a home: a configuration file to edit, and the network's secret."""
+    from discovery.secret_strength import require_strong
     from gateway.config import data_dir
     from gateway.home.folder import HomeError
 
@@ -32,6 +33,8 @@ def init(
     if there and not force:
         raise HomeError(f"{there[0]} is there already; edit it, or replace it with --force")
     made = sys.stdin.readline().strip() if secret == "-" else secret or secrets.token_hex(16)
+    if secret:
+        require_strong(made.encode())
     place.write_private(place.secret_file.name, made.encode() + b"\n")
     place.write_private(place.config_file.name, (data_dir() / "default.yaml").read_bytes())
     say(f"wrote {place.config_file}: every key with its meaning and default")

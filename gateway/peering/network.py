@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -36,6 +37,7 @@ from discovery.records import (
     check_address,
     printable,
 )
+from discovery.secret_strength import warning_about
 from discovery.transport import Transport, TransportConfig
 from gateway.peering.card import shortened
 
@@ -56,7 +58,7 @@ class NetworkConfig:
     admission: Literal["auto", "tofu", "secret", "allowlist", "open"] = (
         "auto"  # auto: secret if there is one, else tofu
     )
-    secret: str = ""  # the network's shared secret, at least 128 bits; PPAI_SECRET in the environment
+    secret: str = ""  # the network's shared secret, at least 64 bits by estimate; PPAI_SECRET in the environment
     secret_file: str = ""  # or a file that holds it; the home's own file `secret` is used if neither is given
     allowlist: tuple[str, ...] = ()  # peer ids, for admission mode allowlist
     mdns: bool = True  # announce ourselves on the local network, and listen for others
@@ -73,6 +75,7 @@ class Membership:
     gossip: Gossip
     remembered: peer_file.PeerFile
     peers_path: Path
+    warning: str = ""  # what the owner is to hear of the network's secret
 
 
 def join(config: NetworkConfig, folder: Path) -> Membership:
@@ -91,7 +94,8 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
 
     generation = max(remembered.gen + 1, int(time.time()))
     gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches)
-    return Membership(identity, admission, gossip, remembered, peers_path)
+    warning = warning_about(secret, version("ppai")) if secret and mode == "secret" else ""
+    return Membership(identity, admission, gossip, remembered, peers_path, warning)
 
 
 class Network:

@@ -16,7 +16,7 @@ from tests.fakes import ScriptedEngine
 
 CHAT = "/v1/chat/completions"
 HELLO = {"messages": [{"role": "user", "content": "hi"}]}
-SECRET = {"PPAI_SECRET": "0123456789abcdef0123456789abcdef"}
+SECRET = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943"}
 
 
 class Cluster:

@@ -93,7 +93,11 @@ class PeerInNamespace(PeerProcess):
 def peers(tmp_path: Path) -> Iterator[tuple[Link, dict[str, PeerInNamespace]]]:
     if (reason := _permitted()) or (reason := None if shutil.which("curl") else "curl is not installed"):
         pytest.skip(reason)
-    env = {"PPAI_SECRET": "0123456789abcdef" * 2, "PPAI_NETWORK_MDNS": "true", "PPAI_ENGINE_URL": "http://127.0.0.1:9"}
+    env = {
+        "PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943",
+        "PPAI_NETWORK_MDNS": "true",
+        "PPAI_ENGINE_URL": "http://127.0.0.1:9",
+    }
     with Link() as link, contextlib.ExitStack() as stack:
         made = {
             name: PeerInNamespace(

@@ -188,7 +188,7 @@ async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     """By topic all the same: what a text is about is told by the encoder that comes with the gate."""
-    env = {"PPAI_SECRET": "0123456789abcdef" * 2, "PPAI_WEIGHTS": str(tmp_path / "none")}
+    env = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_WEIGHTS": str(tmp_path / "none")}
     await cluster.start("ada", env=env)
     await cluster.start("ben", "--seed", cluster.seed(), env=env)
     await cluster.until_ready()
@@ -219,7 +219,7 @@ async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Clus
     (tmp_path / "gate" / "fast").symlink_to(shipped_gate() / "fast")
 
     await asyncio.to_thread(ada.stop)
-    gate = {"PPAI_SECRET": "0123456789abcdef" * 2, "PPAI_ROUTING_GATE": str(tmp_path / "gate")}
+    gate = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_ROUTING_GATE": str(tmp_path / "gate")}
     await cluster.start(
         "ada",
         "--seed",

@@ -63,7 +63,7 @@ def test_a_peer_changes_nothing_else_that_an_application_sees(sdk: str, vllm: Vl
 
 def test_other_peers_see_how_busy_vllm_is(vllm: VllmServer, tmp_path: Path) -> None:
     """Running and waiting as vLLM's own metrics say: its work for other programs counts too."""
-    env = {"PPAI_SECRET": "0123456789abcdef" * 2}
+    env = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943"}
     with PeerProcess(tmp_path / "ben", "--name", "ben", "--engine", vllm.url, env=env) as ben:
         address = ben.wait_ready().get("/ppai/v1/status")[1]["network"]["addresses"][0]
         with PeerProcess(

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from discovery.admission import AdmissionError
 from gateway.cli.setup import config_check, config_show, init, pull
 from gateway.config import ConfigError
 from gateway.home.folder import HomeError
 from gateway.home.pull import PullError
+
+STRONG = "9f1c6b0e4d7a23588e5bd0c1f76a2943"
 
 
 def test_a_new_home_has_every_key_and_a_secret_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,16 +24,28 @@ def test_a_new_home_has_every_key_and_a_secret_of_its_own(tmp_path: Path, capsys
     assert "client" in yaml.safe_load((tmp_path / "config.yaml").read_text())
 
 
-@pytest.mark.parametrize("given", ["s" * 32, "-"])
+@pytest.mark.parametrize("given", [STRONG, "-"])
 def test_a_secret_that_is_given_is_kept_and_not_printed(
     tmp_path: Path, given: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("s" * 32 + "\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{STRONG}\n"))
 
     init(home=tmp_path, secret=given)
 
-    assert "s" * 32 == (tmp_path / "secret").read_text().strip()
+    assert STRONG == (tmp_path / "secret").read_text().strip()
     assert "" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["abc", "aaaaaaaaaaaaaaaa", "-"])
+def test_a_secret_that_can_be_guessed_is_refused_and_nothing_is_written(
+    tmp_path: Path, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("passwordpassword\n"))
+
+    with pytest.raises(AdmissionError, match="can be guessed"):
+        init(home=tmp_path, secret=given)
+
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_what_is_there_is_replaced_only_when_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,7 +17,7 @@ from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pul
 from gateway.peering.network import Network, NetworkConfig, NetworkConfigError, join
 from tests.peers import Party, party
 
-SECRET = "0123456789abcdef0123456789abcdef"
+SECRET = "9f1c6b0e4d7a23588e5bd0c1f76a2943"
 SMALL = Agent("small", "small", 4096)
 
 
@@ -276,3 +277,15 @@ async def test_a_card_too_small_for_all_vectors_keeps_the_newest(tmp_path: Path)
     assert card
     assert 16 == len(card.record.agents)
     assert {("new",), ()} >= {tuple(agent.profiles) for agent in card.record.agents}
+
+
+@pytest.mark.parametrize(
+    ("secret", "mode", "warned"),
+    [(SECRET, "auto", False), ("passwordpassword", "auto", True), ("passwordpassword", "tofu", False)],
+)
+def test_a_weak_secret_that_is_used_is_warned_of_at_each_start(
+    tmp_path: Path, secret: str, mode: Literal["auto", "tofu"], warned: bool
+) -> None:
+    membership = join(NetworkConfig(secret=secret, admission=mode), tmp_path)
+
+    assert warned == ("can be guessed" in membership.warning)
