@@ -115,12 +115,17 @@ class Endpoint:
         self._check_room(site)
         if not self._hellos.allow(site, self._clocks.monotonic()):
             raise Refused(429, "too_many_requests", "slow down")
-        with self._counted(site):
+        began, is_counted = self._clocks.worked(), True
+        try:
             hello = self._decode(body, self._open_always, HELLO_LIMIT_BYTES)
             if not isinstance(hello, Hello):
                 raise Refused(400, "malformed", "expected a hello")
-            self.welcome(hello)
+            is_news = self._gossip.needs(hello.card.record, hello.card.envelope)  # what is known, anybody can replay
+            is_counted = self._is_stranger(self.welcome(hello)) or not is_news
             return encode(self.introduction(), self._net)
+        finally:
+            if is_counted:
+                self._count(site, began)
 
     def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """The answer to a gossip message of an authenticated peer, empty where there is none to give.
@@ -265,8 +270,11 @@ class Endpoint:
         try:
             yield
         finally:
-            seconds = self._clocks.worked() - began + self._config.strangers.request_s
-            self._strangers.spend(key, seconds, self._clocks.monotonic())
+            self._count(key, began)
+
+    def _count(self, key: str, began: float) -> None:
+        seconds = self._clocks.worked() - began + self._config.strangers.request_s
+        self._strangers.spend(key, seconds, self._clocks.monotonic())
 
     def _open_always(self, envelope: Envelope) -> Signed:
         return open_envelope(envelope, self._net, self._verify)

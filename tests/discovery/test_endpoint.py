@@ -239,6 +239,32 @@ async def test_who_is_approved_is_heard_while_strangers_flood(tmp_path: Path) ->
         assert answer
 
 
+@pytest.mark.parametrize(("secret", "welcome"), [(SECRET, 30), (None, 3)])
+async def test_who_proves_the_secret_costs_strangers_nothing(
+    tmp_path: Path, secret: bytes | None, welcome: int
+) -> None:
+    """A network that starts together behind one address is no flood; the same hellos again are counted."""
+    mode: Mode = "secret" if secret else "tofu"
+    async with running_peer(tmp_path / "a", loops=False, mode=mode, secret=secret) as a:
+        endpoint = a.transport.endpoint
+        endpoint._clocks = Clock(work_s=0.01).clocks()
+        callers = [Identity.load_or_create(tmp_path / str(n)) for n in range(30)]
+        cards = [replace(own_card(a), id=who.id, proof=a.admission.proof(who.id, own_card(a).cert)) for who in callers]
+        hellos = [
+            encode(Hello(seal(card, NET, who.sign), None, 0), NET) for card, who in zip(cards, callers, strict=True)
+        ]
+
+        def welcomed() -> int:
+            answers = 0
+            for hello in hellos:
+                with suppress(Refused):
+                    answers += bool(endpoint.handle_hello(hello, "192.0.2.1"))
+            return answers
+
+        assert welcome - 1 <= welcomed() <= welcome
+        assert 3 >= welcomed()
+
+
 async def test_a_stranger_without_room_is_refused_before_its_body_is_read(tmp_path: Path) -> None:
     async with running_peer(tmp_path / "a", mode="tofu", loops=False) as a:
         endpoint = a.transport.endpoint
