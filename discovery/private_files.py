@@ -37,19 +37,22 @@ def read_secret(path: Path) -> bytes:
 
 
 def require_unchanged(path: Path, found: os.stat_result) -> None:
-    """Raises OpenToOthers where somebody besides us and root may change the file or folder of which this is the stat.
+    """Raises OpenToOthers where somebody besides us and root may change what is at `path`. `found`: its stat or lstat.
 
     Devices and pipes hold nothing that could be changed. A group counts unless it is our own or root's, and nobody else
     is in it.
     """
-    if os.name != "posix" or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+    if os.name != "posix" or stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
         return
     if found.st_uid not in (0, os.geteuid()):
         owner, us = _user(found.st_uid), _user(os.geteuid())
+        chown = "chown -h" if stat.S_ISLNK(found.st_mode) else "chown"
         raise OpenToOthers(
             f"{path} belongs to {owner}, who may change it: run ppai as {owner}, or check what it holds,"
-            f" then run as root: chown {us} {shlex.quote(str(path))}"
+            f" then run as root: {chown} {us} {shlex.quote(str(path))}"
         )
+    if stat.S_ISLNK(found.st_mode):
+        return  # a link has no mode of its own: whoever may write its folder, or owns it, changes it
     mode = stat.S_IMODE(found.st_mode)
     if mode & stat.S_IWOTH or (mode & stat.S_IWGRP and not _has_no_other_member(found.st_gid)):
         raise OpenToOthers(

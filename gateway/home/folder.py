@@ -80,7 +80,8 @@ class Home:
         for folder, folders, files in os.walk(self.path):
             for path in (Path(folder, name) for name in folders + files):
                 try:
-                    require_unchanged(path, path.stat())  # of what a link points at
+                    require_unchanged(path, path.lstat())  # of a link itself, which says where we read and write
+                    require_unchanged(path, path.stat())  # of what it points at
                 except FileNotFoundError:
                     continue  # a link to nothing, or gone by now
 

@@ -15,6 +15,7 @@ from gateway.home.folder import LOCK, Home, HomeError, Running
 from gateway.home.lock import held
 from gateway.measuring.profiles import Profiles
 from gateway.peering.network import NetworkConfig, join
+from tests.gateway.stranger import UID, needs_root
 
 
 @pytest.fixture
@@ -173,6 +174,19 @@ def test_a_home_is_refused_while_others_may_change_anything_in_it(home: Home, na
     (home.path / name).chmod(0o777)
 
     with pytest.raises(OpenToOthers, match=f"chmod go-w {home.path / name}$"):
+        home.prepare()
+
+
+@needs_root
+def test_a_link_that_another_user_laid_is_not_followed(home: Home, tmp_path: Path) -> None:
+    """Left from a time when the home was open: what we log would be written into a file of our own that he chose."""
+    home.prepare()
+    (tmp_path / "ours").touch(mode=0o600)
+    (home.path / "route.jsonl").symlink_to(tmp_path / "ours")
+    home.prepare()
+    os.lchown(home.path / "route.jsonl", UID, UID)
+
+    with pytest.raises(OpenToOthers, match=r"route.jsonl belongs to nobody, .*chown -h"):
         home.prepare()
 
 
