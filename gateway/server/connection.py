@@ -7,6 +7,7 @@ a head or a body that comes too slowly (408), and an answer that nobody reads is
 The clock is looked at about once a second (`check`), so that a request pays for no timer.
 """
 
+import asyncio
 import logging
 import socket
 import struct
@@ -83,6 +84,7 @@ class Connection(HttpToolsProtocol):
         self._progress: tuple[float, object] = (0.0, None)  # when the reader last took something, and how far he was
         self._closing_since: float | None = None
         self._is_refused = False
+        self._closing: asyncio.TimerHandle | None = None
 
     def vouch(self, peer: str) -> bool:
         """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""
@@ -108,7 +110,9 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._left(self._place)
         super().connection_lost(exc)
-        self._extensions.clear()  # it leads back here: without it the buffers of TLS are freed at once
+        self._extensions.clear()  # it leads back here; and the timer, too: without them TLS's buffers are freed at once
+        if self._closing is not None:
+            self._closing.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -255,7 +259,8 @@ class Connection(HttpToolsProtocol):
         self._is_refused = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
-        self.loop.call_later(self._bounds.linger_s, self.transport.close)
+        if self._closing is None:
+            self._closing = self.loop.call_later(self._bounds.linger_s, self.transport.close)
 
 
 def collect(connection: socket.socket, size: int) -> None:

@@ -33,9 +33,9 @@ class PlacesConfig:
     for_a_site: int  # not vouched for, of one site
     for_a_peer: int  # vouched for, of one peer
     loopback_is_ours: bool = False
-    new_per_s: float = 100.0  # connections from all sites that nobody vouches for
+    new_per_s: float = 50.0  # connections from all sites that nobody vouches for
     new_burst: float = 64.0  # many peers may start together
-    site_new_per_s: float = 20.0
+    site_new_per_s: float = 10.0
     site_new_burst: float = 64.0
 
 
