@@ -143,11 +143,13 @@ class Connection(HttpToolsProtocol):
         self._lines_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count_line(len(url))
+        self._lines_bytes += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_line(len(name) + len(value) + 4)
+        self._lines_bytes += len(name) + len(value) + 4
+        if self._lines_bytes > self._bounds.head_bytes:
+            raise TooMuch(431)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -233,11 +235,6 @@ class Connection(HttpToolsProtocol):
         return self.transport.get_write_buffer_size(), _acknowledged_bytes(self.transport.get_extra_info("socket"))
 
     # --- how it ends ---
-
-    def _count_line(self, size: int) -> None:
-        self._lines_bytes += size
-        if self._lines_bytes > self._bounds.head_bytes:
-            raise TooMuch(431)
 
     def _rest(self) -> None:
         """From one answer to the next request a connection is idle: to its end, if it is one that never comes."""
