@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster, start
 
 PIECE = b'data: {"choices":[{"delta":{"content":"' + b"x" * 65000 + b'"}}]}\n\n'
-PIECES = 1000  # 65 MB, just below what one delegated answer may have: kernel buffers on the way hold some of it, ours must not hold the rest
+PIECES = 1000  # 65 MB, which one delegated answer may just have; kernel buffers on the way hold some, ours must not
 DONE = b"data: [DONE]\n\n"
 BUFFERED_LIMIT = 64 << 20  # three connections' socket buffers, which grow as their kernels like (seen: 27 MB)
 
