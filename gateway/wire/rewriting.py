@@ -17,6 +17,7 @@ SCHEMA_DEPTH = 64  # levels of a tool's schema: engines walk it by recursion
 _BEGIN_BYTES = 64  # of an image's URL that are looked at: `data:` and a type are 23 to 31
 _PIXELS = re.compile(rb'"data:image/(?:png|jpe?g|gif|webp|bmp|tiff|avif|heic|heif);base64,')
 _REMOTE = re.compile(rb'"\$(?:ref|dynamicRef|recursiveRef)":(?!"#)')  # a schema that is elsewhere
+_ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _PLACE = msgspec.Raw(b"\0")  # no JSON has it
 
 
@@ -52,9 +53,13 @@ def _stands_twice(body: bytes | msgspec.Raw, anew: Fields) -> bool:
 
     Written anew it has each key once, and so fewer colons. An escaped colon would hide one: no encoder writes it.
     """
-    once = len(anew) + sum(name.count(":") for name in anew)
-    once += sum(_colons(piece) for value in anew.values() for piece in pieces_of(value))
-    return _colons(memoryview(body)) != once or _hides_a_colon(memoryview(body))
+    view = memoryview(body)
+    pieces = [piece for value in anew.values() for piece in pieces_of(value)]
+    once = len(anew) + "".join(anew).count(":")
+    if len(view) <= PIECE_BYTES:  # nearly all bodies: in one look
+        text = bytes(view)
+        return text.count(b":") != once + b"".join(pieces).count(b":") or _ESCAPED_COLON.search(text) is not None
+    return _colons(view) != once + sum(map(_colons, pieces)) or _hides_a_colon(view)
 
 
 def _is_inline(url: msgspec.Raw) -> bool:
@@ -101,7 +106,6 @@ def _colons(value: bytes | memoryview) -> int:
 def _hides_a_colon(body: memoryview) -> bool:
     """Whether a colon is escaped there, `\\u003a`."""
     for begin in range(0, len(body), PIECE_BYTES):
-        piece = bytes(body[begin : begin + PIECE_BYTES + 5])
-        if b"\\u003" in piece and (b"\\u003a" in piece or b"\\u003A" in piece):
+        if _ESCAPED_COLON.search(bytes(body[begin : begin + PIECE_BYTES + 5])):
             return True
     return False
