@@ -3,6 +3,7 @@
 Imports here cost every command: whatever is heavy is imported by the command that needs it.
 """
 
+import io
 import os
 import sys
 import tempfile
@@ -43,6 +44,9 @@ app.add_typer(key_app, name="key")
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug in PPAI."""
     os.umask(os.umask(0o022) | 0o022)  # nothing that we make may be written by others: a home that may is refused
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has not all characters is shown escapes for the rest
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (KeyboardInterrupt, BrokenPipeError):

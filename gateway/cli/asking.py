@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
+from gateway.wire.text import read_header_text
 
 
 def ask(
@@ -37,7 +38,11 @@ def ask(
             if stream and not as_json:
                 show(words[-1], end="")
     answer = "".join(words)
-    shown = {key.removeprefix("x-ppai-"): value for key, value in headers.items() if key.startswith("x-ppai-")}
+    shown = {
+        key.removeprefix("x-ppai-"): read_header_text(value)
+        for key, value in headers.items()
+        if key.startswith("x-ppai-")
+    }
     if as_json:
         show_json({"answer": answer, **shown})
         return

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.home.folder import Home, Running
 from gateway.port_owner import name_of, owner_of
+from gateway.wire.text import header_text
 
 
 class NotRunning(Exception):
@@ -66,7 +67,7 @@ class OwnPeer:
             headers={
                 "content-type": "application/json",
                 "authorization": f"Bearer {self._running.token}",
-                **headers,
+                **{name: header_text(value) for name, value in headers.items()},
             },
         )
         self._require_ours()

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any, Protocol
 
 from gateway.wire.errors import InvalidRequest
+from gateway.wire.text import header_text
 
 Scope = Mapping[str, Any]
 DISCARD_FACTOR = (
@@ -133,7 +134,7 @@ class AsgiClient:
 
 def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Header lines; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
-    return [(k.encode("latin-1"), _one_line(v).encode("latin-1", "replace")) for k, v in headers.items()]
+    return [(k.encode("latin-1"), header_text(_one_line(v)).encode()) for k, v in headers.items()]
 
 
 def _one_line(value: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import session_key
+from gateway.wire.text import read_header_text
 
 _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _LOCAL_ONLY = ("x-ppai-local-only", "x-ppai-local")
@@ -39,7 +40,7 @@ def read_headers(headers: Mapping[str, str]) -> Wishes:
             )  # fmt: skip
     return Wishes(
         session=next((session_key(headers[name]) for name in _SESSION if headers.get(name)), None),
-        pin=_pin(headers.get("x-ppai-route", "auto")),
+        pin=_pin(read_header_text(headers.get("x-ppai-route", "auto"))),
         stays_here=any(mark.strip() != "0" for name in _LOCAL_ONLY for mark in headers.get(name, "0").split(",")),
         is_retry=headers.get("x-stainless-retry-count", "0") != "0",
         beta_per_s=_number(headers, "x-ppai-beta"),

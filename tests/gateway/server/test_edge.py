@@ -123,8 +123,8 @@ class Recorded:
         ("a\r\nset-cookie: x=1", b"aset-cookie: x=1"),
         ("a\nb\x00c\x7f\x85d", b"abcd"),
         ("a\u2028b", b"ab"),
-        ("größe", "größe".encode("latin-1")),
-        ("模型", b"??"),
+        ("größe", b"gr%C3%B6%C3%9Fe"),
+        ("模型", b"%E6%A8%A1%E5%9E%8B"),
         ("", b""),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.wire.text import visible
+from gateway.wire.text import header_text, read_header_text, visible
 
 
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0)])
@@ -30,3 +30,15 @@ def test_what_no_encoding_has_is_left_out() -> None:
 @pytest.mark.parametrize("text", ["", "plain", "zażółć 漢字 👩‍🚀 a\u0301", "two\nlines\tand a tab"])
 def test_all_else_stays(text: str) -> None:
     assert text == visible(text)
+
+
+@pytest.mark.parametrize("name", ["ada", "工作站", "Büro", "a b (c)", "🦊", "50% off"])
+def test_any_name_stands_in_a_header_and_comes_out_of_it(name: str) -> None:
+    assert header_text(name).isascii()
+    assert name == read_header_text(header_text(name))
+
+
+def test_a_name_in_utf_8_as_it_is_is_read_too() -> None:
+    """Clients that send bytes do it, and HTTP reads them as Latin-1."""
+    assert "工作站" == read_header_text("工作站".encode().decode("latin-1"))
+    assert "Büro" == read_header_text("Büro")  # Latin-1 as it was meant
