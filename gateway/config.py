@@ -69,6 +69,9 @@ class Config:
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
 
 
+_SWITCH = {"on": True, "yes": True, "off": False, "no": False}
+
+
 def data_dir() -> Path:
     """Where configs/ lies: inside the wheel, or beside the package in a checkout."""
     packaged = Path(__file__).parent / "_data"
@@ -145,6 +148,8 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
     values = {}
     for key, value in tree.items():
         where = f"{path}{key}"
+        if value is None and key in hints and not _takes_null(hints[key]):
+            continue  # a group or key with nothing behind it, as where all below it is commented out: the default
         if key not in hints:
             raise ConfigError(f"{source}: unknown key `{where}`{_did_you_mean(str(key), path, hints)}")
         if dataclasses.is_dataclass(hints[key]):
@@ -156,7 +161,20 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
     return kind(**values)
 
 
+def _takes_null(hint: Any) -> bool:
+    return type(None) in typing.get_args(hint)
+
+
+def _meant(value: str, hint: Any) -> object:
+    """A word as people write it: `off` and `no` for a switch, `INFO` for `info`."""
+    word = value.strip().lower()
+    if hint is bool and word in _SWITCH:
+        return _SWITCH[word]
+    return word if typing.get_origin(hint) is Literal and word in typing.get_args(hint) else value
+
+
 def _convert(value: object, hint: Any, where: str, source: str, *, strict: bool) -> Any:
+    value = _meant(value, hint) if isinstance(value, str) else value
     try:
         return msgspec.convert(value, hint, strict=strict)
     except msgspec.ValidationError as error:
@@ -187,8 +205,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
     """PPAI_CLIENT_PORT=8470 means client.port; lists are comma-separated. Unknown names are others' business."""
     found: dict[str, object] = {path: environ[name] for name, path in ENV_SHORTHANDS.items() if environ.get(name)}
     for path in leaf_paths(Config):
-        text = environ.get(ENV_PREFIX + path.replace(".", "_").upper())
-        if text is not None:
+        if text := environ.get(ENV_PREFIX + path.replace(".", "_").upper(), "").strip():  # set to nothing: not set
             found[path] = text
     return found
 

@@ -27,12 +27,14 @@ from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.client.views import waiting_lines
 from gateway.config import Config
+from gateway.engines import local
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.profiles import Profiles
+from gateway.peering import network
 from gateway.peering.card import own_agents
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
@@ -56,6 +58,7 @@ from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.notices import Notices, limit_lines
 from gateway.telemetry.route_log import RouteLog
+from gateway.topics import reader
 from gateway.topics.reader import open_reader
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, open_encoder
@@ -73,6 +76,14 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
     sys.setswitchinterval(THREAD_TURN_S)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(config, home, say))
+
+
+def check(config: Config, home: Home) -> None:
+    """Raises what `run_peer` would raise of this configuration, before anything starts; makes and changes nothing."""
+    check_reachable(config.client.host, ApiKeys(home.api_keys_file), config.client.api_keys == "open")
+    network.check(config.network, home.path)
+    local.check(config.engine)
+    reader.check(config.routing)
 
 
 async def _serve(config: Config, home: Home, say: Say) -> None:

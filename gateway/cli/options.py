@@ -6,6 +6,7 @@ Humans read stderr, machines stdout (--json).
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -45,8 +46,9 @@ def load(home: "Home", file: Path | None, flags: dict[str, object]) -> "Config":
 
 
 def say(text: str) -> None:
-    """A line for the human."""
-    print(visible(text), file=sys.stderr, flush=True)
+    """A line for the human. Where nobody reads it any more, such as a pipe whose reader has gone, it is lost."""
+    with suppress(OSError):
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 def show(text: str, end: str = "\n") -> None:

@@ -86,8 +86,11 @@ def config_show(home: HomeOption = None, config: ConfigOption = None) -> None:
 
 
 def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:
-    """Check the configuration file and the environment; exit 1 with the first mistake."""
-    load(home_of(home), config, {})
+    """Check the configuration file and the environment as `ppai serve` does; exit 1 with the first mistake."""
+    from gateway.runtime import check
+
+    peer_home = home_of(home)
+    check(load(peer_home, config, {}), peer_home)
     say("the configuration is valid")
 
 

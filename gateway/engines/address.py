@@ -3,6 +3,7 @@
 A password in a URL would stand in messages, pages and logs, so it is taken out where the URL is read.
 """
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -12,6 +13,9 @@ from urllib.parse import unquote, urlsplit
 Place = Literal["here", "other host", "cloud"]  # this machine, one of ours, anybody's
 
 _LOCAL_NAMES = (".local", ".lan", ".home.arpa", ".internal")  # ends of names that only a local network resolves
+
+
+_HOST_AND_PORT = re.compile(r"(localhost|[\w.-]+(?=:\d)|\[[0-9a-fA-F:.]+\])(:\d+)?(/|$)")  # without a scheme
 
 
 class EngineAddressError(Exception):
@@ -32,8 +36,10 @@ def read_address(url: str, api_key: str = "") -> EngineAddress:
 
     Raises EngineAddressError.
     """
+    url = url.strip()
+    url = f"http://{url}" if _HOST_AND_PORT.match(url) else url
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         raise EngineAddressError("engine.url is no URL; expected http://HOST:PORT") from None
@@ -80,4 +86,7 @@ def _credentials(user: str | None, password: str | None, api_key: str) -> dict[s
     if user is not None:
         pair = f"{unquote(user)}:{unquote(password or '')}".encode()
         return {"authorization": f"Basic {b64encode(pair).decode()}"}
-    return {"authorization": f"Bearer {api_key}"} if api_key else {}
+    key = api_key.strip()
+    if not key.isprintable():
+        raise EngineAddressError("engine.api_key (PPAI_ENGINE_API_KEY) holds a line end or another control character")
+    return {"authorization": f"Bearer {key}"} if key else {}

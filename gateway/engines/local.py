@@ -94,7 +94,7 @@ class LocalEngine:
 
         Raises EngineAddressError.
         """
-        self._shown_url = _checked(config)
+        self._shown_url = check(config)
         self.origin = "none"  # which engine was taken, in words for the user
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
@@ -261,7 +261,7 @@ async def _stranger_on(port: int) -> str:
     return "" if await asyncio.to_thread(is_our_own, port) else "somebody whom this system does not name"
 
 
-def _checked(config: EngineConfig) -> str:
+def check(config: EngineConfig) -> str:
     """The engine's URL as it may be shown; empty where none is named. Raises EngineAddressError."""
     if "@" in config.api_base:
         raise EngineAddressError("engine.api_base holds a user or password; put the provider's key into engine.api_key")

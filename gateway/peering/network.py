@@ -85,17 +85,33 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
     """
     identity, peers_path = Identity.load_or_create(folder), folder / "peers.json"
     remembered = peer_file.load(peers_path)
-    secret = _secret(config, folder / "secret")
-    mode = config.admission if config.admission != "auto" else ("secret" if secret else "tofu")
-    admission = Admission(mode, config.name, secret, [_listed(peer) for peer in config.allowlist])
+    admission, secret = _admission(config, folder)
 
     def sealed(record: Record) -> Signed:
         return seal(record, config.name, identity.sign)
 
     generation = max(remembered.gen + 1, int(time.time()))
     gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches)
-    warning = warning_about(secret, version("ppai")) if secret and mode == "secret" else ""
+    warning = warning_about(secret, version("ppai")) if secret and admission.mode == "secret" else ""
     return Membership(identity, admission, gossip, remembered, peers_path, warning)
+
+
+def check(config: NetworkConfig, folder: Path) -> None:
+    """Raises what `join` and Network would raise of this configuration; makes and changes nothing."""
+    _, secret = _admission(config, folder)
+    if secret:
+        warning_about(secret, version("ppai"))
+    for text in config.advertise:
+        _address("network.advertise", text)
+    for text in config.seeds:
+        _host_port("network.seeds", text)
+
+
+def _admission(config: NetworkConfig, folder: Path) -> tuple[Admission, bytes | None]:
+    """Whom we let in, and the network's secret, if it has one. Raises AdmissionError, NetworkConfigError."""
+    secret = _secret(config, folder / "secret")
+    mode = config.admission if config.admission != "auto" else ("secret" if secret else "tofu")
+    return Admission(mode, config.name, secret, [_listed(peer) for peer in config.allowlist]), secret
 
 
 class Network:

@@ -60,8 +60,17 @@ def open_reader(config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[
 
     Raises GateError.
     """
-    folder = Path(config.gate).expanduser() if config.gate else shipped_gate()
+    folder = _folder(config)
     return RelevanceReader(QAGate.load(folder), lambda: load_ladder(folder, config.encoder, full), worker)
+
+
+def check(config: GateConfig) -> None:
+    """Raises GateError where the configured gate cannot be read."""
+    QAGate.load(_folder(config))
+
+
+def _folder(config: GateConfig) -> Path:
+    return Path(config.gate).expanduser() if config.gate else shipped_gate()
 
 
 class RelevanceReader:

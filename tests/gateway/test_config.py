@@ -39,6 +39,38 @@ def test_environment_lists_are_comma_separated() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["client:\n  # port: 9000\n", "network:\n  seeds:\n", "engine: {slots: }", "log_level:\nnetwork: {mdns: }"]
+)
+def test_a_group_or_key_with_nothing_behind_it_means_the_default(write, text: str) -> None:
+    assert Config() == load_config(write(text), {}, {})
+
+
+@pytest.mark.parametrize("name", ["ENGINE_SLOTS", "ENGINE_URL", "NETWORK_SEEDS", "LOG_LEVEL", "NETWORK_MDNS"])
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_variable_that_is_set_to_nothing_is_not_set(name: str, text: str) -> None:
+    """Compose files write `PPAI_ENGINE_URL: ${ENGINE_URL:-}`."""
+    assert Config() == load_config(None, {f"PPAI_{name}": text}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path", "value"),
+    [
+        ("NETWORK_MDNS", "off", "network.mdns", False),
+        ("NETWORK_MDNS", "No", "network.mdns", False),
+        ("ROUTING_TRANSPARENT", "on", "routing.transparent", True),
+        ("LOG_LEVEL", "DEBUG", "log_level", "debug"),
+        ("ENGINE_API_KEY", "sk-1\n", "engine.api_key", "sk-1"),
+    ],
+)
+def test_words_are_read_as_people_write_them(name: str, text: str, path: str, value: object) -> None:
+    found: object = load_config(None, {f"PPAI_{name}": text}, {})
+    for key in path.split("."):
+        found = getattr(found, key)
+
+    assert value == found
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("client: {prot: 1}", "unknown key `client.prot`; did you mean `client.port`?"),

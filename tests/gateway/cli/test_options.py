@@ -1,12 +1,14 @@
 """Which home and which configuration a command works on."""
 
 import ast
+import io
+import sys
 from pathlib import Path
 
 import pytest
 
 from gateway.cli import options
-from gateway.cli.options import home_of, load
+from gateway.cli.options import home_of, load, say
 from gateway.home.folder import Home
 
 
@@ -41,3 +43,15 @@ def test_only_what_leaves_out_characters_that_steer_a_terminal_prints() -> None:
     }
 
     assert {"options.py"} == printing
+
+
+def test_a_line_that_nobody_reads_any_more_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer whose log went to a pipe serves on when the reader of the pipe has gone."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+
+    say("the engine has gone")

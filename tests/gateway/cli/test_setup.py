@@ -78,6 +78,29 @@ def test_a_mistake_is_told_by_its_key(tmp_path: Path) -> None:
         config_check(home=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("network: {seeds: [myhost]}", "network.seeds"),
+        ("network: {secret: abc}", "16 bytes"),
+        ("network: {advertise: [nonsense]}", "network.advertise"),
+        ("network: {secret_file: /nonexistent}", "cannot read the secret"),
+        ("routing: {gate: /nonexistent}", "nonexistent"),
+        ("client: {host: 0.0.0.0}", "API key"),
+        ("engine: {url: 'ftp://x'}", "engine.url"),
+    ],
+)
+def test_what_serve_refuses_config_check_refuses(tmp_path: Path, text: str, says: str) -> None:
+    """And leaves the home as it is."""
+    (tmp_path / "config.yaml").write_text(text)
+
+    with pytest.raises(Exception, match=says) as refused:
+        config_check(home=tmp_path)
+
+    assert type(refused.value).__module__.split(".")[0] in ("gateway", "discovery", "profiler")
+    assert ["config.yaml"] == [file.name for file in tmp_path.iterdir()]
+
+
 def test_unknown_weights_are_told_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(PullError, match="there is no `gpt` to pull; there are: encoder, smollm2"):
         pull(["smollm2", "gpt"], home=tmp_path)

@@ -14,6 +14,11 @@ from gateway.engines.address import EngineAddressError, place_of, read_address
         ("https://hunter2@engine.example/team/v1", "https://engine.example/team"),
         ("http://bob:hunter2@[::1]:8000", "http://[::1]:8000"),
         ("http://:hunter2@host", "http://host"),
+        ("  http://127.0.0.1:8000 ", "http://127.0.0.1:8000"),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("localhost", "http://localhost"),
+        ("gpu-box:8000/v1", "http://gpu-box:8000"),
+        ("[::1]:8000", "http://[::1]:8000"),
     ],
 )
 def test_a_url_is_shown_without_credentials(written: str, shown: str) -> None:
@@ -28,6 +33,7 @@ def test_a_url_is_shown_without_credentials(written: str, shown: str) -> None:
     [
         ("http://h", "", {}),
         ("http://h", "k", {"authorization": "Bearer k"}),
+        ("http://h", " k\n", {"authorization": "Bearer k"}),
         ("http://bob:pw@h", "", {"authorization": "Basic Ym9iOnB3"}),
         ("http://bob@h", "", {"authorization": "Basic Ym9iOg=="}),
         ("http://b%40b:p%3Aw@h", "", {"authorization": "Basic YkBiOnA6dw=="}),
@@ -47,6 +53,8 @@ def test_credentials_become_a_header(url: str, api_key: str, headers: dict[str, 
         ("http://bob:hunter2@", "", "http://HOST:PORT"),
         ("http://bob:hunter2@h:port", "", "http://HOST:PORT"),
         ("ftp://bob:hunter2@h", "", "http://HOST:PORT"),
+        ("http://h", "hunter2\nx", "control character"),
+        ("embeded", "", "`embedded`"),
     ],
 )
 def test_what_cannot_be_used_is_an_error_with_the_remedy_and_without_the_secret(
