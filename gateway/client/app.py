@@ -29,6 +29,7 @@ from gateway.server.edge import (
     read_body,
     until_gone,
 )
+from gateway.server.packing import unpacked
 from gateway.server.unknown import UnknownCallers
 from gateway.serving.dispatch import Dispatcher
 from gateway.serving.forward import in_band
@@ -85,7 +86,7 @@ class ClientApp:
         common = {"x-request-id": request_id, "vary": "origin"} if "origin" in headers else {"x-request-id": request_id}
         client = AsgiClient(send, common, request_id)
         try:
-            self._check_caller(headers)
+            self._check_caller(headers, scope["http_version"])
             common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
             if scope["method"] == "OPTIONS" and "origin" in headers:
                 await self._hold_up(scope)
@@ -97,11 +98,16 @@ class ClientApp:
                 await self._hold_up(scope)
             if scope["path"] in GENERATING and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
+                if "content-encoding" in headers:
+                    unpack = partial(unpacked, body, headers["content-encoding"], self._config.body_limit_bytes)
+                    body = await asyncio.to_thread(unpack)
                 await until_gone(self._generate(GENERATING[scope["path"]], body, headers, client), receive)
             elif scope["path"] in GENERATING:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
-                await self._pages(dict(scope), receive, client.pass_on)
+                # A HEAD is answered as a GET would be; the listener leaves the body out.
+                page = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)
+                await self._pages(page, receive, client.pass_on)
         except InvalidRequest as error:
             if error.status in (401, 403):
                 await self._hold_up(scope)
@@ -126,9 +132,13 @@ class ClientApp:
             elif not client.is_complete:
                 await client.send(in_band(_BUG, "internal_error", endpoint), more=False)
 
-    def _check_caller(self, headers: Mapping[str, str]) -> None:
+    def _check_caller(self, headers: Mapping[str, str], http_version: str) -> None:
+        """Raises InvalidRequest (403) for a name or a page that is not ours. HTTP/1.0, as monitors speak it, has none.
+
+        A page cannot leave the name out: every browser sends it.
+        """
         host, origin = headers.get("host", ""), headers.get("origin")
-        if not self._may_name_us(host):
+        if not self._may_name_us(host) and not (http_version == "1.0" and "host" not in headers):
             raise InvalidRequest(
                 f"Host `{host}` is not one of this peer's; add it to client.allowed_hosts", status=403, code="bad_host"
             )

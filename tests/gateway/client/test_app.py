@@ -1,6 +1,7 @@
 """Who may call, with which key, and how the answer says it: before any endpoint hears of the request."""
 
 import asyncio
+import gzip
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,41 @@ async def test_who_shows_no_key_is_not_answered_as_fast_as_he_can_ask(tmp_path: 
                 await http.get(path)
 
     assert answered == ({200} if path == "/health" else {401})
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 200), ("br", 415)])
+async def test_a_compressed_body_is_unpacked_or_refused_by_its_encoding(
+    tmp_path: Path, encoding: str, status: int
+) -> None:
+    serving = Serving()
+    async with side(tmp_path, serving) as http:
+        packed = gzip.compress(b"{1}")
+        response = await http.post(CHAT, content=packed, headers={"content-encoding": encoding})
+
+    assert (status, [b"{1}"] if status == 200 else []) == (response.status_code, [body for _, body, _ in serving.asked])
+
+
+async def test_a_head_is_answered_as_a_get(tmp_path: Path) -> None:
+    async with side(tmp_path) as http:
+        assert 200 == (await http.head("/health")).status_code == (await http.head("/v1/models")).status_code
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "status"), [("1.0", [], 200), ("1.1", [], 403), ("1.0", [b"evil"], 403)]
+)
+async def test_only_http_1_0_may_leave_our_name_out(
+    tmp_path: Path, version: str, headers: list[bytes], status: int
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"type": "http", "http_version": version, "method": "GET", "path": "/health", "query_string": b""}
+    app = ClientApp(Serving(), a_page, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok")  # type: ignore[arg-type]
+    await app({**scope, "headers": [(b"host", host) for host in headers], "client": ("127.0.0.1", 1)}, receive, send)
+
+    assert status == sent[0]["status"]
