@@ -76,7 +76,7 @@ class ScriptedEngine:
             yield self
         finally:
             await runner.cleanup()
-            for _ in range(5):  # a connection that was just accepted is noted some rounds of the loop later
+            for _ in range(50):  # a connection that was just accepted is noted some rounds of the loop later
                 await asyncio.sleep(0)
             async with asyncio.timeout(5):
                 while any(transport.get_extra_info("socket").fileno() >= 0 for transport in self.transports):

@@ -54,6 +54,7 @@ def peer(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerPr
 async def served(peer: PeerProcess, port: int, retries: int = 0, **behaviour: Any) -> AsyncIterator[Any]:
     """(the SDK, the engine)"""
     async with ScriptedEngine(**behaviour).serving(port) as engine:
+        await engine.until(lambda engine: bool(engine.paths))  # the peer has noticed that it is another engine
         await asyncio.to_thread(peer.wait, lambda: peer.get("/ready")[0] == 200, "to be ready")
         async with openai.AsyncOpenAI(
             base_url=f"{peer.url}/v1", api_key="none", max_retries=retries, timeout=20
