@@ -226,7 +226,7 @@ class Gossip:
         return Step(events=tuple(self._members.suspect(peer, now, reason)))
 
     def is_stranger(self, peer: PeerId) -> bool:
-        """Whether nobody speaks for this peer: we neither dialled nor approved it, and no secret does."""
+        """Whether nobody speaks for this peer: no seed of the user's, no approval and no secret does."""
         return not self._members.is_kept(peer) and not self._vouched(peer)
 
     def keep(self, peer: PeerId, kept: bool = True) -> None:

@@ -111,19 +111,7 @@ class RequestVerifier:
 
         So a body is read only for whom we know. Raises Refused as `check` does, but for `bad_signature`.
         """
-        peer, gen, time_ms, nonce, _ = _parse(headers)
-        known_as = standing(peer)
-        if known_as == "unknown":
-            raise Refused(401, "unknown_peer", "we do not know you: say hello first")
-        if gen != audience.gen:
-            raise Refused(401, "wrong_generation", f"this peer has restarted: it is in generation {audience.gen}")
-        if abs(time_ms / 1000 - unix_s) > self._config.window_s:
-            raise Refused(401, "clock_skew", f"our clocks differ by {abs(time_ms / 1000 - unix_s):.0f} s: set the time")
-        if any(memory.has(peer, nonce, now) for memory in self._nonces.values()):
-            raise Refused(401, "replayed", "this request was made before")
-        if self._nonces[known_as].is_full_for(peer):
-            raise Refused(429, "too_many_requests", "slow down")
-        return peer
+        return self._claim(audience, standing, _parse(headers), unix_s, now)[0]
 
     def check(
         self,
@@ -140,12 +128,36 @@ class RequestVerifier:
         `clock_skew`, `bad_signature`, `replayed`; 429 `too_many_requests`. A refused request leaves no nonce behind.
         """
         method, raw_path, headers, body_sha256 = request
-        peer = self.expect(audience, standing, headers, unix_s, now)
-        _, _, time_ms, nonce, signature = _parse(headers)
+        said = _parse(headers)
+        peer, known_as = self._claim(audience, standing, said, unix_s, now)
+        _, _, time_ms, nonce, signature = said
         if not self._verify(peer, signature, _covered(audience, method, raw_path, body_sha256, time_ms, nonce)):
             raise Refused(401, "bad_signature", "the signature does not cover this request to this peer")
-        self._nonces[standing(peer)].add(peer, nonce, now)
+        self._nonces[known_as].add(peer, nonce, now)
         return peer
+
+    def _claim(
+        self,
+        audience: Audience,
+        standing: Callable[[PeerId], Standing],
+        said: tuple[PeerId, int, int, bytes, bytes],
+        unix_s: float,
+        now: float,
+    ) -> tuple[PeerId, Literal["trusted", "stranger"]]:
+        """Who the headers, parsed, say signed the request, and its standing with us."""
+        peer, gen, time_ms, nonce, _ = said
+        known_as = standing(peer)
+        if known_as == "unknown":
+            raise Refused(401, "unknown_peer", "we do not know you: say hello first")
+        if gen != audience.gen:
+            raise Refused(401, "wrong_generation", f"this peer has restarted: it is in generation {audience.gen}")
+        if abs(time_ms / 1000 - unix_s) > self._config.window_s:
+            raise Refused(401, "clock_skew", f"our clocks differ by {abs(time_ms / 1000 - unix_s):.0f} s: set the time")
+        if any(memory.has(peer, nonce, now) for memory in self._nonces.values()):
+            raise Refused(401, "replayed", "this request was made before")
+        if self._nonces[known_as].is_full_for(peer):
+            raise Refused(429, "too_many_requests", "slow down")
+        return peer, known_as
 
 
 class _Nonces:

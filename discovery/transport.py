@@ -217,7 +217,7 @@ class Transport:
         async def deliver(send: Send) -> None:
             try:
                 await self._deliver(send)
-            except Exception:
+            except Exception:  # a bug in one exchange must not end the others' task group
                 log.exception("deliver_failed peer=%s", send.to[:10])
             finally:
                 room.release()

@@ -122,6 +122,7 @@ class Runtime:
     async def _build(self, stack: AsyncExitStack) -> None:
         config, home = self._config, self._home
         keys = ApiKeys(home.api_keys_file)
+        self._descriptors = raise_descriptor_limit()
         check_reachable(config.client.host, keys, config.client.api_keys == "open")
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
@@ -149,7 +150,7 @@ class Runtime:
         self._network = Network(
             membership, self._config.network, self._node.name,
             (self._config.peer.host, self._peer_listener.getsockname()[1]), self._pulse, self._heard,
-            connections_to_peers(raise_descriptor_limit()),
+            connections_to_peers(self._descriptors),
         )  # fmt: skip
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)
@@ -176,7 +177,7 @@ class Runtime:
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token),
-            places_for_programs(raise_descriptor_limit()), CLIENT_BOUNDS,
+            places_for_programs(self._descriptors), CLIENT_BOUNDS,
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
         self._home.announce(Running(url=url, pid=os.getpid(), token=token))
@@ -205,7 +206,7 @@ class Runtime:
             network.transport, self._door, network.admission.may, network.admission.mode != "open",
             network.identity.sign, telemetry, time.monotonic, patience,
         )  # fmt: skip
-        places = places_for_peers(raise_descriptor_limit())
+        places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
 
     def _new_embedded(self) -> EmbeddedEngine:

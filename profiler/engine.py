@@ -10,7 +10,6 @@ import aiohttp
 
 BODY_LIMIT = 4 * 2**20  # bytes of one answer: all that grading reads, every character escaped, and thoughts
 
-
 _USER_IN_URL = re.compile(r"//[^/\s]*@")
 
 

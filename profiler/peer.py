@@ -1,6 +1,5 @@
 """Speaks with the peer that serves from a home, over HTTP: which model it runs, and to hand it a vector."""
 
-import fcntl
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,6 +97,8 @@ async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], e
 
 def _is_held(lock: Path) -> bool:
     with lock.open("rb") as file:
+        import fcntl  # absent on Windows, where no peer makes this file
+
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

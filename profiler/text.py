@@ -1,7 +1,8 @@
 """What an engine or a model says, fit for a terminal. Pure.
 
 Names of models, answers and problems are others' words: an escape character in them would start a command to the
-terminal, and a bidirectional control would show the words in another order.
+terminal, and a bidirectional control would show the words in another order. `visible` is the rule of
+gateway/wire/text.py: that room imports no other.
 """
 
 import re

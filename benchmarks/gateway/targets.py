@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.gateway.engine import MODEL
 
 try:
-    import psutil  # type: ignore[import-untyped]
+    import psutil  # type: ignore[import-untyped]  # it has no types
 except ImportError as error:
     raise SystemExit("benchmarks.gateway needs psutil: pip install -e '.[bench]'") from error
 

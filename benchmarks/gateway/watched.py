@@ -23,7 +23,7 @@ def main(file: str, *arguments: str) -> None:
         _watch(runner.get_loop(), stalls)
         return run(runner, *given, **named)
 
-    asyncio.Runner.run = run_watched  # type: ignore[method-assign, assignment]
+    asyncio.Runner.run = run_watched  # type: ignore[method-assign, assignment]  # ppai itself is not changed
     folder = str(Path(__file__).parent)
     sys.path[:] = [str(Path.cwd()), *(path for path in sys.path if path != folder)]
     sys.argv = ["ppai", *arguments]

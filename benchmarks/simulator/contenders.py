@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from benchmarks.simulator.asks import Answered, Ask
 from benchmarks.simulator.figures import run_figures
@@ -11,7 +12,7 @@ from benchmarks.simulator.settings import PrequalSettings
 from benchmarks.simulator.world import PolicyOf, Setting, World
 from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.policies import policy
-from gateway.routing.policy import SchedulerConfig
+from gateway.routing.policy import Mode, SchedulerConfig
 
 DOOR = AdmissionConfig()  # the product's; systems that have none queue without bound
 
@@ -29,7 +30,7 @@ def contender(name: str, prequal: PrequalSettings, config: SchedulerConfig | Non
     config = config or SchedulerConfig()
     if name in ("default", "paper", "local", "random"):
         mode = SchedulerConfig(
-            mode=name,  # type: ignore[arg-type]
+            mode=cast(Mode, name),
             beta_per_s=config.beta_per_s,
             paper_beta_per_s=config.paper_beta_per_s,
         )

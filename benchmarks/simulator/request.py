@@ -6,6 +6,7 @@ Probe, decide, reserve, send or wait in line, go on after a refusal, observe.
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -195,9 +196,11 @@ class Request:
             world.carry_out(entry, self._node.gossip.answered(world.ids[peer], now), now)
         self._close(peer, now)
 
-    def _observe(self, status: str, ttft_s: float | None, tokens: int, now: float) -> None:
+    def _observe(
+        self, status: Literal["ok", "refused", "failed"], ttft_s: float | None, tokens: int, now: float
+    ) -> None:
         peer = self._reservation.peer_id
-        outcome = Outcome(peer, status, ttft_s, now - self._began, tokens)  # type: ignore[arg-type]
+        outcome = Outcome(peer, status, ttft_s, now - self._began, tokens)
         for reservation, verdict in self._course.ended(self._reservation, outcome):
             self._node.observe(reservation, verdict, now)
         if peer != self._node.me:

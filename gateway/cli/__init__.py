@@ -51,7 +51,7 @@ def main() -> None:
         app()
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # whatever went wrong is told in one line, and a bug is kept in a file
         if _is_expected(error):
             say(f"error: {error}")
             sys.exit(1)

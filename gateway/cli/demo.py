@@ -89,11 +89,11 @@ def start_peers(folder: Path, weights: Path, stack: ExitStack) -> list[DemoPeer]
     for peer in peers:
         _say(f"starting peer {peer.name} (engine: llama.cpp with SmolLM2-135M-Instruct)")
     for peer in peers:
-        _wait(lambda peer=peer: _find_url(peer), peer, "to listen")  # type: ignore[misc]
-        _wait(lambda peer=peer: (peer.get("/ready") or {}).get("ready"), peer, "to load its model")  # type: ignore[misc]
+        _wait(_find_url, peer, "to listen")
+        _wait(_is_ready, peer, "to load its model")
         _say(f"  {peer.name} serves {peer.url}/v1")
     for peer in peers:
-        _wait(lambda peer=peer: _known(peer) == len(peers) - 1, peer, "to find the others")  # type: ignore[misc]
+        _wait(lambda waiting: _known(waiting) == len(peers) - 1, peer, "to find the others")
     return peers
 
 
@@ -205,9 +205,9 @@ def _peer(folder: Path, name: str, secret: Path, weights: Path) -> Iterator[Demo
             process.wait()
 
 
-def _wait(condition: Callable[[], Any], peer: DemoPeer, what: str) -> None:
+def _wait(condition: Callable[[DemoPeer], Any], peer: DemoPeer, what: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not condition():
+    while not condition(peer):
         if peer.process.poll() is not None or time.monotonic() > deadline:
             log = peer.home.with_suffix(".log").read_text()[-2000:]
             raise DemoFailed(f"waited in vain for {peer.name} {what}; its log ends:\n{log}")
@@ -220,6 +220,10 @@ def _find_url(peer: DemoPeer) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _is_ready(peer: DemoPeer) -> bool:
+    return bool((peer.get("/ready") or {}).get("ready"))
 
 
 def _known(peer: DemoPeer) -> int:

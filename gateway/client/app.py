@@ -125,7 +125,7 @@ class ClientApp:
             await self._dispatcher.answer(endpoint, body, headers, client, client.request_id)
         except InvalidRequest as error:
             await _answer_invalid(client, error)
-        except Exception:
+        except Exception:  # a bug: the client is told in its own format, whatever it has had so far
             log.exception("bug=request endpoint=%s", endpoint)
             if not client.has_started:
                 await client.answer(500, "application/json", error_body(_BUG, "server_error", code="internal_error"))

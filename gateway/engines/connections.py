@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from gateway.wire.codec import LARGE_BYTES, Pieces
+from gateway.wire.text import one_line
 
 HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
 BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that its reader has not taken; beyond it the engine has to wait
@@ -46,7 +47,7 @@ class Connections:
         Raises ConnectionBroken, OSError, TimeoutError.
         """
         lines = [f"POST {path} HTTP/1.1", f"host: {self._authority}", f"content-length: {sum(map(len, body))}"]
-        lines += [f"{name}: {_one_line(value)}" for name, value in headers.items()]
+        lines += [f"{name}: {one_line(value)}" for name, value in headers.items()]
         lines += [] if keep else ["connection: close"]
         head = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
         until = asyncio.get_running_loop().time() + within_s
@@ -312,8 +313,3 @@ def _slices(body: Pieces) -> Iterator[memoryview]:
 def _give_up(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_exception(TimeoutError())
-
-
-def _one_line(value: str) -> str:
-    """A header's value without unprintable characters, such as those that would end its line."""
-    return value if value.isprintable() else "".join(c for c in value if c.isprintable())

@@ -110,8 +110,8 @@ class OpenAIEngine:
                 self._refreshes = 0  # its list of models may have changed: the next look reads it again
             if stream and answer.status in _REFUSED and not self._refuses_usage:
                 said = await EngineReply(answer, patience, self.url, stream=False).read()
-                asked = not_asking_for_usage(body)
-                if b"stream_options" in said and asked is not body:  # we add it to count tokens: asked again without it
+                asked = not_asking_for_usage(body) if b"stream_options" in said else body
+                if asked is not body:  # we had added it, to count tokens: asked again without it
                     answer.release()
                     answer, said, self._refuses_usage = None, None, True
                     answer = await self._begin(endpoint, asked, headers, within_s)

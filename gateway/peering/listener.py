@@ -160,7 +160,7 @@ class PeerApp:
                 async with aclosing(work.frames()) as frames:
                     async for frame in frames:
                         await client.send(frame, more=True)
-            except Exception:
+            except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
                 log.exception("bug=delegation peer=%s", peer[:10])
             finally:
                 beating.cancel()

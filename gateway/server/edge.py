@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any, Protocol
 
 from gateway.wire.errors import InvalidRequest
-from gateway.wire.text import header_text
+from gateway.wire.text import header_text, one_line
 
 Scope = Mapping[str, Any]
 DISCARD_FACTOR = (
@@ -134,8 +134,4 @@ class AsgiClient:
 
 def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Header lines; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
-    return [(k.encode("latin-1"), header_text(_one_line(v)).encode()) for k, v in headers.items()]
-
-
-def _one_line(value: str) -> str:
-    return value if value.isprintable() else "".join(c for c in value if c.isprintable())
+    return [(k.encode("latin-1"), header_text(one_line(v)).encode()) for k, v in headers.items()]

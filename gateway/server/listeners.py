@@ -18,10 +18,8 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 5  # answers in progress may end when the peer is stopped
 TICKS_A_SECOND = 10  # of uvicorn's main loop
-REFUSED_AT_ONCE, REFUSED_S = (
-    16,
-    0.004,
-)  # after so many refusals, others have their turn: at most 4,000 refusals a second
+REFUSED_AT_ONCE = 16  # refusals in a row; then others have their turn
+REFUSED_S = 0.004  # s of that turn: with it at most 4,000 are refused a second
 FULL_S = 0.1  # s to wait where the system has no room for another connection
 DESCRIPTORS = 8192  # open files that a peer can use
 

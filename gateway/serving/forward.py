@@ -18,8 +18,8 @@ from gateway.wire.codec import Pieces
 from gateway.wire.errors import error_body, is_error_body, is_no_answer, message_in, named_error
 from gateway.wire.events import encode_event
 from gateway.wire.request import Request
-from gateway.wire.streamed import STREAMABLE, as_events
-from gateway.wire.tokens import Meter
+from gateway.wire.streamed import as_events
+from gateway.wire.tokens import METERED, Meter
 
 BUSY = (429, 503)
 _STREAM = "text/event-stream; charset=utf-8"
@@ -142,7 +142,7 @@ class Forwarder:
                     raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
                 self._first_event_at = self._clock()
                 self._meter.whole(body)
-                if reply.status == 200 and self._request.stream and self._request.endpoint in STREAMABLE:
+                if reply.status == 200 and self._request.stream and self._request.endpoint in METERED:
                     await self._stream_whole(rename(body), client, headers)
                 else:
                     await client.answer(reply.status, "application/json", rename(body), headers)

@@ -94,9 +94,8 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     prompt_tokens += estimated_tokens(words) + MEDIA_TOKENS * sum(part.type in MEDIA_NEEDS for part in media)
     needs = {MEDIA_NEEDS[part.type] for part in media if part.type in MEDIA_NEEDS}
     needs.add("embeddings" if endpoint == "embeddings" else "text")
-    if (
-        asked.tools and bytes(fields.get("tool_choice", b"")) != b'"none"'
-    ):  # the last turn of an agent asks for no tools
+    calls_none = bytes(fields.get("tool_choice", b"")) == b'"none"'  # as in an agent's last turn
+    if asked.tools and not calls_none:
         needs.add("tools")
     written: Fields = {}
     if known:

@@ -9,8 +9,6 @@ import msgspec
 
 from gateway.wire.events import DONE, encode_event
 
-STREAMABLE = frozenset({"chat/completions", "completions"})
-
 
 def as_events(body: bytes, *, include_usage: bool) -> list[bytes]:
     """The events of an answer of chat or completions: its text, how it ended, its usage if asked, and the end.

@@ -13,7 +13,6 @@ _STEERS = re.compile(
     "\ud800-\udfff]"  # halves of a pair: no encoding has them, so printing one fails
 )
 
-
 _ASCII = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -23,6 +22,11 @@ def header_text(text: str) -> str:
     Example: a peer called `工作站` is `%E5%B7%A5%E4%BD%9C%E7%AB%99`, which every client can send and read.
     """
     return text if text.isascii() else quote(text, safe=_ASCII, errors="replace")
+
+
+def one_line(value: str) -> str:
+    """A header's value without unprintable characters, such as those that would end its line."""
+    return value if value.isprintable() else "".join(c for c in value if c.isprintable())
 
 
 def read_header_text(value: str) -> str:

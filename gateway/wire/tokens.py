@@ -15,7 +15,7 @@ from gateway.wire.codec import UNREADABLE, Pieces, pieces_of, raw, read_fields, 
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-METERED = frozenset({"chat/completions", "completions"})  # the endpoints that know `stream_options`
+METERED = frozenset({"chat/completions", "completions"})  # streams of chunks; they know `stream_options`
 PROMPT_TOKENS_BESIDE = 4096  # that an engine's template may add to what the request holds
 
 
