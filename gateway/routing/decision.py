@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from gateway.beliefs.belief import Expectation
 from gateway.beliefs.queueing import FloatArray, jobs_ahead, streams, turn
-from gateway.routing.candidates import Excluded
+from gateway.routing.candidates import Excluded, among
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.query import Query, View
+
+_OPEN_LATER = among(0, Excluded.CLOSED, Excluded.SILENT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,10 +60,9 @@ class Decision:
     @property
     def may_go_elsewhere(self) -> bool:
         """Whether another peer may answer, now or as soon as it has room."""
-        open_later = (0, Excluded.CLOSED, Excluded.SILENT)
         if len(self.excluded) == 1:  # a peer alone is spared the arrays
-            return not self.view.roster.local[0] and self.excluded[0] in open_later
-        return bool(np.isin(self.excluded[~self.view.roster.local], open_later).any())
+            return bool(not self.view.roster.local[0] and _OPEN_LATER[self.excluded[0]])
+        return bool(_OPEN_LATER[self.excluded[~self.view.roster.local]].any())
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.queueing import FloatArray
-from gateway.routing.candidates import Excluded
+from gateway.routing.candidates import Excluded, among
 from gateway.routing.cost import CostConfig
 from gateway.routing.decision import Decision
 from gateway.routing.query import Query, View
 
 # Our own engine takes these all the same when nobody else does: the estimate may err, and no other is asked.
-_UNSUITED = (Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED)
+_UNSUITED = among(Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED)
 _FOLLOW = 64  # candidates that follow those of the plan, at most: more than a course asks by default
 Mode = Literal["default", "paper", "local", "random"]
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -113,7 +113,7 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
             unasked = unasked[np.argpartition(-fresh.utility[unasked], _FOLLOW)[:_FOLLOW]]
         order += [index for index in ranked_by(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
     if not has_own:
-        last = np.flatnonzero(local & np.isin(fresh.excluded, _UNSUITED))
+        last = np.flatnonzero(local & _UNSUITED[fresh.excluded])
         if not len(last):
             last = np.flatnonzero(fresh.excluded == Excluded.SILENT)
         reason = reason if order or not len(last) else "fallback"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gateway.routing.candidates import Excluded, candidate_set, may_answer
+from gateway.routing.candidates import Excluded, among, candidate_set, may_answer
 from gateway.routing.query import Query
 from gateway.routing.utility import assess
 from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, names
@@ -120,3 +120,9 @@ def test_a_reason_has_the_word_that_people_read() -> None:
         Excluded.NOT_APPROVED.word,
         Excluded.PINNED_LOCAL.word,
     )
+
+
+def test_a_table_of_codes_holds_these_and_no_other() -> None:
+    table = among(0, Excluded.CLOSED)
+    codes = np.arange(max(Excluded) + 1)
+    assert table[codes].tolist() == [code in (0, Excluded.CLOSED) for code in codes]
