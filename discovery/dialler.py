@@ -185,7 +185,9 @@ class Dialler:
         try:
             hello = decode(answer, self._net, open_)
         except OtherNetwork as error:
-            raise Refused(403, "other_network", f"{address} belongs to network {error.net!r}: set --net") from error
+            raise Refused(
+                403, "other_network", f"{address} belongs to network {error.net!r}: set network.name"
+            ) from error
         except MalformedMessage as error:
             raise PeerUnreachable(str(address), f"no hello comes back: {error}") from error
         if not isinstance(hello, Hello):

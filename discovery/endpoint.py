@@ -285,7 +285,9 @@ class Endpoint:
         try:
             return decode(body, self._net, open_)
         except OtherNetwork as error:
-            raise Refused(403, "other_network", f"this peer belongs to network {self._net!r}: set --net") from error
+            raise Refused(
+                403, "other_network", f"this peer belongs to network {self._net!r}: set network.name"
+            ) from error
         except MalformedMessage as error:
             raise Refused(400, "malformed", str(error)) from error
 

@@ -6,7 +6,7 @@ from typing import Any
 
 Report = Mapping[str, Any]
 
-BAR_INCHES = 0.2  # height of one bar  # height of one bar
+BAR_INCHES = 0.2  # height of one bar
 
 
 class ChartError(RuntimeError):

@@ -3,12 +3,13 @@
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from profiler import bugs
 
 COMMANDS = ("measure", "train", "show")
 HELP = """Measure what this machine's engine is good at, and tell the network.
@@ -46,6 +47,21 @@ Labels = Annotated[
 ]
 
 HOME = Path("~/.ppai")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"ppai-profile {bugs.installed()}")
+        raise typer.Exit
+
+
+@app.callback()
+def ppai_profile(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -110,24 +126,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ppai-profile and return its exit code: 0 done, 1 expected failure, 2 wrong usage, 3 a bug."""
     os.umask(os.umask(0o022) | 0o022)  # nothing that we make may be written by others: a home that may is refused
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or (arguments[0] not in COMMANDS and arguments[0] != "--help"):
+    if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("--help", "--version")):
         arguments.insert(0, "measure")
     try:
         app(arguments, prog_name="ppai-profile")
     except SystemExit as end:
         return int(end.code or 0)
     except Exception as error:
-        return _report(error)
+        return _report(error, arguments)
     return 0
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, arguments: Sequence[str]) -> int:
     from profiler.commands import EXPECTED
     from profiler.text import visible
 
     if isinstance(error, EXPECTED):
         print(visible(f"ppai-profile: {error}"), file=sys.stderr)
         return 1
-    print(visible("".join(traceback.format_exception(error))), file=sys.stderr)
-    print("this is a bug in PPAI; please report it with the lines above", file=sys.stderr)
+    for line in bugs.lines_about(error, "ppai-profile", arguments):
+        print(visible(line), file=sys.stderr)
     return 3

@@ -87,8 +87,7 @@ def measure(
     if as_json:
         _print(report)
     else:
-        _console().print(tables(report))
-        _say(explanation(report))
+        _show(report)
     if not report["published"] and wants_publish is None:
         _say(f"not published: no peer runs from {home}. Start it (ppai serve) and run again: nothing is asked twice")
     return 0
@@ -143,7 +142,13 @@ def train(
 
 
 def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
-    """Print what was measured from this home, or what a text is relevant to. Asks no engine."""
+    """Print what was measured from this home, or what a text is relevant to. Asks no engine.
+
+    1 where nothing was measured yet. `png` draws what was measured, so it goes with no text.
+    """
+    if png and text is not None:
+        _say("--png draws what was measured here, not what a text is about: leave out the one or the other")
+        return 2
     if png:
         prepare(png)
     encoder, gate = _relevance(home, running_peer(home))
@@ -154,20 +159,19 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
         if as_json:
             _print(about)
         else:
-            _console().print(relevance_tables(about))
+            Console().print(relevance_tables(about))
         return 0
     reports = [summary(model, gate, answers, vectors[model]) for model, answers in kept.items()]
-    if png:
+    if png and reports:
         draw(reports, png)
     if as_json:
         _print(reports)
-        return 0
-    for report in reports:
-        _console().print(tables(report))
-        _say(explanation(report))
+    else:
+        for report in reports:
+            _show(report)
     if not reports:
         _say(f"nothing was measured from {home} yet: run ppai-profile")
-    return 0
+    return 0 if reports else 1
 
 
 def _with_code(
@@ -238,17 +242,19 @@ def _train_command(queries: Sequence[Path], encoder: str, fast: bool, config: Tr
     return shlex.join([*words, "--seed", str(seed)])
 
 
-def _console() -> Console:
-    return Console(stderr=True)
-
-
 def _progress() -> Any:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=_console())
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _print(value: Any) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
+
+
+def _show(report: dict[str, Any]) -> None:
+    """One agent's summary, for people: on stdout, as everything that a command was asked for."""
+    Console().print(tables(report))
+    sys.stdout.write(visible(explanation(report)) + "\n")
 
 
 def _say(text: str) -> None:

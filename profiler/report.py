@@ -9,14 +9,14 @@ import numpy as np
 from profiler.answers import Answer
 from profiler.encoder import Encoder
 from profiler.qagate import QAGate
-from profiler.scoring import Capability, pair_scores
+from profiler.scoring import Capability, Shrinkage, pair_scores
 from profiler.text import cell
 
+_MARGIN = f"less {Shrinkage().z:g} standard errors"
 METHODS = {
     "shrinkage": "expected accuracy; a prototype with few answers is drawn towards its category, and that towards the"
-    " agent's mean, less one and a half standard errors (the query set has no reference difficulties)",
-    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them, less one and"
-    " a half standard errors",
+    f" agent's mean, {_MARGIN} (the query set has no reference difficulties)",
+    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them, " + _MARGIN,
 }
 
 

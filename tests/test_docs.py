@@ -78,7 +78,7 @@ def resolve(words: list[str]) -> tuple[Any, list[str]]:
     """(the command that is meant, what is left for it). Fails where there is none."""
     command = typer.main.get_command(COMMANDS[words[0]])
     rest = words[1:]
-    if words[0] == "ppai-profile" and (not rest or rest[0].startswith("--")):
+    if words[0] == "ppai-profile" and (not rest or rest[0].startswith("--")) and rest != ["--version"]:
         rest = ["measure", *rest]
     while hasattr(command, "commands") and rest and not rest[0].startswith("--"):
         assert rest[0] in command.commands, f"there is no `{shlex.join(words)}`"

@@ -3,20 +3,24 @@
 Imports here cost every command: whatever is heavy is imported by the command that needs it.
 """
 
+import errno
 import io
 import os
 import sys
-import tempfile
-import traceback
+from typing import Annotated
 
 import typer
 
 from gateway.cli.asking import ask, models, route, status
 from gateway.cli.keys import key_add, key_list, key_remove
-from gateway.cli.options import say
+from gateway.cli.options import say, show
 from gateway.cli.peering import approve, peers, revoke
 from gateway.cli.serving import demo, serve
 from gateway.cli.setup import config_check, config_show, init, pull
+from profiler import bugs
+
+# What is wrong outside of PPAI: a full disk, a folder that is another user's, too many open files.
+_SURROUNDINGS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 
 app = typer.Typer(
     help="PPAI: one OpenAI-compatible endpoint that answers with the best model any of your machines runs.\n\n"
@@ -26,6 +30,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        show(f"ppai {bugs.installed()}")
+        raise typer.Exit
+
+
+@app.callback()
+def ppai(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
 for command in (serve, ask, route, status, peers, models, approve, revoke, init, pull, demo):
     app.command()(command)
 
@@ -55,12 +76,16 @@ def main() -> None:
         if _is_expected(error):
             say(f"error: {error}")
             sys.exit(1)
-        with tempfile.NamedTemporaryFile("w", prefix="ppai-bug-", suffix=".log", delete=False) as file:
-            file.write(traceback.format_exc())
-        say(f"error: a bug in PPAI ({type(error).__name__}: {error}); please report it with {file.name}")
+        for line in bugs.lines_about(error, "ppai", sys.argv[1:]):
+            say(line)
         sys.exit(3)
 
 
 def _is_expected(error: Exception) -> bool:
-    """Errors that PPAI's rooms raise for the user carry a remedy; anything else is a bug."""
+    """Errors that PPAI's rooms raise for the user carry a remedy, and the system's own name what is full or closed.
+
+    Anything else is a bug.
+    """
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        return True
     return type(error).__module__.split(".")[0] in ("gateway", "discovery", "profiler")

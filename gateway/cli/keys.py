@@ -37,4 +37,4 @@ def key_remove(name: NameArgument, home: HomeOption = None) -> None:
     from gateway.client.api_keys import ApiKeys
 
     ApiKeys(home_of(home).api_keys_file).remove(name)
-    say(f"the key of `{name}` no longer counts")
+    show(f"the key of `{name}` no longer counts")

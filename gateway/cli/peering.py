@@ -43,7 +43,7 @@ def approve(
 
     for who in names:
         changed = OwnPeer(home_of(home)).post("/ppai/v1/approve", {"who": who})
-        say(f"{_called(changed)} may ask us and answer us; it must approve this peer too")
+        show(f"{_called(changed)} may ask us and answer us; it must approve this peer too")
 
 
 def revoke(
@@ -55,7 +55,7 @@ def revoke(
 
     for who in names:
         changed = OwnPeer(home_of(home)).post("/ppai/v1/revoke", {"who": who})
-        say(f"{_called(changed)} may no longer ask us, nor be asked")
+        show(f"{_called(changed)} may no longer ask us, nor be asked")
 
 
 def _called(changed: dict[str, Any]) -> str:

@@ -75,7 +75,7 @@ def pull(
             path = fetch(name, weights, partial(_show, bar, bar.add_task(name, total=None)), source=source, hub=hub)
         if name == "encoder":
             load_encoder(path)  # makes its graph, once: the first routed query need not wait for that
-        say(f"{name} is in {path}")
+        show(f"{name} is in {path}")
 
 
 def config_show(home: HomeOption = None, config: ConfigOption = None) -> None:
@@ -91,7 +91,7 @@ def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:
 
     peer_home = home_of(home)
     check(load(peer_home, config, {}), peer_home)
-    say("the configuration is valid")
+    show("the configuration is valid")
 
 
 def _show(bar: Any, task: Any, done: int, total: int | None, what: str) -> None:

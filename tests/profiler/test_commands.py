@@ -34,11 +34,35 @@ def test_who_wants_to_publish_needs_a_peer_even_with_an_engine(tmp_path: Path) -
 
 
 def test_show_of_nothing_names_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == commands.show(tmp_path, None, None, as_json=False)
+    """And fails, as it shows nothing; no empty picture is drawn."""
+    assert 1 == commands.show(tmp_path, None, tmp_path / "x.svg", as_json=False)
+    assert not (tmp_path / "x.svg").exists()
     assert "run ppai-profile" in capsys.readouterr().err
 
-    assert 0 == commands.show(tmp_path, None, None, as_json=True)
+    assert 1 == commands.show(tmp_path, None, None, as_json=True)
     assert [] == json.loads(capsys.readouterr().out)
+
+
+def test_what_was_asked_for_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables, words and what a text is about, so that a pipe has them; 80 columns hold them."""
+    with AnswerStore(tmp_path / "profile", "good") as store:
+        store.add(Answer("q1", "Which gas do plants take in?", "biology", "CO2", 1.0, 0.5))
+
+    assert 0 == commands.show(tmp_path, None, None, as_json=False)
+    of_models = capsys.readouterr()
+    assert 0 == commands.show(tmp_path, "Which gas?", None, as_json=False)
+    of_text = capsys.readouterr()
+
+    assert ("", "") == (of_models.err, of_text.err)
+    assert all(word in of_models.out for word in ("asked about", "capability", "strongest: biology"))
+    assert "expected to be right" in of_text.out
+    assert 80 >= max(len(line) for line in of_models.out.split("good: expected")[0].splitlines())
+
+
+def test_a_picture_of_a_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == commands.show(tmp_path, "Which gas?", tmp_path / "x.svg", as_json=False)
+
+    assert "leave out" in capsys.readouterr().err
 
 
 def test_show_folds_what_is_stored_of_each_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +105,7 @@ def test_a_model_may_be_called_like_markup(tmp_path: Path, capsys: pytest.Captur
         store.add(Answer("q1", "Which gas do plants take in?", "biology", "CO2", 1.0, 0.5))
 
     assert 0 == commands.show(tmp_path, None, None, as_json=False)
-    assert "[/b]: 100 % right" in " ".join(capsys.readouterr().err.split())
+    assert "[/b]: 100 % right" in " ".join(capsys.readouterr().out.split())
 
 
 CODE = Question("Double x.", "code", "assert double(2) == 4", "code")

@@ -6,8 +6,8 @@ import pytest
 from profiler.answers import Answer
 from profiler.encoder import Encoder
 from profiler.qagate import QAGate
-from profiler.report import by_category, by_task, explanation, relevance, summary
-from profiler.scoring import Capability
+from profiler.report import METHODS, by_category, by_task, explanation, relevance, summary
+from profiler.scoring import Capability, Shrinkage
 
 
 def answer(task: str, right: float, reference: float | None = None) -> Answer:
@@ -81,3 +81,8 @@ def test_shares_of_a_text_sum_to_one_and_agents_are_scored_by_them(gate: QAGate,
     assert sorted(shares, reverse=True) == shares
     assert "biology" == next(iter(told["categories"]))
     assert {"half": 0.5, "all": 1.0} == pytest.approx(told["scores"], abs=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_margin_is_the_one_that_is_taken_off(method: str) -> None:
+    assert f"less {Shrinkage().z} standard errors" in METHODS[method]

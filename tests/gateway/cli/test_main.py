@@ -1,6 +1,8 @@
-"""How a command ends: 0 done, 1 expected failure with a sentence, 2 usage, 3 a bug with a file to report."""
+"""How a command ends: 0 done, 1 expected failure with a sentence, 2 usage, 3 a bug with a report in the home."""
 
+import errno
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -48,20 +50,43 @@ def test_a_command_that_does_not_exist_is_a_matter_of_usage(words: list[str], mo
     assert 2 == ended(words, monkeypatch)
 
 
-def test_anything_else_is_a_bug_with_a_file_to_report(
+def test_anything_else_is_a_bug_with_a_report_in_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the report nor what is said of it holds what the user typed."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command()
+    def broken(text: str, home: Path = tmp_path) -> None:
+        raise RuntimeError(f"cannot read {text}")
+
+    monkeypatch.setattr(cli, "app", app)
+
+    assert 3 == ended(["my diary", "--home", str(tmp_path)], monkeypatch)
+    (report,) = (tmp_path / "reports").iterdir()
+    said = capsys.readouterr().err
+    assert str(report) in said
+    assert "in broken" in report.read_text()
+    assert "diary" not in report.read_text() + said
+
+
+@pytest.mark.parametrize("program", ["ppai", "ppai-profile"])
+def test_the_version_is_told(program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code = ended(["--version"], monkeypatch) if program == "ppai" else profiler.cli.main(["--version"])
+
+    assert (0, f"{program} {version('ppai')}\n") == (code, capsys.readouterr().out)
+
+
+def test_what_is_wrong_outside_of_ppai_is_no_bug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command()
     def broken() -> None:
-        raise RuntimeError("oops")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/route.jsonl")
 
     monkeypatch.setattr(cli, "app", app)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    assert 3 == ended([], monkeypatch)
-    (report,) = tmp_path.iterdir()
-    assert 0o600 == report.stat().st_mode & 0o777
-    assert "RuntimeError: oops" in report.read_text()
-    assert str(report) in capsys.readouterr().err
+    assert 1 == ended([], monkeypatch)
+    assert "No space left on device: '/x/route.jsonl'" in capsys.readouterr().err

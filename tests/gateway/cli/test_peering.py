@@ -60,7 +60,7 @@ def test_rights_are_changed_one_by_one(
     command(["ben", "cleo"], home=home.path)
 
     assert [(path, {"who": "ben"}), (path, {"who": "cleo"})] == [(one[1], json.loads(one[3])) for one in peer.asked]
-    assert 2 == capsys.readouterr().err.count(f"'ben $(x)' bb2b2{'b' * 47} may ")
+    assert 2 == capsys.readouterr().out.count(f"'ben $(x)' bb2b2{'b' * 47} may ")
 
 
 def test_what_a_peer_says_of_itself_steers_no_terminal_and_no_shell(

@@ -68,7 +68,7 @@ def test_what_is_shown_is_what_is_in_force(tmp_path: Path, capsys: pytest.Captur
     config_check(home=tmp_path)
 
     assert (9000, "127.0.0.1") == (shown["client"]["port"], shown["client"]["host"])
-    assert "valid" in capsys.readouterr().err
+    assert "valid" in capsys.readouterr().out
 
 
 def test_a_mistake_is_told_by_its_key(tmp_path: Path) -> None:
