@@ -323,7 +323,8 @@ async def _little_by_little(pieces: tuple[bytes | memoryview, ...]) -> AsyncIter
 
 def _refused(status: int, answer: bytes) -> Refused:
     details = read_refusal(answer)
-    return Refused(status, details.code or "unknown", details.message or f"the peer answered {status}")
+    message = details.message or f"the peer answered {status}"
+    return Refused(status, details.code or "unknown", message, details.gen)
 
 
 def _why(error: BaseException) -> str:

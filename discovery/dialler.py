@@ -16,8 +16,10 @@ from discovery.client import PeerClient, PeerUnreachable
 from discovery.endpoint import Clocks, Endpoint
 from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope
 from discovery.gossip import Gossip, Step
+from discovery.membership import Event
 from discovery.messages import Hello, OtherNetwork, decode, encode
 from discovery.names import quoted
+from discovery.own import shared_at
 from discovery.records import Address, Card, InvalidRecord, PeerId, check_address, dialable
 from discovery.request_auth import Refused
 from discovery.throttle import Throttle
@@ -145,6 +147,9 @@ class Dialler:
         except Refused as refused:
             level = logging.DEBUG if refused.code == "same_identity" else logging.WARNING
             log.log(level, "hello_refused address=%s code=%s reason=%r", address, refused.code, refused.message)
+            if refused.code == "same_identity" and refused.gen not in (0, self._gossip.gen):  # not ourselves
+                event = Event("identity_in_use", self._gossip.id, shared_at(address))
+                self._carry_out(Step(events=(event,)))
             if refused.status == 403:
                 said = f"it refuses us, and says: {quoted(refused.message)}"
                 self._endpoint.note_refusal(PeerId(expected or str(address)), str(address), said)

@@ -16,6 +16,7 @@ from discovery.gossip import Gossip, Step
 from discovery.membership import Event
 from discovery.messages import MESSAGE_LIMIT_BYTES, Hello, Message, OtherNetwork, Probe, decode, encode
 from discovery.names import with_id
+from discovery.own import shared
 from discovery.records import Card, PeerId, Pulse
 from discovery.request_auth import Audience, AuthConfig, Refused, RequestVerifier, Standing, refusal_body
 from discovery.strangers import StrangersConfig, StrangersTime, site_of
@@ -178,8 +179,7 @@ class Endpoint:
         if keep and card.id != self._gossip.id:
             self._gossip.keep(card.id)
         if card.id == self._gossip.id and card.gen != self._gossip.gen:  # with our gen, we have dialled ourselves
-            why = "another running peer has our identity, a copied home: give each a home of its own (--home)"
-            self._carry_out(Step(events=(Event("identity_in_use", card.id, why),)))
+            self._carry_out(Step(events=(Event("identity_in_use", card.id, shared(card)),)))
         records = [hello.card, hello.pulse] if hello.pulse else [hello.card]
         self._carry_out(self._gossip.learn(records, self._clocks.monotonic()))
         if card.id == self._gossip.id:

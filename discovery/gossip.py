@@ -112,7 +112,7 @@ class Gossip:
 
     @property
     def identity_in_use(self) -> bool:
-        """Another process publishes under our identity; we no longer do."""
+        """Another process publishes under our identity; until it stops, we do not."""
         return self._own.identity_in_use
 
     def own_card(self) -> Signed | None:
@@ -144,9 +144,11 @@ class Gossip:
     def publish(self, draft: Card | Pulse, now: float) -> Step:
         """Sign and spread a new card or pulse of ours; its id, gen and seq are filled in here. Raises InvalidRecord.
 
-        A pulse travels with the next exchanges. After `identity_in_use` nothing is published any more.
+        A pulse travels with the next exchanges. While `identity_in_use` nothing is published, and a card is kept for
+        later.
         """
         if self._own.identity_in_use:
+            self._own.keep(draft)
             return Step()
         signed = self._own.publish(draft, now)
         if isinstance(draft, Pulse):
@@ -243,9 +245,11 @@ class Gossip:
         own = self._own.entry
         if own is None:
             return Step()
-        events = self._members.watch(now)
+        period_s = self._detector.period_s(len(self._table.live()) + 1)
+        returned = self._publish_again(self._own.resume(period_s, now), now)
+        events = [*returned.events, *self._members.watch(now)]
         self._asked = {pair: expiry for pair, expiry in self._asked.items() if expiry > now}
-        sends = [*self._probe(now), *self._look(now), *self._pass_on()]
+        sends = [*returned.sends, *self._probe(now), *self._look(now), *self._pass_on()]
         sends += [*self._exchange(own, now), *self._try_the_dead(own, now)]
         return Step(tuple(sends), tuple(events))
 
@@ -351,19 +355,18 @@ class Gossip:
     def _learn_own(self, signed: Signed, now: float) -> Step:
         """Take a record under our id that we did not write since our start.
 
-        Either we lost our state, or another process uses our identity; `OwnRecords.jump` tells which.
+        Either we lost our state, or another process uses our identity; `OwnRecords.meet` tells which.
         """
-        if not self._own.is_ahead(signed.record, signed.envelope.payload):
+        if self._own.entry is None or not self._own.is_ahead(signed.record, signed.envelope.payload):
             return Step()
-        verdict, card = self._own.jump(signed.record, now), self.own_card()
-        if verdict is None or card is None:
+        return self._publish_again(self._own.meet(signed.record, now), now)
+
+    def _publish_again(self, event: Event | None, now: float) -> Step:
+        """Publish our card anew where the event is that a generation of ours has begun."""
+        if event is None:
             return Step()
-        event = Event(verdict, self.id, f"generation {signed.record.gen} of ours is already known")
-        if verdict == "identity_in_use":
-            return Step(events=(event,))
-        assert isinstance(card.record, Card)
         self._pulse_at = now
-        return Step(self.publish(card.record, now).sends, (event,))
+        return Step(self.publish(self._own.draft, now).sends, (event,))
 
     def _follow_up(self, events: list[Event]) -> list[Send]:
         """Spread what others should hear soon: new cards as rumours, a pulse to those whose probe waits for it."""

@@ -39,7 +39,8 @@ EventKind = Literal[
     "equivocation",  # it signed two different records under one version
     "refused",  # it is kept out: there is no room for another stranger, or admission refuses it
     "generation",  # our own generation jumped: a record of ours with a greater version was seen
-    "identity_in_use",  # another process uses our identity: we have stopped publishing
+    "identity_in_use",  # another process uses our identity: we do not publish until it stops
+    "identity_free",  # that other process is gone: we publish again
 ]
 
 

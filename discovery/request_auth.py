@@ -47,13 +47,17 @@ class Audience:
 
 
 class Refused(Exception):
-    """A request was refused, by us or by a peer. `status` is HTTP's, `code` is for programs, `message` for people."""
+    """A request was refused, by us or by a peer. `status` is HTTP's, `code` is for programs, `message` for people.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    `gen`: the generation of the peer that refused us; 0 where it did not say.
+    """
+
+    def __init__(self, status: int, code: str, message: str, gen: int = 0) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
         self.code = code
         self.message = message
+        self.gen = gen
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,9 +278,10 @@ class Runtime:
         if any(event.kind == "pulse" and may(event.peer, "answer") for event in events):
             self._door.look_around()
         for event in events:
-            if event.kind in ("refused", "equivocation", "identity_in_use"):
-                text = f"{event.kind.replace('_', ' ')}: {event.reason}"
-                self._notices.limited(event.kind, event.kind + event.peer, text)
+            if event.kind in ("refused", "equivocation"):
+                self._notices.limited(event.kind, event.kind + event.peer, f"{event.kind}: {event.reason}")
+            elif event.kind in ("generation", "identity_in_use", "identity_free"):
+                self._notices.limited("identity", "identity", event.reason)
         if self._notices.is_due("waiting"):
             for line in waiting_lines(self._network.waiting()):
                 self._notices.limited("waiting", "waiting", line)

@@ -199,22 +199,38 @@ def test_a_peer_that_lost_its_state_jumps_ahead_of_itself() -> None:
     assert not cluster.gossip(2).identity_in_use
 
 
-def test_two_peers_with_one_identity_are_told_and_do_not_storm() -> None:
-    """A cloned home: both jump at most once in 30 s, at the third time they stop publishing and say so."""
+@pytest.mark.parametrize("age_s", [0, 100])
+@pytest.mark.parametrize("ends", ["leave", "crash"])
+def test_two_peers_with_one_identity_are_told_and_the_original_outlives_the_copy(age_s: float, ends: str) -> None:
+    """A copied home, run for 40 s: both users hear of it, and soon after its end the original is there again.
+
+    An original that has run for a while is not silenced at all.
+    """
     cluster = Cluster(4, seed=14)
     cluster.until(cluster.all_alive, within_s=10)
+    cluster.advance(age_s)
     original = cluster.node(3)
-    clone = cluster.start(3, gen=original.gossip.gen)
+    copy = cluster.start(3, gen=original.gossip.gen + 50)
     cluster.introduce(3, 0)
 
-    cluster.advance(400)
+    cluster.advance(40)
 
-    in_use = [node for node in (original, clone) if node.gossip.identity_in_use]
-    assert in_use
-    assert 6 >= sum(event.kind == "generation" for node in (original, clone) for _, event in node.events)
-    for node in in_use:
-        assert not node.gossip.pulse_due(cluster.now)
-        assert "identity_in_use" in [event.kind for _, event in node.events]
+    told = [[event.kind for _, event in node.events if event.peer == node.id] for node in (original, copy)]
+    assert all(told), "both users hear of it"
+    assert 6 >= sum(map(len, told)), "they do not race each other"
+    assert [not age_s, bool(age_s)] == [node.gossip.identity_in_use for node in (original, copy)]
+    silent = copy if age_s else original
+    assert not silent.gossip.pulse_due(cluster.now)
+
+    getattr(cluster, ends)(3)
+
+    def original_is_back() -> bool:
+        card = original.gossip.own_card()
+        known = [node.gossip.member(original.id) for node in cluster.running() if node is not original]
+        return all(m is not None and m.state == "alive" and card is not None and m.card == card.record for m in known)
+
+    cluster.until(original_is_back, within_s=30)
+    assert not original.gossip.identity_in_use
 
 
 def test_a_replayed_network_changes_nothing() -> None:

@@ -62,25 +62,68 @@ def test_our_version_with_other_words_is_ahead() -> None:
 def test_a_jump_goes_beyond_what_was_seen() -> None:
     records = own()
 
-    assert "generation" == records.jump(card_of(ME, gen=40), 0.0)
-    assert (41, 1) == version(records.publish(card_of(ME), 0.0).record)
+    assert "generation" == records.meet(card_of(ME, gen=40), 0.0).kind
+    assert (41, 1) == version(records.publish(records.draft, 0.0).record)
 
 
-def test_two_clones_do_not_race() -> None:
-    """At most one jump in 30 s; at the third in ten minutes it is no lost state any more."""
+@pytest.mark.parametrize(("age_s", "jumps"), [(0.0, 1), (61.0, 4)])
+def test_of_two_peers_with_one_identity_the_one_that_started_last_falls_silent(age_s: float, jumps: int) -> None:
+    """One jump repairs a lost state. Whoever has just started gives way after it, whoever ran before goes on."""
     records = own()
-    seen = [
-        (at, records.jump(card_of(ME, gen=records.gen + 1), at)) for at in (0.0, 1.0, 29.0, 30.0, 31.0, 61.0, 100.0)
-    ]
 
-    expected = ["generation", None, None, "generation", None, "identity_in_use", None]
-    assert expected == [verdict for _, verdict in seen]
+    kinds = [records.meet(card_of(ME, gen=records.gen + 1), age_s + at).kind for at in range(jumps + 1)]
+
+    assert [*["generation"] * jumps, "identity_in_use"] == kinds
     assert records.identity_in_use
+
+
+def silent(now: float = 0.0) -> OwnRecords:
+    """A young peer beside a copy of itself, whose newest generation is 91."""
+    records = own()
+    for gen in (90, 91):
+        records.meet(card_of(ME, gen=gen), now)
+    return records
+
+
+def test_silence_ends_when_the_other_is_not_heard_any_more() -> None:
+    records = silent()
+    records.meet(pulse_of(ME, gen=91, seq=7), 30.0)
+
+    assert records.resume(2.0, 40.0) is None
+    assert "identity_free" == records.resume(2.0, 30.0 + 2.0 * 11).kind
+    assert not records.identity_in_use
+    assert (92, 1) == version(records.publish(records.draft, 60.0).record)
+
+
+def test_silence_ends_at_once_when_the_other_says_goodbye() -> None:
+    records = silent()
+
+    records.meet(card_of(ME, gen=91, seq=2, flag="delete"), 1.0)
+
+    assert records.resume(2.0, 1.0) is not None
+
+
+def test_while_silent_what_was_heard_of_the_other_is_no_news() -> None:
+    """Others send it again and again, since we show them an older version: it neither costs nor prolongs the wait."""
+    records = silent()
+
+    assert not records.is_ahead(card_of(ME, gen=91), b"")
+    assert records.is_ahead(card_of(ME, gen=91, seq=2), b"")
+
+
+def test_what_our_card_came_to_say_while_we_were_silent_is_published_afterwards() -> None:
+    records = silent()
+
+    records.keep(card_of(ME, name="renamed"))
+    with pytest.raises(InvalidRecord):
+        records.keep(card_of(ME, name="\n"))
+
+    assert "renamed" == records.draft.name
 
 
 def test_a_jump_a_day_is_no_clone() -> None:
     records = own()
 
-    verdicts = [records.jump(card_of(ME, gen=records.gen + 1), 86400.0 * day) for day in range(5)]
+    kinds = [records.meet(card_of(ME, gen=records.gen + 1), 86400.0 * day).kind for day in range(5)]
 
-    assert ["generation"] * 5 == verdicts
+    assert ["generation"] * 5 == kinds

@@ -1,5 +1,6 @@
 """Whole peers on loopback, with all their loops: real sockets, TLS and signatures, the system clock."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from discovery.client import PeerUnreachable, Pin
 from discovery.envelopes import seal
 from discovery.gossip import Send, Step
 from discovery.messages import Digest
+from discovery.own import shared_at
 from tests.cluster import id_of
-from tests.discovery.loopback import NET, ask, garbage_server, own_card, running_peer, state, until
+from tests.discovery.loopback import NET, Peer, ask, garbage_server, own_card, running_peer, state, until
 
 
 async def test_peers_of_one_seed_find_each_other_and_say_goodbye(tmp_path: Path) -> None:
@@ -105,3 +107,34 @@ async def test_a_dead_peer_is_suspect_at_the_first_refused_connection(tmp_path: 
         a.transport.suspect(b.identity.id, "connection refused")
 
         assert "suspect" == state(a, b)
+
+
+async def test_a_copy_of_a_home_takes_no_peer_s_place_for_longer_than_it_runs(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a") as a, running_peer(tmp_path / "b") as b:
+        a.transport.add_seed("127.0.0.1", b.address.port)
+        await until(lambda: state(b, a) == "alive")
+        shutil.copytree(tmp_path / "a", tmp_path / "copy")
+        async with running_peer(tmp_path / "copy", gen_ahead=10) as copy:
+            copy.transport.add_seed("127.0.0.1", b.address.port)
+            await until(lambda: all(shared_at(at.address) in told(by) for by, at in ((a, copy), (copy, a))))
+            await copy.transport.leave()
+
+        await until(lambda: state(b, a) == "alive" and b.gossip.member(a.identity.id).card.addr == (a.address,))
+        assert not a.gossip.identity_in_use
+
+
+async def test_a_copy_that_meets_nobody_but_the_original_hears_of_it(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a") as a:
+        shutil.copytree(tmp_path / "a", tmp_path / "copy")
+        async with running_peer(tmp_path / "copy", gen_ahead=10) as copy:
+            copy.transport.add_seed("127.0.0.1", a.address.port)
+            copy.transport.add_seed("127.0.0.1", copy.address.port)
+
+            await until(lambda: shared_at(a.address) in told(copy))
+            assert shared_at(copy.address) in told(a)
+            assert shared_at(copy.address) not in told(copy), "it meets itself there"
+
+
+def told(peer: Peer) -> str:
+    """What the user of this peer hears of his own identity."""
+    return "".join(event.reason for event in peer.events if event.peer == peer.identity.id)
