@@ -6,7 +6,7 @@ import fastapi
 from fastapi.responses import JSONResponse, Response
 
 from gateway.client.running import RunningPeer
-from gateway.client.views import model_entries
+from gateway.client.views import model_entries, model_entry
 from gateway.wire.errors import InvalidRequest
 
 
@@ -17,7 +17,7 @@ def add_model_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
-        entry = next((entry for entry in model_entries(peer.node.roster) if entry["id"] == name), None)
+        entry = model_entry(name, peer.node.roster)
         if entry is None:
             raise InvalidRequest(
                 f"The model `{name}` does not exist on this network; see GET /v1/models",

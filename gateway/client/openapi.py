@@ -146,10 +146,13 @@ _ANSWERS: dict[str, Any] = {
             "created": {"type": "integer"},
             "owned_by": {"const": "ppai"},
             "max_model_len": {"type": ["integer", "null"]},
+            "context_length": {"type": ["integer", "null"]},
             "architecture": _fields({"input_modalities": {"type": "array", "items": {"type": "string"}}}),
             "metadata": _fields({"context_length": {"type": ["integer", "null"]}}),
             "ppai": _fields(
                 {
+                    "kind": {"enum": ["virtual", "model"]},
+                    "names": {"type": "array", "items": {"type": "string"}},
                     "peers": {"type": "array", "items": {"type": "string"}},
                     "abilities": {"type": "array", "items": {"type": "string"}},
                 }

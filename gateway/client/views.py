@@ -1,9 +1,12 @@
 """What a peer tells of itself, as JSON-able values (P): models, its engine, other peers, candidates."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
+
+import numpy as np
 
 from discovery.admission import Right
 from discovery.members import Member
@@ -11,6 +14,7 @@ from discovery.names import with_id
 from discovery.records import Address, AdmissionState, Agent, PeerId
 from gateway.capacity.rules import EngineLoad
 from gateway.engines.engine_state import EngineState
+from gateway.models.same import model_key
 from gateway.routing.choice import Choice
 from gateway.routing.roster import Roster
 from gateway.wire.request import VIRTUAL_MODEL
@@ -19,17 +23,24 @@ ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modal
 
 
 def model_entries(roster: Roster) -> list[dict[str, Any]]:
-    """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it."""
-    entries: dict[str, dict[str, Any]] = {VIRTUAL_MODEL: _entry(VIRTUAL_MODEL)}  # also where a model is called so
+    """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it.
+
+    A model is one entry however its servers call it, by our own engine's name, else by the one that most of them use.
+    """
     serves = roster.local | roster.approved & ~roster.dead
-    for index, model in enumerate(roster.models):
-        if not serves[index]:
-            continue
-        for entry in (entries[VIRTUAL_MODEL], entries.setdefault(model, _entry(model))):
-            _widen(entry, int(roster.context_tokens[index]), roster.modalities[index])
-            if roster.peer_names[index] not in entry["ppai"]["peers"]:
-                entry["ppai"]["peers"].append(roster.peer_names[index])
-    return list(entries.values())
+    groups: dict[str, list[int]] = {}
+    for index in np.flatnonzero(serves).tolist():
+        groups.setdefault(model_key(roster.models[index]), []).append(index)
+    groups.pop(VIRTUAL_MODEL, None)  # a model of this name cannot be asked for
+    entries = [_entry(VIRTUAL_MODEL, "virtual", roster, np.flatnonzero(serves).tolist())]
+    return entries + [_entry(_usual_name(roster, rows), "model", roster, rows) for rows in groups.values()]
+
+
+def model_entry(name: str, roster: Roster) -> dict[str, Any] | None:
+    """The entry of the model that a name means; None where nobody serves it."""
+    entries = {entry["id"]: entry for entry in model_entries(roster)}
+    same = (entry for entry in entries.values() if model_key(entry["id"]) == model_key(name))
+    return entries.get(name) or next(same, None)
 
 
 def engine_status(
@@ -157,24 +168,30 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
     }
 
 
-def _entry(model: str) -> dict[str, Any]:
+def _usual_name(roster: Roster, rows: Sequence[int]) -> str:
+    own = [roster.models[row] for row in rows if roster.local[row]]
+    used = Counter(roster.models[row] for row in rows)
+    return own[0] if own else min(used, key=lambda name: (-used[name], name))
+
+
+def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int]) -> dict[str, Any]:
+    """One entry of /v1/models; the widest context and all modalities of those who serve it count."""
+    context = max((int(roster.context_tokens[row]) for row in rows), default=0) or None
+    modalities = frozenset[str]().union(*(roster.modalities[row] for row in rows))
+    names = {roster.models[row]: None for row in rows} if kind == "model" else {}
     return {
-        "id": model,
+        "id": name,
         "object": "model",
         "created": 0,
         "owned_by": "ppai",
-        "max_model_len": None,
-        "architecture": {"input_modalities": []},
-        "metadata": {"context_length": None},
-        "ppai": {"peers": [], "abilities": []},
+        "max_model_len": context,
+        "context_length": context,
+        "architecture": {"input_modalities": sorted(modalities - ABILITIES)},
+        "metadata": {"context_length": context},
+        "ppai": {
+            "kind": kind,
+            "names": list(names),
+            "peers": list(dict.fromkeys(roster.peer_names[row] for row in rows)),
+            "abilities": sorted(modalities & ABILITIES),
+        },
     }
-
-
-def _widen(entry: dict[str, Any], context_tokens: int, modalities: frozenset[str]) -> None:
-    entry["max_model_len"] = max(entry["max_model_len"] or 0, context_tokens) or None
-    entry["metadata"]["context_length"] = entry["max_model_len"]
-    for shown, named in (
-        (entry["architecture"]["input_modalities"], modalities - ABILITIES),
-        (entry["ppai"]["abilities"], modalities & ABILITIES),
-    ):
-        shown[:] = sorted({*shown, *named})

@@ -23,7 +23,7 @@ TRAVELS = frozenset(
         *("encoding_format", "dimensions", "n"),
     }
 )
-DROPPED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"})
+DROPPED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "models"})
 TRUSTED_ONLY = frozenset({"response_format"})  # a schema can fill an engine's disk or stall it (CVE-2025-29770)
 
 

@@ -7,7 +7,7 @@ UNKNOWN = "unknown"  # what stands for an invented name
 
 _OPENAI = """
     messages model audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
-    metadata modalities n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_retention
+    metadata modalities models n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_retention
     reasoning_effort response_format safety_identifier seed service_tier stop store stream stream_options temperature
     tool_choice tools top_logprobs top_p user verbosity web_search_options best_of echo prompt suffix input
     encoding_format dimensions endpoint agent body

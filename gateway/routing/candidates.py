@@ -64,8 +64,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded[(limit > 0) & (limit < query.prompt_tokens + (query.max_tokens or 1))] = Excluded.CONTEXT
     if query.needs:
         excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
-    if query.model is not None:
-        excluded[~_serves(query.model, roster)] = Excluded.MODEL
+    if query.models is not None:
+        excluded[~_serves(query.models, roster)] = Excluded.MODEL
     if query.here_only:
         excluded[roster.local & ~roster.here] = Excluded.PLACE
     excluded[~roster.approved] = Excluded.NOT_APPROVED
@@ -85,8 +85,8 @@ def may_answer(query: Query, roster: Roster) -> BoolArray:
         eligible = eligible & roster.local
     elif query.pin is not None:
         eligible = eligible & _is_pinned(query.pin, roster)
-    if query.model is not None:
-        eligible = eligible & _serves(query.model, roster)
+    if query.models is not None:
+        eligible = eligible & _serves(query.models, roster)
     return eligible
 
 
@@ -97,10 +97,10 @@ def _is_pinned(pin: str, roster: Roster) -> BoolArray:
     return np.array([pin == peer for peer in roster.peer_ids], dtype=np.bool_)
 
 
-def _serves(model: str, roster: Roster) -> BoolArray:
-    """(N,) those whose model or agent has this name."""
-    names = zip(roster.models, roster.agents, strict=True)
-    return np.array([model in pair for pair in names], dtype=np.bool_)
+def _serves(names: frozenset[str], roster: Roster) -> BoolArray:
+    """(N,) those whose model or agent has one of these names."""
+    pairs = zip(roster.models, roster.agents, strict=True)
+    return np.array([model in names or agent in names for model, agent in pairs], dtype=np.bool_)
 
 
 def _avoid(peer: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.routing.chain import Chained
 from gateway.routing.decision import Decision
 from gateway.routing.paper_policy import PaperPolicy
 from gateway.routing.policy import Plan, Policy, SchedulerConfig, decided, own_and_others, ranked_by
@@ -20,14 +21,14 @@ from gateway.routing.utility import assess, typical_service
 
 
 def policy(config: SchedulerConfig) -> Policy:
-    """The policy of `config.mode`."""
+    """The policy of `config.mode`, for queries with several wishes, too."""
     modes: dict[str, Callable[[SchedulerConfig], Policy]] = {
         "default": DefaultPolicy,
         "paper": PaperPolicy,
         "local": LocalPolicy,
         "random": RandomPolicy,
     }
-    return modes[config.mode](config)
+    return Chained(modes[config.mode](config), config)
 
 
 class DefaultPolicy:

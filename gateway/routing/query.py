@@ -7,6 +7,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.table import Expected
+from gateway.models.names import Chain
 from gateway.routing.roster import BoolArray, Roster
 
 
@@ -14,7 +15,9 @@ from gateway.routing.roster import BoolArray, Roster
 class Query:
     """What is asked, as far as routing cares."""
 
-    model: str | None = None  # an agent's or model's name; None: any
+    models: frozenset[str] | None = None  # names of agents or models, any of which will do; None: anyone
+    chain: Chain = ()  # the wishes that `models` sums up, in their order; empty where there is only one
+    patience_s: float = 0.0  # s within which somebody must be able to begin, else the next of the chain is asked for
     prompt_tokens: int = 0  # an estimate
     max_tokens: int | None = None  # the client's bound on the answer
     category: str = ""  # of the gate's prototypes; answers of one category are about equally long

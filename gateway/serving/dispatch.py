@@ -13,7 +13,7 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door
-from gateway.models.names import NamesConfig
+from gateway.models.names import NamesConfig, summed_up
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.choice import Candidate, Choice
@@ -146,11 +146,15 @@ class Dispatcher:
         roster = self._node.roster
         own = {agent.model for agent in self._node.own_agents}
         names = {*roster.models, *roster.agents}
+        asked = (request.model, *request.instead)
+        chain = refusals.models_meant(asked, names, own, self._names) if names else (None,)
         judged = None
         if len(roster) > 1 and (request.text or request.earlier):
             judged = await self.reader.judge(request.text, judge_s, request.earlier, wishes.session)
         return Query(
-            model=refusals.model_meant(request.model, names, own, self._names) if names else None,
+            models=summed_up(chain),
+            chain=chain if len(chain) > 1 else (),
+            patience_s=self._names.patience_s,
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
             category=judged.category if judged else "",
@@ -197,7 +201,7 @@ def _target(routed: Routed, node: Node, candidate: Candidate, reason: str, upstr
         "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
         "x-ppai-reason": reason,
     }
-    asked = candidate.model if request.model == VIRTUAL_MODEL else request.model
+    asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
     if candidate.local:
         body = encode_request(request, candidate.model)
         untold = request.needs & node.untold(candidate.agent)

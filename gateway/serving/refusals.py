@@ -8,7 +8,7 @@ import numpy as np
 
 from discovery.names import AmbiguousPeer, meant, quoted
 from discovery.records import PeerId
-from gateway.models.names import NamesConfig, UnknownModel, resolve_model, sayable
+from gateway.models.names import Chain, NamesConfig, UnknownModel, resolve_models, sayable
 from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
 from gateway.routing.candidates import Excluded, may_answer
 from gateway.routing.choice import Candidate
@@ -36,16 +36,16 @@ def missing(roster: Roster, engine_problem: str | None) -> list[str]:
     return [engine_problem or "the engine serves no model"]
 
 
-def model_meant(asked: str, network: Collection[str], own: Collection[str], config: NamesConfig) -> str | None:
-    """`resolve_model`, its UnknownModel as an InvalidRequest (404) with the nearest names."""
+def models_meant(asked: Sequence[str], network: Collection[str], own: Collection[str], config: NamesConfig) -> Chain:
+    """`resolve_models`, its UnknownModel as an InvalidRequest (404) with the nearest names."""
     try:
-        return resolve_model(asked, network, own, config, VIRTUAL_MODEL)
+        return resolve_models(asked, network, own, config, VIRTUAL_MODEL)
     except UnknownModel as unknown:
         near = " or ".join(f"`{name}`" for name in unknown.nearest)
         hint = f"Did you mean {near}? " if near else ""
         raise InvalidRequest(
-            f"The model `{sayable(asked)}` does not exist on this network. {hint}Ask for `auto` to let PPAI choose, "
-            "see GET /v1/models for what is served, or start the peer with --transparent.",
+            f"The model `{sayable(unknown.asked)}` does not exist on this network. {hint}Ask for `auto` to let PPAI "
+            "choose, see GET /v1/models for what is served, or start the peer with --transparent.",
             status=404, param="model", code="model_not_found",
         ) from unknown  # fmt: skip
 

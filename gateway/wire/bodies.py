@@ -3,12 +3,15 @@
 The page of the API is written by the same types (gateway/client/openapi.py).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
+
+Models = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=16)]  # names, the most wanted first
 
 
 class Part(msgspec.Struct, gc=False):
@@ -33,6 +36,7 @@ class _Body(msgspec.Struct):
     """
 
     model: str | None = None
+    models: Models | None = None  # OpenRouter's field
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     max_tokens: float | None = None  # some languages write 100 as 100.0
@@ -60,6 +64,7 @@ class PassedBody(msgspec.Struct):
     """An API that only the local engine is asked for: read for routing, judged by the engine."""
 
     model: str | None = None
+    models: Models | None = None
     stream: bool | None = None
 
 

@@ -150,6 +150,7 @@ class KnownBody(msgspec.Struct, gc=False):
     """The fields that any of the endpoints has. Which others may stand beside them: gateway/privacy/fields.py."""
 
     model: str | None = None
+    models: Annotated[list[_Name], Meta(max_length=16)] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     max_tokens: _Length | None = None

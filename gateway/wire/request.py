@@ -64,6 +64,7 @@ class Request:
     written: Fields = field(default_factory=dict)
     unknown: str | None = None
     forces: str | None = None
+    instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
 
 
 def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None = None) -> Request:
@@ -97,6 +98,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     calls_none = bytes(fields.get("tool_choice", b"")) == b'"none"'  # as in an agent's last turn
     if asked.tools and not calls_none:
         needs.add("tools")
+    model, *instead = _models(asked)
     written: Fields = {}
     if known:
         try:
@@ -105,7 +107,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
             unknown = error.field
     return Request(
         endpoint=endpoint,
-        model=asked.model or VIRTUAL_MODEL,
+        model=model,
         stream=bool(asked.stream),
         text=_ends(turns[-1], ROUTED_TEXT_CHARS) if turns else "",
         earlier=tuple(_ends(turn, ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
@@ -119,6 +121,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         written=written,
         unknown=unknown,
         forces=known.forces if known else None,
+        instead=tuple(instead),
     )
 
 
@@ -135,9 +138,10 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         words, limit, user = [asked.instructions, asked.input], asked.max_output_tokens, asked.user
     else:
         words, limit, user = [asked.system, *asked.messages], asked.max_tokens, None
+    model, *instead = _models(asked)
     return Request(
         endpoint=endpoint,
-        model=asked.model or VIRTUAL_MODEL,
+        model=model,
         stream=bool(asked.stream),
         text="",
         earlier=(),
@@ -148,6 +152,7 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         include_usage=True,
         fields=read_fields(body),
         body=body if isinstance(body, bytes) else None,
+        instead=tuple(instead),
     )
 
 
@@ -228,6 +233,11 @@ def _opening(words: Any) -> Iterator[str]:
         left -= len(text)
         if left <= 0:
             return
+
+
+def _models(asked: Any) -> list[str]:
+    """Which models are asked for, the most wanted first; never empty."""
+    return [name for name in (asked.model, *(asked.models or ())) if name] or [VIRTUAL_MODEL]
 
 
 def _name(user: str | int | None) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from discovery.names import id_shown, with_id
 from discovery.records import Agent
 from gateway.capacity.rules import EngineLoad
-from gateway.client.views import candidate_rows, engine_status, model_entries, waiting_lines
+from gateway.client.views import candidate_rows, engine_status, model_entries, model_entry, waiting_lines
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.routing.choice import Choice
 from gateway.routing.decision import Decision
@@ -36,6 +36,31 @@ def test_models_are_auto_and_what_somebody_serves() -> None:
     assert (8192, ["image", "text"]) == (own["max_model_len"], own["architecture"]["input_modalities"])
     assert (8192, ["ada", "peer-1"]) == (auto["max_model_len"], auto["ppai"]["peers"])
     assert {"model", "ppai"} == {entry[key] for entry in (auto, own, other) for key in ("object", "owned_by")}
+
+
+def test_one_model_under_several_names_is_one_entry() -> None:
+    """By our own engine's name, else by the one that most of its servers use."""
+    ada = Ada()
+    ada.node.serve([Agent("llama3.2:latest", "llama3.2:latest", 4096)])
+    ada.meet(1, Agent("llama3.2", "llama3.2", 8192), Agent("Qwen/Qwen3-8B-AWQ", "Qwen/Qwen3-8B-AWQ", 512))
+    ada.meet(2, Agent("qwen3:8b", "qwen3:8b", 512))
+    ada.meet(3, Agent("qwen3:8b", "qwen3:8b", 512))
+
+    auto, llama, qwen = model_entries(ada.node.roster)
+
+    assert ["auto", "llama3.2:latest", "qwen3:8b"] == ids(ada)
+    assert (["virtual", "model", "model"]) == [entry["ppai"]["kind"] for entry in (auto, llama, qwen)]
+    assert (["llama3.2:latest", "llama3.2"], ["ada", "peer-1"]) == (llama["ppai"]["names"], llama["ppai"]["peers"])
+    assert (8192, ["peer-1", "peer-2", "peer-3"]) == (llama["context_length"], qwen["ppai"]["peers"])
+    assert qwen == model_entry("qwen3-8b", ada.node.roster) == model_entry("qwen3:8b", ada.node.roster)
+    assert model_entry("qwen3-4b", ada.node.roster) is None
+
+
+def test_a_model_called_auto_hides_nobody() -> None:
+    ada = Ada()
+    ada.node.serve([Agent("auto", "auto", 4096), Agent("own", "own", 512)])
+
+    assert ["auto", "own"] == ids(ada)
 
 
 def test_an_unknown_context_is_no_number() -> None:

@@ -52,6 +52,7 @@ DROPPED: dict[str, Any] = {
     "service_tier": "default",
     "safety_identifier": "s",
     "prompt_cache_key": "k",
+    "models": ["qwen3-8b", "auto"],
 }
 PINS: dict[str, tuple[Any, str]] = {
     "n": (2, "n"),

@@ -17,9 +17,9 @@ from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, nam
         (Peer("b"), QUERY, None),
         (Peer("b", dead=True, suspect=True, approved=False), QUERY, "dead"),
         (Peer("b", suspect=True, approved=False), QUERY, "suspect"),
-        (Peer("b", approved=False, model="other"), replace(QUERY, model="m"), "not_approved"),
-        (Peer("b", model="other"), replace(QUERY, model="m"), "model"),
-        (Peer("b", model="other"), replace(QUERY, model="b/other"), None),
+        (Peer("b", approved=False, model="other"), replace(QUERY, models=frozenset({"m"})), "not_approved"),
+        (Peer("b", model="other"), replace(QUERY, models=frozenset({"m"})), "model"),
+        (Peer("b", model="other"), replace(QUERY, models=frozenset({"b/other"})), None),
         (Peer("b"), replace(QUERY, needs=frozenset({"image"})), "modality"),
         (Peer("b", modalities=frozenset({"text", "image"})), replace(QUERY, needs=frozenset({"image"})), None),
         (Peer("b", context_tokens=299), QUERY, "context"),
@@ -83,7 +83,7 @@ def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer()
 
     assert [None, "retried", None] == [assess(query, world.view(query), CERTAIN).excluded_because(i) for i in range(3)]
     alone = World([Peer("us", model="other"), Peer("b")])
-    query = replace(query, model="m")
+    query = replace(query, models=frozenset({"m"}))
     assert 0 == candidate_set(query, alone.view(query))[1]
 
 
@@ -91,7 +91,7 @@ def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer()
     ("query", "who"),
     [
         (QUERY, ["us", "b", "tired"]),
-        (replace(QUERY, model="m"), ["us", "tired"]),
+        (replace(QUERY, models=frozenset({"m"})), ["us", "tired"]),
         (replace(QUERY, pin="local"), ["us"]),
         (replace(QUERY, pin="tired"), ["tired"]),
         (replace(QUERY, pinned_local="field:n", pin="b"), ["us"]),

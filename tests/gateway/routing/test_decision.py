@@ -15,7 +15,7 @@ from tests.gateway.routing.world import QUERY, Peer, World, decide
         (Peer("b", admission="closed"), QUERY, True),
         (Peer("b", dead=True), QUERY, False),
         (Peer("b", approved=False), QUERY, False),
-        (Peer("b", model="other"), replace(QUERY, model="m"), False),
+        (Peer("b", model="other"), replace(QUERY, models=frozenset({"m"})), False),
         (Peer("b"), replace(QUERY, pinned_local="field:n"), False),
         (Peer("b"), replace(QUERY, pin="local"), False),
     ],

@@ -440,7 +440,7 @@ def test_only_the_agent_that_answered_is_warm() -> None:
     """Another model of the same peer has read nothing of it."""
     ada = Ada()
     ben = ada.meet(1, agent("a"), agent("b"))
-    decision = ada.decide(replace(TURN, pin=ben, model="b"))
+    decision = ada.decide(replace(TURN, pin=ben, models=frozenset({"b"})))
     ada.node.observe(
         ada.node.dispatch(decision.candidate(decision.order[0]), ada.now), Outcome(ben, "ok", 0.5, 3.0, 9), ada.now
     )

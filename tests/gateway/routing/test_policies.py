@@ -49,7 +49,7 @@ def test_the_best_by_belief_is_not_everybodys_probe() -> None:
 def test_one_candidate_needs_no_probe() -> None:
     world = World([Peer("us", model="other"), Peer("b")])
 
-    only = plan(world, replace(QUERY, model="m"))
+    only = plan(world, replace(QUERY, models=frozenset({"m"})))
 
     assert ((), "only_candidate") == (only.probe, only.reason)
 

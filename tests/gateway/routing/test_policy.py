@@ -71,7 +71,7 @@ def test_our_own_takes_what_nobody_else_may() -> None:
 def test_nobody_is_left() -> None:
     world = World([Peer("us", model="a"), Peer("b", model="b", dead=True)])
 
-    decision = decide(world, replace(QUERY, model="b"))
+    decision = decide(world, replace(QUERY, models=frozenset({"b"})))
 
     assert (None, (), "none") == (decision.target, decision.order, decision.reason)
     assert ["model", "dead"] == [candidate.excluded for candidate in decision.candidates]
@@ -111,7 +111,7 @@ def test_a_body_that_may_not_travel_stays_and_says_why() -> None:
 )
 def test_a_peer_that_kept_silent_is_not_chosen(ours: Peer, order: list[str]) -> None:
     """It may be stopped, and waiting for it costs seconds: only without an engine of our own is it tried, last."""
-    query, world = replace(QUERY, model="m"), World([ours, Peer("b"), Peer("c", jobs=5)])
+    query, world = replace(QUERY, models=frozenset({"m"})), World([ours, Peer("b"), Peer("c", jobs=5)])
     chooser, rng = policy(CERTAIN), np.random.default_rng(0)
     planned = chooser.plan(query, view := world.view(query), 0.0, rng)
 

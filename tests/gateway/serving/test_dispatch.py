@@ -219,6 +219,45 @@ async def test_names(
     assert {"mine"} == {body["model"] for body in mine.asked}
 
 
+async def test_the_same_model_under_another_name_is_asked_by_its_own_name(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    asked = "hf.co/somebody/Scripted-1-GGUF:Q4_K_M"
+    async with desk(tmp_path, mine, theirs) as ada:
+        client = await ada.ask(model=asked)
+
+    assert ("ben", asked) == (client.headers["x-ppai-peer"], json.loads(client.body)["model"])
+    assert (0, ["scripted-1"]) == (len(mine.asked), [body["model"] for body in theirs.asked])
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "shown"),
+    [
+        (NamesConfig(aliases={"coder": ("mine", "scripted-1")}), {"model": "coder"}, "coder"),
+        (NamesConfig(), {"model": "mine", "models": ["nobody-s", "scripted-1"]}, "scripted-1"),
+        (NamesConfig(), {"model": None, "models": ["mine", "auto"]}, "scripted-1"),
+    ],
+    ids=["alias", "models", "models alone"],
+)
+async def test_the_next_wish_is_asked_for_where_the_first_fails(
+    tmp_path: Path,
+    mine: ScriptedEngine,
+    theirs: ScriptedEngine,
+    names: NamesConfig,
+    asked: dict[str, object],
+    shown: str,
+) -> None:
+    """A list of models is not sent on: who answers was decided here."""
+    async with desk(tmp_path, mine, theirs, names) as ada:
+        at_once = await ada.ask(**asked)
+        mine.status = 500
+        failed_over = await ada.ask(**asked)
+
+    assert ("ben", shown) == (failed_over.headers["x-ppai-peer"], json.loads(failed_over.body)["model"])
+    assert "mine" == at_once.headers["x-ppai-model"]
+    assert {"model", "models"} & theirs.asked[0].keys() == {"model"}
+
+
 async def test_an_unknown_name_is_a_404_and_nobody_is_asked(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from discovery.records import PeerId
 from gateway.beliefs.belief import Expectation
-from gateway.models.names import NamesConfig
+from gateway.models.names import Chain, NamesConfig
 from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.serving.refusals import check_needs, missing, model_meant, nobody, peer_meant
+from gateway.serving.refusals import check_needs, missing, models_meant, nobody, peer_meant
 from gateway.wire.errors import InvalidRequest
 from tests.gateway.routing.test_node import Ada
 
@@ -74,7 +74,7 @@ def test_one_peer_that_meets_the_needs_is_enough() -> None:
     ("query", "seen"),
     [
         (Query(needs=frozenset({"image"})), roster(TEXT, IMAGE, dead=(1,))),
-        (Query(needs=frozenset({"image"}), model="model0"), roster(TEXT, IMAGE)),
+        (Query(needs=frozenset({"image"}), models=frozenset({"model0"})), roster(TEXT, IMAGE)),
         (Query(needs=frozenset({"image"}), pinned_local="field:n"), roster(TEXT, IMAGE)),
         (Query(needs=frozenset({"image"}), pin="p0"), roster(TEXT, IMAGE)),
     ],
@@ -104,7 +104,7 @@ def test_nobody_to_answer_is_another_error() -> None:
 
 def test_an_unknown_name_is_a_404_with_near_matches() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        model_meant("lama-3-8b", {"llama-3-8b", "qwen-7b"}, {"qwen-7b"}, NamesConfig())
+        models_meant(["lama-3-8b"], {"llama-3-8b", "qwen-7b"}, {"qwen-7b"}, NamesConfig())
 
     assert (404, "model", "model_not_found") == (caught.value.status, caught.value.param, caught.value.code)
     assert caught.value.message == (
@@ -114,7 +114,9 @@ def test_an_unknown_name_is_a_404_with_near_matches() -> None:
 
 
 def test_a_name_that_is_served_means_itself_and_auto_means_anybody() -> None:
-    assert ["qwen-7b", None] == [model_meant(name, {"qwen-7b"}, set(), NamesConfig()) for name in ("qwen-7b", "auto")]
+    names: list[Chain] = [models_meant([name], {"qwen-7b"}, set(), NamesConfig()) for name in ("qwen-7b", "auto")]
+
+    assert [(frozenset({"qwen-7b"}),), (None,)] == names
 
 
 @pytest.mark.parametrize(
