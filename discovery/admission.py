@@ -117,15 +117,7 @@ class Admission:
 
     def restore(self, granted: Mapping[str, Iterable[str]], revoked: Iterable[str]) -> None:
         """Take over what `state` returned in an earlier run. Raises AdmissionError for an invalid id or right."""
-        try:
-            for peer in (*granted, *revoked):
-                public_key(peer)
-        except InvalidRecord as error:
-            raise AdmissionError(f"not a peer id: {peer!r}") from error
-        if unknown := {right for rights in granted.values() for right in rights} - set(RIGHTS):
-            raise AdmissionError(f"not a right: {', '.join(sorted(unknown))}")
-        kept = {PeerId(p): frozenset(r for r in RIGHTS if r in set(rights)) for p, rights in granted.items()}
-        self._granted, self._revoked = kept, {PeerId(peer) for peer in revoked}
+        self._granted, self._revoked = read_rights(granted, revoked)
 
     def forget(self, peer: PeerId) -> None:
         """Forget that this peer has proven the secret; when it returns, its card must prove it again."""
@@ -144,6 +136,21 @@ class Admission:
         while len(self._proven) > PROVEN_LIMIT:  # whoever is forgotten proves it again with its next request
             del self._proven[next(iter(self._proven))]
         return None
+
+
+def read_rights(
+    granted: Mapping[str, Iterable[str]], revoked: Iterable[str]
+) -> tuple[dict[PeerId, frozenset[Right]], set[PeerId]]:
+    """(rights by peer, revoked peers) of what `Admission.state` returned. Raises AdmissionError."""
+    try:
+        for peer in (*granted, *revoked):
+            public_key(peer)
+    except InvalidRecord as error:
+        raise AdmissionError(f"not a peer id: {peer!r}") from error
+    if unknown := {right for rights in granted.values() for right in rights} - set(RIGHTS):
+        raise AdmissionError(f"not a right: {', '.join(sorted(unknown))}")
+    kept = {PeerId(p): frozenset(r for r in RIGHTS if r in set(rights)) for p, rights in granted.items()}
+    return kept, {PeerId(peer) for peer in revoked}
 
 
 def _derive(secret: bytes, purpose: str) -> bytes:

@@ -6,6 +6,7 @@ year while the id stays. It is a P-256 key, which every TLS library takes; some 
 
 import datetime
 import hashlib
+import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from discovery.private_files import OpenToOthers, read_secret, read_unchanged, w
 from discovery.records import InvalidRecord, PeerId, peer_id, public_key
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 _CERT_DAYS = 365  # a new certificate is valid for so long
 _RENEW_DAYS = 30  # a certificate this close to its end is replaced at start
@@ -102,18 +104,22 @@ def _load_or_create_key(path: Path) -> Ed25519PrivateKey:
 
 
 def _load_certificate(cert_path: Path, key_path: Path, now: datetime.datetime) -> bytes | None:
-    """The SHA-256 of the certificate, (32,); None when there is none or it ends soon. Raises IdentityError."""
+    """The SHA-256 of the certificate, (32,); None when none can be used for some time. Raises IdentityError.
+
+    The two files are written one after the other, so a power cut may leave a pair that does not fit. Nothing depends
+    on them but our card, which names the new certificate.
+    """
     if not (cert_path.exists() and key_path.exists()):
         return None
     _read(key_path, read_secret)
-    cert = _parse(cert_path, _read(cert_path, read_unchanged), x509.load_pem_x509_certificate)
+    try:
+        cert = x509.load_pem_x509_certificate(_read(cert_path, read_unchanged))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_path, key_path)
+    except (ValueError, TypeError, UnsupportedAlgorithm, ssl.SSLError, OSError) as error:
+        log.warning("certificate_made_anew path=%s reason=%r", cert_path, str(error))
+        return None
     if cert.not_valid_after_utc - now < datetime.timedelta(days=_RENEW_DAYS):
         return None
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_path, key_path)
-    except (ssl.SSLError, OSError) as error:
-        remedy = f"Delete {cert_path} and {key_path}: both are made anew"
-        raise IdentityError(f"{key_path} does not fit {cert_path}. {remedy}") from error
     return hashlib.sha256(cert.public_bytes(Encoding.DER)).digest()
 
 

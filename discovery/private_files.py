@@ -6,10 +6,13 @@ refused where it is read. It loads no cryptography, so that short commands start
 """
 
 import os
+import secrets
 import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
+
+DAMAGED_LIMIT = 10  # files of one name that are set aside; then the first is replaced
 
 
 class OpenToOthers(Exception):
@@ -17,13 +20,31 @@ class OpenToOthers(Exception):
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` by a file that only its owner can read, whole or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Replace `path` by a file that only its owner can read, whole or not at all. Raises OSError.
+
+    Two writers at once do not mix: one of the two contents is there afterwards.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # a full disk is not made fuller
+        raise
+    _sync_folder(path.parent)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be used, so that a new one can be written and nothing is lost: where it is now.
+
+    Raises OSError.
+    """
+    names = (path.with_name(f"{path.name}.damaged{number or ''}") for number in range(DAMAGED_LIMIT))
+    aside = next((name for name in names if not name.exists()), path.with_name(f"{path.name}.damaged"))
+    return path.replace(aside)
 
 
 def read_unchanged(path: Path) -> bytes:
@@ -59,6 +80,18 @@ def require_unchanged(path: Path, found: os.stat_result) -> None:
             f"{path} can be changed by other users of this machine (mode {mode:03o}):"
             f" check what it holds, then run: chmod go-w {shlex.quote(str(path))}"
         )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk: else a power cut may bring the old file back."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems cannot
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path, *, may_be_read: bool) -> bytes:

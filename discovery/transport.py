@@ -25,6 +25,7 @@ from discovery.identity import Identity, verify
 from discovery.membership import Event
 from discovery.messages import encode
 from discovery.peer_file import CachedPeer, PeerFile
+from discovery.private_files import set_aside
 from discovery.records import Address, Card, PeerId, Pulse
 from discovery.request_auth import HashedBody, Refused
 
@@ -76,6 +77,8 @@ class Transport:
         self._to_strangers: asyncio.Queue[Send] = asyncio.Queue(4 * c.strangers_at_once)
         self._cached: dict[str, CachedPeer] = {}
         self._saved: PeerFile | None = None
+        self._stamp: peer_file.Stamp | None = None  # of peers.json as we wrote it
+        self._saving = asyncio.Lock()
 
     async def __aenter__(self) -> "Transport":
         await self.client.__aenter__()
@@ -181,15 +184,24 @@ class Transport:
         await self.save()
 
     async def save(self) -> None:
-        """Write peers.json, if it would change. Where it cannot be written, a warning is logged."""
-        content = self._content()
-        if self._peers_path is None or content == self._saved:
+        """Write peers.json, if it would change, or was changed by somebody else. Nobody else writes it.
+
+        Where it cannot be written, a warning is logged, and the next call tries again.
+        """
+        if self._peers_path is None:
             return
-        try:
-            await asyncio.to_thread(peer_file.save, self._peers_path, content)
-            self._saved = content
-        except OSError as error:
-            log.warning("peers_not_saved path=%s reason=%r", self._peers_path, error.strerror)
+        async with self._saving:  # else an older content could be written over a newer one
+            content, stamp = self._content(), peer_file.stamp_of(self._peers_path)
+            if (content, stamp) == (self._saved, self._stamp):
+                return
+            try:
+                if self._stamp is not None and stamp != self._stamp and any(stamp):
+                    aside = set_aside(self._peers_path)
+                    log.warning("peers_changed_by_others kept_as=%s: use `ppai approve` and `ppai revoke`", aside)
+                self._stamp = await asyncio.to_thread(peer_file.save, self._peers_path, content)
+                self._saved = content
+            except OSError as error:
+                log.warning("peers_not_saved path=%s reason=%r", self._peers_path, error.strerror)
 
     async def run(self) -> None:
         """Take part in the network until cancelled."""

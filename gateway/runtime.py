@@ -127,8 +127,8 @@ class Runtime:
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
         membership = join(config.network, home.path)
-        if membership.warning:
-            self._say(f"warning: {membership.warning}")
+        for warning in membership.warnings:
+            self._say(f"warning: {warning}")
         self._node = Node(
             config.name or socket.gethostname(), membership.gossip, membership.admission,
             policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(),
@@ -145,6 +145,8 @@ class Runtime:
             self._engine, self._config.admission, time.monotonic, self._node.own_mean_service_s, self._door_changed
         )
         self._profiles = Profiles(self._home.path / "profiles.json")
+        if self._profiles.warning:
+            self._say(f"warning: {self._profiles.warning}")
 
     async def _build_network(self, stack: AsyncExitStack, membership: Membership) -> None:
         self._network = Network(

@@ -55,9 +55,10 @@ class AnswerStore:
         self._file.close()
 
     def add(self, answer: Answer) -> None:
-        """Write one answer to disk at once, so that a kill after this loses nothing."""
+        """Write one answer to disk at once, so that neither a kill nor a power cut after this loses it."""
         self._file.write(json.dumps({"model": self._model, **asdict(answer)}, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
+        os.fsync(self._file.fileno())
         self.answers[answer.question] = answer
 
     def _read(self) -> Iterator[Answer]:

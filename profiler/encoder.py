@@ -165,6 +165,9 @@ def _build(folder: Path, weights: Path, graph: Path) -> str | bytes:
     if not os.access(folder, os.W_OK):
         return content
     partial = graph.with_suffix(f".{os.getpid()}.partial")
-    partial.write_bytes(content)
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave a graph of zeros
     partial.replace(graph)
     return str(graph)

@@ -15,7 +15,9 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
 
     place = home_of(home)
     place.prepare()
-    show(ApiKeys(place.api_keys_file).add(name))
+    with place.edited():
+        key = ApiKeys(place.api_keys_file).add(name)
+    show(key)
     say(f"this is `{name}`'s key: it is not kept here, only its hash. Clients send it as their API key")
 
 
@@ -36,5 +38,8 @@ def key_remove(name: NameArgument, home: HomeOption = None) -> None:
     """Withdraw a key; it stops counting at once."""
     from gateway.client.api_keys import ApiKeys
 
-    ApiKeys(home_of(home).api_keys_file).remove(name)
+    place = home_of(home)
+    place.prepare()
+    with place.edited():
+        ApiKeys(place.api_keys_file).remove(name)
     show(f"the key of `{name}` no longer counts")

@@ -14,6 +14,7 @@ from discovery.private_files import read_unchanged, require_unchanged, write_pri
 from gateway.home.lock import AlreadyHeld, held, is_held
 
 LOCK = "running.lock"
+EDIT_LOCK, EDIT_WAIT_S = "edit.lock", 5.0  # s that a command waits for another, which needs milliseconds
 
 
 class HomeError(Exception):
@@ -68,7 +69,7 @@ class Home:
             self._require_unchanged()
             probe = self.path / ".write-test"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another command may look at the same moment
         except OSError as error:
             raise HomeError(
                 f"cannot write to the home folder {self.path}: {error.strerror}. "
@@ -122,6 +123,15 @@ class Home:
                 ) from error
             self.retire()  # what a crash left behind
             yield
+
+    @contextmanager
+    def edited(self) -> Iterator[None]:
+        """Keep other commands from changing this home between our reading and our writing. Raises HomeError."""
+        try:
+            with held(self.path / EDIT_LOCK, EDIT_WAIT_S):
+                yield
+        except AlreadyHeld as error:
+            raise HomeError(f"another ppai command changes {self.path} now: try again when it has ended") from error
 
     def announce(self, running: Running) -> None:
         """Tell this home's commands where their peer is."""

@@ -18,11 +18,11 @@ class AlreadyHeld(Exception):
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`, which stays there afterwards. Raises AlreadyHeld, OSError."""
+def held(path: Path, wait_s: float = LOOK_S) -> Iterator[None]:
+    """Hold the lock at `path`, which stays there afterwards. Raises AlreadyHeld after `wait_s`, and OSError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _take(descriptor)
+        _take(descriptor, wait_s)
         yield
     finally:
         os.close(descriptor)  # lets go of it
@@ -43,8 +43,8 @@ def is_held(path: Path) -> bool:
     return False
 
 
-def _take(descriptor: int) -> None:
-    until = time.monotonic() + LOOK_S
+def _take(descriptor: int, wait_s: float) -> None:
+    until = time.monotonic() + wait_s
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

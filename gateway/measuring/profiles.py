@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from discovery.private_files import OpenToOthers, read_unchanged, write_private
+from discovery.private_files import OpenToOthers, read_unchanged, set_aside, write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
@@ -31,15 +31,17 @@ class Profiles:
 
     def __init__(self, path: Path) -> None:
         """Raises ProfilesError."""
-        self._path = path
+        self._path, self.warning = path, ""  # `warning`: what the owner is to hear
         try:
             self._known = msgspec.json.decode(read_unchanged(path), type=dict[str, dict[str, Profile]])
         except FileNotFoundError:
             self._known = {}
         except OpenToOthers as error:
             raise ProfilesError(str(error)) from error
-        except (OSError, *UNREADABLE) as error:
-            raise ProfilesError(f"cannot read {path}: {error}. Delete it, then run ppai-profile again") from error
+        except OSError as error:
+            raise ProfilesError(f"cannot read {path}: {error.strerror}. It must be yours: check its owner") from error
+        except UNREADABLE as error:
+            self._known, self.warning = {}, _set_aside(path, str(error))
 
     def of(self, agent: str) -> Mapping[str, Profile]:
         """What an agent's card carries."""
@@ -71,6 +73,16 @@ class Profiles:
         known = {**self._known, publication.agent: kept}
         write_private(self._path, msgspec.json.encode(known))
         self._known = known
+
+
+def _set_aside(path: Path, why: str) -> str:
+    """Make room for a new profiles.json, and say how what it held comes back. Raises ProfilesError."""
+    try:
+        aside = set_aside(path)
+    except OSError as error:
+        raise ProfilesError(f"{path} does not parse ({why}), nor can it be renamed ({error.strerror})") from error
+    remedy = "run ppai-profile again: it publishes from the answers that it kept, and asks nothing twice"
+    return f"{path} does not parse ({why}): it is {aside.name} now; {remedy}"
 
 
 def _read(body: bytes) -> Publication:

@@ -75,7 +75,7 @@ class Membership:
     gossip: Gossip
     remembered: peer_file.PeerFile
     peers_path: Path
-    warning: str = ""  # what the owner is to hear of the network's secret
+    warnings: tuple[str, ...] = ()  # what the owner is to hear: of the network's secret, of a damaged peers.json
 
 
 def join(config: NetworkConfig, folder: Path) -> Membership:
@@ -84,7 +84,8 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
     Raises IdentityError, AdmissionError, PeerFileError, NetworkConfigError.
     """
     identity, peers_path = Identity.load_or_create(folder), folder / "peers.json"
-    remembered = peer_file.load(peers_path)
+    warnings: list[str] = []
+    remembered = peer_file.load(peers_path, warnings.append)
     admission, secret = _admission(config, folder)
 
     def sealed(record: Record) -> Signed:
@@ -92,8 +93,9 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
 
     generation = max(remembered.gen + 1, int(time.time()))
     gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches)
-    warning = warning_about(secret, version("ppai")) if secret and admission.mode == "secret" else ""
-    return Membership(identity, admission, gossip, remembered, peers_path, warning)
+    if secret and admission.mode == "secret" and (weak := warning_about(secret, version("ppai"))):
+        warnings.append(weak)
+    return Membership(identity, admission, gossip, remembered, peers_path, tuple(warnings))
 
 
 def check(config: NetworkConfig, folder: Path) -> None:

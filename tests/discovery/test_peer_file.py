@@ -1,10 +1,11 @@
 """peers.json outlives a restart, and trouble with it is told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from discovery.peer_file import PEERS_LIMIT, CachedPeer, PeerFile, PeerFileError, load, newest, save
+from discovery.peer_file import PEERS_LIMIT, CachedPeer, PeerFile, PeerFileError, copy_of, load, newest, save
 from tests.cluster import id_of
 
 
@@ -21,13 +22,56 @@ def test_no_file_is_an_empty_one(tmp_path: Path) -> None:
     assert PeerFile() == load(tmp_path / "peers.json")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"gen": "x"}', b'{"gen": "\xff"}', b'{"peers": [1]}'])
-def test_garbage_names_the_remedy(tmp_path: Path, content: bytes) -> None:
-    """Approvals are in it: starting without them in silence would be worse than not starting."""
-    (tmp_path / "peers.json").write_bytes(content)
+APPROVED = PeerFile(7, {id_of(1): ["answer", "ask"]}, [id_of(2)], [CachedPeer(id_of(1), "a", [("10.0.0.1", 8471)], 5)])
 
-    with pytest.raises(PeerFileError, match="delete it"):
-        load(tmp_path / "peers.json")
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"gen": "x"}', b'{"gen": "\xff"}', b'{"peers": [1]}', b'{"granted": {"me": []}}', bytes(900)],
+)
+def test_what_does_not_parse_is_set_aside_and_nobody_is_approved_again(tmp_path: Path, content: bytes) -> None:
+    """Nor is anybody who was revoked back."""
+    path, told = tmp_path / "peers.json", list[str]()
+    save(path, APPROVED)
+    path.write_bytes(content)
+
+    loaded = load(path, told.append)
+
+    assert APPROVED == loaded
+    assert content == (tmp_path / "peers.json.damaged").read_bytes()
+    assert not path.exists()
+    assert ["peers.json.damaged" in line for line in told] == [True]
+
+
+def test_without_a_copy_the_rights_are_read_out_of_a_half_written_file(tmp_path: Path) -> None:
+    path, told = tmp_path / "peers.json", list[str]()
+    save(path, APPROVED)
+    copy_of(path).unlink()
+    path.write_bytes(path.read_bytes()[:-60])
+
+    loaded = load(path, told.append)
+
+    assert (APPROVED.granted, APPROVED.revoked) == (loaded.granted, loaded.revoked)
+    assert "1 approvals and 1 revocations" in told[0]
+
+
+def test_the_copy_follows_every_change_of_rights(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    save(path, APPROVED)
+
+    save(path, replace(APPROVED, granted={}, revoked=[id_of(1), id_of(2)]))
+    path.write_bytes(b"")
+
+    assert [id_of(1), id_of(2)] == load(path, lambda _: None).revoked
+
+
+def test_every_damaged_file_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    for content in (b"1", b"2"):
+        path.write_bytes(content)
+        load(path, lambda _: None)
+
+    assert [b"1", b"2"] == [path.with_name(f"peers.json.damaged{n}").read_bytes() for n in ("", "1")]
 
 
 def test_a_newer_version_is_not_guessed_at(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,30 @@ def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
     write_private(tmp_path / "f", b"new")
 
     assert [b"new"] == [path.read_bytes() for path in tmp_path.iterdir()]
+
+
+def test_writers_at_once_do_not_mix(tmp_path: Path) -> None:
+    """Threads of one process as well: an approval while peers.json is saved."""
+    contents = [bytes([65 + n]) * 100_000 for n in range(8)]
+
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(lambda content: write_private(tmp_path / "f", content), contents * 5))
+
+    assert ["f"] == [path.name for path in tmp_path.iterdir()]
+    assert (tmp_path / "f").read_bytes() in contents
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    write_private(tmp_path / "f", b"old")
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        write_private(tmp_path / "f", b"new")
+
+    assert [("f", b"old")] == [(path.name, path.read_bytes()) for path in tmp_path.iterdir()]
 
 
 def test_a_private_file_is_its_owner_s_alone_whoever_could_read_the_old_one(tmp_path: Path) -> None:

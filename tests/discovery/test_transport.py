@@ -1,5 +1,6 @@
 """Whole peers on loopback, with all their loops: real sockets, TLS and signatures, the system clock."""
 
+import asyncio
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,24 @@ async def test_strangers_push_no_approved_peer_out_of_peers_json(tmp_path: Path)
         assert peer_file.PEERS_LIMIT == len(kept)
         assert friend == kept[0]
         assert strangers[0] not in kept
+
+
+async def test_the_running_peer_alone_writes_peers_json(tmp_path: Path) -> None:
+    """Whatever comes to the file from elsewhere is set aside, and what the peer knows is written again."""
+    path, friend = tmp_path / "a" / "peers.json", id_of(999)
+    async with running_peer(tmp_path / "a", mode="tofu", loops=False) as a:
+        a.admission.approve(friend)
+        await asyncio.gather(*(a.transport.save() for _ in range(9)))
+
+        path.write_bytes(b"half a fi")
+        await a.transport.save()
+        assert {friend} == set(peer_file.load(path).granted)
+
+        path.unlink()
+        await a.transport.leave()
+
+    assert {friend} == set(peer_file.load(path).granted)
+    assert b"half a fi" == path.with_name("peers.json.damaged").read_bytes()
 
 
 async def test_a_dead_peer_is_suspect_at_the_first_refused_connection(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Keys are made, listed and withdrawn for a home, whether a peer serves from it or not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_names_are_listed_and_a_withdrawn_one_is_gone(tmp_path: Path, capsys: py
 
     plain, listed = capsys.readouterr().out.splitlines()
     assert ("laptop", ["laptop"]) == (plain, json.loads(listed))
+
+
+def test_keys_made_at_once_all_count(tmp_path: Path) -> None:
+    """Each command reads the file, and writes it with one key more."""
+    names = {f"key-{n}" for n in range(8)}
+
+    with ThreadPoolExecutor(8) as commands:
+        list(commands.map(lambda name: key_add(name, home=tmp_path), names))
+
+    assert names == set(ApiKeys(Home(tmp_path).api_keys_file).names)
 
 
 def test_without_keys_it_is_said_who_may_ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

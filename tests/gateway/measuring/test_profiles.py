@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from discovery.records import Agent
-from gateway.measuring.profiles import Profiles, ProfilesError
+from gateway.measuring.profiles import Profiles
 from gateway.wire.errors import InvalidRequest
 
 AGENTS = (Agent("small", "small", 4096),)
@@ -95,8 +95,11 @@ def test_a_vector_that_cannot_be_kept_is_not_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{", b'{"small":7}', b'{"small":{"s":{"capability":"\xff"}}}', b"[" * 100_000]
 )
-def test_an_unreadable_file_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+def test_what_does_not_parse_is_set_aside_and_it_is_said_how_it_comes_back(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "profiles.json").write_bytes(content)
 
-    with pytest.raises(ProfilesError, match="Delete it, then run ppai-profile again"):
-        Profiles(tmp_path / "profiles.json")
+    profiles = Profiles(tmp_path / "profiles.json")
+
+    assert {} == profiles.of("small")
+    assert content == (tmp_path / "profiles.json.damaged").read_bytes()
+    assert "run ppai-profile again" in profiles.warning
