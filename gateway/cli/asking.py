@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.layout import Row, table, width
 from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
 from gateway.wire.text import read_header_text
 
@@ -57,29 +58,23 @@ def route(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who would answer a query, and why; nothing is sent to a model."""
+    """Show who would answer a query, and why; nothing is sent to a model. Exit 1 where nobody would."""
     from gateway.cli.own_peer import OwnPeer
+    from gateway.cli.pages import NOT_MEASURED, route_lines
 
     body = {"text": text, "model": model, "max_tokens": max_tokens}
     found = OwnPeer(home_of(home)).post("/ppai/v1/route", body)
     if as_json:
         show_json(found)
-        return
-    target = found["target"]
-    show(f"{target['peer']} ({target['model']}) would answer: {found['reason']}" if target else "nobody would answer")
-    if not found["familiar"]:
-        show("this text is unlike all that the gate knows: general ability and load decide, no topic does")
-    show(f"{'peer':20} {'agent':28} {'score':>6} {'wait':>7} {'service':>8} {'cost':>7} {'utility':>8}  excluded")
-    for row in found["candidates"]:
-        score = f"{row['score']:.3f}{'' if row['profiled'] else '?'}"
-        show(
-            f"{row['peer']:20} {row['agent'][:28]:28} {score:>6} {row['wait_s']:>6.2f}s {row['service_s']:>7.2f}s "
-            f"{row['cost_s']:>6.2f}s {row['utility']:>8.4f}  {row['excluded'] or ''}"
-        )
-    if any(not row["profiled"] for row in found["candidates"]):
-        say("scores with ? are assumed: the agent has no capability vector yet (run ppai-profile on its machine)")
-    for line in found["say"]:
-        say(line)
+    else:
+        for line in route_lines(found, width()):
+            show(line)
+        if not all(row["profiled"] for row in found["candidates"]):
+            say(NOT_MEASURED)
+        for line in found["say"]:
+            say(line)
+    if not found["target"]:
+        raise typer.Exit(1)
 
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -90,33 +85,24 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         show_json(found)
         return
-    for entry in found:
-        context = f"{entry['max_model_len']} tokens" if entry["max_model_len"] else "context unknown"
-        show(f"{entry['id']:40} {context:16} {', '.join(entry['ppai']['peers'])}")
+    rows = [
+        Row((entry["id"], str(entry["max_model_len"] or "not told")), ", ".join(entry["ppai"]["peers"]) or "nobody")
+        for entry in found
+    ]
+    for line in table(Row(("model", "context"), "peers"), rows, width(), right=(1,)):
+        show(line)
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show how the running peer is doing."""
-    from discovery.names import id_shown
     from gateway.cli.own_peer import OwnPeer
+    from gateway.cli.pages import status_lines
 
     found = OwnPeer(home_of(home)).get("/ppai/v1/status")
     if as_json:
         show_json(found)
         return
-    engine = found["engine"]
-    show(f"peer     {found['name']} ({id_shown(found['id'])}) at {found['url']}/v1, up {found['uptime_s']:.0f} s")
-    elsewhere = f" ({engine['place']})" if engine.get("place") not in (None, "here") else ""
-    show(f"engine   {engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}")
-    for line in engine["not_adopted"]:
-        show(f"passed   {line}")
-    show(f"models   {', '.join(model['id'] for model in engine['models']) or 'none'}")
-    load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots"
-    show(f"load     {load} ({engine['load_source']})")
-    gate = found["gate"]
-    show(f"gate     {gate['space']}, read by {' then '.join(gate['encoders']) or 'nobody yet: no peer to choose from'}")
-    for line in (gate["problem"], gate["lacking"]):
-        if line:
-            show(f"         {line}")
-    for line in found["missing"]:
-        show(f"missing  {line}")
+    for line in status_lines(found, width()):
+        show(line)
+    for line in found.get("say", ()):
+        say(line)

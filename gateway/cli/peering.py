@@ -4,34 +4,29 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.layout import width
 from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
 
 
 def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the peers known: the address we reach them at, state and why, rights, load and its age, agents."""
-    from discovery.names import id_shown, quoted
+    """List this peer and all that it knows: state and why, rights, load and its age, address, models."""
     from gateway.cli.own_peer import OwnPeer
+    from gateway.cli.pages import NOT_MEASURED, are_all_measured, peer_lines
 
     own = OwnPeer(home_of(home))
     found = own.get("/ppai/v1/peers")
     if as_json:
         show_json(found)
         return
-    for peer in found:
-        load = "" if peer["age_s"] is None else f"{peer['running']}+{peer['waiting']} jobs, {peer['age_s']:.0f} s ago"
-        rights = "+".join(peer["rights"]) or "not approved"
-        models = ", ".join(agent["model"] for agent in peer["agents"]) or "no agent"
-        why = f" ({peer['reason']})" if peer["state"] != "alive" and peer["reason"] else ""
-        path = peer["path"] or "calls us"
-        who = f"{quoted(peer['name']):20} {id_shown(peer['id']):11}"
-        show(f"{who} {path:21} {peer['state'] + why:10} {rights:14} {load:22} {models}")
-    if not found:
-        say("no peers yet: start another one on this network, or name one with --seed HOST:PORT")
     status = own.get("/ppai/v1/status")
+    for line in peer_lines(found, status, width()):
+        show(line)
+    if not are_all_measured(found, status):
+        say(NOT_MEASURED)
+    if not found:
+        say("no other peers yet: start one on this network, or name one with --seed HOST:PORT")
     for line in status["say"]:
         say(line)
-    for refused in status["network"]["refused"]:
-        say(f"kept out: {quoted(refused['name'])} {refused['id']}: {refused['why']}")
 
 
 def approve(

@@ -36,6 +36,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         return {
             "target": target and {"peer": target.peer_name, "agent": target.agent, "model": target.model},
             "reason": choice.reason,
+            "problem": None if target else peer.dispatcher.why_nobody(routed).message,
             "category": query.category or None,
             "familiar": query.is_familiar,
             "relevance": None if query.relevance is None else [round(float(value), 5) for value in query.relevance],

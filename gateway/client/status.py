@@ -33,16 +33,14 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
     @app.get("/ppai/v1/status")
     async def status() -> dict[str, Any]:
-        waiting, engine = peer.network.waiting(), peer.door.engine
+        waiting = peer.network.waiting()
         return {
             "id": peer.node.me,
             "name": peer.node.name,
             "version": version("ppai"),
             "url": peer.url,
             "uptime_s": round(peer.clock() - peer.began, 1),
-            "engine": engine_status(
-                engine.origin, engine.not_adopted, engine.state, engine.in_flight, peer.door.load, peer.door.admission
-            ),
+            "engine": _engine_status(peer),
             "network": _network_status(peer, list(waiting.values())),
             "gate": _gate_status(peer),
             "say": waiting_lines(waiting),
@@ -58,9 +56,18 @@ def _missing(peer: RunningPeer) -> list[str]:
     return missing(peer.node.roster, peer.door.engine.state.problem)
 
 
+def _engine_status(peer: RunningPeer) -> dict[str, Any]:
+    engine, door, space = peer.door.engine, peer.door, peer.dispatcher.reader.gate.space
+    profiled = {agent.name for agent in peer.node.own_agents if space in agent.profiles}
+    return engine_status(
+        engine.origin, engine.not_adopted, engine.state, engine.in_flight, door.load, door.admission, profiled
+    )
+
+
 def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
     network = peer.network
     return {
+        "name": network.admission.net,
         "admission": network.admission.mode,
         "addresses": [str(address) for address in network.addresses()],
         "peers": sum(member.state in ("alive", "suspect") for member in network.gossip.members()),

@@ -50,8 +50,12 @@ def engine_status(
     in_flight: int,
     load: EngineLoad,
     admission: AdmissionState,
+    profiled: Collection[str],
 ) -> dict[str, Any]:
-    """Our engine as `ppai status` shows it; `in_flight` requests of ours are open at it."""
+    """Our engine as `ppai status` shows it; `in_flight` requests of ours are open at it.
+
+    `profiled`: names of the models that have a capability vector in our gate's space.
+    """
     return {
         "origin": origin,
         "not_adopted": list(not_adopted),
@@ -59,7 +63,12 @@ def engine_status(
         "family": state.family,
         "place": state.place,
         "models": [
-            {"id": model.id, "context_tokens": model.context_tokens, "loaded": model.is_loaded}
+            {
+                "id": model.id,
+                "context_tokens": model.context_tokens,
+                "loaded": model.is_loaded,
+                "profiled": model.name in profiled,
+            }
             for model in state.models
         ],
         "slots": state.slots,

@@ -85,7 +85,7 @@ class Dispatcher:
             self._log_refusal(endpoint, request_id, invalid.status, invalid.code or "invalid_request")
             raise
         if not routed.choice.order:
-            error = self._nobody(routed)
+            error = self.why_nobody(routed)
             self._log_refusal(endpoint, request_id, error.status, error.code)
             await answer_error(client, error, {"x-ppai-reason": "none"})
             return
@@ -184,7 +184,8 @@ class Dispatcher:
         line = {"at": round(self._wall_clock(), 3), "request": request_id, "endpoint": endpoint, "peer": None}
         self._route_log.write({**line, "reason": code, "attempts": 0, "status": "refused", "http_status": http_status})
 
-    def _nobody(self, routed: Routed) -> UpstreamError:
+    def why_nobody(self, routed: Routed) -> UpstreamError:
+        """What a client is told where the choice has no candidate."""
         problem = self._door.engine.state.problem
         missing = refusals.missing(self._node.roster, problem)
         error = refusals.nobody(routed.request.endpoint, routed.query.pin, routed.choice.rest, problem, missing)

@@ -110,7 +110,9 @@ def nobody(
         )
     problems = [engine_problem] if pin == "local" and engine_problem else missing
     if problems:
-        return Nobody(problems[0], status=503, code="not_ready", retry_after_s=2)
+        waits = any(candidate.excluded == Excluded.NOT_APPROVED.word for candidate in excluded)
+        remedy = "; a peer that could answer is not approved: see `ppai peers`" if waits and pin is None else ""
+        return Nobody(problems[0] + remedy, status=503, code="not_ready", retry_after_s=2)
     if endpoint not in DELEGABLE:
         message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
         return Nobody(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")

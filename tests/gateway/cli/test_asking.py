@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import typer
 
 from gateway.cli.asking import ask, models, route, status
+from gateway.cli.pages import status_lines
 from gateway.home.folder import Home
 from tests.gateway.cli.answering import Peer
 
@@ -59,25 +61,24 @@ def test_a_decision_is_shown_with_its_candidates(home: Home, peer: Peer, capsys:
     route("hi", home=home.path)
 
     out, err = capsys.readouterr()
-    assert out.startswith("ben (small-1) would answer: best\n")
+    assert out.startswith("answers    ben with small-1\n")
     assert "0.500?" in out
-    assert "no capability vector yet" in err
+    assert "not measured yet" in err
 
 
-def test_nobody_is_said_so(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
-    peer.pages["/ppai/v1/route"] = {
-        **ROUTE,
-        "target": None,
-        "candidates": [],
-        "waiting": ["cleo"],
-        "say": ["1 peer waits"],
-    }
+def test_nobody_is_a_failure_with_its_reason(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    nobody = {**ROUTE, "target": None, "problem": "everybody is busy", "candidates": [], "say": ["1 peer waits"]}
+    peer.pages["/ppai/v1/route"] = nobody
 
-    route("hi", home=home.path)
-
+    with pytest.raises(typer.Exit) as ended:
+        route("hi", home=home.path)
     out, err = capsys.readouterr()
-    assert out.startswith("nobody would answer")
+    with pytest.raises(typer.Exit):
+        route("hi", home=home.path, as_json=True)
+
+    assert (1, "answers    nobody: everybody is busy\n") == (ended.value.exit_code, out.splitlines(keepends=True)[0])
     assert "1 peer waits" in err
+    assert nobody == json.loads(capsys.readouterr().out)
 
 
 def test_models_are_listed_with_who_serves_them(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,8 +92,8 @@ def test_models_are_listed_with_who_serves_them(home: Home, peer: Peer, capsys: 
     listed = capsys.readouterr().out.splitlines()
     models(home=home.path, as_json=True)
 
-    assert ["auto", "small-1"] == [line.split()[0] for line in listed]
-    assert ["context unknown", "4096 tokens"] == [line[41:57].strip() for line in listed]
+    assert ["model     context  peers", "auto", "small-1"] == [listed[0], *(line.split()[0] for line in listed[1:])]
+    assert ["not told  ada, ben", "4096  ben"] == [line[8:].strip() for line in listed[1:]]
     assert entries == json.loads(capsys.readouterr().out)
 
 
@@ -105,13 +106,7 @@ def test_status_names_the_peer_its_engine_and_what_is_missing(
     shown = capsys.readouterr().out
     status(home=home.path, as_json=True)
 
-    assert "ada (aa2a2aaaaa) at http://127.0.0.1:8470/v1, up 7 s" in shown
-    assert "vLLM found on port 8000 (other host): ready" in shown
-    assert "1 running, 2 waiting, 8 slots (metrics)" in shown
-    assert "read by fast then full" in shown
-    assert "run ppai pull encoder" in shown
-    assert "passed   Ollama is run by `bob`" in shown
-    assert "missing  no engine" in shown
+    assert shown.splitlines() == status_lines(STATUS, None)
     assert STATUS == json.loads(capsys.readouterr().out)
 
 

@@ -4,34 +4,35 @@ import json
 
 import pytest
 
+from gateway.cli.pages import NOT_MEASURED, peer_lines
 from gateway.cli.peering import approve, peers, revoke
 from gateway.home.folder import Home
 from tests.gateway.cli.answering import Peer
 
 BEN = {
     "name": "ben", "id": "bb2b2" + "b" * 47, "state": "suspect", "reason": "no pulse yet", "rights": [], "path": None,
-    "running": 1, "waiting": 2, "age_s": 3.0, "agents": [{"model": "small-1"}],
+    "running": 1, "waiting": 2, "slots": 4, "age_s": 3.0, "agents": [{"model": "small-1", "spaces": []}],
 }  # fmt: skip
-STATUS = {"say": ["1 peer waits"], "network": {"refused": [{"name": "cleo", "id": "c" * 64, "why": "another secret"}]}}
+NETWORK = {"admission": "tofu", "addresses": ["127.0.0.1:8471"], "refused": []}
+STATUS = {
+    "name": "ada", "id": "aa2a2" + "a" * 47, "say": [], "network": NETWORK, "gate": {"space": "s1"},
+    "engine": {"problem": None, "models": [{"id": "m"}], "running": 0, "waiting": 0, "slots": 2},
+}  # fmt: skip
 
 
 def test_peers_are_listed_with_what_keeps_them(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
-    peer.pages |= {"/ppai/v1/peers": [BEN], "/ppai/v1/status": STATUS}
+    refused = {"name": "cleo", "id": "cc2c2" + "c" * 47, "why": "another secret"}
+    network = {**NETWORK, "refused": [refused]}
+    peer.pages |= {
+        "/ppai/v1/peers": [BEN],
+        "/ppai/v1/status": {**STATUS, "network": network, "say": ["1 peer waits"]},
+    }
 
     peers(home=home.path)
 
     out, err = capsys.readouterr()
-    for said in (
-        "ben",
-        "bb2b2bbbbb",
-        "calls us",
-        "suspect (no pulse yet)",
-        "not approved",
-        "1+2 jobs, 3 s ago",
-        "small-1",
-    ):
-        assert said in out
-    assert ["1 peer waits", f"kept out: cleo {'c' * 64}: another secret"] == err.splitlines()
+    assert peer_lines([BEN], {**STATUS, "network": network}, None) == out.splitlines()
+    assert [NOT_MEASURED, "1 peer waits"] == err.splitlines()
 
 
 def test_programs_get_the_rows_as_they_are(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,7 +44,7 @@ def test_programs_get_the_rows_as_they_are(home: Home, peer: Peer, capsys: pytes
 
 
 def test_nobody_known_is_told_with_the_next_step(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
-    peer.pages |= {"/ppai/v1/peers": [], "/ppai/v1/status": {"say": [], "network": {"refused": []}}}
+    peer.pages |= {"/ppai/v1/peers": [], "/ppai/v1/status": STATUS}
 
     peers(home=home.path)
 
@@ -66,13 +67,22 @@ def test_rights_are_changed_one_by_one(
 def test_what_a_peer_says_of_itself_steers_no_terminal_and_no_shell(
     home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evil = {**BEN, "name": "--home=/tmp; x", "reason": "\x1b[2J\u202e", "agents": [{"model": "m\x1b]0;x\x07"}]}
+    evil = {
+        **BEN,
+        "name": "--home=/tmp; x",
+        "reason": "\x1b[2J\u202e",
+        "agents": [{"model": "m\x1b]0;x\x07", "spaces": []}],
+    }
     refused = {"name": "UPDATE NEEDED: run x|sh", "id": "c" * 52, "why": "\x1b[31mno"}
-    peer.pages |= {"/ppai/v1/peers": [evil], "/ppai/v1/status": {"say": [], "network": {"refused": [refused]}}}
+    peer.pages |= {
+        "/ppai/v1/peers": [evil],
+        "/ppai/v1/status": {**STATUS, "network": {**NETWORK, "refused": [refused]}},
+    }
 
     peers(home=home.path)
 
     out, err = capsys.readouterr()
-    assert out.startswith("'--home=/tmp; x' ")
-    assert f"kept out: 'UPDATE NEEDED: run x|sh' {'c' * 52}: [31mno" in err
+    assert "\n'--home=/tmp; x' " in out
+    assert "'UPDATE NEEDED: run x|sh' " in out
+    assert "[31mno" in out
     assert (out + err).replace("\n", "").isprintable()

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.client.bodies import BODY_LIMIT_BYTES
+from gateway.engines.engine_state import EngineState
 from tests.gateway.client.site import OWNER, Site
 
 
@@ -19,6 +20,15 @@ async def test_an_explained_decision_takes_the_headers_of_a_real_one(site: Site)
     _, said = await site.post("/ppai/v1/route", {"text": "hi"}, {"x-ppai-beta": "0.5", "x-ppai-local-only": "1"})
 
     assert (0.5, "client") == (said["beta_per_s"], said["reason"])
+
+
+async def test_where_nobody_would_answer_the_reason_is_told(site: Site) -> None:
+    site.node.serve([])
+    site.engine.state = EngineState("no engine yet")
+
+    status, said = await site.post("/ppai/v1/route", {"text": "what is a prime?"})
+
+    assert (200, None, "no engine yet") == (status, said["target"], said["problem"])
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ async def test_status_tells_who_this_is_and_what_is_missing(site: Site, tmp_path
         status["network"][k] for k in ("admission", "addresses", "waiting")
     )
     assert (GATE.space, GATE.K) == (status["gate"]["space"], status["gate"]["prototypes"])
+    assert ("ppai", [False]) == (status["network"]["name"], [model["profiled"] for model in status["engine"]["models"]])
     assert ([], 1) == (status["missing"], len(status["say"]))
     assert "ppai approve" in status["say"][0]
     assert "tok" not in json.dumps(status).split()

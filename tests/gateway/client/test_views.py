@@ -74,7 +74,7 @@ def test_the_engine_s_status_is_plain_data() -> None:
     state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics", place="cloud")
     load = EngineLoad(slots=4, running=3, remote_running=1, waiting=0, local_waiting=0)
 
-    status = engine_status("vLLM found on port 8000", ("Ollama is run by `bob`",), state, 1, load, "open")
+    status = engine_status("vLLM found on port 8000", ("Ollama is run by `bob`",), state, 1, load, "open", {"m"})
 
     assert status == json.loads(json.dumps(status))
     expected = {
@@ -87,7 +87,7 @@ def test_the_engine_s_status_is_plain_data() -> None:
         "in_flight": 1,
         "remote_running": 1,
         "admission": "open",
-        "models": [{"id": "m", "context_tokens": 4096, "loaded": True}],
+        "models": [{"id": "m", "context_tokens": 4096, "loaded": True, "profiled": True}],
     }
     assert expected.items() <= status.items()
 

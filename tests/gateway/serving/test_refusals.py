@@ -189,6 +189,17 @@ def test_a_pin_to_nobody_is_a_404(pin: str) -> None:
     assert (404, "peer_not_found") == (caught.value.status, caught.value.code)
 
 
+def test_where_only_an_approval_is_missing_that_is_the_remedy() -> None:
+    expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)
+    stranger = Candidate(PeerId("b"), "ben", "a", "m", False, *(0.0,) * 8, "not_approved", False, 0.0, expected)
+
+    told = [nobody("chat/completions", pin, [stranger], "no engine", ["no engine"]) for pin in (None, "local")]
+
+    assert ["no engine; a peer that could answer is not approved: see `ppai peers`", "no engine"] == [
+        each.message for each in told
+    ]
+
+
 def test_what_keeps_a_request_here_is_named_where_nobody_here_can_answer() -> None:
     """With the remedy, and as a 4xx: trying again does not help."""
     expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)

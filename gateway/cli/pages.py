@@ -1,0 +1,187 @@
+"""What `ppai status`, `peers` and `route` show to people, as lines; `columns` is the terminal's width.
+
+The values are the running peer's pages (gateway/client/views.py). A peer of an older version lacks a few.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from discovery.names import id_shown, quoted
+from gateway.cli.layout import Row, Width, fact, table
+
+Page = Mapping[str, Any]
+
+NOT_MEASURED = "a model with ? was not measured yet: run ppai-profile on its machine"
+REASONS = {
+    "best": "it promises the most for its cost",
+    "unfamiliar": "it is good in general; the text is unlike all that the gate knows",
+    "local_idle": "this machine's engine is free and about as good as any",
+    "only_candidate": "nobody else may or can",
+    "explored": "by lot, so that news of it stays fresh",
+    "pinned": "it was named",
+    "client": "the request stays on this machine",
+    "fallback": "nobody suits, so this machine's engine tries",
+    "random": "by lot, as scheduler.mode says",
+    "paper": "by the paper's rule, as scheduler.mode says",
+    "mode": "this machine's engine, as scheduler.mode says",
+    "field": "the request holds what may not leave this machine",
+}
+WHY_NOT = {
+    "dead": "it is gone",
+    "suspect": "it does not answer at the moment",
+    "not_approved": "it is not approved: run ppai approve",
+    "place": "its engine is not on this machine",
+    "model": "it serves another model",
+    "modality": "it cannot take what the request holds",
+    "context": "its context is too short",
+    "pinned": "another peer was named",
+    "closed": "it takes no more work now",
+    "silent": "it did not answer our probe",
+    "retried": "it failed this conversation last",
+    "score": "it is expected to be too weak",
+}
+LOAD_SOURCES = {"metrics": "as the engine tells", "own count": "as counted here"}
+
+
+def status_lines(found: Page, columns: Width) -> list[str]:
+    """The peer, its engine, its network and what reads topics; each thing once."""
+    engine, network, gate, missing = found["engine"], found.get("network", {}), found["gate"], found["missing"]
+    state = "cannot answer yet" if missing else "ready"
+    version = f", PPAI {found['version']}" if "version" in found else ""
+    lines = [f"{found['name']} ({id_shown(found['id'])}){version}, up {duration(found['uptime_s'])}: {state}"]
+    lines += fact("endpoint", f"{found['url']}/v1", columns)
+    elsewhere = f" ({engine['place']})" if engine.get("place") not in (None, "here") else ""
+    lines += fact("engine", f"{engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}", columns)
+    if not engine["problem"]:
+        source = LOAD_SOURCES.get(engine["load_source"], engine["load_source"])
+        load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots ({source})"
+        lines += fact("load", load, columns)
+    for line in engine["not_adopted"]:
+        lines += fact("not taken", line, columns)
+    for number, model in enumerate(engine["models"]):
+        known = "" if model.get("profiled", True) else " (not measured: run ppai-profile)"
+        lines += fact("" if number else "models", model["id"] + known, columns)
+    lines += _network_lines(network, columns)
+    readers = " then ".join(gate["encoders"])
+    read = f"told apart by: {readers}" if readers else "not told apart yet: there is nobody to choose between"
+    lines += fact("topics", f"{read} (gate {gate['space']})", columns)
+    for line in (gate["problem"], gate["lacking"]):
+        lines += fact("", line or "", columns)
+    for line in missing:
+        if line != engine["problem"]:
+            lines += fact("missing", line, columns)
+    return lines
+
+
+def _network_lines(network: Page, columns: Width) -> list[str]:
+    if not network:
+        return []
+    count, kept_out = network["peers"], len(network["refused"])
+    peers = "no other peer" if not count else "1 other peer" if count == 1 else f"{count} other peers"
+    named = f"`{network['name']}`, " if "name" in network else ""
+    lines = fact("network", f"{named}admission: {network['admission']}, {peers} (ppai peers)", columns)
+    lines += fact("", f"peers reach us at {', '.join(network['addresses'])}", columns)
+    if kept_out:
+        lines += fact("", f"{kept_out} kept out: see ppai peers", columns)
+    if network.get("identity_in_use"):
+        twin = "another machine runs with a copy of this home: give one of the two a new home (ppai init --home DIR)"
+        lines += fact("", twin, columns)
+    return lines
+
+
+PEER_HEAD = Row(("peer", "id", "state", "rights", "run", "wait", "slots", "heard"), "address: models")
+
+
+def peer_lines(found: Sequence[Page], status: Page, columns: Width) -> list[str]:
+    """This peer first, then all that it knows, then those that were kept out."""
+    space = status.get("gate", {}).get("space")
+    rows = [_own_row(status), *(_peer_row(peer, space) for peer in found)]
+    rows += [
+        Row((quoted(refused["name"]), id_shown(refused["id"]), "kept out"), refused["why"])
+        for refused in status["network"]["refused"]
+    ]
+    return table(PEER_HEAD, rows, columns, right=(4, 5, 6, 7), cut=(0, 1))
+
+
+def are_all_measured(found: Sequence[Page], status: Page) -> bool:
+    """Whether no `?` stands in the lines of `peer_lines`."""
+    space = status.get("gate", {}).get("space")
+    agents = [agent for peer in found for agent in peer["agents"]]
+    own = status.get("engine", {}).get("models", [])
+    return all(_is_measured(agent, space) for agent in agents) and all(model.get("profiled", True) for model in own)
+
+
+def _own_row(status: Page) -> Row:
+    engine = status["engine"]
+    jobs = [str(engine[key]) for key in ("running", "waiting", "slots")] if not engine["problem"] else ["", "", ""]
+    names = [f"{model['id']}{'' if model.get('profiled', True) else '?'}" for model in engine["models"]]
+    network = status["network"]
+    cells = (quoted(status["name"]), id_shown(status["id"]), "this one", "", *jobs)
+    said = f"{', '.join(network['addresses'])}: {', '.join(names) or 'no model'}; admission: {network['admission']}"
+    return Row(cells, said)
+
+
+def _peer_row(peer: Page, space: str | None) -> Row:
+    jobs = [str(peer[key]) if peer[key] is not None and peer["age_s"] is not None else "" for key in _JOBS]
+    heard = "" if peer["age_s"] is None else duration(peer["age_s"])
+    names = [f"{agent['model']}{'' if _is_measured(agent, space) else '?'}" for agent in peer["agents"]]
+    why = f"{peer['reason']}; " if peer["state"] != "alive" and peer["reason"] else ""
+    path = peer["path"] or "it calls us"
+    rights = "+".join(peer["rights"]) or "not approved"
+    cells = (quoted(peer["name"]), id_shown(peer["id"]), peer["state"], rights, *jobs, heard)
+    return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}")
+
+
+_JOBS = ("running", "waiting", "slots")
+
+
+def _is_measured(agent: Page, space: str | None) -> bool:
+    """Whether the agent's card has a vector that our gate can read."""
+    return space in agent["spaces"] if space else bool(agent["capability"])
+
+
+ROUTE_HEAD = Row(("peer", "model", "score", "wait s", "service s", "cost s", "utility"))
+REST_HEAD = Row(("not asked", "model"), "why")
+
+
+def route_lines(found: Page, columns: Width) -> list[str]:
+    """Who answers and why, the candidates, best first, and who is not asked."""
+    target, rows = found["target"], found["candidates"]
+    if target:
+        why = REASONS.get(found["reason"].partition(":")[0], "")
+        because = f"{why} ({found['reason']})" if why else found["reason"]
+        lines = fact("answers", f"{target['peer']} with {target['model']}", columns) + fact("because", because, columns)
+    else:
+        lines = fact("answers", f"nobody: {found.get('problem') or found['reason']}", columns)
+    if not found["familiar"]:
+        about = "unlike all that the gate knows: general ability and load decide"
+    else:
+        about = found.get("category") or ""
+    lines += fact("topic", about, columns)
+    if asked := [row for row in rows if not row["excluded"]]:
+        lines += ["", *table(ROUTE_HEAD, [_candidate(row) for row in asked], columns, right=range(2, 7), cut=(0, 1))]
+    if rest := [row for row in rows if row["excluded"]]:
+        lines += ["", *table(REST_HEAD, [_not_asked(row) for row in rest], columns, cut=(0, 1))]
+    return lines
+
+
+def _candidate(row: Page) -> Row:
+    score = f"{row['score']:.3f}{' ' if row['profiled'] else '?'}"
+    seconds = [f"{row[key]:.2f}" for key in ("wait_s", "service_s", "cost_s")]
+    return Row((row["peer"], row["agent"], score, *seconds, f"{row['utility']:.4f}"))
+
+
+def _not_asked(row: Page) -> Row:
+    code = str(row["excluded"])
+    what = WHY_NOT.get(code, "the request stays on this machine" if ":" in code else "")
+    return Row((row["peer"], row["agent"]), f"{what} ({code})" if what else code)
+
+
+def duration(seconds: float) -> str:
+    """`7 s`, `12 min`, `3 h 5 min`, `4 days`: as exact as a reader wants it."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if not minutes:
+        return f"{seconds:.0f} s"
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"
