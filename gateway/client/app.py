@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
+from gateway.client.paths import ENDPOINT_PATHS
 from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.server.connection import KEEPALIVE_S, Bounds
 from gateway.server.edge import (
@@ -32,9 +33,7 @@ from gateway.server.edge import (
 from gateway.server.packing import unpacked
 from gateway.server.unknown import UnknownCallers
 from gateway.serving.dispatch import Dispatcher
-from gateway.serving.forward import in_band
-from gateway.wire.bodies import ENDPOINTS
-from gateway.wire.errors import InvalidRequest, error_body
+from gateway.wire.errors import InvalidRequest, endpoint_of, error_event, whole_error
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,6 @@ CLIENT_BOUNDS = Bounds(
     first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
     dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
 )
-GENERATING = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
 EXPOSED_HEADERS = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))
     + ", x-request-id, server-timing"
@@ -84,7 +82,7 @@ class ClientApp:
         headers = headers_of(scope)
         request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
         common = {"x-request-id": request_id, "vary": "origin"} if "origin" in headers else {"x-request-id": request_id}
-        client = AsgiClient(send, common, request_id)
+        client, endpoint = AsgiClient(send, common, request_id), ENDPOINT_PATHS.get(scope["path"])
         try:
             self._check_caller(headers, scope["http_version"])
             common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
@@ -96,22 +94,23 @@ class ClientApp:
                 self._check_key(headers)
             else:
                 await self._hold_up(scope)
-            if scope["path"] in GENERATING and scope["method"] == "POST":
+            if endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 if "content-encoding" in headers:
                     unpack = partial(unpacked, body, headers["content-encoding"], self._config.body_limit_bytes)
                     body = await asyncio.to_thread(unpack)
-                await until_gone(self._generate(GENERATING[scope["path"]], body, headers, client), receive)
-            elif scope["path"] in GENERATING:
+                await until_gone(self._generate(endpoint, body, headers, client), receive)
+            elif endpoint is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
-                page = {**scope, "method": "GET"} if scope["method"] == "HEAD" else dict(scope)
+                method = "GET" if scope["method"] == "HEAD" else scope["method"]
+                page = {**scope, "method": method, "state": {"request_id": request_id}}
                 await self._pages(page, receive, client.pass_on)
         except InvalidRequest as error:
             if error.status in (401, 403):
                 await self._hold_up(scope)
-            await _answer_invalid(client, error)
+            await _answer_invalid(client, endpoint_of(scope["path"]), error)
         except ClientGone:
             pass
 
@@ -124,13 +123,15 @@ class ClientApp:
         try:
             await self._dispatcher.answer(endpoint, body, headers, client, client.request_id)
         except InvalidRequest as error:
-            await _answer_invalid(client, error)
+            await _answer_invalid(client, endpoint, error)
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
             log.exception("bug=request endpoint=%s", endpoint)
             if not client.has_started:
-                await client.answer(500, "application/json", error_body(_BUG, "server_error", code="internal_error"))
+                status, written = whole_error(endpoint, client.request_id, status=500, message=_BUG, code=_BUG_CODE)
+                await client.answer(status, "application/json", written)
             elif not client.is_complete:
-                await client.send(in_band(_BUG, "internal_error", endpoint), more=False)
+                event = error_event(endpoint, client.request_id, client.sent, message=_BUG, code=_BUG_CODE)
+                await client.send(event, more=False)
 
     def _check_caller(self, headers: Mapping[str, str], http_version: str) -> None:
         """Raises InvalidRequest (403) for a name or a page that is not ours. HTTP/1.0, as monitors speak it, has none.
@@ -171,7 +172,7 @@ def _for_page(headers: Mapping[str, str]) -> dict[str, str]:
     return {}
 
 
-_BUG = "PPAI failed on this request, which is a bug: please report it with the peer's log"
+_BUG, _BUG_CODE = "PPAI failed on this request, which is a bug: please report it with the peer's log", "internal_error"
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
     "access-control-allow-headers": "*, authorization",
@@ -179,7 +180,8 @@ _PREFLIGHT = {
 }
 
 
-async def _answer_invalid(client: AsgiClient, error: InvalidRequest) -> None:
-    kind = "not_found_error" if error.status == 404 else "invalid_request_error"
-    body = error_body(error.message, kind, error.param, error.code)
-    await client.answer(error.status, "application/json", body, {"allow": "POST"} if error.status == 405 else None)
+async def _answer_invalid(client: AsgiClient, endpoint: str, error: InvalidRequest) -> None:
+    status, body = whole_error(
+        endpoint, client.request_id, status=error.status, message=error.message, code=error.code, param=error.param
+    )
+    await client.answer(status, "application/json", body, {"allow": "POST"} if error.status == 405 else None)

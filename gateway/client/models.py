@@ -17,6 +17,8 @@ def add_model_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
+        if not name.strip("/"):  # `/v1/models/`
+            raise fastapi.HTTPException(404)
         entry = model_entry(name, peer.node.roster)
         if entry is None:
             raise InvalidRequest(

@@ -57,6 +57,7 @@ def _generating(endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
     answers = {_JSON: {"schema": _ref(_ANSWER_OF.get(endpoint, "EngineAnswer"))}}
     if endpoint not in ("embeddings", "messages/count_tokens"):
         answers[_EVENTS] = {}
+    errors = _ANTHROPIC_ERRORS if endpoint.startswith("messages") else _ERRORS
     said = "the answer; a stream of events where `stream` is true, which `[DONE]` or an `error` event ends"
     return {
         "operationId": endpoint.replace("/", "_"),
@@ -64,7 +65,7 @@ def _generating(endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
         "security": [{}, {"bearer": []}, {"x-api-key": []}],
         "parameters": [_header(name, said) for name, said in _REQUEST_HEADERS.items()],
         "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
-        "responses": {"200": {"description": said, "headers": _ANSWER_HEADERS, "content": answers}, **_ERRORS},
+        "responses": {"200": {"description": said, "headers": _ANSWER_HEADERS, "content": answers}, **errors},
     }
 
 
@@ -97,6 +98,10 @@ def _fields(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 _ERRORS = {
     "4XX": _response("the request cannot be served; `code` says why", _ref("Error")),
     "5XX": _response("nobody could answer; `retry-after` says when to try again, where it is known", _ref("Error")),
+}
+_ANTHROPIC_ERRORS = {
+    "4XX": _response("the request cannot be served", _ref("AnthropicError")),
+    "5XX": _response("nobody could answer; 529: everybody is busy", _ref("AnthropicError")),
 }
 _SUMMARIES = {
     "chat/completions": "a chat completion, by whoever answers best",
@@ -133,6 +138,10 @@ _ANSWERS: dict[str, Any] = {
                 code={"type": ["string", "integer", "null"]},
             )
         }
+    ),
+    "AnthropicError": _fields(
+        {"type": {"const": "error"}, "error": _fields({"type": {"type": "string"}, "message": {"type": "string"}})},
+        request_id={"type": "string"},
     ),
     "ChatAnswer": _fields(
         {"model": {"type": "string"}, "choices": _LIST_OF_OBJECTS}, usage={"type": ["object", "null"]}

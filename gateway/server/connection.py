@@ -18,11 +18,12 @@ from typing import Any
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from gateway.server.dialects import in_http_1_0, without_offer
 from gateway.server.places import Place
-from gateway.wire.errors import error_body
+from gateway.wire.errors import endpoint_of, whole_error
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +127,11 @@ class Connection(HttpToolsProtocol):
             self._unparsed += len(piece)
             try:
                 self.parser.feed_data(piece)
-            except httptools.HttpParserUpgrade:
-                return  # nothing here speaks another protocol: the request is answered as if it had not asked for it
+            except httptools.HttpParserUpgrade as offer:
+                if not self._is_offer():
+                    self._refuse(400, "this is no proxy: it opens no tunnels")
+                    return
+                data = self._read_again() + piece[offer.args[0] :] + data
             except httptools.HttpParserError as error:
                 why = error.__context__
                 self._refuse(why.status if isinstance(why, TooMuch) else 400, "this is no HTTP that we take")
@@ -153,6 +157,8 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._is_offer():
+            return
         now = self.loop.time()
         self._unparsed, self._head_until, self._place.idle_since = 0, None, None
         self._body_since, self._window = now, (now, 0)
@@ -173,6 +179,8 @@ class Connection(HttpToolsProtocol):
             self._hang_up_soon()
 
     def on_message_complete(self) -> None:
+        if self._is_offer():
+            return
         self._unparsed, self._body_since = 0, None
         super().on_message_complete()
         self._rest()
@@ -180,6 +188,21 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._rest()
+
+    def _is_offer(self) -> bool:
+        """Whether this head offers another protocol, after which the parser reads no more."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _read_again(self) -> bytes:
+        """The head that offered another protocol, for a new parser to read without the offer."""
+        head = without_offer(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's constructor does
+        self._unparsed = 0
+        return head
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, in_http_1_0(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
 
     # --- what takes too long ---
 
@@ -246,7 +269,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            body = error_body(message, "invalid_request_error", None, "malformed")
+            endpoint = endpoint_of(self.scope.get("path", "") if self.scope else "")  # none before a head's end
+            status, body = whole_error(endpoint, "", status=status, message=message, code="malformed")
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[status] + head + body)
         self._hang_up_soon()

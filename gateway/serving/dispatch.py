@@ -87,7 +87,7 @@ class Dispatcher:
         if not routed.choice.order:
             error = self.why_nobody(routed)
             self._log_refusal(endpoint, request_id, error.status, error.code)
-            await answer_error(client, error, {"x-ppai-reason": "none"})
+            await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
             return
         attempts = Attempts(
             self._node, self._door, self._peers, self._telemetry, self._clock, routed.request, self._patience,

@@ -12,11 +12,9 @@ import msgspec
 
 from gateway.serving.engine_errors import read_error
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
-from gateway.wire.bodies import DELEGABLE
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import Pieces
-from gateway.wire.errors import error_body, is_error_body, is_no_answer, message_in, named_error
-from gateway.wire.events import encode_event
+from gateway.wire.errors import error_event, is_no_answer, message_in, whole_error
 from gateway.wire.request import Request
 from gateway.wire.streamed import as_events
 from gateway.wire.tokens import METERED, Meter
@@ -60,6 +58,9 @@ class Attempt:
 
 class Client(Protocol):
     """Whoever is answered: whole, or `start` once and then `send`. All wait while the client reads slowly."""
+
+    request_id: str
+    sent: int  # pieces of the body so far
 
     @property
     def has_started(self) -> bool: ...
@@ -111,7 +112,10 @@ class Forwarder:
                 failures.append(caught)
                 status, error = "refused" if caught.status in BUSY else "failed", caught
                 if client.has_started:
-                    event = in_band(caught.message, caught.code, self._request.endpoint, caught.said)
+                    event = error_event(
+                        self._request.endpoint, client.request_id, client.sent,
+                        message=caught.message, code=caught.code, said=caught.said,
+                    )  # fmt: skip
                     await client.send(event, more=False)
             finally:
                 # Without a status the client hung up. If it had all by then, it was answered all the same.
@@ -119,7 +123,8 @@ class Forwarder:
                 self._targets.observe(self._report(status, target.began, error))
             if client.has_started:
                 return
-        await answer_error(client, _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))})
+        error, sent_back = _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))}
+        await answer_error(client, self._request.endpoint, error, sent_back)
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(
@@ -154,8 +159,10 @@ class Forwarder:
             raise error
         self._first_event_at = self._clock()
         self._meter.whole(body)
-        body = body if is_error_body(body) else error_body(message_in(body), "invalid_request_error")
-        await client.answer(reply.status, "application/json", body, headers)
+        status, written = whole_error(
+            self._request.endpoint, client.request_id, status=reply.status, message=message_in(body), said=body
+        )
+        await client.answer(status, "application/json", written, headers)
 
     async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
         """The engine ignored that a stream was asked for: the client gets one all the same."""
@@ -169,8 +176,7 @@ class Forwarder:
         is_done = False
         async for event in reply.events():
             if event.is_error:
-                said = event.data if is_error_body(event.data) else None
-                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=said)
+                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=event.data)
             if not client.has_started:
                 self._first_event_at = self._clock()
                 await client.start(200, _STREAM, headers)
@@ -196,16 +202,18 @@ class Forwarder:
         )
 
 
-async def answer_error(client: Client, error: UpstreamError, headers: Mapping[str, str]) -> None:
-    """An OpenAI error object, with `retry-after` (both spellings that the SDKs know) where a time is known."""
+async def answer_error(client: Client, endpoint: str, error: UpstreamError, headers: Mapping[str, str]) -> None:
+    """An error in the endpoint's form, with `retry-after` (both spellings that the SDKs know) where a time is known."""
     if (wait := wait_s(error.retry_after_s)) is not None:
         headers = {
             **headers,
             "retry-after": str(max(1, round(wait))),
             "retry-after-ms": str(max(1, round(wait * 1000))),
         }
-    body = error.said or error_body(error.message, _kind(error.status), code=error.code)
-    await client.answer(error.status, "application/json", body, headers)
+    status, body = whole_error(
+        endpoint, client.request_id, status=error.status, message=error.message, code=error.code, said=error.said
+    )
+    await client.answer(status, "application/json", body, headers)
 
 
 def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
@@ -219,19 +227,6 @@ def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
     return UpstreamError(
         f"everybody is busy: {said}", status=503, code="saturated", retry_after_s=min(waits, default=None)
     )
-
-
-def in_band(message: str, code: str, endpoint: str, said: bytes | None = None) -> bytes:
-    """The event that ends a stream which has begun and cannot go on; `said` is the engine's own error object."""
-    if endpoint not in DELEGABLE:
-        return encode_event(named_error(message, code), "error")
-    return encode_event(said or error_body(message, "server_error", code=code))
-
-
-def _kind(status: int) -> str:
-    if status == 429:
-        return "rate_limit_error"
-    return "server_error" if status >= 500 else "invalid_request_error"
 
 
 def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:

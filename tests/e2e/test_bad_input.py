@@ -115,6 +115,10 @@ PEER_HEAD = b"POST /peer/1/delegate HTTP/1.1\r\nhost: localhost\r\n"
         pytest.param(PEER_HEAD + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", id="CL+TE"),
         pytest.param(PEER_HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}", id="two lengths"),
         pytest.param(PEER_HEAD + b"content-length: 2\r\nupgrade: h2c\r\n\r\n{}", id="an upgrade"),
+        pytest.param(
+            PEER_HEAD + b"content-length: 2\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n{}",
+            id="an upgrade of the connection",
+        ),
         pytest.param(PEER_HEAD + b"content-length: 2\r\ncontent-encoding: gzip\r\n\r\n{}", id="compressed"),
     ],
 )

@@ -160,7 +160,11 @@ async def test_a_failure_has_openai_s_form(tmp_path: Path, failure: Exception, e
 
 @pytest.mark.parametrize(
     ("path", "last"),
-    [(CHAT, b'data: {"error":'), ("/v1/messages", b"event: error\ndata: ")],
+    [
+        (CHAT, b'data: {"error":'),
+        ("/v1/messages", b'event: error\ndata: {"type":"error","error":{"type":"api_error",'),
+        ("/v1/responses", b'event: error\ndata: {"type":"error","sequence_number":1,'),
+    ],
 )
 async def test_a_bug_after_the_first_event_ends_the_stream_with_an_error_event(
     tmp_path: Path, path: str, last: bytes
@@ -170,7 +174,32 @@ async def test_a_bug_after_the_first_event_ends_the_stream_with_an_error_event(
 
     first, second, rest = response.content.split(b"\n\n")
     assert (200, b"data: {}", b"") == (response.status_code, first, rest)
-    assert second.startswith(last) and b"internal_error" in second and b"oops" not in second
+    assert second.startswith(last) and b"which is a bug" in second and b"oops" not in second
+
+
+async def test_anthropic_s_clients_are_told_in_their_form_whoever_refuses_them(tmp_path: Path) -> None:
+    """A key, a body, a method, a path that is none, a mistake that serving finds, a bug."""
+    ask, read = "/v1/messages", {"x-request-id": "r1"}
+    tries: list[tuple[Exception | None, str, str, dict[str, str], tuple[int, str]]] = [
+        (None, "POST", ask, {"x-api-key": "no"}, (401, "authentication_error")),
+        (None, "POST", ask, {"content-encoding": "br"}, (415, "invalid_request_error")),
+        (None, "POST", ask, {"origin": "https://evil.example"}, (403, "permission_error")),
+        (None, "GET", ask, {}, (405, "invalid_request_error")),
+        (None, "DELETE", f"{ask}/count_tokens", {}, (405, "invalid_request_error")),
+        (InvalidRequest("no", status=404, code="x"), "POST", ask, {}, (404, "not_found_error")),
+        (InvalidRequest("no", status=413, code="x"), "POST", f"{ask}/count_tokens", {}, (413, "request_too_large")),
+        (RuntimeError("oops"), "POST", ask, {}, (500, "api_error")),
+    ]
+    key = ApiKeys(tmp_path / "api_keys.json").add("phone")
+    for failure, method, path, headers, expected in tries:
+        async with side(tmp_path, Serving(failure)) as http:
+            response = await http.request(method, path, headers={"x-api-key": key, **read, **headers})
+
+        said = response.json()
+        assert {"type", "error", "request_id"} == said.keys()
+        assert ("error", "r1", expected) == (
+            said["type"], said["request_id"], (response.status_code, said["error"]["type"])
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("path", [CHAT, "/health"])

@@ -5,12 +5,12 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from gateway.client.app import GENERATING
 from gateway.client.openapi import openapi_page
 from gateway.client.pages import pages_app
+from gateway.client.paths import ENDPOINT_PATHS
 from gateway.client.running import RunningPeer
 from gateway.wire.bodies import BODIES
-from gateway.wire.errors import InvalidRequest, error_body
+from gateway.wire.errors import InvalidRequest, whole_error
 from gateway.wire.request import read_request
 
 PAGE = openapi_page("0")
@@ -19,7 +19,7 @@ PAGE = openapi_page("0")
 def test_every_endpoint_of_the_client_side_stands_there_and_no_other() -> None:
     pages = pages_app(cast(RunningPeer, None)).routes
     served = {(method.lower(), route.path) for route in cast(Any, pages) for method in route.methods}
-    served |= {("post", path) for path in GENERATING}
+    served |= {("post", path) for path in ENDPOINT_PATHS}
 
     told = {(method, path) for path, methods in PAGE["paths"].items() for method in methods}
     assert {(method, path.replace("{name:path}", "{name}")) for method, path in served} == told
@@ -48,7 +48,11 @@ def test_the_page_requires_what_the_decoder_requires(endpoint: str) -> None:
     assert missed == schema["required"]
 
 
-def test_an_error_has_the_form_that_the_page_says() -> None:
-    error = msgspec.json.decode(error_body("no", "server_error", None, "broken"))["error"]
+@pytest.mark.parametrize("endpoint", BODIES)
+def test_an_error_has_the_form_that_the_page_says(endpoint: str) -> None:
+    said = msgspec.json.decode(whole_error(endpoint, "r1", status=502, message="no", code="broken")[1])
+    schema = PAGE["paths"][f"/v1/{endpoint}"]["post"]["responses"]["5XX"]["content"]["application/json"]["schema"]
+    fields = PAGE["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["properties"]
 
-    assert error.keys() == PAGE["components"]["schemas"]["Error"]["properties"]["error"]["properties"].keys()
+    assert said.keys() == fields.keys()
+    assert said["error"].keys() == fields["error"]["properties"].keys()

@@ -20,7 +20,7 @@ class Recorder:
     """The client's side, in memory."""
 
     def __init__(self) -> None:
-        self.has_started = False
+        self.has_started, self.request_id, self.sent = False, "r1", 0
         self.status, self.content_type, self.headers, self.body, self.is_complete = 0, "", {}, b"", False
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ class Recorder:
 
     async def send(self, body: bytes, *, more: bool) -> None:
         assert self.has_started and not self.is_complete
-        self.body += body
+        self.body, self.sent = self.body + body, self.sent + 1
         self.is_complete = not more
 
     @property
@@ -231,13 +231,31 @@ async def test_a_stream_of_named_events_that_is_cut_ends_in_an_error_event(sessi
 
     told = client.body.removeprefix(MESSAGES)
     assert told.startswith(b"event: error\ndata: ")
-    assert ("error", "stream_cut_short") == _type_and_code(told.partition(b"data: ")[2])
+    error = json.loads(told.partition(b"data: ")[2])
+    assert ("error", "api_error", "r1") == (error["type"], error["error"]["type"], error["request_id"])
+    assert "too early" in error["error"]["message"]
     assert ["failed"] == [attempt.status for attempt in attempts]
 
 
-def _type_and_code(data: bytes) -> tuple[str, str]:
-    error = json.loads(data)
-    return error["type"], error["error"]["code"]
+async def test_an_error_of_an_engine_in_another_form_is_told_in_anthropic_s(session: aiohttp.ClientSession) -> None:
+    """llama.cpp tells errors of /v1/messages in OpenAI's form."""
+    said = b'{"error":{"code":400,"message":"no user","type":"invalid_request_error"}}'
+    async with ScriptedEngine(status=400, error=said).serving() as engine:
+        client, _ = await forward(session, engine, endpoint="messages")
+    async with ScriptedEngine(raw=[MESSAGES, b"data: " + said + b"\n\n"]).serving() as engine:
+        streamed, _ = await forward(session, engine, endpoint="messages")
+
+    expected = {"type": "error", "error": {"type": "invalid_request_error", "message": "no user"}, "request_id": "r1"}
+    assert (400, expected) == (client.status, json.loads(client.body))
+    expected["error"]["type"] = "api_error"
+    assert expected == json.loads(streamed.body.removeprefix(MESSAGES + b"event: error\ndata: "))
+
+
+async def test_everybody_is_busy_is_overloaded_to_anthropic_s_clients(session: aiohttp.ClientSession) -> None:
+    async with ScriptedEngine(status=503, headers={"retry-after": "7"}).serving() as busy:
+        client, _ = await forward(session, busy, busy, endpoint="messages")
+
+    assert (529, "overloaded_error", "7") == (client.status, client.error["type"], client.headers["retry-after"])
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
