@@ -18,8 +18,8 @@ class UpstreamError(Exception):
     """Whoever should have answered did not: `status` and `code` are what the client is told if nobody else does.
 
     `by_engine`: the engine is there and answered this request with an error, so that the request may be the cause.
-    `is_unsuited`: it said that this model cannot take the request, such as a prompt longer than its context: another
-    may, and this one is no worse for it. `said`: the error object as the engine wrote it, for the client to see.
+    `is_unsuited`: it said that it cannot take the request, such as a prompt longer than a model's context: another may,
+    and this one is no worse for it. `said`: the error object as the engine wrote it, for the client to see.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class UpstreamError(Exception):
     ) -> None:
         super().__init__(message)
         self.message, self.status, self.code, self.retry_after_s = message, status, code, retry_after_s
-        self.by_engine, self.is_unsuited, self.said = by_engine or is_unsuited, is_unsuited, said
+        self.by_engine, self.is_unsuited, self.said = by_engine, is_unsuited, said
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES
 from gateway.privacy import fields as travel
 from gateway.routing.candidates import Excluded
-from gateway.wire import known
+from gateway.wire import known, sampling
 from profiler import cli as profile_cli
 
 ROOT = Path(__file__).parent.parent
@@ -246,10 +246,16 @@ def test_the_table_of_what_travels_is_the_codes() -> None:
 
     named = ("words", "form of the answer", "tools", "sampling", "length", "number of answers")
     assert travel.TRAVELS == set().union(*(fields[name] for name in named))
-    assert (travel.DROPPED, travel.TRUSTED_ONLY) == (fields["identity"], fields["schema"])
+    assert travel.DROPPED == fields["identity"]
+    of_engines = ("numbers", "switches", "words and lists", "schemas and patterns")
+    trusted = set().union(*(fields[f"{name} of engines"] for name in of_engines))
+    assert travel.TRUSTED_ONLY == trusted | fields["schema"] | fields["what a chat template is given"]
+    assert travel.DEFAULTS.keys() == fields["defaults"]
     assert known.LENGTHS == fields["length"]
     said = section(ROOT / "docs/protocol.md", "Delegation")
-    assert all(f"{limit:,}" in said for limit in (known.MAX_TOKENS_LIMIT, known.PROMPTS_LIMIT, known.INPUTS_LIMIT))
+    limits = (known.MAX_TOKENS_LIMIT, known.PROMPTS_LIMIT, known.INPUTS_LIMIT, sampling.NUMBER_LIMIT)
+    limits += (sampling.BIASES_LIMIT, sampling.TEXTS_LIMIT, sampling.PATTERN_CHARS, sampling.KWARGS_LIMIT)
+    assert all(f"{limit:,}" in said for limit in limits)
 
 
 def test_the_glossary_names_code_that_exists() -> None:

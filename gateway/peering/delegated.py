@@ -13,6 +13,7 @@ from discovery.records import PeerId
 from gateway.capacity.door import Door
 from gateway.peering.frames import (
     ENGINE_REFUSED,
+    UNACCEPTABLE,
     Receipt,
     Refusal,
     encode_receipt,
@@ -91,7 +92,7 @@ class Delegated:
         except (Unacceptable, RecursionError) as error:
             self.status, self._is_unacceptable = "refused", True
             words = str(error) if isinstance(error, Unacceptable) else "the body is nested too deeply"
-            yield encode_refusal(Refusal(400, "unacceptable", words))
+            yield encode_refusal(Refusal(400, UNACCEPTABLE, words))
         except UpstreamError as error:
             self.status = "failed" if self._has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))

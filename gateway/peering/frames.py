@@ -25,6 +25,7 @@ HEARTBEAT_S = 1.0  # between two signs of life
 SILENCE_S = 4.0  # four missed: long enough for a stalled event loop, short against a waiting person
 RECEIPT_DOMAIN = b"ppai/1/receipt\0"
 ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's engine answered this very request
+UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 

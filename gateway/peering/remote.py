@@ -22,6 +22,7 @@ from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     SILENCE_S,
+    UNACCEPTABLE,
     Receipt,
     Refusal,
     WholeReply,
@@ -29,13 +30,13 @@ from gateway.peering.frames import (
     receipt_bytes,
 )
 from gateway.upstream import Patience, UpstreamError
-from gateway.wire.calls import calls_tool
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES, Pieces
-from gateway.wire.events import Event, EventSplitter, OversizedEvent
+from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
 
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
 REFUSAL_LIMIT_BYTES = 4096
+FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
 DELEGATE = "/peer/1/delegate"
 OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 Said = TypeVar("Said", Refusal, WholeReply, Receipt)
@@ -169,6 +170,9 @@ class PeerReply:
         refusal = self._decode(event, Refusal)
         status = refusal.status if refusal.status in (429, 503) else 502
         message = f"{self._name}: {refusal.message[:300]}"
+        if (code, refusal.code) == ("peer_refused", UNACCEPTABLE):
+            hint = "its version of PPAI may be older; leave that out, or start an engine here"
+            return UpstreamError(f"{message} ({hint})", status=422, code=FIELDS_REFUSED, is_unsuited=True)
         by_engine = code == "peer_refused" and refusal.code == ENGINE_REFUSED
         wait = wait_s(refusal.retry_after_s)
         return UpstreamError(message, status=status, code=code, retry_after_s=wait, by_engine=by_engine)

@@ -1,18 +1,21 @@
 """What of a request may leave this machine: each body field travels, is dropped, or pins the request here.
 
-A field is dropped only if it says who asks, such as `user`. A field that changes the answer travels unchanged or pins.
+A field is dropped only if it changes no answer: it says who asks, such as `user`, or how to serve it, such as
+`prompt_cache_retention`, or it says what holds without it, such as `best_of: 1`. All others travel unchanged or pin.
 The table stands in docs/protocol.md, with one test a row. Pure: bytes in, bytes out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from gateway.privacy.names import said
 from gateway.wire.bodies import DELEGABLE
-from gateway.wire.codec import UNREADABLE, Fields, Pieces, Value, raw, write_fields
+from gateway.wire.codec import UNREADABLE, Fields, Pieces, Value, raw, view_of, write_fields
 from gateway.wire.errors import InvalidRequest, without_words
 from gateway.wire.request import Request, read_request
+from gateway.wire.sampling import SAMPLING
 
 TRAVELS = frozenset(
     {
@@ -23,8 +26,21 @@ TRAVELS = frozenset(
         *("encoding_format", "dimensions", "n"),
     }
 )
-DROPPED = frozenset({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "models"})
-TRUSTED_ONLY = frozenset({"response_format"})  # a schema can fill an engine's disk or stall it (CVE-2025-29770)
+DROPPED = frozenset(
+    {
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "request_id", "rid", "priority", "models"),
+        *("prompt_cache_key", "prompt_cache_retention", "cache_prompt", "id_slot", "keep_alive", "prediction"),
+    }
+)
+DEFAULTS: Mapping[str, object] = {  # what a request without the field gets, of fields that some peer or each refuses
+    "best_of": 1,
+    "echo": False,
+    "logit_bias": {},
+    "modalities": ["text"],
+    "use_beam_search": False,
+}
+# A schema can fill an engine's disk or stall it (CVE-2025-29770), and fields of engines reach code that few have tried.
+TRUSTED_ONLY = SAMPLING | {"response_format"}
 
 
 class Unacceptable(Exception):
@@ -33,20 +49,33 @@ class Unacceptable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Travel:
-    """Either what may be sent, or why the request stays here ("field:<name>", "endpoint:<name>")."""
+    """Either what may be sent, or why the request stays here ("field:<name>", "endpoint:<name>").
+
+    `guarded` names those of the fields that not every peer takes: one of 0.1.0, or of an open network, does not.
+    """
 
     fields: Fields
     pinned_by: str | None
+    guarded: frozenset[str] = frozenset()
 
 
 def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
     if request.endpoint not in DELEGABLE:
         return Travel({}, f"endpoint:{request.endpoint}")
-    kept = {name: value for name, value in request.fields.items() if name not in DROPPED and not _is_null(value)}
+    kept = {name: value for name, value in request.fields.items() if not _says_nothing(name, value)}
     if problem := _problem(request, kept, trusted):
         return Travel({}, f"field:{problem}")
-    return Travel({name: request.written.get(name, value) for name, value in kept.items()}, None)
+    guarded = TRUSTED_ONLY.intersection(kept) | ({request.demands} if request.demands else frozenset())
+    return Travel({name: request.written.get(name, value) for name, value in kept.items()}, None, guarded)
+
+
+def who_takes(reason: str) -> str:
+    """Who may be asked with what keeps a request here, in words; `reason` is a "field:<name>"."""
+    name = reason.removeprefix("field:").partition(".")[0].partition("+")[0]
+    if name in TRUSTED_ONLY or name in ("n", "tools", "tool_choice"):
+        return "your own engine, or a peer of a newer version in a network that is not `open`, and within bounds"
+    return "your own engine alone"
 
 
 def delegation(endpoint: str, agent: str, model: str, travel: Travel) -> Pieces:
@@ -84,7 +113,14 @@ def _problem(request: Request, fields: Fields, trusted: bool) -> str | None:
     for name in fields:
         if name not in TRAVELS and not (trusted and name in TRUSTED_ONLY):
             return said(name)
-    return request.unknown or (None if trusted else request.forces)
+    return request.unknown or (None if trusted else request.demands)
+
+
+def _says_nothing(name: str, value: Value) -> bool:
+    """Whether a field changes no answer."""
+    if name in DROPPED or _is_null(value):
+        return True
+    return name in DEFAULTS and msgspec.json.decode(view_of(value)) == DEFAULTS[name]
 
 
 def _is_null(value: Value) -> bool:

@@ -24,11 +24,12 @@ class Excluded(IntEnum):
     MODALITY = 6
     CONTEXT = 7
     PINNED_LOCAL = 8  # shown as the query's own reason, such as "field:n" or "privacy:email"
-    PINNED = 9
-    CLOSED = 10
-    SILENT = 11
-    RETRIED = 12
-    SCORE = 13
+    FIELD = 9  # this peer has refused such fields; shown with them, such as "field:top_k"
+    PINNED = 10
+    CLOSED = 11
+    SILENT = 12
+    RETRIED = 13
+    SCORE = 14
 
     @property
     def word(self) -> str:
@@ -58,6 +59,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
         excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = Excluded.CLOSED
     else:
         excluded[~_is_pinned(query.pin, roster)] = Excluded.PINNED
+    if view.refusing is not None:
+        excluded[remote & view.refusing] = Excluded.FIELD
     if query.pinned_local is not None:
         excluded[remote] = Excluded.PINNED_LOCAL
     limit = roster.context_tokens

@@ -8,8 +8,8 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 3. A further attempt begins at most `within_s` after the request came.
 4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another peer
    that has not failed this request.
-5. A model that says that it cannot take the request, such as one with too short a context, is no worse for it: nothing
-   is learnt, and the next is asked.
+5. Who says that it cannot take the request, such as a model with too short a context or a peer that does not know one
+   of its fields, is no worse for it: nothing is learnt, and the next is asked. It has run nothing, as who refuses.
 6. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
    it failed; if nobody does, nobody is thought the worse of. Example: one prompt that crashes every engine makes no
    peer look slow.
@@ -52,6 +52,7 @@ class Asked:
     reservation: Reservation
     outcome: Outcome
     by_engine: bool  # its engine answered with an error, so that the request itself may be the cause
+    is_unsuited: bool  # it cannot take this request, and has run nothing
 
 
 class Course:
@@ -73,7 +74,7 @@ class Course:
         if self.asked:
             left = [candidate for candidate in left if not self._has_failed(candidate)]
         own = [candidate for candidate in left if candidate.local]
-        failures = sum(asked.outcome.status == "failed" for asked in self.asked)
+        failures = sum(asked.outcome.status == "failed" and not asked.is_unsuited for asked in self.asked)
         if failures >= self._config.attempts or (self.asked and now > self.began + self._config.within_s):
             left = []
         elif self._refusals >= self._config.refusals:
@@ -105,9 +106,9 @@ class Course:
         `by_engine`: it is there, and its engine answered with an error. `is_unsuited`: its model cannot take this.
         """
         assert self._at, "next() comes before ended()"
-        done = Asked(self._at, reservation, outcome, by_engine)
+        done = Asked(self._at, reservation, outcome, by_engine, is_unsuited)
         self.asked.append(done)
-        self._refusals += outcome.status == "refused"
+        self._refusals += outcome.status == "refused" or is_unsuited
         if is_unsuited:
             return [(reservation, _neutral(outcome))]
         if outcome.status == "failed" and by_engine:

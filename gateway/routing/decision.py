@@ -100,6 +100,8 @@ class Decision:
         code = int(self.excluded[index])
         if code == Excluded.PINNED_LOCAL:
             return self.query.pinned_local
+        if code == Excluded.FIELD:
+            return f"field:{'+'.join(sorted(self.query.guarded))}"
         return Excluded(code).word if code else None
 
     def candidate(self, index: int) -> Candidate:

@@ -13,6 +13,7 @@ from discovery.gossip import Gossip
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.memory import RefusedFields
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs
@@ -39,6 +40,7 @@ class Node:
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space = policy, rng, space
+        self._refused_fields = RefusedFields()
         self._cold: dict[PeerId, frozenset[str]] = {}
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
@@ -91,6 +93,12 @@ class Node:
         """An own agent's engine refused a request for what it needs: it is not tried there again."""
         self._refused[agent] = self._refused.get(agent, frozenset()) | needs & self.untold(agent)
         self._scored = None
+
+    def refused_fields(self, peer: PeerId, fields: frozenset[str]) -> None:
+        """Another peer refused a request with these fields: it is not asked such again, until it starts anew."""
+        member = self.gossip.member(peer)
+        if member is not None:
+            self._refused_fields.note(peer, member.card.gen, fields)
 
     def use_space(self, space: Space | None) -> None:
         """Our gate was loaded: vectors count in its space from now on."""
@@ -196,9 +204,18 @@ class Node:
             score=scored.scores(query.relevance),
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
+            refusing=self._refusing(scored.roster, query.guarded),
             warm_tokens=self._warm(scored.roster, query, now),
             cold=self._cold_rows(scored.roster),
         )
+
+    def _refusing(self, roster: Roster, fields: frozenset[str]) -> BoolArray | None:
+        """(N,) who has refused such fields; None where nobody has."""
+        if not (fields and self._refused_fields):
+            return None
+        members = {member.id: member.card.gen for member in self.gossip.members()}
+        who = {peer for peer, gen in members.items() if self._refused_fields.refuses(peer, gen, fields)}
+        return np.array([peer in who for peer in roster.peer_ids], dtype=np.bool_)
 
     def _cold_rows(self, roster: Roster) -> BoolArray | None:
         """(N,) whose model has to be loaded first; None where nobody's has."""

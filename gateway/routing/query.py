@@ -27,6 +27,7 @@ class Query:
     pin: str | None = None  # who is to answer: "local", or a peer's id; None: anybody
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
     here_only: bool = False  # it may not leave this machine: not even our own engine is asked where it is elsewhere
+    guarded: frozenset[str] = frozenset()  # fields of the body that not every peer takes
     avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should
     beta_per_s: float | None = None  # x-ppai-beta
     is_held: bool = False  # it waits at our own door and is decided again
@@ -44,6 +45,7 @@ class View:
     profiled: BoolArray  # (N,) False: the score is the gate's prior, not the agent's own vector
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
     silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
+    refusing: BoolArray | None = None  # (N,) has refused the query's guarded fields before; None: nobody
     warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
     cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
 

@@ -12,6 +12,7 @@ from gateway.capacity.door import Door, Turn
 from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
 from gateway.peering.probes import Peers
+from gateway.peering.remote import FIELDS_REFUSED
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
@@ -41,14 +42,16 @@ class Attempts:
         course: Course,
         target: Callable[[Candidate, str, Upstream, float], Target],
         decide_again: Callable[[], Awaitable[Choice]],
+        guarded: frozenset[str] = frozenset(),
     ) -> None:
         """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
 
         `decide_again`: the choice as it would be made now, while the request waits at our own door.
+        `guarded`: fields of the request that not every peer takes.
         """
         self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
         self._request, self._patience, self._course = request, patience, course
-        self._target, self._decide_again = target, decide_again
+        self._target, self._decide_again, self._guarded = target, decide_again, guarded
         self._asked: Candidate
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
@@ -86,6 +89,8 @@ class Attempts:
         self.done.append((candidate, attempt))
         if attempt.error == ABILITY_REFUSED:
             self._node.refused(candidate.agent, self._request.needs)
+        elif attempt.error == FIELDS_REFUSED:
+            self._node.refused_fields(candidate.peer_id, self._guarded)
         if candidate.local and (attempt.status == "ok" or attempt.tokens):
             self._door.count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif not candidate.local and attempt.status == "ok":

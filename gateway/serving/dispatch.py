@@ -94,6 +94,7 @@ class Dispatcher:
             Course(routed.choice, self._course, self._clock()),
             target=partial(_target, routed, self._node),
             decide_again=lambda: self._choose(replace(routed.query, is_held=True), waiting=1),
+            guarded=routed.query.guarded,
         )  # fmt: skip
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         try:
@@ -164,6 +165,7 @@ class Dispatcher:
             pin=refusals.peer_meant(wishes.pin, self._node.me, self._node.name, self._node.names, roster),
             pinned_local="client" if wishes.stays_here else travel.pinned_by,
             here_only=wishes.stays_here,
+            guarded=travel.guarded,
             avoid=self._failed.get(request.session) if wishes.is_retry else None,
             beta_per_s=wishes.beta_per_s,
             relevance=judged.relevance.astype(np.float64) if judged else None,

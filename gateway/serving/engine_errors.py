@@ -8,6 +8,7 @@ from gateway.wire.claims import wait_s
 from gateway.wire.errors import is_error_body, message_in
 
 ABILITY_REFUSED = "ability_refused"
+CONTEXT_EXCEEDED = "context_length_exceeded"
 _JUDGED = (400, 413, 422)  # statuses of a request that the engine has read and does not take
 # What vLLM, llama.cpp, Ollama, TGI, SGLang, LM Studio and OpenAI say of a prompt that is too long.
 _SAYS_CONTEXT = re.compile(
@@ -28,9 +29,9 @@ def read_error(
     said = body if is_error_body(body) else None
     if untold and _SAYS_MEDIA.search(words):
         shown = status if status < 500 else 422
-        return UpstreamError(words, status=shown, code=ABILITY_REFUSED, is_unsuited=True, said=said)
+        return UpstreamError(words, status=shown, code=ABILITY_REFUSED, by_engine=True, is_unsuited=True, said=said)
     if status in _JUDGED and _SAYS_CONTEXT.search(words):
-        return UpstreamError(words, status=status, code="context_length_exceeded", is_unsuited=True, said=said)
+        return UpstreamError(words, status=status, code=CONTEXT_EXCEEDED, by_engine=True, is_unsuited=True, said=said)
     if status not in RETRYABLE:
         return None
     if status in (404, 405, 501) and endpoint not in DELEGABLE:

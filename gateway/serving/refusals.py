@@ -10,6 +10,7 @@ from discovery.names import AmbiguousPeer, meant, quoted
 from discovery.records import PeerId
 from gateway.models.names import Chain, NamesConfig, UnknownModel, resolve_models, sayable
 from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
+from gateway.privacy.fields import who_takes
 from gateway.routing.candidates import Excluded, may_answer
 from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
@@ -116,17 +117,17 @@ def nobody(
     if endpoint not in DELEGABLE:
         message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
         return Nobody(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
-    held = next((str(each.excluded) for each in excluded if str(each.excluded).startswith("field:")), None)
-    if held:
-        return Nobody(
-            f"this request stays on this machine ({held}, see Delegation in docs/protocol.md), and its engine cannot "
-            "answer now: leave that out, or start an engine here",
-            status=422,
-            code="field_stays_here",
-        )
     busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
     if busy:  # until the first of them is believed to have a slot; at least a second (RFC 9110)
         return Nobody("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))
+    held = next((str(each.excluded) for each in excluded if str(each.excluded).startswith("field:")), None)
+    if held:
+        return Nobody(
+            f"nobody who may take this request can answer it now ({held}): it may be sent to {who_takes(held)} (see "
+            "Delegation in docs/protocol.md). Leave that out, or start an engine here",
+            status=422,
+            code="field_stays_here",
+        )
     reasons = ", ".join(sorted({candidate.excluded for candidate in excluded if candidate.excluded}))
     return Nobody(f"nobody can answer this request now ({reasons})", status=503, code="no_candidate")
 
@@ -135,16 +136,23 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
     """Why the one peer that the client named does not answer."""
     rows = [candidate for candidate in excluded if candidate.peer_id == pin]
     reason = (rows[0].excluded if rows else None) or "without_agent"
-    remedy = {
-        "not_approved": f"it is not approved: run `ppai approve {pin}`",
-        "dead": "it is gone: start it again, or ask `auto`",
-        "suspect": "it does not answer at the moment: try again, or ask `auto`",
-        "silent": "it does not answer at the moment: try again, or ask `auto`",
-        "model": "it does not serve that model: see `ppai models`",
-        "without_agent": "its engine is not there: see `ppai status` on that machine",
-    }.get(reason, f"the request may not be sent there ({reason})")
+    status, remedy = _PINNED_AWAY.get(reason, (422, f"the request may not be sent there ({reason})"))
+    if reason.startswith("field:"):
+        remedy += f": it may be sent to {who_takes(reason)}. Leave that out, or ask `auto`"
     name = rows[0].peer_name if rows else pin
-    return Nobody(f"peer `{name}` cannot answer: {remedy}", status=503, code=f"peer_{reason}")
+    message = f"peer `{name}` cannot answer: {remedy.replace('PEER', pin)}"
+    return Nobody(message, status=status, code=f"peer_{reason}", retry_after_s=2 if status == 503 else None)
+
+
+# 503 is what programs try again by themselves, so it is said only where waiting may help.
+_PINNED_AWAY = {
+    "not_approved": (403, "it is not approved: run `ppai approve PEER`"),
+    "dead": (503, "it is gone: start it again, or ask `auto`"),
+    "suspect": (503, "it does not answer at the moment: try again, or ask `auto`"),
+    "silent": (503, "it does not answer at the moment: try again, or ask `auto`"),
+    "model": (404, "it does not serve that model: see `ppai models`"),
+    "without_agent": (503, "its engine is not there: see `ppai status` on that machine"),
+}
 
 
 def _is_met(query: Query, roster: Roster) -> bool:

@@ -1,4 +1,4 @@
-"""Server-sent events, as OpenAI streams use them: whole events only, and which of them carry data.
+"""Server-sent events, as OpenAI streams use them: whole events only, which of them carry data, and which call a tool.
 
 Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break on is in docs/decisions.md.
 """
@@ -15,6 +15,8 @@ LINES_LIMIT = 4096  # of one event; engines send one to three, and reading a MiB
 
 _BOM = b"\xef\xbb\xbf"  # before the first event of some servers
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_CALL = re.compile(r'"(?:tool_calls|function_call)"\s*:(?!\s*(?:null|\[\s*\]))')  # a quote inside a text is escaped
+_ESCAPED = re.compile(r"\\u(00[4-7][0-9a-f]|017f|212a)")  # letters, and what some decoders take for `s` and `k`
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -134,3 +136,15 @@ def _apart(event: Event) -> list[Event]:
 def encode_event(data: bytes, name: str = "") -> bytes:
     """An event of one line of data, named if `name` is given."""
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + data + b"\n\n"
+
+
+def calls_tool(answer: bytes) -> bool:
+    """Whether a whole answer, or the data of an event, holds a call, in any spelling that some JSON decoder takes.
+
+    A program that offered no tool must not run one that another machine made up. A key's escapes are read, and its case
+    does not matter; of a key that stands twice, each counts.
+    """
+    text = answer.decode("utf-8", "replace").casefold()
+    if "\\u" in text:
+        text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text).casefold()
+    return "_call" in text and _CALL.search(text) is not None

@@ -17,17 +17,17 @@ MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most loc
 LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
 BODY_LIMIT_BYTES = 8 << 20  # what a delegation holds; a larger body stays here
 VALUES_LIMIT = 100_000  # in one delegation: reading more takes longer than others should wait
-PROMPTS_LIMIT = 16  # completions of one request, each of which takes a slot's time
+PROMPTS_LIMIT = 16  # completions of one request, its prompts times `n`: each takes a slot's time
 INPUTS_LIMIT = 2048  # texts of one request for embeddings, as at OpenAI
 
 _Length = Annotated[float, Meta(ge=-1, le=MAX_TOKENS_LIMIT)]  # -1: no bound, as LM Studio's programs say
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 _Top = Annotated[int, Meta(ge=0, le=20)]
-_TokenId = Annotated[int, Meta(ge=0, lt=1 << 20)]  # the largest vocabularies have about 2^18
+TokenId = Annotated[int, Meta(ge=0, lt=1 << 20)]  # the largest vocabularies have about 2^18
 _Stop = Annotated[str, Meta(max_length=256)]
 _Name = Annotated[str, Meta(max_length=256)]
-_Schema = dict[str, Any]
-_Texts = str | list[str | _TokenId | list[_TokenId]]  # token ids are one prompt, or lists of them several
+Schema = dict[str, Any]
+_Texts = str | list[str | TokenId | list[TokenId]]  # token ids are one prompt, or lists of them several
 
 
 class NotKnown(Exception):
@@ -106,7 +106,7 @@ class KnownMessage(_Closed):
 class _Function(_Closed):
     name: _Name
     description: str | UnsetType | None = UNSET
-    parameters: _Schema | UnsetType | None = UNSET
+    parameters: Schema | UnsetType | None = UNSET
     strict: bool | UnsetType | None = UNSET
 
 
@@ -130,14 +130,14 @@ class _OneTool(_Closed):
 class _JsonSchema(_Closed):
     name: _Name
     description: str | UnsetType | None = UNSET
-    schema: _Schema | UnsetType | None = UNSET
+    schema: Schema | UnsetType | None = UNSET
     strict: bool | UnsetType | None = UNSET
 
 
 class _ResponseFormat(_Closed):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: _JsonSchema | UnsetType = UNSET
-    schema: _Schema | UnsetType = UNSET  # llama.cpp's place for it
+    schema: Schema | UnsetType = UNSET  # llama.cpp's place for it
 
 
 class _StreamOptions(_Closed):
@@ -159,7 +159,7 @@ class KnownBody(msgspec.Struct, gc=False):
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     frequency_penalty: _Penalty | None = None
     presence_penalty: _Penalty | None = None
-    n: Annotated[float, Meta(ge=1, le=1)] | None = None
+    n: Annotated[float, Meta(ge=1, le=PROMPTS_LIMIT, multiple_of=1)] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
     logprobs: bool | _Top | None = None
@@ -174,14 +174,19 @@ class KnownBody(msgspec.Struct, gc=False):
     response_format: _ResponseFormat | None = None
 
     @property
-    def forces(self) -> str | None:
-        """The field that makes an engine compile a schema into a grammar; None where it need not."""
+    def demands(self) -> str | None:
+        """The field that costs an engine more than one plain answer; None where none does.
+
+        Several answers take as many slots; a tool that must be called makes it compile a schema into a grammar.
+        """
+        if self.n is not None and self.n > 1:
+            return "n"
         if self.tool_choice not in (None, "auto", "none"):
             return "tool_choice"
         return "tools" if any(tool.function.strict is True for tool in self.tools or ()) else None
 
     @property
-    def schemas(self) -> list[_Schema]:
+    def schemas(self) -> list[Schema]:
         """Those of its tools and of its format."""
         found = [tool.function.parameters for tool in self.tools or ()]
         if wanted := self.response_format:
@@ -224,14 +229,17 @@ def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
     try:
         known: Known = _DECODERS[endpoint].decode(view)
     except msgspec.ValidationError as error:
-        raise NotKnown(_place(str(error))) from error
+        raise NotKnown(place(str(error))) from error
     except UNREADABLE as error:
         raise NotKnown("unreadable") from error
     if endpoint in _TEXTS:
         name, limit = _TEXTS[endpoint]
         texts = getattr(known, name)
-        if isinstance(texts, list) and len(texts) > limit and list(map(type, texts)).count(int) < len(texts):
+        several = len(texts) if isinstance(texts, list) and list(map(type, texts)).count(int) < len(texts) else 1
+        if several > limit:
             raise NotKnown(name)
+        if several * (known.n or 1) > limit:
+            raise NotKnown("n")
     return known
 
 
@@ -250,7 +258,7 @@ def _has_many_values(body: bytes | msgspec.Raw) -> bool:
     return isinstance(body, bytes) and len(body) > LARGE_BYTES and has_more_values(body, VALUES_LIMIT - 100)
 
 
-def _place(said: str) -> str:
+def place(said: str) -> str:
     """Where a body is not what we know, as `messages.image_url`: in our words, not in those of the body."""
     at = re.search(r"`\$([^`]*)`$", said)
     path = _ELEMENT.sub("", at[1] if at else "").strip(".").split(".")

@@ -46,7 +46,7 @@ class Request:
     `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have;
     `body` is what the client sent, None as soon as a field is another than it sent;
     `written` are fields written anew from what PPAI knows of them, `unknown` names what it does not know (known.py);
-    `forces` names the field that makes an engine compile a schema.
+    `demands` names the field that costs an engine more than one plain answer (known.py).
     """
 
     endpoint: str
@@ -63,7 +63,7 @@ class Request:
     body: bytes | None
     written: Fields = field(default_factory=dict)
     unknown: str | None = None
-    forces: str | None = None
+    demands: str | None = None
     instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
 
 
@@ -120,7 +120,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         body=body if isinstance(body, bytes) else None,
         written=written,
         unknown=unknown,
-        forces=known.forces if known else None,
+        demands=known.demands if known else None,
         instead=tuple(instead),
     )
 

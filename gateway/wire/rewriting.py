@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.wire.codec import LARGE_BYTES, PIECE_BYTES, UNREADABLE, Fields, Value, is_utf8, pieces_of
 from gateway.wire.known import ImagePart, ImageUrl, KnownBody, KnownChat, KnownMessage, NotKnown
+from gateway.wire.sampling import write_sampling
 
 SCHEMA_DEPTH = 64  # levels of a tool's schema: engines walk it by recursion
 
@@ -32,13 +33,16 @@ def write_known(
     images = [part.image_url for part in parts if isinstance(part, ImagePart)]
     if not all(_is_inline(image.url) for image in images):
         raise NotKnown("messages.image_url")
-    if any(map(_is_deep, known.schemas)):
+    if any(_is_deep(msgspec.json.encode(schema)) for schema in known.schemas):
         raise NotKnown("tools" if known.tools else "response_format")
     written: dict[str, Value] = {}
+    for name, encoded in write_sampling(fields).items():
+        if _is_deep(encoded) or _REMOTE.search(encoded):
+            raise NotKnown(name)
+        written[name] = msgspec.Raw(encoded)
     for name in ("stream_options", "tools", "tool_choice", "response_format"):
         if value := getattr(known, name):
-            encoded = msgspec.json.encode(value)
-            if _REMOTE.search(encoded):
+            if _REMOTE.search(encoded := msgspec.json.encode(value)):
                 raise NotKnown(name)
             written[name] = msgspec.Raw(encoded)
     if isinstance(known, KnownChat):
@@ -84,12 +88,11 @@ def _write_messages(messages: list[KnownMessage], images: Sequence[ImageUrl]) ->
     return (first, *(piece for pair in zip(urls, others, strict=True) for piece in pair))
 
 
-def _is_deep(schema: dict[str, Any]) -> bool:
-    """Whether it has more than SCHEMA_DEPTH levels."""
-    encoded = msgspec.json.encode(schema)
+def _is_deep(encoded: bytes) -> bool:
+    """Whether an object or array has more than SCHEMA_DEPTH levels."""
     if encoded.count(b"{") + encoded.count(b"[") <= SCHEMA_DEPTH:
         return False
-    level: list[Any] = [schema]
+    level: list[Any] = [msgspec.json.decode(encoded)]
     for _ in range(SCHEMA_DEPTH):
         nested = [inner.values() if isinstance(inner, dict) else inner for inner in level]
         level = [value for values in nested for value in values if isinstance(value, dict | list)]

@@ -91,3 +91,24 @@ async def approve(cluster: Cluster, name: str, other: str) -> None:
     peer = cluster.peers[name]
     command = [peer.python, "-m", "gateway.cli", "approve", other, "--home", str(peer.home)]
     await asyncio.to_thread(subprocess.run, command, cwd=peer.code, check=True, capture_output=True)
+
+
+async def test_a_field_that_older_peers_refuse_goes_to_a_newer_one(cluster: Cluster, older: Path) -> None:
+    """The asker has no engine. Where no newer peer is, the answer is a 422 that no program tries again."""
+    await cluster.start("new", env=SECRET)
+    for name in ("old", "old2", "old3", "old4"):
+        await cluster.start(name, "--seed", cluster.seed(), env=SECRET, code=older)
+    await cluster.start("asker", "--seed", cluster.seed(), env=SECRET, engine="none")
+    await cluster.until(
+        lambda seen: (
+            [(True, "alive", "open")] * 5
+            == [(bool(peer["rights"]), peer["state"], peer["admission"]) for peer in seen["asker"]]
+        ),
+        timeout_s=20,
+    )
+
+    pinned, _, said = await cluster.ask("asker", {"x-ppai-route": "old"}, top_k=40)
+    answers = [await cluster.ask("asker", top_k=40) for _ in range(12)]
+
+    assert (422, True) == (pinned, "`top_k` may not travel" in said["error"]["message"])
+    assert {(200, "new")} == {(status, headers.get("x-ppai-peer")) for status, headers, _ in answers}

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.peering.frames import TOLD, Receipt
-from gateway.peering.remote import PeerUpstream
+from gateway.peering.remote import FIELDS_REFUSED, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience, UpstreamError
@@ -236,7 +236,8 @@ async def test_what_may_not_travel_is_refused_and_changes_nothing(
             with pytest.raises(UpstreamError) as caught:
                 await ask(pair, body)
 
-            assert (502, "peer_refused") == (caught.value.status, caught.value.code), name
+            expected = (502, "peer_refused") if name == "another agent" else (422, FIELDS_REFUSED)
+            assert expected == (caught.value.status, caught.value.code), name
         assert ([], 0) == (engine.asked, pair.ben.door.pulse(pair.ben.id).arrivals)
         served = f'ppai_served_total{{status="refused"}} {len(REFUSED)}.0'
         assert served in pair.ben.telemetry.exposition().decode()
@@ -250,7 +251,7 @@ async def test_a_body_of_a_million_values_is_refused_before_it_is_decoded(tmp_pa
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         with pytest.raises(UpstreamError) as caught:
             await ask(pair, many)
-        assert ("peer_refused", []) == (caught.value.code, engine.asked)
+        assert (FIELDS_REFUSED, []) == (caught.value.code, engine.asked)
 
         await ask(pair, delegated(messages=[{"role": "user", "content": "x" * len(many)}]))
         assert 1 == len(engine.asked)

@@ -18,7 +18,7 @@ from discovery.records import PeerId
 from discovery.request_auth import HashedBody, Refused, hashed
 from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import QUEUED, Receipt, Refusal, encode_receipt, encode_refusal, encode_reply
-from gateway.peering.remote import PeerReply, PeerUpstream
+from gateway.peering.remote import FIELDS_REFUSED, PeerReply, PeerUpstream
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.events import DONE, Event, encode_event
 
@@ -201,6 +201,17 @@ async def test_a_refusal_of_another_kind_is_a_502(identity: Identity, status: in
     error, _ = await error_of(identity, encode_refusal(Refusal(status, "c", "m")))
 
     assert 502 == error.status
+
+
+async def test_who_may_not_be_sent_a_field_cannot_take_the_request_and_is_no_worse_for_it(identity: Identity) -> None:
+    """A peer of 0.1.0 does not know all fields. No program tries a 422 again by itself."""
+    error, scripted = await error_of(
+        identity, encode_refusal(Refusal(400, "unacceptable", "field `top_k` may not travel"))
+    )
+
+    assert (422, FIELDS_REFUSED, True, False) == (error.status, error.code, error.is_unsuited, error.by_engine)
+    assert "bob: field `top_k` may not travel (" in error.message
+    assert [] == scripted.failures
 
 
 async def test_an_answer_that_breaks_says_why(identity: Identity) -> None:

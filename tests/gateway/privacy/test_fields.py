@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.privacy import fields as table
-from gateway.privacy.fields import Travel, Unacceptable, delegation, may_travel, read_delegation
-from gateway.wire.known import MAX_TOKENS_LIMIT
+from gateway.privacy.fields import Travel, Unacceptable, delegation, may_travel, read_delegation, who_takes
+from gateway.wire.known import MAX_TOKENS_LIMIT, PROMPTS_LIMIT
 from gateway.wire.request import encode_request, read_request
+from gateway.wire.sampling import NUMBER_LIMIT, SAMPLING
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -53,15 +54,57 @@ DROPPED: dict[str, Any] = {
     "safety_identifier": "s",
     "prompt_cache_key": "k",
     "models": ["qwen3-8b", "auto"],
+    "prompt_cache_retention": "24h",
+    "prediction": {"type": "content", "content": "def f():"},
+    "cache_prompt": True,
+    "id_slot": 3,
+    "keep_alive": "5m",
+    "priority": -1,
+    "request_id": "alice-1",
+    "rid": "alice-1",
 }
+DEFAULTS: dict[str, list[Any]] = {  # what says nothing; another value of the same field
+    "best_of": [1, 2],
+    "echo": [False, True],
+    "logit_bias": [{}, {"5": "many"}],
+    "modalities": [["text"], ["text", "audio"]],
+    "use_beam_search": [False, True],
+}
+SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
+TRUSTED: dict[str, Any] = {  # but for plain numbers and switches
+    "response_format": {"type": "json_object"},
+    "verbosity": "low",
+    "think": "high",
+    "reasoning_format": "none",
+    "reasoning": {"effort": "low", "max_tokens": 100, "enabled": None},
+    "thinking": {"type": "enabled", "budget_tokens": 100},
+    "n_probs": 5,
+    "logit_bias": {"5": -100, "17": 1.5},
+    "stop_token_ids": [1, 2],
+    "allowed_token_ids": [1, 2],
+    "bad_words": ["no"],
+    "dry_sequence_breakers": ["\n", ":"],
+    "structured_outputs": {"json": SCHEMA, "regex": None, "disable_any_whitespace": True},
+    "chat_template_kwargs": {"enable_thinking": False, "effort": "low", "builtin_tools": ["search"], "x": None},
+    "guided_json": SCHEMA,
+    "json_schema": SCHEMA,
+    "guided_regex": "a+",
+    "guided_grammar": "root ::= x",
+    "regex": "a+",
+    "ebnf": "root ::= x",
+    "grammar": "root ::= x",
+    "structural_tag": "{}",
+    "guided_choice": ["yes", "no"],
+}
+PLAIN = sorted(SAMPLING - TRUSTED.keys())  # each is a number, or true or false
 PINS: dict[str, tuple[Any, str]] = {
-    "n": (2, "n"),
-    "response_format": ({"type": "json_object"}, "response_format"),
+    "n": (PROMPTS_LIMIT + 1, "n"),
     "max_tokens": (MAX_TOKENS_LIMIT + 1, "max_tokens"),
     "max_completion_tokens": (MAX_TOKENS_LIMIT + 1, "max_completion_tokens"),
-    "logit_bias": ({"1": 5}, "logit_bias"),
     "lora_request": ({"path": "/etc"}, "lora_request"),
-    "guided_json": ({}, "guided_json"),
+    "chat_template": ("{{ x }}", "chat_template"),
+    "n_predict": (10, "n_predict"),
+    "cache_salt": ("s", "cache_salt"),
     "prompt_logprobs": (1, "prompt_logprobs"),
 }
 PARTS: list[tuple[Any, str | None]] = [
@@ -101,6 +144,8 @@ def refusal_of(fields: dict[str, Any], *, trusted: bool = False) -> str:
 def test_the_table_has_a_row_for_every_field() -> None:
     assert table.TRAVELS == TRAVELS.keys()
     assert table.DROPPED == DROPPED.keys()
+    assert table.DEFAULTS == {name: values[0] for name, values in DEFAULTS.items()}
+    assert {*TRUSTED, *PLAIN} == table.TRUSTED_ONLY
 
 
 @pytest.mark.parametrize("name", TRAVELS)
@@ -126,22 +171,56 @@ def test_is_dropped(name: str) -> None:
     assert f"field `{name}` may not travel" == refusal_of({"messages": MESSAGES, name: DROPPED[name]}, trusted=True)
 
 
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_default_needs_nothing(name: str) -> None:
+    """It is left out, in every network; any other value is judged."""
+    default, other = DEFAULTS[name]
+    travel = travel_of({"messages": MESSAGES, name: default})
+
+    assert (None, {"messages"}, frozenset()) == (travel.pinned_by, travel.fields.keys(), travel.guarded)
+    reason = pinned_by({"messages": MESSAGES, name: other}, trusted=True)
+    assert reason is not None and reason.startswith(f"field:{name}")
+
+
 @pytest.mark.parametrize("name", PINS)
 def test_pins_the_request_here(name: str) -> None:
-    """And is refused where somebody sends it all the same."""
+    """Among the trusted too. And is refused where somebody sends it all the same."""
     value, field = PINS[name]
 
-    assert f"field:{field}" == pinned_by({"messages": MESSAGES, name: value})
-    assert f"field `{field}` may not travel" == refusal_of({"messages": MESSAGES, name: value})
+    assert f"field:{field}" == pinned_by({"messages": MESSAGES, name: value}, trusted=True)
+    assert f"field `{field}` may not travel" == refusal_of({"messages": MESSAGES, name: value}, trusted=True)
 
 
-def test_a_response_format_travels_among_the_trusted() -> None:
-    fields = {"messages": MESSAGES, "response_format": {"type": "json_object"}}
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_field_of_engines_is_a_number_or_a_switch(name: str) -> None:
+    """Within bounds, among the trusted."""
+    values = {True: True, 40: False, 0.5: False, -1: False, NUMBER_LIMIT: False}
+    travels = [pinned_by({"messages": MESSAGES, name: value}, trusted=True) is None for value in values]
+
+    assert travels in ([*values.values()], [not is_switch for is_switch in values.values()])
+    assert f"field:{name}" == pinned_by({"messages": MESSAGES, name: travels[0] or 40})
+    for bad in (NUMBER_LIMIT + 1, -NUMBER_LIMIT - 1, "1", [1], {"x": 1}):
+        assert f"field `{name}` may not travel" == refusal_of({"messages": MESSAGES, name: bad}, trusted=True)
+
+
+@pytest.mark.parametrize("name", [*TRUSTED, "n"])
+def test_what_asks_more_of_an_engine_travels_among_the_trusted_only(name: str) -> None:
+    """Unchanged; and is known as what not every peer takes."""
+    fields = {"messages": MESSAGES, name: TRUSTED.get(name, PROMPTS_LIMIT)}
     travel = travel_of(fields, trusted=True)
 
     _, request = read_delegation(b"".join(delegation("chat/completions", "a", "m", travel)), trusted=True)
 
-    assert {"type": "json_object"} == json.loads(bytes(request.fields["response_format"]))
+    assert {name} == travel.guarded
+    assert {**fields, "model": "m"} == json.loads(b"".join(encode_request(request, "m")))
+    assert f"field:{name}" == pinned_by(fields)
+    assert f"field `{name}` may not travel" == refusal_of(fields)
+
+
+def test_who_takes_a_field_is_told() -> None:
+    assert "not `open`" in who_takes("field:top_k")
+    assert "not `open`" in who_takes("field:logit_bias+top_k")
+    assert "alone" in who_takes("field:messages.image_url")
 
 
 @pytest.mark.parametrize(("part", "field"), PARTS, ids=str)
@@ -169,13 +248,13 @@ def test_an_invented_name_stands_in_no_reason_and_no_refusal(fields: dict[str, A
 
 def test_a_null_says_nothing() -> None:
     """SDKs send unset options as null: they neither pin nor travel."""
-    travel = travel_of({"messages": MESSAGES, "n": None, "response_format": None, "logit_bias": None})
+    travel = travel_of({"messages": MESSAGES, "n": None, "response_format": None, "logit_bias": None, "top_k": None})
 
     assert (None, {"messages"}) == (travel.pinned_by, set(travel.fields))
 
 
 def test_nothing_travels_of_a_pinned_request() -> None:
-    assert {} == travel_of({"messages": MESSAGES, "n": 3}, trusted=True).fields
+    assert {} == travel_of({"messages": MESSAGES, "best_of": 3}, trusted=True).fields
 
 
 def test_what_only_our_engine_is_asked_stays_here() -> None:

@@ -87,6 +87,19 @@ def test_after_so_many_refusals_our_own_engine_takes_it() -> None:
     assert ["a", "b"] == walk(course("a", "b", "c"), {})
 
 
+def test_who_cannot_take_a_request_has_run_nothing_and_counts_as_one_that_refuses() -> None:
+    """Two older peers that do not know a field leave as many attempts as before; and neither is asked again."""
+    way = course("a", "b", "c", config=replace(CONFIG, attempts=1, refusals=3))
+    for name in ("a", "b"):
+        row = way.next(0.0)
+        assert row and row.peer_name == name
+        told = way.ended(row.reservation(0.0), outcome(name, "failed"), is_unsuited=True)
+        assert [("ok", 0)] == [(learnt.status, learnt.tokens) for _, learnt in told]
+
+    assert not way.leads_elsewhere(choice("a"))
+    assert ["c"] == walk(way, {"c": "ok"})
+
+
 def test_a_new_choice_begins_with_no_refusal() -> None:
     """While the request waited at home, doors may have opened."""
     way = course("a", "b", "c", "own")

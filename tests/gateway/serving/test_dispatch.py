@@ -96,13 +96,15 @@ async def desk(
     names: NamesConfig | None = None,
     slots: int = 0,
     patience: Patience = PATIENCE,
+    trusted: bool = True,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
-    `slots`: of ada's engine; 0: it does not say.
+    `slots`: of ada's engine; 0: it does not say. Without `trusted` ben's network is open, and he refuses fields of
+    engines, as a peer of an older version does.
     """
     async with (
-        answering_peer(home / "ben", theirs, 8, True, 1.0) as ben,
+        answering_peer(home / "ben", theirs, 8, trusted, 1.0) as ben,
         party(home / "ada") as me,
         ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9"), slots) as engine,
     ):
@@ -301,8 +303,8 @@ async def test_the_client_s_word_counts(tmp_path: Path, mine: ScriptedEngine, th
         ({"x-ppai-route": "ada"}, {}, "ada", "pinned"),
         ({"x-ppai-local-only": "1"}, {}, "ada", "client"),
         ({"x-ppai-local-only": "0", "x-ppai-route": "ben"}, {}, "ben", "pinned"),
-        ({}, {"n": 2}, "ada", "field:n"),
-        ({}, {"logit_bias": {"1": 1}}, "ada", "field:logit_bias"),
+        ({}, {"best_of": 2}, "ada", "field:best_of"),
+        ({}, {"chat_template": "x"}, "ada", "field:chat_template"),
     ]
     async with desk(tmp_path, mine, theirs) as ada:
         for headers, fields, peer, reason in said:
@@ -364,10 +366,10 @@ async def test_a_pin_that_cannot_be_followed_says_why(
 ) -> None:
     """Nobody else answers instead: the client named one."""
     asked: list[tuple[str, dict[str, str], dict[str, object], int, str, str]] = [
-        ("", {"x-ppai-route": "ben"}, {"n": 2}, 503, "peer_field:n", "field:n"),
-        ("", {"x-ppai-route": "ben", "x-ppai-local-only": "1"}, {}, 503, "peer_client", "may not be sent there"),
-        ("", {"x-ppai-route": "ben"}, {"model": "mine"}, 503, "peer_model", "see `ppai models`"),
-        ("revoke", {"x-ppai-route": "ben"}, {}, 503, "peer_not_approved", "ppai approve "),
+        ("", {"x-ppai-route": "ben"}, {"best_of": 2}, 422, "peer_field:best_of", "your own engine alone"),
+        ("", {"x-ppai-route": "ben", "x-ppai-local-only": "1"}, {}, 422, "peer_client", "may not be sent there"),
+        ("", {"x-ppai-route": "ben"}, {"model": "mine"}, 404, "peer_model", "see `ppai models`"),
+        ("revoke", {"x-ppai-route": "ben"}, {}, 403, "peer_not_approved", "ppai approve "),
         ("suspect", {"x-ppai-route": "ben"}, {}, 503, "peer_suspect", "try again, or ask `auto`"),
     ]
     async with desk(tmp_path, mine, theirs) as ada:
@@ -607,6 +609,48 @@ async def test_pulses_count_the_tokens_of_our_own_programs(
         assert (7, 4) == (ada.ben.door.tokens_in, ada.ben.door.tokens_out)
 
 
+# --- fields that a peer does not take ---
+
+
+async def test_fields_of_engines_travel_and_defaults_stay_behind(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    """A laptop without an engine: what common clients send is answered elsewhere."""
+    fields = {"top_k": 40, "n": 2, "logit_bias": {"5": 1}, "chat_template_kwargs": {"enable_thinking": False}}
+    harmless = {"modalities": ["text"], "best_of": 1, "prompt_cache_retention": "24h", "user": "me"}
+    async with desk(tmp_path, None, theirs) as ada:
+        client = await ada.ask(**fields, **harmless)
+
+    assert (200, [{**CHAT, **fields, "model": "scripted-1"}]) == (client.status, theirs.asked)
+
+
+async def test_a_peer_that_does_not_take_a_field_is_passed_by_and_it_is_remembered(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """It is no worse for it: what holds no such field goes there as before."""
+    mine.metrics = "vllm:num_requests_running 8.0\nvllm:num_requests_waiting 40.0\n"
+    async with desk(tmp_path, mine, theirs, trusted=False) as ada:
+        answers = [await ada.ask(top_k=40), await ada.ask(top_k=40, min_p=0.1), await ada.ask()]
+
+        assert 0 < ada.node.beliefs[ada.ben.id].turns_seen <= 1  # the last one alone
+        ada.node.check("ok", "ok", "ok", "ok")
+        assert {"ben": "field:min_p+top_k", "ada": None} == await excluded(
+            ada, json.dumps({**CHAT, "top_k": 1, "min_p": 0.1}).encode(), {}
+        )
+    told = [(each.status, each.headers["x-ppai-peer"], each.headers["x-ppai-attempts"]) for each in answers]
+    assert [(200, "ada", "2"), (200, "ada", "1"), (200, "ben", "1")] == told
+
+
+async def test_a_field_that_nobody_takes_is_a_422_that_says_who_would(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    """Never a 503: programs would try again. The first time by the peer's own word, then by what is remembered."""
+    async with desk(tmp_path, None, theirs, trusted=False) as ada:
+        answers = [await ada.ask(top_k=40), await ada.ask(top_k=40), await ada.ask(best_of=2), await ada.ask()]
+
+    codes = [answer.error["code"] for answer in answers[:3]]
+    assert [422, 422, 422, 200] == [answer.status for answer in answers]
+    assert ["peer_unacceptable", "field_stays_here", "field_stays_here"] == codes
+    assert "`top_k`" in answers[0].error["message"] and "field:top_k" in answers[1].error["message"]
+    assert "newer version" in answers[1].error["message"] and "your own engine alone" in answers[2].error["message"]
+
+
 # --- when nobody has room ---
 
 
@@ -681,7 +725,7 @@ async def test_what_may_not_leave_waits_in_line_with_the_rest(
     """In the order of arrival: else an endless stream of such requests would keep all others out."""
     async with desk(tmp_path, mine, theirs, slots=1) as ada:
         busy, waiting = await held(ada, mine, theirs)
-        pinned = asyncio.create_task(ada.ask(n=2))
+        pinned = asyncio.create_task(ada.ask(best_of=2))
         async with asyncio.timeout(5):
             while ada.door.load.waiting < 2:
                 await asyncio.sleep(0.005)
@@ -694,7 +738,7 @@ async def test_what_may_not_leave_waits_in_line_with_the_rest(
 
         pinned.cancel()
         await asyncio.wait([busy, waiting, pinned])
-    assert [None, None, 2] == [body.get("n") for body in mine.asked]
+    assert [None, None, 2] == [body.get("best_of") for body in mine.asked]
 
 
 # --- what an engine does not say is tried ---

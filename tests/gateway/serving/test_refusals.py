@@ -189,11 +189,45 @@ def test_a_pin_to_nobody_is_a_404(pin: str) -> None:
     assert (404, "peer_not_found") == (caught.value.status, caught.value.code)
 
 
-def test_where_only_an_approval_is_missing_that_is_the_remedy() -> None:
+def row(excluded: str, name: str = "ben") -> Candidate:
+    """A pair that is no candidate."""
     expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)
-    stranger = Candidate(PeerId("b"), "ben", "a", "m", False, *(0.0,) * 8, "not_approved", False, 0.0, expected)
+    times = (0.0,) * 8
+    return Candidate(PeerId(name), name, "a", "m", False, *times, excluded, False, 0.0, expected)
 
-    told = [nobody("chat/completions", pin, [stranger], "no engine", ["no engine"]) for pin in (None, "local")]
+
+@pytest.mark.parametrize(
+    ("excluded", "status", "said"),
+    [
+        ("field:top_k", 422, "not `open`"),
+        ("field:messages.image_url", 422, "alone"),
+        ("client", 422, "may not be sent there"),
+        ("context", 422, "may not be sent there"),
+        ("model", 404, "ppai models"),
+        ("not_approved", 403, "ppai approve ben"),
+        ("suspect", 503, "try again"),
+        ("dead", 503, "start it again"),
+    ],
+)
+def test_a_pin_that_waiting_cannot_help_is_no_503(excluded: str, status: int, said: str) -> None:
+    """Programs try a 503 again by themselves."""
+    told = nobody("chat/completions", "ben", [row(excluded)], None, [])
+
+    assert (status, f"peer_{excluded}", status == 503) == (told.status, told.code, told.retry_after_s is not None)
+    assert said in told.message
+
+
+def test_a_busy_peer_that_takes_a_field_outranks_one_that_does_not() -> None:
+    """Waiting helps."""
+    told = nobody("chat/completions", None, [row("field:top_k"), row("closed", "cleo")], None, [])
+
+    assert (503, "saturated") == (told.status, told.code)
+
+
+def test_where_only_an_approval_is_missing_that_is_the_remedy() -> None:
+    told = [
+        nobody("chat/completions", pin, [row("not_approved")], "no engine", ["no engine"]) for pin in (None, "local")
+    ]
 
     assert ["no engine; a peer that could answer is not approved: see `ppai peers`", "no engine"] == [
         each.message for each in told
@@ -202,11 +236,7 @@ def test_where_only_an_approval_is_missing_that_is_the_remedy() -> None:
 
 def test_what_keeps_a_request_here_is_named_where_nobody_here_can_answer() -> None:
     """With the remedy, and as a 4xx: trying again does not help."""
-    expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)
-    times = (0.0,) * 8
-    held = Candidate(PeerId("b"), "ben", "a", "m", False, *times, "field:tools.mcp", False, 0.0, expected)
-
-    told = nobody("chat/completions", None, [held], None, [])
+    told = nobody("chat/completions", None, [row("field:tools.mcp")], None, [])
 
     assert (422, "field_stays_here") == (told.status, told.code)
     assert "field:tools.mcp" in told.message

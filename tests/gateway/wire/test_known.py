@@ -59,7 +59,8 @@ def test_a_tool_that_an_engine_would_run_is_not_known(tools: Any, field: str) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("n", 2), ("n", 9999), ("n", 1.5), ("top_logprobs", 10**9), ("top_logprobs", -1), ("logprobs", 10**6),
+        ("n", PROMPTS_LIMIT + 1), ("n", 9999), ("n", 1.5), ("top_logprobs", 10**9), ("top_logprobs", -1),
+        ("logprobs", 10**6),
         ("dimensions", 10**9), ("seed", 2**70), ("stop", [f"x{i}" for i in range(200)]), ("stop", "x" * 10**5),
         ("stop", 5), ("max_tokens", MAX_TOKENS_LIMIT + 1), ("max_completion_tokens", 10**9), ("presence_penalty", 1e9),
         ("frequency_penalty", -3), ("reasoning_effort", "my diary"), ("encoding_format", {"x": 1}),
@@ -93,6 +94,13 @@ def test_prompts_are_few_and_token_ids_those_of_a_vocabulary(
     endpoint: str, name: str, value: Any, is_known: bool
 ) -> None:
     assert (None if is_known else name) == read_request(endpoint, json.dumps({name: value}).encode()).unknown
+
+
+def test_prompts_times_answers_are_few() -> None:
+    asked = {"prompt": ["a"] * 4, "n": PROMPTS_LIMIT // 4}
+
+    assert None is read_request("completions", json.dumps(asked).encode()).unknown
+    assert "n" == read_request("completions", json.dumps({**asked, "n": PROMPTS_LIMIT}).encode()).unknown
 
 
 def test_a_body_larger_than_a_delegation_stays_here() -> None:
