@@ -131,7 +131,7 @@ class Home:
             with held(self.path / EDIT_LOCK, EDIT_WAIT_S):
                 yield
         except AlreadyHeld as error:
-            raise HomeError(f"another ppai command changes {self.path} now: try again when it has ended") from error
+            raise HomeError(f"another command changes {self.path} now: try again when it has ended") from error
 
     def announce(self, running: Running) -> None:
         """Tell this home's commands where their peer is."""

@@ -148,6 +148,7 @@ class Network:
         for seed in config.seeds:
             self.transport.add_seed(*_host_port("network.seeds", seed))
         self._published: tuple[object, ...] = ()
+        self._warned = dict[str, str]()  # by event: what was said last
 
     async def __aenter__(self) -> "Network":
         await self.transport.__aenter__()
@@ -172,9 +173,12 @@ class Network:
         return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:4]
 
     def publish(self, agents: tuple[Agent, ...], slots: int) -> None:
-        """Our card, if what it says has changed: agents and their vectors, slots, addresses."""
-        if len(agents) > AGENTS_LIMIT:
-            log.warning("agents_not_published count=%d limit=%d", len(agents) - AGENTS_LIMIT, AGENTS_LIMIT)
+        """Our card, if what it says has changed: agents and their vectors, slots, addresses.
+
+        What does not fit into it is left out, which is said once while it stays so; each change is tried whole.
+        """
+        left_out = len(agents) - AGENTS_LIMIT
+        self._warn("agents_not_published", f"count={left_out} limit={AGENTS_LIMIT}" if left_out > 0 else "")
         agents, slots, addresses = agents[:AGENTS_LIMIT], slots if agents else 0, self.addresses()
         if self._published == (agents, slots, addresses):
             return
@@ -184,13 +188,21 @@ class Network:
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
         )  # fmt: skip
-        for shorter in shortened(card):
+        for kept, shorter in zip(("", "vectors=newest", "vectors=none"), shortened(card), strict=True):
             try:
                 self.transport.publish(shorter)
             except InvalidRecord as error:
-                log.warning("card_shortened reason=%r", error.reason)
+                refused = error.reason
             else:
+                self._warn("card_shortened", kept)
                 return
+        self._warn("card_shortened", f"published=nothing reason={refused!r}")
+
+    def _warn(self, event: str, said: str) -> None:
+        """A line in the log where this says something else than the last time; it is over where `said` is empty."""
+        if said and self._warned.get(event) != said:
+            log.warning("%s %s", event, said)
+        self._warned[event] = said
 
     def tell_admission(self, admission: AdmissionState) -> None:
         """Whether our door is open is news that does not wait for the next pulse."""

@@ -163,7 +163,13 @@ async def test_a_card_holds_as_many_agents_as_fit(tmp_path: Path, caplog: pytest
         ada.publish(agents, 1)
 
         assert agents[:AGENTS_LIMIT] == ada.gossip.own_card().record.agents
-    assert "agents_not_published count=3" in caplog.text
+        ada.publish(agents, 1)
+        ada.publish(agents, 2)  # another card, which lacks the same
+        assert 1 == caplog.text.count("agents_not_published")
+        ada.publish(agents[:-1], 2)
+
+    assert 2 == caplog.text.count("agents_not_published")
+    assert "agents_not_published count=3" in caplog.text and "agents_not_published count=2" in caplog.text
 
 
 async def test_a_name_is_printable_and_never_empty(tmp_path: Path) -> None:
@@ -265,15 +271,28 @@ async def test_we_are_nobody_to_approve(tmp_path: Path) -> None:
         assert frozenset() == ada.admission.approved()
 
 
-async def test_a_card_too_small_for_all_vectors_keeps_the_newest(tmp_path: Path) -> None:
-    """16 agents with vectors in two spaces do not fit into 8 KiB: a gate upgrade must not silence a peer."""
+async def test_a_card_too_small_for_all_vectors_keeps_the_newest(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """16 agents with vectors in two spaces do not fit into 8 KiB: a gate upgrade must not silence a peer.
+
+    It is said once, and each change of what is published is tried whole.
+    """
     profiles = {space: Profile(bytes(200), (1,) * 200) for space in ("old", "new")}
     agents = tuple(Agent(f"a{n}", "m", 4096, profiles=profiles) for n in range(16))
 
     async with network(tmp_path) as joined:
         joined.publish(agents, 4)
         card = joined.gossip.own_card()
+        joined.publish(agents, 5)
+        assert 1 == caplog.text.count("card_shortened")
 
+        joined.publish(agents[:2], 5)
+        whole = joined.gossip.own_card()
+        joined.publish(agents, 5)
+
+    assert 2 == caplog.text.count("card_shortened")  # it fitted between
+    assert whole and agents[:2] == whole.record.agents
     assert card
     assert 16 == len(card.record.agents)
     assert {("new",), ()} >= {tuple(agent.profiles) for agent in card.record.agents}
