@@ -8,11 +8,12 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal 
 PYTEST = $(BIN)/python -m pytest
 # Tests that judge time run first and one by one, all others on every core; both run, and either's failure is the target's.
 PARALLEL = --numprocesses logical --maxprocesses 8 --dist worksteal
+SLOWEST = --durations=20 --durations-min=1
 
 # Tests start a hundred processes: without bytecode each of them would compile its sources again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-all lint install weights lock clean
+.PHONY: demo test test-all missing lint install weights lock clean
 
 # pip knows no hash of a folder, so the package itself goes second: of it nothing is fetched.
 $(VENV)/.installed: pyproject.toml $(LOCKED) Makefile
@@ -35,11 +36,22 @@ demo: install weights
 test: install weights lint
 	@failed=0; $(PYTEST) -m "alone and not slow" || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone and not slow" || failed=$$?; exit $$failed
 
-test-all: install weights lint
-	@$(PIP) --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench]'
+# What takes an hour begins with what may take longest (tests/conftest.py); of slow tests each is named when it ends.
+test-all: install missing weights lint
+	@$(PIP) --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench,multilingual]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m tests.e2e.clients.environments
-	@failed=0; $(PYTEST) -m alone || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone" || failed=$$?; exit $$failed
+	@failed=0; began=$$(date +%s); \
+	echo "slow tests side by side: the first names come after minutes"; \
+	$(PYTEST) -v $(SLOWEST) $(PARALLEL) -m "slow and not alone" || failed=$$?; \
+	echo "tests that need the machine to themselves, one by one: the soak alone takes a quarter of an hour"; \
+	$(PYTEST) -v $(SLOWEST) -m alone || failed=$$?; \
+	echo "all others"; \
+	$(PYTEST) $(SLOWEST) $(PARALLEL) -m "not slow and not alone" || failed=$$?; \
+	echo "test-all took $$((($$(date +%s) - began) / 60)) minutes"; exit $$failed
+
+missing: install
+	@$(BIN)/python -m tests.missing
 
 lint: install
 	@$(BIN)/ruff check .

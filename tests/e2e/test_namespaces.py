@@ -22,7 +22,7 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
-def _permitted() -> str | None:
+def why_not_here() -> str | None:
     """Why namespaces cannot be made here; None where they can."""
     if shutil.which("ip") is None:
         return "the command `ip` is not installed (iproute2)"
@@ -91,7 +91,7 @@ class PeerInNamespace(PeerProcess):
 
 @pytest.fixture
 def peers(tmp_path: Path) -> Iterator[tuple[Link, dict[str, PeerInNamespace]]]:
-    if (reason := _permitted()) or (reason := None if shutil.which("curl") else "curl is not installed"):
+    if (reason := why_not_here()) or (reason := None if shutil.which("curl") else "curl is not installed"):
         pytest.skip(reason)
     env = {
         "PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943",

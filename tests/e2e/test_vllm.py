@@ -79,7 +79,9 @@ def test_other_peers_see_how_busy_vllm_is(vllm: VllmServer, tmp_path: Path) -> N
 
 
 def _ask_vllm(vllm: VllmServer) -> int:
-    body = {"model": vllm.model, "messages": [{"role": "user", "content": "Tell a story."}], "max_tokens": 200}
+    told = [{"role": "user", "content": "Tell a story."}]
+    # All of the tokens, so that eight run together whatever the model would have said, and ended with.
+    body = {"model": vllm.model, "messages": told, "max_tokens": 200, "ignore_eos": True}
     request = urllib.request.Request(
         f"{vllm.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
     )

@@ -1,0 +1,47 @@
+"""Say what this machine lacks before `make test-all` works for an hour: `python -m tests.missing`.
+
+A line a lack: which tests are left out for it, and the remedy. Exit 1 where the run would fail of it, later.
+"""
+
+import shutil
+import sys
+from collections.abc import Iterator
+
+from profiler.sandbox import problem
+from tests.e2e import test_namespaces, test_older_peers, vllm_env
+from tests.e2e.clients import environments
+
+DISK_GB = 8  # 3.4 of vLLM, 2.3 of torch for training, 1.3 of clients and models; the rest is written while tests run
+
+
+def lacks() -> Iterator[str]:
+    """What is left out, and the remedy."""
+    for program in ("curl", "npm"):
+        if shutil.which(program) is None:
+            yield f"tests/e2e/clients: {program} is not installed: install {program}"
+    if why := test_older_peers.why_not_here():
+        yield f"tests/e2e/test_older_peers.py: {why}"
+    if why := test_namespaces.why_not_here():
+        yield f"tests/e2e/test_namespaces.py: {why}; run as root, with iproute2"
+    if why := problem():
+        yield f"tests/profiler: no wall for foreign code stands here: {why}"
+
+
+def too_little_disk(free_gb: float) -> str | None:
+    """Why the environments will not fit, unless they are there already."""
+    if free_gb >= DISK_GB or (vllm_env.is_prepared() and environments.is_prepared()):
+        return None
+    return f"{free_gb:.1f} GB are free in {vllm_env.ROOT}, and test-all installs and writes {DISK_GB}: make room first"
+
+
+def main() -> int:
+    for lack in lacks():
+        print(f"left out: {lack}", file=sys.stderr)
+    if too_little := too_little_disk(shutil.disk_usage(vllm_env.ROOT).free / 1e9):
+        print(too_little, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
