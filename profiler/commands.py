@@ -149,6 +149,9 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     if png and text is not None:
         _say("--png draws what was measured here, not what a text is about: leave out the one or the other")
         return 2
+    if text is not None and not text.strip():
+        _say("the text is empty: leave it out to see what was measured here")
+        return 2
     if png:
         prepare(png)
     encoder, gate = _relevance(home, running_peer(home))

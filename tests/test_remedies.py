@@ -24,20 +24,8 @@ FOREIGN = {
     "--gpu-memory-utilization": "vllm serve",
     "--build-arg": "docker build",
 }
-PROSE = {
-    "again",
-    "and",
-    "as",
-    "in",
-    "is",
-    "on",
-    "peer",
-    "reads",
-    "that",
-    "with",
-    "would",
-    "wrote",
-}  # "run ppai as root"
+# words after `ppai` that are no command: "run ppai as root"
+PROSE = {"again", "and", "as", "command", "in", "is", "on", "peer", "reads", "that", "with", "would", "wrote"}
 
 _FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 _COMMAND = re.compile(r"\b(ppai(?:-profile)?) ([a-z][\w-]*)(?: (?!--)[\w./\\:-]+)*(?: --[\w-]+)*")

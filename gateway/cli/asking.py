@@ -9,12 +9,14 @@ from gateway.cli.layout import Row, table, width
 from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
 from gateway.wire.text import read_header_text
 
+_NUMBERS = {"score": float, "cost_s": float, "attempts": int}  # headers that hold one
+
 
 def ask(
     text: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
     model: Annotated[str, typer.Option(help="A model's name, or `auto`.")] = "auto",
     route: Annotated[str | None, typer.Option(help="`local`, or the name or id of the peer that is to answer.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="At most this many tokens.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="At most this many tokens.")] = None,
     stream: Annotated[bool, typer.Option("--stream/--no-stream", help="Print words as they come.")] = True,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -22,9 +24,11 @@ def ask(
     """Ask the running peer one question."""
     from gateway.cli.own_peer import OwnPeer
 
+    if route is not None:
+        _not_empty(route, "--route", "name a peer (see ppai peers), or leave it out")
     body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": "user", "content": sys.stdin.read() if text == "-" else text}],
+        "model": _not_empty(model, "--model", "name a model (see ppai models), or leave it out"),
+        "messages": [{"role": "user", "content": _question(text)}],
         "stream": True,
     }
     if max_tokens:
@@ -40,21 +44,37 @@ def ask(
                 show(words[-1], end="")
     answer = "".join(words)
     shown = {
-        key.removeprefix("x-ppai-"): read_header_text(value)
+        key.removeprefix("x-ppai-").replace("-", "_"): read_header_text(value)
         for key, value in headers.items()
         if key.startswith("x-ppai-")
     }
     if as_json:
-        show_json({"answer": answer, **shown})
+        numbers = {name: kind(shown[name]) for name, kind in _NUMBERS.items() if name in shown}
+        show_json({"answer": answer, **shown, **numbers})
         return
     show("" if stream else answer)
     say(f"answered by {shown.get('peer')} ({shown.get('model')}): {shown.get('reason')}")
 
 
+def _question(text: str) -> str:
+    """What is asked: the argument, or standard input for `-`. Raises BadParameter where it is empty or no text."""
+    try:
+        asked = sys.stdin.read() if text == "-" else text
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("standard input is no text in UTF-8", param_hint="TEXT") from error
+    return _not_empty(asked, "TEXT", "write what you ask, or pipe it in and write `-`")
+
+
+def _not_empty(text: str, name: str, remedy: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter(f"it is empty: {remedy}", param_hint=name)
+    return text
+
+
 def route(
-    text: Annotated[str, typer.Argument(help="The query.")],
+    text: Annotated[str, typer.Argument(help="The query; `-` reads it from standard input.")],
     model: Annotated[str, typer.Option(help="A model's name, or `auto`.")] = "auto",
-    max_tokens: Annotated[int | None, typer.Option(help="As the request would say.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="As the request would say.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,7 +82,8 @@ def route(
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import NOT_MEASURED, route_lines
 
-    body = {"text": text, "model": model, "max_tokens": max_tokens}
+    model = _not_empty(model, "--model", "name a model (see ppai models), or leave it out")
+    body = {"text": _question(text), "model": model, "max_tokens": max_tokens}
     found = OwnPeer(home_of(home)).post("/ppai/v1/route", body)
     if as_json:
         show_json(found)

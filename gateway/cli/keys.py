@@ -13,6 +13,8 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
     """Make an API key and print it, once. With the first one, clients need a key."""
     from gateway.client.api_keys import ApiKeys
 
+    if not name.strip():
+        raise typer.BadParameter("it is empty: say whom or what the key is for", param_hint="NAME")
     place = home_of(home)
     place.prepare()
     with place.edited():
@@ -38,6 +40,8 @@ def key_remove(name: NameArgument, home: HomeOption = None) -> None:
     """Withdraw a key; it stops counting at once."""
     from gateway.client.api_keys import ApiKeys
 
+    if not name.strip():
+        raise typer.BadParameter("it is empty: say whom or what the key is for", param_hint="NAME")
     place = home_of(home)
     place.prepare()
     with place.edited():

@@ -49,7 +49,24 @@ class OwnPeer:
     ) -> tuple[Mapping[str, str], Iterator[dict[str, Any]]]:
         """(response headers, the data of each event). Raises NotRunning, PeerRefused."""
         response = self._open(path, body, headers, 600)
-        return {name.lower(): value for name, value in response.headers.items()}, _events(response)
+        return {name.lower(): value for name, value in response.headers.items()}, self._events(response)
+
+    def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
+        """The data of each event up to `[DONE]`. Raises PeerRefused for an error, NotRunning where they break off."""
+        with response:
+            try:
+                for line in response:
+                    if line.startswith(b"data: [DONE]"):
+                        return
+                    if not line.startswith(b"data: "):
+                        continue
+                    event = json.loads(line[6:])
+                    if "error" in event:
+                        raise PeerRefused(event["error"]["message"])
+                    yield event
+            except (OSError, HTTPException, ValueError) as error:
+                raise self._gone(error) from error
+        raise self._gone(EOFError("the answer broke off"))
 
     def _ask(self, path: str, body: Mapping[str, object] | None, timeout_s: float) -> Any:
         with self._open(path, body, {}, timeout_s) as response:
@@ -92,17 +109,6 @@ class OwnPeer:
     def _gone(self, error: Exception) -> NotRunning:
         reason = getattr(error, "reason", error)
         return NotRunning(f"the peer at {self.url} does not answer ({reason}); restart it: ppai serve")
-
-
-def _events(response: HTTPResponse) -> Iterator[dict[str, Any]]:
-    with response:
-        for line in response:
-            if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
-                continue
-            event = json.loads(line[6:])
-            if "error" in event:
-                raise PeerRefused(event["error"]["message"])
-            yield event
 
 
 def _message_of(body: bytes) -> str:

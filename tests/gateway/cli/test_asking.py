@@ -1,10 +1,12 @@
 """Questions to the running peer: what is sent, what a person reads, and what a program reads."""
 
+import io
 import json
 
 import pytest
 import typer
 
+from gateway.cli import main
 from gateway.cli.asking import ask, models, route, status
 from gateway.cli.pages import status_lines
 from gateway.home.folder import Home
@@ -47,12 +49,59 @@ def test_words_go_to_stdout_and_who_said_them_to_stderr(
     assert err.startswith("answered by ben")
 
 
-def test_an_answer_as_json_has_what_the_headers_say(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_as_json_has_what_the_headers_say_numbers_as_numbers(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
     peer.body = STREAM
+    peer.headers = {
+        "x-ppai-score": "0.4700",
+        "x-ppai-cost-s": "5.3900",
+        "x-ppai-attempts": "1",
+        "x-ppai-reason": "best",
+    }
 
     ask("hi", home=home.path, as_json=True)
 
-    assert {"answer": "one two", "peer": "ben"} == json.loads(capsys.readouterr().out)
+    assert {
+        "answer": "one two", "peer": "ben", "reason": "best", "score": 0.47, "cost_s": 5.39, "attempts": 1,
+    } == json.loads(capsys.readouterr().out)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["ask", ""], "write what you ask"),
+        (["ask", " \n"], "write what you ask"),
+        (["ask", "-"], "write what you ask"),
+        (["route", ""], "write what you ask"),
+        (["ask", "hi", "--route", ""], "ppai peers"),
+        (["ask", "hi", "--model", " "], "ppai models"),
+        (["route", "hi", "--model", ""], "ppai models"),
+        (["ask", "hi", "--max-tokens", "0"], "--max-tokens"),
+        (["route", "hi", "--max-tokens", "-1"], "--max-tokens"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_asked_is_a_matter_of_usage(
+    words: list[str], remedy: str, home: Home, peer: Peer, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """An empty text, name or standard input, and a bound that leaves no word. Nobody is asked."""
+    monkeypatch.setattr("sys.argv", ["ppai", *words, "--home", str(home.path)])
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert (2, [], True) == (ended.value.code, peer.asked, remedy in said), said
+
+
+def test_standard_input_that_is_no_text_is_told_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe"), "utf-8"))
+
+    with pytest.raises(typer.BadParameter, match="UTF-8"):
+        ask("-", home=home.path)
 
 
 def test_a_decision_is_shown_with_its_candidates(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import typer
 
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.client.api_keys import ApiKeyError, ApiKeys
@@ -60,3 +61,10 @@ def test_an_unknown_name_and_a_home_that_cannot_be_made_are_told(tmp_path: Path)
         key_remove("tablet", home=tmp_path)
     with pytest.raises(HomeError, match="--home DIR or PPAI_HOME"):
         key_add("phone", home=tmp_path / "file" / "home")
+
+
+def test_a_key_is_for_somebody(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="empty"):
+        key_add(" ", home=tmp_path)
+
+    assert [] == list(tmp_path.iterdir())

@@ -107,3 +107,20 @@ def test_an_error_in_a_stream_is_the_peer_s_own_words(home: Home, peer: Peer) ->
     assert {"n": 1} == next(events)
     with pytest.raises(PeerRefused, match="it broke off"):
         next(events)
+
+
+@pytest.mark.parametrize(
+    ("body", "length"),
+    [(b'data: {"n":1}\n\n', None), (b'data: {"n":1}\n\n', 4000), (b'data: {"n":1}\n\ndata: {"n"\n\n', None)],
+    ids=["no end", "cut short", "no JSON"],
+)
+def test_a_stream_that_breaks_off_is_told_with_the_remedy(
+    home: Home, peer: Peer, body: bytes, length: int | None
+) -> None:
+    """It was killed while it answered: half an answer is not passed for one."""
+    peer.body, peer.length = body, length
+    _, events = OwnPeer(home).stream("/", {}, {})
+
+    assert {"n": 1} == next(events)
+    with pytest.raises(NotRunning, match="ppai serve"):
+        next(events)

