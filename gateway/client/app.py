@@ -30,7 +30,7 @@ from gateway.server.edge import (
     read_body,
     until_gone,
 )
-from gateway.server.packing import unpacked
+from gateway.server.packing import PLAIN, charset_of, in_utf8, unpacked
 from gateway.server.unknown import UnknownCallers
 from gateway.serving.dispatch import Dispatcher
 from gateway.wire.errors import InvalidRequest, endpoint_of, error_event, whole_error
@@ -96,9 +96,7 @@ class ClientApp:
                 await self._hold_up(scope)
             if endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
-                if "content-encoding" in headers:
-                    unpack = partial(unpacked, body, headers["content-encoding"], self._config.body_limit_bytes)
-                    body = await asyncio.to_thread(unpack)
+                body = await self._plain(body, headers.get("content-encoding"))
                 await until_gone(self._generate(endpoint, body, headers, client), receive)
             elif endpoint is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
@@ -113,6 +111,12 @@ class ClientApp:
             await _answer_invalid(client, endpoint_of(scope["path"]), error)
         except ClientGone:
             pass
+
+    async def _plain(self, body: bytes, packed_by: str | None) -> bytes:
+        """The body as it was before it was packed, in UTF-8. Raises InvalidRequest."""
+        if packed_by is not None:
+            body = await asyncio.to_thread(unpacked, body, packed_by, self._config.body_limit_bytes)
+        return body if charset_of(body) == PLAIN else await asyncio.to_thread(in_utf8, body)
 
     async def _hold_up(self, scope: Scope) -> None:
         """Who has shown no key does not get answers as fast as he can ask."""

@@ -133,8 +133,7 @@ class Connection(HttpToolsProtocol):
                     return
                 data = self._read_again() + piece[offer.args[0] :] + data
             except httptools.HttpParserError as error:
-                why = error.__context__
-                self._refuse(why.status if isinstance(why, TooMuch) else 400, "this is no HTTP that we take")
+                self._refuse(*_refusal(error))
                 return
             if self._unparsed > self._bounds.head_bytes:
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
@@ -282,6 +281,15 @@ class Connection(HttpToolsProtocol):
             self.transport.pause_reading()
         if self._closing is None:
             self._closing = self.loop.call_later(self._bounds.linger_s, self.transport.close)
+
+
+def _refusal(error: httptools.HttpParserError) -> tuple[int, str]:
+    """(status, words) for what the parser, or one of our callbacks, does not take."""
+    why = error.__context__
+    if isinstance(why, TooMuch):
+        return why.status, "too many bytes in a head, pieces of a body, or requests at once"
+    said = "the path is not ASCII, percent-encode it" if isinstance(why, UnicodeError) else str(error)
+    return 400, f"this is no HTTP that we take: {said}"
 
 
 def collect(connection: socket.socket, size: int) -> None:

@@ -1,15 +1,32 @@
-"""Request bodies that a client has compressed: unpacked within the limit of a body, or refused by name.
+"""Request bodies that a client has compressed, or written in another charset: as plain UTF-8, or refused by name.
 
 Coding agents compress long conversations. A few KB may unpack to gigabytes, so the limit counts what comes out.
+PowerShell and .NET write a mark of UTF-8 first, or UTF-16, which engines in Python read.
 """
 
+import json
 import zlib
 
 from gateway.wire.errors import InvalidRequest
 
-PACKED = ("gzip", "deflate")
+PACKED, PLAIN = ("gzip", "deflate"), "utf-8"
 _EITHER_HEADER = zlib.MAX_WBITS | 32  # of gzip or of zlib, whichever is there
 _NO_HEADER = -zlib.MAX_WBITS  # what some clients send as `deflate`
+
+
+def charset_of(body: bytes) -> str:
+    """What JSON is written in, by its first four bytes: `utf-8`, or Python's name of what is to be read as that."""
+    return json.detect_encoding(body)
+
+
+def in_utf8(body: bytes) -> bytes:
+    """The body in UTF-8, without a mark before it. Raises InvalidRequest (400) where it is not what it begins as."""
+    if (charset := charset_of(body)) == PLAIN:
+        return body
+    try:
+        return body.decode(charset).encode()
+    except UnicodeError as error:
+        raise InvalidRequest(f"the body begins as {charset} and is none; send UTF-8", code="bad_encoding") from error
 
 
 def unpacked(body: bytes, encoding: str, limit_bytes: int) -> bytes:

@@ -104,7 +104,8 @@ def decode_body(endpoint: str, body: bytes | msgspec.Raw) -> Any:
         problem = without_words(error)
         raise InvalidRequest(f"invalid request body: {problem}", param=_param_of(problem)) from error
     except UNREADABLE as error:
-        raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+        said = str(error) if bytes(body).strip() else "it is empty; send an object"
+        raise InvalidRequest(f"the body is not valid JSON: {said}", code="invalid_json") from error
     if isinstance(asked, ChatBody) and not asked.messages:
         raise InvalidRequest("`messages` is empty; send at least one message", param="messages")
     return asked

@@ -79,6 +79,34 @@ def test_what_is_no_http_is_refused(peer: PeerProcess, sent: bytes) -> None:
     assert 200 == peer.get("/health")[0]
 
 
+BODY = b'{"messages":[{"role":"user","content":"hi"}]}'
+TAKEN = b"HTTP/1.1 503 Service Unavailable"  # read and decided; nobody is there to answer
+ODD = {
+    "a query, as Anthropic's SDK sends": (b"/v1/chat/completions?beta=true", b"", BODY, TAKEN),
+    "a percent-encoded path": (b"/v1/chat%2Fcompletions", b"", BODY, TAKEN),
+    "a whole URL": (b"http://localhost/v1/chat/completions", b"", BODY, TAKEN),
+    "no type": (b"/v1/chat/completions", b"", BODY, TAKEN),
+    "another type": (b"/v1/chat/completions", b"content-type: text/plain\r\n", BODY, TAKEN),
+    "a header beyond ASCII": (b"/v1/chat/completions", "x-title: 工\r\n".encode(), BODY, TAKEN),
+    "a mark before it": (b"/v1/chat/completions", b"", b"\xef\xbb\xbf" + BODY, TAKEN),
+    "UTF-16": (b"/v1/chat/completions", b"", BODY.decode().encode("utf-16"), TAKEN),
+    "nothing": (b"/v1/chat/completions", b"", b"", b"HTTP/1.1 400 Bad Request"),
+    "another method's path": (b"/v1/models", b"", BODY, b"HTTP/1.1 405 Method Not Allowed"),
+    "two slashes": (b"/v1//chat/completions", b"", BODY, b"HTTP/1.1 404 Not Found"),
+    "a path beyond ASCII": ("/v1/工".encode(), b"", BODY, b"HTTP/1.1 400 Bad Request"),
+}
+
+
+@pytest.mark.parametrize(("path", "lines", "body", "told"), ODD.values(), ids=ODD.keys())
+def test_what_is_odd_is_taken_or_refused_clearly(
+    peer: PeerProcess, path: bytes, lines: bytes, body: bytes, told: bytes
+) -> None:
+    head = b"POST " + path + b" HTTP/1.1\r\nhost: localhost\r\n" + lines
+
+    assert told == say(peer, head + b"content-length: %d\r\n\r\n" % len(body) + body)
+    assert "Traceback" not in peer.output
+
+
 def test_a_body_shorter_than_it_said_asks_for_nothing(peer: PeerProcess) -> None:
     with dial(peer) as connection:
         connection.sendall(HEAD + b"content-length: 100\r\n\r\n{")

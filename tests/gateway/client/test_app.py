@@ -229,6 +229,15 @@ async def test_a_compressed_body_is_unpacked_or_refused_by_its_encoding(
     assert (status, [b"{1}"] if status == 200 else []) == (response.status_code, [body for _, body, _ in serving.asked])
 
 
+async def test_a_packed_body_in_another_charset_is_read(tmp_path: Path) -> None:
+    serving = Serving()
+    async with side(tmp_path, serving) as http:
+        await http.post(CHAT, content="{1}".encode("utf-16"))
+        await http.post(CHAT, content=gzip.compress("{1}".encode("utf-8-sig")), headers={"content-encoding": "gzip"})
+
+    assert [b"{1}"] * 2 == [body for _, body, _ in serving.asked]
+
+
 async def test_a_head_is_answered_as_a_get(tmp_path: Path) -> None:
     async with side(tmp_path) as http:
         assert 200 == (await http.head("/health")).status_code == (await http.head("/v1/models")).status_code
