@@ -5,6 +5,7 @@ the SDK, so that each major version can run it in an environment of its own.
 """
 
 import argparse
+import asyncio
 import os
 import sys
 import time
@@ -20,6 +21,8 @@ STREAM_FREED_WITHIN_S = 1.0  # the engine must have dropped an abandoned request
 # Before its first result, llama.cpp notices after a second without a result for anybody, /metrics included: few looks.
 FREED_AFTER_S = 2.5  # on an idle machine; the batch that it works on is not interrupted
 LOOKS = 3
+SEEN_WITHIN_S = 30.0  # the engine counts a request as running by then, on a loaded machine too
+BEFORE_FIRST_TOKEN_S = 0.15
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Repeat: good morning"}]
 STORY: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Write a very long story about a dragon."}]
 
@@ -162,16 +165,29 @@ class Application:
         return f"left after {len(heard)} chunks: {busy:.0f} running, 0 after {took_s:.2f} s"
 
     def aborted_call(self) -> str:
-        """A call that is not streamed, given up by its caller, frees the engine."""
-        said = self._give_up(1.0, STORY, stream=False)
-        assert ": 0 seen running" not in said, said
-        return said
+        """A call that is not streamed, given up by its caller once the engine works on it, frees the engine."""
+        return asyncio.run(self._leave_once_running())
 
     def aborted_before_first_token(self) -> str:
         """A stream given up while the engine still reads the prompt frees it; vLLM does not count it by then."""
         # The time comes first: an engine that remembers a prompt's beginning shall not remember this one's.
         text = f"{time.time()} " + "word " * 500 + "Write a very long story about a dragon."
-        return self._give_up(0.15, [{"role": "user", "content": text}], stream=True)
+        try:
+            # An engine sends headers before it has a token, a peer does not.
+            reply = self.client.chat.completions.create(
+                model=self.model,
+                messages=[{"role": "user", "content": text}],
+                max_tokens=400,
+                temperature=0,
+                stream=True,
+                timeout=BEFORE_FIRST_TOKEN_S,
+            )
+            next((chunk for chunk in reply if chunk.choices and chunk.choices[0].delta.content), None)
+        except Exception as error:
+            if "Timeout" not in type(error).__name__:  # the SDK's own, or its HTTP library's of either major version
+                raise
+            return f"gave up after {BEFORE_FIRST_TOKEN_S} s: {self._freed()}"
+        raise AssertionError(f"answered within {BEFORE_FIRST_TOKEN_S} s: ask for more")
 
     def running(self) -> float:
         """Requests the engine works on now, by its own count."""
@@ -184,40 +200,28 @@ class Application:
         assert counts, f"{self.running_url} counts no running requests"
         return sum(float(line.split()[-1]) for line in counts)
 
-    def _give_up(self, patience_s: float, messages: list[ChatCompletionMessageParam], *, stream: bool) -> str:
-        """Leave after that time without a word heard, and see the engine idle soon after."""
-        with ThreadPoolExecutor(1) as pool:
-            watched = pool.submit(self._highest_running, patience_s)
-            try:
-                reply = self.client.chat.completions.create(
-                    model=self.model,
-                    messages=messages,
-                    max_tokens=400,
-                    temperature=0,
-                    stream=stream,
-                    timeout=patience_s,
-                )
-                if isinstance(reply, openai.Stream):  # an engine sends headers before it has a token, a peer does not
-                    next((chunk for chunk in reply if chunk.choices and chunk.choices[0].delta.content), None)
-            except Exception as error:
-                if (
-                    "Timeout" not in type(error).__name__
-                ):  # the SDK's own, or its HTTP library's of either major version
-                    raise
-                for look in range(1, LOOKS + 1):
-                    time.sleep(FREED_AFTER_S)
-                    if (left := self.running()) == 0:
-                        seen = f"{watched.result():.0f} seen running, 0 after {look * FREED_AFTER_S} s"
-                        return f"gave up after {patience_s} s: {seen}"
-                raise AssertionError(f"{left:.0f} still running after {LOOKS * FREED_AFTER_S} s") from error
-        raise AssertionError(f"answered within {patience_s} s: ask for more")
+    async def _leave_once_running(self) -> str:
+        """Leave when the engine counts the call, however long it takes to: a loaded one takes seconds."""
+        key, url = self.client.api_key, str(self.client.base_url)
+        async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
+            asked = client.chat.completions.create(model=self.model, messages=STORY, max_tokens=700, temperature=0)
+            call, began = asyncio.create_task(asked), time.perf_counter()
+            while not (busy := await asyncio.to_thread(self.running)):
+                assert not call.done(), f"ended before it was seen running: {call}"
+                assert time.perf_counter() - began < SEEN_WITHIN_S, f"not seen running within {SEEN_WITHIN_S} s"
+                await asyncio.sleep(0.02)
+            call.cancel()
+            await asyncio.wait({call})
+            assert call.cancelled(), f"ended before it was given up: {call}"
+        return f"{busy:.0f} seen running, {self._freed()}"
 
-    def _highest_running(self, during_s: float) -> float:
-        highest, until = 0.0, time.perf_counter() + during_s
-        while time.perf_counter() < until:
-            highest = max(highest, self.running())
-            time.sleep(0.02)
-        return highest
+    def _freed(self) -> str:
+        """When the engine was seen idle."""
+        for look in range(1, LOOKS + 1):
+            time.sleep(FREED_AFTER_S)
+            if (left := self.running()) == 0:
+                return f"0 after {look * FREED_AFTER_S} s"
+        raise AssertionError(f"{left:.0f} still running after {LOOKS * FREED_AFTER_S} s")
 
 
 def _told(error: openai.APIStatusError, word: str) -> str:
