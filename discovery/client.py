@@ -8,15 +8,15 @@ import hashlib
 import math
 import os
 import secrets
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 import aiohttp
 import yarl
 
+from discovery.contacts import FORGED, Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign
 from discovery.gossip import Gossip
@@ -78,17 +78,6 @@ class Pin(aiohttp.Fingerprint):
             raise aiohttp.ServerFingerprintMismatch(self.digest, presented, host, port)
 
 
-@dataclass(slots=True)
-class _Contact:
-    """What requests to a peer have taught us."""
-
-    pin: Pin | None = None
-    good: Address | None = None  # where it answered last; None once it failed there
-    failed: dict[Address, float] = field(default_factory=dict)  # when each address failed, since the last success
-    skew_ms: int = 0  # its wall clock minus ours
-    gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
-
-
 class PeerClient:
     """Speaks to peers on our behalf. Use as an async context manager."""
 
@@ -101,13 +90,17 @@ class PeerClient:
         on_loopback: bool,
         config: ClientConfig | None = None,
         dials: StrangersDials | None = None,
+        on_refusal: Callable[[PeerId, str], None] = lambda peer, why: None,
     ) -> None:
-        """`on_loopback`: our own listener is bound to loopback, so we may dial loopback addresses of other peers."""
+        """`on_loopback`: our own listener is bound to loopback, so we may dial loopback addresses of other peers.
+
+        `on_refusal(peer, why)` is called when a peer begins to refuse our requests, or does so for another reason.
+        """
         self.config = config or ClientConfig()
         self._gossip, self._sign, self._clocks, self._on_loopback = gossip, sign, clocks, on_loopback
         self._dials = dials or StrangersDials()
         self._session: aiohttp.ClientSession | None = None
-        self._contacts: OrderedDict[PeerId, _Contact] = OrderedDict()  # who was asked longest ago first
+        self.contacts = Contacts[Pin](self.config.contacts_limit, on_refusal)
 
     async def __aenter__(self) -> "PeerClient":
         connector = aiohttp.TCPConnector(
@@ -145,7 +138,7 @@ class PeerClient:
 
     def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int) -> None:
         """Keep the connection of a first contact that succeeded. `time_ms`: the peer's wall clock, unix ms."""
-        contact = self._contact(peer)
+        contact = self.contacts[peer]
         contact.pin, contact.good = pin, address
         contact.skew_ms = time_ms - int(self._clocks.unix() * 1000)
 
@@ -153,12 +146,12 @@ class PeerClient:
         """Where we may dial a peer: the last good address first, then the untried, then the longest failed."""
         member = self._gossip.member(peer)
         addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
-        contact = self._contact(peer)
+        contact = self.contacts[peer]
         return sorted(addresses, key=lambda a: (a != contact.good, contact.failed.get(a, -math.inf)))
 
     def may_dial(self, address: Address, peer: PeerId | None) -> bool:
         """Whether to dial `address` for a stranger, maybe named `peer`: where it answered us last, else seldom."""
-        contact = self._contacts.get(peer) if peer else None
+        contact = self.contacts.get(peer)
         is_good = contact is not None and contact.good == address
         return is_good or self._dials.allow(address, self._clocks.monotonic())
 
@@ -197,13 +190,16 @@ class PeerClient:
         for attempt in range(2):
             async with self._at_some_address(peer, path, body, headers or {}, answer_s, limited) as response:
                 if response.status != 401:
+                    self.contacts.note_status(peer, path, response.status)
                     yield response
                     return
                 answer = await self._read(peer, response)
             details = read_refusal(answer)
             if attempt or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
+                if details.code == "bad_signature":
+                    self.contacts.note_refusal(peer, FORGED)
                 raise _refused(401, answer)
-            contact = self._contact(peer)
+            contact = self.contacts[peer]
             contact.skew_ms, contact.gen = details.time_ms - int(self._clocks.unix() * 1000), details.gen
 
     @asynccontextmanager
@@ -225,29 +221,12 @@ class PeerClient:
                     response = await stack.enter_async_context(exchange)
                 except PeerUnreachable as error:
                     failures.append(f"{address}: {error.reason}")
-                    self._note_failure(peer, address, known)
+                    self.contacts[peer].note_failure(address, known, self._clocks.monotonic())
                     continue
-                contact = self._contact(peer)
-                contact.good = address
-                contact.failed.clear()
+                self.contacts[peer].note_success(address)
                 yield response
                 return
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
-
-    def _note_failure(self, peer: PeerId, address: Address, known: list[Address]) -> None:
-        contact = self._contact(peer)
-        if contact.good == address:
-            contact.good = None
-        failed = {a: at for a, at in contact.failed.items() if a in known}
-        contact.failed = {**failed, address: self._clocks.monotonic()}
-
-    def _contact(self, peer: PeerId) -> "_Contact":
-        """What we remember of a peer. Beyond `contacts_limit` the one asked longest ago is forgotten."""
-        contact = self._contacts.pop(peer, None) or _Contact()
-        self._contacts[peer] = contact
-        while len(self._contacts) > self.config.contacts_limit:
-            self._contacts.popitem(last=False)
-        return contact
 
     @asynccontextmanager
     async def _exchange(
@@ -298,16 +277,16 @@ class PeerClient:
         member = self._gossip.member(peer)
         if member is None:
             raise PeerUnreachable(peer, "nobody we know")
-        return Audience(peer, max(member.card.gen, self._contact(peer).gen), member.card.cert)
+        return Audience(peer, max(member.card.gen, self.contacts[peer].gen), member.card.cert)
 
     def _pin(self, audience: Audience) -> Pin:
-        contact = self._contact(audience.id)
+        contact = self.contacts[audience.id]
         if contact.pin is None or contact.pin.digest != audience.cert:
             contact.pin = Pin(audience.cert)
         return contact.pin
 
     def _signed(self, audience: Audience, path: str, body_sha256: str) -> dict[str, str]:
-        time_ms = int(self._clocks.unix() * 1000) + self._contact(audience.id).skew_ms
+        time_ms = int(self._clocks.unix() * 1000) + self.contacts[audience.id].skew_ms
         nonce = secrets.token_bytes(NONCE_BYTES)
         return sign_request(self._gossip.id, self._sign, audience, "POST", path, body_sha256, time_ms, nonce)
 

@@ -7,6 +7,7 @@ endpoint.py and admission.py decide whether who answers may join.
 import asyncio
 import ipaddress
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,8 @@ class DiallerConfig:
     seed_min_s: float = 1.0  # s between two hellos to a seed; the pause doubles up to seed_max_s
     seed_max_s: float = 30.0  # s
     resolve_s: float = 5.0  # s for looking up the name of a seed
+    refused_s: float = 5.0  # s after a refusal in which that peer is not greeted again
+    refused_limit: int = 256  # such peers remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Dialler:
         self._hint_came = asyncio.Event()
         self._seeds: dict[tuple[str, int], PeerId | None] = {}
         self._kept: dict[tuple[str, int], PeerId] = {}  # who answered last at each seed
+        self._refused_at: OrderedDict[PeerId, float] = OrderedDict()  # when it last refused our greeting
 
     def hint(self, address: Address, peer: PeerId | None = None) -> None:
         """Queue one hello to `address`, where a peer may listen. Never waits; an address we may not dial is ignored."""
@@ -100,6 +104,8 @@ class Dialler:
             raise PeerUnreachable(str(address), "somebody else than the card says answers there")
         self._endpoint.welcome(hello, keep=keep)
         self._client.trust(card.id, address, pin, hello.time_ms)
+        self._endpoint.forget_refusal(card.id, PeerId(str(address)))
+        self._refused_at.pop(card.id, None)
         if address in card.addr:  # else it says that it is elsewhere, and there nobody has answered yet
             self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic()))
         return card.id
@@ -129,7 +135,13 @@ class Dialler:
             await asyncio.sleep(pause_s)
 
     async def greet(self, peer: PeerId) -> bool:
-        """Say hello to a known peer again, which has forgotten us. Returns whether it worked."""
+        """Say hello to a known peer again, which has forgotten us. Returns whether it worked.
+
+        One that keeps us out forgets us at every message: it is greeted once in a while.
+        """
+        now = self._clocks.monotonic()
+        if now - self._refused_at.get(peer, -math.inf) < self._config.refused_s:
+            return False
         member = self._gossip.member(peer)
         addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
         limited = self._gossip.is_stranger(peer)
@@ -153,9 +165,18 @@ class Dialler:
             if refused.status == 403:
                 said = f"it refuses us, and says: {quoted(refused.message)}"
                 self._endpoint.note_refusal(PeerId(expected or str(address)), str(address), said)
+                if expected:
+                    self._client.contacts.note_refusal(expected, said, by_admission=True)
+                    self._note_refused(expected)
         except PeerUnreachable as error:
             log.debug("hello_failed address=%s reason=%r", address, error.reason)
         return None
+
+    def _note_refused(self, peer: PeerId) -> None:
+        self._refused_at.pop(peer, None)
+        self._refused_at[peer] = self._clocks.monotonic()
+        while len(self._refused_at) > self._config.refused_limit:
+            self._refused_at.popitem(last=False)
 
     async def _try_seed(self, host: str, port: int) -> PeerId | None:
         try:

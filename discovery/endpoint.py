@@ -106,7 +106,9 @@ class Endpoint:
         try:
             with self._counted(site) if is_stranger else nullcontext():
                 return self._requests.check(self._audience(), self._standing, request, *times)
-        except Refused:  # an id can be claimed by anybody: what a false claim costs is a stranger's
+        except Refused as refused:  # an id can be claimed by anybody: what a false claim costs is a stranger's
+            if refused.code == "bad_signature":
+                self.note_forgery(PeerId(headers["ppai-id"]))
             self._strangers.spend(site, 0.0 if is_stranger else self._config.strangers.request_s, times[1])
             raise
 
@@ -186,7 +188,7 @@ class Endpoint:
             raise Refused(409, "same_identity", "both peers have one identity: each needs a home of its own (--home)")
         if self._gossip.member(card.id) is None:
             raise Refused(503, "full", "this peer knows as many others as it can remember")
-        self.refused.pop(card.id, None)
+        self.forget_refusal(card.id)
         return card.id
 
     def release(self, peer: PeerId) -> None:
@@ -203,6 +205,17 @@ class Endpoint:
         if is_news:
             who = name if name == peer else with_id(name, peer)
             self._carry_out(Step(events=(Event("refused", peer, f"{who}: {reason}"),)))
+
+    def forget_refusal(self, *peers: PeerId) -> None:
+        """These peers are let in, or let us in: nobody need see any more that they were not."""
+        for peer in peers:
+            self.refused.pop(peer, None)
+
+    def note_forgery(self, peer: PeerId) -> None:
+        """Tell the user that somebody asked in the name of this peer, which he trusts, and did not sign for it."""
+        if not self._is_stranger(peer):
+            why = "a request in its name was refused, for its signature is not this peer's"
+            self._carry_out(Step(events=(Event("refused", peer, f"{self._called(peer)}: {why}"),)))
 
     def pulse_now(self, older_than_s: float = 0.0) -> None:
         """Publish a pulse, unless one was published within `older_than_s`."""
@@ -247,7 +260,12 @@ class Endpoint:
         return refusal_body(refused, int(self._clocks.unix() * 1000), self._gossip.gen)
 
     def _sync(self, peer: PeerId, body: bytes) -> bytes:
-        message = self._decode(body, self.opener(peer), SYNC_LIMIT_BYTES)
+        try:
+            message = self._decode(body, self.opener(peer), SYNC_LIMIT_BYTES)
+        except Refused as refused:
+            if not self._is_stranger(peer):
+                self._carry_out(Step(events=(Event("refused", peer, f"{self._called(peer)}: {refused.message}"),)))
+            raise
         if isinstance(message, Hello):
             raise Refused(400, "malformed", "a hello has its own path")
         if isinstance(message, Probe) and message.subject == self._gossip.id:
@@ -255,6 +273,10 @@ class Endpoint:
         step = self._gossip.receive(message, peer, self._clocks.monotonic())
         self._carry_out(step)
         return encode(step.reply, self._net) if step.reply is not None else b""
+
+    def _called(self, peer: PeerId) -> str:
+        member = self._gossip.member(peer)
+        return with_id(member.card.name if member else "", peer)
 
     def _is_stranger(self, peer: PeerId) -> bool:
         return self._gossip.is_stranger(peer)

@@ -17,6 +17,7 @@ import aiohttp
 from discovery import peer_file
 from discovery.admission import Admission
 from discovery.client import ClientConfig, DialledLately, PeerClient, PeerUnreachable
+from discovery.contacts import SYNC_PATH
 from discovery.dialler import Dialler, DiallerConfig
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig
 from discovery.envelopes import MalformedMessage
@@ -24,6 +25,7 @@ from discovery.gossip import Gossip, Send, Step
 from discovery.identity import Identity, verify
 from discovery.membership import Event
 from discovery.messages import encode
+from discovery.names import with_id
 from discovery.peer_file import CachedPeer, PeerFile
 from discovery.private_files import set_aside
 from discovery.records import Address, Card, PeerId, Pulse
@@ -70,7 +72,9 @@ class Transport:
         self._net, self._gossip, self._admission = net, gossip, admission
         self._on_events, self._clocks, self._peers_path = on_events, clocks, peers_path
         self.endpoint = Endpoint(net, gossip, admission, verify, pulse, self.carry_out, clocks, c.endpoint)
-        self.client = PeerClient(gossip, identity.sign, clocks, on_loopback=on_loopback, config=c.client)
+        self.client = PeerClient(
+            gossip, identity.sign, clocks, on_loopback=on_loopback, config=c.client, on_refusal=self._refused_by
+        )
         place = (net, gossip, self.endpoint, self.client, verify, self.carry_out, clocks)
         self.dialler = Dialler(*place, on_loopback=on_loopback, config=c.dialler)
         self._outbox: asyncio.Queue[Send] = asyncio.Queue(4 * c.sends_at_once)
@@ -213,6 +217,11 @@ class Transport:
             tasks.create_task(self.dialler.dial_seeds())
             tasks.create_task(self._save_often())
 
+    def _refused_by(self, peer: PeerId, why: str) -> None:
+        member = self._gossip.member(peer)
+        reason = f"{with_id(member.card.name if member else '', peer)}: {why}"
+        self.carry_out(Step(events=(Event("refused", peer, reason),)))
+
     # --- the loops ---
 
     async def _tick(self) -> None:
@@ -253,11 +262,11 @@ class Transport:
         body = encode(send.message, self._net)
         try:
             try:
-                answer = await self.client.post(send.to, "/peer/1/sync", body)
+                answer = await self.client.post(send.to, SYNC_PATH, body)
             except Refused as refused:
                 if refused.code != "unknown_peer" or not await self.dialler.greet(send.to):
                     raise
-                answer = await self.client.post(send.to, "/peer/1/sync", body)
+                answer = await self.client.post(send.to, SYNC_PATH, body)
             if answer:
                 self.endpoint.take_answer(send.to, answer)
         except DialledLately:

@@ -254,12 +254,13 @@ class Runtime:
         self._network.tell_admission(self._door.admission)
         state = self._engine.state
         for line in self._engine.not_adopted:
-            self._notices.once(line, f"not adopted: {line}")
+            self._notices.limited("not adopted", line, f"not adopted: {line}")
         if state.is_ready:
             models = ", ".join(model.id for model in state.models)
-            self._notices.once("engine", f"engine: {self._engine.origin}, serving {models}, {state.slots} slots")
+            text = f"engine: {self._engine.origin}, serving {models}, {state.slots} slots"
         else:
-            self._notices.once("engine", f"engine: {state.problem}")
+            text = f"engine: {state.problem}"
+        self._notices.limited("engine", "engine", text)  # one that comes and goes all day is told seldom
 
     def _door_changed(self) -> None:
         """The door opened or closed to other peers: they hear of it now, not after the next look at the engine."""
@@ -290,9 +291,9 @@ class Runtime:
         if len(self._node.roster) > 1:
             self._reader.warm_up()
         if self._reader.problem:
-            self._notices.once("gate", f"routing by load alone, not by topic: {self._reader.problem}")
+            self._notices.limited("gate", "gate", f"routing by load alone, not by topic: {self._reader.problem}")
         elif why := self._reader.full_problem:
-            self._notices.once("gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
+            self._notices.limited("gate", "gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
 
 
 def _stop(worker: ThreadPoolExecutor) -> None:

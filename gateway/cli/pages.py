@@ -83,6 +83,8 @@ def _network_lines(network: Page, columns: Width) -> list[str]:
     lines += fact("", f"peers reach us at {', '.join(network['addresses'])}", columns)
     if kept_out:
         lines += fact("", f"{kept_out} kept out: see ppai peers", columns)
+    if refusing := network.get("refusing"):
+        lines += fact("", f"{len(refusing)} not taking our requests: see ppai peers", columns)
     if network.get("identity_in_use"):
         twin = "another machine runs with a copy of this home: give one of the two a new home (ppai init --home DIR)"
         lines += fact("", twin, columns)
@@ -126,6 +128,7 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     heard = "" if peer["age_s"] is None else duration(peer["age_s"])
     names = [f"{agent['model']}{'' if _is_measured(agent, space) else '?'}" for agent in peer["agents"]]
     why = f"{peer['reason']}; " if peer["state"] != "alive" and peer["reason"] else ""
+    why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
     path = peer["path"] or "it calls us"
     rights = "+".join(peer["rights"]) or "not approved"
     cells = (quoted(peer["name"]), id_shown(peer["id"]), peer["state"], rights, *jobs, heard)

@@ -7,6 +7,7 @@ from typing import Any
 import fastapi
 from fastapi.responses import JSONResponse, Response
 
+from discovery.members import Member
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
 from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_lines
@@ -72,6 +73,7 @@ def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
         "addresses": [str(address) for address in network.addresses()],
         "peers": sum(member.state in ("alive", "suspect") for member in network.gossip.members()),
         "waiting": waiting,
+        "refusing": [known.member.card.name for known in _known_peers(peer) if known.refuses_us],
         "refused": refused_rows(network.transport.endpoint.refused),
         "identity_in_use": network.gossip.identity_in_use,
     }
@@ -100,6 +102,13 @@ def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
             network.transport.client.addresses(member.id),
             network.gossip.age(member.id, now),
             beliefs[member.id].rtt_s if member.id in beliefs else None,
+            _refuses_us(peer, member),
         )
         for member in network.gossip.members()
     ]
+
+
+def _refuses_us(peer: RunningPeer, member: Member) -> str:
+    """Why a living peer does not take our requests; empty where it does, or was not asked."""
+    contact = peer.network.transport.client.contacts.get(member.id)
+    return contact.refuses if contact and member.state in ("alive", "suspect") else ""

@@ -90,6 +90,7 @@ class KnownPeer:
     dialled: Sequence[Address]  # where we reach it, the address we dial first at the front; none: it calls us
     age_s: float  # since its newest sign of life; infinite where there was none
     rtt_s: float | None  # a round trip to it, as we believe
+    refuses_us: str = ""  # why it does not take our requests; empty where it does, or was not asked
 
 
 def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
@@ -146,6 +147,7 @@ def _peer_row(peer: KnownPeer) -> dict[str, Any]:
         "state": member.state,
         "reason": member.reason,
         "rights": sorted(peer.rights),
+        "refuses_us": peer.refuses_us or None,
         "addresses": [str(address) for address in card.addr],
         "path": str(peer.dialled[0]) if peer.dialled else None,
         "agents": [_agent_row(agent) for agent in card.agents],

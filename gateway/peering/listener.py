@@ -111,6 +111,7 @@ class PeerApp:
             if claimed is None:
                 peer = self._let_in(path, raw_path, headers, sha256, scope)
             elif claimed != sha256:
+                self._transport.endpoint.note_forgery(peer)
                 raise Refused(401, "bad_signature", "the body is another than the one that was signed")
             await self._answer_peer(peer, path, body, sha256, receive, client, caller)
 

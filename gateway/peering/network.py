@@ -223,6 +223,7 @@ class Network:
             raise UnknownPeer(who, (), "is this peer itself")
         self.admission.approve(peer)
         self.gossip.keep(peer)
+        self.transport.endpoint.forget_refusal(peer)
         await self.transport.save()
         return peer
 

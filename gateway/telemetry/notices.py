@@ -1,7 +1,8 @@
 """What a running peer tells the person who started it, and its log: each thing once, and what comes in floods seldom.
 
-Strangers cause lines: each made-up peer joins, waits to be approved, is refused. So lines of one kind are limited, and
-the next line says how many were left out.
+Strangers cause lines: each made-up peer joins, waits to be approved, is refused. So does whatever fails again and
+again: a peer without the network's secret is refused at every attempt. So lines of one kind are limited, and those of
+the same words more, and the next line says how many were left out.
 """
 
 import logging
@@ -12,7 +13,9 @@ from discovery.throttle import Throttle
 
 SUBJECTS_LIMIT = 256  # subjects of which the last text is remembered
 NOTICES_PER_S, NOTICES_BURST = 0.1, 8.0  # of one kind
-LINES_PER_S, LINES_BURST = 0.5, 100.0  # of one kind in the log
+LINES_PER_S, LINES_BURST = 0.1, 100.0  # of one kind in the log
+REPEATS_PER_S, REPEATS_BURST = 1 / 600, 5.0  # of the same words: the same kind, peer and reason
+TEXTS_LIMIT = 1024  # of lines that are remembered
 
 
 class Notices:
@@ -43,24 +46,25 @@ class Notices:
 
 
 class LineLimit(logging.Filter):
-    """Lets 100 lines of one kind into the log, then one in 2 s, which says how many were left out.
+    """Lets 100 lines of one kind into the log, then one in 10 s; of the same words 5, then one in 10 minutes.
 
-    Lines of one kind are those logged at one place of the code, so there is a bounded number of kinds. Debugging lines
-    pass: somebody asked for them.
+    The next line of the kind says how many were left out. Lines of one kind are those logged at one place of the code,
+    so there is a bounded number of kinds. Debugging lines pass: somebody asked for them.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._clock = clock
         self._kinds = Throttle(LINES_PER_S, LINES_BURST)
+        self._texts = Throttle(REPEATS_PER_S, REPEATS_BURST, TEXTS_LIMIT)
         self._left_out = Counter[str]()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written."""
-        kind = f"{record.pathname}:{record.lineno}"
         if record.levelno <= logging.DEBUG:
             return True
-        if not self._kinds.allow(kind, self._clock()):
+        kind, now = f"{record.pathname}:{record.lineno}", self._clock()
+        if not (self._texts.allow(f"{kind} {record.getMessage()}", now) and self._kinds.allow(kind, now)):
             self._left_out[kind] += 1
             return False
         if left_out := self._left_out.pop(kind, 0):

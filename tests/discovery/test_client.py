@@ -158,7 +158,7 @@ async def test_what_is_remembered_of_peers_is_bounded(tmp_path: Path) -> None:
         for number in range(3000):
             client.trust(id_of(number), a.address, Pin(bytes(32)), 0)
 
-        assert client.config.contacts_limit == len(client._contacts)
+        assert client.config.contacts_limit == len(client.contacts)
 
 
 async def test_a_loopback_address_is_not_dialled_from_elsewhere(tmp_path: Path) -> None:

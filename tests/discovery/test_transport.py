@@ -11,10 +11,12 @@ from discovery import peer_file
 from discovery.client import PeerUnreachable, Pin
 from discovery.envelopes import seal
 from discovery.gossip import Send, Step
+from discovery.identity import Identity
 from discovery.messages import Digest
 from discovery.own import shared_at
+from discovery.request_auth import Refused
 from tests.cluster import id_of
-from tests.discovery.loopback import NET, Peer, ask, garbage_server, own_card, running_peer, state, until
+from tests.discovery.loopback import NET, Peer, ask, garbage_server, own_card, post, running_peer, state, until
 
 
 async def test_peers_of_one_seed_find_each_other_and_say_goodbye(tmp_path: Path) -> None:
@@ -157,3 +159,61 @@ async def test_a_copy_that_meets_nobody_but_the_original_hears_of_it(tmp_path: P
 def told(peer: Peer) -> str:
     """What the user of this peer hears of his own identity."""
     return "".join(event.reason for event in peer.events if event.peer == peer.identity.id)
+
+
+async def test_a_peer_that_keeps_us_out_is_greeted_seldom_and_both_see_why_until_it_lets_us_in(tmp_path: Path) -> None:
+    """One without the network's secret that meets the others anew with every message: it filled its log."""
+    async with (
+        running_peer(tmp_path / "a", mode="secret", secret=b"0123456789abcdef", loops=False) as a,
+        running_peer(tmp_path / "x") as x,
+    ):
+        with pytest.raises(Refused, match="secret"):
+            await a.transport.hello(x.address)  # x takes a in, and sends it messages from now on
+        x.admission.approve(a.identity.id)  # else it is a stranger, whom x dials once a minute
+        x.gossip.keep(a.identity.id)
+        await until(lambda: a.refused.count("unknown_peer") >= 6, within_s=20)
+
+        assert 2 >= a.refused.count("secret_missing")
+        assert "has a secret" in x.transport.client.contacts[a.identity.id].refuses
+        assert x.identity.id in a.transport.endpoint.refused
+
+        a.admission.approve(x.identity.id)
+        a.transport.endpoint.forget_refusal(x.identity.id)
+        await x.transport.hello(a.address)
+        await post(x, a, Digest({}))
+        assert "" == x.transport.client.contacts[a.identity.id].refuses
+        assert not a.transport.endpoint.refused
+        assert not x.transport.endpoint.refused
+
+
+async def test_a_request_that_its_peer_did_not_sign_is_told_to_both_users(tmp_path: Path) -> None:
+    """Not to somebody who hears it of strangers: anybody can ask in a stranger's name."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        other = Identity.load_or_create(tmp_path / "other")
+        a.transport.client._sign = other.sign
+
+        for _ in range(2):
+            with pytest.raises(Refused, match="bad_signature"):
+                await ask(a, b)
+        assert not any("signature" in event.reason for event in b.events), "a is a stranger to b"
+
+        b.admission.approve(a.identity.id)
+        with pytest.raises(Refused, match="bad_signature"):
+            await ask(a, b)
+
+        told = [[event.reason for event in peer.events if "signature" in event.reason] for peer in (a, b)]
+        assert [1, 1] == list(map(len, told))
+        assert "our signature is not ours" in told[0][0]
+        assert told[1][0].startswith("a (")
+
+
+async def test_a_message_that_a_known_peer_garbled_is_told(tmp_path: Path) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        b.admission.approve(a.identity.id)
+
+        with pytest.raises(Refused, match="malformed"):
+            await a.transport.client.post(a.gossip.members()[0].id, "/peer/1/sync", b"garbage")
+
+        assert [True] == [event.reason.startswith("a (") for event in b.events if event.kind == "refused"]

@@ -168,3 +168,11 @@ cleo       small  the request stays on this machine (field:user)
 )
 def test_durations_are_as_exact_as_a_reader_wants(seconds: float, said: str) -> None:
     assert said == duration(seconds)
+
+
+def test_a_peer_that_does_not_take_our_requests_says_so_in_its_row_and_in_the_status() -> None:
+    refusing = {**PEERS[1], "refuses_us": "it does not take our requests"}
+    status = {**STATUS, "network": {**STATUS["network"], "refusing": ["cleo"]}}
+
+    assert "it does not take our requests; 192.168.7.12:8471" in "\n".join(peer_lines([refusing], status, None))
+    assert "1 not taking our requests: see ppai peers" in "\n".join(status_lines(status, 80))

@@ -222,3 +222,18 @@ async def raw(
         ) as response,
     ):
         return response.status, json.loads(await response.read())
+
+
+async def test_a_peer_that_revokes_us_shows_until_it_approves_us_again(tmp_path: Path) -> None:
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+
+        async def refusal() -> str:
+            with suppress(UpstreamError):
+                await ask(pair, delegated())
+            return pair.ada.transport.client.contacts[pair.ben.id].refuses
+
+        pair.ben.admission.revoke(pair.ada.id)
+        assert "ppai approve" in await refusal()
+
+        pair.ben.admission.approve(pair.ada.id)
+        assert "" == await refusal()

@@ -227,6 +227,15 @@ async def test_approving_nobody_changes_nothing(tmp_path: Path) -> None:
         assert frozenset() == ada.admission.approved()
 
 
+async def test_who_is_approved_is_kept_out_no_more(tmp_path: Path) -> None:
+    async with party(tmp_path / "ben") as ben, network(tmp_path / "ada") as ada:
+        ada.transport.endpoint.note_refusal(ben.id, "ben", "another secret")
+
+        await ada.approve(ben.id)
+
+        assert not ada.transport.endpoint.refused
+
+
 async def test_who_was_kept_out_is_approved_by_its_full_id_alone(tmp_path: Path) -> None:
     """It has another secret, say. Its name and the start of its id prove nothing: any stranger has both."""
     async with network(tmp_path / "ada") as ada, party(tmp_path / "ben") as ben:

@@ -68,16 +68,32 @@ def test_lines_of_one_kind_are_limited_and_the_next_one_counts_those_left_out() 
     clock = Clock()
     limit = LineLimit(clock)
 
-    def line(lineno: int, level: int = logging.INFO) -> logging.LogRecord:
-        return logging.LogRecord("discovery", level, "transport.py", lineno, "event=%s", ("joined",), None)
-
-    written = sum(limit.filter(line(1)) for _ in range(1000))
-    other, debugging = limit.filter(line(2)), limit.filter(line(1, logging.DEBUG))
-    clock.now = 2.0
-    late = line(1)
+    written = sum(limit.filter(line(1, str(peer))) for peer in range(1000))
+    other, debugging = limit.filter(line(2, "7")), limit.filter(line(1, "7", logging.DEBUG))
+    clock.now = 10.0
+    late = line(1, "late")
 
     assert 100 == written
     assert other
     assert debugging
     assert limit.filter(late)
-    assert "event=joined left_out=900" == late.getMessage()
+    assert "event=joined peer=late left_out=900" == late.getMessage()
+
+
+def test_what_fails_all_day_long_is_a_line_in_ten_minutes_and_hides_no_other_peer() -> None:
+    """A peer without the network's secret is refused three times a second."""
+    clock = Clock()
+    limit = LineLimit(clock)
+
+    written, others = 0, 0
+    for second in range(86_400):
+        clock.now = float(second)
+        written += sum(limit.filter(line(1, "refused")) for _ in range(3))
+        others += second % 3600 == 0 and limit.filter(line(1, f"other {second}"))
+
+    assert 5 + 144 >= written
+    assert 24 == others
+
+
+def line(lineno: int, peer: str, level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("discovery", level, "transport.py", lineno, "event=%s peer=%s", ("joined", peer), None)
