@@ -64,6 +64,11 @@ class Contacts(Generic[Pin]):
         """The same, where there is something; nothing is counted."""
         return self._contacts.get(peer) if peer else None
 
+    def refusal(self, peer: PeerId) -> str:
+        """Why this peer does not take our requests, in words for the user; empty where it does, or was not asked."""
+        contact = self._contacts.get(peer)
+        return contact.refuses if contact else ""
+
     def note_refusal(self, peer: PeerId, why: str, *, by_admission: bool = False) -> None:
         """This peer does not take our requests; `by_admission`: it keeps us out of its view, and the user knows."""
         contact = self[peer]

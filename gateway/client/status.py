@@ -7,7 +7,6 @@ from typing import Any
 import fastapi
 from fastapi.responses import JSONResponse, Response
 
-from discovery.members import Member
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
 from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_lines
@@ -95,6 +94,7 @@ def _gate_status(peer: RunningPeer) -> dict[str, Any]:
 
 def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
     network, beliefs, now = peer.network, peer.node.beliefs, peer.clock()
+    contacts = network.transport.client.contacts
     return [
         KnownPeer(
             member,
@@ -102,13 +102,7 @@ def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
             network.transport.client.addresses(member.id),
             network.gossip.age(member.id, now),
             beliefs[member.id].rtt_s if member.id in beliefs else None,
-            _refuses_us(peer, member),
+            contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
         )
         for member in network.gossip.members()
     ]
-
-
-def _refuses_us(peer: RunningPeer, member: Member) -> str:
-    """Why a living peer does not take our requests; empty where it does, or was not asked."""
-    contact = peer.network.transport.client.contacts.get(member.id)
-    return contact.refuses if contact and member.state in ("alive", "suspect") else ""

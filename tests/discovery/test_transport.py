@@ -174,14 +174,14 @@ async def test_a_peer_that_keeps_us_out_is_greeted_seldom_and_both_see_why_until
         await until(lambda: a.refused.count("unknown_peer") >= 6, within_s=20)
 
         assert 2 >= a.refused.count("secret_missing")
-        assert "has a secret" in x.transport.client.contacts[a.identity.id].refuses
+        assert "has a secret" in x.transport.client.contacts.refusal(a.identity.id)
         assert x.identity.id in a.transport.endpoint.refused
 
         a.admission.approve(x.identity.id)
         a.transport.endpoint.forget_refusal(x.identity.id)
         await x.transport.hello(a.address)
         await post(x, a, Digest({}))
-        assert "" == x.transport.client.contacts[a.identity.id].refuses
+        assert "" == x.transport.client.contacts.refusal(a.identity.id)
         assert not a.transport.endpoint.refused
         assert not x.transport.endpoint.refused
 

@@ -192,15 +192,21 @@ async def test_a_seed_that_is_down_at_start_is_found_later(cluster: Cluster, tmp
         await asyncio.to_thread(peer.stop)
 
 
-async def test_a_copied_home_is_noticed(cluster: Cluster) -> None:
+async def test_a_copied_home_is_noticed_by_both_and_takes_nobody_s_place(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben")
-    ada = cluster.peers["ada"]
+    ada, seed = cluster.peers["ada"], cluster.seed()
     shutil.copytree(ada.home, ada.home.parent / "copy", ignore=shutil.ignore_patterns("running.json"))
 
-    await cluster.start("copy", "--seed", cluster.seed())
+    copy = await cluster.start("copy", "--seed", seed)
 
-    await asyncio.to_thread(ada.wait, lambda: "identity in use" in ada.output, "to notice its copy")
-    assert "--home" in ada.output.rpartition("identity in use")[2]
+    for peer in (ada, copy):
+        said = "another peer runs with this identity"
+        await asyncio.to_thread(peer.wait, lambda peer=peer: said in peer.output, "to hear of its double")
+        assert "--home" in peer.output.rpartition(said)[2]
+
+    await asyncio.to_thread(copy.stop)
+    await cluster.until(lambda seen: [(p["state"], p["path"]) for p in seen["ben"]] == [("alive", seed)], timeout_s=30)
+    assert not (await cluster.get("ada", "/ppai/v1/status"))["network"]["identity_in_use"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])

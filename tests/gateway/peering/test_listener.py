@@ -230,7 +230,7 @@ async def test_a_peer_that_revokes_us_shows_until_it_approves_us_again(tmp_path:
         async def refusal() -> str:
             with suppress(UpstreamError):
                 await ask(pair, delegated())
-            return pair.ada.transport.client.contacts[pair.ben.id].refuses
+            return pair.ada.transport.client.contacts.refusal(pair.ben.id)
 
         pair.ben.admission.revoke(pair.ada.id)
         assert "ppai approve" in await refusal()
