@@ -199,8 +199,8 @@ async def test_a_copied_home_is_noticed_by_both_and_takes_nobody_s_place(cluster
 
     copy = await cluster.start("copy", "--seed", seed)
 
+    said = "another peer runs with this identity"
     for peer in (ada, copy):
-        said = "another peer runs with this identity"
         await asyncio.to_thread(peer.wait, lambda peer=peer: said in peer.output, "to hear of its double")
         assert "--home" in peer.output.rpartition(said)[2]
 
