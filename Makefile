@@ -36,13 +36,13 @@ demo: install weights
 test: install weights lint
 	@failed=0; $(PYTEST) -m "alone and not slow" || failed=$$?; $(PYTEST) $(PARALLEL) -m "not alone and not slow" || failed=$$?; exit $$failed
 
-# What takes an hour begins with what may take longest (tests/conftest.py); of slow tests each is named when it ends.
+# What takes an hour begins with what may take longest (tests/conftest.py). Slow tests are named when they begin and end.
 test-all: install missing weights lint
 	@$(PIP) --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench,multilingual]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m tests.e2e.clients.environments
 	@failed=0; began=$$(date +%s); \
-	echo "slow tests side by side: the first names come after minutes"; \
+	echo "slow tests side by side: the first of them take minutes each"; \
 	$(PYTEST) -v $(SLOWEST) $(PARALLEL) -m "slow and not alone" || failed=$$?; \
 	echo "tests that need the machine to themselves, one by one: the soak alone takes a quarter of an hour"; \
 	$(PYTEST) -v $(SLOWEST) -m alone || failed=$$?; \
