@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 LOCKED = constraints.txt constraints-build.txt constraints-dev.txt
 LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate
 PYTEST = $(BIN)/python -m pytest
@@ -15,13 +15,18 @@ export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test test-all missing lint install weights lock clean
 
-# pip knows no hash of a folder, so the package itself goes second: of it nothing is fetched.
+# pip knows no hash of a folder, so the package itself goes second: of it nothing is fetched. Of what pip says, the names of the
+# packages are passed on, and its exit code by way of a file.
+TOLD = | awk '/^Collecting/ {sub(/[=;].*/, "", $$2); printf " %s", $$2; fflush()} /^Installing/ {printf "\n      unpacking them"; fflush()} END {print ""}'
 $(VENV)/.installed: pyproject.toml $(LOCKED) Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PPAI needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
-	@echo "installing into $(VENV) (first time: about a minute)"
+	@echo "[1/4] making the virtual environment $(VENV); all four steps together take about a minute, on a busy machine a few"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) --require-hashes --no-deps $(LOCKED:%=-r %)
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@printf '[2/4] fetching packages:'
+	@{ $(PIP) --require-hashes --no-deps $(LOCKED:%=-r %); echo $$? > $(VENV)/.pip; } $(TOLD); exit $$(cat $(VENV)/.pip)
+	@echo "[3/4] PPAI itself"
+	@$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@echo "[4/4] checking that the packages fit each other"
 	@$(BIN)/python -m pip check
 	@touch $@
 
@@ -38,7 +43,7 @@ test: install weights lint
 
 # What takes an hour begins with what may take longest (tests/conftest.py). Slow tests are named when they begin and end.
 test-all: install missing weights lint
-	@$(PIP) --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench,multilingual]'
+	@$(PIP) --quiet --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench,multilingual]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m tests.e2e.clients.environments
 	@failed=0; began=$$(date +%s); \

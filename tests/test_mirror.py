@@ -11,7 +11,6 @@ UNTESTED = {
     "profiler/__main__.py": "two lines, which tests/profiler/test_cli.py runs",
     "gateway/runtime.py": "builds a whole peer; every test in tests/e2e starts it",
     "gateway/client/running.py": "a record, no code",
-    "gateway/cli/demo.py": "`make demo`: three real models for half a minute",
     "benchmarks/progress.py": "one print",
     "benchmarks/gateway/targets.py": "starts what tests/benchmarks/gateway/test_main.py measures",
     "benchmarks/gateway/watched.py": "the process that tests/benchmarks/gateway/test_stall.py starts",

@@ -7,13 +7,15 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,16 +80,38 @@ def run_demo(weights: Path) -> None:
         except openai.OpenAIError as error:
             raise DemoFailed(f"a question was not answered: {error}") from error
     _say(f"\nDone in {time.monotonic() - began:.0f} s; every process that the demo started has ended.")
+    for line in next_steps():
+        _say(line)
+
+
+def next_steps() -> list[str]:
+    """What to type for a peer of one's own, first what puts `ppai` on the path where it is not."""
+    program, found = Path(sys.executable).with_name("ppai"), shutil.which("ppai")
+    activate = f". {shlex.quote(str(program.with_name('activate')))}"
+    first = [] if found and Path(found).samefile(program) else [activate]
+    return [
+        "Your own peer, with the engine that runs on this machine, or the small model of this demo:",
+        *(f"  {line}" for line in (*first, "ppai init", "ppai serve", "ppai ask 'Why is the sky blue?'")),
+        "The last line in another terminal. The README goes on from there: a second machine, your own programs.",
+    ]
 
 
 def start_peers(folder: Path, weights: Path, stack: ExitStack) -> list[DemoPeer]:
-    """Three peers that share a secret and find each other by mDNS on loopback; returns when all know all."""
+    """Three peers that share a secret and are each other's seeds; returns when all know all.
+
+    They form a network of their own on loopback, without mDNS: the peers of whoever runs this neither hear of them nor
+    are asked anything.
+    """
     secret = folder / "secret"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_hex(16))
-    peers = [stack.enter_context(_peer(folder, name, secret, weights)) for name in NAMES]
-    for peer in peers:
-        _say(f"starting peer {peer.name} (engine: llama.cpp with SmolLM2-135M-Instruct)")
+    network = f"demo-{secrets.token_hex(4)}"
+    peers: list[DemoPeer] = []
+    for name in NAMES:
+        _say(f"starting peer {name} (engine: llama.cpp with SmolLM2-135M-Instruct)")
+        seeds = peers[0].get("/ppai/v1/status")["network"]["addresses"] if peers else []
+        peers.append(stack.enter_context(launch(folder, name, network, secret, weights, seeds)))
+        _wait(_find_url, peers[0], "to listen")  # its address is the others' seed
     for peer in peers:
         _wait(_find_url, peer, "to listen")
         _wait(_is_ready, peer, "to load its model")
@@ -175,7 +199,10 @@ async def _explain(peer: DemoPeer, request_id: str) -> None:
 
 
 @contextmanager
-def _peer(folder: Path, name: str, secret: Path, weights: Path) -> Iterator[DemoPeer]:
+def launch(
+    folder: Path, name: str, network: str, secret: Path, weights: Path, seeds: Sequence[str]
+) -> Iterator[DemoPeer]:
+    """A peer of this network alone, whatever the environment says; `seeds` are peers that it knows from the start."""
     home = folder / name
     command = [
         sys.executable,
@@ -189,9 +216,20 @@ def _peer(folder: Path, name: str, secret: Path, weights: Path) -> Iterator[Demo
         "--engine",
         "embedded",
     ]
-    command += ["--port", "0", "--peer-port", "0", "--peer-host", "127.0.0.1", "--secret-file", str(secret)]
+    command += [
+        "--port",
+        "0",
+        "--peer-port",
+        "0",
+        "--peer-host",
+        "127.0.0.1",
+        "--no-mdns",
+        "--secret-file",
+        str(secret),
+    ]
+    command += [word for seed in seeds for word in ("--seed", seed)]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PPAI_")}
-    environ = {**clean, "PPAI_WEIGHTS": str(weights), "PPAI_EMBEDDED_SLOTS": "1"}
+    environ = {**clean, "PPAI_WEIGHTS": str(weights), "PPAI_EMBEDDED_SLOTS": "1", "PPAI_NETWORK_NAME": network}
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
     try:
