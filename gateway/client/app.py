@@ -46,6 +46,7 @@ CLIENT_BOUNDS = Bounds(
     first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
     dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
 )
+PROBES = ("/health", "/ready")  # monitors and orchestrators ask these and hold no key
 EXPOSED_HEADERS = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))
     + ", x-request-id, server-timing"
@@ -90,10 +91,7 @@ class ClientApp:
                 await self._hold_up(scope)
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
                 return
-            if scope["path"] != "/health":
-                self._check_key(headers)
-            else:
-                await self._hold_up(scope)
+            is_stranger = await self._is_stranger(scope, headers)
             if endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 body = await self._plain(body, headers.get("content-encoding"))
@@ -103,7 +101,7 @@ class ClientApp:
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
                 method = "GET" if scope["method"] == "HEAD" else scope["method"]
-                page = {**scope, "method": method, "state": {"request_id": request_id}}
+                page = {**scope, "method": method, "state": {"request_id": request_id, "is_stranger": is_stranger}}
                 await self._pages(page, receive, client.pass_on)
         except InvalidRequest as error:
             if error.status in (401, 403):
@@ -117,6 +115,17 @@ class ClientApp:
         if packed_by is not None:
             body = await asyncio.to_thread(unpacked, body, packed_by, self._config.body_limit_bytes)
         return body if charset_of(body) == PLAIN else await asyncio.to_thread(in_utf8, body)
+
+    async def _is_stranger(self, scope: Scope, headers: Mapping[str, str]) -> bool:
+        """Whether a caller of PROBES shows no key where one is asked for; of others raises InvalidRequest (401)."""
+        try:
+            self._check_key(headers)
+        except InvalidRequest:
+            if scope["path"] not in PROBES:
+                raise
+            await self._hold_up(scope)
+            return True
+        return False
 
     async def _hold_up(self, scope: Scope) -> None:
         """Who has shown no key does not get answers as fast as he can ask."""

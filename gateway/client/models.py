@@ -13,13 +13,13 @@ from gateway.wire.errors import InvalidRequest
 def add_model_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        return {"object": "list", "data": model_entries(peer.node.roster)}
+        return {"object": "list", "data": model_entries(peer.node.roster, peer.node.untold)}
 
     @app.get("/v1/models/{name:path}")
     async def model(name: str) -> Response:
         if not name.strip("/"):  # `/v1/models/`
             raise fastapi.HTTPException(404)
-        entry = model_entry(name, peer.node.roster)
+        entry = model_entry(name, peer.node.roster, peer.node.untold)
         if entry is None:
             raise InvalidRequest(
                 f"The model `{name}` does not exist on this network; see GET /v1/models",

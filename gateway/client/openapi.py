@@ -164,6 +164,7 @@ _ANSWERS: dict[str, Any] = {
                     "names": {"type": "array", "items": {"type": "string"}},
                     "peers": {"type": "array", "items": {"type": "string"}},
                     "abilities": {"type": "array", "items": {"type": "string"}},
+                    "untold": {"type": "array", "items": {"type": "string"}},
                 }
             ),
         }

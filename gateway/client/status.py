@@ -12,6 +12,8 @@ from gateway.client.running import RunningPeer
 from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_lines
 from gateway.serving.refusals import missing
 
+KEY_TELLS = "ask with an API key to hear what"
+
 
 def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.get("/health")
@@ -19,9 +21,11 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         return {"status": "ok"}
 
     @app.get("/ready")
-    async def ready() -> Response:
+    async def ready(request: fastapi.Request) -> Response:
         absent = _missing(peer)
-        return JSONResponse({"ready": not absent, "missing": absent}, 503 if absent else 200)
+        is_stranger = getattr(request.state, "is_stranger", False)  # he hears whether, not what our engine lacks
+        told = [KEY_TELLS] if absent and is_stranger else absent
+        return JSONResponse({"ready": not absent, "missing": told}, 503 if absent else 200)
 
     @app.get("/openapi.json")
     async def openapi() -> dict[str, Any]:

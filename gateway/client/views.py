@@ -1,7 +1,7 @@
 """What a peer tells of itself, as JSON-able values (P): models, its engine, other peers, candidates."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -20,25 +20,27 @@ from gateway.routing.roster import Roster
 from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
+Untold = Callable[[str], frozenset[str]]
 
 
-def model_entries(roster: Roster) -> list[dict[str, Any]]:
+def model_entries(roster: Roster, untold: Untold = lambda agent: frozenset()) -> list[dict[str, Any]]:
     """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it.
 
-    A model is one entry however its servers call it, by our own engine's name, else by the one that most of them use.
+    `untold`: what an agent of ours may be tried for, though its engine does not tell that it can. A model is one entry
+    however its servers call it, by our own engine's name, else by the one that most of them use.
     """
     serves = roster.local | roster.approved & ~roster.dead
     groups: dict[str, list[int]] = {}
     for index in np.flatnonzero(serves).tolist():
         groups.setdefault(model_key(roster.models[index]), []).append(index)
     groups.pop(VIRTUAL_MODEL, None)  # a model of this name cannot be asked for
-    entries = [_entry(VIRTUAL_MODEL, "virtual", roster, np.flatnonzero(serves).tolist())]
-    return entries + [_entry(_usual_name(roster, rows), "model", roster, rows) for rows in groups.values()]
+    entries = [_entry(VIRTUAL_MODEL, "virtual", roster, np.flatnonzero(serves).tolist(), untold)]
+    return entries + [_entry(_usual_name(roster, rows), "model", roster, rows, untold) for rows in groups.values()]
 
 
-def model_entry(name: str, roster: Roster) -> dict[str, Any] | None:
+def model_entry(name: str, roster: Roster, untold: Untold = lambda agent: frozenset()) -> dict[str, Any] | None:
     """The entry of the model that a name means; None where nobody serves it."""
-    entries = {entry["id"]: entry for entry in model_entries(roster)}
+    entries = {entry["id"]: entry for entry in model_entries(roster, untold)}
     same = (entry for entry in entries.values() if model_key(entry["id"]) == model_key(name))
     return entries.get(name) or next(same, None)
 
@@ -185,10 +187,11 @@ def _usual_name(roster: Roster, rows: Sequence[int]) -> str:
     return own[0] if own else min(used, key=lambda name: (-used[name], name))
 
 
-def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int]) -> dict[str, Any]:
+def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int], untold: Untold) -> dict[str, Any]:
     """One entry of /v1/models; the widest context and all modalities of those who serve it count."""
+    tried = {row: untold(roster.agents[row]) if roster.local[row] else frozenset[str]() for row in rows}
     context = max((int(roster.context_tokens[row]) for row in rows), default=0) or None
-    modalities = frozenset[str]().union(*(roster.modalities[row] for row in rows))
+    modalities = frozenset[str]().union(*(roster.modalities[row] - tried[row] for row in rows))
     names = {roster.models[row]: None for row in rows} if kind == "model" else {}
     return {
         "id": name,
@@ -204,5 +207,6 @@ def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int]) -> dict[st
             "names": list(names),
             "peers": list(dict.fromkeys(roster.peer_names[row] for row in rows)),
             "abilities": sorted(modalities & ABILITIES),
+            "untold": sorted(frozenset[str]().union(*tried.values()) - modalities),
         },
     }

@@ -14,6 +14,7 @@ NAME_CHARS = 128  # of a model, as the network calls it
 MODELS_LIMIT = 1024  # of one engine; a card names 16 of them
 BY_DEFAULT = ("text", "tools")  # abilities assumed of a model whose engine tells none
 MEDIA = ("image", "audio", "file")  # what most engines do not tell of a model
+UNTOLD = (*MEDIA, "embeddings")  # what is untold of a model whose engine tells nothing
 Ability = Literal["text", "image", "audio", "file", "tools", "embeddings"]
 
 

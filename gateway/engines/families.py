@@ -5,11 +5,12 @@ Ollama has a file of its own.
 """
 
 import os
+from dataclasses import replace
 
 import msgspec
 
 from gateway.engines.engine_api import EngineApi
-from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, EngineModel
+from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, UNTOLD, EngineModel
 from gateway.engines.family import Description, Family, Listing, ModelEntry
 from gateway.engines.load_gauges import read_load
 from gateway.engines.ollama import Ollama, is_ollama
@@ -38,8 +39,9 @@ class Unknown:
         self.name = name
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
-        """Every model may be tried for embeddings and tools: finding out whether it can would load it."""
-        return Description(tuple(_model(entry, "tools", "embeddings") for entry in listing.data))
+        """Every model may be tried for embeddings: finding out whether it makes them would load it."""
+        models = tuple(_model(entry, "tools") for entry in listing.data)
+        return Description(tuple(replace(model, untold=(*model.untold, "embeddings")) for model in models))
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
@@ -57,10 +59,11 @@ class Vllm(Unknown):
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
         self._page = self._page or await api.text("/openapi.json")
         able = ("text", "tools") if not self._page or b'"/v1/chat/completions"' in self._page else ()
-        embeds = ("embeddings",) if not self._page or b'"/v1/embeddings"' in self._page else ()
+        embeds = ("embeddings",) if b'"/v1/embeddings"' in self._page else ()
+        untold = MEDIA if self._page else UNTOLD
         return Description(
             tuple(
-                EngineModel(entry.id, entry.max_model_len or 0, able + embeds, untold=MEDIA) for entry in listing.data
+                EngineModel(entry.id, entry.max_model_len or 0, able + embeds, untold=untold) for entry in listing.data
             )
         )
 
@@ -101,7 +104,7 @@ class Sglang(Unknown):
         return Description(
             tuple(
                 EngineModel(
-                    entry.id, entry.max_model_len or 0, _sglang_modalities(model), untold=() if model else MEDIA
+                    entry.id, entry.max_model_len or 0, _sglang_modalities(model), untold=() if model else UNTOLD
                 )
                 for entry in listing.data
             ),
@@ -196,7 +199,7 @@ class _SglangServer(msgspec.Struct):
 
 def _sglang_modalities(model: _SglangModel | None) -> tuple[str, ...]:
     if model is None:
-        return (*BY_DEFAULT, "embeddings")
+        return BY_DEFAULT
     if not model.is_generation:
         return ("embeddings",)
     sees = ("image",) if model.has_image_understanding else ()

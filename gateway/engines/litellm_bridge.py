@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from gateway.engines.address import Place
-from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, EngineModel, EngineState
+from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, UNTOLD, EngineModel, EngineState
 from gateway.upstream import Patience, Reply, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import error_body
@@ -153,7 +153,7 @@ def _described(model: str, known: Mapping[str, Mapping[str, Any]]) -> EngineMode
     """A model as litellm's map `known` describes it; one that is not in the map may be tried for everything."""
     entry = known.get(model) or known.get(model.partition("/")[2])
     if entry is None:
-        return EngineModel(model, modalities=(*BY_DEFAULT, "embeddings"))
+        return EngineModel(model, modalities=BY_DEFAULT, untold=UNTOLD)
     context = entry.get("max_input_tokens") or entry.get("max_tokens") or 0
     if entry.get("mode") == "embedding":
         return EngineModel(model, int(context), ("embeddings",))

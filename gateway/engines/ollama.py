@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.engines.engine_api import EngineApi
-from gateway.engines.engine_state import BY_DEFAULT, MEDIA, EngineModel
+from gateway.engines.engine_state import BY_DEFAULT, UNTOLD, EngineModel
 from gateway.engines.family import Description, Listing
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
@@ -87,14 +87,14 @@ class Ollama:
             min(context, trained or context),
             _modalities(page.capabilities),
             weight_bytes=tag.size,
-            untold=MEDIA if page.capabilities is None else (),
+            untold=UNTOLD if page.capabilities is None else (),
         )
 
 
 def _modalities(capabilities: list[str] | None) -> tuple[str, ...]:
-    """The model's modalities; Ollama before 0.6.4 tells no capabilities, and all may be tried."""
+    """The model's modalities; Ollama before 0.6.4 tells no capabilities, and all others may be tried."""
     if capabilities is None:
-        return (*BY_DEFAULT, "embeddings")
+        return BY_DEFAULT
     return tuple(_ABILITIES[ability] for ability in capabilities if ability in _ABILITIES)
 
 

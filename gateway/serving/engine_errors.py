@@ -15,6 +15,7 @@ _SAYS_CONTEXT = re.compile(
     r"context (length|size|window)|maximum context|too (long|many tokens)|max_total_tokens|exceeds? the .*context",
     re.IGNORECASE,
 )
+_SAYS_EMBEDDING = re.compile(r"embed", re.IGNORECASE)
 _SAYS_MEDIA = re.compile(r"image|vision|visual|audio|modal|mmproj|media|file|content", re.IGNORECASE)
 
 
@@ -27,7 +28,7 @@ def read_error(
     """
     words = message_in(body)
     said = body if is_error_body(body) else None
-    if untold and _SAYS_MEDIA.search(words):
+    if untold and _is_refusal_of(untold, status, words):
         shown = status if status < 500 else 422
         return UpstreamError(words, status=shown, code=ABILITY_REFUSED, by_engine=True, is_unsuited=True, said=said)
     if status in _JUDGED and _SAYS_CONTEXT.search(words):
@@ -44,3 +45,10 @@ def read_error(
     return UpstreamError(
         words, status=shown, code=f"upstream_{status}", retry_after_s=wait_s(retry_after), by_engine=True
     )
+
+
+def _is_refusal_of(untold: frozenset[str], status: int, words: str) -> bool:
+    """Whether an error says that the model lacks what was untold. Without embeddings there may be no such path."""
+    if "embeddings" in untold:
+        return status in (404, 405, 501) or bool(_SAYS_EMBEDDING.search(words))
+    return bool(_SAYS_MEDIA.search(words))

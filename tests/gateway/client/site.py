@@ -62,8 +62,8 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[Site]:
-    """Ada's pages, in front of an idle engine."""
+async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site]:
+    """Ada's pages, in front of an idle engine; `as_stranger`: asked by who has shown no key where one is needed."""
     async with network(home / "ada") as place:
         scheduler = policy(SchedulerConfig())
         node = Node("ada", place.gossip, place.admission, scheduler, Beliefs(BeliefConfig()), np.random.default_rng(7))
@@ -85,7 +85,12 @@ async def opened(home: Path) -> AsyncIterator[Site]:
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(),
             )  # fmt: skip
-            transport = httpx.ASGITransport(pages_app(running))
+            pages = pages_app(running)
+
+            async def asked(scope: Any, receive: Any, send: Any) -> None:
+                await pages({**scope, "state": {"is_stranger": as_stranger}}, receive, send)
+
+            transport = httpx.ASGITransport(asked)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 yield Site(http, place, node, engine, changed)
 

@@ -95,15 +95,31 @@ async def test_a_foreign_page_is_refused_and_an_allowed_one_may_read_our_headers
     assert "authorization" in preflight.headers["access-control-allow-headers"]
 
 
-async def test_the_first_key_closes_everything_but_health(tmp_path: Path) -> None:
+async def test_the_first_key_closes_everything_but_what_monitors_ask(tmp_path: Path) -> None:
     key = ApiKeys(tmp_path / "api_keys.json").add("phone")
     async with side(tmp_path) as http:
         refused = [code_of(await http.post(CHAT)), code_of(await http.get("/v1/models"))]
         sent = [{"authorization": f"Bearer {key}"}, {"x-api-key": key}, {"authorization": "Bearer tok"}]
         allowed = [(await http.post(CHAT, headers=headers)).status_code for headers in sent]
-        health = await http.get("/health")
+        probes = [(await http.get(path)).status_code for path in ("/health", "/ready")]
 
-    assert ([(401, "invalid_api_key")] * 2, [200] * 3, 200) == (refused, allowed, health.status_code)
+    assert ([(401, "invalid_api_key")] * 2, [200] * 3, [200] * 2) == (refused, allowed, probes)
+
+
+@pytest.mark.parametrize(("key", "is_stranger"), [("tok", False), ("wrong", True), ("", True)])
+async def test_pages_are_told_whether_who_asks_has_shown_a_key(tmp_path: Path, key: str, is_stranger: bool) -> None:
+    ApiKeys(tmp_path / "api_keys.json").add("phone")
+    seen = []
+
+    async def pages(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["state"]["is_stranger"])
+        await a_page(scope, receive, send)
+
+    app = ClientApp(Serving(), pages, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok")  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:  # type: ignore[arg-type]
+        await http.get("/ready", headers={"authorization": f"Bearer {key}"} if key else {})
+
+    assert [is_stranger] == seen
 
 
 @pytest.mark.parametrize(("host", "answered"), [("127.0.0.1", 200), ("::1", 200), ("0.0.0.0", 401), ("box.lan", 401)])
@@ -202,7 +218,7 @@ async def test_anthropic_s_clients_are_told_in_their_form_whoever_refuses_them(t
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("path", [CHAT, "/health"])
+@pytest.mark.parametrize("path", [CHAT, "/health", "/ready"])
 async def test_who_shows_no_key_is_not_answered_as_fast_as_he_can_ask(tmp_path: Path, path: str) -> None:
     """Off loopback, where strangers reach us."""
     ApiKeys(tmp_path / "api_keys.json").add("laptop")
@@ -214,7 +230,7 @@ async def test_who_shows_no_key_is_not_answered_as_fast_as_he_can_ask(tmp_path: 
             async with asyncio.timeout(0.05):
                 await http.get(path)
 
-    assert answered == ({200} if path == "/health" else {401})
+    assert answered == ({401} if path == CHAT else {200})
 
 
 @pytest.mark.parametrize(("encoding", "status"), [("gzip", 200), ("br", 415)])

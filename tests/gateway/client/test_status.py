@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from gateway.client.status import KEY_TELLS
 from gateway.engines.engine_state import EngineState
-from tests.gateway.client.site import GATE, Site
+from tests.gateway.client.site import GATE, Site, opened
 from tests.peers import party
 
 
@@ -17,6 +18,16 @@ async def test_alive_is_not_ready(site: Site) -> None:
 
     assert (503, {"ready": False, "missing": ["no engine yet"]}) == await site.get("/ready")
     assert (200, {"status": "ok"}) == await site.get("/health")
+
+
+async def test_a_stranger_hears_whether_we_are_ready_and_not_what_is_missing(tmp_path: Path) -> None:
+    """Where keys are asked for, a monitor needs none; addresses of engines are not for everybody."""
+    async with opened(tmp_path, as_stranger=True) as site:
+        assert (200, {"ready": True, "missing": []}) == await site.get("/ready")
+        site.node.serve([])
+        site.engine.state = EngineState("the engine at http://10.0.0.7:8000 does not answer")
+
+        assert (503, {"ready": False, "missing": [KEY_TELLS]}) == await site.get("/ready")
 
 
 async def test_metrics_are_prometheus_text(site: Site) -> None:

@@ -63,6 +63,18 @@ def test_a_model_called_auto_hides_nobody() -> None:
     assert ["auto", "own"] == ids(ada)
 
 
+def test_what_an_engine_does_not_tell_is_listed_apart_from_what_it_can() -> None:
+    """It may be tried at our own engine, so a client may ask; but nobody said that the model can."""
+    ada = Ada()
+    ada.node.serve([Agent("own", "own", 4096, ("text", "tools"))], untold={"own": frozenset({"image", "embeddings"})})
+
+    auto, own = model_entries(ada.node.roster, ada.node.untold)
+
+    for entry in (auto, own):
+        assert (["text"], ["tools"]) == (entry["architecture"]["input_modalities"], entry["ppai"]["abilities"])
+        assert ["embeddings", "image"] == entry["ppai"]["untold"]
+
+
 def test_an_unknown_context_is_no_number() -> None:
     ada = Ada()
     ada.node.serve([Agent("own", "own", 0)])

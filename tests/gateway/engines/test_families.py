@@ -70,7 +70,8 @@ async def test_an_older_sglang_is_asked_by_its_older_paths(session: aiohttp.Clie
 async def test_a_silent_sglang_may_be_tried(session: aiohttp.ClientSession) -> None:
     state = await seen(session, ScriptedEngine(models=listing(pages.SGLANG_MODELS)))
 
-    assert (("text", "tools", "embeddings"), 8) == (state.models[0].modalities, state.slots)
+    assert (("text", "tools"), 8) == (state.models[0].modalities, state.slots)
+    assert "embeddings" in state.models[0].untold
 
 
 async def test_tgi_tells_its_context_as_served_and_its_load(session: aiohttp.ClientSession) -> None:
@@ -163,7 +164,8 @@ async def test_vllm_has_a_path_where_its_model_can(
 async def test_an_unknown_engine_may_be_tried_for_everything(session: aiohttp.ClientSession) -> None:
     state = await seen(session, ScriptedEngine(owned_by="somebody"))
 
-    assert ("somebody", ("text", "tools", "embeddings")) == (state.family, state.models[0].modalities)
+    assert ("somebody", ("text", "tools")) == (state.family, state.models[0].modalities)
+    assert {"image", "audio", "file", "embeddings"} == set(state.models[0].untold)
 
 
 async def test_another_engine_at_the_same_place_is_recognised_anew(session: aiohttp.ClientSession) -> None:
@@ -241,9 +243,9 @@ async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
 @pytest.mark.parametrize(
     ("entry", "untold"),
     [
-        ({"id": "m", "owned_by": "vllm"}, {"m": frozenset({"image", "audio", "file"})}),
-        ({"id": "m", "owned_by": "somebody"}, {"m": frozenset({"image", "audio", "file"})}),
-        ({"id": "m", "architecture": {"input_modalities": ["text"]}}, {}),
+        ({"id": "m", "owned_by": "vllm"}, {"m": frozenset({"image", "audio", "file", "embeddings"})}),
+        ({"id": "m", "owned_by": "somebody"}, {"m": frozenset({"image", "audio", "file", "embeddings"})}),
+        ({"id": "m", "architecture": {"input_modalities": ["text"]}}, {"m": frozenset({"embeddings"})}),
     ],
     ids=["vLLM", "unknown", "told"],
 )

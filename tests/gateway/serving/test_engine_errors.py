@@ -6,7 +6,7 @@ import pytest
 
 from gateway.serving.engine_errors import ABILITY_REFUSED, read_error
 
-IMAGE = frozenset({"image"})
+IMAGE, EMBEDDINGS = frozenset({"image"}), frozenset({"embeddings"})
 
 
 def body(message: str) -> bytes:
@@ -41,6 +41,25 @@ def test_who_is_at_fault(
 
     assert expected == (error and (error.status, error.code, error.is_unsuited))
     assert error is None or error.by_engine
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "is_refusal"),
+    [
+        (404, "Not Found", True),
+        (501, "no", True),
+        (400, "The model does not support Embeddings API", True),
+        (500, "this model cannot embed", True),
+        (400, "the input is empty", False),
+        (503, "Loading model", False),
+    ],
+)
+def test_an_engine_that_may_make_no_embeddings_says_so_in_its_own_way(
+    status: int, message: str, is_refusal: bool
+) -> None:
+    error = read_error(status, None, body(message), "embeddings", EMBEDDINGS)
+
+    assert is_refusal == (error is not None and error.code == ABILITY_REFUSED and error.is_unsuited)
 
 
 def test_the_engine_s_own_error_object_is_kept_for_the_client() -> None:
