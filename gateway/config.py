@@ -69,6 +69,7 @@ class Config:
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
 
 
+_SYNONYMS = {"warn": "warning"}
 _SWITCH = {"on": True, "yes": True, "off": False, "no": False}
 
 
@@ -148,7 +149,7 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
     values = {}
     for key, value in tree.items():
         where = f"{path}{key}"
-        if value is None and key in hints and not _takes_null(hints[key]):
+        if key in hints and _is_nothing(value, hints[key], where):
             continue  # a group or key with nothing behind it, as where all below it is commented out: the default
         if key not in hints:
             raise ConfigError(f"{source}: unknown key `{where}`{_did_you_mean(str(key), path, hints)}")
@@ -161,20 +162,34 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
     return kind(**values)
 
 
-def _takes_null(hint: Any) -> bool:
-    return type(None) in typing.get_args(hint)
+def _is_nothing(value: object, hint: Any, where: str) -> bool:
+    """Whether a value says nothing: none, or blanks alone. A blank secret is a mistake: others would be let in."""
+    if isinstance(value, str) and where != "network.secret":
+        return not value.strip()
+    return value is None and type(None) not in typing.get_args(hint)
 
 
 def _meant(value: str, hint: Any) -> object:
-    """A word as people write it: `off` and `no` for a switch, `INFO` for `info`."""
+    """A word as people write it: `off` for a switch, `INFO` for `info`, commas in a list, blanks around it."""
     word = value.strip().lower()
     if hint is bool and word in _SWITCH:
         return _SWITCH[word]
-    return word if typing.get_origin(hint) is Literal and word in typing.get_args(hint) else value
+    if typing.get_origin(hint) is tuple:
+        return [item.strip() for item in value.split(",") if item.strip()]
+    if typing.get_origin(hint) is Literal:
+        word = _SYNONYMS.get(word, word)
+        return word if word in typing.get_args(hint) else value
+    return value.strip() or value
 
 
 def _convert(value: object, hint: Any, where: str, source: str, *, strict: bool) -> Any:
-    value = _meant(value, hint) if isinstance(value, str) else value
+    if isinstance(value, str):
+        value, strict = _meant(value, hint), strict and hint is str  # `8470 ` in quotes is a number, too
+    elif isinstance(value, list):
+        value = [item.strip() if isinstance(item, str) else item for item in value]
+    elif isinstance(value, bool | int | float) and (hint is str or typing.get_origin(hint) is Literal):
+        kind = "true or false" if isinstance(value, bool) else "a number"  # not the value: it may be a secret
+        raise ConfigError(f"{source}: `{where}` is read as {kind}, where words are meant: put it into quotes")
     try:
         return msgspec.convert(value, hint, strict=strict)
     except msgspec.ValidationError as error:
@@ -221,7 +236,7 @@ def _replace(node: Any, keys: list[str], value: object, path: str, source: str) 
     if len(keys) > 1:
         changed = _replace(getattr(node, keys[0]), keys[1:], value, path, source)
     else:
-        if isinstance(value, str) and typing.get_origin(hint) is tuple:
-            value = [item.strip() for item in value.split(",") if item.strip()]
+        if isinstance(value, str) and not value.strip():
+            raise ConfigError(f"{source}: `{path}` is empty: write a value, or leave it out")
         changed = _convert(value, hint, path, source, strict=False)
     return dataclasses.replace(node, **{keys[0]: changed})

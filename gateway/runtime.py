@@ -22,7 +22,7 @@ from discovery.records import PeerId, Pulse
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.client.api_keys import ApiKeys, check_reachable
-from gateway.client.app import CLIENT_BOUNDS, ClientApp
+from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.client.views import waiting_lines
@@ -46,6 +46,7 @@ from gateway.server.event_loop import new_event_loop
 from gateway.server.listeners import (
     Server,
     bind,
+    check_places,
     connections_to_peers,
     places_for_peers,
     places_for_programs,
@@ -70,6 +71,7 @@ Say = Callable[[str], None]
 
 def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
+    check(config, home)
     log_to_stderr(config.log_level)
     limit_lines(time.monotonic)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
@@ -80,6 +82,8 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
 
 def check(config: Config, home: Home) -> None:
     """Raises what `run_peer` would raise of this configuration, before anything starts; makes and changes nothing."""
+    check_places((config.client.host, config.client.port), (config.peer.host, config.peer.port))
+    check_pages(config.client)
     check_reachable(config.client.host, ApiKeys(home.api_keys_file), config.client.api_keys == "open")
     network.check(config.network, home.path)
     local.check(config.engine)

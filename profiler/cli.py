@@ -49,6 +49,15 @@ Labels = Annotated[
 HOME = Path("~/.ppai")
 
 
+def _expanded(home: Path) -> Path:
+    try:
+        return home.expanduser()
+    except RuntimeError as error:
+        raise typer.BadParameter(
+            "this user has no home folder (HOME): name one with --home DIR or PPAI_HOME", param_hint="--home"
+        ) from error
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"ppai-profile {bugs.installed()}")
@@ -84,7 +93,7 @@ def measure(
     from profiler.measure import MeasureConfig
 
     config = MeasureConfig(concurrency=concurrency, max_tokens=max_tokens)
-    run = commands.measure(home.expanduser(), queries, limit, seed, engine, model, publish, config, png, as_json, code)
+    run = commands.measure(_expanded(home), queries, limit, seed, engine, model, publish, config, png, as_json, code)
     raise typer.Exit(run)
 
 
@@ -106,7 +115,7 @@ def train(
     from profiler.train import TrainConfig
 
     config = TrainConfig(prototypes=prototypes, labels=labels, alpha=alpha, top_p=top_p)
-    raise typer.Exit(commands.train(home.expanduser(), queries, out, encoder, fast, config, seed))
+    raise typer.Exit(commands.train(_expanded(home), queries, out, encoder, fast, config, seed))
 
 
 @app.command()
@@ -119,7 +128,7 @@ def show(
     """Show what was measured here, or which prototypes a text is relevant to. Asks nobody."""
     from profiler import commands
 
-    raise typer.Exit(commands.show(home.expanduser(), text, png, as_json))
+    raise typer.Exit(commands.show(_expanded(home), text, png, as_json))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,8 +230,11 @@ def _weights(home: Path) -> Path:
     """The folder of model files: PPAI_WEIGHTS, else HOME/weights, else ~/.ppai/weights where only that one exists."""
     if named := os.environ.get("PPAI_WEIGHTS"):
         return Path(named).expanduser()
-    own, users = home / "weights", Path("~/.ppai/weights").expanduser()
-    return users if users.is_dir() and not own.is_dir() else own
+    own = home / "weights"
+    with suppress(RuntimeError):  # a user without a HOME
+        if not own.is_dir() and (users := Path("~/.ppai/weights").expanduser()).is_dir():
+            return users
+    return own
 
 
 def _train_command(queries: Sequence[Path], encoder: str, fast: bool, config: TrainConfig, seed: int) -> str:

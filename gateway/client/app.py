@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -66,6 +67,20 @@ class ClientConfig:
     cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
     api_keys: Literal["auto", "open"] = "auto"  # auto: asked for once `ppai key add` made one, and off loopback always
     allowed_hosts: tuple[str, ...] = ()  # further Host names, besides localhost and our own addresses (DNS rebinding)
+
+
+class ClientConfigError(Exception):
+    """A value under `client` cannot mean anything; the message names its key and the remedy."""
+
+
+def check_pages(config: ClientConfig) -> None:
+    """Raises ClientConfigError for an origin or a Host that no browser sends."""
+    for origin in config.cors_origins:
+        if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+            raise ClientConfigError(f"`client.cors_origins`: `{origin}` is no origin, e.g. https://chat.example.org")
+    for host in config.allowed_hosts:
+        if "/" in host:
+            raise ClientConfigError(f"`client.allowed_hosts`: `{host}` is no name of a host, e.g. box.example.org")
 
 
 class ClientApp:

@@ -24,8 +24,8 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     async def ready(request: fastapi.Request) -> Response:
         absent = _missing(peer)
         is_stranger = getattr(request.state, "is_stranger", False)  # he hears whether, not what our engine lacks
-        told = [KEY_TELLS] if absent and is_stranger else absent
-        return JSONResponse({"ready": not absent, "missing": told}, 503 if absent else 200)
+        shown = [KEY_TELLS] if absent and is_stranger else absent
+        return JSONResponse({"ready": not absent, "missing": shown}, 503 if absent else 200)
 
     @app.get("/openapi.json")
     async def openapi() -> dict[str, Any]:

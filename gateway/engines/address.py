@@ -15,6 +15,7 @@ Place = Literal["here", "other host", "cloud"]  # this machine, one of ours, any
 _LOCAL_NAMES = (".local", ".lan", ".home.arpa", ".internal")  # ends of names that only a local network resolves
 
 
+_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+(%[\w.-]+)?")
 _HOST_AND_PORT = re.compile(r"(localhost|[\w.-]+(?=:\d)|\[[0-9a-fA-F:.]+\])(:\d+)?(/|$)")  # without a scheme
 
 
@@ -48,6 +49,8 @@ def read_address(url: str, api_key: str = "") -> EngineAddress:
             "engine.url is none that an engine has; expected http://HOST:PORT, `embedded`, `auto`, `none` or "
             "`litellm:PROVIDER/MODEL`"
         )
+    if port == 0 or not _HOST.fullmatch(host):
+        raise EngineAddressError("engine.url has no host and port that an engine can have; expected http://HOST:PORT")
     if parts.query or parts.fragment:
         raise EngineAddressError(
             "engine.url has more behind its path, from `?` or `#` on; put a key into engine.api_key, leave out the rest"

@@ -265,6 +265,12 @@ def check(config: EngineConfig) -> str:
     """The engine's URL as it may be shown; empty where none is named. Raises EngineAddressError."""
     if "@" in config.api_base:
         raise EngineAddressError("engine.api_base holds a user or password; put the provider's key into engine.api_key")
+    if config.api_base and not config.api_base.startswith(("http://", "https://")):
+        raise EngineAddressError("engine.api_base is no URL; expected https://HOST[/PATH]")
+    if config.url.lower() in _WITHOUT_ADDRESS and config.url not in _WITHOUT_ADDRESS:
+        raise EngineAddressError(f"engine.url is `{config.url}`: write it in small letters, `{config.url.lower()}`")
+    if config.url.startswith(litellm_bridge.SCHEME) and not config.url.removeprefix(litellm_bridge.SCHEME).strip():
+        raise EngineAddressError("engine.url names no model; expected litellm:PROVIDER/MODEL")
     if config.url in _WITHOUT_ADDRESS or config.url.startswith(litellm_bridge.SCHEME):
         return ""
     return read_address(config.url, config.api_key).url

@@ -37,7 +37,11 @@ class Home:
 
     @classmethod
     def default(cls) -> "Home":
-        return cls(Path(os.environ.get("PPAI_HOME", "~/.ppai")).expanduser())
+        """`$PPAI_HOME`, else `~/.ppai`. Raises HomeError for a user who has no home folder."""
+        try:
+            return cls(Path(os.environ.get("PPAI_HOME") or "~/.ppai").expanduser())
+        except RuntimeError as error:
+            raise HomeError("this user has no home folder (HOME): name one with --home DIR or PPAI_HOME") from error
 
     @property
     def config_file(self) -> Path:
@@ -56,8 +60,15 @@ class Home:
         """Model files: PPAI_WEIGHTS, else our own, else the user's (several peers on one machine share a download)."""
         if shared := os.environ.get("PPAI_WEIGHTS"):
             return Path(shared).expanduser()
-        own, users = self.path / "weights", Path("~/.ppai/weights").expanduser()
+        own, users = self.path / "weights", self._users_weights()
         return users if users.is_dir() and not own.is_dir() else own
+
+    def _users_weights(self) -> Path:
+        """Those that serve every home of the user; for one who has no HOME, our own."""
+        try:
+            return Path("~/.ppai/weights").expanduser()
+        except RuntimeError:
+            return self.path / "weights"
 
     def prepare(self) -> None:
         """Create the folder, private to its user. Raises HomeError where that is not possible.

@@ -6,6 +6,7 @@ A shell around discovery, which decides: discovery/admission.py who may what, di
 import asyncio
 import logging
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from gateway.peering.card import shortened
 
 log = logging.getLogger(__name__)
 
+_HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%[\w.-]+)?\]?")  # a name or an address: no scheme, path or blank
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
 
 
@@ -284,7 +286,7 @@ def _listed(text: str) -> PeerId:
 
 def _host_port(key: str, text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isdigit() or not 0 < int(port) < 65536 or not host:
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536 or not _HOST.fullmatch(host):
         raise NetworkConfigError(f"`{key}`: `{text}` is not HOST:PORT, e.g. 192.0.2.7:8471")
     return host.strip("[]"), int(port)
 

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -22,10 +24,36 @@ REFUSED_AT_ONCE = 16  # refusals in a row; then others have their turn
 REFUSED_S = 0.004  # s of that turn: with it at most 4,000 are refused a second
 FULL_S = 0.1  # s to wait where the system has no room for another connection
 DESCRIPTORS = 8192  # open files that a peer can use
+_NAME = re.compile(r"[\w.-]+")  # of a host: no scheme, port, path or blank
 
 
 class PortTaken(Exception):
     """Another program listens there; the message names the remedy."""
+
+
+class PlaceError(Exception):
+    """A host and port cannot be listened on; the message names the key and the remedy."""
+
+
+def check_places(client: tuple[str, int], peer: tuple[str, int]) -> None:
+    """Raises PlaceError where one of these is no host, or both are one place. Nothing is looked up or opened."""
+    for key, (host, _) in (("client.host", client), ("peer.host", peer)):
+        if not (_NAME.fullmatch(host) or _is_address(host)):
+            raise PlaceError(
+                f"`{key}` is `{host}`, which is no address or name alone; expected e.g. 127.0.0.1, 0.0.0.0 or ::1, and"
+                f" the port in `{key.removesuffix('host')}port`"
+            )
+    everywhere = {"0.0.0.0", "::"}
+    if client[1] == peer[1] != 0 and (client[0] == peer[0] or everywhere & {client[0], peer[0]}):
+        raise PlaceError(f"`client.port` and `peer.port` are both {peer[1]}: give one of them another (8470 and 8471)")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def bind(host: str, port: int, flag: str) -> socket.socket:

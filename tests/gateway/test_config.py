@@ -39,7 +39,17 @@ def test_environment_lists_are_comma_separated() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["client:\n  # port: 9000\n", "network:\n  seeds:\n", "engine: {slots: }", "log_level:\nnetwork: {mdns: }"]
+    "text",
+    [
+        "client:\n  # port: 9000\n",
+        "network:\n  seeds:\n",
+        "engine: {slots: }",
+        "log_level:\nnetwork: {mdns: }",
+        "client: {host: '', port: ' '}",
+        "engine: {url: ''}",
+        "client: ''",
+        "network: {secret_file: ' ', name: ''}",
+    ],
 )
 def test_a_group_or_key_with_nothing_behind_it_means_the_default(write, text: str) -> None:
     assert Config() == load_config(write(text), {}, {})
@@ -68,6 +78,46 @@ def test_words_are_read_as_people_write_them(name: str, text: str, path: str, va
         found = getattr(found, key)
 
     assert value == found
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("network: {seeds: ' a:1, b:2 '}", "network.seeds", ("a:1", "b:2")),
+        ("network: {advertise: [' 192.0.2.7:8471 ']}", "network.advertise", ("192.0.2.7:8471",)),
+        ("engine: {url: ' auto '}", "engine.url", "auto"),
+        ("client: {host: ' 127.0.0.1 ', port: '9000 '}", "client.port", 9000),
+        ("log_level: WARN", "log_level", "warning"),
+        ("network: {mdns: 'off'}", "network.mdns", False),
+    ],
+)
+def test_a_file_is_read_as_people_write_it(write, text: str, path: str, value: object) -> None:
+    found: object = load_config(write(text), {}, {})
+    for key in path.split("."):
+        found = getattr(found, key)
+
+    assert value == found
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "kind"),
+    [
+        ("network: {admission: off}", "network.admission", "true or false"),
+        ("network: {secret: 1234567890123456}", "network.secret", "a number"),
+        ("name: 7", "name", "a number"),
+    ],
+)
+def test_what_yaml_reads_as_no_word_is_told_without_its_value(write, text: str, path: str, kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"`{path}` is read as {kind}.*quotes") as caught:
+        load_config(write(text), {}, {})
+
+    assert "1234567890123456" not in str(caught.value)
+
+
+def test_an_empty_flag_is_no_value() -> None:
+    """As of a script whose variable is not set: without it `--secret-file ""` would let strangers in."""
+    with pytest.raises(ConfigError, match=r"the command line: `network.secret_file` is empty"):
+        load_config(None, {}, {"network.secret_file": ""})
 
 
 @pytest.mark.parametrize(
@@ -161,7 +211,7 @@ def test_shown_configuration_gives_itself_again(write) -> None:
 )
 def test_a_secret_is_shown_masked_and_its_mask_is_none(write, path: str, value: str, shown: str) -> None:
     group, key = path.split(".")
-    text = as_yaml(load_config(None, {}, {path: value}))
+    text = as_yaml(load_config(None, {}, {path: value or None}))
 
     assert (shown, False) == (yaml.safe_load(text)[group][key], "hunter2" in text)
     if "***" in shown:

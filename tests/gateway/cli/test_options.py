@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cli import options
 from gateway.cli.options import home_of, load, say
-from gateway.home.folder import Home
+from gateway.home.folder import Home, HomeError
 
 
 def test_a_home_is_the_one_named_else_the_environment_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,6 +17,22 @@ def test_a_home_is_the_one_named_else_the_environment_s(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
 
     assert (tmp_path / "named", tmp_path / "env") == (home_of(Path("named")).path, home_of(None).path)
+
+
+def test_a_variable_set_to_nothing_names_no_home_and_a_user_without_one_is_told_what_to_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A container with an arbitrary user id has neither HOME nor an entry in passwd."""
+    monkeypatch.setenv("PPAI_HOME", "")
+    monkeypatch.setenv("HOME", "/users/ada")
+    monkeypatch.delenv("PPAI_WEIGHTS", raising=False)
+    assert Path("/users/ada/.ppai") == home_of(None).path
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    with pytest.raises(HomeError, match="--home DIR or PPAI_HOME"):
+        home_of(None)
+    assert Path("/somewhere/weights") == Home(Path("/somewhere")).weights
 
 
 def test_the_home_s_configuration_counts_unless_another_file_is_named(tmp_path: Path) -> None:

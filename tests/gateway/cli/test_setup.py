@@ -8,6 +8,7 @@ import typer
 import yaml
 
 from discovery.admission import AdmissionError
+from gateway.cli.serving import serve
 from gateway.cli.setup import config_check, config_show, init, pull
 from gateway.config import ConfigError
 from gateway.home.folder import HomeError
@@ -127,6 +128,19 @@ def test_a_mistake_is_told_by_its_key(tmp_path: Path) -> None:
         ("routing: {gate: /nonexistent}", "nonexistent"),
         ("client: {host: 0.0.0.0}", "API key"),
         ("engine: {url: 'ftp://x'}", "engine.url"),
+        ("engine: {url: 'AUTO'}", "small letters"),
+        ("engine: {url: 'litellm:'}", "names no model"),
+        ("engine: {url: 'http://127.0.0.1:0'}", "HOST:PORT"),
+        ("engine: {url: 'http://a b:80'}", "HOST:PORT"),
+        ("engine: {api_base: nonsense}", "engine.api_base"),
+        ("client: {host: 'http://127.0.0.1'}", "client.host"),
+        ("client: {host: '127.0.0.1:8470'}", "client.port"),
+        ("peer: {host: '[::1]'}", "peer.host"),
+        ("peer: {port: 8470}", "peer.port"),
+        ("client: {cors_origins: [example.org]}", "client.cors_origins"),
+        ("client: {allowed_hosts: ['http://x']}", "client.allowed_hosts"),
+        ("network: {seeds: ['http://host:8471']}", "network.seeds"),
+        ("network: {secret: ' '}", "16 bytes"),
     ],
 )
 def test_what_serve_refuses_config_check_refuses(tmp_path: Path, text: str, says: str) -> None:
@@ -135,6 +149,10 @@ def test_what_serve_refuses_config_check_refuses(tmp_path: Path, text: str, says
 
     with pytest.raises(Exception, match=says) as refused:
         config_check(home=tmp_path)
+    with pytest.raises(type(refused.value)) as at_start:
+        serve(home=tmp_path)
+
+    assert str(refused.value) == str(at_start.value)
 
     assert type(refused.value).__module__.split(".")[0] in ("gateway", "discovery", "profiler")
     assert ["config.yaml"] == [file.name for file in tmp_path.iterdir()]
