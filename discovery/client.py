@@ -24,8 +24,7 @@ from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.records import Address, PeerId, dialable
 from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
 from discovery.strangers import StrangersDials
-
-PIECE_BYTES = 1 << 16  # of a body that are encrypted at a time, so that other tasks run in between
+from discovery.uploads import LEAST_BYTES_PER_S, Upload, while_it_moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class ClientConfig:
     """How long we wait for other peers, and how many connections we hold."""
 
     connect_s: float = 2.0  # s for TCP and TLS to one address
-    answer_s: float = 3.0  # s for a whole gossip exchange
+    answer_s: float = 3.0  # s for a whole gossip exchange, and for every 16 KiB of it one more
     keepalive_s: float = 60.0  # s an idle connection is kept; the server must keep it longer (75 s)
     connections: int = 512  # connections to all peers together
     contacts_limit: int = 2048  # peers of whom we remember where they answered: twice as many as are alive
@@ -181,10 +180,10 @@ class PeerClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a signed, pinned POST and yield the response, whatever its status, once its head has arrived.
 
-        The head must arrive within `answer_s`. The caller reads the body and sets the timeouts for it. Where the peer
-        refuses the signature because the clocks differ or because it restarted, the request is signed again with the
-        peer's time and generation and sent once more. Raises Refused when the peer refuses the signature after that,
-        PeerUnreachable when no address answers.
+        The head must arrive within `answer_s` of the last byte of the body that the peer takes. The caller reads the
+        answer's body and sets the timeouts for it. Where the peer refuses the signature because the clocks differ or
+        because it restarted, the request is signed again with the peer's time and generation and sent once more.
+        Raises Refused when the peer refuses the signature after that, PeerUnreachable when no address answers.
         """
         body = hashed(body) if isinstance(body, bytes) else body
         for attempt in range(2):
@@ -241,14 +240,14 @@ class PeerClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None, "use PeerClient as an async context manager"
         url = yarl.URL(f"https://{address}{path}", encoded=True)
-        size = sum(map(len, pieces))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_s)
+        body = Upload(pieces)
         try:
-            async with asyncio.timeout(answer_s or self.config.answer_s):
+            async with while_it_moves(lambda: body.taken_bytes, answer_s or self.config.answer_s):
                 response = await self._session.post(
                     url,
-                    data=_little_by_little(pieces) if size > PIECE_BYTES else b"".join(pieces),
-                    headers={**headers, "content-length": str(size)},
+                    data=body,
+                    headers={**headers, "content-length": str(body.size)},
                     ssl=pin, timeout=timeout, allow_redirects=False,
                 )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -264,9 +263,10 @@ class PeerClient:
         """The whole body of a short answer. Raises PeerUnreachable when it is too long, late or cut off."""
         body = bytearray()
         try:
-            async with asyncio.timeout(self.config.answer_s):
+            async with asyncio.timeout(self.config.answer_s) as limit:
                 async for chunk in response.content.iter_any():
                     body += chunk
+                    limit.reschedule((limit.when() or 0.0) + len(chunk) / LEAST_BYTES_PER_S)
                     if len(body) > MESSAGE_LIMIT_BYTES:
                         raise PeerUnreachable(peer, f"its answer exceeds {MESSAGE_LIMIT_BYTES} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -289,15 +289,6 @@ class PeerClient:
         time_ms = int(self._clocks.unix() * 1000) + self.contacts[audience.id].skew_ms
         nonce = secrets.token_bytes(NONCE_BYTES)
         return sign_request(self._gossip.id, self._sign, audience, "POST", path, body_sha256, time_ms, nonce)
-
-
-async def _little_by_little(pieces: tuple[bytes | memoryview, ...]) -> AsyncIterator[memoryview]:
-    """A large body, so that other work has its turn while it is encrypted."""
-    for piece in pieces:
-        view = memoryview(piece)
-        for begin in range(0, len(view), PIECE_BYTES):
-            yield view[begin : begin + PIECE_BYTES]
-            await asyncio.sleep(0)
 
 
 def _refused(status: int, answer: bytes) -> Refused:

@@ -10,7 +10,6 @@ The clock is looked at about once a second (`check`), so that a request pays for
 import asyncio
 import logging
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -21,6 +20,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from discovery.uploads import acknowledged_bytes
 from gateway.server.dialects import in_http_1_0, without_offer
 from gateway.server.places import Place
 from gateway.wire.errors import endpoint_of, whole_error
@@ -254,7 +254,7 @@ class Connection(HttpToolsProtocol):
 
     def _taken_by_reader(self) -> object:
         """Something that changes whenever the reader takes something."""
-        return self.transport.get_write_buffer_size(), _acknowledged_bytes(self.transport.get_extra_info("socket"))
+        return self.transport.get_write_buffer_size(), acknowledged_bytes(self.transport.get_extra_info("socket"))
 
     # --- how it ends ---
 
@@ -295,12 +295,3 @@ def _refusal(error: httptools.HttpParserError) -> tuple[int, str]:
 def collect(connection: socket.socket, size: int) -> None:
     """Let the system collect about so many bytes of this connection before they are read."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-
-
-def _acknowledged_bytes(connection: socket.socket) -> int:
-    """How many bytes the other side has taken, where the system tells (Linux)."""
-    try:
-        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)
-        return int(struct.unpack_from("Q", state, 120)[0])
-    except (AttributeError, OSError, struct.error):
-        return 0

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import PIECE_BYTES, PeerUnreachable, Pin
+from discovery.client import PeerUnreachable, Pin
 from discovery.envelopes import seal
 from discovery.identity import Identity
 from discovery.messages import Digest, encode
 from discovery.records import Address, PeerId
 from discovery.request_auth import Refused, hashed
+from discovery.uploads import PIECE_BYTES
 from tests.cluster import id_of
 from tests.discovery.loopback import NET, ask, garbage_server, own_card, post, running_peer
 
