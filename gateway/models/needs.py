@@ -42,7 +42,8 @@ def unmet(
         return None
     if not any(needs <= able for able in abilities):
         return NobodyTakes(needs.difference(*abilities) or needs)
-    least, largest = least_tokens(prompt_tokens), max(context_tokens)
-    if 0 not in context_tokens and least > largest:
+    contexts = [tokens for able, tokens in zip(abilities, context_tokens, strict=True) if needs <= able]
+    least, largest = least_tokens(prompt_tokens), max(contexts)
+    if 0 not in contexts and least > largest:
         return TooLong(least, largest)
     return None

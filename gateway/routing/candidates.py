@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
+from gateway.models.needs import least_tokens
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster
 
@@ -64,7 +65,7 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     if query.pinned_local is not None:
         excluded[remote] = Excluded.PINNED_LOCAL
     limit = roster.context_tokens
-    excluded[(limit > 0) & (limit < query.prompt_tokens + (query.max_tokens or 1))] = Excluded.CONTEXT
+    excluded[(limit > 0) & (limit < least_tokens(query.prompt_tokens))] = Excluded.CONTEXT
     if query.needs:
         excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
     if query.models is not None:
@@ -74,6 +75,7 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded[~roster.approved] = Excluded.NOT_APPROVED
     excluded[roster.suspect] = Excluded.SUSPECT
     excluded[roster.dead] = Excluded.DEAD
+    _prefer_room(query, roster, excluded)
     if query.avoid is not None:
         _avoid(query.avoid, roster, excluded)
     return excluded
@@ -104,6 +106,25 @@ def _serves(names: frozenset[str], roster: Roster) -> BoolArray:
     """(N,) those whose model or agent has one of these names."""
     pairs = zip(roster.models, roster.agents, strict=True)
     return np.array([model in names or agent in names for model, agent in pairs], dtype=np.bool_)
+
+
+def _prefer_room(query: Query, roster: Roster, excluded: NDArray[np.uint8]) -> None:
+    """Exclude whose context is too short by our estimate, in place, as long as another candidate has the room.
+
+    First it is room for the longest answer that the query allows, then for its prompt alone. Where nobody seems to have
+    even that, those with the largest context remain: the estimate errs, and only an engine counts.
+    """
+    limit = roster.context_tokens
+    for tokens in (query.prompt_tokens + (query.max_tokens or 1), query.prompt_tokens + 1):
+        is_short = (limit > 0) & (limit < tokens)
+        if not is_short.any():
+            return
+        is_candidate = excluded == 0
+        if (is_candidate & ~is_short).any():
+            excluded[is_candidate & is_short] = Excluded.CONTEXT
+            return
+    if is_candidate.any():
+        excluded[is_candidate & (limit < limit[is_candidate].max())] = Excluded.CONTEXT
 
 
 def _avoid(peer: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:

@@ -217,13 +217,17 @@ async def answer_error(client: Client, endpoint: str, error: UpstreamError, head
 
 
 def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
-    """What the client is told when everybody failed: the last one's error, or that all are busy and until when."""
+    """What the client is told when everybody failed: the last one's error, or that all are busy and until when.
+
+    Busy is all where the rest cannot take the request at all, such as a model with too short a context: waiting helps.
+    """
     if not failures:
         return UpstreamError("nobody can answer this request", status=503, code="no_candidate")
-    if len(failures) == 1 or any(error.status not in BUSY for error in failures):
+    busy = [error for error in failures if error.status in BUSY]
+    if not busy or len(failures) == 1 or any(not error.is_unsuited for error in failures if error not in busy):
         return failures[-1]
-    waits = [error.retry_after_s for error in failures if error.retry_after_s is not None]
-    said = "; ".join(error.message for error in failures)
+    waits = [error.retry_after_s for error in busy if error.retry_after_s is not None]
+    said = "; ".join(error.message for error in busy)
     return UpstreamError(
         f"everybody is busy: {said}", status=503, code="saturated", retry_after_s=min(waits, default=None)
     )

@@ -128,8 +128,12 @@ def nobody(
             status=422,
             code="field_stays_here",
         )
-    reasons = ", ".join(sorted({candidate.excluded for candidate in excluded if candidate.excluded}))
-    return Nobody(f"nobody can answer this request now ({reasons})", status=503, code="no_candidate")
+    reasons = {candidate.excluded for candidate in excluded if candidate.excluded}
+    status, wait_s = (503, 2.0) if reasons & _PASSING else (422, None)
+    why = ", ".join(sorted(reasons))
+    return Nobody(
+        f"nobody can answer this request now ({why})", status=status, code="no_candidate", retry_after_s=wait_s
+    )
 
 
 def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
@@ -144,6 +148,7 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
     return Nobody(message, status=status, code=f"peer_{reason}", retry_after_s=2 if status == 503 else None)
 
 
+_PASSING = {code.word for code in (Excluded.DEAD, Excluded.SUSPECT, Excluded.SILENT, Excluded.RETRIED)}
 # 503 is what programs try again by themselves, so it is said only where waiting may help.
 _PINNED_AWAY = {
     "not_approved": (403, "it is not approved: run `ppai approve PEER`"),

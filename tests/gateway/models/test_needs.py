@@ -35,6 +35,10 @@ def test_a_prompt_is_too_long_where_it_fits_no_context_at_half_its_estimate(
     assert found == unmet(TEXT, 9000, [TEXT, TEXT], contexts)
 
 
+def test_the_context_of_a_model_that_lacks_another_need_does_not_count() -> None:
+    assert TooLong(4500, 4096) == unmet(IMAGE, 9000, [TEXT, IMAGE], [0, 4096])
+
+
 def test_without_a_model_nothing_is_unmet() -> None:
     assert unmet(IMAGE, 9000, [], []) is None
 

@@ -22,7 +22,7 @@ from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, nam
         (Peer("b", model="other"), replace(QUERY, models=frozenset({"b/other"})), None),
         (Peer("b"), replace(QUERY, needs=frozenset({"image"})), "modality"),
         (Peer("b", modalities=frozenset({"text", "image"})), replace(QUERY, needs=frozenset({"image"})), None),
-        (Peer("b", context_tokens=299), QUERY, "context"),
+        (Peer("b", context_tokens=49), QUERY, "context"),
         (Peer("b", context_tokens=300), QUERY, None),
         (Peer("b"), replace(QUERY, pinned_local="field:n"), "field:n"),
         (Peer("b"), replace(QUERY, pinned_local="privacy:email"), "privacy:email"),
@@ -126,3 +126,33 @@ def test_a_table_of_codes_holds_these_and_no_other() -> None:
     table = among(0, Excluded.CLOSED)
     codes = np.arange(max(Excluded) + 1)
     assert table[codes].tolist() == [code in (0, Excluded.CLOSED) for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("contexts", "who"),
+    [
+        ((299, 300), ["b"]),  # of 100 tokens and an answer of 200
+        ((299, 0), ["b"]),  # nobody knows: it may be long
+        ((299, 200), ["us", "b"]),  # nobody has room for so long an answer: each engine says how long it may be
+        ((100, 200), ["b"]),  # but one has room for the prompt
+        ((90, 80), ["us"]),  # by our estimate nobody has: the largest may have
+        ((90, 90), ["us", "b"]),
+        ((49, 90), ["b"]),
+        ((49, 30), []),  # too short even at half of our estimate
+    ],
+)
+def test_a_context_is_too_short_while_another_candidate_has_the_room(contexts: tuple[int, int], who: list[str]) -> None:
+    world = World([Peer("us", context_tokens=contexts[0]), Peer("b", context_tokens=contexts[1])])
+
+    decision = assess(QUERY, world.view(QUERY), CERTAIN)
+
+    assert who == [peer.name for peer, code in zip(world.peers, decision.excluded, strict=True) if not code]
+    assert {"context", None} >= {decision.excluded_because(index) for index in (0, 1)}
+
+
+def test_a_larger_context_that_is_no_candidate_excludes_nobody() -> None:
+    """But what cannot fit is not asked meanwhile: the larger one is waited for."""
+    for context_tokens, code in ((60, 0), (49, Excluded.CONTEXT)):
+        world = World([Peer("us", context_tokens=context_tokens), Peer("b", admission="closed", context_tokens=999)])
+
+        assert [code, Excluded.CLOSED] == candidate_set(QUERY, world.view(QUERY)).tolist()

@@ -61,7 +61,7 @@ def test_our_own_comes_first_when_it_is_the_best() -> None:
 
 def test_our_own_takes_what_nobody_else_may() -> None:
     """Too long for the estimate, or below θ_s: our own engine answers, or says itself why it cannot."""
-    world = World([Peer("us", context_tokens=150), Peer("b", context_tokens=150)])
+    world = World([Peer("us", context_tokens=40), Peer("b", context_tokens=40)])
 
     decision = decide(world)
 

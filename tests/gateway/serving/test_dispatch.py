@@ -808,6 +808,23 @@ async def test_a_prompt_too_long_for_one_model_goes_to_another(
     assert (200, "ben", "2") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
 
 
+@pytest.mark.parametrize("engine", ["ours", "theirs"])
+async def test_an_engine_judges_what_only_by_our_estimate_is_too_long(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, engine: str
+) -> None:
+    """A prompt between the two estimates, and an answer that may be longer than the context. No engine says no."""
+    mine.context_tokens = theirs.context_tokens = 1000
+    between = [{"role": "user", "content": "word " * 1400}]  # about 1,400 tokens, at least 700
+    async with desk(tmp_path, mine if engine == "ours" else None, theirs) as ada:
+        answers = [await ada.ask(messages=between), await ada.ask(max_tokens=32_000), await ada.ask(max_tokens=10**9)]
+        with pytest.raises(InvalidRequest) as caught:
+            await ada.ask(messages=[{"role": "user", "content": "word " * 9000}])
+
+    pins = engine == "theirs"  # beyond what a peer may be asked for
+    assert [200, 200, 422 if pins else 200] == [answer.status for answer in answers]
+    assert (400, "context_length_exceeded") == (caught.value.status, caught.value.code)
+
+
 async def test_a_prompt_too_long_for_all_is_told_in_the_engine_s_words(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:

@@ -251,6 +251,18 @@ async def test_an_error_of_an_engine_in_another_form_is_told_in_anthropic_s(sess
     assert expected == json.loads(streamed.body.removeprefix(MESSAGES + b"event: error\ndata: "))
 
 
+async def test_who_cannot_take_a_prompt_does_not_hide_that_another_is_busy(session: aiohttp.ClientSession) -> None:
+    """In whichever order they were asked: waiting helps."""
+    too_long = b'{"error":{"message":"maximum context length is 4096 tokens"}}'
+    async with (
+        ScriptedEngine(status=503, headers={"retry-after": "7"}).serving() as busy,
+        ScriptedEngine(status=400, error=too_long).serving() as small,
+    ):
+        answers = [(await forward(session, *engines))[0] for engines in ((busy, small), (small, busy), (small,))]
+
+    assert [(503, "7"), (503, "7"), (400, None)] == [(each.status, each.headers.get("retry-after")) for each in answers]
+
+
 async def test_everybody_is_busy_is_overloaded_to_anthropic_s_clients(session: aiohttp.ClientSession) -> None:
     async with ScriptedEngine(status=503, headers={"retry-after": "7"}).serving() as busy:
         client, _ = await forward(session, busy, busy, endpoint="messages")

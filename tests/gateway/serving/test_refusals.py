@@ -217,6 +217,14 @@ def test_a_pin_that_waiting_cannot_help_is_no_503(excluded: str, status: int, sa
     assert said in told.message
 
 
+@pytest.mark.parametrize(("reasons", "status"), [(("context", "score"), 422), (("context", "suspect"), 503)])
+def test_what_waiting_cannot_help_is_no_503(reasons: tuple[str, ...], status: int) -> None:
+    told = nobody("chat/completions", None, [row(reason) for reason in reasons], None, [])
+
+    assert (status, "no_candidate") == (told.status, told.code)
+    assert ", ".join(reasons) in told.message
+
+
 def test_a_busy_peer_that_takes_a_field_outranks_one_that_does_not() -> None:
     """Waiting helps."""
     told = nobody("chat/completions", None, [row("field:top_k"), row("closed", "cleo")], None, [])
