@@ -43,6 +43,7 @@ class ScriptedEngine:
     cut_after: int | None = None  # events, then the connection is closed
     raw: Sequence[bytes] | None = None  # a stream's bytes, sent as they are instead of an answer, and the end
     metrics: str | None = None
+    is_strict: bool = False  # it knows `model` alone: a request for another is a 404, as vLLM and Ollama answer it
     models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
     pages: Mapping[str, object] = field(default_factory=dict)  # JSON at further paths, by GET or POST
     context_tokens: int = 4096
@@ -148,6 +149,8 @@ class ScriptedEngine:
         self.asked_at.append(time.monotonic())
         self.bodies.append(raw)
         self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
+        if self.is_strict and body.get("model") != self.model:
+            return web.json_response({"error": {"message": f"no model {body.get('model')}"}}, status=404)
         if self.status != 200:
             return web.Response(
                 body=self.error, status=self.status, content_type="application/json", headers=self.headers

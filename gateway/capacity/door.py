@@ -40,6 +40,10 @@ class OwnEngine(Upstream, Protocol):
         """Requests that we have open at it."""
         ...
 
+    async def look_again(self) -> None:
+        """Have its state read now, and wait for that, seconds at most."""
+        ...
+
 
 class Turn(Ticket):
     """A request at the door, and the task that waits for it to enter. Inside, it is the way to the engine."""

@@ -6,7 +6,7 @@ answers from other peers.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Protocol
 
@@ -32,6 +32,7 @@ LLAMACPP_INTERVAL_S = 2.0  # s between two reads of its metrics, at least: see `
 UNREADY_INTERVAL_S = 0.25
 UNREADY_GROWTH = 1.05
 UNREADY_LIMIT_S = 2.0
+LOOK_AGAIN_S = 2.0  # s that a request waits for a look at an engine which did not know a model of its own list
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class LocalEngine:
         self._problem = "no engine yet"
         self._unready_looks = 0  # in a row
         self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
+        self._is_wanted = asyncio.Event()  # a look before its time
+        self._waiting: list[asyncio.Future[None]] = []  # for the end of the next look
 
     @property
     def state(self) -> EngineState:
@@ -136,6 +139,8 @@ class LocalEngine:
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         """Find the engine, then read its state until cancelled; `seen` is called after every read."""
         while True:
+            waiting, self._waiting = self._waiting, []
+            self._is_wanted.clear()
             self._drop_where_another_person_listens()
             if self._engine is None:
                 await self._find(tasks)
@@ -144,7 +149,21 @@ class LocalEngine:
                 self._ids = ids_by_name(self._engine.state.models)
             seen()
             self._unready_looks = 0 if self.state.is_ready else self._unready_looks + 1
-            await asyncio.sleep(self._interval_s())
+            for looked in waiting:
+                if not looked.done():
+                    looked.set_result(None)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval_s()):
+                    await self._is_wanted.wait()
+
+    async def look_again(self) -> None:
+        """Have the engine looked at now, and wait until its state is what it says: LOOK_AGAIN_S at most."""
+        looked = asyncio.get_running_loop().create_future()
+        self._waiting.append(looked)
+        self._is_wanted.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN_S):
+                await looked
 
     def _interval_s(self) -> float:
         """Seconds until the next read.

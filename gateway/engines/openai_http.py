@@ -74,13 +74,16 @@ class OpenAIEngine:
         self._family: Family | None = None
         self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
+        self._is_list_old = False  # it did not know a model of its own list
         self._refuses_usage = False  # it does not know `stream_options`
 
     async def refresh(self) -> None:
         """Ask the engine what it serves and how busy it is; afterwards `state` holds the answer or the problem."""
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
-                if self._family is None or not self.state.is_ready or self._refreshes % IDENTIFY_EVERY == 0:
+                is_due = self._is_list_old or self._refreshes % IDENTIFY_EVERY == 0
+                if self._family is None or not self.state.is_ready or is_due:
+                    self._is_list_old = False
                     self._family, self.state = await self._identify()
                 self._refreshes += 1
                 self.state = bounded(await self._look(self._family, self.state))
@@ -107,7 +110,7 @@ class OpenAIEngine:
             answer = await self._begin(endpoint, asked, headers, within_s)
             said: bytes | None = None
             if answer.status == 404:
-                self._refreshes = 0  # its list of models may have changed: the next look reads it again
+                self._is_list_old = True  # its list of models may have changed: the next look reads it again
             if stream and answer.status in _REFUSED and not self._refuses_usage:
                 said = await EngineReply(answer, patience, self.url, stream=False).read()
                 asked = not_asking_for_usage(body) if b"stream_options" in said else body

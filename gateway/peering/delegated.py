@@ -13,6 +13,7 @@ from discovery.records import PeerId
 from gateway.capacity.door import Door
 from gateway.peering.frames import (
     ENGINE_REFUSED,
+    NO_AGENT,
     UNACCEPTABLE,
     Receipt,
     Refusal,
@@ -73,7 +74,7 @@ class Delegated:
             state = self._door.engine.state
             model = next((model for model in state.models if model.name == agent), None)
             if model is None:
-                raise UpstreamError("no such agent", status=404, code="no_agent")
+                raise UpstreamError("no such agent", status=404, code=NO_AGENT)
             request = bounded(request, state.family, model.context_tokens)
             self._meter = Meter(request)
             async with self._door.remote_turn(self._peer):

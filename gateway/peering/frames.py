@@ -25,12 +25,13 @@ HEARTBEAT_S = 1.0  # between two signs of life
 SILENCE_S = 4.0  # four missed: long enough for a stalled event loop, short against a waiting person
 RECEIPT_DOMAIN = b"ppai/1/receipt\0"
 ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's engine answered this very request
+NO_AGENT = "no_agent"  # the code of a refusal of a model that is not served there any more
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 TOLD = {  # what another peer is told of an error here, by its code
-    "no_agent": "there is no such agent here",
+    NO_AGENT: "there is no such agent here",
     "busy": "this peer is busy",
     "no_engine": "its engine is not there",
     "engine_unreachable": "its engine does not answer",

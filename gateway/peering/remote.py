@@ -21,6 +21,7 @@ from discovery.request_auth import Refused, hashed, read_refusal
 from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import (
     ENGINE_REFUSED,
+    NO_AGENT,
     SILENCE_S,
     UNACCEPTABLE,
     Receipt,
@@ -37,6 +38,7 @@ from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
 REFUSAL_LIMIT_BYTES = 4096
 FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
+BUSY_CODES = frozenset({"peer_refused", "peer_too_many_requests"})  # codes of errors that pass by themselves
 DELEGATE = "/peer/1/delegate"
 OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
 Said = TypeVar("Said", Refusal, WholeReply, Receipt)
@@ -168,8 +170,12 @@ class PeerReply:
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
         refusal = self._decode(event, Refusal)
-        status = refusal.status if refusal.status in (429, 503) else 502
         message = f"{self._name}: {refusal.message[:300]}"
+        if (code, refusal.code) == ("peer_refused", NO_AGENT):  # its card with what it serves now is on its way
+            return UpstreamError(
+                message, status=503, code="peer_no_agent", retry_after_s=1, by_engine=True, is_unsuited=True
+            )
+        status = refusal.status if refusal.status in (429, 503) else 502
         if (code, refusal.code) == ("peer_refused", UNACCEPTABLE):
             hint = "its version of PPAI may be older; leave that out, or start an engine here"
             return UpstreamError(f"{message} ({hint})", status=422, code=FIELDS_REFUSED, is_unsuited=True)

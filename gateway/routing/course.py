@@ -7,7 +7,8 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
    refuses has run nothing, so refusals count apart: at most `refusals` along one choice. Who failed is not asked again.
 3. A further attempt begins at most `within_s` after the request came.
 4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another peer
-   that has not failed this request.
+   that has not failed this request. Where nobody is left, a request is decided again if others serve now, or others
+   serve other models; and a peer that the client named and that is busy is waited for, until `within_s` is over.
 5. Who says that it cannot take the request, such as a model with too short a context or a peer that does not know one
    of its fields, is no worse for it: nothing is learnt, and the next is asked. It has run nothing, as who refuses.
 6. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
@@ -74,8 +75,8 @@ class Course:
         if self.asked:
             left = [candidate for candidate in left if not self._has_failed(candidate)]
         own = [candidate for candidate in left if candidate.local]
-        failures = sum(asked.outcome.status == "failed" and not asked.is_unsuited for asked in self.asked)
-        if failures >= self._config.attempts or (self.asked and now > self.began + self._config.within_s):
+        failures = self._failures
+        if not self.may_go_on(now):
             left = []
         elif self._refusals >= self._config.refusals:
             left = own
@@ -83,6 +84,15 @@ class Course:
             left = own or left
         self._at, self._left = (left[0], left[1:]) if left else (None, [])
         return self._at
+
+    def may_go_on(self, now: float) -> bool:
+        """Whether a further attempt may begin, if there is somebody to ask."""
+        return self._failures < self._config.attempts and (not self.asked or now <= self.until)
+
+    @property
+    def until(self) -> float:
+        """When the last attempt may begin."""
+        return self.began + self._config.within_s
 
     @property
     def may_look(self) -> bool:
@@ -124,9 +134,13 @@ class Course:
         undecided, self._undecided = self._undecided, []
         return [(one.reservation, _neutral(one.outcome)) for one in undecided]
 
+    @property
+    def _failures(self) -> int:
+        return sum(asked.outcome.status == "failed" and not asked.is_unsuited for asked in self.asked)
+
     def _has_failed(self, candidate: Candidate) -> bool:
         """Whether this request failed there: at that agent, or because that peer was not there."""
-        failed = [asked for asked in self.asked if asked.outcome.status == "failed"]
+        failed = [asked for asked in self.asked if asked.outcome.status == "failed" or asked.is_unsuited]
         return any(
             asked.candidate.peer_id == candidate.peer_id
             and (asked.candidate.agent == candidate.agent or not (asked.by_engine or candidate.local))

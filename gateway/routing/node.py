@@ -13,7 +13,7 @@ from discovery.gossip import Gossip
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.beliefs.memory import RefusedFields
+from gateway.beliefs.memory import FormerModels, RefusedFields, Serving
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs
@@ -40,7 +40,8 @@ class Node:
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space = policy, rng, space
-        self._refused_fields = RefusedFields()
+        self._refused_fields, self._former_models = RefusedFields(), FormerModels()
+        self._now = 0.0  # as we were told last
         self._cold: dict[PeerId, frozenset[str]] = {}
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
@@ -71,6 +72,15 @@ class Node:
         """What every other peer calls itself, by id; those that have left are not in it."""
         return self._scored_roster().names
 
+    def former_models(self, now: float) -> Mapping[str, str]:
+        """By the name of a model or agent that nobody may be found for: who served it until recently."""
+        self._scored_roster()
+        return self._former_models.served_by(now)
+
+    def has_room(self, peer: PeerId) -> bool:
+        """Whether another peer's door is open, as far as we know."""
+        return peer in self.beliefs and self.beliefs[peer].admission != "closed"
+
     def serve(
         self,
         agents: Sequence[Agent],
@@ -81,6 +91,7 @@ class Node:
 
         `untold`: by agent, abilities that its engine neither tells nor denies. They are tried, until it refuses them.
         """
+        self._scored_roster()  # what was served is seen before it may be gone
         self._own, self._here, self._scored = tuple(agents), frozenset(here), None
         self._untold = untold or {}
         self._refused = {agent.name: self._refused[agent.name] for agent in agents if agent.name in self._refused}
@@ -110,6 +121,7 @@ class Node:
 
     def receive(self, events: Iterable[Event], now: float) -> None:
         """What gossip heard: pulses are evidence about load; a change of card or state is seen by its revision."""
+        self._now = now
         for event in events:
             if event.kind == "pulse":
                 member = self.gossip.member(event.peer)
@@ -123,6 +135,7 @@ class Node:
 
     def observe_own_load(self, jobs: int, slots: int, now: float, served_tokens: int = 0) -> None:
         """How many requests our own engine has, running and waiting, those of other programs included; what it did."""
+        self._now = now
         self.beliefs.observe_load(self.me, jobs, slots, "open", now)
         self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
 
@@ -251,4 +264,16 @@ class Node:
                 self._space,
                 self._here,
             )
+            self._former_models.seen(_serving(self._scored.roster), self._now)
         return self._scored
+
+
+def _serving(roster: Roster) -> dict[PeerId, Serving]:
+    """By peer that may be asked: what it serves."""
+    names: dict[PeerId, set[str]] = {}
+    shown = dict(zip(roster.peer_ids, roster.peer_names, strict=True))
+    columns = zip(roster.peer_ids, roster.models, roster.agents, roster.approved.tolist(), strict=True)
+    for peer, model, agent, may_answer in columns:
+        if may_answer:
+            names.setdefault(peer, set()).update((model, agent))
+    return {peer: Serving(shown[peer], frozenset(served)) for peer, served in names.items()}

@@ -3,27 +3,30 @@
 Whom to ask, how often, and what an outcome means: routing/course.py decides. Who waits at our door: capacity/line.py.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from discovery.records import printable
+from discovery.records import PeerId, printable
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Door, Turn
+from gateway.capacity.line import LOOK_S
 from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
 from gateway.peering.probes import Peers
-from gateway.peering.remote import FIELDS_REFUSED
+from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
-from gateway.serving.engine_errors import ABILITY_REFUSED
+from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
-from gateway.upstream import Patience, Upstream
+from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
+LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
 CODE_CHARS = 64  # of an error's code that are logged
 
 
@@ -42,35 +45,33 @@ class Attempts:
         course: Course,
         target: Callable[[Candidate, str, Upstream, float], Target],
         decide_again: Callable[[], Awaitable[Choice]],
+        decide_anew: Callable[[], Awaitable[Choice]],
         guarded: frozenset[str] = frozenset(),
     ) -> None:
         """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
 
-        `decide_again`: the choice as it would be made now, while the request waits at our own door.
+        `decide_again`: the choice as it would be made now, while the request waits at our own door. `decide_anew`: the
+        same, read anew with the models that are served now; it raises UpstreamError and InvalidRequest where nobody is.
         `guarded`: fields of the request that not every peer takes.
         """
         self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
         self._request, self._patience, self._course = request, patience, course
-        self._target, self._decide_again, self._guarded = target, decide_again, guarded
+        self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
+        self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
+        self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
 
     async def next(self) -> Target | None:
-        """Whom to ask now, with its slot reserved; None: there is nobody left."""
-        candidate, began = self._course.next(self._clock()), self._clock()
-        while candidate is not None and candidate.local:
-            turn = await self._own_turn(candidate, began)
-            if isinstance(turn, Turn):
-                return self._inside(turn, candidate, began)
-            self._course.turn(turn)
-            candidate, began = self._course.next(self._clock()), self._clock()
-        if candidate is None:
-            return None
-        allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
-        upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
-        target = self._target(candidate, self._course.choice.reason, upstream, began)
-        self._reserve(candidate)
+        """Whom to ask now, with its slot reserved; None: there is nobody left.
+
+        Raises UpstreamError and InvalidRequest where that has a better reason than the last attempt's.
+        """
+        while (target := await self._next_of_choice()) is None:
+            if not self._course.may_go_on(self._clock()) or (choice := await self._choice_anew()) is None:
+                return None
+            self._course.turn(choice)
         return target
 
     def observe(self, attempt: Attempt) -> None:
@@ -123,12 +124,78 @@ class Attempts:
             "wait_s": round(candidate.wait_s, 4),
             "cost_s": round(candidate.cost_s, 4),
             "attempts": len(self.done),
-            "status": attempt.status if attempt else "cancelled",
+            "status": attempt.status if attempt and not self._is_left else "cancelled",
             "ttft_s": round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
             "latency_s": round(attempt.latency_s, 4) if attempt else None,
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
         }
+
+    async def _next_of_choice(self) -> Target | None:
+        candidate, began = self._course.next(self._clock()), self._clock()
+        while candidate is not None and candidate.local:
+            turn = await self._own_turn(candidate, began)
+            if isinstance(turn, Turn):
+                return self._inside(turn, candidate, began)
+            self._course.turn(turn)
+            candidate, began = self._course.next(self._clock()), self._clock()
+        if candidate is None:
+            return None
+        allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
+        upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
+        target = self._target(candidate, self._course.choice.reason, upstream, began)
+        self._reserve(candidate)
+        return target
+
+    async def _choice_anew(self) -> Choice | None:
+        """Where nobody is left: a choice among those who serve now, if they are others than before."""
+        if self._decided_after == len(self.done):
+            return None
+        candidate, attempt = self.done[-1]
+        is_busy = attempt.status == "refused" and not attempt.is_unsuited and attempt.error in BUSY_CODES
+        if is_busy and not candidate.local and self._course.choice.reason == "pinned":
+            return await self._when_it_has_room(candidate)
+        self._decided_after = len(self.done)
+        if any(candidate.local and attempt.error == MODEL_UNKNOWN for candidate, attempt in self.done):
+            await self._door.engine.look_again()
+        if self._serving == self._known:
+            return None
+        self._known = self._serving
+        return await self._decide_anew()
+
+    @property
+    def _serving(self) -> tuple[tuple[PeerId, ...], tuple[str, ...]]:
+        """Who serves which agents now."""
+        roster = self._node.roster
+        return roster.peer_ids, roster.agents
+
+    async def _when_it_has_room(self, candidate: Candidate) -> Choice:
+        """The choice anew as soon as the peer that the client named has room, or serves others or nothing.
+
+        It is asked how busy it is every LOOK_S; where its door is open and its engine refuses, ever more rarely. Raises
+        UpstreamError where it had no room in the request's time.
+        """
+        refusals_by_engine = sum(attempt.by_engine for _, attempt in self.done)
+        pause_s = min(LOOK_S * 2.0 ** min(refusals_by_engine, 9), LOOK_LIMIT_S)
+        try:
+            while self._clock() + pause_s <= self._course.until:
+                await asyncio.sleep(pause_s)
+                has_answered = await self._peers.probe({candidate.peer_id})
+                has_changed = self._serving != self._known
+                if not has_answered or has_changed or self._node.has_room(candidate.peer_id):
+                    self._known = self._serving
+                    return await self._decide_anew()
+                pause_s = LOOK_S
+        except asyncio.CancelledError:  # the client hung up; nothing is reserved
+            self._is_left = True
+            raise
+        raise UpstreamError(
+            f"peer `{candidate.peer_name}` is busy, and had no room for this request in its time: try again later, or "
+            "ask `auto`",
+            status=503,
+            code="peer_busy",
+            retry_after_s=max(1.0, candidate.wait_s),
+        )
 
     def _inside(self, turn: Turn, candidate: Candidate, began: float) -> Target:
         """Our own engine, ready to be asked."""

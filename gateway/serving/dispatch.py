@@ -94,6 +94,7 @@ class Dispatcher:
             Course(routed.choice, self._course, self._clock()),
             target=partial(_target, routed, self._node),
             decide_again=lambda: self._choose(replace(routed.query, is_held=True), waiting=1),
+            decide_anew=partial(self._decide_anew, routed, len(body)),
             guarded=routed.query.guarded,
         )  # fmt: skip
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
@@ -125,6 +126,15 @@ class Dispatcher:
         refusals.check_needs(query, self._node.roster)
         return Routed(request, wishes, travel, query, await self._choose(query, everybody=everybody))
 
+    async def _decide_anew(self, routed: Routed, body_bytes: int) -> Choice:
+        """The choice among those who serve now. Raises UpstreamError and InvalidRequest where it has nobody."""
+        query = await self._query(routed.request, routed.travel, body_bytes, routed.wishes, BUDGET_S)
+        refusals.check_needs(query, self._node.roster)
+        choice = await self._choose(query)
+        if not choice.order:
+            raise self.why_nobody(replace(routed, query=query, choice=choice))
+        return choice
+
     def _read(self, endpoint: str, body: bytes, session: str | None) -> tuple[Request, Travel]:
         """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
         try:
@@ -147,6 +157,8 @@ class Dispatcher:
         roster = self._node.roster
         own = {agent.model for agent in self._node.own_agents}
         names = {*roster.models, *roster.agents}
+        if not self._names.transparent:  # where unknown names mean `auto`, nobody waits for one
+            names |= self._node.former_models(self._clock()).keys()
         asked = (request.model, *request.instead)
         chain = refusals.models_meant(asked, names, own, self._names) if names else (None,)
         judged = None
@@ -190,7 +202,8 @@ class Dispatcher:
         """What a client is told where the choice has no candidate."""
         problem = self._door.engine.state.problem
         missing = refusals.missing(self._node.roster, problem)
-        error = refusals.nobody(routed.request.endpoint, routed.query.pin, routed.choice.rest, problem, missing)
+        former = self._node.former_models(self._clock())
+        error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
 

@@ -8,6 +8,7 @@ from gateway.wire.claims import wait_s
 from gateway.wire.errors import is_error_body, message_in
 
 ABILITY_REFUSED = "ability_refused"
+MODEL_UNKNOWN = "upstream_404"  # mostly a model that it served until now
 CONTEXT_EXCEEDED = "context_length_exceeded"
 _JUDGED = (400, 413, 422)  # statuses of a request that the engine has read and does not take
 # What vLLM, llama.cpp, Ollama, TGI, SGLang, LM Studio and OpenAI say of a prompt that is too long.

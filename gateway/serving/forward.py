@@ -81,7 +81,10 @@ class Targets(Protocol):
     """Whom to ask, one after the other."""
 
     async def next(self) -> Target | None:
-        """The one to ask now; it may take a while until somebody has room. None: nobody is left."""
+        """The one to ask now; it may take a while until somebody has room. None: nobody is left.
+
+        Raises UpstreamError where there is a better reason for that than the last failure.
+        """
         ...
 
     def observe(self, attempt: Attempt) -> None:
@@ -100,7 +103,7 @@ class Forwarder:
     async def run(self, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client. When the last target has failed too, the client gets the last one's error."""
         failures: list[UpstreamError] = []
-        while (target := await self._targets.next()) is not None:
+        while (target := await self._next(failures)) is not None:
             self._first_event_at, self._meter = None, Meter(self._request)
             status: Status | None = None
             error: UpstreamError | None = None
@@ -125,6 +128,14 @@ class Forwarder:
                 return
         error, sent_back = _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))}
         await answer_error(client, self._request.endpoint, error, sent_back)
+
+    async def _next(self, failures: list[UpstreamError]) -> Target | None:
+        """The next target; where there is none for a reason of its own, that is the one failure that is told."""
+        try:
+            return await self._targets.next()
+        except UpstreamError as caught:
+            failures[:] = [caught]
+            return None
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(

@@ -91,15 +91,18 @@ def check_needs(query: Query, roster: Roster) -> None:
 
 def nobody(
     endpoint: str,
-    pin: str | None,
+    query: Query,
     excluded: Sequence[Candidate],
     engine_problem: str | None,
     missing: Sequence[str],
+    former: Mapping[str, str],
 ) -> Nobody:
     """Why nobody may be asked, and what to do about it.
 
-    `excluded` are all (peer, agent) pairs with their reasons, `missing` what keeps this peer from answering anything.
+    `excluded` are all (peer, agent) pairs with their reasons, `missing` what keeps this peer from answering anything;
+    `former`: by the name of a model, who served it until recently.
     """
+    pin = query.pin
     if pin is not None and pin != "local":
         return _pinned_away(pin, excluded)
     if any(candidate.excluded == Excluded.PLACE.word for candidate in excluded):
@@ -114,6 +117,8 @@ def nobody(
         waits = any(candidate.excluded == Excluded.NOT_APPROVED.word for candidate in excluded)
         remedy = "; a peer that could answer is not approved: see `ppai peers`" if waits and pin is None else ""
         return Nobody(problems[0] + remedy, status=503, code="not_ready", retry_after_s=2)
+    if (gone := _gone(query.models, excluded, former)) is not None:
+        return gone
     if endpoint not in DELEGABLE:
         message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
         return Nobody(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
@@ -136,6 +141,25 @@ def nobody(
     )
 
 
+def _gone(models: frozenset[str] | None, excluded: Sequence[Candidate], former: Mapping[str, str]) -> Nobody | None:
+    """Who served the models that are asked for, where all of those are gone; None where it is not for that."""
+    if models is None:
+        return None
+    serving = [each for each in excluded if {each.model, each.agent} & models]
+    who = {each.peer_name for each in serving} if serving else {former[name] for name in models if name in former}
+    if not who or any(each.excluded not in _AWAY for each in serving):
+        return None
+    gone = {name for each in serving for name in (each.model, each.agent)} or former.keys()
+    names, peers = (" or ".join(f"`{name}`" for name in sorted(some)) for some in (gone & models, who))
+    return Nobody(
+        f"the model {names} is not served now: peer {peers} had it until recently, and may have it again when its "
+        "engine is back. Try again, or ask for `auto`",
+        status=503,
+        code="not_ready",
+        retry_after_s=2,
+    )
+
+
 def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
     """Why the one peer that the client named does not answer."""
     rows = [candidate for candidate in excluded if candidate.peer_id == pin]
@@ -148,7 +172,8 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
     return Nobody(message, status=status, code=f"peer_{reason}", retry_after_s=2 if status == 503 else None)
 
 
-_PASSING = {code.word for code in (Excluded.DEAD, Excluded.SUSPECT, Excluded.SILENT, Excluded.RETRIED)}
+_AWAY = {code.word for code in (Excluded.DEAD, Excluded.SUSPECT, Excluded.SILENT)}
+_PASSING = _AWAY | {Excluded.RETRIED.word}
 # 503 is what programs try again by themselves, so it is said only where waiting may help.
 _PINNED_AWAY = {
     "not_approved": (403, "it is not approved: run `ppai approve PEER`"),

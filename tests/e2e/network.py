@@ -34,7 +34,7 @@ class Cluster:
         """One more peer, run from this checkout or from `code`."""
         url = behaviour.pop("engine", None)
         if url is None:
-            engine = ScriptedEngine(model=f"model-{name}", answer=lambda body: f"from {name}", **behaviour)
+            engine = ScriptedEngine(**{"model": f"model-{name}", "answer": lambda body: f"from {name}", **behaviour})
             self.engines[name] = self._stack.enter_context(engine.serving_beside())
             url = engine.url
         env = {"PPAI_SCHEDULER_EXPLORATION": "0", **(SECRET if env is None else env)}  # no lot in a test

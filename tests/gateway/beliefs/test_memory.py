@@ -1,7 +1,7 @@
 """What a peer remembers of others beyond their cards."""
 
 from discovery.records import PeerId
-from gateway.beliefs.memory import PEERS_LIMIT, SETS_LIMIT, RefusedFields
+from gateway.beliefs.memory import FORMER_S, PEERS_LIMIT, SETS_LIMIT, FormerModels, RefusedFields, Serving
 
 BEN, CLEO = PeerId("ben"), PeerId("cleo")
 
@@ -40,3 +40,34 @@ def test_what_is_remembered_is_bounded() -> None:
         refused.note(PeerId(f"p{number}"), 1, fields("top_k"))
     assert not refused.refuses(BEN, 1, fields(f"f{2 * SETS_LIMIT - 1}"))
     assert refused.refuses(PeerId("p0"), 1, fields("top_k"))
+
+
+def test_who_served_a_model_is_known_for_a_while_after_it_serves_nothing() -> None:
+    former, ben = FormerModels(), {BEN: Serving("ben", frozenset({"m", "m-agent"}))}
+    former.seen(ben, 0.0)
+    assert {} == former.served_by(0.0)
+
+    former.seen({}, 10.0)
+    assert {"m": "ben", "m-agent": "ben"} == former.served_by(10.0 + FORMER_S)
+    assert {} == former.served_by(11.0 + FORMER_S)
+
+
+def test_who_serves_again_has_dropped_what_it_does_not_serve() -> None:
+    former = FormerModels()
+    former.seen({BEN: Serving("ben", frozenset({"old"}))}, 0.0)
+    former.seen({BEN: Serving("ben", frozenset({"new"}))}, 1.0)
+    assert {} == former.served_by(1.0)
+
+    former.seen({}, 2.0)
+    former.seen({BEN: Serving("ben", frozenset({"next"}))}, 3.0)
+    assert {} == former.served_by(3.0)
+
+
+def test_of_the_many_that_left_the_last_are_known() -> None:
+    former = FormerModels()
+    for number in range(PEERS_LIMIT + 2):
+        former.seen({PeerId(f"p{number}"): Serving(f"p{number}", frozenset({f"m{number}"}))}, 0.0)
+    former.seen({}, 0.0)
+
+    known = former.served_by(0.0)
+    assert (PEERS_LIMIT, False, True) == (len(known), "m1" in known, f"m{PEERS_LIMIT + 1}" in known)

@@ -290,3 +290,21 @@ async def test_strange_metrics_leave_our_own_count(metrics: str) -> None:
 async def test_configured_slots_outrank_the_engine_s() -> None:
     async with ScriptedEngine().serving() as fake, watched(fake.url, slots=3) as watch:
         assert 3 == watch.engine.state.slots
+
+
+async def test_a_look_before_its_time_reads_the_list_of_an_engine_that_did_not_know_its_model() -> None:
+    """One look serves all who wait for it; without a watch nobody waits for ever."""
+    async with (
+        ScriptedEngine(is_strict=True).serving() as scripted,
+        watched(scripted.url, scrape_interval_s=60) as watch,
+    ):
+        scripted.model = "next"
+        body = (b'{"model":"scripted-1","messages":[]}',)
+        async with watch.engine.open("chat/completions", body, {}, stream=False, patience=PATIENCE) as reply:
+            assert 404 == reply.status
+        looks, lists = watch.looks, scripted.paths.count("/v1/models")
+
+        await asyncio.gather(*(watch.engine.look_again() for _ in range(5)))
+
+        assert ["next"] == [model.id for model in watch.engine.state.models]
+        assert (1, 1) == (watch.looks - looks, scripted.paths.count("/v1/models") - lists)

@@ -236,7 +236,7 @@ async def test_what_may_not_travel_is_refused_and_changes_nothing(
             with pytest.raises(UpstreamError) as caught:
                 await ask(pair, body)
 
-            expected = (502, "peer_refused") if name == "another agent" else (422, FIELDS_REFUSED)
+            expected = (503, "peer_no_agent") if name == "another agent" else (422, FIELDS_REFUSED)
             assert expected == (caught.value.status, caught.value.code), name
         assert ([], 0) == (engine.asked, pair.ben.door.pulse(pair.ben.id).arrivals)
         served = f'ppai_served_total{{status="refused"}} {len(REFUSED)}.0'

@@ -56,7 +56,7 @@ class Desk:
 
         return Attempts(
             self.ada.node, self.door, self.peers, Telemetry(), lambda: self.now, REQUEST,
-            PATIENCE, Course(choice, CourseConfig(), self.now), target, again or never,
+            PATIENCE, Course(choice, CourseConfig(), self.now), target, again or never, never,
         )  # type: ignore[arg-type] # fmt: skip
 
     def choice(self, query: Query | None = None) -> Choice:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -97,6 +97,8 @@ async def desk(
     slots: int = 0,
     patience: Patience = PATIENCE,
     trusted: bool = True,
+    their_slots: int = 8,
+    course: CourseConfig | None = None,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
@@ -104,7 +106,7 @@ async def desk(
     engines, as a peer of an older version does.
     """
     async with (
-        answering_peer(home / "ben", theirs, 8, trusted, 1.0) as ben,
+        answering_peer(home / "ben", theirs, their_slots, trusted, 1.0) as ben,
         party(home / "ada") as me,
         ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9"), slots) as engine,
     ):
@@ -121,7 +123,7 @@ async def desk(
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
-                names or NamesConfig(), CourseConfig(), patience, node, door,
+                names or NamesConfig(), course or CourseConfig(), patience, node, door,
                 Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
@@ -477,6 +479,46 @@ async def test_a_clients_retry_goes_to_another_peer_than_the_one_that_failed(
     assert answered.body.endswith(b"data: [DONE]\n\n")
 
 
+async def test_a_model_whose_engine_died_is_not_ready_and_a_model_that_nobody_had_does_not_exist(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Ben is there all the while. An engine that comes back with another model has dropped the old one."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        agents = ada.node.own_agents
+        await ada.ask()
+        ada.node.serve([])
+        gone = await ada.ask(model="mine")
+        with pytest.raises(InvalidRequest) as caught:
+            await ada.ask(model="minr")
+        ada.node.serve(agents)
+        back = await ada.ask(model="mine")
+        ada.node.serve([])
+        ada.node.serve([replace(agents[0], name="next", model="next")])
+        with pytest.raises(InvalidRequest, match="does not exist"):
+            await ada.ask(model="mine")
+
+    assert (503, "not_ready", "2") == (gone.status, gone.error["code"], gone.headers["retry-after"])
+    assert "`mine`" in gone.error["message"] and "`ada` had it" in gone.error["message"]
+    assert (404, "model_not_found") == (caught.value.status, caught.value.code)
+    assert (200, []) == (back.status, theirs.asked)
+
+
+async def test_a_model_of_a_peer_that_is_gone_names_the_peer(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """First it is silent, then it has left."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        ada.me.transport.suspect(ada.ben.id, "test")
+        silent = await ada.ask(model="scripted-1")
+        ada.ben.gossip.leave(0.0)
+        ada.me.gossip.learn([ada.ben.gossip.own_card()], 0.0)
+        left = await ada.ask(model="scripted-1")
+
+    for answer in (silent, left):
+        assert (503, "not_ready", "2") == (answer.status, answer.error["code"], answer.headers["retry-after"])
+        assert "`ben` had it" in answer.error["message"]
+
+
 async def test_without_an_engine_of_our_own_others_answer(tmp_path: Path, theirs: ScriptedEngine) -> None:
     async with desk(tmp_path, None, theirs) as ada:
         client = await ada.ask()
@@ -717,6 +759,76 @@ async def test_who_hangs_up_in_line_leaves_nothing_behind(
         assert (1, 0) == (ada.door.load.running, ada.door.load.waiting)
         busy.cancel()
         await asyncio.wait([busy])
+
+
+async def full(ada: Desk, theirs: ScriptedEngine) -> list[asyncio.Task[Recorder]]:
+    """All that ada may have at ben: one request in his engine, and one in line."""
+    tasks = [asyncio.create_task(ada.ask({"x-ppai-route": "ben"})) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while not (theirs.active and ada.ben.door.load.waiting):
+            await asyncio.sleep(0.005)
+    return tasks
+
+
+async def test_a_pinned_peer_that_is_busy_is_waited_for(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """And asked as soon as it has room: nobody else answers, and nobody is turned away."""
+    theirs.delay_s = 30.0
+    async with desk(tmp_path, mine, theirs, their_slots=1) as ada:
+        busy = await full(ada, theirs)
+        waiting = asyncio.create_task(ada.ask({"x-ppai-route": "ben"}))
+        async with asyncio.timeout(5):
+            while [] == [outcome for _, outcome in ada.node.outcomes if outcome.status == "refused"]:
+                await asyncio.sleep(0.005)
+        theirs.delay_s = 0.0
+        busy[0].cancel()
+        client = await asyncio.wait_for(waiting, 5)
+
+        await asyncio.wait(busy)
+        assert not ada.node.beliefs[ada.ben.id].reservations
+    assert (200, "ben", "pinned") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-reason"])
+    assert 2 <= int(client.headers["x-ppai-attempts"]) <= 4
+    assert [] == mine.asked
+
+
+async def test_who_hangs_up_while_a_pinned_peer_is_waited_for_leaves_nothing_behind(
+    tmp_path: Path, theirs: ScriptedEngine
+) -> None:
+    theirs.delay_s = 30.0
+    async with desk(tmp_path, None, theirs, their_slots=1) as ada:
+        busy = await full(ada, theirs)
+        waiting = asyncio.create_task(ada.ask({"x-ppai-route": "ben"}))
+        async with asyncio.timeout(5):
+            while len(ada.node.outcomes) < 1:
+                await asyncio.sleep(0.005)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+        assert (True, "cancelled") == (waiting.cancelled(), ada.route_log.tail[-1]["status"])
+        for task in busy:
+            task.cancel()
+        await asyncio.wait(busy)
+        assert not ada.node.beliefs[ada.ben.id].reservations
+
+
+async def test_a_pinned_peer_that_has_no_room_in_the_request_s_time_is_named_with_when_to_come_back(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    theirs.delay_s = 30.0
+    async with desk(tmp_path, mine, theirs, their_slots=1, course=CourseConfig(within_s=1.2)) as ada:
+        busy = await full(ada, theirs)
+        began = time.monotonic()
+        client = await ada.ask({"x-ppai-route": "ben"})
+        waited_s = time.monotonic() - began
+
+        for task in busy:
+            task.cancel()
+        await asyncio.wait(busy)
+    assert (503, "peer_busy", []) == (client.status, client.error["code"], mine.asked)
+    assert "`ben`" in client.error["message"]
+    assert int(client.headers["retry-after"]) >= 1
+    assert 0.5 <= waited_s < 5
 
 
 async def test_what_may_not_leave_waits_in_line_with_the_rest(

@@ -211,7 +211,7 @@ def row(excluded: str, name: str = "ben") -> Candidate:
 )
 def test_a_pin_that_waiting_cannot_help_is_no_503(excluded: str, status: int, said: str) -> None:
     """Programs try a 503 again by themselves."""
-    told = nobody("chat/completions", "ben", [row(excluded)], None, [])
+    told = nobody("chat/completions", Query(pin="ben"), [row(excluded)], None, [], {})
 
     assert (status, f"peer_{excluded}", status == 503) == (told.status, told.code, told.retry_after_s is not None)
     assert said in told.message
@@ -219,7 +219,7 @@ def test_a_pin_that_waiting_cannot_help_is_no_503(excluded: str, status: int, sa
 
 @pytest.mark.parametrize(("reasons", "status"), [(("context", "score"), 422), (("context", "suspect"), 503)])
 def test_what_waiting_cannot_help_is_no_503(reasons: tuple[str, ...], status: int) -> None:
-    told = nobody("chat/completions", None, [row(reason) for reason in reasons], None, [])
+    told = nobody("chat/completions", Query(), [row(reason) for reason in reasons], None, [], {})
 
     assert (status, "no_candidate") == (told.status, told.code)
     assert ", ".join(reasons) in told.message
@@ -227,14 +227,15 @@ def test_what_waiting_cannot_help_is_no_503(reasons: tuple[str, ...], status: in
 
 def test_a_busy_peer_that_takes_a_field_outranks_one_that_does_not() -> None:
     """Waiting helps."""
-    told = nobody("chat/completions", None, [row("field:top_k"), row("closed", "cleo")], None, [])
+    told = nobody("chat/completions", Query(), [row("field:top_k"), row("closed", "cleo")], None, [], {})
 
     assert (503, "saturated") == (told.status, told.code)
 
 
 def test_where_only_an_approval_is_missing_that_is_the_remedy() -> None:
     told = [
-        nobody("chat/completions", pin, [row("not_approved")], "no engine", ["no engine"]) for pin in (None, "local")
+        nobody("chat/completions", Query(pin=pin), [row("not_approved")], "no engine", ["no engine"], {})
+        for pin in (None, "local")
     ]
 
     assert ["no engine; a peer that could answer is not approved: see `ppai peers`", "no engine"] == [
@@ -244,7 +245,7 @@ def test_where_only_an_approval_is_missing_that_is_the_remedy() -> None:
 
 def test_what_keeps_a_request_here_is_named_where_nobody_here_can_answer() -> None:
     """With the remedy, and as a 4xx: trying again does not help."""
-    told = nobody("chat/completions", None, [row("field:tools.mcp")], None, [])
+    told = nobody("chat/completions", Query(), [row("field:tools.mcp")], None, [], {})
 
     assert (422, "field_stays_here") == (told.status, told.code)
     assert "field:tools.mcp" in told.message
