@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.wire.bodies import ChatBody, CompletionBody, Message, Part, PassedBody, ResponsesBody, decode_body
-from gateway.wire.codec import Fields, Pieces, raw, read_fields, write_fields
+from gateway.wire.codec import UNREADABLE, Fields, Pieces, raw, read_fields, view_of, write_fields
 from gateway.wire.estimate import estimated_tokens
 from gateway.wire.known import (
     Known,
@@ -139,6 +139,7 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
     else:
         words, limit, user = [asked.system, *asked.messages], asked.max_tokens, None
     model, *instead = _models(asked)
+    fields = read_fields(body)
     return Request(
         endpoint=endpoint,
         model=model,
@@ -148,12 +149,40 @@ def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, sessio
         prompt_tokens=estimated_tokens(list(_texts(words))),
         max_tokens=_count(limit),
         session=session_key(session or _name(user)) or _conversation(_opening(words[:2])),
-        needs=frozenset(),
+        needs=frozenset({"tools"} if endpoint in _CALLING and _offers_functions(fields) else ()),
         include_usage=True,
-        fields=read_fields(body),
+        fields=fields,
         body=body if isinstance(body, bytes) else None,
         instead=tuple(instead),
     )
+
+
+_CALLING = frozenset({"responses", "messages"})  # of the endpoints that are passed on: where tools may be called
+_OWN_TOOLS = frozenset({"function", "custom", None})  # types of tools that the program runs; Anthropic's may have none
+
+
+class _Typed(msgspec.Struct):
+    """A tool, or a choice of one, of either API."""
+
+    type: str | None = None
+
+
+_TOOLS: msgspec.json.Decoder[list[_Typed]] = msgspec.json.Decoder(list[_Typed])
+_TOOL_CHOICE: msgspec.json.Decoder[str | _Typed | None] = msgspec.json.Decoder(str | _Typed | None)
+
+
+def _offers_functions(fields: Fields) -> bool:
+    """Whether the program's own tools may be called. Those that an engine has itself are its own matter.
+
+    What is of another form than the two APIs' is left to the engine, which says what is wrong with it.
+    """
+    try:
+        tools = _TOOLS.decode(view_of(fields["tools"])) if "tools" in fields else []
+        choice = _TOOL_CHOICE.decode(view_of(fields["tool_choice"])) if "tool_choice" in fields else None
+    except UNREADABLE:
+        return False
+    is_barred = (choice.type if isinstance(choice, _Typed) else choice) == "none"
+    return not is_barred and any(tool.type in _OWN_TOOLS for tool in tools)
 
 
 def _read_messages(

@@ -4,6 +4,7 @@ import json
 import sys
 import tracemalloc
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -266,3 +267,31 @@ def test_a_conversation_of_the_other_apis_keeps_its_session_too(endpoint: str, f
 
     assert first.session == second.session != other.session
     assert 1200 < first.prompt_tokens < second.prompt_tokens < first.prompt_tokens + 5 < 1500
+
+
+FUNCTION = {"type": "function", "name": "f", "parameters": {}}
+ANTHROPIC = {"name": "f", "input_schema": {}}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fields", "needs_tools"),
+    [
+        ("responses", {"tools": [FUNCTION]}, True),
+        ("responses", {"tools": [{"type": "web_search"}, {"type": "custom", "name": "f"}]}, True),
+        ("responses", {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}}, True),
+        ("messages", {"tools": [ANTHROPIC]}, True),
+        ("messages", {"tools": [ANTHROPIC], "tool_choice": {"type": "any"}}, True),
+        ("responses", {"tools": [FUNCTION], "tool_choice": "none"}, False),  # as in an agent's last turn
+        ("messages", {"tools": [ANTHROPIC], "tool_choice": {"type": "none"}}, False),
+        ("responses", {"tools": [{"type": "web_search"}]}, False),  # the engine's own
+        ("messages", {"tools": []}, False),
+        ("messages", {"tools": None}, False),
+        ("messages", {"tools": "mine"}, False),  # the engine says what is wrong with it
+        ("messages", {"tools": [{"type": {}}]}, False),
+        ("messages/count_tokens", {"tools": [ANTHROPIC]}, False),  # none is called
+    ],
+)
+def test_a_program_s_tools_are_a_need_by_every_api(endpoint: str, fields: dict[str, Any], needs_tools: bool) -> None:
+    body = {"input": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5, **fields}
+
+    assert needs_tools == ("tools" in read_request(endpoint, json.dumps(body).encode()).needs)
