@@ -77,6 +77,11 @@ def seal(record: Record, net: str, sign: Sign) -> Signed:
     return Signed(record, Envelope(kind, payload, sign(signed_bytes(kind, net, payload))))
 
 
+def card_bytes(card: Card) -> int:
+    """Bytes that this card takes at most, whatever numbers it gets when it is sealed."""
+    return len(_encode_card(card)) + 16
+
+
 def parse(envelope: Envelope) -> Record:
     """The record inside an envelope; its bounds are checked, its signature is not. Raises MalformedMessage."""
     if len(envelope.payload) > LIMITS_BYTES.get(envelope.kind, 0):
@@ -122,6 +127,8 @@ class _CardWire(msgspec.Struct, frozen=True, array_like=True):
     ttl_s: int
     agents: tuple[_AgentWire, ...]
     proof: bytes = b""
+    features: tuple[str, ...] = ()
+    details: bytes = b""
 
 
 class _PulseWire(msgspec.Struct, frozen=True, array_like=True):
@@ -148,7 +155,8 @@ def _encode_card(card: Card) -> bytes:
     agents = tuple(_AgentWire(a.name, a.model, a.context_tokens, a.modalities, _profiles_wire(a)) for a in card.agents)
     addr = tuple((a.ip, a.port) for a in card.addr)
     head = (public_key(card.id), card.name, card.gen, card.seq, card.flag, card.ts)
-    return msgspec.msgpack.encode(_CardWire(*head, addr, card.cert, card.slots, card.ttl_s, agents, card.proof))
+    tail = (card.proof, card.features, card.details)
+    return msgspec.msgpack.encode(_CardWire(*head, addr, card.cert, card.slots, card.ttl_s, agents, *tail))
 
 
 def _profiles_wire(agent: Agent) -> dict[str, tuple[bytes, tuple[int, ...]]]:
@@ -163,7 +171,7 @@ def _decode_card(payload: bytes) -> Card:
     )
     addr = tuple(Address(ip, port) for ip, port in w.addr)
     head = (peer_id(w.id), w.name, w.gen, w.seq, w.flag, w.ts)
-    return Card(*head, addr, w.cert, w.slots, w.ttl_s, agents, w.proof)
+    return Card(*head, addr, w.cert, w.slots, w.ttl_s, agents, w.proof, w.features, w.details)
 
 
 def _encode_pulse(p: Pulse) -> bytes:

@@ -15,17 +15,20 @@ from typing import Literal, NewType
 PeerId = NewType("PeerId", str)  # 52 characters: lower-case base32, no padding, of the Ed25519 public key
 
 Flag = Literal["join", "update", "delete"]
+Place = Literal["", "here", "other host", "cloud"]  # where an agent's engine runs, seen from its peer; "": not told
 AdmissionState = Literal["open", "soft", "closed"]
 
 COUNT_LIMIT = 2**53  # counters and versions are below it: exact in float64, and so in every JSON reader
 CARD_LIMIT_BYTES = 8192
 PULSE_LIMIT_BYTES = 300
 AGENTS_LIMIT = 16  # in a card
+FEATURES_LIMIT = 16  # in a card
 SPACES_LIMIT = 2  # of an agent: while a gate is replaced, it publishes the old and the new space
 PROTOTYPES_LIMIT = 1024  # K of a profile
 ADDRESSES_LIMIT = 4  # in a card
 SLOTS_LIMIT = 4096  # slots are below it
 CONTEXT_LIMIT = 2**31  # a context's tokens are below it
+PARAMETERS_LIMIT = 10**14  # of a model: what says more is taken to say this
 JOBS_LIMIT = 1 << 20  # more jobs at one engine are no news: what says more is taken to say this
 
 _IDS_REMEMBERED = 4096  # base32 of the standard library is slow (docs/results/gossip.md#small-choices)
@@ -47,13 +50,23 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """One model that a peer serves. `profiles` maps a space (a gate's identity) to what was measured in it."""
+    """One model that a peer serves. `profiles` maps a space (a gate's identity) to what was measured in it.
+
+    A card holds the fields down to `profiles`. The others are details, which a peer tells those who ask (details.py).
+    """
 
     name: str
     model: str
-    context_tokens: int
-    modalities: tuple[str, ...] = ("text",)
+    context_tokens: int  # as it is served; 0: the engine does not say
+    modalities: tuple[str, ...] = ("text",)  # and abilities: what its engine tells
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    untold: tuple[str, ...] = ()  # modalities and abilities that its engine neither tells nor denies
+    endpoints: tuple[str, ...] = ()  # that its engine answers; empty: not told
+    place: Place = ""
+    is_embedded: bool = False  # the small model that comes with PPAI
+    parameters: int = 0  # 0: not told
+    quantisation: str = ""  # as its engine says it, e.g. Q4_K_M; empty: not told
+    topics: tuple[str, ...] = ()  # sentences that say what it is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,8 @@ class Card:
     ttl_s: int  # s for which others remember it, and keep trying to reach it, once it is silent
     agents: tuple[Agent, ...]
     proof: bytes = b""  # (32,) proof that it knows the network's secret (admission.py), or empty
+    features: tuple[str, ...] = ()  # what else may be asked of it, e.g. `agents`; a reader passes over unknown words
+    details: bytes = b""  # (8,) changes whenever its answer to POST /peer/1/agents may have; or empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,16 +239,22 @@ def _validate_card(card: Card) -> None:
         raise InvalidRecord("cert", "expected 32 bytes")
     if len(card.proof) not in (0, 32):
         raise InvalidRecord("proof", "expected no or 32 bytes")
+    _check_length("features", card.features, 0, FEATURES_LIMIT)
+    for feature in card.features:
+        _check_text("features", feature, 32)
+    if len(card.details) not in (0, 8):
+        raise InvalidRecord("details", "expected no or 8 bytes")
     _check_count("slots", card.slots, 0, SLOTS_LIMIT)
     _check_count("ttl_s", card.ttl_s, 60, 7 * 86400)
     _check_length("agents", card.agents, 0, AGENTS_LIMIT)  # 0: it has no engine (yet) and only asks
     if len({agent.name for agent in card.agents}) != len(card.agents):
         raise InvalidRecord("agents", "expected distinct names")
     for agent in card.agents:
-        _validate_agent(agent)
+        validate_agent(agent)
 
 
-def _validate_agent(agent: Agent) -> None:
+def validate_agent(agent: Agent) -> None:
+    """Raise InvalidRecord unless what a card holds of an agent is within its bounds."""
     _check_text("agents.name", agent.name, 128)
     _check_text("agents.model", agent.model, 256)
     _check_count("agents.context_tokens", agent.context_tokens, 0, CONTEXT_LIMIT)  # 0: the engine does not say

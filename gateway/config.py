@@ -24,6 +24,7 @@ from gateway.client.app import ClientConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.engines.local import EngineConfig
 from gateway.models.names import NamesConfig
+from gateway.peering.card import AgentsConfig
 from gateway.peering.listener import PeerConfig
 from gateway.peering.network import NetworkConfig
 from gateway.routing.course import CourseConfig
@@ -67,6 +68,7 @@ class Config:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     course: CourseConfig = field(default_factory=CourseConfig)
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
+    agents: AgentsConfig = field(default_factory=AgentsConfig)
 
 
 _SYNONYMS = {"warn": "warning"}

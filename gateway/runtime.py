@@ -18,7 +18,7 @@ import numpy as np
 
 from discovery.membership import Event
 from discovery.names import is_taken, looks_like_id
-from discovery.records import PeerId, Pulse
+from discovery.records import Agent, PeerId, Pulse
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.client.api_keys import ApiKeys, check_reachable
@@ -36,6 +36,7 @@ from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.profiles import Profiles
 from gateway.peering import network
 from gateway.peering.card import own_agents
+from gateway.peering.enquiries import Enquiries
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
 from gateway.peering.probes import Peers
@@ -108,7 +109,7 @@ class Runtime:
         self._config, self._home, self._say = config, home, say
         self._stack = AsyncExitStack()
         self._notices = Notices(say, time.monotonic)
-        self._served: tuple[object, ...] = ()  # what our node knows of our agents
+        self._served: tuple[Agent, ...] = ()  # what our node knows of our agents
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -160,6 +161,10 @@ class Runtime:
         )  # fmt: skip
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)
+        self._enquiries = Enquiries(
+            membership.gossip, self._network.transport, lambda peer: membership.admission.may(peer, "answer"),
+            self._node.hear_details, time.monotonic,
+        )  # fmt: skip
 
     def _build_sides(self, stack: AsyncExitStack, keys: ApiKeys) -> None:
         """What answers applications and peers, and the home's note that we serve."""
@@ -196,12 +201,14 @@ class Runtime:
             to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
             watching = tasks.create_task(self._engine.run(tasks, self._engine_seen), name="engine")
             taking_part = tasks.create_task(self._network.run(), name="network")
+            enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
             watching.cancel()
             await self._network.transport.leave()
             taking_part.cancel()
+            enquiring.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
             await self._engine.stop()
@@ -210,7 +217,7 @@ class Runtime:
         network = self._network
         app = PeerApp(
             network.transport, self._door, network.admission.may, network.admission.mode != "open",
-            network.identity.sign, telemetry, time.monotonic, patience,
+            lambda peer: network.details, network.identity.sign, telemetry, time.monotonic, patience,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
@@ -273,11 +280,11 @@ class Runtime:
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
         state = self._engine.state
-        served = own_agents(state, self._profiles.of), state.here, state.untold
+        served = own_agents(state, self._profiles.of, self._config.agents.publish)
         if served != self._served:
             self._served = served
-            self._node.serve(*served)
-        self._network.publish(served[0], state.slots)
+            self._node.serve(served)
+        self._network.publish(served, state.slots)
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)

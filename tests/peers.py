@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from discovery.admission import Admission
+from discovery.details import encode_details
 from discovery.endpoint import Clocks
 from discovery.envelopes import seal
 from discovery.gossip import Gossip
@@ -31,6 +32,7 @@ from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
 
 NET = "test"
+DETAILS = encode_details([Agent("scripted-1", "scripted-1", 4096, untold=("image",), place="here")])
 PATIENCE = Patience(first_event_s=5, idle_s=5, whole_s=5)
 
 
@@ -119,8 +121,8 @@ async def answering_peer(
         async with party(home, (address,), door) as me:
             telemetry = Telemetry()
             app = PeerApp(
-                me.transport, door, me.admission.may, trusted, me.identity.sign, telemetry, time.monotonic, PATIENCE,
-                heartbeat_s,
+                me.transport, door, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign, telemetry,
+                time.monotonic, PATIENCE, heartbeat_s,
             )  # fmt: skip
             web = server(
                 app,

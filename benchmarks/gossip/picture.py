@@ -25,7 +25,7 @@ def draw(path: Path, seeds: Iterable[int]) -> None:
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper left")
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -29,5 +29,5 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
             axes.plot(list(joining), gains, "o-", label=model.rsplit("/", 1)[-1])
         axes.axhline(0, color="black", linewidth=0.8)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="x-small")
+        axes.legend(fontsize="x-small", loc="upper left")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

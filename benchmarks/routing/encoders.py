@@ -208,8 +208,8 @@ def _scored_roster(capabilities: Any) -> ScoredRoster:
     nobody, names, peers = np.zeros(count, np.bool_), ("agent",) * count, (PeerId("peer"),) * count
     roster = Roster(
         peer_ids=peers, peer_names=names, agents=names, models=names, modalities=(frozenset({"text"}),) * count,
-        context_tokens=np.zeros(count, np.int64), local=nobody, here=nobody, dead=nobody, suspect=nobody,
-        approved=~nobody, rows=np.zeros(count, np.intp),
+        context_tokens=np.zeros(count, np.int64), local=nobody, here=nobody, embedded=nobody, dead=nobody,
+        suspect=nobody, approved=~nobody, rows=np.zeros(count, np.intp),
     )  # fmt: skip
     return ScoredRoster(roster, np.asfortranarray(capabilities), ~nobody, dict(zip(peers, names, strict=True)))
 

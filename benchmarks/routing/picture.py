@@ -19,5 +19,5 @@ def draw(path: Path, result: Mapping[str, Any]) -> None:
         for rung, row in result[kind].items():
             axes.errorbar(milliseconds[rung], row["mean"], yerr=row["sd"], fmt="o", capsize=3, label=rung)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper left")
     figure.savefig(path, dpi=120, metadata={"Date": None})

@@ -45,7 +45,7 @@ def _load(rows: Rows, axes: Axes) -> None:
     for name, of in _by_policy(rows).items():
         _curve(axes, of, "mean_s", name)
     axes.set(xlabel="arrival rate λ (queries/s)", ylabel="process time (s)", yscale="log", ylim=(0.05, None))
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left")
 
 
 def _staleness(rows: Rows, axes: Axes) -> None:
@@ -56,7 +56,7 @@ def _staleness(rows: Rows, axes: Axes) -> None:
         else:
             _curve(axes, of, "mean_s", name)
     axes.set(xlabel="age of pulses (s)", ylabel="process time (s)", xscale="log", yscale="log")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left")
 
 
 def _beta(rows: Rows, axes: Any) -> None:
@@ -65,7 +65,7 @@ def _beta(rows: Rows, axes: Any) -> None:
         _curve(axes[1], of, "mean_s", name)
     axes[0].set(xlabel="β (1/s)", ylabel="accuracy (%)", xscale="log")
     axes[1].set(xlabel="β (1/s)", ylabel="process time (s)", xscale="log", yscale="log")
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, loc="upper left")
 
 
 def _scale(rows: Rows, axes: Any) -> None:
@@ -74,7 +74,7 @@ def _scale(rows: Rows, axes: Any) -> None:
         _curve(axes[1], of, "accuracy", name)
     axes[0].set(xlabel="agents", ylabel="process time (s)", xscale="log")
     axes[1].set(xlabel="agents", ylabel="accuracy (%)", xscale="log")
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=7, loc="upper left")
 
 
 def _table1(rows: Rows, axes: Any) -> None:
@@ -87,4 +87,4 @@ def _table1(rows: Rows, axes: Any) -> None:
             if row not in singles:
                 panel.plot(row["mean_s"], row["accuracy"], "o", markersize=5, label=row["policy"])
         panel.set(title=f"λ = {rate:g}", xlabel="process time (s)", ylabel="accuracy (%)")
-        panel.legend(fontsize=6)
+        panel.legend(fontsize=6, loc="upper left")

@@ -137,7 +137,7 @@ class World:
         seq = getattr(self._cards[peer].record, "seq", 0) + 1
         self._cards[peer] = _sealed(replace(self._card(peer), seq=seq, flag="update", agents=(spec.agent,)))
         if peer < len(self.nodes):
-            self.nodes[peer].serve([spec.agent], {spec.agent.name})
+            self.nodes[peer].serve([replace(spec.agent, place="here")])
         self._tell_all(self._cards[peer], now)
 
     def leave(self, peer: int, now: float) -> None:
@@ -167,7 +167,7 @@ class World:
             np.random.default_rng([seed, 2, i]),
             setting.space,
         )
-        node.serve([spec.agent], {spec.agent.name})
+        node.serve([replace(spec.agent, place="here")])
         return node
 
     def _card(self, j: int) -> Card:

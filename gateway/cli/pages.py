@@ -81,6 +81,9 @@ def _network_lines(network: Page, columns: Width) -> list[str]:
     named = f"`{network['name']}`, " if "name" in network else ""
     lines = fact("network", f"{named}admission: {network['admission']}, {peers} (ppai peers)", columns)
     lines += fact("", f"peers reach us at {', '.join(network['addresses'])}", columns)
+    if left_out := network.get("left_out_of_card"):
+        count = "" if len(left_out) == 1 else f" and {len(left_out) - 1} more"
+        lines += fact("", f"the card has no room for {left_out[0]}{count} (agents.publish ranks them)", columns)
     if kept_out:
         lines += fact("", f"{kept_out} kept out: see ppai peers", columns)
     if refusing := network.get("refusing"):

@@ -78,6 +78,7 @@ def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
         "waiting": waiting,
         "refusing": [known.member.card.name for known in _known_peers(peer) if known.refuses_us],
         "refused": refused_rows(network.transport.endpoint.refused),
+        "left_out_of_card": list(network.left_out_of_card),
         "identity_in_use": network.gossip.identity_in_use,
     }
 
@@ -102,6 +103,7 @@ def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
     return [
         KnownPeer(
             member,
+            peer.node.agents_of(member),
             network.admission.rights(member.id),
             network.transport.client.addresses(member.id),
             network.gossip.age(member.id, now),

@@ -20,13 +20,13 @@ from gateway.routing.roster import Roster
 from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
-Untold = Callable[[str], frozenset[str]]
+Untold = Callable[[PeerId, str], frozenset[str]]
 
 
-def model_entries(roster: Roster, untold: Untold = lambda agent: frozenset()) -> list[dict[str, Any]]:
+def model_entries(roster: Roster, untold: Untold = lambda peer, agent: frozenset()) -> list[dict[str, Any]]:
     """The entries of /v1/models: `auto`, and every model that somebody serves, with who serves it.
 
-    `untold`: what an agent of ours may be tried for, though its engine does not tell that it can. A model is one entry
+    `untold`: what an agent may be tried for, though its engine does not tell that it can. A model is one entry
     however its servers call it, by our own engine's name, else by the one that most of them use.
     """
     serves = roster.local | roster.approved & ~roster.dead
@@ -38,7 +38,7 @@ def model_entries(roster: Roster, untold: Untold = lambda agent: frozenset()) ->
     return entries + [_entry(_usual_name(roster, rows), "model", roster, rows, untold) for rows in groups.values()]
 
 
-def model_entry(name: str, roster: Roster, untold: Untold = lambda agent: frozenset()) -> dict[str, Any] | None:
+def model_entry(name: str, roster: Roster, untold: Untold = lambda peer, agent: frozenset()) -> dict[str, Any] | None:
     """The entry of the model that a name means; None where nobody serves it."""
     entries = {entry["id"]: entry for entry in model_entries(roster, untold)}
     same = (entry for entry in entries.values() if model_key(entry["id"]) == model_key(name))
@@ -88,6 +88,7 @@ class KnownPeer:
     """A peer as gossip knows it, with what admission, transport and beliefs add."""
 
     member: Member
+    agents: Sequence[Agent]  # those of its card and the others that it told us of
     rights: Collection[Right]
     dialled: Sequence[Address]  # where we reach it, the address we dial first at the front; none: it calls us
     age_s: float  # since its newest sign of life; infinite where there was none
@@ -152,7 +153,7 @@ def _peer_row(peer: KnownPeer) -> dict[str, Any]:
         "refuses_us": peer.refuses_us or None,
         "addresses": [str(address) for address in card.addr],
         "path": str(peer.dialled[0]) if peer.dialled else None,
-        "agents": [_agent_row(agent) for agent in card.agents],
+        "agents": [_agent_row(agent) for agent in peer.agents],
         "slots": card.slots,
         "running": pulse.running if pulse else None,
         "waiting": pulse.waiting if pulse else None,
@@ -175,6 +176,12 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
         "name": agent.name,
         "model": agent.model,
         "context_tokens": agent.context_tokens,
+        "modalities": list(agent.modalities),
+        "untold": list(agent.untold),
+        "place": agent.place or None,
+        "embedded": agent.is_embedded,
+        "parameters": agent.parameters or None,
+        "quantisation": agent.quantisation or None,
         "spaces": list(profiles),
         "capability": [round(value, 4) for value in newest["capability"]] if profiles else None,
         "evidence": newest["evidence"],
@@ -189,7 +196,7 @@ def _usual_name(roster: Roster, rows: Sequence[int]) -> str:
 
 def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int], untold: Untold) -> dict[str, Any]:
     """One entry of /v1/models; the widest context and all modalities of those who serve it count."""
-    tried = {row: untold(roster.agents[row]) if roster.local[row] else frozenset[str]() for row in rows}
+    tried = {row: untold(roster.peer_ids[row], roster.agents[row]) for row in rows}
     context = max((int(roster.context_tokens[row]) for row in rows), default=0) or None
     modalities = frozenset[str]().union(*(roster.modalities[row] - tried[row] for row in rows))
     names = {roster.models[row]: None for row in rows} if kind == "model" else {}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from discovery.records import CONTEXT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, printable
+from discovery.records import CONTEXT_LIMIT, JOBS_LIMIT, PARAMETERS_LIMIT, SLOTS_LIMIT, printable
 from gateway.engines.address import Place
 
 DEFAULT_SLOTS = 8  # where neither the configuration nor the engine says
@@ -40,6 +40,8 @@ class EngineModel:
     is_loaded: bool = True  # False only where the engine says so
     weight_bytes: int = 0
     untold: tuple[str, ...] = ()  # abilities that the engine neither tells nor denies: they may be tried
+    parameters: int = 0  # 0: the engine does not say
+    quantisation: str = ""  # in the engine's own words, e.g. Q4_K_M; empty: it does not say
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class EngineState:
     others: int = 0  # jobs of programs that use the engine directly
     is_slots_known: bool = False  # whether the engine or the configuration tells `slots`; else they are a guess
     place: Place | None = None  # where it runs; None: not told, so not here
+    is_embedded: bool = False  # the one that comes with PPAI
 
     @property
     def is_ready(self) -> bool:
@@ -70,16 +73,6 @@ class EngineState:
     def is_elastic(self) -> bool:
         """Whether it may have more slots than `slots`: nobody told them, and no job is seen to wait."""
         return not self.is_slots_known and (self.load_source != "metrics" or not self.waiting)
-
-    @property
-    def here(self) -> frozenset[str]:
-        """Names of the models that run on this machine: what is sent to them does not leave it."""
-        return frozenset(model.name for model in self.models) if self.place == "here" else frozenset()
-
-    @property
-    def untold(self) -> dict[str, frozenset[str]]:
-        """By model's name: abilities that the engine neither tells nor denies."""
-        return {model.name: frozenset(model.untold) for model in self.models if model.untold}
 
     @property
     def cold(self) -> frozenset[str]:
@@ -117,9 +110,13 @@ def _as_owner_says(model: EngineModel, facts: Mapping[str, ModelFacts]) -> Engin
 
 
 def _bounded_model(model: EngineModel) -> EngineModel:
-    if 0 <= model.context_tokens < CONTEXT_LIMIT:
+    if 0 <= model.context_tokens < CONTEXT_LIMIT and 0 <= model.parameters <= PARAMETERS_LIMIT:
         return model
-    return replace(model, context_tokens=max(0, min(model.context_tokens, CONTEXT_LIMIT - 1)))
+    return replace(
+        model,
+        context_tokens=max(0, min(model.context_tokens, CONTEXT_LIMIT - 1)),
+        parameters=max(0, min(model.parameters, PARAMETERS_LIMIT)),
+    )
 
 
 def _jobs(said: int) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, UNTOLD, EngineModel
-from gateway.engines.family import Description, Family, Listing, ModelEntry
+from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry
 from gateway.engines.load_gauges import read_load
 from gateway.engines.ollama import Ollama, is_ollama
 
@@ -154,6 +154,7 @@ class LmStudio:
                 entry.loaded_context_length or min(entry.max_context_length, _LM_STUDIO_CONTEXT),
                 _LM_STUDIO_TYPES.get(entry.type, BY_DEFAULT),
                 is_loaded=entry.state == "loaded",
+                quantisation=entry.quantization or "",
             )
             for entry in page.data
         )
@@ -164,9 +165,14 @@ _LM_STUDIO_TYPES = {"embeddings": ("embeddings",), "vlm": (*BY_DEFAULT, "image")
 
 def _model(entry: ModelEntry, *also: str, context: int = 0) -> EngineModel:
     takes = entry.architecture.input_modalities if entry.architecture else ("text",)
-    trained = entry.meta.n_ctx_train if entry.meta else 0
-    untold = () if entry.architecture else MEDIA
-    return EngineModel(entry.id, context or entry.max_model_len or trained, (*takes, *also), untold=untold)
+    meta = entry.meta or Meta()
+    return EngineModel(
+        entry.id,
+        context or entry.max_model_len or meta.n_ctx_train,
+        (*takes, *also),
+        untold=() if entry.architecture else MEDIA,
+        parameters=meta.n_params,
+    )
 
 
 class _GenerationSettings(msgspec.Struct):
@@ -218,6 +224,7 @@ class _LmStudioModel(msgspec.Struct):
     id: str
     type: str
     state: str
+    quantization: str | None = None
     max_context_length: int = 0
     loaded_context_length: int = 0
 

@@ -16,6 +16,7 @@ class Architecture(msgspec.Struct):
 
 class Meta(msgspec.Struct):
     n_ctx_train: int = 0
+    n_params: int = 0
 
 
 class ModelEntry(msgspec.Struct):

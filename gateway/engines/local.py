@@ -227,8 +227,9 @@ class LocalEngine:
     def _take(self, url: str, origin: str, api_key: str, on_dial: Callable[[], None] | None = None) -> None:
         self.origin = origin
         self._engine = OpenAIEngine(
-            url, self._session, api_key=api_key, slots=self._config.slots, place=self._place, on_dial=on_dial
-        )
+            url, self._session, api_key=api_key, slots=self._config.slots, place=self._place, on_dial=on_dial,
+            is_embedded=self._embedded is not None,
+        )  # fmt: skip
 
     def _drop_where_another_person_listens(self) -> None:
         """An adopted engine that ended leaves its port to whoever comes first."""

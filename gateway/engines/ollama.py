@@ -24,6 +24,8 @@ SLOTS = 1  # requests that a model works on at once, unless OLLAMA_NUM_PARALLEL 
 ASKED_AT_ONCE = 8  # models whose pages are asked in parallel; for each Ollama opens a file of gigabytes
 
 _ABILITIES = {"completion": "text", "tools": "tools", "vision": "image", "audio": "audio", "embedding": "embeddings"}
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([KMBT])")
+_UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _CLOUD_NAMES = (":cloud", "-cloud")
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,12})\s*$", re.MULTILINE)
 
@@ -88,6 +90,8 @@ class Ollama:
             _modalities(page.capabilities),
             weight_bytes=tag.size,
             untold=UNTOLD if page.capabilities is None else (),
+            parameters=_parameters(tag.details.parameter_size),
+            quantisation=tag.details.quantization_level,
         )
 
 
@@ -108,13 +112,25 @@ def _positive(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) <= 12 else 0
 
 
+def _parameters(size: str) -> int:
+    """`4.3B`, `137M` or `268.10M` as a number; 0 where it is none."""
+    found = _SIZE.fullmatch(size)
+    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+
+
 class _Version(msgspec.Struct):
     version: str
+
+
+class _Details(msgspec.Struct):
+    parameter_size: str = ""
+    quantization_level: str = ""
 
 
 class _Tag(msgspec.Struct):
     name: str
     digest: str
+    details: _Details = msgspec.field(default_factory=_Details)
     size: int = 0
     remote_host: str = ""
     remote_model: str = ""

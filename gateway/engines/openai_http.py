@@ -58,12 +58,13 @@ class OpenAIEngine:
         slots: int = 0,
         place: Place | None = None,
         on_dial: Callable[[], None] | None = None,
+        is_embedded: bool = False,
     ) -> None:
         """`place`: where it runs, if its URL does not tell. `on_dial`: see Connections. Raises EngineAddressError."""
         address = read_address(url, api_key)
         self.url = address.url
         self.place = place or address.place
-        self.state = EngineState(place=self.place)
+        self.state = EngineState(place=self.place, is_embedded=is_embedded)
         self.in_flight = 0  # requests that we have open at it
         self._session = session
         self._connections = Connections(self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S, on_dial=on_dial)
@@ -163,6 +164,7 @@ class OpenAIEngine:
             slots=self._configured_slots or served.slots,
             is_slots_known=bool(self._configured_slots) or served.is_slots_known,
             place=self.place,
+            is_embedded=self.state.is_embedded,
         )
         return self._family, bounded(state)
 

@@ -1,4 +1,4 @@
-"""What other peers reach of us: the ASGI app of /peer/1/{hello,sync,probe,delegate}. No other path exists here.
+"""What other peers reach of us: the ASGI app of /peer/1/{hello,sync,probe,agents,delegate}. No other path exists here.
 
 It lets discovery authenticate a request, asks whether the peer may, reads the bounded body, and gives the request to
 whoever answers it: discovery's transport, probes.py, or delegated.py. A peer of 0.1.0 does not tell its body's hash in
@@ -23,6 +23,7 @@ from discovery.transport import Transport
 from gateway.capacity.allowance import UNPROVED, Allowance
 from gateway.capacity.door import Door
 from gateway.peering.delegated import Delegated
+from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.frames import HEARTBEAT_S, QUEUED
 from gateway.peering.probes import encode_load
 from gateway.server.connection import Bounds, Connection
@@ -37,6 +38,7 @@ BODY_LIMITS_BYTES = {
     HELLO_PATH: HELLO_LIMIT_BYTES,
     SYNC_PATH: SYNC_LIMIT_BYTES,
     PROBE_PATH: 0,
+    AGENTS_PATH: 0,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
 }
 PEER_BOUNDS = Bounds(
@@ -66,13 +68,16 @@ class PeerApp:
         door: Door,
         may: Callable[[PeerId, Right], bool],
         trusted: bool,
+        details: Callable[[PeerId], bytes],
         sign: Callable[[bytes], bytes],
         telemetry: Telemetry,
         clock: Callable[[], float],
         patience: Patience,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        """`details(peer)`: what we tell this peer of our agents (discovery/details.py)."""
         self._transport, self._door, self._may, self._trusted = transport, door, may, trusted
+        self._details = details
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._allowance = Allowance()
@@ -124,7 +129,7 @@ class PeerApp:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
         if path == DELEGATE_PATH and not self._allowance.may_delegate(peer, self._clock()):
             raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
-        if path == PROBE_PATH and not self._allowance.may_probe(peer, self._clock()):
+        if path in (PROBE_PATH, AGENTS_PATH) and not self._allowance.may_probe(peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
         return peer
 
@@ -145,6 +150,8 @@ class PeerApp:
             await _send(client, 200, self._transport.handle_sync(peer, body, caller))
         elif path == PROBE_PATH:
             await _send(client, 200, encode_load(self._door.load, self._door.admission, self._door.cold))
+        elif path == AGENTS_PATH:
+            await _send(client, 200, self._details(peer))
         else:
             await until_gone(self._delegate(peer, body, sha256, client), receive)
 

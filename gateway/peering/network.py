@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Literal
 from discovery import mdns, peer_file
 from discovery.admission import Admission
 from discovery.client import ClientConfig
+from discovery.details import digest, encode_details
 from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
@@ -26,12 +28,10 @@ from discovery.membership import Event
 from discovery.names import UnknownPeer, find, is_id
 from discovery.private_files import read_secret
 from discovery.records import (
-    AGENTS_LIMIT,
     Address,
     AdmissionState,
     Agent,
     Card,
-    InvalidRecord,
     PeerId,
     Pulse,
     Record,
@@ -40,11 +40,13 @@ from discovery.records import (
 )
 from discovery.secret_strength import warning_about
 from discovery.transport import Transport, TransportConfig
-from gateway.peering.card import shortened
+from gateway.peering.card import fit
+from gateway.peering.enquiries import FEATURE
 
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%[\w.-]+)?\]?")  # a name or an address: no scheme, path or blank
+FEATURES = (FEATURE,)  # what may be asked of us beyond what a peer of 0.1.0 answers
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
 
 
@@ -149,8 +151,10 @@ class Network:
         self.transport.restore(membership.remembered)
         for seed in config.seeds:
             self.transport.add_seed(*_host_port("network.seeds", seed))
+        self.details = b""  # what we tell of our agents to those who may ask us
+        self.left_out_of_card: tuple[str, ...] = ()  # what it had no room for, in words for the owner
+        self._details_key = secrets.token_bytes(16)
         self._published: tuple[object, ...] = ()
-        self._warned = dict[str, str]()  # by event: what was said last
 
     async def __aenter__(self) -> "Network":
         await self.transport.__aenter__()
@@ -175,36 +179,26 @@ class Network:
         return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:4]
 
     def publish(self, agents: tuple[Agent, ...], slots: int) -> None:
-        """Our card, if what it says has changed: agents and their vectors, slots, addresses.
+        """Our card and our details, if what they say has changed: agents and their vectors, slots, addresses.
 
-        What does not fit into it is left out, which is said once while it stays so; each change is tried whole.
+        What does not fit into the card is left out, which is said once while it stays so; each change is tried whole.
         """
-        left_out = len(agents) - AGENTS_LIMIT
-        self._warn("agents_not_published", f"count={left_out} limit={AGENTS_LIMIT}" if left_out > 0 else "")
-        agents, slots, addresses = agents[:AGENTS_LIMIT], slots if agents else 0, self.addresses()
+        slots, addresses = slots if agents else 0, self.addresses()
         if self._published == (agents, slots, addresses):
             return
         self._published = (agents, slots, addresses)
+        self.details = encode_details(agents)
         card = Card(
             id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
+            features=FEATURES, details=digest(self.details, self._details_key) if agents else b"",
         )  # fmt: skip
-        for kept, shorter in zip(("", "vectors=newest", "vectors=none"), shortened(card), strict=True):
-            try:
-                self.transport.publish(shorter)
-            except InvalidRecord as error:
-                refused = error.reason
-            else:
-                self._warn("card_shortened", kept)
-                return
-        self._warn("card_shortened", f"published=nothing reason={refused!r}")
-
-    def _warn(self, event: str, said: str) -> None:
-        """A line in the log where this says something else than the last time; it is over where `said` is empty."""
-        if said and self._warned.get(event) != said:
-            log.warning("%s %s", event, said)
-        self._warned[event] = said
+        fitted = fit(card)
+        if fitted.left_out and fitted.left_out != self.left_out_of_card:
+            log.warning("card_shortened count=%d first=%r", len(fitted.left_out), fitted.left_out[0])
+        self.left_out_of_card = fitted.left_out
+        self.transport.publish(fitted.card)
 
     def tell_admission(self, admission: AdmissionState) -> None:
         """Whether our door is open is news that does not wait for the next pulse."""

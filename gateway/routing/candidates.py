@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
+from gateway.beliefs.queueing import FloatArray
 from gateway.models.needs import least_tokens
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster
@@ -31,6 +32,7 @@ class Excluded(IntEnum):
     SILENT = 12
     RETRIED = 13
     SCORE = 14
+    EMBEDDED = 15  # the small model that comes with PPAI, while another can begin soon
 
     @property
     def word(self) -> str:
@@ -43,6 +45,9 @@ def among(*codes: int) -> BoolArray:
     table = np.zeros(max(Excluded) + 1, dtype=np.bool_)
     table[list(codes)] = True
     return table
+
+
+EMBEDDED_PATIENCE_S = 10.0  # within which another must be expected to begin, else the embedded model is a candidate
 
 
 def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.uint8]:
@@ -79,6 +84,17 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     if query.avoid is not None:
         _avoid(query.avoid, roster, excluded)
     return excluded
+
+
+def embedded_stands_back(excluded: NDArray[np.uint8], wait_s: FloatArray, roster: Roster) -> None:
+    """Exclude the small model that comes with PPAI, in place, while any other candidate is expected to begin soon.
+
+    It is there so that a peer without an engine answers at all. Among embedded models alone the ordinary rules decide.
+    """
+    if roster.embedded.any():
+        soon = (excluded == 0) & ~roster.embedded & (wait_s <= EMBEDDED_PATIENCE_S)
+        if soon.any():
+            excluded[(excluded == 0) & roster.embedded] = Excluded.EMBEDDED
 
 
 def may_answer(query: Query, roster: Roster) -> BoolArray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from discovery.admission import Admission
 from discovery.gossip import Gossip
+from discovery.members import Member
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
@@ -21,7 +22,7 @@ from gateway.routing.choice import Candidate
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy
 from gateway.routing.query import Query, View
-from gateway.routing.roster import BoolArray, Roster, ScoredRoster, Space, build_roster
+from gateway.routing.roster import BoolArray, Roster, ScoredRoster, Space, all_agents, build_roster
 
 
 class Node:
@@ -45,9 +46,8 @@ class Node:
         self._cold: dict[PeerId, frozenset[str]] = {}
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
-        self._here = frozenset[str]()
-        self._untold: Mapping[str, frozenset[str]] = {}
-        self._refused: dict[str, frozenset[str]] = {}  # abilities by own agent that its engine has refused
+        self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
+        self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
         self._scored: ScoredRoster | None = None
         self._revision = -1
         self.beliefs.add(self.me, slots=1, rtt_s=0.0)
@@ -65,7 +65,7 @@ class Node:
     @property
     def here(self) -> frozenset[str]:
         """Names of those of our own agents that run on this machine."""
-        return self._here
+        return frozenset(agent.name for agent in self._own if agent.place == "here")
 
     @property
     def names(self) -> Mapping[PeerId, str]:
@@ -81,28 +81,32 @@ class Node:
         """Whether another peer's door is open, as far as we know."""
         return peer in self.beliefs and self.beliefs[peer].admission != "closed"
 
-    def serve(
-        self,
-        agents: Sequence[Agent],
-        here: Collection[str] = (),
-        untold: Mapping[str, frozenset[str]] | None = None,
-    ) -> None:
-        """Our own agents changed; those named in `here` run on this machine.
-
-        `untold`: by agent, abilities that its engine neither tells nor denies. They are tried, until it refuses them.
-        """
+    def serve(self, agents: Sequence[Agent]) -> None:
+        """Our own agents changed. What the engine refused at one that goes is tried anew when it comes back."""
         self._scored_roster()  # what was served is seen before it may be gone
-        self._own, self._here, self._scored = tuple(agents), frozenset(here), None
-        self._untold = untold or {}
-        self._refused = {agent.name: self._refused[agent.name] for agent in agents if agent.name in self._refused}
+        self._own, self._scored = tuple(agents), None
+        served = {(self.me, agent.name) for agent in agents}
+        self._refused = {at: needs for at, needs in self._refused.items() if at[0] != self.me or at in served}
 
-    def untold(self, agent: str) -> frozenset[str]:
-        """Abilities that may be tried at this agent of ours."""
-        return self._untold.get(agent, frozenset()) - self._refused.get(agent, frozenset())
+    def hear_details(self, peer: PeerId, agents: Sequence[Agent]) -> None:
+        """What a peer told us of its agents, beyond its card. What was refused there is tried anew."""
+        self._details[peer], self._scored = tuple(agents), None
+        self._refused = {at: needs for at, needs in self._refused.items() if at[0] != peer}
 
-    def refused(self, agent: str, needs: frozenset[str]) -> None:
-        """An own agent's engine refused a request for what it needs: it is not tried there again."""
-        self._refused[agent] = self._refused.get(agent, frozenset()) | needs & self.untold(agent)
+    def agents_of(self, member: Member) -> list[Agent]:
+        """A peer's agents: what its card says, and what it told us beyond it."""
+        return all_agents(member.card.agents, self._details.get(member.id, ()))
+
+    def untold(self, peer: PeerId, agent: str) -> frozenset[str]:
+        """Abilities that its engine neither tells nor denies, and that may be tried at this agent."""
+        of = self._own if peer == self.me else self._details.get(peer, ())
+        untold = next((frozenset(one.untold) for one in of if one.name == agent), frozenset[str]())
+        return untold - self._refused.get((peer, agent), frozenset())
+
+    def refused(self, peer: PeerId, agent: str, needs: frozenset[str]) -> None:
+        """An agent's engine refused a request for what it needs: it is not tried there again."""
+        known = self._refused.get((peer, agent), frozenset())
+        self._refused[peer, agent] = known | needs & self.untold(peer, agent)
         self._scored = None
 
     def refused_fields(self, peer: PeerId, fields: frozenset[str]) -> None:
@@ -254,15 +258,18 @@ class Node:
             self._revision = self.gossip.revision
             self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
             self._cold = {peer: agents for peer, agents in self._cold.items() if peer in self.beliefs}
+            self._details = {peer: agents for peer, agents in self._details.items() if peer in self.beliefs}
+            self._refused = {pair: needs for pair, needs in self._refused.items() if pair[0] in self.beliefs}
             self._scored = build_roster(
                 self.me,
                 self.name,
-                [replace(agent, modalities=(*agent.modalities, *self.untold(agent.name))) for agent in self._own],
+                self._own,
                 self.gossip.members(),
                 lambda peer: self.admission.may(peer, "answer"),
                 self.beliefs,
                 self._space,
-                self._here,
+                self._details,
+                self._refused,
             )
             self._former_models.seen(_serving(self._scored.roster), self._now)
         return self._scored

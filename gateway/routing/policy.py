@@ -19,7 +19,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.query import Query, View
 
 # Our own engine takes these all the same when nobody else does: the estimate may err, and no other is asked.
-_UNSUITED = among(Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED)
+_UNSUITED = among(Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED, Excluded.EMBEDDED)
 _FOLLOW = 64  # candidates that follow those of the plan, at most: more than a course asks by default
 Mode = Literal["default", "paper", "local", "random"]
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]

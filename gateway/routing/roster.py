@@ -3,13 +3,14 @@
 Pure: cards and rights in, columns out. A capability vector counts only in the space of our own gate.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from discovery.details import detailed
 from discovery.members import Member
 from discovery.names import shown_names
 from discovery.records import Agent, PeerId
@@ -30,10 +31,11 @@ class Roster:
     peer_names: tuple[str, ...]  # as they are shown: with the id where a name alone could be another's
     agents: tuple[str, ...]
     models: tuple[str, ...]
-    modalities: tuple[frozenset[str], ...]
+    modalities: tuple[frozenset[str], ...]  # and abilities, with those that may be tried
     context_tokens: NDArray[np.int64]  # (N,); 0: unknown, no limit
     local: BoolArray  # (N,) our own agents
     here: BoolArray  # (N,) those of them that run on this machine; our engine may be on another, or in a cloud
+    embedded: BoolArray  # (N,) the small model that comes with PPAI
     dead: BoolArray  # (N,) for us; never ours
     suspect: BoolArray  # (N,)
     approved: BoolArray  # (N,) we may send it prompts (the right `answer`); ours always
@@ -75,11 +77,13 @@ def build_roster(
     may_answer: Callable[[PeerId], bool],
     beliefs: Beliefs,
     space: Space | None,
-    here: Collection[str] = (),
+    details: Mapping[PeerId, Sequence[Agent]] | None = None,
+    refused: Mapping[tuple[PeerId, str], frozenset[str]] | None = None,
 ) -> ScoredRoster:
     """Our own agents and every peer's, those included who may not answer now: a Decision gives the reason of each.
 
-    `here`: names of our own agents that run on this machine.
+    `details`: what peers told us of their agents beyond their cards, further agents included. `refused`: abilities by
+    (peer, agent) that were tried in vain.
     An agent without a vector gets the mean of the vectors we know, or the gate's prior if we know none, less a margin.
     All such agents get the same, so that load decides among them. Vectors of peers that may not answer count for
     nobody, and at most UNAPPROVED_LIMIT of their agents are rows: strangers can make up any number.
@@ -95,8 +99,9 @@ def build_roster(
             if unapproved > UNAPPROVED_LIMIT:
                 continue
         beliefs.add(member.id, max(1, member.card.slots))
-        pairs += [(member.id, shown[member.id], agent, member) for agent in member.card.agents]
-    roster = _columns(pairs, may_answer, beliefs, here)
+        agents = all_agents(member.card.agents, (details or {}).get(member.id, ()))
+        pairs += [(member.id, shown[member.id], agent, member) for agent in agents]
+    roster = _columns(pairs, may_answer, beliefs, refused or {})
     if space is None:
         return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_), names)
     vectors = [_vector(agent, space) for *_, agent, _ in pairs]
@@ -111,8 +116,19 @@ def build_roster(
     )
 
 
+def all_agents(card: Sequence[Agent], details: Sequence[Agent]) -> list[Agent]:
+    """A peer's agents: those of its card, and after them those that it told of and that its card had no room for."""
+    by_name = {agent.name: agent for agent in details}
+    named = [detailed(agent, by_name[agent.name]) if agent.name in by_name else agent for agent in card]
+    in_card = {agent.name for agent in card}
+    return named + [agent for name, agent in by_name.items() if card and name not in in_card]
+
+
 def _columns(
-    pairs: Sequence[_Pair], may_answer: Callable[[PeerId], bool], beliefs: Beliefs, here: Collection[str]
+    pairs: Sequence[_Pair],
+    may_answer: Callable[[PeerId], bool],
+    beliefs: Beliefs,
+    refused: Mapping[tuple[PeerId, str], frozenset[str]],
 ) -> Roster:
     peer_ids = tuple(peer for peer, *_ in pairs)
     agents = [agent for *_, agent, _ in pairs]
@@ -122,10 +138,14 @@ def _columns(
         peer_names=tuple(name for _, name, *_ in pairs),
         agents=tuple(agent.name for agent in agents),
         models=tuple(agent.model for agent in agents),
-        modalities=tuple(frozenset(agent.modalities) for agent in agents),
+        modalities=tuple(
+            frozenset((*agent.modalities, *agent.untold)) - refused.get((peer, agent.name), frozenset())
+            for peer, _, agent, _ in pairs
+        ),
         context_tokens=np.array([agent.context_tokens for agent in agents], dtype=np.int64),
         local=np.array([member is None for member in others], dtype=np.bool_),
-        here=np.array([member is None and agent.name in here for *_, agent, member in pairs], dtype=np.bool_),
+        here=np.array([member is None and agent.place == "here" for *_, agent, member in pairs], dtype=np.bool_),
+        embedded=np.array([agent.is_embedded for agent in agents], dtype=np.bool_),
         dead=np.array([member is not None and member.state == "dead" for member in others], dtype=np.bool_),
         suspect=np.array([member is not None and member.state == "suspect" for member in others], dtype=np.bool_),
         approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),

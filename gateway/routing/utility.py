@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from gateway.beliefs.queueing import FloatArray, Real, streams, wait
 from gateway.routing import cost
-from gateway.routing.candidates import candidate_set
+from gateway.routing.candidates import candidate_set, embedded_stands_back
 from gateway.routing.decision import Decision
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
@@ -29,6 +29,7 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     wait_s = wait(e.backlog, e.slots, e.mean_service_s, e.wait_factor)
     if view.cold is not None:
         wait_s = wait_s + config.cost.loading_s * view.cold
+    embedded_stands_back(excluded, wait_s, view.roster)
     together = streams(e.backlog, e.slots)
     service_s = cost.service(prompt_tokens, view.output_tokens, e.prefill_s, e.step_s, e.stream_s, together)
     travelling = np.where(view.roster.local, 0.0, query.body_bytes)

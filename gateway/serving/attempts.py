@@ -89,7 +89,7 @@ class Attempts:
         )  # fmt: skip
         self.done.append((candidate, attempt))
         if attempt.error == ABILITY_REFUSED:
-            self._node.refused(candidate.agent, self._request.needs)
+            self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
         elif attempt.error == FIELDS_REFUSED:
             self._node.refused_fields(candidate.peer_id, self._guarded)
         if candidate.local and (attempt.status == "ok" or attempt.tokens):

@@ -218,9 +218,9 @@ def _target(routed: Routed, node: Node, candidate: Candidate, reason: str, upstr
         "x-ppai-reason": reason,
     }
     asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
+    untold = request.needs & node.untold(candidate.peer_id, candidate.agent)
     if candidate.local:
         body = encode_request(request, candidate.model)
-        untold = request.needs & node.untold(candidate.agent)
         return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
     body = delegation(request.endpoint, candidate.agent, candidate.model, routed.travel)
-    return Target(upstream, body, candidate.model, asked, shown, began)
+    return Target(upstream, body, candidate.model, asked, shown, began, untold=untold)

@@ -15,10 +15,12 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from gateway.engines.embedded import EmbeddedConfig
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import load_questions
 from profiler.question import Question
 from tests.e2e.network import SECRET, Cluster, cluster_in, start
+from tests.embedded import running, smollm2
 
 SHARED = pytest.mark.asyncio(loop_scope="module")  # for tests of peers that outlive one of them
 
@@ -242,31 +244,36 @@ async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Clus
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_smollm2_and_a_specialist(cluster: Cluster) -> None:
-    """The real small model against a specialist of one category, profiled by the real command."""
-    await cluster.start("ada", engine="embedded")
-    await cluster.start("ben", "--seed", cluster.seed())
-    await cluster.until_ready()
-    cluster.engines["ben"].answer = Student(frozenset({"chemistry"}))
-    for name, limit in (("ada", "58"), ("ben", "502")):
-        began = time.monotonic()
-        done = await asyncio.to_thread(profile_slowly, cluster.peers[name].home, limit)
-        assert 0 == done.returncode, done.stderr
-        print(name, f"{time.monotonic() - began:.0f} s", json.loads(done.stdout)["accuracy"])
+async def test_smollm2_and_a_specialist(cluster: Cluster, tmp_path: Path) -> None:
+    """The real small model against a specialist of one category, profiled by the real command.
 
-    told: dict[str, tuple[str, float]] = {}  # question: who answered, and how much better ada is measured to be
-    for text in (*CHEMISTRY, *GENERAL):
-        async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": text}) as response:
-            score = {row["peer"]: row["score"] for row in (await response.json())["candidates"]}
-        messages = [{"role": "user", "content": text}]
-        _, headers, _ = await cluster.ask("ada", messages=messages, max_tokens=48)
-        told[text] = (headers["x-ppai-peer"], score["ada"] - score["ben"])
-        print(f"{text:60} {headers['x-ppai-peer']} {told[text][1]:+.2f}")
+    Ada names her llama.cpp as an engine of her own: as the embedded one it would stand back.
+    """
+    async with running(smollm2(), tmp_path / "engine.log", EmbeddedConfig()) as engine:
+        key = {**SECRET, "PPAI_ENGINE_API_KEY": engine.api_key}
+        await cluster.start("ada", engine=engine.url, env=key)
+        await cluster.start("ben", "--seed", cluster.seed())
+        await cluster.until_ready()
+        cluster.engines["ben"].answer = Student(frozenset({"chemistry"}))
+        for name, limit in (("ada", "58"), ("ben", "502")):
+            began = time.monotonic()
+            done = await asyncio.to_thread(profile_slowly, cluster.peers[name].home, limit)
+            assert 0 == done.returncode, done.stderr
+            print(name, f"{time.monotonic() - began:.0f} s", json.loads(done.stdout)["accuracy"])
 
-    assert ["ben"] * 3 == [told[text][0] for text in CHEMISTRY]
-    better = [text for text in GENERAL if told[text][1] > 0.1]  # where both know nothing the faster one answers
-    assert len(better) >= 2
-    assert {"ada"} == {told[text][0] for text in better}
+        told: dict[str, tuple[str, float]] = {}  # question: who answered, and how much better ada is measured to be
+        for text in (*CHEMISTRY, *GENERAL):
+            async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": text}) as response:
+                score = {row["peer"]: row["score"] for row in (await response.json())["candidates"]}
+            messages = [{"role": "user", "content": text}]
+            _, headers, _ = await cluster.ask("ada", messages=messages, max_tokens=48)
+            told[text] = (headers["x-ppai-peer"], score["ada"] - score["ben"])
+            print(f"{text:60} {headers['x-ppai-peer']} {told[text][1]:+.2f}")
+
+        assert ["ben"] * 3 == [told[text][0] for text in CHEMISTRY]
+        better = [text for text in GENERAL if told[text][1] > 0.1]  # where both know nothing the faster one answers
+        assert len(better) >= 2
+        assert {"ada"} == {told[text][0] for text in better}
 
 
 def profile_slowly(home: Path, limit: str) -> subprocess.CompletedProcess[str]:

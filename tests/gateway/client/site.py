@@ -67,7 +67,7 @@ async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site
     async with network(home / "ada") as place:
         scheduler = policy(SchedulerConfig())
         node = Node("ada", place.gossip, place.admission, scheduler, Beliefs(BeliefConfig()), np.random.default_rng(7))
-        node.serve([Agent("org/small", "org/small", 4096)], {"org/small"})
+        node.serve([Agent("org/small", "org/small", 4096, place="here")])
         place.publish(node.own_agents, 2)
         engine = IdleEngine(ready(2))
         engine.origin, engine.not_adopted, engine.in_flight = "vLLM found on port 8000", (), 0  # type: ignore[attr-defined]

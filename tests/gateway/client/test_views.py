@@ -64,9 +64,9 @@ def test_a_model_called_auto_hides_nobody() -> None:
 
 
 def test_what_an_engine_does_not_tell_is_listed_apart_from_what_it_can() -> None:
-    """It may be tried at our own engine, so a client may ask; but nobody said that the model can."""
+    """It may be tried there, so a client may ask; but nobody said that the model can."""
     ada = Ada()
-    ada.node.serve([Agent("own", "own", 4096, ("text", "tools"))], untold={"own": frozenset({"image", "embeddings"})})
+    ada.node.serve([Agent("own", "own", 4096, ("text", "tools"), untold=("image", "embeddings"))])
 
     auto, own = model_entries(ada.node.roster, ada.node.untold)
 

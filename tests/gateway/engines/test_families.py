@@ -252,4 +252,6 @@ async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
 async def test_what_a_family_does_not_tell_of_a_model_is_untold_not_missing(
     session: aiohttp.ClientSession, entry: dict[str, object], untold: dict[str, frozenset[str]]
 ) -> None:
-    assert untold == (await seen(session, ScriptedEngine(models=listing({"data": [entry]})))).untold
+    state = await seen(session, ScriptedEngine(models=listing({"data": [entry]})))
+
+    assert untold == {model.name: frozenset(model.untold) for model in state.models if model.untold}

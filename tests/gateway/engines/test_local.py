@@ -12,6 +12,7 @@ import pytest
 from gateway.engines.address import EngineAddressError, Place
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
+from gateway.peering.card import own_agents
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.stranger import needs_root, strangers_engine
@@ -102,7 +103,7 @@ async def test_an_engine_is_where_its_address_or_its_owner_says(said: Place, pla
     async with ScriptedEngine().serving() as fake, watched(fake.url, place=said) as watch:
         state = watch.engine.state
 
-    assert (place, {"scripted-1"} if place == "here" else set()) == (state.place, state.here)
+    assert (place, [place]) == (state.place, [agent.place for agent in own_agents(state, lambda name: {})])
 
 
 async def test_a_peer_may_have_no_engine() -> None:

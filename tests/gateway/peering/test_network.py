@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from discovery.admission import AdmissionError
+from discovery.details import decode_details
 from discovery.envelopes import Signed
 from discovery.identity import Identity
 from discovery.names import UnknownPeer
@@ -157,19 +158,34 @@ async def test_a_card_is_published_when_it_says_something_new(tmp_path: Path) ->
     assert (0, (), "ada") == (card.slots, card.agents, card.name)  # without an agent it only asks
 
 
-async def test_a_card_holds_as_many_agents_as_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_card_holds_as_many_agents_as_fit_and_says_once_what_it_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     agents = tuple(Agent(f"a{number}", "m", 1) for number in range(AGENTS_LIMIT + 3))
     async with network(tmp_path) as ada:
-        ada.publish(agents, 1)
+        for slots in (1, 2, 3):
+            ada.publish(agents, slots)
+        left_out = ada.left_out_of_card
 
         assert agents[:AGENTS_LIMIT] == ada.gossip.own_card().record.agents
-        ada.publish(agents, 1)
-        ada.publish(agents, 2)  # another card, which lacks the same
-        assert 1 == caplog.text.count("agents_not_published")
-        ada.publish(agents[:-1], 2)
+        ada.publish(agents[:2], 1)
+        assert () == ada.left_out_of_card
+    assert ("the agent a16", "the agent a17", "the agent a18") == left_out
+    assert 1 == caplog.text.count("card_shortened count=3")
 
-    assert 2 == caplog.text.count("agents_not_published")
-    assert "agents_not_published count=3" in caplog.text and "agents_not_published count=2" in caplog.text
+
+async def test_a_card_s_digest_changes_with_what_we_tell_of_our_agents(tmp_path: Path) -> None:
+    small = Agent("small", "small", 4096)
+    async with network(tmp_path) as ada:
+        digests = []
+        for agents in ((), (small,), (replace(small, untold=("image",)),), (small,)):
+            ada.publish(agents, 1)
+            digests.append(ada.gossip.own_card().record.details)
+        told = decode_details(ada.details)
+
+    assert b"" == digests[0]
+    assert digests[1] == digests[3] != digests[2]
+    assert (small,) == told
 
 
 async def test_a_name_is_printable_and_never_empty(tmp_path: Path) -> None:
@@ -304,7 +320,8 @@ async def test_a_card_too_small_for_all_vectors_keeps_the_newest(
     assert whole and agents[:2] == whole.record.agents
     assert card
     assert 16 == len(card.record.agents)
-    assert {("new",), ()} >= {tuple(agent.profiles) for agent in card.record.agents}
+    assert all("new" in agent.profiles for agent in card.record.agents)
+    assert 14 == sum(said.startswith("the older vector of a") for said in joined.left_out_of_card)
 
 
 @pytest.mark.parametrize(

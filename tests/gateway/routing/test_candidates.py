@@ -156,3 +156,33 @@ def test_a_larger_context_that_is_no_candidate_excludes_nobody() -> None:
         world = World([Peer("us", context_tokens=context_tokens), Peer("b", admission="closed", context_tokens=999)])
 
         assert [code, Excluded.CLOSED] == candidate_set(QUERY, world.view(QUERY)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("peers", "who"),
+    [
+        pytest.param((Peer("us", embedded=True), Peer("b")), ["b"], id="another begins at once"),
+        pytest.param((Peer("us"), Peer("b", embedded=True)), ["us"], id="theirs"),
+        pytest.param((Peer("us", embedded=True), Peer("b", embedded=True)), ["us", "b"], id="only embedded ones"),
+        pytest.param((Peer("us", embedded=True), Peer("b", jobs=99)), ["us", "b"], id="the other is busy for long"),
+        pytest.param((Peer("us", embedded=True), Peer("b", dead=True)), ["us"], id="the other is no candidate"),
+        pytest.param((Peer("us", embedded=True), Peer("b", model="other")), ["us"], id="the other has another model"),
+    ],
+)
+def test_the_embedded_model_stands_back_while_another_can_begin_soon(peers: tuple[Peer, ...], who: list[str]) -> None:
+    """However well it is measured: it is there so that a peer without an engine answers at all."""
+    world, query = (
+        World([replace(peer, score=0.9 if peer.embedded else 0.1) for peer in peers]),
+        replace(QUERY, models=frozenset({"m"})),
+    )
+
+    excluded = assess(query, world.view(query), CERTAIN).excluded
+
+    assert who == [peer.name for peer, code in zip(peers, excluded, strict=True) if not code]
+    assert {0, Excluded.EMBEDDED, Excluded.DEAD, Excluded.MODEL} >= set(excluded.tolist())
+
+
+def test_our_embedded_model_answers_where_all_others_fail() -> None:
+    world = World([Peer("us", embedded=True), Peer("b")])
+
+    assert ["b", "us"] == names(world, decide(world).order)

@@ -114,6 +114,7 @@ def router(i: int, peers: tuple[PeerId, ...]) -> Router:
         context_tokens=np.zeros(n, dtype=np.int64),
         local=np.arange(n) == i,
         here=np.arange(n) == i,
+        embedded=np.zeros(n, dtype=bool),
         dead=np.zeros(n, dtype=bool),
         suspect=np.zeros(n, dtype=bool),
         approved=np.ones(n, dtype=bool),

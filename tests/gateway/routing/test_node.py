@@ -593,3 +593,42 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
         ada.now += 4.0
 
     assert ada.node.view(TURN, ada.now).warm_tokens.max() > 0.95 * 2000
+
+
+# --- what a card does not say ---
+
+
+def test_details_add_what_may_be_tried_and_agents_that_the_card_had_no_room_for() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent("small"))
+
+    ada.node.hear_details(ben, [agent("small", capability=(9, 9), untold=("image",), is_embedded=True), agent("more")])
+
+    roster = ada.node.roster
+    assert ("own", "small", "more") == roster.agents
+    assert [False, True, False] == roster.embedded.tolist()
+    assert frozenset({"text", "image"}) == roster.modalities[1]
+    assert [True, True, False] == ada.node.view(MATHS, 0.0).profiled.tolist()  # the older space counts, too
+    assert frozenset({"image"}) == ada.node.untold(ben, "small")
+
+
+def test_what_an_engine_refused_is_not_tried_there_again_until_it_tells_of_itself_anew() -> None:
+    ada, image = Ada(), frozenset({"image"})
+    ben = ada.meet(1, agent("small"))
+    ada.node.hear_details(ben, [agent("small", untold=("image",))])
+
+    ada.node.refused(ben, "small", image | {"text"})
+
+    assert [frozenset({"text"})] * 2 == list(ada.node.roster.modalities)
+    ada.node.hear_details(ben, [agent("small", untold=("image",))])
+    assert image == ada.node.untold(ben, "small")
+
+
+def test_details_of_a_peer_whose_engine_has_gone_make_no_candidates() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent("small"))
+    ada.node.hear_details(ben, [agent("small"), agent("more")])
+
+    ada.hear(replace(card_of(id_of(1)), seq=2, flag="update", agents=()))
+
+    assert ("own",) == ada.node.roster.agents

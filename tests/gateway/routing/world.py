@@ -35,6 +35,7 @@ class Peer:
     suspect: bool = False
     approved: bool = True
     profiled: bool = True
+    embedded: bool = False
     here: bool = True  # if it is ours: its engine runs on this machine
 
 
@@ -61,6 +62,7 @@ class World:
             context_tokens=np.array([peer.context_tokens for peer in self.peers], dtype=np.int64),
             local=np.array([peer.name == US for peer in self.peers], dtype=bool),
             here=np.array([peer.name == US and peer.here for peer in self.peers], dtype=bool),
+            embedded=np.array([peer.embedded for peer in self.peers], dtype=bool),
             dead=np.array([peer.dead for peer in self.peers], dtype=bool),
             suspect=np.array([peer.suspect for peer in self.peers], dtype=bool),
             approved=np.array([peer.approved for peer in self.peers], dtype=bool),

@@ -114,9 +114,7 @@ async def desk(
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
-        node.serve(
-            own_agents(engine.state, Profiles(home / "profiles.json").of), engine.state.here, engine.state.untold
-        )
+        node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of))
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
             one.admission.approve(other.id)
@@ -325,7 +323,7 @@ async def test_what_must_stay_on_this_machine_goes_to_no_engine_elsewhere(
 ) -> None:
     """Ada's own engine runs on another host. A pin to it alone is a wish for it, wherever it is."""
     async with desk(tmp_path, mine, theirs) as ada:
-        ada.node.serve(ada.node.own_agents, here=())
+        ada.node.serve([replace(agent, place="other host") for agent in ada.node.own_agents])
         for mark in ("x-ppai-local-only", "x-ppai-local"):
             refused = await ada.ask({mark: "1"})
             pinned = await ada.ask({mark: "1", "x-ppai-route": "local"})

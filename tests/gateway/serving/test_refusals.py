@@ -31,6 +31,7 @@ def roster(*modalities: frozenset[str], contexts: tuple[int, ...] = (), dead: tu
         context_tokens=np.array(contexts or (0,) * count, dtype=np.int64),
         local=np.arange(count) == 0,
         here=np.arange(count) == 0,
+        embedded=np.zeros(count, dtype=np.bool_),
         dead=np.isin(np.arange(count), dead),
         suspect=np.zeros(count, dtype=np.bool_),
         approved=np.ones(count, dtype=np.bool_),

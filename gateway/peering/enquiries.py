@@ -1,0 +1,116 @@
+"""Asks other peers what they tell of their agents beyond their cards: POST /peer/1/agents (discovery/details.py).
+
+1. Asked is a peer that is alive, that we may send prompts, and whose card has a digest other than that of its answer.
+2. Four are asked at a time, each at most once in 10 s: an engine that comes and goes makes no flood. After a failure
+   the pause doubles, up to 10 minutes.
+3. All answers together may take 16 MiB; what exceeds them is not kept.
+
+A peer that does not answer is dealt with by its card alone.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from discovery.client import PeerUnreachable
+from discovery.details import DETAILS_LIMIT_BYTES, decode_details
+from discovery.envelopes import MalformedMessage
+from discovery.gossip import Gossip
+from discovery.records import Agent, PeerId
+from discovery.request_auth import Refused
+from discovery.transport import Transport
+
+log = logging.getLogger(__name__)
+
+AGENTS_PATH = "/peer/1/agents"
+FEATURE = "agents"  # in the card of a peer that answers
+AT_ONCE = 4
+INTERVAL_S, INTERVAL_LIMIT_S = 10.0, 600.0  # between two times that one peer is asked
+ANSWER_S = 5.0
+LOOK_S = 1.0  # between two looks for somebody to ask
+KEPT_BYTES = 16 << 20  # of all answers
+
+
+@dataclass(slots=True)
+class _Asked:
+    """How it went with one peer."""
+
+    digest: bytes = b""  # in its card when it answered last
+    size: int = 0  # of that answer
+    failures: int = 0  # in a row
+    next_at: float = 0.0
+
+
+class Enquiries:
+    """Who was asked, and who is to be asked next."""
+
+    def __init__(
+        self,
+        gossip: Gossip,
+        transport: Transport,
+        may_answer: Callable[[PeerId], bool],
+        hear: Callable[[PeerId, Sequence[Agent]], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """`hear` is called with what a peer tells of its agents."""
+        self._gossip, self._transport, self._may_answer = gossip, transport, may_answer
+        self._hear, self._clock = hear, clock
+        self._asked: dict[PeerId, _Asked] = {}
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            await asyncio.gather(*(self._ask(peer, digest) for peer, digest in self.due()[:AT_ONCE]))
+            await asyncio.sleep(LOOK_S)
+
+    def due(self) -> list[tuple[PeerId, bytes]]:
+        """Who is to be asked now, with the digest of its card; who waits for longest comes first."""
+        now = self._clock()
+        members = self._gossip.members()
+        known = {member.id for member in members}
+        self._asked = {peer: asked for peer, asked in self._asked.items() if peer in known}
+        due: list[tuple[float, PeerId, bytes]] = []
+        for member in members:
+            card, asked = member.card, self._asked.get(member.id) or _Asked()
+            is_news = FEATURE in card.features and card.details and card.details != asked.digest
+            if is_news and member.state == "alive" and now >= asked.next_at and self._may_answer(member.id):
+                due.append((asked.next_at, member.id, card.details))
+        return [(peer, digest) for _, peer, digest in sorted(due)]
+
+    async def _ask(self, peer: PeerId, digest: bytes) -> None:
+        asked = self._asked.setdefault(peer, _Asked())
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                answer = await self._read(peer)
+            agents = decode_details(answer)
+            if sum(other.size for other in self._asked.values()) - asked.size + len(answer) > KEPT_BYTES:
+                raise MalformedMessage("no room for more details")
+        except PeerUnreachable as error:
+            self._transport.suspect(peer, error.reason)
+            self._failed(peer, asked, error.reason)
+        except (Refused, MalformedMessage, TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._failed(peer, asked, str(error) or "no answer in time")
+        else:
+            asked.digest, asked.size, asked.failures = digest, len(answer), 0
+            asked.next_at = self._clock() + INTERVAL_S
+            self._hear(peer, agents)
+
+    async def _read(self, peer: PeerId) -> bytes:
+        """Its answer, to the end or to one byte more than it may have. Raises Refused, PeerUnreachable."""
+        async with self._transport.open_stream(peer, AGENTS_PATH, b"", answer_s=ANSWER_S) as response:
+            if response.status != 200:
+                raise MalformedMessage(f"it answered {response.status}")
+            answer = bytearray()
+            async for piece in response.content.iter_any():
+                answer += piece
+                if len(answer) > DETAILS_LIMIT_BYTES:
+                    break
+            return bytes(answer)
+
+    def _failed(self, peer: PeerId, asked: _Asked, reason: str) -> None:
+        asked.next_at = self._clock() + min(INTERVAL_S * 2**asked.failures, INTERVAL_LIMIT_S)
+        asked.failures = min(asked.failures + 1, 16)
+        log.info("details_failed peer=%s reason=%r", peer[:10], reason)
