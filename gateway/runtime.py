@@ -177,6 +177,7 @@ class Runtime:
         self._reader = open_reader(config.routing, worker, self._full_encoder)
         self._node.use_space(Space(self._reader.gate.space, self._reader.gate.prior))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
+        stack.push_async_callback(peers.close)
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time,

@@ -24,7 +24,7 @@ def home_meant(arguments: Sequence[str]) -> Path:
     the home is the user's and the user has none.
     """
     named = os.environ.get("PPAI_HOME") or "~/.ppai"
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if word == "--home" and following:
             named = following
         elif word.startswith("--home="):

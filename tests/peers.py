@@ -26,7 +26,7 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.remote import PeerUpstream
-from gateway.server.listeners import bind, places_for_peers, server
+from gateway.server.listeners import Server, bind, places_for_peers, server
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
@@ -57,6 +57,7 @@ class AnsweringPeer(Party):
     address: Address
     door: Door
     telemetry: Telemetry
+    web: Server
 
 
 @dataclass
@@ -132,7 +133,7 @@ async def answering_peer(
             )
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
-                yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, door, telemetry)
+                yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, door, telemetry, web)
             finally:
                 web.should_exit = web.force_exit = True
                 await serving

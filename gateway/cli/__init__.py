@@ -19,8 +19,11 @@ from gateway.cli.serving import demo, serve
 from gateway.cli.setup import config_check, config_show, init, pull
 from profiler import bugs
 
-# What is wrong outside of PPAI: a full disk, a folder that is another user's, too many open files.
-_SURROUNDINGS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+# What is wrong outside of PPAI: a full disk, a folder that is another user's, too many open files, processes or memory.
+_SURROUNDINGS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+    *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
+)
 
 app = typer.Typer(
     help="PPAI: one OpenAI-compatible endpoint that answers with the best model any of your machines runs.\n\n"
@@ -73,12 +76,21 @@ def main() -> None:
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(130)
     except Exception as error:  # whatever went wrong is told in one line, and a bug is kept in a file
-        if _is_expected(error):
-            say(f"error: {error}")
+        causes = _causes(error)
+        if all(map(_is_expected, causes)):
+            for line in dict.fromkeys(map(str, causes)):
+                say(f"error: {line}")
             sys.exit(1)
         for line in bugs.lines_about(error, "ppai", sys.argv[1:]):
             say(line)
         sys.exit(3)
+
+
+def _causes(error: Exception) -> list[Exception]:
+    """What went wrong, out of the groups in which tasks that run together report it."""
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [cause for one in error.exceptions for cause in _causes(one)]
 
 
 def _is_expected(error: Exception) -> bool:

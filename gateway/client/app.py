@@ -124,6 +124,10 @@ class ClientApp:
             await _answer_invalid(client, endpoint_of(scope["path"]), error)
         except ClientGone:
             pass
+        except asyncio.CancelledError:  # a client that hangs up ends in until_gone: this peer is being stopped
+            log.warning("answer_ended_by_stop request=%s", request_id[:64])
+            await _break_off(client, endpoint_of(scope["path"]), 503, _STOPPING, "stopping")
+            raise
 
     async def _plain(self, body: bytes, packed_by: str | None) -> bytes:
         """The body as it was before it was packed, in UTF-8. Raises InvalidRequest."""
@@ -154,12 +158,7 @@ class ClientApp:
             await _answer_invalid(client, endpoint, error)
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
             log.exception("bug=request endpoint=%s", endpoint)
-            if not client.has_started:
-                status, written = whole_error(endpoint, client.request_id, status=500, message=_BUG, code=_BUG_CODE)
-                await client.answer(status, "application/json", written)
-            elif not client.is_complete:
-                event = error_event(endpoint, client.request_id, client.sent, message=_BUG, code=_BUG_CODE)
-                await client.send(event, more=False)
+            await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)
 
     def _check_caller(self, headers: Mapping[str, str], http_version: str) -> None:
         """Raises InvalidRequest (403) for a name or a page that is not ours. HTTP/1.0, as monitors speak it, has none.
@@ -201,11 +200,22 @@ def _for_page(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 _BUG, _BUG_CODE = "PPAI failed on this request, which is a bug: please report it with the peer's log", "internal_error"
+_STOPPING = "this peer is being stopped: ask again when it runs, or another peer"
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
     "access-control-allow-headers": "*, authorization",
     "access-control-max-age": "600",
 }
+
+
+async def _break_off(client: AsgiClient, endpoint: str, status: int, message: str, code: str) -> None:
+    """Tell the client in its own format, whatever it has had so far, that no more comes."""
+    if not client.has_started:
+        status, written = whole_error(endpoint, client.request_id, status=status, message=message, code=code)
+        await client.answer(status, "application/json", written)
+    elif not client.is_complete:
+        event = error_event(endpoint, client.request_id, client.sent, message=message, code=code)
+        await client.send(event, more=False)
 
 
 async def _answer_invalid(client: AsgiClient, endpoint: str, error: InvalidRequest) -> None:

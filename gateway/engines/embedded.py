@@ -93,6 +93,7 @@ class EmbeddedEngine:
         self._held_port: socket.socket | None = None
         self._port = 0
         self._child: Process | None = None
+        self._unborn = ""  # why the last attempt made no child
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -107,7 +108,11 @@ class EmbeddedEngine:
         self._held_port = _hold_port()
         self._port = self._held_port.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
-        await self._spawn()
+        try:
+            await self._spawn()
+        except OSError as error:
+            await self.stop()
+            raise EngineUnusable(f"the embedded engine cannot be started ({error}): it is tried again") from error
 
     async def ready(self) -> None:
         """Return once the engine answers."""
@@ -128,7 +133,10 @@ class EmbeddedEngine:
                 if await self._is_stopped_within(delay_s):
                     break
                 self.restarts += 1
-                await self._spawn()
+                try:
+                    await self._spawn()
+                except OSError as error:  # no process, file or room for its log now: perhaps later
+                    self._unborn = f"it cannot be started: {error}"
         finally:
             await self.stop()
 
@@ -171,6 +179,9 @@ class EmbeddedEngine:
 
     async def _watch(self) -> tuple[str, float]:
         """Follow one life of the child to its end: (why it ended, seconds since it was first ready)."""
+        if self._unborn:
+            reason, self._unborn = self._unborn, ""
+            return reason, 0.0
         clock = asyncio.get_running_loop().time
         born = answered = clock()
         ready_at: float | None = None
@@ -272,7 +283,7 @@ def _open_log(path: Path) -> IO[bytes]:
 
 def _trim(path: Path) -> None:
     """Cut a log over LOG_LIMIT_BYTES to its newer half, in place, since the child has it open."""
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # a full disk costs the log, not the engine
         if path.stat().st_size > LOG_LIMIT_BYTES:
             path.write_bytes(path.read_bytes()[-LOG_LIMIT_BYTES // 2 :])
 

@@ -50,7 +50,7 @@ class Delegated:
         self._door, self._peer, self._trusted, self._patience = door, peer, trusted, patience
         self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
-        self._sent, self._has_begun = hashlib.sha256(), False
+        self._sent, self.has_begun = hashlib.sha256(), False  # `has_begun`: some of the answer was sent
         self._meter: Meter | None = None  # None until the request was read
 
     @property
@@ -83,10 +83,10 @@ class Delegated:
                     async with aclosing(self._run(request, agent, self._meter)) as answer:
                         async for frame in answer:
                             self._sent.update(frame)
-                            self._has_begun = True
+                            self.has_begun = True
                             yield frame
                 finally:
-                    if self._has_begun:  # also where it was hung up on: what was read and written is work done
+                    if self.has_begun:  # also where it was hung up on: what was read and written is work done
                         self._door.count_tokens(*self.usage)
             self.status = "ok"
             yield self._receipt(agent, began, started)
@@ -95,9 +95,9 @@ class Delegated:
             words = str(error) if isinstance(error, Unacceptable) else "the body is nested too deeply"
             yield encode_refusal(Refusal(400, UNACCEPTABLE, words))
         except UpstreamError as error:
-            self.status = "failed" if self._has_begun else "refused"
+            self.status = "failed" if self.has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
-            yield encode_refusal(refusal, "broke" if self._has_begun else "refused")
+            yield encode_refusal(refusal, "broke" if self.has_begun else "refused")
 
     def _read_large(self) -> tuple[str, Request]:
         if has_more_values(self._payload, VALUES_LIMIT):

@@ -33,6 +33,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 TOLD = {  # what another peer is told of an error here, by its code
     NO_AGENT: "there is no such agent here",
     "busy": "this peer is busy",
+    "stopping": "this peer is being stopped",
     "no_engine": "its engine is not there",
     "engine_unreachable": "its engine does not answer",
     "engine_timeout": "its engine did not answer in time",

@@ -24,7 +24,7 @@ from gateway.capacity.allowance import UNPROVED, Allowance
 from gateway.capacity.door import Door
 from gateway.peering.delegated import Delegated
 from gateway.peering.enquiries import AGENTS_PATH
-from gateway.peering.frames import HEARTBEAT_S, QUEUED
+from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_of
 from gateway.peering.probes import encode_load
 from gateway.server.connection import Bounds, Connection
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
@@ -153,13 +153,18 @@ class PeerApp:
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:
-            await until_gone(self._delegate(peer, body, sha256, client), receive)
+            trusted, patience = self._trusted, self._patience
+            work = Delegated(self._door, peer, body, sha256, trusted, patience, self._sign, self._clock)
+            try:
+                await until_gone(self._delegate(peer, work, client), receive)
+            except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
+                log.warning("answer_ended_by_stop peer=%s", peer[:10])
+                stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
+                await client.send(stopping, more=False)
+                raise
 
-    async def _delegate(self, peer: PeerId, payload: bytes, payload_sha256: str, client: AsgiClient) -> None:
+    async def _delegate(self, peer: PeerId, work: Delegated, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
-        work = Delegated(
-            self._door, peer, payload, payload_sha256, self._trusted, self._patience, self._sign, self._clock
-        )
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:

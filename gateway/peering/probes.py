@@ -108,6 +108,12 @@ class Peers:
                 break
             del self._answered_at[other]
 
+    async def close(self) -> None:
+        """End the probes under way."""
+        for task in (probes := [*self._under_way.values()]):
+            task.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
+
     def upstream(self, peer: PeerId, name: str, allowed: Allowance) -> PeerUpstream:
         """The peer as somebody who answers, with as much as is allowed."""
         return PeerUpstream(peer, name, self._transport.open_stream, self.failed, allowed)

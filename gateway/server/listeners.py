@@ -19,6 +19,7 @@ from gateway.server.places import Place, Places, PlacesConfig
 log = logging.getLogger(__name__)
 
 GRACE_S = 5  # answers in progress may end when the peer is stopped
+SAY_SO_S = 1  # then those that are ended may tell their clients
 TICKS_A_SECOND = 10  # of uvicorn's main loop
 REFUSED_AT_ONCE = 16  # refusals in a row; then others have their turn
 REFUSED_S = 0.004  # s of that turn: with it at most 4,000 are refused a second
@@ -101,7 +102,17 @@ class Server(uvicorn.Server):
         self.servers = [_Accepting(asyncio.create_task(self._accept(listener))) for listener in sockets]  # type: ignore[misc]
         self.started = True
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's: answers in progress have GRACE_S. Those that are ended then have time to say so."""
+        await super().shutdown(sockets)
+        for arrival in self._arriving:
+            arrival.cancel()
+        if ending := {*self._arriving, *self.server_state.tasks}:
+            await asyncio.wait(ending, timeout=SAY_SO_S)
+
     async def on_tick(self, counter: int) -> bool:
+        for accepting in self.servers:
+            accepting.check()  # type: ignore[attr-defined]
         if counter % TICKS_A_SECOND == 0:
             self.check(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
@@ -116,7 +127,10 @@ class Server(uvicorn.Server):
         while True:
             try:
                 accepted, address = await loop.sock_accept(listener)
-            except OSError as error:
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event is sent when it is written
+                if self._bounds.unread_bytes is not None:
+                    collect(accepted, self._bounds.unread_bytes)
+            except OSError as error:  # no room for another connection, or this one was reset meanwhile
                 log.warning("not_accepted reason=%r", error.strerror)
                 await asyncio.sleep(FULL_S)
                 continue
@@ -128,9 +142,6 @@ class Server(uvicorn.Server):
                 refused += 1
                 await asyncio.sleep(REFUSED_S if refused % REFUSED_AT_ONCE == 0 else 0)
                 continue
-            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an event is sent when it is written
-            if self._bounds.unread_bytes is not None:
-                collect(accepted, self._bounds.unread_bytes)
             arrival = asyncio.create_task(self._arrive(accepted, place))
             self._arriving.add(arrival)
             arrival.add_done_callback(self._arriving.discard)
@@ -162,6 +173,11 @@ class _Accepting:
     def __init__(self, task: asyncio.Task[None]) -> None:
         self._task = task
 
+    def check(self) -> None:
+        """Raises the bug that ended it: a server that lets nobody in any more must not go on as if it did."""
+        if self._task.done() and not self._task.cancelled():
+            self._task.result()
+
     def close(self) -> None:
         self._task.cancel()
 
@@ -171,8 +187,13 @@ class _Accepting:
 
 def server(app: Any, places: PlacesConfig, bounds: Bounds, **tls: Any) -> Server:
     """A server for `app`, without what costs time on every request (access log, lifespan, websockets)."""
+
+    async def until_stopped(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # we cancelled it, and it has told its client
+            await app(scope, receive, send)
+
     config = uvicorn.Config(
-        app,
+        until_stopped,
         interface="asgi3",
         http=Connection,
         ws="none",

@@ -335,3 +335,25 @@ def test_an_idle_peer_is_small_and_loads_nothing_heavy(own_peer: PeerProcess) ->
     assert process.memory_info().rss < 150 << 20
     mapped = " ".join(mapping.path for mapping in process.memory_maps())
     assert not [name for name in ("torch", "sentence_transformers", "litellm", "sklearn") if f"/{name}/" in mapped]
+
+
+@pytest.mark.slow  # answers in progress have 5 s to end
+async def test_a_stop_in_mid_answer_is_told_to_clients_and_is_no_traceback(tmp_path: Path) -> None:
+    engine = ScriptedEngine(token_s=1.0, answer=lambda body: "word " * 60)
+    with engine.serving_beside(), PeerProcess(tmp_path / "home", "--engine", engine.url) as peer:
+        await asyncio.to_thread(peer.wait_ready)
+        async with aiohttp.ClientSession() as http:
+
+            async def asked(**fields: bool) -> str:
+                async with http.post(peer.url + CHAT, json={**HELLO, **fields}) as response:
+                    return await response.text()
+
+            answers = [asyncio.create_task(asked(stream=stream)) for stream in (True, False)]
+            await engine.until(lambda engine: engine.active == 2)
+            code = await asyncio.to_thread(peer.stop)
+            streamed, whole = await asyncio.gather(*answers)
+
+    assert (0, "stopping") == (code, json.loads(whole)["error"]["code"])
+    assert "stopping" == json.loads(streamed.strip().rpartition("data: ")[2])["error"]["code"]
+    assert 2 == peer.output.count("answer_ended_by_stop")
+    assert "Traceback" not in peer.output

@@ -77,16 +77,28 @@ def test_the_version_is_told(program: str, monkeypatch: pytest.MonkeyPatch, caps
     assert (0, f"{program} {version('ppai')}\n") == (code, capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("in_tasks", [False, True])
 def test_what_is_wrong_outside_of_ppai_is_no_bug(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    in_tasks: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
     @app.command()
     def broken() -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/route.jsonl")
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/route.jsonl")
+        raise (ExceptionGroup("tasks", [ExceptionGroup("inner", [full]), full]) if in_tasks else full)
 
     monkeypatch.setattr(cli, "app", app)
 
     assert 1 == ended([], monkeypatch)
-    assert "No space left on device: '/x/route.jsonl'" in capsys.readouterr().err
+    assert "error: [Errno 28] No space left on device: '/x/route.jsonl'\n" == capsys.readouterr().err
+
+
+def test_a_bug_among_expected_errors_of_tasks_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ExceptionGroup("tasks", [OSError(errno.EMFILE, "too many"), RuntimeError("oops")])
+
+    monkeypatch.setattr(cli, "app", broken)
+    monkeypatch.setenv("PPAI_HOME", str(tmp_path))
+
+    assert 3 == ended([], monkeypatch)

@@ -1,6 +1,7 @@
 """The embedded engine with the real model: what it serves, and that it neither stays dead nor stays behind."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -231,3 +232,26 @@ async def test_the_log_stays_short(model: Path, tmp_path: Path) -> None:
         await engine.ready()
 
         assert log.stat().st_size <= LOG_LIMIT_BYTES
+
+
+async def test_an_engine_for_which_there_is_no_process_or_file_is_tried_again(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start the peer goes on without it; later it counts as one more death."""
+
+    async def no_process(*command: str, **more: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    engine = EmbeddedEngine(model, CONFIG, tmp_path / "log")
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "create_subprocess_exec", no_process)
+        with pytest.raises(EngineUnusable, match="temporarily unavailable"):
+            await engine.start()
+
+    async with started(model, tmp_path / "log") as engine:
+        await engine.ready()
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "create_subprocess_exec", no_process)
+            os.kill(engine.pid, signal.SIGKILL)
+            await until(lambda: "cannot be started" in str(engine.state))
+        await engine.ready()

@@ -237,3 +237,19 @@ async def test_a_peer_that_revokes_us_shows_until_it_approves_us_again(tmp_path:
 
         pair.ben.admission.approve(pair.ada.id)
         assert "" == await refusal()
+
+
+async def test_a_peer_that_is_stopped_says_so_to_the_asking_peer(tmp_path: Path) -> None:
+    """Before the first event, so that the asking peer can go on to another."""
+    engine = ScriptedEngine(delay_s=60.0)
+    async with engine.serving(), two_peers(tmp_path, engine) as pair:
+        asking = asyncio.create_task(ask(pair, delegated()))
+        await engine.until(lambda engine: engine.active == 1)
+
+        pair.ben.web.config.timeout_graceful_shutdown = 0
+        pair.ben.web.should_exit = True
+
+        with pytest.raises(UpstreamError, match="is being stopped") as caught:
+            await asking
+
+    assert 503 == caught.value.status

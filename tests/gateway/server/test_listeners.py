@@ -181,3 +181,20 @@ def test_as_many_descriptors_are_taken_as_the_system_gives() -> None:
         assert min(8192, hard) == raise_descriptor_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_server_that_lets_nobody_in_any_more_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in accepting ends the server, and with it the peer, which says so."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    async def broken(listener: socket.socket) -> None:
+        raise RuntimeError("oops")
+
+    with bind("127.0.0.1", 0, "--port") as listener:
+        web = server(app, PlacesConfig(9, 9, 9, 9), BOUNDS)
+        monkeypatch.setattr(web, "_accept", broken)
+
+        with pytest.raises(RuntimeError, match="oops"):
+            await asyncio.wait_for(web.serve(sockets=[listener]), 5)
