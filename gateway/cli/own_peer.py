@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.home.folder import Home, Running
+from gateway.home.folder import Home, HomeError, Running
 from gateway.port_owner import name_of, owner_of
 from gateway.wire.text import header_text
 
@@ -22,13 +23,22 @@ class PeerRefused(Exception):
     """The running peer answered with an error; the message is its own."""
 
 
+def serving(home: Home) -> str:
+    """The command that serves from this home; of the usual one nothing needs to be said."""
+    try:
+        is_usual = home == Home.default()
+    except HomeError:
+        is_usual = False
+    return "ppai serve" + ("" if is_usual else f" --home {shlex.quote(str(home.path))}")
+
+
 class OwnPeer:
     """The running peer of one home. Raises NotRunning where there is none."""
 
     def __init__(self, home: Home) -> None:
         running = home.running()
         if running is None:
-            raise NotRunning(f"no peer is running from {home.path}; start one with: ppai serve --home {home.path}")
+            raise NotRunning(f"no peer is running from {home.path}; start one with: {serving(home)}")
         self._running: Running = running
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

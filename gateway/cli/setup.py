@@ -1,7 +1,6 @@
 """ppai init, pull, config: what a peer needs before it can serve."""
 
 import secrets
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ def init(
     """Make a home: a configuration file to edit, and the network's secret. In a home that is there, --secret alone sets
     the secret, and nothing else."""
     from discovery.secret_strength import require_strong
+    from gateway.cli.own_peer import serving
     from gateway.config import data_dir
     from gateway.home.folder import HomeError
 
@@ -61,7 +61,7 @@ def init(
         say("on each of your other machines run: ppai init --secret with the line above")
     elif had_secret:
         say("peers that hold the secret of before are strangers from the next start on")
-    say("next: ppai serve" + ("" if place == home_of(None) else f" --home {shlex.quote(str(place.path))}"))
+    say(f"next: {serving(place)}")
 
 
 def _say_whether_it_counts(config: "Config") -> None:

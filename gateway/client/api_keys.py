@@ -65,7 +65,7 @@ class ApiKeys:
             if (seen := (now.st_mtime_ns, now.st_ino, now.st_size)) != self._seen:
                 self._hashes = msgspec.json.decode(read_unchanged(self._file), type=dict[str, str])
                 self._seen = seen
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # a home that cannot be made is told as that
             self._hashes, self._seen = {}, None
         except OpenToOthers as error:
             raise ApiKeyError(str(error)) from error

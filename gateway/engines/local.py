@@ -187,7 +187,8 @@ class LocalEngine:
             self._bridge()
             return
         if self._config.url == "none":
-            self._problem = "this peer has no engine of its own (engine.url: none)"
+            none = "this peer has no engine of its own (engine.url: none)"
+            self._problem = f"{none}: name one with --engine URL, or start another peer"
             return
         if self._config.url not in _WITHOUT_ADDRESS:
             self._take(self._config.url, f"the engine at {self._shown_url}", self._config.api_key)

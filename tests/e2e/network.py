@@ -34,6 +34,8 @@ class Cluster:
         """One more peer, run from this checkout or from `code`."""
         url = behaviour.pop("engine", None)
         if url is None:
+            paths = {"/v1/chat/completions": {}, "/v1/embeddings": {}}  # other peers hear only what an engine tells
+            behaviour = {"pages": {"/openapi.json": {"paths": paths}}, **behaviour}
             engine = ScriptedEngine(**{"model": f"model-{name}", "answer": lambda body: f"from {name}", **behaviour})
             self.engines[name] = self._stack.enter_context(engine.serving_beside())
             url = engine.url

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused
+from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused, serving
 from gateway.home.folder import Home, Running
 from tests.gateway.cli.answering import Peer
 from tests.gateway.stranger import needs_root, strangers_engine
@@ -124,3 +124,12 @@ def test_a_stream_that_breaks_off_is_told_with_the_remedy(
     assert {"n": 1} == next(events)
     with pytest.raises(NotRunning, match="ppai serve"):
         next(events)
+
+
+def test_the_command_that_starts_a_peer_can_be_typed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PPAI_HOME", str(tmp_path))
+
+    assert ["ppai serve", f"ppai serve --home '{tmp_path}/my home'"] == [
+        serving(Home(tmp_path)),
+        serving(Home(tmp_path / "my home")),
+    ]
