@@ -23,6 +23,7 @@ FREED_AFTER_S = 2.5  # on an idle machine; the batch that it works on is not int
 LOOKS = 3
 SEEN_WITHIN_S = 30.0  # the engine counts a request as running by then, on a loaded machine too
 BEFORE_FIRST_TOKEN_S = 0.15
+TO_THE_END = {"ignore_eos": True}  # of max_tokens: an answer is as long as that, whatever the model would have said
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Repeat: good morning"}]
 STORY: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Write a very long story about a dragon."}]
 
@@ -52,7 +53,9 @@ class Application:
 
     def chat(self) -> str:
         """Not streamed: an answer, why it ended, and a usage that adds up."""
-        reply = self.client.chat.completions.create(model=self.model, messages=QUESTION, max_tokens=16, temperature=0)
+        reply = self.client.chat.completions.create(
+            model=self.model, messages=QUESTION, max_tokens=16, temperature=0, extra_body=TO_THE_END
+        )
         choice, usage = reply.choices[0], reply.usage
         assert usage and usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, usage
         assert 0 < usage.completion_tokens <= 16, usage
@@ -75,6 +78,7 @@ class Application:
             temperature=0,
             stream=True,
             stream_options={"include_usage": True},
+            extra_body=TO_THE_END,
         ):
             assert not usages, "nothing comes after the usage"
             ids.add(chunk.id)
@@ -93,7 +97,9 @@ class Application:
     def stream_without_usage(self) -> str:
         """Streamed without include_usage: nobody's usage chunk slips through."""
         chunks = list(
-            self.client.chat.completions.create(model=self.model, messages=QUESTION, max_tokens=4, stream=True)
+            self.client.chat.completions.create(
+                model=self.model, messages=QUESTION, max_tokens=4, stream=True, extra_body=TO_THE_END
+            )
         )
         assert len(chunks) > 1 and not any(chunk.usage for chunk in chunks), chunks
         assert all(chunk.choices for chunk in chunks), chunks
@@ -103,7 +109,7 @@ class Application:
         """Streamed and not, in turn, over one pooled client: llama.cpp closes connections that it promised to keep."""
         for number in range(12):
             reply = self.client.chat.completions.create(
-                model=self.model, messages=QUESTION, max_tokens=2, stream=number % 2 == 0
+                model=self.model, messages=QUESTION, max_tokens=2, stream=number % 2 == 0, extra_body=TO_THE_END
             )
             if number % 2 == 0:
                 assert list(reply)
@@ -114,7 +120,7 @@ class Application:
 
         def ask(_: int) -> int:
             chunks = self.client.chat.completions.create(
-                model=self.model, messages=STORY, max_tokens=16, stream=True, temperature=0
+                model=self.model, messages=STORY, max_tokens=16, stream=True, temperature=0, extra_body=TO_THE_END
             )
             return sum(len(chunk.choices[0].delta.content or "") for chunk in chunks if chunk.choices)
 
@@ -151,7 +157,7 @@ class Application:
     def aborted_stream(self) -> str:
         """A stream left in the middle frees the engine."""
         chunks = self.client.chat.completions.create(
-            model=self.model, messages=STORY, max_tokens=700, temperature=0, stream=True
+            model=self.model, messages=STORY, max_tokens=700, temperature=0, stream=True, extra_body=TO_THE_END
         )
         heard = [next(chunks) for _ in range(4)]
         busy = self.running()
@@ -204,7 +210,9 @@ class Application:
         """Leave when the engine counts the call, however long it takes to: a loaded one takes seconds."""
         key, url = self.client.api_key, str(self.client.base_url)
         async with openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
-            asked = client.chat.completions.create(model=self.model, messages=STORY, max_tokens=700, temperature=0)
+            asked = client.chat.completions.create(
+                model=self.model, messages=STORY, max_tokens=700, temperature=0, extra_body=TO_THE_END
+            )
             call, began = asyncio.create_task(asked), time.perf_counter()
             while not (busy := await asyncio.to_thread(self.running)):
                 assert not call.done(), f"ended before it was seen running: {call}"

@@ -1,32 +1,37 @@
-"""Run every client against a peer in front of every engine and write docs/clients.md; exits 1 when one failed."""
+"""Run clients against a peer in front of engines and write docs/clients.md; exits 1 when a check failed.
+
+`python -m tests.e2e.clients [WORD]`: only the tables in whose title WORD stands; the others stay as they are.
+"""
 
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.e2e.clients import environments
-from tests.e2e.clients.conformance import ENGINES, PAGE, SUITE, page
+from tests.e2e.clients.conformance import PAGE, TABLES, VLLM, page, said, table
 from tests.e2e.vllm_env import is_prepared
 
 
-def main() -> int:
-    if not (is_prepared() and environments.is_prepared()):
+def main(word: str = "") -> int:
+    wanted = [title for title in TABLES if word.lower() in title.lower()]
+    if not environments.is_prepared() or (VLLM in wanted and not is_prepared()):
         print("prepare first: python -m tests.e2e.vllm_env; python -m tests.e2e.clients.environments", file=sys.stderr)
         return 1
-    seen = {}
-    for engine, serving in ENGINES.items():
+    tables, failed = {title: said(title) for title in TABLES}, []
+    for title in wanted:
+        serving, suite = TABLES[title]
         with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as url:
-            seen[engine] = {name: run(url) for name, run in SUITE.items()}
-    PAGE.write_text(page(seen), encoding="utf-8")
-    failed = [
-        f"{engine}: {name}, {check}: {told}"
-        for engine, clients in seen.items()
-        for name, client in clients.items()
-        for check, told in client.checks.items()
-        if told.startswith("failed")
-    ]
+            seen = {name: run(url) for name, run in suite.items()}
+        tables[title] = table(seen)
+        failed += [
+            f"{title}: {name}, {check}: {told}"
+            for name, client in seen.items()
+            for check, told in client.checks.items()
+            if told.startswith("failed")
+        ]
+    PAGE.write_text(page(tables), encoding="utf-8")
     print("\n".join(failed) or f"wrote {PAGE}", file=sys.stderr)
     return 1 if failed else 0
 
 
-sys.exit(main())
+sys.exit(main(*sys.argv[1:2]))

