@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 import time
@@ -43,7 +42,7 @@ from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.roster import Space
-from gateway.server.event_loop import new_event_loop
+from gateway.server.event_loop import call_on_stop, new_event_loop
 from gateway.server.listeners import (
     Server,
     bind,
@@ -93,9 +92,7 @@ def check(config: Config, home: Home) -> None:
 
 async def _serve(config: Config, home: Home, say: Say) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    call_on_stop(asyncio.get_running_loop(), stop.set)
     async with Runtime(config, home, say) as runtime:
         gc.collect()
         gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again

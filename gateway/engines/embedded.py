@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,7 @@ class EmbeddedEngine:
         self._held_port: socket.socket | None = None
         self._port = 0
         self._child: Process | None = None
+        self.on_ready: Callable[[], None] = lambda: None  # called whenever it begins to answer
         self._unborn = ""  # why the last attempt made no child
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -193,6 +195,7 @@ class EmbeddedEngine:
                     ready_at = answered
                     self.state = ChildState("ready")
                     self._ready.set()
+                    self.on_ready()
                     _log.info("embedded_engine_ready after_s=%.1f", ready_at - born)
             elif clock() - answered > (patience_s := HUNG_AFTER_S if ready_at else LOAD_PATIENCE_S):
                 self._ready.clear()

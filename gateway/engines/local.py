@@ -221,7 +221,7 @@ class LocalEngine:
             self._problem = str(error)
             return
         assert engine.url, "a started engine has a url"
-        self._embedded = engine
+        self._embedded, engine.on_ready = engine, self._is_wanted.set  # requests may wait for it: look at once
         tasks.create_task(engine.run(), name="embedded engine")
         self._take(engine.url, "the embedded engine", engine.api_key)
 

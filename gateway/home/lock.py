@@ -3,8 +3,8 @@
 A process number says less: after a reboot, or in a container, another program has it.
 """
 
-import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ def is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _lock(descriptor, shared=True)
     except BlockingIOError:
         return True
     finally:
@@ -47,8 +47,28 @@ def _take(descriptor: int, wait_s: float) -> None:
     until = time.monotonic() + wait_s
     while True:
         try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _lock(descriptor)
         except BlockingIOError as error:
             if time.monotonic() > until:
                 raise AlreadyHeld from error
         time.sleep(0.005)
+
+
+if sys.platform == "win32":  # not tried: a lock on the file's first byte, gone with the process as flock's is
+    import msvcrt
+
+    def _lock(descriptor: int, *, shared: bool = False) -> None:
+        """Raises BlockingIOError where another process holds it. It has no shared locks."""
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            if shared:
+                msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+        except OSError as error:
+            raise BlockingIOError from error
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int, *, shared: bool = False) -> None:
+        """Raises BlockingIOError where another process holds it."""
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -1,6 +1,7 @@
 """The event loop that a peer runs on: uvloop where the platform has it, else asyncio's own."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -35,3 +36,12 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
                 sock.detach()
 
     return Loop()
+
+
+def call_on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    """Have SIGTERM and ^C call `stop` on the loop. Windows' loop takes no signals: Python's own handler passes them on."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))

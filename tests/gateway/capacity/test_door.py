@@ -177,6 +177,44 @@ async def test_the_door_tells_when_it_closes_and_when_it_opens() -> None:
     await end_all(remote)
 
 
+FULL = {"is_slots_known": True, "others": 4}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({**FULL}, {**FULL, "others": 0}),  # other programs' jobs ended
+        ({**FULL}, {**FULL, "slots": 16}),  # it has, or the owner gives it, more slots
+        ({**FULL, "problem": "it died"}, {"is_slots_known": True}),  # it came back
+        ({**FULL, "models": ()}, {"is_slots_known": True}),  # it serves a model again
+        ({**FULL}, {"is_slots_known": False, "others": 0}),  # another engine, which tells no slots
+    ],
+    ids=["other jobs ended", "more slots", "back", "a model again", "another engine"],
+)
+async def test_a_door_that_opens_tells_everybody_who_waits_whatever_opened_it(
+    before: dict[str, object], after: dict[str, object]
+) -> None:
+    """Who waits here enters; other peers, who keep their requests, hear of it."""
+    heard: list[str] = []
+    engine = IdleEngine(ready(4, **{**FULL, "others": 0}))
+    door = Door(engine, AdmissionConfig(), lambda: 0.0, lambda: 1.0, lambda: heard.append(door.admission))  # type: ignore[arg-type]
+    engine.state = replace(ready(4), **FULL)
+    waiting = await jobs(door, 2, remote=True)
+    assert not any(job.is_inside for job in waiting)
+    engine.state = replace(ready(4), **{"others": 4, **before})
+    door.admit_waiting()
+    if before.get("problem") or "models" in before:
+        assert ["closed"] == heard
+
+    engine.state = replace(ready(4), **after)
+    door.admit_waiting()
+    await settle()
+
+    assert all(job.is_inside for job in waiting)
+    assert heard in ([], ["closed", door.admission])
+    await end_all(waiting)
+
+
 async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
     """One runs, two wait: the limit. E[S] is 4 s, and one place is wanted."""
     door = door_of(1)

@@ -250,8 +250,11 @@ async def test_an_engine_for_which_there_is_no_process_or_file_is_tried_again(
 
     async with started(model, tmp_path / "log") as engine:
         await engine.ready()
+        lives = list[int]()
+        engine.on_ready = lambda: lives.append(engine.pid or 0)
         with monkeypatch.context() as patch:
             patch.setattr(asyncio, "create_subprocess_exec", no_process)
             os.kill(engine.pid, signal.SIGKILL)
             await until(lambda: "cannot be started" in str(engine.state))
         await engine.ready()
+        assert [engine.pid] == lives

@@ -1,13 +1,14 @@
 """A descriptor is closed once: whatever becomes of a connection, no Python socket keeps its number."""
 
 import asyncio
+import signal
 import socket
 import ssl
 import struct
 
 import pytest
 
-from gateway.server.event_loop import new_event_loop
+from gateway.server.event_loop import call_on_stop, new_event_loop
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 
@@ -67,3 +68,25 @@ def test_a_connection_that_is_reset_while_it_is_made_closes_nobody_else_s_descri
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(run())
+
+
+@pytest.mark.parametrize("takes_signals", [True, False], ids=["here", "as on Windows"])
+async def test_a_signal_to_stop_reaches_the_loop_on_every_system(
+    takes_signals: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def no_signals(number: int, callback: object) -> None:
+        raise NotImplementedError
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    if not takes_signals:
+        monkeypatch.setattr(loop, "add_signal_handler", no_signals)
+    try:
+        call_on_stop(loop, stopped.set)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.wait_for(stopped.wait(), 5)
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
