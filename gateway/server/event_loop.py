@@ -39,7 +39,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def call_on_stop(loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
-    """Have SIGTERM and ^C call `stop` on the loop. Windows' loop takes no signals: Python's own handler passes them on."""
+    """Have SIGTERM and ^C call `stop`. Windows' loop takes no signals: there Python's own handler passes them on."""
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
             loop.add_signal_handler(number, stop)
