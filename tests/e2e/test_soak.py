@@ -1,6 +1,7 @@
 """A quarter of an hour of mixed load on three peers: nothing grows, nothing stays open, nothing fails unasked.
 
-PPAI_SOAK_S=60 tries it in a minute; the slope of memory is judged from ten minutes after the warm-up on.
+PPAI_SOAK_S=60 tries it in a minute; the slope of memory is judged where ten minutes follow the warm-up, and
+a leak shows in both halves of them.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from tests.e2e.network import CHAT, SECRET, Cluster
 
 SOAK_S = float(os.environ.get("PPAI_SOAK_S", "900"))
 WARM_UP_S = SOAK_S / 3  # encoders are loaded, caches fill, buffers find their size
-WARM_UP_PACE = 3  # times as many requests meanwhile: an ordinary pace would leave half of that to what is judged
+WARM_UP_PACE = 3  # times as many requests meanwhile: at an ordinary pace memory still finds its size while it is judged
 JUDGED_FROM_S = 590.0  # of samples: the noise of a shorter run is larger than the bound
 SLOPE_LIMIT = 1 << 20  # bytes in ten minutes
 SHORT_GROWTH_LIMIT = 10 << 20  # bytes, of a shorter run
@@ -103,7 +104,7 @@ async def test_a_quarter_of_an_hour_of_mixed_load_leaves_nothing_behind(cluster:
             await asyncio.sleep(SOAK_S / 450)
 
     judged = {name: [s for s in rss if s[0] > warm] for name, rss in samples.items()}
-    slopes = {name: _slope(rss) * 600 for name, rss in judged.items()}
+    slopes = {name: [_slope(half) * 600 for half in _halves(rss)] for name, rss in judged.items()}
     growth = {name: rss[-1][1] - rss[0][1] for name, rss in judged.items()}
     answered = {name: len(engine.asked) for name, engine in cluster.engines.items()}
     print(f"done {load.done}, engines asked {answered}, bytes in ten minutes {slopes}, bytes in all {growth}")
@@ -114,7 +115,7 @@ async def test_a_quarter_of_an_hour_of_mixed_load_leaves_nothing_behind(cluster:
     assert min(load.done.values()) > SOAK_S / 10
     assert min(answered.values()) > 0  # delegated to the one that leaves and returns, too
     if SOAK_S - WARM_UP_S >= JUDGED_FROM_S:
-        assert max(slopes.values()) < SLOPE_LIMIT, slopes
+        assert max(min(halves) for halves in slopes.values()) < SLOPE_LIMIT, slopes  # a leak goes on, a step does not
     assert max(growth.values()) < SHORT_GROWTH_LIMIT, growth
 
 
@@ -144,6 +145,10 @@ async def _until_no_upstream_is_open(cluster: Cluster, staying: dict[str, psutil
             for process in staying.values()
         ):
             await asyncio.sleep(0.2)
+
+
+def _halves(rss: list[tuple[float, float]]) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    return rss[: len(rss) // 2], rss[len(rss) // 2 :]
 
 
 def _slope(rss: list[tuple[float, float]]) -> float:
