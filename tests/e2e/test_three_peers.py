@@ -119,7 +119,7 @@ async def test_in_tofu_mode_nothing_is_delegated_before_both_approve(cluster: Cl
 
     assert (403, f"run `ppai approve {ben_id}`") == (refused[0], said)
     assert "run `ppai approve ID`" in listed.stderr
-    assert all(word in listed.stdout for word in ("127.0.0.1:", "alive", "not approved", " s  "))
+    assert all(word in listed.stdout for word in ("127.0.0.1:", "alive", "not approved", " s ")), listed.stdout
     assert "run `ppai approve ID`" in routed.stderr
     assert "run `ppai approve ID`" in ada.output
     assert "run `ppai approve ID`" in ben.output

@@ -269,8 +269,8 @@ async def test_references_written_later_count_without_asking(tmp_path: Path, enc
 async def test_show_explains_itself_to_people(tmp_path: Path, encoder_folder: Path) -> None:
     async with ScriptedEngine(answer=knows_all).serving() as engine:
         await run(encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "29", "--json")
-    _, _, vector = await run(encoder_folder, "show", "--home", str(tmp_path))
-    _, _, about = await run(encoder_folder, "show", "Which gas do plants take in?", "--home", str(tmp_path))
+    _, vector, _ = await run(encoder_folder, "show", "--home", str(tmp_path))
+    _, about, _ = await run(encoder_folder, "show", "Which gas do plants take in?", "--home", str(tmp_path))
 
     assert all(word in vector for word in ("scripted-1: expected accuracy", "strongest: ", "weakest: ", "evidence"))
     assert all(word in about for word in ("biology", "cosine", "scripted-1", "expected to be right"))
