@@ -11,7 +11,7 @@ from profiler.sandbox import problem
 from tests.e2e import test_namespaces, test_older_peers, vllm_env
 from tests.e2e.clients import environments
 
-DISK_GB = 9  # 3.4 of vLLM, 2.3 of torch for training, 2.3 of clients and models; the rest is written while tests run
+DISK_GB = 10  # 3.4 of vLLM, 2.3 of torch for training, 2.6 of clients and models; the rest is written while tests run
 
 
 def lacks() -> Iterator[str]:
