@@ -67,6 +67,17 @@ def read_address(url: str, api_key: str = "") -> EngineAddress:
     )
 
 
+def metrics_page_of(url: str) -> str:
+    """The page of gauges that the owner named, `/metrics` where the URL has no path. Raises EngineAddressError."""
+    try:
+        address = read_address(url)
+    except EngineAddressError as error:
+        raise EngineAddressError(str(error).replace("engine.url", "engine.metrics_urls")) from None
+    if address.headers:
+        raise EngineAddressError("engine.metrics_urls holds a user or password: gauges are asked for without one")
+    return address.url if urlsplit(address.url).path.strip("/") else f"{address.url}/metrics"
+
+
 def place_of(host: str) -> Place:
     """Where the machine of this name or address is, as far as that can be told without asking anybody.
 

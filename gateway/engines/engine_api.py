@@ -65,6 +65,12 @@ class EngineApi:
         return msgspec.json.decode(await _read(response), type=kind)
 
 
+async def metrics_page(url: str, session: aiohttp.ClientSession) -> bytes:
+    """A page of gauges at any URL, asked without a key; empty where there is none. Raises aiohttp.ClientError."""
+    async with session.get(url, allow_redirects=False) as response:
+        return await _read(response) if response.status == 200 else b""
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """The body, cut after the limit; JSON that was cut cannot be decoded, so its reader raises."""
     body = bytearray()

@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from gateway.engines import litellm_bridge
-from gateway.engines.address import EngineAddressError, Place, read_address
+from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address
 from gateway.engines.connections import ConnectionBroken
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_state import EngineState, ModelFacts, as_owner_says
@@ -48,6 +48,8 @@ class EngineConfig:
     # a cloud. A request that must stay on this machine is answered by an engine that is here only
     place: Literal["auto", "here", "other host", "cloud"] = "auto"
     slots: Annotated[int, msgspec.Meta(ge=0, le=4095)] = 0  # requests it works on at once; 0 asks the engine, else 8
+    # where its load is read, if not at its own /metrics: of the engines behind a router, whose loads are added
+    metrics_urls: tuple[str, ...] = ()
     # what its models can do and hold, by name, where it does not tell; e.g. {NAME: {abilities: [text, image]}}
     models: dict[str, ModelFacts] = field(default_factory=dict)
     # s between two reads of its load (costs: docs/results/gateway.md)
@@ -229,7 +231,7 @@ class LocalEngine:
         self.origin = origin
         self._engine = OpenAIEngine(
             url, self._session, api_key=api_key, slots=self._config.slots, place=self._place, on_dial=on_dial,
-            is_embedded=self._embedded is not None,
+            is_embedded=self._embedded is not None, metrics_urls=self._config.metrics_urls,
         )  # fmt: skip
 
     def _drop_where_another_person_listens(self) -> None:
@@ -288,6 +290,10 @@ def check(config: EngineConfig) -> str:
         raise EngineAddressError("engine.api_base holds a user or password; put the provider's key into engine.api_key")
     if config.api_base and not config.api_base.startswith(("http://", "https://")):
         raise EngineAddressError("engine.api_base is no URL; expected https://HOST[/PATH]")
+    for url in config.metrics_urls:
+        metrics_page_of(url)
+    if config.metrics_urls and (config.url in _WITHOUT_ADDRESS or config.url.startswith(litellm_bridge.SCHEME)):
+        raise EngineAddressError("engine.metrics_urls is for an engine that engine.url names by its http:// address")
     if config.url.lower() in _WITHOUT_ADDRESS and config.url not in _WITHOUT_ADDRESS:
         raise EngineAddressError(f"engine.url is `{config.url}`: write it in small letters, `{config.url.lower()}`")
     if config.url.startswith(litellm_bridge.SCHEME) and not config.url.removeprefix(litellm_bridge.SCHEME).strip():

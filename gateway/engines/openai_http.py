@@ -6,7 +6,7 @@ gateway/engines/families.py reads what a family tells of itself beyond that API.
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from gateway.engines.address import Place, read_address
+from gateway.engines.address import Place, metrics_page_of, read_address
 from gateway.engines.connections import Answer, ConnectionBroken, Connections
-from gateway.engines.engine_api import EngineApi
+from gateway.engines.engine_api import EngineApi, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing
+from gateway.engines.load_gauges import read_load
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
@@ -59,8 +60,13 @@ class OpenAIEngine:
         place: Place | None = None,
         on_dial: Callable[[], None] | None = None,
         is_embedded: bool = False,
+        metrics_urls: Sequence[str] = (),
     ) -> None:
-        """`place`: where it runs, if its URL does not tell. `on_dial`: see Connections. Raises EngineAddressError."""
+        """`place`: where it runs, if its URL does not tell. `on_dial`: see Connections.
+
+        `metrics_urls`: where its load is read, if not at its own /metrics; the loads are added. Raises
+        EngineAddressError.
+        """
         address = read_address(url, api_key)
         self.url = address.url
         self.place = place or address.place
@@ -71,6 +77,7 @@ class OpenAIEngine:
         self._path = urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots = slots
+        self._metrics_pages = tuple(map(metrics_page_of, metrics_urls))
         self._api = EngineApi(self.url, session, address.headers)
         self._family: Family | None = None
         self._owner = ""  # `owned_by` of its models when its family was recognised
@@ -186,6 +193,11 @@ class OpenAIEngine:
         """The state with the load that the engine reports, else with the requests that we have open there."""
         ours = self.in_flight  # taken before the engine counts, so that a job that ends meanwhile counts as ours
         models, load = await family.look(self._api, state.models)
+        if self._metrics_pages:  # what a router says of itself hides the queues behind it
+            pages = await asyncio.gather(*(metrics_page(page, self._session) for page in self._metrics_pages))
+            loads = [read_load(page) for page in pages]
+            known = [each for each in loads if each is not None]
+            load = (sum(r for r, _ in known), sum(w for _, w in known)) if len(known) == len(loads) else None
         if load is None:
             running = min(self.in_flight, state.slots)
             return replace(

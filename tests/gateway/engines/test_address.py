@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.engines.address import EngineAddressError, place_of, read_address
+from gateway.engines.address import EngineAddressError, metrics_page_of, place_of, read_address
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,23 @@ def test_what_cannot_be_used_is_an_error_with_the_remedy_and_without_the_secret(
 )
 def test_only_what_is_certainly_loopback_is_here(host: str, place: str) -> None:
     assert place == place_of(host)
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("http://gpu1:8000", "http://gpu1:8000/metrics"),
+        (" 127.0.0.1:8000/ ", "http://127.0.0.1:8000/metrics"),
+        ("https://gpu1/router/gauges", "https://gpu1/router/gauges"),
+    ],
+)
+def test_a_page_of_gauges_is_read_as_people_write_it(url: str, page: str) -> None:
+    assert page == metrics_page_of(url)
+
+
+@pytest.mark.parametrize("url", ["http://bob:hunter2@gpu1", "embedded", "", "http://gpu1/?token=hunter2"])
+def test_a_page_of_gauges_that_cannot_be_asked_for_names_its_key(url: str) -> None:
+    with pytest.raises(EngineAddressError, match=r"engine\.metrics_urls") as refused:
+        metrics_page_of(url)
+
+    assert "hunter" not in str(refused.value)

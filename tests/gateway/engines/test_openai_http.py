@@ -90,6 +90,32 @@ async def test_without_metrics_the_own_count_is_the_load(session: aiohttp.Client
     assert (1, 1, "own count") == (engine.state.running, engine.state.waiting, engine.state.load_source)
 
 
+def gauges(running: int, waiting: int) -> str:
+    return f"vllm:num_requests_running {running}\nvllm:num_requests_waiting {waiting}\n"
+
+
+async def test_the_load_of_engines_behind_a_router_is_read_at_the_engines_and_added(
+    session: aiohttp.ClientSession,
+) -> None:
+    """The router's own gauges say something else. Its key is not sent to the engines."""
+    async with (
+        ScriptedEngine(metrics=gauges(1, 0)).serving() as router,
+        ScriptedEngine(metrics=gauges(3, 4)).serving() as first,
+        ScriptedEngine(metrics=gauges(2, 0)).serving() as second,
+    ):
+        pages = (first.url, f"{second.url}/metrics")
+        engine = OpenAIEngine(router.url, session, api_key="hunter2", slots=16, metrics_urls=pages)
+        await engine.refresh()
+        whole = engine.state
+        second.metrics = None
+        await engine.refresh()
+
+    assert (5, 4, 9, "metrics", 16) == (whole.running, whole.waiting, whole.others, whole.load_source, whole.slots)
+    assert (0, 0, "own count") == (engine.state.running, engine.state.waiting, engine.state.load_source)
+    assert {"/metrics"} == {*first.paths, *second.paths}
+    assert ({None}, {None}) == (first.authorizations, second.authorizations)
+
+
 async def test_an_engine_that_is_not_there_is_named_with_the_remedy(session: aiohttp.ClientSession) -> None:
     engine = OpenAIEngine("http://127.0.0.1:9", session)
 
