@@ -26,6 +26,8 @@ class AllowanceConfig:
     all_bytes: int = 128 << 20  # of all bodies
     probes_per_s: float = 60.0  # a peer that is busy asking needs 50 (probes.py)
     probes_burst: float = 120.0
+    enquiries_per_s: float = 0.2  # for our agents' details, up to 256 KiB each: a peer asks once a change
+    enquiries_burst: float = 8.0
     failures_per_s: float = 2.0  # requests that we refuse as unacceptable, or that it hangs up on
     failures_burst: float = 64.0  # a program that is closed hangs up on all that it asked
     ban_s: float = 10.0  # for which a peer that fails more often is refused
@@ -38,6 +40,7 @@ class Allowance:
         self._config = c = config or AllowanceConfig()
         self._held = Counter[PeerId]()
         self._probes = Throttle(c.probes_per_s, c.probes_burst)
+        self._enquiries = Throttle(c.enquiries_per_s, c.enquiries_burst)
         self._failures = Throttle(c.failures_per_s, c.failures_burst)
         self._banned_until = OrderedDict[PeerId, float]()
 
@@ -58,6 +61,10 @@ class Allowance:
     def may_probe(self, peer: PeerId, now: float) -> bool:
         """Whether this peer may probe us at `now`; if so, the probe is counted."""
         return self._probes.allow(peer, now)
+
+    def may_enquire(self, peer: PeerId, now: float) -> bool:
+        """Whether this peer may ask for our agents' details at `now`; if so, that is counted."""
+        return self._enquiries.allow(peer, now)
 
     def may_delegate(self, peer: PeerId, now: float) -> bool:
         """Whether few enough of this peer's requests came to nothing of late."""

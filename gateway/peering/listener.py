@@ -81,6 +81,7 @@ class PeerApp:
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._allowance = Allowance()
+        self._may_ask = {PROBE_PATH: self._allowance.may_probe, AGENTS_PATH: self._allowance.may_enquire}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = AsgiClient(send, {})
@@ -129,7 +130,7 @@ class PeerApp:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
         if path == DELEGATE_PATH and not self._allowance.may_delegate(peer, self._clock()):
             raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
-        if path in (PROBE_PATH, AGENTS_PATH) and not self._allowance.may_probe(peer, self._clock()):
+        if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
         return peer
 

@@ -34,6 +34,14 @@ def test_probes_come_at_a_rate() -> None:
     assert [True, True, False] == [allowance.may_probe(ADA, 1.0) for _ in range(3)]
 
 
+def test_details_are_asked_for_seldom() -> None:
+    allowance = Allowance(AllowanceConfig(enquiries_per_s=0.5, enquiries_burst=2))
+
+    assert [True, True, False] == [allowance.may_enquire(ADA, 0.0) for _ in range(3)]
+    assert allowance.may_enquire(BEN, 0.0)
+    assert [True, False] == [allowance.may_enquire(ADA, 2.0) for _ in range(2)]
+
+
 def test_who_asks_in_vain_again_and_again_is_refused_for_a_while() -> None:
     allowance = Allowance(CONFIG)
     for _ in range(2):

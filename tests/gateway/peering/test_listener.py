@@ -138,11 +138,12 @@ async def test_a_body_has_a_length(tmp_path: Path) -> None:
         assert (413, "too_long") == await told(pair, signed(pair, b""), (8 << 20) + 1)
 
 
-async def test_probes_beyond_what_anybody_needs_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/peer/1/probe", "/peer/1/agents"])
+async def test_questions_beyond_what_anybody_needs_are_refused(tmp_path: Path, path: str) -> None:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         statuses = list[int]()
         for _ in range(400):
-            async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+            async with pair.ada.transport.open_stream(pair.ben.id, path, b"") as response:
                 statuses.append(response.status)
             if statuses[-1] == 429:
                 break
