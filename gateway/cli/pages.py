@@ -39,6 +39,7 @@ WHY_NOT = {
     "silent": "it did not answer our probe",
     "retried": "it failed this conversation last",
     "score": "it is expected to be too weak",
+    "embedded": "it stands back: another can begin soon",
 }
 LOAD_SOURCES = {"metrics": "as the engine tells", "own count": "as counted here"}
 

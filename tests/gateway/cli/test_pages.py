@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.cli.pages import are_all_measured, duration, peer_lines, route_lines, status_lines
+from gateway.cli.pages import WHY_NOT, are_all_measured, duration, peer_lines, route_lines, status_lines
+from gateway.routing.candidates import Excluded
 
 STATUS = {
     "name": "ada", "id": "aa2a2" + "a" * 47, "version": "0.1.0", "url": "http://127.0.0.1:8470", "uptime_s": 754.0,
@@ -176,3 +177,8 @@ def test_a_peer_that_does_not_take_our_requests_says_so_in_its_row_and_in_the_st
 
     assert "it does not take our requests; 192.168.7.12:8471" in "\n".join(peer_lines([refusing], status, None))
     assert "1 not taking our requests: see ppai peers" in "\n".join(status_lines(status, 80))
+
+
+def test_every_reason_of_routing_has_words() -> None:
+    """But those that are shown with the request's own: which field, or which rule."""
+    assert {code.word for code in Excluded} - {"pinned_local", "field"} == WHY_NOT.keys()
