@@ -141,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         app(arguments, prog_name="ppai-profile")
     except SystemExit as end:
         return int(end.code or 0)
-    except Exception as error:
+    except Exception as error:  # told in one line; a bug is kept in a file
         return _report(error, arguments)
     return 0
 

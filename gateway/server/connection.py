@@ -142,7 +142,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         if len(self.pipeline) >= PIPELINE_LIMIT:
             raise TooMuch(400)
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # uvicorn types its own alone
         self._lines_bytes = 0
 
     def on_url(self, url: bytes) -> None:

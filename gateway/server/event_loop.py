@@ -15,7 +15,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
 
     class Loop(uvloop.Loop):
-        async def create_connection(  # type: ignore[override]
+        async def create_connection(  # type: ignore[override]  # uvloop has a dozen arguments, passed on
             self,
             factory: Callable[[], asyncio.BaseProtocol],
             *args: Any,

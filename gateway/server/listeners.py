@@ -99,6 +99,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections ourselves: uvicorn's server would hear of a TLS connection when its handshake is done."""
         assert sockets, "the caller binds"
+        # uvicorn types them as asyncio's servers, and asks no more of them than _Accepting has
         self.servers = [_Accepting(asyncio.create_task(self._accept(listener))) for listener in sockets]  # type: ignore[misc]
         self.started = True
 
@@ -112,7 +113,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         for accepting in self.servers:
-            accepting.check()  # type: ignore[attr-defined]
+            accepting.check()  # type: ignore[attr-defined]  # ours, see startup
         if counter % TICKS_A_SECOND == 0:
             self.check(asyncio.get_running_loop().time())
         return await super().on_tick(counter)

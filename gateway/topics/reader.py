@@ -177,7 +177,7 @@ class RelevanceReader:
                 self._ladder = self._load()
             except (EncoderError, GateError) as error:
                 self.problem = str(error)
-            except Exception as error:
+            except Exception as error:  # whatever a broken install raises: the peer serves on, by load alone
                 log.exception("encoder_not_loaded")
                 self.problem = f"the encoder cannot be loaded: {error}"
         return self._ladder

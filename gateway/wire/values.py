@@ -29,7 +29,7 @@ def has_more_values(body: bytes, limit: int) -> bool:
     while at < len(body):
         end = min(at + SLICE_BYTES, len(body))
         if body[end - 1] == ord("\\"):  # what it escapes belongs to the same slice
-            end = min(_BACKSLASHES.match(body, end).end() + 1, len(body))  # type: ignore[union-attr]
+            end = min(_BACKSLASHES.match(body, end).end() + 1, len(body))  # type: ignore[union-attr]  # `*` always matches
         plain = body[at:end]
         if b"\\" in plain:
             cost += _BACKSLASH * plain.count(b"\\")
