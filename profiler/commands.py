@@ -29,7 +29,7 @@ from profiler.measure import MeasureConfig, fold
 from profiler.measure import measure as ask
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
 from profiler.qagate import GateError, QAGate, shipped_gate
-from profiler.queries import balanced, load_questions, load_training_texts
+from profiler.queries import as_asked_now, balanced, load_questions, load_training_texts
 from profiler.question import QueryError, Question
 from profiler.report import explanation, relevance, relevance_tables, summary, tables
 from profiler.text import cell, visible
@@ -71,8 +71,8 @@ def measure(
             done = sum(question.id in store.answers for question in chosen)
             bar = progress.add_task(f"asking {cell(target.model)}", total=len(chosen), completed=done)
             tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
-    kept = [(store.answers[question.id], question) for question in every if question.id in store.answers]
-    answers = [replace(answer, reference=question.reference) for answer, question in kept]  # of the set, not the store
+    kept = [store.answers[question.id] for question in every if question.id in store.answers]
+    answers = as_asked_now(kept, every)
     if tally.failed:
         _say(f"{tally.failed} questions were not answered; the same command asks them again. Last: {tally.problem}")
     if tally.gave_up or not answers:

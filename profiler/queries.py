@@ -2,12 +2,13 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from profiler.answers import Answer
 from profiler.qagate import shipped_gate
 from profiler.question import QueryError, Question, parse_question, text_of
 
@@ -66,6 +67,16 @@ def balanced(questions: Sequence[Question], limit: int | None, seed: int) -> lis
     deepest = max(map(len, piles), default=0)
     turns = [pile[depth] for depth in range(deepest) for pile in piles if depth < len(pile)]
     return turns[:limit]
+
+
+def as_asked_now(answers: Iterable[Answer], questions: Iterable[Question]) -> list[Answer]:
+    """The answers with task and reference of the query set, which may have changed since they were stored.
+
+    An answer to a question that is not in the set stays as it is.
+    """
+    now = {question.id: question for question in questions}
+    known = ((answer, now.get(answer.question)) for answer in answers)
+    return [replace(a, task=q.task, reference=q.reference) if q else a for a, q in known]
 
 
 def _lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:

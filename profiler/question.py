@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast, get_args
 
 Grade = Literal["choice", "number", "exact", "code"]
@@ -31,11 +31,16 @@ class Question:
     grade: Grade
     choices: tuple[str, ...] = ()
     reference: float | None = None  # how often reference engines are right, in [0, 1]
+    category: str = ""  # what the task is part of; "" where the file does not say
+    was: str = ""  # the task's name when the question was first published; "" where it is still that
 
     @property
     def id(self) -> str:
-        """16 hex digits of its content: the same question in another file or place has the same id."""
-        content = [self.query, self.task, self.answer, self.grade, list(self.choices)]
+        """16 hex digits of its content: the same question in another file or place has the same id.
+
+        A task that got another name keeps the old one here, so that answers stored under it are still known.
+        """
+        content = [self.query, self.was or self.task, self.answer, self.grade, list(self.choices)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     @property
@@ -47,7 +52,7 @@ class Question:
 
 def parse_question(value: Mapping[str, Any], at: str) -> Question:
     """The question in a line of a query file. Raises QueryError that names the place `at`."""
-    unknown = value.keys() - {"query", "task", "answer", "grade", "choices", "reference"}
+    unknown = value.keys() - {field.name for field in fields(Question)}
     if unknown:
         raise QueryError(f"{at}: unknown key {sorted(unknown)[0]!r}")
     grade = value.get("grade")
@@ -63,12 +68,13 @@ def parse_question(value: Mapping[str, Any], at: str) -> Question:
     if reference is not None and not (isinstance(reference, int | float) and 0 <= reference <= 1):
         raise QueryError(f'{at}: "reference" must lie in [0, 1]')
     query, task = text_of(value, "query", at), text_of(value, "task", at)
-    return Question(query, task, answer, cast(Grade, grade), tuple(choices), reference)
+    category, was = (text_of(value, key, at) if key in value else "" for key in ("category", "was"))
+    return Question(query, task, answer, cast(Grade, grade), tuple(choices), reference, category, was)
 
 
 def to_json(question: Question) -> str:
     """One line of a query file."""
-    kept = {key: value for key, value in asdict(question).items() if value not in ((), None)}
+    kept = {key: value for key, value in asdict(question).items() if value not in ((), "", None)}
     return json.dumps(kept, ensure_ascii=False)
 
 

@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from profiler.queries import balanced, load_questions, load_training_texts
+from profiler.answers import Answer
+from profiler.queries import as_asked_now, balanced, load_questions, load_training_texts
 from profiler.question import QueryError, Question, to_json
 
 GOOD = {"query": "Two plus two?", "task": "maths", "answer": "4", "grade": "number"}
@@ -58,6 +60,24 @@ def test_a_broken_line_is_named(tmp_path: Path, line: object, message: str) -> N
 
     with pytest.raises(QueryError, match=rf"{re.escape(str(path))}:2: .*{message}"):
         load_questions(str(path))
+
+
+def test_a_task_that_got_another_name_is_the_same_question(tmp_path: Path) -> None:
+    before, now, other = load_questions(
+        str(write(tmp_path / "q.jsonl", GOOD, {**GOOD, "task": "sums", "was": "maths"}, {**GOOD, "task": "sums"}))
+    )
+
+    assert before.id == now.id != other.id
+    assert ("sums", "maths") == (now.task, now.was)
+
+
+def test_answers_are_folded_by_the_sets_own_words_for_them() -> None:
+    """What was stored under an earlier name of the task, or with an earlier reference, counts as the set says today."""
+    now = Question("q", "sums", "4", "number", reference=0.5, was="maths")
+    stored = Answer(now.id, "q", "maths", "4", 1.0, 0.1, reference=0.9)
+    others = replace(stored, question="of another set")
+
+    assert [replace(stored, task="sums", reference=0.5), others] == as_asked_now([stored, others], [now])
 
 
 def test_empty_and_missing_sets_are_refused(tmp_path: Path) -> None:
