@@ -36,6 +36,7 @@ WITHOUT_MODULE = {
     "discovery/guards.py": "takes each guard of the room out, and its test must fail",
     "gateway/routing/herding.py": "many nodes together",
     "profiler/builtin.py": "the built-in questions: data",
+    "profiler/form_prompts.py": "the prompts of form categories: data",
 }
 
 
