@@ -35,7 +35,9 @@ Code = Annotated[
     typer.Option(help="Run code in answers, without a wall if none stands here.  [default: at a terminal, or walled]"),
 ]
 Png = Annotated[Path | None, typer.Option(help="Also draw the capabilities into this file (.png, .svg, .pdf).")]
-Texts = Annotated[list[Path], typer.Option(help="JSONL file or folder: query, task or topic, scores. Repeatable.")]
+Texts = Annotated[
+    list[Path], typer.Option(help="JSONL file or folder: query, task (or topic), category, scores. Repeatable.")
+]
 Out = Annotated[Path, typer.Option(help="Folder to write the gate to.")]
 EncoderName = Annotated[
     str, typer.Option(help="use, or a sentence-transformers folder or name.  [default: the pulled encoder]")
@@ -103,10 +105,14 @@ def train(
     out: Out,
     encoder: EncoderName = "",
     fast: Fast = False,
-    prototypes: Annotated[int, typer.Option(min=1, help="K: 20 to 64 for thousands of texts.")] = 20,
+    prototypes: Annotated[int, typer.Option(min=1, help="K: 20 to 128 for thousands of texts.")] = 20,
     labels: Labels = "category",
     alpha: Annotated[float, typer.Option(help="Power of Eq. (3).")] = 4.0,
     top_p: Annotated[float, typer.Option(help="Share of prototypes that Eq. (3) keeps.")] = 0.2,
+    by_subject: Annotated[
+        bool,
+        typer.Option("--by-subject", help="Learn exam questions (mmlu, arc_challenge, ...) by their subject."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of clustering and training.")] = 0,
     home: Home = HOME,
 ) -> None:
@@ -115,7 +121,7 @@ def train(
     from profiler.train import TrainConfig
 
     config = TrainConfig(prototypes=prototypes, labels=labels, alpha=alpha, top_p=top_p)
-    raise typer.Exit(commands.train(_expanded(home), queries, out, encoder, fast, config, seed))
+    raise typer.Exit(commands.train(_expanded(home), queries, out, encoder, fast, config, seed, by_subject))
 
 
 @app.command()

@@ -24,17 +24,28 @@ from profiler.calibrate import calibrated
 from profiler.chart import ChartError, draw, prepare
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
+from profiler.essence import essence
 from profiler.ladder import FAST_FOLDER, load_ladder
 from profiler.measure import MeasureConfig, fold
 from profiler.measure import measure as ask
+from profiler.noise import KINDS, noise
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
-from profiler.qagate import GateError, QAGate, shipped_gate
-from profiler.queries import as_asked_now, balanced, load_questions, load_training_texts
+from profiler.qagate import GIBBERISH, GateError, QAGate, shipped_gate
+from profiler.queries import (
+    TrainingText,
+    as_asked_now,
+    balanced,
+    categories_of,
+    load_questions,
+    load_training_texts,
+)
 from profiler.question import QueryError, Question
 from profiler.report import explanation, relevance, relevance_tables, summary, tables
+from profiler.subjects import by_subject
 from profiler.text import cell, visible
 from profiler.train import TrainConfig, TrainError, fit, require, with_fast
 
+NOISE_SHARE, NOISE_LIMIT = 20, 1000  # one generated text for so many of the others, and at most so many
 EXPECTED = (ChartError, EncoderError, EngineError, GateError, PeerError, QueryError, StoreError, TrainError, OSError)
 
 
@@ -95,12 +106,23 @@ def measure(
 
 
 def train(
-    home: Path, queries: Sequence[Path], out: Path, encoder: str, fast: bool, config: TrainConfig, seed: int
+    home: Path,
+    queries: Sequence[Path],
+    out: Path,
+    encoder: str,
+    fast: bool,
+    config: TrainConfig,
+    seed: int,
+    subjects: bool = False,
 ) -> int:
-    """Fit a gate to the texts in these files and folders and write it to `out`; `fast` adds a static encoder."""
+    """Fit a gate to the texts in these files and folders and write it to `out`; `fast` adds a static encoder.
+
+    `subjects`: exam questions are learnt by their subject (subjects.py).
+    """
     texts = load_training_texts(queries)
-    categories = [text.category for text in texts]
-    require(categories, config)
+    require([text.task for text in texts], config)
+    if not subjects:
+        categories_of(texts)  # raises before the minutes that encoding takes
     if fast:
         distil.require()
     out.mkdir(parents=True, exist_ok=True)
@@ -111,35 +133,53 @@ def train(
         _say("distilling the fast encoder: half a minute")
         teacher = readers[0].name.split(":")[0]
         readers.append(distil.distil(encoder or str(_weights(home) / "encoder"), teacher, out / FAST_FOLDER))
-    ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
     with _progress() as progress:
-        bar = progress.add_task("encoding", total=len(readers) * len(texts))
-        embeddings = []
-        for reader in readers:
+
+        def encoded(reader: Encoder, texts: Sequence[str]) -> Any:
+            """Each text by itself, as it is read when it is asked."""
+            bar = progress.add_task(f"encoding with {reader.name}", total=len(texts))
             rows = []
             for text in texts:
-                rows.append(reader.encode([text.query]))
+                rows.append(reader.encode([essence(text)]))
                 progress.advance(bar)
-            embeddings.append(np.concatenate(rows))
+            return np.concatenate(rows)
+
+        if subjects:
+            texts = by_subject(texts, lambda texts: encoded(readers[0], texts))
+        texts = [*texts, *_noise(texts, seed)]
+        tasks, categories = [text.task for text in texts], categories_of(texts)
+        require(tasks, config)
+        ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
+        embeddings = [encoded(reader, [text.query for text in texts]) for reader in readers]
         bar = progress.add_task("training", total=config.epochs)
         gate = fit(
             embeddings[0],
-            categories,
+            tasks,
             readers[0].name,
             config,
             seed,
             ability,
             lambda epochs: progress.update(bar, completed=epochs),
+            categories,
         )
         if fast:
             gate = with_fast(gate, embeddings[0], embeddings[1], readers[1].name, config, seed)
-        if len(set(categories)) > 1:  # calibrating leaves categories out, so it needs two
-            progress.add_task("calibrating", total=None)
-            gate = calibrated(gate, categories, embeddings, config, seed)
-    command = _train_command(queries, encoder, fast, config, seed)
+        progress.add_task("calibrating", total=None)
+        gate = calibrated(gate, tasks, embeddings, config, seed)
+    command = _train_command(queries, encoder, fast, config, seed, subjects)
     replace(gate, training={**gate.training, "command": command}).save(out)
-    _say(f"gate of {gate.K} prototypes over {len(set(gate.categories))} categories, space {gate.space}: {out}")
+    _say(
+        f"gate of {gate.K} prototypes over {len(set(gate.tasks))} tasks in "
+        f"{len(set(gate.categories))} categories, space {gate.space}: {out}"
+    )
     return 0
+
+
+def _noise(texts: Sequence[TrainingText], seed: int) -> list[TrainingText]:
+    """Generated noise for these texts: what the gate learns as gibberish."""
+    count = min(max(len(texts) // NOISE_SHARE, len(KINDS)), NOISE_LIMIT)
+    words = [word for text in texts for word in text.query.split()]
+    return [TrainingText(query, GIBBERISH, GIBBERISH, None) for query in noise(count, seed, words)]
 
 
 def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
@@ -237,13 +277,16 @@ def _weights(home: Path) -> Path:
     return own
 
 
-def _train_command(queries: Sequence[Path], encoder: str, fast: bool, config: TrainConfig, seed: int) -> str:
+def _train_command(
+    queries: Sequence[Path], encoder: str, fast: bool, config: TrainConfig, seed: int, subjects: bool
+) -> str:
     """The command that trains this gate again, without the folders of absolute paths."""
     words = ["ppai-profile", "train"]
     for path in queries:
         words += ["--queries", path.name if path.is_absolute() else str(path)]
     words += ["--encoder", Path(encoder).name if Path(encoder).is_absolute() else encoder] if encoder else []
     words += ["--fast"] if fast else []
+    words += ["--by-subject"] if subjects else []
     for name in ("prototypes", "labels", "alpha", "top_p"):
         words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     return shlex.join([*words, "--seed", str(seed)])

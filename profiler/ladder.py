@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from profiler.encoder import Encoder, EncoderError
-from profiler.qagate import Floats, QAGate, margins, sharpen
+from profiler.essence import essence
+from profiler.qagate import Floats, QAGate
 from profiler.static import StaticEncoder
 
 Rung = Literal["auto", "full", "fast", "cascade"]
@@ -24,9 +23,9 @@ class Reading:
     """What one encoder and the gate make of one text."""
 
     relevance: Floats  # f̃(q), (K,) float32, sums to 1
-    category: str  # of the nearest prototype
+    category: str  # of the nearest topical prototype
     nearest: float  # cosine with that prototype
-    is_familiar: bool  # False: unlike every text that the gate was trained with, so its relevance says nothing
+    is_familiar: bool  # False: like noise, or (a gate without gibberish) unlike all texts that it was trained with
     encoder: str  # name of the encoder that read it
 
 
@@ -58,14 +57,14 @@ class Ladder:
         """What this text is about.
 
         With both encoders the full one reads again what the fast one is in doubt of (its margin is below the gate's)
-        or finds unfamiliar.
+        or finds unfamiliar. What is embedded is the text's `essence`.
         """
-        reading = None
+        text, reading = essence(text), None
         if self._fast:
             gate, encoder = self._fast
             similarity = gate.similarity(encoder.encode([text]))
             reading = _reading(gate, similarity)
-            if not self._full or (reading.is_familiar and margins(similarity)[0] >= gate.margin):
+            if not self._full or (reading.is_familiar and gate.margins(similarity)[0] >= gate.margin):
                 return reading
         assert self._full, "a ladder has a rung"
         gate, encoder = self._full
@@ -98,9 +97,9 @@ def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> L
 
 
 def _reading(gate: QAGate, similarity: Floats) -> Reading:
-    nearest = int(np.argmax(similarity[0]))
+    nearest = int(gate.nearest_of(similarity)[0])
     return Reading(
-        relevance=sharpen(similarity, gate.alpha, gate.top_p)[0],
+        relevance=gate.relevance_of(similarity)[0],
         category=gate.categories[nearest],
         nearest=float(similarity[0, nearest]),
         is_familiar=bool(gate.is_familiar(similarity)[0]),

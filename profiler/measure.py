@@ -15,6 +15,7 @@ import numpy as np
 from profiler.answers import Answer, AnswerStore
 from profiler.encoder import Encoder
 from profiler.engine import Engine, EngineError, content_of, open_session, request_json
+from profiler.essence import essence
 from profiler.grading import code_of, is_right
 from profiler.qagate import QAGate
 from profiler.question import Question
@@ -110,7 +111,7 @@ def _nearest(gate: QAGate, encoder: Encoder, queries: Sequence[str]) -> Any:
 
     Spreading an answer by relevance instead finds a specialist less often (docs/decisions.md#profiling).
     """
-    return np.eye(gate.K)[gate.nearest(encoder.encode(queries))]
+    return np.eye(gate.K)[gate.nearest(encoder.encode([essence(query) for query in queries]))]
 
 
 async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Question, config: MeasureConfig) -> Answer:

@@ -4,11 +4,14 @@ Prototypes are learnt with one encoder. A second, faster encoder may have a proj
 that one published vector serves both. A gate is stored as a folder with gate.safetensors and config.json (and the fast
 encoder in fast/). Its `space` is the hash of all that can change a relevance: capability vectors are comparable in one
 space only.
+
+Two formats are read. In format 3 each prototype has two names, a task ("sql") and the category that it lies in; some
+prototypes are of `gibberish`, which is no topic; and vectors carry means. In format 2 task and category are the same.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,15 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from profiler.relevance import margins, sharpen
+
 Floats = npt.NDArray[np.float32]
 
-FORMAT = 2  # of config.json
+FORMATS = (2, 3)  # of config.json
+GIBBERISH = "gibberish"  # task and category of the prototypes that noise lies near
 LAYERS = ("hidden_weight", "hidden_bias", "output_weight", "output_bias")
 SHARED = ("prototypes", "prior")
-MARGIN_DEPTH = 0.1  # share of the prototypes that `margins` passes over, as likely of the nearest one's kind
-KEYS = {"K", "alpha", "top_p", "categories", "projectors", "margin", "space", "training"}
+KEYS = {"K", "alpha", "top_p", "categories", "projectors", "margin", "space", "training"}  # format 3 has "tasks", too
 
 
 class GateError(ValueError):
@@ -40,7 +45,7 @@ class Projector:
     hidden_bias: Floats  # (hidden,)
     output_weight: Floats  # (hidden, m)
     output_bias: Floats  # (m,)
-    familiar: float = -1.0  # a text is familiar from this cosine with its nearest prototype on; -1: every text is
+    familiar: float = -2.0  # a text is familiar from this `familiarity` on; -2: every text is
 
     @property
     def dim(self) -> int:
@@ -65,15 +70,22 @@ class QAGate:
     projectors: tuple[Projector, ...]  # the first one is of the encoder that the prototypes were learnt with
     prototypes: Floats  # (K, m) unit rows: c_k
     prior: Floats  # (K,) mean capability of the agents known at training, in [0, 1]
-    categories: tuple[str, ...]  # (K,) the task category of each prototype
+    categories: tuple[str, ...]  # (K,) the category of each prototype
+    tasks: tuple[str, ...] = ()  # (K,) the task of each prototype, a part of its category; () stands for the categories
     alpha: float = 4.0  # power of Eq. (3): amplifies dominant affinities
     top_p: float = 0.2  # fraction of prototypes kept by Eq. (3)
     margin: float = 0.0  # the fast encoder is in doubt of a text whose `margins` is below it; 0: never
     training: Mapping[str, Any] = field(default_factory=dict)  # how it was made: command, seed, settings, data
+    carries_means: bool = True  # vectors are means and whoever receives one takes doubt off; False: who publishes does
     reads: int = 0  # index of the projector in use; no part of the space
+    is_topic: npt.NDArray[np.bool_] = field(init=False)  # (K,) False for gibberish, to which nothing is relevant
     space: str = field(init=False)  # 16 hex digits: vectors of one space, and of no other, are comparable
 
     def __post_init__(self) -> None:
+        if not self.tasks:
+            object.__setattr__(self, "tasks", self.categories)
+        is_topic = [not self.carries_means or category != GIBBERISH for category in self.categories]
+        object.__setattr__(self, "is_topic", np.array(is_topic, np.bool_))
         self._check()
         object.__setattr__(self, "space", self._hash())
 
@@ -98,10 +110,20 @@ class QAGate:
         return self.projector.dim
 
     @property
+    def evenly(self) -> Floats:
+        """(K,) the relevance that scores agents by their general ability: the same for every topic."""
+        even: Floats = self.relevance_of(np.zeros((1, self.K), np.float32))[0]
+        return even
+
+    @property
+    def task_index(self) -> npt.NDArray[np.int64]:
+        """(K,) index of each prototype's task among the sorted task names."""
+        return _index(self.tasks)
+
+    @property
     def category_index(self) -> npt.NDArray[np.int64]:
         """(K,) index of each prototype's category among the sorted category names."""
-        names = sorted(set(self.categories))
-        return np.array([names.index(category) for category in self.categories], np.int64)
+        return _index(self.categories)
 
     def read_by(self, encoder: str) -> "QAGate":
         """The same gate, same space, for embeddings of this encoder. Raises GateError where it has no projector."""
@@ -120,20 +142,48 @@ class QAGate:
 
     def relevance(self, embeddings: Floats) -> Floats:
         """f̃(q), Eq. (3): (n, d) embeddings -> (n, K) float32, rows sum to 1, at most top_p·K entries above 0."""
-        return sharpen(self.similarity(embeddings), self.alpha, self.top_p)
+        return self.relevance_of(self.similarity(embeddings))
+
+    def relevance_of(self, similarity: Floats) -> Floats:
+        """f̃(q), Eq. (3), from cosines (n, K): those with gibberish count for nothing."""
+        topics = self.is_topic
+        if topics.all():
+            return sharpen(similarity, self.alpha, self.top_p)
+        relevance = np.zeros(similarity.shape, np.float32)
+        relevance[:, topics] = sharpen(similarity[:, topics], self.alpha, self.top_p)
+        return relevance
 
     def nearest(self, embeddings: Floats) -> npt.NDArray[np.intp]:
-        """(n,) index of the prototype nearest to each embedding (n, d)."""
-        nearest: npt.NDArray[np.intp] = self.similarity(embeddings).argmax(axis=1)
+        """(n,) index of the topical prototype nearest to each embedding (n, d)."""
+        return self.nearest_of(self.similarity(embeddings))
+
+    def nearest_of(self, similarity: Floats) -> npt.NDArray[np.intp]:
+        """(n,) index of the nearest topical prototype, from cosines (n, K)."""
+        topics = np.flatnonzero(self.is_topic)
+        nearest: npt.NDArray[np.intp] = topics[similarity[:, topics].argmax(axis=1)]
         return nearest
 
-    def is_familiar(self, similarity: Floats) -> npt.NDArray[np.bool_]:
-        """(n,) whether a text is like some that the gate was trained on; `similarity`: its cosines (n, K).
+    def familiarity(self, similarity: Floats) -> Floats:
+        """(n,) how far a text is from noise; `similarity`: its cosines (n, K).
 
-        It is where the nearest prototype's cosine reaches the `familiar` of the projector in use.
+        The nearest topical prototype's cosine less the nearest one's of gibberish. A gate that knows no gibberish has
+        the first alone, which hardly tells (docs/results.md#unlike-everything-known).
         """
-        familiar: npt.NDArray[np.bool_] = similarity.max(axis=1) >= self.projector.familiar
-        return familiar
+        topics = self.is_topic
+        best: Floats = similarity[:, topics].max(axis=1)
+        return best if topics.all() else best - similarity[:, ~topics].max(axis=1)
+
+    def is_familiar(self, similarity: Floats) -> npt.NDArray[np.bool_]:
+        """(n,) whether the `familiarity` of a text reaches `familiar` of the projector in use.
+
+        A text without a known word, whose cosines are all 0, is not familiar: nothing is known of it.
+        """
+        familiar: npt.NDArray[np.bool_] = self.familiarity(similarity) >= self.projector.familiar
+        return familiar & similarity.any(axis=1)
+
+    def margins(self, similarity: Floats) -> Floats:
+        """(n,) how sure a reading is, see `margins`; among the topical prototypes."""
+        return margins(similarity[:, self.is_topic])
 
     def save(self, folder: Path) -> None:
         """Write config.json and gate.safetensors into this folder."""
@@ -157,6 +207,9 @@ class QAGate:
             projectors.append(Projector(row["encoder"], **layers, familiar=row["familiar"]))
         settings: dict[str, Any] = {name: config[name] for name in ("alpha", "top_p", "margin", "training")}
         settings |= {name: tensors[name] for name in SHARED}
+        if config["format"] > 2:
+            settings["tasks"] = tuple(config["tasks"])
+        settings["carries_means"] = config["format"] > 2
         gate = cls(tuple(projectors), categories=tuple(config["categories"]), **settings)
         dims = [row["dim"] for row in config["projectors"]]
         for name, found, recorded in (
@@ -184,8 +237,13 @@ class QAGate:
                 raise GateError(f"gate tensor {name} has shape {array.shape}, expected {expected}")
             if not np.isfinite(array).all():
                 raise GateError(f"gate tensor {name} is not finite")
-        if len(self.categories) != K:
-            raise GateError(f"gate names {len(self.categories)} categories for {K} prototypes")
+        for kind, names in (("categories", self.categories), ("tasks", self.tasks)):
+            if len(names) != K:
+                raise GateError(f"gate names {len(names)} {kind} for {K} prototypes")
+        if not self.carries_means and self.tasks != self.categories:
+            raise GateError("a gate whose vectors carry no means (format 2) has one name a prototype, no `tasks`")
+        if not self.is_topic.any():
+            raise GateError("gate has no prototype but those of gibberish: train it on texts with topics")
         if not (self.alpha > 0 and 0 < self.top_p <= 1):
             raise GateError(f"gate has alpha {self.alpha} and top_p {self.top_p}: need alpha > 0 and 0 < top_p <= 1")
 
@@ -203,7 +261,7 @@ class QAGate:
     def _config(self) -> bytes:
         """The settings that are hashed beside the tensors: all that change a relevance or the meaning of a vector."""
         config = {
-            "format": FORMAT,
+            "format": 3 if self.carries_means else 2,
             "K": self.K,
             "alpha": self.alpha,
             "top_p": self.top_p,
@@ -213,6 +271,8 @@ class QAGate:
             ],
             "categories": self.categories,
         }
+        if self.carries_means:
+            config["tasks"] = self.tasks
         return json.dumps(config, ensure_ascii=False).encode()
 
 
@@ -223,41 +283,10 @@ def shipped_gate() -> Path:
     return packed if packed.is_dir() else room.parent / "configs" / "gate"
 
 
-def sharpen(similarity: Floats, alpha: float, top_p: float) -> Floats:
-    """Eq. (3): cosines (n, K) -> relevance (n, K) float32, rows sum to 1.
-
-    Of each row the greatest ceil(top_p·K) cosines are clipped at 0, raised to the power alpha and divided by their sum;
-    the others become 0. A row without a positive cosine becomes uniform, which scores agents by their mean.
-    """
-    relevance = np.zeros(similarity.shape, np.float32)
-    kept = _kept(similarity.shape[1], top_p)
-    for cosines, row in zip(similarity, relevance, strict=True):  # a peer reads one text at a time, so n is 1
-        top = np.argsort(-cosines, kind="stable")[:kept]
-        powered = np.maximum(cosines[top], 0).astype(np.float64) ** alpha
-        total = powered.sum()
-        if total > 0:
-            row[top] = powered / total
-        else:
-            row[:] = 1 / len(row)
-    return relevance
-
-
-def margins(similarity: Floats) -> Floats:
-    """How sure a reading is: cosines (n, K) -> (n,).
-
-    The margin is the cosine of the nearest prototype minus that of the first one beyond the nearest tenth (for K = 64,
-    of the eighth). The nearest prototypes are often of one kind, so the gap between the first two says little
-    (docs/decisions.md#profiling).
-    """
-    K = similarity.shape[1]
-    beyond = min(_kept(K, MARGIN_DEPTH), K - 1)
-    ordered = -np.partition(-similarity, (0, beyond), axis=1)
-    margin: Floats = ordered[:, 0] - ordered[:, beyond]
-    return margin
-
-
-def _kept(K: int, top_p: float) -> int:
-    return int(np.ceil(top_p * K - 1e-9))
+def _index(names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(K,) index of each name among the sorted distinct ones."""
+    order = {name: place for place, name in enumerate(sorted(set(names)))}
+    return np.array([order[name] for name in names], np.int64)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -267,9 +296,12 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise GateError(f"no gate: {path}: {error.strerror}. Train one with: ppai-profile train") from error
     except (ValueError, RecursionError) as error:
         raise GateError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise GateError(f"{path} is not a gate of format {FORMAT}: upgrade PPAI, or train again: ppai-profile train")
-    if missing := KEYS - config.keys():
+    if not isinstance(config, dict) or config.get("format") not in FORMATS:
+        raise GateError(
+            f"{path} is not a gate of format {' or '.join(map(str, FORMATS))}: upgrade PPAI, or train again: "
+            "ppai-profile train"
+        )
+    if missing := (KEYS | {"tasks"} if config["format"] > 2 else KEYS) - config.keys():
         raise GateError(f"{path} lacks {', '.join(sorted(missing))}")
     return config
 

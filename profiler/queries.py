@@ -18,8 +18,10 @@ class TrainingText:
     """One text to train a gate on."""
 
     query: str
-    category: str
+    task: str  # what the gate learns to tell
+    category: str  # what the task is a part of; the task itself where a line names none
     ability: float | None  # mean grade of the agents recorded on it; None: none was
+    topic: str = ""  # the subject of an exam question, where its line names one instead of a task
 
 
 def load_questions(source: str) -> list[Question]:
@@ -40,15 +42,27 @@ def load_questions(source: str) -> list[Question]:
 
 
 def load_training_texts(paths: Sequence[Path]) -> list[TrainingText]:
-    """Texts with their categories, from JSONL files or folders of them.
+    """Texts with their tasks and categories, from JSONL files or folders of them.
 
-    A line is {"query": text, "task" or "topic": category, "scores"?: {agent: grade in [0, 1]}}.
+    A line is {"query": text, "task" or "topic": name, "category"?: name, "scores"?: {agent: grade in [0, 1]}}.
     Raises QueryError; for a broken line its message starts with file:line.
     """
     texts = [_training_text(value, at) for path in paths for value, at in _lines(path)]
     if not texts:
         raise QueryError(f"no texts in {', '.join(map(str, paths))}")
     return texts
+
+
+def categories_of(texts: Sequence[TrainingText]) -> dict[str, str]:
+    """{task: category}. Raises QueryError where a task is in two."""
+    found: dict[str, str] = {}
+    for text in texts:
+        if found.setdefault(text.task, text.category) != text.category:
+            raise QueryError(
+                f"the task {text.task} is in the categories {found[text.task]} and {text.category}: a task is in one, "
+                "the same on all lines"
+            )
+    return found
 
 
 def balanced(questions: Sequence[Question], limit: int | None, seed: int) -> list[Question]:
@@ -105,8 +119,11 @@ def _object(line: str, at: str) -> dict[str, Any]:
 
 
 def _training_text(value: Mapping[str, Any], at: str) -> TrainingText:
-    category = text_of(value, "task" if "task" in value else "topic", at)
+    key = "task" if "task" in value else "topic"
+    task = text_of(value, key, at)
+    category = text_of(value, "category", at) if "category" in value else task
     scores = value.get("scores", {})
     if not isinstance(scores, dict) or not all(isinstance(s, int | float) and 0 <= s <= 1 for s in scores.values()):
         raise QueryError(f'{at}: "scores" must map agents to numbers in [0, 1]')
-    return TrainingText(text_of(value, "query", at), category, sum(scores.values()) / len(scores) if scores else None)
+    ability = sum(scores.values()) / len(scores) if scores else None
+    return TrainingText(text_of(value, "query", at), task, category, ability, task if key == "topic" else "")

@@ -8,6 +8,7 @@ import numpy as np
 
 from profiler.answers import Answer
 from profiler.encoder import Encoder
+from profiler.essence import essence
 from profiler.qagate import QAGate
 from profiler.scoring import Capability, Shrinkage, pair_scores
 from profiler.text import cell
@@ -95,7 +96,7 @@ def relevance(gate: QAGate, encoder: Encoder, text: str, vectors: Mapping[str, C
     Its prototypes and categories, the most relevant first; its cosine with the nearest prototype; and the scores of
     the agents with these vectors.
     """
-    embedding = encoder.encode([text])
+    embedding = encoder.encode([essence(text)])
     shares = gate.relevance(embedding)[0]
     order = [int(k) for k in np.argsort(-shares, kind="stable") if shares[k] > 0]
     categories: dict[str, float] = defaultdict(float)

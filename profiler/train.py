@@ -4,7 +4,7 @@
 network learns that by its KL divergence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,7 +30,7 @@ class TrainConfig:
     """Hyper-parameters of one gate."""
 
     prototypes: int = 20  # K: docs/results.md#how-the-gates-numbers-were-chosen
-    labels: Literal["category", "all"] = "category"  # ward inside each task category, or over everything (the paper)
+    labels: Literal["category", "all"] = "category"  # ward inside each task, or over everything (the paper)
     hidden: int = 256  # width of the MLP's hidden layer
     width: int = 128  # m, width of the prototypes
     temperature: float = 0.1  # of the softmax in Eq. (1); cosines lie in [-1, 1], so at 1 it would be nearly flat
@@ -45,35 +45,37 @@ class TrainConfig:
     ward_rows: int = 4000  # rows that ward clusters, since its memory is quadratic in them; the rest joins after
 
 
-def require(categories: Sequence[str], config: TrainConfig) -> None:
-    """Checks that `fit` can run on texts of these categories: call it before the minutes that encoding takes.
+def require(tasks: Sequence[str], config: TrainConfig) -> None:
+    """Checks that `fit` can run on texts of these tasks: call it before the minutes that encoding takes.
 
-    Raises TrainError without torch or scikit-learn, and where texts or categories do not suit `config.prototypes`.
+    Raises TrainError without torch or scikit-learn, and where texts or tasks do not suit `config.prototypes`.
     """
     missing = [name for name in ("torch", "sklearn") if find_spec(name) is None]
     if missing:
         raise TrainError(f"{_NEEDS} (missing: {', '.join(missing)})")
-    _require_room(len(categories), len(set(categories)), config)
+    _require_room(len(tasks), len(set(tasks)), config)
 
 
 def fit(
     embeddings: Floats,
-    categories: Sequence[str],
+    tasks: Sequence[str],
     encoder: str,
     config: TrainConfig,
     seed: int,
     ability: Floats | None = None,
     progress: Callable[[int], None] = lambda epochs: None,
+    categories: Mapping[str, str] | None = None,
 ) -> QAGate:
-    """A gate for embeddings (n, d) whose texts belong to these categories (n,).
+    """A gate for embeddings (n, d) whose texts belong to these tasks (n,).
 
+    categories: {task: category}; a task that it lacks is its own category.
     ability (n,): mean grade of reference agents on each text, NaN where unknown; by prototype it becomes the gate's
     prior, 0.5 where nothing is known. `progress` is called with the epochs done. Raises TrainError when there are fewer
-    texts than prototypes, more categories than prototypes, or no torch.
+    texts than prototypes, more tasks than prototypes, or no torch.
     """
     torch = _torch()
     torch.set_num_threads(1)
-    names = np.asarray(categories)
+    names = np.asarray(tasks)
     labels, owners = cluster(embeddings, names, config, seed)
     target = soft_target(embeddings, labels, len(owners), config.target_temperature)
     generator = torch.Generator().manual_seed(seed)
@@ -84,8 +86,10 @@ def fit(
     prototypes = learned.pop("prototypes")
     prototypes /= np.linalg.norm(prototypes, axis=1, keepdims=True)
     record = {"seed": seed, "texts": len(embeddings), "loss": round(loss, 4), **asdict(config)}
+    within = categories or {}
     return QAGate(
-        (Projector(encoder, **learned),), prototypes, _prior(labels, len(owners), ability), owners,
+        (Projector(encoder, **learned),), prototypes, _prior(labels, len(owners), ability),
+        tuple(within.get(task, task) for task in owners), tasks=owners,
         alpha=config.alpha, top_p=config.top_p, training=record,
     )  # fmt: skip
 
@@ -108,26 +112,26 @@ def with_fast(gate: QAGate, embeddings: Floats, fast: Floats, encoder: str, conf
 
 
 def cluster(
-    embeddings: Floats, categories: npt.NDArray[Any], config: TrainConfig, seed: int
+    embeddings: Floats, tasks: npt.NDArray[Any], config: TrainConfig, seed: int
 ) -> tuple[Labels, tuple[str, ...]]:
-    """Labels (n,) of prototypes, and each prototype's category (K,).
+    """Labels (n,) of prototypes, and each prototype's task (K,).
 
-    "category": K is shared among the categories by the square root of their size, at least one each. "all": K ward
-    clusters over everything, each named after the category that most of its texts are of. Raises TrainError when there
-    are fewer texts than prototypes, or more categories than prototypes.
+    "category": K is shared among the tasks by the square root of their size, at least one each. "all": K ward
+    clusters over everything, each named after the task that most of its texts are of. Raises TrainError when there
+    are fewer texts than prototypes, or more tasks than prototypes.
     """
-    names = sorted(set(categories.tolist()))
+    names = sorted(set(tasks.tolist()))
     _require_room(len(embeddings), len(names), config)
     rng = np.random.default_rng(seed)
     if config.labels == "all":
         labels = _ward(embeddings, config.prototypes, config.ward_rows, rng)
-        majority = [_most_common(categories[labels == k]) for k in range(config.prototypes)]
+        majority = [_most_common(tasks[labels == k]) for k in range(config.prototypes)]
         return labels, tuple(majority)
     labels = np.empty(len(embeddings), np.int64)
     owners: list[str] = []
-    sizes = [int((categories == name).sum()) for name in names]
+    sizes = [int((tasks == name).sum()) for name in names]
     for name, count in zip(names, _shares(sizes, config.prototypes), strict=True):
-        rows = np.flatnonzero(categories == name)
+        rows = np.flatnonzero(tasks == name)
         labels[rows] = len(owners) + _ward(embeddings[rows], count, config.ward_rows, rng)
         owners += [name] * count
     return labels, tuple(owners)
@@ -167,11 +171,11 @@ def _learn(
     return float(loss.item())
 
 
-def _require_room(texts: int, categories: int, config: TrainConfig) -> None:
-    if texts < config.prototypes or (categories > config.prototypes and config.labels == "category"):
+def _require_room(texts: int, tasks: int, config: TrainConfig) -> None:
+    if texts < config.prototypes or (tasks > config.prototypes and config.labels == "category"):
         raise TrainError(
             f"{config.prototypes} prototypes need at least as many texts ({texts}) "
-            f"and at most as many categories ({categories})"
+            f"and at most as many tasks ({tasks}): name another number with --prototypes"
         )
 
 

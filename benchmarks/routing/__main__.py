@@ -28,12 +28,13 @@ from benchmarks.routing.evaluate import (
     report,
     topic_accuracy,
 )
-from benchmarks.routing.formats import format_features, without_format
+from benchmarks.routing.formats import format_features
 from benchmarks.routing.metric import folds, interval
 from benchmarks.routing.routers import PPAI, Split
 from profiler.chart import prepare
 from profiler.encoder import Encoder, load_encoder
 from profiler.queries import TrainingText, load_training_texts
+from profiler.subjects import without_format
 from profiler.train import require
 
 TOPIC_CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
@@ -91,7 +92,7 @@ def _measured(
         result["wire"] = on_the_wire(*pairs[0], options.seed)
     if texts:
         embeddings = _encode(encoder, [text.query for text in texts])
-        topics = np.array([text.category for text in texts])
+        topics = np.array([text.task for text in texts])
         result["topics"] = topic_accuracy(train, embeddings, topics, TOPIC_CONFIG, seeds)
     if options.picture:
         from benchmarks.routing.chart import draw  # matplotlib: only where a picture is wanted

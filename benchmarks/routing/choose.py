@@ -22,7 +22,7 @@ from benchmarks.progress import say
 from benchmarks.routing.metric import chosen_scores, folds, task_means
 from benchmarks.routing.routers import Split, profiles
 from profiler.encoder import load_encoder
-from profiler.qagate import sharpen
+from profiler.relevance import sharpen
 from profiler.scoring import Shrinkage
 from profiler.train import TrainConfig, fit, require
 

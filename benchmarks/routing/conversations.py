@@ -125,7 +125,7 @@ def readers(gate: QAGate, embed: Callable[[str], Floats]) -> Mapping[str, Reader
 def _run(options: argparse.Namespace) -> dict[str, dict[str, float]]:
     outcomes, stems = load_outcomes(options.train), load_training_texts([options.topics])
     texts = [*(stem.query for stem in stems), *outcomes.queries]
-    labels = np.array([*(f"topic:{stem.category}" for stem in stems), *outcomes.tasks.tolist()])
+    labels = np.array([*(f"topic:{stem.task}" for stem in stems), *outcomes.tasks.tolist()])
     if missing := SHORT.keys() - set(labels.tolist()):
         raise OutcomeError(
             f"{', '.join(sorted(missing))}: no such text. --train needs the tasks gsm8k and humaneval "

@@ -1,4 +1,4 @@
-"""What a prompt looks like, not what it says: the control that needs no encoder, and prompts without it."""
+"""What a prompt looks like, not what it says: the control that needs no encoder."""
 
 import math
 import re
@@ -10,14 +10,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[Any]
 OPTION = re.compile(r"^\s*[(\[]?[A-J][)\].:]\s", re.MULTILINE)
-
-
-def without_format(query: str) -> str:
-    """A prompt without its options and without the "Answer:" it ends on."""
-    stem = re.sub(r"^\s*(Question|问题)\s*[:：]\s*", "", query)
-    stem = re.sub(r"\n?\s*(Answer|答案)\s*[:：]\s*$", "", stem)
-    found = OPTION.search(stem)
-    return stem[: found.start()].strip() or stem if found else stem
 
 
 def format_features(queries: Sequence[str]) -> Floats:

@@ -17,8 +17,9 @@ from benchmarks.routing.metric import chosen_scores, folds, task_means
 from benchmarks.routing.routers import PPAI, profiles
 from profiler.calibrate import DOUBT, HELD_OUT
 from profiler.encoder import Encoder
-from profiler.qagate import QAGate, margins
+from profiler.qagate import QAGate
 from profiler.queries import load_training_texts
+from profiler.relevance import margins
 from profiler.train import TrainConfig, fit, with_fast
 
 Floats = npt.NDArray[Any]
@@ -40,7 +41,7 @@ def measure(
     vectors of their own.
     """
     outcomes, stems = load_outcomes(train), load_training_texts([topics])
-    names = np.array([stem.category for stem in stems])
+    names = np.array([stem.task for stem in stems])
     vectors = {}
     for rung, load in rungs.items():
         if rung not in SAME:

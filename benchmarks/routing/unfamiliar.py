@@ -18,13 +18,14 @@ import numpy.typing as npt
 from benchmarks.needs import encoder_folder, printed
 from benchmarks.outcomes import SAMPLE, load_outcomes
 from benchmarks.routing.routers import PPAI, gate_values, profiles
-from profiler.calibrate import FALSE_ALARMS, HELD_OUT
+from profiler.calibrate import HELD_OUT
 from profiler.encoder import load_encoder
 from profiler.queries import load_training_texts
 from profiler.scoring import pair_scores
 from profiler.train import fit, require
 
 Floats = npt.NDArray[Any]
+FALSE_ALARMS = 0.05  # share of texts of known tasks that may be called unfamiliar
 CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
 
 
@@ -43,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(train: Path, topics: Path | None, seeds: int) -> dict[str, Any]:
     outcomes = load_outcomes(train)
     texts = load_training_texts([topics]) if topics else []
-    require([*outcomes.tasks, *(f"topic:{text.category}" for text in texts)], CONFIG)
+    require([*outcomes.tasks, *(f"topic:{text.task}" for text in texts)], CONFIG)
     encoder = load_encoder(encoder_folder())
     embeddings = encoder.encode(outcomes.queries)
-    further = encoder.encode([text.query for text in texts]), [f"topic:{text.category}" for text in texts]
+    further = encoder.encode([text.query for text in texts]), [f"topic:{text.task}" for text in texts]
     pools = {"alike": outcomes.scores, "mixed": _mixed(outcomes.scores)}
     rows: dict[str, dict[str, list[list[float]]]] = {pool: {} for pool in pools}
     for seed in range(seeds):

@@ -151,7 +151,7 @@ class RelevanceReader:
         if is_alone:
             return turns[0][0]
         relevance = thread.relevance
-        if np.ptp(relevance) < 1e-6:  # no turn is familiar
+        if np.ptp(relevance[self.gate.is_topic]) < 1e-6:  # no turn is familiar
             return turns[0][0]
         return replace(
             turns[0][0], relevance=relevance, category=self.gate.categories[int(relevance.argmax())], is_familiar=True
@@ -193,8 +193,7 @@ class RelevanceReader:
             return None
         if reading.is_familiar:
             return Judged(reading.relevance, reading.category, nearest=reading.nearest)
-        unlike = np.full(self.gate.K, 1 / self.gate.K, np.float32)
-        return Judged(unlike, "", is_familiar=False, nearest=reading.nearest)
+        return Judged(self.gate.evenly, "", is_familiar=False, nearest=reading.nearest)
 
     def _remember(self, key: bytes, done: "asyncio.Future[Judged | None]") -> None:
         del self._under_way[key]

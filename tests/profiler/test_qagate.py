@@ -1,4 +1,4 @@
-"""Eq. (2) and (3) worked by hand, and the artefact's round trip and refusals."""
+"""Eq. (2) and what is no topic, worked by hand, and the artefact's round trip and refusals."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from profiler.qagate import GateError, Projector, QAGate, margins, sharpen, shipped_gate
+from profiler.qagate import GIBBERISH, GateError, Projector, QAGate, shipped_gate
 
 
 def identity(encoder: str = "toy", familiar: float = -1.0) -> Projector:
@@ -40,23 +40,6 @@ def test_relevance_by_hand() -> None:
     assert np.allclose([[0.8, 0.2, 0.0]], tiny_gate().relevance(np.array([[3, 0]], np.float32)))
 
 
-@pytest.mark.parametrize(
-    ("cosines", "alpha", "top_p", "expected"),
-    [
-        ([0.8, 0.4, 0.2, 0.1], 1, 0.5, [2 / 3, 1 / 3, 0, 0]),
-        ([0.8, 0.4, 0.2, 0.1], 2, 0.5, [0.8, 0.2, 0, 0]),
-        ([0.8, 0.4, 0.2, 0.1], 1, 0.25, [1, 0, 0, 0]),
-        ([0.8, 0.4, 0.2, 0.1], 1, 0.26, [2 / 3, 1 / 3, 0, 0]),
-        ([0.5, -0.9, 0.5, -0.1], 4, 1.0, [0.5, 0, 0.5, 0]),
-        ([-0.5, -0.9, -0.2, -0.1], 4, 0.25, [0.25, 0.25, 0.25, 0.25]),
-        ([0.0, 0.0, 0.0, 0.0], 4, 0.25, [0.25, 0.25, 0.25, 0.25]),
-    ],
-)
-def test_sharpening(cosines: list[float], alpha: float, top_p: float, expected: list[float]) -> None:
-    """Negatives are clipped before the power; a query like no prototype is spread evenly."""
-    assert np.allclose([expected], sharpen(np.array([cosines], np.float32), alpha, top_p), atol=1e-6)
-
-
 def test_a_text_without_a_known_word_is_like_nothing() -> None:
     """The static encoder gives zeros for it; the biases of a projector must not make a topic of them."""
     eye, ones = np.eye(2, dtype=np.float32), np.ones(2, np.float32)
@@ -66,16 +49,6 @@ def test_a_text_without_a_known_word_is_like_nothing() -> None:
     assert np.allclose(0, gate.similarity(silence))
     assert np.allclose(1 / 3, gate.relevance(silence))
     assert [False] == gate.is_familiar(gate.similarity(silence)).tolist()
-
-
-def test_margin_by_hand() -> None:
-    """Of four prototypes one is a tenth: the nearest less the second. Of twenty, two are: less the third."""
-    few, many = np.array([[0.2, 0.8, 0.1, 0.4]], np.float32), np.full((1, 20), 0.1, np.float32)
-    many[0, :3] = 0.9, 0.7, 0.4
-
-    assert np.allclose([0.4], margins(few))
-    assert np.allclose([0.5], margins(many))
-    assert np.allclose([0.0], margins(few[:, :1]))
 
 
 def test_two_encoders_share_prototypes_and_space() -> None:
@@ -98,6 +71,66 @@ def test_a_text_far_from_every_prototype_is_unfamiliar(cosine: float, expected: 
     gate = tiny_gate(projectors=(identity(familiar=0.6),))
 
     assert [expected] == gate.is_familiar(np.array([[-1, cosine, 0.1]])).tolist()
+
+
+def noisy_gate(**changes: object) -> QAGate:
+    """The prototype at 90° is of gibberish."""
+    fields: dict[str, object] = {"categories": ("law", "code", GIBBERISH), "tasks": ("contracts", "code", GIBBERISH)}
+    return tiny_gate(**(fields | changes))
+
+
+def test_gibberish_is_no_topic_whatever_it_is_near() -> None:
+    gate = noisy_gate(top_p=1.0, alpha=1.0)
+    noise = np.array([[0, 3]], np.float32)  # at 90°: cosines 0, .866, 1
+
+    assert [True, True, False] == gate.is_topic.tolist()
+    assert [1] == gate.nearest(noise).tolist()
+    assert np.allclose([[0, 1, 0]], gate.relevance(noise))
+    assert np.allclose([0.5, 0.5, 0], gate.evenly)
+    assert np.allclose([0.866], gate.margins(gate.similarity(noise)), atol=1e-3)
+
+
+def test_familiar_is_the_margin_over_gibberish() -> None:
+    """At 30°: cosines .866, .866, .5, so .366 over it. At 90°: .866 and 1, so -.134."""
+    gate = noisy_gate(projectors=(identity(familiar=0.0),))
+    similarity = gate.similarity(np.array([[3**0.5, 1], [0, 1]], np.float32))
+
+    assert np.allclose([0.366, -0.134], gate.familiarity(similarity), atol=1e-3)
+    assert [True, False] == gate.is_familiar(similarity).tolist()
+
+
+def test_a_gate_of_gibberish_alone_is_refused() -> None:
+    with pytest.raises(GateError, match="no prototype but those of gibberish"):
+        tiny_gate(categories=(GIBBERISH,) * 3)
+
+
+def test_a_gate_of_format_2_is_read_as_it_was(tmp_path: Path) -> None:
+    """One name a prototype, doubt taken off by who publishes, and the space that it had."""
+    old = tiny_gate(carries_means=False)
+
+    old.save(tmp_path)
+    loaded = QAGate.load(tmp_path)
+
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (2, False) == (config["format"], "tasks" in config)
+    assert (old.space, False, old.categories) == (loaded.space, loaded.carries_means, loaded.tasks)
+    assert "0121a4e4812925c0" == loaded.space  # as PPAI 0.1.0 had it
+    with pytest.raises(GateError, match="one name a prototype"):
+        tiny_gate(carries_means=False, tasks=("a", "b", "c"))
+    with pytest.raises(GateError, match=r"lacks tasks"):
+        edit_config(tmp_path, format=3)
+        QAGate.load(tmp_path)
+
+
+def test_a_gate_of_format_3_has_two_names_a_prototype(tmp_path: Path) -> None:
+    gate = noisy_gate()
+
+    gate.save(tmp_path)
+    loaded = QAGate.load(tmp_path)
+
+    assert 3 == json.loads((tmp_path / "config.json").read_text())["format"]
+    assert (gate.space, gate.tasks, True) == (loaded.space, loaded.tasks, loaded.carries_means)
+    assert ([1, 0, 2], [2, 0, 1]) == (loaded.task_index.tolist(), loaded.category_index.tolist())
 
 
 def test_shipped_gate_spreads_one_over_few_prototypes(gate: QAGate) -> None:
@@ -130,6 +163,8 @@ def test_round_trip(tmp_path: Path) -> None:
         {"projectors": (identity(familiar=0.5),)},
         {"margin": 0.1},
         {"categories": ("law", "law", "code")},
+        {"tasks": ("contracts", "code", "courts")},
+        {"carries_means": False},
         {"prior": np.zeros(3)},
     ],
 )
@@ -154,7 +189,8 @@ def edit_config(folder: Path, **changes: object) -> None:
         ({"space": "0" * 16}, "space is"),
         ({"alpha": 3.0}, "space is"),
         ({"alpha": -1.0}, "alpha > 0"),
-        ({"format": 1}, "format 2"),
+        ({"format": 1}, "format 2 or 3"),
+        ({"tasks": ["contracts"]}, "1 tasks for 3 prototypes"),
         ({"categories": ["law"]}, "1 categories for 3 prototypes"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from profiler.answers import Answer
-from profiler.queries import as_asked_now, balanced, load_questions, load_training_texts
+from profiler.queries import as_asked_now, balanced, categories_of, load_questions, load_training_texts
 from profiler.question import QueryError, Question, to_json
 
 GOOD = {"query": "Two plus two?", "task": "maths", "answer": "4", "grade": "number"}
@@ -92,11 +92,24 @@ def test_empty_and_missing_sets_are_refused(tmp_path: Path) -> None:
 
 def test_training_texts_carry_category_and_mean_score(tmp_path: Path) -> None:
     outcome = {"query": "q", "task": "mmlu", "scores": {"a": 1.0, "b": 0.5}}
-    path = write(tmp_path / "t.jsonl", outcome, {"query": "r", "topic": "law", "subject": "x"})
+    everyday = {"query": "s", "task": "sql", "category": "coding", "source": "y"}
+    path = write(tmp_path / "t.jsonl", outcome, {"query": "r", "topic": "law", "subject": "x"}, everyday)
 
-    first, second = load_training_texts([path])
+    first, second, third = texts = load_training_texts([path])
 
-    assert ("mmlu", 0.75, "law", None) == (first.category, first.ability, second.category, second.ability)
+    assert ("mmlu", "mmlu", 0.75, "") == (first.task, first.category, first.ability, first.topic)
+    assert ("law", "law", None, "law") == (second.task, second.category, second.ability, second.topic)
+    assert ("sql", "coding", "") == (third.task, third.category, third.topic)
+    assert {"mmlu": "mmlu", "law": "law", "sql": "coding"} == categories_of(texts)
+
+
+def test_a_task_in_two_categories_is_refused(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.jsonl", *({"query": "q", "task": "sql", "category": name} for name in ("coding", "data"))
+    )
+
+    with pytest.raises(QueryError, match="the task sql is in the categories coding and data"):
+        categories_of(load_training_texts([path]))
 
 
 def test_a_broken_training_line_is_named(tmp_path: Path) -> None:

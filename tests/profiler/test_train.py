@@ -30,7 +30,7 @@ def test_fewer_texts_or_prototypes_than_needed_are_refused() -> None:
 
     with pytest.raises(TrainError, match="at least as many texts"):
         cluster(points[:5], np.array(names[:5]), TrainConfig(prototypes=6), 0)
-    with pytest.raises(TrainError, match="at most as many categories"):
+    with pytest.raises(TrainError, match="at most as many tasks"):
         cluster(points, np.array(names), TrainConfig(prototypes=1), 0)
 
 
@@ -79,7 +79,9 @@ def test_a_gate_learns_what_it_is_shown(labels: str) -> None:
 
     gate = fit(points, names, "toy", config, 0, ability)
 
-    assert unseen_names == [gate.categories[k] for k in gate.nearest(unseen)]
+    assert unseen_names == [gate.tasks[k] for k in gate.nearest(unseen)]
+    within = fit(points, names, "toy", config, 0, categories={"big": "size"})
+    assert {("big", "size"), ("small", "small")} == set(zip(within.tasks, within.categories, strict=True))
     assert np.allclose(0.9, gate.prior)
     assert gate.space == fit(points, names, "toy", config, 0, ability).space
     assert gate.space != fit(points, names, "toy", config, 1, ability).space

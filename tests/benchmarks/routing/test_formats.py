@@ -1,19 +1,16 @@
-"""A prompt without its form."""
+"""What a prompt looks like, as numbers: the control that reads no word of it."""
 
-import pytest
+import numpy as np
 
-from benchmarks.routing.formats import without_format
+from benchmarks.routing.formats import format_features
 
 
-@pytest.mark.parametrize(
-    ("prompt", "stem"),
-    [
-        ("Best?\nA. red\nB. blue\nC. green", "Best?"),
-        ("Question:Why so?\nAnswer:", "Why so?"),
-        ("变压器温度最高的是\nA. 绕组\nB. 引线\n答案：", "变压器温度最高的是"),
-        ("How many apples?", "How many apples?"),
-        ("A. first\nB. second", "A. first\nB. second"),
-    ],
-)
-def test_stripping_leaves_the_question(prompt: str, stem: str) -> None:
-    assert stem == without_format(prompt)
+def test_the_form_is_seen_and_the_topic_is_not() -> None:
+    options = "Question: {}\nA. {}\nB. {}\nAnswer:"
+    law, physics, code = format_features([
+        options.format("Who sues?", "one", "two"), options.format("Who runs?", "two", "one"), "def f():\n    return 1",
+    ])  # fmt: skip
+
+    assert np.allclose(law, physics)
+    assert np.allclose(1, np.linalg.norm([law, code], axis=1))
+    assert law @ code < 0.9

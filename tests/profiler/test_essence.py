@@ -1,0 +1,66 @@
+"""What of a turn is read: the question, whatever stands around it."""
+
+import time
+
+import pytest
+
+from profiler.essence import READ_CHARS, ends, essence
+
+QUESTIONS = (
+    "how do I boil an egg?",
+    "Write a Python function that merges two sorted lists",
+    "who was the first person on the moon",
+    "Translate 'good morning' into French.",
+    "巴黎在哪里？",
+)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "{}", "  \n\t{}\n\n ", "Hi! {}", "Hello, {}", "hey there {}", "Good morning. {}", "Question: {}", "Q: {}",
+        "{} Thanks!", "{}\nThank you so much in advance :)", "{}\n\nthx", "Hi, I hope you are well. {} Many thanks.",
+        "Could you please {}", "Hello ChatGPT! I have a quick question: {} Please and thank you.",
+        "Question: {}\nAnswer:", "Hola, {}", "你好，{}\n谢谢", "Привет! {}", "Danke! {}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_what_is_said_around_a_question_is_not_read(question: str, frame: str) -> None:
+    assert question == essence(frame.format(question))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hi", "Thanks!", "please", "thank you",  # nothing else is there
+        "hello world in Python", "hi-fi speakers under $500", "Hey Jude chords", "yo mama jokes",
+        "how do you say thank you", "Write a thank you note to my boss", "ty cobb batting average",
+        "Finish the mail with kind regards", "question everything", "dear John letter, what is it",
+    ],
+)  # fmt: skip
+def test_words_of_the_question_itself_stay(text: str) -> None:
+    assert text == essence(text)
+
+
+def test_of_a_long_text_the_two_ends_are_read() -> None:
+    text = "a" * 300 + "b" * 300 + "c" * 300
+
+    assert "a" * 250 + "\n" + "c" * 250 == essence(text)
+    assert essence(text) == essence(f"Hello! {text} Thanks!")
+    assert "ab\ncd" == ends("abxcd", 4)
+    assert "abcd" == ends("abcd", 4)
+
+
+@pytest.mark.parametrize("text", ["hi " * 9, "Thanks. " * 9, "Question: Question: Q: Q: why?", *QUESTIONS])
+def test_reading_twice_is_reading_once(text: str) -> None:
+    assert essence(text) == essence(essence(text))
+
+
+@pytest.mark.parametrize(
+    "piece", ["hi ", "hi, ", "thanks ", " ", "please ", "\n", "?", "a ", "question ", "i hope you"]
+)
+def test_no_text_takes_long(piece: str) -> None:
+    began = time.process_time()
+
+    assert len(essence(piece * 100_000)) <= READ_CHARS + 1
+    assert time.process_time() - began < 0.5
