@@ -12,19 +12,19 @@ from profiler.static import StaticEncoder
 
 PROMPTS = [json.loads(line) for line in (shipped_gate() / "forms.jsonl").read_text("utf-8").splitlines()]
 CATEGORIES = {
-    "brainstorming": 30,
-    "business writing": 80,
-    "classification": 30,
-    "editing": 40,
-    "extraction": 30,
-    "poems and songs": 30,
-    "reading": 10,
-    "role play": 30,
-    "small talk": 30,
-    "stories": 30,
-    "summarising": 30,
-    "translation": 40,
-    "writing to rules": 15,
+    "brainstorming": 100,
+    "business writing": 220,
+    "classification": 120,
+    "editing": 160,
+    "extraction": 120,
+    "poems and songs": 90,
+    "reading": 45,
+    "role play": 80,
+    "small talk": 90,
+    "stories": 90,
+    "summarising": 130,
+    "translation": 140,
+    "writing to rules": 60,
 }  # at least so many prompts each
 LANGUAGES = {
     "German": r"\b(ich|und|bitte|der|das|mir|ist|mit|ein|eine|auf|du)\b",
@@ -42,6 +42,7 @@ def is_of(language: str, text: str) -> bool:
 
 
 def test_each_line_is_a_prompt_with_two_names() -> None:
+    assert len(PROMPTS) >= 1500
     assert {("query", "task", "category")} == {tuple(prompt) for prompt in PROMPTS}
     assert all(prompt["query"] == prompt["query"].strip() != "" for prompt in PROMPTS)
     assert all(len(prompt["query"]) <= 4000 for prompt in PROMPTS)
@@ -69,7 +70,7 @@ def test_no_two_prompts_are_nearly_the_same() -> None:
 def test_a_fifth_is_in_other_languages() -> None:
     counts = Counter(language for prompt in PROMPTS for language in LANGUAGES if is_of(language, prompt["query"]))
 
-    assert all(counts[language] >= 10 for language in LANGUAGES), counts
+    assert all(counts[language] >= 25 for language in LANGUAGES), counts
     foreign = sum(any(is_of(language, prompt["query"]) for language in LANGUAGES) for prompt in PROMPTS)
     assert 0.15 < foreign / len(PROMPTS) < 0.4
 
