@@ -11,6 +11,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+INSIDE = (  # what leads no further than a process namespace of one's own: open where programs may be started
+    *("signals its group", "starts a process", "starts a program", "starts a thread", "leaves its session"),
+)
+
 
 def ways_out(folder: str, port: int, parent: int) -> list[str]:
     """Which ways are open: to a folder with `secret` and `socket`, a port of loopback, a process outside."""
@@ -19,7 +23,7 @@ def ways_out(folder: str, port: int, parent: int) -> list[str]:
         "sees your files": lambda: os.scandir(folder),
         "writes outside": lambda: Path(folder, "written").write_text("x"),
         "writes Python's libraries": lambda: Path(tempfile.mkstemp(dir=Path(os.__file__).parent)[1]).unlink(),
-        "reads the system's settings": lambda: os.scandir("/etc"),
+        "reads the system's settings": lambda: Path("/etc/passwd").read_text(),
         "reads other processes": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
         "reaches a socket file": lambda: socket.socket(socket.AF_UNIX).connect(f"{folder}/socket"),
         "reaches the network": lambda: socket.create_connection(("127.0.0.1", port), timeout=1),

@@ -25,6 +25,7 @@ from profiler.chart import ChartError, draw, prepare
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.essence import essence
+from profiler.grading.grades import RUNS_CODE
 from profiler.ladder import FAST_FOLDER, load_ladder
 from profiler.measure import MeasureConfig, fold
 from profiler.measure import measure as ask
@@ -224,18 +225,26 @@ def _with_code(
     """What is asked, and whether the code in answers runs behind a wall.
 
     Where none stands, code questions are asked if a person started this at a terminal, or said `--code` (`code` True):
-    who runs foreign code as himself should know it. `code` False leaves them out.
+    who runs foreign code as himself should know it. `code` False leaves them out. Commands of a shell are never run
+    without a wall that holds programs: a mistake in one deletes files.
     """
-    coded = [question for question in chosen if question.grade == "code" and question.id not in store.answers]
-    why = sandbox.problem() if coded and code is not False else ""
-    if code is not False and not why:
-        return chosen, config
-    if code or (code is None and sys.stdin.isatty()):
-        _say(f"no wall keeps code in answers from this machine: {why}. It runs as you; --no-code asks for none")
-        return chosen, replace(config, walled=False)
-    if coded and code is None:
-        _say(f"{len(coded)} questions for code are left out: no wall stands here ({why}). With --code it runs as you")
-    return [question for question in chosen if question not in coded], config
+    coded = [q for q in chosen if q.grade in RUNS_CODE and q.id not in store.answers]
+    shells = [question for question in coded if question.grade == "shell"]
+    if not coded or code is False:
+        return [question for question in chosen if question not in coded], config
+    if why := sandbox.problem():
+        if code or (code is None and sys.stdin.isatty()):
+            _say(f"no wall keeps code in answers from this machine: {why}. It runs as you; --no-code asks for none")
+            config = replace(config, walled=False)
+        else:
+            _say(
+                f"{len(coded)} questions for code are left out: no wall stands here ({why}). With --code it runs as you"
+            )
+            return [question for question in chosen if question not in coded], config
+    if shells and (why := sandbox.problem(programs=True)):
+        _say(f"{len(shells)} questions for a shell are left out: no wall holds programs here ({why})")
+        return [question for question in chosen if question not in shells], config
+    return chosen, config
 
 
 def _relevance(home: Path, peer: Peer | None) -> tuple[Encoder, QAGate]:

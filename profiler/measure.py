@@ -5,8 +5,9 @@ It speaks with the engine as any OpenAI client does, over HTTP.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -16,13 +17,13 @@ from profiler.answers import Answer, AnswerStore
 from profiler.encoder import Encoder
 from profiler.engine import Engine, EngineError, content_of, open_session, request_json
 from profiler.essence import essence
-from profiler.grading import code_of, is_right
+from profiler.grading.grades import graded, max_tokens
+from profiler.grading.programs import Job
 from profiler.qagate import QAGate
 from profiler.question import Question
 from profiler.sandbox import NoWall, passes
 from profiler.scoring import Capability, capability, difficulty
 
-MAX_TOKENS: Mapping[str, int] = {"choice": 64, "number": 320, "exact": 64, "code": 400}
 REPLY_CHARS = 4000  # characters of a reply that are stored
 
 
@@ -34,7 +35,7 @@ class MeasureConfig:
     timeout_s: float = 120.0  # s for one answer: several times what a small model on a busy core needs
     retries: int = 2  # of one question
     give_up_after: int = 3  # questions that fail in a row until the engine counts as broken
-    max_tokens: int | None = None  # of one answer; None: MAX_TOKENS by grade; reasoning models want thousands
+    max_tokens: int | None = None  # of one answer; None: what its grade is worth; reasoning models want thousands
     walled: bool = True  # code in answers runs behind a wall; False: as this user, who must trust the engine
     first_delay_s: float = 1.0  # s before the first retry; it doubles, or is what retry-after says, up to 30 s
 
@@ -117,24 +118,24 @@ def _nearest(gate: QAGate, encoder: Encoder, queries: Sequence[str]) -> Any:
 async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Question, config: MeasureConfig) -> Answer:
     body = {
         "model": engine.model,
-        "messages": [{"role": "user", "content": question.prompt}],
+        "messages": question.messages,
         "temperature": 0,
-        "max_tokens": config.max_tokens or MAX_TOKENS[question.grade],
+        "max_tokens": config.max_tokens or max_tokens(question.grade),
     }
     began = time.monotonic()
     reply = content_of(await _with_retries(session, f"{engine.v1}/chat/completions", body, config), engine.v1)
     seconds = round(time.monotonic() - began, 3)
-    if question.grade == "code":
-        right = await _runs(code_of(reply), question.answer, config)
-    else:
-        right = is_right(question.grade, reply, question.answer, question.choices)
+    right = graded(question.grade, reply, question.answer, question.choices, question.query)
+    if isinstance(right, Job):
+        right = await _runs(right, config)
     cut = reply[:REPLY_CHARS]
-    return Answer(question.id, question.query, question.task, cut, float(right), seconds, question.reference)
+    return Answer(question.id, question.query, question.task, cut, right, seconds, question.reference)
 
 
-async def _runs(code: str, tests: str, config: MeasureConfig) -> bool:
+async def _runs(job: Job, config: MeasureConfig) -> float:
     try:
-        return await asyncio.to_thread(passes, code, tests, walled=config.walled)
+        run = partial(passes, job.code, job.tests, walled=config.walled, programs=job.programs)
+        return float(await asyncio.to_thread(run))
     except NoWall as error:
         raise EngineError(f"code in an answer was not run: {error}", may_pass=False) from error
 

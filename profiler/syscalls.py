@@ -112,9 +112,15 @@ _REFUSED = {  # name: (number on x86-64, number on arm64 and RISC-V; None where 
     "vmsplice": (278, 75),
 }
 
+_OF_PROGRAMS = {  # what a shell and its commands need; only where namespaces keep all other processes and files away
+    *("fork", "vfork", "clone", "execve", "execveat", "setpgid", "setsid", "kill", "tkill", "tgkill"),
+    *("chmod", "fchmod", "fchmodat", "utime", "utimes", "futimesat", "utimensat"),
+}
+_NEW_NAMESPACES = 0x7E020000  # the flags of clone that would make some
+
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "riscv64": (1, 0xC00000F3)}  # column, AUDIT_ARCH
 
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS = 1, 38
 
@@ -124,20 +130,31 @@ def number_of(call: str, machine: str) -> int | None:
     return _REFUSED[call][_MACHINES[machine][0]] if machine in _MACHINES else None
 
 
-def filter_for(machine: str) -> bytes | None:
+def filter_for(machine: str, programs: bool = False) -> bytes | None:
     """The filter as an array of `struct sock_filter`; None for a machine that is not known.
 
-    `machine` is `os.uname().machine`. A process that calls in another architecture's way is killed.
+    `machine` is `os.uname().machine`. A process that calls in another architecture's way is killed. With `programs`
+    processes may be started, but not in namespaces of their own.
     """
     if machine not in _MACHINES:
         return None
     architecture = _MACHINES[machine][1]
-    refused = [number for call in _REFUSED if (number := number_of(call, machine)) is not None]
+    open_to_them = _OF_PROGRAMS if programs else set()
+    refused = [n for call in _REFUSED if call not in open_to_them and (n := number_of(call, machine)) is not None]
+    clone = number_of("clone", machine)
+    asks_for_namespaces = [
+        (_EQUAL, 0, 4, clone),
+        (_LOAD, 0, 0, 16),  # the lower half of seccomp_data.args[0], in which clone's flags are
+        (_ANY_BIT, 0, 1, _NEW_NAMESPACES),
+        (_RETURN, 0, 0, _ERRNO | _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     program = [
         (_LOAD, 0, 0, 4),  # seccomp_data.arch
         (_EQUAL, 1, 0, architecture),
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, 0),  # seccomp_data.nr
+        *(asks_for_namespaces if programs else ()),
         (_AT_LEAST, len(refused) + 2, 0, _EVERYWHERE_ABSENT),
         *((_EQUAL, len(refused) - at, 0, number) for at, number in enumerate(refused)),
         (_RETURN, 0, 0, _ALLOW),

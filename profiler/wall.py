@@ -21,6 +21,7 @@ FILE_BYTES = 2**20  # of one file; all files together have what the folder has
 FOLDER = "size=16m,nr_inodes=1024,mode=0755"
 
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store")  # where shared libraries lie
+_PROGRAMS = (Path("/usr/bin"), Path("/bin"), Path("/etc/alternatives"))  # the last: Debian's awk is a link into it
 _NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000  # user mount pid net ipc uts
 _PRIVATE, _BIND, _NO_SUID, _NO_DEVICES = 0x44000, 0x5000, 0x2, 0x4  # MS_PRIVATE and MS_BIND with MS_REC
 _DETACH = 2
@@ -52,26 +53,29 @@ def limit(cpu_s: int) -> None:
             continue
 
 
-def stand(folder: Path, cpu_s: int) -> None:
+def stand(folder: Path, cpu_s: int, programs: bool = False) -> None:
     """Enclose this process, whose root will be `folder`, an empty one. Call it before any thread starts.
 
-    With namespaces it goes on as process 1 of its own, and the process that called waits for it and ends with it.
+    With namespaces it goes on as process 1 of its own, and the process that called waits for it and ends with it. With
+    `programs` it may start the system's programs there; without namespaces nothing would hold those, so no wall stands.
     Raises WallError.
     """
     machine = os.uname().machine if sys.platform == "linux" else ""
-    program = filter_for(machine)
+    program = filter_for(machine, programs)
     if program is None:
         raise WallError(f"no filter of system calls is known for {sys.platform} {machine}".strip())
     libc = ctypes.CDLL(None, use_errno=True)
-    shown = _shown()
+    shown = _shown() + ([path for path in _PROGRAMS if path.is_dir()] if programs else [])
     try:
         _enter_namespaces(libc)
-        _root(libc, folder, shown, machine)
+        _root(libc, folder, shown, machine, [Path("/dev/null")] if programs else [])
         closed = True
     except OSError as error:
         refused, closed = error, False
     limit(cpu_s)
     _give_up_rights(libc)
+    if programs and not closed:
+        raise WallError(f"{refused}, and without namespaces nothing holds the programs that a shell starts")
     if not closed:
         _close_files(libc, shown, str(refused))
     rules = _Program(len(program) // 8, program)
@@ -95,8 +99,8 @@ def _enter_namespaces(libc: ctypes.CDLL) -> None:
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
 
 
-def _root(libc: ctypes.CDLL, folder: Path, shown: list[Path], machine: str) -> None:
-    """Make `folder` the root: in memory, with the shown folders in their places and read-only."""
+def _root(libc: ctypes.CDLL, folder: Path, shown: list[Path], machine: str, devices: list[Path]) -> None:
+    """Make `folder` the root: in memory, with the shown folders in their places and read-only, and these devices."""
     root = os.fsencode(folder)
     _do("mounts of its own", libc.mount(b"none", b"/", None, _PRIVATE, None))
     made = libc.mount(b"tmpfs", root, b"tmpfs", _NO_SUID | _NO_DEVICES, FOLDER.encode())
@@ -105,7 +109,7 @@ def _root(libc: ctypes.CDLL, folder: Path, shown: list[Path], machine: str) -> N
     for path in shown:
         inside = Path(f"{folder}{path}")
         inside.parent.mkdir(parents=True, exist_ok=True)
-        if str(path) in _SYSTEM and path.is_symlink():
+        if (str(path) in _SYSTEM or path in _PROGRAMS) and path.is_symlink():
             inside.symlink_to(path.readlink())
             continue
         inside.mkdir()
@@ -113,6 +117,12 @@ def _root(libc: ctypes.CDLL, folder: Path, shown: list[Path], machine: str) -> N
         _do(f"showing {path}", libc.mount(os.fsencode(path), there, None, _BIND, None))
         made = libc.syscall(_MOUNT_SETATTR, -100, there, _RECURSIVE, read_only, ctypes.sizeof(read_only))
         _do(f"read-only {path}", made)
+    for path in devices:
+        inside = Path(f"{folder}{path}")
+        inside.parent.mkdir(exist_ok=True)
+        inside.touch()
+        made = libc.mount(os.fsencode(path), os.fsencode(inside), None, _BIND, None)
+        _do(f"showing {path}", made)
     (folder / "tmp").mkdir(exist_ok=True)
     os.chdir(folder)
     _do("a root of its own", libc.syscall(number_of("pivot_root", machine), b".", b"."))

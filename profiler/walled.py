@@ -1,4 +1,4 @@
-"""What runs behind the wall: `python -c BOOT ROLE JOB FOLDER CPU_S WALLED`, in two processes that sandbox.py starts.
+"""What runs behind the wall: `python -c BOOT ROLE JOB FOLDER CPU_S WALLED PROGRAMS`, twice; sandbox.py starts both.
 
 The process of role "code" runs what a model wrote, and answers for it. The process of role "tests" runs the assertions,
 and tells the verdict: no foreign code runs in it, and none can reach it but through a `Link`.
@@ -22,12 +22,12 @@ NO_WALL = "no wall: "
 
 def main() -> None:
     """Run one of the two roles, by this process's arguments."""
-    role, job, folder, cpu_s, walled = sys.argv[1:]
+    role, job, folder, cpu_s, walled, programs = sys.argv[1:]
     text = Path(job).read_text(encoding="utf-8")
     reading, writing, verdict = _own_pipes()
     try:
         if walled == "True":
-            stand(Path(folder), int(cpu_s))
+            stand(Path(folder), int(cpu_s), programs == "True")
         else:
             limit(int(cpu_s))
     except OSError as error:

@@ -30,3 +30,10 @@ def wall() -> None:
     """Skips where this system offers no wall for foreign code."""
     if why := problem():
         pytest.skip(f"no wall stands here: {why}")
+
+
+@pytest.fixture(scope="session")
+def programs_wall() -> None:
+    """Skips where no wall holds a shell and what it starts."""
+    if why := problem(programs=True):
+        pytest.skip(f"no wall holds programs here: {why}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.grading import is_right
+from profiler.grading.grades import graded
 from profiler.queries import load_questions
 from profiler.question import Question
 from profiler.sandbox import passes
@@ -78,7 +78,7 @@ def test_computed_answers_agree(beginning: str) -> None:
     if question.grade == "choice":
         assert answer == option(question)
     else:
-        assert is_right(question.grade, answer, question.answer)
+        assert graded(question.grade, answer, question.answer)
 
 
 @pytest.mark.parametrize("beginning", WITHIN)
@@ -110,14 +110,14 @@ def test_the_right_answer_is_graded_right_however_it_is_put(phrase: str) -> None
         for words in said:
             reply = phrase.format(words)
 
-            assert is_right(question.grade, reply, question.answer, question.choices), reply
+            assert graded(question.grade, reply, question.answer, question.choices), reply
 
 
 def test_every_other_option_is_graded_wrong() -> None:
     for question in CHOICES:
         for letter in set("ABCD") - {question.answer}:
             for reply in (letter, option(question, letter), f"{letter}. {option(question, letter)}"):
-                assert not is_right("choice", reply, question.answer, question.choices), reply
+                assert not graded("choice", reply, question.answer, question.choices), reply
 
 
 @pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)

@@ -115,6 +115,7 @@ def test_a_model_may_be_called_like_markup(tmp_path: Path, capsys: pytest.Captur
 
 
 CODE = Question("Double x.", "code", "assert double(2) == 4", "code")
+SHELL = Question("List files.", "shell and linux", '{"files": {}, "output": []}', "shell")
 OTHER = Question("One plus one?", "sums", "2", "number")
 
 
@@ -148,7 +149,7 @@ def test_without_a_wall_code_runs_only_for_a_person_who_is_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sandbox, "problem", lambda: why)
+    monkeypatch.setattr(sandbox, "problem", lambda programs=False: why)
     monkeypatch.setattr("sys.stdin.isatty", lambda: by_hand, raising=False)
 
     with AnswerStore(tmp_path, "m") as store:
@@ -159,8 +160,21 @@ def test_without_a_wall_code_runs_only_for_a_person_who_is_told(
     assert said in told if said else "" == told
 
 
+@pytest.mark.parametrize("code", [None, True])
+def test_a_shell_runs_behind_a_wall_that_holds_programs_or_not_at_all(
+    code: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sandbox, "problem", lambda programs=False: "no namespaces" if programs else "")
+
+    with AnswerStore(tmp_path, "m") as store:
+        found, config = commands._with_code(code, [OTHER, CODE, SHELL], store, MeasureConfig())
+
+    assert ([OTHER, CODE], True) == (found, config.walled)
+    assert "1 questions for a shell are left out" in capsys.readouterr().err
+
+
 def test_the_wall_is_proved_only_where_code_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def prove() -> str:
+    def prove(programs: bool = False) -> str:
         raise AssertionError("nothing is to be proved")
 
     monkeypatch.setattr(sandbox, "problem", prove)

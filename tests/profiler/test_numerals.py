@@ -1,4 +1,4 @@
-"""Numerals and their readings; replies with numbers in them are in test_grading.py."""
+"""Numerals and their readings; replies with numbers in them are in grading/test_short.py."""
 
 from fractions import Fraction
 

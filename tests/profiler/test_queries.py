@@ -31,9 +31,13 @@ def test_a_file_is_read_line_by_line(tmp_path: Path) -> None:
 
 
 def test_a_question_survives_being_written(tmp_path: Path) -> None:
-    question = Question("Öl?\u2028", "t", "B", "choice", ("a", "b"), 0.5)
+    choice = Question("Öl?\u2028", "t", "B", "choice", ("a", "b"), 0.5, "c", "before", ("I am Ada.", "Hello."))
+    fields = Question("Who?", "t", '{"fields": {"name": ["Zoë", null]}}', "fields")
 
-    assert [question] == load_questions(str(write(tmp_path / "q.jsonl", to_json(question))))
+    lines = [to_json(choice), to_json(fields)]
+
+    assert [choice, fields] == load_questions(str(write(tmp_path / "q.jsonl", *lines)))
+    assert '"answer": {"fields": {"name": ["Zoë", null]}}' in lines[1]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,9 @@ def test_a_question_survives_being_written(tmp_path: Path) -> None:
         ({**GOOD, "answer": 4}, '"answer" must be a text'),
         ({**GOOD, "answer": "four"}, '"answer" must be a number'),
         ({**GOOD, "answer": "nan"}, '"answer" must be a number'),
-        ({**GOOD, "grade": "vibes"}, '"grade" must be one of choice, number, exact, code'),
+        ({**GOOD, "grade": "vibes"}, '"grade" must be one of choice, number, exact, lines, code'),
+        ({**GOOD, "grade": "lines", "answer": "a"}, '"answer" is not as the grade lines wants it: Expected `array`'),
+        ({**GOOD, "before": ["I am Ada."]}, '"before" must end with a turn of the assistant'),
         ({**GOOD, "reference": 1.5}, r'"reference" must lie in \[0, 1\]'),
         ({**GOOD, "refrence": 0.5}, "unknown key 'refrence'"),
         ({**CHOICE, "answer": "C"}, "letter of one of them"),
@@ -128,6 +134,15 @@ def test_limits_are_balanced_over_tasks_and_nested() -> None:
     assert {q.task for q in forty} == {q.task for q in questions}
     assert forty != balanced(questions, 40, seed=4)
     assert {q.id for q in questions} == {q.id for q in balanced(questions, None, seed=3)}
+
+
+def test_earlier_turns_come_first_and_make_another_question() -> None:
+    alone = Question("What is my name?", "t", "Ada", "exact")
+    told = replace(alone, before=("I am Ada.", "Hello."))
+
+    assert ["user", "assistant", "user"] == [message["role"] for message in told.messages]
+    assert ["I am Ada.", "Hello.", told.prompt] == [message["content"] for message in told.messages]
+    assert told.id != alone.id
 
 
 def test_the_prompt_shows_options_and_says_how_to_answer() -> None:

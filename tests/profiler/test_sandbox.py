@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from profiler import sandbox
 from profiler.sandbox import NoWall, passes, problem
-from profiler.walled import NO_WALL
+from profiler.walled import NO_WALL, PASSED
 
 TESTS = "assert double(2) == 4"
 RIGHT = "def double(x):\n    return 2 * x\n"
@@ -137,14 +138,63 @@ def test_the_libraries_are_there_and_read_only() -> None:
 
 
 def test_a_wall_that_lets_through_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "verdict", lambda *_: "AssertionError(['reads a file of yours'])")
+    monkeypatch.setattr(sandbox, "verdict", lambda *_, **__: "AssertionError(['reads a file of yours'])")
 
     assert "it does not hold: AssertionError(['reads a file of yours'])" == problem()
 
 
 def test_without_a_wall_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "verdict", lambda *_: NO_WALL + "mounts of its own was refused")
+    monkeypatch.setattr(sandbox, "verdict", lambda *_, **__: NO_WALL + "mounts of its own was refused")
 
     assert "mounts of its own was refused" == problem()
     with pytest.raises(NoWall, match="was refused"):
         passes(RIGHT, TESTS)
+
+
+STARTS = (
+    "import subprocess\ndone = subprocess.run(['/bin/sh', '-c', {!r}], capture_output=True, text=True).stdout.strip()"
+)
+
+
+@pytest.mark.usefixtures("programs_wall")
+def test_a_shell_has_its_commands_and_a_folder_of_its_own() -> None:
+    shell = "printf 'b\\na\\n' > x 2>/dev/null; chmod +x x; touch x; sed -i s/b/c/ x; sort x | awk '{print $1}'"
+
+    assert passes(STARTS.format(shell), "assert done == 'a\\nc'", programs=True)
+    assert not passes(STARTS.format("sort /dev/null; echo a"), "assert done == 'a'"), "only where it was asked for"
+
+
+@pytest.mark.usefixtures("programs_wall")
+def test_a_shell_reaches_nothing_of_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("private")
+    attempts = [
+        f"cat {tmp_path}/secret /etc/passwd /proc/1/environ; echo x > {tmp_path}/written",
+        f"kill -9 {os.getpid()}; ls /proc /home /etc/ssh",
+        "unshare -Ur echo in; mount -t tmpfs none /tmp && echo in; chroot / echo in",
+        "echo x > /usr/bin/ls && echo in; rm -f /usr/bin/env && echo in",
+        f"{sys.executable} -c 'import socket; socket.create_connection((\"127.0.0.1\", 80), 1); print(1)'",
+        f"{sys.executable} -c 'print(len(bytearray(2**30)))'",
+    ]
+
+    for attempt in attempts:
+        assert passes(STARTS.format(attempt), "assert done == '', done", programs=True), attempt
+    assert ["secret"] == [path.name for path in tmp_path.iterdir()]
+    assert Path("/usr/bin/env").exists()
+
+
+@pytest.mark.usefixtures("programs_wall")
+def test_what_a_shell_started_ends_with_the_time() -> None:
+    began = time.monotonic()
+
+    assert not passes(STARTS.format("setsid sleep 4713 & sleep 4713"), "pass", 0.5, programs=True)
+
+    assert time.monotonic() - began < 10
+    assert [] == [one for one in psutil.process_iter(["cmdline"]) if "4713" in (one.info["cmdline"] or ())]
+
+
+def test_a_shell_does_not_run_without_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "verdict", lambda *given, **__: NO_WALL if given[3] else PASSED)
+
+    assert passes(RIGHT, TESTS, walled=False)
+    with pytest.raises(NoWall):
+        passes(RIGHT, TESTS, walled=False, programs=True)

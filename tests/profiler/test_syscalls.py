@@ -11,9 +11,9 @@ ALLOWED, EPERM, ENOSYS, KILLED = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 
-def said(machine: str, call: int, architecture: int) -> int:
-    """What the filter returns for a call."""
-    program = filter_for(machine)
+def said(machine: str, call: int, architecture: int, programs: bool = False, flags: int = 0) -> int:
+    """What the filter returns for a call, whose first argument is `flags`."""
+    program = filter_for(machine, programs)
     assert program
     instructions = list(struct.iter_unpack("=HBBI", program))
     held, at = 0, 0
@@ -21,11 +21,11 @@ def said(machine: str, call: int, architecture: int) -> int:
         code, then, otherwise, value = instructions[at]
         at += 1
         if code == 0x20:
-            held = {0: call, 4: architecture}[value]
+            held = {0: call, 4: architecture, 16: flags}[value]
         elif code == 0x06:
             return int(value)
         else:
-            holds = held == value if code == 0x15 else held >= value
+            holds = {0x15: held == value, 0x35: held >= value, 0x45: bool(held & value)}[code]
             at += then if holds else otherwise
 
 
@@ -56,6 +56,20 @@ def test_no_refused_call_is_let_through(name: str) -> None:
     for machine, architecture in ARCHITECTURES.items():
         if (call := number_of(name, machine)) is not None:
             assert EPERM == said(machine, call, architecture)
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_programs_may_start_others_but_in_no_namespaces_of_their_own(machine: str) -> None:
+    architecture = ARCHITECTURES[machine]
+    for name in ("clone", "execve", "kill", "fchmod"):
+        assert ALLOWED == said(machine, number_of(name, machine) or 0, architecture, programs=True)
+    clone = number_of("clone", machine) or 0
+    for kind in (0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
+        assert EPERM == said(machine, clone, architecture, programs=True, flags=kind | 17)
+    for name in ("socket", "unshare", "mount", "ptrace", "prctl", "setns", "bpf"):
+        assert EPERM == said(machine, number_of(name, machine) or 0, architecture, programs=True)
+    assert ENOSYS == said(machine, 435, architecture, programs=True)
+    assert KILLED == said(machine, clone, 0x40000003, programs=True)
 
 
 @pytest.mark.parametrize("call", [424, 435, 442, 600, 0x40000000, 2**32 - 1])
