@@ -1,7 +1,8 @@
 """What an agent is good at, and how well it suits a query (sections V-C and V-D). Pure; knows no text and no file.
 
-Shapes: K prototypes, N agents, n graded questions. An agent's peer shrinks the vector before it publishes it;
-peers that receive a vector use it as it is.
+Shapes: K prototypes, N agents, n graded questions. Two ways lead from graded answers to a vector. `mean_capability` is
+for gates whose vectors carry means: whoever receives one takes doubt off, once. `capability` is for older gates, where
+whoever publishes takes it off, and peers use the vector as it is.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,23 @@ class Shrinkage:
 
 
 @dataclass(frozen=True, slots=True)
+class Specialism:
+    """What is believed of an agent before it is asked: in most categories it is as usual, in a few it is special.
+
+    In a usual category an agent is as good as in its others; in a special one it may be anything. The answers tell how
+    likely each is. One pull for all categories, as in `Shrinkage`, hides a specialist of one in thirty: the 29 others
+    teach a pull far stronger than the questions of that one. Pulls count in pseudo-questions; how they were chosen:
+    docs/results.md#a-network-of-specialists.
+    """
+
+    share: float = 0.3  # of the categories that are special
+    usual: float = 300.0  # pull of a usual category to the level of the agent's others
+    special: float = 4.0  # pull of a special one to the same level
+    task: float = 20.0  # pull of a task to its category; stronger, the more of the category it is (`_part`)
+    prototype: float = 100.0  # the same of a prototype to its task
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """p_j, Eq. (4): what one agent publishes."""
 
@@ -54,6 +72,41 @@ def pair_scores(relevance: Floats, capabilities: Floats, mode: Mode = "dot") -> 
     norms = np.linalg.norm(capabilities, axis=1) * np.linalg.norm(relevance)
     cosines: Floats = np.divide(dots, norms, out=np.zeros_like(dots), where=norms > 0)
     return cosines
+
+
+def mean_capability(
+    weights: Floats,
+    right: Floats,
+    tasks: npt.NDArray[np.int64],
+    categories: npt.NDArray[np.int64],
+    reference: Floats | None = None,
+    difficulty: Floats | None = None,
+    belief: Specialism = Specialism(),
+) -> Capability:
+    """Fold graded answers into the mean of p_j, Eq. (4): prototype -> task -> category -> the agent's other categories.
+
+    weights (n, K): how much of each question counts for each prototype, rows sum to 1. right (n,): grades in [0, 1].
+    tasks (K,) and categories (K,): index of each prototype's. reference (n,) and difficulty (K,): as in `capability`;
+    with them only the difference to the reference engines is estimated.
+
+    No doubt is taken off: the evidence says how much there is. A better grade never lowers a value of its own category.
+    Without answers every value is 0.
+    """
+    assert (reference is None) == (difficulty is None), "reference and difficulty come together, or not at all"
+    counts = weights.sum(0)
+    evidence = np.rint(counts).astype(np.int64)
+    if len(right) == 0:
+        return Capability(np.zeros(len(categories)), evidence)
+    own = right if reference is None else right - reference
+    fair = 0.5 if reference is None else 0.0  # two imaginary answers at it, so that three right of three are not all
+    mean = (own.sum() + 2 * fair) / (len(own) + 2)
+    sums, squares = weights.T @ own, weights.T @ own**2
+    category = _usual_or_special(sums, counts, squares, categories, float(mean), belief)
+    in_task = _by_category(counts, tasks)
+    task = _part(_by_category(sums, tasks), in_task, _by_category(counts, categories), category, belief.task)
+    values = _part(sums, counts, in_task, task, belief.prototype)
+    base = np.zeros(len(categories)) if difficulty is None else difficulty
+    return Capability(np.clip(base + values, 0.0, 1.0), evidence)
 
 
 def capability(
@@ -127,6 +180,57 @@ def quantise(values: Floats) -> bytes:
 def dequantise(packed: bytes) -> npt.NDArray[np.float32]:
     """K bytes -> (K,) float32 in [0, 1]."""
     return np.frombuffer(packed, np.uint8).astype(np.float32) / np.float32(255)
+
+
+def _usual_or_special(
+    sums: Floats,
+    counts: Floats,
+    squares: Floats,
+    categories: npt.NDArray[np.int64],
+    mean: float,
+    belief: Specialism,
+) -> Floats:
+    """(K,) for every prototype the expected level of its category: spike and slab.
+
+    sums, counts, squares (K,): of the grades by prototype. Both beliefs are normal around the level of the other
+    categories; the mean of n answers strays from what is believed by variance/n more. Level and variance are of the
+    others alone, so that a better grade cannot make its own category look usual.
+    """
+    asked, got = _by_category(counts, categories), _by_category(sums, categories)
+    others, their_sum = counts.sum() - asked, sums.sum() - got
+    level = (their_sum + mean) / (others + 1)
+    scatter = squares.sum() - _by_category(squares, categories) - their_sum**2 / np.maximum(others, 1)
+    variance = (np.maximum(scatter, 0) + 0.25) / (others + 1)  # 1/4, a coin's, where there are no others
+    off = np.divide(got, asked, out=level.copy(), where=asked > 0) - level
+    noise = variance / np.maximum(asked, 1e-9)  # without a question, both beliefs are as likely as before
+
+    def likelihood(pull: float) -> Floats:
+        expected = noise + variance / pull
+        log_density: Floats = -0.5 * (np.log(expected) + off**2 / expected)
+        return log_density
+
+    odds = np.log(belief.share / (1 - belief.share)) + likelihood(belief.special) - likelihood(belief.usual)
+    is_special = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
+    as_usual, as_special = (_pulled(got, asked, level, pull) for pull in (belief.usual, belief.special))
+    expected: Floats = (1 - is_special) * as_usual + is_special * as_special
+    return expected
+
+
+def _pulled(sums: Floats, counts: Floats, level: Floats, pull: float) -> Floats:
+    """The mean of `counts` answers that sum to `sums`, with `pull` further ones at `level`."""
+    mean: Floats = (sums + pull * level) / (counts + pull)
+    return mean
+
+
+def _part(sums: Floats, counts: Floats, whole: Floats, level: Floats, pull: float) -> Floats:
+    """(K,) the level of a part (a task, a prototype) of a whole (its category, its task) that is at `level`.
+
+    sums, counts: of the part's grades; whole: count of the whole's. The pull to `level` is `pull` where the part is a
+    small one, and has no end where it is the whole, whose level says all that its grades say.
+    """
+    rest = whole - counts
+    found: Floats = level + rest * (sums - counts * level) / np.maximum(counts * rest + pull * whole, 1e-9)
+    return found
 
 
 def _within_variance(own: Floats, spread: float, categories: int) -> float:

@@ -1,11 +1,23 @@
 """Eq. (4) and (5) worked by hand, and the laws of shrinkage."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiler.scoring import Shrinkage, capability, dequantise, difficulty, pair_scores, quantise, unprofiled
+from profiler.scoring import (
+    Shrinkage,
+    Specialism,
+    capability,
+    dequantise,
+    difficulty,
+    mean_capability,
+    pair_scores,
+    quantise,
+    unprofiled,
+)
 
 RELEVANCE = np.array([0.8, 0.2, 0.0])
 AGENTS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 1.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -158,6 +170,174 @@ def test_a_vector_survives_the_wire_to_half_a_step() -> None:
 
     assert 64 == len(packed)
     assert np.abs(dequantise(packed) - values).max() <= 0.5 / 255 + 1e-6
+
+
+# --- vectors that carry means
+
+THIRTY = np.arange(30)  # a prototype each, its own task and category
+SEVENTEEN = np.repeat(THIRTY, 17)  # as many questions a category as the built-in set has
+TASKS = np.array([0, 0, 1, 2, 2, 3, 4])  # of seven prototypes
+CATEGORIES = np.array([0, 0, 0, 1, 1, 1, 2])
+
+Graded = list[tuple[int, float]]  # (prototype, grade) of each question
+graded = st.lists(st.tuples(st.integers(0, 6), st.floats(0, 1)), min_size=1, max_size=60)
+
+
+def means(answers: Graded) -> np.ndarray:
+    weights, grades = np.eye(7)[[k for k, _ in answers]], np.array([grade for _, grade in answers])
+    return mean_capability(weights, grades, TASKS, CATEGORIES).values
+
+
+def drawn(strength: np.ndarray, seed: int) -> np.ndarray:
+    """The vector of an agent that was asked 17 questions in each of thirty categories."""
+    right = np.random.default_rng(seed).random(len(SEVENTEEN)) < strength[SEVENTEEN]
+    return mean_capability(np.eye(30)[SEVENTEEN], right.astype(float), THIRTY, THIRTY).values
+
+
+def test_the_means_by_hand() -> None:
+    """Two categories of one prototype, two questions each, (1, 1) and (0, 0). No pull below the category.
+
+    The agent's mean with two imaginary answers at 1/2 is (2 + 1) / 6 = 1/2. Seen from the first category, the other
+    gives the level (0 + 1/2) / (2 + 1) = 1/6 and the variance (0 + 1/4) / 3 = 1/12. Of a usual category (pull 2) the
+    mean strays by the variance 1/24 + 1/24, of a special one (pull 1) by 1/24 + 1/12; it is 5/6 off."""
+    likelihood = {
+        pull: np.exp(-((5 / 6) ** 2) / (2 * spread)) / spread**0.5 for pull, spread in ((2, 1 / 12), (1, 1 / 8))
+    }
+    special = likelihood[1] / (likelihood[1] + likelihood[2])
+    first = (1 - special) * (2 + 2 / 6) / 4 + special * (2 + 1 / 6) / 3
+
+    belief = Specialism(share=0.5, usual=2.0, special=1.0, task=1e12, prototype=1e12)
+    answers = np.eye(2)[[0, 0, 1, 1]], np.array([1.0, 1, 0, 0])
+    found = mean_capability(*answers, np.arange(2), np.arange(2), belief=belief)
+
+    assert np.allclose([first, 1 - first], found.values)
+    assert [2, 2] == found.evidence.tolist()
+
+
+def test_below_a_category_tasks_and_prototypes_are_pulled_by_hand() -> None:
+    """One category of six answers, which is as usual: 1/2 at a pull without end.
+
+    The task of prototypes 0 and 1 has (1, 1, 1) and is half of the category, so that the pull of 3 counts twice:
+    (3 + 6 · 1/2) / (3 + 6) = 2/3. Prototype 0 has two of them, so the pull of 2 counts thrice: (2 + 6 · 2/3) / (2 + 6).
+    Prototype 1 has one, and the pull counts 3/2: (1 + 3 · 2/3) / (1 + 3). The other task has (0, 0, 0), 1/3, and one
+    prototype, which is all of it."""
+    belief = Specialism(share=1e-9, usual=1e12, task=3.0, prototype=2.0)
+    answers = one_hot(0, 0, 1, 2, 2, 2), np.array([1.0, 1, 1, 0, 0, 0])
+
+    found = mean_capability(*answers, np.array([0, 0, 1]), ONE_CATEGORY, belief=belief).values
+
+    assert np.allclose([3 / 4, 3 / 4, 1 / 3], found)
+
+
+@given(graded, st.randoms())
+def test_the_order_of_questions_does_not_matter(answers: Graded, random: Random) -> None:
+    shuffled = random.sample(answers, len(answers))
+
+    assert np.allclose(means(answers), means(shuffled))
+
+
+@given(graded, st.permutations(range(7)))
+def test_the_order_of_prototypes_does_not_matter(answers: Graded, order: list[int]) -> None:
+    weights, grades = np.eye(7)[[k for k, _ in answers]], np.array([grade for _, grade in answers])
+
+    found = mean_capability(weights[:, order], grades, TASKS[order], CATEGORIES[order]).values
+
+    assert np.allclose(means(answers)[order], found)
+
+
+@given(graded, st.data())
+def test_a_better_grade_lowers_nothing_in_its_own_category(answers: Graded, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(answers) - 1))
+    prototype, grade = answers[index]
+    better = [*answers]
+    better[index] = prototype, data.draw(st.floats(grade, 1))
+
+    gain = means(better) - means(answers)
+
+    assert np.all(gain[CATEGORIES == CATEGORIES[prototype]] >= -1e-9)
+
+
+@given(graded)
+def test_means_are_probabilities_and_evidence_counts_the_questions(answers: Graded) -> None:
+    weights, grades = np.eye(7)[[k for k, _ in answers]], np.array([grade for _, grade in answers])
+
+    found = mean_capability(weights, grades, TASKS, CATEGORIES)
+
+    assert np.all((found.values >= 0) & (found.values <= 1))
+    assert np.array_equal(np.bincount([k for k, _ in answers], minlength=7), found.evidence)
+
+
+def test_a_specialist_of_one_category_in_thirty_is_found() -> None:
+    """.85 at home and .5 elsewhere, beside a generalist of .65: in 100 draws of 17 questions a category."""
+    home = 4
+    strength = np.where(home == THIRTY, 0.85, 0.5)
+
+    specialist = np.stack([drawn(strength, seed) for seed in range(100)])
+    generalist = np.stack([drawn(np.full(30, 0.65), 1000 + seed) for seed in range(100)])
+
+    assert np.mean(specialist[:, home] > generalist[:, home]) > 0.65
+    others = home != THIRTY
+    assert np.mean(specialist[:, others] > generalist[:, others]) < 0.02
+
+
+def test_one_pull_for_all_hides_that_specialist() -> None:
+    """What this folding replaces, so that its reason stays."""
+    home, weights = 4, np.eye(30)[SEVENTEEN]
+
+    def older(strength: np.ndarray, seed: int) -> np.ndarray:
+        right = np.random.default_rng(seed).random(len(SEVENTEEN)) < strength[SEVENTEEN]
+        return capability(weights, right.astype(float), THIRTY).values
+
+    specialist = np.stack([older(np.where(home == THIRTY, 0.85, 0.5), seed) for seed in range(100)])
+    generalist = np.stack([older(np.full(30, 0.65), 1000 + seed) for seed in range(100)])
+
+    assert np.mean(specialist[:, home] > generalist[:, home]) < 0.3
+
+
+def test_an_even_agents_means_are_flat() -> None:
+    """17 questions a category alone would scatter by .116."""
+    found = np.stack([drawn(np.full(30, 0.65), seed) for seed in range(100)])
+
+    assert found.std(axis=1).mean() < 0.116 / 2
+    assert abs(found.mean() - 0.65) < 0.01
+
+
+def test_an_expert_of_one_task_in_a_category_is_seen_there() -> None:
+    """Two tasks of one category, 40 questions each, .9 and .3, and an even rest."""
+    tasks, categories = np.arange(10), np.array([0, 0, *range(1, 9)])
+    asked = np.repeat(np.arange(10), 40)
+    strength = np.array([0.9, 0.3, *[0.5] * 8])
+    right = (np.random.default_rng(0).random(len(asked)) < strength[asked]).astype(float)
+
+    found = mean_capability(np.eye(10)[asked], right, tasks, categories).values
+
+    assert found[0] - found[1] > 0.15
+
+
+def test_a_category_without_a_question_is_as_the_others() -> None:
+    answers = [(k, float(grade)) for k in range(6) for grade in (1, 1, 1, 0) * 3]
+
+    assert means(answers)[6] == pytest.approx(0.75, abs=0.02)
+
+
+def test_three_right_of_three_leave_some_doubt() -> None:
+    found = means([(0, 1.0)] * 3)
+
+    assert np.all((found > 0.75) & (found < 1.0))
+
+
+def test_means_without_answers_say_nothing() -> None:
+    found = mean_capability(np.zeros((0, 3)), np.zeros(0), np.arange(3), ONE_CATEGORY)
+
+    assert ([0, 0, 0], [0, 0, 0]) == (found.values.tolist(), found.evidence.tolist())
+
+
+def test_means_are_the_difficulty_for_who_answers_as_the_references() -> None:
+    base, reference = np.array([0.9, 0.5, 0.2]), np.array([0.0, 1.0, 0.0, 0.0])
+
+    found = mean_capability(one_hot(2, 2, 2, 1), reference, np.arange(3), ONE_CATEGORY, reference, base).values
+
+    assert np.allclose(base, found)
 
 
 @pytest.mark.parametrize("bad", [-0.01, 1.01, np.nan])
