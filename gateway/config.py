@@ -23,6 +23,7 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.client.app import ClientConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.engines.local import EngineConfig
+from gateway.measuring.idle import ProfileConfig
 from gateway.models.names import NamesConfig
 from gateway.peering.card import AgentsConfig
 from gateway.peering.listener import PeerConfig
@@ -69,6 +70,7 @@ class Config:
     course: CourseConfig = field(default_factory=CourseConfig)
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
     agents: AgentsConfig = field(default_factory=AgentsConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
 
 
 _SYNONYMS = {"warn": "warning"}
@@ -184,7 +186,15 @@ def _meant(value: str, hint: Any) -> object:
     return value.strip() or value
 
 
+def _word_of(value: bool, hint: Any) -> object:
+    """YAML reads `off` without quotes as false: the word again, where it is one of those that are meant."""
+    words = [word for word, meant in _SWITCH.items() if meant == value and word in typing.get_args(hint)]
+    return words[0] if words else value
+
+
 def _convert(value: object, hint: Any, where: str, source: str, *, strict: bool) -> Any:
+    if isinstance(value, bool) and typing.get_origin(hint) is Literal:
+        value = _word_of(value, hint)
     if isinstance(value, str):
         value, strict = _meant(value, hint), strict and hint is str  # `8470 ` in quotes is a number, too
     elif isinstance(value, list):

@@ -51,10 +51,8 @@ def is_person_else(uid: int) -> bool:
 
 def is_our_own(port: int) -> bool:
     """Whether a program of our user listens on this port, for systems where `owner_of` tells nothing. Slow."""
-    try:
-        import psutil  # type: ignore[import-untyped]  # installed with PPAI on macOS, where it is needed
-    except ImportError:
-        return False
+    import psutil  # type: ignore[import-untyped]  # it comes without types; loaded only where it is needed
+
     for process in psutil.process_iter(["uids"]):
         if process.info["uids"] and process.info["uids"].real == os.geteuid():
             with suppress(psutil.Error):

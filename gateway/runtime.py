@@ -32,6 +32,7 @@ from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
+from gateway.measuring.asking import IdleMeasuring, Target
 from gateway.measuring.profiles import Profiles
 from gateway.peering import network
 from gateway.peering.card import own_agents
@@ -180,9 +181,13 @@ class Runtime:
             clock=clock, wall_clock=time.time,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
+        self._measuring = IdleMeasuring(
+            config.profile, self._home.path / "profile", self._targets, self._profiles, self._reader,
+            self._cards_changed, clock,
+        )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._door, self._profiles, dispatcher, telemetry, route_log,
-            url, token, clock, clock(), self._cards_changed, config.routing,
+            url, token, clock, clock(), self._cards_changed, config.routing, self._measuring.progress,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token),
@@ -200,6 +205,7 @@ class Runtime:
             watching = tasks.create_task(self._engine.run(tasks, self._engine_seen), name="engine")
             taking_part = tasks.create_task(self._network.run(), name="network")
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
+            measuring = tasks.create_task(self._measuring.run(), name="measuring")
             self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
@@ -207,6 +213,7 @@ class Runtime:
             await self._network.transport.leave()
             taking_part.cancel()
             enquiring.cancel()
+            measuring.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
             await self._engine.stop()
@@ -246,6 +253,11 @@ class Runtime:
         mode = self._network.admission.mode
         self._say(f"peers reach it at {addresses} (network `{self._config.network.name}`, admission: {mode})")
         self._say(_names_rule(self._config))
+        self._say(_MEASURING[self._config.profile.auto])
+
+    def _targets(self) -> list[Target]:
+        """Our agents, each with the engine that serves it."""
+        return [Target(model.name, model, self._door) for model in self._engine.state.models]
 
     def _pulse(self, me: PeerId) -> Pulse:
         """How we are doing, for the others and for our own beliefs."""
@@ -259,6 +271,8 @@ class Runtime:
         self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens)
         self._node.observe_cold(self._node.me, self._door.cold)
         self._door.admit_waiting()
+        self._measuring.seen()
+        self._profiles.served((target.agent, target.make) for target in self._targets())
         self._cards_changed()
         self._network.tell_admission(self._door.admission)
         state = self._engine.state
@@ -314,6 +328,12 @@ def _listen(stack: AsyncExitStack, host: str, port: int, flag: str) -> socket.so
     listener = bind(host, port, flag)
     stack.callback(listener.close)
     return listener
+
+
+_MEASURING = {
+    "idle": "your models are measured while nobody uses their engine (profile.auto: off ends that)",
+    "off": "models are measured only by hand: `ppai-profile` (profile.auto: off)",
+}
 
 
 def _names_rule(config: Config) -> str:

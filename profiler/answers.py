@@ -1,13 +1,20 @@
-"""Stores graded answers in one append-only JSONL file a model, so that no question is asked twice. Knows no engines."""
+"""Stores graded answers in one append-only JSONL file a model, so that no question is asked twice. Knows no engines.
 
-import contextlib
+One process writes at a time. Who comes second asks the first to give way, and waits: a peer that measures while its
+machine is idle does so at once, `ppai-profile` does not. Both by the system's locks, which end with a process.
+"""
+
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+GIVE_WAY_S = 3.0  # s that is waited for another writer to give way: it looks every half second
+_LOOK_S = 0.05
 
 
 class StoreError(RuntimeError):
@@ -25,18 +32,31 @@ class Answer:
     right: float  # grade in [0, 1]
     seconds: float  # s that the engine took
     reference: float | None = None  # the question's reference difficulty, if it has one
+    make: str = ""  # see `make_of`
+
+
+def make_of(parameters: int, quantisation: str) -> str:
+    """What an engine tells of a model besides its name: `8030261248 Q4_K_M`; a part that it does not tell is `?`."""
+    return f"{parameters or '?'} {quantisation or '?'}"
+
+
+def is_another(make: str, other: str) -> bool:
+    """Whether the two are of different models under one name: a part that both tell differs."""
+    parts = zip(make.split(" ", 1), other.split(" ", 1), strict=False)
+    return any("?" not in (one, two) and one != two and bool(one and two) for one, two in parts)
 
 
 class AnswerStore:
     """The answers of one model, to any query set. Use it in `with`, which locks the file against other writers.
 
-    Entering raises StoreError where another process writes, or a line is damaged.
+    Answers of another `make` stay in the file and do not count: the model was replaced under its name. Entering raises
+    StoreError where another process writes and has not given way within `patience_s`, or a line is damaged.
     """
 
-    def __init__(self, folder: Path, model: str) -> None:
+    def __init__(self, folder: Path, model: str, make: str = "", patience_s: float = 0.0) -> None:
         name = re.sub(r"[^\w.-]+", "_", model)[:80]
         self._path = folder / f"{name}.jsonl"
-        self._model = model
+        self._model, self._make, self._patience_s = model, make, patience_s
         self.answers: dict[str, Answer] = {}
         self._file: Any = None
 
@@ -44,8 +64,10 @@ class AnswerStore:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = self._path.open("a+b")
         try:
-            _lock(self._file)
-            self.answers = {answer.question: answer for answer in self._read()}
+            if not _take_lock(self._file):
+                self._wait()
+            kept = (answer for answer in self._read() if not is_another(answer.make, self._make))
+            self.answers = {answer.question: answer for answer in kept}
         except BaseException:
             self._file.close()
             raise
@@ -60,6 +82,32 @@ class AnswerStore:
         self._file.flush()
         os.fsync(self._file.fileno())
         self.answers[answer.question] = answer
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether another process waits for the file: whoever can give way should."""
+        try:
+            with self._wanting.open("rb") as file:
+                return not _take_lock(file)
+        except FileNotFoundError:
+            return False
+
+    @property
+    def _wanting(self) -> Path:
+        """A file that whoever waits holds a lock on."""
+        return self._path.with_suffix(".wanted")
+
+    def _wait(self) -> None:
+        """Ask the other writer to give way. Raises StoreError where it does not in time."""
+        until = time.monotonic() + self._patience_s
+        with self._wanting.open("ab") as wanting:
+            while time.monotonic() < until:
+                _take_lock(wanting)  # which the writer sees; so it does where another who waits has it
+                time.sleep(_LOOK_S)
+                if _take_lock(self._file):
+                    self._wanting.unlink(missing_ok=True)
+                    return
+        raise StoreError(f"another ppai-profile is measuring into {self._path}; wait for it or stop it")
 
     def _read(self) -> Iterator[Answer]:
         """The answers in all whole lines; a half line that a killed writer left is cut off the file."""
@@ -93,11 +141,14 @@ def _parse(path: Path, lines: bytes) -> Iterator[tuple[str, Answer]]:
             raise StoreError(f"{path}:{number} is not a stored answer; delete that line or the file") from error
 
 
-def _lock(file: Any) -> None:
-    with contextlib.suppress(ImportError):
+def _take_lock(file: Any) -> bool:
+    """Take the file's lock; False where another process has it."""
+    try:
         import fcntl  # absent on Windows, where nothing keeps two writers apart
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"another ppai-profile is measuring into {file.name}; wait for it or stop it") from error
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

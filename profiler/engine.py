@@ -62,6 +62,17 @@ def content_of(reply: Any, url: str) -> str:
     return content
 
 
+def ran_out(reply: Any) -> bool:
+    """Whether a chat completion ended for its length before it said a word: a reasoning model thinks first."""
+    try:
+        choice = reply["choices"][0]
+        text, reason = choice["message"]["content"] or "", choice["finish_reason"]
+    except (KeyError, IndexError, TypeError):
+        return False
+    is_thought = isinstance(text, str) and (not text.strip() or ("<think>" in text and "</think>" not in text))
+    return bool(reason == "length" and is_thought)
+
+
 async def request_json(
     session: aiohttp.ClientSession, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from profiler.answers import Answer, AnswerStore
 from profiler.encoder import Encoder
-from profiler.engine import Engine, EngineError, content_of, open_session, request_json
+from profiler.engine import Engine, EngineError, content_of, open_session, ran_out, request_json
 from profiler.essence import essence
 from profiler.grading.grades import graded, max_tokens
 from profiler.grading.programs import Job
@@ -24,6 +24,7 @@ from profiler.question import Question
 from profiler.sandbox import NoWall, passes
 from profiler.scoring import Capability, capability, difficulty
 
+THOUGHT_TOKENS = 8192  # of an answer, where a reasoning model has not come to an end with fewer
 REPLY_CHARS = 4000  # characters of a reply that are stored
 
 
@@ -35,7 +36,7 @@ class MeasureConfig:
     timeout_s: float = 120.0  # s for one answer: several times what a small model on a busy core needs
     retries: int = 2  # of one question
     give_up_after: int = 3  # questions that fail in a row until the engine counts as broken
-    max_tokens: int | None = None  # of one answer; None: what its grade is worth; reasoning models want thousands
+    max_tokens: int | None = None  # of one answer; None: by its grade, and THOUGHT_TOKENS where thoughts took all
     walled: bool = True  # code in answers runs behind a wall; False: as this user, who must trust the engine
     first_delay_s: float = 1.0  # s before the first retry; it doubles, or is what retry-after says, up to 30 s
 
@@ -115,21 +116,33 @@ def _nearest(gate: QAGate, encoder: Encoder, queries: Sequence[str]) -> Any:
     return np.eye(gate.K)[gate.nearest(encoder.encode([essence(query) for query in queries]))]
 
 
-async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Question, config: MeasureConfig) -> Answer:
-    body = {
-        "model": engine.model,
-        "messages": question.messages,
-        "temperature": 0,
-        "max_tokens": config.max_tokens or max_tokens(question.grade),
-    }
-    began = time.monotonic()
-    reply = content_of(await _with_retries(session, f"{engine.v1}/chat/completions", body, config), engine.v1)
-    seconds = round(time.monotonic() - began, 3)
+def body_of(question: Question, model: str, most: int | None = None) -> dict[str, Any]:
+    """The chat that asks a model this question, for at most so many tokens; None: what its grade is worth."""
+    tokens = most or max_tokens(question.grade)
+    return {"model": model, "messages": question.messages, "temperature": 0, "max_tokens": tokens}
+
+
+async def answered(question: Question, reply: str, seconds: float, config: MeasureConfig) -> Answer:
+    """The graded answer that this reply is, which took the engine so many seconds.
+
+    Raises EngineError where its code would have to run, and no wall stands.
+    """
     right = graded(question.grade, reply, question.answer, question.choices, question.query)
     if isinstance(right, Job):
         right = await _runs(right, config)
-    cut = reply[:REPLY_CHARS]
+    cut, seconds = reply[:REPLY_CHARS], round(seconds, 3)
     return Answer(question.id, question.query, question.task, cut, right, seconds, question.reference)
+
+
+async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Question, config: MeasureConfig) -> Answer:
+    began, reply = time.monotonic(), None
+    for most in (config.max_tokens, THOUGHT_TOKENS):
+        reply = await _with_retries(
+            session, f"{engine.v1}/chat/completions", body_of(question, engine.model, most), config
+        )
+        if config.max_tokens or not ran_out(reply):
+            break
+    return await answered(question, content_of(reply, engine.v1), time.monotonic() - began, config)
 
 
 async def _runs(job: Job, config: MeasureConfig) -> float:

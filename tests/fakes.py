@@ -36,6 +36,7 @@ class ScriptedEngine:
     answer: Answer = lambda body: "one two three four"
     delay_s: float = 0.0  # before the first token
     token_s: float = 0.0  # between tokens
+    finish_reason: str = "stop"  # of a whole answer
     status: int = 200  # anything else is answered at once, with `error`
     error: bytes = b'{"error":{"message":"scripted failure","type":"server_error","param":null,"code":null}}'
     headers: dict[str, str] = field(default_factory=dict)
@@ -183,7 +184,7 @@ class ScriptedEngine:
                 "object": "chat.completion",
                 "created": 1,
                 "model": self.model,
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
                 "usage": self._usage(words),
             }
         )

@@ -80,6 +80,8 @@ class Door:
         self.completions = self.tokens_in = self.tokens_out = 0
         self._config, self._clock, self._mean_service_s = config, clock, mean_service_s
         self._door_changed, self._is_closed = door_changed, False
+        self._used_at = clock()  # when a request came or left
+        self._spare: asyncio.Timeout | None = None  # of who asks the engine while nobody else does
         self._line = Line[Turn](config)
         self._busy_s, self._booked_at, self._began = 0.0, clock(), clock()
 
@@ -149,6 +151,36 @@ class Door:
         for turn in self._line.looking():
             turn.woken.set()
 
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the last request left, whoever sent it, or since we began; 0 while one is here."""
+        return self._clock() - self._used_at if self._is_empty else 0.0
+
+    @property
+    def has_served(self) -> bool:
+        """Whether any request has come since we began."""
+        return self._line.arrivals > 0
+
+    @asynccontextmanager
+    async def spare_turn(self) -> AsyncIterator[Upstream]:
+        """The engine for who asks it only while nobody else does: outside the line, and in no count or pulse.
+
+        Raises UpstreamError (`wanted`) where somebody is here, and as soon as somebody comes, whatever is going on
+        inside: who came begins at once, as if nobody had been there.
+        """
+        wanted = UpstreamError("somebody wants the engine", status=503, code="wanted")
+        if self._spare or not self._is_empty:
+            raise wanted
+        spare = asyncio.timeout(None)
+        try:
+            async with spare:
+                self._spare = spare
+                yield self.engine
+        except TimeoutError as error:
+            raise wanted if spare.expired() else error from None
+        finally:
+            self._spare = None
+
     @asynccontextmanager
     async def remote_turn(self, peer: str = "") -> AsyncIterator[None]:
         """Another peer's work: wait for a turn, then be inside.
@@ -187,6 +219,7 @@ class Door:
     def leave(self, turn: Turn) -> None:
         """A turn has ended, however it ended: whoever is next may enter."""
         self._book()
+        self._used_at = self._clock()
         self._line.leave(turn)
         self._let_in()
 
@@ -197,6 +230,10 @@ class Door:
 
     def _join(self, turn: Turn) -> None:
         self._book()
+        self._used_at = self._clock()
+        if self._spare:
+            self._spare.reschedule(0.0)  # which cancels what is asked there
+            self._spare = None
         self._line.join(turn)
         self._let_in()
 
@@ -205,6 +242,11 @@ class Door:
         for turn in self._line.admit(room):
             turn.woken.set()
         self._watch_door(room)
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether nobody is inside, and nobody waits."""
+        return not self._line.inside and next(iter(self._line), None) is None
 
     @property
     def _room(self) -> Room:

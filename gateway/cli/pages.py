@@ -62,6 +62,7 @@ def status_lines(found: Page, columns: Width) -> list[str]:
     for number, model in enumerate(engine["models"]):
         known = "" if model.get("profiled", True) else " (not measured: run ppai-profile)"
         lines += fact("" if number else "models", model["id"] + known, columns)
+    lines += _measuring_lines(found.get("measuring"), columns)
     lines += _network_lines(network, columns)
     readers = " then ".join(gate["encoders"])
     read = f"told apart by: {readers}" if readers else "not told apart yet: there is nobody to choose between"
@@ -71,6 +72,20 @@ def status_lines(found: Page, columns: Width) -> list[str]:
     for line in missing:
         if line != engine["problem"]:
             lines += fact("missing", line, columns)
+    return lines
+
+
+def _measuring_lines(measuring: Page | None, columns: Width) -> list[str]:
+    """How far our agents are measured, and why it does not go on now; nothing of a peer that measures nothing."""
+    lines: list[str] = []
+    for agent in (measuring or {}).get("agents", ()):
+        of = f" of {measuring['questions']}" if measuring and measuring["questions"] else ""
+        answers = agent["published"] if agent["answers"] is None else agent["answers"]
+        behind = f", {agent['published']} behind its vector" if agent["published"] else ""
+        stale = "; its vector is of another model of this name" if agent["stale"] else ""
+        now = "it is being asked" if agent["asking"] else agent["why_not"]
+        far = f"{agent['name']}: {answers}{of} questions answered{behind}{stale}"
+        lines += fact("" if lines else "measured", f"{far}; {now}" if now else far, columns)
     return lines
 
 

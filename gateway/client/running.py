@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.capacity.door import Door
 from gateway.measuring.profiles import Profiles
@@ -30,3 +31,4 @@ class RunningPeer:
     began: float  # by that clock
     cards_changed: Callable[[], None]  # to be called when our agents' vectors have changed
     gate: GateConfig
+    measuring: Callable[[], dict[str, Any]]  # how far our agents are measured

@@ -47,6 +47,7 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "engine": _engine_status(peer),
             "network": _network_status(peer, list(waiting.values())),
             "gate": _gate_status(peer),
+            "measuring": peer.measuring(),
             "say": waiting_lines(waiting),
             "missing": _missing(peer),
         }

@@ -42,6 +42,7 @@ class EngineModel:
     untold: tuple[str, ...] = ()  # abilities that the engine neither tells nor denies: they may be tried
     parameters: int = 0  # 0: the engine does not say
     quantisation: str = ""  # in the engine's own words, e.g. Q4_K_M; empty: it does not say
+    is_kept_by_use: bool = False  # its engine unloads what nobody uses, so that each request keeps it in memory longer
 
     @property
     def name(self) -> str:

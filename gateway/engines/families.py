@@ -154,6 +154,7 @@ class LmStudio:
                 entry.loaded_context_length or min(entry.max_context_length, _LM_STUDIO_CONTEXT),
                 _LM_STUDIO_TYPES.get(entry.type, BY_DEFAULT),
                 is_loaded=entry.state == "loaded",
+                is_kept_by_use=True,  # for an hour, where it was loaded by a request; which were is not told
                 quantisation=entry.quantization or "",
             )
             for entry in page.data

@@ -27,6 +27,7 @@ _ABILITIES = {"completion": "text", "tools": "tools", "vision": "image", "audio"
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([KMBT])")
 _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _CLOUD_NAMES = (":cloud", "-cloud")
+_FOR_GOOD_FROM = "2200"  # the year from which on a model is said to be unloaded that never is
 _NUM_CTX = re.compile(r"^num_ctx\s+(\d{1,12})\s*$", re.MULTILINE)
 
 
@@ -59,12 +60,14 @@ class Ollama:
         self, api: EngineApi, models: tuple[EngineModel, ...]
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
         """Which models are loaded, and with which context (not the one that they were trained with)."""
-        loaded = {entry.name: entry.context_length for entry in (await api.get("/api/ps", _Ps)).models}
-        self._served |= {name: context for name, context in loaded.items() if context}
+        running = (await api.get("/api/ps", _Ps)).models
+        loaded = {entry.name: entry.is_for_good for entry in running}
+        self._served |= {entry.name: entry.context_length for entry in running if entry.context_length}
         return tuple(
             replace(
                 model,
                 is_loaded=model.id in loaded,
+                is_kept_by_use=not loaded.get(model.id, False),
                 context_tokens=self._served.get(model.id, model.context_tokens),
             )
             for model in models
@@ -154,6 +157,12 @@ class _Show(msgspec.Struct):
 class _Running(msgspec.Struct):
     name: str
     context_length: int = 0
+    expires_at: str = ""  # 2026-05-04T17:37:44.706+00:00; every request moves it to `keep_alive` after its end
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether it stays in memory, used or not: `keep_alive: -1` is 292 years."""
+        return self.expires_at[:4] > _FOR_GOOD_FROM
 
 
 class _Ps(msgspec.Struct):

@@ -1,6 +1,12 @@
-"""Our own agents' published capability vectors, kept in the home so that a restart publishes them again."""
+"""Our own agents' published capability vectors, kept in the home so that a restart publishes them again.
 
-from collections.abc import Mapping
+Beside each vector stands what the engine told of the model when it was measured: a model that was replaced under its
+name makes the vector stale (stale.py).
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -8,9 +14,11 @@ import numpy as np
 
 from discovery.private_files import OpenToOthers, read_unchanged, set_aside, write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
+from gateway.measuring.stale import aged
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
-from profiler.scoring import quantise
+from profiler.answers import is_another, make_of
+from profiler.scoring import Floats, quantise
 
 
 class ProfilesError(Exception):
@@ -26,14 +34,27 @@ class Publication(msgspec.Struct, forbid_unknown_fields=True):
     evidence: list[int]  # (K,) questions behind each entry
 
 
+class _Kept(msgspec.Struct, omit_defaults=True):
+    """One vector, as the file holds it."""
+
+    capability: bytes
+    evidence: tuple[int, ...]
+    make: str = ""  # of the model that was measured (profiler/answers.py); empty: not known
+    stale_since: float | None = None  # s of wall time when the engine first told another make; None: it is not stale
+
+    @property
+    def profile(self) -> Profile:
+        return Profile(self.capability, self.evidence)
+
+
 class Profiles:
     """agent name -> space -> Profile, newest space last."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ProfilesError."""
-        self._path, self.warning = path, ""  # `warning`: what the owner is to hear
+    def __init__(self, path: Path, wall_clock: Callable[[], float] = time.time) -> None:
+        """`wall_clock`: seconds, of which stale vectors age. Raises ProfilesError."""
+        self._path, self._wall_clock, self.warning = path, wall_clock, ""  # `warning`: what the owner is to hear
         try:
-            self._known = msgspec.json.decode(read_unchanged(path), type=dict[str, dict[str, Profile]])
+            self._known = msgspec.json.decode(read_unchanged(path), type=dict[str, dict[str, _Kept]])
         except FileNotFoundError:
             self._known = {}
         except OpenToOthers as error:
@@ -44,8 +65,31 @@ class Profiles:
             self._known, self.warning = {}, _set_aside(path, str(error))
 
     def of(self, agent: str) -> Mapping[str, Profile]:
-        """What an agent's card carries."""
-        return self._known.get(agent, {})
+        """What an agent's card carries: of a model that was replaced, with less evidence every day."""
+        now = self._wall_clock()
+        return {
+            space: aged(kept.profile, None if kept.stale_since is None else now - kept.stale_since)
+            for space, kept in self._known.get(agent, {}).items()
+        }
+
+    def is_stale(self, agent: str, space: str) -> bool:
+        """Whether the agent's vector in this space was measured of another model of its name."""
+        kept = self._known.get(agent, {}).get(space)
+        return kept is not None and kept.stale_since is not None
+
+    def served(self, agents: Iterable[tuple[str, str]]) -> None:
+        """What our engines serve now, as (agent, make): the vectors of others under these names are stale."""
+        known = dict(self._known)
+        for agent, make in agents:
+            for space, kept in known.get(agent, {}).items():
+                is_stale = is_another(kept.make, make)
+                if is_stale != (kept.stale_since is not None):
+                    since = self._wall_clock() if is_stale else None
+                    known[agent] = {**known[agent], space: msgspec.structs.replace(kept, stale_since=since)}
+        if known != self._known:
+            with suppress(OSError):  # without room the mark is set anew after a restart
+                self._write(known)
+            self._known = known
 
     def publish(self, body: bytes, space: str, prototypes: int, agents: tuple[Agent, ...]) -> None:
         """Take a measured vector and keep it; `space` and `prototypes` (K) are our gate's.
@@ -53,7 +97,8 @@ class Profiles:
         Raises InvalidRequest; a bad one changes nothing.
         """
         publication = _read(body)
-        if publication.agent not in {agent.name for agent in agents}:
+        named = next((agent for agent in agents if agent.name == publication.agent), None)
+        if named is None:
             served = ", ".join(f"`{agent.name}`" for agent in agents) or "none"
             raise InvalidRequest(f"this peer serves no agent `{publication.agent}`; it serves: {served}", param="agent")
         if publication.space != space:
@@ -67,10 +112,17 @@ class Profiles:
                 f"the vector has {len(publication.capability)} numbers, this peer's gate {prototypes} prototypes",
                 param="capability",
             )
-        profile = Profile(quantise(np.array(publication.capability)), tuple(publication.evidence))
-        spaces = {name: old for name, old in self.of(publication.agent).items() if name != publication.space}
-        kept = dict([*spaces.items(), (publication.space, profile)][-SPACES_LIMIT:])
-        known = {**self._known, publication.agent: kept}
+        make = make_of(named.parameters, named.quantisation)
+        self.keep(named.name, space, np.array(publication.capability), publication.evidence, make)
+
+    def keep(self, agent: str, space: str, values: Floats, evidence: Iterable[int], make: str) -> None:
+        """Keep a vector (K,) of a model of this make, with the questions (K,) behind each value, as the newest."""
+        kept = _Kept(quantise(values), tuple(int(count) for count in evidence), make)
+        spaces = {name: old for name, old in self._known.get(agent, {}).items() if name != space}
+        newest = dict([*spaces.items(), (space, kept)][-SPACES_LIMIT:])
+        self._write({**self._known, agent: newest})
+
+    def _write(self, known: dict[str, dict[str, _Kept]]) -> None:
         write_private(self._path, msgspec.json.encode(known))
         self._known = known
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from profiler.ladder import Ladder, Rung, load_ladder
 from profiler.qagate import GateError, QAGate, shipped_gate
 
 log = logging.getLogger(__name__)
+Found = TypeVar("Found")
 
 BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
 REMEMBERED = 4096  # texts, and as many conversations: 256 or 512 bytes each with 64 prototypes
@@ -106,6 +108,15 @@ class RelevanceReader:
         """Load the encoders in the worker. Call it when there is another peer to route to."""
         if self._ladder is None and self.problem is None:
             self._worker.submit(self._loaded)
+
+    async def in_worker(self, work: Callable[[Ladder], Found]) -> Found | None:
+        """What `work` makes of the encoders, in their thread; None where there is none. Texts wait for it: be short."""
+
+        def done() -> Found | None:
+            ladder = self._loaded()
+            return None if ladder is None else work(ladder)
+
+        return await asyncio.get_running_loop().run_in_executor(self._worker, done)
 
     async def judge(
         self, text: str, budget_s: float = BUDGET_S, earlier: Sequence[str] = (), session: str | None = None

@@ -26,7 +26,8 @@ class PeerProcess:
         self.url = ""
         self.prefix: tuple[str, ...] = ()  # e.g. what runs it in a network namespace
         self.code: Path | None = None  # a checkout to run instead of this one
-        self._env = {**os.environ, "PPAI_NETWORK_MDNS": "false", "PPAI_ENGINE_SCRAPE_INTERVAL_S": "0.1", **(env or {})}
+        quiet = {"PPAI_NETWORK_MDNS": "false", "PPAI_PROFILE_AUTO": "off"}  # an engine hears nothing but the test
+        self._env = {**os.environ, **quiet, "PPAI_ENGINE_SCRAPE_INTERVAL_S": "0.1", **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PeerProcess":

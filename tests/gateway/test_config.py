@@ -89,6 +89,7 @@ def test_words_are_read_as_people_write_them(name: str, text: str, path: str, va
         ("client: {host: ' 127.0.0.1 ', port: '9000 '}", "client.port", 9000),
         ("log_level: WARN", "log_level", "warning"),
         ("network: {mdns: 'off'}", "network.mdns", False),
+        ("profile: {auto: off}", "profile.auto", "off"),  # which YAML reads as false
     ],
 )
 def test_a_file_is_read_as_people_write_it(write, text: str, path: str, value: object) -> None:
@@ -105,6 +106,7 @@ def test_a_file_is_read_as_people_write_it(write, text: str, path: str, value: o
         ("network: {admission: off}", "network.admission", "true or false"),
         ("network: {secret: 1234567890123456}", "network.secret", "a number"),
         ("name: 7", "name", "a number"),
+        ("profile: {auto: on}", "profile.auto", "true or false"),
     ],
 )
 def test_what_yaml_reads_as_no_word_is_told_without_its_value(write, text: str, path: str, kind: str) -> None:

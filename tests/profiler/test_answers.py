@@ -1,10 +1,13 @@
 """What was answered is never asked again, whatever killed the writer."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from profiler.answers import Answer, AnswerStore, StoreError, stored
+from profiler.answers import Answer, AnswerStore, StoreError, is_another, make_of, stored
 
 
 def answer(question: str, right: float = 1.0) -> Answer:
@@ -74,3 +77,71 @@ def test_one_process_at_a_time_may_write(tmp_path: Path) -> None:
 
 def test_nothing_stored_is_nothing(tmp_path: Path) -> None:
     assert {} == stored(tmp_path / "nowhere")
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from profiler.answers import AnswerStore
+with AnswerStore(Path(sys.argv[1]), "m") as store:
+    print("in", flush=True)
+    while not store.is_wanted:
+        time.sleep(0.01)
+print("out", flush=True)
+"""
+
+
+def test_the_other_process_gives_way_to_who_waits(tmp_path: Path) -> None:
+    """It looks whether somebody waits; nothing of that is left once the store has changed hands."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert "in\n" == other.stdout.readline()
+
+        with AnswerStore(tmp_path, "m", patience_s=30.0) as store:
+            assert "out\n" == other.stdout.readline()
+            assert not store.is_wanted
+            store.add(answer("a"))
+
+    assert ["m.jsonl"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_who_was_killed_while_waiting_wants_nothing_any_more(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path, "m") as store:
+        (tmp_path / "m.wanted").touch()
+
+        assert not store.is_wanted
+
+
+def test_who_does_not_give_way_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path, "m"), pytest.raises(StoreError, match="wait for it or stop it"):
+        AnswerStore(tmp_path, "m", patience_s=0.1).__enter__()
+
+
+def test_answers_of_another_model_of_that_name_do_not_count_and_stay(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path, "m", make_of(8, "Q4_K_M")) as store:
+        store.add(replace(answer("a"), make=make_of(8, "Q4_K_M")))
+        store.add(replace(answer("b"), make=make_of(8, "Q8_0")))
+        store.add(answer("c"))  # of a version that did not note it
+
+    with AnswerStore(tmp_path, "m", make_of(8, "Q4_K_M")) as store:
+        assert ["a", "c"] == list(store.answers)
+    with AnswerStore(tmp_path, "m", make_of(0, "")) as store:
+        assert ["a", "b", "c"] == list(store.answers)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (make_of(8, "Q4_K_M"), make_of(8, "Q4_K_M"), False),
+        (make_of(8, "Q4_K_M"), make_of(8, "Q8_0"), True),
+        (make_of(8, "Q4_K_M"), make_of(7, "Q4_K_M"), True),
+        (make_of(8, "Q4_K_M"), make_of(8, ""), False),
+        (make_of(0, "Q4_K_M"), make_of(8, "Q4_K_M"), False),
+        (make_of(0, ""), make_of(8, "Q4_K_M"), False),
+        ("", make_of(8, "Q4_K_M"), False),
+        (make_of(8, "two words"), make_of(8, "two more"), True),
+    ],
+)
+def test_what_an_engine_does_not_tell_is_no_difference(one: str, other: str, expected: bool) -> None:
+    assert expected == is_another(one, other) == is_another(other, one)

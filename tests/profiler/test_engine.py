@@ -7,7 +7,16 @@ import json
 import pytest
 from aiohttp import web
 
-from profiler.engine import BODY_LIMIT, Engine, EngineError, content_of, first_model, open_session, request_json
+from profiler.engine import (
+    BODY_LIMIT,
+    Engine,
+    EngineError,
+    content_of,
+    first_model,
+    open_session,
+    ran_out,
+    request_json,
+)
 from tests.fakes import ScriptedEngine
 from tests.profiler.test_cli import listening
 
@@ -125,3 +134,26 @@ async def test_an_odd_digit_in_retry_after_says_nothing() -> None:
             await request_json(session, "GET", f"{url}/v1/models")
 
     assert 0.0 == caught.value.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "expected"),
+    [
+        (None, "length", True),
+        (" \n", "length", True),
+        ("<think>let me see", "length", True),
+        ("<think>7</think> seven", "length", False),
+        ("seve", "length", False),
+        ("", "stop", False),
+        (7, "length", False),
+    ],
+)
+def test_a_model_that_thought_to_the_end_of_its_tokens_is_told_from_one_that_answered(
+    content: object, reason: str, expected: bool
+) -> None:
+    assert expected == ran_out({"choices": [{"message": {"content": content}, "finish_reason": reason}]})
+
+
+@pytest.mark.parametrize("reply", [None, [], {}, {"choices": []}, {"choices": [{"message": {"content": ""}}]}])
+def test_what_is_no_completion_did_not_run_out(reply: object) -> None:
+    assert not ran_out(reply)

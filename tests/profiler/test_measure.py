@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from aiohttp import web
 from profiler.answers import Answer, AnswerStore
 from profiler.encoder import Encoder, Floats
 from profiler.engine import Engine, EngineError, first_model
-from profiler.measure import MeasureConfig, fold, measure
+from profiler.measure import THOUGHT_TOKENS, MeasureConfig, fold, measure
 from profiler.qagate import QAGate
 from profiler.queries import load_questions
 from profiler.question import Question
@@ -187,3 +188,25 @@ def test_references_make_a_control_variate(gate: QAGate, reader: Remembering) ->
     law = [k for k, category in enumerate(gate.categories) if category == "law"]
 
     assert max(found.values[law]) > 0.5 > 0.35 > found.values.mean()
+
+
+async def test_a_model_that_thinks_before_it_answers_is_asked_again_with_room(tmp_path: Path) -> None:
+    """4,000 tokens of thought before the answer: with the tokens of an answer alone it would seem to know nothing."""
+
+    def thinks(body: dict[str, Any]) -> str:
+        return adds_one(body) if body["max_tokens"] == THOUGHT_TOKENS else "<think>first"
+
+    async with ScriptedEngine(answer=thinks, finish_reason="length").serving() as engine:
+        with AnswerStore(tmp_path, "m") as store:
+            await measure(QUESTIONS[:2], Engine(engine.url, "m"), store, ONE_AT_A_TIME)
+
+            assert [1.0, 1.0] == [answer.right for answer in store.answers.values()]
+        assert [320, THOUGHT_TOKENS] * 2 == [body["max_tokens"] for body in engine.asked]
+
+
+async def test_a_bound_that_was_given_is_kept_to(tmp_path: Path) -> None:
+    async with ScriptedEngine(answer=lambda body: "<think>first", finish_reason="length").serving() as engine:
+        with AnswerStore(tmp_path, "m") as store:
+            await measure(QUESTIONS[:1], Engine(engine.url, "m"), store, replace(ONE_AT_A_TIME, max_tokens=9))
+
+        assert [9] == [body["max_tokens"] for body in engine.asked]

@@ -83,7 +83,7 @@ async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site
             running = RunningPeer(
                 node, place, gate, Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
-                GateConfig(),
+                GateConfig(), lambda: {"auto": "off", "questions": None, "agents": []},
             )  # fmt: skip
             pages = pages_app(running)
 

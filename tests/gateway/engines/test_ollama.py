@@ -137,3 +137,16 @@ async def test_a_model_removed_while_we_look_is_left_out(session: aiohttp.Client
         await engine.refresh()
 
     assert ["gemma4:latest"] == [model.id for model in engine.state.models]
+
+
+@pytest.mark.parametrize(("until", "expected"), [("2318-03-07T00:00:00Z", False), ("2026-11-26T00:00:00Z", True)])
+async def test_whether_a_request_keeps_a_model_loaded_for_longer(
+    until: str, expected: bool, session: aiohttp.ClientSession
+) -> None:
+    """With `keep_alive: -1` it stays anyway; else every request puts off its end."""
+    (running,) = pages.OLLAMA_PS["models"]
+    async with scripted(**{"/api/ps": {"models": [{**running, "expires_at": until}]}}).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        await engine.refresh()
+
+    assert expected == next(model for model in engine.state.models if model.is_loaded).is_kept_by_use

@@ -1,6 +1,7 @@
 """Our own vectors: a bad one changes nothing, a good one survives a restart, two spaces are kept."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from discovery.records import Agent
 from gateway.measuring.profiles import Profiles
 from gateway.wire.errors import InvalidRequest
+from profiler.answers import make_of
 
 AGENTS = (Agent("small", "small", 4096),)
 
@@ -103,3 +105,46 @@ def test_what_does_not_parse_is_set_aside_and_it_is_said_how_it_comes_back(tmp_p
     assert {} == profiles.of("small")
     assert content == (tmp_path / "profiles.json.damaged").read_bytes()
     assert "run ppai-profile again" in profiles.warning
+
+
+def test_a_replaced_model_makes_its_vector_stale_until_it_is_measured_again(tmp_path: Path) -> None:
+    """Each day halves what it weighs, over restarts too; what the engine does not tell changes nothing."""
+    days = [100.0]
+    profiles = Profiles(tmp_path / "profiles.json", lambda: days[0] * 86400)
+    profiles.publish(publication(), "s1", 3, (replace(AGENTS[0], parameters=8, quantisation="Q4_K_M"),))
+
+    profiles.served([("small", make_of(8, ""))])
+    untold = profiles.of("small")["s1"].evidence
+    profiles.served([("small", make_of(8, "Q8_0"))])
+    at_once = profiles.of("small")["s1"].evidence
+    days[0] += 1
+    profiles = Profiles(tmp_path / "profiles.json", lambda: days[0] * 86400)
+    profiles.served([("small", make_of(8, "Q8_0"))])
+    a_day_later = profiles.of("small")["s1"].evidence
+
+    assert ((3, 0, 9), (1, 0, 4), (0, 0, 2)) == (untold, at_once, a_day_later)
+    assert (True, False) == (profiles.is_stale("small", "s1"), profiles.is_stale("small", "s2"))
+
+    profiles.publish(publication(), "s1", 3, (replace(AGENTS[0], parameters=8, quantisation="Q8_0"),))
+
+    assert (3, 0, 9) == profiles.of("small")["s1"].evidence
+
+
+def test_the_model_that_comes_back_has_its_vector_again(tmp_path: Path) -> None:
+    profiles = Profiles(tmp_path / "profiles.json")
+    profiles.publish(publication(), "s1", 3, (replace(AGENTS[0], quantisation="Q4_K_M"),))
+
+    profiles.served([("small", make_of(0, "Q8_0"))])
+    profiles.served([("small", make_of(0, "Q4_K_M"))])
+
+    assert (3, 0, 9) == profiles.of("small")["s1"].evidence
+
+
+def test_a_file_of_a_version_that_knew_no_makes_is_read(tmp_path: Path) -> None:
+    old = {"small": {"s1": {"capability": "AIA=", "evidence": [3, 9]}}}
+    (tmp_path / "profiles.json").write_text(json.dumps(old))
+
+    profiles = Profiles(tmp_path / "profiles.json")
+    profiles.served([("small", make_of(8, "Q8_0"))])
+
+    assert (3, 9) == profiles.of("small")["s1"].evidence

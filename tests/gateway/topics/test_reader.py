@@ -256,3 +256,19 @@ async def test_conversations_remembered_are_bounded(encoder: CountingEncoder, wo
         await reader.judge(CODING, PATIENT_S, session=session)
 
     assert ["b", "c"] == list(reader._threads)
+
+
+async def test_other_work_is_done_where_texts_are_read(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    reader = reader_of(lambda: encoder, worker)
+
+    assert GATE.encoder == await reader.in_worker(lambda ladder: ladder.best[1].name)
+
+
+async def test_without_an_encoder_no_work_is_done(worker: ThreadPoolExecutor) -> None:
+    def missing() -> Encoder:
+        raise EncoderError("there is none")
+
+    reader = reader_of(missing, worker)
+
+    assert await reader.in_worker(lambda ladder: ladder.best) is None
+    assert "there is none" == reader.problem

@@ -1,0 +1,317 @@
+"""Asks our own agents questions while nobody uses their engines, and publishes what they turn out to be good at.
+
+When it may: idle.py. Questions, grading and folding are the profiler's; answers are stored as those of `ppai-profile`,
+which takes the store over whenever a person runs it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from gateway.engines.engine_state import EngineModel, EngineState
+from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, why_not, why_stop
+from gateway.measuring.power import is_on_battery
+from gateway.measuring.profiles import Profiles
+from gateway.topics.reader import RelevanceReader
+from gateway.upstream import Patience, Upstream, UpstreamError
+from gateway.wire.codec import UNREADABLE
+from profiler import sandbox
+from profiler.answers import AnswerStore, StoreError, make_of
+from profiler.encoder import Encoder, Floats
+from profiler.engine import EngineError, content_of, ran_out
+from profiler.grading.grades import RUNS_CODE
+from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of, fold
+from profiler.queries import load_questions
+from profiler.question import QueryError, Question
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 5.0  # s between two looks whether a question may be asked
+WATCH_S = 0.5  # s between two looks, during a question, whether it must be given up
+LAG_S = 5.0  # s after a question in which an engine's figures may still show it
+QUESTION_S = 120.0  # s for one answer
+_ASKING = "asking"
+
+
+class Engine(Upstream, Protocol):
+    """An engine, and what is known of it."""
+
+    @property
+    def state(self) -> EngineState: ...
+
+
+class Door(Protocol):
+    """The door before an engine (gateway/capacity/door.py), as far as it is used here."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def quiet_s(self) -> float: ...
+
+    @property
+    def has_served(self) -> bool: ...
+
+    def spare_turn(self) -> AbstractAsyncContextManager[Upstream]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One agent of ours, and the engine that serves it."""
+
+    agent: str  # as the network calls it
+    model: EngineModel
+    door: Door
+
+    @property
+    def make(self) -> str:
+        """What its engine tells of the model (profiler/answers.py)."""
+        return make_of(self.model.parameters, self.model.quantisation)
+
+
+class IdleMeasuring:
+    """`run` measures; the rest says how far it is."""
+
+    def __init__(
+        self,
+        config: ProfileConfig,
+        folder: Path,
+        targets: Callable[[], Sequence[Target]],
+        profiles: Profiles,
+        reader: RelevanceReader,
+        published: Callable[[], None],
+        clock: Callable[[], float],
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_battery: Callable[[], bool] = is_on_battery,
+        questions: Callable[[], Sequence[Question]] = lambda: load_questions("builtin"),
+        wall_problem: Callable[[bool], str] = sandbox.problem,
+    ) -> None:
+        """`folder` holds the stored answers; `targets` are our agents now; `published` is called after each vector."""
+        self._config, self._folder, self._targets, self._profiles = config, folder, targets, profiles
+        self._reader, self._published, self._clock, self._pause = reader, published, clock, pause
+        self._on_battery, self._load, self._wall_problem = on_battery, questions, wall_problem
+        self._questions: tuple[Question, ...] = ()
+        self._walls: dict[bool, bool] = {}  # whether a wall stands: one for code, one that holds programs too
+        self._spent = Spent()
+        self._ended = -LAG_S  # when the last question did
+        self._foreign: dict[Door, float] = {}  # when another program's job was seen at the engine
+        self._failures: dict[str, tuple[int, float]] = {}  # by agent: in a row, and when the last one was
+        self._skipped: set[tuple[str, str]] = set()  # (agent, question) that failed: left for the next start
+        self._answered: dict[tuple[str, str], int] = {}  # answers stored, by (agent, make)
+        self._finished: set[tuple[str, str]] = set()  # the same, where no question is left
+        self._why: dict[str, str] = {}  # why an agent is not asked now, or `_ASKING`
+        self._folded: dict[tuple[str, str], int] = {}  # answers behind the vector published last, by (agent, make)
+        self._rows: dict[str, Floats] = {}  # embeddings, by text
+
+    async def run(self) -> None:
+        """Measure whenever it may be done, one question at a time, until cancelled."""
+        while self._config.auto == "idle":
+            target = self._next()
+            if target is not None:
+                await self._measure(target)
+            await self._pause(LOOK_S)
+
+    def seen(self) -> None:
+        """Engines were looked at: another program's job there starts the time anew in which nobody must use it."""
+        now = self._clock()
+        for target in self._targets():
+            if target.door.engine.state.others and now - self._ended > LAG_S:
+                self._foreign[target.door] = now
+
+    def progress(self) -> dict[str, Any]:
+        """How far it is, for `ppai status`."""
+        space = self._reader.gate.space
+        return {
+            "auto": self._config.auto,
+            "questions": len(self._questions) or None,
+            "agents": [
+                {
+                    "name": target.agent,
+                    "answers": self._answered.get((target.agent, target.make)),
+                    "published": self._evidence(target),
+                    "stale": self._profiles.is_stale(target.agent, space),
+                    "asking": self._why.get(target.agent) == _ASKING and not self._is_finished(target),
+                    "why_not": self._why_not_shown(target),
+                }
+                for target in self._targets()
+            ],
+        }
+
+    def _why_not_shown(self, target: Target) -> str:
+        if self._config.auto == "off":
+            return "profile.auto is off"
+        if self._is_finished(target):
+            return "it was asked every question"
+        why = self._why.get(target.agent, "")
+        return "" if why == _ASKING else why
+
+    def _is_finished(self, target: Target) -> bool:
+        return (target.agent, target.make) in self._finished
+
+    def _evidence(self, target: Target) -> int:
+        """Answers behind the vector that is published in our gate's space; 0 where its model was replaced since."""
+        space = self._reader.gate.space
+        profile = self._profiles.of(target.agent).get(space)
+        return 0 if profile is None or self._profiles.is_stale(target.agent, space) else sum(profile.evidence)
+
+    def _next(self) -> Target | None:
+        """The agent with the fewest answers of those that may be asked; None where there is none."""
+        self._why = {target.agent: why_not(self._known(target)) for target in self._targets()}
+        may = [target for target in self._targets() if not self._why[target.agent] and not self._is_finished(target)]
+        return min(may, key=lambda target: self._answered.get((target.agent, target.make), 0), default=None)
+
+    def _known(self, target: Target, store: AnswerStore | None = None) -> Known:
+        now, state = self._clock(), target.door.engine.state
+        failures, failed_at = self._failures.get(target.agent, (0, now))
+        return Known(
+            state=state,
+            model=next((model for model in state.models if model.id == target.model.id), target.model),
+            quiet_s=min(target.door.quiet_s, now - self._foreign.get(target.door, -np.inf)),
+            has_served=target.door.has_served,
+            is_on_battery=self._on_battery(),
+            is_wanted=store is not None and store.is_wanted,
+            spent_s=self._spent.seconds(now),
+            failures=failures if now - failed_at < SPAN_S else 0,
+        )
+
+    async def _measure(self, target: Target) -> None:
+        """Ask this agent until it may not be asked any more, or no question is left."""
+        try:
+            if not self._questions:
+                self._questions = tuple(await asyncio.to_thread(self._load))
+            store = AnswerStore(self._folder, target.agent, target.make)
+            await asyncio.to_thread(store.__enter__)
+        except (StoreError, QueryError, OSError) as error:
+            self._why[target.agent] = str(error)
+            return
+        try:
+            while (question := await self._question_for(target, store)) is not None:
+                self._why[target.agent] = why_not(self._known(target, store)) or _ASKING
+                if self._why[target.agent] != _ASKING:
+                    return
+                await self._ask(target, store, question)
+                await self._pause(0.0)
+            self._finished.add((target.agent, target.make))
+        except OSError as error:  # no room for an answer: what is stored stays
+            self._why[target.agent] = f"an answer cannot be stored: {error.strerror}"
+        finally:
+            store.__exit__()
+
+    async def _question_for(self, target: Target, store: AnswerStore) -> Question | None:
+        """The next question, once a vector is published that is due; None where none is left."""
+        answered = sum(question.id in store.answers for question in self._questions)
+        self._answered[target.agent, target.make] = answered
+        published = max(self._evidence(target), self._folded.get((target.agent, target.make), 0))
+        if is_due(answered, published, len(self._questions)):
+            await self._publish(target, store)
+            self._folded[target.agent, target.make] = answered
+        for question in self._questions:
+            if question.id in store.answers or (target.agent, question.id) in self._skipped:
+                continue
+            if question.grade not in RUNS_CODE or await self._has_wall(question.grade == "shell"):
+                return question
+        return None
+
+    async def _has_wall(self, programs: bool) -> bool:
+        """Whether what is in an answer can run without reaching anything of this machine; tried once."""
+        if programs not in self._walls:
+            self._walls[programs] = not await asyncio.to_thread(self._wall_problem, programs)
+        return self._walls[programs]
+
+    async def _ask(self, target: Target, store: AnswerStore, question: Question) -> None:
+        """One question, its answer graded and stored; given up where it must be."""
+        began = self._clock()
+        asking = asyncio.create_task(self._reply(target, question), name="idle question")
+        try:
+            while not asking.done() and not why_stop(self._known(target, store)):
+                await asyncio.wait({asking}, timeout=WATCH_S)
+        finally:
+            if asking.cancel():
+                await asyncio.wait({asking})
+            self._ended = self._clock()
+            self._spent.add(self._ended - began, self._ended)
+        if asking.cancelled():
+            return
+        try:
+            answer = await answered(question, asking.result(), self._ended - began, MeasureConfig())
+        except UpstreamError as error:
+            if error.code != "wanted":
+                self._failed(target, question, error.message)
+        except EngineError as error:
+            self._failed(target, question, str(error))
+        else:
+            self._failures.pop(target.agent, None)
+            await asyncio.to_thread(store.add, replace(answer, make=target.make))
+
+    async def _reply(self, target: Target, question: Question) -> str:
+        """What the engine answers. Raises UpstreamError, with `wanted` where a request came, and EngineError."""
+        reply: Any = None
+        for max_tokens in (None, THOUGHT_TOKENS):
+            body = msgspec.json.encode(body_of(question, target.model.name, max_tokens))
+            patience = Patience(QUESTION_S, QUESTION_S, QUESTION_S)
+            async with (
+                target.door.spare_turn() as engine,
+                engine.open("chat/completions", (body,), {}, stream=False, patience=patience) as begun,
+            ):
+                said = await begun.read()
+            if begun.status != 200:
+                raise EngineError(f"it answered {begun.status}")
+            try:
+                reply = msgspec.json.decode(said)
+            except UNREADABLE as error:
+                raise EngineError("it answered something that is not JSON") from error
+            if not ran_out(reply):
+                break
+        return content_of(reply, "the engine")
+
+    def _failed(self, target: Target, question: Question, why: str) -> None:
+        self._skipped.add((target.agent, question.id))
+        failures, _ = self._failures.get(target.agent, (0, 0.0))
+        self._failures[target.agent] = failures + 1, self._clock()
+        log.info("idle_question_failed model=%s why=%s", target.agent[:64], why[:200])
+
+    async def _publish(self, target: Target, store: AnswerStore) -> None:
+        """Fold what is stored into a vector, and publish it. Without an encoder nothing is."""
+        best = await self._reader.in_worker(lambda ladder: ladder.best)
+        if best is None:
+            return
+        gate, encoder = best
+        answers = [
+            replace(store.answers[question.id], reference=question.reference)
+            for question in self._questions
+            if question.id in store.answers
+        ]
+        lent = _Lent(encoder, asyncio.get_running_loop(), self._reader, self._rows)
+        found = await asyncio.to_thread(fold, gate, lent, answers, self._questions)
+        self._profiles.keep(target.agent, gate.space, found.values, found.evidence, target.make)
+        self._published()
+
+
+class _Lent:
+    """The reader's encoder for another thread, one text at a time: a request's text waits for no more than one."""
+
+    def __init__(
+        self, encoder: Encoder, loop: asyncio.AbstractEventLoop, reader: RelevanceReader, rows: dict[str, Floats]
+    ) -> None:
+        """`rows` remembers what was encoded, by text."""
+        self.name, self.dim = encoder.name, encoder.dim
+        self._encoder, self._loop, self._reader, self._rows = encoder, loop, reader, rows
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """(n, dim) float32, unit rows. Blocks until the reader's thread has read them all."""
+        for text in texts:
+            if text not in self._rows:
+                reading = self._reader.in_worker(lambda _, text=text: self._encoder.encode([text])[0])
+                row = asyncio.run_coroutine_threadsafe(reading, self._loop).result()
+                assert row is not None, "who lends an encoder has one"
+                self._rows[text] = row
+        return np.array([self._rows[text] for text in texts], np.float32).reshape(len(texts), self.dim)
