@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, why_not, why_stop
+from gateway.measuring.lent import LentEncoder
 from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
 from gateway.topics.reader import RelevanceReader
@@ -25,7 +25,7 @@ from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE
 from profiler import sandbox
 from profiler.answers import AnswerStore, StoreError, make_of
-from profiler.encoder import Encoder, Floats
+from profiler.encoder import Floats
 from profiler.engine import EngineError, content_of, ran_out
 from profiler.grading.grades import RUNS_CODE
 from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of, fold
@@ -290,28 +290,7 @@ class IdleMeasuring:
             for question in self._questions
             if question.id in store.answers
         ]
-        lent = _Lent(encoder, asyncio.get_running_loop(), self._reader, self._rows)
+        lent = LentEncoder(encoder, asyncio.get_running_loop(), self._reader, self._rows)
         found = await asyncio.to_thread(fold, gate, lent, answers, self._questions)
         self._profiles.keep(target.agent, gate.space, found.values, found.evidence, target.make)
         self._published()
-
-
-class _Lent:
-    """The reader's encoder for another thread, one text at a time: a request's text waits for no more than one."""
-
-    def __init__(
-        self, encoder: Encoder, loop: asyncio.AbstractEventLoop, reader: RelevanceReader, rows: dict[str, Floats]
-    ) -> None:
-        """`rows` remembers what was encoded, by text."""
-        self.name, self.dim = encoder.name, encoder.dim
-        self._encoder, self._loop, self._reader, self._rows = encoder, loop, reader, rows
-
-    def encode(self, texts: Sequence[str]) -> Floats:
-        """(n, dim) float32, unit rows. Blocks until the reader's thread has read them all."""
-        for text in texts:
-            if text not in self._rows:
-                reading = self._reader.in_worker(lambda _, text=text: self._encoder.encode([text])[0])
-                row = asyncio.run_coroutine_threadsafe(reading, self._loop).result()
-                assert row is not None, "who lends an encoder has one"
-                self._rows[text] = row
-        return np.array([self._rows[text] for text in texts], np.float32).reshape(len(texts), self.dim)
