@@ -208,12 +208,12 @@ class IdleMeasuring:
 
     async def _question_for(self, target: Target, store: AnswerStore) -> Question | None:
         """The next question, once a vector is published that is due; None where none is left."""
-        answered = sum(question.id in store.answers for question in self._questions)
-        self._answered[target.agent, target.make] = answered
+        count = sum(question.id in store.answers for question in self._questions)
+        self._answered[target.agent, target.make] = count
         published = max(self._evidence(target), self._folded.get((target.agent, target.make), 0))
-        if is_due(answered, published, len(self._questions)):
+        if is_due(count, published, len(self._questions)):
             await self._publish(target, store)
-            self._folded[target.agent, target.make] = answered
+            self._folded[target.agent, target.make] = count
         for question in self._questions:
             if question.id in store.answers or (target.agent, question.id) in self._skipped:
                 continue
