@@ -163,7 +163,9 @@ class Dispatcher:
         chain = refusals.models_meant(asked, names, own, self._names) if names else (None,)
         judged = None
         if len(roster) > 1 and (request.text or request.earlier):
-            judged = await self.reader.judge(request.text, judge_s, request.earlier, wishes.session)
+            judged = await self.reader.judge(
+                request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
+            )
         return Query(
             models=summed_up(chain),
             chain=chain if len(chain) > 1 else (),

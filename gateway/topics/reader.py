@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
+from gateway.topics.mixing import leading, mixed
+from gateway.topics.setting import CODE_SHARE, ON_NO_SUBJECT, SETTING_SHARE, is_about_code
 from profiler.encoder import Encoder, EncoderError
 from profiler.ladder import Ladder, Rung, load_ladder
 from profiler.qagate import GateError, QAGate, shipped_gate
@@ -119,12 +121,19 @@ class RelevanceReader:
         return await asyncio.get_running_loop().run_in_executor(self._worker, done)
 
     async def judge(
-        self, text: str, budget_s: float = BUDGET_S, earlier: Sequence[str] = (), session: str | None = None
+        self,
+        text: str,
+        budget_s: float = BUDGET_S,
+        earlier: Sequence[str] = (),
+        session: str | None = None,
+        setting: str = "",
+        tools: Sequence[str] = (),
     ) -> Judged | None:
         """What a query is about, from its `text` and the turns `earlier` than it, newest first.
 
         Earlier turns are read until they can decide no more than LEAST_SHARE of the topic. `session` is the client's
         own name of the conversation, if it gave one: where it sends no earlier turns, those judged before count.
+        `setting` and `tools` are the program's system prompt and the names of its tools (setting.py).
         None where there is no encoder or it is still being loaded, where there are no words, and where the newest turn
         is not judged within `budget_s`: load alone then decides.
         """
@@ -140,9 +149,21 @@ class RelevanceReader:
                         left *= 1 - turns[-1][1]
                     if left < LEAST_SHARE:
                         break
+                if left >= LEAST_SHARE and setting.strip() and turns:
+                    about = await self._judged(setting)
+                    if about and about.is_familiar and about.category not in ON_NO_SUBJECT:
+                        turns.append((about, SETTING_SHARE))
         except TimeoutError:
             pass  # the newest turns come first and count most, so what was read in time is used
-        return self._blended(turns, None if earlier else session, session) if turns else None
+        if not turns:
+            return None
+        judged = self._blended(turns, None if earlier else session, session)
+        return self._on_code(judged) if is_about_code(setting, tools) else judged
+
+    def _on_code(self, judged: Judged) -> Judged:
+        """The same of a coding agent's request, whatever its words."""
+        relevance = mixed(judged.relevance, self.gate.categories, {"coding": CODE_SHARE})
+        return replace(judged, relevance=relevance, category=leading(relevance, self.gate.categories), is_familiar=True)
 
     def _blended(self, turns: list[tuple[Judged, float]], before: str | None, session: str | None) -> Judged:
         """Blend the turns (newest first, each with its share) after those of the session `before`.
@@ -164,9 +185,8 @@ class RelevanceReader:
         relevance = thread.relevance
         if np.ptp(relevance[self.gate.is_topic]) < 1e-6:  # no turn is familiar
             return turns[0][0]
-        return replace(
-            turns[0][0], relevance=relevance, category=self.gate.categories[int(relevance.argmax())], is_familiar=True
-        )
+        category = leading(relevance, self.gate.categories)
+        return replace(turns[0][0], relevance=relevance, category=category, is_familiar=True)
 
     async def _judged(self, text: str) -> Judged | None:
         key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

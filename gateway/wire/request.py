@@ -26,8 +26,11 @@ from gateway.wire.known import (
 from gateway.wire.rewriting import write_known
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
-ROUTED_TEXT_CHARS = 500  # of a turn that the gate reads: half from its start, half from its end
+ROUTED_TEXT_CHARS = (
+    1000  # of a turn: half from its start, half from its end; the gate reads 500 without greeting and thanks
+)
 ROUTED_TURNS = 6  # the newest of the user's
+ROUTED_TOOLS = 64  # names of tools that say what a program is for
 SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
 OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
 PASSED_OPENING_CHARS = 4000  # of a request that only our engine is asked
@@ -41,7 +44,8 @@ _TEXT_KEYS = ("text", "content", "output", "input")  # of nested messages that o
 class Request:
     """What one request asks for, as far as routing cares, and all of its fields as they came.
 
-    `text` is what the gate reads, and `earlier` what the user said before, newest first;
+    `text` is what the gate reads, and `earlier` what the user said before, newest first; `setting` is what the program
+    said before that (its system prompt), and `tools` are the names of what it can call;
     `prompt_tokens` is an estimate (estimate.py; 1,000 an image), tools and their descriptions included;
     `max_tokens` None means the client set no bound; `needs` are modalities and abilities that a model must have;
     `body` is what the client sent, None as soon as a field is another than it sent;
@@ -65,6 +69,8 @@ class Request:
     unknown: str | None = None
     demands: str | None = None
     instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
+    setting: str = ""
+    tools: tuple[str, ...] = ()
 
 
 def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None = None) -> Request:
@@ -83,12 +89,12 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     media: list[Part | KnownPart] = []
     fields = read_fields(body)
     if isinstance(asked, ChatBody | KnownChat):
-        words, turns, opening = _read_messages(asked.messages, media)
+        words, turns, opening, setting = _read_messages(asked.messages, media)
         prompt_tokens = MESSAGE_TOKENS * len(words)
     else:
         prompt = asked.prompt if isinstance(asked, CompletionBody | KnownCompletion) else asked.input
         text = _plain_text(prompt)
-        words, turns, opening = [text], [text], [text[:200]]
+        words, turns, opening, setting = [text], [text], [text[:200]], ""
         prompt_tokens = _token_ids(prompt)
     if asked.tools:
         words.append(bytes(fields["tools"]).decode("utf-8", "replace"))
@@ -109,8 +115,8 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         endpoint=endpoint,
         model=model,
         stream=bool(asked.stream),
-        text=_ends(turns[-1], ROUTED_TEXT_CHARS) if turns else "",
-        earlier=tuple(_ends(turn, ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
+        text=_ends(turns[-1].strip(), ROUTED_TEXT_CHARS) if turns else "",
+        earlier=tuple(_ends(turn.strip(), ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
         prompt_tokens=prompt_tokens,
         max_tokens=_count(asked.max_completion_tokens or asked.max_tokens),
         session=session_key(session or _name(asked.user)) or _conversation(opening),
@@ -122,6 +128,8 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
         unknown=unknown,
         demands=known.demands if known else None,
         instead=tuple(instead),
+        setting=setting,
+        tools=_tool_names(fields) if asked.tools else (),
     )
 
 
@@ -171,6 +179,25 @@ _TOOLS: msgspec.json.Decoder[list[_Typed]] = msgspec.json.Decoder(list[_Typed])
 _TOOL_CHOICE: msgspec.json.Decoder[str | _Typed | None] = msgspec.json.Decoder(str | _Typed | None)
 
 
+class _Tool(msgspec.Struct):
+    """A tool, as far as its name goes: Chat Completions has it one level deeper than Responses and Messages."""
+
+    name: str = ""
+    function: "_Tool | None" = None
+
+
+_TOOL_NAMES: msgspec.json.Decoder[list[_Tool]] = msgspec.json.Decoder(list[_Tool])
+
+
+def _tool_names(fields: Fields) -> tuple[str, ...]:
+    """The names of a request's tools; none where they are of another form, which the engine judges."""
+    try:
+        tools = _TOOL_NAMES.decode(view_of(fields["tools"]))
+    except UNREADABLE:
+        return ()
+    return tuple((tool.function or tool).name for tool in tools[:ROUTED_TOOLS])
+
+
 def _offers_functions(fields: Fields) -> bool:
     """Whether the program's own tools may be called. Those that an engine has itself are its own matter.
 
@@ -187,8 +214,9 @@ def _offers_functions(fields: Fields) -> bool:
 
 def _read_messages(
     messages: Iterable[Message | KnownMessage], media: list[Part | KnownPart]
-) -> tuple[list[str], list[str], list[str]]:
-    """(all words, what the user said, what identifies the conversation), each by turns; fills `media`."""
+) -> tuple[list[str], list[str], list[str], str]:
+    """(all words, what the user said, what identifies the conversation: each by turns; the setting); fills `media`."""
+    setting: list[str] = []
     said: list[str] = []
     asked: list[str] = []
     opening: list[str] = []
@@ -201,9 +229,11 @@ def _read_messages(
         said.append(words)
         if message.role == "user":
             asked.append(words)
+        if message.role in ("system", "developer"):
+            setting.append(_ends(words.strip(), ROUTED_TEXT_CHARS))
         if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
             opening.append(_ends(words, OPENING_CHARS))
-    return said, asked, opening
+    return said, asked, opening, _ends("\n".join(setting), ROUTED_TEXT_CHARS)
 
 
 def session_key(name: str | None) -> str:

@@ -272,3 +272,38 @@ async def test_without_an_encoder_no_work_is_done(worker: ThreadPoolExecutor) ->
 
     assert await reader.in_worker(lambda ladder: ladder.best) is None
     assert "there is none" == reader.problem
+
+
+CODERS = tuple("coding" if number % 8 == 0 else name for number, name in enumerate(GATE.categories))
+
+
+async def test_a_coding_agents_request_is_about_code_whatever_its_words(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    gate = replace(GATE, categories=CODERS, tasks=GATE.tasks if GATE.carries_means else ())
+    reader = RelevanceReader(gate, lambda: Ladder(gate, encoder, None), worker)
+
+    alone = await reader.judge(LEGAL, PATIENT_S)
+    asked = await reader.judge(LEGAL, PATIENT_S, setting="You are a coding agent.", tools=("shell",))
+
+    coding = np.array([name == "coding" for name in CODERS])
+    assert alone and asked
+    assert "coding" == asked.category
+    assert asked.relevance[coding].sum() > 0.6 - 1e-6
+    assert alone.relevance[coding].sum() < 0.6
+    assert ["You are a coding agent."] != encoder.texts[1:]  # a text that is long enough needs no setting
+
+
+async def test_a_short_text_takes_its_topic_from_the_system_prompt(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    """As from a turn before it; one on no subject says nothing."""
+    reader = reader_of(lambda: encoder, worker)
+    alone, setting = await reader.judge("and eggs?", PATIENT_S), await reader.judge("Answer on law.", PATIENT_S)
+
+    asked = await reader.judge("and eggs?", PATIENT_S, setting="Answer on law.")
+    long = await reader.judge(LEGAL, PATIENT_S, setting="Answer on law.")
+
+    assert alone and setting and asked and long
+    assert np.abs(asked.relevance - setting.relevance).max() < np.abs(alone.relevance - setting.relevance).max() / 2
+    assert np.allclose((await reader.judge(LEGAL, PATIENT_S) or alone).relevance, long.relevance)

@@ -67,7 +67,19 @@ def test_the_routed_text_is_what_the_user_said() -> None:
 
     call = read_request("chat/completions", body(messages=turns))
 
-    assert ("second", ("first",)) == (call.text, call.earlier)
+    assert ("second", ("first",), "be brief", ()) == (call.text, call.earlier, call.setting, call.tools)
+
+
+def test_the_names_of_tools_are_read_and_outer_blanks_are_not() -> None:
+    tools = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("read_file", "shell")]
+
+    call = read_request("chat/completions", body(tools=tools, messages=[{"role": "user", "content": "\n why?  "}]))
+
+    assert (("read_file", "shell"), "why?") == (call.tools, call.text)
+    assert (64, ()) == (
+        len(read_request("chat/completions", body(tools=tools * 60)).tools),
+        read_request("chat/completions", body(tools=[{"type": "web_search", "name": 5}])).tools,
+    )
 
 
 def test_the_newest_turns_are_read_and_of_a_long_one_both_ends() -> None:
@@ -76,8 +88,8 @@ def test_the_newest_turns_are_read_and_of_a_long_one_both_ends() -> None:
     call = read_request("chat/completions", body(messages=[*turns, {"role": "user", "content": "a" * 9000 + "why?"}]))
 
     assert ("turn 19", "turn 18", "turn 17", "turn 16", "turn 15") == call.earlier
-    assert (call.text[:250], call.text[-4:]) == ("a" * 250, "why?")
-    assert len(call.text) <= 501
+    assert (call.text[:500], call.text[-4:]) == ("a" * 500, "why?")
+    assert len(call.text) <= 1001
 
 
 def test_parts_and_tools_become_needs() -> None:
