@@ -25,9 +25,10 @@ from profiler.chart import ChartError, draw, prepare
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.essence import essence
+from profiler.folding import fold
 from profiler.grading.grades import RUNS_CODE
 from profiler.ladder import FAST_FOLDER, load_ladder
-from profiler.measure import MeasureConfig, fold
+from profiler.measure import MeasureConfig
 from profiler.measure import measure as ask
 from profiler.noise import KINDS, noise
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
@@ -197,8 +198,9 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     if png:
         prepare(png)
     encoder, gate = _relevance(home, running_peer(home))
-    kept = stored(home / "profile")
-    vectors = {model: fold(gate, encoder, answers) for model, answers in kept.items()}
+    every = load_questions("builtin")
+    kept = {model: as_asked_now(answers, every) for model, answers in stored(home / "profile").items()}
+    vectors = {model: fold(gate, encoder, answers, every) for model, answers in kept.items()}
     if text is not None:
         about = relevance(gate, encoder, text, vectors)
         if as_json:

@@ -1,28 +1,23 @@
-"""Asks an engine questions, grades its answers, and folds them into a capability vector (Eq. 4).
+"""Asks an engine questions and grades its answers.
 
 It speaks with the engine as any OpenAI client does, over HTTP.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import aiohttp
-import numpy as np
 
 from profiler.answers import Answer, AnswerStore
-from profiler.encoder import Encoder
 from profiler.engine import Engine, EngineError, content_of, open_session, ran_out, request_json
-from profiler.essence import essence
 from profiler.grading.grades import graded, max_tokens
 from profiler.grading.programs import Job
-from profiler.qagate import QAGate
 from profiler.question import Question
 from profiler.sandbox import NoWall, passes
-from profiler.scoring import Capability, capability, difficulty
 
 THOUGHT_TOKENS = 8192  # of an answer, where a reasoning model has not come to an end with fewer
 REPLY_CHARS = 4000  # characters of a reply that are stored
@@ -85,35 +80,6 @@ async def measure(
             group.create_task(work(session))
     gave_up = in_a_row >= config.give_up_after
     return Tally(asked, len(failures) + sum(1 for _ in waiting), gave_up, failures[-1] if failures else "")
-
-
-def fold(gate: QAGate, encoder: Encoder, answers: Iterable[Answer], every: Sequence[Question] = ()) -> Capability:
-    """p_j, Eq. (4), from graded answers: each counts for the prototype nearest to its question.
-
-    Where every answer carries a reference difficulty, only the difference to it is estimated (see `capability`).
-    `every`: the whole query set, whose references give the difficulty D_k of each prototype.
-    """
-    known = list(answers)
-    weights = _nearest(gate, encoder, [answer.query for answer in known])
-    right = np.array([answer.right for answer in known], np.float64)
-    references = [answer.reference for answer in known if answer.reference is not None]
-    if not known or len(references) < len(known):
-        return capability(weights, right, gate.category_index)
-    rated = [(item.query, item.reference) for item in (every or known) if item.reference is not None]
-    base = difficulty(
-        _nearest(gate, encoder, [query for query, _ in rated]),
-        np.array([reference for _, reference in rated], np.float64),
-        gate.category_index,
-    )
-    return capability(weights, right, gate.category_index, np.array(references, np.float64), base)
-
-
-def _nearest(gate: QAGate, encoder: Encoder, queries: Sequence[str]) -> Any:
-    """(n, K) one-hot: the prototype nearest to each text.
-
-    Spreading an answer by relevance instead finds a specialist less often (docs/decisions.md#profiling).
-    """
-    return np.eye(gate.K)[gate.nearest(encoder.encode([essence(query) for query in queries]))]
 
 
 def body_of(question: Question, model: str, most: int | None = None) -> dict[str, Any]:

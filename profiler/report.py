@@ -13,12 +13,12 @@ from profiler.qagate import QAGate
 from profiler.scoring import Capability, Shrinkage, pair_scores
 from profiler.text import cell
 
-_MARGIN = f"less {Shrinkage().z:g} standard errors"
 METHODS = {
     "shrinkage": "expected accuracy; a prototype with few answers is drawn towards its category, and that towards the"
-    f" agent's mean, {_MARGIN} (the query set has no reference difficulties)",
-    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them, " + _MARGIN,
+    " agent's mean (the query set has no reference difficulties)",
+    "control variate": "difficulty by the reference engines, plus the agent's shrunk difference to them",
 }
+MARGIN = f", less {Shrinkage().z:g} standard errors"
 
 
 def summary(model: str, gate: QAGate, answers: Collection[Answer], found: Capability) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def summary(model: str, gate: QAGate, answers: Collection[Answer], found: Capabi
         "capability": [round(float(value), 4) for value in found.values],
         "evidence": [int(count) for count in found.evidence],
         "method": "control variate" if has_reference else "shrinkage",
+        "carries_means": gate.carries_means,
         "questions": len(answers),
         "accuracy": _mean([answer.right for answer in answers]),
         "seconds_per_answer": _mean([answer.seconds for answer in answers]),
@@ -48,12 +49,14 @@ def explanation(report: Mapping[str, Any]) -> str:
             f"{name} {known[name]['capability']:.2f} ({known[name]['evidence']} questions)" for name in names
         )
 
-    lines = [f"{report['model']}: {METHODS[report['method']]}"]
+    margin = "" if report["carries_means"] else MARGIN
+    lines = [f"{report['model']}: {METHODS[report['method']]}{margin}"]
     if order:
         lines += [f"strongest: {listed(order[:3])}", f"weakest: {listed(order[:-4:-1])}"]
     unasked = len(report["categories"]) - len(known)
     if unasked:
-        lines.append(f"{unasked} categories without a question stand at the agent's mean, less the margin")
+        margin = margin and ", less the margin"
+        lines.append(f"{unasked} categories without a question stand at the agent's mean{margin}")
     return "\n".join(lines)
 
 
@@ -80,10 +83,13 @@ def _asked(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def by_category(gate: QAGate, found: Capability) -> dict[str, dict[str, Any]]:
-    """The vector by category: {category: {"capability": mean of its prototypes, "evidence": sum of theirs}}."""
+    """The vector by category: {category: {"capability": mean of its prototypes, "evidence": sum of theirs}}.
+
+    Gibberish is none: nothing is relevant to it.
+    """
     categories = np.array(gate.categories)
     result = {}
-    for category in sorted(set(gate.categories)):
+    for category in sorted(set(categories[gate.is_topic].tolist())):
         rows = categories == category
         mean, evidence = float(found.values[rows].mean()), int(found.evidence[rows].sum())
         result[category] = {"capability": round(mean, 4), "evidence": evidence}

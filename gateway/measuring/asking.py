@@ -27,9 +27,10 @@ from profiler import sandbox
 from profiler.answers import AnswerStore, StoreError, make_of
 from profiler.encoder import Floats
 from profiler.engine import EngineError, content_of, ran_out
+from profiler.folding import fold
 from profiler.grading.grades import RUNS_CODE
-from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of, fold
-from profiler.queries import load_questions
+from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of
+from profiler.queries import as_asked_now, load_questions
 from profiler.question import QueryError, Question
 
 log = logging.getLogger(__name__)
@@ -285,11 +286,8 @@ class IdleMeasuring:
         if best is None:
             return
         gate, encoder = best
-        answers = [
-            replace(store.answers[question.id], reference=question.reference)
-            for question in self._questions
-            if question.id in store.answers
-        ]
+        asked = (store.answers[question.id] for question in self._questions if question.id in store.answers)
+        answers = as_asked_now(asked, self._questions)
         lent = LentEncoder(encoder, asyncio.get_running_loop(), self._reader, self._rows)
         found = await asyncio.to_thread(fold, gate, lent, answers, self._questions)
         self._profiles.keep(target.agent, gate.space, found.values, found.evidence, target.make)

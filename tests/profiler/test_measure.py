@@ -1,22 +1,16 @@
-"""Asking a scripted engine over real sockets, and folding what it answered."""
+"""Asking a scripted engine over real sockets."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from aiohttp import web
 
 from profiler.answers import Answer, AnswerStore
-from profiler.encoder import Encoder, Floats
 from profiler.engine import Engine, EngineError, first_model
-from profiler.measure import THOUGHT_TOKENS, MeasureConfig, fold, measure
-from profiler.qagate import QAGate
-from profiler.queries import load_questions
+from profiler.measure import MeasureConfig, measure
 from profiler.question import Question
 from tests.fakes import ScriptedEngine
 
@@ -139,74 +133,3 @@ async def test_no_engine_says_so() -> None:
 async def test_first_model_is_the_engines() -> None:
     async with ScriptedEngine(model="tiny").serving() as engine:
         assert "tiny" == await first_model(engine.url + "/", {})
-
-
-class Remembering:
-    """The real encoder, which reads each of the built-in questions once for all tests here."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.name, self.dim = encoder.name, encoder.dim
-        self._encode = lru_cache(maxsize=None)(lambda text: encoder.encode([text])[0])
-
-    def encode(self, texts: Sequence[str]) -> Floats:
-        return np.stack([self._encode(text) for text in texts]) if texts else np.empty((0, self.dim), np.float32)
-
-
-@pytest.fixture(scope="module")
-def reader(encoder: Encoder) -> Remembering:
-    return Remembering(encoder)
-
-
-def answers_of(right_task: str, reference: float | None = None) -> list[Answer]:
-    return [
-        Answer(q.id, q.query, q.task, "", float(q.task == right_task), 0.1, reference)
-        for q in load_questions("builtin")
-    ]
-
-
-def test_a_specialist_stands_out_on_its_category_alone(gate: QAGate, reader: Remembering) -> None:
-    medic, jurist = (fold(gate, reader, answers_of(task)) for task in ("medicine", "law"))
-
-    assert "health" == gate.categories[int(medic.values.argmax())]
-    assert "law" == gate.categories[int(jurist.values.argmax())]
-    assert len(load_questions("builtin")) == medic.evidence.sum()
-
-
-def test_fold_of_nothing_is_nothing(gate: QAGate, encoder: Encoder) -> None:
-    assert 0 == fold(gate, encoder, []).evidence.sum()
-
-
-def test_references_make_a_control_variate(gate: QAGate, reader: Remembering) -> None:
-    """As good as the references everywhere: their difficulty less the margin, not the agent's mean."""
-    answers = [
-        Answer(q.id, q.query, q.task, "", reference, 0.1, reference)
-        for q in load_questions("builtin")
-        for reference in [0.9 if q.task == "law" else 0.2]
-    ]
-
-    found = fold(gate, reader, answers)
-    law = [k for k, category in enumerate(gate.categories) if category == "law"]
-
-    assert max(found.values[law]) > 0.5 > 0.35 > found.values.mean()
-
-
-async def test_a_model_that_thinks_before_it_answers_is_asked_again_with_room(tmp_path: Path) -> None:
-    """4,000 tokens of thought before the answer: with the tokens of an answer alone it would seem to know nothing."""
-
-    def thinks(body: dict[str, Any]) -> str:
-        return adds_one(body) if body["max_tokens"] == THOUGHT_TOKENS else "<think>first"
-
-    async with ScriptedEngine(answer=thinks, finish_reason="length").serving() as engine:
-        with AnswerStore(tmp_path, "m") as store:
-            await measure(QUESTIONS[:2], Engine(engine.url, "m"), store, ONE_AT_A_TIME)
-
-            assert [1.0, 1.0] == [answer.right for answer in store.answers.values()]
-        assert [320, THOUGHT_TOKENS] * 2 == [body["max_tokens"] for body in engine.asked]
-
-
-async def test_a_bound_that_was_given_is_kept_to(tmp_path: Path) -> None:
-    async with ScriptedEngine(answer=lambda body: "<think>first", finish_reason="length").serving() as engine:
-        with AnswerStore(tmp_path, "m") as store:
-            await measure(QUESTIONS[:1], Engine(engine.url, "m"), store, replace(ONE_AT_A_TIME, max_tokens=9))
-
-        assert [9] == [body["max_tokens"] for body in engine.asked]

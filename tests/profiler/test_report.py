@@ -1,12 +1,14 @@
 """What is said of a measurement, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from profiler.answers import Answer
 from profiler.encoder import Encoder
 from profiler.qagate import QAGate
-from profiler.report import METHODS, by_category, by_task, explanation, relevance, summary
+from profiler.report import by_category, by_task, explanation, relevance, summary
 from profiler.scoring import Capability, Shrinkage
 
 
@@ -83,6 +85,17 @@ def test_shares_of_a_text_sum_to_one_and_agents_are_scored_by_them(gate: QAGate,
     assert {"half": 0.5, "all": 1.0} == pytest.approx(told["scores"], abs=1e-3)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_the_margin_is_the_one_that_is_taken_off(method: str) -> None:
-    assert f"less {Shrinkage().z} standard errors" in METHODS[method]
+def test_the_margin_is_said_where_the_publisher_takes_it_off(gate: QAGate) -> None:
+    older, newer = replace(gate, tasks=(), carries_means=False), replace(gate, carries_means=True)
+
+    said = [explanation(summary("tiny", each, [answer("sums", 1.0)], vector(each))) for each in (older, newer)]
+
+    assert [True, False] == [f"less {Shrinkage().z:g} standard errors" in text for text in said]
+
+
+def test_gibberish_is_no_category_of_an_agent(gate: QAGate) -> None:
+    names = ("gibberish", *gate.categories[1:])
+
+    told = by_category(replace(gate, categories=names, tasks=names, carries_means=True), vector(gate))
+
+    assert {*gate.categories[1:]} == told.keys()
