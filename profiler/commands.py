@@ -19,16 +19,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from profiler import distil, sandbox
-from profiler.answers import AnswerStore, StoreError, stored
+from profiler.answers import GIVE_WAY_S, Answer, AnswerStore, StoreError, stored
 from profiler.calibrate import calibrated
 from profiler.chart import ChartError, draw, prepare
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.essence import essence
 from profiler.folding import fold
+from profiler.forecast import forecast
 from profiler.grading.grades import RUNS_CODE
 from profiler.ladder import FAST_FOLDER, load_ladder
-from profiler.measure import MeasureConfig
+from profiler.measure import MeasureConfig, Tally
 from profiler.measure import measure as ask
 from profiler.noise import KINDS, noise
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
@@ -78,12 +79,15 @@ def measure(
     publishes = peer is not None and wants_publish is not False
     if peer and publishes:
         asyncio.run(require_space(peer, gate.space))
-    with AnswerStore(home / "profile", target.model) as store:
+    with AnswerStore(home / "profile", target.model, target.make, GIVE_WAY_S) as store:
         chosen, config = _with_code(code, chosen, store, config)
-        with _progress() as progress:
-            done = sum(question.id in store.answers for question in chosen)
-            bar = progress.add_task(f"asking {cell(target.model)}", total=len(chosen), completed=done)
-            tally = asyncio.run(ask(chosen, target, store, config, lambda answer: progress.advance(bar)))
+        try:
+            tally = _ask(chosen, target, store, config)
+        except KeyboardInterrupt:
+            kept_now = sum(question.id in store.answers for question in chosen)
+            _say(f"stopped: {kept_now} of {len(chosen)} answers are kept in {home / 'profile'}; nothing was published.")
+            _say("The same command asks the others, and publishes what all of them say.")
+            return 1
     kept = [store.answers[question.id] for question in every if question.id in store.answers]
     answers = as_asked_now(kept, every)
     if tally.failed:
@@ -105,6 +109,23 @@ def measure(
     if not report["published"] and wants_publish is None:
         _say(f"not published: no peer runs from {home}. Start it (ppai serve) and run again: nothing is asked twice")
     return 0
+
+
+def _ask(chosen: Sequence[Question], target: Engine, store: AnswerStore, config: MeasureConfig) -> Tally:
+    """Ask what is not stored, with a bar; how long it takes is said before, or once that can be known."""
+    known = [store.answers[question.id].seconds for question in chosen if question.id in store.answers]
+    left = len(chosen) - len(known)
+    _say(forecast(left, known, config.concurrency))
+    with _progress() as progress:
+        bar = progress.add_task(f"asking {cell(target.model)}", total=len(chosen), completed=len(known))
+
+        def answered(answer: Answer) -> None:
+            progress.advance(bar)
+            if not known and left > 1:
+                progress.console.print(forecast(left - 1, [answer.seconds], config.concurrency), markup=False)
+            known.append(answer.seconds)
+
+        return asyncio.run(ask(chosen, target, store, config, answered))
 
 
 def train(
@@ -304,7 +325,8 @@ def _train_command(
 
 
 def _progress() -> Any:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    left = TimeRemainingColumn(), TextColumn("left")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *left
     return Progress(*columns, console=Console(stderr=True))
 
 

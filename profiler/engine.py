@@ -29,6 +29,7 @@ class Engine:
     url: str  # with or without /v1
     model: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    make: str = ""  # what is known of the model besides its name (answers.py)
 
     @property
     def v1(self) -> str:

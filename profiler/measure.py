@@ -6,7 +6,7 @@ It speaks with the engine as any OpenAI client does, over HTTP.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -72,7 +72,7 @@ async def measure(
                 continue
             in_a_row = 0
             asked += 1
-            store.add(answer)
+            store.add(replace(answer, make=engine.make))
             on_answer(answer)
 
     async with open_session(config.timeout_s, engine.headers) as session, asyncio.TaskGroup() as group:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from profiler.answers import make_of
 from profiler.engine import Engine, EngineError, open_session, request_json
 
 
@@ -44,14 +45,16 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
     try:
         async with open_session(10.0, owner) as session:
             status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
-        models = [name for found in status["engine"]["models"] if (name := str(found["id"])).isprintable()]
+        models = {name: found for found in status["engine"]["models"] if (name := str(found["id"])).isprintable()}
     except (EngineError, KeyError, TypeError) as error:
         raise PeerError(f"the peer at {peer.url} does not say which engine it has ({error}). Restart it") from error
     if not models:
         raise PeerError(f"the peer at {peer.url} has no engine to measure. See: ppai status")
     if model is not None and model not in models:
         raise PeerError(f"the peer's engine serves {', '.join(models)}, not {model}")
-    return Engine(peer.url, model or models[0], {"x-ppai-route": "local", **owner})
+    name = model or next(iter(models))
+    told = models[name].get("parameters") or 0, models[name].get("quantisation") or ""
+    return Engine(peer.url, name, {"x-ppai-route": "local", **owner}, make_of(*told))
 
 
 async def gate_of(peer: Peer) -> tuple[Path | None, str]:

@@ -70,6 +70,8 @@ def engine_status(
                 "context_tokens": model.context_tokens,
                 "loaded": model.is_loaded,
                 "profiled": model.name in profiled,
+                "parameters": model.parameters or None,
+                "quantisation": model.quantisation or None,
             }
             for model in state.models
         ],

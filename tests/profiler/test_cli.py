@@ -4,7 +4,9 @@ import asyncio
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -22,6 +24,7 @@ from discovery.records import Agent
 from gateway.home.folder import LOCK
 from gateway.home.lock import held
 from gateway.measuring.profiles import Profiles
+from profiler.answers import AnswerStore
 from profiler.cli import main
 from profiler.encoder import open_encoder
 from profiler.ladder import load_ladder
@@ -403,3 +406,43 @@ async def test_a_gate_for_other_texts_and_encoders(tmp_path: Path, encoder_folde
     assert (2 if encoder.startswith("pulled") else 1) == len(ladder.encoders)
     recorded = json.loads((tmp_path / "gate" / "config.json").read_text())["training"]["command"]
     assert str(tmp_path) not in recorded
+
+
+async def test_it_is_said_how_long_it_takes_and_what_an_interrupt_keeps(tmp_path: Path, encoder_folder: Path) -> None:
+    """Ctrl-C loses no answer: the next run begins with the time that it needs for the others."""
+    arguments = ("--home", str(tmp_path), "--limit", "12", "--concurrency", "1", "--no-code")
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        process = await start(encoder_folder, "--engine", engine.url, *arguments)
+        await engine.until(lambda engine: len(engine.asked) > 4, timeout_s=60)
+        engine.delay_s = 60.0
+        asked = len(engine.asked)
+        await engine.until(lambda engine: len(engine.asked) > asked or engine.active > 0, timeout_s=30)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+        kept = len(stored_lines(tmp_path))
+        engine.delay_s = 0.0
+        _, _, then = await run(encoder_folder, "--engine", engine.url, *arguments)
+
+    assert 1 == process.returncode
+    assert "questions to ask; how long that takes is told after the first answer" in said.decode()
+    assert "by the first answer" in said.decode()
+    assert kept >= 4
+    assert re.search(rf"stopped: {kept} of \d+ answers are kept in {tmp_path}/profile", said.decode())
+    assert re.search(rf"\d questions to ask: about 1 s, by {kept} answers so far", then)
+
+
+async def test_a_writer_that_gives_way_is_taken_over_from(tmp_path: Path, encoder_folder: Path) -> None:
+    """As a peer does that measures while its machine is idle."""
+
+    def gives_way(store: AnswerStore) -> None:
+        while not store.is_wanted:
+            time.sleep(0.01)
+        store.__exit__()
+
+    async with ScriptedEngine(answer=knows_all).serving() as engine:
+        store = AnswerStore(tmp_path / "profile", engine.model).__enter__()
+        giving = asyncio.create_task(asyncio.to_thread(gives_way, store))
+        code, _, err = await run(encoder_folder, "--engine", engine.url, "--home", str(tmp_path), "--limit", "3")
+        await giving
+
+    assert (0, 3) == (code, len(stored_lines(tmp_path))), err

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.home.folder import LOCK
 from gateway.home.lock import held
+from profiler.answers import make_of
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
 from tests.profiler.test_cli import listening
 
@@ -64,6 +65,14 @@ def test_a_damaged_note_names_the_remedy(tmp_path: Path, damaged: str) -> None:
 async def test_a_model_whose_name_cannot_be_printed_is_none() -> None:
     async with peer_saying({"engine": {"models": [{"id": "\x1b[2Jtiny"}, {"id": "big"}]}}) as (peer, _):
         assert "big" == (await engine_of(peer, None)).model
+
+
+async def test_what_the_peer_tells_of_its_model_is_noted_with_each_answer() -> None:
+    told = {"id": "tiny", "parameters": 8, "quantisation": "Q4_K_M"}
+    async with peer_saying({"engine": {"models": [told, {"id": "big", "parameters": None}]}}) as (peer, _):
+        makes = [(await engine_of(peer, name)).make for name in ("tiny", "big")]
+
+    assert [make_of(8, "Q4_K_M"), make_of(0, "")] == makes
 
 
 async def test_the_peers_first_model_is_asked_through_it_and_nobody_else() -> None:

@@ -83,7 +83,8 @@ def test_an_unknown_context_is_no_number() -> None:
 
 
 def test_the_engine_s_status_is_plain_data() -> None:
-    state = EngineState(None, "vllm", (EngineModel("m", 4096),), 4, 3, 0, "metrics", place="cloud")
+    model = EngineModel("m", 4096, parameters=8, quantisation="Q4_K_M")
+    state = EngineState(None, "vllm", (model,), 4, 3, 0, "metrics", place="cloud")
     load = EngineLoad(slots=4, running=3, remote_running=1, waiting=0, local_waiting=0)
 
     status = engine_status("vLLM found on port 8000", ("Ollama is run by `bob`",), state, 1, load, "open", {"m"})
@@ -99,7 +100,16 @@ def test_the_engine_s_status_is_plain_data() -> None:
         "in_flight": 1,
         "remote_running": 1,
         "admission": "open",
-        "models": [{"id": "m", "context_tokens": 4096, "loaded": True, "profiled": True}],
+        "models": [
+            {
+                "id": "m",
+                "context_tokens": 4096,
+                "loaded": True,
+                "profiled": True,
+                "parameters": 8,
+                "quantisation": "Q4_K_M",
+            }
+        ],
     }
     assert expected.items() <= status.items()
 
