@@ -53,8 +53,8 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
     if model is not None and model not in models:
         raise PeerError(f"the peer's engine serves {', '.join(models)}, not {model}")
     name = model or next(iter(models))
-    told = models[name].get("parameters") or 0, models[name].get("quantisation") or ""
-    return Engine(peer.url, name, {"x-ppai-route": "local", **owner}, make_of(*told))
+    make = make_of(models[name].get("parameters") or 0, models[name].get("quantisation") or "")
+    return Engine(peer.url, name, {"x-ppai-route": "local", **owner}, make)
 
 
 async def gate_of(peer: Peer) -> tuple[Path | None, str]:
