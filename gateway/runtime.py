@@ -34,6 +34,7 @@ from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring, Target
 from gateway.measuring.profiles import Profiles
+from gateway.models.published import shipped_priors
 from gateway.peering import network
 from gateway.peering.card import own_agents
 from gateway.peering.enquiries import Enquiries
@@ -42,7 +43,7 @@ from gateway.peering.network import Membership, Network, join
 from gateway.peering.probes import Peers
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
-from gateway.routing.roster import Space
+from gateway.routing.worth import Space
 from gateway.server.event_loop import call_on_stop, new_event_loop
 from gateway.server.listeners import (
     Server,
@@ -134,7 +135,7 @@ class Runtime:
             self._say(f"warning: {warning}")
         self._node = Node(
             config.name or socket.gethostname(), membership.gossip, membership.admission,
-            policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(),
+            policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(), priors=shipped_priors(),
         )  # fmt: skip
         await self._build_engine(stack)
         await self._build_network(stack, membership)
@@ -173,7 +174,8 @@ class Runtime:
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
         self._reader = open_reader(config.routing, worker, self._full_encoder)
-        self._node.use_space(Space(self._reader.gate.space, self._reader.gate.prior))
+        gate = self._reader.gate
+        self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
         stack.push_async_callback(peers.close)
         dispatcher = Dispatcher(

@@ -160,16 +160,6 @@ def difficulty(weights: Floats, reference: Floats, categories: npt.NDArray[np.in
     return capability(weights, reference, categories, shrinkage=Shrinkage(z=0.0)).values
 
 
-def unprofiled(prior: Floats, keep: float = 0.5, margin: float = 0.05) -> Floats:
-    """The vector (K,) assumed for an agent without one: keep·prior + (1 - keep)·mean(prior) - margin, in [0, 1].
-
-    `prior` (K,) is the gate's. All such agents get the same vector, so among them load decides; the margin prefers a
-    measured agent of the same ability.
-    """
-    assumed: Floats = np.clip(keep * prior + (1 - keep) * prior.mean() - margin, 0.0, 1.0)
-    return assumed
-
-
 def quantise(values: Floats) -> bytes:
     """(K,) in [0, 1] -> K bytes, value/255. Raises ValueError outside [0, 1] and on NaN."""
     if not np.all((values >= 0) & (values <= 1)):

@@ -22,7 +22,7 @@ from benchmarks.simulator.world import Setting
 from discovery.detector import DetectorConfig, FailureDetector
 from discovery.records import Agent, Profile
 from gateway.capacity.rules import AdmissionConfig
-from gateway.routing.roster import Space
+from gateway.routing.worth import Space
 
 CENTRAL = "central-router"  # the space whose prototypes are the models
 Floats = NDArray[np.float64]
@@ -118,7 +118,7 @@ class Fleet:
         period_s = FailureDetector(DetectorConfig()).period_s(len(specs))
         spread = Spread(period_s, period_s / 2, self.settings.pulses.loss)
         gate, models = self.recorded.gate, len(self.recorded.models)
-        space = Space(CENTRAL, np.zeros(models, np.float32)) if central else Space(gate.space, gate.prior)
+        space = Space(CENTRAL, ("",) * models) if central else Space(gate.space, gate.categories)
         return Setting(specs, entries, self.settings.regions.regions(regions), spread, door, space)
 
     def _measured(self, model: int, rows: NDArray[np.intp]) -> Agent:
@@ -126,7 +126,7 @@ class Fleet:
 
     def _unit(self, model: int) -> Agent:
         unit = bytes(255 * (m == model) for m in range(len(self.recorded.models)))
-        return self._agent(model, CENTRAL, Profile(unit, (0,) * len(unit)))
+        return self._agent(model, CENTRAL, Profile(unit, (100,) * len(unit)))
 
     def _agent(self, model: int, space: str, profile: Profile) -> Agent:
         name = self.recorded.models[model]

@@ -26,7 +26,7 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.node import Node
 from gateway.routing.policy import Policy
-from gateway.routing.roster import Space
+from gateway.routing.worth import Space
 
 NET = "simulator"
 
@@ -60,6 +60,7 @@ class World:
         self._heap: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
         self.ids = tuple(_id_of(j) for j in range(len(setting.peers)))
+        self.known = frozenset(self.ids)  # everybody vouches for everybody
         self.index = {peer: j for j, peer in enumerate(self.ids)}
         self.serving = [
             Serving(peer, spec, None if setting.door is None or spec.says_idle else setting.door, self.at)
@@ -161,7 +162,7 @@ class World:
         node = Node(
             f"peer-{i}",
             gossip,
-            Admission("open", NET),
+            Admission("allowlist", NET, None, self.known),
             policy_of(i, self),
             Beliefs(setting.beliefs),
             np.random.default_rng([seed, 2, i]),

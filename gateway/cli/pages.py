@@ -40,6 +40,7 @@ WHY_NOT = {
     "retried": "it failed this conversation last",
     "score": "it is expected to be too weak",
     "embedded": "it stands back: another can begin soon",
+    "trial": "nobody vouched for it, and strangers had their tenth of our requests for now: run ppai approve",
 }
 LOAD_SOURCES = {"metrics": "as the engine tells", "own count": "as counted here"}
 
@@ -145,7 +146,7 @@ def _own_row(status: Page) -> Row:
 def _peer_row(peer: Page, space: str | None) -> Row:
     jobs = [str(peer[key]) if peer[key] is not None and peer["age_s"] is not None else "" for key in _JOBS]
     heard = "" if peer["age_s"] is None else duration(peer["age_s"])
-    names = [f"{agent['model']}{'' if _is_measured(agent, space) else '?'}" for agent in peer["agents"]]
+    names = [agent["model"] + ("" if _is_measured(agent, space) else _unmeasured(agent)) for agent in peer["agents"]]
     why = f"{peer['reason']}; " if peer["state"] != "alive" and peer["reason"] else ""
     why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
     path = peer["path"] or "it calls us"
@@ -157,12 +158,17 @@ def _peer_row(peer: Page, space: str | None) -> Row:
 _JOBS = ("running", "waiting", "slots")
 
 
+def _unmeasured(agent: Page) -> str:
+    """What follows the name of a model that was not measured."""
+    return f"? ({prior})" if (prior := agent.get("prior")) else "?"
+
+
 def _is_measured(agent: Page, space: str | None) -> bool:
     """Whether the agent's card has a vector that our gate can read."""
     return space in agent["spaces"] if space else bool(agent["capability"])
 
 
-ROUTE_HEAD = Row(("peer", "model", "score", "wait s", "service s", "cost s", "utility"))
+ROUTE_HEAD = Row(("peer", "model", "score", "wait s", "service s", "cost s", "utility"), "score rests on")
 REST_HEAD = Row(("not asked", "model"), "why")
 
 
@@ -190,7 +196,7 @@ def route_lines(found: Page, columns: Width) -> list[str]:
 def _candidate(row: Page) -> Row:
     score = f"{row['score']:.3f}{' ' if row['profiled'] else '?'}"
     seconds = [f"{row[key]:.2f}" for key in ("wait_s", "service_s", "cost_s")]
-    return Row((row["peer"], row["agent"], score, *seconds, f"{row['utility']:.4f}"))
+    return Row((row["peer"], row["agent"], score, *seconds, f"{row['utility']:.4f}"), row.get("basis", ""))
 
 
 def _not_asked(row: Page) -> Row:

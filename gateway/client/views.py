@@ -14,9 +14,11 @@ from discovery.names import with_id
 from discovery.records import Address, AdmissionState, Agent, PeerId
 from gateway.capacity.rules import EngineLoad
 from gateway.engines.engine_state import EngineState
+from gateway.models.claims import claim
 from gateway.models.same import model_key
 from gateway.routing.choice import Choice
 from gateway.routing.roster import Roster
+from gateway.routing.worth import Basis
 from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
@@ -118,6 +120,7 @@ def candidate_rows(choice: Choice) -> list[dict[str, Any]]:
             "local": candidate.local,
             "score": round(candidate.score, 4),
             "profiled": not candidate.unprofiled,
+            "basis": candidate.basis,
             "wait_s": round(candidate.wait_s, 4),
             "service_s": round(candidate.service_s, 4),
             "transit_s": round(candidate.transit_s, 4),
@@ -184,6 +187,7 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
         "embedded": agent.is_embedded,
         "parameters": agent.parameters or None,
         "quantisation": agent.quantisation or None,
+        "prior": Basis(claim(agent.model, agent.parameters, agent.quantisation).words, agent.parameters > 0).words(""),
         "spaces": list(profiles),
         "capability": [round(value, 4) for value in newest["capability"]] if profiles else None,
         "evidence": newest["evidence"],

@@ -33,6 +33,7 @@ class Excluded(IntEnum):
     RETRIED = 13
     SCORE = 14
     EMBEDDED = 15  # the small model that comes with PPAI, while another can begin soon
+    TRIAL = 17  # nobody vouched for its peer, which has had its share of our queries for now
 
     @property
     def word(self) -> str:
@@ -83,6 +84,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     _prefer_room(query, roster, excluded)
     if query.avoid is not None:
         _avoid(query.avoid, roster, excluded)
+    if view.on_trial is not None:
+        _bound_trial(view.on_trial, roster, excluded)
     return excluded
 
 
@@ -141,6 +144,12 @@ def _prefer_room(query: Query, roster: Roster, excluded: NDArray[np.uint8]) -> N
             return
     if is_candidate.any():
         excluded[is_candidate & (limit < limit[is_candidate].max())] = Excluded.CONTEXT
+
+
+def _bound_trial(on_trial: BoolArray, roster: Roster, excluded: NDArray[np.uint8]) -> None:
+    """Exclude who is on trial, in place, unless nobody else is a candidate but the model that comes with PPAI."""
+    if ((excluded == 0) & ~on_trial & ~roster.embedded).any():
+        excluded[(excluded == 0) & on_trial] = Excluded.TRIAL
 
 
 def _avoid(peer: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:

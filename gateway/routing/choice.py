@@ -35,6 +35,8 @@ class Candidate(NamedTuple):
     unprofiled: bool
     arrives_in_s: float
     expected: Expectation
+    basis: str = ""  # what its score rests on, such as "measured on 14 questions of food"
+    is_auto: bool = False  # the query names neither model nor peer
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""

@@ -125,6 +125,8 @@ class Decision:
             unprofiled=not self.view.profiled[index],
             arrives_in_s=float(self.view.expected.rtt_s[index]) / 2,
             expected=self.expected(index),
+            basis=self.view.bases[index].words(self.query.category) if self.view.bases else "",
+            is_auto=self.query.is_auto,
         )
 
     def expected(self, index: int) -> Expectation:

@@ -18,11 +18,13 @@ from gateway.beliefs.memory import FormerModels, RefusedFields, Serving
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs
+from gateway.models.priors import Priors
 from gateway.routing.choice import Candidate
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy
 from gateway.routing.query import Query, View
-from gateway.routing.roster import BoolArray, Roster, ScoredRoster, Space, all_agents, build_roster
+from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
+from gateway.routing.worth import REFRESH_S, TRIAL, Observations, Space, Trial
 
 
 class Node:
@@ -37,10 +39,13 @@ class Node:
         beliefs: Beliefs,
         rng: np.random.Generator,
         space: Space | None = None,
+        priors: Priors | None = None,
     ) -> None:
+        """`priors`: what models are worth that nobody measured; without, as the curves of public results have it."""
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
-        self._policy, self._rng, self._space = policy, rng, space
+        self._policy, self._rng, self._space, self._priors = policy, rng, space, priors or Priors()
+        self.observations, self._trial, self._refreshed_at = Observations(), Trial(), 0.0
         self._refused_fields, self._former_models = RefusedFields(), FormerModels()
         self._now = 0.0  # as we were told last
         self._cold: dict[PeerId, frozenset[str]] = {}
@@ -191,6 +196,8 @@ class Node:
 
     def dispatch(self, candidate: Candidate, now: float) -> Reservation:
         """Count this candidate as busy with the query from now on."""
+        if candidate.is_auto:
+            self._trial.note(self._is_on_trial(candidate.peer_id))
         reservation = candidate.reservation(now)
         self.beliefs.reserve(reservation)
         return reservation
@@ -214,7 +221,7 @@ class Node:
 
     def view(self, query: Query, now: float) -> View:
         """Everything a policy may look at, for this query."""
-        scored = self._scored_roster()
+        scored = self._seen_roster(now)
         return View(
             roster=scored.roster,
             expected=self.beliefs.expect(scored.roster.rows, now),
@@ -224,7 +231,32 @@ class Node:
             refusing=self._refusing(scored.roster, query.guarded),
             warm_tokens=self._warm(scored.roster, query, now),
             cold=self._cold_rows(scored.roster),
+            on_trial=self._on_trial(scored) if query.is_auto else None,
+            bases=scored.bases,
         )
+
+    def _is_on_trial(self, peer: PeerId) -> bool:
+        """Whether nobody vouched for a peer of which we saw few answers."""
+        is_stranger = peer != self.me and not self.admission.vouches(peer)
+        return is_stranger and self.observations.count(peer) < TRIAL
+
+    def _on_trial(self, scored: ScoredRoster) -> BoolArray | None:
+        """(N,) who is on trial and had its share; None where there is nobody, or the share is not used up."""
+        if scored.strangers is None or self._trial.has_room:
+            return None
+        on_trial = {peer for peer in set(scored.roster.peer_ids) if self._is_on_trial(peer)}
+        return np.array([peer in on_trial for peer in scored.roster.peer_ids], dtype=np.bool_)
+
+    def _seen_roster(self, now: float) -> ScoredRoster:
+        """The roster with what answers were seen to be worth; what was seen fades."""
+        scored = self._scored_roster()
+        if self.observations and scored.worth is not None and self._space is not None:
+            is_due = not 0 <= now - self._refreshed_at < REFRESH_S
+            pairs = self.observations.pairs() if is_due else self.observations.touched()
+            self._refreshed_at = now if is_due else self._refreshed_at
+            for pair in pairs:
+                scored.see(*pair, self.observations, self._space, now)
+        return scored
 
     def _refusing(self, roster: Roster, fields: frozenset[str]) -> BoolArray | None:
         """(N,) who has refused such fields; None where nobody has."""
@@ -270,7 +302,10 @@ class Node:
                 self._space,
                 self._details,
                 self._refused,
+                self.admission.vouches,
+                self._priors,
             )
+            self._refreshed_at = -REFRESH_S
             self._former_models.seen(_serving(self._scored.roster), self._now)
         return self._scored
 

@@ -1,5 +1,6 @@
 """What a decision is made from: the Query, and the View of all who could answer. Says nothing of how to choose."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.table import Expected
 from gateway.models.names import Chain
 from gateway.routing.roster import BoolArray, Roster
+from gateway.routing.worth import Basis
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,11 @@ class Query:
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
 
+    @property
+    def is_auto(self) -> bool:
+        """Whether anyone may answer: neither a model nor a peer is named."""
+        return self.models is None and self.pin is None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
@@ -42,12 +49,14 @@ class View:
     roster: Roster
     expected: Expected  # `Beliefs.expect(roster.rows, now)`
     score: FloatArray  # (N,) s(i,j), in [0, 1]
-    profiled: BoolArray  # (N,) False: the score is the gate's prior, not the agent's own vector
+    profiled: BoolArray  # (N,) False: the score rests on what its name lets expect, not on a vector of its own
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
     silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
     refusing: BoolArray | None = None  # (N,) has refused the query's guarded fields before; None: nobody
     warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
     cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
+    on_trial: BoolArray | None = None  # (N,) has had its share of `auto` queries for now; None: nobody
+    bases: Sequence[Basis] = ()  # (N,) what each score rests on, for a person to read
 
     @property
     def warm(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ Pure: cards and rights in, columns out. A capability vector counts only in the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from discovery.members import Member
 from discovery.names import shown_names
 from discovery.records import Agent, PeerId
 from gateway.beliefs.table import Beliefs
-from profiler.scoring import dequantise, pair_scores, unprofiled
+from gateway.models.priors import Priors
+from gateway.routing.worth import STRANGER, Basis, Observations, Space, Worth, claims
+from profiler.scoring import pair_scores
 
 BoolArray = NDArray[np.bool_]
 _Pair = tuple[PeerId, str, Agent, Member | None]  # id and name of a peer, one of its agents, None for our own
@@ -45,22 +47,27 @@ class Roster:
         return len(self.peer_ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
-    """What our gate makes of capability vectors: their space, their length K, and what agents are like as a rule."""
-
-    id: str
-    prior: NDArray[np.float32]  # (K,) mean capability of the engines that the gate was trained with
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredRoster:
-    """The roster with the agents' capability vectors beside it."""
+    """The roster, and beside it what each agent is worth."""
 
     roster: Roster
-    capabilities: NDArray[np.float32] | None  # (N, K) column-major; None without a gate
-    profiled: BoolArray  # (N,)
+    capabilities: NDArray[np.float32] | None  # (N, K) column-major: `Worth.value`; None without a gate
+    profiled: BoolArray  # (N,) has a vector in our space
     names: Mapping[PeerId, str]  # what every other peer calls itself, those without an agent included
+    strangers: BoolArray | None = None  # (N,) of peers that nobody vouched for; None: nobody
+    worth: Worth | None = None  # before any answer was seen; None without a gate
+    bases: list[Basis] = field(default_factory=list)  # (N,) what each agent's worth rests on
+
+    def see(self, peer: PeerId, agent: str, observed: Observations, space: Space, now: float) -> None:
+        """Count in, in place, what answers of one agent were seen to be worth."""
+        if self.worth is None or self.capabilities is None:
+            return
+        for row, pair in enumerate(zip(self.roster.peer_ids, self.roster.agents, strict=True)):
+            if pair == (peer, agent):
+                right, seen = observed.seen(peer, agent, space, now)
+                self.capabilities[row] = self.worth.row(row).seeing(right[None], seen[None]).value[0]
+                self.bases[row] = replace(self.bases[row], seen=observed.count_of(peer, agent))
 
     def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""
@@ -79,14 +86,15 @@ def build_roster(
     space: Space | None,
     details: Mapping[PeerId, Sequence[Agent]] | None = None,
     refused: Mapping[tuple[PeerId, str], frozenset[str]] | None = None,
+    vouches: Callable[[PeerId], bool] = lambda _: True,
+    priors: Priors | None = None,
 ) -> ScoredRoster:
     """Our own agents and every peer's, those included who may not answer now: a Decision gives the reason of each.
 
     `details`: what peers told us of their agents beyond their cards, further agents included. `refused`: abilities by
-    (peer, agent) that were tried in vain.
-    An agent without a vector gets the mean of the vectors we know, or the gate's prior if we know none, less a margin.
-    All such agents get the same, so that load decides among them. Vectors of peers that may not answer count for
-    nobody, and at most UNAPPROVED_LIMIT of their agents are rows: strangers can make up any number.
+    (peer, agent) that were tried in vain. `vouches` says whether somebody vouched for a peer: its word counts in full.
+    An agent without a vector is worth what its name and its details let expect (`priors`). At most UNAPPROVED_LIMIT
+    agents of peers that may not answer are rows: strangers can make up any number.
     """
     pairs: list[_Pair] = [(me, name, agent, None) for agent in own]
     others = [member for member in members if member.state != "left"]
@@ -102,18 +110,14 @@ def build_roster(
         agents = all_agents(member.card.agents, (details or {}).get(member.id, ()))
         pairs += [(member.id, shown[member.id], agent, member) for agent in agents]
     roster = _columns(pairs, may_answer, beliefs, refused or {})
+    unknown = {peer for peer in names if not vouches(peer)}
+    strangers = np.array([peer in unknown for peer in roster.peer_ids], dtype=np.bool_) if unknown else None
     if space is None:
-        return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_), names)
-    vectors = [_vector(agent, space) for *_, agent, _ in pairs]
-    known = [vector for vector, ok in zip(vectors, roster.approved, strict=True) if vector is not None and ok]
-    assumed = unprofiled(np.mean(known, axis=0) if known else space.prior)
-    stacked = np.array([assumed if vector is None else vector for vector in vectors], dtype=np.float32)
-    return ScoredRoster(
-        roster,
-        np.asfortranarray(stacked.reshape(len(pairs), len(space.prior))),
-        np.array([vector is not None for vector in vectors], dtype=np.bool_),
-        names,
-    )
+        return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_), names, strangers)
+    honesty = [None if peer == me else STRANGER if peer in unknown else 1.0 for peer in roster.peer_ids]
+    worth, bases, measured = claims([agent for *_, agent, _ in pairs], honesty, space, priors or Priors())
+    capabilities = np.asfortranarray(worth.value, dtype=np.float32)
+    return ScoredRoster(roster, capabilities, measured, names, strangers, worth, bases)
 
 
 def all_agents(card: Sequence[Agent], details: Sequence[Agent]) -> list[Agent]:
@@ -151,11 +155,3 @@ def _columns(
         approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),
         rows=beliefs.rows(peer_ids),
     )
-
-
-def _vector(agent: Agent, space: Space) -> NDArray[np.float32] | None:
-    """p_j in our space, (K,) in [0, 1]; None where the agent has none there, or one of another length."""
-    profile = agent.profiles.get(space.id)
-    if profile is None or len(profile.capability) != len(space.prior):
-        return None
-    return dequantise(profile.capability)

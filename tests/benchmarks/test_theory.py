@@ -16,7 +16,7 @@ from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.queueing import wait
 from gateway.beliefs.table import Beliefs
 from gateway.routing import cost
-from gateway.routing.paper_policy import paper_utilisation
+from gateway.routing.policies import paper_utilisation
 from gateway.routing.utility import utility
 
 Floats = NDArray[np.float64]

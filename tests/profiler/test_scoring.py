@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+<<<<<<< HEAD
 from profiler.scoring import (
     Shrinkage,
     Specialism,
@@ -18,6 +19,9 @@ from profiler.scoring import (
     quantise,
     unprofiled,
 )
+=======
+from profiler.scoring import Shrinkage, capability, dequantise, difficulty, pair_scores, quantise
+>>>>>>> d3e54bf (Score agents by their worth: claim, evidence and what was seen)
 
 RELEVANCE = np.array([0.8, 0.2, 0.0])
 AGENTS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 1.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -157,10 +161,6 @@ def test_capability_is_always_a_probability(answers: list[tuple[int, float]], z:
 
     assert np.all((found.values >= 0) & (found.values <= 1))
     assert len(answers) == found.evidence.sum()
-
-
-def test_an_unprofiled_agent_is_the_prior_drawn_to_its_mean_less_a_margin() -> None:
-    assert np.allclose([0.35, 0.55], unprofiled(np.array([0.3, 0.7]), keep=0.5, margin=0.05))
 
 
 def test_a_vector_survives_the_wire_to_half_a_step() -> None:

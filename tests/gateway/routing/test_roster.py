@@ -11,12 +11,12 @@ from discovery.names import with_id
 from discovery.records import Agent, PeerId, Profile
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
-from gateway.routing.roster import UNAPPROVED_LIMIT, ScoredRoster, Space, build_roster
-from profiler.scoring import unprofiled
+from gateway.routing.roster import UNAPPROVED_LIMIT, ScoredRoster, build_roster
+from gateway.routing.worth import Space
 from tests.cluster import card_of, id_of
 
 ME = id_of(0)
-SPACE = Space("s1", np.array([0.25, 0.75], dtype=np.float32))
+SPACE = Space("s1", ("maths", "law"))
 
 
 def member(number: int, state: State = "alive", *agents: Agent, slots: int = 3) -> Member:
@@ -128,15 +128,14 @@ vectors = st.binary(min_size=1, max_size=4)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["s1", "s2"]), vectors), max_size=5))
-def test_every_row_is_a_vector_of_ours_or_what_is_assumed(profiles: list[tuple[str, bytes]]) -> None:
-    """Whatever strangers publish: (N, K), in [0, 1], and `profiled` says which is which."""
-    agents = [Agent(f"a{i}", "m", 1, profiles={s: Profile(v, (1,) * len(v))}) for i, (s, v) in enumerate(profiles)]
+def test_every_row_is_a_vector_of_ours_or_what_its_name_lets_expect(profiles: list[tuple[str, bytes]]) -> None:
+    """Whatever peers publish: (N, K), in [0, 1], and `profiled` says which is which."""
+    agents = [Agent(f"a{i}", "m", 1, profiles={s: Profile(v, (9,) * len(v))}) for i, (s, v) in enumerate(profiles)]
+    unmeasured = scored_of(member(1), approved=frozenset({id_of(1)})).capabilities[1]
 
     scored = scored_of(*([member(1, "alive", *agents)] if agents else []), approved=frozenset({id_of(1)}))
-    known = scored.capabilities[scored.profiled]
-    assumed = unprofiled(known.mean(axis=0) if len(known) else SPACE.prior)
 
     for (space, vector), row, profiled in zip(profiles, scored.capabilities[1:], scored.profiled[1:], strict=True):
         assert profiled == (space == "s1" and len(vector) == 2)
-        expected = np.frombuffer(vector, np.uint8) / 255 if profiled else assumed
+        expected = np.frombuffer(vector, np.uint8) / 255 if profiled else unmeasured
         assert np.allclose(expected, row)

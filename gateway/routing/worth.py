@@ -1,0 +1,264 @@
+"""What an agent is worth by prototype: the share right that is expected of it, each term apart (P).
+
+    claimed    what was claimed before we saw an answer: its capability vector, else its name (models/priors.py)
+    weight     pseudo-answers that the claim counts beside answers that we graded: at most 8, times its peer's honesty
+    seen       our own graded answers, by category; they fade with a half-life of a day
+    doubt      pseudo-answers behind the claim: the fewer, the more is taken off, once
+
+Failures, cuts and slowness are no term of it: they are cost (beliefs/). An agent of ours has no claim beside its
+answers where it was measured. A claim changes its own agent's worth and nobody else's.
+
+Arrays are (N, K): N agents, K prototypes.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from discovery.records import Agent, PeerId
+from gateway.models.priors import Expected, Priors, group_of
+from profiler.scoring import dequantise
+
+Floats = NDArray[np.floating[Any]]
+
+CLAIM_LIMIT = 8.0  # pseudo-answers that a claim counts at most beside what we saw
+POOLED = 40.0  # answers in other categories that count for one: a vector's categories are folded towards each other
+DOUBT = 0.5  # standard deviations taken off, so that of two equal agents the better known one scores higher
+STRANGER = 0.5  # honesty of a peer that nobody vouched for: mode `open` let it in
+TRIAL = 20  # graded answers after which such a peer is no longer on trial
+HALF_LIFE_S = 86400.0
+REFRESH_S = 60.0  # how often what was seen is let fade in the scores
+_PAIRS_REMEMBERED = 4096  # agents whose answers we graded; who was graded longest ago is forgotten first
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where capability vectors of our gate live: its identity, and the category of each of its K prototypes."""
+
+    id: str
+    categories: tuple[str, ...]
+    carries_means: bool = False  # False: who publishes a vector takes the doubt off, and the receiver none
+
+    @property
+    def index(self) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        """The distinct categories, and the place of each prototype's among them, (K,)."""
+        names = tuple(dict.fromkeys(self.categories))
+        place = {name: number for number, name in enumerate(names)}
+        return names, np.array([place[name] for name in self.categories], dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worth:
+    """The terms of N agents, (N, K) each, and what they come to."""
+
+    claimed: Floats  # mean share right
+    weight: Floats
+    doubt: Floats  # inf: it was taken off already
+    limit: Floats  # what is believed at most
+    right: Floats  # sum of the scores of answers seen, faded
+    seen: Floats  # and their number
+
+    @property
+    def mean(self) -> Floats:
+        """The expected share right, (N, K)."""
+        counts = self.weight + self.seen
+        whole = self.weight * self.claimed + self.right
+        mean: Floats = np.divide(whole, counts, out=self.claimed.copy(), where=self.seen > 0)
+        return mean
+
+    @property
+    def value(self) -> Floats:
+        """The mean less the doubt about it, (N, K) in [0, 1]: what agents are scored by."""
+        mean = self.mean
+        deviation = np.sqrt(mean * (1 - mean) / (self.doubt + self.seen + 1))
+        value: Floats = np.clip(np.minimum(mean - DOUBT * deviation, self.limit), 0.0, 1.0)
+        return value
+
+    def seeing(self, right: Floats, seen: Floats) -> "Worth":
+        """The same with other answers seen: the one term that an observation moves."""
+        return replace(self, right=right, seen=seen)
+
+    def row(self, index: int) -> "Worth":
+        """One agent's, (1, K)."""
+        one = slice(index, index + 1)
+        return Worth(*(column[one] for column in self._columns))
+
+    @property
+    def _columns(self) -> tuple[Floats, ...]:
+        return self.claimed, self.weight, self.doubt, self.limit, self.right, self.seen
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an agent's worth rests on, for a person to read."""
+
+    claim: str  # what its name says, such as "32B qwen3"
+    is_told: bool  # its engine told the size
+    evidence: Mapping[str, int] = field(default_factory=dict)  # questions by category; empty: not measured
+    seen: int = 0  # answers of it that we graded
+
+    def words(self, category: str) -> str:
+        """`measured on 14 questions of food`, `prior from the name: 32B qwen3`."""
+        total, here = sum(self.evidence.values()), self.evidence.get(category, 0)
+        if total:
+            said = f"measured on {here or total} questions" + (f" of {category}" if here else "")
+        else:
+            said = f"prior from {'what its engine says' if self.is_told else 'the name'}: {self.claim}"
+        return f"{said}; {self.seen} answers graded here" if self.seen else said
+
+
+def claims(
+    agents: Sequence[Agent], honesty: Sequence[float | None], space: Space, priors: Priors
+) -> tuple[Worth, list[Basis], NDArray[np.bool_]]:
+    """The worth of agents of which we saw nothing, what it rests on, and who of them has a vector in our space, (N,).
+
+    `honesty` is each one's peer's, None for agents of ours.
+    """
+    expected = [priors.expected(one.model, one.parameters, one.quantisation, one.place) for one in agents]
+    named, spread, limit = _by_prototype(expected, space)
+    trust = np.array([1.0 if honest is None else honest for honest in honesty])[:, None]
+    own = np.array([honest is None for honest in honesty], dtype=bool)[:, None]
+    vectors, evidence, measured = _vectors(agents, space)
+    names, index = space.index
+    asked = np.zeros((len(agents), len(names)))
+    np.add.at(asked.T, index, evidence.T)
+    here, total = asked[:, index], evidence.sum(axis=1, keepdims=True)
+
+    share = np.where(own, total > 0, np.minimum(total / CLAIM_LIMIT, 1.0)) * measured[:, None]  # the rest is the name's
+    by_name = np.clip(named * (1 - named) / spread**2 - 1, 0.5, CLAIM_LIMIT)
+    by_vector = here + np.minimum(total - here, POOLED)
+    doubt = trust * np.where(share < 1, share * by_vector + (1 - share) * by_name, by_vector)
+    if not space.carries_means:
+        doubt = np.where(share < 1, doubt, np.inf)
+    weight = trust * np.maximum(
+        np.minimum(here, np.where(own, np.inf, CLAIM_LIMIT)), np.where(own & (share == 1), 0, by_name)
+    )
+    nothing = np.zeros_like(weight)
+    worth = Worth(share * vectors + (1 - share) * named, weight, doubt, limit, nothing, nothing)
+    bases = [
+        Basis(one.words, agent.parameters > 0, dict(zip(names, map(int, row), strict=True)) if is_measured else {})
+        for one, agent, row, is_measured in zip(expected, agents, asked, measured, strict=True)
+    ]
+    return worth, bases, measured
+
+
+def _by_prototype(expected: Sequence[Expected], space: Space) -> tuple[Floats, Floats, Floats]:
+    """(N, K) means, (N, 1) standard deviations and (N, K) limits of what names let expect."""
+    groups = tuple(dict.fromkeys(map(group_of, space.categories)))
+    place = np.array([groups.index(group_of(category)) for category in space.categories], dtype=np.intp)
+    means = np.array([[one.means[group] for group in groups] for one in expected]).reshape(len(expected), len(groups))
+    most = np.array([[one.most.get(group, 1.0) for group in groups] for one in expected]).reshape(means.shape)
+    return means[:, place], np.array([[one.spread] for one in expected]).reshape(-1, 1), most[:, place]
+
+
+def _vectors(agents: Sequence[Agent], space: Space) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """(N, K) vectors and evidence in our space and of our length, zeros where there are none; and who has any, (N,)."""
+    vectors = np.zeros((len(agents), len(space.categories)))
+    evidence, measured = np.zeros_like(vectors), np.zeros(len(agents), dtype=np.bool_)
+    for number, agent in enumerate(agents):
+        profile = agent.profiles.get(space.id)
+        if profile is not None and len(profile.capability) == len(space.categories):
+            vectors[number], evidence[number] = dequantise(profile.capability), profile.evidence
+            measured[number] = True
+    return vectors, evidence, measured
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Answers of one agent: by category the sum of scores, the sum of weights, as of when; and how many there were."""
+
+    sums: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    count: int = 0
+
+    def faded(self, category: str, now: float) -> tuple[float, float]:
+        right, weight, at = self.sums.get(category, (0.0, 0.0, now))
+        left = 0.5 ** (max(0.0, now - at) / HALF_LIFE_S)
+        return right * left, weight * left
+
+
+class Observations:
+    """Answers that were graded here, never their text. Peers that leave are remembered: they may come back.
+
+    `touched` names the agents of which answers were graded since it was asked last.
+    """
+
+    def __init__(self) -> None:
+        self._pairs: OrderedDict[tuple[PeerId, str], _Seen] = OrderedDict()
+        self._counts: dict[PeerId, int] = {}
+        self._touched: set[tuple[PeerId, str]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
+
+    def observe(self, peer: PeerId, agent: str, category: str, score: float, weight: float, now: float) -> None:
+        """An answer of this agent to a query of this category was graded: 1 right, 0 wrong.
+
+        `weight` up to 1 says how much it counts: 1 a grade, less a hint, such as that it is asked again elsewhere.
+        A score that is no share, and what has no weight, teaches nothing.
+        """
+        if not (0.0 <= score <= 1.0 and weight > 0.0):
+            return
+        weight = min(weight, 1.0)
+        of = self._pairs.setdefault((peer, agent), _Seen())
+        right, seen = of.faded(category, now)
+        of.sums[category] = right + score * weight, seen + weight, now
+        of.count += 1
+        self._counts[peer] = self.count(peer) + 1
+        self._pairs.move_to_end((peer, agent))
+        self._touched.add((peer, agent))
+        if len(self._pairs) > _PAIRS_REMEMBERED:
+            self._forget_oldest()
+
+    def count(self, peer: PeerId) -> int:
+        """How many answers of this peer were graded."""
+        return self._counts.get(peer, 0)
+
+    def count_of(self, peer: PeerId, agent: str) -> int:
+        """How many of this agent."""
+        return self._pairs[peer, agent].count if (peer, agent) in self._pairs else 0
+
+    def seen(self, peer: PeerId, agent: str, space: Space, now: float) -> tuple[Floats, Floats]:
+        """Sums of scores and of weights by prototype, (K,) each: every prototype has those of its category."""
+        of = self._pairs.get((peer, agent), _Seen())
+        faded = {category: of.faded(category, now) for category in of.sums}
+        found = np.array([faded.get(category, (0.0, 0.0)) for category in space.categories]).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    def pairs(self) -> Collection[tuple[PeerId, str]]:
+        """All agents of which answers were graded."""
+        self._touched.clear()
+        return tuple(self._pairs)
+
+    def touched(self) -> Collection[tuple[PeerId, str]]:
+        """Those of them since this, or `pairs`, was asked last."""
+        found, self._touched = self._touched, set()
+        return found
+
+    def _forget_oldest(self) -> None:
+        (peer, agent), forgotten = self._pairs.popitem(last=False)
+        self._touched.add((peer, agent))
+        self._counts[peer] -= forgotten.count
+        if not self._counts[peer]:
+            del self._counts[peer]
+
+
+class Trial:
+    """Which share of our `auto` traffic peers on trial got lately: nobody vouched for them, and we know few answers."""
+
+    def __init__(self, share: float = 0.1, memory: float = 100.0) -> None:
+        self._share, self._keep = share, 1 - 1 / memory
+        self._sent = self._on_trial = 0.0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one request more leaves them within their share."""
+        return self._keep * self._on_trial + 1 <= self._share * (self._keep * self._sent + 1)
+
+    def note(self, on_trial: bool) -> None:
+        """A request went to somebody."""
+        self._sent = self._keep * self._sent + 1
+        self._on_trial = self._keep * self._on_trial + on_trial
