@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.models.claims import claim
-from gateway.models.curves import BENCHMARKS, GROUPS, Row, dated, own_above, read_rows
+from gateway.models.curves import BENCHMARKS, GROUPS, Row, dated, expected_of, own_above, read_rows
+from gateway.models.priors import Priors
 from gateway.models.published import PUBLISHED, published_text
 
 Floats = NDArray[np.floating[Any]]
@@ -126,6 +127,39 @@ def kinds(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     return found
 
 
+def errors(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """By group: mean absolute error, in points, of what is expected of a model that is left out of the table.
+
+    `model`: its family stays in; `family`: its whole family goes; `median`: every model is taken for the median.
+    """
+    chat = [row for row in rows if row.kind in ("instruct", "reasoning", "coder")]
+    found: dict[str, dict[str, float]] = {}
+    without = {
+        "model": {row.name: Priors(other for other in rows if other.name != row.name) for row in chat},
+        "family": {row.name: Priors(other for other in rows if other.family[:1] != row.family[:1]) for row in chat},
+    }
+    for group in GROUPS:
+        known = {row: _share_of(row, group) for row in chat if any(name in row.scores for name in GROUPS[group])}
+        middle = median(known.values())
+        found[group] = {"n": len(known)} | {
+            left_out: _points([priors[row.name].expected_of(row).means[group] - share for row, share in known.items()])
+            for left_out, priors in without.items()
+        }
+        found[group]["median"] = _points([middle - share for share in known.values()])
+    return found
+
+
+def _share_of(row: Row, group: str) -> float:
+    """What a model's own results say, on the scale of the group's first benchmark."""
+    above = own_above(row, group, pull=0.0)
+    assert above is not None, "it has a result of the group"
+    return float(1 / (1 + np.exp(-above - expected_of(row, group))))
+
+
+def _points(differences: Sequence[float]) -> float:
+    return round(100 * float(np.mean(np.abs(differences))), 1)
+
+
 def _curve(x: Floats, weights: Floats) -> Floats:
     curve: Floats = 100 / (1 + np.exp(-x @ weights))
     return curve
@@ -163,11 +197,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = read_rows(args.out.read_text(encoding="utf-8") if args.gather else published_text())
     curves = {name: fit(rows, name) for name in BENCHMARKS}
     if args.json:
-        print(json.dumps({"rows": len(rows), "curves": curves, "kinds": kinds(rows)}))
+        print(json.dumps({"rows": len(rows), "curves": curves, "kinds": kinds(rows), "errors": errors(rows)}))
         return
     for name, found in curves.items():
         shown = ", ".join(str(found[key]) for key in "abcd")
         print(f'    "{name}": Curve({shown}),  # n = {found["n"]}, {found["err"]} points, median {found["null"]}')
+    for group, of in errors(rows).items():
+        print(f"    # {group}: {of}")
     for kind, of in kinds(rows).items():
         print(f'    "{kind}": {json.dumps(of)},')
 

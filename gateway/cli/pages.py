@@ -168,7 +168,7 @@ def _is_measured(agent: Page, space: str | None) -> bool:
     return space in agent["spaces"] if space else bool(agent["capability"])
 
 
-ROUTE_HEAD = Row(("peer", "model", "score", "wait s", "service s", "cost s", "utility"), "score rests on")
+ROUTE_HEAD = Row(("peer", "model", "score", "wait s", "service s", "cost s", "utility"), "the score is")
 REST_HEAD = Row(("not asked", "model"), "why")
 
 
@@ -187,7 +187,8 @@ def route_lines(found: Page, columns: Width) -> list[str]:
         about = found.get("category") or ""
     lines += fact("topic", about, columns)
     if asked := [row for row in rows if not row["excluded"]]:
-        lines += ["", *table(ROUTE_HEAD, [_candidate(row) for row in asked], columns, right=range(2, 7), cut=(0, 1))]
+        head = ROUTE_HEAD if any(row.get("basis") for row in asked) else Row(ROUTE_HEAD.cells)
+        lines += ["", *table(head, [_candidate(row) for row in asked], columns, right=range(2, 7), cut=(0, 1))]
     if rest := [row for row in rows if row["excluded"]]:
         lines += ["", *table(REST_HEAD, [_not_asked(row) for row in rest], columns, cut=(0, 1))]
     return lines

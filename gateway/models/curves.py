@@ -59,10 +59,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
     """What public pages say of a model: percent right by benchmark, medians over the pages."""
 
+    name: str
     family: tuple[Word, ...]
     kind: Kind
     parameters: float
@@ -82,7 +83,7 @@ def read_rows(text: str) -> list[Row]:
         family = claim(row["model"], int(total)).family
         scores = {name: float(row[name]) for name in BENCHMARKS if row[name]}
         kind: Kind = row["kind"]  # type: ignore[assignment]
-        rows.append(Row(family, kind, total, sqrt(total * active), row["released"], scores))
+        rows.append(Row(row["model"], family, kind, total, sqrt(total * active), row["released"], scores))
     return rows
 
 
@@ -102,14 +103,17 @@ def year_of(row: Row) -> float:
     return dated(row.released) if row.released else UNDATED
 
 
-def own_above(row: Row, group: str) -> float | None:
-    """How many logits a row's results of a group are above the curves; None where it has none."""
+def own_above(row: Row, group: str, pull: float = PULL) -> float | None:
+    """How many logits a row's results of a group are above the curves; None where it has none.
+
+    Drawn to the curves as if `pull` results more were on them.
+    """
     above = [
         _logit(row.scores[name] / 100) - BENCHMARKS[name].logit(row.size, year_of(row), row.kind == "reasoning")
         for name in GROUPS[group]
         if name in row.scores
     ]
-    return sum(above) / (len(above) + PULL) if above else None
+    return sum(above) / (len(above) + pull) if above else None
 
 
 def expected_of(row: Row, group: str) -> float:

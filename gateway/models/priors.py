@@ -10,7 +10,7 @@ All of it is a claim, as a capability vector is: routing/worth.py says what it w
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from math import exp, log
@@ -120,6 +120,11 @@ class Priors:
     def expected(self, name: str, parameters: int = 0, quantisation: str = "", place: str = "") -> Expected:
         """Of a model by its name, and what its engine tells: 0 and empty where it does not."""
         return self._expected(claim(name, parameters, quantisation), place == "cloud")
+
+    def expected_of(self, row: Row) -> Expected:
+        """Of a model of the table as if it were not there: by its family, size, kind and date."""
+        claimed = claim(row.name, int(row.parameters))
+        return self._expect(replace(claimed, kind=row.kind, active=row.size**2 / row.parameters), is_cloud=False)
 
     def _expect(self, claimed: Claim, is_cloud: bool) -> Expected:
         if claimed.kind == "no chat":

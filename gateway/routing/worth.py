@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import Agent, PeerId
-from gateway.models.priors import Expected, Priors, group_of
+from gateway.models.priors import Priors, group_of
 from profiler.scoring import dequantise
 
 Floats = NDArray[np.floating[Any]]
@@ -119,24 +119,23 @@ def claims(
     `honesty` is each one's peer's, None for agents of ours.
     """
     expected = [priors.expected(one.model, one.parameters, one.quantisation, one.place) for one in agents]
-    named, spread, limit = _by_prototype(expected, space)
+    most = [{} if agent.topics else one.most for agent, one in zip(agents, expected, strict=True)]
+    named, limit = _by_prototype([one.means for one in expected], space), _by_prototype(most, space)
+    spread = np.array([one.spread for one in expected])[:, None]
     trust = np.array([1.0 if honest is None else honest for honest in honesty])[:, None]
     own = np.array([honest is None for honest in honesty], dtype=bool)[:, None]
     vectors, evidence, measured = _vectors(agents, space)
     names, index = space.index
-    asked = np.zeros((len(agents), len(names)))
-    np.add.at(asked.T, index, evidence.T)
+    asked = evidence @ np.eye(len(names))[index]
     here, total = asked[:, index], evidence.sum(axis=1, keepdims=True)
 
-    share = np.where(own, total > 0, np.minimum(total / CLAIM_LIMIT, 1.0)) * measured[:, None]  # the rest is the name's
+    share = np.minimum(total / CLAIM_LIMIT, 1.0)  # of the claim that is the vector's; the rest is the name's
     by_name = np.clip(named * (1 - named) / spread**2 - 1, 0.5, CLAIM_LIMIT)
     by_vector = here + np.minimum(total - here, POOLED)
     doubt = trust * np.where(share < 1, share * by_vector + (1 - share) * by_name, by_vector)
     if not space.carries_means:
         doubt = np.where(share < 1, doubt, np.inf)
-    weight = trust * np.maximum(
-        np.minimum(here, np.where(own, np.inf, CLAIM_LIMIT)), np.where(own & (share == 1), 0, by_name)
-    )
+    weight = trust * np.maximum(by_name, np.where(own, here, np.minimum(here, CLAIM_LIMIT)))
     nothing = np.zeros_like(weight)
     worth = Worth(share * vectors + (1 - share) * named, weight, doubt, limit, nothing, nothing)
     bases = [
@@ -146,13 +145,12 @@ def claims(
     return worth, bases, measured
 
 
-def _by_prototype(expected: Sequence[Expected], space: Space) -> tuple[Floats, Floats, Floats]:
-    """(N, K) means, (N, 1) standard deviations and (N, K) limits of what names let expect."""
+def _by_prototype(shares: Sequence[Mapping[str, float]], space: Space) -> Floats:
+    """(N, K) of shares by group of categories; a group that is not in them is 1."""
     groups = tuple(dict.fromkeys(map(group_of, space.categories)))
     place = np.array([groups.index(group_of(category)) for category in space.categories], dtype=np.intp)
-    means = np.array([[one.means[group] for group in groups] for one in expected]).reshape(len(expected), len(groups))
-    most = np.array([[one.most.get(group, 1.0) for group in groups] for one in expected]).reshape(means.shape)
-    return means[:, place], np.array([[one.spread] for one in expected]).reshape(-1, 1), most[:, place]
+    found = np.array([[of.get(group, 1.0) for group in groups] for of in shares]).reshape(len(shares), len(groups))
+    return found[:, place]
 
 
 def _vectors(agents: Sequence[Agent], space: Space) -> tuple[Floats, Floats, NDArray[np.bool_]]:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-<<<<<<< HEAD
 from profiler.scoring import (
     Shrinkage,
     Specialism,
@@ -17,11 +16,7 @@ from profiler.scoring import (
     mean_capability,
     pair_scores,
     quantise,
-    unprofiled,
 )
-=======
-from profiler.scoring import Shrinkage, capability, dequantise, difficulty, pair_scores, quantise
->>>>>>> d3e54bf (Score agents by their worth: claim, evidence and what was seen)
 
 RELEVANCE = np.array([0.8, 0.2, 0.0])
 AGENTS = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 1.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])

@@ -148,6 +148,31 @@ ada   small  0.500     0.00       1.25   12.50   0.4000
     assert expected.splitlines() == route_lines(ROUTE, columns)
 
 
+@pytest.mark.parametrize("columns", [120, None])
+def test_what_a_score_rests_on_stands_beside_it(columns: int | None) -> None:
+    rows = [
+        {**ROW, "basis": "prior from the name: 32B qwen3"},
+        {**ROW, "peer": "ada", "profiled": True, "basis": "measured on 14 questions of law"},
+    ]
+
+    assert [
+        "peer  model   score  wait s  service s  cost s  utility  the score is",
+        "ben   small  0.500?    0.00       1.25   12.50   0.4000  prior from the name: 32B qwen3",
+        "ada   small  0.500     0.00       1.25   12.50   0.4000  measured on 14 questions of law",
+    ] == route_lines({**ROUTE, "candidates": rows}, columns)[4:]
+
+
+def test_the_peers_say_what_is_expected_of_a_model_that_nobody_measured() -> None:
+    agents = [
+        {"model": "qwen3:32b", "spaces": [], "prior": "prior from the name: 32B qwen3"},
+        {"model": "llama-3.1-8b", "spaces": ["s1"], "prior": "prior from the name: 8B llama3.1"},
+    ]
+
+    [line] = [line for line in peer_lines([{**PEERS[1], "agents": agents}], STATUS, None) if "cleo" in line]
+
+    assert line.endswith("192.168.7.12:8471: qwen3:32b? (prior from the name: 32B qwen3), llama-3.1-8b")
+
+
 def test_nobody_and_why() -> None:
     rows = [{**ROW, "excluded": "not_approved"}, {**ROW, "peer": "cleo", "excluded": "field:user"}]
     expected = """\

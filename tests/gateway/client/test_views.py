@@ -124,6 +124,7 @@ def test_candidates_are_shown_best_first_and_the_excluded_last() -> None:
 
     assert [("peer-2", None), ("ada", None), ("peer-1", "closed")] == [(row["peer"], row["excluded"]) for row in rows]
     assert rows == json.loads(json.dumps(rows))
+    assert "measured on 18 questions" == rows[0]["basis"]
     assert all(isinstance(row[key], float) for row in rows for key in ("score", "wait_s", "cost_s", "utility"))
 
 

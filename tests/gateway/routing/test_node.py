@@ -12,6 +12,7 @@ from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
 from gateway.beliefs.table import Beliefs
+from gateway.models.priors import Priors
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
@@ -38,6 +39,7 @@ class Ada:
     now: float = 0.0
     exploration: float = 0.0
     strangers: bool = False  # nobody vouches for whom the mode lets in
+    priors: Priors | None = None
     node: Node = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +48,7 @@ class Ada:
         beliefs = Beliefs(BeliefConfig())
         decide = policy(SchedulerConfig(exploration=self.exploration))
         admission = Admission(self.mode, "test")  # type: ignore[arg-type]
-        self.node = Node("ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE)
+        self.node = Node("ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE, self.priors)
         self.node.serve([agent("own", capability=(128, 128))])
 
     def hear(self, *records: Card | Pulse) -> None:
@@ -637,3 +639,121 @@ def test_details_of_a_peer_whose_engine_has_gone_make_no_candidates() -> None:
     ada.hear(replace(card_of(id_of(1)), seq=2, flag="update", agents=()))
 
     assert ("own",) == ada.node.roster.agents
+
+
+# --- what an agent is worth ---
+
+
+def graded(ada: Ada, peer: PeerId, score: float, times: int = 1, category: str = "maths") -> None:
+    for _ in range(times):
+        ada.node.observations.observe(peer, "small", category, score, 1.0, ada.now)
+
+
+def test_a_grade_moves_its_agent_s_score_in_its_category_from_the_next_decision_on() -> None:
+    ada = Ada()
+    ben, _ = ada.meet(1), ada.meet(2)
+    law = Query(relevance=np.array([0.0, 1.0]))
+    before = [[c.score for c in ada.decide(query).candidates] for query in (MATHS, law)]
+
+    graded(ada, ben, 1.0)
+
+    maths, laws = ([c.score for c in ada.decide(query).candidates] for query in (MATHS, law))
+    assert (before[0][1] < maths[1], before[0][0], before[0][2]) == (True, maths[0], maths[2])
+    assert before[1] == laws
+
+
+def test_what_was_seen_fades_while_nobody_comes_or_goes() -> None:
+    ada = Ada()
+    ben = ada.meet(1)
+    unseen = ada.decide().candidates[1].score
+    graded(ada, ben, 1.0, times=5)
+    seen = ada.decide().candidates[1].score
+
+    ada.now += 86400.0 * 3
+    later = ada.node.view(MATHS, ada.now).score[1]
+
+    assert unseen < later < seen
+
+
+def test_what_was_seen_survives_a_new_card_and_a_departure() -> None:
+    """Else a peer would leave and come back to be believed anew."""
+    ada = Ada()
+    ben = ada.meet(1)
+    graded(ada, ben, 0.0, times=5)
+    bad = ada.decide().candidates[1].score
+
+    ada.hear(card_of(ben, seq=2, flag="delete"))
+    ada.hear(replace(card_of(ben, name="peer-1", gen=2), slots=2, agents=(agent(),)))
+
+    assert bad == pytest.approx(ada.decide().candidates[1].score, abs=0.001)
+
+
+def test_failures_cuts_and_slowness_are_no_score() -> None:
+    ada = Ada()
+    ben = ada.meet(1)
+    before = ada.node.view(MATHS, ada.now).score.tolist()
+    for status in ("failed", "refused", "cancelled", "ok"):
+        reservation = ada.node.dispatch(ada.decide().candidates[1], ada.now)
+        ada.node.observe(reservation, Outcome(ben, status, 900.0, 1000.0, 3), ada.now)
+
+    assert before == ada.node.view(MATHS, ada.now).score.tolist()
+
+
+def strangers(count: int, **more: object) -> Ada:
+    ada = Ada(strangers=True, **more)
+    for number in range(1, 1 + count):
+        ada.meet(number, agent(capability=(255, 255)))
+    return ada
+
+
+def share_of(ada: Ada, query: Query = MATHS, requests: int = 200) -> float:
+    """Which share of so many requests others answer."""
+    away = 0
+    for _ in range(requests):
+        target = ada.decide(query).target
+        away += not target.local
+        ada.node.observe(ada.node.dispatch(target, ada.now), Outcome(target.peer_id, "ok", 0.1, 1.0, 50), ada.now)
+        ada.now += 10.0
+    return away / requests
+
+
+def test_strangers_get_a_tenth_of_what_anybody_may_answer_however_many_they_are() -> None:
+    assert 0.05 < share_of(strangers(1)) <= 0.1
+    assert 0.05 < share_of(strangers(5)) <= 0.1
+    assert share_of(Ada()) == 0.0
+
+
+def test_a_stranger_is_no_longer_on_trial_after_twenty_graded_answers_or_an_approval() -> None:
+    graded_one, approved_one = strangers(1), strangers(1)
+    graded(graded_one, id_of(1), 1.0, times=20)
+    approved_one.node.admission.approve(id_of(1))
+    approved_one.node.rights_changed()
+
+    assert share_of(graded_one) > 0.9
+    assert share_of(approved_one) > 0.9
+
+
+def test_a_stranger_that_is_named_is_asked() -> None:
+    ada = strangers(1)
+
+    assert id_of(1) == ada.decide(replace(MATHS, pin=id_of(1))).target.peer_id
+    assert id_of(1) == ada.decide(replace(MATHS, models=frozenset({"small"}))).target.peer_id
+
+
+def test_a_stranger_is_asked_where_nobody_else_can_answer_but_the_embedded_model() -> None:
+    alone, embedded = strangers(1), strangers(1)
+    alone.node.serve([])
+    embedded.node.serve([replace(agent("own"), is_embedded=True)])
+
+    assert "trial" == strangers(1).excluded()["peer-1"]
+    assert None is alone.excluded()["peer-1"]
+    assert id_of(1) == embedded.decide().target.peer_id
+
+
+def test_a_candidate_says_what_its_score_rests_on() -> None:
+    ada = Ada()
+    ada.meet(1, Agent("qwen3:32b", "qwen3:32b", 4096))
+
+    own, ben = ada.decide(replace(MATHS, category="maths")).candidates
+
+    assert ("measured on 9 questions of maths", "prior from the name: 32B qwen3") == (own.basis, ben.basis)
