@@ -34,6 +34,7 @@ from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring, Target
 from gateway.measuring.profiles import Profiles
+from gateway.measuring.refolding import refold
 from gateway.models.published import shipped_priors
 from gateway.peering import network
 from gateway.peering.card import own_agents
@@ -208,6 +209,7 @@ class Runtime:
             taking_part = tasks.create_task(self._network.run(), name="network")
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
+            refolding = tasks.create_task(self._refold(), name="refolding")
             self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
@@ -216,9 +218,13 @@ class Runtime:
             taking_part.cancel()
             enquiring.cancel()
             measuring.cancel()
+            refolding.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
             await self._engine.stop()
+
+    async def _refold(self) -> None:
+        await refold(self._home.path / "profile", self._profiles, self._reader, self._cards_changed, self._say)
 
     def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
         network = self._network

@@ -54,8 +54,7 @@ class AnswerStore:
     """
 
     def __init__(self, folder: Path, model: str, make: str = "", patience_s: float = 0.0) -> None:
-        name = re.sub(r"[^\w.-]+", "_", model)[:80]
-        self._path = folder / f"{name}.jsonl"
+        self._path = _file_of(folder, model)
         self._model, self._make, self._patience_s = model, make, patience_s
         self.answers: dict[str, Answer] = {}
         self._file: Any = None
@@ -121,6 +120,18 @@ class AnswerStore:
                 yield answer
 
 
+def answers_of(folder: Path, model: str, make: str = "") -> list[Answer]:
+    """All answers of one model of this make, read without the lock; of a question asked twice the last one.
+
+    None where nothing is stored. Raises StoreError, and OSError where the file cannot be read.
+    """
+    path = _file_of(folder, model)
+    content = path.read_bytes() if path.exists() else b""
+    kept = _parse(path, content[: content.rfind(b"\n") + 1])
+    found = {answer.question: answer for name, answer in kept if name == model and not is_another(answer.make, make)}
+    return list(found.values())
+
+
 def stored(folder: Path) -> dict[str, list[Answer]]:
     """All answers in the folder by model; of a question asked twice the last one. Raises StoreError."""
     found: dict[str, dict[str, Answer]] = {}
@@ -129,6 +140,11 @@ def stored(folder: Path) -> dict[str, list[Answer]]:
         for model, answer in _parse(path, content[: content.rfind(b"\n") + 1]):
             found.setdefault(model, {})[answer.question] = answer
     return {model: list(answers.values()) for model, answers in found.items()}
+
+
+def _file_of(folder: Path, model: str) -> Path:
+    name = re.sub(r"[^\w.-]+", "_", model)[:80]
+    return folder / f"{name}.jsonl"
 
 
 def _parse(path: Path, lines: bytes) -> Iterator[tuple[str, Answer]]:

@@ -72,6 +72,10 @@ class Profiles:
             for space, kept in self._known.get(agent, {}).items()
         }
 
+    def of_other_spaces(self, space: str) -> dict[str, str]:
+        """Agents with vectors, but none in this space: {agent: make of the model that was measured}."""
+        return {agent: [*of.values()][-1].make for agent, of in self._known.items() if of and space not in of}
+
     def is_stale(self, agent: str, space: str) -> bool:
         """Whether the agent's vector in this space was measured of another model of its name."""
         kept = self._known.get(agent, {}).get(space)
@@ -116,9 +120,17 @@ class Profiles:
         self.keep(named.name, space, np.array(publication.capability), publication.evidence, make)
 
     def keep(self, agent: str, space: str, values: Floats, evidence: Iterable[int], make: str) -> None:
-        """Keep a vector (K,) of a model of this make, with the questions (K,) behind each value, as the newest."""
+        """Keep a vector (K,) of a model of this make, with the questions (K,) behind each value, as the newest.
+
+        An older vector in another space stays beside it, for peers of the older gate, until there is more evidence:
+        then the agent was measured again, and nobody can say so in that space.
+        """
         kept = _Kept(quantise(values), tuple(int(count) for count in evidence), make)
-        spaces = {name: old for name, old in self._known.get(agent, {}).items() if name != space}
+        spaces = {
+            name: old
+            for name, old in self._known.get(agent, {}).items()
+            if name != space and sum(old.evidence) >= sum(kept.evidence)
+        }
         newest = dict([*spaces.items(), (space, kept)][-SPACES_LIMIT:])
         self._write({**self._known, agent: newest})
 

@@ -229,13 +229,15 @@ async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Clus
         engine=engine.url,
         env=gate,
     )
+    both = [old.space, new.space]
+    await cluster.until(lambda seen: [agent["spaces"] for agent in seen["ben"][0]["agents"]] == [both])  # nobody asked
     again = await asyncio.to_thread(profile, ada.home, "--json", "--limit", "40")
 
     assert (0, 0) == (first.returncode, again.returncode), first.stderr + again.stderr
     told = [json.loads(done.stdout) for done in (first, again)]
     assert [old.space, new.space] == [report["space"] for report in told]
     assert [40, 0] == [report["asked"] for report in told]
-    await cluster.until(lambda seen: seen["ben"][0]["agents"][0]["spaces"] == [old.space, new.space])
+    await cluster.until(lambda seen: seen["ben"][0]["agents"][0]["spaces"] == both)
     async with cluster.http.post(cluster.peers["ben"].url + "/ppai/v1/route", json={"text": CHEMISTRY[0]}) as response:
         rows = {row["peer"]: row["profiled"] for row in (await response.json())["candidates"]}
     assert rows["ada"]

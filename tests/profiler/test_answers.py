@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from profiler.answers import Answer, AnswerStore, StoreError, is_another, make_of, stored
+from profiler.answers import Answer, AnswerStore, StoreError, answers_of, is_another, make_of, stored
 
 
 def answer(question: str, right: float = 1.0) -> Answer:
@@ -73,6 +73,17 @@ def test_one_process_at_a_time_may_write(tmp_path: Path) -> None:
         AnswerStore(tmp_path, "m"),
     ):
         pass
+
+
+def test_answers_of_one_model_are_read_while_another_process_writes(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path, "org/model", "7 Q4") as store, AnswerStore(tmp_path, "other") as other:
+        store.add(replace(answer("a"), make="7 Q4"))
+        store.add(replace(answer("b"), make="7 Q8"))
+        store.add(replace(answer("a", 0.0), make="7 Q4"))
+        other.add(answer("c"))
+
+        assert [replace(answer("a", 0.0), make="7 Q4")] == answers_of(tmp_path, "org/model", "7 Q4")
+        assert [] == answers_of(tmp_path, "org:model") == answers_of(tmp_path / "nowhere", "m")
 
 
 def test_nothing_stored_is_nothing(tmp_path: Path) -> None:

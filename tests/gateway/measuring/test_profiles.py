@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from discovery.records import Agent
@@ -45,6 +46,27 @@ def test_two_spaces_are_kept_and_the_oldest_goes(tmp_path: Path) -> None:
 
     assert ["s1", "s3"] == list(profiles.of("small"))
     assert ["s1", "s3"] == list(Profiles(tmp_path / "profiles.json").of("small"))
+
+
+def test_an_older_vector_ends_when_there_is_more_evidence(tmp_path: Path) -> None:
+    """It was measured again then, and what was answered since is not in the older one."""
+    profiles = Profiles(tmp_path / "profiles.json")
+    profiles.publish(publication(), "s1", 3, AGENTS)
+
+    profiles.publish(publication(space="s2", evidence=[3, 0, 9]), "s2", 3, AGENTS)
+    assert ["s1", "s2"] == list(profiles.of("small"))
+
+    profiles.publish(publication(space="s2", evidence=[3, 1, 9]), "s2", 3, AGENTS)
+    assert ["s2"] == list(profiles.of("small"))
+
+
+def test_who_lacks_a_vector_in_a_space_is_named_with_the_make_that_was_measured(tmp_path: Path) -> None:
+    profiles = Profiles(tmp_path / "profiles.json")
+    profiles.keep("small", "s1", np.array([0.5]), [3], "7 Q4_0")
+    profiles.keep("large", "s2", np.array([0.5]), [3], "70 Q4_0")
+
+    assert {"small": "7 Q4_0"} == profiles.of_other_spaces("s2")
+    assert {} == Profiles(tmp_path / "nothing.json").of_other_spaces("s2")
 
 
 def test_an_agent_without_a_vector_has_none(tmp_path: Path) -> None:
