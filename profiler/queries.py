@@ -83,6 +83,61 @@ def balanced(questions: Sequence[Question], limit: int | None, seed: int) -> lis
     return turns[:limit]
 
 
+def in_order(questions: Sequence[Question], asked: Mapping[str, float]) -> list[Question]:
+    """The questions that were not asked yet, those first that say most about an agent.
+
+    `asked`: the grade in [0, 1] of each question that was answered, by id. What is asked next is of the category whose
+    expected accuracy becomes most certain by it: at first of each once, then more where an answer was not as others
+    of the agent are. Inside a category tasks take turns, and grades as often as the category has them. Call it again
+    after an answer: the order follows what is known, and of answers to come it assumes what is expected of them.
+    """
+    counts: dict[str, tuple[float, float]] = {}  # of each category: how many were asked, how many right
+    piles: dict[str, list[Question]] = {}
+    turns: dict[str, int] = defaultdict(int)
+    for question in _mixed(questions):
+        group = question.category or question.task
+        number, right = counts.setdefault(group, (0.0, 0.0))
+        if question.id in asked:
+            turns[question.task] += 1
+            counts[group] = number + 1, right + asked[question.id]
+        else:
+            piles.setdefault(group, []).append(question)
+    mean = (sum(right for _, right in counts.values()) + 1) / (sum(number for number, _ in counts.values()) + 2)
+    ordered = []
+    while piles:
+        group = max(piles, key=lambda name: _gain(*counts[name], mean))
+        pile = piles[group]
+        question = min(pile, key=lambda q: turns[q.task])
+        pile.remove(question)
+        if not pile:
+            del piles[group]
+        turns[question.task] += 1
+        number, right = counts[group]
+        counts[group] = number + 1, right + _expected(number, right, mean)
+        ordered.append(question)
+    return ordered
+
+
+def _expected(number: float, right: float, mean: float) -> float:
+    """The accuracy expected in a category: two imaginary answers as the agent's others are."""
+    return (right + 2 * mean) / (number + 2)
+
+
+def _gain(number: float, right: float, mean: float) -> float:
+    """By how much one more answer lowers the variance of that accuracy, a Beta's."""
+    expected = _expected(number, right, mean)
+    return expected * (1 - expected) * (1 / (number + 3) - 1 / (number + 4))
+
+
+def _mixed(questions: Sequence[Question]) -> list[Question]:
+    """The questions so that those of each grade of a category are spread evenly over it, the commonest grade first."""
+    alike: dict[tuple[str, str], list[Question]] = defaultdict(list)
+    for question in sorted(questions, key=lambda q: q.id):
+        alike[question.category or question.task, question.grade].append(question)
+    places = [((at + 0.5) / len(group), q.id, q) for group in alike.values() for at, q in enumerate(group)]
+    return [question for *_, question in sorted(places, key=lambda place: place[:2])]
+
+
 def as_asked_now(answers: Iterable[Answer], questions: Iterable[Question]) -> list[Answer]:
     """The answers with task and reference of the query set, which may have changed since they were stored.
 

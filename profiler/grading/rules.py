@@ -1,7 +1,7 @@
 """Texts that were to obey rules which can be counted: length, words, lines, items, first and last words. Pure.
 
 This measures whether an engine does what it was told, not whether the text is beautiful. In each case a reply is wrong
-that repeats the request, goes in circles, or leaves places to be filled in ("[Your Name]").
+that repeats the request, refuses it, goes in circles, or leaves places to be filled in ("[Your Name]").
 """
 
 import itertools
@@ -17,6 +17,11 @@ Count = tuple[int, int]  # least and most
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _PLACE = re.compile(r"\[[A-Za-z][^\]\n]{0,60}\]|<[A-Za-z][\w ]{0,30}>|\{[A-Za-z][\w ]{0,30}\}|_{3,}|\bX{3,}\b")
+_REFUSES = re.compile(
+    r"\bI(?:['’]m| am)? (?:cannot|can['’]t|can not|unable to|not able to) (?:help|assist|provide|fulfil|comply|answer)"
+    r"|\bas an ai\b|\blanguage model\b",
+    re.IGNORECASE,
+)
 _SHORTENED = re.compile(r"\b(Mrs?|Ms|Dr|Prof|St|etc|e\.g|i\.e|a\.m|p\.m|vs|No|approx)\.", re.IGNORECASE)
 _END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)]*(?=\s|$)|[。！？]")
 _ITEM = re.compile(r"^(?:[-*•–]|\d{1,2}[.):])\s+")
@@ -47,19 +52,25 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: dict[str, int] = {}  # passage: how often it is there
     starts: str = ""  # how the text begins
     ends: str = ""  # how it ends, punctuation apart
+    last_mark: str = ""  # its last character
+    first_line: str = ""  # how the first line ends
+    last_line: str = ""  # how the last line begins
+    each_line: str = ""  # how each line begins
+    each_mark: str = ""  # each line's last character
+    distinct_lines: bool = False  # no line is there twice
     line_starts: list[str] = []  # how each line begins, one after another
     line_ends: list[str] = []  # each line's last words
     line_words: list[int] = []  # how many words each line has
     no_letter: str = ""
     case: str = ""  # "upper" or "lower": every letter is
-    script: str = ""  # that nine of ten letters are in, by Unicode's name: LATIN, CYRILLIC, CJK
+    script: str = ""  # that nine of ten letters are in, by Unicode's name: LATIN, CYRILLIC, HIRAGANA|CJK
     from_query: bool = False  # every number and every name inside a sentence stands in the request
 
 
 def obeys(reply: str, rules: Rules, query: str) -> bool:
     """Whether the reply obeys all of the rules. `query` is the request."""
     text = _text(reply)
-    if not text or _PLACE.search(text) or _repeats(text, query):
+    if not text or _PLACE.search(text) or _REFUSES.search(text) or _repeats(text, query):
         return False
     holds = _counts_hold(text, rules) and _words_hold(text, rules) and _lines_hold(text, rules)
     return holds and _has_form(text, rules, query)
@@ -94,7 +105,7 @@ def _repeats(text: str, query: str) -> bool:
     """Whether it repeats the request, or goes in circles."""
     words = words_of(text)
     circles = len(words) > 20 and len(set(words)) < _CIRCLE * len(words) and not _TOGETHER.search(text)
-    return circles or (len(query) > 40 and folded(query) in folded(text))
+    return circles or folded(text) == folded(query) or (len(query) > 40 and folded(query) in folded(text))
 
 
 def _counts_hold(text: str, rules: Rules) -> bool:
@@ -127,6 +138,10 @@ def _lines_hold(text: str, rules: Rules) -> bool:
         _in_turn(lines, rules.line_starts, _begins)
         and _in_turn(lines, rules.line_ends, _finishes)
         and (not rules.line_words or rules.line_words == [len(words_of(line)) for line in lines])
+        and all(_begins(line, rules.each_line) and line.endswith(rules.each_mark) for line in lines)
+        and _finishes(lines[0], rules.first_line)
+        and _begins(lines[-1], rules.last_line)
+        and (not rules.distinct_lines or len(lines) == len({folded(line) for line in lines}))
         and all(_begins(item, rules.item_starts) for item in items)
         and all(_any_in(folded(item), wanted) for item in items for wanted in rules.item_has)
         and _are_different(items)
@@ -138,8 +153,9 @@ def _has_form(text: str, rules: Rules, query: str) -> bool:
     return (
         _begins(text, rules.starts)
         and _finishes(text, rules.ends)
+        and text.endswith(rules.last_mark)
         and (not rules.case or text == (text.upper() if rules.case == "upper" else text.lower()))
-        and (not rules.script or letters[rules.script] >= _MOST * letters.total())
+        and (not rules.script or sum(letters[one] for one in rules.script.split("|")) >= _MOST * letters.total())
         and (not rules.from_query or _is_from(text, query))
     )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from profiler.grading.grades import graded
+from profiler.grading.grades import RUNS_CODE, graded
+from profiler.grading.programs import Job
 from profiler.queries import load_questions
 from profiler.question import Question
 from profiler.sandbox import passes
@@ -17,7 +18,12 @@ from tests.profiler.builtin_answers import COMPUTED, KNOWN, WITHIN
 QUESTIONS = load_questions("builtin")
 CHOICES = [question for question in QUESTIONS if question.grade == "choice"]
 CODE = [question for question in QUESTIONS if question.grade == "code"]
-SOLUTIONS = Path(__file__).with_name("builtin_solutions.py").read_text(encoding="utf-8")
+SHORT = [question for question in QUESTIONS if question.grade in ("choice", "number", "exact")]
+HERE = Path(__file__).parent
+REPLIES = [
+    json.loads(line) for line in (HERE / "builtin_replies.jsonl").read_text(encoding="utf-8").split("\n") if line
+]
+SOLUTIONS = (HERE / "builtin_solutions.py").read_text(encoding="utf-8")
 
 
 def named(beginning: str) -> Question:
@@ -34,9 +40,10 @@ def option(question: Question, letter: str = "") -> str:
 def test_it_is_wide_and_has_no_repeats() -> None:
     categories = Counter(question.category for question in QUESTIONS)
 
-    assert len(QUESTIONS) >= 400
-    assert len(categories) >= 20
-    assert min(categories.values()) >= 2
+    assert len(QUESTIONS) >= 800
+    assert len(categories) == 44
+    assert len({question.task for question in QUESTIONS}) == 62
+    assert min(categories.values()) >= 12
     assert len(QUESTIONS) == len({question.query.casefold() for question in QUESTIONS})
     assert all(4 == len(set(question.choices)) for question in CHOICES)
 
@@ -100,11 +107,9 @@ def test_every_number_is_computed_or_known() -> None:
     "phrase", ["{}", "{}.", "**{}**", "The answer is {}.", "Answer: {}", "So it must be:\n\n{}", "<think>Hm.</think>{}"]
 )
 def test_the_right_answer_is_graded_right_however_it_is_put(phrase: str) -> None:
-    for question in QUESTIONS:
+    for question in SHORT:
         if question.grade == "choice":
             said = [question.answer, option(question), f"{question.answer}. {option(question)}"]
-        elif question.grade == "code":
-            continue
         else:
             said = question.answer.split("|")
         for words in said:
@@ -120,10 +125,38 @@ def test_every_other_option_is_graded_wrong() -> None:
                 assert not graded("choice", reply, question.answer, question.choices), reply
 
 
-@pytest.mark.parametrize("question", CODE, ids=lambda question: question.id)
-def test_code_questions_accept_a_solution_and_refuse_a_stub(question: Question) -> None:
-    name = re.search(r"function `(\w+)\(", question.query)
-    assert name
+def test_every_other_question_has_a_reply_that_is_right_and_one_that_is_nearly() -> None:
+    others = {question.id for question in QUESTIONS} - {question.id for question in SHORT}
+    solved = {question.id for question in CODE if name_of(question)}
 
+    assert others == solved | {named(replies["query"]).id for replies in REPLIES}
+
+
+@pytest.mark.parametrize("replies", REPLIES, ids=lambda replies: replies["query"][:40])
+def test_a_right_reply_counts_and_a_nearly_right_one_does_not(
+    replies: dict[str, str], request: pytest.FixtureRequest
+) -> None:
+    question = named(replies["query"])
+    if question.grade in RUNS_CODE:
+        request.getfixturevalue("programs_wall" if question.grade == "shell" else "wall")
+
+    assert 1.0 == score(question, replies["right"])
+    assert 1.0 > score(question, replies["nearly"])
+    assert 0.0 == score(question, "I cannot help with that.") == score(question, question.query)
+
+
+def score(question: Question, reply: str) -> float:
+    found = graded(question.grade, reply, question.answer, question.choices, question.query)
+    return float(passes(found.code, found.tests, programs=found.programs)) if isinstance(found, Job) else found
+
+
+def name_of(question: Question) -> str:
+    """Of the function that a question for code wants."""
+    name = re.search(r"function `(\w+)\(", question.query)
+    return name[1] if name else ""
+
+
+@pytest.mark.parametrize("question", [question for question in CODE if name_of(question)], ids=name_of)
+def test_code_questions_accept_a_solution_and_refuse_a_stub(question: Question) -> None:
     assert passes(SOLUTIONS, question.answer)
-    assert not passes(f"def {name[1]}(*arguments): return None", question.answer)
+    assert not passes(f"def {name_of(question)}(*arguments): return None", question.answer)

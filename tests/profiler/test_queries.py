@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from profiler.answers import Answer
-from profiler.queries import as_asked_now, balanced, categories_of, load_questions, load_training_texts
+from profiler.queries import as_asked_now, balanced, categories_of, in_order, load_questions, load_training_texts
 from profiler.question import QueryError, Question, to_json
 
 GOOD = {"query": "Two plus two?", "task": "maths", "answer": "4", "grade": "number"}
@@ -128,12 +128,62 @@ def test_a_broken_training_line_is_named(tmp_path: Path) -> None:
 def test_limits_are_balanced_over_tasks_and_nested() -> None:
     questions = load_questions("builtin")
 
-    forty = balanced(questions, 40, seed=3)
+    seventy = balanced(questions, 70, seed=3)
 
-    assert forty == balanced(list(reversed(questions)), 80, seed=3)[:40]
-    assert {q.task for q in forty} == {q.task for q in questions}
-    assert forty != balanced(questions, 40, seed=4)
+    assert seventy == balanced(list(reversed(questions)), 90, seed=3)[:70]
+    assert {q.task for q in seventy} == {q.task for q in questions}
+    assert seventy != balanced(questions, 70, seed=4)
     assert {q.id for q in questions} == {q.id for q in balanced(questions, None, seed=3)}
+
+
+def of_categories(*names: str, each: int = 4) -> list[Question]:
+    return [
+        Question(f"{name} {n}?", f"{name} {n % 2}", "x", "exact", category=name) for name in names for n in range(each)
+    ]
+
+
+def test_each_category_is_asked_once_before_any_is_asked_again() -> None:
+    order = in_order(of_categories("a", "b", "c"), {})
+
+    assert [{"a", "b", "c"}] * 4 == [{q.category for q in order[at : at + 3]} for at in range(0, 12, 3)]
+    assert 2 == len({q.task for q in order[:6] if q.category == "a"}), "tasks take turns"
+
+
+def test_what_was_asked_is_left_out_and_all_else_comes() -> None:
+    questions = load_questions("builtin")
+    asked = {question.id: 1.0 for question in questions[::3]}
+
+    order = in_order(questions, asked)
+
+    assert order == in_order(list(reversed(questions)), asked)
+    assert {q.id for q in questions} - asked.keys() == {q.id for q in order}
+    assert len(questions) - len(asked) == len(order)
+    assert [] == in_order([], {}) == in_order(questions[:1], {questions[0].id: 0.0})
+
+
+def test_the_first_sixty_are_of_every_category() -> None:
+    questions = load_questions("builtin")
+
+    assert {q.category for q in questions} == {q.category for q in in_order(questions, {})[:60]}
+
+
+def test_a_category_that_surprises_is_asked_again_first() -> None:
+    """All others are right, so one wrong answer says that this one may differ; and the other way round."""
+    questions = of_categories("a", "b", "c", "d", "e")
+    for usual in (0.0, 1.0):
+        once = in_order(questions, {})[:5]
+        asked = {q.id: 1 - usual if q.category == "c" else usual for q in once}
+
+        assert "c" == in_order(questions, asked)[0].category
+
+
+def test_a_category_is_asked_in_the_ways_that_it_is_made_of() -> None:
+    """Two questions of a category with one choice in five: none of the two is the choice; three in five: one is."""
+    text = [Question(f"{n}?", "t", "x", "exact") for n in range(10)]
+    choices = [Question(f"{n}", "t", "A", "choice", ("a", "b")) for n in range(15)]
+
+    assert ["exact"] * 2 == [q.grade for q in in_order(text + choices[:2], {})[:2]]
+    assert ["choice", "exact", "choice"] == [q.grade for q in in_order(text + choices, {})[:3]]
 
 
 def test_earlier_turns_come_first_and_make_another_question() -> None:
