@@ -1,0 +1,87 @@
+"""What form of answer a prompt asks for, by its wording: a translation, a summary, a poem, ...
+
+An encoder embeds what a text is about. The verb that says what to do with it is one word of it, so a gate alone takes
+"summarise this: <a letter on boilers>" for a question about boilers (docs/results/profiling.md#forms). Patterns see
+the verb. They look at the beginning and the end of the prompt, where people say what they want, not into the text
+that is pasted between. They know English best, and of German, French, Spanish, Portuguese, Italian, Chinese and
+Japanese the commonest wordings.
+
+Knows no gate: it names categories; how much they weigh is decided in reader.py.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from gateway.topics.wordings.changing import CHANGING
+from gateway.topics.wordings.finding import FINDING
+from gateway.topics.wordings.names import CODE, NAMES, NEVER_CODE
+from gateway.topics.wordings.writing import WRITING
+
+READ = 250  # characters at either end, as the encoders are given
+PASTED = 160  # characters; "in two sentences" asks for a summary only where a text is pasted
+
+WORDINGS = {**CHANGING, **FINDING, **WRITING}  # category of the gate -> how people ask for it
+
+Pattern = re.Pattern[str]
+
+
+def forms(text: str) -> Mapping[str, float]:
+    """Each category whose form the prompt asks for -> its share; they sum to 1. Empty for most prompts.
+
+    >>> forms("Summarise this in two lines: the boiler is broken since Friday, ...")
+    {'summarising': 1.0}
+    """
+    text = text.strip()
+    ends = (text if len(text) <= 2 * READ else f"{text[:READ].rstrip()} ~ {text[-READ:].lstrip()}").lower()
+    seen = {word[:4] for word in _words().findall(ends)}
+    if not ends.isascii():
+        seen.update(ends)
+    cues = _cues()
+    tried = {wording for cue in cues.keys() & seen for wording in cues[cue]}
+    found: set[str] = set()
+    for category, pattern in tried:
+        if category not in found and pattern.search(ends):
+            found.add(category)
+    if not found and len(text) > PASTED and _length().search(ends):
+        found = {"summarising"}
+    if found and _code().search(ends):
+        found &= NEVER_CODE
+    return {category: 1 / len(found) for category in sorted(found)}
+
+
+@cache
+def _words() -> Pattern:
+    return re.compile(r"[^\W_]+")
+
+
+@cache
+def _cues() -> dict[str, list[tuple[str, Pattern]]]:
+    """What is tried where a word begins so."""
+    tried: dict[str, list[tuple[str, Pattern]]] = {}
+    for category, wordings in WORDINGS.items():
+        for cues, wording in wordings:
+            pattern = re.compile(written_out(wording))
+            for cue in cues.split():
+                tried.setdefault(cue, []).append((category, pattern))
+    return tried
+
+
+@cache
+def _code() -> Pattern:
+    return re.compile(CODE[1])
+
+
+@cache
+def _length() -> Pattern:
+    """How long the answer shall be, at either end: with a text, and no other form asked for, that is a summary."""
+    said = (
+        r"(?:in |max\.? |about |only )?(?:max\.? )?{NUMBER} (?:short |full |max )?"
+        r"(?:sentences?|lines?|words|bullets|bullet points)\b"
+    )
+    return re.compile(written_out(rf"^[^\n]{{0,60}}\b{said}|\b{said}[^\n]{{0,40}}$"))
+
+
+def written_out(wording: str) -> str:
+    """The wording with its names written out."""
+    return re.sub(r"\{([A-Z]+)\}", lambda name: NAMES[name[1]], wording)
