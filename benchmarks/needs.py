@@ -12,10 +12,11 @@ from gateway.home.folder import Home
 from gateway.home.weights import WeightsMissing, locate
 from profiler.chart import ChartError
 from profiler.encoder import EncoderError
+from profiler.qagate import GateError
 from profiler.question import QueryError
 from profiler.train import TrainError
 
-EXPECTED = (ChartError, EncoderError, OutcomeError, QueryError, TrainError, WeightsMissing, OSError)
+EXPECTED = (ChartError, EncoderError, GateError, OutcomeError, QueryError, TrainError, WeightsMissing, OSError)
 
 
 def printed(name: str, work: Callable[[], str]) -> int:

@@ -92,14 +92,11 @@ def _share(mask: npt.NDArray[np.bool_]) -> float | None:
 
 
 def auroc(higher: Floats, lower: Floats) -> float | None:
-    """How often a value of `higher` (n,) is above one of `lower` (m,); 1/2 where they cannot be told apart.
-
-    None where one of the two is empty.
+    """How often a value of `higher` (n,) is above one of `lower` (m,), ties counting half: 1/2 if nothing tells them
+    apart, None where one of the two is empty.
     """
     if not (len(higher) and len(lower)):
         return None
-    both = np.concatenate([higher, lower])
-    ranks = np.empty(len(both))
-    ranks[np.argsort(both, kind="stable")] = np.arange(1, len(both) + 1)
-    above = ranks[: len(higher)].sum() - len(higher) * (len(higher) + 1) / 2
-    return round(float(above / (len(higher) * len(lower))), 4)
+    ordered = np.sort(lower)
+    above = np.searchsorted(ordered, higher, "left") + np.searchsorted(ordered, higher, "right")
+    return round(float(above.mean() / 2 / len(lower)), 4)

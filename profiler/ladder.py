@@ -1,7 +1,8 @@
 """Chooses which encoder reads a text: the full one, the fast one that comes with the gate, or both as a cascade.
 
-In a cascade the fast encoder reads first, and the full one reads again what the fast one is in doubt of. Each of the
-three is a rung; every rung gives relevance over the same prototypes. Knows encoders and gate, nothing of agents.
+In a cascade the fast encoder reads first, and the full one reads again what the fast one is in doubt of. Their cosines
+with the prototypes are averaged then: each errs by itself. Each of the three is a rung; every rung gives relevance over
+the same prototypes. Knows encoders and gate, nothing of agents.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from profiler.qagate import Floats, QAGate
 from profiler.static import StaticEncoder
 
 Rung = Literal["auto", "full", "fast", "cascade"]
+FAST_SHARE = 0.35  # of the fast encoder in what both have read; from .2 to .5 do as well
 FAST_FOLDER = "fast"  # the fast encoder's folder, inside the gate's
 
 
@@ -25,8 +27,9 @@ class Reading:
     relevance: Floats  # f̃(q), (K,) float32, sums to 1
     category: str  # of the nearest topical prototype
     nearest: float  # cosine with that prototype
+    familiarity: float  # how far it is from noise, see QAGate.familiarity; 0 where `is_familiar` ends
     is_familiar: bool  # False: like noise, or (a gate without gibberish) unlike all texts that it was trained with
-    encoder: str  # name of the encoder that read it
+    encoder: str  # name of the encoder that read it last
 
 
 class Ladder:
@@ -57,18 +60,21 @@ class Ladder:
         """What this text is about.
 
         With both encoders the full one reads again what the fast one is in doubt of (its margin is below the gate's)
-        or finds unfamiliar. What is embedded is the text's `essence`.
+        or finds unfamiliar. It alone says then whether the text is familiar. What is embedded is the text's `essence`.
         """
-        text, reading = essence(text), None
+        text, quick = essence(text), None
         if self._fast:
             gate, encoder = self._fast
-            similarity = gate.similarity(encoder.encode([text]))
-            reading = _reading(gate, similarity)
-            if not self._full or (reading.is_familiar and gate.margins(similarity)[0] >= gate.margin):
-                return reading
+            quick = gate.similarity(encoder.encode([text]))
+            sure = gate.is_familiar(quick)[0] and gate.margins(quick)[0] >= gate.margin
+            if not self._full or sure:
+                return _reading(gate, quick, quick)
         assert self._full, "a ladder has a rung"
         gate, encoder = self._full
-        return _reading(gate, gate.similarity(encoder.encode([text])))
+        exact = gate.similarity(encoder.encode([text]))
+        if quick is None or not quick.any():  # the fast encoder knows no word of the text
+            return _reading(gate, exact, exact)
+        return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact)
 
 
 def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> Ladder:
@@ -96,12 +102,14 @@ def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> L
     return Ladder(gate, full, fast, problem)
 
 
-def _reading(gate: QAGate, similarity: Floats) -> Reading:
+def _reading(gate: QAGate, similarity: Floats, own: Floats) -> Reading:
+    """What cosines (1, K) say; `own` are those of the gate's encoder alone, which its thresholds are for."""
     nearest = int(gate.nearest_of(similarity)[0])
     return Reading(
         relevance=gate.relevance_of(similarity)[0],
         category=gate.categories[nearest],
         nearest=float(similarity[0, nearest]),
-        is_familiar=bool(gate.is_familiar(similarity)[0]),
+        familiarity=float(gate.familiarity(own)[0] - gate.projector.familiar),
+        is_familiar=bool(gate.is_familiar(own)[0]),
         encoder=gate.encoder,
     )

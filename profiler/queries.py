@@ -35,7 +35,7 @@ def load_questions(source: str) -> list[Question]:
         questions = load_hub(source.removeprefix("hf:"))
     else:
         path = shipped_gate() / "queries.jsonl" if source == "builtin" else Path(source).expanduser()
-        questions = [parse_question(value, at) for value, at in _lines(path)]
+        questions = [parse_question(value, at) for value, at in lines_of(path)]
     if not questions:
         raise QueryError(f"the query set {source} is empty")
     return questions
@@ -47,7 +47,7 @@ def load_training_texts(paths: Sequence[Path]) -> list[TrainingText]:
     A line is {"query": text, "task" or "topic": name, "category"?: name, "scores"?: {agent: grade in [0, 1]}}.
     Raises QueryError; for a broken line its message starts with file:line.
     """
-    texts = [_training_text(value, at) for path in paths for value, at in _lines(path)]
+    texts = [_training_text(value, at) for path in paths for value, at in lines_of(path)]
     if not texts:
         raise QueryError(f"no texts in {', '.join(map(str, paths))}")
     return texts
@@ -148,7 +148,7 @@ def as_asked_now(answers: Iterable[Answer], questions: Iterable[Question]) -> li
     return [replace(a, task=q.task, reference=q.reference) if q else a for a, q in known]
 
 
-def _lines(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+def lines_of(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """(object, "file:line") of each line of a file, or of all *.jsonl of a folder."""
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     if not files:

@@ -42,6 +42,7 @@ WITHOUT_MODULE = {
     "gateway/routing/first_hour.py": "names, worth, costs, beliefs and policy together",
     "profiler/builtin.py": "the built-in questions: data",
     "profiler/form_prompts.py": "the prompts of form categories: data",
+    "profiler/everyday_prompts.py": "our own prompts on all subjects: data",
 }
 
 

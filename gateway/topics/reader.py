@@ -24,7 +24,7 @@ from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
 from gateway.topics.mixing import leading, mixed
 from gateway.topics.setting import CODE_SHARE, ON_NO_SUBJECT, SETTING_SHARE, is_about_code
 from profiler.encoder import Encoder, EncoderError
-from profiler.ladder import Ladder, Rung, load_ladder
+from profiler.ladder import Ladder, Reading, Rung, load_ladder
 from profiler.qagate import GateError, QAGate, shipped_gate
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,13 @@ class Judged:
     category: str  # of the nearest prototype; empty for an unfamiliar text
     is_familiar: bool = True
     nearest: float = 0.0  # cosine with that prototype
+
+
+def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
+    """What this gate's reading of a text says of it."""
+    if reading.is_familiar:
+        return Judged(reading.relevance, reading.category, nearest=reading.nearest)
+    return Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
 
 
 def open_reader(config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[], Encoder]) -> "RelevanceReader":
@@ -218,13 +225,10 @@ class RelevanceReader:
         if ladder is None:
             return None
         try:
-            reading = ladder.read(text)
+            return judged_of(self.gate, ladder.read(text), text)
         except Exception:  # a tokenizer or runtime may fail at this text; the next one may work
             log.exception("text_not_judged characters=%d", len(text))
             return None
-        if reading.is_familiar:
-            return Judged(reading.relevance, reading.category, nearest=reading.nearest)
-        return Judged(self.gate.evenly, "", is_familiar=False, nearest=reading.nearest)
 
     def _remember(self, key: bytes, done: "asyncio.Future[Judged | None]") -> None:
         del self._under_way[key]

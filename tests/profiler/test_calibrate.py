@@ -12,7 +12,7 @@ CONFIG = TrainConfig(prototypes=6, epochs=40, fast_epochs=40, top_p=0.3)
 
 @pytest.mark.parametrize(
     ("higher", "lower", "expected"),
-    [([3, 4], [1, 2], 1.0), ([1, 2], [3, 4], 0.0), ([1, 4], [2, 3], 0.5), ([2, 4], [1, 3], 0.75)],
+    [([3, 4], [1, 2], 1.0), ([1, 2], [3, 4], 0.0), ([1, 4], [2, 3], 0.5), ([2, 4], [1, 3], 0.75), ([1], [1], 0.5)],
 )
 def testauroc_by_hand(higher: list[float], lower: list[float], expected: float) -> None:
     """The share of pairs in which the first is higher."""

@@ -45,6 +45,24 @@ def test_the_full_encoder_reads_what_the_fast_one_doubts(text: str, reader: str)
     assert ([text], [text] if reader == "full" else []) == (fast.texts, full.texts)
 
 
+def test_what_both_have_read_is_averaged() -> None:
+    """The fast encoder sees 90°, the full one 60° (cosines 0, .87, 1 and .5, 1, .87): the mean of the two."""
+
+    @dataclass
+    class Turned(Spoken):
+        def encode(self, texts: Sequence[str]) -> np.ndarray:
+            super().encode(texts)
+            return np.array([[0.5, 3**0.5 / 2]], np.float32)
+
+    reading = Ladder(replace(GATE, top_p=1.0, alpha=1.0), Turned("full"), Spoken("quick")).read("0 1")
+
+    mean = 0.65 * np.array([0.5, 1, 3**0.5 / 2]) + 0.35 * np.array([0, 3**0.5 / 2, 1])
+    assert "full" == reading.encoder
+    assert np.allclose(mean / mean.sum(), reading.relevance, atol=1e-3)
+    alone = Ladder(GATE, Turned("full"), Spoken("quick")).read("0 0")  # without a known word
+    assert np.allclose([0, 1, 0], alone.relevance)
+
+
 def test_one_rung_reads_everything() -> None:
     for name, ladder in (
         ("full", Ladder(GATE, Spoken("full"), None)),
