@@ -23,6 +23,7 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.client.app import ClientConfig
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.engines.local import EngineConfig
+from gateway.measuring.feedback import LearningConfig
 from gateway.measuring.idle import ProfileConfig
 from gateway.models.names import NamesConfig
 from gateway.peering.card import AgentsConfig
@@ -71,6 +72,7 @@ class Config:
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
     agents: AgentsConfig = field(default_factory=AgentsConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
 
 
 _SYNONYMS = {"warn": "warning"}

@@ -33,6 +33,7 @@ from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring, Target
+from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
 from gateway.models.published import shipped_priors
@@ -42,6 +43,7 @@ from gateway.peering.enquiries import Enquiries
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
 from gateway.peering.probes import Peers
+from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.worth import Space
@@ -57,7 +59,7 @@ from gateway.server.listeners import (
     server,
     url_of,
 )
-from gateway.serving.dispatch import Dispatcher
+from gateway.serving.dispatch import Dispatcher, Routed
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.notices import Notices, limit_lines
@@ -179,9 +181,10 @@ class Runtime:
         self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
         stack.push_async_callback(peers.close)
+        self._feedback = Feedback(config.learning, self._node.observations.observe, secrets.token_bytes(32))
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
-            clock=clock, wall_clock=time.time,
+            clock=clock, wall_clock=time.time, answered=self._answered,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(
@@ -190,7 +193,7 @@ class Runtime:
         )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._door, self._profiles, dispatcher, telemetry, route_log,
-            url, token, clock, clock(), self._cards_changed, config.routing, self._measuring.progress,
+            url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring.progress,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token),
@@ -262,6 +265,14 @@ class Runtime:
         self._say(f"peers reach it at {addresses} (network `{self._config.network.name}`, admission: {mode})")
         self._say(_names_rule(self._config))
         self._say(_MEASURING[self._config.profile.auto])
+
+    def _answered(self, request_id: str, routed: Routed, by: Candidate, began: float) -> None:
+        """A request of our programs got its answer: what is said of it later can be laid to who gave it."""
+        answered = Answered(
+            request_id, routed.request, by.peer_id, by.agent, routed.query.category, began, time.monotonic(),
+            routed.wishes.is_retry,
+        )  # fmt: skip
+        self._feedback.answered(answered)
 
     def _targets(self) -> list[Target]:
         """Our agents, each with the engine that serves it."""

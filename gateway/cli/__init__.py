@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.asking import ask, models, route, status
+from gateway.cli.asking import ask, feedback, models, route, status
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, peers, revoke
@@ -50,7 +50,7 @@ def ppai(
     pass
 
 
-for command in (serve, ask, route, status, peers, models, approve, revoke, init, pull, demo):
+for command in (serve, ask, feedback, route, status, peers, models, approve, revoke, init, pull, demo):
     app.command()(command)
 
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)

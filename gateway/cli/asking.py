@@ -1,7 +1,7 @@
-"""ppai ask, route, models, status: questions to the running peer."""
+"""ppai ask, feedback, route, models, status: questions to the running peer, and what was thought of an answer."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -50,10 +50,30 @@ def ask(
     }
     if as_json:
         numbers = {name: kind(shown[name]) for name, kind in _NUMBERS.items() if name in shown}
-        show_json({"answer": answer, **shown, **numbers})
+        show_json({"answer": answer, "request": headers.get("x-request-id"), **shown, **numbers})
         return
     show("" if stream else answer)
-    say(f"answered by {shown.get('peer')} ({shown.get('model')}): {shown.get('reason')}")
+    asked = f"; request {headers['x-request-id']}" if "x-request-id" in headers else ""
+    say(f"answered by {shown.get('peer')} ({shown.get('model')}): {shown.get('reason')}{asked}")
+
+
+def feedback(
+    request: Annotated[str, typer.Argument(help="The answer's request, as `ppai ask` says it: its x-request-id.")],
+    grade: Annotated[Literal["good", "bad"], typer.Argument(help="How the answer was.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how good an answer was: this peer asks its agent more often, or less, for such things."""
+    from gateway.cli.own_peer import OwnPeer
+
+    body = {"request": _not_empty(request, "REQUEST", "ppai ask says it"), "score": 1 if grade == "good" else -1}
+    found = OwnPeer(home_of(home)).post("/ppai/v1/feedback", body)
+    if as_json:
+        show_json(found)
+    elif found["counted"]:
+        say("it counts, on this machine alone")
+    else:
+        say("it changes nothing: it was said before, or what the request was about is not known")
 
 
 def _question(text: str) -> str:

@@ -178,6 +178,11 @@ _ROUTE = _fields(
     model={"type": "string", "default": VIRTUAL_MODEL},
     max_tokens={"type": ["number", "null"], "minimum": 1},
 )
+_GRADE = {
+    **_fields({"request": {"type": "string"}, "score": {"type": "number", "minimum": -1, "maximum": 1}}),
+    "additionalProperties": False,
+}
+_COUNTED = _fields({"request": {"type": "string"}, "counted": {"type": "boolean"}})
 _WHO = _fields({"who": {"type": "string"}})
 _PROFILE = {
     **_fields(
@@ -220,6 +225,7 @@ _STATUS = {
     "/openapi.json": _get("this page", _OBJECT),
     "/ppai/v1/status": _get("engine, network, gate", _OBJECT),
     "/ppai/v1/peers": _get("every peer known", _LIST_OF_OBJECTS),
+    "/ppai/v1/feedback": _post("how good an answer was, from -1 to 1, by its `x-request-id`", _GRADE, _COUNTED),
     "/ppai/v1/route": _post("who would answer, and why; nothing is sent to a model", _ROUTE, _OBJECT),
 }
 _OWNER = {

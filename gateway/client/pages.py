@@ -7,6 +7,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from gateway.client.explain import add_explanation
+from gateway.client.feedback import add_feedback
 from gateway.client.models import add_model_pages
 from gateway.client.owner import add_owner_calls
 from gateway.client.paths import hint
@@ -29,7 +30,7 @@ def pages_app(peer: RunningPeer) -> fastapi.FastAPI:
     async def invalid(request: fastapi.Request, error: InvalidRequest) -> Response:
         return _error(request, error.status, error.message, error.code, error.param)
 
-    for add in (add_model_pages, add_status_pages, add_explanation, add_owner_calls):
+    for add in (add_model_pages, add_status_pages, add_explanation, add_feedback, add_owner_calls):
         add(app, peer)
     return app
 

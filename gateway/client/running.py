@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.capacity.door import Door
+from gateway.measuring.feedback import Feedback
 from gateway.measuring.profiles import Profiles
 from gateway.peering.network import Network
 from gateway.routing.node import Node
@@ -31,4 +32,5 @@ class RunningPeer:
     began: float  # by that clock
     cards_changed: Callable[[], None]  # to be called when our agents' vectors have changed
     gate: GateConfig
+    feedback: Feedback
     measuring: Callable[[], dict[str, Any]]  # how far our agents are measured

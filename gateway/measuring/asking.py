@@ -137,7 +137,7 @@ class IdleMeasuring:
             "agents": [
                 {
                     "name": target.agent,
-                    "answers": self._answered.get((target.agent, target.make)),
+                    "answers": max(self._answered.get((target.agent, target.make), 0), self._evidence(target)),
                     "published": self._evidence(target),
                     "stale": self._profiles.is_stale(target.agent, space),
                     "asking": self._why.get(target.agent) == _ASKING and not self._is_finished(target),

@@ -66,8 +66,10 @@ class Dispatcher:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        answered: Callable[[str, Routed, Candidate, float], None] = lambda request_id, routed, by, began: None,
     ) -> None:
-        self.reader = reader
+        """`answered(request_id, routed, by, began)` is called when a request got its whole answer."""
+        self.reader, self._answered = reader, answered
         self._names, self._course, self._patience = names, course, patience
         self._node, self._door, self._peers = node, door, peers
         self._telemetry, self._route_log = telemetry, route_log
@@ -104,6 +106,8 @@ class Dispatcher:
             attempts.close()
             for candidate, attempt in attempts.done:
                 self._remember(routed.request.session, candidate.peer_id, attempt.status != "ok")
+                if attempt.status == "ok":
+                    self._answered(request_id, routed, candidate, began)
             self._route_log.write(attempts.line(self._wall_clock(), request_id))
 
     async def decide(

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from gateway.cli import main
-from gateway.cli.asking import ask, models, route, status
+from gateway.cli.asking import ask, feedback, models, route, status
 from gateway.cli.pages import status_lines
 from gateway.home.folder import Home
 from tests.gateway.cli.answering import Peer
@@ -63,7 +63,8 @@ def test_an_answer_as_json_has_what_the_headers_say_numbers_as_numbers(
     ask("hi", home=home.path, as_json=True)
 
     assert {
-        "answer": "one two", "peer": "ben", "reason": "best", "score": 0.47, "cost_s": 5.39, "attempts": 1,
+        "answer": "one two", "request": None, "peer": "ben", "reason": "best", "score": 0.47, "cost_s": 5.39,
+        "attempts": 1,
     } == json.loads(capsys.readouterr().out)  # fmt: skip
 
 
@@ -183,3 +184,24 @@ def test_what_peers_engines_and_models_say_steers_no_terminal(
     assert (out + err).replace("\n", "").replace("\t", "").isprintable()
     models(home=home.path, as_json=True)
     assert evil == json.loads(capsys.readouterr().out)[0]["id"]
+
+
+def test_a_grade_is_sent_with_the_request_that_ask_names(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.body, peer.headers = STREAM, {"x-request-id": "r7"}
+    ask("hi", home=home.path)
+    said = capsys.readouterr().err
+    peer.pages["/ppai/v1/feedback"] = {"request": "r7", "counted": True}
+
+    for grade in ("good", "bad"):
+        feedback("r7", grade, home=home.path)
+    counted = capsys.readouterr().err
+    peer.pages["/ppai/v1/feedback"] = {"request": "r7", "counted": False}
+    feedback("r7", "good", home=home.path)
+
+    assert said.endswith("; request r7\n")
+    assert [{"request": "r7", "score": 1}, {"request": "r7", "score": -1}] == [
+        json.loads(body) for _, path, _, body in peer.asked if path == "/ppai/v1/feedback"
+    ][:2]
+    assert ("it counts", "it changes nothing") == (counted[:9], capsys.readouterr().err[:18])

@@ -19,6 +19,7 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.home.weights import WeightsMissing
+from gateway.measuring.feedback import Feedback, LearningConfig
 from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
 from gateway.peering.network import Network
@@ -50,6 +51,8 @@ class Site:
     node: Node
     engine: IdleEngine
     cards_changed: list[bool]
+    feedback: Feedback
+    observed: list[tuple[object, ...]]  # what was learnt from grades
 
     async def get(self, path: str) -> tuple[int, Any]:
         response = await self.http.get(path)
@@ -62,8 +65,11 @@ class Site:
 
 
 @asynccontextmanager
-async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site]:
-    """Ada's pages, in front of an idle engine; `as_stranger`: asked by who has shown no key where one is needed."""
+async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True) -> AsyncIterator[Site]:
+    """Ada's pages, in front of an idle engine; `as_stranger`: asked by who has shown no key where one is needed;
+
+    `feedback`: whether she learns from grades.
+    """
     async with network(home / "ada") as place:
         scheduler = policy(SchedulerConfig())
         node = Node("ada", place.gossip, place.admission, scheduler, Beliefs(BeliefConfig()), np.random.default_rng(7))
@@ -73,6 +79,8 @@ async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site
         engine.origin, engine.not_adopted, engine.in_flight = "vLLM found on port 8000", (), 0  # type: ignore[attr-defined]
         gate = Door(engine, AdmissionConfig(), lambda: 0.0, node.own_mean_service_s)  # type: ignore[arg-type]
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
+        observed = list[tuple[object, ...]]()
+        learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")
         with ThreadPoolExecutor(1) as worker:
             dispatcher = Dispatcher(
                 NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, gate,
@@ -83,7 +91,7 @@ async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site
             running = RunningPeer(
                 node, place, gate, Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
-                GateConfig(), lambda: {"auto": "off", "questions": None, "agents": []},
+                GateConfig(), learning, lambda: {"auto": "off", "questions": None, "agents": []},
             )  # fmt: skip
             pages = pages_app(running)
 
@@ -92,7 +100,7 @@ async def opened(home: Path, *, as_stranger: bool = False) -> AsyncIterator[Site
 
             transport = httpx.ASGITransport(asked)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-                yield Site(http, place, node, engine, changed)
+                yield Site(http, place, node, engine, changed, learning, observed)
 
 
 def no_encoder() -> Ladder:

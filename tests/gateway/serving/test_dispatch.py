@@ -75,6 +75,7 @@ class Desk:
     """Ada's dispatcher, her node, what she logs; and ben."""
 
     dispatcher: Dispatcher
+    answered: list[tuple[str, str, str]]  # (request, peer, agent) of those that got their whole answer
     node: WatchedNode
     door: Door
     route_log: RouteLog
@@ -120,14 +121,16 @@ async def desk(
             one.admission.approve(other.id)
         node.rights_changed()
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
+        answered: list[tuple[str, str, str]] = []
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
                 names or NamesConfig(), course or CourseConfig(), patience, node, door,
                 Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
+                answered=lambda request, _, by, began: answered.append((request, by.peer_name, by.agent)),
             )  # fmt: skip
-            yield Desk(dispatcher, node, door, route_log, telemetry, me, ben)
+            yield Desk(dispatcher, answered, node, door, route_log, telemetry, me, ben)
 
 
 def _no_encoder() -> Ladder:
@@ -1020,3 +1023,20 @@ async def test_no_log_holds_what_was_said(
     assert "three" not in written
     assert 'ppai_requests_total{status="ok",target="local"} 1.0' in metrics
     assert 'ppai_requests_total{status="ok",target="remote"} 1.0' in metrics
+
+
+# --- what is learnt from an answer ---
+
+
+async def test_who_gave_the_whole_answer_is_told_and_who_failed_is_not(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Of three attempts at most one is an answer; what was cut short or refused is none."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask()
+        mine.status = 500
+        await ada.ask()
+        theirs.status = 500
+        await ada.ask()
+
+    assert [("r1", "ada", "mine"), ("r1", "ben", "scripted-1")] == ada.answered

@@ -1,0 +1,150 @@
+"""What this machine's people and programs say of answers, as weak evidence by (peer, agent, category) (P).
+
+A grade that somebody gives counts half of an answer that was graded by rules. Signs that cost nobody a click count a
+fifth, and only where the owner wants them. Nothing of it leaves this machine, and no text is kept: an answer is known
+by its request's id, its question by a hash.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from discovery.records import PeerId
+from gateway.measuring.signals import hashed, reports_failure
+from gateway.wire.request import Request
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+REMEMBERED = 10_000  # answers that can still be graded, and questions and conversations beside them
+GRADE_WEIGHT = 0.5  # of a grade of 1 or -1: people press a button for more reasons than whether an answer is right
+SIGN_WEIGHT = 0.2  # of asking again, or of code that fails: often enough the answer was right
+AGAIN_S = 600.0  # s within which the same question is asked again; later it is a new one
+CHANGES = 2  # grades of one answer that count: somebody may change his mind once
+_WORDED = frozenset({"chat/completions", "completions"})  # endpoints whose requests tell what was asked
+
+
+@dataclass(frozen=True, slots=True)
+class LearningConfig:
+    """What is learnt from use, on this machine alone."""
+
+    feedback: bool = True  # grades that programs send (POST /ppai/v1/feedback)
+    signs: bool = False  # that the same is asked again, or that code of an answer fails, read off later requests
+
+
+class Observe(Protocol):
+    """Whoever keeps what agents turn out to be worth."""
+
+    def __call__(self, peer: PeerId, agent: str, category: str, score: float, weight: float, now: float) -> None:
+        """An answer of this agent to a query of this category was seen: `score` 1 right, 0 wrong."""
+        ...
+
+
+class UnknownRequest(LookupError):
+    """No answer of this id is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that was answered, and by whom. Times are seconds of one clock."""
+
+    request_id: str
+    request: Request
+    peer: PeerId
+    agent: str
+    category: str  # "" where nobody could tell what it was about
+    began: float
+    ended: float
+    is_retry: bool = False  # an SDK asks again since the first request failed: that is cost, and says nothing of words
+
+
+@dataclass(slots=True)
+class _Answer:
+    peer: PeerId
+    agent: str
+    category: str
+    at: float  # when it was complete
+    grades: tuple[float, ...] = ()  # that counted
+    has_sign: bool = False
+
+
+@dataclass(slots=True)
+class _Asked:
+    request_id: str  # of the last request that asked it
+    times: int
+
+
+class Feedback:
+    """Remembers who answered what kind of request, and turns what is said of it into observations."""
+
+    def __init__(self, config: LearningConfig, observe: Observe, key: bytes) -> None:
+        """`key`: at most 64 bytes of this process alone, for hashes of texts."""
+        self._config, self._observe, self._key = config, observe, key
+        self._answers: OrderedDict[str, _Answer] = OrderedDict()  # by request id
+        self._questions: OrderedDict[bytes, _Asked] = OrderedDict()  # by hash of the question with the turns before it
+        self._last: OrderedDict[bytes, str] = OrderedDict()  # request id of the last answer, by hash of a conversation
+
+    @property
+    def is_open(self) -> bool:
+        """Whether grades are taken."""
+        return self._config.feedback
+
+    def answered(self, answered: Answered) -> None:
+        """Remember who answered; and, where signs are wanted, what this request says of the answers before it."""
+        if self._config.signs and answered.request.endpoint in _WORDED:
+            self._read_signs(answered)
+        if self._config.signs or self._config.feedback:
+            answer = _Answer(answered.peer, answered.agent, answered.category, answered.ended)
+            _keep(self._answers, answered.request_id, answer)
+
+    def grade(self, request_id: str, score: float, now: float) -> bool:
+        """Somebody grades an answer from -1 (wrong) to 1 (right); whether it counts.
+
+        It does not where it says nothing new, where the category is not known, and from the third change of mind on.
+        Raises UnknownRequest.
+        """
+        answer = self._answers.get(request_id)
+        if answer is None:
+            raise UnknownRequest(request_id)
+        is_new = score != 0 and answer.grades[-1:] != (score,) and len(answer.grades) < CHANGES
+        if not (is_new and answer.category):
+            return False
+        answer.grades += (score,)
+        self._tell(answer, float(score > 0), GRADE_WEIGHT * abs(score), now)
+        return True
+
+    def _read_signs(self, new: Answered) -> None:
+        request = new.request
+        conversation = hashed(self._key, request.session)
+        if reports_failure(request):
+            self._doubt(self._last.get(conversation), new)
+        _keep(self._last, conversation, new.request_id)
+        if request.text.strip():
+            question = hashed(self._key, request.text, *request.earlier)
+            before = self._questions.get(question)
+            if before is not None and before.times == 1 and not new.is_retry:  # asked ever again, it is a habit
+                self._doubt(before.request_id, new)
+            _keep(self._questions, question, _Asked(new.request_id, before.times + 1 if before else 1))
+
+    def _doubt(self, request_id: str | None, new: Answered) -> None:
+        """An answer is doubted, once, by a request that came after it, and not long after.
+
+        Who asks two at once, to compare them, doubts neither.
+        """
+        answer = self._answers.get(request_id or "")
+        if answer is None or answer.has_sign or not answer.category:
+            return
+        if answer.at <= new.began <= answer.at + AGAIN_S:
+            answer.has_sign = True
+            self._tell(answer, 0.0, SIGN_WEIGHT, new.ended)
+
+    def _tell(self, answer: _Answer, score: float, weight: float, now: float) -> None:
+        self._observe(answer.peer, answer.agent, answer.category, score, weight, now)
+
+
+def _keep(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    """Remember as the newest; the oldest beyond REMEMBERED is forgotten."""
+    known[key] = value
+    known.move_to_end(key)
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)
