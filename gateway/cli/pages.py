@@ -81,10 +81,10 @@ def _measuring_lines(measuring: Page | None, columns: Width) -> list[str]:
     lines: list[str] = []
     for agent in (measuring or {}).get("agents", ()):
         of = f" of {measuring['questions']}" if measuring and measuring["questions"] else ""
-        behind = f", {agent['published']} behind its vector" if 0 < agent["published"] < agent["answers"] else ""
-        stale = "; its vector is of another model of this name" if agent["stale"] else ""
+        behind = f", {agent['published']} published" if 0 < agent["published"] < agent["answers"] else ""
+        stale = "; its vector is an older model's" if agent["stale"] else ""
         now = "it is being asked" if agent["asking"] else agent["why_not"]
-        far = f"{agent['name']}: {agent['answers']}{of} questions answered{behind}{stale}"
+        far = f"{agent['name']}: {agent['answers']}{of} answered{behind}{stale}"
         lines += fact("" if lines else "measured", f"{far}; {now}" if now else far, columns)
     return lines
 

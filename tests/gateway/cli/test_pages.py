@@ -17,6 +17,16 @@ STATUS = {
         "name": "ppai", "admission": "secret", "addresses": ["192.168.7.2:8471"], "peers": 2,
         "refused": [{"name": "eve", "id": "ee2e2" + "e" * 47, "why": "another secret"}], "identity_in_use": False,
     },
+    "measuring": {
+        "auto": "idle", "questions": 502,
+        "agents": [
+            {"name": "small-1", "answers": 78, "published": 60, "stale": False, "asking": True, "why_not": ""},
+            {
+                "name": "large-1", "answers": 0, "published": 0, "stale": True, "asking": False,
+                "why_not": "it sleeps",
+            },
+        ],
+    },
     "gate": {
         "space": "s1", "encoders": ["fast", "full"], "problem": None,
         "lacking": "the full encoder is not there: run ppai pull encoder",
@@ -54,6 +64,8 @@ load       1 running, 2 waiting, 8 slots (as the engine tells)
 not taken  Ollama is run by `bob`
 models     small-1 (not measured: run ppai-profile)
            large-1
+measured   small-1: 78 of 502 answered, 60 published; it is being asked
+           large-1: 0 of 502 answered; its vector is an older model's; it sleeps
 network    `ppai`, admission: secret, 2 other peers (ppai peers)
            peers reach us at 192.168.7.2:8471
            1 kept out: see ppai peers
