@@ -185,6 +185,8 @@ def route_lines(found: Page, columns: Width) -> list[str]:
     else:
         about = found.get("category") or ""
     lines += fact("topic", about, columns)
+    if found.get("forms"):
+        lines += fact("form", f"{' and '.join(found['forms'])}, by the wording", columns)
     if asked := [row for row in rows if not row["excluded"]]:
         head = ROUTE_HEAD if any(row.get("basis") for row in asked) else Row(ROUTE_HEAD.cells)
         lines += ["", *table(head, [_candidate(row) for row in asked], columns, right=range(2, 7), cut=(0, 1))]

@@ -39,6 +39,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "problem": None if target else peer.dispatcher.why_nobody(routed).message,
             "category": query.category or None,
             "familiar": query.is_familiar,
+            "forms": query.forms,
             "relevance": None if query.relevance is None else [round(float(value), 5) for value in query.relevance],
             "beta_per_s": choice.beta_per_s,
             "candidates": candidate_rows(choice),

@@ -30,7 +30,7 @@ from profiler.engine import EngineError, content_of, ran_out
 from profiler.folding import fold
 from profiler.grading.grades import RUNS_CODE
 from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of
-from profiler.queries import as_asked_now, in_order, load_questions
+from profiler.queries import as_asked_now, load_questions
 from profiler.question import QueryError, Question
 
 log = logging.getLogger(__name__)
@@ -208,16 +208,15 @@ class IdleMeasuring:
             store.__exit__()
 
     async def _question_for(self, target: Target, store: AnswerStore) -> Question | None:
-        """The question that says most now, once a vector is published that is due; None where none is left."""
+        """The next question, once a vector is published that is due; None where none is left."""
         count = sum(question.id in store.answers for question in self._questions)
         self._answered[target.agent, target.make] = count
         published = max(self._evidence(target), self._folded.get((target.agent, target.make), 0))
         if is_due(count, published, len(self._questions)):
             await self._publish(target, store)
             self._folded[target.agent, target.make] = count
-        grades = {answer.question: answer.right for answer in store.answers.values()}
-        for question in await asyncio.to_thread(in_order, self._questions, grades):
-            if (target.agent, question.id) in self._skipped:
+        for question in self._questions:
+            if question.id in store.answers or (target.agent, question.id) in self._skipped:
                 continue
             if question.grade not in RUNS_CODE or await self._has_wall(question.grade == "shell"):
                 return question

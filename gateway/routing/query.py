@@ -35,6 +35,7 @@ class Query:
     is_held: bool = False  # it waits at our own door and is decided again
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
+    forms: tuple[str, ...] = ()  # categories that the wording asks for ("summarising"); part of `relevance`
 
     @property
     def is_auto(self) -> bool:

@@ -188,6 +188,7 @@ class Dispatcher:
             beta_per_s=wishes.beta_per_s,
             relevance=judged.relevance.astype(np.float64) if judged else None,
             is_familiar=judged.is_familiar if judged else True,
+            forms=judged.forms if judged else (),
         )
 
     def _remember(self, session: str, peer: PeerId, has_failed: bool) -> None:

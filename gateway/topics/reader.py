@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
+from gateway.topics.forms import forms
 from gateway.topics.mixing import leading, mixed
 from gateway.topics.setting import CODE_SHARE, ON_NO_SUBJECT, SETTING_SHARE, is_about_code
 from profiler.encoder import Encoder, EncoderError
@@ -32,6 +33,7 @@ Found = TypeVar("Found")
 
 BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
 REMEMBERED = 4096  # texts, and as many conversations: 256 or 512 bytes each with 64 prototypes
+FORM_SHARE = 0.5  # of the topic, to the form that a prompt asks for: as much as to what it is about
 UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since they would not be read in time
 
 
@@ -57,13 +59,24 @@ class Judged:
     category: str  # of the nearest prototype; empty for an unfamiliar text
     is_familiar: bool = True
     nearest: float = 0.0  # cosine with that prototype
+    forms: tuple[str, ...] = ()  # the categories of the gate that its wording asks for (forms.py)
 
 
 def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
-    """What this gate's reading of a text says of it."""
-    if reading.is_familiar:
-        return Judged(reading.relevance, reading.category, nearest=reading.nearest)
-    return Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
+    """What this gate's reading of a text says of it, and what its wording says.
+
+    A form that the wording asks for makes FORM_SHARE of the topic, where the gate has that category. Then even a text
+    that is pasted into the prompt and unlike all that the gate knows leaves it a topic.
+    """
+    about = Judged(reading.relevance, reading.category, nearest=reading.nearest)
+    if not reading.is_familiar:
+        about = Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
+    asked = {name: FORM_SHARE * share for name, share in forms(text).items() if name in gate.categories}
+    if not asked:
+        return about
+    relevance = mixed(about.relevance, gate.categories, asked)
+    category = leading(relevance, gate.categories)
+    return replace(about, relevance=relevance, category=category, is_familiar=True, forms=tuple(asked))
 
 
 def open_reader(config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[], Encoder]) -> "RelevanceReader":

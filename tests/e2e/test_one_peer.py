@@ -66,26 +66,6 @@ async def sdk(peer: PeerProcess) -> AsyncIterator[openai.AsyncOpenAI]:
         yield client
 
 
-async def test_an_answer_can_be_graded_by_the_id_that_every_sdk_shows(
-    peer: PeerProcess, sdk: openai.AsyncOpenAI, http: aiohttp.ClientSession
-) -> None:
-    answer = await sdk.chat.completions.create(model="auto", **HELLO)
-    said = []
-    for request in (answer._request_id, "r-unknown"):
-        async with http.post(f"{peer.url}/ppai/v1/feedback", json={"request": request, "score": -1}) as response:
-            said.append((response.status, await response.json()))
-
-    assert [200, 404] == [status for status, _ in said]
-    assert answer._request_id == said[0][1]["request"]
-
-
-async def test_a_peer_says_whether_it_measures_by_itself(peer: PeerProcess) -> None:
-    (agent,) = peer.get("/ppai/v1/status")[1]["measuring"]["agents"]
-
-    assert ("scripted-1", "profile.auto is off") == (agent["name"], agent["why_not"])
-    assert "measured only by hand" in peer.output
-
-
 async def test_the_sdk_is_answered_whole_and_streamed(sdk: openai.AsyncOpenAI) -> None:
     whole = await sdk.chat.completions.with_raw_response.create(model="auto", **HELLO)
     stream = await sdk.chat.completions.create(

@@ -20,7 +20,11 @@ CHANGING: dict[str, tuple[Wording, ...]] = {
             r"|into|to) (?:\w+ )?{LANGUAGE}\b(?= *(?:[^\w ]|$|(?:please|pls|for|so|but|and|like|with|that"
             r"|because)\b))",
         ),
-        (LANGUAGES, r"\bwhat(?:'?s| is| does)\b[^\n]{0,90}\b(?:in|mean in|say in) {LANGUAGE}\b"),
+        (
+            LANGUAGES,
+            r"\bwhat(?:'?s| is| does)\b[^\n]{0,90}\b(?:in|mean in|say in) {LANGUAGE}\b(?= *(?:[^\w ]|$"
+            r"|(?:please|pls|for|so|but|and|like|with)\b))|\bthe {LANGUAGE} (?:\w+ )?[\"'“«][^\n]{2,80} mean\b",
+        ),
         (
             LANGUAGES,
             r"\b(?:from )?{LANGUAGE} (?:to|into|->|→) {LANGUAGE}\b|\b{LANGUAGE} (?:word )?for [\"'“]|(?:^"
@@ -30,8 +34,8 @@ CHANGING: dict[str, tuple[Wording, ...]] = {
         ),
         (
             "mean sayi writ",
-            r"\bwhat does [\"'“«][^\n\"]{3,80}[\"'”»] mean|\bwhat(?:'s| is) (?:he|she|this sign"
-            r"|written) (?:saying|here)\b",
+            r"\bwhat does [\"'“«][^\n\"]{0,80}[^\x00-\x7f’“”'\"][^\n\"]{0,80}[\"'”»] mean|\bwhat(?:'s"
+            r"| is) (?:he|she|this sign|written) (?:saying|here)\b",
         ),
         (
             "über deut engl fran span ital port poln türk russ chin japa nied schw arab late",
@@ -53,7 +57,10 @@ CHANGING: dict[str, tuple[Wording, ...]] = {
             r"\b(?:al|en|pro|pra|em|in|para o?|a) {LENGUA}\b(?: por ?f|,? per favore|[,:?]|$| para| do)",
         ),
         ("翻 译 怎 文", r"翻译|翻成|译成|译为|译文|用.{0,6}[语文]怎么|[英日法德韩俄]文怎么|怎么翻"),
-        ("翻 訳 語", r"翻訳|[にを]訳し|語(?:で|に)(?:は|する|したら|直|どう|なん|何)|って.{1,3}語で"),
+        (
+            "翻 訳 語",
+            r"翻訳|[にを]訳し|(?:英|ドイツ|フランス|スペイン|韓国|中国|イタリア|日本)語(?:で|に)(?:は|する|したら|直|どう|なん|何)|って.{1,3}語で",
+        ),
     ),
     "summarising": (
         (

@@ -5,8 +5,8 @@ from gateway.topics.wordings.names import Wording
 FINDING: dict[str, tuple[Wording, ...]] = {
     "extraction": (
         (
-            "extr pull pick take filt scan pars copy",
-            r"{ASK}extract\b|\bextract (?:{THIS}|information|key)|\b(?:pull|pick"
+            "extr pull pick take filt scan pars copy writ",
+            r"{ASK}extract\b|\bwrite out (?:every|all)\b|\bextract (?:{THIS}|information|key)|\b(?:pull|pick"
             r"|filter)\b(?: [\w,]+){0,4}? out\b|{ASK}scan\b|{ASK}parse the\b|\bcopy them exactly\b"
             r"|{ASK}pull (?:the|all|every)\b",
         ),
@@ -37,10 +37,11 @@ FINDING: dict[str, tuple[Wording, ...]] = {
             r"|in|from|please))|\b(?:best|three|3) quotes?\b|\bverbatim\b",
         ),
         (
-            "date name comp peop numb plac pric prod char verb alle piec who need",
-            r"\b(?:which|what|how many) (?:dates|names|companies|people|numbers|places|prices|products"
-            r"|characters|verbs|allergens|pieces of information)\b[^\n]{0,60}\b(?:text|this|these|are|mention"
-            r"|named)\b|\bwho (?:has to do|is doing|said) what\b|\bi (?:only )?need (?:all|only|just) the\b",
+            "date name comp citi coun peop numb plac pric prod char verb alle piec who need",
+            r"\b(?:which|what|how many) (?:dates|names|companies|cities|countries|people|numbers|places|prices"
+            r"|products|characters|verbs|allergens|pieces of information)\b[^\n]{0,60}\b(?:text|this|these|are"
+            r"|mention|named)\b|\bwho (?:has to do|is doing|said) what\b|\bi (?:only )?need (?:all|only"
+            r"|just) the\b",
         ),
         (
             "extr hol list tabe json welc pack schr gib mach",
@@ -74,11 +75,12 @@ FINDING: dict[str, tuple[Wording, ...]] = {
             r"|yes/no)\b\W*(?:$|\n|\"|answer)|\breply (?:only |with )+[a-z]+(?:,| or)",
         ),
         (
-            "cate labe clas genr depa bin lang type kind spec stag regi inte",
-            r"\b(?:which|what) (?:category|label|class|genre|department|bin|language|species group"
-            r"|register)\b[^\n]{0,40}\b(?:is|are|does|do|should|this|that|\?)|\bwhat(?: is"
-            r"|\'s)? the register\b|\bwhat (?:kind|type) of (?:text|poem|argument|error|sentence|document"
-            r"|clause|e-?mail|message)\b|\bintent of\b|(?:^|\n)(?:genre|kind of text)\b",
+            "cate labe clas genr depa bin lang type kind spec regi inte feel mood emot prio",
+            r"\b(?:which|what) (?:category|label|class|genre|department|bin|language|species group|register"
+            r"|feeling|mood|emotion|priority)\b[^\n]{0,40}\b(?:is|are|does|do|should|this|that|\?)"
+            r"|\bwhat(?: is|\'s)? the register\b|\bwhat (?:kind|type) of (?:text|poem|argument|error|sentence"
+            r"|document|clause|e-?mail|message)\b|\bintent of\b|\banswer with the (?:label|category"
+            r"|letter) only|(?:^|\n)(?:genre|kind of text)\b",
         ),
         (
             "sort grou spli divi sepa assi each ever pile",
@@ -89,8 +91,8 @@ FINDING: dict[str, tuple[Wording, ...]] = {
         (
             "or phis clic scam fake iron sarc",
             r"\b(?:is|are|was) (?:this|that|it|these|the \w+"
-            r"|\"\w+\")(?= )[^\n?\"“]{0,60},? or [^\n?:]{0,40}(?:[?:]\s*[\"“'«‘]|:|\bhere$)|(?:^|\n)is (?:this"
-            r"|the \w+) [^\n?]{0,50},? or [^\n?]{0,20}\?|(?:^"
+            r"|\"\w+\")(?= )[^\n?\"“]{0,60},? or [^\n?:]{0,40}(?:[?:]\s*(?:[\"“'«‘]|answer|reply|one word)|:"
+            r"|\bhere$)|(?:^|\n)is (?:this|the \w+) [^\n?]{0,50},? or [^\n?]{0,20}\?|(?:^"
             r"|\n)(?:[\w-]+[,/]? ){1,3}or (?:[\w-]+ ?){1,3}(?:\?+:?|:) ?\S|\bis (?:this"
             r"|the) (?:\w+ )?(?:phishing|clickbait|scam|fake|irony|sarcasm)",
         ),
@@ -133,11 +135,12 @@ FINDING: dict[str, tuple[Wording, ...]] = {
     ),
     "reading": (
         (
-            "acco base usin pass text para stor stat just",
+            "acco base usin pass text para stor stat just conc read last arti",
             r"\b(?:according to|based on|using) (?:only )?(?:the|this|what) (?:text|passage|paragraph|story"
             r"|memo|context|notes|i pasted)\b|\b(?:in|does) (?:the|this) (?:text|passage|paragraph"
             r"|story)\b[^\n]{0,60}\b(?:say|who|why|refer|support|state)\b|\bis it stated\b"
-            r"|\bjustified by the\b",
+            r"|\bjustified by the\b|\bfrom the (?:text|article|passage) above\b|\bconcluded from the\b"
+            r"|\bend of this passage\b|\bread this and tell\b|\bthe last sentence (?:tell|imply|mean)",
         ),
         (
             "read stat cont pass true ques q",

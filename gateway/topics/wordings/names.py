@@ -13,7 +13,7 @@ NAMES = {  # written in braces in the patterns
         r"|i want you to)[:,]? +)"
     ),
     # a few words at the very start, before a noun that stands for the whole request: "short speech for ..."
-    "OPEN": r"(?:^|\n)(?:[\w'-]+ ){0,3}?",
+    "OPEN": r"(?:^|\n)(?!what|which|who|how|is |are |does |did |when|where|why|do )(?:[\w'-]+ ){0,3}?",
     "WRITE": (
         r"\b(?:write|draft|compose|create|make|generate|prepare|produce|craft|need|give me|develop"
         r"|formulate|design|phrase)\b"
@@ -89,8 +89,8 @@ CODE: Wording = (
     "linu unix algo fold dire code prog func meth arra comp api serv linq mysq scri comm regu quer",
     r"\b(?:python|javascript|java|typescript|c#|sql|regex|html|css|bash|php|ruby|golang|kotlin|pandas"
     r"|numpy|dataframe|django|jquery|linux|unix|linq|mysql|compiler|algorithm)\b|\bc\+\+|[{};]\n"
-    r"|\w\(\)|\b(?:a|an|the|this|my|some|following|shell|sql) (?:\w+ ){0,2}(?:function|program|method"
-    r"|code|array|api|command|query|regular expression)\b|\b(?:current|home|this|a) (?:folder"
-    r"|directory)\b",
+    r"|\w\((?:\)|\w+, ?\w)|\b\w+\.(?:txt|py|js|log|sh)\b|\b(?:a|an|the|this|my|some|following|shell"
+    r"|sql) (?:\w+ ){0,2}(?:function|program|method|code|array|api|command|query|regular expression)\b"
+    r"|\b(?:current|home|this|a) (?:folder|directory)\b",
 )
 NEVER_CODE = frozenset(("poems and songs", "stories", "role play", "small talk", "writing to rules"))

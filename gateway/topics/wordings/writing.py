@@ -7,8 +7,8 @@ WRITING: dict[str, tuple[Wording, ...]] = {
         (
             "poem poet haik lime sonn lyri ball lull acro vill pant shan cler tank rhym vers stan ode spok free blan",
             r"\b(?:poems?|haikus?|limericks?|sonnet|lyrics|ballad|lullaby|acrostic|villanelle|pantoum|shanty"
-            r"|clerihew|tanka|rhym(?:e|es|ing)|verses?|stanzas?|ode)\b(?=[^\n]{0,40}\b(?:about|on|for|to|that"
-            r"|of|in|from|who|where|which|with|please|pls)\b)|\b(?:blank|free|spoken) (?:verse|word)\b",
+            r"|clerihew|tanka|rhym(?:e|es|ing)|verses?|stanzas?|ode)\b(?=[^\n]{0,40}\b(?:about|on|for|who"
+            r"|please|pls)\b)|\b(?:blank|free|spoken) (?:verse|word)\b",
         ),
         (
             "poem poet haik lime sonn song lyri rap vers ball rhym caro chan ode diss coup eleg lull acro vill pant "
@@ -71,7 +71,7 @@ WRITING: dict[str, tuple[Wording, ...]] = {
         (
             "emai mail lett mess repl resp text note card invi remi comp refe anno",
             r"(?:{WRITE}|\bhelp[^\n.]{0,12})[^\n.?]{0,60}\b{LETTER}\b (?!of|editor)|{OPEN}{LETTER} (?:to|for"
-            r"|from|of|on|about|por|per)\b|{ASK}(?:reply|respond) (?:to|with|nicely)\b|{ASK}email\b",
+            r"|from|of|on|about|por|per)\b|{ASK}(?:reply|respond) (?:to|nicely)\b|{ASK}email\b",
         ),
         ("writ", r"\bwrite (?:back|to (?:my|the|our|him|her|an?)|a reply|(?:me )?an? (?:text|letter|e-?mail))\b"),
         (
@@ -139,9 +139,10 @@ WRITING: dict[str, tuple[Wording, ...]] = {
             r"|find me)\b[^\n.?]{0,40}\b{IDEAS}\b|\b(?:need|list|want) (?:[\w-]+ ){0,3}{IDEAS}\b",
         ),
         (
-            "name titl them topi mott nick hobb excu cost gift thin ways angl ques",
-            r"(?:^|\n)(?:[\w']+ ){0,2}(?:names?|titles?|themes|topics|mottos|nicknames|hobbies|excuses|costume"
-            r"|gift|things to (?:do|write|put)|questions|ways|angles) (?:\w+ )?(?:for|with|when|to)\b",
+            "name titl them topi mott slog uses feat nick hobb excu cost gift thin ways angl ques",
+            r"(?:^|\n)(?:[\w']+ ){0,2}(?:names?|titles?|themes|topics|mottos|slogans|uses|features|nicknames"
+            r"|hobbies|excuses|costume|gift|things to (?:do|write|put)|questions|ways|angles) (?:\w+ )?(?:for"
+            r"|with|when|to)\b",
         ),
         (
             "make call name ways alte else migh expe idea",
@@ -177,8 +178,8 @@ WRITING: dict[str, tuple[Wording, ...]] = {
         ),
         (
             "imag adve let be",
-            r"(?:^|[\n.] *)imagine (?:that )?you(?:'re| are| were)\b|\btext adventure\b|(?:^|\n)be (?:my|an?"
-            r"|the|socrates)\b|\blet's play\b",
+            r"(?:^|[\n.] *)imagine (?:that )?you(?:'re| are| were)\b|\btext adventure\b|(?:^|\n)be (?:(?:my"
+            r"|an?|the|socrates)\b|[\w ]{1,20}, an? )|\blet's play\b",
         ),
         (
             "spea talk answ beha as",
@@ -246,7 +247,7 @@ WRITING: dict[str, tuple[Wording, ...]] = {
             r"|senza (?:la parola|usare)|esattamente|nur in großbuchstaben|solo con emojis|tutto in maiuscolo"
             r"|tout en minuscules",
         ),
-        ("不 正 字 使 ひ", r"不许|不准出现|正好.{1,4}字|字以内で|使わずに|ひらがなで"),
+        ("不 正 字 使 す", r"不许|不准出现|正好.{1,4}字|字以内で|使わずに|すべてひらがなで"),
     ),
     "small talk": (
         (

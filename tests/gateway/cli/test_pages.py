@@ -185,6 +185,12 @@ def test_the_peers_say_what_is_expected_of_a_model_that_nobody_measured() -> Non
     assert line.endswith("192.168.7.12:8471: qwen3:32b? (prior from the name: 32B qwen3), llama-3.1-8b")
 
 
+def test_a_form_that_was_seen_is_named_under_the_topic() -> None:
+    lines = route_lines({**ROUTE, "category": "summarising", "forms": ["summarising", "translation"]}, None)
+
+    assert ["topic      summarising", "form       summarising and translation, by the wording"] == lines[2:4]
+
+
 def test_nobody_and_why() -> None:
     rows = [{**ROW, "excluded": "not_approved"}, {**ROW, "peer": "cleo", "excluded": "field:user"}]
     expected = """\

@@ -319,13 +319,3 @@ async def test_how_far_it_is_can_be_shown_as_json(tmp_path: Path) -> None:
 
     row = {"name": "scripted-1", "answers": 60, "published": 60, "stale": False, "asking": False}
     assert {"auto": "idle", "questions": 60, "agents": [{**row, "why_not": "it was asked every question"}]} == shown
-
-
-async def test_what_says_most_is_asked_first(tmp_path: Path) -> None:
-    """One question of each category before the second of any, wherever they stand in the set."""
-    kinds = [replace(question, category=f"kind {n // 10}") for n, question in enumerate(SUMS[:60])]
-    async with bench(tmp_path) as at, running(at.measuring(kinds)):
-        await until(lambda: len(at.answers()) >= 6)
-
-        category_of = {question.id: question.category for question in kinds}
-        assert 6 == len({category_of[question] for question in at.answers()[:6]})

@@ -179,6 +179,56 @@ async def test_an_unfamiliar_text_has_no_topic(encoder: CountingEncoder, worker:
     assert np.allclose(1 / GATE.K, judged.relevance)
 
 
+SUMMARY = "Summarise this for me: the heating is off and the landlord does not answer. Law? Physics?"
+
+
+def with_forms(gate: QAGate) -> QAGate:
+    """This gate, with its first two prototypes of summaries, the next of poems."""
+    named = ("summarising", "summarising", "poems and songs", *gate.categories[3:])
+    return replace(gate, categories=named, tasks=named)
+
+
+@pytest.mark.parametrize("familiar", [-1.0, 2.0])
+async def test_a_form_that_the_wording_asks_for_is_half_of_the_topic(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor, familiar: float
+) -> None:
+    """Of a text that is unlike all that the gate knows as well: then general ability is the other half."""
+    gate = with_forms(replace(SHIPPED, projectors=(replace(SHIPPED.projectors[0], familiar=familiar),)))
+    reader = RelevanceReader(gate, lambda: Ladder(gate, encoder, None), worker)
+
+    judged = await reader.judge(SUMMARY, PATIENT_S)
+
+    assert judged
+    assert ("summarising", ("summarising",), True) == (judged.category, judged.forms, judged.is_familiar)
+    assert 0.5 <= judged.relevance[:2].sum() < 1
+    assert 1.0 == pytest.approx(float(judged.relevance.sum()))
+
+
+async def test_two_forms_share_the_half(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    gate = with_forms(replace(GATE, prototypes=np.roll(GATE.prototypes, 1, axis=0)))
+    reader = RelevanceReader(gate, lambda: Ladder(gate, encoder, None), worker)
+
+    judged = await reader.judge("Summarise this, and then write a poem about it: the sea was calm.", PATIENT_S)
+
+    assert judged
+    assert ("poems and songs", "summarising") == judged.forms
+    assert judged.relevance[:2].sum() >= 0.25
+    assert judged.relevance[2] >= 0.25
+
+
+async def test_a_form_that_the_gate_does_not_know_changes_nothing(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    gate = replace(GATE, categories=("law",) * GATE.K, tasks=("law",) * GATE.K)
+    ladder = Ladder(gate, encoder, None)
+
+    judged = await RelevanceReader(gate, lambda: ladder, worker).judge(SUMMARY, PATIENT_S)
+
+    assert judged
+    assert () == judged.forms
+    assert np.array_equal(ladder.read(SUMMARY).relevance, judged.relevance)
+
+
 async def test_nobody_waits_long_for_it(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
     """The answer is remembered for the next one who asks."""
     encoder.open.clear()
