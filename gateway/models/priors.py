@@ -89,7 +89,7 @@ def group_of(category: str) -> str:
     return _GROUP_OF.get(category, GENERAL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expected:
     """What is expected of a model: the share right, and its standard deviation, by group of categories."""
 
@@ -115,11 +115,14 @@ class Priors:
         for row in rows:
             lines[row.family, row.kind].append(row)
         self._lines = {key: _Line(of) for key, of in lines.items()}
-        self._expected = lru_cache(maxsize=_EXPECTATIONS_REMEMBERED)(self._expect)
+        self._remembered = lru_cache(maxsize=_EXPECTATIONS_REMEMBERED)(self._read)
 
     def expected(self, name: str, parameters: int = 0, quantisation: str = "", place: str = "") -> Expected:
         """Of a model by its name, and what its engine tells: 0 and empty where it does not."""
-        return self._expected(claim(name, parameters, quantisation), place == "cloud")
+        return self._remembered(name, parameters, quantisation, place == "cloud")
+
+    def _read(self, name: str, parameters: int, quantisation: str, is_cloud: bool) -> Expected:
+        return self._expect(claim(name, parameters, quantisation), is_cloud)
 
     def expected_of(self, row: Row) -> Expected:
         """Of a model of the table as if it were not there: by its family, size, kind and date."""

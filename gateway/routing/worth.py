@@ -92,18 +92,20 @@ class Worth:
         return self.claimed, self.weight, self.doubt, self.limit, self.right, self.seen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Basis:
     """What an agent's worth rests on, for a person to read."""
 
     claim: str  # what its name says, such as "32B qwen3"
     is_told: bool  # its engine told the size
-    evidence: Mapping[str, int] = field(default_factory=dict)  # questions by category; empty: not measured
+    categories: Sequence[str] = ()  # (C,) of our gate
+    questions: Sequence[float] = ()  # (C,) that it was measured on in each; empty: not measured
     seen: int = 0  # answers of it that we graded
 
     def words(self, category: str) -> str:
         """`measured on 14 questions of food`, `prior from the name: 32B qwen3`."""
-        total, here = sum(self.evidence.values()), self.evidence.get(category, 0)
+        asked = dict(zip(self.categories, map(int, self.questions), strict=False))
+        total, here = sum(asked.values()), asked.get(category, 0)
         if total:
             said = f"measured on {here or total} questions" + (f" of {category}" if here else "")
         else:
@@ -139,7 +141,7 @@ def claims(
     nothing = np.zeros_like(weight)
     worth = Worth(share * vectors + (1 - share) * named, weight, doubt, limit, nothing, nothing)
     bases = [
-        Basis(one.words, agent.parameters > 0, dict(zip(names, map(int, row), strict=True)) if is_measured else {})
+        Basis(one.words, agent.parameters > 0, names, row if is_measured else ())
         for one, agent, row, is_measured in zip(expected, agents, asked, measured, strict=True)
     ]
     return worth, bases, measured
@@ -155,13 +157,15 @@ def _by_prototype(shares: Sequence[Mapping[str, float]], space: Space) -> Floats
 
 def _vectors(agents: Sequence[Agent], space: Space) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """(N, K) vectors and evidence in our space and of our length, zeros where there are none; and who has any, (N,)."""
-    vectors = np.zeros((len(agents), len(space.categories)))
-    evidence, measured = np.zeros_like(vectors), np.zeros(len(agents), dtype=np.bool_)
-    for number, agent in enumerate(agents):
-        profile = agent.profiles.get(space.id)
-        if profile is not None and len(profile.capability) == len(space.categories):
-            vectors[number], evidence[number] = dequantise(profile.capability), profile.evidence
-            measured[number] = True
+    profiles = [agent.profiles.get(space.id) for agent in agents]
+    length = len(space.categories)
+    found = [number for number, one in enumerate(profiles) if one is not None and len(one.capability) == length]
+    usable = [one for one in profiles if one is not None and len(one.capability) == length]
+    vectors, measured = np.zeros((len(agents), length)), np.zeros(len(agents), dtype=np.bool_)
+    evidence = np.zeros_like(vectors)
+    measured[found] = True
+    vectors[found] = dequantise(b"".join(one.capability for one in usable)).reshape(-1, length)
+    evidence[found] = np.array([one.evidence for one in usable], dtype=float).reshape(-1, length)
     return vectors, evidence, measured
 
 

@@ -244,6 +244,24 @@ async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Clus
     assert new.space == (await cluster.get("ada", "/ppai/v1/status"))["gate"]["space"]
 
 
+async def test_in_the_first_hour_the_large_model_answers_although_nobody_measured_it(cluster: Cluster) -> None:
+    """A laptop asks for what anybody may answer; `ppai route` and `ppai peers` say what that rests on."""
+    await cluster.start("ada", model="SmolLM2-135M-Instruct")
+    await cluster.start("ben", "--seed", cluster.seed(), model="qwen3:32b")
+    await cluster.until_ready()
+    url = cluster.peers["ada"].url
+    async with cluster.http.post(url + "/ppai/v1/route", json={"text": GENERAL[0]}) as response:
+        rows = {row["peer"]: row for row in (await response.json())["candidates"]}
+
+    answered = [(await cluster.ask("ada", messages=[{"role": "user", "content": text}]))[1] for text in GENERAL]
+
+    assert ["ben"] * len(GENERAL) == [headers["x-ppai-peer"] for headers in answered]
+    assert "prior from the name: 32B qwen3" == rows["ben"]["basis"]
+    assert "prior from the name: 135M smollm2" == rows["ada"]["basis"]
+    assert 0.3 < rows["ben"]["score"] - rows["ada"]["score"]
+    assert "prior from the name: 32B qwen3" == (await cluster.get("ada", "/ppai/v1/peers"))[0]["agents"][0]["prior"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_smollm2_and_a_specialist(cluster: Cluster, tmp_path: Path) -> None:
