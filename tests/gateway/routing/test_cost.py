@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.beliefs.queueing import wait
@@ -14,6 +14,7 @@ factors = st.floats(0.01, 100)
 slots = st.integers(1, 256).map(float)
 
 
+@settings(deadline=None)
 @given(jobs, slots, seconds, factors, st.floats(2.1, 1e4), st.floats(0, 1), st.integers(0, 10**8))
 def test_no_term_is_negative(n: float, c: float, s: float, h: float, shape: float, rtt_s: float, body: int) -> None:
     terms = (

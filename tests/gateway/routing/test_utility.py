@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import PeerId, Pulse
@@ -82,6 +82,7 @@ peer_lists = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 50), st.integers
 )
 
 
+@settings(deadline=None)
 @given(peer_lists, st.sampled_from([2, 7, 1000]), st.integers(0, 2**32))
 def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Peer], factor: int, seed: int) -> None:
     def decided(factor: int) -> Decision:
@@ -99,6 +100,7 @@ def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Pee
     assert once.utility == pytest.approx(stretched.utility)
 
 
+@settings(deadline=None)
 @given(peer_lists, st.integers(0, 2**32))
 def test_costs_are_never_negative_and_the_order_holds_candidates_once(peers: list[Peer], seed: int) -> None:
     decision = decide(World(peers), seed=seed)

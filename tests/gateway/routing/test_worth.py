@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import Agent, PeerId, Profile
@@ -110,6 +110,7 @@ def test_a_vector_changes_nobody_else_s_worth() -> None:
 
 @pytest.mark.parametrize("space", [OLD, NEW])
 @pytest.mark.parametrize("honesty", [None, 1.0])
+@settings(deadline=None)
 @given(value=st.floats(0, 1), questions=st.integers(0, 1000))
 def test_no_measurement_puts_a_135m_before_a_32b_that_nobody_measured(
     space: Space, honesty: float | None, value: float, questions: int
@@ -127,6 +128,7 @@ def test_an_agent_with_a_purpose_of_its_own_is_believed_whatever_its_size() -> N
     assert (worth(measured(TINY, 0.95)).value < 0.7).all()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 50), st.booleans()), max_size=4))
 def test_worth_is_a_share_whatever_is_claimed(rows: list[tuple[float, int, bool]]) -> None:
     agents = [measured(LARGE, value, count) if has else LARGE for value, count, has in rows]
