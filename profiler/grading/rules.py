@@ -27,12 +27,13 @@ _END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)]*(?=\s|$)|[。！？]")
 _ITEM = re.compile(r"^(?:[-*•–]|\d{1,2}[.):])\s+")
 _NUMERAL = re.compile(r"\d+(?:[.,:]\d+)*")
 _NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]{2,}")  # a word with a capital inside a sentence
-_ANNOUNCES = re.compile(r"(?:sure|here|certainly|of course)\b.*:$", re.IGNORECASE)
+_ABOVE = re.compile(r"#|\*\*[^*]+\*\*$|(?:sure|here|certainly|of course)\b.*:$|-{3,}$", re.IGNORECASE)
+_BELOW = re.compile(r"[(*]*(?:word count:? *\d+|\d+ words)[.)*]*$|-{3,}$", re.IGNORECASE)
 _TOGETHER = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")  # written without blanks: no words to be counted
 _MARKS = ".,;:!?…\"”’'»)* \n"
 _MOST = 0.9  # of the letters
 _ITEMS_READ = 100
-_SAME_IDEA = 0.6  # share of words in common from which two items are one
+_SAME_IDEA = 0.6  # share of words in common from which two items of more than three words are one
 _CIRCLE = 0.3  # share of different words below which a text of 20 words goes in circles
 
 
@@ -41,6 +42,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     words: Count | None = None
     sentences: Count | None = None
+    questions: Count | None = None
     lines: Count | None = None  # that are not empty
     paragraphs: Count | None = None
     items: Count | None = None  # of a list: lines that begin with a bullet or a number
@@ -94,10 +96,14 @@ def items_of(text: str) -> list[str]:
 
 
 def _text(reply: str) -> str:
-    """The reply line by line, without emphasis, titles (# ...), a line that announces it, and outer quotes."""
-    lines = [re.sub(r"\*\*|`", "", line).strip() for line in said(reply).splitlines()]
-    while lines and (not lines[0] or lines[0].startswith("#") or (len(lines) > 1 and _ANNOUNCES.match(lines[0]))):
+    """The reply line by line, without emphasis, outer quotes, and what is about the text: a title above it ("# ..." or
+    all in bold), a line that announces it, a count of its words below."""
+    lines = [line.strip() for line in said(reply).splitlines()]
+    while len(lines) > 1 and (not lines[0] or _ABOVE.match(lines[0])):
         lines = lines[1:]
+    while len(lines) > 1 and (not lines[-1] or _BELOW.match(lines[-1])):
+        lines = lines[:-1]
+    lines = [re.sub(r"\*\*|`", "", line) for line in lines]
     return "\n".join(lines).strip().strip('"“”')
 
 
@@ -114,6 +120,7 @@ def _counts_hold(text: str, rules: Rules) -> bool:
     counted = (
         (rules.words, len(words_of(text)) or sum(scripts(text).values())),
         (rules.sentences, sentences_of(text)),
+        (rules.questions, text.count("?")),
         (rules.lines, len(lines_of(text))),
         (rules.paragraphs, len(paragraphs)),
         (rules.items, len(items)),
@@ -184,7 +191,9 @@ def _in_turn(lines: Sequence[str], wanted: Sequence[str], holds: Callable[[str, 
 def _are_different(items: Sequence[str]) -> bool:
     sets = [set(words_of(item)) for item in items[:_ITEMS_READ]]
     pairs = itertools.combinations(sets, 2)
-    return all(len(one & other) < _SAME_IDEA * max(1, min(len(one), len(other))) for one, other in pairs)
+    return not any(
+        one == other or len(one & other) >= _SAME_IDEA * max(4, len(one), len(other)) for one, other in pairs
+    )
 
 
 def _is_from(text: str, query: str) -> bool:

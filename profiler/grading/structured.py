@@ -9,6 +9,7 @@ import msgspec
 from profiler.grading.reply import code_of, folded, said
 
 NO_TOOL = "none"
+ANY_TEXT = "*"
 _STARTS = 3  # braces of a reply that are tried as the start of its object
 
 
@@ -17,7 +18,9 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     tools: list[str]  # what may be called: "name(argument: type): what it does"
     name: str  # NO_TOOL: none of them does what is asked
-    arguments: dict[str, list[Any]] = {}  # the values that are right; null among them: it may be left out
+    arguments: dict[
+        str, list[Any]
+    ] = {}  # the values that are right; null among them: it may be left out; "*": any text
 
 
 class Fields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +81,7 @@ def _same(value: Any, wanted: Any) -> bool:
         return value is wanted
     if isinstance(wanted, int | float):
         return not isinstance(value, bool) and _number(value) == wanted
-    return isinstance(value, str) and folded(value) == folded(wanted)
+    return isinstance(value, str) and (wanted == ANY_TEXT or folded(value) == folded(wanted))
 
 
 def _number(value: Any) -> float | None:

@@ -15,6 +15,7 @@ POEM = "Soft is the sea\nEach wave a light\nA song for me"
     [
         ({"words": (2, 3)}, "two words", "these are four words"),
         ({"sentences": (2, 2)}, "Dr. Lee came at 5 p.m. today. She left!", "One sentence only."),
+        ({"questions": (1, 1)}, "Why? Tell me.", "Why? When?"),
         ({"lines": (3, 3)}, POEM, "one\ntwo"),
         ({"paragraphs": (2, 2)}, "One.\n\nTwo.", "One.\nTwo."),
         ({"items": (3, 3)}, LIST, "- one\n- two"),
@@ -82,6 +83,8 @@ def test_who_repeats_the_request_does_not_do_it() -> None:
         "Here is your text:\n\nOne two.",
         "# A title\n\nOne two.",
         "**One** two.",
+        "**A title**\n\nOne two.",
+        "One two.\n\n(Word count: 2)",
         '"One two."',
         "Sure! Here it is:\nOne two.",
     ],

@@ -32,6 +32,14 @@ def test_call(reply: str, right: bool) -> None:
     assert right == is_call(reply, BOOK)
 
 
+def test_a_star_is_any_text_and_nothing_else() -> None:
+    call = Call(TOOLS, "cancel", {"reason": [None, "*"]})
+
+    assert is_call('{"name": "cancel", "arguments": {"reason": "no time"}}', call)
+    assert is_call('{"name": "cancel", "arguments": {}}', call)
+    assert not is_call('{"name": "cancel", "arguments": {"reason": 3}}', call)
+
+
 def test_where_no_tool_fits_whatever_arguments_are_right() -> None:
     assert is_call('{"name": "none", "arguments": {}}', Call(TOOLS, NO_TOOL))
     assert is_call('{"name": "none"}', Call(TOOLS, NO_TOOL))
