@@ -30,7 +30,7 @@ from profiler.engine import EngineError, content_of, ran_out
 from profiler.folding import fold
 from profiler.grading.grades import RUNS_CODE
 from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of
-from profiler.queries import as_asked_now, load_questions
+from profiler.queries import as_asked_now, in_order, load_questions
 from profiler.question import QueryError, Question
 
 log = logging.getLogger(__name__)
@@ -215,8 +215,9 @@ class IdleMeasuring:
         if is_due(count, published, len(self._questions)):
             await self._publish(target, store)
             self._folded[target.agent, target.make] = count
-        for question in self._questions:
-            if question.id in store.answers or (target.agent, question.id) in self._skipped:
+        asked = {answer.question: answer.right for answer in store.answers.values()}
+        for question in await asyncio.to_thread(in_order, self._questions, asked):
+            if (target.agent, question.id) in self._skipped:
                 continue
             if question.grade not in RUNS_CODE or await self._has_wall(question.grade == "shell"):
                 return question

@@ -10,6 +10,8 @@ import pytest
 
 from profiler.grading.grades import RUNS_CODE, graded
 from profiler.grading.programs import Job
+from profiler.grading.reply import folded
+from profiler.grading.translation import Translation, chrf
 from profiler.queries import load_questions
 from profiler.question import Question
 from profiler.sandbox import passes
@@ -143,6 +145,17 @@ def test_a_right_reply_counts_and_a_nearly_right_one_does_not(
     assert 1.0 == score(question, replies["right"])
     assert 1.0 > score(question, replies["nearly"])
     assert 0.0 == score(question, "I cannot help with that.") == score(question, question.query)
+
+
+def test_a_translation_is_nearer_to_a_reference_than_any_other_text_is() -> None:
+    """Two translations of one sentence agree above the threshold; the request itself and other sentences lie below."""
+    wanted = {q.query: json.loads(q.answer) for q in QUESTIONS if q.grade == "translation"}
+    for query, answer in wanted.items():
+        least = answer.get("least", Translation([]).least)
+        first, second, *_ = references = [folded(reference) for reference in answer["references"]]
+        others = [folded(text) for asked, other in wanted.items() for text in other["references"] if asked != query]
+
+        assert chrf(first, second) > least > max(chrf(text, ref) for text in [*others, query] for ref in references)
 
 
 def score(question: Question, reply: str) -> float:
