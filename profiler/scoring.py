@@ -40,9 +40,9 @@ class Specialism:
     docs/results.md#a-network-of-specialists.
     """
 
-    share: float = 0.3  # of the categories that are special
+    share: float = 0.2  # of the categories that are special
     usual: float = 300.0  # pull of a usual category to the level of the agent's others
-    special: float = 4.0  # pull of a special one to the same level
+    special: float = 2.0  # pull of a special one to one half, or to as good as the reference engines
     task: float = 20.0  # pull of a task to its category; stronger, the more of the category it is (`_part`)
     prototype: float = 100.0  # the same of a prototype to its task
 
@@ -101,7 +101,7 @@ def mean_capability(
     fair = 0.5 if reference is None else 0.0  # two imaginary answers at it, so that three right of three are not all
     mean = (own.sum() + 2 * fair) / (len(own) + 2)
     sums, squares = weights.T @ own, weights.T @ own**2
-    category = _usual_or_special(sums, counts, squares, categories, float(mean), belief)
+    category = _usual_or_special(sums, counts, squares, categories, float(mean), fair, belief)
     in_task = _by_category(counts, tasks)
     task = _part(_by_category(sums, tasks), in_task, _by_category(counts, categories), category, belief.task)
     values = _part(sums, counts, in_task, task, belief.prototype)
@@ -178,35 +178,36 @@ def _usual_or_special(
     squares: Floats,
     categories: npt.NDArray[np.int64],
     mean: float,
+    fair: float,
     belief: Specialism,
 ) -> Floats:
     """(K,) for every prototype the expected level of its category: spike and slab.
 
-    sums, counts, squares (K,): of the grades by prototype. Both beliefs are normal around the level of the other
-    categories; the mean of n answers strays from what is believed by variance/n more. Level and variance are of the
-    others alone, so that a better grade cannot make its own category look usual.
+    sums, counts, squares (K,): of the grades by prototype. Both beliefs are normal: around the level of the other
+    categories, or around `fair`; the mean of n answers strays from what is believed by variance/n more. Level and
+    variance are of the others alone, so that a better grade cannot make its own category look usual.
     """
     asked, got = _by_category(counts, categories), _by_category(sums, categories)
     others, their_sum = counts.sum() - asked, sums.sum() - got
     level = (their_sum + mean) / (others + 1)
     scatter = squares.sum() - _by_category(squares, categories) - their_sum**2 / np.maximum(others, 1)
     variance = (np.maximum(scatter, 0) + 0.25) / (others + 1)  # 1/4, a coin's, where there are no others
-    off = np.divide(got, asked, out=level.copy(), where=asked > 0) - level
-    noise = variance / np.maximum(asked, 1e-9)  # without a question, both beliefs are as likely as before
+    found = np.divide(got, asked, out=level.copy(), where=asked > 0)
 
-    def likelihood(pull: float) -> Floats:
-        expected = noise + variance / pull
-        log_density: Floats = -0.5 * (np.log(expected) + off**2 / expected)
+    def likelihood(centre: Floats | float, pull: float) -> Floats:
+        spread = variance / np.maximum(asked, 1e-9) + variance / pull
+        log_density: Floats = -0.5 * (np.log(spread) + (found - centre) ** 2 / spread)
         return log_density
 
-    odds = np.log(belief.share / (1 - belief.share)) + likelihood(belief.special) - likelihood(belief.usual)
+    odds = likelihood(fair, belief.special) - likelihood(level, belief.usual)
+    odds = np.log(belief.share / (1 - belief.share)) + np.where(asked > 0, odds, -np.inf)
     is_special = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
-    as_usual, as_special = (_pulled(got, asked, level, pull) for pull in (belief.usual, belief.special))
+    as_usual, as_special = _pulled(got, asked, level, belief.usual), _pulled(got, asked, fair, belief.special)
     expected: Floats = (1 - is_special) * as_usual + is_special * as_special
     return expected
 
 
-def _pulled(sums: Floats, counts: Floats, level: Floats, pull: float) -> Floats:
+def _pulled(sums: Floats, counts: Floats, level: Floats | float, pull: float) -> Floats:
     """The mean of `counts` answers that sum to `sums`, with `pull` further ones at `level`."""
     mean: Floats = (sums + pull * level) / (counts + pull)
     return mean

@@ -5,14 +5,16 @@ Texts are a folder of *.jsonl files, a line each: {"query": "how do I unclog a s
 is wrong. A file of alien texts, {"query": "xq zzt", "kind": "letters"} a line, says how well noise is found. Texts are
 read as the gateway reads them: greeting and thanks left out, both ends of a long one, forms seen by their wording.
 
+`python -m benchmarks.routing.everyday network` says what that is worth to a network (network.py).
+
 All figures are percent, but for AUROC: how often a text lies further from noise than an alien one, from 0 to 1.
 """
 
 import argparse
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,33 +23,18 @@ import numpy as np
 
 from benchmarks.needs import encoder_folder, printed
 from benchmarks.progress import say
+from benchmarks.routing import network
 from benchmarks.routing.changes import CHANGES
-from gateway.topics.reader import Judged, judged_of
+from benchmarks.routing.prompts import Reader, Text, load_texts
+from gateway.topics.reader import Judged
 from profiler.calibrate import auroc
 from profiler.encoder import Encoder, load_encoder
-from profiler.ladder import Ladder, load_ladder
+from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import lines_of
 from profiler.question import QueryError, text_of
 
 FLIPPED = 300  # texts that are changed to see which categories flip
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A prompt, and the categories that are right for it."""
-
-    query: str
-    accept: frozenset[str]
-    source: str
-
-
-def load_texts(folder: Path) -> list[Text]:
-    """The texts of a folder's *.jsonl files. Raises QueryError; for a broken line its message starts with file:line."""
-    texts = [_text(value, at) for value, at in lines_of(folder)]
-    if not texts:
-        raise QueryError(f"the files of {folder} hold no text")
-    return texts
 
 
 def load_alien(file: Path) -> list[tuple[str, str]]:
@@ -56,19 +43,6 @@ def load_alien(file: Path) -> list[tuple[str, str]]:
     if not texts:
         raise QueryError(f"{file} holds no text")
     return texts
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Reads texts as a gateway does whose gate and encoders these are."""
-
-    gate: QAGate
-    ladder: Ladder
-
-    def read(self, query: str) -> tuple[Judged, float]:
-        """What the text is about, and how far from noise it is: unfamiliar below 0."""
-        reading = self.ladder.read(query)
-        return judged_of(self.gate, reading, query), reading.familiarity
 
 
 def measured(reader: Reader, texts: Sequence[Text], alien: Sequence[tuple[str, str]], seed: int) -> dict[str, Any]:
@@ -117,20 +91,16 @@ def _alien(reader: Reader, alien: Sequence[tuple[str, str]], familiar: Sequence[
     return {"n": len(found), "auroc": far, "found": _percent(lost), "kinds": kinds}
 
 
-def _text(value: dict[str, Any], at: str) -> Text:
-    accept = value.get("accept")
-    if not isinstance(accept, list) or not accept or not all(isinstance(name, str) for name in accept):
-        raise QueryError(f'{at}: "accept" must be a list of one or more categories')
-    return Text(text_of(value, "query", at), frozenset(accept), text_of(value, "source", at))
-
-
 def _percent(flags: Sequence[bool]) -> float:
     return round(100 * float(np.mean(flags)), 2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a file is missing or broken (usage errors exit 2)."""
-    options = _options(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:1] == ["network"]:
+        return network.main(words[1:])
+    options = _options(words)
     return printed("benchmarks.routing.everyday", lambda: "\n".join(_lines(_run(options), options.json)))
 
 

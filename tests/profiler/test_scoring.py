@@ -193,13 +193,13 @@ def test_the_means_by_hand() -> None:
     """Two categories of one prototype, two questions each, (1, 1) and (0, 0). No pull below the category.
 
     The agent's mean with two imaginary answers at 1/2 is (2 + 1) / 6 = 1/2. Seen from the first category, the other
-    gives the level (0 + 1/2) / (2 + 1) = 1/6 and the variance (0 + 1/4) / 3 = 1/12. Of a usual category (pull 2) the
-    mean strays by the variance 1/24 + 1/24, of a special one (pull 1) by 1/24 + 1/12; it is 5/6 off."""
-    likelihood = {
-        pull: np.exp(-((5 / 6) ** 2) / (2 * spread)) / spread**0.5 for pull, spread in ((2, 1 / 12), (1, 1 / 8))
-    }
-    special = likelihood[1] / (likelihood[1] + likelihood[2])
-    first = (1 - special) * (2 + 2 / 6) / 4 + special * (2 + 1 / 6) / 3
+    gives the level (0 + 1/2) / (2 + 1) = 1/6 and the variance (0 + 1/4) / 3 = 1/12. Of a usual category (pull 2 to 1/6)
+    the mean strays by the variance 1/24 + 1/24, of a special one (pull 1 to 1/2) by 1/24 + 1/12; it is 1."""
+    usual, special = (
+        np.exp(-(off**2) / (2 * spread)) / spread**0.5 for off, spread in ((5 / 6, 1 / 12), (1 / 2, 1 / 8))
+    )
+    share = special / (special + usual)
+    first = (1 - share) * (2 + 2 / 6) / 4 + share * (2 + 1 / 2) / 3
 
     belief = Specialism(share=0.5, usual=2.0, special=1.0, task=1e12, prototype=1e12)
     answers = np.eye(2)[[0, 0, 1, 1]], np.array([1.0, 1, 0, 0])

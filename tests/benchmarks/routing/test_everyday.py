@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.routing.everyday import Reader, Text, flips, load_alien, load_texts, main, measured
+from benchmarks.routing.everyday import flips, load_alien, main, measured
+from benchmarks.routing.prompts import Reader, Text, load_texts
 from profiler.ladder import Ladder
 from profiler.qagate import GIBBERISH, QAGate
 from tests.profiler.test_qagate import identity, tiny_gate
