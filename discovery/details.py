@@ -12,7 +12,17 @@ from dataclasses import replace
 import msgspec
 
 from discovery.envelopes import UNREADABLE, MalformedMessage
-from discovery.records import PARAMETERS_LIMIT, Agent, InvalidRecord, Place, Profile, printable, validate_agent
+from discovery.records import (
+    ENGINES_LIMIT,
+    PARAMETERS_LIMIT,
+    WHOLE,
+    Agent,
+    InvalidRecord,
+    Place,
+    Profile,
+    printable,
+    validate_agent,
+)
 
 DETAILS_LIMIT_BYTES = 256 * 1024
 DETAILED_LIMIT = 256  # agents in one answer
@@ -36,6 +46,8 @@ class _Details(msgspec.Struct, omit_defaults=True):
     parameters: int = 0
     quantisation: str = ""
     topics: tuple[str, ...] = ()
+    last_resort: bool = False
+    engine: int = WHOLE
 
 
 _DECODE_LIST = msgspec.msgpack.Decoder(list[msgspec.Raw])
@@ -95,7 +107,7 @@ def _details(agent: Agent) -> _Details:
         agent.name, agent.model, agent.context_tokens, agent.modalities,
         {space: (profile.capability, profile.evidence) for space, profile in agent.profiles.items()},
         agent.untold, agent.endpoints, agent.place, agent.is_embedded, agent.parameters, agent.quantisation,
-        agent.topics,
+        agent.topics, agent.last_resort, agent.engine,
     )  # fmt: skip
 
 
@@ -106,6 +118,8 @@ def _agent(details: _Details) -> Agent:
         _words(details.endpoints, 64), details.place, details.is_embedded,
         max(0, min(details.parameters, PARAMETERS_LIMIT)), printable(details.quantisation, 32),
         _words(details.topics[:TOPICS_LIMIT], TOPIC_CHARS),
+        details.last_resort,
+        details.engine if 0 <= details.engine < ENGINES_LIMIT else WHOLE,
     )  # fmt: skip
 
 

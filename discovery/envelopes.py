@@ -15,6 +15,7 @@ from discovery.records import (
     AdmissionState,
     Agent,
     Card,
+    EngineCounts,
     Flag,
     InvalidRecord,
     PeerId,
@@ -145,6 +146,7 @@ class _PulseWire(msgspec.Struct, frozen=True, array_like=True):
     tokens_in: int
     tokens_out: int
     admission: AdmissionState
+    engines: tuple[EngineCounts, ...] = ()
 
 
 _DECODE_CARD = msgspec.msgpack.Decoder(_CardWire)
@@ -175,11 +177,17 @@ def _decode_card(payload: bytes) -> Card:
 
 
 def _encode_pulse(p: Pulse) -> bytes:
+    """In at most 300 bytes: what does not fit of single engines is left out from the end."""
     head = (public_key(p.id), p.gen, p.seq, p.running, p.waiting, p.slots, p.arrivals, p.completions)
-    return msgspec.msgpack.encode(_PulseWire(*head, p.busy_ms, p.t_ms, p.tokens_in, p.tokens_out, p.admission))
+    totals = (*head, p.busy_ms, p.t_ms, p.tokens_in, p.tokens_out, p.admission)
+    for count in range(len(p.engines), -1, -1):
+        encoded = msgspec.msgpack.encode(_PulseWire(*totals, p.engines[:count]))
+        if len(encoded) <= PULSE_LIMIT_BYTES:
+            break
+    return encoded
 
 
 def _decode_pulse(payload: bytes) -> Pulse:
     w = _DECODE_PULSE.decode(payload)
     head = (peer_id(w.id), w.gen, w.seq, w.running, w.waiting, w.slots, w.arrivals, w.completions)
-    return Pulse(*head, w.busy_ms, w.t_ms, w.tokens_in, w.tokens_out, w.admission)
+    return Pulse(*head, w.busy_ms, w.t_ms, w.tokens_in, w.tokens_out, w.admission, w.engines)

@@ -8,9 +8,9 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
 PeerId = NewType("PeerId", str)  # 52 characters: lower-case base32, no padding, of the Ed25519 public key
 
@@ -23,6 +23,8 @@ CARD_LIMIT_BYTES = 8192
 PULSE_LIMIT_BYTES = 300
 AGENTS_LIMIT = 16  # in a card
 FEATURES_LIMIT = 16  # in a card
+ENGINES_LIMIT = 4  # of a peer that its pulse tells apart
+ENGINE_COUNT_LIMIT = 2**32  # each counter of one engine is below it
 SPACES_LIMIT = 2  # of an agent: while a gate is replaced, it publishes the old and the new space
 PROTOTYPES_LIMIT = 1024  # K of a profile
 ADDRESSES_LIMIT = 4  # in a card
@@ -38,6 +40,9 @@ _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.2
 
 _ISATAP = 0x00005EFE  # RFC 5214: bits 64 to 95, where one bit may differ; an IPv4 address follows
 _IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+WHOLE = -1  # no engine of a peer in particular: all of them together
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Agent:
     parameters: int = 0  # 0: not told
     quantisation: str = ""  # as its engine says it, e.g. Q4_K_M; empty: not told
     topics: tuple[str, ...] = ()  # sentences that say what it is for
+    last_resort: bool = False  # asked when nobody else can answer
+    engine: int = WHOLE  # which of its peer's engines serves it, as the pulse counts them; WHOLE: any, or the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,17 @@ class Card:
     details: bytes = b""  # (8,) changes whenever its answer to POST /peer/1/agents may have; or empty
 
 
+class EngineCounts(NamedTuple):
+    """The load of one engine, where a peer has several: as in a Pulse, of this engine alone."""
+
+    running: int
+    waiting: int
+    slots: int
+    arrivals: int
+    completions: int
+    busy_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """The load of a peer.
@@ -121,6 +139,12 @@ class Pulse:
     tokens_in: int
     tokens_out: int
     admission: AdmissionState
+    engines: tuple[EngineCounts, ...] = ()  # of a peer with several, the first four; the totals are above
+
+    def of_engine(self, number: int) -> "Pulse":
+        """The same pulse as if the peer had this engine alone; how many tokens it read and wrote is not told."""
+        counts = self.engines[number]
+        return replace(self, **counts._asdict(), tokens_in=0, tokens_out=0, engines=())
 
 
 Record = Card | Pulse
@@ -275,6 +299,12 @@ def _validate_pulse(pulse: Pulse) -> None:
     for name in _PULSE_COUNTERS:
         _check_count(name, getattr(pulse, name), 0)
     _check_count("slots", pulse.slots, 0, SLOTS_LIMIT)
+    if len(pulse.engines) > ENGINES_LIMIT:
+        raise InvalidRecord("engines", f"expected at most {ENGINES_LIMIT}, got {len(pulse.engines)}")
+    for counts in pulse.engines:
+        for name, count in counts._asdict().items():
+            _check_count(f"engines.{name}", count, 0, ENGINE_COUNT_LIMIT)
+        _check_count("engines.slots", counts.slots, 0, SLOTS_LIMIT)
 
 
 _PULSE_COUNTERS = ("running", "waiting", "arrivals", "completions", "busy_ms", "t_ms", "tokens_in", "tokens_out")

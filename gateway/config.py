@@ -8,8 +8,9 @@ import dataclasses
 import difflib
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -65,6 +66,7 @@ class Config:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    engines: tuple[EngineConfig, ...] = ()  # several; then `engine` is not given
     embedded: EmbeddedConfig = field(default_factory=EmbeddedConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
@@ -73,6 +75,11 @@ class Config:
     agents: AgentsConfig = field(default_factory=AgentsConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
+
+    @property
+    def own_engines(self) -> tuple[EngineConfig, ...]:
+        """The engines of this peer, one or several."""
+        return self.engines or (self.engine,)
 
 
 _SYNONYMS = {"warn": "warning"}
@@ -92,6 +99,8 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
     """
     tree = _read_file(file) if file else {}
     config = _build(Config, tree, "", str(file), strict=True)
+    if config.engines and tree.get("engine"):
+        raise ConfigError(f"{file}: `engine` and `engines` are both given: move the one into the list of the others")
     config = _override(config, _from_environ(environ), "the environment")
     config = _override(config, {path: value for path, value in flags.items() if value is not None}, "the command line")
     _check_unmasked(config)
@@ -101,17 +110,27 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
 def as_yaml(config: Config) -> str:
     """The configuration in force, as a file that would give it again but for its secrets: they are masked."""
     tree: dict[str, Any] = msgspec.to_builtins(config)
-    for path in SECRETS:
-        group, key = path.split(".")
-        tree[group][key] = (_SECRET_IN_URL if key in _URLS else _ANYTHING).sub(MASK, tree[group][key])
+    if config.engines:
+        del tree["engine"]
+    for _, group, key in _secrets(tree):
+        group[key] = (_SECRET_IN_URL if key in _URLS else _ANYTHING).sub(MASK, group[key])
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def _secrets(tree: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """(path, group, key) of every value that may hold a secret, in a configuration as builtins."""
+    for path in SECRETS:
+        name, key = path.split(".")
+        if name in tree:
+            yield path, tree[name], key
+        if name == "engine":
+            yield from ((f"engines[{number}].{key}", group, key) for number, group in enumerate(tree["engines"]))
 
 
 def _check_unmasked(config: Config) -> None:
     """Raise ConfigError where a masked secret was copied from `ppai config show`."""
-    for path in SECRETS:
-        group, key = path.split(".")
-        if MASK in getattr(getattr(config, group), key):
+    for path, group, key in _secrets(msgspec.to_builtins(config)):
+        if MASK in group[key]:
             raise ConfigError(
                 f"`{path}` holds `{MASK}`, which `ppai config show` prints in place of a secret: put it in"
             )
@@ -159,13 +178,29 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
             continue  # a group or key with nothing behind it, as where all below it is commented out: the default
         if key not in hints:
             raise ConfigError(f"{source}: unknown key `{where}`{_did_you_mean(str(key), path, hints)}")
-        if dataclasses.is_dataclass(hints[key]):
+        if hints[key] == tuple[EngineConfig, ...]:
+            values[key] = _engines(value, where, source, strict=strict)
+        elif dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{source}: `{where}` is a group of keys, not a value")
             values[key] = _build(typing.cast(type, hints[key]), value, f"{where}.", source, strict=strict)
         else:
             values[key] = _convert(value, hints[key], where, source, strict=strict)
     return kind(**values)
+
+
+def _engines(value: object, where: str, source: str, *, strict: bool) -> tuple[EngineConfig, ...]:
+    """A list of engines, each a group of keys or its url alone."""
+    rows = value.split(",") if isinstance(value, str) else value
+    if not isinstance(rows, list):
+        raise ConfigError(f"{source}: `{where}` is a list of engines: begin each with `- url: http://HOST:PORT`")
+    engines = []
+    for number, row in enumerate(rows):
+        keys = {"url": row.strip()} if isinstance(row, str) else row
+        if not isinstance(keys, Mapping) or not keys.get("url"):
+            raise ConfigError(f"{source}: `{where}[{number}]` is an engine: it needs at least `url: http://HOST:PORT`")
+        engines.append(_build(EngineConfig, keys, f"{where}[{number}].", source, strict=strict))
+    return tuple(engines)
 
 
 def _is_nothing(value: object, hint: Any, where: str) -> bool:
@@ -240,6 +275,19 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def _override(config: Config, values: Mapping[str, object], source: str) -> Config:
+    """The configuration with other values. Raises ConfigError.
+
+    An engine that is named here (`engine.url`) is meant instead of a list of engines in the file, and the other way
+    round.
+    """
+    if "engine.url" in values and "engines" in values:
+        raise ConfigError(f"{source}: `engine.url` and `engines` are both given: name all engines in `engines`")
+    if "engine.url" in values:
+        config = dataclasses.replace(config, engines=())
+    elif config.engines and (path := next((path for path in values if path.startswith("engine.")), None)):
+        raise ConfigError(f"{source}: `{path}` is for a single engine; the file lists `engines`: write it there")
+    if "engines" in values:
+        config = dataclasses.replace(config, engine=EngineConfig())
     for path, value in values.items():
         config = _replace(config, path.split("."), value, path, source)
     return config
@@ -252,5 +300,6 @@ def _replace(node: Any, keys: list[str], value: object, path: str, source: str) 
     else:
         if isinstance(value, str) and not value.strip():
             raise ConfigError(f"{source}: `{path}` is empty: write a value, or leave it out")
-        changed = _convert(value, hint, path, source, strict=False)
+        convert = _engines if hint == tuple[EngineConfig, ...] else partial(_convert, hint=hint)
+        changed = convert(value, where=path, source=source, strict=False)
     return dataclasses.replace(node, **{keys[0]: changed})

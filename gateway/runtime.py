@@ -20,14 +20,15 @@ from discovery.names import is_taken, looks_like_id
 from discovery.records import Agent, PeerId, Pulse
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
+from gateway.capacity.doors import Doors
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
-from gateway.client.views import waiting_lines
+from gateway.client.views import engine_line, waiting_lines
 from gateway.config import Config
-from gateway.engines import local
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
+from gateway.engines.fleet import Fleet, check_all
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
@@ -38,7 +39,7 @@ from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
 from gateway.models.published import shipped_priors
 from gateway.peering import network
-from gateway.peering.card import own_agents
+from gateway.peering.card import OwnEngine, distinct, own_agents
 from gateway.peering.enquiries import Enquiries
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
@@ -91,7 +92,7 @@ def check(config: Config, home: Home) -> None:
     check_pages(config.client)
     check_reachable(config.client.host, ApiKeys(home.api_keys_file), config.client.api_keys == "open")
     network.check(config.network, home.path)
-    local.check(config.engine)
+    check_all(config.own_engines)
     reader.check(config.routing)
 
 
@@ -140,17 +141,15 @@ class Runtime:
             config.name or socket.gethostname(), membership.gossip, membership.admission,
             policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(), priors=shipped_priors(),
         )  # fmt: skip
-        await self._build_engine(stack)
+        await self._build_engines(stack)
         await self._build_network(stack, membership)
         self._build_sides(stack, keys)
 
-    async def _build_engine(self, stack: AsyncExitStack) -> None:
+    async def _build_engines(self, stack: AsyncExitStack) -> None:
         session = await stack.enter_async_context(engine_session())
-        self._engine = LocalEngine(self._config.engine, session, self._new_embedded)
-        stack.push_async_callback(self._engine.stop)
-        self._door = Door(
-            self._engine, self._config.admission, time.monotonic, self._node.own_mean_service_s, self._door_changed
-        )
+        self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
+        stack.push_async_callback(self._fleet.stop)
+        self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
         self._profiles = Profiles(self._home.path / "profiles.json")
         if self._profiles.warning:
             self._say(f"warning: {self._profiles.warning}")
@@ -183,7 +182,7 @@ class Runtime:
         stack.push_async_callback(peers.close)
         self._feedback = Feedback(config.learning, self._node.observations.observe, secrets.token_bytes(32))
         dispatcher = Dispatcher(
-            config.routing, config.course, patience, self._node, self._door, peers, self._reader, telemetry, route_log,
+            config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time, answered=self._answered,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
@@ -192,7 +191,7 @@ class Runtime:
             self._cards_changed, clock,
         )  # fmt: skip
         running = RunningPeer(
-            self._node, self._network, self._door, self._profiles, dispatcher, telemetry, route_log,
+            self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring.progress,
         )  # fmt: skip
         self._client_server = server(
@@ -208,7 +207,7 @@ class Runtime:
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._client_server.serve(sockets=[self._client_listener]), name="client side")
             to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
-            watching = tasks.create_task(self._engine.run(tasks, self._engine_seen), name="engine")
+            watching = tasks.create_task(self._fleet.run(tasks, self._engine_seen), name="engines")
             taking_part = tasks.create_task(self._network.run(), name="network")
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
@@ -224,7 +223,7 @@ class Runtime:
             refolding.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
-            await self._engine.stop()
+            await self._fleet.stop()
 
     async def _refold(self) -> None:
         await refold(self._home.path / "profile", self._profiles, self._reader, self._cards_changed, self._say)
@@ -232,11 +231,17 @@ class Runtime:
     def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
         network = self._network
         app = PeerApp(
-            network.transport, self._door, network.admission.may, network.admission.mode != "open",
+            network.transport, self._doors, network.admission.may, network.admission.mode != "open",
             lambda peer: network.details, network.identity.sign, telemetry, time.monotonic, patience,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
+
+    def _door_to(self, engine: LocalEngine) -> Door:
+        return Door(
+            engine, self._config.admission, time.monotonic, self._node.own_mean_service_s, self._door_changed,
+            loads_for_others=engine.config.load_for_others,
+        )  # fmt: skip
 
     def _new_embedded(self) -> EmbeddedEngine:
         try:
@@ -276,52 +281,59 @@ class Runtime:
 
     def _targets(self) -> list[Target]:
         """Our agents, each with the engine that serves it."""
-        return [Target(model.name, model, self._door) for model in self._engine.state.models]
+        return [
+            Target(name, model, served.door)
+            for name, served in self._doors.serving.items()
+            for model in served.door.engine.state.models
+            if model.name == served.model
+        ]
 
     def _pulse(self, me: PeerId) -> Pulse:
         """How we are doing, for the others and for our own beliefs."""
-        pulse = self._door.pulse(me)
+        pulse = self._doors.pulse(me)
         self._node.observe_own_pulse(pulse, time.monotonic())
         return pulse
 
     def _engine_seen(self) -> None:
-        """After every look at the engine: its load, and whatever it serves now."""
-        jobs, slots, served_tokens = self._door.own_load()
-        self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens)
-        self._node.observe_cold(self._node.me, self._door.cold)
-        self._door.admit_waiting()
+        """After every look at one of our engines: the load, and whatever is served now."""
+        self._doors.note_ready()
+        (jobs, slots, served_tokens), engines = self._doors.own_loads()
+        self._node.observe_own_load(jobs, slots, time.monotonic(), served_tokens, engines)
+        self._node.observe_cold(self._node.me, self._doors.cold)
+        self._doors.admit_waiting()
         self._measuring.seen()
         self._profiles.served((target.agent, target.make) for target in self._targets())
         self._cards_changed()
-        self._network.tell_admission(self._door.admission)
-        state = self._engine.state
-        for line in self._engine.not_adopted:
-            self._notices.limited("not adopted", line, f"not adopted: {line}")
-        if state.is_ready:
-            models = ", ".join(model.id for model in state.models)
-            text = f"engine: {self._engine.origin}, serving {models}, {state.slots} slots"
-        else:
-            text = f"engine: {state.problem}"
-        self._notices.limited("engine", "engine", text)  # one that comes and goes all day is told seldom
+        self._network.tell_admission(self._doors.admission)
+        for door in self._doors.all:
+            for line in door.engine.not_adopted:
+                self._notices.limited("not adopted", line, f"not adopted: {line}")
+        for door in self._doors.shown:
+            engine = door.engine  # one that comes and goes all day is told seldom
+            self._notices.limited("engine", f"engine {engine.name}", engine_line(engine.origin, engine.state))
 
     def _door_changed(self) -> None:
         """The door opened or closed to other peers: they hear of it now, not after the next look at the engine."""
-        self._network.tell_admission(self._door.admission)
+        self._network.tell_admission(self._doors.admission)
 
     def _cards_changed(self) -> None:
         """Our agents or their vectors may have changed: decide with them, and tell the others."""
-        state = self._engine.state
-        served = own_agents(state, self._profiles.of, self._config.agents.publish)
+        engines = [
+            OwnEngine(engine.name, self._doors.number_of(door), engine.state, engine.config.last_resort)
+            for engine, door in zip(self._fleet.engines, self._doors.all, strict=True)
+        ]
+        served = own_agents(engines, self._profiles.of, self._config.agents.publish)
         if served != self._served:
             self._served = served
+            self._doors.serve(served)
             self._node.serve(served)
-        self._network.publish(served, state.slots)
+        self._network.publish(distinct(served), self._doors.load.slots)
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)
         may = self._network.admission.may
         if any(event.kind == "pulse" and may(event.peer, "answer") for event in events):
-            self._door.look_around()
+            self._doors.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation"):
                 self._notices.limited(event.kind, event.kind + event.peer, f"{event.kind}: {event.reason}")

@@ -22,8 +22,10 @@ from discovery.identity import Identity
 from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.transport import Transport
 from gateway.capacity.door import Door
+from gateway.capacity.doors import Doors
 from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.local import EngineConfig, LocalEngine
+from gateway.peering.card import OwnEngine, own_agents
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.remote import PeerUpstream
 from gateway.server.listeners import Server, bind, places_for_peers, server
@@ -56,6 +58,7 @@ class AnsweringPeer(Party):
 
     address: Address
     door: Door
+    doors: Doors
     telemetry: Telemetry
     web: Server
 
@@ -119,10 +122,11 @@ async def answering_peer(
     address = Address("127.0.0.1", listener.getsockname()[1])
     async with ready_engine(scripted, slots) as engine:
         door = Door(engine, AdmissionConfig(), time.monotonic, lambda: 1.0)
+        doors = doors_of(door)
         async with party(home, (address,), door) as me:
             telemetry = Telemetry()
             app = PeerApp(
-                me.transport, door, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign, telemetry,
+                me.transport, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign, telemetry,
                 time.monotonic, PATIENCE, heartbeat_s,
             )  # fmt: skip
             web = server(
@@ -133,11 +137,22 @@ async def answering_peer(
             )
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
-                yield AnsweringPeer(me.identity, me.gossip, me.admission, me.transport, address, door, telemetry, web)
+                yield AnsweringPeer(
+                    me.identity, me.gossip, me.admission, me.transport, address, door, doors, telemetry, web
+                )
             finally:
                 web.should_exit = web.force_exit = True
                 await serving
                 listener.close()
+
+
+def doors_of(*doors: Door) -> Doors:
+    """Doors before engines that were looked at, with the agents that those serve."""
+    made = Doors(doors)
+    made.note_ready()
+    own = [OwnEngine(door.engine.name, made.number_of(door), door.engine.state) for door in doors]
+    made.serve(own_agents(own, lambda agent, is_shared: {}))
+    return made
 
 
 @asynccontextmanager

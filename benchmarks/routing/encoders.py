@@ -22,7 +22,7 @@ from benchmarks.needs import encoder_folder, printed
 from benchmarks.outcomes import load_outcomes
 from benchmarks.progress import say
 from benchmarks.routing import quality
-from discovery.records import PeerId
+from discovery.records import WHOLE, PeerId
 from gateway.routing.roster import Roster, ScoredRoster
 from profiler import bert_graph
 from profiler.chart import prepare
@@ -208,8 +208,9 @@ def _scored_roster(capabilities: Any) -> ScoredRoster:
     nobody, names, peers = np.zeros(count, np.bool_), ("agent",) * count, (PeerId("peer"),) * count
     roster = Roster(
         peer_ids=peers, peer_names=names, agents=names, models=names, modalities=(frozenset({"text"}),) * count,
-        context_tokens=np.zeros(count, np.int64), local=nobody, here=nobody, embedded=nobody, dead=nobody,
-        suspect=nobody, approved=~nobody, rows=np.zeros(count, np.intp),
+        context_tokens=np.zeros(count, np.int64), local=nobody, here=nobody, embedded=nobody, last_resort=nobody,
+        dead=nobody, suspect=nobody, approved=~nobody, queues=peers, engines=(WHOLE,) * count,
+        rows=np.zeros(count, np.intp),
     )  # fmt: skip
     return ScoredRoster(roster, np.asfortranarray(capabilities), ~nobody, dict(zip(peers, names, strict=True)))
 

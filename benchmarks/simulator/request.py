@@ -16,6 +16,7 @@ from benchmarks.simulator.peer import Serving, Turn
 from benchmarks.simulator.world import World
 from discovery.records import AdmissionState, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.table import peer_of
 from gateway.capacity.line import LOOK_S
 from gateway.peering.frames import SILENCE_S
 from gateway.routing.choice import Candidate
@@ -199,7 +200,7 @@ class Request:
     def _observe(
         self, status: Literal["ok", "refused", "failed"], ttft_s: float | None, tokens: int, now: float
     ) -> None:
-        peer = self._reservation.peer_id
+        peer = peer_of(self._reservation.queue)
         outcome = Outcome(peer, status, ttft_s, now - self._began, tokens)
         for reservation, verdict in self._course.ended(self._reservation, outcome):
             self._node.observe(reservation, verdict, now)

@@ -84,7 +84,7 @@ class Expectation(NamedTuple):
 class Reservation:
     """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
 
-    peer_id: PeerId
+    queue: PeerId  # the key of the belief: the peer, or one of its engines (table.queue_of)
     arrives_at: float  # when the request reaches the peer, our clock
     category: str
     prompt_tokens: int  # those to be read: without what a warm prefix cache holds

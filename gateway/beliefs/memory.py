@@ -46,7 +46,10 @@ class Serving(NamedTuple):
 
 
 class FormerModels:
-    """What peers served until recently that serve nothing any more. A peer that serves others has dropped the rest."""
+    """What engines served until recently that serve nothing any more; who serves others has dropped the rest.
+
+    Peers are told apart by their queues: a peer with several engines has one for each.
+    """
 
     def __init__(self) -> None:
         self._serving: Mapping[PeerId, Serving] = {}

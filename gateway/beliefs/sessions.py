@@ -35,7 +35,7 @@ class WorkDone:
 class Warm:
     """One conversation at the agent that answered it last."""
 
-    peer_id: PeerId
+    queue: PeerId  # the key of the belief about it: its peer, or one of the engines
     agent: str
     tokens: int  # of it, read and written there
     at: float  # when the answer ended, our clock

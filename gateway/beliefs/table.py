@@ -3,19 +3,32 @@
 Knows nothing of scores or policies. Reading costs the same few array operations for 3 candidates and for 1,000.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from discovery.records import AdmissionState, PeerId, Pulse
+from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
 from gateway.beliefs.belief import Belief, BeliefConfig, Columns, Outcome, Reservation
 from gateway.beliefs.queueing import FloatArray, Real, carried
+from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 
+ENGINE_MARK = "/"  # between a peer's id and the number of its engine; no id has one
+
 LENGTH_JUMP = 10.0  # times the mean of its category: what one longer answer counts as, whoever says that it was longer
+
+
+def queue_of(peer_id: PeerId, engine: int) -> PeerId:
+    """The key of the belief about one engine of a peer; WHOLE: about the peer, all its engines together."""
+    return peer_id if engine == WHOLE else PeerId(f"{peer_id}{ENGINE_MARK}{engine}")
+
+
+def peer_of(queue: PeerId) -> PeerId:
+    """Whose engine this is."""
+    return PeerId(queue.partition(ENGINE_MARK)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +56,16 @@ class Expected:
 
 
 class Beliefs:
-    """Every peer's Belief, and arrays over any selection of them. Rows are stable until `forget`."""
+    """Every peer's Belief, and arrays over any selection of them. Rows are stable until `forget`.
+
+    A peer with several engines has a belief for each that serves agents alone (`queue_of`), beside the one about all.
+    """
 
     def __init__(self, config: BeliefConfig) -> None:
         self.config = config
         self._beliefs: dict[PeerId, Belief] = {}
         self._row_of: dict[PeerId, int] = {}
+        self._engines: dict[PeerId, set[int]] = {}  # of peers: those that have a belief of their own
         self._free: list[int] = []
         self._stale: set[PeerId] = set()
         self._table = np.zeros((0, len(Columns._fields)))
@@ -70,15 +87,28 @@ class Beliefs:
             self._stale.add(peer_id)
         return self._row_of[peer_id]
 
+    def add_engine(self, peer_id: PeerId, engine: int, slots: int) -> PeerId:
+        """A belief about one engine of a peer that was added, as far away as the peer is; its key."""
+        queue = queue_of(peer_id, engine)
+        if queue not in self._beliefs:
+            self.add(queue, slots, self._beliefs[peer_id].rtt_s)
+            self._engines.setdefault(peer_id, set()).add(engine)
+        return queue
+
     def forget(self, peer_id: PeerId) -> None:
-        """Drop everything about a peer that is gone for good."""
+        """Drop everything about a peer that is gone for good, and about its engines."""
+        for engine in self._engines.pop(peer_id, ()):
+            self._drop(queue_of(peer_id, engine))
+        self._drop(peer_id)
+
+    def _drop(self, peer_id: PeerId) -> None:
         if self._beliefs.pop(peer_id, None) is not None:
             self._free.append(self._row_of.pop(peer_id))
             self._stale.discard(peer_id)
 
     def keep(self, peer_ids: Collection[PeerId]) -> None:
         """Forget everybody else: gossip remembers a bounded number of peers, and so do we."""
-        for peer_id in set(self._beliefs) - set(peer_ids):
+        for peer_id in {peer_of(queue) for queue in self._beliefs} - set(peer_ids):
             self.forget(peer_id)
 
     def rows(self, peer_ids: Iterable[PeerId]) -> NDArray[np.intp]:
@@ -89,25 +119,50 @@ class Beliefs:
         """A verified pulse, born at `birth` on our clock."""
         if (belief := self._touch(pulse.id)) is not None:
             belief.observe_pulse(pulse, birth)
+        for engine in self._engines.get(pulse.id, ()):
+            if (belief := self._touch(queue_of(pulse.id, engine))) is not None:
+                belief.observe_pulse(pulse.of_engine(engine) if engine < len(pulse.engines) else pulse, birth)
+                belief.work_done = WorkDone(pulse.gen, pulse.tokens_in + pulse.tokens_out)  # at most: of all engines
 
-    def observe_load(self, peer_id: PeerId, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
-        """Fresh load: a probe's answer, or our own engine's. `birth` is when it was read, our clock."""
+    def observe_load(
+        self,
+        peer_id: PeerId,
+        jobs: int,
+        slots: int,
+        admission: AdmissionState,
+        birth: float,
+        engines: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """Fresh load: a probe's answer, or our own engine's. `birth` is when it was read, our clock.
+
+        `engines`: (jobs, slots) of each, where the peer has several.
+        """
         if (belief := self._touch(peer_id)) is not None:
             belief.observe_load(jobs, slots, admission, birth)
+        for engine in self._engines.get(peer_id, ()):
+            if engine < len(engines) and (belief := self._touch(queue_of(peer_id, engine))) is not None:
+                belief.observe_load(*engines[engine], admission, birth)
+
+    def observe_closed(self, peer_id: PeerId, birth: float) -> None:
+        """A peer lets nobody in, by what it said at `birth`."""
+        for queue in (peer_id, *(queue_of(peer_id, engine) for engine in self._engines.get(peer_id, ()))):
+            if (belief := self._touch(queue)) is not None:
+                belief.observe_load(belief.jobs, belief.slots, "closed", birth)
 
     def observe_rtt(self, peer_id: PeerId, rtt_s: float) -> None:
         """One measured round trip to a peer."""
-        if (belief := self._touch(peer_id)) is not None:
-            belief.observe_rtt(rtt_s)
+        for queue in (peer_id, *(queue_of(peer_id, engine) for engine in self._engines.get(peer_id, ()))):
+            if (belief := self._touch(queue)) is not None:
+                belief.observe_rtt(rtt_s)
 
     def reserve(self, reservation: Reservation) -> None:
         """Count a job we dispatch, until its outcome: until a pulse born after its arrival counts it for us."""
-        if (belief := self._touch(reservation.peer_id)) is not None:
+        if (belief := self._touch(reservation.queue)) is not None:
             belief.reservations.append(reservation)
 
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing."""
-        belief = self._touch(reservation.peer_id)
+        belief = self._touch(reservation.queue)
         if belief is not None and reservation in belief.reservations:
             belief.reservations.remove(reservation)
             belief.observe_outcome(reservation, outcome, now)

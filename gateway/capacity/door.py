@@ -26,6 +26,16 @@ class OwnEngine(Upstream, Protocol):
     def state(self) -> EngineState: ...
 
     @property
+    def name(self) -> str:
+        """What it is called among our engines."""
+        ...
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was named or found, though it may not answer."""
+        ...
+
+    @property
     def origin(self) -> str:
         """What it is and where it was found, in words for the owner."""
         ...
@@ -74,9 +84,14 @@ class Door:
         clock: Callable[[], float],
         mean_service_s: Callable[[], float],
         door_changed: Callable[[], None] = lambda: None,
+        *,
+        loads_for_others: bool = True,
     ) -> None:
-        """`door_changed` is called when the door closes to other peers, and when it opens again."""
-        self.engine = engine
+        """`door_changed` is called when the door closes to other peers, and when it opens again.
+
+        `loads_for_others`: whether the engine may load a model because another peer asks for it.
+        """
+        self.engine, self.loads_for_others = engine, loads_for_others
         self.completions = self.tokens_in = self.tokens_out = 0
         self._config, self._clock, self._mean_service_s = config, clock, mean_service_s
         self._door_changed, self._is_closed = door_changed, False

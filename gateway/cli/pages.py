@@ -19,6 +19,7 @@ REASONS = {
     "only_candidate": "nobody else may or can",
     "explored": "by lot, so that news of it stays fresh",
     "pinned": "it was named",
+    "last_resort": "nobody else can answer",
     "client": "the request stays on this machine",
     "fallback": "nobody suits, so this machine's engine tries",
     "random": "by lot, as scheduler.mode says",
@@ -38,6 +39,7 @@ WHY_NOT = {
     "closed": "it takes no more work now",
     "silent": "it did not answer our probe",
     "retried": "it failed this conversation last",
+    "last_resort": "it is asked when nobody else can answer",
     "score": "it is expected to be too weak",
     "embedded": "it stands back: another can begin soon",
     "trial": "nobody vouched for it, and strangers had their tenth of our requests for now: run ppai approve",
@@ -47,22 +49,14 @@ LOAD_SOURCES = {"metrics": "as the engine tells", "own count": "as counted here"
 
 def status_lines(found: Page, columns: Width) -> list[str]:
     """The peer, its engine, its network and what reads topics; each thing once."""
-    engine, network, gate, missing = found["engine"], found.get("network", {}), found["gate"], found["missing"]
+    network, gate, missing = found.get("network", {}), found["gate"], found["missing"]
+    engines = found.get("engines") or [found["engine"]]
     state = "cannot answer yet" if missing else "ready"
     version = f", PPAI {found['version']}" if "version" in found else ""
     lines = [f"{found['name']} ({id_shown(found['id'])}){version}, up {duration(found['uptime_s'])}: {state}"]
     lines += fact("endpoint", f"{found['url']}/v1", columns)
-    elsewhere = f" ({engine['place']})" if engine.get("place") not in (None, "here") else ""
-    lines += fact("engine", f"{engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}", columns)
-    if not engine["problem"]:
-        source = LOAD_SOURCES.get(engine["load_source"], engine["load_source"])
-        load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots ({source})"
-        lines += fact("load", load, columns)
-    for line in engine["not_adopted"]:
-        lines += fact("not taken", line, columns)
-    for number, model in enumerate(engine["models"]):
-        known = "" if model.get("profiled", True) else " (not measured: run ppai-profile)"
-        lines += fact("" if number else "models", model["id"] + known, columns)
+    for engine in engines:
+        lines += _engine_lines(engine, columns)
     lines += _measuring_lines(found.get("measuring"), columns)
     lines += _network_lines(network, columns)
     readers = " then ".join(gate["encoders"])
@@ -71,7 +65,7 @@ def status_lines(found: Page, columns: Width) -> list[str]:
     for line in (gate["problem"], gate["lacking"]):
         lines += fact("", line or "", columns)
     for line in missing:
-        if line != engine["problem"]:
+        if line not in [engine["problem"] for engine in engines]:
             lines += fact("missing", line, columns)
     return lines
 
@@ -86,6 +80,22 @@ def _measuring_lines(measuring: Page | None, columns: Width) -> list[str]:
         now = "it is being asked" if agent["asking"] else agent["why_not"]
         far = f"{agent['name']}: {agent['answers']}{of} answered{behind}{stale}"
         lines += fact("" if lines else "measured", f"{far}; {now}" if now else far, columns)
+    return lines
+
+
+def _engine_lines(engine: Page, columns: Width) -> list[str]:
+    """What it is, what is wrong with it, its load, and the models that it serves."""
+    elsewhere = f" ({engine['place']})" if engine.get("place") not in (None, "here") else ""
+    lines = fact("engine", f"{engine['origin']}{elsewhere}: {engine['problem'] or 'ready'}", columns)
+    if not engine["problem"]:
+        source = LOAD_SOURCES.get(engine["load_source"], engine["load_source"])
+        load = f"{engine['running']} running, {engine['waiting']} waiting, {engine['slots']} slots ({source})"
+        lines += fact("load", load, columns)
+    for line in engine["not_adopted"]:
+        lines += fact("not taken", line, columns)
+    for number, model in enumerate([] if engine["problem"] else engine["models"]):
+        known = "" if model.get("profiled", True) else " (not measured: run ppai-profile)"
+        lines += fact("" if number else "models", model["id"] + known, columns)
     return lines
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.capacity.door import Door
+from gateway.capacity.doors import Doors
 from gateway.measuring.feedback import Feedback
 from gateway.measuring.profiles import Profiles
 from gateway.peering.network import Network
@@ -21,7 +21,7 @@ class RunningPeer:
 
     node: Node
     network: Network
-    door: Door
+    doors: Doors
     profiles: Profiles
     dispatcher: Dispatcher
     telemetry: Telemetry

@@ -1,5 +1,6 @@
 """How the peer is doing: alive, ready, its metrics, its status, the peers that it knows."""
 
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import fastapi
 from fastapi.responses import JSONResponse, Response
 
+from gateway.capacity.door import Door
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
-from gateway.client.views import KnownPeer, engine_status, peer_rows, refused_rows, waiting_lines
+from gateway.client.views import KnownPeer, engine_status, engines_status, peer_rows, refused_rows, waiting_lines
 from gateway.serving.refusals import missing
 
 KEY_TELLS = "ask with an API key to hear what"
@@ -44,7 +46,7 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "version": version("ppai"),
             "url": peer.url,
             "uptime_s": round(peer.clock() - peer.began, 1),
-            "engine": _engine_status(peer),
+            **_engines_status(peer),
             "network": _network_status(peer, list(waiting.values())),
             "gate": _gate_status(peer),
             "measuring": peer.measuring(),
@@ -58,15 +60,25 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
 
 def _missing(peer: RunningPeer) -> list[str]:
-    return missing(peer.node.roster, peer.door.engine.state.problem)
+    return missing(peer.node.roster, peer.doors.problem)
 
 
-def _engine_status(peer: RunningPeer) -> dict[str, Any]:
-    engine, door, space = peer.door.engine, peer.door, peer.dispatcher.reader.gate.space
+def _engines_status(peer: RunningPeer) -> dict[str, Any]:
+    """`engine`: our engines together; `engines`: each of them."""
+    doors, space = peer.doors, peer.dispatcher.reader.gate.space
     profiled = {agent.name for agent in peer.node.own_agents if space in agent.profiles}
+    each = [_engine_status(peer, door, profiled) for door in doors.shown]
+    return {"engine": engines_status(each, doors.load, doors.problem), "engines": each}
+
+
+def _engine_status(peer: RunningPeer, door: Door, profiled: Collection[str]) -> dict[str, Any]:
+    number, engine = peer.doors.number_of(door), door.engine
+    called = {agent.model: agent.name for agent in peer.node.own_agents if agent.engine == number}
+    agents = {model: name for model, name in called.items() if model != name}
     return engine_status(
-        engine.origin, engine.not_adopted, engine.state, engine.in_flight, door.load, door.admission, profiled
-    )
+        engine.name, engine.origin, engine.not_adopted, engine.state, engine.in_flight, door.load, door.admission,
+        profiled, agents,
+    )  # fmt: skip
 
 
 def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:

@@ -47,7 +47,30 @@ def model_entry(name: str, roster: Roster, untold: Untold = lambda peer, agent: 
     return entries.get(name) or next(same, None)
 
 
+def engines_status(engines: Sequence[Mapping[str, Any]], load: EngineLoad, problem: str | None) -> dict[str, Any]:
+    """All our engines together, from the rows of `engine_status`: that of the only one, or their sum.
+
+    `problem`: why none answers; None while one does.
+    """
+    if len(engines) == 1:
+        return dict(engines[0])
+    up = [engine for engine in engines if not engine["problem"]]
+    models = {model["id"]: model for engine in reversed(up) for model in reversed(engine["models"])}
+    return {
+        **(up or engines)[0],
+        "name": "",
+        "origin": f"{len(engines)} engines",
+        "not_adopted": list(dict.fromkeys(line for engine in engines for line in engine["not_adopted"])),
+        "problem": problem,
+        "models": list(reversed(models.values())),
+        **{key: sum(engine[key] for engine in up) for key in ("slots", "running", "waiting", "in_flight")},
+        "remote_running": load.remote_running,
+        "admission": min((engine["admission"] for engine in engines), key=("open", "soft", "closed").index),
+    }
+
+
 def engine_status(
+    name: str,
     origin: str,
     not_adopted: tuple[str, ...],
     state: EngineState,
@@ -55,12 +78,16 @@ def engine_status(
     load: EngineLoad,
     admission: AdmissionState,
     profiled: Collection[str],
+    agents: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Our engine as `ppai status` shows it; `in_flight` requests of ours are open at it.
+    """One of our engines as `ppai status` shows it; `in_flight` requests of ours are open at it.
 
-    `profiled`: names of the models that have a capability vector in our gate's space.
+    `profiled`: names of the agents that have a capability vector in our gate's space. `agents`: what the network calls
+    its models, by their names, where that is another name.
     """
+    shown = agents or {}
     return {
+        "name": name,
         "origin": origin,
         "not_adopted": list(not_adopted),
         "problem": state.problem,
@@ -68,10 +95,10 @@ def engine_status(
         "place": state.place,
         "models": [
             {
-                "id": model.id,
+                "id": shown.get(model.name, model.id),
                 "context_tokens": model.context_tokens,
                 "loaded": model.is_loaded,
-                "profiled": model.name in profiled,
+                "profiled": shown.get(model.name, model.name) in profiled,
                 "parameters": model.parameters or None,
                 "quantisation": model.quantisation or None,
             }
@@ -85,6 +112,14 @@ def engine_status(
         "remote_running": load.remote_running,
         "admission": admission,
     }
+
+
+def engine_line(origin: str, state: EngineState) -> str:
+    """What `ppai serve` says of an engine whenever that changes."""
+    if not state.is_ready:
+        return f"engine: {state.problem}"
+    models = ", ".join(model.id for model in state.models)
+    return f"engine: {origin}, serving {models}, {state.slots} slots"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is known of an engine of any family: the models that it serves, its slots, and its load. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -94,11 +94,12 @@ def bounded(state: EngineState) -> EngineState:
     )
 
 
-def as_owner_says(state: EngineState, facts: Mapping[str, ModelFacts]) -> EngineState:
-    """The state with what the owner says of models, by id or name."""
-    if not facts:
+def as_owner_says(state: EngineState, facts: Mapping[str, ModelFacts], serve: Collection[str] = ()) -> EngineState:
+    """The state with what the owner says of models, by id or name, and with those alone that `serve` names, if any."""
+    if not facts and not serve:
         return state
-    return replace(state, models=tuple(_as_owner_says(model, facts) for model in state.models))
+    models = [model for model in state.models if not serve or model.id in serve or model.name in serve]
+    return replace(state, models=tuple(_as_owner_says(model, facts) for model in models))
 
 
 def _as_owner_says(model: EngineModel, facts: Mapping[str, ModelFacts]) -> EngineModel:

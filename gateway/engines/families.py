@@ -11,8 +11,7 @@ import msgspec
 
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, UNTOLD, EngineModel
-from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry
-from gateway.engines.load_gauges import read_load
+from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_load
 from gateway.engines.ollama import Ollama, is_ollama
 
 _LM_STUDIO_CONTEXT = 4096  # tokens with which LM Studio loads a model by default

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Protocol
 import aiohttp
 import msgspec
 
+from discovery.records import printable
 from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address
 from gateway.engines.connections import ConnectionBroken
@@ -37,10 +38,10 @@ LOOK_AGAIN_S = 2.0  # s that a request waits for a look at an engine which did n
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Which engine this peer has, and how it is reached."""
+    """One of this peer's engines, and how it is reached."""
 
     # http://[user:password@]host:port[/v1] | embedded | none | litellm:PROVIDER/MODEL |
-    # auto (first of 8000, 11434, 1234, 8080, else embedded)
+    # auto (all that are found at 8000, 11434, 1234, 8080, else embedded)
     url: str = "auto"
     api_key: str = ""  # sent as a bearer token to the engine that `url` names, never to one found on a port
     api_base: str = ""  # where litellm reaches the provider, if not at its usual address
@@ -50,10 +51,16 @@ class EngineConfig:
     slots: Annotated[int, msgspec.Meta(ge=0, le=4095)] = 0  # requests it works on at once; 0 asks the engine, else 8
     # where its load is read, if not at its own /metrics: of the engines behind a router, whose loads are added
     metrics_urls: tuple[str, ...] = ()
+    serve: tuple[str, ...] = ()  # which of its models this peer serves, by id or name; empty: all
+    # whether a model that is not loaded yet is loaded because another peer asks for it, which may cost the owner's own
+    # its place; false: others are answered with models that are loaded
+    load_for_others: bool = True
+    last_resort: bool = False  # asked when nobody else can answer, and never for what must stay on this machine
     # what its models can do and hold, by name, where it does not tell; e.g. {NAME: {abilities: [text, image]}}
     models: dict[str, ModelFacts] = field(default_factory=dict)
     # s between two reads of its load (costs: docs/results/gateway.md)
     scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
+    name: str = ""  # what it is called where several serve models of one name (MODEL@NAME); empty: by its address
 
 
 _WITHOUT_ADDRESS = ("auto", "embedded", "none")  # values of engine.url
@@ -92,12 +99,15 @@ class LocalEngine:
         session: aiohttp.ClientSession,
         embedded: Callable[[], EmbeddedEngine],
         ports: Mapping[int, str] = ADOPTABLE_PORTS,
+        embeds: Callable[[], bool] = lambda: True,
     ) -> None:
         """`embedded` makes the embedded engine, or raises ModelMissing; `ports` are tried where the url is auto.
 
-        Raises EngineAddressError.
+        `embeds`: whether the embedded one is to be started where none of them is found. Raises EngineAddressError.
         """
         self._shown_url = check(config)
+        self.config, self._embeds = config, embeds
+        self.has_looked = False  # at least once
         self.origin = "none"  # which engine was taken, in words for the user
         self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
@@ -116,7 +126,20 @@ class LocalEngine:
             return EngineState(problem=self._problem)
         if self._embedded and self._embedded.state.phase != "ready":
             return replace(self._engine.state, problem=f"the embedded engine is {self._embedded.state}")
-        return as_owner_says(self._engine.state, self._config.models)
+        return as_owner_says(self._engine.state, self._config.models, self._config.serve)
+
+    @property
+    def name(self) -> str:
+        """What it is called among our engines."""
+        if self.config.name:
+            return self.config.name
+        address = self._shown_url.partition("//")[2] or self.config.url
+        return printable(address, 40) or "engine"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was named or found, though it may not answer."""
+        return self._engine is not None
 
     @property
     def in_flight(self) -> int:
@@ -149,6 +172,7 @@ class LocalEngine:
             if self._engine is not None:
                 await self._engine.refresh()
                 self._ids = ids_by_name(self._engine.state.models)
+            self.has_looked = True
             seen()
             self._unready_looks = 0 if self.state.is_ready else self._unready_looks + 1
             for looked in waiting:
@@ -201,7 +225,10 @@ class LocalEngine:
             self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "", self._require_no_other_person)
             self._adopted_port = port
             return
-        await self._start_embedded(tasks)
+        if self._embeds():
+            await self._start_embedded(tasks)
+        elif self._ports:
+            self._problem = f"no engine of yours on this machine's {_ports_in_words(self._ports)}"
 
     def _bridge(self) -> None:
         config, models = self._config, litellm_bridge.models_of(self._config.url)
@@ -215,8 +242,8 @@ class LocalEngine:
             engine = self._new_embedded()
             await engine.start()
         except ModelMissing as error:
-            looked = ", ".join(f"{port} ({name})" for port, name in self._ports.items())
-            sought = f"no engine of yours on this machine's ports {looked}, and " if self._config.url == "auto" else ""
+            ports = _ports_in_words(self._ports or ADOPTABLE_PORTS)
+            sought = f"no engine of yours on this machine's {ports}, and " if self._config.url == "auto" else ""
             self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"
             return
         except EngineUnusable as error:
@@ -274,6 +301,11 @@ class LocalEngine:
                     return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
         except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
             return False
+
+
+def _ports_in_words(ports: Mapping[int, str]) -> str:
+    shown = ", ".join(f"{port} ({name})" for port, name in ports.items())
+    return f"ports {shown}" if len(ports) > 1 else f"port {shown}"
 
 
 async def _stranger_on(port: int) -> str:

@@ -19,8 +19,7 @@ from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
-from gateway.engines.family import Family, Listing, read_listing
-from gateway.engines.load_gauges import read_load
+from gateway.engines.family import Family, Listing, read_listing, read_load
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent

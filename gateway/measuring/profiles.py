@@ -64,12 +64,16 @@ class Profiles:
         except UNREADABLE as error:
             self._known, self.warning = {}, _set_aside(path, str(error))
 
-    def of(self, agent: str) -> Mapping[str, Profile]:
-        """What an agent's card carries: of a model that was replaced, with less evidence every day."""
+    def of(self, agent: str, is_shared: bool = False) -> Mapping[str, Profile]:
+        """What an agent's card carries: of a model that was replaced, with less evidence every day.
+
+        `is_shared`: models of several kinds have the name; then a vector counts only if it is known whose it is.
+        """
         now = self._wall_clock()
         return {
             space: aged(kept.profile, None if kept.stale_since is None else now - kept.stale_since)
             for space, kept in self._known.get(agent, {}).items()
+            if kept.make or not is_shared
         }
 
     def of_other_spaces(self, space: str) -> dict[str, str]:

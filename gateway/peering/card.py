@@ -1,10 +1,11 @@
 """What we say of our agents (P): which the engine serves, in what order, and as much of it as a card holds."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from discovery.envelopes import card_bytes
-from discovery.records import AGENTS_LIMIT, CARD_LIMIT_BYTES, Agent, Card, Profile, printable
+from discovery.records import AGENTS_LIMIT, CARD_LIMIT_BYTES, WHOLE, Agent, Card, Profile, printable
 from gateway.engines.engine_state import EngineModel, EngineState
 
 
@@ -24,19 +25,50 @@ class Fitted:
     left_out: tuple[str, ...] = ()
 
 
-def own_agents(
-    state: EngineState, profiles: Callable[[str], Mapping[str, Profile]], first: Sequence[str] = ()
-) -> tuple[Agent, ...]:
-    """What our engine serves, as agents with their vectors; none while it does not answer.
+@dataclass(frozen=True, slots=True)
+class OwnEngine:
+    """One of our engines, as far as its agents are concerned: what it is called, its number, what is known of it."""
 
-    `profiles` gives an agent's vectors, space -> Profile, the newest space last. `first` are names of agents that come
-    first, in this order; the others follow as the engine lists them.
+    name: str
+    number: int  # WHOLE while it is the only one
+    state: EngineState
+    last_resort: bool = False
+
+
+# (agent, whether models of several kinds have its name) -> space -> its vector, the newest last
+Profiles = Callable[[str, bool], Mapping[str, Profile]]
+
+
+def own_agents(engines: Sequence[OwnEngine], profiles: Profiles, first: Sequence[str] = ()) -> tuple[Agent, ...]:
+    """What our engines serve, as agents with their vectors; nothing of an engine that does not answer.
+
+    Replicas are one agent by several engines, and stand here once an engine: the same model of one family,
+    quantisation and context. Any other model of a name that is taken is called NAME@ENGINE, also while the engine that
+    has the name does not answer: an agent keeps its name and its vector.
+
+    `first` are names of agents that come first, in this order; the others follow as the engines list them.
     """
-    if not state.is_ready:
-        return ()
-    models = {model.name: model for model in state.models if model.name}
-    names = dict.fromkeys([*(name for name in first if name in models), *models])
-    return tuple(_agent(models[name], state, profiles(name)) for name in names)
+    agents: list[Agent] = []
+    kinds: dict[str, _Kind] = {}  # by agent
+    shared = _shared_names(engines)
+    for engine in engines:
+        for model in _models(engine):
+            name, kind = model.name, _kind(model, engine)
+            if kinds.setdefault(name, kind) != kind:
+                name = printable(f"{model.name[: 127 - len(engine.name)]}@{engine.name}", 128)
+                kinds.setdefault(name, kind)
+            if engine.state.is_ready:
+                agents.append(_agent(name, model, engine, profiles(name, model.name in shared)))
+    rank = {name: number for number, name in enumerate(first)}
+    return tuple(sorted(agents, key=lambda agent: rank.get(agent.name, len(rank))))
+
+
+def distinct(agents: Sequence[Agent]) -> tuple[Agent, ...]:
+    """The agents as others see them: replicas are one, served by the peer as a whole."""
+    counts = Counter(agent.name for agent in agents)
+    by_name = {agent.name: agent for agent in reversed(agents)}
+    names = dict.fromkeys(agent.name for agent in agents)
+    return tuple(replace(by_name[name], engine=WHOLE) if counts[name] > 1 else by_name[name] for name in names)
 
 
 def fit(card: Card) -> Fitted:
@@ -59,22 +91,43 @@ def fit(card: Card) -> Fitted:
     return Fitted(replace(card, agents=tuple(agents)), tuple(left_out))
 
 
+_Kind = tuple[str, str, int]  # family, quantisation, context: replicas have all three in common
+
+
+def _kind(model: EngineModel, engine: OwnEngine) -> _Kind:
+    return engine.state.family, model.quantisation, model.context_tokens
+
+
+def _models(engine: OwnEngine) -> list[EngineModel]:
+    """What it serves, or served when it last answered."""
+    return list({model.name: model for model in engine.state.models if model.name}.values())
+
+
+def _shared_names(engines: Sequence[OwnEngine]) -> set[str]:
+    """Names that models of several kinds have."""
+    kinds = {(model.name, _kind(model, engine)) for engine in engines for model in _models(engine)}
+    counts = Counter(name for name, _ in kinds)
+    return {name for name, count in counts.items() if count > 1}
+
+
 def _fits(card: Card, agents: Sequence[Agent]) -> bool:
     return card_bytes(replace(card, agents=tuple(agents))) <= CARD_LIMIT_BYTES
 
 
-def _agent(model: EngineModel, state: EngineState, profiles: Mapping[str, Profile]) -> Agent:
+def _agent(name: str, model: EngineModel, engine: OwnEngine, profiles: Mapping[str, Profile]) -> Agent:
     return Agent(
-        name=model.name,
+        name=name,
         model=model.name,
         context_tokens=min(max(0, model.context_tokens), 2**31 - 1),
         modalities=_modalities(model.modalities) or ("text",),
         profiles=profiles,
         untold=_modalities(model.untold),
-        place=state.place or "",
-        is_embedded=state.is_embedded,
+        place=engine.state.place or "",
+        is_embedded=engine.state.is_embedded,
         parameters=model.parameters,
         quantisation=printable(model.quantisation, 32),
+        engine=engine.number,
+        last_resort=engine.last_resort,
     )
 
 

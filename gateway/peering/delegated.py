@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from discovery.records import PeerId
-from gateway.capacity.door import Door
+from gateway.capacity.doors import Doors, Served
+from gateway.engines.engine_state import EngineModel
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     NO_AGENT,
@@ -37,7 +38,7 @@ class Delegated:
 
     def __init__(
         self,
-        door: Door,
+        doors: Doors,
         peer: PeerId,
         payload: bytes,
         payload_sha256: str,
@@ -47,7 +48,7 @@ class Delegated:
         clock: Callable[[], float],
     ) -> None:
         self.status, self._is_unacceptable = "cancelled", False
-        self._door, self._peer, self._trusted, self._patience = door, peer, trusted, patience
+        self._doors, self._peer, self._trusted, self._patience = doors, peer, trusted, patience
         self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
         self._sent, self.has_begun = hashlib.sha256(), False  # `has_begun`: some of the answer was sent
@@ -71,23 +72,20 @@ class Delegated:
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
-            state = self._door.engine.state
-            model = next((model for model in state.models if model.name == agent), None)
-            if model is None:
-                raise UpstreamError("no such agent", status=404, code=NO_AGENT)
-            request = bounded(request, state.family, model.context_tokens)
+            served, model = self._serving(agent)
+            request = bounded(request, served.door.engine.state.family, model.context_tokens)
             self._meter = Meter(request)
-            async with self._door.remote_turn(self._peer):
+            async with served.door.remote_turn(self._peer):
                 started = self._clock()
                 try:
-                    async with aclosing(self._run(request, agent, self._meter)) as answer:
+                    async with aclosing(self._run(request, served, self._meter)) as answer:
                         async for frame in answer:
                             self._sent.update(frame)
                             self.has_begun = True
                             yield frame
                 finally:
                     if self.has_begun:  # also where it was hung up on: what was read and written is work done
-                        self._door.count_tokens(*self.usage)
+                        served.door.count_tokens(*self.usage)
             self.status = "ok"
             yield self._receipt(agent, began, started)
         except (Unacceptable, RecursionError) as error:
@@ -104,10 +102,19 @@ class Delegated:
             raise Unacceptable(f"it holds more than {VALUES_LIMIT} strings, arrays and objects")
         return read_delegation(self._payload, trusted=self._trusted)
 
-    async def _run(self, request: Request, agent: str, meter: Meter) -> AsyncGenerator[bytes, None]:
+    def _serving(self, agent: str) -> tuple[Served, EngineModel]:
+        """Which of our engines answers for this agent, and its model. Raises UpstreamError."""
+        served = self._doors.of(agent)
+        models = served.door.engine.state.models if served else ()
+        model = next((model for model in models if served and model.name == served.model), None)
+        if served is None or model is None or not (model.is_loaded or served.door.loads_for_others):
+            raise UpstreamError("no such agent", status=404, code=NO_AGENT)
+        return served, model
+
+    async def _run(self, request: Request, served: Served, meter: Meter) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
-        opened = self._door.engine.open(
-            request.endpoint, encode_request(request, agent), {}, stream=request.stream, patience=self._patience
+        opened = served.door.engine.open(
+            request.endpoint, encode_request(request, served.model), {}, stream=request.stream, patience=self._patience
         )
         async with opened as reply:
             if reply.status in RETRYABLE:

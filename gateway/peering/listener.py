@@ -21,7 +21,7 @@ from discovery.records import PeerId
 from discovery.request_auth import BODY_HEADER, Refused
 from discovery.transport import Transport
 from gateway.capacity.allowance import UNPROVED, Allowance
-from gateway.capacity.door import Door
+from gateway.capacity.doors import Doors
 from gateway.peering.delegated import Delegated
 from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_of
@@ -65,7 +65,7 @@ class PeerApp:
     def __init__(
         self,
         transport: Transport,
-        door: Door,
+        doors: Doors,
         may: Callable[[PeerId, Right], bool],
         trusted: bool,
         details: Callable[[PeerId], bytes],
@@ -76,7 +76,7 @@ class PeerApp:
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         """`details(peer)`: what we tell this peer of our agents (discovery/details.py)."""
-        self._transport, self._door, self._may, self._trusted = transport, door, may, trusted
+        self._transport, self._doors, self._may, self._trusted = transport, doors, may, trusted
         self._details = details
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
@@ -150,12 +150,13 @@ class PeerApp:
         if path == SYNC_PATH:
             await _send(client, 200, self._transport.handle_sync(peer, body, caller))
         elif path == PROBE_PATH:
-            await _send(client, 200, encode_load(self._door.load, self._door.admission, self._door.cold))
+            doors = self._doors
+            await _send(client, 200, encode_load(doors.load, doors.admission, doors.cold, doors.loads))
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:
             trusted, patience = self._trusted, self._patience
-            work = Delegated(self._door, peer, body, sha256, trusted, patience, self._sign, self._clock)
+            work = Delegated(self._doors, peer, body, sha256, trusted, patience, self._sign, self._clock)
             try:
                 await until_gone(self._delegate(peer, work, client), receive)
             except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped

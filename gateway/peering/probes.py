@@ -5,7 +5,7 @@ Both sides of a probe stand here: how we ask, and what we answer. Whom to probe 
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import msgspec
 
 from discovery.client import PeerUnreachable
 from discovery.envelopes import UNREADABLE
-from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
+from discovery.records import ENGINES_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.capacity.rules import EngineLoad
@@ -28,6 +28,7 @@ PROBE = "/peer/1/probe"
 PROBE_LIMIT_BYTES = 1024  # of our answer: peers of 0.1.0 read no more
 PROBE_READ_LIMIT_BYTES = 16 << 10  # of another's: theirs names every model that is not loaded
 COLD_LIMIT = 64  # agents a probe may name as not loaded; a card has 16
+Load = tuple[int, int]  # jobs in an engine or waiting for it; slots
 FRESH_S = 0.02  # s; news this young is as good as a probe, which takes a good part of that itself
 
 
@@ -39,13 +40,21 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     slots: int
     admission: AdmissionState
     cold: tuple[str, ...] = ()  # agents whose model would have to be loaded first
+    engines: tuple[tuple[int, int, int], ...] = ()  # (running, waiting, slots) of each, where there are several
 
 
 class Observer(Protocol):
     """Who hears what a probe found: routing's Node. Times are seconds of the caller's clock."""
 
     def observe_probe(
-        self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
+        self,
+        peer: PeerId,
+        jobs: int,
+        slots: int,
+        admission: AdmissionState,
+        rtt_s: float,
+        now: float,
+        engines: Sequence[tuple[int, int]] = (),
     ) -> None: ...
 
     def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None: ...
@@ -53,9 +62,15 @@ class Observer(Protocol):
     def observe_closed(self, peer: PeerId, now: float) -> None: ...
 
 
-def encode_load(load: EngineLoad, admission: AdmissionState, cold: tuple[str, ...]) -> bytes:
-    """Our answer to another peer's probe; as many of the `cold` as fit into what that peer reads."""
-    answer = ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, admission, cold)
+def encode_load(
+    load: EngineLoad, admission: AdmissionState, cold: tuple[str, ...], engines: Sequence[EngineLoad] = ()
+) -> bytes:
+    """Our answer to another peer's probe; as many of the `cold` as fit into what that peer reads.
+
+    `load` is of all `engines` together, which are named where there are several.
+    """
+    each = tuple((_bucket(one.running), _bucket(one.waiting), one.slots) for one in engines[:ENGINES_LIMIT])
+    answer = ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, admission, cold, each)
     encoded = msgspec.json.encode(answer)
     while len(encoded) > PROBE_LIMIT_BYTES:
         answer = msgspec.structs.replace(answer, cold=answer.cold[: len(answer.cold) // 2])
@@ -63,11 +78,19 @@ def encode_load(load: EngineLoad, admission: AdmissionState, cold: tuple[str, ..
     return encoded
 
 
-def decode_load(body: bytes) -> tuple[int, int, ProbeAnswer]:
-    """(jobs, slots, the answer) to our probe, the counts clipped to what can be. Raises what UNREADABLE names."""
+def decode_load(body: bytes) -> tuple[Load, list[Load], ProbeAnswer]:
+    """The load of a peer, of each of its engines where it has several, and its whole answer to our probe.
+
+    The counts are clipped to what can be. Raises what UNREADABLE names.
+    """
     answer = msgspec.json.decode(body, type=ProbeAnswer)
-    jobs = whole(whole(answer.running, 0, JOBS_LIMIT) + whole(answer.waiting, 0, JOBS_LIMIT), 0, JOBS_LIMIT)
-    return jobs, whole(answer.slots, 1, SLOTS_LIMIT - 1), answer
+    each = [_clipped(*counts) for counts in answer.engines[:ENGINES_LIMIT]]
+    return _clipped(answer.running, answer.waiting, answer.slots), each, answer
+
+
+def _clipped(running: int, waiting: int, slots: int) -> Load:
+    jobs = whole(whole(running, 0, JOBS_LIMIT) + whole(waiting, 0, JOBS_LIMIT), 0, JOBS_LIMIT)
+    return jobs, whole(slots, 1, SLOTS_LIMIT - 1)
 
 
 class Peers:
@@ -137,7 +160,7 @@ class Peers:
                 if response.status != 200:
                     self._observer.observe_closed(peer, self._clock())
                     return True
-                jobs, slots, answer = decode_load(body)
+                load, engines, answer = decode_load(body)
         except TimeoutError:
             return False
         except PeerUnreachable as error:
@@ -148,7 +171,7 @@ class Peers:
             return False
         now = self._clock()
         self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT])
-        self._observer.observe_probe(peer, jobs, slots, answer.admission, now - began, now)
+        self._observer.observe_probe(peer, *load, answer.admission, now - began, now, engines)
         return True
 
 

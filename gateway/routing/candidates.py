@@ -34,6 +34,7 @@ class Excluded(IntEnum):
     SCORE = 14
     EMBEDDED = 15  # the small model that comes with PPAI, while another can begin soon
     TRIAL = 17  # nobody vouched for its peer, which has had its share of our queries for now
+    LAST_RESORT = 16  # an engine that is asked when nobody else can answer
 
     @property
     def word(self) -> str:
@@ -77,10 +78,11 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     if query.models is not None:
         excluded[~_serves(query.models, roster)] = Excluded.MODEL
     if query.here_only:
-        excluded[roster.local & ~roster.here] = Excluded.PLACE
+        excluded[roster.local & (~roster.here | roster.last_resort)] = Excluded.PLACE
     excluded[~roster.approved] = Excluded.NOT_APPROVED
     excluded[roster.suspect] = Excluded.SUSPECT
     excluded[roster.dead] = Excluded.DEAD
+    _spare_last_resort(roster, excluded)
     _prefer_room(query, roster, excluded)
     if query.avoid is not None:
         _avoid(query.avoid, roster, excluded)
@@ -127,6 +129,12 @@ def _serves(names: frozenset[str], roster: Roster) -> BoolArray:
     return np.array([model in names or agent in names for model, agent in pairs], dtype=np.bool_)
 
 
+def _spare_last_resort(roster: Roster, excluded: NDArray[np.uint8]) -> None:
+    """Exclude last resorts, in place, unless nobody else is a candidate."""
+    if roster.last_resort.any() and ((excluded == 0) & ~roster.last_resort).any():
+        excluded[(excluded == 0) & roster.last_resort] = Excluded.LAST_RESORT
+
+
 def _prefer_room(query: Query, roster: Roster, excluded: NDArray[np.uint8]) -> None:
     """Exclude whose context is too short by our estimate, in place, as long as another candidate has the room.
 
@@ -152,8 +160,8 @@ def _bound_trial(on_trial: BoolArray, roster: Roster, excluded: NDArray[np.uint8
         excluded[(excluded == 0) & on_trial] = Excluded.TRIAL
 
 
-def _avoid(peer: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:
+def _avoid(queue: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:
     """Exclude who has just failed this conversation, in place, unless nobody else is a candidate."""
-    failed = np.array([other == peer for other in roster.peer_ids], dtype=np.bool_) & (excluded == 0)
+    failed = np.array([other == queue for other in roster.queues], dtype=np.bool_) & (excluded == 0)
     if ((excluded == 0) & ~failed).any():
         excluded[failed] = Excluded.RETRIED

@@ -19,10 +19,13 @@ class Candidate(NamedTuple):
     """
 
     peer_id: PeerId
+    queue: PeerId  # the key of the belief about who serves it: the peer, or one of its engines
+    engine: int  # of its peer, see Agent.engine
     peer_name: str
     agent: str
     model: str
     local: bool
+    last_resort: bool  # asked when nobody else can answer
     score: float
     wait_s: float
     service_s: float
@@ -40,7 +43,7 @@ class Candidate(NamedTuple):
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""
-        return Reservation(self.peer_id, now + self.arrives_in_s, *self.expected)
+        return Reservation(self.queue, now + self.arrives_in_s, *self.expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 2. At most `attempts` may fail. Of several, the last is our own agent's, where it is in the order. A candidate that
    refuses has run nothing, so refusals count apart: at most `refusals` along one choice. Who failed is not asked again.
 3. A further attempt begins at most `within_s` after the request came.
-4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another peer
-   that has not failed this request. Where nobody is left, a request is decided again if others serve now, or others
-   serve other models; and a peer that the client named and that is busy is waited for, until `within_s` is over.
+4. A request that waits at our own door may be decided again. The new choice is taken where it leads to another engine
+   or peer that has not failed this request. Where nobody is left, a request is decided again if others serve now, or
+   others serve other models; and a peer that the client named and that is busy is waited for, until `within_s` is over.
 5. Who says that it cannot take the request, such as a model with too short a context or a peer that does not know one
    of its fields, is no worse for it: nothing is learnt, and the next is asked. It has run nothing, as who refuses.
 6. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
@@ -96,13 +96,15 @@ class Course:
 
     @property
     def may_look(self) -> bool:
-        """Whether the one to be asked is our own while another peer may answer: it may wait, and look around."""
+        """Whether the one to be asked is our own while another may answer: it may wait, and look around."""
         return self._at is not None and self._at.local and self.choice.may_go_elsewhere
 
     def leads_elsewhere(self, choice: Choice) -> bool:
-        """Whether a choice made while the request waits sends it to a peer that has not failed it."""
-        target = choice.target
-        return target is not None and not target.local and not self._has_failed(target)
+        """Whether a choice made while the request waits sends it to another engine or peer that has not failed it."""
+        target, at = choice.target, self._at
+        if target is None or self._has_failed(target):
+            return False
+        return not target.local or (at is not None and at.local and at.queue != target.queue)
 
     def turn(self, choice: Choice) -> None:
         """Follow a new choice, from its beginning."""
@@ -139,11 +141,11 @@ class Course:
         return sum(asked.outcome.status == "failed" and not asked.is_unsuited for asked in self.asked)
 
     def _has_failed(self, candidate: Candidate) -> bool:
-        """Whether this request failed there: at that agent, or because that peer was not there."""
+        """Whether this request failed there: at that agent of that engine, or because that peer was not there."""
         failed = [asked for asked in self.asked if asked.outcome.status == "failed" or asked.is_unsuited]
         return any(
-            asked.candidate.peer_id == candidate.peer_id
-            and (asked.candidate.agent == candidate.agent or not (asked.by_engine or candidate.local))
+            (asked.candidate.queue, asked.candidate.agent) == (candidate.queue, candidate.agent)
+            or (asked.candidate.peer_id == candidate.peer_id and not (asked.by_engine or candidate.local))
             for asked in failed
         )
 

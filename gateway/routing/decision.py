@@ -32,6 +32,7 @@ class Decision:
         explored         tried out by lot, to learn how it does
         pinned           x-ppai-route names it
         random, paper    by the policy of that name
+        last_resort      nobody else can answer
         fallback         no candidate was left: our own engine, or without one a peer that kept silent
         none             nobody
         anything else    the query's `pinned_local`, why the body may not travel
@@ -59,10 +60,12 @@ class Decision:
 
     @property
     def may_go_elsewhere(self) -> bool:
-        """Whether another peer may answer, now or as soon as it has room."""
+        """Whether another peer, or another of our engines, may answer, now or as soon as it has room."""
+        roster = self.view.roster
         if len(self.excluded) == 1:  # a peer alone is spared the arrays
-            return bool(not self.view.roster.local[0] and _OPEN_LATER[self.excluded[0]])
-        return bool(_OPEN_LATER[self.excluded[~self.view.roster.local]].any())
+            return bool(not roster.local[0] and _OPEN_LATER[self.excluded[0]])
+        own = set(roster.rows[roster.local & (self.excluded == 0)].tolist())
+        return len(own) > 1 or bool(_OPEN_LATER[self.excluded[~roster.local]].any())
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -109,10 +112,13 @@ class Decision:
         roster = self.view.roster
         return Candidate(
             peer_id=roster.peer_ids[index],
+            queue=roster.queues[index],
+            engine=roster.engines[index],
             peer_name=roster.peer_names[index],
             agent=roster.agents[index],
             model=roster.models[index],
             local=bool(roster.local[index]),
+            last_resort=bool(roster.last_resort[index]),
             score=float(self.view.score[index]),
             wait_s=float(self.wait_s[index]),
             service_s=float(self.service_s[index]),

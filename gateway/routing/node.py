@@ -17,7 +17,7 @@ from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.memory import FormerModels, RefusedFields, Serving
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
-from gateway.beliefs.table import Beliefs
+from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.models.priors import Priors
 from gateway.routing.choice import Candidate
 from gateway.routing.decision import Decision
@@ -142,11 +142,24 @@ class Node:
                 self.beliefs.forget(event.peer)
                 self._cold.pop(event.peer, None)
 
-    def observe_own_load(self, jobs: int, slots: int, now: float, served_tokens: int = 0) -> None:
-        """How many requests our own engine has, running and waiting, those of other programs included; what it did."""
+    def observe_own_load(
+        self,
+        jobs: int,
+        slots: int,
+        now: float,
+        served_tokens: int = 0,
+        engines: Sequence[tuple[int, int, int]] = (),
+    ) -> None:
+        """How many requests our engines have, running and waiting, those of other programs included; what they did.
+
+        `engines`: (jobs, slots, served tokens) of each, where there are several.
+        """
         self._now = now
-        self.beliefs.observe_load(self.me, jobs, slots, "open", now)
+        self.beliefs.observe_load(self.me, jobs, slots, "open", now, [loaded[:2] for loaded in engines])
         self.beliefs[self.me].work_done = WorkDone(0, served_tokens)
+        for number, (*_, tokens) in enumerate(engines):
+            if (queue := queue_of(self.me, number)) in self.beliefs:
+                self.beliefs[queue].work_done = WorkDone(0, tokens)
 
     def observe_own_pulse(self, pulse: Pulse, now: float) -> None:
         """Our own pulse, as we publish it: evidence of how long our jobs take, as another peer's pulse is of his."""
@@ -154,10 +167,17 @@ class Node:
         self.beliefs.observe_pulse(replace(pulse, id=self.me, seq=last.seq + 1 if last else 1), now)
 
     def observe_probe(
-        self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
+        self,
+        peer: PeerId,
+        jobs: int,
+        slots: int,
+        admission: AdmissionState,
+        rtt_s: float,
+        now: float,
+        engines: Sequence[tuple[int, int]] = (),
     ) -> None:
-        """A probe came back at `now`: the load in it is half a round trip old."""
-        self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2)
+        """A probe came back at `now`: the load in it is half a round trip old. `engines`: (jobs, slots) of each."""
+        self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2, engines)
         self.beliefs.observe_rtt(peer, rtt_s)
 
     def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None:
@@ -173,10 +193,7 @@ class Node:
 
     def observe_closed(self, peer: PeerId, now: float) -> None:
         """A probe was turned away: we may not ask there. Until its next pulse it is no candidate."""
-        if peer not in self.beliefs:
-            return  # it has left meanwhile
-        belief = self.beliefs[peer]
-        self.beliefs.observe_load(peer, belief.jobs, belief.slots, "closed", now)
+        self.beliefs.observe_closed(peer, now)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""
@@ -207,15 +224,15 @@ class Node:
 
         Our own engine's refusal counts as a failure: it had a free slot, so it is loading a model, or is broken.
         """
-        if reservation.peer_id == self.me and outcome.status == "refused":
+        if peer_of(reservation.queue) == self.me and outcome.status == "refused":
             outcome = replace(outcome, status="failed")
         self.beliefs.observe_outcome(reservation, outcome, now)
-        peer, session = reservation.peer_id, reservation.session
-        if session is None or peer not in self.beliefs:
+        queue, session = reservation.queue, reservation.session
+        if session is None or queue not in self.beliefs:
             return
         if outcome.status == "ok" and outcome.tokens > 0:
             tokens = reservation.conversation_tokens + outcome.tokens
-            self.sessions.remember(session, Warm(peer, reservation.agent, tokens, now, self.beliefs[peer].work_done))
+            self.sessions.remember(session, Warm(queue, reservation.agent, tokens, now, self.beliefs[queue].work_done))
         elif outcome.status == "failed":
             self.sessions.forget(session)
 
@@ -276,11 +293,11 @@ class Node:
     def _warm(self, roster: Roster, query: Query, now: float) -> FloatArray | None:
         """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
         warm = self.sessions.recall(query.session, now) if query.session is not None else None
-        if warm is None or warm.peer_id not in self.beliefs:
+        if warm is None or warm.queue not in self.beliefs:
             return None
-        tokens, belief = np.zeros(len(roster)), self.beliefs[warm.peer_id]
-        for index, pair in enumerate(zip(roster.peer_ids, roster.agents, strict=True)):
-            if pair == (warm.peer_id, warm.agent):
+        tokens, belief = np.zeros(len(roster)), self.beliefs[warm.queue]
+        for index, pair in enumerate(zip(roster.queues, roster.agents, strict=True)):
+            if pair == (warm.queue, warm.agent):
                 room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
                 tokens[index] = min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
         return tokens
@@ -311,11 +328,11 @@ class Node:
 
 
 def _serving(roster: Roster) -> dict[PeerId, Serving]:
-    """By peer that may be asked: what it serves."""
+    """By peer that may be asked, and by each of several engines: what it serves."""
     names: dict[PeerId, set[str]] = {}
-    shown = dict(zip(roster.peer_ids, roster.peer_names, strict=True))
-    columns = zip(roster.peer_ids, roster.models, roster.agents, roster.approved.tolist(), strict=True)
-    for peer, model, agent, may_answer in columns:
+    shown = dict(zip(roster.queues, roster.peer_names, strict=True))
+    columns = zip(roster.queues, roster.models, roster.agents, roster.approved.tolist(), strict=True)
+    for queue, model, agent, may_answer in columns:
         if may_answer:
-            names.setdefault(peer, set()).update((model, agent))
-    return {peer: Serving(shown[peer], frozenset(served)) for peer, served in names.items()}
+            names.setdefault(queue, set()).update((model, agent))
+    return {queue: Serving(shown[queue], frozenset(served)) for queue, served in names.items()}

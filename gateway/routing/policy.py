@@ -118,4 +118,7 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
             last = np.flatnonzero(fresh.excluded == Excluded.SILENT)
         reason = reason if order or not len(last) else "fallback"
         order += last.tolist()
+    order += np.flatnonzero(fresh.excluded == Excluded.LAST_RESORT).tolist()
+    if order and fresh.view.roster.last_resort[order[0]] and fresh.query.pin is None:
+        reason = "last_resort"
     return fresh.ordered(tuple(order), reason if order else "none")

@@ -30,7 +30,7 @@ class Query:
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
     here_only: bool = False  # it may not leave this machine: not even our own engine is asked where it is elsewhere
     guarded: frozenset[str] = frozenset()  # fields of the body that not every peer takes
-    avoid: PeerId | None = None  # who has just failed this conversation: the client tries again, somebody else should
+    avoid: PeerId | None = None  # the queue of who has just failed this conversation; a retry should go elsewhere
     beta_per_s: float | None = None  # x-ppai-beta
     is_held: bool = False  # it waits at our own door and is decided again
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate

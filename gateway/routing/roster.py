@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from discovery.details import detailed
 from discovery.members import Member
 from discovery.names import shown_names
-from discovery.records import Agent, PeerId
+from discovery.records import WHOLE, Agent, PeerId
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.routing.worth import STRANGER, Basis, Observations, Space, Worth, claims
@@ -38,10 +38,13 @@ class Roster:
     local: BoolArray  # (N,) our own agents
     here: BoolArray  # (N,) those of them that run on this machine; our engine may be on another, or in a cloud
     embedded: BoolArray  # (N,) the small model that comes with PPAI
+    last_resort: BoolArray  # (N,) asked when nobody else can answer
     dead: BoolArray  # (N,) for us; never ours
     suspect: BoolArray  # (N,)
     approved: BoolArray  # (N,) we may send it prompts (the right `answer`); ours always
-    rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(peer_ids)`
+    queues: tuple[PeerId, ...]  # the key of the belief about who serves each: the peer, or one of its engines
+    engines: tuple[int, ...]  # which of its peer's engines serves each; WHOLE: any, or the only one
+    rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(queues)`
 
     def __len__(self) -> int:
         return len(self.peer_ids)
@@ -135,6 +138,9 @@ def _columns(
     refused: Mapping[tuple[PeerId, str], frozenset[str]],
 ) -> Roster:
     peer_ids = tuple(peer for peer, *_ in pairs)
+    queues = tuple(
+        peer if agent.engine == WHOLE else beliefs.add_engine(peer, agent.engine, 1) for peer, _, agent, _ in pairs
+    )
     agents = [agent for *_, agent, _ in pairs]
     others = [member for *_, member in pairs]
     return Roster(
@@ -150,8 +156,11 @@ def _columns(
         local=np.array([member is None for member in others], dtype=np.bool_),
         here=np.array([member is None and agent.place == "here" for *_, agent, member in pairs], dtype=np.bool_),
         embedded=np.array([agent.is_embedded for agent in agents], dtype=np.bool_),
+        last_resort=np.array([agent.last_resort for agent in agents], dtype=np.bool_),
         dead=np.array([member is not None and member.state == "dead" for member in others], dtype=np.bool_),
         suspect=np.array([member is not None and member.state == "suspect" for member in others], dtype=np.bool_),
         approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),
-        rows=beliefs.rows(peer_ids),
+        queues=queues,
+        engines=tuple(agent.engine for agent in agents),
+        rows=beliefs.rows(queues),
     )

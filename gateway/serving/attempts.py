@@ -6,10 +6,12 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from discovery.records import PeerId, printable
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.capacity.door import Door, Turn
+from gateway.capacity.door import Turn
+from gateway.capacity.doors import Doors
 from gateway.capacity.line import LOOK_S
 from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
@@ -36,7 +38,7 @@ class Attempts:
     def __init__(
         self,
         node: Node,
-        door: Door,
+        doors: Doors,
         peers: Peers,
         telemetry: Telemetry,
         clock: Callable[[], float],
@@ -44,17 +46,18 @@ class Attempts:
         patience: Patience,
         course: Course,
         target: Callable[[Candidate, str, Upstream, float], Target],
-        decide_again: Callable[[], Awaitable[Choice]],
+        decide_again: Callable[[int], Awaitable[Choice]],
         decide_anew: Callable[[], Awaitable[Choice]],
         guarded: frozenset[str] = frozenset(),
     ) -> None:
         """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
 
-        `decide_again`: the choice as it would be made now, while the request waits at our own door. `decide_anew`: the
-        same, read anew with the models that are served now; it raises UpstreamError and InvalidRequest where nobody is.
+        `decide_again(engine)`: the choice as it would be made now, while the request waits at the door of this engine
+        of ours. `decide_anew`: the choice, read anew with the models that are served now; it raises UpstreamError and
+        InvalidRequest where nobody is.
         `guarded`: fields of the request that not every peer takes.
         """
-        self._node, self._door, self._peers, self._telemetry, self._clock = node, door, peers, telemetry, clock
+        self._node, self._doors, self._peers, self._telemetry, self._clock = node, doors, peers, telemetry, clock
         self._request, self._patience, self._course = request, patience, course
         self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
         self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
@@ -93,11 +96,11 @@ class Attempts:
         elif attempt.error == FIELDS_REFUSED:
             self._node.refused_fields(candidate.peer_id, self._guarded)
         if candidate.local and (attempt.status == "ok" or attempt.tokens):
-            self._door.count_tokens(attempt.prompt_tokens, attempt.tokens)
+            self._doors.door_of(candidate.engine).count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif not candidate.local and attempt.status == "ok":
             self._peers.served(candidate.peer_id)
         if not candidate.local:
-            self._door.look_around()
+            self._doors.look_around()
         if attempt.error:
             code = printable(attempt.error, CODE_CHARS)  # a peer's, perhaps
             log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, code)
@@ -156,8 +159,9 @@ class Attempts:
         if is_busy and not candidate.local and self._course.choice.reason == "pinned":
             return await self._when_it_has_room(candidate)
         self._decided_after = len(self.done)
-        if any(candidate.local and attempt.error == MODEL_UNKNOWN for candidate, attempt in self.done):
-            await self._door.engine.look_again()
+        for candidate, attempt in self.done:
+            if candidate.local and attempt.error == MODEL_UNKNOWN:
+                await self._doors.door_of(candidate.engine).engine.look_again()
         if self._serving == self._known:
             return None
         self._known = self._serving
@@ -202,23 +206,24 @@ class Attempts:
         try:
             target = self._target(candidate, self._course.choice.reason, turn, began)
         except BaseException:  # a bug, which must not cost the engine a slot for good
-            self._door.leave(turn)
+            self._doors.door_of(candidate.engine).leave(turn)
             raise
         self._reserve(candidate)
         return target
 
     async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:
-        """Our own engine's turn; or, where the request waits and another peer is the better choice, that choice."""
+        """Our own engine's turn; or, where the request waits and another is the better choice, that choice."""
         try:
-            return await self._door.own_turn(self._course.began, self._look if self._course.may_look else None)
+            look = partial(self._look, candidate.engine) if self._course.may_look else None
+            return await self._doors.door_of(candidate.engine).own_turn(self._course.began, look)
         except BaseException:  # the client hung up: our engine is what it waited for
             self._reserve(candidate)
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
             raise
 
-    async def _look(self) -> Choice | None:
-        """The choice as it would be made now, if it leads to another peer."""
-        choice = await self._decide_again()
+    async def _look(self, engine: int) -> Choice | None:
+        """The choice as it would be made now, if it leads away from the engine of ours that the request waits for."""
+        choice = await self._decide_again(engine)
         return choice if self._course.leads_elsewhere(choice) else None
 
     def _reserve(self, candidate: Candidate) -> None:

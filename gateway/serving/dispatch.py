@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.capacity.door import Door
+from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig, summed_up
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
@@ -58,7 +58,7 @@ class Dispatcher:
         course: CourseConfig,
         patience: Patience,
         node: Node,
-        door: Door,
+        doors: Doors,
         peers: Peers,
         reader: RelevanceReader,
         telemetry: Telemetry,
@@ -71,10 +71,10 @@ class Dispatcher:
         """`answered(request_id, routed, by, began)` is called when a request got its whole answer."""
         self.reader, self._answered = reader, answered
         self._names, self._course, self._patience = names, course, patience
-        self._node, self._door, self._peers = node, door, peers
+        self._node, self._doors, self._peers = node, doors, peers
         self._telemetry, self._route_log = telemetry, route_log
         self._clock, self._wall_clock = clock, wall_clock
-        self._failed: dict[str, PeerId] = {}  # by session: who failed it last
+        self._failed: dict[str, PeerId] = {}  # by session: the queue of who failed it last
 
     async def answer(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str
@@ -92,10 +92,10 @@ class Dispatcher:
             await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
             return
         attempts = Attempts(
-            self._node, self._door, self._peers, self._telemetry, self._clock, routed.request, self._patience,
+            self._node, self._doors, self._peers, self._telemetry, self._clock, routed.request, self._patience,
             Course(routed.choice, self._course, self._clock()),
             target=partial(_target, routed, self._node),
-            decide_again=lambda: self._choose(replace(routed.query, is_held=True), waiting=1),
+            decide_again=lambda engine: self._choose(replace(routed.query, is_held=True), waits_at=engine),
             decide_anew=partial(self._decide_anew, routed, len(body)),
             guarded=routed.query.guarded,
         )  # fmt: skip
@@ -105,7 +105,7 @@ class Dispatcher:
         finally:
             attempts.close()
             for candidate, attempt in attempts.done:
-                self._remember(routed.request.session, candidate.peer_id, attempt.status != "ok")
+                self._remember(routed.request.session, candidate.queue, attempt.status != "ok")
                 if attempt.status == "ok":
                     self._answered(request_id, routed, candidate, began)
             self._route_log.write(attempts.line(self._wall_clock(), request_id))
@@ -147,10 +147,10 @@ class Dispatcher:
         except RecursionError as error:  # not too deep for the first decoder, but for who reads on
             raise InvalidRequest("the body is nested too deeply: flatten it", code="invalid_json") from error
 
-    async def _choose(self, query: Query, waiting: int = 0, *, everybody: bool = False) -> Choice:
-        """Probe and choose; `waiting`: jobs at our own door that are this query itself."""
-        jobs, slots, served_tokens = self._door.own_load()
-        self._node.observe_own_load(jobs - waiting, slots, self._clock(), served_tokens)
+    async def _choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
+        """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself."""
+        (jobs, slots, served_tokens), engines = self._doors.own_loads(waits_at)
+        self._node.observe_own_load(jobs, slots, self._clock(), served_tokens, engines)
         plan = self._node.plan(query, self._clock())
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
         silent = asked - await self._peers.probe(asked) if asked else asked
@@ -191,11 +191,11 @@ class Dispatcher:
             forms=judged.forms if judged else (),
         )
 
-    def _remember(self, session: str, peer: PeerId, has_failed: bool) -> None:
+    def _remember(self, session: str, queue: PeerId, has_failed: bool) -> None:
         """Who failed a conversation last, or was left before it answered: a retry goes to somebody else first."""
         self._failed.pop(session, None)
         if has_failed:
-            self._failed[session] = peer
+            self._failed[session] = queue
             while len(self._failed) > _FAILURES_KEPT:
                 del self._failed[next(iter(self._failed))]
 
@@ -207,7 +207,7 @@ class Dispatcher:
 
     def why_nobody(self, routed: Routed) -> UpstreamError:
         """What a client is told where the choice has no candidate."""
-        problem = self._door.engine.state.problem
+        problem = self._doors.problem
         missing = refusals.missing(self._node.roster, problem)
         former = self._node.former_models(self._clock())
         error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
@@ -222,7 +222,7 @@ def _target(routed: Routed, node: Node, candidate: Candidate, reason: str, upstr
         "x-ppai-model": candidate.model,
         "x-ppai-score": f"{candidate.score:.4f}",
         "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
-        "x-ppai-reason": reason,
+        "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
     }
     asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
     untold = request.needs & node.untold(candidate.peer_id, candidate.agent)

@@ -18,7 +18,7 @@ from discovery.records import Agent, Profile
 VECTOR = Profile(bytes([7, 8]), (1, 2))
 WHOLE = Agent(
     "coder", "qwen3-coder-30b", 32768, ("text", "tools"), {"old": VECTOR}, ("image",), ("responses",), "other host",
-    True, 30_000_000_000, "Q4_K_M", ("Reads shell scripts.",),
+    True, 30_000_000_000, "Q4_K_M", ("Reads shell scripts.",), True, 3,
 )  # fmt: skip
 
 

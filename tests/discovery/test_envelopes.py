@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from discovery.envelopes import Envelope, MalformedMessage, Signed, open_envelope, parse, seal, signed_bytes
 from discovery.identity import Identity, verify
-from discovery.records import Address, Agent, Card, InvalidRecord, PeerId, Profile, Pulse, public_key, validate
+from discovery.records import (
+    Address,
+    Agent,
+    Card,
+    EngineCounts,
+    InvalidRecord,
+    PeerId,
+    Profile,
+    Pulse,
+    public_key,
+    validate,
+)
 from tests.cluster import NET, card_of, id_of, pulse_of
 
 
@@ -51,11 +62,15 @@ CARDS = st.builds(
     st.sampled_from([b"", bytes(32)]),
 )
 COUNTS = st.integers(0, 2**53 - 1)
+ENGINE_COUNTS = st.integers(0, 2**20)
 PULSES = st.builds(
     Pulse,
     *(st.just(id_of(1)), st.integers(1, 2**53 - 1), st.integers(1, 2**53 - 1), COUNTS, COUNTS, st.integers(0, 64)),
     *([COUNTS] * 6),
     st.sampled_from(["open", "soft", "closed"]),
+    st.lists(
+        st.builds(EngineCounts, ENGINE_COUNTS, ENGINE_COUNTS, st.integers(0, 64), *[ENGINE_COUNTS] * 3), max_size=4
+    ).map(tuple),
 )
 
 
@@ -69,6 +84,18 @@ def test_the_largest_pulse_fits() -> None:
     pulse = Pulse(id_of(1), big, big, big, big, 4095, big, big, big, big, big, big, "closed")
 
     assert 300 >= len(seal(pulse, NET, lambda data: bytes(64)).envelope.payload)
+
+
+def test_what_a_pulse_has_no_room_for_is_left_out_of_its_engines_and_never_of_its_totals() -> None:
+    big, most = 2**53 - 1, EngineCounts(*[2**32 - 1] * 2, 4095, *[2**32 - 1] * 3)
+    pulse = Pulse(id_of(1), big, big, big, big, 4095, big, big, big, big, big, big, "closed", (most,) * 4)
+
+    read = parse(seal(pulse, NET, lambda data: bytes(64)).envelope)
+
+    assert isinstance(read, Pulse)
+    assert replace(pulse, engines=()) == replace(read, engines=())
+    assert (most,) * len(read.engines) == read.engines
+    assert 2 <= len(read.engines) <= 4
 
 
 def test_a_card_beyond_8_kib_cannot_be_sealed() -> None:

@@ -31,7 +31,7 @@ class Cluster:
     async def start(
         self, name: str, *args: str, env: dict[str, str] | None = None, code: Path | None = None, **behaviour: Any
     ) -> PeerProcess:
-        """One more peer, run from this checkout or from `code`."""
+        """One more peer, run from this checkout or from `code`; with `engine=""` before those of its settings."""
         url = behaviour.pop("engine", None)
         if url is None:
             paths = {"/v1/chat/completions": {}, "/v1/embeddings": {}}  # other peers hear only what an engine tells
@@ -40,7 +40,9 @@ class Cluster:
             self.engines[name] = self._stack.enter_context(engine.serving_beside())
             url = engine.url
         env = {"PPAI_SCHEDULER_EXPLORATION": "0", **(SECRET if env is None else env)}  # no lot in a test
-        peer = PeerProcess(self._folder / name, "--name", name, "--engine", url, *args, env=env)
+        before = ("--engine", url) if url else ()
+        env |= {} if url else {"PPAI_ENGINE_SCRAPE_INTERVAL_S": ""}
+        peer = PeerProcess(self._folder / name, "--name", name, *before, *args, env=env)
         peer.code = code
         self.peers[name] = await asyncio.to_thread(peer.__enter__)
         self._stack.push_async_callback(asyncio.to_thread, peer.stop)

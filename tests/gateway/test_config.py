@@ -7,6 +7,7 @@ import yaml
 
 from discovery.records import SLOTS_LIMIT
 from gateway.config import SECRETS, Config, ConfigError, as_yaml, data_dir, leaf_paths, load_config
+from gateway.engines.local import EngineConfig
 
 
 @pytest.fixture
@@ -242,3 +243,66 @@ def _leaves(tree: dict[str, object], prefix: str = "") -> list[str]:
         for key, value in tree.items()
         for path in (_leaves(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [f"{prefix}{key}"])
     ]
+
+
+ENGINES = "engines:\n- auto\n- {url: 'http://bob:hunter2@box:8000', name: box, slots: 4, api_key: ''}\n"
+
+
+def test_engines_are_a_list_of_groups_or_urls(write) -> None:
+    config = load_config(write(ENGINES), {}, {})
+
+    assert (EngineConfig(), EngineConfig("http://bob:hunter2@box:8000", name="box", slots=4)) == config.own_engines
+    assert (EngineConfig("http://a:1"),) == load_config(write("engine: {url: 'http://a:1'}"), {}, {}).own_engines
+    assert (EngineConfig(),) == load_config(write("engines: []"), {}, {}).own_engines
+
+
+@pytest.mark.parametrize(
+    ("environ", "flags", "urls"),
+    [
+        ({}, {"engine.url": "embedded"}, ["embedded"]),
+        ({"PPAI_ENGINE_URL": "none"}, {}, ["none"]),
+        ({"PPAI_ENGINES": "http://a:1, http://b:2"}, {}, ["http://a:1", "http://b:2"]),
+        ({"PPAI_ENGINES": "http://a:1"}, {"engine.url": "auto"}, ["auto"]),
+    ],
+    ids=["flag", "environment", "several in the environment", "flag before environment"],
+)
+def test_an_engine_that_is_named_replaces_the_list_of_the_file(write, environ, flags, urls: list[str]) -> None:
+    assert urls == [engine.url for engine in load_config(write(ENGINES), environ, flags).own_engines]
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "says"),
+    [
+        (ENGINES + "engine: {slots: 3}", {}, "`engine` and `engines` are both given"),
+        (ENGINES, {"PPAI_ENGINE_SLOTS": "3"}, "`engine.slots` is for a single engine; the file lists `engines`"),
+        ("engines: {url: x}", {}, "is a list of engines"),
+        ("engines: [{slots: 3}]", {}, r"engines\[0\]` is an engine: it needs at least `url"),
+        ("engines: [7]", {}, r"engines\[0\]` is an engine"),
+        ("engines: [{url: auto, slot: 3}]", {}, r"unknown key `engines\[0\].slot`; did you mean `engines\[0\].slots`"),
+        ("engines: [{url: auto, slots: many}]", {}, r"engines\[0\].slots"),
+        ("", {"PPAI_ENGINES": "http://a:1", "PPAI_ENGINE_URL": "auto"}, "both given"),
+        ("engines: [{url: auto, api_key: '***'}]", {}, r"`engines\[0\].api_key` holds"),
+    ],
+    ids=[
+        "both",
+        "one in the environment",
+        "a group",
+        "no url",
+        "a number",
+        "key",
+        "value",
+        "two names",
+        "a mask",
+    ],
+)
+def test_a_list_of_engines_that_cannot_be_is_refused_with_its_place(write, text: str, environ, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_config(write(text), environ, {})
+
+
+def test_secrets_in_a_list_of_engines_are_masked_and_the_rest_comes_back(write) -> None:
+    shown = as_yaml(load_config(write(ENGINES), {}, {}))
+
+    assert "hunter2" not in shown
+    again = load_config(write(shown.replace("***@", "")), {}, {})
+    assert ["auto", "http://box:8000"] == [engine.url for engine in again.own_engines]

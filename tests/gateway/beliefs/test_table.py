@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from discovery.records import PeerId
+from discovery.records import EngineCounts, PeerId
 from gateway.beliefs.belief import Outcome
-from gateway.beliefs.table import Beliefs, Expected
+from gateway.beliefs.table import Beliefs, Expected, peer_of
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 
 
@@ -132,3 +132,45 @@ def test_every_column_is_read_under_the_name_that_it_was_written_with() -> None:
     assert (*rates, CONFIG.prior_rtt_s) == tuple(
         float(column[0]) for column in (at_birth.prefill_s, at_birth.step_s, at_birth.stream_s, at_birth.rtt_s)
     )
+
+
+def test_each_engine_of_a_peer_has_a_belief_of_its_own() -> None:
+    """One engine is full, the other idle: the peer as a whole is neither."""
+    table = beliefs()
+    first, second = table.add_engine(PEER, 0, 1), table.add_engine(PEER, 1, 1)
+    told = replace(
+        QUIET, running=3, waiting=4, slots=6, engines=(EngineCounts(3, 4, 2, 7, 0, 0), EngineCounts(0, 0, 4, 0, 0, 0))
+    )
+
+    table.observe_pulse(told, birth=1.0)
+    table.reserve(replace(reservation(at=1.5), queue=second))
+
+    jobs = [(table[queue].jobs, table[queue].slots, len(table[queue].reservations)) for queue in (PEER, first, second)]
+    assert [(7, 6, 0), (7, 2, 0), (0, 4, 1)] == jobs
+    assert [PEER, PEER] == [peer_of(first), peer_of(second)]
+
+
+def test_the_engines_of_a_peer_go_with_it() -> None:
+    table = beliefs()
+    queue = table.add_engine(PEER, 0, 1)
+
+    table.keep([PEER])
+    assert queue in table
+    table.forget(PEER)
+
+    assert (False, False) == (queue in table, PEER in table)
+    table.add(PEER, 1)
+    table.observe_pulse(
+        replace(QUIET, engines=(EngineCounts(1, 0, 1, 0, 0, 0),)), birth=1.0
+    )  # nobody is left to hear it
+
+
+def test_a_probe_tells_each_engine_its_load_and_a_closed_door_closes_all() -> None:
+    table = beliefs()
+    first, second = table.add_engine(PEER, 0, 1), table.add_engine(PEER, 1, 1)
+
+    table.observe_load(PEER, 5, 6, "open", 1.0, [(5, 2)])
+    assert [(5, 2), (0, 1)] == [(table[queue].jobs, table[queue].slots) for queue in (first, second)]
+
+    table.observe_closed(PEER, 2.0)
+    assert ["closed"] * 3 == [table[queue].admission for queue in (PEER, first, second)]

@@ -26,6 +26,11 @@ class IdleEngine:
     """An engine in memory: its state is given, and who asks it stays inside as long as he likes."""
 
     state: EngineState = field(default_factory=lambda: ready(slots=2))
+    name: str = "idle"
+    is_there: bool = True
+    origin: str = "an engine in memory"
+    not_adopted: tuple[str, ...] = ()
+    in_flight: int = 0
 
     @asynccontextmanager
     async def open(

@@ -37,6 +37,7 @@ from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.gateway.capacity.test_door import IdleEngine, ready
 from tests.gateway.peering.test_network import network
+from tests.peers import doors_of
 
 GATE = QAGate.load(shipped_gate())
 OWNER = {"authorization": "Bearer tok"}
@@ -83,13 +84,13 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
         learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")
         with ThreadPoolExecutor(1) as worker:
             dispatcher = Dispatcher(
-                NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, gate,
+                NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, doors_of(gate),
                 Peers(node, place.transport, lambda: 0.0, 1.0),
                 RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
                 clock=lambda: 0.0, wall_clock=lambda: 0.0,
             )  # fmt: skip
             running = RunningPeer(
-                node, place, gate, Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
+                node, place, doors_of(gate), Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, lambda: {"auto": "off", "questions": None, "agents": []},
             )  # fmt: skip

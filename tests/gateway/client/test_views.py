@@ -87,7 +87,8 @@ def test_the_engine_s_status_is_plain_data() -> None:
     state = EngineState(None, "vllm", (model,), 4, 3, 0, "metrics", place="cloud")
     load = EngineLoad(slots=4, running=3, remote_running=1, waiting=0, local_waiting=0)
 
-    status = engine_status("vLLM found on port 8000", ("Ollama is run by `bob`",), state, 1, load, "open", {"m"})
+    told = ("Ollama is run by `bob`",)
+    status = engine_status("vllm", "vLLM found on port 8000", told, state, 1, load, "open", ["m"])
 
     assert status == json.loads(json.dumps(status))
     expected = {

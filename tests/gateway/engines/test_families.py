@@ -6,12 +6,12 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from discovery.records import validate
+from discovery.records import WHOLE, validate
 from gateway.capacity.line import Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, Room
 from gateway.engines.engine_state import EngineState
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.peering.card import own_agents
+from gateway.peering.card import OwnEngine, own_agents
 from tests.cluster import card_of, id_of, pulse_of
 from tests.fakes import ScriptedEngine
 from tests.gateway.engines import engine_pages as pages
@@ -236,7 +236,9 @@ async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
     load = Room(state.slots, state.others)
     told = Line[Ticket](AdmissionConfig()).load(load)
     validate(replace(pulse_of(id_of(1)), running=told.running, waiting=told.waiting, slots=told.slots))
-    validate(replace(card_of(id_of(1)), slots=state.slots, agents=own_agents(state, lambda name: {})))
+    validate(
+        replace(card_of(id_of(1)), slots=state.slots, agents=own_agents([OwnEngine("e", WHOLE, state)], lambda *of: {}))
+    )
     assert min(state.running, state.waiting, state.others) >= 0
 
 

@@ -1,10 +1,27 @@
-"""What every family reads first: GET /v1/models, in each engine's own words."""
+"""What every family reads: GET /v1/models in each engine's own words, and how busy it is, by exact names."""
+
+from time import perf_counter
 
 import msgspec
 import pytest
 
 from gateway.engines.engine_state import DEFAULT_SLOTS
-from gateway.engines.family import Description, Listing, read_listing
+from gateway.engines.family import LOAD_GAUGES, Description, Listing, read_listing, read_load
+from tests.gateway.engines.engine_pages import (
+    LLAMACPP_METRICS,
+    SGLANG_METRICS,
+    SGLANG_METRICS_OF_RANKS,
+    TGI_METRICS,
+    VLLM_METRICS,
+)
+
+SAMPLES = {
+    "vLLM": (VLLM_METRICS, (5, 4)),
+    "llama.cpp": (LLAMACPP_METRICS, (2, 3)),
+    "SGLang": (SGLANG_METRICS, (161, 2826)),
+    "SGLang of ranks and priorities": (SGLANG_METRICS_OF_RANKS, (19, 2)),
+    "TGI": (TGI_METRICS, (4, 7)),
+}
 
 
 def listing(*entries: dict[str, object]) -> Listing:
@@ -65,3 +82,44 @@ def test_an_odd_fact_counts_as_not_told_and_the_others_are_kept() -> None:
 
 def test_slots_that_nobody_told_are_a_guess() -> None:
     assert (DEFAULT_SLOTS, False) == (Description(()).slots, Description(()).is_slots_known)
+
+
+@pytest.mark.parametrize("family", SAMPLES)
+def test_each_family_s_load_is_read(family: str) -> None:
+    metrics, load = SAMPLES[family]
+
+    assert load == read_load(metrics)
+
+
+@pytest.mark.parametrize("family", SAMPLES)
+def test_missing_gauges_are_not_zero(family: str) -> None:
+    """Neither one that is gone nor one that was renamed: both readings are needed."""
+    metrics = SAMPLES[family][0]
+    for name in {name for pair in LOAD_GAUGES for name in pair if name in metrics}:
+        gone = b"\n".join(line for line in metrics.splitlines() if not line.startswith((name + b"{", name + b" ")))
+
+        assert read_load(gone) is None
+        assert read_load(metrics.replace(name, name + b"_now")) is None
+
+
+def test_a_page_without_gauges_tells_nothing() -> None:
+    assert read_load(b"") is None
+    assert read_load(b"# TYPE vllm:num_requests_running gauge\n") is None
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"+Inf", b"-1", b"many", b"", b"9e99"])
+def test_what_is_no_number_of_requests_tells_nothing(value: bytes) -> None:
+    assert read_load(b"llamacpp:requests_processing " + value + b"\nllamacpp:requests_deferred 0\n") is None
+
+
+@pytest.mark.parametrize(
+    "labels", [b"a" * 400_000, b'a="' * 130_000, b'a="\\\\' * 80_000, b"a=" * 200_000], ids=lambda text: text[:5]
+)
+def test_reading_labels_takes_time_in_proportion_to_them(labels: bytes) -> None:
+    """Searching a run of 400,000 letters from each of them would take minutes."""
+    page = b"llamacpp:requests_processing{" + labels + b"} 1\nllamacpp:requests_deferred 0\n"
+    began = perf_counter()
+
+    read_load(page)
+
+    assert perf_counter() - began < 1

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from discovery.records import WHOLE
 from gateway.engines.address import EngineAddressError, Place
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
-from gateway.peering.card import own_agents
+from gateway.peering.card import OwnEngine, own_agents
 from gateway.upstream import Patience, UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.stranger import needs_root, strangers_engine
@@ -103,7 +104,10 @@ async def test_an_engine_is_where_its_address_or_its_owner_says(said: Place, pla
     async with ScriptedEngine().serving() as fake, watched(fake.url, place=said) as watch:
         state = watch.engine.state
 
-    assert (place, [place]) == (state.place, [agent.place for agent in own_agents(state, lambda name: {})])
+    assert (place, [place]) == (
+        state.place,
+        [agent.place for agent in own_agents([OwnEngine("e", WHOLE, state)], lambda *of: {})],
+    )
 
 
 async def test_a_peer_may_have_no_engine() -> None:

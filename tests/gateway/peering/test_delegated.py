@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from discovery.records import Agent
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.peering.frames import TOLD, Receipt
 from gateway.peering.remote import FIELDS_REFUSED, PeerUpstream
@@ -203,6 +204,7 @@ async def test_however_an_engine_fails_other_peers_hear_a_code_and_nothing_of_wh
 async def test_an_engine_that_is_gone_is_not_named_to_other_peers(tmp_path: Path) -> None:
     async with two_peers(tmp_path, ScriptedEngine(url="http://127.0.0.1:9")) as pair:
         pair.ben.door.engine._engine.state = EngineState(None, models=(EngineModel("scripted-1"),))  # type: ignore[attr-defined]
+        pair.ben.doors.serve([Agent("scripted-1", "scripted-1", 0)])
         with pytest.raises(UpstreamError) as caught:
             await ask(pair, delegated())
 

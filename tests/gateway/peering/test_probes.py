@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_what_a_probe_says_is_clipped_to_what_can_be(
     """An integer of 400 digits fits into no array: every decision after it would fail."""
     body = b'{"running":%s,"waiting":%s,"slots":%s,"admission":"open"}' % (running, waiting, slots)
 
-    assert (jobs, taken) == decode_load(body)[:2]
+    assert ((jobs, taken), []) == decode_load(body)[:2]
 
 
 def test_an_answer_to_a_probe_is_never_longer_than_a_peer_reads() -> None:
@@ -89,7 +89,14 @@ class Heard:
         self.closed: list[PeerId] = []
 
     def observe_probe(
-        self, peer: PeerId, jobs: int, slots: int, admission: AdmissionState, rtt_s: float, now: float
+        self,
+        peer: PeerId,
+        jobs: int,
+        slots: int,
+        admission: AdmissionState,
+        rtt_s: float,
+        now: float,
+        engines: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.loads.append((peer, jobs, slots, admission))
 

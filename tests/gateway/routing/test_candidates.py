@@ -186,3 +186,36 @@ def test_our_embedded_model_answers_where_all_others_fail() -> None:
     world = World([Peer("us", embedded=True), Peer("b")])
 
     assert ["b", "us"] == names(world, decide(world).order)
+
+
+@pytest.mark.parametrize(
+    ("peers", "expected"),
+    [
+        pytest.param((Peer("us", last_resort=True), Peer("b")), {"us": Excluded.LAST_RESORT}, id="another can"),
+        pytest.param((Peer("us"), Peer("b", last_resort=True)), {"b": Excluded.LAST_RESORT}, id="theirs"),
+        pytest.param((Peer("us", last_resort=True), Peer("b", admission="closed")), {"b": Excluded.CLOSED}, id="busy"),
+        pytest.param((Peer("us", last_resort=True), Peer("b", model="other")), {"b": Excluded.MODEL}, id="no model"),
+        pytest.param((Peer("us", last_resort=True), Peer("b", last_resort=True)), {}, id="only last resorts"),
+    ],
+)
+def test_a_last_resort_is_a_candidate_only_while_there_is_no_other(
+    peers: tuple[Peer, ...], expected: dict[str, int]
+) -> None:
+    excluded = candidate_set(replace(QUERY, models=frozenset({"m"})), World(peers).view())
+
+    assert expected == {peer.name: code for peer, code in zip(peers, excluded.tolist(), strict=True) if code}
+
+
+def test_a_last_resort_is_never_asked_for_what_must_stay_here() -> None:
+    world = World([Peer("us", last_resort=True)])
+
+    assert not decide(world, replace(QUERY, pinned_local="client", here_only=True)).order
+    assert decide(world, QUERY).order
+
+
+def test_a_last_resort_is_asked_after_all_others_and_says_so() -> None:
+    first = decide(World([Peer("us", last_resort=True), Peer("b"), Peer("c")]), QUERY)
+    alone = decide(World([Peer("us", last_resort=True), Peer("b", dead=True)]), QUERY)
+
+    assert ("us", False) == (first.choice(9).order[-1].peer_id, first.choice(9).order[0].last_resort)
+    assert (["us"], "last_resort") == ([row.peer_id for row in alone.choice(9).order], alone.reason)

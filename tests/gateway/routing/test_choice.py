@@ -62,7 +62,7 @@ def test_a_reservation_counts_from_the_moment_of_sending() -> None:
 
     first, second = candidate.reservation(10.0), candidate.reservation(10.0)
 
-    assert (ben, 10.0 + ada.node.beliefs[ben].rtt_s / 2) == (first.peer_id, first.arrives_at)
+    assert (ben, 10.0 + ada.node.beliefs[ben].rtt_s / 2) == (first.queue, first.arrives_at)
     assert first != second
 
 

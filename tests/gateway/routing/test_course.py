@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from discovery.records import PeerId
+from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import Expectation, Outcome
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
@@ -20,9 +20,9 @@ def candidate(name: str, *, local: bool = False, agent: str = "a") -> Candidate:
     """A row; only who it is matters here."""
     expected = Expectation("", 0, 1.0, 0.0, 1.0, 0.0, None, agent, 0)
     return Candidate(
-        PeerId(name), name, agent, agent, local, score=0.5, wait_s=0.0, service_s=0.0, transit_s=0.0, risk_s=0.0,
-        crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False, arrives_in_s=0.0,
-        expected=expected,
+        PeerId(name), PeerId(name), WHOLE, name, agent, agent, local, False, score=0.5, wait_s=0.0, service_s=0.0,
+        transit_s=0.0, risk_s=0.0, crowding_s=0.0, cost_s=0.0, utility=0.0, excluded=None, unprofiled=False,
+        arrives_in_s=0.0, expected=expected,
     )  # fmt: skip
 
 
@@ -228,3 +228,18 @@ def test_one_bad_prompt_visits_three_of_a_thousand_peers_and_slanders_none() -> 
     assert not any(ada.node.beliefs[peer].reservations for peer in peers)
     assert before.wait_factor.tolist() == after.wait_factor.tolist()
     assert before.backlog.tolist() == pytest.approx(after.backlog.tolist())
+
+
+def test_an_engine_of_ours_that_failed_is_not_asked_again_and_another_of_ours_is() -> None:
+    """Replicas are one agent by name: who failed is told by the engine, too."""
+    first = candidate("own", local=True)._replace(queue=PeerId("own/0"), engine=0)
+    second = first._replace(queue=PeerId("own/1"), engine=1)
+    way = Course(replace(choice("own"), order=(first, second)), CONFIG, now=0.0)
+    row = way.next(0.0)
+    assert row is first
+
+    assert way.leads_elsewhere(replace(choice("own"), order=(second,)))
+    assert not way.leads_elsewhere(replace(choice("own"), order=(first,)))
+    way.ended(first.reservation(0.0), outcome("own", "failed"))
+
+    assert second is way.next(0.0)

@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from discovery.records import PeerId, Pulse
+from discovery.records import WHOLE, PeerId, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
@@ -115,9 +115,12 @@ def router(i: int, peers: tuple[PeerId, ...]) -> Router:
         local=np.arange(n) == i,
         here=np.arange(n) == i,
         embedded=np.zeros(n, dtype=bool),
+        last_resort=np.zeros(n, dtype=bool),
         dead=np.zeros(n, dtype=bool),
         suspect=np.zeros(n, dtype=bool),
         approved=np.ones(n, dtype=bool),
+        queues=peers,
+        engines=(WHOLE,) * n,
         rows=beliefs.rows(peers),
     )
     return Router(beliefs, roster)

@@ -72,7 +72,7 @@ def learn(world: World, peer: Peer, k: int, factor: int) -> None:
     world.beliefs.observe_pulse(replace(busy, tokens_in=90 * k, tokens_out=70 * k), birth=0.0)
     job = assess(QUERY, world.view(), CERTAIN).candidate(k - 1).reservation(0.0)
     for status in ("ok", "failed") if k % 3 == 0 else ("ok",):
-        outcome = Outcome(job.peer_id, status, 0.3 * k * factor, 0.9 * k * factor, 40)  # type: ignore[arg-type]
+        outcome = Outcome(job.queue, status, 0.3 * k * factor, 0.9 * k * factor, 40)  # type: ignore[arg-type]
         world.beliefs.reserve(job)
         world.beliefs.observe_outcome(job, outcome, 1.0 * factor)
 
@@ -120,7 +120,7 @@ def test_an_error_answer_never_attracts_load(status: str) -> None:
         chosen.append(target(decision))
         job = decision.candidate(decision.order[0]).reservation(0.0)
         world.beliefs.reserve(job)
-        world.beliefs.observe_outcome(job, Outcome(job.peer_id, status, None, 0.001, 0), 0.0)  # type: ignore[arg-type]
+        world.beliefs.observe_outcome(job, Outcome(job.queue, status, None, 0.001, 0), 0.0)  # type: ignore[arg-type]
         if chosen[-1] != "broken":
             break
 

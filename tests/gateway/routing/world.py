@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from discovery.records import PeerId
+from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
@@ -36,6 +36,7 @@ class Peer:
     approved: bool = True
     profiled: bool = True
     embedded: bool = False
+    last_resort: bool = False
     here: bool = True  # if it is ours: its engine runs on this machine
 
 
@@ -63,9 +64,12 @@ class World:
             local=np.array([peer.name == US for peer in self.peers], dtype=bool),
             here=np.array([peer.name == US and peer.here for peer in self.peers], dtype=bool),
             embedded=np.array([peer.embedded for peer in self.peers], dtype=bool),
+            last_resort=np.array([peer.last_resort for peer in self.peers], dtype=bool),
             dead=np.array([peer.dead for peer in self.peers], dtype=bool),
             suspect=np.array([peer.suspect for peer in self.peers], dtype=bool),
             approved=np.array([peer.approved for peer in self.peers], dtype=bool),
+            queues=ids,
+            engines=(WHOLE,) * len(ids),
             rows=self.beliefs.rows(ids),
         )
         return View(

@@ -9,6 +9,7 @@ import pytest
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door, Turn
+from gateway.capacity.doors import Doors
 from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
 from gateway.routing.choice import Candidate, Choice
@@ -50,12 +51,12 @@ class Desk:
     door: Door = field(default_factory=lambda: door_of(1, is_slots_known=True))
     now: float = 10.0
 
-    def attempts(self, choice: Choice, again: Callable[[], Awaitable[Choice]] | None = None) -> Attempts:
-        async def never() -> Choice:
+    def attempts(self, choice: Choice, again: Callable[[int], Awaitable[Choice]] | None = None) -> Attempts:
+        async def never(*_: object) -> Choice:
             raise AssertionError("nobody looks for another peer here")
 
         return Attempts(
-            self.ada.node, self.door, self.peers, Telemetry(), lambda: self.now, REQUEST,
+            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, REQUEST,
             PATIENCE, Course(choice, CourseConfig(), self.now), target, again or never, never,
         )  # type: ignore[arg-type] # fmt: skip
 
@@ -129,7 +130,7 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
     at_home = replace(elsewhere, order=tuple(row for row in elsewhere.order if row.local))
     inside = await desk.door.own_turn(0.0)
 
-    async def again() -> Choice:
+    async def again(engine: int) -> Choice:
         return elsewhere
 
     attempts = desk.attempts(at_home, again)

@@ -15,6 +15,7 @@ from statistics import median
 import numpy as np
 import pytest
 
+from discovery.records import WHOLE
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
@@ -22,7 +23,7 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
-from gateway.peering.card import own_agents
+from gateway.peering.card import OwnEngine, own_agents
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate
 from gateway.routing.course import CourseConfig
@@ -41,7 +42,7 @@ from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.test_forward import Recorder
-from tests.peers import Party, answering_peer, party, ready_engine
+from tests.peers import Party, answering_peer, doors_of, party, ready_engine
 
 PATIENCE = Patience(first_event_s=300.0, idle_s=60.0, whole_s=600.0)
 CHAT = {"messages": [{"role": "user", "content": "a secret question"}]}
@@ -115,7 +116,7 @@ async def desk(
         beliefs, rng = Beliefs(BeliefConfig()), np.random.default_rng(7)
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
-        node.serve(own_agents(engine.state, Profiles(home / "profiles.json").of))
+        node.serve(own_agents([OwnEngine(engine.name, WHOLE, engine.state)], Profiles(home / "profiles.json").of))
         await me.transport.hello(ben.address)
         for one, other in ((me, ben), (ben, me)):
             one.admission.approve(other.id)
@@ -124,7 +125,7 @@ async def desk(
         answered: list[tuple[str, str, str]] = []
         with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
-                names or NamesConfig(), course or CourseConfig(), patience, node, door,
+                names or NamesConfig(), course or CourseConfig(), patience, node, doors_of(door),
                 Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
@@ -586,7 +587,7 @@ async def test_an_engines_error_convicts_it_only_where_another_engine_answers(
     async with desk(tmp_path, mine, theirs) as ada:
         client = await ada.ask()
 
-        told = {reservation.peer_id: outcome for reservation, outcome in ada.node.outcomes}
+        told = {reservation.queue: outcome for reservation, outcome in ada.node.outcomes}
         assert (ben_is, 0) == (told[ada.ben.id].status, told[ada.ben.id].tokens)
         assert (1, 1) == (len(mine.asked), len(theirs.asked))
         assert (answer == 200) == (ada.node.beliefs[ada.ben.id].turns_seen > 0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from discovery.records import PeerId
+from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import Expectation
 from gateway.models.names import Chain, NamesConfig
 from gateway.routing.choice import Candidate
@@ -32,9 +32,12 @@ def roster(*modalities: frozenset[str], contexts: tuple[int, ...] = (), dead: tu
         local=np.arange(count) == 0,
         here=np.arange(count) == 0,
         embedded=np.zeros(count, dtype=np.bool_),
+        last_resort=np.zeros(count, dtype=np.bool_),
         dead=np.isin(np.arange(count), dead),
         suspect=np.zeros(count, dtype=np.bool_),
         approved=np.ones(count, dtype=np.bool_),
+        queues=tuple(PeerId(name) for name in names),
+        engines=(WHOLE,) * count,
         rows=np.arange(count),
     )
 
@@ -194,7 +197,9 @@ def row(excluded: str, name: str = "ben") -> Candidate:
     """A pair that is no candidate."""
     expected = Expectation("", 0, 0.0, 0.0, 0.0, 0.0, None, "a", 0)
     times = (0.0,) * 8
-    return Candidate(PeerId(name), name, "a", "m", False, *times, excluded, False, 0.0, expected)
+    return Candidate(
+        PeerId(name), PeerId(name), WHOLE, name, "a", "m", False, False, *times, excluded, False, 0.0, expected
+    )
 
 
 @pytest.mark.parametrize(

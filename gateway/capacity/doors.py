@@ -1,0 +1,187 @@
+"""The doors before our engines: which of them serves an agent, and what they are together for other peers.
+
+Each engine has a door of its own (door.py), so that a slow or broken one keeps nobody from the others. Engines are
+numbered as they come up, from 0; while only one ever did, its number is WHOLE, and nothing tells it from the peer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from discovery.records import (
+    ENGINE_COUNT_LIMIT,
+    ENGINES_LIMIT,
+    SLOTS_LIMIT,
+    WHOLE,
+    AdmissionState,
+    Agent,
+    EngineCounts,
+    PeerId,
+    Pulse,
+)
+from gateway.capacity.door import Door
+from gateway.capacity.rules import EngineLoad
+
+OwnLoad = tuple[int, int, int]  # jobs in engines or waiting for them, whoever sent them; slots; tokens read and written
+_OPENNESS: tuple[AdmissionState, ...] = ("open", "soft", "closed")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One engine that serves an agent: its number, its door, and what it calls the model."""
+
+    engine: int
+    door: Door
+    model: str
+
+
+class Doors:
+    """All of them, in the order of the settings."""
+
+    def __init__(self, doors: Sequence[Door]) -> None:
+        self.all = tuple(doors)
+        self.up = self.all[:1]  # those whose engine ever answered, by their number; the first of all while none has
+        self._has_been_up: frozenset[Door] = frozenset()
+        self._serving: dict[str, tuple[Served, ...]] = {}  # by agent
+
+    def note_ready(self) -> None:
+        """An engine was looked at: one that answers for the first time gets its number."""
+        new = [door for door in self.all if door not in self._has_been_up and door.engine.state.is_ready]
+        if new:
+            self.up = (*(self.up if self._has_been_up else ()), *new)
+            self._has_been_up = frozenset(self.up)
+
+    def number_of(self, door: Door) -> int:
+        """The number of the door's engine, as our own agents have it."""
+        return self.up.index(door) if len(self.up) > 1 and door in self.up else WHOLE
+
+    def serve(self, agents: Sequence[Agent]) -> None:
+        """Which engines serve each agent, from now on: an agent of several stands in `agents` once an engine."""
+        serving: dict[str, tuple[Served, ...]] = {}
+        for agent in agents:
+            served = Served(agent.engine, self.door_of(agent.engine), agent.model)
+            serving[agent.name] = (*serving.get(agent.name, ()), served)
+        self._serving = serving
+
+    @property
+    def serving(self) -> dict[str, Served]:
+        """By agent, the engine that serves it; of replicas the first."""
+        return {agent: served[0] for agent, served in self._serving.items()}
+
+    def of(self, agent: str) -> Served | None:
+        """The engine that serves the agent; of replicas the one with the fewest jobs a slot. None where none does."""
+        serving = self._serving.get(agent, ())
+        if len(serving) == 1:
+            return serving[0]
+        return min(serving, key=lambda served: _jobs_per_slot(served.door.load), default=None)
+
+    def door_of(self, engine: int) -> Door:
+        """The door of the engine of this number; WHOLE: of the only one."""
+        return self.up[0 if engine == WHOLE else engine]
+
+    @property
+    def shown(self) -> tuple[Door, ...]:
+        """Those that a person is told of: of engines that are named, or were found; without any, of the last."""
+        return tuple(door for door in self.all if door.engine.is_there) or self.all[-1:]
+
+    @property
+    def problem(self) -> str | None:
+        """Why no engine answers, in words of the first; None while one does."""
+        if any(door.engine.state.is_ready for door in self.all):
+            return None
+        return self.shown[0].engine.state.problem or "the engine serves no model"
+
+    @property
+    def load(self) -> EngineLoad:
+        """What all engines do together that answer; without any, what the first does."""
+        loads = [door.load for door in self._answering]
+        if len(loads) == 1:
+            return loads[0]
+        return EngineLoad(
+            slots=min(sum(load.slots for load in loads), SLOTS_LIMIT - 1),  # what a card and a pulse can say
+            running=sum(load.running for load in loads),
+            remote_running=sum(load.remote_running for load in loads),
+            waiting=sum(load.waiting for load in loads),
+            local_waiting=sum(load.local_waiting for load in loads),
+            ours=sum(load.ours for load in loads),
+            is_elastic=any(load.is_elastic for load in loads),
+        )
+
+    @property
+    def loads(self) -> list[EngineLoad]:
+        """What each of several engines does, by its number; nothing while there is only one."""
+        return [door.load for door in self.up] if len(self.up) > 1 else []
+
+    @property
+    def admission(self) -> AdmissionState:
+        """The most open door's."""
+        if len(self.up) == 1:
+            return self.up[0].admission
+        return min((door.admission for door in self.up), key=_OPENNESS.index)
+
+    @property
+    def cold(self) -> tuple[str, ...]:
+        """Agents whose model every engine that serves them would have to load first."""
+        cold = {door: set(door.cold) for door in self.up}
+        agents = [
+            agent
+            for agent, serving in self._serving.items()
+            if serving and all(served.model in cold.get(served.door, ()) for served in serving)
+        ]
+        return tuple(sorted(agents))
+
+    def own_loads(self, held_at: int | None = None) -> tuple[OwnLoad, list[OwnLoad]]:
+        """What all engines do, and what each does, by its number; nothing of each while there is only one.
+
+        `held_at`: the engine at whose door one job is not to be counted.
+        """
+        loads = [door.own_load() for door in self.up]
+        if held_at is not None:
+            jobs, slots, tokens = loads[max(0, held_at)]
+            loads[max(0, held_at)] = (jobs - 1, slots, tokens)
+        if len(loads) == 1:
+            return loads[0], []
+        load, tokens = self.load, sum(tokens for *_, tokens in loads)
+        return (load.running + load.waiting - (held_at is not None), load.slots, tokens), loads
+
+    def pulse(self, me: PeerId) -> Pulse:
+        """How we are doing, as others may know it; id, gen and seq are the publisher's."""
+        pulses = [door.pulse(me) for door in self.up]
+        if len(pulses) == 1:
+            return pulses[0]
+        load = self.load
+        return replace(
+            pulses[0],
+            running=load.running,
+            waiting=load.waiting,
+            slots=load.slots,
+            arrivals=sum(pulse.arrivals for pulse in pulses),
+            completions=sum(pulse.completions for pulse in pulses),
+            busy_ms=sum(pulse.busy_ms for pulse in pulses),
+            tokens_in=sum(pulse.tokens_in for pulse in pulses),
+            tokens_out=sum(pulse.tokens_out for pulse in pulses),
+            admission=self.admission,
+            engines=tuple(map(_counts, pulses[:ENGINES_LIMIT])),
+        )
+
+    def look_around(self) -> None:
+        """Another peer may have room again: the first in each line look for it."""
+        for door in self.all:
+            door.look_around()
+
+    def admit_waiting(self) -> None:
+        """Let those in whose turn has come: called when an engine's state was read."""
+        for door in self.all:
+            door.admit_waiting()
+
+    @property
+    def _answering(self) -> tuple[Door, ...]:
+        return tuple(door for door in self.up if door.engine.state.is_ready) or self.up[:1]
+
+
+def _counts(pulse: Pulse) -> EngineCounts:
+    counted = {name: min(getattr(pulse, name), ENGINE_COUNT_LIMIT - 1) for name in EngineCounts._fields}
+    return EngineCounts(**counted)
+
+
+def _jobs_per_slot(load: EngineLoad) -> float:
+    return (load.running + load.waiting) / load.slots
