@@ -4,11 +4,11 @@ Who waits and who enters is gateway/capacity/line.py's to say, as in a real peer
 it with sockets.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
-from discovery.records import AdmissionState, Agent, PeerId, Pulse
+from discovery.records import AdmissionState, Agent, EngineCounts, PeerId, Pulse
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.capacity.line import Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state
@@ -25,6 +25,15 @@ class PeerSpec:
     model: int = 0  # column of the recorded outcomes
     region: int = 0
     says_idle: bool = False  # a load liar: its pulses and probe answers show an idle engine, its door takes everybody
+    engines: int = 1  # alike, each with an agent of its own and a door of its own
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """One an engine."""
+        if self.engines == 1:
+            return (self.agent,)
+        name = self.agent.name
+        return tuple(replace(self.agent, name=f"{name}@{number}", engine=number) for number in range(self.engines))
 
 
 class Turn(Ticket):
@@ -47,7 +56,7 @@ class Turn(Ticket):
 
 @dataclass(slots=True, eq=False)
 class Serving:
-    """Jobs at one peer. `rules` None: no admission, everybody waits in one class (systems that have no door)."""
+    """Jobs at one engine of a peer. `rules` None: no door, everybody waits in one class."""
 
     id: PeerId
     spec: PeerSpec
@@ -137,6 +146,20 @@ class Serving:
         self.line.leave(self._turns.pop(job))
         self._admit(now)
         job.ended(job, now)
+
+
+def pulse_of(engines: Sequence[Serving], now: float) -> Pulse:
+    """How a peer is doing: its only engine, or the sum of several with each behind it."""
+    pulses = [engine.pulse(now) for engine in engines]
+    if len(pulses) == 1:
+        return pulses[0]
+    totals = {name: sum(getattr(pulse, name) for pulse in pulses) for name in _COUNTS}
+    each = tuple(EngineCounts(**{name: getattr(pulse, name) for name in EngineCounts._fields}) for pulse in pulses)
+    admission = min((pulse.admission for pulse in pulses), key=("open", "soft", "closed").index)
+    return replace(pulses[0], **totals, admission=admission, engines=each)
+
+
+_COUNTS = (*EngineCounts._fields, "tokens_in", "tokens_out")
 
 
 def latency_s(serving: Serving, prompt_tokens: float, output_tokens: float) -> float:

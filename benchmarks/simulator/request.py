@@ -38,26 +38,30 @@ class Request:
 
     def __init__(self, world: World, ask: Ask) -> None:
         self._world, self._ask = world, ask
-        self._node, self._own = world.nodes[ask.entry], world.serving[ask.entry]
+        self._node, self._own = world.nodes[ask.entry], world.engines[ask.entry]
         self._plan: Plan
         self._course: Course
         self._reservation: Reservation
-        self._seen: dict[int, tuple[int, int, AdmissionState]] = {}
+        self._seen: dict[int, tuple[int, int, AdmissionState, list[tuple[int, int]]]] = {}
         self._probed_at = self._began = 0.0
-        self._turn: Turn | None = None  # while it waits at its own peer's door
+        self._turn: Turn | None = None  # while it waits at a door of its own peer
+        self._waits_at = self._own[0]  # whose door that is
 
     def begin(self, now: float) -> None:
         """Plan, and probe whom the plan names."""
-        self._read(now, waiting=0)
+        self._read(now)
         self._probe(self._ask.query, now)
 
     # --- deciding
 
-    def _read(self, now: float, waiting: int) -> None:
-        """What has come by mail, and our own load less `waiting` jobs that are this request itself."""
-        own = self._own
+    def _read(self, now: float, held_at: Serving | None = None) -> None:
+        """What has come by mail, and our own load less the job that is this request itself, where it waits."""
         self._world.read_mail(self._ask.entry, now)
-        self._node.observe_own_load(own.jobs - waiting, own.spec.speed.slots, now, own.tokens_in + own.tokens_out)
+        loads = [
+            (own.jobs - (own is held_at), own.spec.speed.slots, own.tokens_in + own.tokens_out) for own in self._own
+        ]
+        jobs, slots, tokens = (sum(column) for column in zip(*loads, strict=True))
+        self._node.observe_own_load(jobs, slots, now, tokens, loads if len(loads) > 1 else ())
 
     def _probe(self, query: Query, now: float) -> None:
         """Plan, and probe whom the plan names; `_decide` follows."""
@@ -76,17 +80,20 @@ class Request:
         world.at(now + min(slowest_s, world.setting.probe_budget_s), partial(self._probed, frozenset(peers)))
 
     def _answer_probe(self, peer: int, now: float) -> None:
-        serving = self._world.serving[peer]
-        if serving.is_up:
-            self._seen[peer] = (sum(serving.shown()), serving.spec.speed.slots, serving.admission)
+        engines = self._world.engines[peer]
+        if engines[0].is_up:
+            loads = [(sum(engine.shown()), engine.spec.speed.slots) for engine in engines]
+            admission = min((engine.admission for engine in engines), key=("open", "soft", "closed").index)
+            jobs, slots = (sum(column) for column in zip(*loads, strict=True))
+            self._seen[peer] = (jobs, slots, admission, loads if len(loads) > 1 else [])
 
     def _probed(self, peers: frozenset[int], now: float) -> None:
         world, silent = self._world, set[PeerId]()
         for peer in sorted(peers):
             rtt_s = 2 * world.delay_s(self._ask.entry, peer)
             if peer in self._seen and self._probed_at + rtt_s <= now:
-                jobs, slots, admission = self._seen[peer]
-                self._node.observe_probe(world.ids[peer], jobs, slots, admission, rtt_s, self._probed_at + rtt_s)
+                jobs, slots, admission, each = self._seen[peer]
+                self._node.observe_probe(world.ids[peer], jobs, slots, admission, rtt_s, self._probed_at + rtt_s, each)
             else:
                 silent.add(world.ids[peer])
         self._decide(now, frozenset(silent))
@@ -98,7 +105,7 @@ class Request:
             self._course = Course(choice, COURSE, self._ask.at)
             self._next(now)
         elif self._turn is not None and self._course.leads_elsewhere(choice):
-            self._own.withdraw(self._turn, now)
+            self._waits_at.withdraw(self._turn, now)
             self._turn = None
             self._course.turn(choice)
             self._next(now)
@@ -113,14 +120,16 @@ class Request:
             return
         world, ask = self._world, self._ask
         peer = world.index[candidate.peer_id]
+        serving = world.engines[peer][max(0, candidate.engine)]
         job = Job(ask.query.prompt_tokens, ask.output_tokens, partial(self._ended, peer), partial(self._failed, peer))
         self._began = now
         if candidate.local:
+            self._waits_at = serving
             self._wait(candidate, job, now)
         else:
             self._reserve(candidate, now)
             sending_s = ask.query.body_bytes / world.setting.regions.bandwidth_bytes_per_s
-            world.at(now + world.delay_s(ask.entry, peer) + sending_s, partial(self._arrive, peer, job))
+            world.at(now + world.delay_s(ask.entry, peer) + sending_s, partial(self._arrive, peer, serving, job))
 
     def _reserve(self, candidate: Candidate, now: float) -> None:
         self._reservation = self._node.dispatch(candidate, now)
@@ -129,12 +138,12 @@ class Request:
 
     def _wait(self, candidate: Candidate, job: Job, now: float) -> None:
         """Take a place in line; where there is a slot, that is no waiting."""
-        may_look = self._own.rules is not None and self._course.may_look
+        may_look = self._waits_at.rules is not None and self._course.may_look
         self._turn = Turn(
             job, self._ask.at, is_own=True, entered=partial(self._entered, candidate),
             look=self._look if may_look else None,
         )  # fmt: skip
-        self._own.join(self._turn, now)
+        self._waits_at.join(self._turn, now)
         if self._turn is not None and may_look:
             self._world.at(now + LOOK_S, partial(self._look_again, self._turn))
 
@@ -145,19 +154,18 @@ class Request:
 
     def _look_again(self, turn: Turn, now: float) -> None:
         if self._turn is turn:
-            if turn in self._own.line.looking():
+            if turn in self._waits_at.line.looking():
                 self._look(now)
             self._world.at(now + LOOK_S, partial(self._look_again, turn))
 
     def _look(self, now: float) -> None:
         """Somebody may have room: decide again."""
-        self._read(now, waiting=1)
+        self._read(now, held_at=self._waits_at)
         self._probe(replace(self._ask.query, is_held=True), now)
 
     # --- at the one who was asked
 
-    def _arrive(self, peer: int, job: Job, now: float) -> None:
-        serving = self._world.serving[peer]
+    def _arrive(self, peer: int, serving: Serving, job: Job, now: float) -> None:
         if not serving.is_up:
             self._world.at(now + SILENCE_S, partial(self._gave_up, peer, False))
         elif not serving.offer(job, now):
@@ -205,7 +213,7 @@ class Request:
         for reservation, verdict in self._course.ended(self._reservation, outcome):
             self._node.observe(reservation, verdict, now)
         if peer != self._node.me:
-            for turn in self._own.line.looking():
+            for turn in [turn for own in self._own for turn in own.line.looking()]:
                 if turn.look is not None:
                     turn.look(now)
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from benchmarks.simulator.asks import Answered
 from benchmarks.simulator.network import Mail, Regions, Spread
-from benchmarks.simulator.peer import PeerSpec, Serving, crowding_s, latency_s
+from benchmarks.simulator.peer import PeerSpec, Serving, crowding_s, latency_s, pulse_of
 from discovery.admission import Admission
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip, Step
 from discovery.messages import Probe
-from discovery.records import Address, Card, PeerId, Record, peer_id
+from discovery.records import Address, Agent, Card, PeerId, Record, peer_id
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.rules import AdmissionConfig
@@ -62,10 +62,8 @@ class World:
         self.ids = tuple(_id_of(j) for j in range(len(setting.peers)))
         self.known = frozenset(self.ids)  # everybody vouches for everybody
         self.index = {peer: j for j, peer in enumerate(self.ids)}
-        self.serving = [
-            Serving(peer, spec, None if setting.door is None or spec.says_idle else setting.door, self.at)
-            for peer, spec in zip(self.ids, setting.peers, strict=True)
-        ]
+        self.engines = [self._engines(peer, spec) for peer, spec in zip(self.ids, setting.peers, strict=True)]
+        self.serving = [engines[0] for engines in self.engines]  # of each peer the first
         self._mail = Mail(len(self.ids), setting.entries, setting.spread, self.rng)
         self._cards = [_sealed(self._card(j)) for j in range(len(self.ids))]
         self._pulse_seq = [0] * len(self.ids)
@@ -134,11 +132,12 @@ class World:
 
     def update(self, peer: int, spec: PeerSpec, now: float) -> None:
         """A peer publishes a new capability vector."""
-        self.serving[peer].spec = spec
+        for engine in self.engines[peer]:
+            engine.spec = spec
         seq = getattr(self._cards[peer].record, "seq", 0) + 1
-        self._cards[peer] = _sealed(replace(self._card(peer), seq=seq, flag="update", agents=(spec.agent,)))
+        self._cards[peer] = _sealed(replace(self._card(peer), seq=seq, flag="update", agents=spec.agents))
         if peer < len(self.nodes):
-            self.nodes[peer].serve([replace(spec.agent, place="here")])
+            self.nodes[peer].serve(_own(spec))
         self._tell_all(self._cards[peer], now)
 
     def leave(self, peer: int, now: float) -> None:
@@ -151,9 +150,14 @@ class World:
     def crash(self, peer: int, now: float) -> None:
         """A machine is gone, without a word."""
         self._present.remove(peer)
-        self.serving[peer].crash(now)
+        for engine in self.engines[peer]:
+            engine.crash(now)
 
     # --- inside
+
+    def _engines(self, peer: PeerId, spec: PeerSpec) -> tuple[Serving, ...]:
+        door = None if self.setting.door is None or spec.says_idle else self.setting.door
+        return tuple(Serving(peer, spec, door, self.at) for _ in range(spec.engines))
 
     def _node(self, i: int, policy_of: PolicyOf, seed: int) -> Node:
         spec, setting = self.setting.peers[i], self.setting
@@ -168,15 +172,19 @@ class World:
             np.random.default_rng([seed, 2, i]),
             setting.space,
         )
-        node.serve([replace(spec.agent, place="here")])
+        node.serve(_own(spec))
+        for j, other in enumerate(self.setting.peers):
+            if other.engines > 1:
+                node.hear_details(self.ids[j], other.agents)
         return node
 
     def _card(self, j: int) -> Card:
         spec = self.setting.peers[j]
         address = (Address(f"10.{j >> 16 & 255}.{j >> 8 & 255}.{j & 255}", 8471),)
         return Card(
-            self.ids[j], f"peer-{j}", 1, 1, "join", 0, address, bytes(32), spec.speed.slots, 86400, (spec.agent,)
-        )
+            self.ids[j], f"peer-{j}", 1, 1, "join", 0, address, bytes(32), spec.speed.slots * spec.engines, 86400,
+            spec.agents,
+        )  # fmt: skip
 
     def _start(self, j: int) -> None:
         """First pulses and ticks come at random times, so that peers do not move in step."""
@@ -193,7 +201,7 @@ class World:
 
     def _next_pulse(self, j: int, now: float) -> Signed:
         self._pulse_seq[j] += 1
-        pulse = self.serving[j].pulse(now)
+        pulse = pulse_of(self.engines[j], now)
         if j < len(self.nodes) and not self.setting.peers[j].says_idle:
             self.nodes[j].observe_own_pulse(pulse, now)
         return _sealed(replace(pulse, gen=1, seq=self._pulse_seq[j]))
@@ -216,6 +224,11 @@ class World:
 
     def _reached(self, entry: int, peer: PeerId, now: float) -> None:
         self.carry_out(entry, self.nodes[entry].gossip.answered(peer, now), now)
+
+
+def _own(spec: PeerSpec) -> list[Agent]:
+    """A peer's agents as its own node has them."""
+    return [replace(agent, place="here") for agent in spec.agents]
 
 
 def _id_of(j: int) -> PeerId:

@@ -4,11 +4,13 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.network import SECRET, Cluster
+from tests.fakes import ScriptedEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDER = "2ca7ff9"  # the first commit whose protocol docs/protocol.md describes
@@ -36,15 +38,16 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
-@pytest.mark.parametrize("mode", ["secret", "tofu"])
+@pytest.mark.parametrize("mode", ["secret", "tofu", "open"])
 async def test_older_and_newer_peers_meet_and_answer_for_each_other(cluster: Cluster, older: Path, mode: str) -> None:
-    """Two of each, asked by either side: whole, streamed, with limits, tools, parts and a history."""
+    """Three of each, asked by either side: whole, streamed, with limits, tools, parts and a history."""
     env = SECRET if mode == "secret" else {}
-    await cluster.start("new", env=env)
+    args = ("--admission", "open") if mode == "open" else ()
+    await cluster.start("new", *args, env=env)
     seed = cluster.seed()
-    for name, code in (("old", older), ("new2", None), ("old2", older)):
-        await cluster.start(name, "--seed", seed, env=env, code=code)
-    await cluster.until(lambda seen: all(len(peers) == 3 for peers in seen.values()), timeout_s=20)
+    for name, code in (("old", older), ("new2", None), ("old2", older), ("new3", None), ("old3", older)):
+        await cluster.start(name, *args, "--seed", seed, env=env, code=code)
+    await cluster.until(lambda seen: all(len(peers) == 5 for peers in seen.values()), timeout_s=30)
     if mode == "tofu":
         for name in cluster.peers:
             for other in cluster.peers.keys() - {name}:
@@ -52,7 +55,7 @@ async def test_older_and_newer_peers_meet_and_answer_for_each_other(cluster: Clu
     await cluster.until_ready()
 
     answers = {}
-    for asker, asked in (("new", "old"), ("old", "new"), ("new2", "old2"), ("old2", "new2")):
+    for asker, asked in PAIRS:
         for kind, fields in REQUESTS.items():
             status, headers, _ = await asking(cluster, asker, asked, fields)
             answers[asker, asked, kind] = (status, headers.get("x-ppai-peer"))
@@ -60,6 +63,7 @@ async def test_older_and_newer_peers_meet_and_answer_for_each_other(cluster: Clu
     assert {key: (200, key[1]) for key in answers} == answers
 
 
+PAIRS = (("new", "old"), ("old", "new"), ("new2", "old2"), ("old2", "new2"), ("new3", "old3"), ("old3", "new3"))
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 PART = [{"type": "text", "text": "hi"}]
 REQUESTS: dict[str, dict[str, object]] = {
@@ -122,3 +126,27 @@ async def test_a_field_that_older_peers_refuse_goes_to_a_newer_one(cluster: Clus
 
     assert (422, True) == (pinned, "`top_k` may not travel" in said["error"]["message"])
     assert {(200, "new")} == {(status, headers.get("x-ppai-peer")) for status, headers, _ in answers}
+
+
+async def test_an_older_peer_sees_two_engines_as_one_peer_and_asks_both(
+    cluster: Cluster, older: Path, tmp_path: Path
+) -> None:
+    """It knows neither details nor engines' loads: it reads the totals, and asks the agents by their names."""
+    async with AsyncExitStack() as stack:
+        engines = [ScriptedEngine(model=name, answer=lambda body: f"by {body['model']}") for name in ("small", "large")]
+        for engine in engines:
+            stack.enter_context(engine.serving_beside())
+        settings = tmp_path / "two.yaml"
+        settings.write_text(f"engines: [{engines[0].url}, {engines[1].url}]")
+        await cluster.start("new", "--config", str(settings), env=SECRET, engine="")
+        await cluster.start("old", "--seed", cluster.seed(), env=SECRET, code=older)
+        await cluster.until_ready()
+        await cluster.until(lambda seen: 2 == len(seen["old"][0]["agents"]))
+
+        answers = [await cluster.ask("old", {"x-ppai-route": "new"}, model=name) for name in ("small", "large")]
+        (seen,) = await cluster.get("old", "/ppai/v1/peers")
+
+    assert [(200, "by small"), (200, "by large")] == [
+        (status, said["choices"][0]["message"]["content"]) for status, _, said in answers
+    ]
+    assert 16 == seen["slots"]
