@@ -16,6 +16,7 @@ from gateway.models.same import model_key
 Kind = Literal["instruct", "base", "reasoning", "coder", "math", "medical", "vision", "no chat"]
 Word = tuple[str, str]  # a word of a family and the version right behind it: ("qwen", "2.5"), ("oss", "")
 
+LARGEST = 1e13  # parameters: who claims more is taken to claim these
 _CLAIMS_REMEMBERED = 8192  # a network's models several times over
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(m|b|t)")
 _EXPERTS = re.compile(r"(\d+)x(\d+(?:\.\d+)?)b")
@@ -84,10 +85,10 @@ def claim(name: str, parameters: int = 0, quantisation: str = "") -> Claim:
     parts = model_key(name).split("-")
     for part in parts:
         if experts := _EXPERTS.fullmatch(part):  # as in Mixtral, where they share all but some layers
-            each = float(experts[2]) * 1e9
-            total, active = 0.83 * int(experts[1]) * each, 1.8 * each
+            each = min(float(experts[2]) * 1e9, LARGEST)
+            total, active = min(0.83 * float(experts[1]) * each, LARGEST), 1.8 * each
         elif size := _SIZE.fullmatch(part):
-            value = float(size[1]) * _UNITS[size[2]]
+            value = min(float(size[1]) * _UNITS[size[2]], LARGEST)
             total, active = (total, value) if before == "a" else (total or value, active)  # 30b-a3b
         elif re.fullmatch(r"2[3-9](?:0[1-9]|1[0-2])", part):
             released = part
@@ -106,8 +107,8 @@ def claim(name: str, parameters: int = 0, quantisation: str = "") -> Claim:
     kinds |= {"no chat"} if _EMBEDDER in family else set()
     kinds |= {"base"} if "text" in parts and not kinds else set()  # llama3.2:3b-text
     kind: Kind = next((kind for kind, *_ in _KINDS if kind in kinds and not (kind == "base" and is_tuned)), "instruct")
-    share = active / total if active and total else 1.0
-    total = float(parameters) if parameters > 0 else total or active
+    share = min(1.0, active / total) if active and total else 1.0
+    total = min(float(parameters), LARGEST) if parameters > 0 else total or active
     packed = _bits(quantisation or name)
     return Claim(_distilled(family, total), kind, total, share * total, packed, released, parameters > 0)
 

@@ -72,6 +72,7 @@ _SHARE_OF_SIZE = {1: 0.05, 2: 0.25, 3: 0.6, 4: 0.9}
 _NO_CHAT = 0.02  # what a model for embeddings gets right when it is asked in words
 _UNKNOWN_YEAR = 2024.5  # of a family that is in no table
 _UNKNOWN_SIZE, _CLOUD_SIZE = 7e9, 70e9
+_SMALLEST, _LARGEST = 1e7, 1e12  # what models are; who claims more or less is taken to claim these
 # One standard deviation, as a share: of the curve about single results some .1, and as much again since a category's
 # questions are none of a benchmark's. Less is known of a family that is not in the table, and of an unknown size.
 _SPREAD, _SPREAD_ALONE, _SPREAD_UNSIZED = 0.15, 0.18, 0.25
@@ -140,7 +141,7 @@ class Priors:
             size = own.size_of(claimed.parameters) or size
         if not size:
             size, spread = _CLOUD_SIZE if is_cloud else _UNKNOWN_SIZE, _SPREAD_UNSIZED
-        size *= _SHARE_OF_SIZE.get(claimed.bits, 1.0)
+        size = min(max(size, _SMALLEST), _LARGEST) * _SHARE_OF_SIZE.get(claimed.bits, 1.0)
         year = dated(claimed.released) if claimed.released else own.year if own else _UNKNOWN_YEAR
         thinking = claimed.kind == "reasoning" or (own is not None and own.kind == "reasoning")
         logits = {}

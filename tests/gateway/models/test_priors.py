@@ -3,6 +3,8 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from gateway.models.curves import GROUPS, read_rows
 from gateway.models.priors import GENERAL, TINY, Priors, group_of
@@ -115,6 +117,29 @@ def test_a_new_version_counts_as_the_latest_known_and_a_tune_as_its_base() -> No
     assert expected("qwen4:8b").means["knowledge"] >= expected("qwen2:8b").means["knowledge"]
     assert expected("hermes-3-llama-3.1-8b").means == expected("llama3.1:8b").means
     assert expected("hermes-3-llama-3.1-8b").spread > expected("llama3.1:8b").spread
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.text(max_size=300), st.from_regex(r"[a-z]{0,9}[-:]?[0-9]{1,250}(\.[0-9]+)?(x[0-9]{1,200})?[mbt]-a?[0-9]*b")
+    ),
+    st.integers(0, 10**14),
+    st.text(max_size=40),
+)
+@example("9" * 200 + "x" + "9" * 50 + "b", 0, "")
+@example("0b", 0, "q0")
+@example("x:0.0000000001b-a0b", 0, "")
+def test_whatever_a_peer_calls_its_model_a_share_is_expected(name: str, parameters: int, quantisation: str) -> None:
+    for priors in (shipped_priors(), CURVES_ALONE):
+        expected = priors.expected(name, parameters, quantisation)
+
+        assert all(0.0 < mean < 1.0 for mean in expected.means.values())
+        assert 0.0 < expected.spread < 1.0
+
+
+def test_who_claims_more_than_models_have_claims_what_they_have() -> None:
+    assert CURVES_ALONE.expected("x:1t").means == CURVES_ALONE.expected("x:" + "9" * 99 + "t").means
 
 
 def test_a_cloud_s_model_of_unknown_size_is_large() -> None:
