@@ -92,7 +92,7 @@ def _measured(
         result["wire"] = on_the_wire(*pairs[0], options.seed)
     if texts:
         embeddings = _encode(encoder, [text.query for text in texts])
-        topics = np.array([text.task for text in texts])
+        topics = np.array([text.category for text in texts])
         result["topics"] = topic_accuracy(train, embeddings, topics, TOPIC_CONFIG, seeds)
     if options.picture:
         from benchmarks.routing.chart import draw  # matplotlib: only where a picture is wanted
