@@ -4,7 +4,7 @@ An encoder embeds what a text is about. The verb that says what to do with it is
 "summarise this: <a letter on boilers>" for a question about boilers (docs/results/profiling.md#forms). Patterns see
 the verb. They look at the beginning and the end of the prompt, where people say what they want, not into the text
 that is pasted between. They know English best, and of German, French, Spanish, Portuguese, Italian, Chinese and
-Japanese the commonest wordings.
+Japanese the commonest wordings. Greeting and thanks change nothing, as for the encoder (profiler/essence.py).
 
 Knows no gate: it names categories; how much they weigh is decided in reader.py.
 """
@@ -17,6 +17,7 @@ from gateway.topics.wordings.changing import CHANGING
 from gateway.topics.wordings.finding import FINDING
 from gateway.topics.wordings.names import CODE, NAMES, NEVER_CODE
 from gateway.topics.wordings.writing import WRITING
+from profiler.essence import essence
 
 READ = 250  # characters at either end, as the encoders are given
 PASTED = 160  # characters; "in two sentences" asks for a summary only where a text is pasted
@@ -32,8 +33,7 @@ def forms(text: str) -> Mapping[str, float]:
     >>> forms("Summarise this in two lines: the boiler is broken since Friday, ...")
     {'summarising': 1.0}
     """
-    text = text.strip()
-    ends = (text if len(text) <= 2 * READ else f"{text[:READ].rstrip()} ~ {text[-READ:].lstrip()}").lower()
+    ends = essence(text, 2 * READ).lower()
     seen = {word[:4] for word in _words().findall(ends)}
     if not ends.isascii():
         seen.update(ends)
@@ -43,7 +43,7 @@ def forms(text: str) -> Mapping[str, float]:
     for category, pattern in tried:
         if category not in found and pattern.search(ends):
             found.add(category)
-    if not found and len(text) > PASTED and _length().search(ends):
+    if not found and len(ends) > PASTED and _length().search(ends):
         found = {"summarising"}
     if found and _code().search(ends):
         found &= NEVER_CODE

@@ -27,10 +27,11 @@ CHANGING: dict[str, tuple[Wording, ...]] = {
         ),
         (
             LANGUAGES,
-            r"\b(?:from )?{LANGUAGE} (?:to|into|->|→) {LANGUAGE}\b|\b{LANGUAGE} (?:word )?for [\"'“]|(?:^"
-            r"|[\n.,;:!?] *)(?:in(?:to)? )?(?:(?:proper|good|simple) )?{LANGUAGE}(?: version"
-            r"| text)?(?:,? ?(?:please|pls|plz|of)\b|\?\?|: )|\bin(?:to)? {LANGUAGE},? ?(?:please|pls|plz)"
-            r"|\b(?:mail|subject|text) in {LANGUAGE}:",
+            r"\b(?:from )?{LANGUAGE} (?:to|into|->|→) {LANGUAGE}\b|\b{LANGUAGE} (?:word for\b|for [\"'“])"
+            r"|\bwhat(?:'?s| is) (?:the )?{LANGUAGE} (?:word )?for\b"
+            r"|[\n.,;:!?] *(?:in(?:to)? )?{LANGUAGE}[.!]*$|(?:^|[\n.,;:!?] *)(?:in(?:to)? )?(?:(?:proper|good"
+            r"|simple) )?{LANGUAGE}(?: version| text)?(?:,? ?(?:please|pls|plz|of)\b|\?\?|: )"
+            r"|\bin(?:to)? {LANGUAGE},? ?(?:please|pls|plz)|\b(?:mail|subject|text) in {LANGUAGE}:",
         ),
         (
             "mean sayi writ",
