@@ -21,6 +21,8 @@ from gateway.models.claims import claim, spelled
         ("Mistral-7B-Instruct-v0.3", "7B mistral0.3", "instruct", 16),
         ("hermes-3-llama-3.1-8b", "8B hermes3 llama3.1", "instruct", 16),
         ("llama3.2:3b-text-q4_0", "3B llama3.2 base", "base", 4),
+        ("my-base-chat-7b", "7B my", "instruct", 16),
+        ("gemma-3-4b-pt", "4B gemma3 base", "base", 16),
         ("medgemma-27b-text-it", "27B medgemma", "medical", 16),
         ("gemma3n:e4b", "4B gemma3n", "instruct", 16),
         ("OLMo-2-0325-32B-Instruct", "32B olmo2", "instruct", 16),

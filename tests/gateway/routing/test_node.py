@@ -723,6 +723,19 @@ def test_strangers_get_a_tenth_of_what_anybody_may_answer_however_many_they_are(
     assert share_of(Ada()) == 0.0
 
 
+def test_what_a_stranger_claims_of_its_model_counts_less_and_our_own_in_full() -> None:
+    large = Agent("qwen3:32b", "qwen3:32b", 4096)
+    scores = []
+    for are_strangers in (True, False):
+        ada = Ada(strangers=are_strangers)
+        ada.meet(1, large)
+        ada.node.serve([large])
+        scores.append([c.score for c in ada.decide().candidates])
+
+    (own, stranger), (_, vouched) = scores
+    assert stranger < vouched == own
+
+
 def test_a_stranger_is_no_longer_on_trial_after_twenty_graded_answers_or_an_approval() -> None:
     graded_one, approved_one = strangers(1), strangers(1)
     graded(graded_one, id_of(1), 1.0, times=20)
