@@ -121,11 +121,11 @@ CHANGING: dict[str, tuple[Wording, ...]] = {
         ),
         (
             "make soun",
-            r"\bmake (?:this|it|these|that|them|my|the|our|two)\b(?: [\w',-]+){0,4}? (?:sound|more|less"
-            r"|shorter|better|longer|clearer|simpler|nicer|friendlier|formal|stronger|funnier|professional"
-            r"|concise|punchier|polite|inclusive|neutral|consistent)\b|\bsounds? (?:more |less |too "
-            r"|a bit )?(?:professional|formal|polite|friendl|natural|angry|aggressive|better|rude|ok\b|like a"
-            r"|like i)",
+            r"\bmake (?:this|it|these|them|{THIS} (?:\w+ )?(?:{TEXT}|recipe|profile|slides?"
+            r"|wording))\b(?: [\w',-]+){0,4}? (?:sound|more|less|shorter|better|longer|clearer|simpler|nicer"
+            r"|friendlier|formal|stronger|funnier|professional|concise|punchier|polite|inclusive|neutral"
+            r"|consistent)\b|\bsounds? (?:more |less |too |a bit )?(?:professional|formal|polite|friendl"
+            r"|natural|angry|aggressive|better|rude|ok\b|like a|like i)",
         ),
         (
             "shor simp trim tigh expa elab smoo rest soft huma cut spli remo repl adap rear merg take swap get",

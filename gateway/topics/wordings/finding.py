@@ -13,9 +13,9 @@ FINDING: dict[str, tuple[Wording, ...]] = {
         (
             "list find coll iden get give grab name high",
             r"\b(?:list|find|collect|identify|get|give me|grab|name|highlight) (?:me )?(?:just |only )?(?:all"
-            r"|every|each|the)\b[^\n.?]{0,60}\b(?:from|in|of|out of|mentioned in|named in) (?:the|this|my"
-            r"|below|following|here)(?: \w+)?(?: (?:{TEXT}|list|log|cv|resume|receipt|recipe))?\b"
-            r"|{ASK}list (?:all|every|each) [^\n.?]{0,30}(?:from|in|made in|with)\b",
+            r"|every|each|the)\b[^\n.?]{0,60}\b(?:from|in|of|out of|mentioned in|named in) (?:(?:this|these"
+            r"|here|below)\b|(?:the|my|the following|our) (?:\w+ )?(?:{TEXT}|list|log|cv|resume|receipt"
+            r"|recipe)\b)|{ASK}list (?:all|every|each) [^\n.?]{0,30}(?:from|in|made in|with)\b",
         ),
         (
             "tabl json csv yaml spre flas time chec glos entr bull fill",

@@ -13,7 +13,10 @@ NAMES = {  # written in braces in the patterns
         r"|i want you to)[:,]? +)"
     ),
     # a few words at the very start, before a noun that stands for the whole request: "short speech for ..."
-    "OPEN": r"(?:^|\n)(?!what|which|who|how|is |are |does |did |when|where|why|do )(?:[\w'-]+ ){0,3}?",
+    "OPEN": (
+        r"(?:^|\n)(?!what|which|who|how|is |are |does |did |when|where|why|do |play|plot|skip|find|tell"
+        r"|send|set |this|that|can |could |please |i |my |an? faq)(?:[\w'-]+ ){0,3}?"
+    ),
     "WRITE": (
         r"\b(?:write|draft|compose|create|make|generate|prepare|produce|craft|need|give me|develop"
         r"|formulate|design|phrase)\b"
@@ -62,7 +65,7 @@ NAMES = {  # written in braces in the patterns
     ),
     "STORY": (
         r"(?:story|stories|tale|fable|novel|scene|fiction|fanfic|chapter|legend|myth|screenplay|narrative"
-        r"|monologue|parody|plot|dialogue|play|diary|backstory|mystery|fairy ?tale)"
+        r"|monologue|parody|plot|dialogue|(?:school|radio) play|diary|backstory|mystery|fairy ?tale)"
     ),
     "IDEAS": (
         r"(?:ideas?|names?|titles?|suggestions|slogans|topics|themes|ways|uses|concepts|reasons|headlines"

@@ -96,8 +96,7 @@ WRITING: dict[str, tuple[Wording, ...]] = {
             "answ repl resp tell decl text card writ",
             r"\b(?:reply|respond|answer) (?:to )?(?:him|her|this|them|customer|my|the (?:person|mail"
             r"|customer))\b|\b(?:how|what) (?:do|can|should|would) i (?:tell|decline|ask|reply"
-            r"|write)\b[^\n]{0,60}\b(?:e-?mail|message|text|writing|card|boss|landlord)\b|\btext (?:my|him|her"
-            r"|them) ",
+            r"|write)\b[^\n]{0,60}\b(?:e-?mail|message|text|writing|card|boss|landlord)\b",
         ),
         (
             "bitt schr verf form brau erst antw ansc wide mahn pres stel einl absa werb prod arbe rede kart",
@@ -173,8 +172,8 @@ WRITING: dict[str, tuple[Wording, ...]] = {
         (
             "you ur",
             r"(?:^|[\n.] *)(?:from now on |now |in this [\w ]{3,20} )?(?:you are|you're|ur|you be) (?!given"
-            r"|asked|provided|going|looking|right|welcome|the best|funny|so )|\byou (?:play|will act"
-            r"|will play)\b|\band you(?:'re| are) (?:a|an|my|the) |, you're (?:a|an|the|smug)",
+            r"|asked|provided|going|looking|planning|trying|right|welcome|the best|funny|so )|\byou (?:play"
+            r"|will act|will play)\b|\band you(?:'re| are) (?:a|an|my|the) |, you're (?:a|an|the|smug)",
         ),
         (
             "imag adve let be",
@@ -230,10 +229,10 @@ WRITING: dict[str, tuple[Wording, ...]] = {
         ),
         (
             "must shou has wrap word sepa doub end titl",
-            r"\b(?:must|should|has to) (?:start|begin|end|be wrapped|contain|fit|appear|spell)\b"
-            r"|\bwrapped in\b|\brepeat (?:my question|the request|the following) \b|\bword for word (?:without"
-            r"|,? then)|\bseparate[d]? (?:them |by |with )(?:\w+ )?(?:aster|semi|comma|three|six|\d)"
-            r"|\bdouble angular brackets\b|\btitle in (?:square|caps|double)",
+            r"\b(?:must|should|has to) (?:(?:start|begin|end) with|be wrapped|contain|fit into|appear (?:at|in"
+            r"|exactly)|spell)\b|\bwrapped in\b|\brepeat (?:my question|the request|the following) \b"
+            r"|\bword for word (?:without|,? then)|\bseparate[d]? (?:them |by |with )(?:\w+ )?(?:aster|semi"
+            r"|comma|three|six|\d)|\bdouble angular brackets\b|\btitle in (?:square|caps|double)",
         ),
         (
             "star begi end ever each",
