@@ -14,6 +14,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[Any]  # float32 or float64
 Mode = Literal["dot", "paper"]
 
+_ROUNDS = 2  # in which the usual level and the usual categories settle; a third changes nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Shrinkage:
@@ -34,14 +36,14 @@ class Shrinkage:
 class Specialism:
     """What is believed of an agent before it is asked: in most categories it is as usual, in a few it is special.
 
-    In a usual category an agent is as good as in its others; in a special one it may be anything. The answers tell how
-    likely each is. One pull for all categories, as in `Shrinkage`, hides a specialist of one in thirty: the 29 others
-    teach a pull far stronger than the questions of that one. Pulls count in pseudo-questions; how they were chosen:
-    docs/results.md#a-network-of-specialists.
+    In a usual category an agent is as good as in the other usual ones; in a special one it may be anything. The answers
+    tell how likely each is. One pull for all categories, as in `Shrinkage`, hides a specialist of one in thirty: the 29
+    others teach a pull far stronger than the questions of that one. Pulls count in pseudo-questions; how they were
+    chosen: docs/results.md#a-network-of-specialists.
     """
 
     share: float = 0.2  # of the categories that are special
-    usual: float = 300.0  # pull of a usual category to the level of the agent's others
+    usual: float = 300.0  # pull of a usual category to the agent's usual level
     special: float = 2.0  # pull of a special one to one half, or to as good as the reference engines
     task: float = 20.0  # pull of a task to its category; stronger, the more of the category it is (`_part`)
     prototype: float = 100.0  # the same of a prototype to its task
@@ -83,7 +85,7 @@ def mean_capability(
     difficulty: Floats | None = None,
     belief: Specialism = Specialism(),
 ) -> Capability:
-    """Fold graded answers into the mean of p_j, Eq. (4): prototype -> task -> category -> the agent's other categories.
+    """Fold graded answers into the mean of p_j, Eq. (4): prototype -> task -> category -> the agent's usual level.
 
     weights (n, K): how much of each question counts for each prototype, rows sum to 1. right (n,): grades in [0, 1].
     tasks (K,) and categories (K,): index of each prototype's. reference (n,) and difficulty (K,): as in `capability`;
@@ -183,31 +185,34 @@ def _usual_or_special(
 ) -> Floats:
     """(K,) for every prototype the expected level of its category: spike and slab.
 
-    sums, counts, squares (K,): of the grades by prototype. Both beliefs are normal: around the level of the other
-    categories, or around `fair`; the mean of n answers strays from what is believed by variance/n more. Level and
-    variance are of the others alone, so that a better grade cannot make its own category look usual.
+    sums, counts, squares (K,): of the grades by prototype. Both beliefs are normal: around the usual level, or around
+    `fair`; the mean of n answers strays from what is believed by variance/n more. The variance is that of the other
+    categories, so that a better grade cannot make its own category look usual. The usual level is the mean over usual
+    categories, at first all, so that what an agent is special in does not raise it elsewhere.
     """
     asked, got = _by_category(counts, categories), _by_category(sums, categories)
     others, their_sum = counts.sum() - asked, sums.sum() - got
-    level = (their_sum + mean) / (others + 1)
     scatter = squares.sum() - _by_category(squares, categories) - their_sum**2 / np.maximum(others, 1)
     variance = (np.maximum(scatter, 0) + 0.25) / (others + 1)  # 1/4, a coin's, where there are no others
-    found = np.divide(got, asked, out=level.copy(), where=asked > 0)
+    found = np.divide(got, asked, out=np.full_like(got, mean), where=asked > 0)
 
-    def likelihood(centre: Floats | float, pull: float) -> Floats:
+    def likelihood(centre: float, pull: float) -> Floats:
         spread = variance / np.maximum(asked, 1e-9) + variance / pull
         log_density: Floats = -0.5 * (np.log(spread) + (found - centre) ** 2 / spread)
         return log_density
 
-    odds = likelihood(fair, belief.special) - likelihood(level, belief.usual)
-    odds = np.log(belief.share / (1 - belief.share)) + np.where(asked > 0, odds, -np.inf)
-    is_special = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
-    as_usual, as_special = _pulled(got, asked, level, belief.usual), _pulled(got, asked, fair, belief.special)
-    expected: Floats = (1 - is_special) * as_usual + is_special * as_special
+    usual = mean
+    for _ in range(_ROUNDS):
+        odds = likelihood(fair, belief.special) - likelihood(usual, belief.usual)
+        odds = np.log(belief.share / (1 - belief.share)) + np.where(asked > 0, odds, -np.inf)
+        is_usual = 1 / (1 + np.exp(np.clip(odds, -50, 50)))
+        usual = float((is_usual @ sums + mean) / (is_usual @ counts + 1))
+    as_usual, as_special = _pulled(got, asked, usual, belief.usual), _pulled(got, asked, fair, belief.special)
+    expected: Floats = is_usual * as_usual + (1 - is_usual) * as_special
     return expected
 
 
-def _pulled(sums: Floats, counts: Floats, level: Floats | float, pull: float) -> Floats:
+def _pulled(sums: Floats, counts: Floats, level: float, pull: float) -> Floats:
     """The mean of `counts` answers that sum to `sums`, with `pull` further ones at `level`."""
     mean: Floats = (sums + pull * level) / (counts + pull)
     return mean

@@ -88,7 +88,7 @@ def _values(
     gate = fit(train.embeddings, train.outcomes.tasks.tolist(), "benchmark", config, seed)
     similarity = gate.similarity(whole.embeddings[held])
     for pull, shrinkage in PULLS.items():
-        pool = profiles(gate, train.embeddings, train.outcomes.scores, shrinkage)
+        pool = profiles(gate, train.embeddings, train.outcomes, shrinkage)
         for alpha, top_p in SHARPNESS:
             yield (alpha, top_p, pull), sharpen(similarity, alpha, top_p) @ pool.T
 

@@ -8,19 +8,23 @@ import numpy.typing as npt
 
 from benchmarks.outcomes import Outcomes
 from benchmarks.routing.metric import balanced_rows, chosen_scores, folds, interval, task_means
-from benchmarks.routing.routers import PPAI, Router, Split, newcomer, profiles, routers
+from benchmarks.routing.received import received
+from benchmarks.routing.routers import PPAI, Router, Split, newcomer, own_weights, profiles, routers
+from profiler.folding import vector
 from profiler.qagate import QAGate
 from profiler.scoring import Shrinkage, capability, dequantise, quantise
 from profiler.train import TrainConfig, fit
 
 Floats = npt.NDArray[Any]
 SIZES = ("100", "300", "1000", "all")
-FOLDS = {  # how answers become a vector: the pull, and whether an answer counts for its nearest prototype alone
-    "default": (Shrinkage(), True),
-    "by_relevance": (Shrinkage(), False),
+FOLDS: Mapping[str, tuple[Shrinkage | None, bool]] = {  # how answers become a vector
+    "default": (None, True),  # as measured: for the nearest prototype of its own task, special categories apart
+    "one_pull": (Shrinkage(), True),  # as older gates have it: one pull, and the nearest prototype of all
+    "by_relevance": (Shrinkage(), False),  # the same, but an answer is spread over prototypes by relevance
     "fixed_30_30": (Shrinkage(to_category=(30.0, 30.0), to_mean=(30.0, 30.0)), True),
     "fixed_100_5": (Shrinkage(to_category=(100.0, 100.0), to_mean=(5.0, 5.0)), True),
 }
+MODEL = "llama3:8b"  # what specialist and generalist are called
 SEEDLESS = {"knn", "ridge", "best_single", "random", "task_oracle", "oracle"}
 
 
@@ -75,7 +79,7 @@ def leave_one_out(pairs: Iterable[tuple[Split, Split]], draws: int, seed: int) -
     found: dict[str, dict[str, list[tuple[float, float, float]]]] = {size: {} for size in SIZES}
     for train, test in pairs:
         gate = fit(train.embeddings, train.outcomes.tasks.tolist(), "benchmark", PPAI, seed)
-        pool, relevance = profiles(gate, train.embeddings, train.outcomes.scores), gate.relevance(test.embeddings)
+        pool, relevance = profiles(gate, train.embeddings, train.outcomes), gate.relevance(test.embeddings)
         models = train.outcomes.models
         whole = _mean(relevance @ pool.T, test, range(len(models)))
         for index, model in enumerate(models):
@@ -86,7 +90,8 @@ def leave_one_out(pairs: Iterable[tuple[Split, Split]], draws: int, seed: int) -
                 count = len(train.embeddings) if size == "all" else int(size)
                 for draw in range(1 if size == "all" else draws):
                     rows = balanced_rows(train.outcomes.tasks, count, np.random.default_rng([seed, index, draw]))
-                    own = newcomer(gate, train.embeddings, train.outcomes.scores[:, index], reference, rows)
+                    scores, tasks = train.outcomes.scores[:, index], train.outcomes.tasks
+                    own = newcomer(gate, train.embeddings, tasks, scores, reference, rows, models[index])
                     joined = _mean(relevance @ np.vstack([pool[others], own]).T, test, [*others, index])
                     found[size].setdefault(model, []).append((joined, without, whole))
     return {size: _joining(by_model) for size, by_model in found.items()}
@@ -95,7 +100,9 @@ def leave_one_out(pairs: Iterable[tuple[Split, Split]], draws: int, seed: int) -
 def on_the_wire(train: Split, test: Split, seed: int) -> dict[str, float]:
     """The pool's mean with vectors as they were measured and as they travel: 8 bits an entry."""
     gate = fit(train.embeddings, train.outcomes.tasks.tolist(), "benchmark", PPAI, seed)
-    pool, relevance = profiles(gate, train.embeddings, train.outcomes.scores), gate.relevance(test.embeddings)
+    weights = own_weights(gate, train.embeddings, train.outcomes.tasks)
+    pool = np.stack([vector(gate, weights, own).values for own in train.outcomes.scores.T])
+    relevance = gate.relevance(test.embeddings)
     sent, everyone = np.stack([dequantise(quantise(own)) for own in pool]), range(len(pool))
     return {
         "exact": _percent(_mean(relevance @ pool.T, test, everyone)),
@@ -139,12 +146,13 @@ def specialists(
     embeddings: Floats,
     topics: npt.NDArray[Any],
     seen: npt.NDArray[Any],
-    pull: Shrinkage,
+    pull: Shrinkage | None,
     is_hard: bool,
     seed: int,
 ) -> tuple[float, float]:
     """One topic's specialist against a generalist who is right on 40 % of everything, 7 questions a topic each.
 
+    `pull`, `is_hard`: see FOLDS.
     (share of the topic's unseen stems that go to the specialist, share of the others that do), means over topics.
     """
     rng = np.random.default_rng(seed)
@@ -154,8 +162,14 @@ def specialists(
     weights = np.eye(gate.K)[gate.nearest(texts)] if is_hard else gate.relevance(texts).astype(np.float64)
     relevance, truth = gate.relevance(embeddings[~seen]), topics[~seen]
 
+    own = own_weights(gate, texts, np.array([f"topic:{topic}" for topic in asked_topics]))
+
     def profile(right: Floats) -> Floats:
-        return capability(weights, right.astype(np.float64), gate.category_index, shrinkage=pull).values
+        grades = right.astype(np.float64)
+        if pull is None:
+            row: Floats = received(gate, [vector(gate, own, grades)], [MODEL])[0]
+            return row
+        return capability(weights, grades, gate.category_index, shrinkage=pull).values
 
     general = relevance @ profile(rng.random(len(asked)) < 0.4)
     shares = []

@@ -29,10 +29,8 @@ from benchmarks.needs import encoder_folder, printed
 from benchmarks.progress import say
 from benchmarks.routing.first_hour import first_hour
 from benchmarks.routing.prompts import Reader, Text, load_texts
+from benchmarks.routing.received import received
 from benchmarks.routing.specialists import NETWORKS, Floats, Network, graded, interval, right
-from discovery.records import Agent, Profile
-from gateway.models.published import shipped_priors
-from gateway.routing.worth import Space, claims
 from profiler.encoder import load_encoder
 from profiler.essence import essence
 from profiler.folding import counted, vector
@@ -40,7 +38,7 @@ from profiler.ladder import load_ladder
 from profiler.qagate import QAGate, shipped_gate
 from profiler.queries import in_order, load_questions
 from profiler.question import Question
-from profiler.scoring import Capability, Specialism, capability, mean_capability, quantise
+from profiler.scoring import Specialism, capability, mean_capability
 
 SPECIALIST, GENERALIST = "qwen2.5:7b-instruct", "qwen2.5:32b-instruct"  # what their models are called
 STEPS = (60, 120, 240)  # questions behind the first vectors that measuring itself publishes
@@ -121,26 +119,16 @@ def measured(
 def policies(gate: QAGate, asked: Asked, network: Network, seed: int) -> Iterator[tuple[str, Floats]]:
     """(policy, (N, K) what agents are scored by) of one draw of answers."""
     grades = graded(network.at([question.category for question in asked.questions]), _rng(network, seed))
+    models = _models(network)
     older = [capability(asked.nearest, own, gate.category_index) for own in grades]
-    yield "one_pull", scored(gate, older, carries_means=False)
-    yield "ours", scored(gate, [vector(gate, asked.own, own) for own in grades])
+    yield "one_pull", received(gate, older, models, carries_means=False)
+    yield "ours", received(gate, [vector(gate, asked.own, own) for own in grades], models)
     for number in (step for step in STEPS if step < len(asked.turns)):
         first = list(asked.turns[:number])
-        yield f"ours_{number}", scored(gate, [vector(gate, asked.own[first], own[first]) for own in grades])
-    yield "unmeasured", scored(gate, [None] * len(network.names))
+        vectors = [vector(gate, asked.own[first], own[first]) for own in grades]
+        yield f"ours_{number}", received(gate, vectors, models)
+    yield "unmeasured", received(gate, [None] * len(models), models)
     yield "exact", network.at(gate.categories)
-
-
-def scored(gate: QAGate, vectors: Sequence[Capability | None], carries_means: bool = True) -> Floats:
-    """(N, K) what a peer scores agents by whose vectors it received, or whose names alone; the generalist is last."""
-    agents = []
-    for found, model in zip(vectors, [SPECIALIST] * (len(vectors) - 1) + [GENERALIST], strict=True):
-        evidence = () if found is None else tuple(found.evidence.tolist())
-        profiles = {} if found is None else {gate.space: Profile(quantise(found.values), evidence)}
-        agents.append(Agent(model, model, 32768, profiles=profiles))
-    space = Space(gate.space, gate.categories, carries_means)
-    worth, _, _ = claims(agents, [1.0] * len(agents), space, shipped_priors())
-    return worth.value
 
 
 def choose(
@@ -165,7 +153,7 @@ def choose(
                     mean_capability(asked.own, own, gate.task_index, gate.category_index, belief=belief)
                     for own in graded(at, _rng(network, seed))
                 ]
-                shares.append(right(relevance, scored(gate, found), strengths))
+                shares.append(right(relevance, received(gate, found, _models(network)), strengths))
             yield _row(kind, "all", str(belief), np.stack(shares))
 
 
@@ -181,6 +169,10 @@ def _row(kind: str, texts: str, policy: str, shares: Floats) -> dict[str, Any]:
         "ci": [_percent(low), _percent(high)],
         "worst": _percent(shares.mean(axis=1).min()),
     }
+
+
+def _models(network: Network) -> list[str]:
+    return [SPECIALIST] * (len(network.names) - 1) + [GENERALIST]
 
 
 def _rng(network: Network, seed: int) -> np.random.Generator:

@@ -84,7 +84,7 @@ def measure(
 
 def _points(gate: QAGate, rows: Floats, read: Floats, outcomes: Outcomes, test: Floats) -> float:
     """Mean over tasks of the chosen models' scores, test queries being read as `read`; profiled on the rest."""
-    values = read @ profiles(gate, rows[~test], outcomes.scores[~test]).T
+    values = read @ profiles(gate, rows[~test], outcomes.rows(~test)).T
     chosen = chosen_scores(values, outcomes.rows(test))
     return float(np.mean(list(task_means(chosen, outcomes.tasks[test]).values())))
 

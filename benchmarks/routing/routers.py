@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.outcomes import Outcomes
+from benchmarks.routing.received import received
+from profiler.folding import counted, vector
 from profiler.qagate import QAGate
 from profiler.scoring import Mode, Shrinkage, capability, difficulty, pair_scores
 from profiler.train import TrainConfig, fit
@@ -20,7 +22,6 @@ Router = Callable[["Split", "Split"], Floats]
 
 PPAI = TrainConfig()  # chosen by benchmarks.routing.choose on the training split alone, see docs/results.md
 PAPER = replace(PPAI, labels="all")
-DEFAULT = Shrinkage()
 PLAIN = Shrinkage(to_category=(1e-9, 1e-9), to_mean=(1e-9, 1e-9), z=0.0)  # Eq. (4) verbatim: the mean itself
 NEIGHBOURS = 100
 RIDGE = 30.0
@@ -39,28 +40,48 @@ class Split:
         return Split(self.outcomes.rows(kept), self.embeddings[kept], self.formats[kept])
 
 
-def gate_router(config: TrainConfig, mode: Mode, shrinkage: Shrinkage, seed: int, formats: bool = False) -> Router:
-    """QAGate trained on the training queries' texts and tasks (no outcomes), agents profiled on the same queries."""
+def gate_router(
+    config: TrainConfig, mode: Mode, seed: int, shrinkage: Shrinkage | None = None, formats: bool = False
+) -> Router:
+    """QAGate trained on the training queries' texts and tasks (no outcomes), agents profiled on the same queries.
+
+    `shrinkage`: see `profiles`.
+    """
 
     def route(train: Split, test: Split) -> Floats:
         seen, new = (train.formats, test.formats) if formats else (train.embeddings, test.embeddings)
         gate = fit(seen, train.outcomes.tasks.tolist(), "benchmark", config, seed)
-        return gate_values(gate, new, profiles(gate, seen, train.outcomes.scores, shrinkage), mode)
+        return gate_values(gate, new, profiles(gate, seen, train.outcomes, shrinkage), mode)
 
     return route
 
 
-def profiles(gate: QAGate, embeddings: Floats, scores: Floats, shrinkage: Shrinkage = DEFAULT) -> Floats:
-    """(M, K): each model's capability from its scores (n, M)."""
-    weights = np.eye(gate.K)[gate.nearest(embeddings)]
-    return np.stack([capability(weights, own, gate.category_index, shrinkage=shrinkage).values for own in scores.T])
+def profiles(gate: QAGate, embeddings: Floats, outcomes: Outcomes, shrinkage: Shrinkage | None = None) -> Floats:
+    """(M, K): what a peer scores each model by that was measured on these outcomes.
+
+    With `shrinkage` as older gates have it: answers count for the nearest prototype, and vectors are used as they are.
+    """
+    if shrinkage is not None:
+        nearest, index = np.eye(gate.K)[gate.nearest(embeddings)], gate.category_index
+        return np.stack([capability(nearest, own, index, shrinkage=shrinkage).values for own in outcomes.scores.T])
+    weights = own_weights(gate, embeddings, outcomes.tasks)
+    return received(gate, [vector(gate, weights, own) for own in outcomes.scores.T], outcomes.models)
 
 
-def newcomer(gate: QAGate, embeddings: Floats, own: Floats, reference: Floats, rows: Floats) -> Floats:
+def newcomer(
+    gate: QAGate, embeddings: Floats, tasks: Floats, own: Floats, reference: Floats, rows: Floats, model: str
+) -> Floats:
     """(K,): a model profiled on `rows` only, against the reference of all training queries (control variate)."""
-    weights = np.eye(gate.K)[gate.nearest(embeddings)]
-    base = difficulty(weights, reference, gate.category_index)
-    return capability(weights[rows], own[rows], gate.category_index, reference[rows], base).values
+    weights = own_weights(gate, embeddings, tasks)
+    base = difficulty(weights, reference, gate.task_index)
+    found = vector(gate, weights[rows], own[rows], reference[rows], base)
+    row: Floats = received(gate, [found], [model])[0]
+    return row
+
+
+def own_weights(gate: QAGate, embeddings: Floats, tasks: Floats) -> Floats:
+    """(n, K) one-hot: the prototype of its own task that each query counts for."""
+    return counted(gate, gate.similarity(embeddings), [(task, task) for task in tasks.tolist()])
 
 
 def gate_values(gate: QAGate, embeddings: Floats, capabilities: Floats, mode: Mode = "dot") -> Floats:
@@ -110,15 +131,15 @@ def oracle(train: Split, test: Split) -> Floats:
 def routers(seed: int) -> Mapping[str, Router]:
     """All routers by their name in the report."""
     return {
-        "ppai": gate_router(PPAI, "dot", DEFAULT, seed),
-        "paper": gate_router(PAPER, "paper", PLAIN, seed),
+        "ppai": gate_router(PPAI, "dot", seed),
+        "paper": gate_router(PAPER, "paper", seed, PLAIN),
         "knn": knn,
         "ridge": ridge,
         "best_single": best_single,
         "random": at_random,
         "task_oracle": task_oracle,
         "oracle": oracle,
-        "format_only": gate_router(PPAI, "dot", DEFAULT, seed, formats=True),
+        "format_only": gate_router(PPAI, "dot", seed, formats=True),
     }
 
 

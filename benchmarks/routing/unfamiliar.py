@@ -62,7 +62,8 @@ def _run(train: Path, topics: Path | None, seeds: int) -> dict[str, Any]:
             noticed = gate.similarity(embeddings[unknown]).max(1) < familiar
             asked = embeddings[unknown][noticed]
             for pool, scores in pools.items():
-                vectors = profiles(gate, embeddings[seen], scores[seen])
+                learnt = replace(outcomes.rows(seen), models=_names(scores), scores=scores[seen])
+                vectors = profiles(gate, embeddings[seen], learnt)
                 own = scores[unknown][noticed]
                 general = np.tile(pair_scores(np.full(gate.K, 1 / gate.K), vectors), (len(own), 1))
                 ways = (gate_values(gate, asked, vectors), general, np.zeros_like(own))
@@ -75,6 +76,10 @@ def _run(train: Path, topics: Path | None, seeds: int) -> dict[str, Any]:
         means["mean"] = np.mean(list(means.values()), axis=0)
         result[pool] = {task: _percent(names, mean) for task, mean in means.items()}
     return result
+
+
+def _names(scores: Floats) -> tuple[str, ...]:
+    return tuple(f"model {number}" for number in range(scores.shape[1]))
 
 
 def _mixed(scores: Floats) -> Floats:

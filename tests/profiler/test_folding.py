@@ -137,4 +137,4 @@ def test_references_make_a_control_variate(gate: QAGate, reader: Remembering) ->
     found = fold(gate, reader, answers)
     law = [k for k, category in enumerate(gate.categories) if category == "law"]
 
-    assert max(found.values[law]) > 0.5 > 0.35 > found.values.mean()
+    assert max(found.values[law]) > found.values.mean() + 0.1

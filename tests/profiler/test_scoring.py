@@ -192,14 +192,13 @@ def drawn(strength: np.ndarray, seed: int) -> np.ndarray:
 def test_the_means_by_hand() -> None:
     """Two categories of one prototype, two questions each, (1, 1) and (0, 0). No pull below the category.
 
-    The agent's mean with two imaginary answers at 1/2 is (2 + 1) / 6 = 1/2. Seen from the first category, the other
-    gives the level (0 + 1/2) / (2 + 1) = 1/6 and the variance (0 + 1/4) / 3 = 1/12. Of a usual category (pull 2 to 1/6)
-    the mean strays by the variance 1/24 + 1/24, of a special one (pull 1 to 1/2) by 1/24 + 1/12; it is 1."""
-    usual, special = (
-        np.exp(-(off**2) / (2 * spread)) / spread**0.5 for off, spread in ((5 / 6, 1 / 12), (1 / 2, 1 / 8))
-    )
+    The agent's mean with two imaginary answers at 1/2 is (2 + 1) / 6 = 1/2, and so is its usual level, since both
+    categories are as likely usual. Seen from the first, the other has the variance (0 + 1/4) / 3 = 1/12. Of a usual
+    category (pull 2 to 1/2) the mean of two answers strays by the variance 1/24 + 1/24, of a special one (pull 1 to
+    1/2) by 1/24 + 1/12; it is 1."""
+    usual, special = (np.exp(-(0.5**2) / (2 * spread)) / spread**0.5 for spread in (1 / 12, 1 / 8))
     share = special / (special + usual)
-    first = (1 - share) * (2 + 2 / 6) / 4 + share * (2 + 1 / 2) / 3
+    first = (1 - share) * (2 + 2 / 2) / 4 + share * (2 + 1 / 2) / 3
 
     belief = Specialism(share=0.5, usual=2.0, special=1.0, task=1e12, prototype=1e12)
     answers = np.eye(2)[[0, 0, 1, 1]], np.array([1.0, 1, 0, 0])
@@ -289,6 +288,16 @@ def test_one_pull_for_all_hides_that_specialist() -> None:
     assert np.mean(specialist[:, home] > generalist[:, home]) < 0.3
 
 
+def test_what_an_agent_is_special_in_does_not_raise_it_elsewhere() -> None:
+    """Right in one category of four alone: its mean is 1/4, its usual level 0."""
+    asked = np.repeat(np.arange(4), 17)
+
+    found = mean_capability(np.eye(4)[asked], (asked == 1).astype(float), np.arange(4), np.arange(4)).values
+
+    assert found[1] > 0.9
+    assert np.delete(found, 1).max() < 0.05
+
+
 def test_an_even_agents_means_are_flat() -> None:
     """17 questions a category alone would scatter by .116."""
     found = np.stack([drawn(np.full(30, 0.65), seed) for seed in range(100)])
@@ -309,7 +318,7 @@ def test_an_expert_of_one_task_in_a_category_is_seen_there() -> None:
     assert found[0] - found[1] > 0.15
 
 
-def test_a_category_without_a_question_is_as_the_others() -> None:
+def test_a_category_without_a_question_is_as_usual() -> None:
     answers = [(k, float(grade)) for k in range(6) for grade in (1, 1, 1, 0) * 3]
 
     assert means(answers)[6] == pytest.approx(0.75, abs=0.02)

@@ -26,8 +26,8 @@ def test_routers_that_run_once_are_routers() -> None:
     assert routers(0).keys() >= SEEDLESS
 
 
-@pytest.mark.parametrize("is_hard", [True, False])
-def test_a_specialist_is_found_where_topics_are_far_apart(is_hard: bool) -> None:
+@pytest.mark.parametrize(("pull", "is_hard"), [(None, True), (Shrinkage(), True), (Shrinkage(), False)])
+def test_a_specialist_is_found_where_topics_are_far_apart(pull: Shrinkage | None, is_hard: bool) -> None:
     """Four topics, each around a prototype of its own: all of its questions go to it, none of the others'."""
     rng = np.random.default_rng(0)
     names = np.array(["acids", "bonds", "cells", "drama"])
@@ -38,7 +38,7 @@ def test_a_specialist_is_found_where_topics_are_far_apart(is_hard: bool) -> None
     categories = tuple(f"topic:{name}" for name in names)
     gate = QAGate((plain,), np.eye(4, 16, dtype=np.float32), np.full(4, 0.5, np.float32), categories)
 
-    found, wrongly = specialists(gate, embeddings, topics, rng.random(160) < 0.5, Shrinkage(), is_hard, 0)
+    found, wrongly = specialists(gate, embeddings, topics, rng.random(160) < 0.5, pull, is_hard, 0)
 
     assert found > 0.95
     assert wrongly < 0.05
