@@ -1,5 +1,6 @@
 """The real openai SDK, 2.x and 3.x, against a real peer in front of real vLLM on the CPU (see vllm_env.py)."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.engines.embedded import EmbeddedConfig
+from tests.e2e.network import Cluster
 from tests.e2e.peer import PeerProcess
 from tests.e2e.vllm_env import OPENAI3, is_prepared
 from tests.e2e.vllm_server import VllmServer
+from tests.embedded import running, smollm2
 
 pytestmark = [
     pytest.mark.slow,
@@ -96,3 +100,32 @@ def test_the_peer_knows_what_vllm_serves(peer: PeerProcess, vllm: VllmServer) ->
     assert [vllm.model] == [model["id"] for model in engine["models"]]
     assert [vllm.context_tokens] == [model["context_tokens"] for model in engine["models"]]
     assert ("metrics", 0, 0) == (engine["load_source"], engine["running"], engine["waiting"])
+
+
+async def test_vllm_and_llamacpp_are_one_peer_and_one_goes_on_without_the_other(
+    vllm: VllmServer, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Both are listed and used under load. llama.cpp ends: its model is a 503 that names it, `auto` is answered."""
+    short = {"max_tokens": 16, "messages": [{"role": "user", "content": "Say something."}]}
+    async with running(smollm2(), tmp_path / "llamacpp.log", EmbeddedConfig(threads=1)) as llamacpp:
+        key = tmp_path / "two.yaml"
+        key.write_text(f"engines: [{vllm.url}, {{url: '{llamacpp.url}', api_key: {llamacpp.api_key}, name: cpp}}]")
+        await cluster.start("ada", "--config", str(key), engine="")
+        async with asyncio.timeout(60):
+            while len(names := [row["id"] for row in (await cluster.get("ada", "/v1/models"))["data"]]) != 3:
+                await asyncio.sleep(0.1)
+        mine = next(name for name in names if name not in ("auto", vllm.model))
+        named = [await cluster.ask("ada", model=name, **short) for name in (vllm.model, mine)]
+        loaded = await asyncio.gather(*(cluster.ask("ada", model="auto", **short) for _ in range(32)))
+        status = await cluster.get("ada", "/ppai/v1/status")
+    async with asyncio.timeout(60):
+        while len((await cluster.get("ada", "/v1/models"))["data"]) != 2:
+            await asyncio.sleep(0.1)
+    gone = await cluster.ask("ada", model=mine, **short)
+    still = [await cluster.ask("ada", model=name, **short) for name in ("auto", vllm.model)]
+
+    assert [vllm.model, mine] == [headers["x-ppai-model"] for _, headers, _ in named]
+    assert {200} == {status for status, *_ in (*named, *loaded, *still)}
+    assert {vllm.model, mine} == {headers["x-ppai-model"] for _, headers, _ in loaded}
+    assert ["vllm", "llamacpp"] == [engine["family"] for engine in status["engines"]]
+    assert (503, True) == (gone[0], f"`{mine}`" in gone[2]["error"]["message"])
