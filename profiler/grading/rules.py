@@ -48,6 +48,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: Count | None = None  # of a list: lines that begin with a bullet or a number
     item_words: Count | None = None  # in each item
     item_has: list[str] = []  # what each item has
+    items_differ: bool = False  # no two say nearly the same
     item_starts: str = ""  # how each item begins
     has: list[str] = []  # words or passages that are there
     lacks: list[str] = []  # that are not
@@ -151,7 +152,7 @@ def _lines_hold(text: str, rules: Rules) -> bool:
         and (not rules.distinct_lines or len(lines) == len({folded(line) for line in lines}))
         and all(_begins(item, rules.item_starts) for item in items)
         and all(_any_in(folded(item), wanted) for item in items for wanted in rules.item_has)
-        and _are_different(items)
+        and (not rules.items_differ or _are_different(items))
     )
 
 
