@@ -15,7 +15,8 @@ import numpy.typing as npt
 from profiler.queries import TrainingText
 from profiler.question import QueryError
 
-Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+Floats = npt.NDArray[np.float32]
+Encode = Callable[[Sequence[str]], Floats]
 
 EXAMS = ("arc_challenge", "mmlu")  # tasks that hold all subjects
 FORMATS = {  # a task that is a format of one subject: (task, category)
@@ -62,7 +63,15 @@ def by_subject(texts: Sequence[TrainingText], encode: Encode) -> list[TrainingTe
     exams = [text for text in texts if text.task in EXAMS]
     taught = [text for text in texts if text.topic in SUBJECTS]
     stems = [without_format(text.query) for text in exams]
-    subjects = _topics([text.query for text in taught], [text.topic for text in taught], stems, encode) if exams else []
+    subjects: list[str] = []
+    if exams:
+        topics = [text.topic for text in taught]
+        if len(set(topics)) < 2:
+            raise QueryError(
+                f"the subjects of {' and '.join(EXAMS)} are learnt from texts with two topics or more: add a file "
+                'whose lines are {"query": text, "topic": name}, or leave out --by-subject'
+            )
+        subjects = subjects_of(encode([text.query for text in taught]), topics, encode(stems))
     found = []
     for text in texts:
         if text.task not in EXAMS:
@@ -75,15 +84,10 @@ def by_subject(texts: Sequence[TrainingText], encode: Encode) -> list[TrainingTe
     return found
 
 
-def _topics(taught: Sequence[str], topics: Sequence[str], asked: Sequence[str], encode: Encode) -> list[str]:
-    """What `asked` is about, as texts `taught` with these topics teach."""
-    if len(set(topics)) < 2:
-        raise QueryError(
-            f"the subjects of {' and '.join(EXAMS)} are learnt from texts with two topics or more: add a file whose "
-            'lines are {"query": text, "topic": name}, or leave out --by-subject'
-        )
+def subjects_of(taught: Floats, topics: Sequence[str], asked: Floats) -> list[str]:
+    """The topics of texts `asked` (n, d), as a logistic model learns them from `taught` (m, d) with `topics` (m,)."""
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(encode(taught), list(topics))
-    found: list[str] = model.predict(encode(asked)).tolist()
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(taught, list(topics))
+    found: list[str] = model.predict(asked).tolist()
     return found

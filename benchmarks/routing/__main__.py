@@ -37,7 +37,7 @@ from profiler.queries import TrainingText, load_training_texts
 from profiler.subjects import without_format
 from profiler.train import require
 
-TOPIC_CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
+TOPIC_CONFIG = replace(PPAI, prototypes=128, top_p=0.1, alpha=8.0)  # the shipped gate's
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -93,7 +93,8 @@ def _measured(
     if texts:
         embeddings = _encode(encoder, [text.query for text in texts])
         topics = np.array([text.category for text in texts])
-        result["topics"] = topic_accuracy(train, embeddings, topics, TOPIC_CONFIG, seeds)
+        stems = _encode(encoder, [without_format(query) for query in outcomes.queries])
+        result["topics"] = topic_accuracy(train, embeddings, topics, TOPIC_CONFIG, seeds, stems)
     if options.picture:
         from benchmarks.routing.chart import draw  # matplotlib: only where a picture is wanted
 

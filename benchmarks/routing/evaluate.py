@@ -13,6 +13,7 @@ from benchmarks.routing.routers import PPAI, Router, Split, newcomer, own_weight
 from profiler.folding import vector
 from profiler.qagate import QAGate
 from profiler.scoring import Shrinkage, capability, dequantise, quantise
+from profiler.subjects import EXAMS, subjects_of
 from profiler.train import TrainConfig, fit
 
 Floats = npt.NDArray[Any]
@@ -111,9 +112,17 @@ def on_the_wire(train: Split, test: Split, seed: int) -> dict[str, float]:
 
 
 def topic_accuracy(
-    train: Split, embeddings: Floats, topics: npt.NDArray[Any], config: TrainConfig, seeds: Sequence[int]
+    train: Split,
+    embeddings: Floats,
+    topics: npt.NDArray[Any],
+    config: TrainConfig,
+    seeds: Sequence[int],
+    stems: Floats | None = None,
 ) -> dict[str, Any]:
-    """Does the gate tell topics apart? Trained with half of the stems as further categories, asked about the others.
+    """Does the gate tell topics apart? Trained with half of the stems as further tasks, asked about the others.
+
+    stems (n, d): the embeddings of the training queries without their options. With them exam questions are learnt by
+    the topic that the seen half teaches, as `ppai-profile train --by-subject` does; without, by their format.
 
     "accuracy": the topic of the nearest topical prototype; "nearest_centroid" of the bare encoder and "majority" stand
     beside it; "specialists" as `specialists` finds them.
@@ -123,8 +132,9 @@ def topic_accuracy(
     names = np.unique(topics)
     for seed in seeds:
         seen = folds(topics, 2, seed) == 0
-        labels = [*train.outcomes.tasks.tolist(), *(f"topic:{topic}" for topic in topics[seen])]
-        gate = fit(np.concatenate([train.embeddings, embeddings[seen]]), labels, "benchmark", config, seed)
+        own, labels = _by_subject(train, stems, embeddings[seen], topics[seen])
+        labels += [f"topic:{topic}" for topic in topics[seen]]
+        gate = fit(np.concatenate([own, embeddings[seen]]), labels, "benchmark", config, seed)
         owner, truth, unseen = np.array(gate.categories), topics[~seen], embeddings[~seen]
         similarity = gate.similarity(unseen)
         by_topic = np.stack([similarity[:, owner == f"topic:{name}"].max(1) for name in names], axis=1)
@@ -139,6 +149,19 @@ def topic_accuracy(
     means = {name: np.mean(values, axis=0) for name, values in shares.items()}
     result["specialists"] = {name: {"found": _percent(f), "wrongly": _percent(w)} for name, (f, w) in means.items()}
     return result
+
+
+def _by_subject(
+    train: Split, stems: Floats | None, taught: Floats, topics: npt.NDArray[Any]
+) -> tuple[Floats, list[str]]:
+    """Embeddings and labels of the training queries: exam questions twice, with and without options, by their topic."""
+    tasks = train.outcomes.tasks
+    exam = np.isin(tasks, EXAMS)
+    if stems is None or not exam.any():
+        return train.embeddings, tasks.tolist()
+    about = [f"topic:{topic}" for topic in subjects_of(taught, topics.tolist(), stems[exam])]
+    own = np.concatenate([train.embeddings[~exam], train.embeddings[exam], stems[exam]])
+    return own, [*tasks[~exam].tolist(), *about, *about]
 
 
 def specialists(

@@ -26,7 +26,7 @@ from profiler.train import fit, require
 
 Floats = npt.NDArray[Any]
 FALSE_ALARMS = 0.05  # share of texts of known tasks that may be called unfamiliar
-CONFIG = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
+CONFIG = replace(PPAI, prototypes=128, top_p=0.1, alpha=8.0)  # the shipped gate's
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 WHOLE_BYTES = 72  # a turn of so many bytes, about 12 words, has w = 1
 NEAR = (0.5, 0.6)  # cosines with the nearest prototype: w rises from 0 at the first to 1 at the second
+# Categories whose short turns follow up, however well they are known: "are you sure?", "run it again"
+FOLLOWING = frozenset({"small talk", "tool use"})
 LEAST_SHARE = 0.05  # the share of the topic that older turns must still decide for the reader to read them
 
 
@@ -34,15 +36,17 @@ class Thread:
         return mean
 
 
-def turn_share(text: str, nearest: float) -> float:
+def turn_share(text: str, nearest: float, category: str = "") -> float:
     """w in (0, 1]: the share of the topic that this turn decides by itself.
 
     The greater of two values: (bytes / WHOLE_BYTES)², and how far `nearest`, its cosine with the nearest prototype,
-    lies from the first value of NEAR to the second. A turn is long enough to have a topic, or short and well known.
+    lies from the first value of NEAR to the second. A turn is long enough to have a topic, or short and well known. Its
+    `category` says whether it can be: one of FOLLOWING counts by its length alone.
     """
     length = min(1.0, len(text.encode("utf-8", "replace")) / WHOLE_BYTES) ** 2
     low, high = NEAR
-    return max(length, min(1.0, (nearest - low) / (high - low)), 1e-3)
+    known = 0.0 if category in FOLLOWING else min(1.0, (nearest - low) / (high - low))
+    return max(length, known, 1e-3)
 
 
 def follow(earlier: Thread | None, relevance: NDArray[np.float32], share: float) -> Thread:

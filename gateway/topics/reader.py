@@ -25,6 +25,7 @@ from gateway.topics.forms import forms
 from gateway.topics.mixing import leading, mixed
 from gateway.topics.setting import CODE_SHARE, ON_NO_SUBJECT, SETTING_SHARE, is_about_code
 from profiler.encoder import Encoder, EncoderError
+from profiler.essence import essence
 from profiler.ladder import Ladder, Reading, Rung, load_ladder
 from profiler.qagate import GateError, QAGate, shipped_gate
 
@@ -71,7 +72,7 @@ def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
     about = Judged(reading.relevance, reading.category, nearest=reading.nearest)
     if not reading.is_familiar:
         about = Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
-    asked = {name: FORM_SHARE * share for name, share in forms(text).items() if name in gate.categories}
+    asked = {name: FORM_SHARE * share for name, share in forms(essence(text)).items() if name in gate.categories}
     if not asked:
         return about
     relevance = mixed(about.relevance, gate.categories, asked)
@@ -165,7 +166,7 @@ class RelevanceReader:
             async with asyncio.timeout(budget_s):
                 for turn in (text, *earlier):
                     if turn.strip() and (judged := await self._judged(turn)):
-                        turns.append((judged, turn_share(turn, judged.nearest)))
+                        turns.append((judged, turn_share(turn, judged.nearest, judged.category)))
                         left *= 1 - turns[-1][1]
                     if left < LEAST_SHARE:
                         break

@@ -22,6 +22,7 @@ from profiler.question import Question
 from tests.e2e.network import SECRET, Cluster, cluster_in, start
 from tests.embedded import running, smollm2
 
+K = QAGate.load(shipped_gate()).K
 SHARED = pytest.mark.asyncio(loop_scope="module")  # for tests of peers that outlive one of them
 
 LAW = (
@@ -84,7 +85,7 @@ async def _profile_both(cluster: Cluster) -> None:
         done = await asyncio.to_thread(profile, cluster.peers[name].home, *flags)
         assert 0 == done.returncode, done.stderr
         told = json.loads(done.stdout)
-        assert len(told["capability"]) == len(told["evidence"]) == 64
+        assert len(told["capability"]) == len(told["evidence"]) == K
     async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": "hi"}) as response:
         assert (await response.json())["relevance"], "route waits for the encoder; requests would not"
 
@@ -130,9 +131,9 @@ async def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     ("change", "says"),
     [
         ({"space": "0000000000000000"}, "run ppai-profile with the gate that the peer uses"),
-        ({"capability": [0.5] * 63}, "both need one for each prototype"),
-        ({"capability": [1.5] * 64}, "numbers from 0 to 1"),
-        ({"evidence": [-1] * 64}, "counts of questions"),
+        ({"capability": [0.5] * (K - 1)}, "both need one for each prototype"),
+        ({"capability": [1.5] * K}, "numbers from 0 to 1"),
+        ({"evidence": [-1] * K}, "counts of questions"),
         ({"agent": "nobody"}, "serves no agent `nobody`; it serves: `model-ada`"),
         ({"token": "wrong"}, "this call is the owner's"),
     ],
@@ -140,7 +141,7 @@ async def unmeasured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 async def test_a_bad_vector_changes_nothing(unmeasured: Cluster, change: dict[str, Any], says: str) -> None:
     cluster, peer = unmeasured, unmeasured.peers["ada"]
     status = await cluster.get("ada", "/ppai/v1/status")
-    body = {"space": status["gate"]["space"], "agent": "model-ada", "capability": [0.5] * 64, "evidence": [1] * 64}
+    body = {"space": status["gate"]["space"], "agent": "model-ada", "capability": [0.5] * K, "evidence": [1] * K}
     token = json.loads((peer.home / "running.json").read_text())["token"]
     body, token = {**body, **change}, change.get("token", token)
     body.pop("token", None)
@@ -201,7 +202,7 @@ async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
         told = await response.json()
 
     assert 200 == status
-    assert ("chemistry", True) == (told["category"], told["familiar"])
+    assert ("science", True) == (told["category"], told["familiar"])
     gate = (await cluster.get("ada", "/ppai/v1/status"))["gate"]
     assert [True] == ["static" in name for name in gate["encoders"]]
     ada = cluster.peers["ada"]

@@ -249,7 +249,7 @@ async def test_show_tells_what_a_text_is_about(tmp_path: Path, encoder_folder: P
     code, out, _ = await run(encoder_folder, "show", "Write a Python function that sorts a list", "--json")
 
     relevance = json.loads(out)["relevance"]
-    assert (0, "humaneval") == (code, relevance[0]["category"])
+    assert (0, "coding") == (code, relevance[0]["category"])
     assert abs(1.0 - np.sum([row["share"] for row in relevance])) < 0.01
 
 
@@ -276,7 +276,7 @@ async def test_show_explains_itself_to_people(tmp_path: Path, encoder_folder: Pa
     _, about, _ = await run(encoder_folder, "show", "Which gas do plants take in?", "--home", str(tmp_path))
 
     assert all(word in vector for word in ("scripted-1: expected accuracy", "strongest: ", "weakest: ", "evidence"))
-    assert all(word in about for word in ("biology", "cosine", "scripted-1", "expected to be right"))
+    assert all(word in about for word in ("science", "cosine", "scripted-1", "expected to be right"))
 
 
 async def test_the_picture_is_drawn_on_request(tmp_path: Path, encoder_folder: Path) -> None:
@@ -356,7 +356,7 @@ async def test_failures_name_the_remedy(tmp_path: Path, encoder_folder: Path) ->
 async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(tmp_path: Path) -> None:
     code, out, err = await run(tmp_path / "encoder", "show", "Write a Python function that sorts a list", "--json")
 
-    assert (0, "humaneval") == (code, json.loads(out)["relevance"][0]["category"])
+    assert (0, "coding") == (code, json.loads(out)["relevance"][0]["category"])
     assert "the fast encoder alone tells topics apart" in err
     assert "ppai pull encoder" in err
 

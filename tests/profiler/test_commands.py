@@ -54,7 +54,7 @@ def test_what_was_asked_for_is_on_stdout(tmp_path: Path, capsys: pytest.CaptureF
     of_text = capsys.readouterr()
 
     assert ("", "") == (of_models.err, of_text.err)
-    assert all(word in of_models.out for word in ("asked about", "capability", "strongest: biology"))
+    assert all(word in of_models.out for word in ("asked about", "capability", "strongest: science"))
     assert "expected to be right" in of_text.out
     assert 80 >= max(len(line) for line in of_models.out.split("good: expected")[0].splitlines())
 

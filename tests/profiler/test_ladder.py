@@ -90,7 +90,7 @@ def test_without_weights_the_fast_encoder_reads_and_the_remedy_is_told() -> None
     assert 1 == len(ladder.encoders)
     assert "ppai pull encoder" in (ladder.full_problem or "")
     reading = ladder.read("Janet's ducks lay 16 eggs a day. She eats three and sells the rest at $2. How much is that?")
-    assert ("gsm8k", True) == (reading.category, reading.is_familiar)
+    assert ("maths", True) == (reading.category, reading.is_familiar)
 
 
 @pytest.mark.parametrize("rung", ["full", "cascade"])

@@ -15,6 +15,7 @@ from profiler.text import _STEERS, cell, visible
 EVIL = "m\x1b]0;x\x07\u202e[bold red]\ud800"
 REPORT: dict[str, Any] = {
     "model": EVIL, "accuracy": 0.5, "tasks": {}, "categories": {}, "space": "s", "method": "shrinkage",
+    "carries_means": True,
 }  # fmt: skip
 
 

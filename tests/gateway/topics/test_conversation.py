@@ -51,3 +51,10 @@ def test_a_greeting_does_not_outweigh_the_question_after_it() -> None:
 @pytest.mark.parametrize("nearest", [-1.0, 0.0, 0.5, 1.0])
 def test_relevance_always_sums_to_one(nearest: float) -> None:
     assert 1.0 == pytest.approx(float(about(("", CODE, nearest), ("x" * 30, LAW, nearest), ("", CODE, 0.0)).sum()))
+
+
+def test_what_follows_up_is_never_well_known() -> None:
+    """ "are you sure?" lies near small talk, and is about what was said before; long small talk has a topic."""
+    assert 1.0 == turn_share("sql?", 0.9, "sql")
+    assert turn_share("sure?", 0.9, "small talk") == turn_share("sure?", 0.0, "small talk") < 0.01
+    assert 1.0 == turn_share("tell me of your day, " * 5, 0.9, "small talk")

@@ -172,19 +172,19 @@ async def test_an_unfamiliar_text_has_no_topic(encoder: CountingEncoder, worker:
     """Every prototype counts alike: who is good at most things is asked."""
     strict = replace(GATE, projectors=(replace(GATE.projectors[0], familiar=1.1),))
 
-    judged = await RelevanceReader(strict, lambda: Ladder(strict, encoder, None), worker).judge("hi", PATIENT_S)
+    judged = await RelevanceReader(strict, lambda: Ladder(strict, encoder, None), worker).judge("zzz", PATIENT_S)
 
     assert judged
     assert (False, "") == (judged.is_familiar, judged.category)
-    assert np.allclose(1 / GATE.K, judged.relevance)
+    assert np.allclose(GATE.is_topic / GATE.is_topic.sum(), judged.relevance)
 
 
 SUMMARY = "Summarise this for me: the heating is off and the landlord does not answer. Law? Physics?"
 
 
 def with_forms(gate: QAGate) -> QAGate:
-    """This gate, with its first two prototypes of summaries, the next of poems."""
-    named = ("summarising", "summarising", "poems and songs", *gate.categories[3:])
+    """This gate, with its first two prototypes of summaries, the next of poems, all others of law."""
+    named = ("summarising", "summarising", "poems and songs", *["law"] * (gate.K - 3))
     return replace(gate, categories=named, tasks=named)
 
 
@@ -347,8 +347,9 @@ async def test_a_coding_agents_request_is_about_code_whatever_its_words(
 async def test_a_short_text_takes_its_topic_from_the_system_prompt(
     encoder: CountingEncoder, worker: ThreadPoolExecutor
 ) -> None:
-    """As from a turn before it; one on no subject says nothing."""
-    reader = reader_of(lambda: encoder, worker)
+    """As from a turn before it."""
+    law = replace(GATE, categories=("law",) * GATE.K, tasks=())
+    reader = RelevanceReader(law, lambda: Ladder(law, encoder, None), worker)
     alone, setting = await reader.judge("and eggs?", PATIENT_S), await reader.judge("Answer on law.", PATIENT_S)
 
     asked = await reader.judge("and eggs?", PATIENT_S, setting="Answer on law.")
@@ -357,3 +358,14 @@ async def test_a_short_text_takes_its_topic_from_the_system_prompt(
     assert alone and setting and asked and long
     assert np.abs(asked.relevance - setting.relevance).max() < np.abs(alone.relevance - setting.relevance).max() / 2
     assert np.allclose((await reader.judge(LEGAL, PATIENT_S) or alone).relevance, long.relevance)
+
+
+async def test_a_system_prompt_on_no_subject_says_nothing(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
+    play = replace(GATE, categories=("role play",) * GATE.K, tasks=())
+    reader = RelevanceReader(play, lambda: Ladder(play, encoder, None), worker)
+
+    alone = await reader.judge("and eggs?", PATIENT_S)
+    asked = await reader.judge("and eggs?", PATIENT_S, setting="You are a helpful assistant.")
+
+    assert alone and asked
+    assert np.allclose(alone.relevance, asked.relevance)
