@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
+from weakref import WeakValueDictionary
 
 import aiohttp
 import yarl
@@ -37,6 +38,8 @@ class ClientConfig:
     connections: int = 512  # connections to all peers together
     contacts_limit: int = 2048  # peers of whom we remember where they answered: twice as many as are alive
     connections_each: int = 128  # connections to one peer; each running stream needs one
+    # requests to one peer whose answer has not begun: it closes connections beyond 32 on which nobody proved himself
+    opening_each: int = 24
 
 
 class PeerUnreachable(Exception):
@@ -99,6 +102,7 @@ class PeerClient:
         self._gossip, self._sign, self._clocks, self._on_loopback = gossip, sign, clocks, on_loopback
         self._dials = dials or StrangersDials()
         self._session: aiohttp.ClientSession | None = None
+        self._opening = WeakValueDictionary[Address, asyncio.Semaphore]()  # by address, while somebody uses it
         self.contacts = Contacts[Pin](self.config.contacts_limit, on_refusal)
 
     async def __aenter__(self) -> "PeerClient":
@@ -242,8 +246,9 @@ class PeerClient:
         url = yarl.URL(f"https://{address}{path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_s)
         body = Upload(pieces)
+        opening = self._opening.setdefault(address, asyncio.Semaphore(self.config.opening_each))
         try:
-            async with while_it_moves(lambda: body.taken_bytes, answer_s or self.config.answer_s):
+            async with opening, while_it_moves(lambda: body.taken_bytes, answer_s or self.config.answer_s):
                 response = await self._session.post(
                     url,
                     data=body,

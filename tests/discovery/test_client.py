@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import PeerUnreachable, Pin
+from discovery.client import ClientConfig, PeerUnreachable, Pin
 from discovery.envelopes import seal
 from discovery.identity import Identity
 from discovery.messages import Digest, encode
 from discovery.records import Address, PeerId
 from discovery.request_auth import Refused, hashed
 from discovery.uploads import PIECE_BYTES
+from gateway.server.listeners import places_for_peers
 from tests.cluster import id_of
 from tests.discovery.loopback import NET, ask, garbage_server, own_card, post, running_peer
 
@@ -27,6 +28,17 @@ async def test_a_hundred_requests_make_one_handshake(tmp_path: Path) -> None:
 
         assert [b"served:%d" % number for number in range(100)] == answers
         assert 1 == len(b.connections)
+
+
+async def test_a_burst_opens_no_more_connections_at_once_than_a_peer_takes_from_one_site(tmp_path: Path) -> None:
+    """A peer closes those beyond 32 on which nobody has proved himself: a burst would find it gone."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+
+        answers = await asyncio.gather(*(ask(a, b, b"%d" % number) for number in range(60)))
+
+    assert 60 == len(set(answers))
+    assert len(b.connections) <= ClientConfig().opening_each < places_for_peers(1 << 16).for_a_site
 
 
 async def test_a_large_body_in_pieces_arrives_whole_and_signed(tmp_path: Path) -> None:
