@@ -36,7 +36,7 @@ class ScriptedEngine:
     answer: Answer = lambda body: "one two three four"
     delay_s: float = 0.0  # before the first token
     token_s: float = 0.0  # between tokens
-    finish_reason: str = "stop"  # of a whole answer
+    finish_reason: str = "stop"
     status: int = 200  # anything else is answered at once, with `error`
     error: bytes = b'{"error":{"message":"scripted failure","type":"server_error","param":null,"code":null}}'
     headers: dict[str, str] = field(default_factory=dict)
@@ -202,7 +202,7 @@ class ScriptedEngine:
             {"choices": [{"index": 0, "delta": {"content": word if i == 0 else " " + word}}]}
             for i, word in enumerate(words)
         ]
-        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}]
+        chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]}]
         if (body.get("stream_options") or {}).get("include_usage"):
             chunks += [{"choices": [], "usage": self._usage(words)}]
         for sent, chunk in enumerate(chunks):

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
 import numpy as np
 
 from gateway.engines.engine_state import EngineModel, EngineState
@@ -20,13 +19,13 @@ from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, 
 from gateway.measuring.lent import LentEncoder
 from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
+from gateway.measuring.reply import Reply, read_reply
 from gateway.topics.reader import RelevanceReader
-from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.wire.codec import UNREADABLE
+from gateway.upstream import Upstream, UpstreamError
 from profiler import sandbox
 from profiler.answers import AnswerStore, StoreError, make_of
 from profiler.encoder import Floats
-from profiler.engine import EngineError, content_of, ran_out
+from profiler.engine import EngineError
 from profiler.folding import fold
 from profiler.grading.grades import RUNS_CODE
 from profiler.measure import THOUGHT_TOKENS, MeasureConfig, answered, body_of
@@ -170,7 +169,8 @@ class IdleMeasuring:
         may = [target for target in self._targets() if not self._why[target.agent] and not self._is_finished(target)]
         return min(may, key=lambda target: self._answered.get((target.agent, target.make), 0), default=None)
 
-    def _known(self, target: Target, store: AnswerStore | None = None) -> Known:
+    def _known(self, target: Target, store: AnswerStore | None = None, began: float | None = None) -> Known:
+        """What the rules look at; `began`: when the question began that is being answered."""
         now, state = self._clock(), target.door.engine.state
         failures, failed_at = self._failures.get(target.agent, (0, now))
         return Known(
@@ -180,7 +180,7 @@ class IdleMeasuring:
             has_served=target.door.has_served,
             is_on_battery=self._on_battery(),
             is_wanted=store is not None and store.is_wanted,
-            spent_s=self._spent.seconds(now),
+            spent_s=self._spent.seconds(now) + (now - began if began is not None else 0.0),
             failures=failures if now - failed_at < SPAN_S else 0,
         )
 
@@ -234,7 +234,7 @@ class IdleMeasuring:
         began = self._clock()
         asking = asyncio.create_task(self._reply(target, question), name="idle question")
         try:
-            while not asking.done() and not why_stop(self._known(target, store)):
+            while not asking.done() and not why_stop(self._known(target, store, began)):
                 await asyncio.wait({asking}, timeout=WATCH_S)
         finally:
             if asking.cancel():
@@ -245,41 +245,31 @@ class IdleMeasuring:
             return
         try:
             answer = await answered(question, asking.result(), self._ended - began, MeasureConfig())
-        except UpstreamError as error:
-            if error.code != "wanted":
-                self._failed(target, question, error.message)
-        except EngineError as error:
-            self._failed(target, question, str(error))
+        except (UpstreamError, EngineError) as error:
+            if not isinstance(error, UpstreamError) or error.code != "wanted":
+                self._failed(target, question, error)
         else:
             self._failures.pop(target.agent, None)
             await asyncio.to_thread(store.add, replace(answer, make=target.make))
 
     async def _reply(self, target: Target, question: Question) -> str:
         """What the engine answers. Raises UpstreamError, with `wanted` where a request came, and EngineError."""
-        reply: Any = None
+        reply = Reply("", "")
         for max_tokens in (None, THOUGHT_TOKENS):
-            body = msgspec.json.encode(body_of(question, target.model.name, max_tokens))
-            patience = Patience(QUESTION_S, QUESTION_S, QUESTION_S)
-            async with (
-                target.door.spare_turn() as engine,
-                engine.open("chat/completions", (body,), {}, stream=False, patience=patience) as begun,
-            ):
-                said = await begun.read()
-            if begun.status != 200:
-                raise EngineError(f"it answered {begun.status}")
-            try:
-                reply = msgspec.json.decode(said)
-            except UNREADABLE as error:
-                raise EngineError("it answered something that is not JSON") from error
-            if not ran_out(reply):
+            body = body_of(question, target.model.name, max_tokens)
+            async with target.door.spare_turn() as engine:
+                reply = await read_reply(engine, body, QUESTION_S)
+            if not reply.ran_out:
                 break
-        return content_of(reply, "the engine")
+        return reply.text
 
-    def _failed(self, target: Target, question: Question, why: str) -> None:
-        self._skipped.add((target.agent, question.id))
+    def _failed(self, target: Target, question: Question, error: UpstreamError | EngineError) -> None:
+        """A question is laid aside until the next start, unless the engine was gone, of which it is not the cause."""
+        if not isinstance(error, UpstreamError) or error.code != "engine_unreachable":
+            self._skipped.add((target.agent, question.id))
         failures, _ = self._failures.get(target.agent, (0, 0.0))
         self._failures[target.agent] = failures + 1, self._clock()
-        log.info("idle_question_failed model=%s why=%s", target.agent[:64], why[:200])
+        log.info("idle_question_failed model=%s why=%s", target.agent[:64], str(error)[:200])
 
     async def _publish(self, target: Target, store: AnswerStore) -> None:
         """Fold what is stored into a vector, and publish it. Without an encoder nothing is."""

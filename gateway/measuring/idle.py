@@ -40,18 +40,18 @@ class Known:
     has_served: bool  # whether any request has come to the door since we began
     is_on_battery: bool
     is_wanted: bool  # `ppai-profile` by hand wants to write the answers
-    spent_s: float  # on questions, in the last SPAN_S
+    spent_s: float  # on questions, in the last SPAN_S, with the one that is being answered
     failures: int  # questions in a row that the engine failed
 
 
 def why_not(known: Known) -> str:
     """Why no question may begin now, in words for the owner; "" where one may."""
-    return next((why for is_broken, why in _rules(known) if is_broken), "")
+    return next((why for is_broken, why, _ in _rules(known) if is_broken), "")
 
 
 def why_stop(known: Known) -> str:
     """Why the question that is being answered is given up; "": it goes on. A request at the door ends it anyway."""
-    return next((why for is_broken, why in _rules(known) if is_broken and why in _PRESSING), "")
+    return next((why for is_broken, why, is_pressing in _rules(known) if is_broken and is_pressing), "")
 
 
 def is_loaded(state: EngineState, model: EngineModel) -> bool:
@@ -85,25 +85,21 @@ class Spent:
         return sum(seconds for _, seconds in self._asked)
 
 
-_BATTERY = "this machine runs on its battery"
-_OTHERS = "another program uses the engine"
-_WANTED = "it is measured by hand: `ppai-profile`"
-_PRESSING = frozenset({_BATTERY, _OTHERS, _WANTED})
-
-
-def _rules(known: Known) -> Iterator[tuple[bool, str]]:
-    """Each rule: whether it is broken, and what is said then."""
+def _rules(known: Known) -> Iterator[tuple[bool, str, bool]]:
+    """Each rule: whether it is broken, what is said then, and whether the question that is being answered ends, too."""
     state, model = known.state, known.model
-    yield state.family == "litellm" or state.place != "here", "its engine is not on this machine"
-    yield state.is_embedded, "the model that comes with PPAI is not measured by itself"
-    yield not state.is_ready, "its engine does not answer"
-    yield "text" not in model.modalities, "it does not chat"
-    yield not is_loaded(state, model), "it is not loaded, or its engine does not tell that it is"
-    yield model.is_kept_by_use, "asking it would keep it in memory for longer"
-    yield known.is_wanted, _WANTED
-    yield known.is_on_battery, _BATTERY
-    yield state.others > 0, _OTHERS
-    yield state.load_source != "metrics" and known.has_served, "its engine does not tell whether it is busy"
-    yield known.failures >= FAILURES, "its engine failed several questions: it is tried again in an hour"
-    yield known.quiet_s < QUIET_S, f"it was used within the last {QUIET_S / 60:.0f} minutes"
-    yield known.spent_s > SHARE * SPAN_S - LEAST_S, f"{SHARE:.0%} of the last hour went into it: it goes on later"
+    later = f"{SHARE:.0%} of the last hour went into it: it goes on later"
+    yield state.family == "litellm" or state.place != "here", "its engine is not on this machine", False
+    yield state.is_embedded, "the model that comes with PPAI is not measured by itself", False
+    yield not state.is_ready, "its engine does not answer", False
+    yield "text" not in model.modalities, "it does not chat", False
+    yield not is_loaded(state, model), "it is not loaded, or its engine does not tell that it is", False
+    yield model.is_kept_by_use, "asking it would keep it in memory for longer", False
+    yield known.is_wanted, "it is measured by hand: `ppai-profile`", True
+    yield known.is_on_battery, "this machine runs on its battery", True
+    yield state.others > 0, "another program uses the engine", True
+    yield state.load_source != "metrics" and known.has_served, "its engine does not tell whether it is busy", False
+    yield known.failures >= FAILURES, "its engine failed several questions: it is tried again in an hour", False
+    yield known.quiet_s < QUIET_S, f"it was used within the last {QUIET_S / 60:.0f} minutes", False
+    yield known.spent_s >= SHARE * SPAN_S, later, True
+    yield known.spent_s > SHARE * SPAN_S - LEAST_S, later, False

@@ -106,13 +106,16 @@ def test_the_other_process_gives_way_to_who_waits(tmp_path: Path) -> None:
     """It looks whether somebody waits; nothing of that is left once the store has changed hands."""
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout
-        assert "in\n" == other.stdout.readline()
+        try:
+            assert other.stdout
+            assert "in\n" == other.stdout.readline()
 
-        with AnswerStore(tmp_path, "m", patience_s=30.0) as store:
-            assert "out\n" == other.stdout.readline()
-            assert not store.is_wanted
-            store.add(answer("a"))
+            with AnswerStore(tmp_path, "m", patience_s=30.0) as store:
+                assert "out\n" == other.stdout.readline()
+                assert not store.is_wanted
+                store.add(answer("a"))
+        finally:
+            other.kill()
 
     assert ["m.jsonl"] == [path.name for path in tmp_path.iterdir()]
 

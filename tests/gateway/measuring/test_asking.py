@@ -226,6 +226,7 @@ async def test_code_is_asked_for_only_behind_a_wall(tmp_path: Path) -> None:
         await until(lambda: "every question" in measuring.progress()["agents"][0]["why_not"])
 
         assert {question.id for question in SUMS[:3]} == set(at.answers())
+        assert CODE.prompt not in [body["messages"][-1]["content"] for body in at.engine.asked]
 
     async with (
         bench(tmp_path, answer=lambda body: "def f(x): return x + 1") as at,
@@ -319,3 +320,47 @@ async def test_how_far_it_is_can_be_shown_as_json(tmp_path: Path) -> None:
 
     row = {"name": "scripted-1", "answers": 60, "published": 60, "stale": False, "asking": False}
     assert {"auto": "idle", "questions": 60, "agents": [{**row, "why_not": "it was asked every question"}]} == shown
+
+
+async def test_what_says_most_is_asked_first(tmp_path: Path) -> None:
+    """One question of each category before the second of any, wherever they stand in the set."""
+    kinds = [replace(question, category=f"kind {n // 10}") for n, question in enumerate(SUMS[:60])]
+    async with bench(tmp_path) as at, running(at.measuring(kinds)):
+        await until(lambda: len(at.answers()) >= 6)
+
+        category_of = {question.id: question.category for question in kinds}
+        assert 6 == len({category_of[question] for question in at.answers()[:6]})
+
+
+async def test_a_long_answer_is_given_up_where_the_tenth_of_the_hour_ends(tmp_path: Path) -> None:
+    """It is no fault of the engine, and the question is asked again when there is time."""
+    async with bench(tmp_path, delay_s=60.0) as at, running(at.measuring(SUMS[:1])) as measuring:
+        await at.engine.until(lambda engine: engine.active == 1)
+
+        at.clock.now += SHARE * SPAN_S
+
+        await at.engine.until(lambda engine: engine.hung_up == 1)
+        await until(lambda: "of the last hour" in measuring.progress()["agents"][0]["why_not"])
+        at.engine.delay_s = 0.0
+        await until(lambda: len(at.answers()) == 1)
+
+
+async def test_a_question_is_not_laid_aside_because_the_engine_was_gone(tmp_path: Path) -> None:
+    """One that the engine refuses is, until the next start."""
+    async with bench(tmp_path, status=400) as at, running(at.measuring(SUMS[:4])) as measuring:
+        await until(lambda: "every question" in measuring.progress()["agents"][0]["why_not"])
+        assert 4 == len(at.engine.asked)
+
+    def hangs_up(body: dict[str, Any]) -> str:
+        for transport in engine.transports:
+            transport.abort()
+        return "1"
+
+    async with bench(tmp_path, answer=hangs_up) as at:
+        engine = at.engine
+        async with running(at.measuring(SUMS[:1])) as measuring:
+            await until(lambda: "does not answer" in measuring.progress()["agents"][0]["why_not"])
+            at.engine.answer = lambda body: "1"
+            await at.door.engine._engine.refresh()  # type: ignore[attr-defined]
+
+            await until(lambda: len(at.answers()) == 1)

@@ -71,6 +71,7 @@ def test_a_question_goes_on_until_something_presses() -> None:
     pressing = {name for name, (changes, _) in BROKEN.items() if why_stop(known(**changes))}
 
     assert {"ppai-profile by hand", "the battery", "another program's job"} == pressing
+    assert "" != why_stop(known(spent_s=SHARE * SPAN_S))
 
 
 @pytest.mark.parametrize(
