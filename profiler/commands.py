@@ -39,6 +39,7 @@ from profiler.queries import (
     as_asked_now,
     balanced,
     categories_of,
+    in_order,
     load_questions,
     load_training_texts,
 )
@@ -72,7 +73,7 @@ def measure(
     if png:
         prepare(png)
     every = load_questions(queries)
-    chosen = balanced(every, limit, seed)
+    chosen = balanced(every, limit, seed) if limit else in_order(every, {})
     peer = _peer(home, required=bool(wants_publish) or engine is None)
     encoder, gate = _relevance(home, peer)
     target = asyncio.run(_target(engine, model, peer))

@@ -87,6 +87,23 @@ async def test_measuring_prints_a_vector_with_evidence(tmp_path: Path, encoder_f
     assert "no peer runs from" in err
 
 
+async def test_without_a_limit_what_says_most_is_asked_first(tmp_path: Path, encoder_folder: Path) -> None:
+    """So that who stops after a minute has something of every category."""
+    rows = [
+        {"query": f"{kind} {n}?", "task": kind, "category": kind, "answer": "x", "grade": "exact"}
+        for kind in ("a", "b", "c")
+        for n in range(3)
+    ]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    arguments = ("--home", str(tmp_path), "--queries", str(tmp_path / "q.jsonl"), "--concurrency", "1")
+    async with ScriptedEngine(answer=lambda body: "x").serving() as engine:
+        code, _, err = await run(encoder_folder, "--engine", engine.url, *arguments)
+
+        kinds = [body["messages"][0]["content"][0] for body in engine.asked]
+    assert 0 == code, err
+    assert [{"a", "b", "c"}] * 3 == [set(kinds[at : at + 3]) for at in (0, 3, 6)]
+
+
 async def test_killed_halfway_it_asks_only_the_rest(tmp_path: Path, encoder_folder: Path) -> None:
     def answer_a_few_then_hang(body: dict[str, Any]) -> str:
         engine.delay_s = 0.0 if len(engine.asked) < 5 else 3600.0

@@ -63,6 +63,14 @@ def test_with_namespaces_the_process_is_alone_in_a_root_of_its_own(tmp_path: Pat
     assert "1 /tmp /tmp False" == found
 
 
+@pytest.mark.usefixtures("wall")
+def test_without_namespaces_nothing_holds_programs(tmp_path: Path) -> None:
+    """Landlock knows no signals and no `chmod`, and a process more is one more limit of memory."""
+    refused = "wall._enter_namespaces = refuse; stand = wall.stand; wall.stand = lambda *given: stand(*given, True)"
+
+    assert "without namespaces nothing holds the programs" in inside(tmp_path, "'stands'", refused)
+
+
 @pytest.mark.parametrize(
     ("before", "why"),
     [

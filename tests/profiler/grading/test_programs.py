@@ -1,8 +1,10 @@
 """Jobs for SQL and for a shell: which outcomes they accept. That they run is in test_grades.py and test_builtin.py."""
 
+import time
+
 import pytest
 
-from profiler.grading.programs import Shell, Sql, shell_job, sql_job
+from profiler.grading.programs import MOST_PROCESSES, Shell, Sql, shell_job, sql_job
 from profiler.sandbox import passes
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT COUNT(*) FROM n"
@@ -58,3 +60,13 @@ def test_shell(reply: str, wanted: Shell, right: bool) -> None:
     job = shell_job(reply, wanted)
 
     assert right == passes(job.code, job.tests, programs=True)
+
+
+@pytest.mark.usefixtures("programs_wall")
+def test_a_shell_that_starts_processes_without_end_is_ended_before_its_time() -> None:
+    job = shell_job(f"for i in $(seq {2 * MOST_PROCESSES}); do sleep 60 & done; wait", Shell({}, []))
+    began = time.monotonic()
+
+    passes(job.code, job.tests, timeout_s=40.0, programs=True)
+
+    assert time.monotonic() - began < 30
