@@ -176,13 +176,18 @@ class IdleMeasuring:
         return Known(
             state=state,
             model=next((model for model in state.models if model.id == target.model.id), target.model),
-            quiet_s=min(target.door.quiet_s, now - self._foreign.get(target.door, -np.inf)),
+            quiet_s=self._quiet_s(now),
             has_served=target.door.has_served,
             is_on_battery=self._on_battery(),
             is_wanted=store is not None and store.is_wanted,
             spent_s=self._spent.seconds(now) + (now - began if began is not None else 0.0),
             failures=failures if now - failed_at < SPAN_S else 0,
         )
+
+    def _quiet_s(self, now: float) -> float:
+        """Seconds since any engine of ours was used: two of them may share a graphics card, and a person."""
+        doors = {target.door for target in self._targets()}
+        return min((min(door.quiet_s, now - self._foreign.get(door, -np.inf)) for door in doors), default=0.0)
 
     async def _measure(self, target: Target) -> None:
         """Ask this agent until it may not be asked any more, or no question is left."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from gateway.engines.engine_state import EngineModel, EngineState
 
-QUIET_S = 300.0  # s without a request at our door, or a job of another program, until the engine counts as idle
+QUIET_S = 300.0  # s without a request at a door of ours, or a job of another program, until engines count as idle
 SPAN_S = 3600.0  # s over which the time spent on questions is counted
 SHARE = 0.1  # of that time, at most
 LEAST_S = 10.0  # s that must be left of it for one more question to begin
@@ -36,7 +36,7 @@ class Known:
 
     state: EngineState
     model: EngineModel
-    quiet_s: float  # since the last request at the door, or the last job of another program; 0 while there is one
+    quiet_s: float  # since the last request at any door of ours, or job of another program; 0 while there is one
     has_served: bool  # whether any request has come to the door since we began
     is_on_battery: bool
     is_wanted: bool  # `ppai-profile` by hand wants to write the answers
@@ -100,6 +100,7 @@ def _rules(known: Known) -> Iterator[tuple[bool, str, bool]]:
     yield state.others > 0, "another program uses the engine", True
     yield state.load_source != "metrics" and known.has_served, "its engine does not tell whether it is busy", False
     yield known.failures >= FAILURES, "its engine failed several questions: it is tried again in an hour", False
+    yield known.quiet_s == 0, "an engine of this machine is used", True
     yield known.quiet_s < QUIET_S, f"it was used within the last {QUIET_S / 60:.0f} minutes", False
     yield known.spent_s >= SHARE * SPAN_S, later, True
     yield known.spent_s > SHARE * SPAN_S - LEAST_S, later, False

@@ -70,11 +70,12 @@ class Bench:
     published: list[int] = field(default_factory=list)  # questions behind each vector
     asked_at: list[float] = field(default_factory=list)
     on_battery: bool = False
+    others: list[Target] = field(default_factory=list)  # agents of another engine
 
     def measuring(self, questions: Sequence[Question] = SUMS, **changes: Any) -> IdleMeasuring:
         return IdleMeasuring(
-            changes.pop("config", ProfileConfig()), self.folder, lambda: [self.target], self.profiles, self.reader,
-            self._note, self.clock, pause=self.clock.pause, on_battery=lambda: self.on_battery,
+            changes.pop("config", ProfileConfig()), self.folder, lambda: [self.target, *self.others],
+            self.profiles, self.reader, self._note, self.clock, pause=self.clock.pause, on_battery=lambda: self.on_battery,
             questions=lambda: questions, wall_problem=changes.pop("wall_problem", lambda programs: "no wall"),
         )  # fmt: skip
 
@@ -364,3 +365,24 @@ async def test_a_question_is_not_laid_aside_because_the_engine_was_gone(tmp_path
             await at.door.engine._engine.refresh()  # type: ignore[attr-defined]
 
             await until(lambda: len(at.answers()) == 1)
+
+
+async def test_an_engine_is_left_alone_while_another_of_this_machine_is_used(tmp_path: Path) -> None:
+    """They may share a graphics card. Of the other's own model nothing is asked: it runs elsewhere."""
+    async with bench(tmp_path, delay_s=60.0) as at, ready_engine(at.engine) as other:
+        beside = Door(other, AdmissionConfig(), at.clock, lambda: 1.0)
+        elsewhere = replace(other.state, place="cloud")
+        other._engine.state = elsewhere  # type: ignore[union-attr]
+        at.others.append(Target("other", elsewhere.models[0], beside))
+        async with running(at.measuring(SUMS[:1])) as measuring:
+            await at.engine.until(lambda engine: engine.active == 1)
+
+            turn = await beside.own_turn(at.clock())
+
+            await at.engine.until(lambda engine: engine.hung_up == 1)
+            await until(lambda: "is used" in measuring.progress()["agents"][0]["why_not"])
+            at.engine.delay_s, left = 0.0, at.clock.now
+            beside.leave(turn)  # type: ignore[arg-type]
+            await until(lambda: len(at.answers()) == 1)
+
+        assert at.asked_at[-1] >= left + QUIET_S

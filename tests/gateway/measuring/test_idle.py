@@ -41,6 +41,7 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
     "another program's job": ({"others": 1}, "another program"),
     "no figures, and somebody came": ({"load_source": "own count"}, "whether it is busy"),
     "an engine that fails": ({"failures": FAILURES}, "tried again in an hour"),
+    "a request at another engine": ({"quiet_s": 0.0}, "is used"),
     "a request four minutes ago": ({"quiet_s": 240.0}, "within the last 5 minutes"),
     "a tenth of the hour": ({"spent_s": SHARE * SPAN_S - 1}, "10% of the last hour"),
 }
@@ -70,7 +71,7 @@ def test_a_question_goes_on_until_something_presses() -> None:
     """A request at the door ends it without this (door.py); what forbids only the next one lets it end."""
     pressing = {name for name, (changes, _) in BROKEN.items() if why_stop(known(**changes))}
 
-    assert {"ppai-profile by hand", "the battery", "another program's job"} == pressing
+    assert {"ppai-profile by hand", "the battery", "another program's job", "a request at another engine"} == pressing
     assert "" != why_stop(known(spent_s=SHARE * SPAN_S))
 
 
