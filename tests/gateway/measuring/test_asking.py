@@ -75,7 +75,8 @@ class Bench:
     def measuring(self, questions: Sequence[Question] = SUMS, **changes: Any) -> IdleMeasuring:
         return IdleMeasuring(
             changes.pop("config", ProfileConfig()), self.folder, lambda: [self.target, *self.others],
-            self.profiles, self.reader, self._note, self.clock, pause=self.clock.pause, on_battery=lambda: self.on_battery,
+            self.profiles, self.reader, self._note, self.clock,
+            pause=self.clock.pause, on_battery=lambda: self.on_battery,
             questions=lambda: questions, wall_problem=changes.pop("wall_problem", lambda programs: "no wall"),
         )  # fmt: skip
 
