@@ -17,6 +17,7 @@ from gateway.measuring.feedback import (
     LearningConfig,
     UnknownRequest,
 )
+from gateway.routing.worth import Observations, Space
 from gateway.wire.request import Request, read_request
 
 EGG = "how long do I boil an egg?"
@@ -164,3 +165,17 @@ def test_no_text_is_kept() -> None:
     kept = pickle.dumps([vars(learnt.feedback)[name] for name in ("_answers", "_questions", "_last")])
 
     assert not any(word in kept for word in (b"secret", b"bob"))
+
+
+def test_a_grade_moves_what_an_agent_is_worth_for_that_category_alone() -> None:
+    """In the same type that holds measured vectors and what names promise; half a graded answer, and it fades."""
+    seen = Observations()
+    learning = Feedback(LearningConfig(), seen.observe, b"key")
+    learning.answered(answered("r1", 0.0))
+    space = Space("s1", ("food", "maths"))
+
+    learning.grade("r1", -1.0, 1.0)
+
+    right, weight = seen.seen(PeerId("ben"), "small", space, now=1.0)
+    assert ([0.0, 0.0], [GRADE_WEIGHT, 0.0]) == (right.tolist(), weight.tolist())
+    assert [GRADE_WEIGHT / 2, 0.0] == seen.seen(PeerId("ben"), "small", space, now=86401.0)[1].tolist()

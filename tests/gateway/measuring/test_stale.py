@@ -1,19 +1,27 @@
 """The vector of a model that was replaced loses its evidence, and keeps what it says."""
 
-from discovery.records import Profile
-from gateway.measuring.stale import DAY_S, aged
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-VECTOR = Profile(bytes([10, 200]), (16, 3))
+from discovery.records import Agent, PeerId, Profile
+from gateway.measuring.stale import DAY_S, STALE_LIMIT, aged
+from gateway.models.priors import Priors
+from gateway.routing.worth import CLAIM_LIMIT, Space, claims
+
+VECTOR = Profile(bytes([10, 200]), (24, 8))
 
 
 def test_a_vector_of_the_model_itself_does_not_age() -> None:
     assert VECTOR == aged(VECTOR, None)
 
 
-def test_evidence_halves_at_once_and_with_every_day() -> None:
-    found = [aged(VECTOR, days * DAY_S).evidence for days in (0.0, 0.9, 1.0, 2.0, 3.0, 4.0)]
+def test_evidence_falls_to_what_a_claim_counts_at_most_and_halves_each_day() -> None:
+    found = [aged(VECTOR, days * DAY_S).evidence for days in (0.0, 0.9, 1.0, 2.0, 3.0, 4.0, 4000.0)]
 
-    assert [(8, 1), (8, 1), (4, 0), (2, 0), (1, 0), (0, 0)] == found
+    assert [(6, 2), (6, 2), (3, 1), (2, 0), (1, 0), (0, 0), (0, 0)] == found
+    assert STALE_LIMIT == CLAIM_LIMIT
 
 
 def test_values_stay() -> None:
@@ -21,4 +29,29 @@ def test_values_stay() -> None:
 
 
 def test_a_clock_that_was_set_back_makes_nothing_fresh() -> None:
-    assert (8, 1) == aged(VECTOR, -DAY_S).evidence
+    assert (6, 2) == aged(VECTOR, -DAY_S).evidence
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=64), st.integers(0, 9))
+def test_the_sum_is_right_and_nothing_is_invented(evidence: list[int], days: int) -> None:
+    found = aged(Profile(bytes(len(evidence)), tuple(evidence)), days * DAY_S).evidence
+
+    assert min(STALE_LIMIT, sum(evidence)) >> days == sum(found)
+    assert all(0 <= new <= old for new, old in zip(found, evidence, strict=True))
+
+
+@pytest.mark.parametrize("honesty", [1.0, None], ids=["another peer's", "our own"])
+def test_it_comes_back_to_what_the_name_promises(honesty: float | None) -> None:
+    """At the receiver, who is told nothing else: half a claim after a day, nothing of it after four."""
+    space = Space("s1", ("maths", "food"), carries_means=True)
+
+    def claimed(profile: Profile | None) -> np.ndarray:
+        agent = Agent("qwen3:8b", "qwen3:8b", 4096, profiles={"s1": profile} if profile else {})
+        return claims([agent], [honesty], space, Priors())[0].claimed[0]
+
+    measured, named = claimed(VECTOR), claimed(None)
+    away = [np.abs(claimed(aged(VECTOR, days * DAY_S)) - named).sum() for days in range(5)]
+
+    assert np.abs(measured - named).sum() == pytest.approx(away[0])
+    assert away == sorted(away, reverse=True)
+    assert away[-1] == 0.0
