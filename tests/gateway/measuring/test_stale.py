@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discovery.records import Agent, PeerId, Profile
+from discovery.records import Agent, Profile
 from gateway.measuring.stale import DAY_S, STALE_LIMIT, aged
 from gateway.models.priors import Priors
 from gateway.routing.worth import CLAIM_LIMIT, Space, claims
