@@ -215,6 +215,10 @@ COMPUTED: Mapping[str, object] = {  # question: its answer; of a choice, the rig
     "My account is at 120 euros.": Fraction(120) - 75 - Fraction(450, 100) + Fraction(1990, 100),
     "I'm proving by induction that": sum(2 * k - 1 for k in range(1, 13)),
     "I'm painting a wall of 5 m": Fraction(5 * 24, 10) * 2 / 8,
+    "how many minutes are there": 24 * 60,
+    "I want to exchange 150 pounds.": 150 * Fraction(120, 100) - 5,
+    "What does this C++ print?": 7 // 2,
+    "By the pigeonhole principle:": 12 + 1,
 }
 
 WITHIN = (  # questions whose answer stands in their text
@@ -268,4 +272,5 @@ KNOWN = (  # numbers that one knows or sees, and that nothing computes: proof-re
     "Сколько букв в современном",
     "How many players of one team",
     "how many bones does an adult",
+    "when was the first moon landing",
 )
