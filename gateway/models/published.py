@@ -1,6 +1,6 @@
 """The table of public results that comes with PPAI, read from its file: published.tsv in this folder.
 
-Each row names the pages where its figures were read; `python -m benchmarks.priors --gather` made it of a collection.
+Each row names the pages where its figures were read; `python -m benchmarks.priors` made it of a collection.
 """
 
 from functools import lru_cache
