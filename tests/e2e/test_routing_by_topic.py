@@ -198,11 +198,15 @@ async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
     await cluster.until_ready()
 
     status, _, _ = await cluster.ask("ada")
-    async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": CHEMISTRY[0]}) as response:
+    where = cluster.peers["ada"].url + "/ppai/v1/route"
+    async with cluster.http.post(where, json={"text": CHEMISTRY[0]}) as response:
         told = await response.json()
+    async with cluster.http.post(where, json={"text": f"Summarise this in two lines: {CHEMISTRY[0]}"}) as response:
+        wanted = await response.json()
 
     assert 200 == status
-    assert ("science", True) == (told["category"], told["familiar"])
+    assert ("science", True, []) == (told["category"], told["familiar"], told["forms"])
+    assert ("summarising", ["summarising"]) == (wanted["category"], wanted["forms"])
     gate = (await cluster.get("ada", "/ppai/v1/status"))["gate"]
     assert [True] == ["static" in name for name in gate["encoders"]]
     ada = cluster.peers["ada"]
