@@ -26,9 +26,14 @@ def walled(request: pytest.FixtureRequest) -> bool:
 
 
 def children() -> list[psutil.Process]:
-    """The sandbox's processes that are left; the kernel may take a moment to bury one."""
+    """The sandbox's processes that are left."""
+    return left_with("profiler.walled")
+
+
+def left_with(said: str) -> list[psutil.Process]:
+    """Processes with this in their command line; the kernel may take a moment to bury one."""
     every = psutil.process_iter(["cmdline"])
-    left = [one for one in every if any("profiler.walled" in word for word in one.info["cmdline"] or ())]
+    left = [one for one in every if any(said in word for word in one.info["cmdline"] or ())]
     return psutil.wait_procs(left, timeout=5)[1]
 
 
@@ -189,7 +194,7 @@ def test_what_a_shell_started_ends_with_the_time() -> None:
     assert not passes(STARTS.format("setsid sleep 4713 & sleep 4713"), "pass", 0.5, programs=True)
 
     assert time.monotonic() - began < 10
-    assert [] == [one for one in psutil.process_iter(["cmdline"]) if "4713" in (one.info["cmdline"] or ())]
+    assert [] == left_with("4713")
 
 
 def test_a_shell_does_not_run_without_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
