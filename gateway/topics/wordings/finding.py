@@ -155,7 +155,7 @@ FINDING: dict[str, tuple[Wording, ...]] = {
             r"|\bin which paragraph\b",
         ),
         (
-            "steh lies lis lect según segu bran text",
+            "steh lies lis lee lect aprè segú segu bran text",
             r"\bsteht im text|lies den text|d'après (?:le|ce) (?:texte|règlement)|lis et réponds"
             r"|question de lecture|según el texto|lee y contesta|segundo o texto|dal brano|textverständnis",
         ),
