@@ -183,7 +183,7 @@ class Runtime:
         self._feedback = Feedback(config.learning, self._node.observations.observe, secrets.token_bytes(32))
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
-            clock=clock, wall_clock=time.time, answered=self._answered,
+            clock=clock, wall_clock=time.time, answered=self._answered, keepalive_s=client.keepalive_s,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(

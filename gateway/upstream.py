@@ -62,7 +62,7 @@ class Reply(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """Whole events up to and with `[DONE]`, or to the end of a stream of named ones.
+        """Whole events up to and with `[DONE]`, or to the end of a stream of named ones; comments among them.
 
         Raises UpstreamError when the stream is cut short or stalls.
         """

@@ -33,6 +33,7 @@ from gateway.server.edge import (
 )
 from gateway.server.packing import PLAIN, charset_of, in_utf8, unpacked
 from gateway.server.unknown import UnknownCallers
+from gateway.serving.alive import KEEPALIVE_S as COMMENT_AFTER_S
 from gateway.serving.dispatch import Dispatcher
 from gateway.wire.errors import InvalidRequest, endpoint_of, error_event, whole_error
 
@@ -62,6 +63,7 @@ class ClientConfig:
     port: Port = 8470  # 8000 is vLLM's own; 0 takes a free one
     body_limit_bytes: Bytes = 32 << 20  # long conversations and data: images; vLLM itself has no limit
     first_token_timeout_s: Seconds = 300.0  # a cold model load takes minutes, and hanging up aborts it (Ollama)
+    keepalive_s: Seconds = COMMENT_AFTER_S  # without an event, until a stream gets a comment
     idle_timeout_s: Seconds = 60.0  # between two events of a stream that has begun
     answer_timeout_s: Seconds = 600.0  # for an answer in one piece; the OpenAI SDKs give up at 600 s themselves
     cors_origins: tuple[str, ...] = ()  # web pages that may call us; none by default
@@ -219,6 +221,9 @@ async def _break_off(client: AsgiClient, endpoint: str, status: int, message: st
 
 
 async def _answer_invalid(client: AsgiClient, endpoint: str, error: InvalidRequest) -> None:
+    if client.has_started:  # a sign of life went before
+        await _break_off(client, endpoint, error.status, error.message, error.code or "invalid_request")
+        return
     status, body = whole_error(
         endpoint, client.request_id, status=error.status, message=error.message, code=error.code, param=error.param
     )

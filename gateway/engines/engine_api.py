@@ -8,8 +8,15 @@ import msgspec
 
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
+from gateway.wire.errors import message_in
+from gateway.wire.text import visible
 
 PAGE_LIMIT_BYTES = 8 << 20  # many times the longest page known, vLLM's /openapi.json
+WORDS = 120  # characters of what an engine says while it loads
+
+
+class StillLoading(aiohttp.ClientError):
+    """The engine is there, and loads its model; the message is its own, and may tell how far it is."""
 
 
 class EngineApi:
@@ -59,7 +66,8 @@ class EngineApi:
         if response.status in (401, 403):
             raise UpstreamError("it wants an API key: set engine.api_key or PPAI_ENGINE_API_KEY")
         if response.status == 503:
-            raise aiohttp.ClientError("it is still loading its model")
+            said = await _read(response)
+            raise StillLoading(visible(message_in(said))[:WORDS] if said else "")
         if response.status != 200:
             raise UpstreamError(f"{response.method} {path} answered {response.status}")
         return msgspec.json.decode(await _read(response), type=kind)

@@ -16,7 +16,7 @@ import aiohttp
 
 from gateway.engines.address import Place, metrics_page_of, read_address
 from gateway.engines.connections import Answer, ConnectionBroken, Connections
-from gateway.engines.engine_api import EngineApi, metrics_page
+from gateway.engines.engine_api import EngineApi, StillLoading, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing, read_load
@@ -209,6 +209,9 @@ class OpenAIEngine:
     def _describe(self, error: Exception) -> str:
         if isinstance(error, aiohttp.ClientConnectorError):
             error = error.os_error
+        if isinstance(error, StillLoading):
+            said = f" (it says: {error})" if str(error) else ""
+            return f"the engine at {self.url} is still loading its model{said}"
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
             reason = os.strerror(error.errno) if error.errno else error
             return f"the engine at {self.url} does not answer ({reason}); start it, or name another with --engine URL"
@@ -254,7 +257,7 @@ class EngineReply:
             raise self._cut_short(error) from error
 
     async def events(self) -> AsyncIterator[Event]:
-        splitter, wait_s = EventSplitter(), self._patience.first_event_s
+        splitter, wait_s = EventSplitter(with_comments=True), self._patience.first_event_s
         is_complete, last = False, deque[Event](maxlen=2)  # the last chunk may tell the usage, the one before the end
         try:
             while True:
@@ -267,6 +270,9 @@ class EngineReply:
                 if not piece:
                     raise self._cut_short(None)
                 for event in splitter.feed(piece):
+                    if event.is_comment:
+                        yield event
+                        continue
                     wait_s = self._patience.idle_s
                     is_complete = is_complete or event.ends_stream
                     last.append(event)

@@ -119,11 +119,17 @@ class Delegated:
         async with opened as reply:
             if reply.status in RETRYABLE:
                 status = reply.status if reply.status in (429, 503) else 502
-                raise UpstreamError(f"its engine answered {reply.status}", status=status, code=ENGINE_REFUSED)
+                raise UpstreamError(
+                    f"its engine answered {reply.status}",
+                    status=status,
+                    code=ENGINE_REFUSED,
+                    retry_after_s=wait_s(reply.retry_after),
+                )
             if reply.is_stream and reply.status == 200:
                 async for event in reply.events():
-                    meter.event(event.data)
-                    yield event.raw
+                    if not event.is_comment:  # the hop has signs of life of its own
+                        meter.event(event.data)
+                        yield event.raw
             else:
                 answer = await reply.read()
                 meter.whole(answer)

@@ -117,6 +117,10 @@ class AsgiClient:
         self.is_complete = not more
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
+    async def comment(self, said: bytes) -> None:
+        """Bytes in a stream that has begun, which are no piece of its body."""
+        await self._send({"type": "http.response.body", "body": said, "more_body": True})
+
     async def answer(
         self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> None:

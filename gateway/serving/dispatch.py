@@ -21,6 +21,7 @@ from gateway.routing.course import Course, CourseConfig
 from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.serving import refusals
+from gateway.serving.alive import KEEPALIVE_S, kept_alive
 from gateway.serving.attempts import Attempts
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.serving.headers import Wishes, read_headers
@@ -67,9 +68,13 @@ class Dispatcher:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         answered: Callable[[str, Routed, Candidate, float], None] = lambda request_id, routed, by, began: None,
+        keepalive_s: float = KEEPALIVE_S,
     ) -> None:
-        """`answered(request_id, routed, by, began)` is called when a request got its whole answer."""
-        self.reader, self._answered = reader, answered
+        """`answered(request_id, routed, by, began)` is called when a request got its whole answer.
+
+        `keepalive_s`: after so long without an event a stream gets a comment.
+        """
+        self.reader, self._answered, self._keepalive_s = reader, answered, keepalive_s
         self._names, self._course, self._patience = names, course, patience
         self._node, self._doors, self._peers = node, doors, peers
         self._telemetry, self._route_log = telemetry, route_log
@@ -100,8 +105,13 @@ class Dispatcher:
             guarded=routed.query.guarded,
         )  # fmt: skip
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
+        forwarder = Forwarder(routed.request, attempts, self._patience, self._clock)
         try:
-            await Forwarder(routed.request, attempts, self._patience, self._clock).run(client, timing)
+            if routed.request.stream:
+                with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
+                    await forwarder.run(kept, timing)
+            else:
+                await forwarder.run(client, timing)
         finally:
             attempts.close()
             for candidate, attempt in attempts.done:

@@ -10,6 +10,7 @@ from gateway.wire.errors import is_error_body, message_in
 ABILITY_REFUSED = "ability_refused"
 MODEL_UNKNOWN = "upstream_404"  # mostly a model that it served until now
 CONTEXT_EXCEEDED = "context_length_exceeded"
+LOADING_RETRY_S = 2.0  # s after which to come back to an engine that says 503 alone, as while it loads its model
 _JUDGED = (400, 413, 422)  # statuses of a request that the engine has read and does not take
 # What vLLM, llama.cpp, Ollama, TGI, SGLang, LM Studio and OpenAI say of a prompt that is too long.
 _SAYS_CONTEXT = re.compile(
@@ -44,8 +45,14 @@ def read_error(
         )
     shown = status if status not in (401, 403, 408, 409, 425) else 502  # the client could not act on these
     return UpstreamError(
-        words, status=shown, code=f"upstream_{status}", retry_after_s=wait_s(retry_after), by_engine=True
+        words, status=shown, code=f"upstream_{status}", retry_after_s=_come_back_s(status, retry_after), by_engine=True
     )
+
+
+def _come_back_s(status: int, retry_after: str | None) -> float | None:
+    """Seconds after which to come back, where that may help. llama.cpp says none while it loads its model."""
+    waits_s = wait_s(retry_after)
+    return LOADING_RETRY_S if waits_s is None and status == 503 else waits_s
 
 
 def _is_refusal_of(untold: frozenset[str], status: int, words: str) -> bool:

@@ -20,7 +20,7 @@ from gateway.wire.streamed import as_events
 from gateway.wire.tokens import METERED, Meter
 
 BUSY = (429, 503)
-_STREAM = "text/event-stream; charset=utf-8"
+STREAM = "text/event-stream; charset=utf-8"
 Status = Literal["ok", "refused", "failed", "cancelled"]
 
 
@@ -60,7 +60,11 @@ class Client(Protocol):
     """Whoever is answered: whole, or `start` once and then `send`. All wait while the client reads slowly."""
 
     request_id: str
-    sent: int  # pieces of the body so far
+
+    @property
+    def sent(self) -> int:
+        """Pieces of the body so far."""
+        ...
 
     @property
     def has_started(self) -> bool: ...
@@ -73,6 +77,10 @@ class Client(Protocol):
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
 
     async def send(self, body: bytes, *, more: bool) -> None: ...
+
+    async def comment(self, said: bytes) -> None:
+        """A sign of life in a stream, which is no piece of its body; `said` ends in a blank line."""
+        ...
 
     async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None: ...
 
@@ -178,7 +186,7 @@ class Forwarder:
     async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
         """The engine ignored that a stream was asked for: the client gets one all the same."""
         events = as_events(body, include_usage=self._request.include_usage)
-        await client.start(200, _STREAM, headers)
+        await client.start(200, STREAM, headers)
         await client.send(b"".join(events), more=False)
 
     async def _relay_events(
@@ -186,11 +194,14 @@ class Forwarder:
     ) -> None:
         is_done = False
         async for event in reply.events():
+            if event.is_comment:
+                await client.comment(event.raw)
+                continue
             if event.is_error:
                 raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=event.data)
             if not client.has_started:
                 self._first_event_at = self._clock()
-                await client.start(200, _STREAM, headers)
+                await client.start(200, STREAM, headers)
             is_usage = self._meter.event(event.data)
             if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
                 await client.send(rename(event.raw), more=not event.is_done)

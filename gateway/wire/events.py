@@ -36,6 +36,11 @@ class Event:
         return self.data == b"[DONE]"
 
     @property
+    def is_comment(self) -> bool:
+        """Whether it is a sign of life without data, which clients read over (see EventSplitter)."""
+        return self.raw.startswith(b":")
+
+    @property
     def is_object(self) -> bool:
         """Whether it looks like a JSON object, as every event of an answer but the last is."""
         data = self.data.strip()
@@ -65,9 +70,11 @@ class EventSplitter:
     """Bytes of a stream in, whole events out; events without data (comments, pings, retry:) are swallowed.
 
     They carry nothing for an OpenAI client, and a data-less event is a JSONDecodeError in the Python SDK.
+    `with_comments`: comments that stand alone come out, too, since every SDK reads over them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_comments: bool = False) -> None:
+        self._with_comments = with_comments
         self._rest = bytearray()  # of an event that has not ended; it holds no blank line
         self._has_begun = False
 
@@ -88,6 +95,8 @@ class EventSplitter:
         for block in blocks:
             if event := parse_event(block):
                 events += _apart(event) if b"\n" in event.data else (event,)
+            elif self._with_comments and (said := [line for line in block.splitlines() if line.startswith(b":")]):
+                events.append(Event(b"\n".join(said) + b"\n\n", b""))
         return events
 
     def _blocks(self, chunk: bytes) -> list[bytes]:

@@ -29,6 +29,19 @@ an answer, never its words.
 SmolLM2, the model of both engines, has no place for tools in its chat template. llama.cpp tells so, and PPAI then
 refuses tools, since the engine would ignore them. vLLM does not tell, and calls tools all the same. Frameworks are
 tried before the embedded engine, and before a scripted one that calls tools: whether a model of 135M does is chance.
+
+## How long a client waits
+
+A stream with nothing to say yet (a long prefill, a cold load, a queue) says that it lives: an engine's comments pass,
+and after `client.keepalive_s` (10) without an event comes `: ppai waiting`. So a read timeout above that holds through
+any prefill. A stream that begins so has its headers already; before its first event then stands
+`: ppai peer=NAME model=MODEL score=S cost-s=S reason=WHY attempts=N` (a blank in a name is `%20`), and a refusal is the
+error event of the API, with `retry-after=S` in that comment. The SDKs read over comments.
+
+An answer in one piece cannot say that it lives: the client's own timeout governs, and `client.answer_timeout_s` (600).
+It is 600 s in the SDKs of OpenAI and Anthropic (`timeout=`), 300 s in aiohttp (`total`) and in fetch of Node (to the
+head, and between two pieces), 60 s in nginx before a peer (`proxy_read_timeout`), 5 s in httpx alone; curl and requests
+wait for ever. Whoever expects minutes asks for a stream.
 """
 
 

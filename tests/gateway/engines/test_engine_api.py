@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from gateway.engines.engine_api import PAGE_LIMIT_BYTES, EngineApi
+from gateway.engines.engine_api import PAGE_LIMIT_BYTES, EngineApi, StillLoading
 from gateway.engines.family import Listing
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
@@ -62,7 +62,7 @@ async def test_the_key_goes_along_with_what_is_asked_and_posted() -> None:
         (403, UpstreamError, "set engine.api_key or PPAI_ENGINE_API_KEY"),
         (404, UpstreamError, "GET /page answered 404"),
         (500, UpstreamError, "GET /page answered 500"),
-        (503, aiohttp.ClientError, "still loading its model"),
+        (503, StillLoading, "{}"),
     ],
 )
 async def test_each_refusal_says_what_it_means(status: int, raised: type[Exception], says: str) -> None:

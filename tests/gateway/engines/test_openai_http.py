@@ -266,3 +266,31 @@ class Strict(ScriptedEngine):
             return await super()._generate(request)
         finally:
             self.status = refused
+
+
+async def test_an_engine_that_loads_is_told_so_in_its_own_words() -> None:
+    """llama.cpp answers every page with a 503 until then; what it says of how far it is, is passed on."""
+    said = b'{"error":{"code":503,"message":"Loading model, 43 %\\u001b[2J","type":"unavailable_error"}}'
+
+    problems = []
+    for body in (said, b""):
+
+        async def loading(request: web.Request, body: bytes = body) -> web.Response:
+            return web.Response(status=503, body=body, content_type="application/json")
+
+        app = web.Application()
+        app.router.add_route("*", "/{page:.*}", loading)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            async with aiohttp.ClientSession() as session:
+                engine = OpenAIEngine(url, session)
+                await engine.refresh()
+        finally:
+            await runner.cleanup()
+        problems.append((engine.state.problem or "").replace(url, "URL"))
+
+    is_loading = "the engine at URL is still loading its model"
+    assert [f"{is_loading} (it says: Loading model, 43 %[2J)", is_loading] == problems

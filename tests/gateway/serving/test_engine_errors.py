@@ -80,3 +80,13 @@ def test_when_to_come_back_is_passed_on() -> None:
     error = read_error(429, "7", b"{}", "chat/completions", frozenset())
 
     assert error and (429, 7.0) == (error.status, error.retry_after_s)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "told"), [(503, None, 2.0), (503, "nan", 2.0), (503, "9", 9.0), (429, None, None)]
+)
+def test_an_engine_that_loads_its_model_is_asked_again_soon(status: int, said: str | None, told: float | None) -> None:
+    """llama.cpp says 503 and no time; a client's SDK comes back by itself where it is told when."""
+    error = read_error(status, said, b'{"error":{"message":"Loading model"}}', "chat/completions", frozenset())
+
+    assert error and told == error.retry_after_s

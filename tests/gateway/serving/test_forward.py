@@ -36,6 +36,10 @@ class Recorder:
         self.body, self.sent = self.body + body, self.sent + 1
         self.is_complete = not more
 
+    async def comment(self, said: bytes) -> None:
+        assert self.has_started and not self.is_complete
+        self.body += said
+
     @property
     def error(self) -> dict[str, object]:
         return json.loads(self.body)["error"]

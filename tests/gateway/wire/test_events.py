@@ -152,3 +152,16 @@ def test_a_call_is_found_in_any_spelling(answer: bytes) -> None:
 )
 def test_a_text_about_calls_is_none(answer: bytes) -> None:
     assert not calls_tool(answer)
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_comments_come_out_where_they_are_asked_for(cut: int) -> None:
+    """Alone, and never those inside an event; a ping without data stays in."""
+    sent = b": wait\n\nevent: ping\n\nid: 1\n:a\n:b\n\n: c\ndata: {}\n\n"
+    splitter = EventSplitter(with_comments=True)
+    pieces = [sent[at : at + cut] for at in range(0, len(sent), cut)]
+    events = [event for piece in pieces for event in splitter.feed(piece)]
+
+    assert [b": wait\n\n", b":a\n:b\n\n", b"data: {}\n\n"] == [event.raw for event in events]
+    assert [True, True, False] == [event.is_comment for event in events]
+    assert [b"data: {}\n\n"] == [event.raw for event in EventSplitter().feed(sent)]

@@ -1,0 +1,144 @@
+"""Signs of life for a client whose stream has nothing to say yet: a long prefill, a cold load, a line at a door.
+
+Comments, which every client of server-sent events reads over. A stream that begins with one has its status and headers
+already, so what those would say follows in a comment, or in the error event of the API.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import msgspec
+
+from gateway.serving.forward import STREAM, Client
+from gateway.wire.codec import UNREADABLE
+from gateway.wire.errors import error_event, message_in
+from gateway.wire.text import header_text, one_line
+
+KEEPALIVE_S = 10.0  # s: half of the shortest read timeout that is common among clients and proxies
+ENGINE_COMMENT_AFTER_S = 1.0  # s in which an engine's comment begins no stream: mostly an answer follows at once
+WAITING = b": ppai waiting\n\n"
+_TOLD = ("retry-after",)  # of the headers that are not ours, those that a comment tells
+
+
+@contextmanager
+def kept_alive(
+    client: Client, endpoint: str, headers: Mapping[str, str], interval_s: float = KEEPALIVE_S
+) -> Iterator["KeptAlive"]:
+    """The client of a stream, which gets a comment after every `interval_s` in which it got nothing.
+
+    `headers` are those that are known before anybody answers.
+    """
+    kept = KeptAlive(client, endpoint, headers, interval_s)
+    try:
+        yield kept
+    finally:
+        kept.close()
+
+
+class KeptAlive:
+    """See kept_alive; a Client (gateway/serving/forward.py) whose answer starts later than its stream may."""
+
+    def __init__(self, client: Client, endpoint: str, headers: Mapping[str, str], interval_s: float) -> None:
+        self.request_id = client.request_id
+        self.has_started = False  # the answer, and not only the stream
+        self._client, self._endpoint, self._headers, self._interval_s = client, endpoint, headers, interval_s
+        self._is_open = False  # whether the stream began before its answer
+        self._is_sending = False
+        self._loop = asyncio.get_running_loop()
+        self._opened_at = self._last = self._loop.time()  # `_last`: when the client last got something
+        self._timer: asyncio.TimerHandle | None = self._loop.call_later(interval_s, self._look)
+        self._beat: asyncio.Task[None] | None = None
+
+    @property
+    def sent(self) -> int:
+        return self._client.sent
+
+    @property
+    def is_complete(self) -> bool:
+        return self._client.is_complete
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self.has_started = True
+        if self._is_open:
+            await self._write(_told(headers))
+        else:
+            await self._client.start(status, content_type, headers)
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        if not more:
+            self.close()
+        self._is_sending = True
+        await self._client.send(body, more=more)
+        self._is_sending, self._last = False, self._loop.time()
+
+    async def comment(self, said: bytes) -> None:
+        """An engine's sign of life, which counts as one of ours."""
+        if self.has_started or self._is_open or self._loop.time() - self._opened_at >= ENGINE_COMMENT_AFTER_S:
+            await self._write(said)
+
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """A whole answer; in a stream that has begun, an error of the same words."""
+        self.has_started = True
+        self.close()
+        if not self._is_open:
+            await self._client.answer(status, content_type, body, headers)
+            return
+        if status < 400:
+            message, code, said = "the engine answers in one piece: ask without `stream`", "no_stream", None
+        else:
+            message, code, said = message_in(body), _code_in(body), body
+        event = error_event(self._endpoint, self.request_id, self.sent, message=message, code=code, said=said)
+        await self._client.comment(_told(headers))
+        await self._client.send(event, more=False)
+
+    def close(self) -> None:
+        """No more signs of life."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._beat is not None:
+            self._beat.cancel()
+
+    def _look(self) -> None:
+        """Send a sign of life, if it is time; look again when the next is due."""
+        since = self._loop.time() - self._last
+        due = since >= self._interval_s
+        self._timer = self._loop.call_later(self._interval_s if due else self._interval_s - since, self._look)
+        if due and not self._is_sending:  # what is being sent, the client does not take yet
+            self._beat = self._loop.create_task(self._write(WAITING))
+
+    async def _write(self, comment: bytes) -> None:
+        """A comment, before which the stream begins if it has not."""
+        self._is_sending, self._last = True, self._loop.time()
+        if not (self._is_open or self.has_started):
+            self._is_open = True
+            await self._client.start(200, STREAM, self._headers)
+        await self._client.comment(comment)
+        self._is_sending, self._last = False, self._loop.time()
+
+
+def _told(headers: Mapping[str, str]) -> bytes:
+    """What the headers of an answer say, as a comment: `: ppai peer=ada reason=best attempts=1`. A blank is `%20`."""
+    named = {name.removeprefix("x-ppai-"): text for name, text in headers.items() if _is_told(name)}
+    said = (f"{name}={header_text(one_line(text)).replace(' ', '%20')}" for name, text in named.items())
+    return f": ppai {' '.join(said)}\n\n".encode()
+
+
+def _is_told(name: str) -> bool:
+    return name.startswith("x-ppai-") or name in _TOLD
+
+
+class _Coded(msgspec.Struct):
+    code: str | int | None = None
+
+
+class _Error(msgspec.Struct):
+    error: _Coded
+
+
+def _code_in(body: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(body, type=_Error).error.code or "upstream_error")
+    except UNREADABLE:
+        return "upstream_error"

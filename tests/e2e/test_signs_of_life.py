@@ -1,0 +1,79 @@
+"""A client that gives up after a short silence outlives a long prefill, at its own engine and over the hop."""
+
+import asyncio
+import time
+
+import aiohttp
+import httpx
+import openai
+import pytest
+
+from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
+
+TOLD = ["peer", "model", "score", "cost-s", "reason", "attempts"]
+
+
+async def ask(cluster: Cluster, at: str, patience_s: float, **fields: object) -> tuple[aiohttp.ClientResponse, bytes]:
+    """The answer to a stream of which some byte came at least every `patience_s`."""
+    patience = aiohttp.ClientTimeout(total=None, sock_read=patience_s)
+    headers = {"x-ppai-route": at}
+    body = {**HELLO, "stream": True, **fields}
+    async with cluster.http.post(
+        cluster.peers["ada"].url + CHAT, json=body, headers=headers, timeout=patience
+    ) as response:
+        return response, await response.read()
+
+
+async def survive(cluster: Cluster, patience_s: float, prefill_s: float, keepalive_s: float) -> None:
+    env = {**SECRET, "PPAI_CLIENT_KEEPALIVE_S": str(keepalive_s)}
+    await cluster.start("ada", env=env, delay_s=prefill_s)
+    await cluster.start("ben", "--seed", cluster.seed(), delay_s=prefill_s)
+    await cluster.until_ready()
+    for at, name in (("local", "ada"), ("ben", "ben")):
+        began = time.monotonic()
+        response, body = await ask(cluster, at, patience_s)
+        assert time.monotonic() - began > prefill_s, "the engine prefilled"
+        comments = [line for line in body.decode().split("\n") if line.startswith(":")]
+        said = dict(word.split("=", 1) for word in comments[-1].removeprefix(": ppai ").split(" "))
+        assert (200, False) == (response.status, "x-ppai-peer" in response.headers)
+        assert (name, "1", TOLD) == (said["peer"], said["attempts"], list(said))
+        assert {": ppai waiting"} == set(comments[:-1])
+        assert f'"from {name}"'.split(" ")[0].encode() in body and body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_client_with_a_short_read_timeout_survives_a_prefill(cluster: Cluster) -> None:
+    await survive(cluster, patience_s=0.6, prefill_s=2.0, keepalive_s=0.1)
+
+    read = httpx.Timeout(10, read=0.6)
+    async with openai.AsyncOpenAI(
+        base_url=cluster.peers["ada"].url + "/v1", api_key="none", timeout=read, max_retries=0
+    ) as sdk:
+        asked = [{"role": "user", "content": "hi"}]
+        stream = await sdk.chat.completions.create(model="auto", messages=asked, stream=True)  # type: ignore[call-overload]
+        words = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+    assert "".join(words) in ("from ada", "from ben")
+
+
+@pytest.mark.slow
+async def test_a_client_with_a_read_timeout_of_3_s_survives_a_prefill_of_20_s(cluster: Cluster) -> None:
+    await survive(cluster, patience_s=3.0, prefill_s=20.0, keepalive_s=1.0)
+
+
+async def test_without_signs_of_life_it_would_not(cluster: Cluster) -> None:
+    """And who leaves is noticed at the engine, as ever."""
+    await cluster.start("ada", delay_s=2.0)
+
+    with pytest.raises(aiohttp.SocketTimeoutError):
+        await ask(cluster, "local", 0.3)
+    await asyncio.to_thread(
+        cluster.peers["ada"].wait, lambda: cluster.engines["ada"].hung_up == 1, "to hang up at its engine"
+    )
+
+
+async def test_an_engine_that_refuses_after_a_sign_of_life_is_told_in_the_stream(cluster: Cluster) -> None:
+    await cluster.start("ada", env={**SECRET, "PPAI_CLIENT_KEEPALIVE_S": "0.1"}, delay_s=1.0, cut_after=0)
+
+    response, body = await ask(cluster, "local", 0.6)
+
+    assert (200, "text/event-stream; charset=utf-8") == (response.status, response.headers["content-type"])
+    assert b'"stream_cut_short"' in body and b": ppai " in body and b"[DONE]" not in body
