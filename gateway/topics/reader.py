@@ -23,7 +23,14 @@ from numpy.typing import NDArray
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
 from gateway.topics.forms import forms
 from gateway.topics.mixing import leading, mixed
-from gateway.topics.setting import CODE_SHARE, ON_NO_SUBJECT, SETTING_SHARE, is_about_code
+from gateway.topics.setting import (
+    CODE_SHARE,
+    ON_NO_SUBJECT,
+    SETTING_NEAREST,
+    SETTING_SHARE,
+    is_about_code,
+    subject_of,
+)
 from profiler.encoder import Encoder, EncoderError
 from profiler.essence import essence
 from profiler.ladder import Ladder, Reading, Rung, load_ladder
@@ -33,7 +40,7 @@ log = logging.getLogger(__name__)
 Found = TypeVar("Found")
 
 BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
-REMEMBERED = 4096  # texts, and as many conversations: 256 or 512 bytes each with 64 prototypes
+REMEMBERED = 4096  # texts, and as many conversations: 512 or 1,024 bytes each with 128 prototypes
 FORM_SHARE = 0.5  # of the topic, to the form that a prompt asks for: as much as to what it is about
 UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since they would not be read in time
 
@@ -170,9 +177,9 @@ class RelevanceReader:
                         left *= 1 - turns[-1][1]
                     if left < LEAST_SHARE:
                         break
-                if left >= LEAST_SHARE and setting.strip() and turns:
-                    about = await self._judged(setting)
-                    if about and about.is_familiar and about.category not in ON_NO_SUBJECT:
+                if turns and left >= LEAST_SHARE and (subject := subject_of(setting)):
+                    about = await self._judged(subject)
+                    if about and about.nearest >= SETTING_NEAREST and about.category not in ON_NO_SUBJECT:
                         turns.append((about, SETTING_SHARE))
         except TimeoutError:
             pass  # the newest turns come first and count most, so what was read in time is used

@@ -345,18 +345,21 @@ async def test_a_coding_agents_request_is_about_code_whatever_its_words(
 
 
 async def test_a_short_text_takes_its_topic_from_the_system_prompt(
-    encoder: CountingEncoder, worker: ThreadPoolExecutor
+    encoder: CountingEncoder, worker: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As from a turn before it."""
+    """As from a turn before it, where the gate knows the subject well."""
     law = replace(GATE, categories=("law",) * GATE.K, tasks=())
     reader = RelevanceReader(law, lambda: Ladder(law, encoder, None), worker)
-    alone, setting = await reader.judge("and eggs?", PATIENT_S), await reader.judge("Answer on law.", PATIENT_S)
+    alone, subject = await reader.judge("and eggs?", PATIENT_S), await reader.judge("on law.", PATIENT_S)
 
+    doubtful = await reader.judge("and eggs?", PATIENT_S, setting="Answer on law.")
+    monkeypatch.setattr("gateway.topics.reader.SETTING_NEAREST", 0.0)
     asked = await reader.judge("and eggs?", PATIENT_S, setting="Answer on law.")
     long = await reader.judge(LEGAL, PATIENT_S, setting="Answer on law.")
 
-    assert alone and setting and asked and long
-    assert np.abs(asked.relevance - setting.relevance).max() < np.abs(alone.relevance - setting.relevance).max() / 2
+    assert alone and subject and doubtful and asked and long
+    assert np.allclose(alone.relevance, doubtful.relevance)
+    assert np.abs(asked.relevance - subject.relevance).max() < np.abs(alone.relevance - subject.relevance).max() / 2
     assert np.allclose((await reader.judge(LEGAL, PATIENT_S) or alone).relevance, long.relevance)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.topics.setting import is_about_code
+from gateway.topics.setting import is_about_code, subject_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,18 @@ def test_a_coding_agent_is_known_by_what_it_says_or_can(setting: str, tools: tup
 )
 def test_others_are_not(setting: str, tools: tuple[str, ...]) -> None:
     assert not is_about_code(setting, tools)
+
+
+@pytest.mark.parametrize(
+    ("setting", "subject"),
+    [
+        ("You are a helpful cooking assistant.", "cooking ."),
+        ("You are an expert in SQL. Write only queries.", "in SQL. Write only queries."),
+        ("You are a helpful assistant.", ""),
+        ("You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", ""),
+        ("Du bist ein hilfreicher Assistent.", ""),
+        ("", ""),
+    ],
+)
+def test_the_frame_of_a_system_prompt_is_no_subject(setting: str, subject: str) -> None:
+    assert subject == subject_of(setting)
