@@ -139,3 +139,33 @@ def test_every_row_is_a_vector_of_ours_or_what_its_name_lets_expect(profiles: li
         assert profiled == (space == "s1" and len(vector) == 2)
         expected = np.frombuffer(vector, np.uint8) / 255 if profiled else unmeasured
         assert np.allclose(expected, row)
+
+
+# --- a card of another gate ---
+
+
+def test_a_vector_of_another_gates_length_counts_as_unmeasured() -> None:
+    """A gate of 64 prototypes met by a peer with 128, under one name of a space: nothing of it is read."""
+    longer = Agent("a", "m", 1, profiles={"s1": Profile(b"\xff" * 128, (9,) * 128)})
+    unmeasured = Agent("a", "m", 1)
+
+    found, plain = (
+        scored_of(member(1, "alive", agent), approved=frozenset({id_of(1)})) for agent in (longer, unmeasured)
+    )
+
+    assert found.capabilities is not None
+    assert plain.capabilities is not None
+    assert (False, False) == (bool(found.profiled[-1]), bool(plain.profiled[-1]))
+    assert found.capabilities[-1].tolist() == plain.capabilities[-1].tolist()
+
+
+def test_of_a_card_with_both_spaces_ours_counts() -> None:
+    both = Agent("a", "m", 1, profiles={"old": Profile(b"\x00" * 64, (9,) * 64), "s1": Profile(b"\xff\x00", (9, 9))})
+    ours = Agent("a", "m", 1, profiles={"s1": Profile(b"\xff\x00", (9, 9))})
+
+    found, alone = (scored_of(member(1, "alive", agent), approved=frozenset({id_of(1)})) for agent in (both, ours))
+
+    assert found.capabilities is not None
+    assert alone.capabilities is not None
+    assert found.profiled[-1]
+    assert found.capabilities[-1].tolist() == alone.capabilities[-1].tolist()
