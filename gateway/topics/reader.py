@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 
 BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
 REMEMBERED = 4096  # texts, and as many conversations: 512 or 1,024 bytes each with 128 prototypes
-FORM_SHARE = 0.5  # of the topic, to the form that a prompt asks for: as much as to what it is about
+FORM_SHARE = 0.7  # of the topic, to the form that a prompt asks for; the rest to what it is about
 UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since they would not be read in time
 
 
