@@ -237,6 +237,7 @@ async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Clus
     )
     both = [old.space, new.space]
     await cluster.until(lambda seen: [agent["spaces"] for agent in seen["ben"][0]["agents"]] == [both])  # nobody asked
+    assert "folded anew from 40 answers" in cluster.peers["ada"].output
     again = await asyncio.to_thread(profile, ada.home, "--json", "--limit", "40")
 
     assert (0, 0) == (first.returncode, again.returncode), first.stderr + again.stderr
