@@ -4,7 +4,7 @@ Knows nothing of scores or policies. Reading costs the same few array operations
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -29,6 +29,24 @@ def queue_of(peer_id: PeerId, engine: int) -> PeerId:
 def peer_of(queue: PeerId) -> PeerId:
     """Whose engine this is."""
     return PeerId(queue.partition(ENGINE_MARK)[0])
+
+
+def _of_engine(pulse: Pulse, engine: int, last: Pulse | None, last_of_engine: Pulse | None) -> Pulse:
+    """The pulse as if the peer had this engine alone. A pulse does not tell which engine read and wrote which tokens.
+
+    Of the tokens since the last pulse it gets the share that it has of the jobs completed since: jobs are taken to be
+    as long everywhere. Example: 3 of 4 jobs and 4,000 tokens make 3,000.
+    """
+    alone = pulse.of_engine(engine)
+    if last is None or last_of_engine is None or last.gen != pulse.gen or last_of_engine.gen != pulse.gen:
+        return alone
+    jobs, jobs_here = pulse.completions - last.completions, alone.completions - last_of_engine.completions
+    share = min(1.0, max(0, jobs_here) / jobs) if jobs > 0 else 0.0
+    return replace(
+        alone,
+        tokens_in=last_of_engine.tokens_in + int(share * max(0, pulse.tokens_in - last.tokens_in)),
+        tokens_out=last_of_engine.tokens_out + int(share * max(0, pulse.tokens_out - last.tokens_out)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +135,13 @@ class Beliefs:
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
         """A verified pulse, born at `birth` on our clock."""
+        last = self._beliefs[pulse.id].last if pulse.id in self._beliefs else None
         if (belief := self._touch(pulse.id)) is not None:
             belief.observe_pulse(pulse, birth)
         for engine in self._engines.get(pulse.id, ()):
             if (belief := self._touch(queue_of(pulse.id, engine))) is not None:
-                belief.observe_pulse(pulse.of_engine(engine) if engine < len(pulse.engines) else pulse, birth)
+                is_there = engine < len(pulse.engines)
+                belief.observe_pulse(_of_engine(pulse, engine, last, belief.last) if is_there else pulse, birth)
                 belief.work_done = WorkDone(pulse.gen, pulse.tokens_in + pulse.tokens_out)  # at most: of all engines
 
     def observe_load(

@@ -174,3 +174,20 @@ def test_a_probe_tells_each_engine_its_load_and_a_closed_door_closes_all() -> No
 
     table.observe_closed(PEER, 2.0)
     assert ["closed"] * 3 == [table[queue].admission for queue in (PEER, first, second)]
+
+
+def test_an_engine_s_speed_is_read_off_its_share_of_the_jobs_and_tokens() -> None:
+    """Two engines, the second four times as slow: after some pulses both are believed about as fast as they are."""
+    table = beliefs()
+    fast, slow = table.add_engine(PEER, 0, 1), table.add_engine(PEER, 1, 1)
+    for n in range(60):
+        one, two = EngineCounts(1, 0, 1, 4 * n, 4 * n, 1000 * n), EngineCounts(1, 0, 1, n, n, 1000 * n)
+        whole = replace(
+            QUIET, seq=n + 1, running=2, slots=2, arrivals=5 * n, completions=5 * n, busy_ms=2000 * n, t_ms=1000 * n,
+            tokens_in=0, tokens_out=5 * 100 * n, engines=(one, two),
+        )  # fmt: skip
+        table.observe_pulse(whole, birth=float(n))
+
+    steps = [table[queue].speed.rates().step_s + table[queue].speed.rates().stream_s for queue in (fast, slow)]
+    assert 0.0025 == pytest.approx(steps[0], rel=0.3)
+    assert 0.01 == pytest.approx(steps[1], rel=0.3)
