@@ -23,7 +23,7 @@ from profiler.relevance import margins
 from profiler.train import TrainConfig, fit, with_fast
 
 Floats = npt.NDArray[Any]
-OUTCOMES = replace(PPAI, prototypes=64, top_p=0.1)  # the shipped gate's
+OUTCOMES = replace(PPAI, prototypes=64, top_p=0.1)  # as the shipped gate had it when docs/results.md was measured
 TOPICS = replace(PPAI, prototypes=34)
 SAME = {"torch"}  # the float32 graph gives the same vectors (cosine 1.0000), ten times sooner
 
