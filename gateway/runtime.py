@@ -61,6 +61,7 @@ from gateway.server.listeners import (
     url_of,
 )
 from gateway.serving.dispatch import Dispatcher, Routed
+from gateway.serving.others import NoPeers, Others
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.notices import Notices, limit_lines
@@ -185,6 +186,10 @@ class Runtime:
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time, answered=self._answered, keepalive_s=client.keepalive_s,
         )  # fmt: skip
+        others = Others(
+            config.routing, patience, self._node, self._doors, NoPeers(), telemetry, route_log,
+            clock=clock, wall_clock=time.time,
+        )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(
             config.profile, self._home.path / "profile", self._targets, self._profiles, self._reader,
@@ -195,7 +200,7 @@ class Runtime:
             url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring.progress,
         )  # fmt: skip
         self._client_server = server(
-            ClientApp(dispatcher, pages_app(running), client, keys, token),
+            ClientApp(dispatcher, pages_app(running), client, keys, token, others),
             places_for_programs(self._descriptors), CLIENT_BOUNDS,
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)

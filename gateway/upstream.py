@@ -69,6 +69,17 @@ class Reply(Protocol):
         ...
 
 
+class Passed(Protocol):
+    """An answer of an endpoint beside chat, which is passed on as it comes: what our own engine's replies are, too."""
+
+    status: int
+    content_type: str
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece. Raises UpstreamError where it breaks off."""
+        ...
+
+
 class Upstream(Protocol):
     """The local engine, or another peer."""
 

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -156,10 +156,13 @@ def doors_of(*doors: Door) -> Doors:
 
 
 @asynccontextmanager
-async def ready_engine(scripted: ScriptedEngine, slots: int = 8) -> AsyncIterator[LocalEngine]:
+async def ready_engine(
+    scripted: ScriptedEngine, slots: int = 8, config: EngineConfig | None = None
+) -> AsyncIterator[LocalEngine]:
     """The production side of an engine, after its first look at it."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, asyncio.TaskGroup() as tasks:
-        engine = LocalEngine(EngineConfig(url=scripted.url, slots=slots), session, _no_embedded)
+        config = replace(config or EngineConfig(), url=scripted.url, slots=slots)
+        engine = LocalEngine(config, session, _no_embedded)
         seen = asyncio.Event()
         watch = tasks.create_task(engine.run(tasks, seen.set))
         await seen.wait()

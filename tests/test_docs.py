@@ -15,7 +15,7 @@ import typer
 from gateway import cli
 from gateway.client.app import EXPOSED_HEADERS
 from gateway.client.pages import pages_app
-from gateway.client.paths import ENDPOINT_PATHS
+from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.running import RunningPeer
 from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES
@@ -211,7 +211,7 @@ def test_where_to_change_what_leads_to_code_that_exists() -> None:
 def test_endpoints_are_those_of_the_code() -> None:
     pages = pages_app(cast(RunningPeer, None)).routes  # they read the peer when asked, not before
     served = {f"{method} {route.path}" for route in cast(Any, pages) for method in route.methods}
-    served |= {f"POST {path}" for path in [*ENDPOINT_PATHS, *BODY_LIMITS_BYTES]}
+    served |= {f"POST {path}" for path in [*ENDPOINT_PATHS, *OTHER_PATHS, *BODY_LIMITS_BYTES]}
     listed = {row[0].strip("`") for row in rows(section(ROOT / "docs/architecture.md", "Endpoints"))}
 
     assert {line.replace("{name:path}", "{name}") for line in served} == listed

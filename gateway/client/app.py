@@ -12,14 +12,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from mmap import mmap
 from typing import Annotated, Literal
 
 import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
-from gateway.client.paths import ENDPOINT_PATHS
+from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.server.callers import is_allowed_host, is_allowed_origin
-from gateway.server.connection import KEEPALIVE_S, Bounds
+from gateway.server.connection import KEEPALIVE_S, Bounds, hang_up
 from gateway.server.edge import (
     AsgiApp,
     AsgiClient,
@@ -32,9 +33,11 @@ from gateway.server.edge import (
     until_gone,
 )
 from gateway.server.packing import PLAIN, charset_of, in_utf8, unpacked
+from gateway.server.spool import spooled
 from gateway.server.unknown import UnknownCallers
 from gateway.serving.alive import KEEPALIVE_S as COMMENT_AFTER_S
 from gateway.serving.dispatch import Dispatcher
+from gateway.serving.others import Others
 from gateway.wire.errors import InvalidRequest, endpoint_of, error_event, whole_error
 
 log = logging.getLogger(__name__)
@@ -88,8 +91,17 @@ def check_pages(config: ClientConfig) -> None:
 class ClientApp:
     """ASGI app of the client listener."""
 
-    def __init__(self, dispatcher: Dispatcher, pages: AsgiApp, config: ClientConfig, keys: ApiKeys, token: str) -> None:
-        """`token` is the owner's: our own commands need no key."""
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        pages: AsgiApp,
+        config: ClientConfig,
+        keys: ApiKeys,
+        token: str,
+        others: Others | None = None,
+    ) -> None:
+        """`token` is the owner's: our own commands need no key. `others` answers the endpoints beside chat."""
+        self._others = others
         self._dispatcher, self._pages, self._config = dispatcher, pages, config
         self._keys, self._token, self._is_open = keys, token, config.api_keys == "open"
         self._unknown = UnknownCallers()
@@ -109,11 +121,17 @@ class ClientApp:
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
                 return
             is_stranger = await self._is_stranger(scope, headers)
-            if endpoint is not None and scope["method"] == "POST":
+            other = OTHER_PATHS.get(scope["path"]) if self._others else None
+            if other is not None and scope["method"] == "POST":
+                if "content-encoding" in headers:
+                    raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
+                async with spooled(receive, self._config.body_limit_bytes) as file:
+                    await until_gone(self._pass_on(other, file, scope, headers, client), receive)
+            elif endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 body = await self._plain(body, headers.get("content-encoding"))
                 await until_gone(self._generate(endpoint, body, headers, client), receive)
-            elif endpoint is not None:
+            elif endpoint is not None or other is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
@@ -161,6 +179,24 @@ class ClientApp:
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
             log.exception("bug=request endpoint=%s", endpoint)
             await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)
+
+    async def _pass_on(
+        self, endpoint: str, body: bytes | mmap, scope: Scope, headers: Mapping[str, str], client: AsgiClient
+    ) -> None:
+        """Answer an endpoint beside chat. An answer that breaks off ends with its connection, as at the engine."""
+        assert self._others, "its paths are known then only"
+        try:
+            kind = headers.get("content-type", "")
+            await self._others.answer(endpoint, kind, body, headers, client, client.request_id)
+        except InvalidRequest as error:
+            await _answer_invalid(client, endpoint, error)
+        except Exception:
+            log.exception("bug=request endpoint=%s", endpoint)
+            if not client.has_started:
+                await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)
+        if client.has_started and not client.is_complete:
+            hang_up(scope)
+            await client.send(b"", more=False)
 
     def _check_caller(self, headers: Mapping[str, str], http_version: str) -> None:
         """Raises InvalidRequest (403) for a name or a page that is not ours. HTTP/1.0, as monitors speak it, has none.

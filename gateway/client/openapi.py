@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.bodies import BODIES, ENDPOINTS
+from gateway.wire.bodies import BODIES, ENDPOINTS, FORM, FORMS, OTHERS
 from gateway.wire.request import VIRTUAL_MODEL
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
@@ -29,7 +29,7 @@ def openapi_page(version: str) -> dict[str, Any]:
             "version": version,
             "description": "The OpenAI API of a peer, and what the peer says of itself. See docs/architecture.md.",
         },
-        "paths": paths | _MODELS | _STATUS | _OWNER,
+        "paths": paths | _others() | _MODELS | _STATUS | _OWNER,
         "components": {
             "schemas": components | _ANSWERS,
             "securitySchemes": {
@@ -67,6 +67,24 @@ def _generating(endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {_JSON: {"schema": body}}},
         "responses": {"200": {"description": said, "headers": _ANSWER_HEADERS, "content": answers}, **errors},
     }
+
+
+def _others() -> dict[str, Any]:
+    """The endpoints beside chat, whose bodies and answers are their engine's own."""
+    found: dict[str, Any] = {}
+    for endpoint, path in OTHERS.items():
+        kind = FORM if endpoint in FORMS else _JSON
+        said = {"description": "the answer, as it comes", "headers": _ANSWER_HEADERS, "content": {"*/*": {}}}
+        found[path] = {
+            "post": {
+                "operationId": endpoint.replace("/", "_"),
+                "summary": f"{endpoint}, by an engine that has it",
+                "security": [{}, {"bearer": []}, {"x-api-key": []}],
+                "requestBody": {"required": True, "content": {kind: {"schema": _OBJECT}}},
+                "responses": {"200": said, **_ERRORS},
+            }
+        }
+    return found
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """What a path that is none here was meant to be (P): its base URL has no `/v1`, or two, or is another API's."""
 
-from gateway.wire.bodies import ENDPOINTS
+from gateway.wire.bodies import ENDPOINTS, OTHERS
 
 ENDPOINT_PATHS = {f"/v1/{endpoint}": endpoint for endpoint in ENDPOINTS}
-_HERE = {**{endpoint: f"/v1/{endpoint}" for endpoint in ENDPOINTS}, "models": "/v1/models"}
+OTHER_PATHS = {path: endpoint for endpoint, path in OTHERS.items()}
+_HERE = {**{endpoint: f"/v1/{endpoint}" for endpoint in ENDPOINTS}, **OTHERS, "models": "/v1/models"}
 _ELSEWHERE = {  # what programs for other APIs ask: Ollama's, llama.cpp's
     "api/chat": "/v1/chat/completions",
     "api/generate": "/v1/completions",

@@ -175,6 +175,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._is_framed = self._is_kept = self._is_held = False
         self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
+        self._is_full = False  # so much was sent that the engine has to read first
         self._timer: asyncio.TimerHandle | None = None  # ends an idle or lingering connection
 
     def ask(self, head: bytes, body: Pieces) -> Answer:
@@ -199,7 +200,8 @@ class Connection(asyncio.Protocol):
             self._unsent = None
         else:
             self._transport.write(piece)
-            asyncio.get_running_loop().call_soon(self._send_on)
+            if not self._is_full:
+                asyncio.get_running_loop().call_soon(self._send_on)
 
     def go_on(self) -> None:
         """Read on: the reader has taken what had come."""
@@ -225,6 +227,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods but not the base class
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._unsent is not None:
+            self._send_on()
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer

@@ -1,6 +1,6 @@
 """What is known of an engine of any family: the models that it serves, its slots, and its load. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -24,6 +24,7 @@ class ModelFacts:
 
     abilities: tuple[Ability, ...] = ()  # all that it can do; empty: as the engine tells
     context_tokens: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0  # 0: as the engine tells
+    endpoints: tuple[str, ...] = ()  # all that it answers, such as audio/speech; empty: as the engine tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class EngineModel:
     parameters: int = 0  # 0: the engine does not say
     quantisation: str = ""  # in the engine's own words, e.g. Q4_K_M; empty: it does not say
     is_kept_by_use: bool = False  # its engine unloads what nobody uses, so that each request keeps it in memory longer
+    endpoints: tuple[str, ...] = ()  # of the API, those that it answers; empty: not told
 
     @property
     def name(self) -> str:
@@ -94,11 +96,18 @@ def bounded(state: EngineState) -> EngineState:
     )
 
 
-def as_owner_says(state: EngineState, facts: Mapping[str, ModelFacts], serve: Collection[str] = ()) -> EngineState:
-    """The state with what the owner says of models, by id or name, and with those alone that `serve` names, if any."""
-    if not facts and not serve:
+def as_owner_says(
+    state: EngineState, facts: Mapping[str, ModelFacts], serve: Collection[str] = (), endpoints: Sequence[str] = ()
+) -> EngineState:
+    """The state with what the owner says of models, by id or name, and with those alone that `serve` names, if any.
+
+    `endpoints`: all that the engine answers, as the owner says.
+    """
+    if not facts and not serve and not endpoints:
         return state
     models = [model for model in state.models if not serve or model.id in serve or model.name in serve]
+    if endpoints:
+        models = [replace(model, endpoints=tuple(endpoints)) for model in models]
     return replace(state, models=tuple(_as_owner_says(model, facts) for model in models))
 
 
@@ -108,7 +117,11 @@ def _as_owner_says(model: EngineModel, facts: Mapping[str, ModelFacts]) -> Engin
         return model
     if said.abilities:
         model = replace(model, modalities=said.abilities, untold=())
-    return replace(model, context_tokens=said.context_tokens or model.context_tokens)
+    return replace(
+        model,
+        context_tokens=said.context_tokens or model.context_tokens,
+        endpoints=said.endpoints or model.endpoints,
+    )
 
 
 def _bounded_model(model: EngineModel) -> EngineModel:

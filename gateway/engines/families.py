@@ -13,6 +13,7 @@ from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, UNTOLD, EngineModel
 from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_load
 from gateway.engines.ollama import Ollama, is_ollama
+from gateway.wire.bodies import DELEGABLE, ENDPOINTS, OTHERS
 
 _LM_STUDIO_CONTEXT = 4096  # tokens with which LM Studio loads a model by default
 
@@ -40,12 +41,21 @@ class Unknown:
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
         """Every model may be tried for embeddings: finding out whether it makes them would load it."""
         models = tuple(_model(entry, "tools") for entry in listing.data)
-        return Description(tuple(replace(model, untold=(*model.untold, "embeddings")) for model in models))
+        endpoints = endpoints_in(await api.text("/openapi.json"))
+        return Description(
+            tuple(replace(model, untold=(*model.untold, "embeddings"), endpoints=endpoints) for model in models)
+        )
 
     async def look(
         self, api: EngineApi, models: tuple[EngineModel, ...]
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
         return models, read_load(await api.text("/metrics"))
+
+
+def endpoints_in(page: bytes) -> tuple[str, ...]:
+    """The endpoints of the API that an engine's /openapi.json lists; none where it has no such page."""
+    paths = {endpoint: f"/v1/{endpoint}" for endpoint in ENDPOINTS} | OTHERS
+    return tuple(endpoint for endpoint, path in paths.items() if f'"{path}"'.encode() in page)
 
 
 class Vllm(Unknown):
@@ -62,7 +72,10 @@ class Vllm(Unknown):
         untold = MEDIA if self._page else UNTOLD
         return Description(
             tuple(
-                EngineModel(entry.id, entry.max_model_len or 0, able + embeds, untold=untold) for entry in listing.data
+                EngineModel(
+                    entry.id, entry.max_model_len or 0, able + embeds, untold=untold, endpoints=endpoints_in(self._page)
+                )
+                for entry in listing.data
             )
         )
 
@@ -76,16 +89,28 @@ class LlamaCpp(Unknown):
     def __init__(self) -> None:
         super().__init__("llamacpp")
         self._embeds: bool | None = None
+        self._endpoints: tuple[str, ...] = ()
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
         if self._embeds is None:
             self._embeds = await api.status_of("/v1/embeddings", {"input": "a"}) != 501
+            self._endpoints = await self._answered(api)
         props = await api.get("/props", _Props)
         context = props.default_generation_settings.n_ctx
         tools = ("tools",) if props.chat_template_caps.supports_tools else ()
         embeds = ("embeddings",) if self._embeds else ()
         models = tuple(_model(entry, *tools, *embeds, context=context) for entry in listing.data)
+        models = tuple(replace(model, endpoints=self._endpoints) for model in models)
         return Description(models, props.total_slots, is_slots_known=True)
+
+    async def _answered(self, api: EngineApi) -> tuple[str, ...]:
+        """The endpoints that it answers with anything but "no such page" and "not supported".
+
+        An empty object asks for nothing, so that nothing is generated.
+        """
+        asked = {endpoint: f"/v1/{endpoint}" for endpoint in ENDPOINTS if endpoint not in DELEGABLE} | OTHERS
+        found = [each for each, path in asked.items() if await api.status_of(path, {}) not in (404, 405, 501)]
+        return ("chat/completions", "completions", *(("embeddings",) if self._embeds else ()), *found)
 
 
 class Sglang(Unknown):

@@ -153,12 +153,13 @@ def _described(model: str, known: Mapping[str, Mapping[str, Any]]) -> EngineMode
     """A model as litellm's map `known` describes it; one that is not in the map may be tried for everything."""
     entry = known.get(model) or known.get(model.partition("/")[2])
     if entry is None:
-        return EngineModel(model, modalities=BY_DEFAULT, untold=UNTOLD)
+        return EngineModel(model, modalities=BY_DEFAULT, untold=UNTOLD, endpoints=tuple(_CALLS))
     context = entry.get("max_input_tokens") or entry.get("max_tokens") or 0
     if entry.get("mode") == "embedding":
-        return EngineModel(model, int(context), ("embeddings",))
+        return EngineModel(model, int(context), ("embeddings",), endpoints=tuple(_CALLS))
     abilities = {"tools": "supports_function_calling", "image": "supports_vision", "audio": "supports_audio_input"}
-    return EngineModel(model, int(context), ("text", *(name for name, key in abilities.items() if entry.get(key))))
+    able = ("text", *(name for name, key in abilities.items() if entry.get(key)))
+    return EngineModel(model, int(context), able, endpoints=tuple(_CALLS))
 
 
 def _fields(body: Pieces) -> dict[str, Any]:

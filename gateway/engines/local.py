@@ -58,6 +58,8 @@ class EngineConfig:
     last_resort: bool = False  # asked when nobody else can answer, and never for what must stay on this machine
     # what its models can do and hold, by name, where it does not tell; e.g. {NAME: {abilities: [text, image]}}
     models: dict[str, ModelFacts] = field(default_factory=dict)
+    # which endpoints it answers, where it does not tell, e.g. [chat/completions, rerank]; () as it tells
+    endpoints: tuple[str, ...] = ()
     # s between two reads of its load (costs: docs/results/gateway.md)
     scrape_interval_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 1.0
     name: str = ""  # what it is called where several serve models of one name (MODEL@NAME); empty: by its address
@@ -126,7 +128,7 @@ class LocalEngine:
             return EngineState(problem=self._problem)
         if self._embedded and self._embedded.state.phase != "ready":
             return replace(self._engine.state, problem=f"the embedded engine is {self._embedded.state}")
-        return as_owner_says(self._engine.state, self._config.models, self._config.serve)
+        return as_owner_says(self._engine.state, self._config.models, self._config.serve, self._config.endpoints)
 
     @property
     def name(self) -> str:

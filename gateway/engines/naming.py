@@ -4,11 +4,12 @@ Clients and peers ask for them by the name in the card. The engine is asked by t
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import cast
 
 import msgspec
 
 from gateway.engines.engine_state import EngineModel
-from gateway.upstream import Reply, UpstreamError
+from gateway.upstream import Passed, Reply, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces, raw, read_fields, write_fields
 from gateway.wire.events import Event, encode_event
 
@@ -43,6 +44,10 @@ class NamedReply:
 
     async def read(self) -> bytes:
         return self._named(await self._reply.read())
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes: of the endpoints beside chat, whose answers name no model."""
+        return cast(Passed, self._reply).pieces()
 
     async def events(self) -> AsyncIterator[Event]:
         async for event in self._reply.events():

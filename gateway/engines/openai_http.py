@@ -21,6 +21,7 @@ from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing, read_load
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.wire.bodies import OTHERS
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
 from gateway.wire.tokens import not_asking_for_usage
@@ -142,7 +143,10 @@ class OpenAIEngine:
 
         Connections to llama.cpp are not kept: it closes them after a stream although it promises to keep them.
         """
-        path, keep = f"{self._path}{self._api.root}/{endpoint}", self.state.family != "llamacpp"
+        at = f"{self._api.root}/{endpoint}"
+        if endpoint in OTHERS and not OTHERS[endpoint].startswith("/v1/"):
+            at = OTHERS[endpoint]
+        path, keep = self._path + at, self.state.family != "llamacpp"
         try:
             return await self._connections.post(
                 path, {**self._request_headers, **headers}, body, keep=keep, within_s=wait_s
@@ -251,6 +255,18 @@ class EngineReply:
                 if size > REPLY_LIMIT_BYTES:
                     raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
             return b"".join(pieces)
+        except TimeoutError as error:
+            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
+        except ConnectionBroken as error:
+            raise self._cut_short(error) from error
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes; `patience.whole_s` for the first piece, `idle_s` between two. Raises UpstreamError."""
+        wait_s = self._patience.whole_s
+        try:
+            while piece := await self._answer.piece(wait_s):
+                wait_s = self._patience.idle_s
+                yield piece
         except TimeoutError as error:
             raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:

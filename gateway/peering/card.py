@@ -128,6 +128,7 @@ def _agent(name: str, model: EngineModel, engine: OwnEngine, profiles: Mapping[s
         quantisation=printable(model.quantisation, 32),
         engine=engine.number,
         last_resort=engine.last_resort,
+        endpoints=model.endpoints,
     )
 
 

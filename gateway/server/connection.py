@@ -10,7 +10,7 @@ The clock is looked at about once a second (`check`), so that a request pays for
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -295,3 +295,10 @@ def _refusal(error: httptools.HttpParserError) -> tuple[int, str]:
 def collect(connection: socket.socket, size: int) -> None:
     """Let the system collect about so many bytes of this connection before they are read."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
+def hang_up(scope: Mapping[str, Any]) -> None:
+    """Close the connection of a request at once, so that nobody takes what was sent for the whole."""
+    found = scope.get("extensions", {}).get("ppai.connection")
+    if isinstance(found, Connection):
+        found.transport.abort()

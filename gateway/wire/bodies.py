@@ -91,6 +91,15 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 }
 ENDPOINTS = tuple(BODIES)
 DELEGABLE = frozenset({"chat/completions", "completions", "embeddings"})  # the others are the local engine's alone
+OTHERS = {  # endpoints whose answers are passed on as they come, and their paths
+    "rerank": "/v1/rerank",
+    "audio/transcriptions": "/v1/audio/transcriptions",
+    "audio/speech": "/v1/audio/speech",
+    "images/generations": "/v1/images/generations",
+    "tokenize": "/tokenize",
+}
+FORM = "multipart/form-data"
+FORMS = frozenset({"audio/transcriptions"})  # of OTHERS, those that take a form
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     endpoint: msgspec.json.Decoder(body) for endpoint, body in BODIES.items()
 }

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.client.openapi import openapi_page
 from gateway.client.pages import pages_app
-from gateway.client.paths import ENDPOINT_PATHS
+from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.running import RunningPeer
 from gateway.wire.bodies import BODIES
 from gateway.wire.errors import InvalidRequest, whole_error
@@ -19,7 +19,7 @@ PAGE = openapi_page("0")
 def test_every_endpoint_of_the_client_side_stands_there_and_no_other() -> None:
     pages = pages_app(cast(RunningPeer, None)).routes
     served = {(method.lower(), route.path) for route in cast(Any, pages) for method in route.methods}
-    served |= {("post", path) for path in ENDPOINT_PATHS}
+    served |= {("post", path) for path in (*ENDPOINT_PATHS, *OTHER_PATHS)}
 
     told = {(method, path) for path, methods in PAGE["paths"].items() for method in methods}
     assert {(method, path.replace("{name:path}", "{name}")) for method, path in served} == told

@@ -298,3 +298,34 @@ async def test_nothing_is_sent_on_a_new_connection_that_is_refused_here() -> Non
             await ask(connections)
 
     assert [] == served.requests
+
+
+async def test_a_large_body_waits_for_an_engine_that_reads_slowly() -> None:
+    """In the file that it lies in: what is sent and not yet read is bounded, and all of it arrives."""
+    body, may_read, read = memoryview(bytes(8 << 20)), asyncio.Event(), 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal read
+        head = await reader.readuntil(b"\r\n\r\n")
+        await may_read.wait()
+        size = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while read < size:
+            read += len(await reader.read(1 << 16))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    connections = Connections(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connect_s=5, keep_s=5)
+    connection = await connections._dial()
+    answer = connection.ask(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body), (body,))
+    await asyncio.sleep(0.2)
+
+    held = connection._transport.get_write_buffer_size()
+    may_read.set()
+    await answer.begun(asyncio.get_running_loop().time() + 5)
+
+    assert held < 1 << 20
+    assert (8 << 20, 200) == (read, answer.status)
+    answer.release()
+    server.close()

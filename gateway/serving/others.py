@@ -1,0 +1,266 @@
+"""Requests of the endpoints beside chat: rerank, audio, images, tokenize. Who has the endpoint answers, ours first.
+
+Nothing is scored: few machines have such an engine. An answer is passed on as it comes, whatever its type.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from math import inf
+from mmap import mmap
+from typing import Protocol, cast
+
+from discovery.records import Agent, PeerId
+from gateway.capacity.door import Turn
+from gateway.capacity.doors import Doors
+from gateway.models.names import NamesConfig, summed_up
+from gateway.privacy.fields import Unacceptable
+from gateway.privacy.others import OtherRequest, read_other
+from gateway.routing.node import Node
+from gateway.serving import refusals
+from gateway.serving.engine_errors import read_error
+from gateway.serving.forward import BUSY, Client, answer_error
+from gateway.serving.headers import Wishes, read_headers
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.route_log import RouteLog
+from gateway.upstream import Passed, Patience, UpstreamError
+from gateway.wire.bodies import OTHERS
+from gateway.wire.codec import Pieces
+from gateway.wire.errors import is_no_answer, message_in, whole_error
+
+log = logging.getLogger(__name__)
+
+ERROR_LIMIT_BYTES = 64 << 10
+ATTEMPTS = 3
+FEATURE = "other"  # in the card of a peer that answers such requests
+LACKING_S = 600.0  # s for which an engine is not tried again for an endpoint that it had not
+_HAS_NOT = (404, 405, 501)
+_JUDGED_AS = "chat/completions"  # whose errors mean the same
+_REMEDY = "name an engine that has it in `engines`, with `endpoints: [%s]` where it does not tell"
+
+
+class ToPeers(Protocol):
+    """The way to other peers for such requests (gateway/peering/passing.py)."""
+
+    def asked(
+        self, peer: PeerId, name: str, endpoint: str, agent: str, content_type: str, body: Pieces, patience: Patience
+    ) -> AbstractAsyncContextManager[Passed]:
+        """Its agent's answer. Raises UpstreamError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """An agent that has the endpoint, or may have it: `excluded` says why it is not asked."""
+
+    peer: PeerId
+    name: str
+    agent: Agent
+    is_own: bool
+    excluded: str = ""
+    is_told: bool = True  # whether it is said that it has it; else it may be tried
+
+
+class Others:
+    """Answers such requests of this machine's programs."""
+
+    def __init__(
+        self,
+        names: NamesConfig,
+        patience: Patience,
+        node: Node,
+        doors: Doors,
+        peers: ToPeers,
+        telemetry: Telemetry,
+        route_log: RouteLog,
+        *,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._names, self._patience, self._node, self._doors, self._peers = names, patience, node, doors, peers
+        self._telemetry, self._route_log, self._clock, self._wall_clock = telemetry, route_log, clock, wall_clock
+        self._lacking: dict[tuple[str, str], float] = {}  # (engine, endpoint), tried in vain -> until when
+
+    async def answer(
+        self,
+        endpoint: str,
+        content_type: str,
+        body: bytes | mmap,
+        headers: Mapping[str, str],
+        client: Client,
+        request_id: str,
+    ) -> None:
+        """Answer one request. Raises InvalidRequest; other failures are told to the client.
+
+        A client whose answer broke off is left incomplete: its connection is to be closed.
+        """
+        began, by, attempts = self._clock(), "", 0
+        wishes = read_headers(headers)
+        request = await asyncio.to_thread(read_other, endpoint, content_type, body)
+        found = self._candidates(request, wishes)
+        failure: UpstreamError | None = self._nobody(endpoint, found)
+        for candidate in found:
+            if candidate.excluded or self._lacks(candidate, endpoint) or attempts == ATTEMPTS or client.has_started:
+                continue
+            by, attempts = candidate.name, attempts + 1
+            shown = {
+                "x-ppai-peer": candidate.name,
+                "x-ppai-model": candidate.agent.model,
+                "x-ppai-reason": f"endpoint:{endpoint}",
+                "x-ppai-attempts": str(attempts),
+            }
+            try:
+                await self._ask(candidate, request, wishes, client, shown)
+                failure = None
+                break
+            except Unacceptable as error:
+                failure = _stays_here(str(error))
+            except UpstreamError as error:
+                failure = error
+                log.warning("attempt_failed peer=%s endpoint=%s code=%s", candidate.name, endpoint, error.code[:64])
+        if failure is not None and not client.has_started:
+            sent_back = {"x-ppai-reason": "none", "x-ppai-attempts": str(attempts)}
+            await answer_error(client, endpoint, failure, sent_back)
+        self._log(request, request_id, by, attempts, failure, began)
+
+    async def _ask(
+        self, candidate: _Candidate, request: OtherRequest, wishes: Wishes, client: Client, shown: Mapping[str, str]
+    ) -> None:
+        """Raises UpstreamError where another may do better, or where the answer broke off; Unacceptable."""
+        endpoint, patience = request.endpoint, self._patience
+        if not candidate.is_own:
+            kind, body = await asyncio.to_thread(request.travelling, candidate.agent.model)
+            asked = (candidate.peer, candidate.name, endpoint, candidate.agent.name, kind, body, patience)
+            async with self._peers.asked(*asked) as reply:
+                await self._pass_on(reply, candidate, endpoint, client, shown)
+            return
+        door = self._doors.door_of(candidate.agent.engine)
+        turn = await door.own_turn(self._clock())
+        assert isinstance(turn, Turn), "nobody looks elsewhere"
+        kind, body = request.asking(candidate.agent.model)
+        sent = {**wishes.passed, "content-type": kind}
+        async with turn.open(endpoint, body, sent, stream=False, patience=patience) as opened:
+            await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)
+
+    async def _pass_on(
+        self, reply: Passed, candidate: _Candidate, endpoint: str, client: Client, shown: Mapping[str, str]
+    ) -> None:
+        pieces = reply.pieces()
+        first = await anext(pieces, b"")
+        if reply.status >= 400:
+            async for piece in pieces:
+                first += piece
+                if len(first) > ERROR_LIMIT_BYTES:
+                    break
+        is_missing = reply.status in _HAS_NOT or (reply.status == 200 and first[:1] == b"{" and is_no_answer(first))
+        if not candidate.is_told and is_missing:  # LM Studio answers 200 on every path
+            self._lacking[self._key(candidate, endpoint)] = self._clock() + LACKING_S
+            said = f"the engine of {candidate.name} has no {OTHERS[endpoint]}: {_REMEDY % endpoint}"
+            raise UpstreamError(said, status=404, code="endpoint_not_served")
+        if reply.status >= 400:
+            if error := read_error(reply.status, None, first, _JUDGED_AS, frozenset()):
+                raise error
+            status, written = whole_error(
+                endpoint, client.request_id, status=reply.status, message=message_in(first), said=first
+            )
+            await client.answer(status, "application/json", written, shown)
+            return
+        if not first:
+            raise UpstreamError(f"{candidate.name} answered with nothing", code="no_answer", by_engine=True)
+        await client.start(reply.status, reply.content_type or "application/octet-stream", shown)
+        await client.send(first, more=True)
+        async for piece in pieces:
+            await client.send(piece, more=True)
+        await client.send(b"", more=False)
+
+    def _candidates(self, request: OtherRequest, wishes: Wishes) -> list[_Candidate]:
+        """All agents that have the endpoint and the model: ours, those of ours that may be tried for it, others'."""
+        node, endpoint, names = self._node, request.endpoint, self._models_meant(request)
+        pin = refusals.peer_meant(wishes.pin, node.me, node.name, node.names, node.roster)
+        found: list[_Candidate] = []
+        for agent in _of(names, node.own_agents):
+            is_told = endpoint in agent.endpoints
+            if is_told or not agent.endpoints:
+                why = "place" if wishes.stays_here and agent.place != "here" else ""
+                why = "pinned" if pin not in (None, "local") else why
+                found.append(_Candidate(node.me, node.name, agent, True, why, is_told))
+        found.sort(key=lambda each: (not each.is_told, each.agent.last_resort))
+        shown = dict(zip(node.roster.peer_ids, node.roster.peer_names, strict=True))
+        for member in node.gossip.members():
+            why = "pinned" if wishes.stays_here or pin not in (None, member.id) else ""
+            why = why or ("" if member.state == "alive" else member.state)
+            why = why or ("" if node.admission.may(member.id, "answer") else "not_approved")
+            why = why or ("" if FEATURE in member.card.features else "version")
+            for agent in _of(names, node.agents_of(member)):
+                if endpoint in agent.endpoints:
+                    name = shown.get(member.id, member.card.name)
+                    found.append(_Candidate(member.id, name, agent, False, why))
+        return found
+
+    def _lacks(self, candidate: _Candidate, endpoint: str) -> bool:
+        """Whether it was tried in vain a while ago."""
+        return not candidate.is_told and self._lacking.get(self._key(candidate, endpoint), -inf) > self._clock()
+
+    def _models_meant(self, request: OtherRequest) -> frozenset[str] | None:
+        """Names of the models that will do; None: any. Raises InvalidRequest (404) where nobody serves it."""
+        roster = self._node.roster
+        if request.model is None:
+            return None
+        known = {*roster.models, *roster.agents}
+        own = {agent.model for agent in self._node.own_agents}
+        return summed_up(refusals.models_meant((request.model,), known, own, self._names)) if known else None
+
+    def _nobody(self, endpoint: str, found: Sequence[_Candidate]) -> UpstreamError:
+        """Why nobody is asked, and who would have the endpoint."""
+        having = dict.fromkeys(f"`{each.name}` ({each.excluded})" for each in found if each.is_told and each.excluded)
+        remedy = f"it is served by {', '.join([*having][:8])}: see `ppai peers`" if having else _REMEDY % endpoint
+        said = f"nobody who may be asked has {OTHERS[endpoint]}: {remedy}"
+        return UpstreamError(said, status=404, code="endpoint_not_served")
+
+    def _key(self, candidate: _Candidate, endpoint: str) -> tuple[str, str]:
+        return self._doors.door_of(candidate.agent.engine).engine.name, endpoint
+
+    def _log(
+        self,
+        request: OtherRequest,
+        request_id: str,
+        by: str,
+        attempts: int,
+        failure: UpstreamError | None,
+        began: float,
+    ) -> None:
+        status = "ok" if failure is None else "refused" if failure.status in (*BUSY, 404) else "failed"
+        if failure is not None:
+            self._telemetry.observe_refused(failure.status, failure.code)
+        line = {
+            "at": round(self._wall_clock(), 3),
+            "request": request_id,
+            "endpoint": request.endpoint,
+            "peer": by or None,
+            "reason": f"endpoint:{request.endpoint}",
+            "attempts": attempts,
+            "status": status,
+            "latency_s": round(self._clock() - began, 4),
+        }
+        self._route_log.write(line)
+
+
+def _of(names: frozenset[str] | None, agents: Iterable[Agent]) -> list[Agent]:
+    """The agents with one of these names; None: all."""
+    return [agent for agent in agents if names is None or {agent.name, agent.model} & names]
+
+
+def _stays_here(field: str) -> UpstreamError:
+    message = f"the field `{field}` may not be sent to another peer (see Delegation in docs/protocol.md): leave it out"
+    return UpstreamError(message, status=422, code="field_stays_here", is_unsuited=True)
+
+
+class NoPeers:
+    """Where no other peer is asked."""
+
+    def asked(
+        self, peer: PeerId, name: str, endpoint: str, agent: str, content_type: str, body: Pieces, patience: Patience
+    ) -> AbstractAsyncContextManager[Passed]:
+        raise UpstreamError("no peer is asked", status=503)

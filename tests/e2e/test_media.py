@@ -1,0 +1,80 @@
+"""Recordings and speech through real peers: nothing is kept in memory, and what breaks off is seen to break off."""
+
+import asyncio
+import hashlib
+import io
+import time
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.e2e.network import SECRET, Cluster
+from tests.media_engine import SPEECH, MediaEngine
+
+RECORDING = bytes(range(256)) * 4096 * 24  # 24 MiB
+SHA256 = hashlib.sha256(RECORDING).hexdigest()
+
+
+def recording() -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    form.add_field("file", io.BytesIO(RECORDING), filename="talk-with-Eve.mp3", content_type="audio/mpeg")
+    form.add_field("model", "auto")
+    return form
+
+
+async def transcribe(cluster: Cluster, name: str) -> tuple[int, dict[str, str], dict[str, object]]:
+    url = f"{cluster.peers[name].url}/v1/audio/transcriptions"
+    async with cluster.http.post(url, data=recording()) as response:
+        headers = {key.lower(): value for key, value in response.headers.items()}
+        return response.status, headers, await response.json()
+
+
+def memory_bytes(cluster: Cluster, name: str) -> int:
+    """Of the process, without the pages of files."""
+    info = psutil.Process(cluster.peers[name].pid).memory_info()
+    return info.rss - info.shared
+
+
+async def test_a_recording_and_speech_pass(cluster: Cluster) -> None:
+    async with MediaEngine().serving() as engine:
+        await cluster.start("ada", engine=engine.url)
+        await transcribe(cluster, "ada")
+        before = memory_bytes(cluster, "ada")
+        status, headers, answer = await transcribe(cluster, "ada")
+        grown = memory_bytes(cluster, "ada") - before
+        async with cluster.http.post(
+            cluster.peers["ada"].url + "/v1/audio/speech", json={"input": "hi", "model": "media-1"}
+        ) as response:
+            said, kind = await response.read(), response.headers["content-type"]
+
+    assert (200, "ada", "media-1") == (status, headers["x-ppai-peer"], headers["x-ppai-model"])
+    file = {"name": "talk-with-Eve.mp3", "bytes": len(RECORDING), "sha256": SHA256}
+    assert {"file": file, "model": "media-1"} == answer["heard"]
+    assert grown < 8 << 20
+    assert ("audio/wav", SPEECH) == (kind, said)
+
+
+async def test_speech_that_breaks_off_is_no_whole_answer(cluster: Cluster) -> None:
+    async with MediaEngine(cut_after=1000).serving() as engine:
+        await cluster.start("ada", engine=engine.url, env=SECRET)
+        with pytest.raises(aiohttp.ClientError):
+            async with cluster.http.post(
+                cluster.peers["ada"].url + "/v1/audio/speech", json={"input": "hi"}
+            ) as response:
+                await response.read()
+
+
+async def test_who_hangs_up_ends_the_work(cluster: Cluster) -> None:
+    async with MediaEngine(delay_s=30).serving() as engine:
+        await cluster.start("ada", engine=engine.url)
+        asked = asyncio.create_task(transcribe(cluster, "ada"))
+        while not engine.asked:
+            await asyncio.sleep(0.01)
+        asked.cancel()
+        began = time.monotonic()
+        async with asyncio.timeout(5):
+            while not engine.hung_up:
+                await asyncio.sleep(0.01)
+
+    assert time.monotonic() - began < 1
