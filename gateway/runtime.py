@@ -43,6 +43,7 @@ from gateway.peering.card import OwnEngine, distinct, own_agents
 from gateway.peering.enquiries import Enquiries
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
+from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
@@ -61,7 +62,7 @@ from gateway.server.listeners import (
     url_of,
 )
 from gateway.serving.dispatch import Dispatcher, Routed
-from gateway.serving.others import NoPeers, Others
+from gateway.serving.others import Others
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.notices import Notices, limit_lines
@@ -186,8 +187,9 @@ class Runtime:
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time, answered=self._answered, keepalive_s=client.keepalive_s,
         )  # fmt: skip
+        passing = PassingToPeers(self._network.transport.open_stream, peers.failed)
         others = Others(
-            config.routing, patience, self._node, self._doors, NoPeers(), telemetry, route_log,
+            config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
             clock=clock, wall_clock=time.time,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)

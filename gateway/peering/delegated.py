@@ -72,7 +72,7 @@ class Delegated:
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
-            served, model = self._serving(agent)
+            served, model = agent_of(self._doors, agent)
             request = bounded(request, served.door.engine.state.family, model.context_tokens)
             self._meter = Meter(request)
             async with served.door.remote_turn(self._peer):
@@ -101,15 +101,6 @@ class Delegated:
         if has_more_values(self._payload, VALUES_LIMIT):
             raise Unacceptable(f"it holds more than {VALUES_LIMIT} strings, arrays and objects")
         return read_delegation(self._payload, trusted=self._trusted)
-
-    def _serving(self, agent: str) -> tuple[Served, EngineModel]:
-        """Which of our engines answers for this agent, and its model. Raises UpstreamError."""
-        served = self._doors.of(agent)
-        models = served.door.engine.state.models if served else ()
-        model = next((model for model in models if served and model.name == served.model), None)
-        if served is None or model is None or not (model.is_loaded or served.door.loads_for_others):
-            raise UpstreamError("no such agent", status=404, code=NO_AGENT)
-        return served, model
 
     async def _run(self, request: Request, served: Served, meter: Meter) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
@@ -147,3 +138,13 @@ class Delegated:
             served_ms=int((self._clock() - started) * 1000),
         )
         return encode_receipt(receipt, self._sign)
+
+
+def agent_of(doors: Doors, agent: str) -> tuple[Served, EngineModel]:
+    """Which of our engines answers for this agent, and its model. Raises UpstreamError."""
+    served = doors.of(agent)
+    models = served.door.engine.state.models if served else ()
+    model = next((model for model in models if served and model.name == served.model), None)
+    if served is None or model is None or not (model.is_loaded or served.door.loads_for_others):
+        raise UpstreamError("no such agent", status=404, code=NO_AGENT)
+    return served, model

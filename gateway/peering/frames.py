@@ -4,6 +4,8 @@
     event: refused               instead of an answer: {"status", "code", "message", "retry_after_s"}
     event: reply                 a whole JSON answer: {"status": 200, "body": {...}}
     data: {...}                  a streamed answer's events, byte for byte, up to data: [DONE]
+    event: head                  of an endpoint beside chat: {"status", "type"}
+    event: part                  up to 48 KiB of such an answer, in base64
     event: broke                 the answer cannot be finished: as `refused`
     event: receipt               the last event; without it the answer was cut short
 
@@ -27,12 +29,14 @@ RECEIPT_DOMAIN = b"ppai/1/receipt\0"
 ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's engine answered this very request
 NO_AGENT = "no_agent"  # the code of a refusal of a model that is not served there any more
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
+TYPE_CHARS = 200  # of a content type
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
 TOLD = {  # what another peer is told of an error here, by its code
     NO_AGENT: "there is no such agent here",
     "busy": "this peer is busy",
+    "endpoint_not_served": "its engine has no such endpoint",
     "stopping": "this peer is being stopped",
     "no_engine": "its engine is not there",
     "engine_unreachable": "its engine does not answer",
@@ -75,6 +79,13 @@ class WholeReply(msgspec.Struct, frozen=True):
 
     status: int
     body: msgspec.Raw
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What an answer of an endpoint beside chat begins with."""
+
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)]
+    type: Annotated[str, msgspec.Meta(max_length=TYPE_CHARS)]
 
 
 def refusal_of(status: int, code: str, retry_after_s: float | None) -> Refusal:

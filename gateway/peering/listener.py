@@ -25,9 +25,11 @@ from gateway.capacity.doors import Doors
 from gateway.peering.delegated import Delegated
 from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_of
+from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
 from gateway.server.connection import Bounds, Connection
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
+from gateway.server.spool import spooled
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience
 
@@ -40,6 +42,7 @@ BODY_LIMITS_BYTES = {
     PROBE_PATH: 0,
     AGENTS_PATH: 0,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
+    OTHER_PATH: 32 << 20,  # a recording, which is kept in a file
 }
 PEER_BOUNDS = Bounds(
     head_bytes=16 << 10,
@@ -112,6 +115,9 @@ class PeerApp:
         claimed, peer = headers.get(BODY_HEADER), UNPROVED
         if claimed is not None:
             peer = self._let_in(path, raw_path, headers, claimed, scope)
+        if path == OTHER_PATH:
+            await self._answer_other(peer, size, claimed, scope, receive, client)
+            return
         with self._held(_voucher(scope, headers) if claimed is None else peer, size):
             body, sha256 = await _read(scope, receive, size)
             if claimed is None:
@@ -128,11 +134,35 @@ class PeerApp:
             _vouch(scope, peer)
         elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
-        if path == DELEGATE_PATH and not self._allowance.may_delegate(peer, self._clock()):
+        if path in (DELEGATE_PATH, OTHER_PATH) and not self._allowance.may_delegate(peer, self._clock()):
             raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
         if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
         return peer
+
+    async def _answer_other(
+        self, peer: PeerId, size: int, claimed: str | None, scope: Scope, receive: Receive, client: AsgiClient
+    ) -> None:
+        """A request beside chat, whose body lies in a file while it is answered. Raises Refused."""
+        if claimed is None:
+            raise Refused(400, "malformed", f"{OTHER_PATH} needs {BODY_HEADER}")
+        digest = hashlib.sha256()
+        with self._held(peer, size):
+            async with spooled(receive, size, digest.update) as body:
+                if claimed != digest.hexdigest():
+                    self._transport.endpoint.note_forgery(peer)
+                    raise Refused(401, "bad_signature", "the body is another than the one that was signed")
+                asked = (
+                    self._doors,
+                    peer,
+                    scope["query_string"],
+                    body,
+                    claimed,
+                    self._patience,
+                    self._sign,
+                    self._clock,
+                )
+                await self._run(peer, PassedOn(*asked), receive, client)
 
     @contextmanager
     def _held(self, sender: PeerId, size: int) -> Iterator[None]:
@@ -157,15 +187,18 @@ class PeerApp:
         else:
             trusted, patience = self._trusted, self._patience
             work = Delegated(self._doors, peer, body, sha256, trusted, patience, self._sign, self._clock)
-            try:
-                await until_gone(self._delegate(peer, work, client), receive)
-            except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
-                log.warning("answer_ended_by_stop peer=%s", peer[:10])
-                stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
-                await client.send(stopping, more=False)
-                raise
+            await self._run(peer, work, receive, client)
 
-    async def _delegate(self, peer: PeerId, work: Delegated, client: AsgiClient) -> None:
+    async def _run(self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient) -> None:
+        try:
+            await until_gone(self._delegate(peer, work, client), receive)
+        except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
+            log.warning("answer_ended_by_stop peer=%s", peer[:10])
+            stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
+            await client.send(stopping, more=False)
+            raise
+
+    async def _delegate(self, peer: PeerId, work: Delegated | PassedOn, client: AsgiClient) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)

@@ -24,6 +24,7 @@ from gateway.peering.frames import (
     NO_AGENT,
     SILENCE_S,
     UNACCEPTABLE,
+    Head,
     Receipt,
     Refusal,
     WholeReply,
@@ -41,7 +42,7 @@ FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests,
 BUSY_CODES = frozenset({"peer_refused", "peer_too_many_requests"})  # codes of errors that pass by themselves
 DELEGATE = "/peer/1/delegate"
 OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
-Said = TypeVar("Said", Refusal, WholeReply, Receipt)
+Said = TypeVar("Said", Refusal, WholeReply, Receipt, Head)
 
 
 class PeerUpstream:
@@ -68,8 +69,16 @@ class PeerUpstream:
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator["PeerReply"]:
         """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
+        async with self.asked(DELEGATE, body, patience, PeerReply, stream=stream) as reply:
+            yield reply
+
+    @asynccontextmanager
+    async def asked(
+        self, path: str, body: Pieces, patience: Patience, kind: type["PeerReply"], *, stream: bool
+    ) -> AsyncIterator["PeerReply"]:
+        """The answer of this `kind` to what is posted to `path`, once it has begun. Raises UpstreamError."""
         asked = await asyncio.to_thread(hashed, *body) if sum(map(len, body)) > LARGE_BYTES else hashed(*body)
-        dialled = self._open_stream(self._peer, DELEGATE, asked, answer_s=self._silence_s)
+        dialled = self._open_stream(self._peer, path, asked, answer_s=self._silence_s)
         try:
             response = await dialled.__aenter__()
         except PeerUnreachable as error:
@@ -79,7 +88,7 @@ class PeerUpstream:
         try:
             if response.status != 200:
                 raise await self._turned_away(response)
-            reply = PeerReply(
+            reply = kind(
                 response, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
             )
             await reply.begin(stream)
@@ -105,6 +114,8 @@ class PeerUpstream:
 
 class PeerReply:
     """A peer's answer that has begun (see gateway.upstream.Reply): its first event is here."""
+
+    HASHED = frozenset({"", "reply"})  # names of the events that are the answer
 
     def __init__(
         self,
@@ -186,7 +197,10 @@ class PeerReply:
     async def _end(self) -> None:
         """The receipt: only with it the answer is complete."""
         answer = self._seen.hexdigest()
-        event = await self._next(self._patience.idle_s)
+        await self._settle(await self._next(self._patience.idle_s), answer)
+
+    async def _settle(self, event: Event, answer: str) -> None:
+        """What comes after an answer of this hash must be its receipt. Raises UpstreamError."""
         if name_of(event) != "receipt":
             raise self._refusal(event, "peer_broke")
         receipt = self._decode(event, Receipt)
@@ -226,7 +240,7 @@ class PeerReply:
         name = name_of(event)
         if not name and not event.is_done and not event.is_object:
             raise self._cut_short("it sent an event that is no JSON object")
-        if name in ("", "reply"):
+        if name in self.HASHED:
             self._seen.update(event.raw)
             if not self._allowed.may_call and calls_tool(event.data):
                 raise self._cut_short("it calls a tool, and was offered none")

@@ -16,6 +16,7 @@ from discovery.records import Agent, PeerId
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig, summed_up
+from gateway.peering.passing import FEATURE
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
 from gateway.routing.node import Node
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 ERROR_LIMIT_BYTES = 64 << 10
 ATTEMPTS = 3
-FEATURE = "other"  # in the card of a peer that answers such requests
 LACKING_S = 600.0  # s for which an engine is not tried again for an endpoint that it had not
 _HAS_NOT = (404, 405, 501)
 _JUDGED_AS = "chat/completions"  # whose errors mean the same
@@ -255,12 +255,3 @@ def _of(names: frozenset[str] | None, agents: Iterable[Agent]) -> list[Agent]:
 def _stays_here(field: str) -> UpstreamError:
     message = f"the field `{field}` may not be sent to another peer (see Delegation in docs/protocol.md): leave it out"
     return UpstreamError(message, status=422, code="field_stays_here", is_unsuited=True)
-
-
-class NoPeers:
-    """Where no other peer is asked."""
-
-    def asked(
-        self, peer: PeerId, name: str, endpoint: str, agent: str, content_type: str, body: Pieces, patience: Patience
-    ) -> AbstractAsyncContextManager[Passed]:
-        raise UpstreamError("no peer is asked", status=503)

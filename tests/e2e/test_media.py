@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.e2e.network import SECRET, Cluster
+from tests.e2e.peer import ppai
 from tests.media_engine import SPEECH, MediaEngine
 
 RECORDING = bytes(range(256)) * 4096 * 24  # 24 MiB
@@ -78,3 +79,50 @@ async def test_who_hangs_up_ends_the_work(cluster: Cluster) -> None:
                 await asyncio.sleep(0.01)
 
     assert time.monotonic() - began < 1
+
+
+async def test_a_peer_that_has_it_answers(cluster: Cluster) -> None:
+    """Ada has no such engine; once ben's has told his, his answers. Nothing is kept in memory on either side."""
+    async with MediaEngine().serving() as engine:
+        await cluster.start("ada", pages={"/openapi.json": {"paths": {"/v1/chat/completions": {}}}})
+        await cluster.start("ben", "--seed", cluster.seed(), engine=engine.url)
+        await cluster.until_ready()
+        async with asyncio.timeout(15):
+            while (answer := await transcribe(cluster, "ada"))[0] != 200:
+                assert "endpoint_not_served" == answer[2]["error"]["code"]  # type: ignore[index]
+                await asyncio.sleep(0.1)
+        before = [memory_bytes(cluster, name) for name in ("ada", "ben")]
+        status, headers, answer_body = await transcribe(cluster, "ada")
+        grown = [memory_bytes(cluster, name) - was for name, was in zip(("ada", "ben"), before, strict=True)]
+        async with cluster.http.post(
+            cluster.peers["ada"].url + "/v1/audio/speech", json={"input": "hi", "user": "eve"}
+        ) as response:
+            said = await response.read()
+        async with cluster.http.post(
+            cluster.peers["ada"].url + "/v1/audio/speech", json={"input": "hi"}, headers={"x-ppai-local-only": "1"}
+        ) as response:
+            kept = (response.status, (await response.json())["error"]["message"])
+
+    assert (200, "ben", "media-1") == (status, headers["x-ppai-peer"], headers["x-ppai-model"])
+    file = {"name": "file.mp3", "bytes": len(RECORDING), "sha256": SHA256}
+    assert {"file": file, "model": "media-1"} == answer_body["heard"]
+    assert max(grown) < 12 << 20
+    assert SPEECH == said
+    assert ("/v1/audio/speech", {"model": "media-1", "input": "hi"}) == engine.asked[-1]
+    assert (404, True) == (kept[0], "`ben` (pinned)" in kept[1])
+
+
+async def test_who_would_have_it_is_named(cluster: Cluster) -> None:
+    """A peer that is not approved is not asked."""
+    async with MediaEngine().serving() as engine:
+        await cluster.start("ada", pages={"/openapi.json": {"paths": {"/v1/chat/completions": {}}}})
+        await cluster.start("ben", "--seed", cluster.seed(), engine=engine.url)
+        await cluster.until_ready()
+        async with asyncio.timeout(15):
+            while (await transcribe(cluster, "ada"))[0] != 200:
+                await asyncio.sleep(0.1)
+        await asyncio.to_thread(ppai, "revoke", "ben", "--home", str(cluster.peers["ada"].home))
+        status, _, answer = await transcribe(cluster, "ada")
+
+    assert (404, "endpoint_not_served") == (status, answer["error"]["code"])  # type: ignore[index]
+    assert "`ben` (not_approved)" in answer["error"]["message"]  # type: ignore[index]

@@ -21,7 +21,7 @@ from gateway.peering.card import OwnEngine, own_agents
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
-from gateway.serving.others import NoPeers, Others
+from gateway.serving.others import Others
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.upstream import Patience
@@ -32,6 +32,11 @@ from tests.media_engine import SPEECH, MediaEngine
 from tests.peers import doors_of, party, ready_engine
 
 RERANK = {"query": "q", "documents": ["a"]}
+
+
+class _NoPeers:
+    def asked(self, *asked: object) -> Any:
+        raise AssertionError(f"nobody is to be asked: {asked}")
 
 
 class Counter:
@@ -73,7 +78,7 @@ async def counter(
         log = RouteLog(home / "route.jsonl")
         with closing(log):
             others = Others(
-                names or NamesConfig(), Patience(5, 5, 5), node, made, NoPeers(), Telemetry(), log,
+                names or NamesConfig(), Patience(5, 5, 5), node, made, _NoPeers(), Telemetry(), log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
             )  # fmt: skip
             yield Counter(others, home / "route.jsonl")

@@ -1,0 +1,191 @@
+"""Requests of the endpoints beside chat between peers: POST /peer/1/other, asked and answered.
+
+The body is the request itself, which may be 32 MiB of audio: it lies in a file on both sides, and is never held in
+memory. Who answers, and how to read the body, stands in the signed path. An answer rides in the frames of any
+delegation (frames.py), its bytes in base64:
+
+    event: head                  {"status", "type"}, before all others
+    event: part                  up to 48 KiB of the answer
+
+Knows nothing of who was chosen, and of whether the peer may ask.
+"""
+
+import asyncio
+import hashlib
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NoBase64
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from mmap import mmap
+from typing import Annotated, cast
+
+import msgspec
+
+from discovery.records import PeerId
+from gateway.capacity.doors import Doors
+from gateway.peering.allowance import ANSWER_LIMIT_BYTES, EVENTS_BESIDE, Allowance
+from gateway.peering.delegated import agent_of
+from gateway.peering.frames import (
+    ENGINE_REFUSED,
+    TYPE_CHARS,
+    UNACCEPTABLE,
+    Head,
+    Receipt,
+    Refusal,
+    encode_receipt,
+    encode_refusal,
+    name_of,
+    refusal_of,
+)
+from gateway.peering.remote import OpenStream, PeerReply, PeerUpstream
+from gateway.privacy.fields import Unacceptable
+from gateway.privacy.others import OtherRequest, read_other
+from gateway.upstream import RETRYABLE, Passed, Patience, UpstreamError
+from gateway.wire.bodies import OTHERS
+from gateway.wire.claims import wait_s
+from gateway.wire.codec import UNREADABLE, Pieces
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.events import encode_event
+
+OTHER_PATH = "/peer/1/other"
+FEATURE = "other"  # in the card of a peer that answers such requests
+PART_BYTES = 48 << 10
+
+
+class _Asked(msgspec.Struct, forbid_unknown_fields=True):
+    """What stands in the path."""
+
+    endpoint: str
+    agent: Annotated[str, msgspec.Meta(max_length=256)]
+    type: Annotated[str, msgspec.Meta(max_length=TYPE_CHARS)]
+
+
+class PassingReply(PeerReply):
+    """A peer's answer that has begun (see gateway.upstream.Passed)."""
+
+    HASHED = frozenset({"head", "part"})
+
+    async def begin(self, stream: bool) -> None:
+        event = await self._next(self._patience.whole_s)
+        name = name_of(event)
+        if name == "refused":
+            raise self._refusal(event, "peer_refused")
+        if name != "head":
+            raise self._cut_short("it began with something else than a head")
+        head = self._decode(event, Head)
+        self.status, self.content_type = head.status, head.type
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The answer's bytes; whoever has read them all has a receipt. Raises UpstreamError."""
+        while True:
+            answer = self._seen.hexdigest()
+            event = await self._next(self._patience.idle_s)
+            if name_of(event) != "part":
+                await self._settle(event, answer)
+                return
+            try:
+                yield b64decode(event.data, validate=True)
+            except NoBase64 as error:
+                raise self._cut_short("it sent a part that is no base64") from error
+
+
+class PassingToPeers:
+    """The way to other peers for such requests."""
+
+    def __init__(self, open_stream: OpenStream, failed: Callable[[PeerId, str], None]) -> None:
+        """`failed(peer, reason)` is called when the peer itself did not answer."""
+        self._open_stream, self._failed = open_stream, failed
+
+    @asynccontextmanager
+    async def asked(
+        self, peer: PeerId, name: str, endpoint: str, agent: str, content_type: str, body: Pieces, patience: Patience
+    ) -> AsyncIterator[Passed]:
+        """The agent's answer. Raises UpstreamError."""
+        events = ANSWER_LIMIT_BYTES // PART_BYTES * 4 + EVENTS_BESIDE
+        within_s = patience.whole_s + patience.first_event_s
+        allowed = Allowance(events, ANSWER_LIMIT_BYTES * 3 // 2, within_s, may_call=True)
+        upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed)
+        asked = msgspec.json.encode(_Asked(endpoint, agent, content_type))
+        path = f"{OTHER_PATH}?{urlsafe_b64encode(asked).decode()}"
+        async with upstream.asked(path, body, patience, PassingReply, stream=False) as reply:
+            yield cast(PassingReply, reply)
+
+
+class PassedOn:
+    """One such request of another peer, run on our own engine: the frames of its answer, and what came of it."""
+
+    usage = (0, 0)  # tokens, which nobody counts here
+
+    def __init__(
+        self,
+        doors: Doors,
+        peer: PeerId,
+        query: bytes,
+        body: bytes | mmap,
+        body_sha256: str,
+        patience: Patience,
+        sign: Callable[[bytes], bytes],
+        clock: Callable[[], float],
+    ) -> None:
+        self.status, self.has_begun, self._is_unacceptable = "cancelled", False, False
+        self._doors, self._peer, self._query, self._body, self._sha256 = doors, peer, query, body, body_sha256
+        self._patience, self._sign, self._clock = patience, sign, clock
+        self._sent = hashlib.sha256()
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether it came to nothing through the asking peer's doing."""
+        return self._is_unacceptable or self.status == "cancelled"
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
+        began = self._clock()
+        try:
+            asked, request = await asyncio.to_thread(self._read)
+            served, model = agent_of(self._doors, asked.agent)
+            kind, body = await asyncio.to_thread(request.travelling, served.model)
+            if asked.endpoint not in model.endpoints:
+                raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
+            async with served.door.remote_turn(self._peer):
+                started = self._clock()
+                opened = served.door.engine.open(
+                    asked.endpoint, body, {"content-type": kind}, stream=False, patience=self._patience
+                )
+                async with opened as reply:
+                    if reply.status in RETRYABLE:
+                        status = reply.status if reply.status in (429, 503) else 502
+                        wait = wait_s(reply.retry_after)
+                        raise UpstreamError(
+                            "its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait
+                        )
+                    head = Head(reply.status, reply.content_type[:TYPE_CHARS])
+                    yield self._frame("head", msgspec.json.encode(head))
+                    async for piece in cast(Passed, reply).pieces():
+                        for at in range(0, len(piece), PART_BYTES):
+                            yield self._frame("part", b64encode(piece[at : at + PART_BYTES]))
+            self.status = "ok"
+            times = int((started - began) * 1000), int((self._clock() - started) * 1000)
+            receipt = Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times)
+            yield encode_receipt(receipt, self._sign)
+        except (Unacceptable, InvalidRequest) as error:
+            self.status, self._is_unacceptable = "refused", True
+            yield encode_refusal(Refusal(400, UNACCEPTABLE, f"it may not travel: {error}"))
+        except UpstreamError as error:
+            self.status = "failed" if self.has_begun else "refused"
+            refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
+            yield encode_refusal(refusal, "broke" if self.has_begun else "refused")
+
+    def _read(self) -> tuple[_Asked, OtherRequest]:
+        try:
+            asked = msgspec.json.decode(urlsafe_b64decode(self._query), type=_Asked)
+        except (NoBase64, *UNREADABLE) as error:
+            raise Unacceptable("the path says nothing") from error
+        if asked.endpoint not in OTHERS:
+            raise Unacceptable("there is no such endpoint")
+        return asked, read_other(asked.endpoint, asked.type, self._body)
+
+    def _frame(self, name: str, data: bytes) -> bytes:
+        frame = encode_event(data, name)
+        self._sent.update(frame)
+        self.has_begun = True
+        return frame
