@@ -29,6 +29,7 @@ DETAILED_LIMIT = 256  # agents in one answer
 TOPICS_LIMIT = 16  # of an agent
 TOPIC_CHARS = 300
 WORDS_LIMIT = 16  # endpoints, and what an engine does not tell
+CONTINUE_FEATURE = "continue"  # in the card of a peer that may be sent an unfinished answer to go on with
 
 
 class _Details(msgspec.Struct, omit_defaults=True):
@@ -48,6 +49,7 @@ class _Details(msgspec.Struct, omit_defaults=True):
     topics: tuple[str, ...] = ()
     last_resort: bool = False
     engine: int = WHOLE
+    continues: tuple[str, ...] = ()
 
 
 _DECODE_LIST = msgspec.msgpack.Decoder(list[msgspec.Raw])
@@ -107,7 +109,7 @@ def _details(agent: Agent) -> _Details:
         agent.name, agent.model, agent.context_tokens, agent.modalities,
         {space: (profile.capability, profile.evidence) for space, profile in agent.profiles.items()},
         agent.untold, agent.endpoints, agent.place, agent.is_embedded, agent.parameters, agent.quantisation,
-        agent.topics, agent.last_resort, agent.engine,
+        agent.topics, agent.last_resort, agent.engine, agent.continues,
     )  # fmt: skip
 
 
@@ -120,6 +122,7 @@ def _agent(details: _Details) -> Agent:
         _words(details.topics[:TOPICS_LIMIT], TOPIC_CHARS),
         details.last_resort,
         details.engine if 0 <= details.engine < ENGINES_LIMIT else WHOLE,
+        _words(details.continues, 64),
     )  # fmt: skip
 
 

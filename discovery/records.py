@@ -74,6 +74,7 @@ class Agent:
     topics: tuple[str, ...] = ()  # sentences that say what it is for
     last_resort: bool = False  # asked when nobody else can answer
     engine: int = WHOLE  # which of its peer's engines serves it, as the pulse counts them; WHOLE: any, or the only one
+    continues: tuple[str, ...] = ()  # endpoints at which it goes on with an answer that another agent began
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class ScriptedEngine:
     models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
     pages: Mapping[str, object] = field(default_factory=dict)  # JSON at further paths, by GET or POST
     context_tokens: int = 4096
+    prompt_tokens: Callable[[dict[str, Any]], int] = lambda body: 7
     owned_by: str = "vllm"
     asked: list[dict[str, Any]] = field(default_factory=list)
     asked_at: list[float] = field(default_factory=list)  # s, monotonic
@@ -185,7 +186,7 @@ class ScriptedEngine:
                 "created": 1,
                 "model": self.model,
                 "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
-                "usage": self._usage(words),
+                "usage": self._usage(body, words),
             }
         )
 
@@ -204,7 +205,7 @@ class ScriptedEngine:
         ]
         chunks += [{"choices": [{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]}]
         if (body.get("stream_options") or {}).get("include_usage"):
-            chunks += [{"choices": [], "usage": self._usage(words)}]
+            chunks += [{"choices": [], "usage": self._usage(body, words)}]
         for sent, chunk in enumerate(chunks):
             if sent == self.cut_after:
                 assert request.transport
@@ -216,5 +217,39 @@ class ScriptedEngine:
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    def _usage(self, words: list[str]) -> dict[str, int]:
-        return {"prompt_tokens": 7, "completion_tokens": len(words), "total_tokens": 7 + len(words)}
+    def _usage(self, body: dict[str, Any], words: list[str]) -> dict[str, int]:
+        read, said = self.prompt_tokens(body), sum(map(bool, words))
+        return {"prompt_tokens": read, "completion_tokens": said, "total_tokens": read + said}
+
+
+_TURN = "<turn>{role} {content} </turn>"
+
+
+def going_on(text: str, **behaviour: Any) -> dict[str, Any]:
+    """Behaviour of a scripted vLLM that says `text`, and goes on where a request ends with the beginning of it.
+
+    As the real one it closes the last turn, and begins at the beginning, unless it is told not to.
+    """
+
+    def is_begun(body: dict[str, Any]) -> bool:
+        last = body["messages"][-1] if body.get("messages") else {"role": ""}
+        return last["role"] == "assistant" and body.get("continue_final_message") is True
+
+    def prompt(body: dict[str, Any]) -> list[str]:
+        if "prompt" in body:
+            return str(body["prompt"]).split()
+        shown = "".join(_TURN.format(**turn) + " " for turn in body["messages"])
+        return (shown.removesuffix(" </turn> ") if is_begun(body) else f"{shown}<turn>assistant").split()
+
+    def answer(body: dict[str, Any]) -> str:
+        begun = body["messages"][-1]["content"] if is_begun(body) else ""
+        rest = text.removeprefix(begun) if text.startswith(begun) else text
+        bound = body.get("max_tokens")
+        return " ".join(rest.split(" ")[: bound and bound + rest.startswith(" ")])
+
+    def tokenize(body: dict[str, Any]) -> dict[str, Any]:
+        tokens = [hash(word) for word in prompt(body)]
+        return {"count": len(tokens), "tokens": tokens}
+
+    pages = {"/openapi.json": {"paths": {"/v1/chat/completions": {}}}, "/tokenize": tokenize}
+    return {"answer": answer, "pages": pages, "prompt_tokens": lambda body: len(prompt(body)), **behaviour}

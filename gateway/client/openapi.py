@@ -131,6 +131,7 @@ _SUMMARIES = {
 }
 _REQUEST_HEADERS = {
     "x-ppai-route": "`auto`, `local`, or the name or id of the peer that is to answer",
+    "x-ppai-continue": "`0`: a stream that breaks off ends with an error, and nobody else goes on with it",
     "x-ppai-local-only": "anything but `0`: the request stays on this machine",
     "x-session-id": "which conversation this is",
     "x-request-id": "given back; made if absent",

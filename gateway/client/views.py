@@ -218,6 +218,7 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
         "context_tokens": agent.context_tokens,
         "modalities": list(agent.modalities),
         "untold": list(agent.untold),
+        "continues": list(agent.continues),
         "place": agent.place or None,
         "embedded": agent.is_embedded,
         "parameters": agent.parameters or None,

@@ -40,6 +40,16 @@ class EngineApi:
         ) as response:
             return await self._page(path, response, kind)
 
+    async def stream(self, path: str, body: object) -> bytes:
+        """The whole answer of a POST as it came, events as a rule; cut after the limit. Raises as `get` does."""
+        url, headers = self.at(path), {**self._headers, "content-type": "application/json"}
+        async with self._session.post(
+            url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
+        ) as response:
+            if response.status != 200:
+                raise UpstreamError(f"POST {path} answered {response.status}")
+            return await _read(response)
+
     def at(self, path: str) -> str:
         """The URL of a page; one of the OpenAI API, /v1/..., is at `root`."""
         return self.url + (self.root + path[3:] if path.startswith("/v1/") else path)

@@ -15,6 +15,12 @@ MODELS_LIMIT = 1024  # of one engine; a card names 16 of them
 BY_DEFAULT = ("text", "tools")  # abilities assumed of a model whose engine tells none
 MEDIA = ("image", "audio", "file")  # what most engines do not tell of a model
 UNTOLD = (*MEDIA, "embeddings")  # what is untold of a model whose engine tells nothing
+# What a chat request must say so that an engine goes on with the assistant's turn at its end, by family; those that are
+# not here do it unasked, or not at all: which is learnt (family.py).
+CONTINUING: Mapping[str, Mapping[str, object]] = {
+    "vllm": {"continue_final_message": True, "add_generation_prompt": False},
+    "sglang": {"continue_final_message": True},
+}
 Ability = Literal["text", "image", "audio", "file", "tools", "embeddings"]
 
 
@@ -45,6 +51,7 @@ class EngineModel:
     quantisation: str = ""  # in the engine's own words, e.g. Q4_K_M; empty: it does not say
     is_kept_by_use: bool = False  # its engine unloads what nobody uses, so that each request keeps it in memory longer
     endpoints: tuple[str, ...] = ()  # of the API, those that it answers; empty: not told
+    continues: tuple[str, ...] = ()  # endpoints at which it goes on with an answer that somebody else began: as tested
 
     @property
     def name(self) -> str:
@@ -71,6 +78,11 @@ class EngineState:
     @property
     def is_ready(self) -> bool:
         return self.problem is None and bool(self.models)
+
+    @property
+    def continuing(self) -> Mapping[str, object]:
+        """What a chat request must say besides so that this engine goes on with the turn at its end."""
+        return CONTINUING.get(self.family, {})
 
     @property
     def is_elastic(self) -> bool:

@@ -102,6 +102,12 @@ class LiteLLMEngine:
             if hasattr(answer, "aclose"):
                 await answer.aclose()
 
+    to_learn: str | None = None
+
+    async def learn(self) -> bool:
+        """Nothing: what a provider makes of an unfinished answer is its own matter."""
+        return False
+
     def close(self) -> None:
         """Does nothing: no connection is kept."""
 

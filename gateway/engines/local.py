@@ -83,6 +83,15 @@ class Engine(Upstream, Protocol):
         """Ask the engine what it serves and how busy it is; afterwards `state` holds the answer or the problem."""
         ...
 
+    @property
+    def to_learn(self) -> str | None:
+        """A model whose abilities can only be found by trying, and were not yet; None where there is none."""
+        ...
+
+    async def learn(self) -> bool:
+        """Try one of them; True where that found an ability, which the next look tells."""
+        ...
+
     def close(self) -> None:
         """Close the connections that are kept."""
         ...
@@ -118,6 +127,7 @@ class LocalEngine:
         self.not_adopted: tuple[str, ...] = ()  # engines of other people, each with what takes it
         self._problem = "no engine yet"
         self._unready_looks = 0  # in a row
+        self._learning: asyncio.Task[None] | None = None
         self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
         self._is_wanted = asyncio.Event()  # a look before its time
         self._waiting: list[asyncio.Future[None]] = []  # for the end of the next look
@@ -165,6 +175,13 @@ class LocalEngine:
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         """Find the engine, then read its state until cancelled; `seen` is called after every read."""
+        try:
+            await self._watch(tasks, seen)
+        finally:
+            if self._learning:
+                self._learning.cancel()
+
+    async def _watch(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         while True:
             waiting, self._waiting = self._waiting, []
             self._is_wanted.clear()
@@ -176,6 +193,7 @@ class LocalEngine:
                 self._ids = ids_by_name(self._engine.state.models)
             self.has_looked = True
             seen()
+            self._begin_to_learn(tasks)
             self._unready_looks = 0 if self.state.is_ready else self._unready_looks + 1
             for looked in waiting:
                 if not looked.done():
@@ -183,6 +201,17 @@ class LocalEngine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s()):
                     await self._is_wanted.wait()
+
+    def _begin_to_learn(self, tasks: asyncio.TaskGroup) -> None:
+        """Have the engine try what only trying tells, one model at a time; not where each request may cost money."""
+        is_free = not self._config.last_resort and self.state.place != "cloud"
+        is_learning = self._learning is not None and not self._learning.done()
+        if self._engine is not None and self._engine.to_learn and self.state.is_ready and is_free and not is_learning:
+            self._learning = tasks.create_task(self._learn(self._engine), name=f"learning {self.name}")
+
+    async def _learn(self, engine: Engine) -> None:
+        if await engine.learn():
+            self._is_wanted.set()
 
     async def look_again(self) -> None:
         """Have the engine looked at now, and wait until its state is what it says: LOOK_AGAIN_S at most."""

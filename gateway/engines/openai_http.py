@@ -19,7 +19,7 @@ from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi, StillLoading, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
-from gateway.engines.family import Family, Listing, read_listing, read_load
+from gateway.engines.family import Family, Listing, continues, read_listing, read_load
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -31,6 +31,8 @@ CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
 _REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
 _EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
+LEARN_TIMEOUT_S = 60.0  # s for all that one model is asked once, behind whatever the engine is doing
+LEARN_ATTEMPTS = 3  # of those in which it did not answer
 CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
 
 
@@ -84,6 +86,8 @@ class OpenAIEngine:
         self._refreshes = 0
         self._is_list_old = False  # it did not know a model of its own list
         self._refuses_usage = False  # it does not know `stream_options`
+        self._continues: dict[str, tuple[str, ...]] = {}  # by model, as it was tested
+        self._learn_attempts: dict[str, int] = {}  # by model
 
     async def refresh(self) -> None:
         """Ask the engine what it serves and how busy it is; afterwards `state` holds the answer or the problem."""
@@ -94,7 +98,7 @@ class OpenAIEngine:
                     self._is_list_old = False
                     self._family, self.state = await self._identify()
                 self._refreshes += 1
-                self.state = bounded(await self._look(self._family, self.state))
+                self.state = self._as_learnt(bounded(await self._look(self._family, self.state)))
         except TimeoutError as error:
             if not self.in_flight:  # an engine that works on our requests is busy, not dead
                 self.state = replace(self.state, problem=self._describe(error))
@@ -104,6 +108,35 @@ class OpenAIEngine:
         except (*UNREADABLE, UpstreamError) as error:
             self._family = None
             self.state = replace(self.state, problem=f"{self.url} does not speak the OpenAI API: {error}")
+
+    @property
+    def to_learn(self) -> str | None:
+        """A model that is loaded and was not asked yet what `learn` asks; None where there is none."""
+        if not self.state.is_ready or self._family is None:
+            return None
+        loaded = (model.id for model in self.state.models if model.is_loaded and "text" in model.modalities)
+        return next((model for model in loaded if model not in self._continues), None)
+
+    async def learn(self) -> bool:
+        """Ask a model once whether it goes on with an answer that was begun; True where the next look tells that."""
+        model, family = self.to_learn, self._family
+        if model is None or family is None:
+            return False
+        found: tuple[str, ...] | None = None
+        try:
+            async with asyncio.timeout(LEARN_TIMEOUT_S):
+                found = await continues(self._api, family.name, model)
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            self._learn_attempts[model] = self._learn_attempts.get(model, 0) + 1
+        if found is None and self._learn_attempts[model] >= LEARN_ATTEMPTS:
+            found = ()
+        if found is not None and family is self._family:
+            self._continues[model] = found
+        return bool(found)
+
+    def _as_learnt(self, state: EngineState) -> EngineState:
+        models = (replace(model, continues=self._continues.get(model.id, ())) for model in state.models)
+        return replace(state, models=tuple(models)) if any(self._continues.values()) else state
 
     @asynccontextmanager
     async def open(
@@ -165,6 +198,7 @@ class OpenAIEngine:
                 "it is another PPAI peer, which would send requests in a circle; name its engine instead"
             )
         if self._family is None or listing.owner != self._owner:
+            self._continues, self._learn_attempts = {}, {}  # another program may listen there now
             self._family, self._owner = await recognise(self._api, listing), listing.owner
         served = await self._family.describe(self._api, listing)
         state = EngineState(

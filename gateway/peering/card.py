@@ -129,6 +129,7 @@ def _agent(name: str, model: EngineModel, engine: OwnEngine, profiles: Mapping[s
         engine=engine.number,
         last_resort=engine.last_resort,
         endpoints=model.endpoints,
+        continues=model.continues,
     )
 
 

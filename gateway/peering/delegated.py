@@ -73,6 +73,8 @@ class Delegated:
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
             served, model = agent_of(self._doors, agent)
+            if request.continues and request.endpoint not in model.continues:
+                raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
             request = bounded(request, served.door.engine.state.family, model.context_tokens)
             self._meter = Meter(request)
             async with served.door.remote_turn(self._peer):
@@ -105,8 +107,9 @@ class Delegated:
     async def _run(self, request: Request, served: Served, meter: Meter) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
         opened = served.door.engine.open(
-            request.endpoint, encode_request(request, served.model), {}, stream=request.stream, patience=self._patience
-        )
+            request.endpoint, encode_request(request, served.model, served.door.engine.state.continuing), {},
+            stream=request.stream, patience=self._patience,
+        )  # fmt: skip
         async with opened as reply:
             if reply.status in RETRYABLE:
                 status = reply.status if reply.status in (429, 503) else 502

@@ -19,7 +19,7 @@ from typing import Literal
 from discovery import mdns, peer_file
 from discovery.admission import Admission
 from discovery.client import ClientConfig
-from discovery.details import digest, encode_details
+from discovery.details import CONTINUE_FEATURE, digest, encode_details
 from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
@@ -46,7 +46,8 @@ from gateway.peering.card import fit
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%[\w.-]+)?\]?")  # a name or an address: no scheme, path or blank
-FEATURES = (enquiries.FEATURE, passing.FEATURE)  # what may be asked of us beyond what a peer of 0.1.0 answers
+# what may be asked of us beyond what a peer of 0.1.0 answers
+FEATURES = (enquiries.FEATURE, passing.FEATURE, CONTINUE_FEATURE)
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
 
 

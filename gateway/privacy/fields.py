@@ -7,6 +7,7 @@ The table stands in docs/protocol.md, with one test a row. Pure: bytes in, bytes
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 
@@ -78,9 +79,10 @@ def who_takes(reason: str) -> str:
     return "your own engine alone"
 
 
-def delegation(endpoint: str, agent: str, model: str, travel: Travel) -> Pieces:
-    """The body of POST /peer/1/delegate."""
-    head = msgspec.json.encode({"endpoint": endpoint, "agent": agent})[:-1] + b',"body":'
+def delegation(endpoint: str, agent: str, model: str, travel: Travel, *, continues: bool = False) -> Pieces:
+    """The body of POST /peer/1/delegate. `continues`: it ends with an unfinished answer, whose rest is asked for."""
+    asked = {"endpoint": endpoint, "agent": agent, **({"continue": True} if continues else {})}
+    head = msgspec.json.encode(asked)[:-1] + b',"body":'
     return (head, *write_fields({**travel.fields, "model": raw(model)}), b"}")
 
 
@@ -88,6 +90,17 @@ class _Delegation(msgspec.Struct, forbid_unknown_fields=True):
     endpoint: str
     agent: str
     body: msgspec.Raw
+    continues: bool = msgspec.field(default=False, name="continue")
+
+
+class _Turn(msgspec.Struct):
+    """A message, as far as it tells whether an answer was begun."""
+
+    role: str
+    content: Any = None
+
+
+_TURNS: msgspec.json.Decoder[list[_Turn]] = msgspec.json.Decoder(list[_Turn])
 
 
 def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
@@ -102,10 +115,23 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         request = read_request(asked.endpoint, asked.body)
     except InvalidRequest as error:
         raise Unacceptable(error.message) from error
+    if asked.continues and not _is_begun(request):
+        raise Unacceptable("`continue` is for a stream whose last message is what an assistant has said so far")
     kept = {name: value for name, value in request.fields.items() if not _is_null(value)}
     if problem := _problem(request, kept, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
-    return asked.agent, replace(request, fields={**kept, **request.written}, body=None)
+    fields = {**kept, **request.written}
+    return asked.agent, replace(request, fields=fields, body=None, continues=asked.continues)
+
+
+def _is_begun(request: Request) -> bool:
+    """Whether a stream's request ends with an answer that was begun; of a completion, the prompt may be one."""
+    if request.endpoint == "completions":
+        return request.stream and bytes(view_of(request.fields["prompt"])[:1]) == b'"'
+    if request.endpoint != "chat/completions" or not request.stream:
+        return False
+    last = _TURNS.decode(view_of(request.fields["messages"]))[-1]
+    return last.role == "assistant" and isinstance(last.content, str) and bool(last.content)
 
 
 def _problem(request: Request, fields: Fields, trusted: bool) -> str | None:

@@ -35,6 +35,7 @@ class Excluded(IntEnum):
     EMBEDDED = 15  # the small model that comes with PPAI, while another can begin soon
     TRIAL = 17  # nobody vouched for its peer, which has had its share of our queries for now
     LAST_RESORT = 16  # an engine that is asked when nobody else can answer
+    CONTINUING = 19  # it is not known to go on with an answer that broke off elsewhere
 
     @property
     def word(self) -> str:
@@ -61,6 +62,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     remote = ~roster.local
     excluded = np.zeros(len(roster), dtype=np.uint8)
     excluded[view.score < theta_s] = Excluded.SCORE
+    if query.goes_on is not None:
+        excluded[[query.goes_on not in endpoints for endpoints in roster.continues]] = Excluded.CONTINUING
     if view.silent is not None:
         excluded[remote & view.silent] = Excluded.SILENT
     if query.pin is None:  # our news of a named peer's door may be seconds old: it is asked, and refuses itself

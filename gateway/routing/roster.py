@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from discovery.details import detailed
+from discovery.details import CONTINUE_FEATURE, detailed
 from discovery.members import Member
 from discovery.names import shown_names
 from discovery.records import WHOLE, Agent, PeerId
@@ -45,6 +45,7 @@ class Roster:
     queues: tuple[PeerId, ...]  # the key of the belief about who serves each: the peer, or one of its engines
     engines: tuple[int, ...]  # which of its peer's engines serves each; WHOLE: any, or the only one
     rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(queues)`
+    continues: tuple[tuple[str, ...], ...] = ()  # endpoints at which each goes on with an answer begun elsewhere
 
     def __len__(self) -> int:
         return len(self.peer_ids)
@@ -163,4 +164,8 @@ def _columns(
         queues=queues,
         engines=tuple(agent.engine for agent in agents),
         rows=beliefs.rows(queues),
+        continues=tuple(
+            agent.continues if member is None or CONTINUE_FEATURE in member.card.features else ()
+            for *_, agent, member in pairs
+        ),
     )

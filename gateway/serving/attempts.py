@@ -20,6 +20,7 @@ from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
+from gateway.serving.continuing import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
@@ -28,6 +29,8 @@ from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
+TargetOf = Callable[[Candidate, str, Upstream, float], Target]  # (candidate, reason, upstream, began)
+GoingOn = tuple[Choice, Request, TargetOf]  # who may go on with an answer that broke off, and what each is asked
 LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
 CODE_CHARS = 64  # of an error's code that are logged
 
@@ -45,22 +48,25 @@ class Attempts:
         request: Request,
         patience: Patience,
         course: Course,
-        target: Callable[[Candidate, str, Upstream, float], Target],
+        target: TargetOf,
         decide_again: Callable[[int], Awaitable[Choice]],
         decide_anew: Callable[[], Awaitable[Choice]],
         guarded: frozenset[str] = frozenset(),
+        decide_to_go_on: Callable[[Said, Candidate], Awaitable[GoingOn | None]] | None = None,
     ) -> None:
         """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
 
         `decide_again(engine)`: the choice as it would be made now, while the request waits at the door of this engine
         of ours. `decide_anew`: the choice, read anew with the models that are served now; it raises UpstreamError and
         InvalidRequest where nobody is.
-        `guarded`: fields of the request that not every peer takes.
+        `guarded`: fields of the request that not every peer takes. `decide_to_go_on(said, by)`: who may go on with an
+        answer that `by` began; None where nobody may.
         """
         self._node, self._doors, self._peers, self._telemetry, self._clock = node, doors, peers, telemetry, clock
         self._request, self._patience, self._course = request, patience, course
         self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
         self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
+        self._decide_to_go_on, self._goes_on = decide_to_go_on, False
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
         self._reservation: Reservation
@@ -72,10 +78,26 @@ class Attempts:
         Raises UpstreamError and InvalidRequest where that has a better reason than the last attempt's.
         """
         while (target := await self._next_of_choice()) is None:
-            if not self._course.may_go_on(self._clock()) or (choice := await self._choice_anew()) is None:
+            if (
+                self._goes_on
+                or not self._course.may_go_on(self._clock())
+                or (choice := await self._choice_anew()) is None
+            ):
                 return None
             self._course.turn(choice)
         return target
+
+    async def go_on(self, said: Said) -> bool:
+        """Have `next` lead to those who can go on with an answer that broke off; False where there is nobody."""
+        if self._decide_to_go_on is None or not self._course.may_go_on(self._clock()):
+            return False
+        found = await self._decide_to_go_on(said, self.done[-1][0])
+        if found is None:
+            return False
+        choice, self._request, self._target = found
+        self._course.turn(choice)
+        self._goes_on = True
+        return True
 
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another."""
@@ -91,6 +113,8 @@ class Attempts:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self.done.append((candidate, attempt))
+        if self._goes_on:
+            self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
         if attempt.error == ABILITY_REFUSED:
             self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
         elif attempt.error == FIELDS_REFUSED:
@@ -113,6 +137,7 @@ class Attempts:
         """The route log's line: who answered, among whom, and how it went."""
         choice = self._course.choice
         candidate, attempt = self.done[-1] if self.done else (choice.target, None)
+        parts = [(by, part) for by, part in self.done if part.ttft_s is not None]
         assert candidate, "a course has somebody to ask"
         return {
             "at": round(wall_time, 3),
@@ -132,6 +157,7 @@ class Attempts:
             "latency_s": round(attempt.latency_s, 4) if attempt else None,
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
+            **({"parts": [_part(*part) for part in parts]} if self._goes_on else {}),
         }
 
     async def _next_of_choice(self) -> Target | None:
@@ -214,7 +240,8 @@ class Attempts:
     async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:
         """Our own engine's turn; or, where the request waits and another is the better choice, that choice."""
         try:
-            look = partial(self._look, candidate.engine) if self._course.may_look else None
+            may_look = self._course.may_look and not self._goes_on
+            look = partial(self._look, candidate.engine) if may_look else None
             return await self._doors.door_of(candidate.engine).own_turn(self._course.began, look)
         except BaseException:  # the client hung up: our engine is what it waited for
             self._reserve(candidate)
@@ -232,6 +259,11 @@ class Attempts:
     def _tell(self, verdicts: list[Verdict]) -> None:
         for reservation, outcome in verdicts:
             self._node.observe(reservation, outcome, self._clock())
+
+
+def _part(by: Candidate, attempt: Attempt) -> dict[str, object]:
+    """What one of several agents that answered together did."""
+    return {"peer": by.peer_name, "model": by.model, "status": attempt.status, "tokens": attempt.tokens}
 
 
 def _considered(candidate: Candidate) -> dict[str, object]:

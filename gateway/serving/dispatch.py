@@ -14,6 +14,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig, summed_up
+from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
 from gateway.routing.choice import Candidate, Choice
@@ -22,7 +23,8 @@ from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.serving import refusals
 from gateway.serving.alive import KEEPALIVE_S, kept_alive
-from gateway.serving.attempts import Attempts
+from gateway.serving.attempts import Attempts, GoingOn
+from gateway.serving.continuing import Said
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.serving.headers import Wishes, read_headers
 from gateway.telemetry.metrics import Telemetry
@@ -99,13 +101,16 @@ class Dispatcher:
         attempts = Attempts(
             self._node, self._doors, self._peers, self._telemetry, self._clock, routed.request, self._patience,
             Course(routed.choice, self._course, self._clock()),
-            target=partial(_target, routed, self._node),
+            target=partial(self._target, routed),
             decide_again=lambda engine: self._choose(replace(routed.query, is_held=True), waits_at=engine),
             decide_anew=partial(self._decide_anew, routed, len(body)),
             guarded=routed.query.guarded,
+            decide_to_go_on=partial(self._decide_to_go_on, routed),
         )  # fmt: skip
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        forwarder = Forwarder(routed.request, attempts, self._patience, self._clock)
+        forwarder = Forwarder(
+            routed.request, attempts, self._patience, self._clock, continues=routed.wishes.may_continue
+        )
         try:
             if routed.request.stream:
                 with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
@@ -148,6 +153,23 @@ class Dispatcher:
         if not choice.order:
             raise self.why_nobody(replace(routed, query=query, choice=choice))
         return choice
+
+    async def _decide_to_go_on(self, routed: Routed, said: Said, by: Candidate) -> GoingOn | None:
+        """Who may go on with an answer that broke off: agents with the same model, or one that the client named."""
+        rest = said.rest()
+        key, named = model_key(by.model), routed.query.chain or (routed.query.models,)
+        same = frozenset(model for model in self._node.roster.models if model_key(model) == key)
+        query = replace(
+            routed.query, models=same.union(*(names or () for names in named)), chain=(),
+            prompt_tokens=rest.prompt_tokens, max_tokens=rest.max_tokens,
+            goes_on=rest.endpoint if rest.continues else None,
+        )  # fmt: skip
+        choice = await self._choose(query)
+        if not choice.order:
+            return None
+        travel = may_travel(rest, trusted=self._node.admission.mode != "open")
+        routed = replace(routed, request=rest, travel=travel, query=query, choice=choice)
+        return choice, rest, partial(self._target, routed)
 
     def _read(self, endpoint: str, body: bytes, session: str | None) -> tuple[Request, Travel]:
         """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
@@ -223,21 +245,23 @@ class Dispatcher:
         error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
-
-def _target(routed: Routed, node: Node, candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
-    """One candidate, ready to be asked."""
-    request = routed.request
-    shown = {
-        "x-ppai-peer": candidate.peer_name,
-        "x-ppai-model": candidate.model,
-        "x-ppai-score": f"{candidate.score:.4f}",
-        "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
-        "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
-    }
-    asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
-    untold = request.needs & node.untold(candidate.peer_id, candidate.agent)
-    if candidate.local:
-        body = encode_request(request, candidate.model)
-        return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
-    body = delegation(request.endpoint, candidate.agent, candidate.model, routed.travel)
-    return Target(upstream, body, candidate.model, asked, shown, began, untold=untold)
+    def _target(self, routed: Routed, candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
+        """One candidate, ready to be asked."""
+        request = routed.request
+        shown = {
+            "x-ppai-peer": candidate.peer_name,
+            "x-ppai-model": candidate.model,
+            "x-ppai-score": f"{candidate.score:.4f}",
+            "x-ppai-cost-s": f"{candidate.cost_s:.4f}",
+            "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
+        }
+        asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
+        untold = request.needs & self._node.untold(candidate.peer_id, candidate.agent)
+        if candidate.local:
+            engine = self._doors.door_of(candidate.engine).engine
+            body = encode_request(request, candidate.model, engine.state.continuing)
+            return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
+        body = delegation(
+            request.endpoint, candidate.agent, candidate.model, routed.travel, continues=request.continues
+        )
+        return Target(upstream, body, candidate.model, asked, shown, began, untold=untold)

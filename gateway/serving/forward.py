@@ -1,4 +1,4 @@
-"""One request to the first target that answers: switch freely before the first event, never after it.
+"""One request to the first target that answers: switch freely before the first event, afterwards to who goes on.
 
 Knows targets, replies and a client to write to; knows nothing of how targets were chosen or of sockets.
 """
@@ -10,11 +10,13 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from gateway.serving.continuing import Said, may_continue
 from gateway.serving.engine_errors import read_error
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.claims import wait_s
-from gateway.wire.codec import Pieces
+from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import error_event, is_no_answer, message_in, whole_error
+from gateway.wire.events import Event, encode_event
 from gateway.wire.request import Request
 from gateway.wire.streamed import as_events
 from gateway.wire.tokens import METERED, Meter
@@ -95,6 +97,10 @@ class Targets(Protocol):
         """
         ...
 
+    async def go_on(self, said: Said) -> bool:
+        """Have `next` lead to those who can go on with an answer that broke off; False where there is nobody."""
+        ...
+
     def observe(self, attempt: Attempt) -> None:
         """How the last one did."""
         ...
@@ -103,14 +109,28 @@ class Targets(Protocol):
 class Forwarder:
     """Sends one request along its targets."""
 
-    def __init__(self, request: Request, targets: Targets, patience: Patience, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        targets: Targets,
+        patience: Patience,
+        clock: Callable[[], float],
+        *,
+        continues: bool = False,
+    ) -> None:
+        """`continues`: whether an answer that breaks off may be gone on with elsewhere (continuing.py)."""
+        self._said = Said(request) if continues and may_continue(request) else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._meter = Meter(request)
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> None:
-        """Answer the client. When the last target has failed too, the client gets the last one's error."""
+        """Answer the client. When the last target has failed too, the client gets the last one's error.
+
+        A stream that has begun breaks off with the error of whoever began it, where nobody goes on.
+        """
         failures: list[UpstreamError] = []
+        broke: UpstreamError | None = None
         while (target := await self._next(failures)) is not None:
             self._first_event_at, self._meter = None, Meter(self._request)
             status: Status | None = None
@@ -122,20 +142,40 @@ class Forwarder:
             except UpstreamError as caught:
                 failures.append(caught)
                 status, error = "refused" if caught.status in BUSY else "failed", caught
-                if client.has_started:
-                    event = error_event(
-                        self._request.endpoint, client.request_id, client.sent,
-                        message=caught.message, code=caught.code, said=caught.said,
-                    )  # fmt: skip
-                    await client.send(event, more=False)
             finally:
                 # Without a status the client hung up. If it had all by then, it was answered all the same.
                 status = status or ("ok" if client.is_complete else "cancelled")
                 self._targets.observe(self._report(status, target.began, error))
-            if client.has_started:
+            if error is None:
                 return
+            if client.has_started:
+                has_spoken = self._first_event_at is not None  # else the one before it broke off, and not this one
+                broke = error if has_spoken or broke is None else broke
+                if has_spoken and not await self._goes_on(client):
+                    break
+        if client.is_complete:
+            return
+        if broke is not None:
+            await self._break_off(client, broke)
+            return
         error, sent_back = _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))}
         await answer_error(client, self._request.endpoint, error, sent_back)
+
+    async def _goes_on(self, client: Client) -> bool:
+        """Whether somebody is to be asked for the rest. An answer of which only the end is missing is ended."""
+        if self._said is None:
+            return False
+        if self._said.is_whole:
+            await client.send(self._said.ending(), more=False)
+            return False
+        return self._said.may_go_on and await self._targets.go_on(self._said)
+
+    async def _break_off(self, client: Client, error: UpstreamError) -> None:
+        event = error_event(
+            self._request.endpoint, client.request_id, client.sent,
+            message=error.message, code=error.code, said=error.said,
+        )  # fmt: skip
+        await client.send(event, more=False)
 
     async def _next(self, failures: list[UpstreamError]) -> Target | None:
         """The next target; where there is none for a reason of its own, that is the one failure that is told."""
@@ -154,6 +194,8 @@ class Forwarder:
             patience=self._patience,
         )
         async with opened as reply:
+            if client.has_started and not (reply.is_stream and reply.status == 200):
+                raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
             if reply.status >= 400:
                 await self._refused(reply, target.untold, client, headers)
                 return
@@ -192,22 +234,41 @@ class Forwarder:
     async def _relay_events(
         self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
     ) -> None:
-        is_done = False
+        is_done, goes_on = False, client.has_started
         async for event in reply.events():
             if event.is_comment:
                 await client.comment(event.raw)
                 continue
             if event.is_error:
                 raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=event.data)
-            if not client.has_started:
+            if self._first_event_at is None:
                 self._first_event_at = self._clock()
-                await client.start(200, STREAM, headers)
+                if goes_on:
+                    await client.comment(f": continued by {headers['x-ppai-peer']}\n\n".encode())
+                else:
+                    await client.start(200, STREAM, headers)
+            if goes_on and not event.is_done:
+                await self._pass_on(event, client)
+                continue
             is_usage = self._meter.event(event.data)
             if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
+                if self._said is not None and not event.is_done:
+                    self._said.hear(event.data if self._said.has_begun else rename(event.data))
                 await client.send(rename(event.raw), more=not event.is_done)
             is_done = event.is_done
         if not is_done:
             await client.send(b"", more=False)
+
+    async def _pass_on(self, event: Event, client: Client) -> None:
+        """An event of whoever goes on with what another began."""
+        assert self._said is not None, "an answer goes on that was heard"
+        is_usage = self._meter.event(event.data)
+        try:
+            passed = self._said.passed_on(event.data)
+        except UNREADABLE as error:
+            raise UpstreamError("whoever goes on sent no chunk of an answer", code="bad_stream") from error
+        if passed is not None and (not is_usage or self._request.include_usage):
+            await client.send(encode_event(passed), more=True)
 
     def _report(self, status: Status, began: float, error: UpstreamError | None) -> Attempt:
         prompt_tokens, tokens = self._meter.tokens

@@ -13,7 +13,7 @@ from gateway.wire.text import read_header_text
 
 _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _LOCAL_ONLY = ("x-ppai-local-only", "x-ppai-local")
-KNOWN = (*_LOCAL_ONLY, "x-ppai-route", "x-ppai-beta")  # of the names that begin with x-ppai-
+KNOWN = (*_LOCAL_ONLY, "x-ppai-route", "x-ppai-beta", "x-ppai-continue")  # of the names that begin with x-ppai-
 _PASSED = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
 
 
@@ -26,6 +26,7 @@ class Wishes:
     stays_here: bool  # on this machine
     is_retry: bool  # an SDK tries again
     beta_per_s: float | None
+    may_continue: bool  # an answer that breaks off may be gone on with elsewhere
     passed: Mapping[str, str]  # sent on to our own engine
 
 
@@ -44,6 +45,7 @@ def read_headers(headers: Mapping[str, str]) -> Wishes:
         stays_here=any(mark.strip() != "0" for name in _LOCAL_ONLY for mark in headers.get(name, "0").split(",")),
         is_retry=headers.get("x-stainless-retry-count", "0") != "0",
         beta_per_s=_number(headers, "x-ppai-beta"),
+        may_continue=all(mark.strip() != "0" for mark in headers.get("x-ppai-continue", "1").split(",")),
         passed={name: headers[name] for name in _PASSED if name in headers},
     )
 

@@ -24,6 +24,7 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests, self._tokens, self._served, self._refused = _Counts(), _Counts(), _Counts(), _Counts()
+        self._continued = _Counts()
         self._ttft = defaultdict[str, _Spread](lambda: _Spread(_TTFT_BUCKETS))
         self._latency = defaultdict[str, _Spread](lambda: _Spread(_LATENCY_BUCKETS))
         self.registry.register(self)
@@ -43,6 +44,10 @@ class Telemetry:
             self._latency[target].add(latency_s)
             if ttft_s is not None:
                 self._ttft[target].add(ttft_s)
+
+    def observe_continued(self, target: str, status: str) -> None:
+        """One attempt to go on with an answer that broke off elsewhere; `target` as in `observe`."""
+        self._continued[target, status] += 1
 
     def observe_served(self, status: str, prompt_tokens: int, tokens: int) -> None:
         """One request that another peer delegated to us."""
@@ -66,6 +71,7 @@ class Telemetry:
         yield _counter("ppai_requests", "Attempts, by who was asked", ("target", "status"), self._requests)
         yield _counter("ppai_tokens", "Tokens read and written, by who was asked", ("target", "kind"), self._tokens)
         yield _counter("ppai_served", "Requests of other peers, run here", ("status",), self._served)
+        yield _counter("ppai_continued", "Attempts to go on with an answer", ("target", "status"), self._continued)
         yield _counter("ppai_refused", "Requests that nobody was asked", ("status", "code"), self._refused)
         yield _histogram("ppai_time_to_first_token_seconds", "From asking to the first event", self._ttft)
         yield _histogram("ppai_request_duration_seconds", "From asking to the last byte", self._latency)

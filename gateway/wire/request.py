@@ -4,9 +4,10 @@ What travels, what asks for usage and what renames the model work on those field
 A request in which nothing changes is sent on byte for byte. Knows nothing of sockets or peers.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -71,6 +72,7 @@ class Request:
     instead: tuple[str, ...] = ()  # models that will do where `model` will not, the most wanted first
     setting: str = ""
     tools: tuple[str, ...] = ()
+    continues: bool = False  # it ends with what an agent that broke off has said, and asks for the rest
 
 
 def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None = None) -> Request:
@@ -133,8 +135,13 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     )
 
 
-def encode_request(request: Request, model: str) -> Pieces:
-    """The body that asks an engine for `model`: as the client sent it, or with its fields' exact bytes around that."""
+def encode_request(request: Request, model: str, continuing: Mapping[str, object] = MappingProxyType({})) -> Pieces:
+    """The body that asks an engine for `model`: as the client sent it, or with its fields' exact bytes around that.
+
+    `continuing`: what the engine must be told besides where it is to go on with a chat's last turn.
+    """
+    if request.continues and request.endpoint == "chat/completions":
+        request = replace(request, fields={**request.fields, **{name: raw(it) for name, it in continuing.items()}})
     if request.model != model:
         return write_fields({**request.fields, "model": raw(model)})
     return (request.body,) if request.body is not None else write_fields(request.fields)

@@ -19,6 +19,7 @@ VECTOR = Profile(bytes([7, 8]), (1, 2))
 WHOLE = Agent(
     "coder", "qwen3-coder-30b", 32768, ("text", "tools"), {"old": VECTOR}, ("image",), ("responses",), "other host",
     True, 30_000_000_000, "Q4_K_M", ("Reads shell scripts.",), True, 3,
+    ("chat/completions",),
 )  # fmt: skip
 
 
@@ -65,6 +66,7 @@ def test_an_agent_out_of_bounds_is_left_out_and_the_others_stay(fields: dict[str
         ({"untold": ["image"] * 99}, {"untold": ("image",) * 16}),
         ({"topics": ["a" * 1000] * 99}, {"topics": ("a" * 300,) * 16}),
         ({"endpoints": ["", "\n", "responses"]}, {"endpoints": ("responses",)}),
+        ({"continues": ["", "x" * 99]}, {"continues": ("x" * 64,)}),
     ],
     ids=str,
 )

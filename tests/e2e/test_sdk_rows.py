@@ -225,7 +225,7 @@ async def test_images_reach_a_model_that_sees(peer: PeerProcess, port: int) -> N
         )
         await client.chat.completions.create(model="auto", messages=[{"role": "user", "content": parts}])
 
-    assert [{"role": "user", "content": parts}] == engine.asked[0]["messages"]
+    assert [{"role": "user", "content": parts}] == engine.asked[-1]["messages"]
 
 
 async def test_a_tool_call_in_pieces_arrives_in_the_same_pieces(peer: PeerProcess, port: int) -> None:

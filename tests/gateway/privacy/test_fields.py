@@ -284,6 +284,44 @@ def test_a_malformed_delegation_is_unacceptable(payload: bytes, said: str) -> No
         read_delegation(payload, trusted=True)
 
 
+BEGUN = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"I"}],"stream":true}'
+
+
+def begun(endpoint: bytes, body: bytes, continues: bytes = b"true") -> bytes:
+    return b'{"endpoint":"%b","agent":"a","continue":%b,"body":%b}' % (endpoint, continues, body)
+
+
+def test_an_answer_that_was_begun_is_sent_to_be_gone_on_with() -> None:
+    travel = may_travel(read_request("chat/completions", BEGUN), trusted=False)
+
+    agent, request = read_delegation(
+        b"".join(delegation("chat/completions", "a", "m", travel, continues=True)), trusted=False
+    )
+    _, plain = read_delegation(b"".join(delegation("chat/completions", "a", "m", travel)), trusted=False)
+
+    assert ("a", True, False) == (agent, request.continues, plain.continues)
+    assert request.fields.keys() == plain.fields.keys()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        begun(b"chat/completions", b'{"messages":[{"role":"user","content":"hi"}],"stream":true}'),
+        begun(b"chat/completions", BEGUN.replace(b',"stream":true', b"")),
+        begun(b"chat/completions", BEGUN.replace(b'"I"', b'""')),
+        begun(b"chat/completions", BEGUN.replace(b'"I"', b"null")),
+        begun(b"chat/completions", BEGUN.replace(b'"I"', b'[{"type":"text","text":"I"}]')),
+        begun(b"chat/completions", BEGUN, b'"yes"'),
+        begun(b"completions", b'{"prompt":[1,2],"stream":true}'),
+        begun(b"completions", b'{"prompt":"once"}'),
+        begun(b"embeddings", b'{"input":"once"}'),
+    ],
+)
+def test_what_was_not_begun_as_text_is_not_gone_on_with(payload: bytes) -> None:
+    with pytest.raises(Unacceptable):
+        read_delegation(payload, trusted=True)
+
+
 @pytest.mark.parametrize(
     "messages",
     [

@@ -36,6 +36,9 @@ from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, nam
         (Peer("b", score=0.49), QUERY, "score"),
         (Peer("b", score=0.5), QUERY, None),
         (Peer("b", profiled=False), QUERY, None),
+        (Peer("b"), replace(QUERY, goes_on="completions"), "continuing"),
+        (Peer("b", continues=("chat/completions",)), replace(QUERY, goes_on="completions"), "continuing"),
+        (Peer("b", continues=("completions",)), replace(QUERY, goes_on="completions"), None),
     ],
 )
 def test_each_exclusion_has_its_reason(peer: Peer, query: Query, reason: str | None) -> None:

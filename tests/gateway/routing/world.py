@@ -37,6 +37,7 @@ class Peer:
     profiled: bool = True
     embedded: bool = False
     last_resort: bool = False
+    continues: tuple[str, ...] = ()
     here: bool = True  # if it is ours: its engine runs on this machine
 
 
@@ -71,6 +72,7 @@ class World:
             queues=ids,
             engines=(WHOLE,) * len(ids),
             rows=self.beliefs.rows(ids),
+            continues=tuple(peer.continues for peer in self.peers),
         )
         return View(
             roster=roster,

@@ -3,15 +3,17 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
+from gateway.serving.continuing import Said
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience
-from gateway.wire.request import read_request
-from tests.fakes import ScriptedEngine
+from gateway.wire.request import encode_request, read_request
+from tests.fakes import ScriptedEngine, going_on
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
 
@@ -54,8 +56,26 @@ class Line:
     async def next(self) -> Target | None:
         return next(self._targets, None)
 
+    async def go_on(self, said: Said) -> bool:
+        return False
+
     def observe(self, attempt: Attempt) -> None:
         self._attempts.append(attempt)
+
+
+class GoingOn(Line):
+    """Those who go on with what the first of them began, asked for the rest."""
+
+    def __init__(self, targets: list[Target], attempts: list[Attempt]) -> None:
+        super().__init__(targets[:1], attempts)
+        self._others, self.asked = targets[1:], list[str]()
+
+    async def go_on(self, said: Said) -> bool:
+        self.asked.append(said.text)
+        body = encode_request(said.rest(), "scripted-1", {"continue_final_message": True})
+        others, self._others = [replace(target, body=body) for target in self._others], self._others[1:]
+        self._targets = iter(others)
+        return bool(others)
 
 
 @pytest.fixture
@@ -70,9 +90,11 @@ async def forward(
     stream: bool = True,
     shown: str = "scripted-1",
     endpoint: str = "chat/completions",
+    kind: type[Line] = Line,
+    **fields: object,
 ) -> tuple[Recorder, list[Attempt]]:
     asked = {"prompt": "hi"} if endpoint == "completions" else {"messages": [{"role": "user", "content": "hi"}]}
-    body = json.dumps({**asked, "stream": stream}).encode()
+    body = json.dumps({**asked, "stream": stream, **fields}).encode()
     client, attempts = Recorder(), []
     targets = [
         Target(
@@ -85,8 +107,9 @@ async def forward(
         )
         for index, engine in enumerate(engines)
     ]
-    line = Line(targets, attempts)
-    await Forwarder(read_request(endpoint, body), line, PATIENCE, iter(range(1000)).__next__).run(client, {})
+    line, clock = kind(targets, attempts), iter(range(10_000)).__next__
+    forwarder = Forwarder(read_request(endpoint, body), line, PATIENCE, clock, continues=kind is GoingOn)
+    await forwarder.run(client, {})
     assert client.is_complete
     return client, attempts
 
@@ -426,3 +449,88 @@ async def test_who_hangs_up_after_the_last_byte_was_answered(session: aiohttp.Cl
             await Forwarder(request, Line([target], attempts), PATIENCE, iter(range(1000)).__next__).run(client, {})
 
     assert ["ok"] == [attempt.status for attempt in attempts]
+
+
+# --- a stream that breaks off goes on with somebody else
+
+TEXT = " ".join(f"w{number}" for number in range(12))
+
+
+def text_of(client: Recorder) -> str:
+    events = [line[6:] for line in client.body.split(b"\n") if line.startswith(b"data: {")]
+    choices = [choice for event in map(json.loads, events) for choice in event.get("choices", ())]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+@pytest.mark.parametrize("cut_after", range(1, 15))
+async def test_a_stream_cut_after_any_event_goes_on_without_a_token_lost_or_doubled(
+    session: aiohttp.ClientSession, cut_after: int
+) -> None:
+    """Cut after its last word it lacks only its end, and nobody is asked."""
+    asked = {"stream_options": {"include_usage": True}}
+    async with (
+        ScriptedEngine(**going_on(TEXT), cut_after=cut_after).serving() as first,
+        ScriptedEngine(**going_on(TEXT)).serving() as second,
+    ):
+        client, attempts = await forward(session, first, second, kind=GoingOn, **asked)
+
+    assert TEXT == text_of(client) and client.body.endswith(b"data: [DONE]\n\n") and b'"error"' not in client.body
+    usage = json.loads(client.body.split(b"data: ")[-2])["usage"]
+    assert 12 == usage["completion_tokens"]
+    is_cut = cut_after < 14
+    assert is_cut == (b": continued by p1\n\n" in client.body) == bool(second.asked)
+    assert ["failed", "ok"][: 1 + is_cut] == [attempt.status for attempt in attempts] or cut_after == 14
+
+
+async def test_it_goes_on_again_where_who_goes_on_breaks_off_too(session: aiohttp.ClientSession) -> None:
+    async with (
+        ScriptedEngine(**going_on(TEXT), cut_after=4).serving() as first,
+        ScriptedEngine(**going_on(TEXT), cut_after=5).serving() as second,
+        ScriptedEngine(**going_on(TEXT)).serving() as third,
+    ):
+        client, attempts = await forward(session, first, second, third, kind=GoingOn)
+
+    assert TEXT == text_of(client) and b": continued by p2" in client.body
+    assert ["failed", "failed", "ok"] == [attempt.status for attempt in attempts]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"status": 503},
+        {"status": 400, "error": b'{"error":{"message":"no such turn"}}'},
+        {"page": b"<html>"},
+        {"raw": [b"data: nonsense\n\n"]},
+        {"raw": [b'data: {"error":{"message":"no"}}\n\n']},
+    ],
+)
+async def test_where_nobody_goes_on_the_client_is_told_why_it_broke(
+    session: aiohttp.ClientSession, second: dict[str, object]
+) -> None:
+    async with (
+        ScriptedEngine(**going_on(TEXT), cut_after=4).serving() as first,
+        ScriptedEngine(**{**going_on(TEXT), **second}).serving() as other,
+    ):
+        client, attempts = await forward(session, first, other, kind=GoingOn)
+
+    assert "w0 w1 w2" == text_of(client) and b'"error"' in client.body and b"[DONE]" not in client.body
+    assert 1 == client.body.count(b'"error"') and 2 == len(attempts)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{"}}]}},
+        {"delta": {"reasoning_content": "hm"}},
+        {"delta": {"content": "a"}, "logprobs": {"content": [{"token": "a"}]}},
+    ],
+)
+async def test_what_is_more_than_text_breaks_off(session: aiohttp.ClientSession, said: dict[str, object]) -> None:
+    event = {"id": "c", "choices": [{"index": 0, **said}]}
+    async with (
+        ScriptedEngine(raw=[b"data: " + json.dumps(event).encode() + b"\n\n"]).serving() as first,
+        ScriptedEngine(**going_on(TEXT)).serving() as second,
+    ):
+        client, _ = await forward(session, first, second, kind=GoingOn)
+
+    assert b"stream_cut_short" in client.body and [] == second.asked

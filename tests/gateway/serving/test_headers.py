@@ -96,3 +96,8 @@ def test_only_what_an_engine_may_want_is_passed_on() -> None:
     sent = {"anthropic-version": "v", "anthropic-beta": "b", "authorization": "secret", "x-ppai-route": "local"}
 
     assert {"anthropic-version": "v", "anthropic-beta": "b"} == read_headers(sent).passed
+
+
+@pytest.mark.parametrize(("value", "may"), [(None, True), ("1", True), ("0", False), ("1, 0", False), ("", True)])
+def test_only_0_forbids_that_a_broken_answer_goes_on_elsewhere(value: str | None, may: bool) -> None:
+    assert may is read_headers({} if value is None else {"x-ppai-continue": value}).may_continue
