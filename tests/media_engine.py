@@ -66,7 +66,7 @@ class MediaEngine:
             return web.json_response({"error": {"message": "scripted failure"}}, status=self.status)
         if request.path == OTHERS["audio/speech"]:
             return await self._speech(request)
-        return web.json_response({"heard": fields})
+        return web.json_response({"text": "heard", "data": [{"b64_json": "aGk="}], "heard": fields})
 
     async def _speech(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "audio/wav"})

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from mmap import ACCESS_READ, mmap
 
-from gateway.server.edge import ClientGone, Receive
+from gateway.server.edge import DISCARD_FACTOR, ClientGone, Receive
 from gateway.wire.errors import InvalidRequest
 
 IN_MEMORY_BYTES = 256 << 10  # of a body that makes no file
@@ -30,12 +30,13 @@ async def spooled(
                 raise ClientGone
             piece = message.get("body", b"")
             size += len(piece)
-            if size > limit_bytes:
+            if size <= limit_bytes:
+                file.write(piece)
+                taken(piece)
+            elif not message.get("more_body") or size > DISCARD_FACTOR * limit_bytes:
                 raise InvalidRequest(
                     f"the body is over {limit_bytes} bytes; {remedy}", status=413, code="body_too_large"
                 )
-            file.write(piece)
-            taken(piece)
             if not message.get("more_body"):
                 break
         if size <= IN_MEMORY_BYTES:

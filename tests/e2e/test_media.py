@@ -6,6 +6,7 @@ import io
 import time
 
 import aiohttp
+import openai
 import psutil
 import pytest
 
@@ -54,6 +55,27 @@ async def test_a_recording_and_speech_pass(cluster: Cluster) -> None:
     assert {"file": file, "model": "media-1"} == answer["heard"]
     assert grown < 8 << 20
     assert ("audio/wav", SPEECH) == (kind, said)
+
+
+async def test_openai_s_own_client_is_served(cluster: Cluster) -> None:
+    async with MediaEngine().serving() as engine:
+        await cluster.start("ada", engine=engine.url)
+        async with openai.AsyncOpenAI(base_url=cluster.peers["ada"].url + "/v1", api_key="none", max_retries=0) as sdk:
+            heard = await sdk.audio.transcriptions.create(model="media-1", file=("a.mp3", b"\x00" * 100))
+            said = await sdk.audio.speech.create(model="media-1", voice="alloy", input="hi")
+            drawn = await sdk.images.generate(model="media-1", prompt="a cat", response_format="b64_json")
+            with pytest.raises(openai.NotFoundError, match="whispr"):
+                await sdk.audio.transcriptions.create(model="whispr", file=("a.mp3", b""))
+
+    assert ("heard", SPEECH, "aGk=") == (heard.text, said.content, drawn.data and drawn.data[0].b64_json)
+
+
+async def test_a_recording_over_the_limit_is_refused_in_words(cluster: Cluster) -> None:
+    async with MediaEngine().serving() as engine:
+        await cluster.start("ada", engine=engine.url, env={**SECRET, "PPAI_CLIENT_BODY_LIMIT_BYTES": str(8 << 20)})
+        status, _, answer = await transcribe(cluster, "ada")
+
+    assert (413, "body_too_large", []) == (status, answer["error"]["code"], engine.asked)  # type: ignore[index]
 
 
 async def test_speech_that_breaks_off_is_no_whole_answer(cluster: Cluster) -> None:

@@ -61,3 +61,13 @@ async def test_a_completions_stream_ends_in_done(url: str) -> None:
     status, text = await post(url, "completions", {"model": "auto", "prompt": "once", "max_tokens": 4, "stream": True})
 
     assert (200, True) == (status, text.endswith("data: [DONE]\n\n"))
+
+
+async def test_what_llama_cpp_has_beside_chat_is_answered_and_the_rest_named(url: str) -> None:
+    body = {"content": "once upon a time"}
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/tokenize", json=body) as response:
+        tokens = (response.status, len((await response.json())["tokens"]) > 2)
+    status, said = await post(url, "rerank", {"query": "a", "documents": ["b"]})
+
+    assert (200, True) == tokens
+    assert (404, True) == (status, "`endpoints: [rerank]`" in said)
