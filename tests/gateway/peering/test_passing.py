@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.peering.passing import PART_BYTES, PassingToPeers
+from discovery.request_auth import HashedBody, Refused, hashed, read_refusal
+from gateway.peering.passing import OTHER_PATH, PART_BYTES, PassingToPeers
 from gateway.privacy.forms import write_form
 from gateway.upstream import UpstreamError
 from tests.gateway.peering.asking import until
@@ -117,3 +119,28 @@ async def test_who_hangs_up_ends_the_work_there(tmp_path: Path) -> None:
         asked.cancel()
         await until(lambda: engine.hung_up == 1)
         await until(lambda: pair.ben.door.load.running == 0)
+
+
+async def test_a_body_that_is_not_the_one_signed_reaches_no_engine(tmp_path: Path) -> None:
+    """It is compared when all of it is here, and before anything is asked."""
+    engine = MediaEngine()
+    async with pair_before(tmp_path, engine) as pair:
+        asked = urlsafe_b64encode(b'{"endpoint":"audio/speech","agent":"media-1","type":"application/json"}').decode()
+        forged = HashedBody((b'{"input":"no"}',), hashed(b'{"input":"hi"}').sha256)
+        with pytest.raises(Refused, match="bad_signature"):
+            async with pair.ada.transport.open_stream(pair.ben.id, f"{OTHER_PATH}?{asked}", forged) as response:
+                said = read_refusal(await response.content.read())
+                raise Refused(response.status, said.code, said.message)
+
+    assert [] == engine.asked
+
+
+@pytest.mark.parametrize("query", ["", "?x", "?%00", "?" + "A" * 4000])
+async def test_a_path_that_says_nothing_is_refused(tmp_path: Path, query: str) -> None:
+    async with (
+        pair_before(tmp_path, MediaEngine()) as pair,
+        pair.ada.transport.open_stream(pair.ben.id, OTHER_PATH + query, hashed(b"{}")) as response,
+    ):
+        said = await response.content.read()
+
+    assert b"event: refused" in said and b'"unacceptable"' in said

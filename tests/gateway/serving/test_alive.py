@@ -129,9 +129,8 @@ async def test_who_reads_slowly_gets_no_signs_of_life_on_top() -> None:
     client = Slow()
     with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:
         await kept.start(200, STREAM, SHOWN)
-        await kept.send(EVENT, more=False)
-
-    assert EVENT == client.body
+        await kept.send(EVENT, more=True)
+        assert EVENT == client.body
 
 
 @pytest.mark.parametrize("name", ["a\r\nx: y", "工作站", "a b"])
