@@ -43,6 +43,8 @@ class ScriptedEngine:
     page: bytes | None = None  # what a 200 has for a body, as text/html, instead of an answer
     cut_after: int | None = None  # events, then the connection is closed
     raw: Sequence[bytes] | None = None  # a stream's bytes, sent as they are instead of an answer, and the end
+    apis: Mapping[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)  # by endpoint: body -> whole
+    # answer, or the pieces of a stream; other endpoints are answered as chat is
     metrics: str | None = None
     is_strict: bool = False  # it knows `model` alone: a request for another is a 404, as vLLM and Ollama answer it
     models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
@@ -162,6 +164,9 @@ class ScriptedEngine:
         self.active += 1
         try:
             await asyncio.sleep(self.delay_s)
+            if answer := self.apis.get(request.path.removeprefix("/v1/")):
+                said = answer(body)
+                return web.json_response(said) if isinstance(said, dict) else await self._pieces(request, said)
             words = self.answer(body).split(" ")
             if request.path == "/v1/embeddings":
                 return web.json_response({"object": "list", "model": self.model, "data": [_EMBEDDING]})
@@ -189,6 +194,18 @@ class ScriptedEngine:
                 "usage": self._usage(body, words),
             }
         )
+
+    async def _pieces(self, request: web.Request, pieces: Sequence[bytes]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream", **self.headers})
+        await response.prepare(request)
+        for sent, piece in enumerate(pieces):
+            if sent == self.cut_after:
+                assert request.transport
+                request.transport.abort()
+                return response
+            await response.write(piece)
+            await asyncio.sleep(self.token_s)
+        return response
 
     async def _stream(self, request: web.Request, body: dict[str, Any], words: list[str]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream", **self.headers})

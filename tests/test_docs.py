@@ -19,6 +19,7 @@ from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.running import RunningPeer
 from gateway.config import Config, leaf_paths
 from gateway.peering.listener import BODY_LIMITS_BYTES
+from gateway.privacy import agent_fields
 from gateway.privacy import fields as travel
 from gateway.routing.candidates import Excluded
 from gateway.wire import known, sampling
@@ -256,6 +257,18 @@ def test_the_table_of_what_travels_is_the_codes() -> None:
     limits = (known.MAX_TOKENS_LIMIT, known.PROMPTS_LIMIT, known.INPUTS_LIMIT, sampling.NUMBER_LIMIT)
     limits += (sampling.BIASES_LIMIT, sampling.TEXTS_LIMIT, sampling.PATTERN_CHARS, sampling.KWARGS_LIMIT)
     assert all(f"{limit:,}" in said for limit in limits)
+
+
+def test_the_tables_of_what_agents_send_are_the_codes() -> None:
+    """As above; tests/gateway/privacy/test_agent_fields.py has a test for each field."""
+    table = rows(section(ROOT / "docs/protocol.md", "Responses and Messages"))
+    fields = {row[0]: set(quoted(row[1])) for row in table if len(row) == 3}
+
+    responses = ("words", "form of the answer", "tools", "sampling", "length", "storing")
+    messages = ("words", "form", "tools", "sampling", "length")
+    assert agent_fields.RESPONSES == set().union(*(fields[name] for name in responses))
+    assert agent_fields.MESSAGES == set().union(*(fields[f"{name} of messages"] for name in messages))
+    assert agent_fields.AGENTS_DROPPED == fields["identity of agents"]
 
 
 def test_the_glossary_names_code_that_exists() -> None:

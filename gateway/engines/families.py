@@ -13,7 +13,7 @@ from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, UNTOLD, EngineModel
 from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_load
 from gateway.engines.ollama import Ollama, is_ollama
-from gateway.wire.bodies import DELEGABLE, ENDPOINTS, OTHERS
+from gateway.wire.bodies import ASSUMED, ENDPOINTS, OTHERS
 
 _LM_STUDIO_CONTEXT = 4096  # tokens with which LM Studio loads a model by default
 
@@ -108,7 +108,7 @@ class LlamaCpp(Unknown):
 
         An empty object asks for nothing, so that nothing is generated.
         """
-        asked = {endpoint: f"/v1/{endpoint}" for endpoint in ENDPOINTS if endpoint not in DELEGABLE} | OTHERS
+        asked = {endpoint: f"/v1/{endpoint}" for endpoint in ENDPOINTS if endpoint not in ASSUMED} | OTHERS
         found = [each for each, path in asked.items() if await api.status_of(path, {}) not in (404, 405, 501)]
         return ("chat/completions", "completions", *(("embeddings",) if self._embeds else ()), *found)
 

@@ -6,6 +6,8 @@ does where it says nothing: an answer of five tokens ends after a few dozen even
 
 from dataclasses import dataclass
 
+from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
+from gateway.wire.codec import pieces_of
 from gateway.wire.known import MAX_TOKENS_LIMIT
 from gateway.wire.request import Request
 from gateway.wire.tokens import choices_in
@@ -13,6 +15,9 @@ from gateway.wire.tokens import choices_in
 ANSWER_LIMIT_BYTES = 64 << 20  # base64 embeddings and long logprobs reach tens of MiB
 EVENTS_A_TOKEN = 2  # a token that ends a thought or begins a tool call makes two (llama.cpp)
 EVENTS_BESIDE = 16  # role, last, usage, [DONE], and empty ones
+NAMED_EVENTS_A_TOKEN = 8  # an item of one token is added, begun, written, ended part by part and ended (Responses)
+NAMED_EVENTS_BESIDE = 64  # begun, in progress, completed, and pings while the prompt is read
+ECHOES = 4  # times that an answer repeats what it was asked and said (`response.created`, ..., `.done`, `.completed`)
 BYTES_A_TOKEN = 16 << 10  # with the 20 alternatives that `top_logprobs` may ask for
 BYTES_BESIDE = 1 << 20  # one event of any kind, and signs of life
 SECONDS_A_TOKEN = 0.25  # slower than this nobody reads along; what an answer in one piece may take comes on top
@@ -26,6 +31,7 @@ class Allowance:
     limit_bytes: int
     within_s: float
     may_call: bool = False  # tools, of those that the request offers
+    may_name: bool = False  # its events, as Responses and Messages do
 
 
 WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIMIT_BYTES, 86400.0)
@@ -33,12 +39,16 @@ WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIM
 
 def allowance(request: Request, patience_s: float) -> Allowance:
     """What the answer to this request may be. `patience_s`: for a first event, and for an answer in one piece."""
-    if request.endpoint == "embeddings":  # of no token, however many bytes they have
+    if request.endpoint == "embeddings" or request.endpoint in COUNTING:  # of no token, however many bytes they have
         return Allowance(EVENTS_BESIDE, ANSWER_LIMIT_BYTES, patience_s)
     tokens = min(request.max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * choices_in(request)
+    is_named = request.endpoint in AGENT_ENDPOINTS
+    a_token, beside = (NAMED_EVENTS_A_TOKEN, NAMED_EVENTS_BESIDE) if is_named else (EVENTS_A_TOKEN, EVENTS_BESIDE)
+    echoed = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value)) if is_named else 0
     return Allowance(
-        events=EVENTS_A_TOKEN * tokens + EVENTS_BESIDE,
-        limit_bytes=min(BYTES_A_TOKEN * tokens + BYTES_BESIDE, ANSWER_LIMIT_BYTES),
+        events=a_token * tokens + beside,
+        limit_bytes=min(BYTES_A_TOKEN * tokens + BYTES_BESIDE + ECHOES * echoed, ANSWER_LIMIT_BYTES),
         within_s=min(SECONDS_A_TOKEN * tokens + patience_s, WIDEST.within_s),
         may_call="tools" in request.needs,
+        may_name=is_named,
     )

@@ -15,6 +15,7 @@ from gateway.engines.engine_state import EngineModel
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     NO_AGENT,
+    NO_ENDPOINT,
     UNACCEPTABLE,
     Receipt,
     Refusal,
@@ -26,11 +27,13 @@ from gateway.peering.frames import (
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
+from gateway.wire.bodies import AGENT_ENDPOINTS
 from gateway.wire.claims import wait_s
+from gateway.wire.codec import has_more_values, takes_long
+from gateway.wire.errors import NO_PATH, says_model
 from gateway.wire.known import VALUES_LIMIT
 from gateway.wire.request import Request, encode_request
 from gateway.wire.tokens import Meter
-from gateway.wire.values import has_more_values, takes_long
 
 
 class Delegated:
@@ -111,6 +114,8 @@ class Delegated:
             stream=request.stream, patience=self._patience,
         )  # fmt: skip
         async with opened as reply:
+            if reply.status in NO_PATH and request.endpoint in AGENT_ENDPOINTS and not says_model(await reply.read()):
+                raise UpstreamError(f"its engine has no /v1/{request.endpoint}", status=404, code=NO_ENDPOINT)
             if reply.status in RETRYABLE:
                 status = reply.status if reply.status in (429, 503) else 502
                 raise UpstreamError(

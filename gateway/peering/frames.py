@@ -3,7 +3,8 @@
     : queued                     every second while nothing else is sent; 4 s of silence means the peer is gone
     event: refused               instead of an answer: {"status", "code", "message", "retry_after_s"}
     event: reply                 a whole JSON answer: {"status": 200, "body": {...}}
-    data: {...}                  a streamed answer's events, byte for byte, up to data: [DONE]
+    data: {...}                  a streamed answer's events, byte for byte, up to data: [DONE]; in streams of named
+    event: NAME                  events (Responses, Messages) up to the one that ends the answer
     event: head                  of an endpoint beside chat: {"status", "type"}
     event: part                  up to 48 KiB of such an answer, in base64
     event: broke                 the answer cannot be finished: as `refused`
@@ -20,7 +21,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from gateway.wire.events import Event, encode_event
+from gateway.wire.events import CONTROL, Event, encode_event
 
 QUEUED = b": queued\n\n"
 HEARTBEAT_S = 1.0  # between two signs of life
@@ -28,6 +29,7 @@ SILENCE_S = 4.0  # four missed: long enough for a stalled event loop, short agai
 RECEIPT_DOMAIN = b"ppai/1/receipt\0"
 ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's engine answered this very request
 NO_AGENT = "no_agent"  # the code of a refusal of a model that is not served there any more
+NO_ENDPOINT = "endpoint_not_served"  # the code of a refusal of an endpoint that the engine there does not have
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 TYPE_CHARS = 200  # of a content type
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -36,7 +38,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 TOLD = {  # what another peer is told of an error here, by its code
     NO_AGENT: "there is no such agent here",
     "busy": "this peer is busy",
-    "endpoint_not_served": "its engine has no such endpoint",
+    NO_ENDPOINT: "its engine has no such endpoint",
     "stopping": "this peer is being stopped",
     "no_engine": "its engine is not there",
     "engine_unreachable": "its engine does not answer",
@@ -121,5 +123,5 @@ def receipt_bytes(receipt: Receipt) -> bytes:
 
 
 def name_of(event: Event) -> str:
-    """The `event:` name; empty for the answer's own events."""
-    return event.name.decode("latin-1")
+    """What this event is between peers; empty for the answer's own, also where its API names it."""
+    return event.name.decode("latin-1") if event.name in CONTROL else ""

@@ -10,8 +10,13 @@ from dataclasses import replace
 from gateway.wire.codec import pieces_of, raw
 from gateway.wire.known import LENGTHS, MAX_TOKENS_LIMIT
 from gateway.wire.request import Request
-from gateway.wire.tokens import METERED
 
+BOUNDS = {  # by endpoint, the field that bounds its answer
+    "chat/completions": "max_tokens",
+    "completions": "max_tokens",
+    "responses": "max_output_tokens",
+    "messages": "max_tokens",
+}
 ENDLESS = frozenset({"ollama", "llamacpp", "lmstudio"})  # families that may forget the beginning and go on
 BOUNDED = frozenset({"vllm", "sglang", "tgi", "litellm"})  # families that end by themselves, however little they tell
 SPARE = 1.25  # times the tokens that we estimate for a prompt: what it may really have
@@ -19,11 +24,12 @@ SPARE = 1.25  # times the tokens that we estimate for a prompt: what it may real
 
 def bounded(request: Request, family: str, context_tokens: int) -> Request:
     """The request with a bound, if it has none; `context_tokens` of the model that is asked, 0 where nobody knows."""
-    if request.max_tokens is not None or request.endpoint not in METERED:
+    name = BOUNDS.get(request.endpoint)
+    if request.max_tokens is not None or name is None:
         return request
     limit = _limit(family, context_tokens, request)
-    kept = {name: value for name, value in request.fields.items() if name not in LENGTHS}
-    return replace(request, fields=kept if limit is None else {**kept, "max_tokens": raw(limit)}, max_tokens=limit)
+    kept = {field: value for field, value in request.fields.items() if field not in {*LENGTHS, name}}
+    return replace(request, fields=kept if limit is None else {**kept, name: raw(limit)}, max_tokens=limit)
 
 
 def _limit(family: str, context_tokens: int, request: Request) -> int | None:

@@ -22,6 +22,7 @@ from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     NO_AGENT,
+    NO_ENDPOINT,
     SILENCE_S,
     UNACCEPTABLE,
     Head,
@@ -34,6 +35,7 @@ from gateway.peering.frames import (
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES, Pieces
+from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
 
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
@@ -165,18 +167,25 @@ class PeerReply:
 
     async def read(self) -> bytes:
         assert self._whole is not None, "a streamed reply is read by events()"
-        await self._end()
+        await self._end(await self._next(self._patience.idle_s))
         return self._whole
 
     async def events(self) -> AsyncIterator[Event]:
         assert self._first, "begin() comes first"
         event = self._first
-        while not event.is_done:
+        while not (event.is_done or event.ends_stream):
             yield event
             event = await self._next(self._patience.idle_s)
             if name_of(event):
                 raise self._refusal(event, "peer_broke")
-        await self._end()
+        if event.ends_stream:
+            following = await self._next(self._patience.idle_s)
+            if following.is_done:  # some engines say it besides
+                yield event
+                event, following = following, await self._next(self._patience.idle_s)
+            await self._end(following)
+        else:
+            await self._end(await self._next(self._patience.idle_s))
         yield event
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
@@ -190,14 +199,15 @@ class PeerReply:
         if (code, refusal.code) == ("peer_refused", UNACCEPTABLE):
             hint = "its version of PPAI may be older; leave that out, or start an engine here"
             return UpstreamError(f"{message} ({hint})", status=422, code=FIELDS_REFUSED, is_unsuited=True)
+        if (code, refusal.code) == ("peer_refused", NO_ENDPOINT):
+            return UpstreamError(message, status=404, code=ENDPOINT_MISSING, by_engine=True, is_unsuited=True)
         by_engine = code == "peer_refused" and refusal.code == ENGINE_REFUSED
         wait = wait_s(refusal.retry_after_s)
         return UpstreamError(message, status=status, code=code, retry_after_s=wait, by_engine=by_engine)
 
-    async def _end(self) -> None:
+    async def _end(self, event: Event) -> None:
         """The receipt: only with it the answer is complete."""
-        answer = self._seen.hexdigest()
-        await self._settle(await self._next(self._patience.idle_s), answer)
+        await self._settle(event, self._seen.hexdigest())
 
     async def _settle(self, event: Event, answer: str) -> None:
         """What comes after an answer of this hash must be its receipt. Raises UpstreamError."""
@@ -240,6 +250,8 @@ class PeerReply:
         name = name_of(event)
         if not name and not event.is_done and not event.is_object:
             raise self._cut_short("it sent an event that is no JSON object")
+        if not name and event.name and not self._allowed.may_name:
+            raise self._cut_short(f"it sent the event `{event.name[:40].decode('latin-1')}`, which this API has not")
         if name in self.HASHED:
             self._seen.update(event.raw)
             if not self._allowed.may_call and calls_tool(event.data):

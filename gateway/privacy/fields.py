@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from gateway.privacy.agent_fields import AGENTS_DROPPED, AGENTS_TRAVEL, STATELESS, keeps
 from gateway.privacy.names import said
-from gateway.wire.bodies import DELEGABLE
+from gateway.wire.bodies import AGENT_ENDPOINTS, ENDPOINTS
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, Value, raw, view_of, write_fields
 from gateway.wire.errors import InvalidRequest, without_words
 from gateway.wire.request import Request, read_request
@@ -39,6 +40,7 @@ DEFAULTS: Mapping[str, object] = {  # what a request without the field gets, of 
     "logit_bias": {},
     "modalities": ["text"],
     "use_beam_search": False,
+    "background": False,
 }
 # A schema can fill an engine's disk or stall it (CVE-2025-29770), and fields of engines reach code that few have tried.
 TRUSTED_ONLY = SAMPLING | {"response_format"}
@@ -62,19 +64,22 @@ class Travel:
 
 def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
-    if request.endpoint not in DELEGABLE:
-        return Travel({}, f"endpoint:{request.endpoint}")
-    kept = {name: value for name, value in request.fields.items() if not _says_nothing(name, value)}
+    dropped = DROPPED | AGENTS_DROPPED if request.endpoint in AGENT_ENDPOINTS else DROPPED
+    dropped = dropped - _travels(request.endpoint)
+    kept: Fields = {name: value for name, value in request.fields.items() if not _says_nothing(name, value, dropped)}
+    if request.endpoint == "responses":
+        kept = {**STATELESS, **kept}
     if problem := _problem(request, kept, trusted):
         return Travel({}, f"field:{problem}")
-    guarded = TRUSTED_ONLY.intersection(kept) | ({request.demands} if request.demands else frozenset())
+    demands = {request.demands} if request.demands else frozenset[str]()
+    guarded = (TRUSTED_ONLY - _travels(request.endpoint)).intersection(kept) | demands
     return Travel({name: request.written.get(name, value) for name, value in kept.items()}, None, guarded)
 
 
 def who_takes(reason: str) -> str:
     """Who may be asked with what keeps a request here, in words; `reason` is a "field:<name>"."""
     name = reason.removeprefix("field:").partition(".")[0].partition("+")[0]
-    if name in TRUSTED_ONLY or name in ("n", "tools", "tool_choice"):
+    if name in TRUSTED_ONLY or name in ("n", "tools", "tool_choice", "text", "output_config"):
         return "your own engine, or a peer of a newer version in a network that is not `open`, and within bounds"
     return "your own engine alone"
 
@@ -109,8 +114,8 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         asked = msgspec.json.decode(payload, type=_Delegation)
     except UNREADABLE as error:
         raise Unacceptable(f"not a delegation: {without_words(error)}") from error
-    if asked.endpoint not in DELEGABLE:
-        raise Unacceptable(f"only {', '.join(sorted(DELEGABLE))} are delegated")
+    if asked.endpoint not in ENDPOINTS:
+        raise Unacceptable(f"only {', '.join(ENDPOINTS)} are delegated")
     try:
         request = read_request(asked.endpoint, asked.body)
     except InvalidRequest as error:
@@ -136,15 +141,23 @@ def _is_begun(request: Request) -> bool:
 
 def _problem(request: Request, fields: Fields, trusted: bool) -> str | None:
     """What keeps these fields of a request from travelling; None where nothing does. No word of it is the request's."""
+    travels = _travels(request.endpoint)
     for name in fields:
-        if name not in TRAVELS and not (trusted and name in TRUSTED_ONLY):
+        if name not in travels and not (trusted and name in TRUSTED_ONLY):
             return said(name)
+    if request.endpoint == "responses" and keeps(fields):
+        return "store"
     return request.unknown or (None if trusted else request.demands)
 
 
-def _says_nothing(name: str, value: Value) -> bool:
+def _travels(endpoint: str) -> frozenset[str]:
+    """The fields of the endpoint's own API that travel."""
+    return AGENTS_TRAVEL.get(endpoint, TRAVELS)
+
+
+def _says_nothing(name: str, value: Value, dropped: frozenset[str]) -> bool:
     """Whether a field changes no answer."""
-    if name in DROPPED or _is_null(value):
+    if name in dropped or _is_null(value):
         return True
     return name in DEFAULTS and msgspec.json.decode(view_of(value)) == DEFAULTS[name]
 

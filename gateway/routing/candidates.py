@@ -23,19 +23,20 @@ class Excluded(IntEnum):
     NOT_APPROVED = 3
     PLACE = 4  # our own engine runs elsewhere, and the query may not leave this machine
     MODEL = 5
-    MODALITY = 6
-    CONTEXT = 7
-    PINNED_LOCAL = 8  # shown as the query's own reason, such as "field:n" or "privacy:email"
-    FIELD = 9  # this peer has refused such fields; shown with them, such as "field:top_k"
-    PINNED = 10
-    CLOSED = 11
-    SILENT = 12
-    RETRIED = 13
-    SCORE = 14
-    EMBEDDED = 15  # the small model that comes with PPAI, while another can begin soon
-    TRIAL = 17  # nobody vouched for its peer, which has had its share of our queries for now
-    LAST_RESORT = 16  # an engine that is asked when nobody else can answer
-    CONTINUING = 19  # it is not known to go on with an answer that broke off elsewhere
+    ENDPOINT = 6  # its engine does not have what is asked, or its version of PPAI does not know it
+    MODALITY = 7
+    CONTEXT = 8
+    PINNED_LOCAL = 9  # shown as the query's own reason, such as "field:n" or "privacy:email"
+    FIELD = 10  # this peer has refused such fields; shown with them, such as "field:top_k"
+    PINNED = 11
+    CLOSED = 12
+    SILENT = 13
+    RETRIED = 14
+    SCORE = 15
+    EMBEDDED = 16  # the small model that comes with PPAI, while another can begin soon
+    LAST_RESORT = 17  # an engine that is asked when nobody else can answer
+    TRIAL = 18  # nobody vouched for its peer, which has had its share of our queries for now
+    CONTINUING = 20  # it is not known to go on with an answer that broke off elsewhere
 
     @property
     def word(self) -> str:
@@ -78,6 +79,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded[(limit > 0) & (limit < least_tokens(query.prompt_tokens))] = Excluded.CONTEXT
     if query.needs:
         excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
+    if query.endpoint:
+        excluded[~roster.having(query.endpoint)] = Excluded.ENDPOINT
     if query.models is not None:
         excluded[~_serves(query.models, roster)] = Excluded.MODEL
     if query.here_only:
@@ -116,6 +119,8 @@ def may_answer(query: Query, roster: Roster) -> BoolArray:
         eligible = eligible & _is_pinned(query.pin, roster)
     if query.models is not None:
         eligible = eligible & _serves(query.models, roster)
+    if query.endpoint:
+        eligible = eligible & roster.having(query.endpoint)
     return eligible
 
 

@@ -114,6 +114,11 @@ class Node:
         self._refused[peer, agent] = known | needs & self.untold(peer, agent)
         self._scored = None
 
+    def lacks(self, peer: PeerId, agent: str, endpoint: str) -> None:
+        """An agent's engine has no such endpoint: it is not asked for it again."""
+        known = self._refused.get((peer, agent), frozenset())
+        self._refused[peer, agent], self._scored = known | {endpoint}, None
+
     def refused_fields(self, peer: PeerId, fields: frozenset[str]) -> None:
         """Another peer refused a request with these fields: it is not asked such again, until it starts anew."""
         member = self.gossip.member(peer)

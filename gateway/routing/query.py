@@ -23,6 +23,7 @@ class Query:
     prompt_tokens: int = 0  # an estimate
     max_tokens: int | None = None  # the client's bound on the answer
     category: str = ""  # of the gate's prototypes; answers of one category are about equally long
+    endpoint: str = ""  # that not every engine has ("responses"); empty for those that all have
     needs: frozenset[str] = frozenset()  # modalities and abilities that a model must have
     body_bytes: int = 0  # what delegation would send
     session: str | None = None

@@ -22,7 +22,13 @@ from profiler.scoring import pair_scores
 BoolArray = NDArray[np.bool_]
 _Pair = tuple[PeerId, str, Agent, Member | None]  # id and name of a peer, one of its agents, None for our own
 UNAPPROVED_LIMIT = 64  # agents of peers that may not answer: enough to explain why somebody is not asked
+KINDS = frozenset({"responses", "messages"})  # of endpoints: peers whose cards lack the feature do not know them
 EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, and load decides
+
+
+def kind_of(endpoint: str) -> str:
+    """The feature in a peer's card that says that it knows this endpoint."""
+    return endpoint.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +52,16 @@ class Roster:
     engines: tuple[int, ...]  # which of its peer's engines serves each; WHOLE: any, or the only one
     rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(queues)`
     continues: tuple[tuple[str, ...], ...] = ()  # endpoints at which each goes on with an answer begun elsewhere
+
+    endpoints: tuple[frozenset[str], ...] = ()  # that each was said to have; an empty set: not told
+    missing: tuple[frozenset[str], ...] = ()  # that each refused, and of peers the kinds that they do not know
+
+    def having(self, endpoint: str) -> BoolArray:
+        """(N,) who has this endpoint, or may have it: what an engine does not tell is tried."""
+        kind = kind_of(endpoint)
+        pairs = zip(self.endpoints, self.missing, strict=True)
+        has = [(not said or endpoint in said) and lacks.isdisjoint((endpoint, kind)) for said, lacks in pairs]
+        return np.array(has, dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.peer_ids)
@@ -167,5 +183,10 @@ def _columns(
         continues=tuple(
             agent.continues if member is None or CONTINUE_FEATURE in member.card.features else ()
             for *_, agent, member in pairs
+        ),
+        endpoints=tuple(frozenset(agent.endpoints) for agent in agents),
+        missing=tuple(
+            refused.get((peer, agent.name), frozenset()) | (KINDS.difference(other.card.features) if other else set())
+            for peer, _, agent, other in pairs
         ),
     )

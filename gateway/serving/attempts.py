@@ -25,6 +25,7 @@ from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Patience, Upstream, UpstreamError
+from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,8 @@ class Attempts:
             self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
         if attempt.error == ABILITY_REFUSED:
             self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
+        elif attempt.error == ENDPOINT_MISSING:
+            self._node.lacks(candidate.peer_id, candidate.agent, self._request.endpoint)
         elif attempt.error == FIELDS_REFUSED:
             self._node.refused_fields(candidate.peer_id, self._guarded)
         if candidate.local and (attempt.status == "ok" or attempt.tokens):

@@ -31,10 +31,11 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
+from gateway.wire.bodies import ASSUMED
+from gateway.wire.codec import takes_long
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
-from gateway.wire.values import takes_long
 
 log = logging.getLogger(__name__)
 
@@ -209,6 +210,7 @@ class Dispatcher:
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
             category=judged.category if judged else "",
+            endpoint="" if request.endpoint in ASSUMED else request.endpoint,
             needs=request.needs,
             body_bytes=body_bytes,
             session=request.session,

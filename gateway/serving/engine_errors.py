@@ -3,9 +3,9 @@
 import re
 
 from gateway.upstream import RETRYABLE, UpstreamError
-from gateway.wire.bodies import DELEGABLE
+from gateway.wire.bodies import ASSUMED
 from gateway.wire.claims import wait_s
-from gateway.wire.errors import is_error_body, message_in
+from gateway.wire.errors import ENDPOINT_MISSING, NO_PATH, is_error_body, message_in, says_model
 
 ABILITY_REFUSED = "ability_refused"
 MODEL_UNKNOWN = "upstream_404"  # mostly a model that it served until now
@@ -37,11 +37,13 @@ def read_error(
         return UpstreamError(words, status=status, code=CONTEXT_EXCEEDED, by_engine=True, is_unsuited=True, said=said)
     if status not in RETRYABLE:
         return None
-    if status in (404, 405, 501) and endpoint not in DELEGABLE:
+    if status in NO_PATH and endpoint not in ASSUMED and not says_model(body):
         return UpstreamError(
             f"the engine behind this peer has no /v1/{endpoint} (it answered {status}); ask /v1/chat/completions",
             status=404,
-            code="endpoint_not_served",
+            code=ENDPOINT_MISSING,
+            by_engine=True,
+            is_unsuited=True,
         )
     shown = status if status not in (401, 403, 408, 409, 425) else 502  # the client could not act on these
     return UpstreamError(

@@ -13,12 +13,12 @@ import msgspec
 from gateway.serving.continuing import Said, may_continue
 from gateway.serving.engine_errors import read_error
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+from gateway.wire.bodies import AGENT_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import error_event, is_no_answer, message_in, whole_error
-from gateway.wire.events import Event, encode_event
+from gateway.wire.events import Event, as_events, encode_event
 from gateway.wire.request import Request
-from gateway.wire.streamed import as_events
 from gateway.wire.tokens import METERED, Meter
 
 BUSY = (429, 503)
@@ -199,7 +199,7 @@ class Forwarder:
             if reply.status >= 400:
                 await self._refused(reply, target.untold, client, headers)
                 return
-            rename = _renamer(target.model, target.shown_model)
+            rename = _renamer(target.model, target.shown_model, self._request.endpoint)
             if reply.is_stream and reply.status == 200:
                 await self._relay_events(reply, client, headers, rename)
             else:
@@ -316,7 +316,7 @@ def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
     )
 
 
-def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:
+def _renamer(model: str, shown: str, endpoint: str) -> Callable[[bytes], bytes]:
     """Puts the asked name back where the body's `model` had to be rewritten.
 
     Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
@@ -325,4 +325,5 @@ def _renamer(model: str, shown: str) -> Callable[[bytes], bytes]:
         return lambda body: body
     pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
     replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
-    return lambda body: pattern.sub(replacement, body, count=1)
+    count = 0 if endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
+    return lambda body: pattern.sub(replacement, body, count=count)

@@ -15,8 +15,7 @@ from gateway.routing.candidates import Excluded, may_answer
 from gateway.routing.choice import Candidate
 from gateway.routing.query import Query
 from gateway.routing.roster import Roster
-from gateway.wire.bodies import DELEGABLE
-from gateway.wire.errors import InvalidRequest
+from gateway.wire.errors import ENDPOINT_MISSING, InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL
 
 
@@ -119,9 +118,8 @@ def nobody(
         return Nobody(problems[0] + remedy, status=503, code="not_ready", retry_after_s=2)
     if (gone := _gone(query.models, excluded, former)) is not None:
         return gone
-    if endpoint not in DELEGABLE:
-        message = f"/v1/{endpoint} is answered by this machine's own engine alone, and it cannot now"
-        return Nobody(f"{message}; ask /v1/chat/completions", status=422, code="endpoint_stays_here")
+    if query.endpoint and (without := _without_endpoint(query.endpoint, excluded)) is not None:
+        return without
     busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
     if busy:  # until the first of them is believed to have a slot; at least a second (RFC 9110)
         return Nobody("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))
@@ -138,6 +136,22 @@ def nobody(
     why = ", ".join(sorted(reasons))
     return Nobody(
         f"nobody can answer this request now ({why})", status=status, code="no_candidate", retry_after_s=wait_s
+    )
+
+
+def _without_endpoint(endpoint: str, excluded: Sequence[Candidate]) -> Nobody | None:
+    """Who could answer where none has the endpoint who may otherwise be asked; None where it is not for that."""
+    without = [each for each in excluded if each.excluded == Excluded.ENDPOINT.word]
+    if not without or any(each.excluded in _COULD for each in excluded):
+        return None
+    waiting = sorted({quoted(each.peer_name) for each in excluded if each.excluded == Excluded.NOT_APPROVED.word})
+    others = f"; {' and '.join(waiting)} may have it, and wait for your approval (`ppai peers`)" if waiting else ""
+    models = " and ".join(sorted({f"`{sayable(each.model)}`" for each in without})[:4])
+    return Nobody(
+        f"no engine here answers /v1/{endpoint}: that of {models} has no such endpoint{others}. Install "
+        f"{_ENGINES_WITH[endpoint]}, or ask /v1/chat/completions",
+        status=404,
+        code=ENDPOINT_MISSING,
     )
 
 
@@ -172,6 +186,14 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
     return Nobody(message, status=status, code=f"peer_{reason}", retry_after_s=2 if status == 503 else None)
 
 
+_ENGINES_WITH = {
+    "responses": "vLLM, llama.cpp, Ollama or LM Studio in a present version here or at an approved peer",
+    "messages": "vLLM, llama.cpp, Ollama or LM Studio in a present version here or at an approved peer",
+    "messages/count_tokens": "vLLM or llama.cpp in a present version here or at an approved peer",
+}
+_COULD = {  # reasons that leave somebody who has the endpoint, now or later
+    code.word for code in (Excluded.CLOSED, Excluded.SILENT, Excluded.RETRIED, Excluded.MODALITY, Excluded.CONTEXT)
+}
 _AWAY = {code.word for code in (Excluded.DEAD, Excluded.SUSPECT, Excluded.SILENT)}
 _PASSING = _AWAY | {Excluded.RETRIED.word}
 # 503 is what programs try again by themselves, so it is said only where waiting may help.
@@ -180,6 +202,7 @@ _PINNED_AWAY = {
     "dead": (503, "it is gone: start it again, or ask `auto`"),
     "suspect": (503, "it does not answer at the moment: try again, or ask `auto`"),
     "silent": (503, "it does not answer at the moment: try again, or ask `auto`"),
+    "endpoint": (404, "its engine, or its version of PPAI, has no such endpoint: ask `auto`, or /v1/chat/completions"),
     "model": (404, "it does not serve that model: see `ppai models`"),
     "without_agent": (503, "its engine is not there: see `ppai status` on that machine"),
 }

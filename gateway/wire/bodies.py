@@ -3,12 +3,12 @@
 The page of the API is written by the same types (gateway/client/openapi.py).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from gateway.wire.codec import UNREADABLE
+from gateway.wire.codec import UNREADABLE, read_fields
 from gateway.wire.errors import InvalidRequest, without_words
 
 Models = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=16)]  # names, the most wanted first
@@ -46,10 +46,15 @@ class _Body(msgspec.Struct):
     n: float | None = None
     user: str | int | None = None
     tools: list[msgspec.Raw] | None = None
+    prompt_cache_key: ClassVar = None
 
 
 class ChatBody(_Body, kw_only=True):
     messages: list[Message]
+
+    @property
+    def turns(self) -> list[Message]:
+        return self.messages
 
 
 class CompletionBody(_Body, kw_only=True):
@@ -60,22 +65,30 @@ class EmbeddingBody(_Body, kw_only=True):
     input: str | list[str | int | list[int]]
 
 
-class PassedBody(msgspec.Struct):
-    """An API that only the local engine is asked for: read for routing, judged by the engine."""
+class _AgentBody(msgspec.Struct):
+    """An API of coding agents: read for routing, judged by the engine."""
+
+    max_completion_tokens: ClassVar = None
+    stream_options: ClassVar = None
 
     model: str | None = None
     models: Models | None = None
     stream: bool | None = None
+    tools: Any = None
 
 
-class ResponsesBody(PassedBody, kw_only=True):
+class ResponsesBody(_AgentBody, kw_only=True):
     input: Any = None
     instructions: Any = None
-    max_output_tokens: float | None = None
+    max_tokens: float | None = msgspec.field(default=None, name="max_output_tokens")
     user: str | int | None = None
+    prompt_cache_key: str | None = None
 
 
-class AnthropicBody(PassedBody, kw_only=True):
+class AnthropicBody(_AgentBody, kw_only=True):
+    user: ClassVar = None
+    prompt_cache_key: ClassVar = None
+
     messages: list[Any]
     system: Any = None
     max_tokens: float | None = None
@@ -89,8 +102,8 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "messages": AnthropicBody,
     "messages/count_tokens": AnthropicBody,
 }
+AGENT_BODIES = (ResponsesBody, AnthropicBody)
 ENDPOINTS = tuple(BODIES)
-DELEGABLE = frozenset({"chat/completions", "completions", "embeddings"})  # the others are the local engine's alone
 OTHERS = {  # endpoints whose answers are passed on as they come, and their paths
     "rerank": "/v1/rerank",
     "audio/transcriptions": "/v1/audio/transcriptions",
@@ -100,6 +113,10 @@ OTHERS = {  # endpoints whose answers are passed on as they come, and their path
 }
 FORM = "multipart/form-data"
 FORMS = frozenset({"audio/transcriptions"})  # of OTHERS, those that take a form
+ASSUMED = frozenset({"chat/completions", "completions", "embeddings"})  # every engine has them: only models differ
+AGENT_ENDPOINTS = frozenset({"responses", "messages", "messages/count_tokens"})  # with events that have names
+COUNTING = frozenset({"messages/count_tokens"})  # answer with a number, and write nothing
+_PATHS = {"messages": "/v1/chat/completions or /v1/messages", "input": "/v1/responses", "prompt": "/v1/completions"}
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     endpoint: msgspec.json.Decoder(body) for endpoint, body in BODIES.items()
 }
@@ -111,13 +128,26 @@ def decode_body(endpoint: str, body: bytes | msgspec.Raw) -> Any:
         asked = _DECODERS[endpoint].decode(memoryview(body))
     except msgspec.ValidationError as error:
         problem = without_words(error)
+        if elsewhere := _meant_for(body, problem):
+            problem += f"; a body with `{elsewhere}` is for {_PATHS[elsewhere]}"
         raise InvalidRequest(f"invalid request body: {problem}", param=_param_of(problem)) from error
     except UNREADABLE as error:
         said = str(error) if bytes(body).strip() else "it is empty; send an object"
         raise InvalidRequest(f"the body is not valid JSON: {said}", code="invalid_json") from error
+    if isinstance(asked, ResponsesBody) and asked.input is None and "messages" in read_fields(body):
+        hint = f"a body with `messages` is for {_PATHS['messages']}"
+        raise InvalidRequest(f"/v1/responses wants `input`; {hint}", param="input")
     if isinstance(asked, ChatBody) and not asked.messages:
         raise InvalidRequest("`messages` is empty; send at least one message", param="messages")
     return asked
+
+
+def _meant_for(body: bytes | msgspec.Raw, problem: str) -> str | None:
+    """The field by which a body without the one that its path wants shows which API it is of."""
+    if "missing required field" not in problem or "`$" in problem:
+        return None
+    fields = read_fields(body)
+    return next((name for name in _PATHS if name in fields), None)
 
 
 def _param_of(validation_error: str) -> str | None:

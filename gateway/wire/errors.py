@@ -25,6 +25,8 @@ _ANTHROPIC_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+NO_PATH = (404, 405, 501)  # statuses of an engine that has no such endpoint
+ENDPOINT_MISSING = "endpoint_not_served"  # the code of an error: another engine may have it
 _BUSY = frozenset({"saturated", "busy", "peer_busy", "upstream_503"})  # codes of a 503 that says: later
 _OVERLOADED = 529  # Anthropic's own status for that
 
@@ -115,6 +117,11 @@ def message_in(body: bytes) -> str:
             if isinstance(message, str) and message:
                 return message
     return body[:EXCERPT_BYTES].decode("utf-8", "replace") or "the engine answered without a word"
+
+
+def says_model(body: bytes) -> bool:
+    """Whether a 404 is about a model, and not about a path that the engine does not have."""
+    return "model" in message_in(body).lower()
 
 
 def _is_anthropic(endpoint: str) -> bool:

@@ -1,10 +1,15 @@
 """Server-sent events, as OpenAI streams use them: whole events only, which of them carry data, and which call a tool.
 
+Also a whole answer as the stream that its client asked for, where an engine does not stream.
+
 Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break on is in docs/decisions.md.
 """
 
 import re
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 DONE = b"data: [DONE]\n\n"
 _DONE_LENGTH = 20  # bytes of a line that may be DONE with blanks around it
@@ -15,7 +20,9 @@ LINES_LIMIT = 4096  # of one event; engines send one to three, and reading a MiB
 
 _BOM = b"\xef\xbb\xbf"  # before the first event of some servers
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+CONTROL = frozenset({b"refused", b"reply", b"head", b"part", b"broke", b"receipt"})  # names between peers
 _CALL = re.compile(r'"(?:tool_calls|function_call)"\s*:(?!\s*(?:null|\[\s*\]))')  # a quote inside a text is escaped
+_CALLED = re.compile(r'"type"\s*:\s*"[^"]*(?:_call|tool_use|_call_arguments\.\w+)"')  # in Responses and Messages
 _ESCAPED = re.compile(r"\\u(00[4-7][0-9a-f]|017f|212a)")  # letters, and what some decoders take for `s` and `k`
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
@@ -48,7 +55,7 @@ class Event:
 
     @property
     def is_error(self) -> bool:
-        return self.data.startswith((b'{"error"', b'{ "error"', b'{"type":"error"'))
+        return self.data.startswith((b'{"error"', b'{ "error"', b'{"type":"error"')) or self.name == b"error"
 
     @property
     def finishes(self) -> bool:
@@ -156,4 +163,42 @@ def calls_tool(answer: bytes) -> bool:
     text = answer.decode("utf-8", "replace").casefold()
     if "\\u" in text:
         text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text).casefold()
-    return "_call" in text and _CALL.search(text) is not None
+    if "_call" in text and _CALL.search(text) is not None:
+        return True
+    return ("_call" in text or "tool_use" in text) and _CALLED.search(text) is not None
+
+
+def as_events(body: bytes, *, include_usage: bool) -> list[bytes]:
+    """The events of an answer of chat or completions: its text, how it ended, its usage if asked, and the end.
+
+    Raises msgspec.DecodeError where the body is no JSON object.
+    """
+    answer = msgspec.json.decode(body, type=dict[str, Any])
+    choices = [choice for choice in answer.get("choices") or [] if isinstance(choice, dict)]
+    kept: dict[str, Any] = {
+        key: answer[key] for key in ("id", "created", "model", "system_fingerprint") if key in answer
+    }
+    is_chat = any("message" in choice for choice in choices)
+    kept["object"] = "chat.completion.chunk" if is_chat else "text_completion"
+    chunks = [{**kept, "choices": [_begun(choice, index)]} for index, choice in enumerate(choices)]
+    chunks += [{**kept, "choices": [_ended(choice, index)]} for index, choice in enumerate(choices)]
+    if include_usage and answer.get("usage"):
+        chunks.append({**kept, "choices": [], "usage": answer["usage"]})
+    return [*map(encode_event, map(msgspec.json.encode, chunks)), DONE]
+
+
+def _begun(choice: dict[str, Any], index: int) -> dict[str, Any]:
+    """What a choice says, in one chunk."""
+    chunk: dict[str, Any] = {"index": choice.get("index", index), "finish_reason": None}
+    if "message" not in choice:
+        return {**chunk, "text": choice.get("text") or ""}
+    delta = {key: value for key, value in (choice["message"] or {}).items() if value is not None}
+    if isinstance(calls := delta.get("tool_calls"), list):  # a chunk tells each call's place
+        delta["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
+    return {**chunk, "delta": delta}
+
+
+def _ended(choice: dict[str, Any], index: int) -> dict[str, Any]:
+    """How a choice ended."""
+    chunk = {"index": choice.get("index", index), "finish_reason": choice.get("finish_reason") or "stop"}
+    return {**chunk, "delta": {}} if "message" in choice else {**chunk, "text": ""}

@@ -5,13 +5,10 @@ this tool", "hold a million logprobs". A body with one is for our own engine alo
 """
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
-
-from gateway.wire.codec import LARGE_BYTES, UNREADABLE
-from gateway.wire.values import has_more_values
 
 MAX_TOKENS_LIMIT = 32768  # what a peer lets another ask for; more than most local contexts hold
 LENGTHS = frozenset({"max_tokens", "max_completion_tokens"})
@@ -20,13 +17,17 @@ VALUES_LIMIT = 100_000  # in one delegation: reading more takes longer than othe
 PROMPTS_LIMIT = 16  # completions of one request, its prompts times `n`: each takes a slot's time
 INPUTS_LIMIT = 2048  # texts of one request for embeddings, as at OpenAI
 
-_Length = Annotated[float, Meta(ge=-1, le=MAX_TOKENS_LIMIT)]  # -1: no bound, as LM Studio's programs say
+Length = Annotated[float, Meta(ge=-1, le=MAX_TOKENS_LIMIT)]  # -1: no bound, as LM Studio's programs say
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 _Top = Annotated[int, Meta(ge=0, le=20)]
 TokenId = Annotated[int, Meta(ge=0, lt=1 << 20)]  # the largest vocabularies have about 2^18
-_Stop = Annotated[str, Meta(max_length=256)]
-_Name = Annotated[str, Meta(max_length=256)]
+Stop = Annotated[str, Meta(max_length=256)]
+Name = Annotated[str, Meta(max_length=256)]
 Schema = dict[str, Any]
+Text = str | UnsetType | None
+Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+Empty = Annotated[list[None], Meta(max_length=0)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 _Texts = str | list[str | TokenId | list[TokenId]]  # token ids are one prompt, or lists of them several
 
 
@@ -38,35 +39,43 @@ class NotKnown(Exception):
         self.field = field
 
 
-class _Closed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class Turn(NamedTuple):
+    """Who said what, whichever API it is written in: `role` as in Chat Completions, `content` as text or parts."""
+
+    role: str | None
+    content: Any
+
+
+class Closed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """An object with these fields and no others. What is null stays null, and what is missing is not written."""
 
 
-class _CacheControl(_Closed):
+class CacheControl(Closed):
     """Where an engine may cut what it keeps; it changes no answer."""
 
     type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | UnsetType = UNSET
+    scope: Literal["global", "organization"] | UnsetType = UNSET
 
 
-class TextPart(_Closed, tag="text"):
+class TextPart(Closed, tag="text"):
     type: ClassVar[str] = "text"
     text: str
-    cache_control: _CacheControl | UnsetType | None = UNSET
+    cache_control: CacheControl | UnsetType | None = UNSET
 
 
-class RefusalPart(_Closed, tag="refusal"):
+class RefusalPart(Closed, tag="refusal"):
     type: ClassVar[str] = "refusal"
     text: ClassVar[str] = ""
     refusal: str
 
 
-class ImageUrl(_Closed):
+class ImageUrl(Closed):
     url: msgspec.Raw  # as it came: an inline image may be megabytes long
     detail: Literal["auto", "low", "high"] | UnsetType | None = UNSET
 
 
-class ImagePart(_Closed, tag="image_url"):
+class ImagePart(Closed, tag="image_url"):
     type: ClassVar[str] = "image_url"
     text: ClassVar[str] = ""
     image_url: ImageUrl
@@ -75,19 +84,19 @@ class ImagePart(_Closed, tag="image_url"):
 KnownPart = TextPart | ImagePart | RefusalPart
 
 
-class _Called(_Closed):
-    name: _Name
+class _Called(Closed):
+    name: Name
     arguments: str
 
 
-class _ToolCall(_Closed):
+class _ToolCall(Closed):
     function: _Called
     id: str | UnsetType | None = UNSET
     type: Literal["function"] | UnsetType = UNSET
     index: int | UnsetType | None = UNSET  # programs that put a streamed answer together keep it
 
 
-class KnownMessage(_Closed):
+class KnownMessage(Closed):
     """A turn, also as SDKs give an answer back: with `audio`, `annotations` and the like, if they are empty."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -100,47 +109,47 @@ class KnownMessage(_Closed):
     reasoning: str | UnsetType | None = UNSET
     reasoning_content: str | UnsetType | None = UNSET
     audio: UnsetType | None = UNSET
-    annotations: Annotated[list[None], Meta(max_length=0)] | UnsetType | None = UNSET
+    annotations: Empty | UnsetType | None = UNSET
 
 
-class _Function(_Closed):
-    name: _Name
+class _Function(Closed):
+    name: Name
     description: str | UnsetType | None = UNSET
     parameters: Schema | UnsetType | None = UNSET
     strict: bool | UnsetType | None = UNSET
 
 
-class _Tool(_Closed):
+class _Tool(Closed):
     """A function of the program that asks. Tools of other types are run by the engine."""
 
     type: Literal["function"]
     function: _Function
-    cache_control: _CacheControl | UnsetType | None = UNSET
+    cache_control: CacheControl | UnsetType | None = UNSET
 
 
-class _FunctionName(_Closed):
-    name: _Name
+class _FunctionName(Closed):
+    name: Name
 
 
-class _OneTool(_Closed):
+class _OneTool(Closed):
     type: Literal["function"]
     function: _FunctionName
 
 
-class _JsonSchema(_Closed):
-    name: _Name
+class _JsonSchema(Closed):
+    name: Name
     description: str | UnsetType | None = UNSET
     schema: Schema | UnsetType | None = UNSET
     strict: bool | UnsetType | None = UNSET
 
 
-class _ResponseFormat(_Closed):
+class _ResponseFormat(Closed):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: _JsonSchema | UnsetType = UNSET
     schema: Schema | UnsetType = UNSET  # llama.cpp's place for it
 
 
-class _StreamOptions(_Closed):
+class _StreamOptions(Closed):
     include_usage: bool | UnsetType | None = UNSET
     include_obfuscation: bool | UnsetType | None = UNSET
     continuous_usage_stats: bool | UnsetType | None = UNSET
@@ -149,19 +158,23 @@ class _StreamOptions(_Closed):
 class KnownBody(msgspec.Struct, gc=False):
     """The fields that any of the endpoints has. Which others may stand beside them: gateway/privacy/fields.py."""
 
+    REWRITTEN: ClassVar = ("stream_options", "tools", "tool_choice", "response_format")  # fields that are written anew
+    SAID: ClassVar = ""  # the field with the conversation, if that has parts
+    prompt_cache_key: ClassVar = None
+
     model: str | None = None
-    models: Annotated[list[_Name], Meta(max_length=16)] | None = None
+    models: Annotated[list[Name], Meta(max_length=16)] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    max_tokens: _Length | None = None
-    max_completion_tokens: _Length | None = None
+    max_tokens: Length | None = None
+    max_completion_tokens: Length | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     frequency_penalty: _Penalty | None = None
     presence_penalty: _Penalty | None = None
     n: Annotated[float, Meta(ge=1, le=PROMPTS_LIMIT, multiple_of=1)] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    stop: _Stop | Annotated[list[_Stop], Meta(max_length=16)] | None = None
+    stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     logprobs: bool | _Top | None = None
     top_logprobs: _Top | None = None
     reasoning_effort: Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -195,9 +208,15 @@ class KnownBody(msgspec.Struct, gc=False):
 
 
 class KnownChat(KnownBody, kw_only=True, gc=False):
+    SAID: ClassVar = "messages"
+
     messages: Annotated[list[KnownMessage], Meta(min_length=1)]
     prompt: None = None
     input: None = None
+
+    @property
+    def turns(self) -> list[KnownMessage]:
+        return self.messages
 
 
 class KnownCompletion(KnownBody, kw_only=True, gc=False):
@@ -212,50 +231,15 @@ class KnownEmbedding(KnownBody, kw_only=True, gc=False):
     prompt: None = None
 
 
-Known = KnownChat | KnownCompletion | KnownEmbedding
-_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
-    "chat/completions": msgspec.json.Decoder(KnownChat),
-    "completions": msgspec.json.Decoder(KnownCompletion),
-    "embeddings": msgspec.json.Decoder(KnownEmbedding),
-}
-_TEXTS = {"completions": ("prompt", PROMPTS_LIMIT), "embeddings": ("input", INPUTS_LIMIT)}
-
-
-def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
-    """The body, if PPAI knows all that it looks at. Raises NotKnown."""
-    view = memoryview(body)
-    if endpoint not in _DECODERS or len(view) > BODY_LIMIT_BYTES or _has_many_values(body):
-        raise NotKnown("size")
-    try:
-        known: Known = _DECODERS[endpoint].decode(view)
-    except msgspec.ValidationError as error:
-        raise NotKnown(place(str(error))) from error
-    except UNREADABLE as error:
-        raise NotKnown("unreadable") from error
-    if endpoint in _TEXTS:
-        name, limit = _TEXTS[endpoint]
-        texts = getattr(known, name)
-        several = len(texts) if isinstance(texts, list) and list(map(type, texts)).count(int) < len(texts) else 1
-        if several > limit:
-            raise NotKnown(name)
-        if several * (known.n or 1) > limit:
-            raise NotKnown("n")
-    return known
-
-
 _ELEMENT = re.compile(r"\[[^\]]*\]")
 _NAMED = frozenset(  # types of parts and tools that a refusal may name
     {
         *("input_audio", "audio_url", "video_url", "image", "video", "audio", "file", "input_image", "input_file"),
         *("mcp", "web_search", "web_search_preview", "code_interpreter", "file_search", "image_generation"),
-        *("computer_use_preview", "local_shell", "shell", "custom"),
+        *("computer_use_preview", "local_shell", "shell", "custom", "namespace", "tool_search"),
+        *("item_reference", "document", "search_result", "server_tool_use", "compaction"),
     }
 )
-
-
-def _has_many_values(body: bytes | msgspec.Raw) -> bool:
-    """Whether a program's body has too many for a delegation; one that was delegated is counted before it is read."""
-    return isinstance(body, bytes) and len(body) > LARGE_BYTES and has_more_values(body, VALUES_LIMIT - 100)
 
 
 def place(said: str) -> str:

@@ -8,23 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.wire.bodies import ChatBody, CompletionBody, Message, Part, PassedBody, ResponsesBody, decode_body
+from gateway.wire.bodies import AGENT_BODIES, AGENT_ENDPOINTS, COUNTING, ResponsesBody, decode_body
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, raw, read_fields, view_of, write_fields
 from gateway.wire.estimate import estimated_tokens
-from gateway.wire.known import (
-    Known,
-    KnownChat,
-    KnownCompletion,
-    KnownMessage,
-    KnownPart,
-    NotKnown,
-    read_known,
-)
-from gateway.wire.rewriting import write_known
+from gateway.wire.known import NotKnown, Turn
+from gateway.wire.rewriting import Known, read_known, write_known
 
 VIRTUAL_MODEL = "auto"  # the name that stands for "whoever answers best"
 ROUTED_TEXT_CHARS = (
@@ -34,11 +26,16 @@ ROUTED_TURNS = 6  # the newest of the user's
 ROUTED_TOOLS = 64  # names of tools that say what a program is for
 SESSION_CHARS = 128  # of a conversation's own name; a longer one is remembered by its hash
 OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
-PASSED_OPENING_CHARS = 4000  # of a request that only our engine is asked
-MEDIA_NEEDS = {"image_url": "image", "input_audio": "audio", "file": "file"}  # type of a part -> what a model must do
+MEDIA_NEEDS = {  # type of a part -> what a model must do
+    **dict.fromkeys(("image_url", "input_image", "image"), "image"),
+    "input_audio": "audio",
+    **dict.fromkeys(("file", "input_file", "document"), "file"),
+}
 MEDIA_TOKENS = 1000  # what one of them counts as
 MESSAGE_TOKENS = 4  # what a chat template puts around a message
-_TEXT_KEYS = ("text", "content", "output", "input")  # of nested messages that only our engine is asked
+_SETTING_ROLES = ("system", "developer")
+_TEXT_KEYS = ("text", "content", "output", "input", "arguments", "thinking", "summary")  # of what is not known
+_THOUGHT = frozenset({"function_call", "custom_tool_call", "reasoning"})  # types of items that a model wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,55 +79,56 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     """
     unknown: str | None = None
     known: Known | None = None
+    asked: Any
     try:
         asked = known = read_known(endpoint, body)
     except NotKnown as error:
         asked, unknown = decode_body(endpoint, body), error.field
-    if isinstance(asked, PassedBody):
-        return _passed_request(endpoint, asked, body, session)
-    media: list[Part | KnownPart] = []
     fields = read_fields(body)
-    if isinstance(asked, ChatBody | KnownChat):
-        words, turns, opening, setting = _read_messages(asked.messages, media)
-        prompt_tokens = MESSAGE_TOKENS * len(words)
+    if hasattr(asked, "turns"):
+        said = _read_turns(asked.turns)
+        prompt_tokens = MESSAGE_TOKENS * len(said.words)
+    elif isinstance(asked, AGENT_BODIES):
+        said = _read_turns(_loose_turns(asked))
+        prompt_tokens = MESSAGE_TOKENS * len(said.words)
     else:
-        prompt = asked.prompt if isinstance(asked, CompletionBody | KnownCompletion) else asked.input
+        prompt = asked.input if endpoint == "embeddings" else asked.prompt
         text = _plain_text(prompt)
-        words, turns, opening, setting = [text], [text], [text[:200]], ""
+        said = _Said([text], [text], [text[:200]])
         prompt_tokens = _token_ids(prompt)
     if asked.tools:
-        words.append(bytes(fields["tools"]).decode("utf-8", "replace"))
-    prompt_tokens += estimated_tokens(words) + MEDIA_TOKENS * sum(part.type in MEDIA_NEEDS for part in media)
-    needs = {MEDIA_NEEDS[part.type] for part in media if part.type in MEDIA_NEEDS}
+        said.words.append(bytes(fields["tools"]).decode("utf-8", "replace"))
+    prompt_tokens += estimated_tokens(said.words) + MEDIA_TOKENS * sum(part.type in MEDIA_NEEDS for part in said.media)
+    needs = {MEDIA_NEEDS[part.type] for part in said.media if part.type in MEDIA_NEEDS}
     needs.add("embeddings" if endpoint == "embeddings" else "text")
-    calls_none = bytes(fields.get("tool_choice", b"")) == b'"none"'  # as in an agent's last turn
-    if asked.tools and not calls_none:
+    if asked.tools and endpoint not in COUNTING and _offers_functions(endpoint, fields):
         needs.add("tools")
     model, *instead = _models(asked)
     written: Fields = {}
     if known:
         try:
-            written = write_known(known, media, fields, body)
+            written = write_known(known, said.media, fields, body)
         except NotKnown as error:
             unknown = error.field
+    options, turns = asked.stream_options, said.asked
     return Request(
         endpoint=endpoint,
         model=model,
-        stream=bool(asked.stream),
+        stream=bool(asked.stream) and endpoint not in COUNTING,
         text=_ends(turns[-1].strip(), ROUTED_TEXT_CHARS) if turns else "",
         earlier=tuple(_ends(turn.strip(), ROUTED_TEXT_CHARS) for turn in turns[-2 : -ROUTED_TURNS - 1 : -1]),
         prompt_tokens=prompt_tokens,
-        max_tokens=_count(asked.max_completion_tokens or asked.max_tokens),
-        session=session_key(session or _name(asked.user)) or _conversation(opening),
+        max_tokens=1 if endpoint in COUNTING else _count(asked.max_completion_tokens or asked.max_tokens),
+        session=session_key(session or asked.prompt_cache_key or _name(asked.user)) or _conversation(said.opening),
         needs=frozenset(needs),
-        include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
+        include_usage=endpoint in AGENT_ENDPOINTS or bool(options and options.include_usage),
         fields=fields,
         body=body if isinstance(body, bytes) else None,
         written=written,
         unknown=unknown,
         demands=known.demands if known else None,
         instead=tuple(instead),
-        setting=setting,
+        setting=said.setting,
         tools=_tool_names(fields) if asked.tools else (),
     )
 
@@ -147,33 +145,9 @@ def encode_request(request: Request, model: str, continuing: Mapping[str, object
     return (request.body,) if request.body is not None else write_fields(request.fields)
 
 
-def _passed_request(endpoint: str, asked: Any, body: bytes | msgspec.Raw, session: str | None) -> Request:
-    """Responses and messages: their words count as prompt, and what opens the conversation identifies it."""
-    if isinstance(asked, ResponsesBody):
-        words, limit, user = [asked.instructions, asked.input], asked.max_output_tokens, asked.user
-    else:
-        words, limit, user = [asked.system, *asked.messages], asked.max_tokens, None
-    model, *instead = _models(asked)
-    fields = read_fields(body)
-    return Request(
-        endpoint=endpoint,
-        model=model,
-        stream=bool(asked.stream),
-        text="",
-        earlier=(),
-        prompt_tokens=estimated_tokens(list(_texts(words))),
-        max_tokens=_count(limit),
-        session=session_key(session or _name(user)) or _conversation(_opening(words[:2])),
-        needs=frozenset({"tools"} if endpoint in _CALLING and _offers_functions(fields) else ()),
-        include_usage=True,
-        fields=fields,
-        body=body if isinstance(body, bytes) else None,
-        instead=tuple(instead),
-    )
-
-
-_CALLING = frozenset({"responses", "messages"})  # of the endpoints that are passed on: where tools may be called
-_OWN_TOOLS = frozenset({"function", "custom", None})  # types of tools that the program runs; Anthropic's may have none
+_OWN_TOOLS = frozenset(
+    {"function", "custom", "namespace", None}
+)  # types of tools of the program's; Anthropic's have none
 
 
 class _Typed(msgspec.Struct):
@@ -205,42 +179,97 @@ def _tool_names(fields: Fields) -> tuple[str, ...]:
     return tuple((tool.function or tool).name for tool in tools[:ROUTED_TOOLS])
 
 
-def _offers_functions(fields: Fields) -> bool:
+def _offers_functions(endpoint: str, fields: Fields) -> bool:
     """Whether the program's own tools may be called. Those that an engine has itself are its own matter.
 
-    What is of another form than the two APIs' is left to the engine, which says what is wrong with it.
+    What is of another form than the APIs' is left to the engine, which says what is wrong with it.
     """
     try:
-        tools = _TOOLS.decode(view_of(fields["tools"])) if "tools" in fields else []
+        tools = _TOOLS.decode(view_of(fields["tools"])) if endpoint in AGENT_ENDPOINTS else []
         choice = _TOOL_CHOICE.decode(view_of(fields["tool_choice"])) if "tool_choice" in fields else None
     except UNREADABLE:
+        return endpoint not in AGENT_ENDPOINTS
+    if (choice.type if isinstance(choice, _Typed) else choice) == "none":  # as in an agent's last turn
         return False
-    is_barred = (choice.type if isinstance(choice, _Typed) else choice) == "none"
-    return not is_barred and any(tool.type in _OWN_TOOLS for tool in tools)
+    return endpoint not in AGENT_ENDPOINTS or any(tool.type in _OWN_TOOLS for tool in tools)
 
 
-def _read_messages(
-    messages: Iterable[Message | KnownMessage], media: list[Part | KnownPart]
-) -> tuple[list[str], list[str], list[str], str]:
-    """(all words, what the user said, what identifies the conversation: each by turns; the setting); fills `media`."""
-    setting: list[str] = []
-    said: list[str] = []
-    asked: list[str] = []
-    opening: list[str] = []
-    for message in messages:
-        if isinstance(message.content, list):
-            words = "\n".join([part.text for part in message.content if part.text])
-            media += [part for part in message.content if part.type != "text"]
+class _Part(NamedTuple):
+    """A piece of a message that is not known: what it is, and its words where it is text."""
+
+    type: str
+    text: str = ""
+
+
+@dataclass(slots=True)
+class _Said:
+    """All words, what the user said, what identifies the conversation: each by turns; the setting, and other parts."""
+
+    words: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    opening: list[str] = field(default_factory=list)
+    setting: str = ""
+    media: list[Any] = field(default_factory=list)
+
+
+def _read_turns(turns: Iterable[Any]) -> _Said:
+    """What these turns say; each has a `role`, and a `content` of text or of parts with a `type` and a `text`."""
+    said, setting = _Said(), list[str]()
+    for turn in turns:
+        if isinstance(turn.content, list):
+            words = "\n".join([part.text for part in turn.content if part.text])
+            said.media += [part for part in turn.content if part.type != "text"]
         else:
-            words = message.content or ""
-        said.append(words)
-        if message.role == "user":
-            asked.append(words)
-        if message.role in ("system", "developer"):
+            words = turn.content or ""
+        said.words.append(words)
+        if turn.role == "user":
+            said.asked.append(words)
+        if turn.role in _SETTING_ROLES:
             setting.append(_ends(words.strip(), ROUTED_TEXT_CHARS))
-        if message.role in ("system", "developer") or (message.role == "user" and len(asked) == 1):
-            opening.append(_ends(words, OPENING_CHARS))
-    return said, asked, opening, _ends("\n".join(setting), ROUTED_TEXT_CHARS)
+        if turn.role in _SETTING_ROLES or (turn.role == "user" and len(said.asked) == 1):
+            said.opening.append(_ends(words, OPENING_CHARS))
+    said.setting = _ends("\n".join(setting), ROUTED_TEXT_CHARS)
+    return said
+
+
+def _loose_turns(asked: Any) -> Iterator[Turn]:
+    """The turns of a body that is not known, of Responses or Messages."""
+    is_responses = isinstance(asked, ResponsesBody)
+    setting, items = (asked.instructions, asked.input) if is_responses else (asked.system, asked.messages)
+    if setting:
+        yield Turn("system", list(_parts(setting)))
+    for item in items if isinstance(items, list) else [items]:
+        yield Turn(_role_of(item), list(_parts(item)))
+
+
+def _role_of(item: Any) -> str:
+    """Who speaks in an item of any kind."""
+    if not isinstance(item, dict):
+        return "user"
+    role, kind, blocks = item.get("role"), item.get("type"), item.get("content")
+    if role is not None:
+        listed = blocks if isinstance(blocks, list) else []
+        has_result = any(isinstance(block, dict) and block.get("type") == "tool_result" for block in listed)
+        return "tool" if has_result else str(role)
+    return "assistant" if kind in _THOUGHT else "user" if kind in (None, "message") else "tool"
+
+
+def _parts(words: Any) -> Iterator[_Part]:
+    """The texts and media in nested messages, whatever their shape; the bytes of images and files are none.
+
+    A list of what is left takes the same time at every depth; a function that calls itself would not, and would fail.
+    """
+    left = [words]
+    while left:
+        word = left.pop()
+        if isinstance(word, str):
+            yield _Part("text", word)
+        elif isinstance(word, list):
+            left += reversed(word)
+        elif isinstance(word, dict):
+            if isinstance(kind := word.get("type"), str) and kind in MEDIA_NEEDS:
+                yield _Part(kind)
+            left += [word[key] for key in reversed(_TEXT_KEYS) if key in word]
 
 
 def session_key(name: str | None) -> str:
@@ -273,32 +302,6 @@ def _token_ids(prompt: str | list[str | int | list[int]]) -> int:
     if isinstance(prompt, str):
         return 0
     return sum(len(item) if isinstance(item, list) else isinstance(item, int) for item in prompt)
-
-
-def _texts(words: Any) -> Iterator[str]:
-    """The texts in nested messages, whatever their shape; inline images and files are none.
-
-    A list of what is left takes the same time at every depth; a function that calls itself would not, and would fail.
-    """
-    left = [words]
-    while left:
-        word = left.pop()
-        if isinstance(word, str):
-            yield word
-        elif isinstance(word, list):
-            left += reversed(word)
-        elif isinstance(word, dict):
-            left += [word[key] for key in reversed(_TEXT_KEYS) if key in word]
-
-
-def _opening(words: Any) -> Iterator[str]:
-    """The first PASSED_OPENING_CHARS of nested messages: what later turns add behind them changes nothing."""
-    left = PASSED_OPENING_CHARS
-    for text in _texts(words):
-        yield text[:left]
-        left -= len(text)
-        if left <= 0:
-            return
 
 
 def _models(asked: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""A body's fields written anew from what PPAI knows of them (P), so that nothing else is in what travels.
+"""A body read to its leaves, and its fields written anew from them (P), so that nothing else is in what travels.
 
 Also finds what the types of known.py cannot say: a key that stands twice, and addresses that an engine would fetch.
 """
@@ -9,8 +9,22 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.codec import LARGE_BYTES, PIECE_BYTES, UNREADABLE, Fields, Value, is_utf8, pieces_of
-from gateway.wire.known import ImagePart, ImageUrl, KnownBody, KnownChat, KnownMessage, NotKnown
+from gateway.wire.codec import LARGE_BYTES, PIECE_BYTES, UNREADABLE, Fields, Value, has_more_values, is_utf8, pieces_of
+from gateway.wire.known import (
+    BODY_LIMIT_BYTES,
+    INPUTS_LIMIT,
+    PROMPTS_LIMIT,
+    VALUES_LIMIT,
+    ImagePart,
+    ImageUrl,
+    KnownChat,
+    KnownCompletion,
+    KnownEmbedding,
+    NotKnown,
+    place,
+)
+from gateway.wire.messages import ImageBlock, KnownMessages, Pixels
+from gateway.wire.responses import InputImage, KnownResponses
 from gateway.wire.sampling import write_sampling
 
 SCHEMA_DEPTH = 64  # levels of a tool's schema: engines walk it by recursion
@@ -19,34 +33,66 @@ _BEGIN_BYTES = 64  # of an image's URL that are looked at: `data:` and a type ar
 _PIXELS = re.compile(rb'"data:image/(?:png|jpe?g|gif|webp|bmp|tiff|avif|heic|heif);base64,')
 _REMOTE = re.compile(rb'"\$(?:ref|dynamicRef|recursiveRef)":(?!"#)')  # a schema that is elsewhere
 _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
+_Picture = ImageUrl | InputImage | Pixels
 _PLACE = msgspec.Raw(b"\0")  # no JSON has it
+Conversation = KnownChat | KnownResponses | KnownMessages
+Known = Conversation | KnownCompletion | KnownEmbedding
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    "chat/completions": msgspec.json.Decoder(KnownChat),
+    "completions": msgspec.json.Decoder(KnownCompletion),
+    "embeddings": msgspec.json.Decoder(KnownEmbedding),
+    "responses": msgspec.json.Decoder(KnownResponses),
+    "messages": msgspec.json.Decoder(KnownMessages),
+    "messages/count_tokens": msgspec.json.Decoder(KnownMessages),
+}
+_TEXTS = {"completions": ("prompt", PROMPTS_LIMIT), "embeddings": ("input", INPUTS_LIMIT)}
 
 
-def write_known(
-    known: KnownBody, parts: Sequence[object], fields: Fields, body: bytes | msgspec.Raw
-) -> dict[str, Value]:
+def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
+    """The body, if PPAI knows all that it looks at. Raises NotKnown."""
+    view = memoryview(body)
+    if endpoint not in _DECODERS or len(view) > BODY_LIMIT_BYTES or _has_many_values(body):
+        raise NotKnown("size")
+    try:
+        known: Known = _DECODERS[endpoint].decode(view)
+    except msgspec.ValidationError as error:
+        raise NotKnown(place(str(error))) from error
+    except UNREADABLE as error:
+        raise NotKnown("unreadable") from error
+    if endpoint in _TEXTS:
+        name, limit = _TEXTS[endpoint]
+        texts = getattr(known, name)
+        several = len(texts) if isinstance(texts, list) and list(map(type, texts)).count(int) < len(texts) else 1
+        if several > limit:
+            raise NotKnown(name)
+        if several * (getattr(known, "n", None) or 1) > limit:
+            raise NotKnown("n")
+    return known
+
+
+def write_known(known: Known, parts: Sequence[object], fields: Fields, body: bytes | msgspec.Raw) -> dict[str, Value]:
     """Those of the body's `fields` that have fields themselves, written anew from what is known.
 
     `parts` are those of its messages that are not text; large images are pieces of their own and not copied.
     Raises NotKnown. Call it last: it changes `known`.
     """
-    images = [part.image_url for part in parts if isinstance(part, ImagePart)]
-    if not all(_is_inline(image.url) for image in images):
-        raise NotKnown("messages.image_url")
+    images = [_picture(part) for part in parts if isinstance(part, ImagePart | InputImage | ImageBlock)]
+    if not all(_is_inline(image) for image in images):
+        raise NotKnown(f"{known.SAID}.{'image_url' if isinstance(known, KnownChat) else 'image'}")
     if any(_is_deep(msgspec.json.encode(schema)) for schema in known.schemas):
         raise NotKnown("tools" if known.tools else "response_format")
     written: dict[str, Value] = {}
-    for name, encoded in write_sampling(fields).items():
+    for name, encoded in write_sampling({name: fields[name] for name in fields if name not in known.REWRITTEN}).items():
         if _is_deep(encoded) or _REMOTE.search(encoded):
             raise NotKnown(name)
         written[name] = msgspec.Raw(encoded)
-    for name in ("stream_options", "tools", "tool_choice", "response_format"):
+    for name in known.REWRITTEN:
         if value := getattr(known, name):
             if _REMOTE.search(encoded := msgspec.json.encode(value)):
                 raise NotKnown(name)
             written[name] = msgspec.Raw(encoded)
-    if isinstance(known, KnownChat):
-        written["messages"] = _write_messages(known.messages, images)
+    if known.SAID:
+        written[known.SAID] = _write_said(getattr(known, known.SAID), images)
     if _stands_twice(body, {**fields, **written}):
         raise NotKnown("duplicate")
     return written
@@ -66,8 +112,11 @@ def _stands_twice(body: bytes | msgspec.Raw, anew: Fields) -> bool:
     return _colons(view) != once + sum(map(_colons, pieces)) or _hides_a_colon(view)
 
 
-def _is_inline(url: msgspec.Raw) -> bool:
+def _is_inline(image: _Picture) -> bool:
     """Whether this is an image that the body itself holds: pixels, since an SVG may name addresses to fetch."""
+    url = image.url
+    if isinstance(image, Pixels):  # its type stands beside it
+        return bytes(memoryview(url)[:1]) == b'"' and is_utf8(url)
     begin = bytes(memoryview(url)[:_BEGIN_BYTES])
     if b"\\" in begin:
         try:
@@ -77,14 +126,19 @@ def _is_inline(url: msgspec.Raw) -> bool:
     return _PIXELS.match(begin) is not None and is_utf8(url)
 
 
-def _write_messages(messages: list[KnownMessage], images: Sequence[ImageUrl]) -> Value:
+def _picture(part: ImagePart | InputImage | ImageBlock) -> _Picture:
+    """What of a part holds the image's `url`."""
+    return part.image_url if isinstance(part, ImagePart) else part.source if isinstance(part, ImageBlock) else part
+
+
+def _write_said(said: object, images: Sequence[_Picture]) -> Value:
     large = [image for image in images if len(memoryview(image.url)) > LARGE_BYTES]
     if not large:
-        return msgspec.Raw(msgspec.json.encode(messages))
+        return msgspec.Raw(msgspec.json.encode(said))
     urls = [memoryview(image.url) for image in large]
     for image in large:
         image.url = _PLACE
-    first, *others = msgspec.json.encode(messages).split(bytes(_PLACE))
+    first, *others = msgspec.json.encode(said).split(bytes(_PLACE))
     return (first, *(piece for pair in zip(urls, others, strict=True) for piece in pair))
 
 
@@ -112,3 +166,8 @@ def _hides_a_colon(body: memoryview) -> bool:
         if _ESCAPED_COLON.search(bytes(body[begin : begin + PIECE_BYTES + 5])):
             return True
     return False
+
+
+def _has_many_values(body: bytes | msgspec.Raw) -> bool:
+    """Whether a program's body has too many for a delegation; one that was delegated is counted before it is read."""
+    return isinstance(body, bytes) and len(body) > LARGE_BYTES and has_more_values(body, VALUES_LIMIT - 100)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from gateway.wire.bodies import DELEGABLE
+from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
 from gateway.wire.claims import whole
 from gateway.wire.codec import UNREADABLE, Pieces, pieces_of, raw, read_fields, view_of, write_fields
 from gateway.wire.request import Request
@@ -69,6 +69,8 @@ class Meter:
     @property
     def tokens(self) -> tuple[int, int]:
         """(prompt, completion). Without a word of usage: our estimate, and one an event less the first and last two."""
+        if self._request.endpoint in COUNTING:
+            return 0, 0
         if self._said is None:
             return self._request.prompt_tokens, max(0, self._events - 3)
         seen = self._events + self._bytes - self._spoken * self._shortest if self._spoken else self._bytes
@@ -80,7 +82,7 @@ class Meter:
 
 def most_tokens(request: Request, unbounded: int = 2**31) -> int:
     """How many tokens an answer may have, `unbounded` where the request sets no bound; all of its choices together."""
-    if request.endpoint == "embeddings":
+    if request.endpoint == "embeddings" or request.endpoint in COUNTING:
         return 0
     return unbounded if request.max_tokens is None else request.max_tokens * choices_in(request)
 
@@ -99,7 +101,7 @@ def choices_in(request: Request) -> int:
 
 def _most_prompt_tokens(request: Request) -> int:
     """A token takes at least a byte; what a request only points at (images, stored answers) is not seen."""
-    if request.endpoint not in DELEGABLE:
+    if request.endpoint in AGENT_ENDPOINTS and not _ELSEWHERE.isdisjoint(request.fields):
         return 2**31
     held = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value))
     return held + 4 * request.prompt_tokens + PROMPT_TOKENS_BESIDE
@@ -145,6 +147,7 @@ def is_usage_alone(event_data: bytes) -> bool:
     return chunk.usage is not None and chunk.choices == []
 
 
+_ELSEWHERE = frozenset({"previous_response_id", "conversation", "prompt", "container", "mcp_servers"})  # agents' words
 _FLOAT = msgspec.json.Decoder(float | None)
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _ASKING = raw({"include_usage": True})

@@ -63,7 +63,7 @@ async def test_a_recording_arrives(tmp_path: Path) -> None:
         ("rerank", b'{"query":"q","documents":[],"x":1}', JSON, "peer_unacceptable"),
         ("rerank", b"no json", JSON, "peer_unacceptable"),
         ("audio/transcriptions", b"--xx--", FORM, "peer_unacceptable"),
-        ("rerank", b'{"query":"q","documents":[]}', JSON, "peer_refused"),
+        ("rerank", b'{"query":"q","documents":[]}', JSON, "endpoint_not_served"),
     ],
 )
 async def test_what_should_have_stayed_is_refused(

@@ -93,7 +93,8 @@ async def forward(
     kind: type[Line] = Line,
     **fields: object,
 ) -> tuple[Recorder, list[Attempt]]:
-    asked = {"prompt": "hi"} if endpoint == "completions" else {"messages": [{"role": "user", "content": "hi"}]}
+    texts = {"completions": {"prompt": "hi"}, "responses": {"input": "hi"}}
+    asked: dict[str, object] = {**texts.get(endpoint, {"messages": [{"role": "user", "content": "hi"}]})}
     body = json.dumps({**asked, "stream": stream, **fields}).encode()
     client, attempts = Recorder(), []
     targets = [

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from gateway.wire.bodies import BODIES, DELEGABLE, ENDPOINTS, decode_body
+from gateway.wire.bodies import ASSUMED, BODIES, ENDPOINTS, decode_body
 from gateway.wire.errors import InvalidRequest
 
 HI = {"messages": [{"role": "user", "content": "hi"}]}
@@ -92,4 +92,4 @@ def test_an_inline_image_is_kept_as_it_came() -> None:
 
 
 def test_what_travels_is_part_of_what_is_served() -> None:
-    assert {"chat/completions", "completions", "embeddings"} == DELEGABLE < set(ENDPOINTS)
+    assert {"chat/completions", "completions", "embeddings"} == ASSUMED < set(ENDPOINTS)
