@@ -26,6 +26,7 @@ from profiler.scoring import dequantise
 Floats = NDArray[np.floating[Any]]
 
 CLAIM_LIMIT = 8.0  # pseudo-answers that a claim counts at most beside what we saw
+NAMES_SPREAD = 16.0  # what a name counts in one category, it counts so many times beside a vector of all categories
 POOLED = 40.0  # answers in other categories that count for one: a vector's categories are folded towards each other
 DOUBT = 0.5  # standard deviations taken off, so that of two equal agents the better known one scores higher
 STRANGER = 0.5  # honesty of a peer that nobody vouched for: mode `open` let it in
@@ -131,8 +132,9 @@ def claims(
     asked = evidence @ np.eye(len(names))[index]
     here, total = asked[:, index], evidence.sum(axis=1, keepdims=True)
 
-    share = np.minimum(total / CLAIM_LIMIT, 1.0)  # of the claim that is the vector's; the rest is the name's
     by_name = np.clip(named * (1 - named) / spread**2 - 1, 0.5, CLAIM_LIMIT)
+    is_believed = own | np.array([bool(agent.topics) for agent in agents], dtype=bool)[:, None]
+    share = _of_vector(total, by_name, is_believed, space)
     by_vector = here + np.minimum(total - here, POOLED)
     doubt = trust * np.where(share < 1, share * by_vector + (1 - share) * by_name, by_vector)
     if not space.carries_means:
@@ -145,6 +147,20 @@ def claims(
         for one, agent, row, is_measured in zip(expected, agents, asked, measured, strict=True)
     ]
     return worth, bases, measured
+
+
+def _of_vector(total: Floats, by_name: Floats, is_believed: NDArray[np.bool_], space: Space) -> Floats:
+    """How much of a claim is the vector's, (N, K); the rest is the name's.
+
+    A vector of means, from `total` (N, 1) questions, has the name's promise beside it as so many answers: after 60
+    questions the luckiest of many equal agents looks strong (docs/results.md#a-network-of-specialists). Believed as
+    they were measured are our own agents, those with a purpose of their own, of which a name says little
+    (`is_believed`, (N, 1)), and vectors whose publisher took the doubt off.
+    """
+    measured = np.minimum(total / CLAIM_LIMIT, 1.0)
+    if not space.carries_means:
+        return np.broadcast_to(measured, by_name.shape)
+    return np.where(is_believed, measured, total / (total + NAMES_SPREAD * by_name))
 
 
 def _by_prototype(shares: Sequence[Mapping[str, float]], space: Space) -> Floats:

