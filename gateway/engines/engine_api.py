@@ -41,8 +41,11 @@ class EngineApi:
             return await self._page(path, response, kind)
 
     async def stream(self, path: str, body: object) -> bytes:
-        """The whole answer of a POST as it came, events as a rule; cut after the limit. Raises as `get` does."""
-        url, headers = self.at(path), {**self._headers, "content-type": "application/json"}
+        """The whole answer of a POST as it came, events as a rule; cut after the limit. Raises as `get` does.
+
+        On a connection of its own: llama.cpp closes one after a stream, although it promises to keep it.
+        """
+        url, headers = self.at(path), {**self._headers, "content-type": "application/json", "connection": "close"}
         async with self._session.post(
             url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
         ) as response:

@@ -2,13 +2,18 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.engines.embedded import EmbeddedConfig
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
+from tests.embedded import running, smollm2
 from tests.fakes import going_on
 
 WORDS = [f"w{number}" for number in range(60)]
@@ -35,25 +40,30 @@ async def continuing(cluster: Cluster, by: str, name: str) -> bool:
     return any(agent["continues"] for peer in peers if peer["name"] == name for agent in peer["agents"])
 
 
-async def read(cluster: Cluster, name: str, headers: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
-    """One stream to its end: its text, its events, its comments, and who began it."""
-    async with cluster.http.post(
-        cluster.peers[name].url + CHAT, json={**STREAM, **fields}, headers=headers
-    ) as response:
-        lines = [line.decode().rstrip("\n") async for line in response.content]
+async def read(
+    cluster: Cluster, name: str, headers: dict[str, str] | None = None, kill_at: int = 0, **fields: Any
+) -> dict[str, Any]:
+    """One stream to its end: its text, its events, its comments, and who began it.
+
+    `kill_at`: the token with which that peer is killed.
+    """
+    events, comments, text, tokens, is_done = [], [], "", 0, False
+    url, body = cluster.peers[name].url + CHAT, {**STREAM, **fields}
+    async with cluster.http.post(url, json=body, headers=headers) as response:
         by = response.headers["x-ppai-peer"]
-    data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
-    events = [json.loads(one) for one in data if one != "[DONE]"]
-    return {
-        "by": by,
-        "done": data[-1] == "[DONE]",
-        "events": events,
-        "comments": [line for line in lines if line.startswith(":")],
-        "error": next((event["error"] for event in events if "error" in event), None),
-        "text": "".join(
-            choice["delta"].get("content") or "" for event in events for choice in event.get("choices", ())
-        ),
-    }
+        async for line in response.content:
+            said = line.decode().rstrip("\n")
+            is_done = is_done or said == "data: [DONE]"
+            comments += [said] if said.startswith(":") else []
+            if not said.startswith("data: {"):
+                continue
+            events.append(json.loads(said[6:]))
+            words = [choice["delta"].get("content") or "" for choice in events[-1].get("choices", ())]
+            text, tokens = text + "".join(words), tokens + any(words)
+            if tokens == kill_at and any(words):
+                os.kill(cluster.peers[by].pid, signal.SIGKILL)
+    error = next((event["error"] for event in events if "error" in event), None)
+    return {"by": by, "done": is_done, "events": events, "comments": comments, "error": error, "text": text}
 
 
 async def begun(cluster: Cluster, asked: int, words: int) -> str:
@@ -117,3 +127,70 @@ async def test_of_200_streams_and_three_peers_of_which_one_is_killed_no_client_s
     assert {TEXT} == {answer["text"] for answer in answers}
     went_on = Counter(comment for answer in answers for comment in answer["comments"])
     assert sum(went_on.values()) == sum(answer["by"] == first for answer in answers) > 20
+
+
+STORY = {
+    "model": "auto",
+    "messages": [{"role": "user", "content": "Tell me a long story about a fisherman and the sea."}],
+    "temperature": 0,
+    "max_tokens": 200,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+async def test_a_real_answer_killed_at_every_tenth_token_is_the_unbroken_one(cluster: Cluster, tmp_path: Path) -> None:
+    """Two real llama.cpp, a peer before each; whoever answers is killed, and started again for the next answer.
+
+    Where what was said ends inside a word, its pieces may make other tokens when they are read at once, and the rest
+    may differ; so may a greedy choice between two tokens that are equal but for rounding.
+    """
+    async with AsyncExitStack() as stack:
+        engines = [
+            await stack.enter_async_context(running(smollm2(), tmp_path / f"{name}.llama", EmbeddedConfig(slots=1)))
+            for name in ("ben", "cleo")
+        ]
+        for engine in engines:
+            await asyncio.wait_for(engine.ready(), 120)
+        for name, engine in zip(("ben", "cleo"), engines, strict=True):
+            seeds = ("--seed", cluster.seed()) if cluster.peers else ()
+            await cluster.start(name, *seeds, engine=engine.url, env=SECRET | {"PPAI_ENGINE_API_KEY": engine.api_key})
+        await cluster.start("ada", "--seed", cluster.seed(), engine="none")
+        await until_both(cluster)
+        whole = await read(cluster, "ada", **STORY)
+        assert 200 == whole["events"][-1]["usage"]["completion_tokens"], "the story is long enough"
+        broken = []
+        for token in range(10, 210, 10):
+            broken.append(await read(cluster, "ada", kill_at=token, **STORY))
+            peer = cluster.peers[broken[-1]["by"]]
+            await asyncio.to_thread(peer.stop)
+            await asyncio.to_thread(peer.__enter__)
+            await until_both(cluster)
+
+    for token, answer in zip(range(10, 210, 10), broken, strict=True):
+        print(f"killed at {token}: {differs(answer['text'], whole['text']) or 'equal'}")
+    assert all(answer["done"] and answer["error"] is None for answer in broken)
+    assert {200} == {answer["events"][-1]["usage"]["completion_tokens"] for answer in broken}
+    assert 18 <= sum(answer["text"] == whole["text"] for answer in broken)
+
+
+def differs(said: str, whole: str) -> str:
+    """Where a text departs from the unbroken one, and how; empty where it does not."""
+    if said == whole:
+        return ""
+    at = next((at for at, (one, other) in enumerate(zip(said, whole, strict=False)) if one != other), len(said))
+    return f"{said[max(0, at - 30) : at]!r} goes on with {said[at : at + 30]!r}, not with {whole[at : at + 30]!r}"
+
+
+async def until_both(cluster: Cluster) -> None:
+    """Both that serve are there, and known to go on with answers."""
+    async with asyncio.timeout(60):
+        while True:
+            peers = {peer["name"]: peer for peer in await cluster.get("ada", "/ppai/v1/peers")}
+            if all(
+                peers[name]["state"] == "alive" and peers[name]["admission"] == "open" and
+                any(agent["continues"] for agent in peers[name]["agents"])
+                for name in ("ben", "cleo")
+            ):  # fmt: skip
+                return
+            await asyncio.sleep(0.1)

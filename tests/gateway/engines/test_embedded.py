@@ -25,6 +25,7 @@ from gateway.engines.embedded import (
     _last_words,
     backoff_s,
 )
+from gateway.engines.openai_http import OpenAIEngine, engine_session
 from tests.embedded import running, smollm2
 
 CONFIG = EmbeddedConfig(slots=2, context_tokens=512)
@@ -84,6 +85,20 @@ async def test_it_answers_whoever_has_the_key_and_stops_without_a_trace(model: P
     assert (None, None, "stopped") == (engine.url, engine.pid, str(engine.state))
 
 
+async def test_it_goes_on_with_answers_that_another_began(model: Path, tmp_path: Path) -> None:
+    """As it is tested at each start, on the pages of the real llama.cpp."""
+    async with started(model, tmp_path / "log") as engine, engine_session() as session:
+        await asyncio.wait_for(engine.ready(), 60)
+        assert engine.url
+        looked_at = OpenAIEngine(engine.url, session, api_key=engine.api_key)
+        await looked_at.refresh()
+
+        assert await looked_at.learn()
+        await looked_at.refresh()
+
+    assert ("chat/completions", "completions") == looked_at.state.models[0].continues
+
+
 async def test_a_killed_child_comes_back_where_it_was(model: Path, tmp_path: Path) -> None:
     async with started(model, tmp_path / "engine.log") as engine:
         await engine.ready()
@@ -121,6 +136,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
+from gateway.engines.openai_http import OpenAIEngine, engine_session
 
 async def main():
     engine = EmbeddedEngine(Path(sys.argv[1]), EmbeddedConfig(), Path(sys.argv[2]))
