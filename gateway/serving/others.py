@@ -136,11 +136,10 @@ class Others:
             async with self._peers.asked(*asked) as reply:
                 await self._pass_on(reply, candidate, endpoint, client, shown)
             return
-        door = self._doors.door_of(candidate.agent.engine)
-        turn = await door.own_turn(self._clock())
-        assert isinstance(turn, Turn), "nobody looks elsewhere"
         kind, body = request.asking(candidate.agent.model)
         sent = {**wishes.passed, "content-type": kind}
+        turn = await self._doors.door_of(candidate.agent.engine).own_turn(self._clock())
+        assert isinstance(turn, Turn), "nobody looks elsewhere"
         async with turn.open(endpoint, body, sent, stream=False, patience=patience) as opened:
             await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)
 

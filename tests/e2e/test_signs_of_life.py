@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import aiohttp
 import httpx
 import openai
 import pytest
+from aiohttp import web
 
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
+from tests.e2e.peer import PeerProcess
 
 TOLD = ["peer", "model", "score", "cost-s", "reason", "attempts"]
 
@@ -77,3 +80,33 @@ async def test_an_engine_that_refuses_after_a_sign_of_life_is_told_in_the_stream
 
     assert (200, "text/event-stream; charset=utf-8") == (response.status, response.headers["content-type"])
     assert b'"stream_cut_short"' in body and b": ppai " in body and b"[DONE]" not in body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_while_an_engine_loads_and_nobody_else_can_it_is_told_how_far_and_when_to_come_back(
+    tmp_path: Path, stream: bool
+) -> None:
+    """In the engine's own words: llama.cpp answers every page with a 503 until its model is there."""
+
+    async def loading(request: web.Request) -> web.Response:
+        return web.json_response({"error": {"code": 503, "message": "Loading model, 43 %"}}, status=503)
+
+    app = web.Application()
+    app.router.add_route("*", "/{page:.*}", loading)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    peer = PeerProcess(tmp_path / "home", "--engine", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await asyncio.to_thread(peer.__enter__)
+    try:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(10):
+            message = ""
+            while "Loading" not in message:
+                async with http.post(peer.url + CHAT, json={**HELLO, "stream": stream}) as response:
+                    message = (await response.json())["error"]["message"]
+    finally:
+        await asyncio.to_thread(peer.stop)
+        await runner.cleanup()
+
+    assert (503, "2") == (response.status, response.headers["retry-after"])
+    assert "is still loading its model (it says: Loading model, 43 %)" in message
