@@ -50,6 +50,10 @@ class OwnEngine(Upstream, Protocol):
         """Requests that we have open at it."""
         ...
 
+    async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """(status, content type, body) of a page about an answer that it keeps. Raises UpstreamError."""
+        ...
+
     async def look_again(self) -> None:
         """Have its state read now, and wait for that, seconds at most."""
         ...

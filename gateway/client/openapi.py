@@ -29,7 +29,7 @@ def openapi_page(version: str) -> dict[str, Any]:
             "version": version,
             "description": "The OpenAI API of a peer, and what the peer says of itself. See docs/architecture.md.",
         },
-        "paths": paths | _others() | _MODELS | _STATUS | _OWNER,
+        "paths": paths | _others() | _MODELS | _STORED | _STATUS | _OWNER,
         "components": {
             "schemas": components | _ANSWERS,
             "securitySchemes": {
@@ -125,9 +125,9 @@ _SUMMARIES = {
     "chat/completions": "a chat completion, by whoever answers best",
     "completions": "a completion, by whoever answers best",
     "embeddings": "embeddings, by whoever makes them",
-    "responses": "OpenAI's responses, by this machine's own engine where it has them",
-    "messages": "Anthropic's messages, by this machine's own engine where it has them",
-    "messages/count_tokens": "the tokens of Anthropic's messages, by this machine's own engine",
+    "responses": "OpenAI's responses, by whose engine has them",
+    "messages": "Anthropic's messages, by whose engine has them",
+    "messages/count_tokens": "the tokens of Anthropic's messages, by whose engine counts them",
 }
 _REQUEST_HEADERS = {
     "x-ppai-route": "`auto`, `local`, or the name or id of the peer that is to answer",
@@ -192,6 +192,7 @@ _ANSWERS: dict[str, Any] = {
 
 _OWNERS_KEY: list[Any] = [{"bearer": []}]
 _MODEL_NAME = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_RESPONSE_ID = {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _ROUTE = _fields(
     {"text": {"type": "string"}},
     model={"type": "string", "default": VIRTUAL_MODEL},
@@ -222,6 +223,16 @@ _MODELS = {
         _fields({"object": {"const": "list"}, "data": {"type": "array", "items": _ref("Model")}}),
     ),
     "/v1/models/{name}": _get("one of them", _ref("Model"), parameters=[_MODEL_NAME]),
+}
+_STORED = {
+    "/v1/responses/{name}": {
+        **_get("an answer that an engine of this machine keeps", {"type": "object"}, parameters=[_RESPONSE_ID]),
+        "delete": _get("it is forgotten", {"type": "object"}, parameters=[_RESPONSE_ID])["get"],
+    },
+    "/v1/responses/{name}/cancel": {
+        "post": _get("one made in the background ends", {"type": "object"}, parameters=[_RESPONSE_ID])["get"]
+    },
+    "/v1/responses/{name}/input_items": _get("what it was asked", {"type": "object"}, parameters=[_RESPONSE_ID]),
 }
 _STATUS = {
     "/health": _get("the process lives", _fields({"status": {"const": "ok"}})),

@@ -13,6 +13,7 @@ from gateway.client.owner import add_owner_calls
 from gateway.client.paths import hint
 from gateway.client.running import RunningPeer
 from gateway.client.status import add_status_pages
+from gateway.client.stored import add_stored_answers
 from gateway.wire.errors import InvalidRequest, endpoint_of, whole_error
 
 
@@ -30,7 +31,7 @@ def pages_app(peer: RunningPeer) -> fastapi.FastAPI:
     async def invalid(request: fastapi.Request, error: InvalidRequest) -> Response:
         return _error(request, error.status, error.message, error.code, error.param)
 
-    for add in (add_model_pages, add_status_pages, add_explanation, add_feedback, add_owner_calls):
+    for add in (add_model_pages, add_stored_answers, add_status_pages, add_explanation, add_feedback, add_owner_calls):
         add(app, peer)
     return app
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
@@ -74,6 +75,13 @@ class EngineApi:
         headers = {**self._headers, "connection": "close"}
         async with self._session.post(self.at(path), json=body, headers=headers, allow_redirects=False) as response:
             return response.status
+
+    async def ask(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """(status, content type, body) of any page, whose path is encoded already. Raises aiohttp.ClientError."""
+        headers = {**self._headers, "content-type": "application/json"}
+        url, body = URL(self.at(path), encoded=True), b"{}" if method == "POST" else None
+        async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            return response.status, response.content_type, await _read(response)
 
     async def _page(self, path: str, response: aiohttp.ClientResponse, kind: Any) -> Any:
         if response.status in (401, 403):

@@ -108,6 +108,10 @@ class LiteLLMEngine:
         """Nothing: what a provider makes of an unfinished answer is its own matter."""
         return False
 
+    async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """It keeps no answer."""
+        return 404, "application/json", b"{}"
+
     def close(self) -> None:
         """Does nothing: no connection is kept."""
 

@@ -92,6 +92,10 @@ class Engine(Upstream, Protocol):
         """Try one of them; True where that found an ability, which the next look tells."""
         ...
 
+    async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """(status, content type, body) of a page about an answer that it keeps. Raises UpstreamError."""
+        ...
+
     def close(self) -> None:
         """Close the connections that are kept."""
         ...
@@ -172,6 +176,12 @@ class LocalEngine:
             return self._engine.open(endpoint, body, headers, stream=stream, patience=patience)
         body, name = asking_by_id(body, self._ids)
         return _named(self._engine.open(endpoint, body, headers, stream=stream, patience=patience), name)
+
+    async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """What the engine says of an answer that it keeps, as `Engine.stored`. Raises UpstreamError."""
+        if self._engine is None:
+            raise UpstreamError(self._problem, status=503, code="no_engine")
+        return await self._engine.stored(method, path)
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         """Find the engine, then read its state until cancelled; `seen` is called after every read."""

@@ -55,11 +55,19 @@ class NamedReply:
             yield event if data is event.data else Event(encode_event(data, event.name.decode()), data)
 
     def _named(self, data: bytes) -> bytes:
+        """`data` with the name: at the top, or in the answer that an event holds, such as `message_start`."""
         try:
-            called = msgspec.json.decode(data, type=_Named).model
+            said = msgspec.json.decode(data, type=_Answer)
+            if said.model:
+                return _with_model(data, self._name)
+            for key in ("response", "message"):
+                inner = bytes(getattr(said, key))
+                if inner.startswith(b"{") and msgspec.json.decode(inner, type=_Named).model:
+                    anew = msgspec.Raw(_with_model(inner, self._name))
+                    return b"".join(write_fields({**read_fields(data), key: anew}))
         except UNREADABLE:
-            return data
-        return _with_model(data, self._name) if called else data
+            pass
+        return data
 
 
 def _with_model(body: bytes, model: str) -> bytes:
@@ -69,3 +77,8 @@ def _with_model(body: bytes, model: str) -> bytes:
 
 class _Named(msgspec.Struct):
     model: str = ""
+
+
+class _Answer(_Named):
+    response: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()

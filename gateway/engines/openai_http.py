@@ -167,6 +167,14 @@ class OpenAIEngine:
             if answer is not None:
                 answer.release()  # closes the connection where the answer was not read to its end
 
+    async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """(status, content type, body) of a page about an answer that it keeps. Raises UpstreamError."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                return await self._api.ask(method, path)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise UpstreamError(self._describe(error), code="engine_unreachable") from error
+
     def close(self) -> None:
         """Close the connections that are kept."""
         self._connections.close()

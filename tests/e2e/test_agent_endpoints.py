@@ -87,3 +87,62 @@ async def test_the_openai_sdk_runs_its_tools_at_another_peer(cluster: Cluster) -
     assert ["response.created", "response.completed"] == [kinds[0], kinds[-1]]
     assert 2 == len(cluster.engines["ben"].asked)
     assert [False, False] == [body["store"] for body in cluster.engines["ben"].asked]
+
+
+@pytest.mark.parametrize("endpoint", agents.APIS)
+async def test_where_no_engine_has_it_the_error_says_who_would(cluster: Cluster, endpoint: str) -> None:
+    """In the endpoint's own form; what an engine does not tell is tried once, and remembered."""
+    await cluster.start("ada", pages={})
+    engine = cluster.engines["ada"]
+    engine.status, engine.error = 404, b'{"detail":"Not Found"}'
+
+    first, second = [await post(cluster, endpoint) for _ in range(2)]
+
+    assert [404, 404] == [first[0], second[0]]
+    assert 1 == sum(path == f"/v1/{endpoint}" for path in engine.paths)
+    error = json.loads(second[2])
+    assert "Install" in error["error"]["message"]
+    assert ("error" if endpoint.startswith("messages") else None) == error.get("type")
+
+
+async def test_a_peer_whose_engine_has_it_not_is_not_asked(cluster: Cluster) -> None:
+    await cluster.start("ada", **WITH)
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+
+    async with asyncio.timeout(10):  # until ben has told of his agents
+        while (answer := await post(cluster, "responses", "ben"))[0] != 404:
+            await asyncio.sleep(0.05)
+    asked = len(cluster.engines["ben"].asked)
+    again = await post(cluster, "responses", "ben")
+
+    assert "peer_endpoint" == json.loads(answer[2])["error"]["code"] == json.loads(again[2])["error"]["code"]
+    assert asked == len(cluster.engines["ben"].asked)
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+async def test_an_answer_that_breaks_at_any_event_ends_in_its_own_error(cluster: Cluster, endpoint: str) -> None:
+    """Before the first event the other engine answers; after it the client is told, in the form of the API."""
+    await start(cluster, "ada", "ben", **WITH)
+    ben = cluster.engines["ben"]
+    events = agents.APIS[endpoint]({**ASKED[endpoint], "model": "model-ben", "stream": True, "store": False})
+
+    for cut in range(1, len(events)):
+        ben.cut_after = cut
+        status, headers, said = await post(cluster, endpoint, "ben", stream=True)
+
+        kept, _, error = said.rpartition("event: error\n")
+        assert (200, "ben") == (status, headers["x-ppai-peer"])
+        assert b"".join(events[:cut]).decode() == kept
+        assert '"type":"error"' in error
+
+
+async def test_a_client_that_leaves_ends_the_other_peers_answer(cluster: Cluster) -> None:
+    await start(cluster, "ada", "ben", **WITH, token_s=60)
+    body, headers = {"model": "auto", **ASKED["responses"], "stream": True}, {"x-ppai-route": "ben"}
+    url = f"{cluster.peers['ada'].url}/v1/responses"
+
+    async with cluster.http.post(url, json=body, headers=headers) as response:
+        await response.content.readline()
+
+    await cluster.engines["ben"].until(lambda engine: engine.hung_up == 1, timeout_s=1.0)

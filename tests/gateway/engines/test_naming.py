@@ -9,6 +9,7 @@ from gateway.engines.engine_state import EngineModel
 from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.engines.naming import asking_by_id, ids_by_name
 from gateway.upstream import Patience, UpstreamError
+from tests import agents
 from tests.fakes import ScriptedEngine
 from tests.gateway.engines.test_local import watched
 
@@ -63,3 +64,21 @@ def test_what_is_nested_too_deeply_to_be_read_again_is_the_request_s_fault(depth
         far_down(200)
 
     assert (400, "invalid_json") == (refused.value.status, refused.value.code)
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_its_name_is_given_back_inside_named_events_too(endpoint: str, stream: bool) -> None:
+    asked = {"input": "hi"} if endpoint == "responses" else {"messages": [{"role": "user", "content": "hi"}]}
+    body = json.dumps({"model": "goodevil", "max_tokens": 9, "stream": stream, **asked}).encode()
+    async with (
+        ScriptedEngine(model=STRANGE, apis=agents.APIS).serving() as fake,
+        watched(fake.url) as watch,
+        watch.engine.open(endpoint, (body,), {}, stream=stream, patience=PATIENCE) as reply,
+    ):
+        said = b"".join([event.raw async for event in reply.events()]) if stream else await reply.read()
+
+    assert STRANGE == fake.asked[0]["model"]
+    assert b"goodevil" in said
+    assert b"\\u202e" not in said
+    assert STRANGE.encode() not in said

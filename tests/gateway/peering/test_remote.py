@@ -466,3 +466,46 @@ async def test_a_peer_that_cannot_be_dialled(
 
     assert (status, code, failures) == (caught.value.status, caught.value.code, told)
     assert 1 == caught.value.message.count("connection refused" if failures else "set the time")
+
+
+NAMED = tuple(encode_event(b'{"type":"%s"}' % name, name.decode()) for name in (b"message_start", b"message_stop"))
+MAY_NAME = replace(WIDEST, may_name=True)
+
+
+@pytest.mark.parametrize("end", [(), (DONE,)], ids=["as the API ends", "with [DONE] besides"])
+async def test_named_events_end_with_their_last(identity: Identity, end: tuple[bytes, ...]) -> None:
+    events = (*NAMED, *end)
+
+    reply, said = await ask(ScriptedPeer((*events, receipt_for(identity, *events)), 200, MAY_NAME), identity)
+
+    assert (list(events), True) == (said, reply.receipt is not None)
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("ping", WIDEST), ("reply", MAY_NAME), ("head", MAY_NAME)])
+async def test_a_name_that_is_not_the_apis_breaks_the_answer(identity: Identity, name: str, allowed: Allowance) -> None:
+    error, _ = await error_of(identity, NAMED[0], encode_event(b"{}", name), allowed=allowed)
+
+    assert "peer_broke" == error.code
+
+
+CALLS = (
+    b'{"type":"response.output_item.added","item":{"type":"function_call","name":"run"}}',
+    b'{"type":"response.function_call_arguments.delta","delta":"{"}',
+    b'{"type":"content_block_start","content_block":{"type":"tool\\u005fuse","name":"run"}}',
+    b'{"output":[{"TYPE":"custom_tool_call"}]}',
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_call_in_named_events_that_nobody_asked_for_reaches_no_client(identity: Identity, call: bytes) -> None:
+    error, _ = await error_of(identity, encode_event(call, "x"), allowed=MAY_NAME)
+
+    assert "calls a tool" in error.message
+
+
+async def test_an_engine_without_the_endpoint_is_no_worse_for_it(identity: Identity) -> None:
+    refusal = encode_refusal(Refusal(404, "endpoint_not_served", "its engine has no such endpoint"))
+
+    error, scripted = await error_of(identity, refusal)
+
+    assert (404, "endpoint_not_served", True, []) == (error.status, error.code, error.is_unsuited, scripted.failures)

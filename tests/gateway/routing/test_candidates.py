@@ -36,6 +36,13 @@ from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, nam
         (Peer("b", score=0.49), QUERY, "score"),
         (Peer("b", score=0.5), QUERY, None),
         (Peer("b", profiled=False), QUERY, None),
+        (Peer("b"), replace(QUERY, endpoint="responses"), None),  # not told is not cannot
+        (Peer("b", endpoints=frozenset({"messages"})), replace(QUERY, endpoint="messages"), None),
+        (Peer("b", endpoints=frozenset({"messages"})), replace(QUERY, endpoint="messages/count_tokens"), "endpoint"),
+        (Peer("b", missing=frozenset({"responses"})), replace(QUERY, endpoint="responses"), "endpoint"),
+        (Peer("b", missing=frozenset({"messages"})), replace(QUERY, endpoint="messages/count_tokens"), "endpoint"),
+        (Peer("b", missing=frozenset({"messages/count_tokens"})), replace(QUERY, endpoint="messages"), None),
+        (Peer("b", endpoints=frozenset({"responses"})), QUERY, None),
         (Peer("b"), replace(QUERY, goes_on="completions"), "continuing"),
         (Peer("b", continues=("chat/completions",)), replace(QUERY, goes_on="completions"), "continuing"),
         (Peer("b", continues=("completions",)), replace(QUERY, goes_on="completions"), None),

@@ -169,3 +169,14 @@ def test_of_a_card_with_both_spaces_ours_counts() -> None:
     assert alone.capabilities is not None
     assert found.profiled[-1]
     assert found.capabilities[-1].tolist() == alone.capabilities[-1].tolist()
+
+
+def test_a_peer_whose_card_does_not_say_so_is_not_asked_on_the_apis_of_agents() -> None:
+    """One of 0.1.0 would refuse; one that says so is asked where its engine has the endpoint, or may have it."""
+    old, new = member(1), member(2)
+    new = replace(new, card=replace(new.card, features=("responses",)))
+
+    roster = scored_of(old, new).roster
+
+    assert [True, False, True] == roster.having("responses").tolist()
+    assert [True, False, False] == roster.having("messages/count_tokens").tolist()

@@ -38,6 +38,8 @@ class Peer:
     embedded: bool = False
     last_resort: bool = False
     continues: tuple[str, ...] = ()
+    endpoints: frozenset[str] = frozenset()  # that it tells
+    missing: frozenset[str] = frozenset()
     here: bool = True  # if it is ours: its engine runs on this machine
 
 
@@ -73,6 +75,8 @@ class World:
             engines=(WHOLE,) * len(ids),
             rows=self.beliefs.rows(ids),
             continues=tuple(peer.continues for peer in self.peers),
+            endpoints=tuple(peer.endpoints for peer in self.peers),
+            missing=tuple(peer.missing for peer in self.peers),
         )
         return View(
             roster=roster,

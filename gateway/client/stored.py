@@ -1,0 +1,48 @@
+"""/v1/responses/{id}: answers that an engine of ours keeps. Other peers keep none, so nobody else is asked."""
+
+import re
+
+import fastapi
+from fastapi.responses import Response
+
+from gateway.client.running import RunningPeer
+from gateway.upstream import UpstreamError
+from gateway.wire.errors import NO_PATH, InvalidRequest
+
+_ID = re.compile(r"(?=.*\w)[\w.:-]{1,256}", re.ASCII)
+
+
+def add_stored_answers(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+    async def asked(request: fastapi.Request, name: str, after: str = "") -> Response:
+        """The answer of the first of our engines that knows it. Raises InvalidRequest: 404 where none does."""
+        if not _ID.fullmatch(name):
+            raise InvalidRequest("the id of a response has letters, digits, `_`, `-`, `.` and `:`", param="response_id")
+        query = f"?{request.url.query}" if request.url.query else ""
+        for door in peer.doors.shown:
+            try:
+                status, kind, body = await door.engine.stored(request.method, f"/v1/responses/{name}{after}{query}")
+            except UpstreamError:
+                continue
+            if status not in NO_PATH:
+                return Response(body, status, media_type=kind)
+        raise InvalidRequest(
+            f"no response `{name}` is kept here: an engine keeps one where it can and `store: true` asks for it, and "
+            "other peers keep none. Send the conversation again as `input`",
+            status=404, param="response_id", code="response_not_found",
+        )  # fmt: skip
+
+    @app.get("/v1/responses/{name}")
+    async def get(request: fastapi.Request, name: str) -> Response:
+        return await asked(request, name)
+
+    @app.delete("/v1/responses/{name}")
+    async def delete(request: fastapi.Request, name: str) -> Response:
+        return await asked(request, name)
+
+    @app.post("/v1/responses/{name}/cancel")
+    async def cancel(request: fastapi.Request, name: str) -> Response:
+        return await asked(request, name, "/cancel")
+
+    @app.get("/v1/responses/{name}/input_items")
+    async def input_items(request: fastapi.Request, name: str) -> Response:
+        return await asked(request, name, "/input_items")
