@@ -59,6 +59,7 @@ class CallBlock(Closed, tag="tool_use"):
     input: dict[str, Any]
     cache_control: CacheControl | UnsetType | None = UNSET
     caller: _Caller | UnsetType | None = UNSET
+    toolset_name: Text = UNSET
 
     @property
     def text(self) -> str:
@@ -71,6 +72,7 @@ class ResultBlock(Closed, tag="tool_result"):
     tool_use_id: str
     content: str | list[TextBlock | ImageBlock] | UnsetType | None = UNSET
     is_error: bool | UnsetType | None = UNSET
+    toolset_name: Text = UNSET
     cache_control: CacheControl | UnsetType | None = UNSET
 
 
@@ -104,6 +106,7 @@ class _AnthropicTool(Closed):
     cache_control: CacheControl | UnsetType | None = UNSET
     eager_input_streaming: bool | UnsetType | None = UNSET
     defer_loading: bool | UnsetType | None = UNSET
+    allowed_callers: list[Literal["direct"]] | UnsetType | None = UNSET
     input_examples: Annotated[list[dict[str, Any]], Meta(max_length=64)] | UnsetType | None = UNSET
 
 

@@ -12,7 +12,16 @@ from gateway.wire.request import encode_request, read_request
 
 PIXELS = {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "auto"}
 SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}}
-CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}", "id": None, "status": "completed"}
+CALL = {  # as the SDKs give an answer back
+    "type": "function_call",
+    "call_id": "c",
+    "name": "f",
+    "arguments": "{}",
+    "id": None,
+    "status": "completed",
+    "namespace": None,
+    "caller": None,
+}
 RESULT = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "5"}]}
 THOUGHT = {"type": "reasoning", "id": "r", "summary": [], "content": None, "encrypted_content": "gAAA"}
 SAID = {"type": "output_text", "text": "hi", "annotations": [], "logprobs": None}
@@ -61,6 +70,14 @@ RESPONSES: dict[str, Any] = {
 }
 CACHED = {"type": "ephemeral", "ttl": "1h"}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+CALLED = {  # as the SDKs give an answer back
+    "type": "tool_use",
+    "id": "t",
+    "name": "f",
+    "input": {"a": [1, 2.5, None]},
+    "caller": None,
+    "toolset_name": None,
+}
 BACK = {"type": "tool_result", "tool_use_id": "t", "content": [IMAGE], "is_error": False}
 MESSAGES: dict[str, Any] = {
     "messages": [
@@ -70,7 +87,7 @@ MESSAGES: dict[str, Any] = {
             "content": [
                 {"type": "thinking", "thinking": "hm", "signature": "s"},
                 {"type": "redacted_thinking", "data": "x"},
-                {"type": "tool_use", "id": "t", "name": "f", "input": {"a": [1, 2.5, None]}},
+                CALLED,
             ],
         },
         {
