@@ -114,6 +114,28 @@ async def test_a_client_that_does_not_want_that_gets_the_error(cluster: Cluster)
     assert (False, []) == (answer["done"], answer["comments"]) and TEXT.startswith(answer["text"])
 
 
+@pytest.mark.parametrize(("model", "goes_on"), [("org/Same-GGUF", True), ("another", False)])
+async def test_our_own_engine_is_followed_by_whoever_has_its_model(cluster: Cluster, model: str, goes_on: bool) -> None:
+    """Under whatever name. Another model would go on in another voice, and is not asked."""
+    await cluster.start("ada", **going_on(TEXT, model="same", cut_after=10))
+    await cluster.start("ben", "--seed", cluster.seed(), **going_on(TEXT, model=model))
+    await cluster.until_ready()
+    async with asyncio.timeout(20):
+        while not await continuing(cluster, "ada", "ben"):
+            await asyncio.sleep(0.05)
+
+    answer = await read(cluster, "ada", model="auto")
+
+    assert "ada" == answer["by"]
+    if goes_on:
+        assert (TEXT, [": continued by ben"], None) == (answer["text"], answer["comments"], answer["error"])
+        assert {"same"} == {event["model"] for event in answer["events"]}
+    else:
+        assert (" ".join(WORDS[:9]), []) == (answer["text"], answer["comments"])
+        assert "stream_cut_short" == answer["error"]["code"]
+        assert all("max_tokens" in body for body in cluster.engines["ben"].asked), "it was asked for its test alone"
+
+
 @pytest.mark.slow
 async def test_of_200_streams_and_three_peers_of_which_one_is_killed_no_client_sees_an_error(cluster: Cluster) -> None:
     await start(cluster, "ben", "cleo", "dan", slots=100, token_s=0.2)
