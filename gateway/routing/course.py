@@ -15,6 +15,9 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
    it failed; if nobody does, nobody is thought the worse of. Example: one prompt that crashes every engine makes no
    peer look slow.
 
+7. An answer that broke off in mid-stream is gone on with at most `attempts` - 1 times. Whoever goes on is asked as in a
+   request of its own: failures from before the break, such as a dial that took too long, count no more.
+
 Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
 """
 
@@ -67,6 +70,7 @@ class Course:
         self._left = list(choice.order)
         self._refusals = 0  # along the present choice
         self._at: Candidate | None = None
+        self._since = self._breaks = 0  # the first of `asked` that counts now; how often the answer broke off
         self._undecided: list[Asked] = []  # errors that may be the request's own fault
 
     def next(self, now: float) -> Candidate | None:
@@ -110,6 +114,18 @@ class Course:
         """Follow a new choice, from its beginning."""
         self.choice, self._left, self._refusals = choice, list(choice.order), 0
 
+    def go_on(self) -> bool:
+        """The answer broke off: whether somebody may go on with it, along the choice that is turned to next."""
+        self._breaks += 1
+        if self._breaks >= self._config.attempts:
+            return False
+        self._since = len(self.asked) - 1
+        return True
+
+    def again(self) -> None:
+        """Who goes on could not be reached: all may be asked once more."""
+        self._since = len(self.asked)
+
     def ended(
         self, reservation: Reservation, outcome: Outcome, *, by_engine: bool = False, is_unsuited: bool = False
     ) -> list[Verdict]:
@@ -138,11 +154,11 @@ class Course:
 
     @property
     def _failures(self) -> int:
-        return sum(asked.outcome.status == "failed" and not asked.is_unsuited for asked in self.asked)
+        return sum(asked.outcome.status == "failed" and not asked.is_unsuited for asked in self.asked[self._since :])
 
     def _has_failed(self, candidate: Candidate) -> bool:
         """Whether this request failed there: at that agent of that engine, or because that peer was not there."""
-        failed = [asked for asked in self.asked if asked.outcome.status == "failed" or asked.is_unsuited]
+        failed = [asked for asked in self.asked[self._since :] if asked.outcome.status == "failed" or asked.is_unsuited]
         return any(
             (asked.candidate.queue, asked.candidate.agent) == (candidate.queue, candidate.agent)
             or (asked.candidate.peer_id == candidate.peer_id and not (asked.by_engine or candidate.local))

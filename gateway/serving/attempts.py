@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 TargetOf = Callable[[Candidate, str, Upstream, float], Target]  # (candidate, reason, upstream, began)
 GoingOn = tuple[Choice, Request, TargetOf]  # who may go on with an answer that broke off, and what each is asked
+GO_ON_ROUNDS = 4  # in which those who may go on with an answer are asked once more: after .5, 1, 2 and 4 s
 LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
 CODE_CHARS = 64  # of an error's code that are logged
 
@@ -61,13 +62,15 @@ class Attempts:
         of ours. `decide_anew`: the choice, read anew with the models that are served now; it raises UpstreamError and
         InvalidRequest where nobody is.
         `guarded`: fields of the request that not every peer takes. `decide_to_go_on(said, by)`: who may go on with an
-        answer that `by` began; None where nobody may.
+        answer that `by` began; None where nobody may, no candidate where those who may are busy.
         """
         self._node, self._doors, self._peers, self._telemetry, self._clock = node, doors, peers, telemetry, clock
         self._request, self._patience, self._course = request, patience, course
         self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
         self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
-        self._decide_to_go_on, self._goes_on = decide_to_go_on, False
+        self._decide_to_go_on = decide_to_go_on
+        self._rounds = 0  # in which nobody could be reached who goes on
+        self._broken: tuple[Said, Candidate] | None = None  # an answer that broke off, and who began it
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
         self._reservation: Reservation
@@ -79,26 +82,49 @@ class Attempts:
         Raises UpstreamError and InvalidRequest where that has a better reason than the last attempt's.
         """
         while (target := await self._next_of_choice()) is None:
-            if (
-                self._goes_on
-                or not self._course.may_go_on(self._clock())
-                or (choice := await self._choice_anew()) is None
-            ):
+            if self._broken is not None:
+                if not await self._go_on_later():
+                    return None
+            elif not self._course.may_go_on(self._clock()) or (choice := await self._choice_anew()) is None:
                 return None
-            self._course.turn(choice)
+            else:
+                self._course.turn(choice)
         return target
 
     async def go_on(self, said: Said) -> bool:
         """Have `next` lead to those who can go on with an answer that broke off; False where there is nobody."""
-        if self._decide_to_go_on is None or not self._course.may_go_on(self._clock()):
+        return self._course.go_on() and await self._go_on(said, self.done[-1][0])
+
+    async def _go_on(self, said: Said, by: Candidate, pause_s: float = 0.0) -> bool:
+        """Decide who goes on; where they are busy again and again, until nothing more may be begun."""
+        while self._decide_to_go_on is not None and self._course.may_go_on(self._clock()):
+            await asyncio.sleep(pause_s)
+            found = await self._decide_to_go_on(said, by)
+            if found is None:
+                return False
+            choice, self._request, self._target = found
+            self._course.turn(choice)
+            if choice.order:
+                self._broken = said, by
+                return True
+            pause_s = LOOK_S
+        return False
+
+    async def _go_on_later(self) -> bool:
+        """Whether those who could not be reached, or had no room, are asked once more; they may have been too many."""
+        _, attempt = self.done[-1]
+        if self._broken is None or not (self._is_busy(attempt) or attempt.error == "peer_unreachable"):
             return False
-        found = await self._decide_to_go_on(said, self.done[-1][0])
-        if found is None:
+        self._rounds += 1
+        if self._rounds > GO_ON_ROUNDS:
             return False
-        choice, self._request, self._target = found
-        self._course.turn(choice)
-        self._goes_on = True
-        return True
+        self._course.again()
+        return await self._go_on(*self._broken, pause_s=LOOK_S * 2.0 ** (self._rounds - 1))
+
+    @staticmethod
+    def _is_busy(attempt: Attempt) -> bool:
+        """Whether it may be taken later."""
+        return attempt.status == "refused" and not attempt.is_unsuited and attempt.error in BUSY_CODES
 
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another."""
@@ -114,7 +140,7 @@ class Attempts:
             attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
         )  # fmt: skip
         self.done.append((candidate, attempt))
-        if self._goes_on:
+        if self._broken is not None:
             self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
         if attempt.error == ABILITY_REFUSED:
             self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
@@ -160,7 +186,7 @@ class Attempts:
             "latency_s": round(attempt.latency_s, 4) if attempt else None,
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
-            **({"parts": [_part(*part) for part in parts]} if self._goes_on else {}),
+            **({"parts": [_part(*part) for part in parts]} if self._broken is not None else {}),
         }
 
     async def _next_of_choice(self) -> Target | None:
@@ -184,8 +210,7 @@ class Attempts:
         if self._decided_after == len(self.done):
             return None
         candidate, attempt = self.done[-1]
-        is_busy = attempt.status == "refused" and not attempt.is_unsuited and attempt.error in BUSY_CODES
-        if is_busy and not candidate.local and self._course.choice.reason == "pinned":
+        if self._is_busy(attempt) and not candidate.local and self._course.choice.reason == "pinned":
             return await self._when_it_has_room(candidate)
         self._decided_after = len(self.done)
         for candidate, attempt in self.done:
@@ -243,7 +268,7 @@ class Attempts:
     async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:
         """Our own engine's turn; or, where the request waits and another is the better choice, that choice."""
         try:
-            may_look = self._course.may_look and not self._goes_on
+            may_look = self._course.may_look and self._broken is None
             look = partial(self._look, candidate.engine) if may_look else None
             return await self._doors.door_of(candidate.engine).own_turn(self._course.began, look)
         except BaseException:  # the client hung up: our engine is what it waited for

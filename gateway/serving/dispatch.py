@@ -17,6 +17,7 @@ from gateway.models.names import NamesConfig, summed_up
 from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
+from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
 from gateway.routing.node import Node
@@ -39,6 +40,7 @@ from gateway.wire.tokens import asking_for_usage
 
 log = logging.getLogger(__name__)
 
+_PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
@@ -166,7 +168,9 @@ class Dispatcher:
             goes_on=rest.endpoint if rest.continues else None,
         )  # fmt: skip
         choice = await self._choose(query)
-        if not choice.order:
+        names = query.models or frozenset()
+        may_come = (each for each in choice.rest if each.excluded in _PASSING and {each.model, each.agent} & names)
+        if not choice.order and all(each.peer_id == by.peer_id for each in may_come):
             return None
         travel = may_travel(rest, trusted=self._node.admission.mode != "open")
         routed = replace(routed, request=rest, travel=travel, query=query, choice=choice)

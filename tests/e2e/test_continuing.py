@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.engines.embedded import EmbeddedConfig
+from gateway.peering.enquiries import INTERVAL_S
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
 from tests.embedded import running, smollm2
 from tests.fakes import going_on
@@ -147,13 +148,15 @@ async def test_of_200_streams_and_three_peers_of_which_one_is_killed_no_client_s
 
     assert [] == [answer["error"] for answer in answers if answer["error"]]
     assert {TEXT} == {answer["text"] for answer in answers}
-    went_on = Counter(comment for answer in answers for comment in answer["comments"])
+    went_on = Counter(
+        comment for answer in answers for comment in answer["comments"] if comment.startswith(": continued")
+    )
     assert sum(went_on.values()) == sum(answer["by"] == first for answer in answers) > 20
 
 
-STORY = {
+NUMBERS = {  # an answer without ties, which is the same twice: a story of SmolLM2 is not, since prompts are kept
     "model": "auto",
-    "messages": [{"role": "user", "content": "Tell me a long story about a fisherman and the sea."}],
+    "messages": [{"role": "user", "content": "Write the numbers from 1 to 100, separated by commas."}],
     "temperature": 0,
     "max_tokens": 200,
 }
@@ -179,14 +182,15 @@ async def test_a_real_answer_killed_at_every_tenth_token_is_the_unbroken_one(clu
             await cluster.start(name, *seeds, engine=engine.url, env=SECRET | {"PPAI_ENGINE_API_KEY": engine.api_key})
         await cluster.start("ada", "--seed", cluster.seed(), engine="none")
         await until_both(cluster)
-        whole = await read(cluster, "ada", **STORY)
-        assert 200 == whole["events"][-1]["usage"]["completion_tokens"], "the story is long enough"
+        whole = await read(cluster, "ada", **NUMBERS)
+        assert 200 == whole["events"][-1]["usage"]["completion_tokens"], "it is long enough"
         broken = []
         for token in range(10, 210, 10):
-            broken.append(await read(cluster, "ada", kill_at=token, **STORY))
+            broken.append(await read(cluster, "ada", kill_at=token, **NUMBERS))
             peer = cluster.peers[broken[-1]["by"]]
             await asyncio.to_thread(peer.stop)
             await asyncio.to_thread(peer.__enter__)
+            await asyncio.sleep(INTERVAL_S + 2)  # what it learnt of its engine after its start is asked for not before
             await until_both(cluster)
 
     for token, answer in zip(range(10, 210, 10), broken, strict=True):

@@ -243,3 +243,51 @@ def test_an_engine_of_ours_that_failed_is_not_asked_again_and_another_of_ours_is
     way.ended(first.reservation(0.0), outcome("own", "failed"))
 
     assert second is way.next(0.0)
+
+
+# --- an answer that breaks off
+
+
+def broken(way: Course, name: str) -> bool:
+    """Whether somebody may go on where this one breaks off in mid-stream."""
+    row = way.next(0.0)
+    assert row is not None and row.peer_name == name
+    way.ended(row.reservation(0.0), outcome(name, "failed", tokens=3))
+    return way.go_on()
+
+
+def test_who_goes_on_is_asked_as_in_a_request_of_its_own_but_for_whoever_broke_off() -> None:
+    """Before the break two could not be reached. One of them may go on all the same."""
+    way = course("a", "b", "c")
+    for name in ("a", "b"):
+        row = way.next(0.0)
+        assert row is not None
+        way.ended(row.reservation(0.0), outcome(name, "failed"))
+
+    assert broken(way, "c")
+    way.turn(choice("c", "a", "b"))
+
+    assert ["a", "b"] == walk(way, {"a": "failed", "b": "ok"})
+
+
+def test_an_answer_breaks_off_at_as_many_as_may_fail_and_no_more() -> None:
+    """A prompt that breaks engines in mid-answer visits no more of them than one that breaks them before."""
+    way = course("a")
+    went_on = []
+    for name, following in (("a", "b"), ("b", "c"), ("c", "d")):
+        went_on.append(broken(way, name))
+        way.turn(choice(following))
+
+    assert [True, True, False] == went_on
+
+
+def test_those_who_could_not_be_reached_are_asked_once_more() -> None:
+    way = course("a")
+    assert broken(way, "a")
+    way.turn(choice("b", "c"))
+    assert ["b", "c"] == walk(way, {"b": "failed", "c": "failed"}) and not way.may_go_on(0.0)
+
+    way.again()
+    way.turn(choice("b", "c"))
+
+    assert ["b"] == walk(way, {"b": "ok"})
