@@ -48,6 +48,13 @@ async def until_listed(cluster: Cluster, expected: list[str], name: str = "ada")
             await asyncio.sleep(0.05)
 
 
+async def until_both_are_ready(cluster: Cluster) -> None:
+    """Replicas are one row in the list of models: who is there is told by the slots."""
+    async with asyncio.timeout(15):
+        while (await cluster.get("ada", "/ppai/v1/status"))["engine"]["slots"] != 4:
+            await asyncio.sleep(0.05)
+
+
 async def test_two_engines_are_one_peer_and_each_answers_for_its_models(cluster: Cluster, tmp_path: Path) -> None:
     """Both are listed, used under load, and shown in words; one is killed: its model is a 503 that names it."""
     async with AsyncExitStack() as stack:
@@ -78,8 +85,9 @@ async def test_replicas_share_the_load_by_who_has_the_fewest_waiting(cluster: Cl
     async with AsyncExitStack() as stack:
         first, second = await peer_of_two(cluster, tmp_path, stack, {"model": "m"}, {"model": "m"})
         await cluster.start("ben", "--seed", cluster.seed(), engine="none")
-        await until_listed(cluster, ["m"])
+        await until_both_are_ready(cluster)
         await until_listed(cluster, ["m"], "ben")
+        await cluster.until(lambda seen: 4 == seen["ben"][0]["slots"])
         shares = []
         for name in ("ada", "ben"):
             before = len(first.asked), len(second.asked)
@@ -119,7 +127,7 @@ async def test_the_second_model_of_a_name_is_asked_by_its_engine(cluster: Cluste
 async def test_a_replica_that_dies_under_load_loses_no_request(cluster: Cluster, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         first, second = await peer_of_two(cluster, tmp_path, stack, {"model": "m"}, {"model": "m"})
-        await until_listed(cluster, ["m"])
+        await until_both_are_ready(cluster)
 
         async def asked(number: int) -> int:
             if number == 10:
