@@ -40,6 +40,8 @@ WHY_NOT = {
     "silent": "it did not answer our probe",
     "retried": "it failed this conversation last",
     "last_resort": "it is asked when nobody else can answer",
+    "endpoint": "its engine does not have that endpoint, or its peer does not pass it on",
+    "continuing": "it cannot go on with an answer that another began",
     "score": "it is expected to be too weak",
     "embedded": "it stands back: another can begin soon",
     "trial": "nobody vouched for it, and strangers had their tenth of our requests for now: run ppai approve",

@@ -39,7 +39,8 @@ async def test_named_events_come_byte_for_byte(cluster: Cluster, endpoint: str, 
     assert (200, by) == (status, headers["x-ppai-peer"])
     assert b"".join(agents.APIS[endpoint](asked)).decode() == said
     async with asyncio.timeout(5):
-        while not (route_log := cluster.peers["ada"].home / "route.jsonl").exists():
+        route_log = cluster.peers["ada"].home / "route.jsonl"  # written after the answer's last byte
+        while not (route_log.exists() and route_log.read_text().endswith("\n")):
             await asyncio.sleep(0.02)
     line = json.loads(route_log.read_text().splitlines()[-1])
     assert (endpoint, 7, 3, "ok") == tuple(line[key] for key in ("endpoint", "prompt_tokens", "tokens", "status"))
