@@ -19,7 +19,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "messages/count_tokens": {"messages": [{"role": "user", "content": "hi"}]},
 }
 WITH = {"apis": agents.APIS, "pages": agents.OPENAPI}
-BY = ["ada", "ben"]
+BY = [pytest.param("ada", marks=pytest.mark.slow), "ben"]  # delegated is the harder one
 
 
 async def post(cluster: Cluster, endpoint: str, by: str = "auto", **fields: Any) -> tuple[int, dict[str, str], str]:
@@ -46,6 +46,7 @@ async def test_named_events_come_byte_for_byte(cluster: Cluster, endpoint: str, 
     assert (endpoint, 7, 3, "ok") == tuple(line[key] for key in ("endpoint", "prompt_tokens", "tokens", "status"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", BY)
 async def test_whole_answers_and_counts_come_as_they_are(cluster: Cluster, by: str) -> None:
     await start(cluster, "ada", "ben", **WITH)
@@ -90,6 +91,7 @@ async def test_the_openai_sdk_runs_its_tools_at_another_peer(cluster: Cluster) -
     assert [False, False] == [body["store"] for body in cluster.engines["ben"].asked]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endpoint", agents.APIS)
 async def test_where_no_engine_has_it_the_error_says_who_would(cluster: Cluster, endpoint: str) -> None:
     """In the endpoint's own form; what an engine does not tell is tried once, and remembered."""
@@ -121,7 +123,7 @@ async def test_a_peer_whose_engine_has_it_not_is_not_asked(cluster: Cluster) -> 
     assert asked == len(cluster.engines["ben"].asked)
 
 
-@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+@pytest.mark.parametrize("endpoint", [pytest.param("responses", marks=pytest.mark.slow), "messages"])
 async def test_an_answer_that_breaks_at_any_event_ends_in_its_own_error(cluster: Cluster, endpoint: str) -> None:
     """Before the first event the other engine answers; after it the client is told, in the form of the API."""
     await start(cluster, "ada", "ben", **WITH)
@@ -138,6 +140,7 @@ async def test_an_answer_that_breaks_at_any_event_ends_in_its_own_error(cluster:
         assert '"type":"error"' in error
 
 
+@pytest.mark.slow
 async def test_a_client_that_leaves_ends_the_other_peers_answer(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben", **WITH, token_s=60)
     body, headers = {"model": "auto", **ASKED["responses"], "stream": True}, {"x-ppai-route": "ben"}

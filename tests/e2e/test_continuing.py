@@ -103,6 +103,7 @@ async def test_a_stream_of_a_peer_that_is_killed_goes_on_at_another(cluster: Clu
     assert 'ppai_continued_total{status="ok",target="remote"} 1.0' in metrics
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_want_that_gets_the_error(cluster: Cluster) -> None:
     await start(cluster, "ben", "cleo", token_s=TOKEN_S)
     asking = asyncio.create_task(read(cluster, "ada", {"x-ppai-continue": "0"}))

@@ -103,6 +103,7 @@ async def test_replicas_share_the_load_by_who_has_the_fewest_waiting(cluster: Cl
     assert (["m"], 4) == ([agent["name"] for agent in seen["agents"]], seen["slots"])
 
 
+@pytest.mark.slow
 async def test_the_second_model_of_a_name_is_asked_by_its_engine(cluster: Cluster, tmp_path: Path) -> None:
     """Here and from another peer; the plain name means both."""
     async with AsyncExitStack() as stack:
@@ -124,6 +125,7 @@ async def test_the_second_model_of_a_name_is_asked_by_its_engine(cluster: Cluste
     assert (0, 6, {"m"}) == (len(first.asked), len(second.asked), {body["model"] for body in second.asked})
 
 
+@pytest.mark.slow
 async def test_a_replica_that_dies_under_load_loses_no_request(cluster: Cluster, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         first, second = await peer_of_two(cluster, tmp_path, stack, {"model": "m"}, {"model": "m"})
@@ -140,6 +142,7 @@ async def test_a_replica_that_dies_under_load_loses_no_request(cluster: Cluster,
     assert len(first.asked) > 20
 
 
+@pytest.mark.slow
 async def test_an_engine_that_comes_and_goes_neither_flaps_nor_grows(cluster: Cluster, tmp_path: Path) -> None:
     """Others keep hearing of the engine that stays, no name moves, and every request is answered."""
     async with AsyncExitStack() as stack:

@@ -88,6 +88,7 @@ async def test_speech_that_breaks_off_is_no_whole_answer(cluster: Cluster) -> No
                 await response.read()
 
 
+@pytest.mark.slow
 async def test_who_hangs_up_ends_the_work(cluster: Cluster) -> None:
     async with MediaEngine(delay_s=30).serving() as engine:
         await cluster.start("ada", engine=engine.url)
@@ -134,6 +135,7 @@ async def test_a_peer_that_has_it_answers(cluster: Cluster) -> None:
     assert (404, True) == (kept[0], "`ben` (pinned)" in kept[1])
 
 
+@pytest.mark.slow
 async def test_who_would_have_it_is_named(cluster: Cluster) -> None:
     """A peer that is not approved is not asked."""
     async with MediaEngine().serving() as engine:

@@ -44,6 +44,7 @@ async def survive(cluster: Cluster, patience_s: float, prefill_s: float, keepali
         assert f'"from {name}"'.split(" ")[0].encode() in body and body.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.slow
 async def test_a_client_with_a_short_read_timeout_survives_a_prefill(cluster: Cluster) -> None:
     await survive(cluster, patience_s=0.6, prefill_s=2.0, keepalive_s=0.1)
 
