@@ -116,6 +116,7 @@ def until(condition: Callable[[], bool], timeout_s: float) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_four_peers_find_each_other_survive_a_cut_and_heal(peers: tuple[Link, dict[str, PeerInNamespace]]) -> None:
     link, by_name = peers
     others = {name: set(NAMES) - {name} for name in NAMES}

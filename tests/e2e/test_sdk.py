@@ -61,6 +61,7 @@ async def test_an_application_is_served_by_llamacpp_through_a_peer(python: Path,
     assert 0 == code, transcript
 
 
+@pytest.mark.slow
 async def test_the_checks_fail_where_llamacpp_is_known_to_fail(tmp_path: Path) -> None:
     """The same application without a peer: what passes above does so because of the peer. Hanging up is left out."""
     async with running(smollm2(), tmp_path / "engine.log", EmbeddedConfig()) as engine:

@@ -168,6 +168,7 @@ async def test_three_peers_find_each_other_by_mdns(cluster: Cluster) -> None:
     assert took_s < 3
 
 
+@pytest.mark.slow
 async def test_a_seed_that_is_down_at_start_is_found_later(cluster: Cluster, tmp_path: Path) -> None:
     await cluster.start("ada")
     address, home = cluster.seed(), cluster.peers["ada"].home
@@ -209,7 +210,7 @@ async def test_a_copied_home_is_noticed_by_both_and_takes_nobody_s_place(cluster
     assert not (await cluster.get("ada", "/ppai/v1/status"))["network"]["identity_in_use"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster, number: signal.Signals) -> None:
     """No request that had not seen its first event fails; one that had may end in an in-band error from that peer."""
     await start(cluster, "ada", "ben", "cleo", delay_s=0.1, token_s=0.02)
@@ -234,6 +235,7 @@ async def test_200_requests_survive_the_loss_of_a_serving_peer(cluster: Cluster,
     assert {"ada", "cleo"} <= {peer for _, peer, _ in results}
 
 
+@pytest.mark.slow
 async def test_a_burst_is_shared_and_a_peer_stopped_in_it_costs_nothing_but_time(cluster: Cluster) -> None:
     """Each engine has two slots: what nobody has room for waits at ada's door and goes where room is.
 

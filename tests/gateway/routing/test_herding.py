@@ -216,6 +216,7 @@ class Network:
             self._start(j, now)
 
 
+@pytest.mark.slow
 def test_a_fresh_look_beats_stale_argmin_and_random() -> None:
     """With news 5 s old argmin herds, and random ignores that some are slower; the default is near the oracle.
 
