@@ -178,8 +178,8 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
             continue  # a group or key with nothing behind it, as where all below it is commented out: the default
         if key not in hints:
             raise ConfigError(f"{source}: unknown key `{where}`{_did_you_mean(str(key), path, hints)}")
-        if hints[key] == tuple[EngineConfig, ...]:
-            values[key] = _engines(value, where, source, strict=strict)
+        if (group := _groups_in(hints[key])) is not None:
+            values[key] = _groups(group, value, where, source, strict=strict)
         elif dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{source}: `{where}` is a group of keys, not a value")
@@ -189,18 +189,25 @@ def _build(kind: type, tree: Mapping[str, Any], path: str, source: str, *, stric
     return kind(**values)
 
 
-def _engines(value: object, where: str, source: str, *, strict: bool) -> tuple[EngineConfig, ...]:
-    """A list of engines, each a group of keys or its url alone."""
+def _groups_in(hint: Any) -> type | None:
+    """The kind of the groups where a key holds a list of them; None for any other key."""
+    item = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else None
+    return typing.cast(type, item) if dataclasses.is_dataclass(item) else None
+
+
+def _groups(kind: type, value: object, where: str, source: str, *, strict: bool) -> tuple[Any, ...]:
+    """A list of groups, each with its keys or with the value of its first key alone."""
+    first = next(iter(get_type_hints(kind)))
     rows = value.split(",") if isinstance(value, str) else value
     if not isinstance(rows, list):
-        raise ConfigError(f"{source}: `{where}` is a list of engines: begin each with `- url: http://HOST:PORT`")
-    engines = []
+        raise ConfigError(f"{source}: `{where}` is a list of groups of keys: begin each with `- {first}: ...`")
+    groups = []
     for number, row in enumerate(rows):
-        keys = {"url": row.strip()} if isinstance(row, str) else row
-        if not isinstance(keys, Mapping) or not keys.get("url"):
-            raise ConfigError(f"{source}: `{where}[{number}]` is an engine: it needs at least `url: http://HOST:PORT`")
-        engines.append(_build(EngineConfig, keys, f"{where}[{number}].", source, strict=strict))
-    return tuple(engines)
+        keys = {first: row.strip()} if isinstance(row, str) else row
+        if not isinstance(keys, Mapping) or not keys.get(first):
+            raise ConfigError(f"{source}: `{where}[{number}]` is a group of keys, and needs at least `{first}: ...`")
+        groups.append(_build(kind, keys, f"{where}[{number}].", source, strict=strict))
+    return tuple(groups)
 
 
 def _is_nothing(value: object, hint: Any, where: str) -> bool:
@@ -300,6 +307,7 @@ def _replace(node: Any, keys: list[str], value: object, path: str, source: str) 
     else:
         if isinstance(value, str) and not value.strip():
             raise ConfigError(f"{source}: `{path}` is empty: write a value, or leave it out")
-        convert = _engines if hint == tuple[EngineConfig, ...] else partial(_convert, hint=hint)
+        group = _groups_in(hint)
+        convert = partial(_convert, hint=hint) if group is None else partial(_groups, group)
         changed = convert(value, where=path, source=source, strict=False)
     return dataclasses.replace(node, **{keys[0]: changed})

@@ -288,11 +288,12 @@ class Runtime:
 
     def _targets(self) -> list[Target]:
         """Our agents, each with the engine that serves it."""
+        models = {door: {model.name: model for model in door.engine.state.models} for door in self._doors.up}
+        serving = self._doors.serving.items()
         return [
-            Target(name, model, served.door)
-            for name, served in self._doors.serving.items()
-            for model in served.door.engine.state.models
-            if model.name == served.model
+            Target(agent, models[served.door][served.model], served.door)
+            for agent, served in serving
+            if served.model in models[served.door]
         ]
 
     def _pulse(self, me: PeerId) -> Pulse:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from benchmarks.simulator.engine import At, Engine, EngineSpeed, Job
-from discovery.records import AdmissionState, Agent, EngineCounts, PeerId, Pulse
+from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.capacity.line import Line, Ticket
-from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state
+from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state, pulses_together
 from gateway.routing import cost
 from gateway.routing.cost import CostConfig
 
@@ -149,17 +149,9 @@ class Serving:
 
 
 def pulse_of(engines: Sequence[Serving], now: float) -> Pulse:
-    """How a peer is doing: its only engine, or the sum of several with each behind it."""
+    """How a peer is doing, from its engines."""
     pulses = [engine.pulse(now) for engine in engines]
-    if len(pulses) == 1:
-        return pulses[0]
-    totals = {name: sum(getattr(pulse, name) for pulse in pulses) for name in _COUNTS}
-    each = tuple(EngineCounts(**{name: getattr(pulse, name) for name in EngineCounts._fields}) for pulse in pulses)
-    admission = min((pulse.admission for pulse in pulses), key=("open", "soft", "closed").index)
-    return replace(pulses[0], **totals, admission=admission, engines=each)
-
-
-_COUNTS = (*EngineCounts._fields, "tokens_in", "tokens_out")
+    return pulses_together(pulses, pulses)
 
 
 def latency_s(serving: Serving, prompt_tokens: float, output_tokens: float) -> float:

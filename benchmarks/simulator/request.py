@@ -18,6 +18,7 @@ from discovery.records import AdmissionState, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.table import peer_of
 from gateway.capacity.line import LOOK_S
+from gateway.capacity.rules import most_open
 from gateway.peering.frames import SILENCE_S
 from gateway.routing.choice import Candidate
 from gateway.routing.course import Course, CourseConfig
@@ -83,7 +84,7 @@ class Request:
         engines = self._world.engines[peer]
         if engines[0].is_up:
             loads = [(sum(engine.shown()), engine.spec.speed.slots) for engine in engines]
-            admission = min((engine.admission for engine in engines), key=("open", "soft", "closed").index)
+            admission = most_open(engine.admission for engine in engines)
             jobs, slots = (sum(column) for column in zip(*loads, strict=True))
             self._seen[peer] = (jobs, slots, admission, loads if len(loads) > 1 else [])
 

@@ -5,24 +5,13 @@ numbered as they come up, from 0; while only one ever did, its number is WHOLE, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from discovery.records import (
-    ENGINE_COUNT_LIMIT,
-    ENGINES_LIMIT,
-    SLOTS_LIMIT,
-    WHOLE,
-    AdmissionState,
-    Agent,
-    EngineCounts,
-    PeerId,
-    Pulse,
-)
+from discovery.records import WHOLE, AdmissionState, Agent, PeerId, Pulse
 from gateway.capacity.door import Door
-from gateway.capacity.rules import EngineLoad
+from gateway.capacity.rules import EngineLoad, loads_together, most_open, pulses_together
 
 OwnLoad = tuple[int, int, int]  # jobs in engines or waiting for them, whoever sent them; slots; tokens read and written
-_OPENNESS: tuple[AdmissionState, ...] = ("open", "soft", "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +82,7 @@ class Doors:
     @property
     def load(self) -> EngineLoad:
         """What all engines do together that answer; without any, what the first does."""
-        loads = [door.load for door in self._answering]
-        if len(loads) == 1:
-            return loads[0]
-        return EngineLoad(
-            slots=min(sum(load.slots for load in loads), SLOTS_LIMIT - 1),  # what a card and a pulse can say
-            running=sum(load.running for load in loads),
-            remote_running=sum(load.remote_running for load in loads),
-            waiting=sum(load.waiting for load in loads),
-            local_waiting=sum(load.local_waiting for load in loads),
-            ours=sum(load.ours for load in loads),
-            is_elastic=any(load.is_elastic for load in loads),
-        )
+        return loads_together([door.load for door in self._answering])
 
     @property
     def loads(self) -> list[EngineLoad]:
@@ -114,9 +92,7 @@ class Doors:
     @property
     def admission(self) -> AdmissionState:
         """The most open door's."""
-        if len(self.up) == 1:
-            return self.up[0].admission
-        return min((door.admission for door in self.up), key=_OPENNESS.index)
+        return most_open(door.admission for door in self.up)
 
     @property
     def cold(self) -> tuple[str, ...]:
@@ -140,28 +116,14 @@ class Doors:
             loads[max(0, held_at)] = (jobs - 1, slots, tokens)
         if len(loads) == 1:
             return loads[0], []
-        load, tokens = self.load, sum(tokens for *_, tokens in loads)
-        return (load.running + load.waiting - (held_at is not None), load.slots, tokens), loads
+        answering = [load for load, door in zip(loads, self.up, strict=True) if door in self._answering]
+        jobs, slots = sum(jobs for jobs, *_ in answering), sum(slots for _, slots, _ in answering)
+        return (jobs, slots, sum(tokens for *_, tokens in loads)), loads
 
     def pulse(self, me: PeerId) -> Pulse:
         """How we are doing, as others may know it; id, gen and seq are the publisher's."""
-        pulses = [door.pulse(me) for door in self.up]
-        if len(pulses) == 1:
-            return pulses[0]
-        load = self.load
-        return replace(
-            pulses[0],
-            running=load.running,
-            waiting=load.waiting,
-            slots=load.slots,
-            arrivals=sum(pulse.arrivals for pulse in pulses),
-            completions=sum(pulse.completions for pulse in pulses),
-            busy_ms=sum(pulse.busy_ms for pulse in pulses),
-            tokens_in=sum(pulse.tokens_in for pulse in pulses),
-            tokens_out=sum(pulse.tokens_out for pulse in pulses),
-            admission=self.admission,
-            engines=tuple(map(_counts, pulses[:ENGINES_LIMIT])),
-        )
+        pulses = {door: door.pulse(me) for door in self.up}
+        return pulses_together([*pulses.values()], [pulses[door] for door in self._answering])
 
     def look_around(self) -> None:
         """Another peer may have room again: the first in each line look for it."""
@@ -176,11 +138,6 @@ class Doors:
     @property
     def _answering(self) -> tuple[Door, ...]:
         return tuple(door for door in self.up if door.engine.state.is_ready) or self.up[:1]
-
-
-def _counts(pulse: Pulse) -> EngineCounts:
-    counted = {name: min(getattr(pulse, name), ENGINE_COUNT_LIMIT - 1) for name in EngineCounts._fields}
-    return EngineCounts(**counted)
 
 
 def _jobs_per_slot(load: EngineLoad) -> float:

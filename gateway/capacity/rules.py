@@ -4,14 +4,24 @@ Remote jobs use at most slots - reserve of the engine; local requests start firs
 closed; a pulse carries that word, and others keep away from a closed door.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Annotated, NamedTuple
 
 import msgspec
 
-from discovery.records import AdmissionState
+from discovery.records import (
+    ENGINE_COUNT_LIMIT,
+    ENGINES_LIMIT,
+    SLOTS_LIMIT,
+    AdmissionState,
+    EngineCounts,
+    Pulse,
+)
 from gateway.beliefs.queueing import jobs_ahead
+
+_OPENNESS: tuple[AdmissionState, ...] = ("open", "soft", "closed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,53 @@ class EngineLoad(NamedTuple):
     local_waiting: int
     ours: int = 0  # in the engine, through this door: without those of programs that use it directly
     is_elastic: bool = False  # the engine never said how many slots it has, and makes nobody wait
+
+
+def loads_together(loads: Sequence[EngineLoad]) -> EngineLoad:
+    """What one or several engines do together, with no more slots than a card and a pulse can say."""
+    if len(loads) == 1:
+        return loads[0]
+    return EngineLoad(
+        slots=min(sum(load.slots for load in loads), SLOTS_LIMIT - 1),
+        running=sum(load.running for load in loads),
+        remote_running=sum(load.remote_running for load in loads),
+        waiting=sum(load.waiting for load in loads),
+        local_waiting=sum(load.local_waiting for load in loads),
+        ours=sum(load.ours for load in loads),
+        is_elastic=any(load.is_elastic for load in loads),
+    )
+
+
+def pulses_together(pulses: Sequence[Pulse], answering: Sequence[Pulse]) -> Pulse:
+    """The pulse of a peer, from those of its engines by their number: the totals, and each of several behind them.
+
+    What is done counts of all, so that no counter runs backwards; load and slots count of those that are `answering`.
+    """
+    if len(pulses) == 1:
+        return pulses[0]
+    return replace(
+        pulses[0],
+        running=sum(pulse.running for pulse in answering),
+        waiting=sum(pulse.waiting for pulse in answering),
+        slots=min(sum(pulse.slots for pulse in answering), SLOTS_LIMIT - 1),
+        arrivals=sum(pulse.arrivals for pulse in pulses),
+        completions=sum(pulse.completions for pulse in pulses),
+        busy_ms=sum(pulse.busy_ms for pulse in pulses),
+        tokens_in=sum(pulse.tokens_in for pulse in pulses),
+        tokens_out=sum(pulse.tokens_out for pulse in pulses),
+        admission=most_open(pulse.admission for pulse in pulses),
+        engines=tuple(map(_counts, pulses[:ENGINES_LIMIT])),
+    )
+
+
+def most_open(doors: Iterable[AdmissionState]) -> AdmissionState:
+    """What a peer with these doors says."""
+    return min(doors, key=_OPENNESS.index)
+
+
+def _counts(pulse: Pulse) -> EngineCounts:
+    counted = {name: min(getattr(pulse, name), ENGINE_COUNT_LIMIT - 1) for name in EngineCounts._fields}
+    return EngineCounts(**counted)
 
 
 def remote_slots(slots: int, reserve: int) -> int:

@@ -147,8 +147,8 @@ async def show(peers: list[DemoPeer]) -> None:
         await asyncio.sleep(0.3)  # so that it is at work when it dies
         last.process.kill()
         results = await asyncio.gather(*asked, return_exceptions=True)
-        broken = sum(isinstance(result, Exception) for result in results)
-        _say(f"killed; of 6 questions {6 - broken} were answered, {broken} had begun to arrive from {last.name}")
+        broken = sum(isinstance(result, BaseException) for result in results)
+        _say(f"killed; of 6 questions {6 - broken} were answered, {broken} ended in an error")
 
         _head(f"Two more questions, without {last.name}")
         for question in QUESTIONS[6:]:
@@ -178,24 +178,28 @@ async def ask(
     took_s = time.monotonic() - began
     name, reason = headers_back["x-ppai-peer"], headers_back["x-ppai-reason"]
     first = f", first word after {first_s:.2f} s" if stream else ""
+    line = await _route_line(peer, headers_back["x-request-id"])
+    others = [part["peer"] for part in line.get("parts", ())[1:]]
+    went_on = f", which died; {' and then '.join(others)} went on," if others else ""
     _say(f"\n  {question}\n  > {' '.join(text.split())}")
-    _say(f"  answered by {name} in {took_s:.2f} s{first} ({reason}, attempt {headers_back['x-ppai-attempts']})")
-    await _explain(peer, headers_back["x-request-id"])
+    attempt = headers_back["x-ppai-attempts"]
+    _say(f"  answered by {name}{went_on} in {took_s:.2f} s{first} ({reason}, attempt {attempt})")
+    for row in line.get("considered", ()):
+        _say(
+            f"      {row['peer']:5} score {row['score']:.2f}  wait {row['wait_s']:5.2f} s  "
+            f"service {row['service_s']:5.2f} s  cost {row['cost_s']:5.2f} s  utility {row['utility']:.4f}"
+        )
     return name, text
 
 
-async def _explain(peer: DemoPeer, request_id: str) -> None:
-    """The candidates of one request, from the route log; the line is written when the answer is complete."""
+async def _route_line(peer: DemoPeer, request_id: str) -> dict[str, Any]:
+    """The route log's line of one request, which is written when the answer is complete; empty where none comes."""
     for _ in range(40):
         lines = await asyncio.to_thread(OwnPeer(Home(peer.home)).get, "/ppai/v1/events")
         if line := next((line for line in lines if line["request"] == request_id), None):
-            for row in line["considered"]:
-                _say(
-                    f"      {row['peer']:5} score {row['score']:.2f}  wait {row['wait_s']:5.2f} s  "
-                    f"service {row['service_s']:5.2f} s  cost {row['cost_s']:5.2f} s  utility {row['utility']:.4f}"
-                )
-            return
+            return dict(line)
         await asyncio.sleep(0.05)
+    return {}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from discovery.admission import Right
 from discovery.members import Member
 from discovery.names import with_id
 from discovery.records import Address, AdmissionState, Agent, PeerId
-from gateway.capacity.rules import EngineLoad
+from gateway.capacity.rules import EngineLoad, most_open
 from gateway.engines.engine_state import EngineState
 from gateway.models.claims import claim
 from gateway.models.same import model_key
@@ -65,7 +65,7 @@ def engines_status(engines: Sequence[Mapping[str, Any]], load: EngineLoad, probl
         "models": list(reversed(models.values())),
         **{key: sum(engine[key] for engine in up) for key in ("slots", "running", "waiting", "in_flight")},
         "remote_running": load.remote_running,
-        "admission": min((engine["admission"] for engine in engines), key=("open", "soft", "closed").index),
+        "admission": most_open(engine["admission"] for engine in engines),
     }
 
 

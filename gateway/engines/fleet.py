@@ -43,10 +43,10 @@ class Fleet:
         self.engines = tuple(engines)
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
-        """Watch them all until cancelled; `seen` is called after every look at any."""
+        """Watch them all until cancelled; `seen` is called after every look that found an engine, or found a change."""
         async with asyncio.TaskGroup() as watching:
             for engine in self.engines:
-                watching.create_task(engine.run(tasks, seen), name=f"engine {engine.name}")
+                watching.create_task(engine.run(tasks, _News(engine, seen)), name=f"engine {engine.name}")
 
     async def stop(self) -> None:
         """End what we started, and close the connections that are kept."""
@@ -74,6 +74,20 @@ def check_all(configs: Sequence[EngineConfig]) -> None:
             known[what] = number
         if config.url == "none":
             raise EngineAddressError(f"engines[{number}].url is `none`, among others: remove it, or the others")
+
+
+class _News:
+    """Passes looks at one engine on, but not that a port on which nobody listened is still such a port."""
+
+    def __init__(self, engine: LocalEngine, seen: Callable[[], None]) -> None:
+        self._engine, self._seen = engine, seen
+        self._last: tuple[object, ...] = ()
+
+    def __call__(self) -> None:
+        now = (self._engine.is_there, self._engine.not_adopted, self._engine.state.problem)
+        if self._engine.is_there or now != self._last:
+            self._last = now
+            self._seen()
 
 
 def _never() -> bool:

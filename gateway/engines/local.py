@@ -124,7 +124,7 @@ class LocalEngine:
         self.config, self._embeds = config, embeds
         self.has_looked = False  # at least once
         self.origin = "none"  # which engine was taken, in words for the user
-        self._config, self._session, self._new_embedded, self._ports = config, session, embedded, ports
+        self._session, self._new_embedded, self._ports = session, embedded, ports
         self._embedded: EmbeddedEngine | None = None
         self._engine: Engine | None = None
         self._adopted_port = 0  # where the engine was found, if it was not named
@@ -142,7 +142,7 @@ class LocalEngine:
             return EngineState(problem=self._problem)
         if self._embedded and self._embedded.state.phase != "ready":
             return replace(self._engine.state, problem=f"the embedded engine is {self._embedded.state}")
-        return as_owner_says(self._engine.state, self._config.models, self._config.serve, self._config.endpoints)
+        return as_owner_says(self._engine.state, self.config.models, self.config.serve, self.config.endpoints)
 
     @property
     def name(self) -> str:
@@ -164,7 +164,7 @@ class LocalEngine:
     @property
     def _place(self) -> Place | None:
         """Where the owner says that the engine runs; None: its address tells."""
-        return None if self._config.place == "auto" else self._config.place
+        return None if self.config.place == "auto" else self.config.place
 
     def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
@@ -214,7 +214,7 @@ class LocalEngine:
 
     def _begin_to_learn(self, tasks: asyncio.TaskGroup) -> None:
         """Have the engine try what only trying tells, one model at a time; not where each request may cost money."""
-        is_free = not self._config.last_resort and self.state.place != "cloud"
+        is_free = not self.config.last_resort and self.state.place != "cloud"
         is_learning = self._learning is not None and not self._learning.done()
         if self._engine is not None and self._engine.to_learn and self.state.is_ready and is_free and not is_learning:
             self._learning = tasks.create_task(self._learn(self._engine), name=f"learning {self.name}")
@@ -241,7 +241,7 @@ class LocalEngine:
         if not self.state.is_ready:
             return unready_interval_s(self._unready_looks)
         least_s = LLAMACPP_INTERVAL_S if self.state.family == "llamacpp" else 0.0
-        return max(self._config.scrape_interval_s, least_s)
+        return max(self.config.scrape_interval_s, least_s)
 
     async def stop(self) -> None:
         if self._engine:
@@ -250,17 +250,17 @@ class LocalEngine:
             await self._embedded.stop()
 
     async def _find(self, tasks: asyncio.TaskGroup) -> None:
-        if self._config.url.startswith(litellm_bridge.SCHEME):
+        if self.config.url.startswith(litellm_bridge.SCHEME):
             self._bridge()
             return
-        if self._config.url == "none":
+        if self.config.url == "none":
             none = "this peer has no engine of its own (engine.url: none)"
             self._problem = f"{none}: name one with --engine URL, or start another peer"
             return
-        if self._config.url not in _WITHOUT_ADDRESS:
-            self._take(self._config.url, f"the engine at {self._shown_url}", self._config.api_key)
+        if self.config.url not in _WITHOUT_ADDRESS:
+            self._take(self.config.url, f"the engine at {self._shown_url}", self.config.api_key)
             return
-        if self._config.url == "auto" and (found := await self._adoptable()):
+        if self.config.url == "auto" and (found := await self._adoptable()):
             port, name = found
             # without engine.api_key, which is for the engine that was named, not for any program on a port
             self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "", self._require_no_other_person)
@@ -272,7 +272,7 @@ class LocalEngine:
             self._problem = f"no engine of yours on this machine's {_ports_in_words(self._ports)}"
 
     def _bridge(self) -> None:
-        config, models = self._config, litellm_bridge.models_of(self._config.url)
+        config, models = self.config, litellm_bridge.models_of(self.config.url)
         self.origin = f"{', '.join(models)} by litellm"
         self._engine = litellm_bridge.LiteLLMEngine(
             models, api_key=config.api_key, api_base=config.api_base, slots=config.slots, place=self._place
@@ -284,7 +284,7 @@ class LocalEngine:
             await engine.start()
         except ModelMissing as error:
             ports = _ports_in_words(self._ports or ADOPTABLE_PORTS)
-            sought = f"no engine of yours on this machine's {ports}, and " if self._config.url == "auto" else ""
+            sought = f"no engine of yours on this machine's {ports}, and " if self.config.url == "auto" else ""
             self._problem = f"{sought}the embedded engine has no model: {error}, or name an engine with --engine URL"
             return
         except EngineUnusable as error:
@@ -298,8 +298,8 @@ class LocalEngine:
     def _take(self, url: str, origin: str, api_key: str, on_dial: Callable[[], None] | None = None) -> None:
         self.origin = origin
         self._engine = OpenAIEngine(
-            url, self._session, api_key=api_key, slots=self._config.slots, place=self._place, on_dial=on_dial,
-            is_embedded=self._embedded is not None, metrics_urls=self._config.metrics_urls,
+            url, self._session, api_key=api_key, slots=self.config.slots, place=self._place, on_dial=on_dial,
+            is_embedded=self._embedded is not None, metrics_urls=self.config.metrics_urls,
         )  # fmt: skip
 
     def _drop_where_another_person_listens(self) -> None:

@@ -14,9 +14,9 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 6. Whoever answers with an error may be at fault, or the request may be. The next one tells: if it answers, those before
    it failed; if nobody does, nobody is thought the worse of. Example: one prompt that crashes every engine makes no
    peer look slow.
-
 7. An answer that broke off in mid-stream is gone on with at most `attempts` - 1 times. Whoever goes on is asked as in a
-   request of its own: failures from before the break, such as a dial that took too long, count no more.
+   request of its own: failures from before the break, such as a dial that took too long, count no more. Where those who
+   could go on are busy or not reached, all are asked again after AGAIN_S, each time after a pause of twice the length.
 
 Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
 """
@@ -29,6 +29,7 @@ import msgspec
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.routing.choice import Candidate, Choice
 
+AGAIN_S = (0.5, 1.0, 2.0, 4.0)  # s before those who may go on with an answer are asked once more
 Verdict: TypeAlias = tuple[Reservation, Outcome]  # what beliefs are to be told of one attempt
 
 
@@ -71,6 +72,7 @@ class Course:
         self._refusals = 0  # along the present choice
         self._at: Candidate | None = None
         self._since = self._breaks = 0  # the first of `asked` that counts now; how often the answer broke off
+        self._rounds = 0  # in which nobody could be reached who goes on
         self._undecided: list[Asked] = []  # errors that may be the request's own fault
 
     def next(self, now: float) -> Candidate | None:
@@ -122,9 +124,13 @@ class Course:
         self._since = len(self.asked) - 1
         return True
 
-    def again(self) -> None:
-        """Who goes on could not be reached: all may be asked once more."""
+    def again(self) -> float | None:
+        """Nobody who goes on was reached or had room: seconds until all are asked once more; None: it is enough."""
+        if self._rounds == len(AGAIN_S):
+            return None
+        self._rounds += 1
         self._since = len(self.asked)
+        return AGAIN_S[self._rounds - 1]
 
     def ended(
         self, reservation: Reservation, outcome: Outcome, *, by_engine: bool = False, is_unsuited: bool = False

@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 TargetOf = Callable[[Candidate, str, Upstream, float], Target]  # (candidate, reason, upstream, began)
 GoingOn = tuple[Choice, Request, TargetOf]  # who may go on with an answer that broke off, and what each is asked
-GO_ON_ROUNDS = 4  # in which those who may go on with an answer are asked once more: after .5, 1, 2 and 4 s
 LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
 CODE_CHARS = 64  # of an error's code that are logged
 
@@ -69,7 +68,6 @@ class Attempts:
         self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
         self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
         self._decide_to_go_on = decide_to_go_on
-        self._rounds = 0  # in which nobody could be reached who goes on
         self._broken: tuple[Said, Candidate] | None = None  # an answer that broke off, and who began it
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
@@ -115,11 +113,8 @@ class Attempts:
         _, attempt = self.done[-1]
         if self._broken is None or not (self._is_busy(attempt) or attempt.error == "peer_unreachable"):
             return False
-        self._rounds += 1
-        if self._rounds > GO_ON_ROUNDS:
-            return False
-        self._course.again()
-        return await self._go_on(*self._broken, pause_s=LOOK_S * 2.0 ** (self._rounds - 1))
+        pause_s = self._course.again()
+        return pause_s is not None and await self._go_on(*self._broken, pause_s=pause_s)
 
     @staticmethod
     def _is_busy(attempt: Attempt) -> bool:

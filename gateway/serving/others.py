@@ -5,14 +5,13 @@ Nothing is scored: few machines have such an engine. An answer is passed on as i
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from math import inf
 from mmap import mmap
 from typing import Protocol, cast
 
-from discovery.records import Agent, PeerId
+from discovery.records import PeerId
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig, summed_up
@@ -23,6 +22,7 @@ from gateway.routing.node import Node
 from gateway.serving import refusals
 from gateway.serving.engine_errors import read_error
 from gateway.serving.forward import BUSY, Client, answer_error
+from gateway.serving.having import Having, Other, Wanted, who_has
 from gateway.serving.headers import Wishes, read_headers
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
@@ -49,18 +49,6 @@ class ToPeers(Protocol):
     ) -> AbstractAsyncContextManager[Passed]:
         """Its agent's answer. Raises UpstreamError."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """An agent that has the endpoint, or may have it: `excluded` says why it is not asked."""
-
-    peer: PeerId
-    name: str
-    agent: Agent
-    is_own: bool
-    excluded: str = ""
-    is_told: bool = True  # whether it is said that it has it; else it may be tried
 
 
 class Others:
@@ -126,7 +114,7 @@ class Others:
         self._log(request, request_id, by, attempts, failure, began)
 
     async def _ask(
-        self, candidate: _Candidate, request: OtherRequest, wishes: Wishes, client: Client, shown: Mapping[str, str]
+        self, candidate: Having, request: OtherRequest, wishes: Wishes, client: Client, shown: Mapping[str, str]
     ) -> None:
         """Raises UpstreamError where another may do better, or where the answer broke off; Unacceptable."""
         endpoint, patience = request.endpoint, self._patience
@@ -144,7 +132,7 @@ class Others:
             await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)
 
     async def _pass_on(
-        self, reply: Passed, candidate: _Candidate, endpoint: str, client: Client, shown: Mapping[str, str]
+        self, reply: Passed, candidate: Having, endpoint: str, client: Client, shown: Mapping[str, str]
     ) -> None:
         pieces = reply.pieces()
         first = await anext(pieces, b"")
@@ -174,31 +162,26 @@ class Others:
             await client.send(piece, more=True)
         await client.send(b"", more=False)
 
-    def _candidates(self, request: OtherRequest, wishes: Wishes) -> list[_Candidate]:
-        """All agents that have the endpoint and the model: ours, those of ours that may be tried for it, others'."""
-        node, endpoint, names = self._node, request.endpoint, self._models_meant(request)
-        pin = refusals.peer_meant(wishes.pin, node.me, node.name, node.names, node.roster)
-        found: list[_Candidate] = []
-        for agent in _of(names, node.own_agents):
-            is_told = endpoint in agent.endpoints
-            if is_told or not agent.endpoints:
-                why = "place" if wishes.stays_here and agent.place != "here" else ""
-                why = "pinned" if pin not in (None, "local") else why
-                found.append(_Candidate(node.me, node.name, agent, True, why, is_told))
-        found.sort(key=lambda each: (not each.is_told, each.agent.last_resort))
+    def _candidates(self, request: OtherRequest, wishes: Wishes) -> list[Having]:
+        """Who has the endpoint and the model, in the order in which they are asked."""
+        node = self._node
         shown = dict(zip(node.roster.peer_ids, node.roster.peer_names, strict=True))
-        for member in node.gossip.members():
-            why = "pinned" if wishes.stays_here or pin not in (None, member.id) else ""
-            why = why or ("" if member.state == "alive" else member.state)
-            why = why or ("" if node.admission.may(member.id, "answer") else "not_approved")
-            why = why or ("" if FEATURE in member.card.features else "version")
-            for agent in _of(names, node.agents_of(member)):
-                if endpoint in agent.endpoints:
-                    name = shown.get(member.id, member.card.name)
-                    found.append(_Candidate(member.id, name, agent, False, why))
-        return found
+        others = [
+            Other(
+                member.id,
+                shown.get(member.id, member.card.name),
+                member.state,
+                node.admission.may(member.id, "answer"),
+                FEATURE in member.card.features,
+                node.agents_of(member),
+            )
+            for member in node.gossip.members()
+        ]
+        pin = refusals.peer_meant(wishes.pin, node.me, node.name, node.names, node.roster)
+        wanted = Wanted(request.endpoint, self._models_meant(request), pin, wishes.stays_here)
+        return who_has(wanted, node.me, node.name, node.own_agents, others)
 
-    def _lacks(self, candidate: _Candidate, endpoint: str) -> bool:
+    def _lacks(self, candidate: Having, endpoint: str) -> bool:
         """Whether it was tried in vain a while ago."""
         return not candidate.is_told and self._lacking.get(self._key(candidate, endpoint), -inf) > self._clock()
 
@@ -211,14 +194,14 @@ class Others:
         own = {agent.model for agent in self._node.own_agents}
         return summed_up(refusals.models_meant((request.model,), known, own, self._names)) if known else None
 
-    def _nobody(self, endpoint: str, found: Sequence[_Candidate]) -> UpstreamError:
+    def _nobody(self, endpoint: str, found: Sequence[Having]) -> UpstreamError:
         """Why nobody is asked, and who would have the endpoint."""
         having = dict.fromkeys(f"`{each.name}` ({each.excluded})" for each in found if each.is_told and each.excluded)
         remedy = f"it is served by {', '.join([*having][:8])}: see `ppai peers`" if having else _REMEDY % endpoint
         said = f"nobody who may be asked has {OTHERS[endpoint]}: {remedy}"
         return UpstreamError(said, status=404, code="endpoint_not_served")
 
-    def _key(self, candidate: _Candidate, endpoint: str) -> tuple[str, str]:
+    def _key(self, candidate: Having, endpoint: str) -> tuple[str, str]:
         return self._doors.door_of(candidate.agent.engine).engine.name, endpoint
 
     def _log(
@@ -244,11 +227,6 @@ class Others:
             "latency_s": round(self._clock() - began, 4),
         }
         self._route_log.write(line)
-
-
-def _of(names: frozenset[str] | None, agents: Iterable[Agent]) -> list[Agent]:
-    """The agents with one of these names; None: all."""
-    return [agent for agent in agents if names is None or {agent.name, agent.model} & names]
 
 
 def _stays_here(field: str) -> UpstreamError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from discovery.identity import Identity
 from tests.e2e.network import SECRET, Cluster
 from tests.fakes import ScriptedEngine
 
@@ -38,14 +39,20 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
-@pytest.mark.parametrize("mode", ["secret", "tofu", "open"])
-async def test_older_and_newer_peers_meet_and_answer_for_each_other(cluster: Cluster, older: Path, mode: str) -> None:
+@pytest.mark.parametrize("mode", ["secret", "tofu", "open", "allowlist"])
+async def test_older_and_newer_peers_meet_and_answer_for_each_other(
+    cluster: Cluster, older: Path, tmp_path: Path, mode: str
+) -> None:
     """Three of each, asked by either side: whole, streamed, with limits, tools, parts and a history."""
     env = SECRET if mode == "secret" else {}
-    args = ("--admission", "open") if mode == "open" else ()
+    args = ("--admission", mode) if mode in ("open", "allowlist") else ()
+    if mode == "allowlist":
+        ids = [Identity.load_or_create(tmp_path / name).id for name in ORDER]
+        env = {"PPAI_NETWORK_ALLOWLIST": ",".join(ids)}
     await cluster.start("new", *args, env=env)
     seed = cluster.seed()
-    for name, code in (("old", older), ("new2", None), ("old2", older), ("new3", None), ("old3", older)):
+    for name in ORDER[1:]:
+        code = older if name.startswith("old") else None
         await cluster.start(name, *args, "--seed", seed, env=env, code=code)
     await cluster.until(lambda seen: all(len(peers) == 5 for peers in seen.values()), timeout_s=30)
     if mode == "tofu":
@@ -63,6 +70,7 @@ async def test_older_and_newer_peers_meet_and_answer_for_each_other(cluster: Clu
     assert {key: (200, key[1]) for key in answers} == answers
 
 
+ORDER = ("new", "old", "new2", "old2", "new3", "old3")
 PAIRS = (("new", "old"), ("old", "new"), ("new2", "old2"), ("old2", "new2"), ("new3", "old3"), ("old3", "new3"))
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 PART = [{"type": "text", "text": "hi"}]

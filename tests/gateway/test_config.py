@@ -275,9 +275,9 @@ def test_an_engine_that_is_named_replaces_the_list_of_the_file(write, environ, f
     [
         (ENGINES + "engine: {slots: 3}", {}, "`engine` and `engines` are both given"),
         (ENGINES, {"PPAI_ENGINE_SLOTS": "3"}, "`engine.slots` is for a single engine; the file lists `engines`"),
-        ("engines: {url: x}", {}, "is a list of engines"),
-        ("engines: [{slots: 3}]", {}, r"engines\[0\]` is an engine: it needs at least `url"),
-        ("engines: [7]", {}, r"engines\[0\]` is an engine"),
+        ("engines: {url: x}", {}, "is a list of groups of keys: begin each with `- url"),
+        ("engines: [{slots: 3}]", {}, r"engines\[0\]` is a group of keys, and needs at least `url"),
+        ("engines: [7]", {}, r"engines\[0\]` is a group of keys"),
         ("engines: [{url: auto, slot: 3}]", {}, r"unknown key `engines\[0\].slot`; did you mean `engines\[0\].slots`"),
         ("engines: [{url: auto, slots: many}]", {}, r"engines\[0\].slots"),
         ("", {"PPAI_ENGINES": "http://a:1", "PPAI_ENGINE_URL": "auto"}, "both given"),

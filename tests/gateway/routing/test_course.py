@@ -8,7 +8,7 @@ import pytest
 from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import Expectation, Outcome
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.course import Course, CourseConfig
+from gateway.routing.course import AGAIN_S, Course, CourseConfig
 from gateway.routing.decision import Query
 from tests.gateway.routing.test_node import Ada, agent
 
@@ -287,7 +287,14 @@ def test_those_who_could_not_be_reached_are_asked_once_more() -> None:
     way.turn(choice("b", "c"))
     assert ["b", "c"] == walk(way, {"b": "failed", "c": "failed"}) and not way.may_go_on(0.0)
 
-    way.again()
+    assert AGAIN_S[0] == way.again()
     way.turn(choice("b", "c"))
 
     assert ["b"] == walk(way, {"b": "ok"})
+
+
+def test_they_are_asked_again_ever_more_rarely_and_then_no_more() -> None:
+    way = course("a")
+
+    assert [*AGAIN_S, None, None] == [way.again() for _ in range(len(AGAIN_S) + 2)]
+    assert list(AGAIN_S) == sorted(AGAIN_S)
