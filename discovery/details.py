@@ -7,7 +7,7 @@ agent with one out of bounds is left out. Knows nothing of sockets, or of whom t
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import msgspec
 
@@ -15,9 +15,12 @@ from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.records import (
     ENGINES_LIMIT,
     PARAMETERS_LIMIT,
+    QUESTIONS_LIMIT,
     WHOLE,
     Agent,
+    Domain,
     InvalidRecord,
+    Kind,
     Place,
     Profile,
     printable,
@@ -27,7 +30,7 @@ from discovery.records import (
 DETAILS_LIMIT_BYTES = 256 * 1024
 DETAILED_LIMIT = 256  # agents in one answer
 TOPICS_LIMIT = 16  # of an agent
-TOPIC_CHARS = 300
+TOPIC_CHARS = 96
 WORDS_LIMIT = 16  # endpoints, and what an engine does not tell
 CONTINUE_FEATURE = "continue"  # in the card of a peer that may be sent an unfinished answer to go on with
 
@@ -50,6 +53,10 @@ class _Details(msgspec.Struct, omit_defaults=True):
     last_resort: bool = False
     engine: int = WHOLE
     continues: tuple[str, ...] = ()
+    kind: Kind = "model"
+    base: str = ""
+    tools: tuple[str, ...] = ()
+    domain: tuple[int, float, float, float] = (0, 0.0, 0.0, 0.0)
 
 
 _DECODE_LIST = msgspec.msgpack.Decoder(list[msgspec.Raw])
@@ -109,7 +116,8 @@ def _details(agent: Agent) -> _Details:
         agent.name, agent.model, agent.context_tokens, agent.modalities,
         {space: (profile.capability, profile.evidence) for space, profile in agent.profiles.items()},
         agent.untold, agent.endpoints, agent.place, agent.is_embedded, agent.parameters, agent.quantisation,
-        agent.topics, agent.last_resort, agent.engine, agent.continues,
+        agent.topics, agent.last_resort, agent.engine, agent.continues, agent.kind, agent.base, agent.tools,
+        astuple(agent.domain),
     )  # fmt: skip
 
 
@@ -122,8 +130,19 @@ def _agent(details: _Details) -> Agent:
         _words(details.topics[:TOPICS_LIMIT], TOPIC_CHARS),
         details.last_resort,
         details.engine if 0 <= details.engine < ENGINES_LIMIT else WHOLE,
-        _words(details.continues, 64),
+        _words(details.continues, 64), details.kind, printable(details.base, 256), _words(details.tools, 32),
+        _domain(details.domain),
     )  # fmt: skip
+
+
+def _domain(said: tuple[int, float, float, float]) -> Domain:
+    questions, *shares = said
+    return Domain(max(0, min(questions, QUESTIONS_LIMIT)), *(_share(share) for share in shares))
+
+
+def _share(said: float) -> float:
+    """In [0, 1]; what is no number is 0."""
+    return min(max(said, 0.0), 1.0) if said == said else 0.0
 
 
 def _words(said: Sequence[str], chars: int) -> tuple[str, ...]:

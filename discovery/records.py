@@ -16,6 +16,7 @@ PeerId = NewType("PeerId", str)  # 52 characters: lower-case base32, no padding,
 
 Flag = Literal["join", "update", "delete"]
 Place = Literal["", "here", "other host", "cloud"]  # where an agent's engine runs, seen from its peer; "": not told
+Kind = Literal["model", "agent"]  # a bare model, or a personal agent
 AdmissionState = Literal["open", "soft", "closed"]
 
 COUNT_LIMIT = 2**53  # counters and versions are below it: exact in float64, and so in every JSON reader
@@ -31,6 +32,7 @@ ADDRESSES_LIMIT = 4  # in a card
 SLOTS_LIMIT = 4096  # slots are below it
 CONTEXT_LIMIT = 2**31  # a context's tokens are below it
 PARAMETERS_LIMIT = 10**14  # of a model: what says more is taken to say this
+QUESTIONS_LIMIT = 10_000  # of a domain: what says more is taken to say this
 JOBS_LIMIT = 1 << 20  # more jobs at one engine are no news: what says more is taken to say this
 
 _IDS_REMEMBERED = 4096  # base32 of the standard library is slow (docs/results/gossip.md#small-choices)
@@ -54,8 +56,23 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """What the owner's questions to a personal agent found: the share right with its knowledge and tools, and without.
+
+    Shares are in [0, 1]; without questions all are 0.
+    """
+
+    questions: int = 0
+    right: float = 0.0  # with what the agent has
+    right_without: float = 0.0  # by its model alone
+    recall: float = 0.0  # share of the questions that its topics attract, as its own peer reads them
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
-    """One model that a peer serves. `profiles` maps a space (a gate's identity) to what was measured in it.
+    """A model that a peer serves, or a personal agent: a model with a prompt, knowledge or tools of its owner's.
+
+    `profiles` maps a space (a gate's identity) to what was measured in it.
 
     A card holds the fields down to `profiles`. The others are details, which a peer tells those who ask (details.py).
     """
@@ -75,6 +92,10 @@ class Agent:
     last_resort: bool = False  # asked when nobody else can answer
     engine: int = WHOLE  # which of its peer's engines serves it, as the pulse counts them; WHOLE: any, or the only one
     continues: tuple[str, ...] = ()  # endpoints at which it goes on with an answer that another agent began
+    kind: Kind = "model"
+    base: str = ""  # of a personal agent, the model that it asks; its own `model` is its name
+    tools: tuple[str, ...] = ()  # of a personal agent: names of the kinds of tools that it has
+    domain: Domain = Domain()  # of an agent with topics: what its owner's questions found
 
 
 @dataclass(frozen=True, slots=True)

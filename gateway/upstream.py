@@ -88,3 +88,14 @@ class Upstream(Protocol):
     ) -> AbstractAsyncContextManager[Reply]:
         """Ask; leaving the context hangs up. Raises UpstreamError."""
         ...
+
+
+class Personal(Protocol):
+    """A personal agent: what it puts between a request and the engine that answers it."""
+
+    def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
+        """The engine as this agent asks it, for one request; `is_own`: of its owner's programs, not of another peer.
+
+        Every call to `engine` happens while the answer of the Upstream that is returned is open: one slot serves them.
+        """
+        ...

@@ -143,38 +143,20 @@ def train(
 
     `subjects`: exam questions are learnt by their subject (subjects.py).
     """
-    texts = load_training_texts(queries)
-    require([text.task for text in texts], config)
-    if not subjects:
-        categories_of(texts)  # raises before the minutes that encoding takes
-    if fast:
-        distil.require()
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise TrainError(f"cannot write to {out}: name another folder with --out")
+    texts = _trainable(queries, out, fast, config, subjects)
     readers: list[Encoder] = [open_encoder(encoder, _weights(home))]
     if fast:
         _say("distilling the fast encoder: half a minute")
         teacher = readers[0].name.split(":")[0]
         readers.append(distil.distil(encoder or str(_weights(home) / "encoder"), teacher, out / FAST_FOLDER))
     with _progress() as progress:
-
-        def encoded(reader: Encoder, texts: Sequence[str]) -> Any:
-            """Each text by itself, as it is read when it is asked."""
-            bar = progress.add_task(f"encoding with {reader.name}", total=len(texts))
-            rows = []
-            for text in texts:
-                rows.append(reader.encode([essence(text)]))
-                progress.advance(bar)
-            return np.concatenate(rows)
-
         if subjects:
-            texts = by_subject(texts, lambda texts: encoded(readers[0], texts))
+            texts = by_subject(texts, lambda texts: _encoded(readers[0], texts, progress))
         texts = [*texts, *_noise(texts, seed)]
         tasks, categories = [text.task for text in texts], categories_of(texts)
         require(tasks, config)
         ability = np.array([np.nan if text.ability is None else text.ability for text in texts], np.float32)
-        embeddings = [encoded(reader, [text.query for text in texts]) for reader in readers]
+        embeddings = [_encoded(reader, [text.query for text in texts], progress) for reader in readers]
         bar = progress.add_task("training", total=config.epochs)
         gate = fit(
             embeddings[0],
@@ -197,6 +179,32 @@ def train(
         f"{len(set(gate.categories))} categories, space {gate.space}: {out}"
     )
     return 0
+
+
+def _trainable(
+    queries: Sequence[Path], out: Path, fast: bool, config: TrainConfig, subjects: bool
+) -> list[TrainingText]:
+    """The texts to train on; whatever may fail does so here, before the minutes that encoding takes."""
+    texts = load_training_texts(queries)
+    require([text.task for text in texts], config)
+    if not subjects:
+        categories_of(texts)
+    if fast:
+        distil.require()
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise TrainError(f"cannot write to {out}: name another folder with --out")
+    return texts
+
+
+def _encoded(reader: Encoder, texts: Sequence[str], progress: Progress) -> Any:
+    """Each text by itself, as it is read when it is asked."""
+    bar = progress.add_task(f"encoding with {reader.name}", total=len(texts))
+    rows = []
+    for text in texts:
+        rows.append(reader.encode([essence(text)]))
+        progress.advance(bar)
+    return np.concatenate(rows)
 
 
 def _noise(texts: Sequence[TrainingText], seed: int) -> list[TrainingText]:

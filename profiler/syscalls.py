@@ -113,7 +113,7 @@ _REFUSED = {  # name: (number on x86-64, number on arm64 and RISC-V; None where 
 }
 
 _OF_PROGRAMS = {  # what a shell and its commands need; only where namespaces keep all other processes and files away
-    *("fork", "vfork", "clone", "execve", "execveat", "setpgid", "setsid", "kill", "tkill", "tgkill"),
+    *("fork", "vfork", "clone", "execve", "execveat", "setpgid", "setsid", "kill", "tkill", "tgkill", "setpriority"),
     *("chmod", "fchmod", "fchmodat", "utime", "utimes", "futimesat", "utimensat"),
 }
 _NEW_NAMESPACES = 0x7E020000  # the flags of clone that would make some

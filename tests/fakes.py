@@ -12,6 +12,8 @@ from typing import Any
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
+from gateway.engines.family import TRIAL
+
 Answer = Callable[[dict[str, Any]], str]
 _EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
 
@@ -23,6 +25,11 @@ def held_port() -> Iterator[int]:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
+
+
+def is_trial(body: dict[str, Any]) -> bool:
+    """Whether a peer asks this of its own accord, to learn whether the engine goes on with answers that were begun."""
+    return body.get("messages", [])[:1] == TRIAL or (body.get("prompt"), body.get("max_tokens")) == ("a", 1)
 
 
 @dataclass
@@ -52,7 +59,8 @@ class ScriptedEngine:
     context_tokens: int = 4096
     prompt_tokens: Callable[[dict[str, Any]], int] = lambda body: 7
     owned_by: str = "vllm"
-    asked: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)  # without what is tried
+    tried: list[dict[str, Any]] = field(default_factory=list)  # by a peer that learns what the engine can
     asked_at: list[float] = field(default_factory=list)  # s, monotonic
     bodies: list[bytes] = field(default_factory=list)
     request_headers: list[dict[str, str]] = field(default_factory=list)
@@ -149,10 +157,13 @@ class ScriptedEngine:
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         body = json.loads(raw)
-        self.asked.append(body)
-        self.asked_at.append(time.monotonic())
-        self.bodies.append(raw)
-        self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
+        if is_trial(body):
+            self.tried.append(body)
+        else:
+            self.asked.append(body)
+            self.asked_at.append(time.monotonic())
+            self.bodies.append(raw)
+            self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
         if self.is_strict and body.get("model") != self.model:
             return web.json_response({"error": {"message": f"no model {body.get('model')}"}}, status=404)
         if self.status != 200:

@@ -11,6 +11,8 @@ UNTESTED = {
     "profiler/__main__.py": "two lines, which tests/profiler/test_cli.py runs",
     "gateway/runtime.py": "builds a whole peer; every test in tests/e2e starts it",
     "gateway/client/running.py": "a record, no code",
+    "gateway/agent/settings.py": "records, no code",
+    "gateway/agent/parts.py": "records and protocols, no code",
     "gateway/topics/wordings/changing.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "gateway/topics/wordings/finding.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "gateway/topics/wordings/names.py": "patterns, which tests/gateway/topics/test_forms.py goes through",

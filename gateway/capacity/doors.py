@@ -4,12 +4,13 @@ Each engine has a door of its own (door.py), so that a slow or broken one keeps 
 numbered as they come up, from 0; while only one ever did, its number is WHOLE, and nothing tells it from the peer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from discovery.records import WHOLE, AdmissionState, Agent, PeerId, Pulse
 from gateway.capacity.door import Door
 from gateway.capacity.rules import EngineLoad, loads_together, most_open, pulses_together
+from gateway.upstream import Personal, Upstream
 
 OwnLoad = tuple[int, int, int]  # jobs in engines or waiting for them, whoever sent them; slots; tokens read and written
 
@@ -21,6 +22,11 @@ class Served:
     engine: int
     door: Door
     model: str
+    personal: Personal | None = None  # what stands before the engine, where the agent is no bare model
+
+    def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
+        """This engine, or a turn at it, as the agent asks it (gateway.upstream.Personal)."""
+        return engine if self.personal is None else self.personal.over(engine, is_own=is_own)
 
 
 class Doors:
@@ -43,11 +49,15 @@ class Doors:
         """The number of the door's engine, as our own agents have it."""
         return self.up.index(door) if len(self.up) > 1 and door in self.up else WHOLE
 
-    def serve(self, agents: Sequence[Agent]) -> None:
-        """Which engines serve each agent, from now on: an agent of several stands in `agents` once an engine."""
+    def serve(self, agents: Sequence[Agent], personal: Mapping[str, Personal] = {}) -> None:
+        """Which engines serve each agent, from now on: an agent of several stands in `agents` once an engine.
+
+        `personal`: those of them that are no bare models, by name.
+        """
         serving: dict[str, tuple[Served, ...]] = {}
         for agent in agents:
-            served = Served(agent.engine, self.door_of(agent.engine), agent.model)
+            door, model = self.door_of(agent.engine), agent.base or agent.model
+            served = Served(agent.engine, door, model, personal.get(agent.name))
             serving[agent.name] = (*serving.get(agent.name, ()), served)
         self._serving = serving
 
@@ -62,6 +72,11 @@ class Doors:
         if len(serving) == 1:
             return serving[0]
         return min(serving, key=lambda served: _jobs_per_slot(served.door.load), default=None)
+
+    def at(self, agent: str, engine: int, model: str) -> Served:
+        """The agent as the engine of this number serves it; where it went meanwhile, the bare `model` there."""
+        served = (each for each in self._serving.get(agent, ()) if each.engine == engine)
+        return next(served, Served(engine, self.door_of(engine), model))
 
     def door_of(self, engine: int) -> Door:
         """The door of the engine of this number; WHOLE: of the only one."""

@@ -116,7 +116,7 @@ class Family(Protocol):
         ...
 
 
-_ASKED = [{"role": "user", "content": "Count the days."}]
+TRIAL = [{"role": "user", "content": "Count the days."}]
 _BEGUN = "The days are Monday, Tuesday,\n"  # an answer that breaks off, at a place that many chat templates cut
 _RAW_TOKENS = 3  # a prompt of one letter has at most so many, unless it was put into a template
 
@@ -147,13 +147,13 @@ async def continues(api: EngineApi, family: str, model: str) -> tuple[str, ...]:
 
 async def _shows_open_turn(api: EngineApi, family: str, model: str) -> bool:
     """Whether the prompt ends with what was begun, where the engine shows its prompts; True where it does not."""
-    asked = {"model": model, "messages": [*_ASKED, {"role": "assistant", "content": _BEGUN}]}
+    asked = {"model": model, "messages": [*TRIAL, {"role": "assistant", "content": _BEGUN}]}
     if family == "llamacpp":
         shown: _Prompt = await api.post("/apply-template", asked, _Prompt)
         return shown.prompt.endswith(_BEGUN)
     if family == "vllm":
         whole: _Tokens = await api.post("/tokenize", {**asked, **CONTINUING[family]}, _Tokens)
-        alone: _Tokens = await api.post("/tokenize", {"model": model, "messages": _ASKED}, _Tokens)
+        alone: _Tokens = await api.post("/tokenize", {"model": model, "messages": TRIAL}, _Tokens)
         return whole.count > alone.count > 0 and whole.tokens[: alone.count] == alone.tokens
     return True
 
@@ -161,11 +161,11 @@ async def _shows_open_turn(api: EngineApi, family: str, model: str) -> bool:
 async def _tried(api: EngineApi, family: str, model: str, begun: str) -> "_Tried":
     """What the engine says after this, streamed, as what is gone on with always is; and the tokens of its prompt."""
     body: dict[str, object] = {
-        "model": model, "messages": _ASKED, "max_tokens": 2, "temperature": 0,
+        "model": model, "messages": TRIAL, "max_tokens": 2, "temperature": 0,
         "stream": True, "stream_options": {"include_usage": True},
     }  # fmt: skip
     if begun:
-        body |= {"messages": [*_ASKED, {"role": "assistant", "content": begun}], **CONTINUING.get(family, {})}
+        body |= {"messages": [*TRIAL, {"role": "assistant", "content": begun}], **CONTINUING.get(family, {})}
     events = EventSplitter().feed(await api.stream("/v1/chat/completions", body))
     chunks = [msgspec.json.decode(event.data, type=_Chunk) for event in events if event.is_object]
     text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)

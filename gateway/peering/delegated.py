@@ -109,7 +109,7 @@ class Delegated:
 
     async def _run(self, request: Request, served: Served, meter: Meter) -> AsyncGenerator[bytes, None]:
         """The engine's answer in frames. Raises UpstreamError."""
-        opened = served.door.engine.open(
+        opened = served.over(served.door.engine, is_own=False).open(
             request.endpoint, encode_request(request, served.model, served.door.engine.state.continuing), {},
             stream=request.stream, patience=self._patience,
         )  # fmt: skip

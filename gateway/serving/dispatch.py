@@ -264,8 +264,9 @@ class Dispatcher:
         asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
         untold = request.needs & self._node.untold(candidate.peer_id, candidate.agent)
         if candidate.local:
-            engine = self._doors.door_of(candidate.engine).engine
-            body = encode_request(request, candidate.model, engine.state.continuing)
+            served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
+            body = encode_request(request, served.model, served.door.engine.state.continuing)
+            upstream = served.over(upstream, is_own=True)
             return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
         body = delegation(
             request.endpoint, candidate.agent, candidate.model, routed.travel, continues=request.continues

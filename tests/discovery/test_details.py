@@ -13,13 +13,13 @@ from discovery.details import (
     encode_details,
 )
 from discovery.envelopes import MalformedMessage
-from discovery.records import Agent, Profile
+from discovery.records import Agent, Domain, Profile
 
 VECTOR = Profile(bytes([7, 8]), (1, 2))
 WHOLE = Agent(
     "coder", "qwen3-coder-30b", 32768, ("text", "tools"), {"old": VECTOR}, ("image",), ("responses",), "other host",
     True, 30_000_000_000, "Q4_K_M", ("Reads shell scripts.",), True, 3,
-    ("chat/completions",),
+    ("chat/completions",), "agent", "qwen3", ("documents",), Domain(20, 0.9, 0.25, 0.5),
 )  # fmt: skip
 
 
@@ -64,9 +64,10 @@ def test_an_agent_out_of_bounds_is_left_out_and_the_others_stay(fields: dict[str
         ({"parameters": -5}, {"parameters": 0}),
         ({"quantisation": "Q\x00" * 99}, {"quantisation": "Q" * 32}),
         ({"untold": ["image"] * 99}, {"untold": ("image",) * 16}),
-        ({"topics": ["a" * 1000] * 99}, {"topics": ("a" * 300,) * 16}),
+        ({"topics": ["a" * 1000] * 99}, {"topics": ("a" * 96,) * 16}),
         ({"endpoints": ["", "\n", "responses"]}, {"endpoints": ("responses",)}),
         ({"continues": ["", "x" * 99]}, {"continues": ("x" * 64,)}),
+        ({"domain": [10**9, 2.0, -1.0, float("nan")]}, {"domain": Domain(10_000, 1.0, 0.0, 0.0)}),
     ],
     ids=str,
 )
@@ -87,7 +88,7 @@ def test_nonsense_is_malformed(answer: bytes) -> None:
 
 
 def test_an_answer_is_no_longer_than_is_read_and_leaves_out_from_its_end() -> None:
-    topics = ("x" * 300,) * 16
+    topics = ("x" * 96,) * 16
     told = encode_details([Agent(f"a{n}", "m", 0, topics=topics) for n in range(DETAILED_LIMIT + 9)])
 
     heard = decode_details(told)

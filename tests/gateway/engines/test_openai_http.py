@@ -311,7 +311,7 @@ async def learnt(session: aiohttp.ClientSession, fake: ScriptedEngine) -> tuple[
 async def test_an_engine_that_goes_on_with_answers_is_known_by_trying_once(session: aiohttp.ClientSession) -> None:
     async with ScriptedEngine(**going_on("Wednesday and so on")).serving() as fake:
         assert ("chat/completions", "completions") == await learnt(session, fake)
-        assert {2, 1} == {body["max_tokens"] for body in fake.asked} and 4 == len(fake.asked)
+        assert {2, 1} == {body["max_tokens"] for body in fake.tried} and 4 == len(fake.tried)
 
 
 @pytest.mark.parametrize(
