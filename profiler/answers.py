@@ -1,4 +1,4 @@
-"""Stores graded answers in one append-only JSONL file a model, so that no question is asked twice. Knows no engines.
+"""Stores graded answers in one append-only JSONL file a model or agent: no question is asked twice. Knows no engines.
 
 One process writes at a time. Who comes second asks the first to give way, and waits: a peer that measures while its
 machine is idle does so at once, `ppai-profile` does not. Both by the system's locks, which end with a process.
@@ -15,6 +15,7 @@ from typing import Any
 
 GIVE_WAY_S = 3.0  # s that is waited for another writer to give way: it looks every half second
 _LOOK_S = 0.05
+_AGENT = " agent:"  # in a make, between what is told of the model and the digest of the agent in front of it
 
 
 class StoreError(RuntimeError):
@@ -35,15 +36,22 @@ class Answer:
     make: str = ""  # see `make_of`
 
 
-def make_of(parameters: int, quantisation: str) -> str:
-    """What an engine tells of a model besides its name: `8030261248 Q4_K_M`; a part that it does not tell is `?`."""
-    return f"{parameters or '?'} {quantisation or '?'}"
+def make_of(parameters: int, quantisation: str, agent: str = "") -> str:
+    """What an engine tells of a model besides its name: `8030261248 Q4_K_M`; a part that it does not tell is `?`.
+
+    `agent`: of a personal agent, the digest of how it is configured (gateway/agent/digest.py).
+    """
+    return f"{parameters or '?'} {quantisation or '?'}" + (f"{_AGENT}{agent}" if agent else "")
 
 
 def is_another(make: str, other: str) -> bool:
-    """Whether the two are of different models under one name: a part that both tell differs."""
-    parts = zip(make.split(" ", 1), other.split(" ", 1), strict=False)
-    return any("?" not in (one, two) and one != two and bool(one and two) for one, two in parts)
+    """Whether the two are of different models under one name: a part that both tell differs.
+
+    An agent that is configured otherwise is another one, and none is a bare model.
+    """
+    (model, _, agent), (their_model, _, their_agent) = make.partition(_AGENT), other.partition(_AGENT)
+    parts = zip(model.split(" ", 1), their_model.split(" ", 1), strict=False)
+    return agent != their_agent or any("?" not in (one, two) and one != two and bool(one and two) for one, two in parts)
 
 
 class AnswerStore:

@@ -15,13 +15,14 @@ from profiler.grading.choice import choice_letter
 from profiler.grading.edits import Edit, is_edited
 from profiler.grading.programs import Job, Shell, Sql, python_job, shell_job, sql_job
 from profiler.grading.rules import Rules, obeys
-from profiler.grading.short import are_lines, is_exact, is_number
+from profiler.grading.short import are_lines, contains, is_exact, is_number
 from profiler.grading.structured import NO_TOOL, Call, Fields, fields_right, is_call
 from profiler.grading.translation import Translation, is_translation
 
 Grade = Literal[
-    "choice", "number", "exact", "lines", "code", "sql", "shell", "call", "fields", "edit", "translation", "rules"
-]
+    "choice", "number", "exact", "contains", "lines", "code", "sql", "shell", "call", "fields", "edit", "translation",
+    "rules",
+]  # fmt: skip
 GRADES: tuple[Grade, ...] = get_args(Grade)
 RUNS_CODE: frozenset[Grade] = frozenset({"code", "sql", "shell"})  # grading them runs what a model wrote
 
@@ -49,6 +50,11 @@ _GRADERS: Mapping[Grade, _Grader] = {
         lambda _: "Answer with nothing but what is asked for: no explanation, no punctuation around it.",
         64,
         lambda reply, answer, *_: is_exact(reply, answer),
+    ),
+    "contains": _Grader(
+        lambda _: "",
+        320,
+        lambda reply, answer, *_: contains(reply, answer),
     ),
     "lines": _Grader(
         lambda lines: f"Answer with {len(lines)} lines and nothing else.",

@@ -1,10 +1,13 @@
-"""Short answers: a number, exact words, or some lines of them. Pure. A reply that names two answers is wrong."""
+"""Short answers: a number, exact words, or some lines of them. Pure. A reply that names two answers is wrong.
+
+But for `contains`, which looks for the answer in a reply of any form, such as a passage that is quoted.
+"""
 
 import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from profiler.grading.reply import folded, left_of, lines_of, plain
+from profiler.grading.reply import bounded, folded, left_of, lines_of, plain
 from profiler.numerals import final_number
 
 _UNSURE = re.compile(
@@ -37,6 +40,17 @@ def is_exact(reply: str, answer: str) -> bool:
         return True
     stated = folded(lines[0]) if len(lines) == 1 else ""
     return not _UNSURE.search(text) and any(_frames(stated, one) for one in accepted)
+
+
+def contains(reply: str, answer: str) -> bool:
+    """Whether one of the answers (separated by "|") stands in the reply, and not inside longer words or numbers."""
+    text = folded(plain(reply))
+    return any(re.search(_alone(one), text) for one in map(folded, answer.split("|")) if one)
+
+
+def _alone(answer: str) -> str:
+    """A pattern of this answer that matches no part of a number: no `15` in `9:15`, `15.5` or `1,500`."""
+    return rf"(?<!\d[.,:]){bounded(answer)}(?![.,:]\d)"
 
 
 def _frames(sentence: str, answer: str) -> bool:

@@ -155,6 +155,12 @@ def test_answers_of_another_model_of_that_name_do_not_count_and_stay(tmp_path: P
         (make_of(0, ""), make_of(8, "Q4_K_M"), False),
         ("", make_of(8, "Q4_K_M"), False),
         (make_of(8, "two words"), make_of(8, "two more"), True),
+        (make_of(8, "Q4_K_M", "a1b2c3d4"), make_of(8, "Q4_K_M", "a1b2c3d4"), False),
+        (make_of(8, "Q4_K_M", "a1b2c3d4"), make_of(8, "Q4_K_M", "00000000"), True),
+        (make_of(8, "Q4_K_M", "a1b2c3d4"), make_of(8, "Q8_0", "a1b2c3d4"), True),
+        (make_of(8, "", "a1b2c3d4"), make_of(8, "two words", "a1b2c3d4"), False),
+        (make_of(8, "Q4_K_M", "a1b2c3d4"), make_of(8, "Q4_K_M"), True),
+        (make_of(8, "Q4_K_M", "a1b2c3d4"), "", True),
     ],
 )
 def test_what_an_engine_does_not_tell_is_no_difference(one: str, other: str, expected: bool) -> None:

@@ -26,6 +26,7 @@ EXAMPLES: dict[Grade, tuple[Any, str, str, str]] = {
     "choice": ("B", "B. Rome", "Rome or Lyon", "Paris"),
     "number": ("42", "It is 42.", "42.5", "forty"),
     "exact": ("Iceland", "Iceland.", "Iceland or Norway", "Norway"),
+    "contains": ("Iceland|island", "The ferry comes from Iceland, on Fridays.", "An Icelandic ferry", "Norway"),
     "lines": (["red", "blue"], "1. red\n2. blue", "blue\nred", "green"),
     "code": (
         "assert double(2) == 4 and double(0) == 0",
@@ -111,7 +112,7 @@ def test_right_nearly_right_and_wrong(grade: Grade, request: pytest.FixtureReque
 def test_every_grade_says_how_to_answer_and_bounds_a_reply(grade: Grade) -> None:
     said = instruction(grade, text_of(EXAMPLES[grade][0]))
 
-    assert (grade == "rules") == (said == "")
+    assert (grade in ("rules", "contains")) == (said == "")
     assert 32 <= max_tokens(grade) <= 512
 
 
