@@ -2,6 +2,7 @@
 
 There are two rights, and every machine grants its own: `ask` (the peer may send us work) and `answer` (we may send it
 prompts). For example, in mode `tofu` every peer is seen and none has a right until the user runs `ppai approve NAME`.
+A peer that was approved may be tagged `mine`: the machine is the same person's. Rules say what may go there.
 Knows nothing of sockets.
 """
 
@@ -50,6 +51,7 @@ class Admission:
         self._allowed = frozenset(allowed)
         self._granted: dict[PeerId, frozenset[Right]] = {}
         self._revoked: set[PeerId] = set()
+        self._mine: set[PeerId] = set()  # of those granted, the user's own machines
         self._proven: dict[PeerId, None] = {}  # the oldest first
 
     def proof(self, peer: PeerId, cert: bytes) -> bytes:
@@ -90,16 +92,26 @@ class Admission:
         """Whether this peer has `right`."""
         return right in self.rights(peer)
 
-    def approve(self, peer: PeerId, *, rights: Iterable[Right] = RIGHTS) -> None:
-        """Grant `rights` to this peer, known or not. Raises AdmissionError at the limit of grants."""
+    def is_mine(self, peer: PeerId) -> bool:
+        """Whether the user said that this peer is a machine of his own. No secret, list or mode says so."""
+        return peer in self._mine
+
+    def approve(self, peer: PeerId, *, rights: Iterable[Right] = RIGHTS, mine: bool | None = None) -> None:
+        """Grant `rights` to this peer, known or not. `mine`: whether it is the user's own; None: as it was.
+
+        Raises AdmissionError at the limit of grants.
+        """
         if peer not in self._granted and len(self._granted) >= GRANTS_LIMIT:
             raise AdmissionError(f"{GRANTS_LIMIT} peers are approved: revoke some, or use admission mode `secret`")
         self._revoked.discard(peer)
         self._granted[peer] = frozenset(rights)
+        if mine is not None:
+            (self._mine.add if mine else self._mine.discard)(peer)
 
     def revoke(self, peer: PeerId) -> None:
         """Take all rights away, whatever the mode would grant."""
         self._granted.pop(peer, None)
+        self._mine.discard(peer)
         self._revoked.add(peer)
 
     def approved(self) -> frozenset[PeerId]:
@@ -110,14 +122,15 @@ class Admission:
         """Those of `peers` that have no right yet and wait for the user to approve or revoke them."""
         return tuple(p for p in peers if p not in self._revoked and not self.rights(p))
 
-    def state(self) -> tuple[dict[str, list[str]], list[str]]:
-        """(rights by peer id, revoked ids): what the user decided, as peers.json stores it."""
+    def state(self) -> tuple[dict[str, list[str]], list[str], list[str]]:
+        """(rights by peer id, revoked ids, ids of the user's own): what the user decided, as peers.json stores it."""
         granted = {str(peer): [*map(str, sorted(rights))] for peer, rights in sorted(self._granted.items())}
-        return granted, [str(peer) for peer in sorted(self._revoked)]
+        return granted, [str(peer) for peer in sorted(self._revoked)], [str(peer) for peer in sorted(self._mine)]
 
-    def restore(self, granted: Mapping[str, Iterable[str]], revoked: Iterable[str]) -> None:
+    def restore(self, granted: Mapping[str, Iterable[str]], revoked: Iterable[str], mine: Iterable[str] = ()) -> None:
         """Take over what `state` returned in an earlier run. Raises AdmissionError for an invalid id or right."""
         self._granted, self._revoked = read_rights(granted, revoked)
+        self._mine = {PeerId(peer) for peer in mine} & self._granted.keys()
 
     def forget(self, peer: PeerId) -> None:
         """Forget that this peer has proven the secret; when it returns, its card must prove it again."""

@@ -40,13 +40,19 @@ class CachedPeer:
 
 @dataclass(frozen=True, slots=True)
 class PeerFile:
-    """The content of peers.json. `granted` and `revoked` are what `Admission.state()` returns."""
+    """The content of peers.json. `granted`, `revoked` and `mine` are what `Admission.state()` returns."""
 
     gen: int = 0
     granted: dict[str, list[str]] = field(default_factory=dict)
     revoked: list[str] = field(default_factory=list)
     peers: list[CachedPeer] = field(default_factory=list)
     version: int = 1
+    mine: list[str] = field(default_factory=list)
+
+    @property
+    def decided(self) -> tuple[dict[str, list[str]], list[str], list[str]]:
+        """What the user decided."""
+        return self.granted, self.revoked, self.mine
 
 
 def load(path: Path, tell: Callable[[str], None] = log.warning) -> PeerFile:
@@ -73,7 +79,7 @@ def save(path: Path, content: PeerFile) -> Stamp:
     data = msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
     write_private(path, data)
     copy = _copied(path)
-    if copy is None or (copy.granted, copy.revoked) != (content.granted, content.revoked):
+    if copy is None or copy.decided != content.decided:
         write_private(copy_of(path), data)
     return stamp_of(path)
 
@@ -130,7 +136,7 @@ def _rebuilt(path: Path, data: bytes, why: str, tell: Callable[[str], None]) -> 
 def _salvaged(data: bytes) -> PeerFile:
     """The rights in a peers.json that is cut off or damaged elsewhere."""
     text, content = data.decode(errors="replace"), PeerFile()
-    for key in ("granted", "revoked"):
+    for key in ("granted", "revoked", "mine"):
         try:
             found: Any = json.JSONDecoder().raw_decode(text, text.index(f'"{key}": ') + len(key) + 4)[0]
             content = _parsed(Path(), msgspec.json.encode(replace(content, **{key: found})))

@@ -105,7 +105,7 @@ class Transport:
 
     def restore(self, remembered: PeerFile) -> None:
         """Take over what peers.json held: rights, and the other peers' addresses as hints. Raises AdmissionError."""
-        self._admission.restore(remembered.granted, remembered.revoked)
+        self._admission.restore(*remembered.decided)
         for peer in self._admission.approved():
             self._gossip.keep(peer)
         for cached in reversed(peer_file.newest(remembered.peers)):
@@ -292,4 +292,5 @@ class Transport:
                 self._cached[member.id] = CachedPeer(member.id, member.card.name, addr, seen)
         peers = peer_file.newest(self._cached.values(), approved)
         self._cached = {peer.id: peer for peer in peers}
-        return PeerFile(self._gossip.gen, *self._admission.state(), peers)
+        granted, revoked, mine = self._admission.state()
+        return PeerFile(self._gossip.gen, granted, revoked, peers, mine=mine)

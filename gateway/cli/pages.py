@@ -161,7 +161,7 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     why = f"{peer['reason']}; " if peer["state"] != "alive" and peer["reason"] else ""
     why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
     path = peer["path"] or "it calls us"
-    rights = "+".join(peer["rights"]) or "not approved"
+    rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
     cells = (quoted(peer["name"]), id_shown(peer["id"]), peer["state"], rights, *jobs, heard)
     return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}")
 

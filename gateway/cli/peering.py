@@ -1,6 +1,6 @@
 """ppai peers, approve, revoke: whom we know, and whom we deal with."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -31,14 +31,20 @@ def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def approve(
     names: Annotated[list[str], typer.Argument(help="Peers' names or ids; of an id the first characters do.")],
+    mine: Annotated[
+        Optional[bool],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option("--mine/--not-mine", help="They are your own machines: rules let more go there than to others."),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Let peers send us work, and send them ours."""
     from gateway.cli.own_peer import OwnPeer
 
     for who in names:
-        changed = OwnPeer(home_of(home)).post("/ppai/v1/approve", {"who": who})
-        show(f"{_called(changed)} may ask us and answer us; it must approve this peer too")
+        said = {"who": who} if mine is None else {"who": who, "mine": mine}
+        changed = OwnPeer(home_of(home)).post("/ppai/v1/approve", said)
+        tagged = ", is one of your own machines" if changed.get("mine") else ""
+        show(f"{_called(changed)} may ask us and answer us{tagged}; it must approve this peer too")
 
 
 def revoke(

@@ -21,6 +21,7 @@ from gateway.wire.errors import InvalidRequest
 
 class _Who(msgspec.Struct):
     who: str
+    mine: bool | None = None  # of who is approved: whether it is the owner's own machine
 
 
 def owner_only(peer: RunningPeer) -> list[Any]:
@@ -43,11 +44,11 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
     @app.post("/ppai/v1/approve", dependencies=owners)
     async def approve(request: fastapi.Request) -> dict[str, Any]:
-        return await _change_rights(peer, request, peer.network.approve)
+        return await _change_rights(peer, request, lambda asked: peer.network.approve(asked.who, asked.mine))
 
     @app.post("/ppai/v1/revoke", dependencies=owners)
     async def revoke(request: fastapi.Request) -> dict[str, Any]:
-        return await _change_rights(peer, request, peer.network.revoke)
+        return await _change_rights(peer, request, lambda asked: peer.network.revoke(asked.who))
 
     @app.post("/ppai/v1/profile", dependencies=owners)
     async def profile(request: fastapi.Request) -> dict[str, Any]:
@@ -63,11 +64,11 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
 
 async def _change_rights(
-    peer: RunningPeer, request: fastapi.Request, change: Callable[[str], Awaitable[PeerId]]
+    peer: RunningPeer, request: fastapi.Request, change: Callable[[_Who], Awaitable[PeerId]]
 ) -> dict[str, Any]:
     asked = await read_json(request, _Who)
     try:
-        changed = await change(asked.who)
+        changed = await change(asked)
     except AmbiguousPeer as error:
         raise InvalidRequest(str(error), status=409, param="who", code="peer_ambiguous") from error
     except (AdmissionError, PeerNameError) as error:
@@ -77,4 +78,5 @@ async def _change_rights(
         "peer": changed,
         "name": peer.network.name_of(changed),
         "rights": sorted(peer.network.admission.rights(changed)),
+        "mine": peer.network.admission.is_mine(changed),
     }

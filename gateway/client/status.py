@@ -122,6 +122,7 @@ def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
             network.gossip.age(member.id, now),
             beliefs[member.id].rtt_s if member.id in beliefs else None,
             contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
+            network.admission.is_mine(member.id),
         )
         for member in network.gossip.members()
     ]

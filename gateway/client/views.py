@@ -133,6 +133,7 @@ class KnownPeer:
     age_s: float  # since its newest sign of life; infinite where there was none
     rtt_s: float | None  # a round trip to it, as we believe
     refuses_us: str = ""  # why it does not take our requests; empty where it does, or was not asked
+    is_mine: bool = False  # the owner said that it is a machine of his own
 
 
 def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
@@ -190,6 +191,7 @@ def _peer_row(peer: KnownPeer) -> dict[str, Any]:
         "state": member.state,
         "reason": member.reason,
         "rights": sorted(peer.rights),
+        "mine": peer.is_mine,
         "refuses_us": peer.refuses_us or None,
         "addresses": [str(address) for address in card.addr],
         "path": str(peer.dialled[0]) if peer.dialled else None,

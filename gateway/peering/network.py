@@ -213,12 +213,15 @@ class Network:
         card = self.gossip.own_card()
         return card.record.seq if card else 0
 
-    async def approve(self, who: str) -> PeerId:
-        """Grant both rights. Raises UnknownPeer, AmbiguousPeer, AdmissionError."""
+    async def approve(self, who: str, mine: bool | None = None) -> PeerId:
+        """Grant both rights; `mine`: whether it is the owner's machine, None: as it was.
+
+        Raises UnknownPeer, AmbiguousPeer, AdmissionError.
+        """
         peer = find(who, self._known(), self.name)
         if peer == self.identity.id:
             raise UnknownPeer(who, (), "is this peer itself")
-        self.admission.approve(peer)
+        self.admission.approve(peer, mine=mine)
         self.gossip.keep(peer)
         self.transport.endpoint.forget_refusal(peer)
         await self.transport.save()

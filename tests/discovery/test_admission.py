@@ -8,7 +8,7 @@ from discovery.admission import Admission, AdmissionError, Mode
 from discovery.records import Card
 from tests.cluster import card_of, id_of
 
-A, B = id_of(1), id_of(2)
+A, B, C = id_of(1), id_of(2), id_of(3)
 SECRET, OTHER = b"s" * 16, b"t" * 16
 
 
@@ -118,12 +118,24 @@ def test_a_peer_that_nobody_has_met_may_be_approved() -> None:
 def test_decisions_survive_a_restart() -> None:
     before, after = Admission("tofu", "net"), Admission("tofu", "net")
     before.approve(A, rights=["ask"])
+    before.approve(B, mine=True)
     before.revoke(B)
+    before.approve(C, mine=True)
 
     after.restore(*before.state())
 
     assert ({"ask"}, set()) == (after.rights(A), after.rights(B))
+    assert [False, False, True] == [after.is_mine(peer) for peer in (A, B, C)]
     assert before.state() == after.state()
+
+
+def test_nobody_is_the_user_s_own_whom_the_user_did_not_say_to_be() -> None:
+    """Neither a mode nor a tag without a right, as an edited peers.json may hold it."""
+    admission = Admission("open", "net", allowed=[A])
+    admission.restore({}, [], [str(B)])
+    admission.approve(C)
+
+    assert [False] * 3 == [admission.is_mine(peer) for peer in (A, B, C)]
 
 
 @pytest.mark.parametrize(("granted", "revoked"), [({"me": []}, []), ({}, ["me"]), ({A: ["root"]}, [])])

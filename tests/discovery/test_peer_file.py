@@ -65,6 +65,16 @@ def test_the_copy_follows_every_change_of_rights(tmp_path: Path) -> None:
     assert [id_of(1), id_of(2)] == load(path, lambda _: None).revoked
 
 
+def test_the_copy_follows_whom_the_user_called_his_own(tmp_path: Path) -> None:
+    path = tmp_path / "peers.json"
+    save(path, APPROVED)
+
+    save(path, replace(APPROVED, mine=[id_of(1)]))
+    path.write_bytes(b"")
+
+    assert [id_of(1)] == load(path, lambda _: None).mine
+
+
 def test_every_damaged_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "peers.json"
     for content in (b"1", b"2"):

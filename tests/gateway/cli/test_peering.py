@@ -64,6 +64,18 @@ def test_rights_are_changed_one_by_one(
     assert 2 == capsys.readouterr().out.count(f"'ben $(x)' bb2b2{'b' * 47} may ")
 
 
+@pytest.mark.parametrize("mine", [True, False])
+def test_an_approved_peer_is_told_to_be_the_owner_s_own(
+    home: Home, peer: Peer, mine: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.pages["/ppai/v1/approve"] = {"peer": "bb2b2" + "b" * 47, "name": "ben", "rights": [], "mine": mine}
+
+    approve(["ben"], mine=mine, home=home.path)
+
+    assert {"who": "ben", "mine": mine} == json.loads(peer.asked[0][3])
+    assert mine == ("one of your own machines" in capsys.readouterr().out)
+
+
 def test_what_a_peer_says_of_itself_steers_no_terminal_and_no_shell(
     home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,8 +39,23 @@ async def test_the_owner_approves_and_revokes(site: Site, tmp_path: Path) -> Non
         approved = await site.post("/ppai/v1/approve", {"who": "ben"}, OWNER)
         revoked = await site.post("/ppai/v1/revoke", {"who": ben.id[:8]}, OWNER)
 
-    assert (200, {"peer": ben.id, "name": "ben", "rights": ["answer", "ask"]}) == approved
-    assert (200, {"peer": ben.id, "name": "ben", "rights": []}) == revoked
+    said = {"peer": ben.id, "name": "ben", "mine": False}
+    assert (200, {**said, "rights": ["answer", "ask"]}) == approved
+    assert (200, {**said, "rights": []}) == revoked
+
+
+async def test_a_peer_is_tagged_as_the_owner_s_own_until_it_is_untagged_or_revoked(site: Site, tmp_path: Path) -> None:
+    """Approving it again without a word of that changes nothing."""
+    async with party(tmp_path / "ben") as ben:
+        site.network.gossip.learn([ben.gossip.own_card()], 0.0)
+        seen = []
+        calls = [("approve", True), ("approve", None), ("approve", False), ("approve", True), ("revoke", None)]
+        for path, mine in calls:
+            body = {"who": "ben"} if mine is None else {"who": "ben", "mine": mine}
+            _, said = await site.post(f"/ppai/v1/{path}", body, OWNER)
+            seen.append((said["mine"], site.network.admission.is_mine(ben.id)))
+
+    assert [(True, True), (True, True), (False, False), (True, True), (False, False)] == seen
 
 
 async def test_a_name_that_two_peers_have_is_a_409_with_both_ids(site: Site, tmp_path: Path) -> None:
