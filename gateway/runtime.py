@@ -33,10 +33,12 @@ from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
-from gateway.measuring.asking import IdleMeasuring, Target
+from gateway.measuring.asking import IdleMeasuring
+from gateway.measuring.domains import Domains
 from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
+from gateway.measuring.targets import Target
 from gateway.models.published import shipped_priors
 from gateway.peering import network
 from gateway.peering.card import OwnEngine, distinct, own_agents
@@ -153,8 +155,9 @@ class Runtime:
         stack.push_async_callback(self._fleet.stop)
         self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
         self._profiles = Profiles(self._home.path / "profiles.json")
-        if self._profiles.warning:
-            self._say(f"warning: {self._profiles.warning}")
+        self._domains = Domains(self._home.path / "domains.json")
+        for warning in filter(None, (self._profiles.warning, self._domains.warning)):
+            self._say(f"warning: {warning}")
 
     async def _build_network(self, stack: AsyncExitStack, membership: Membership) -> None:
         self._network = Network(
@@ -195,7 +198,7 @@ class Runtime:
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(
             config.profile, self._home.path / "profile", self._targets, self._profiles, self._reader,
-            self._cards_changed, clock,
+            self._cards_changed, clock, domains=self._domains,
         )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
@@ -310,7 +313,9 @@ class Runtime:
         self._node.observe_cold(self._node.me, self._doors.cold)
         self._doors.admit_waiting()
         self._measuring.seen()
-        self._profiles.served((target.agent, target.make) for target in self._targets())
+        makes = [(target.agent, target.make) for target in self._targets()]
+        self._profiles.served(makes)
+        self._domains.served(makes)
         self._cards_changed()
         self._network.tell_admission(self._doors.admission)
         for door in self._doors.all:

@@ -32,6 +32,7 @@ from profiler.ladder import FAST_FOLDER, load_ladder
 from profiler.measure import MeasureConfig, Tally
 from profiler.measure import measure as ask
 from profiler.noise import KINDS, noise
+from profiler.owned import not_owned
 from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
 from profiler.qagate import GIBBERISH, GateError, QAGate, shipped_gate
 from profiler.queries import (
@@ -229,7 +230,7 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
         prepare(png)
     encoder, gate = _relevance(home, running_peer(home))
     every = load_questions("builtin")
-    kept = {model: as_asked_now(answers, every) for model, answers in stored(home / "profile").items()}
+    kept = {model: as_asked_now(not_owned(answers), every) for model, answers in stored(home / "profile").items()}
     vectors = {model: fold(gate, encoder, answers, every) for model, answers in kept.items()}
     if text is not None:
         about = relevance(gate, encoder, text, vectors)

@@ -5,9 +5,10 @@ one of several separated by `|`, stands somewhere in the reply. Empty lines, and
 over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from profiler.answers import Answer
 from profiler.grading.short import contains
 from profiler.question import QueryError, Question, parse_question
 
@@ -38,6 +39,11 @@ def load_owned(path: Path) -> tuple[Question, ...]:
     if len(questions) < LEAST:
         raise QueryError(f"{path} holds {len(questions)} questions; fewer than {LEAST} say too little: write some more")
     return tuple(questions.values())
+
+
+def not_owned(answers: Iterable[Answer]) -> list[Answer]:
+    """The answers that a capability vector is folded from: an owner's questions are of what no prototype knows."""
+    return [answer for answer in answers if answer.task != OWNED]
 
 
 def _parsed(text: str, path: Path) -> Iterator[Question]:

@@ -7,23 +7,25 @@ which takes the store over whenever a person runs it.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from gateway.engines.engine_state import EngineModel, EngineState
+from gateway.measuring import domains
+from gateway.measuring.domains import Domains
 from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, why_not, why_stop
 from gateway.measuring.lent import LentEncoder
 from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.reply import Reply, read_reply
+from gateway.measuring.sheets import Attracts, Sheet, attracts_nothing, fold_owned, owned_sheets
+from gateway.measuring.targets import Configured, Door, Target
 from gateway.topics.reader import RelevanceReader
-from gateway.upstream import Upstream, UpstreamError
+from gateway.upstream import UpstreamError
 from profiler import sandbox
-from profiler.answers import AnswerStore, StoreError, make_of
+from profiler.answers import AnswerStore, StoreError
 from profiler.encoder import Floats
 from profiler.engine import EngineError
 from profiler.folding import fold
@@ -41,42 +43,6 @@ QUESTION_S = 120.0  # s for one answer
 _ASKING = "asking"
 
 
-class Engine(Upstream, Protocol):
-    """An engine, and what is known of it."""
-
-    @property
-    def state(self) -> EngineState: ...
-
-
-class Door(Protocol):
-    """The door before an engine (gateway/capacity/door.py), as far as it is used here."""
-
-    @property
-    def engine(self) -> Engine: ...
-
-    @property
-    def quiet_s(self) -> float: ...
-
-    @property
-    def has_served(self) -> bool: ...
-
-    def spare_turn(self) -> AbstractAsyncContextManager[Upstream]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One agent of ours, and the engine that serves it."""
-
-    agent: str  # as the network calls it
-    model: EngineModel
-    door: Door
-
-    @property
-    def make(self) -> str:
-        """What its engine tells of the model (profiler/answers.py)."""
-        return make_of(self.model.parameters, self.model.quantisation)
-
-
 class IdleMeasuring:
     """`run` measures; the rest says how far it is."""
 
@@ -90,14 +56,20 @@ class IdleMeasuring:
         published: Callable[[], None],
         clock: Callable[[], float],
         *,
+        domains: Domains,
+        attracts: Attracts = attracts_nothing,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_battery: Callable[[], bool] = is_on_battery,
         questions: Callable[[], Sequence[Question]] = lambda: load_questions("builtin"),
         wall_problem: Callable[[bool], str] = sandbox.problem,
     ) -> None:
-        """`folder` holds the stored answers; `targets` are our agents now; `published` is called after each vector."""
+        """`folder` holds the stored answers; `targets` are our agents now; `attracts` says what their topics attract.
+
+        `published` is called when others are to hear of a vector, or of what an owner's questions found.
+        """
         self._config, self._folder, self._targets, self._profiles = config, folder, targets, profiles
         self._reader, self._published, self._clock, self._pause = reader, published, clock, pause
+        self._domains, self._attracts = domains, attracts
         self._on_battery, self._load, self._wall_problem = on_battery, questions, wall_problem
         self._questions: tuple[Question, ...] = ()
         self._walls: dict[bool, bool] = {}  # whether a wall stands: one for code, one that holds programs too
@@ -107,7 +79,8 @@ class IdleMeasuring:
         self._failures: dict[str, tuple[int, float]] = {}  # by agent: in a row, and when the last one was
         self._skipped: set[tuple[str, str]] = set()  # (agent, question) that failed: left for the next start
         self._answered: dict[tuple[str, str], int] = {}  # answers stored, by (agent, make)
-        self._finished: set[tuple[str, str]] = set()  # the same, where no question is left
+        self._finished: set[tuple[object, ...]] = set()  # Target.state of those of whom no question is left
+        self._owned: dict[tuple[object, ...], str] = {}  # by Target.state, why its owner's questions cannot be asked
         self._why: dict[str, str] = {}  # why an agent is not asked now, or `_ASKING`
         self._folded: dict[tuple[str, str], int] = {}  # answers behind the vector published last, by (agent, make)
         self._rows: dict[str, Floats] = {}  # embeddings, by text
@@ -129,21 +102,33 @@ class IdleMeasuring:
 
     def progress(self) -> dict[str, Any]:
         """How far it is, for `ppai status`."""
-        space = self._reader.gate.space
         return {
             "auto": self._config.auto,
             "questions": len(self._questions) or None,
-            "agents": [
-                {
-                    "name": target.agent,
-                    "answers": max(self._answered.get((target.agent, target.make), 0), self._evidence(target)),
-                    "published": self._evidence(target),
-                    "stale": self._profiles.is_stale(target.agent, space),
-                    "asking": self._why.get(target.agent) == _ASKING and not self._is_finished(target),
-                    "why_not": self._why_not_shown(target),
-                }
-                for target in self._targets()
-            ],
+            "agents": [self._row(target) for target in self._targets()],
+        }
+
+    def _row(self, target: Target) -> dict[str, Any]:
+        space = self._reader.gate.space
+        row = {
+            "name": target.agent,
+            "answers": max(self._answered.get((target.agent, target.make), 0), self._evidence(target)),
+            "published": self._evidence(target),
+            "stale": self._profiles.is_stale(target.agent, space),
+            "asking": self._why.get(target.agent) == _ASKING and not self._is_finished(target),
+            "why_not": self._why_not_shown(target),
+        }
+        return row | self._owned_row(target, target.configured) if target.configured else row
+
+    def _owned_row(self, target: Target, configured: Configured) -> dict[str, Any]:
+        """What a personal agent has beside: by what it is measured, and what its owner's questions found."""
+        domain = self._domains.of(target.agent)
+        return {
+            "make": target.make,
+            "base": configured.base,
+            "questions_file": str(configured.questions or ""),
+            "questions_problem": self._owned.get(target.state, ""),
+            "domain": asdict(domain) | {"stale": self._domains.is_stale(target.agent)} if domain.questions else None,
         }
 
     def _why_not_shown(self, target: Target) -> str:
@@ -155,7 +140,7 @@ class IdleMeasuring:
         return "" if why == _ASKING else why
 
     def _is_finished(self, target: Target) -> bool:
-        return (target.agent, target.make) in self._finished
+        return target.state in self._finished
 
     def _evidence(self, target: Target) -> int:
         """Answers behind the vector that is published in our gate's space; 0 where its model was replaced since."""
@@ -182,6 +167,7 @@ class IdleMeasuring:
             is_wanted=store is not None and store.is_wanted,
             spent_s=self._spent.seconds(now) + (now - began if began is not None else 0.0),
             failures=failures if now - failed_at < SPAN_S else 0,
+            is_read=target.configured is None or target.configured.is_read,
         )
 
     def _quiet_s(self, now: float) -> float:
@@ -191,37 +177,57 @@ class IdleMeasuring:
 
     async def _measure(self, target: Target) -> None:
         """Ask this agent until it may not be asked any more, or no question is left."""
+        state = target.state
         try:
-            if not self._questions:
-                self._questions = tuple(await asyncio.to_thread(self._load))
-            store = AnswerStore(self._folder, target.agent, target.make)
-            await asyncio.to_thread(store.__enter__)
-        except (StoreError, QueryError, OSError) as error:
-            self._why[target.agent] = str(error)
-            return
-        try:
-            while (question := await self._question_for(target, store)) is not None:
-                self._why[target.agent] = why_not(self._known(target, store)) or _ASKING
-                if self._why[target.agent] != _ASKING:
+            for sheet in await self._sheets(target):
+                if not await self._worked_off(sheet, target.agent):
                     return
-                await self._ask(target, store, question)
-                await self._pause(0.0)
-            self._finished.add((target.agent, target.make))
+            self._finished.add(state)
+        except (StoreError, QueryError) as error:
+            self._why[target.agent] = str(error)
         except OSError as error:  # no room for an answer: what is stored stays
             self._why[target.agent] = f"an answer cannot be stored: {error.strerror}"
+
+    async def _sheets(self, target: Target) -> tuple[Sheet, ...]:
+        """What it is asked. Its owner's questions come first: they are few, and say most of what it is for."""
+        if not self._questions:
+            self._questions = tuple(await asyncio.to_thread(self._load))
+        self._owned.pop(target.state, None)
+        owned: tuple[Sheet, ...] = ()
+        try:
+            owned = await owned_sheets(target)
+        except QueryError as error:
+            self._owned[target.state] = str(error)
+        return *owned, Sheet(target, self._questions)
+
+    async def _worked_off(self, sheet: Sheet, agent: str) -> bool:
+        """Ask what is on it, until the agent may not be asked any more; whether nothing is left."""
+        store = AnswerStore(self._folder, sheet.asked.agent, sheet.asked.make)
+        await asyncio.to_thread(store.__enter__)
+        try:
+            while (question := await self._question_for(sheet, store)) is not None:
+                self._why[agent] = why_not(self._known(sheet.asked, store)) or _ASKING
+                if self._why[agent] != _ASKING:
+                    return False
+                await self._ask(sheet.asked, store, question)
+                await self._pause(0.0)
+            return True
         finally:
             store.__exit__()
 
-    async def _question_for(self, target: Target, store: AnswerStore) -> Question | None:
-        """The next question, once a vector is published that is due; None where none is left."""
-        count = sum(question.id in store.answers for question in self._questions)
-        self._answered[target.agent, target.make] = count
-        published = max(self._evidence(target), self._folded.get((target.agent, target.make), 0))
-        if is_due(count, published, len(self._questions)):
-            await self._publish(target, store)
-            self._folded[target.agent, target.make] = count
+    async def _question_for(self, sheet: Sheet, store: AnswerStore) -> Question | None:
+        """The next question, once that is published which is due; None where none is left."""
+        target, count = sheet.asked, sum(question.id in store.answers for question in sheet.questions)
+        if sheet.owned_by is not None:
+            await self._publish_owned(sheet, count)
+        else:
+            self._answered[target.agent, target.make] = count
+            published = max(self._evidence(target), self._folded.get((target.agent, target.make), 0))
+            if is_due(count, published, len(sheet.questions)):
+                await self._publish(target, store)
+                self._folded[target.agent, target.make] = count
         asked = {answer.question: answer.right for answer in store.answers.values()}
-        for question in await asyncio.to_thread(in_order, self._questions, asked):
+        for question in await asyncio.to_thread(in_order, sheet.questions, asked):
             if (target.agent, question.id) in self._skipped:
                 continue
             if question.grade not in RUNS_CODE or await self._has_wall(question.grade == "shell"):
@@ -263,7 +269,7 @@ class IdleMeasuring:
         for max_tokens in (None, THOUGHT_TOKENS):
             body = body_of(question, target.model.name, max_tokens)
             async with target.door.spare_turn() as engine:
-                reply = await read_reply(engine, body, QUESTION_S)
+                reply = await read_reply(target.over(engine), body, QUESTION_S)
             if not reply.ran_out:
                 break
         return reply.text
@@ -288,3 +294,9 @@ class IdleMeasuring:
         found = await asyncio.to_thread(fold, gate, lent, answers, self._questions)
         self._profiles.keep(target.agent, gate.space, found.values, found.evidence, target.make)
         self._published()
+
+    async def _publish_owned(self, sheet: Sheet, count: int) -> None:
+        """Publish what the owner's questions found, where so many answers are worth it."""
+        is_worth_it = domains.is_due(count, len(sheet.questions))
+        if is_worth_it and await fold_owned(self._folder, sheet, self._domains, self._attracts):
+            self._published()

@@ -42,6 +42,7 @@ class Known:
     is_wanted: bool  # `ppai-profile` by hand wants to write the answers
     spent_s: float  # on questions, in the last SPAN_S, with the one that is being answered
     failures: int  # questions in a row that the engine failed
+    is_read: bool = True  # whether an agent's documents can all be searched: until then it is not what it will be
 
 
 def why_not(known: Known) -> str:
@@ -93,6 +94,7 @@ def _rules(known: Known) -> Iterator[tuple[bool, str, bool]]:
     yield state.is_embedded, "the model that comes with PPAI is not measured by itself", False
     yield not state.is_ready, "its engine does not answer", False
     yield "text" not in model.modalities, "it does not chat", False
+    yield not known.is_read, "its documents are still being read", False
     yield not is_loaded(state, model), "it is not loaded, or its engine does not tell that it is", False
     yield model.is_kept_by_use, "asking it would keep it in memory for longer", False
     yield known.is_wanted, "it is measured by hand: `ppai-profile`", True

@@ -12,17 +12,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from discovery.private_files import OpenToOthers, read_unchanged, set_aside, write_private
 from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
+from gateway.measuring.kept import read_kept, write_kept
 from gateway.measuring.stale import aged
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
 from profiler.answers import is_another, make_of
 from profiler.scoring import Floats, quantise
 
-
-class ProfilesError(Exception):
-    """profiles.json cannot be used; the message names the remedy."""
+_REMEDY = "run ppai-profile again: it publishes from the answers that it kept, and asks nothing twice"
 
 
 class Publication(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,18 +49,10 @@ class Profiles:
     """agent name -> space -> Profile, newest space last."""
 
     def __init__(self, path: Path, wall_clock: Callable[[], float] = time.time) -> None:
-        """`wall_clock`: seconds, of which stale vectors age. Raises ProfilesError."""
-        self._path, self._wall_clock, self.warning = path, wall_clock, ""  # `warning`: what the owner is to hear
-        try:
-            self._known = msgspec.json.decode(read_unchanged(path), type=dict[str, dict[str, _Kept]])
-        except FileNotFoundError:
-            self._known = {}
-        except OpenToOthers as error:
-            raise ProfilesError(str(error)) from error
-        except OSError as error:
-            raise ProfilesError(f"cannot read {path}: {error.strerror}. It must be yours: check its owner") from error
-        except UNREADABLE as error:
-            self._known, self.warning = {}, _set_aside(path, str(error))
+        """`wall_clock`: seconds, of which stale vectors age. Raises KeptError."""
+        self._path, self._wall_clock = path, wall_clock
+        self._known: dict[str, dict[str, _Kept]]
+        self._known, self.warning = read_kept(path, dict[str, dict[str, _Kept]], _REMEDY)
 
     def of(self, agent: str, is_shared: bool = False) -> Mapping[str, Profile]:
         """What an agent's card carries: of a model that was replaced, with less evidence every day.
@@ -139,18 +129,8 @@ class Profiles:
         self._write({**self._known, agent: newest})
 
     def _write(self, known: dict[str, dict[str, _Kept]]) -> None:
-        write_private(self._path, msgspec.json.encode(known))
+        write_kept(self._path, known)
         self._known = known
-
-
-def _set_aside(path: Path, why: str) -> str:
-    """Make room for a new profiles.json, and say how what it held comes back. Raises ProfilesError."""
-    try:
-        aside = set_aside(path)
-    except OSError as error:
-        raise ProfilesError(f"{path} does not parse ({why}), nor can it be renamed ({error.strerror})") from error
-    remedy = "run ppai-profile again: it publishes from the answers that it kept, and asks nothing twice"
-    return f"{path} does not parse ({why}): it is {aside.name} now; {remedy}"
 
 
 def _read(body: bytes) -> Publication:

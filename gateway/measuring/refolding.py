@@ -17,6 +17,7 @@ from profiler.answers import Answer, StoreError, answers_of
 from profiler.encoder import Encoder, Floats
 from profiler.essence import essence
 from profiler.folding import fold
+from profiler.owned import not_owned
 from profiler.queries import as_asked_now, load_questions
 from profiler.question import QueryError, Question
 
@@ -51,7 +52,7 @@ async def refold(
     for agent, make in older.items():
         try:
             every = await asyncio.to_thread(questions)
-            answers = as_asked_now(await asyncio.to_thread(answers_of, folder, agent, make), every)
+            answers = as_asked_now(not_owned(await asyncio.to_thread(answers_of, folder, agent, make)), every)
             if not answers:
                 say(f"`{agent}` counts as unmeasured: its answers are not kept here. Measure it again: ppai-profile")
                 continue

@@ -19,8 +19,12 @@ def aged(profile: Profile, stale_s: float | None) -> Profile:
     """The profile as it counts `stale_s` seconds after its model was replaced; None: it was not."""
     if stale_s is None:
         return profile
-    left = min(STALE_LIMIT, sum(profile.evidence)) >> min(STALE_LIMIT, int(max(0.0, stale_s) // DAY_S))
-    return replace(profile, evidence=_shared_out(left, profile.evidence))
+    return replace(profile, evidence=_shared_out(left_of(sum(profile.evidence), stale_s), profile.evidence))
+
+
+def left_of(questions: int, stale_s: float) -> int:
+    """How many of so many questions still count, `stale_s` seconds after the model, or the agent, became another."""
+    return min(STALE_LIMIT, questions) >> min(STALE_LIMIT, int(max(0.0, stale_s) // DAY_S))
 
 
 def _shared_out(left: int, evidence: Sequence[int]) -> tuple[int, ...]:

@@ -3,9 +3,9 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,14 @@ import msgspec
 
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
-from gateway.measuring.asking import LOOK_S, IdleMeasuring, Target
+from gateway.measuring.asking import LOOK_S, IdleMeasuring
+from gateway.measuring.domains import Domains
 from gateway.measuring.idle import FAILURES, QUIET_S, SHARE, SPAN_S, ProfileConfig
 from gateway.measuring.profiles import Profiles
+from gateway.measuring.targets import Configured, Target
 from gateway.topics.reader import RelevanceReader
+from gateway.upstream import Patience, Reply, Upstream
+from gateway.wire.codec import Pieces
 from profiler.answers import stored
 from profiler.ladder import load_ladder
 from profiler.measure import THOUGHT_TOKENS
@@ -56,6 +60,43 @@ class Noted(list[Any]):
         super().append(item)
 
 
+@dataclass(frozen=True)
+class Prompted:
+    """A personal agent that only says to the model who it is, and asks it for nobody else's sake than a peer's."""
+
+    def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
+        assert not is_own, "what is measured is told to others: it is what they would get"
+        return PromptedEngine(engine)
+
+
+@dataclass(frozen=True)
+class PromptedEngine:
+    engine: Upstream
+
+    def open(
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AbstractAsyncContextManager[Reply]:
+        asked = msgspec.json.decode(b"".join(bytes(piece) for piece in body))
+        asked["messages"] = [{"role": "system", "content": "You are the porter."}, *asked["messages"]]
+        return self.engine.open(endpoint, (msgspec.json.encode(asked),), headers, stream=stream, patience=patience)
+
+
+ROOMS = [f"What is the code of room {n}?\tC{n}" for n in range(20)]
+
+
+def written(folder: Path, lines: Sequence[str] = ROOMS) -> Path:
+    (folder / "questions.tsv").write_text("\n".join(lines))
+    return folder / "questions.tsv"
+
+
+def porter(body: dict[str, Any]) -> str:
+    """Knows every code as the porter, and none else."""
+    asked = body["messages"][-1]["content"]
+    if not asked.startswith("What is the code"):
+        return str(int(asked.split()[2]) + 1)
+    return f"It is C{asked.split()[-1].rstrip('?')}." if body["messages"][0]["role"] == "system" else "Who knows."
+
+
 @dataclass
 class Bench:
     """One agent behind its door, and what measures it."""
@@ -67,21 +108,32 @@ class Bench:
     folder: Path
     reader: RelevanceReader
     target: Target
+    domains: Domains
     published: list[int] = field(default_factory=list)  # questions behind each vector
     asked_at: list[float] = field(default_factory=list)
     on_battery: bool = False
     others: list[Target] = field(default_factory=list)  # agents of another engine
+    likely: dict[str, float] = field(default_factory=dict)  # how strongly topics attract a text; 1 where it is not said
 
     def measuring(self, questions: Sequence[Question] = SUMS, **changes: Any) -> IdleMeasuring:
         return IdleMeasuring(
             changes.pop("config", ProfileConfig()), self.folder, lambda: [self.target, *self.others],
-            self.profiles, self.reader, self._note, self.clock,
+            self.profiles, self.reader, self._note, self.clock, domains=self.domains, attracts=self._attracts,
             pause=self.clock.pause, on_battery=lambda: self.on_battery,
             questions=lambda: questions, wall_problem=changes.pop("wall_problem", lambda programs: "no wall"),
         )  # fmt: skip
 
     def _note(self) -> None:
-        self.published.append(sum(self.profiles.of(self.target.agent)[GATE.space].evidence))
+        profile = self.profiles.of(self.target.agent).get(GATE.space)
+        self.published.append(sum(profile.evidence) if profile else 0)
+
+    async def _attracts(self, topics: Sequence[str], texts: Sequence[str]) -> Sequence[float] | None:
+        return [self.likely.get(text, 1.0) for text in texts]
+
+    def personal(self, questions: Path | None = None, digest: str = "aaaaaaaa", **changes: Any) -> Target:
+        """The bench's model with an agent before it that knows the codes of rooms."""
+        configured = Configured(Prompted(), digest, self.engine.model, questions, ("The codes of rooms",), **changes)
+        return replace(self.target, agent="porter", configured=configured)
 
     def answers(self) -> list[str]:
         """Ids of the questions whose answers are stored."""
@@ -106,7 +158,8 @@ async def bench(folder: Path, seconds: float = 1.0, **behaviour: Any) -> AsyncIt
             reader = RelevanceReader(GATE, lambda: load_ladder(shipped_gate(), "fast", no_encoder), worker)
             profiles = Profiles(folder / "profiles.json", clock)
             target = Target(model.name, model, door)
-            yield Bench(scripted, door, clock, profiles, folder / "profile", reader, target, asked_at=asked.at)
+            domains = Domains(folder / "domains.json", clock)
+            yield Bench(scripted, door, clock, profiles, folder / "profile", reader, target, domains, asked_at=asked.at)
 
 
 def no_encoder() -> Any:
@@ -387,3 +440,74 @@ async def test_an_engine_is_left_alone_while_another_of_this_machine_is_used(tmp
             await until(lambda: len(at.answers()) == 1)
 
         assert at.asked_at[-1] >= left + QUIET_S
+
+
+async def test_an_owners_questions_are_asked_of_the_agent_and_of_its_model_alone(tmp_path: Path) -> None:
+    """And what others are told of it is the share right with what it has, and without; the questions stay here."""
+    async with bench(tmp_path, answer=porter) as at:
+        at.target = at.personal(written(tmp_path))
+        at.likely = {"What is the code of room 0?": 0.4}
+        async with running(at.measuring(SUMS[:60])) as measuring:
+            await until(lambda: "every question" in measuring.progress()["agents"][0]["why_not"])
+            (row,) = measuring.progress()["agents"]
+
+    domain = {"questions": 20, "right": 21 / 22, "right_without": 1 / 22, "recall": 0.95, "stale": False}
+    assert domain == row["domain"]
+    assert (60, 60, "") == (row["answers"], row["published"], row["questions_problem"])
+    roles = [body["messages"][0]["role"] for body in at.engine.asked]
+    assert ["system"] * 20 + ["user"] * 20 + ["system"] * 60 == roles
+    assert [0, 0, 60] == at.published, "after 12 questions of the owner's, after all of them, and with the vector"
+
+
+async def test_an_agent_that_is_configured_otherwise_is_measured_anew(tmp_path: Path) -> None:
+    """Its answers and its vector are of how it was; what its model alone answered stays."""
+    async with bench(tmp_path, answer=porter) as at:
+        at.target = at.personal(written(tmp_path))
+        async with running(at.measuring(SUMS[:60])) as measuring:
+            await until(lambda: at.published == [0, 0, 60])
+            at.target = at.personal(tmp_path / "questions.tsv", "bbbbbbbb")
+            at.profiles.served([("porter", at.target.make)])
+            at.domains.served([("porter", at.target.make)])
+            stale = (at.domains.of("porter").questions, sum(at.profiles.of("porter")[GATE.space].evidence))
+            await until(lambda: at.published[3:] == [8, 8, 60])
+
+        assert (8, 8) == stale
+        assert (20, False) == (at.domains.of("porter").questions, at.domains.is_stale("porter"))
+        assert 20 + 20 + 60 + 20 + 60 == len(at.engine.asked)
+        assert not measuring.progress()["agents"][0]["stale"]
+
+
+async def test_questions_that_cannot_be_asked_keep_nobody_from_the_others(tmp_path: Path) -> None:
+    async with bench(tmp_path, answer=porter) as at:
+        at.target = at.personal(written(tmp_path, ROOMS[:3]))
+        async with running(at.measuring(SUMS[:2])) as measuring:
+            await until(lambda: "every question" in measuring.progress()["agents"][0]["why_not"])
+            assert "holds 3 questions" in measuring.progress()["agents"][0]["questions_problem"]
+            assert 2 == len(at.engine.asked)
+
+            written(tmp_path)
+            await until(lambda: at.domains.of("porter").questions == 20)
+
+        assert "" == measuring.progress()["agents"][0]["questions_problem"]
+
+
+async def test_one_question_more_is_asked_and_nothing_else(tmp_path: Path) -> None:
+    async with bench(tmp_path, answer=porter) as at:
+        at.target = at.personal(written(tmp_path))
+        async with running(at.measuring(SUMS[:1])):
+            await until(lambda: len(at.engine.asked) == 41)
+            written(tmp_path, [*ROOMS, "What is the code of room 77?\tC77"])
+            await until(lambda: at.domains.of("porter").questions == 21)
+
+        assert 43 == len(at.engine.asked)
+
+
+async def test_an_agent_is_asked_once_its_documents_are_read(tmp_path: Path) -> None:
+    async with bench(tmp_path, answer=porter) as at:
+        at.target = at.personal(is_read=False)
+        async with running(at.measuring(SUMS[:1])) as measuring:
+            await until(lambda: "still being read" in measuring.progress()["agents"][0]["why_not"])
+            assert [] == at.engine.asked
+
+            at.target = at.personal()
+            await until(lambda: len(at.engine.asked) == 1)

@@ -233,7 +233,7 @@ async def test_without_room_on_the_disk_it_is_told(tmp_path: Path, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gateway.measuring.profiles.write_private", full)
+    monkeypatch.setattr("gateway.measuring.kept.write_private", full)
 
     await home.start()
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discovery.records import Agent, Profile
-from gateway.measuring.stale import DAY_S, STALE_LIMIT, aged
+from gateway.measuring.stale import DAY_S, STALE_LIMIT, aged, left_of
 from gateway.models.priors import Priors
 from gateway.routing.worth import CLAIM_LIMIT, Space, claims
 
@@ -55,3 +55,8 @@ def test_it_comes_back_to_what_the_name_promises(honesty: float | None) -> None:
     assert away[0] <= np.abs(measured - named).sum()
     assert away == sorted(away, reverse=True)
     assert away[-1] == 0.0
+
+
+def test_a_count_ages_as_evidence_does() -> None:
+    assert [8, 4, 2, 1, 0] == [left_of(40, days * DAY_S) for days in range(5)]
+    assert 3 == left_of(3, 0.0)
