@@ -1,0 +1,41 @@
+"""How likely a query is an agent's: by its tail, by how many share what goes astray, by what receipts said before."""
+
+import pytest
+
+from discovery.records import PeerId
+from gateway.beliefs.domains import ALONE, FORGETTING_S, LIKELY, TOGETHER, FromDocuments, probability, shares
+
+A, B, C = PeerId("a"), PeerId("b"), PeerId("c")
+
+
+def test_the_stronger_a_text_is_drawn_the_likelier_it_is_and_half_of_it_lies_at_the_share() -> None:
+    found = [probability(tail, ALONE) for tail in (0.0003, 0.002, 0.01, 0.05, 1.0)]
+    assert found == sorted(found, reverse=True) and 0.97 < found[0] < 1 and found[-1] < 0.02
+    assert probability(ALONE * 0.9 / (1 - ALONE), ALONE) == pytest.approx(0.5)
+
+
+def test_all_together_attract_no_more_than_their_share_however_many_agents_one_peer_names() -> None:
+    assert shares([A], {A: 1}) == {A: ALONE}
+    three = shares([A, B, C], {A: 1, B: 1, C: 1})
+    crowd = shares([A, B, C], {A: 1, B: 50, C: 1})
+    assert crowd[A] == three[A] == crowd[C] and crowd[B] == pytest.approx(three[B] / 50)
+    assert sum(three.values()) == pytest.approx(TOGETHER)
+
+
+def test_answers_that_were_not_in_the_documents_lower_it_and_it_comes_back_with_time() -> None:
+    seen = FromDocuments()
+    assert not seen and seen.factor(A, "librarian", 0.0) == 1.0
+    for _ in range(10):
+        seen.observe(A, "librarian", 0.8, False, 0.0)
+    low = seen.factor(A, "librarian", 0.0)
+    assert low == pytest.approx(1 / 3) and seen.factor(A, "other", 0.0) == seen.factor(B, "librarian", 0.0) == 1.0
+    assert low < seen.factor(A, "librarian", FORGETTING_S) < 1.0
+    assert seen.factor(A, "librarian", 30 * FORGETTING_S) == pytest.approx(1.0)
+    assert probability(0.005, ALONE * low) < LIKELY < probability(0.005, ALONE)
+
+
+def test_a_peer_s_word_never_raises_it() -> None:
+    seen = FromDocuments()
+    for _ in range(100):
+        seen.observe(A, "boaster", 0.5, True, 0.0)
+    assert seen.factor(A, "boaster", 0.0) == 1.0
