@@ -1,17 +1,35 @@
-"""What an engine says on the APIs of coding agents: OpenAI's Responses and Anthropic's Messages, scripted.
+"""What an engine says on the APIs of coding agents: OpenAI's Responses and chat, and Anthropic's Messages; scripted.
 
 A request that offers tools, and has no result yet, is answered with a call of the first.
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 WORDS = ("one", " two", " three")
 Asked = dict[str, Any]
 
 
-def responses(body: Asked) -> dict[str, Any] | list[bytes]:
+@dataclass(frozen=True)
+class Call:
+    """A tool that is called: with arguments of JSON, or a `custom` one of Responses with a text."""
+
+    name: str
+    arguments: str
+    number: int = 1
+    is_custom: bool = False
+
+
+Said = Sequence[str] | Call  # the pieces of a text, or a call
+
+
+def responses(body: Asked, said: Said | None = None) -> dict[str, Any] | list[bytes]:
     """The answer of POST /v1/responses: whole, or the events of a stream."""
+    if said is None:
+        has_result = isinstance(body["input"], list) and any("output" in item for item in body["input"])
+        said = _first_tool([tool["name"] for tool in body.get("tools") or ()], has_result)
     usage = {"input_tokens": 7, "output_tokens": len(WORDS), "total_tokens": 7 + len(WORDS)}
     usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
     begun: dict[str, Any] = {
@@ -19,7 +37,7 @@ def responses(body: Asked) -> dict[str, Any] | list[bytes]:
         "output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": body.get("tools", []),
         "store": body.get("store", True),
     }  # fmt: skip
-    item, deltas = _item(body)
+    item, deltas = _item(said)
     done = {**begun, "status": "completed", "output": [item], "usage": usage}
     if not body.get("stream"):
         return done
@@ -35,7 +53,8 @@ def responses(body: Asked) -> dict[str, Any] | list[bytes]:
         fields.append({**at, "delta": delta, "logprobs": []})
     if "content" in item:
         kinds += ["response.output_text.done", "response.content_part.done"]
-        fields += [{**at, "text": "".join(WORDS), "logprobs": []}, {**at, "part": item["content"][0]}]
+        text = item["content"][0]["text"]
+        fields += [{**at, "text": text, "logprobs": []}, {**at, "part": item["content"][0]}]
     kinds += ["response.output_item.done", "response.completed"]
     fields += [{"output_index": 0, "item": item}, {"response": done}]
     return [
@@ -44,23 +63,25 @@ def responses(body: Asked) -> dict[str, Any] | list[bytes]:
     ]
 
 
-def messages(body: Asked) -> dict[str, Any] | list[bytes]:
+def messages(body: Asked, said: Said | None = None) -> dict[str, Any] | list[bytes]:
     """The answer of POST /v1/messages: whole, or the events of a stream."""
-    tool = body["tools"][0]["name"] if body.get("tools") and "tool_result" not in json.dumps(body["messages"]) else None
-    call = {"type": "tool_use", "id": "toolu_1", "name": tool, "input": {"path": "a.py"}}
-    block = call if tool else {"type": "text", "text": "".join(WORDS)}
-    stop, written = "tool_use" if tool else "end_turn", {"output_tokens": len(WORDS)}
+    if said is None:
+        has_result = "tool_result" in json.dumps(body["messages"])
+        said = _first_tool([tool["name"] for tool in body.get("tools") or ()], has_result)
+    is_call, first, block = isinstance(said, Call), dict[str, Any](), dict[str, Any]()
+    if isinstance(said, Call):
+        first = {"type": "tool_use", "id": f"toolu_{said.number}", "name": said.name, "input": {}}
+        block = {**first, "input": json.loads(said.arguments)}
+        deltas = [{"type": "input_json_delta", "partial_json": part} for part in _halves(said.arguments)]
+    else:
+        first, block = {"type": "text", "text": ""}, {"type": "text", "text": "".join(said)}
+        deltas = [{"type": "text_delta", "text": word} for word in said]
+    stop, written = "tool_use" if is_call else "end_turn", {"output_tokens": len(WORDS)}
     usage = {"input_tokens": 7, **written}
     head = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "stop_sequence": None}
     if not body.get("stream"):
         return {**head, "content": [block], "stop_reason": stop, "usage": usage}
     begun = {**head, "content": [], "stop_reason": None, "usage": {"input_tokens": 7, "output_tokens": 1}}
-    if tool:
-        first = {**call, "input": {}}
-        deltas = [{"type": "input_json_delta", "partial_json": part} for part in ('{"path": ', '"a.py"}')]
-    else:
-        first = {"type": "text", "text": ""}
-        deltas = [{"type": "text_delta", "text": word} for word in WORDS]
     return [
         _event("message_start", message=begun),
         _event("content_block_start", index=0, content_block=first),
@@ -76,24 +97,60 @@ def count_tokens(body: Asked) -> dict[str, Any]:
     return {"input_tokens": 7}
 
 
+def chat(body: Asked, said: Said = WORDS) -> dict[str, Any] | list[bytes]:
+    """The answer of POST /v1/chat/completions: whole, or the events of a stream."""
+    usage = {"prompt_tokens": 7, "completion_tokens": len(WORDS), "total_tokens": 7 + len(WORDS)}
+    end = "tool_calls" if isinstance(said, Call) else "stop"
+    if isinstance(said, Call):
+        called = {"id": f"call_{said.number}", "type": "function"}
+        whole = {"name": said.name, "arguments": said.arguments}
+        message: dict[str, Any] = {"content": None, "tool_calls": [{**called, "function": whole}]}
+        named = {"index": 0, **called, "function": {"name": said.name, "arguments": ""}}
+        deltas: list[dict[str, Any]] = [{"tool_calls": [named]}]
+        deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": half}}]} for half in _halves(said.arguments)]
+    else:
+        message, deltas = {"content": "".join(said)}, [{"content": word} for word in said]
+    head = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
+    if not body.get("stream"):
+        choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": end}
+        return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+    choices: list[dict[str, Any]] = [{"delta": {"role": "assistant"}}, *({"delta": delta} for delta in deltas)]
+    choices.append({"delta": {}, "finish_reason": end})
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "finish_reason": None, **choice}]} for choice in choices]
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append({"choices": [], "usage": usage})
+    whole_chunks = ({**head, "object": "chat.completion.chunk", **chunk} for chunk in chunks)
+    return [*(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in whole_chunks), b"data: [DONE]\n\n"]
+
+
 APIS = {"responses": responses, "messages": messages, "messages/count_tokens": count_tokens}
 OPENAPI = {"/openapi.json": {"paths": {f"/v1/{name}": {} for name in ("chat/completions", *APIS)}}}
 
 
-def _item(body: Asked) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """What is answered, and its events: a call where tools are offered and nothing came back yet, else words."""
-    has_result = isinstance(body["input"], list) and any("output" in item for item in body["input"])
-    if body.get("tools") and not has_result:
-        call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": body["tools"][0]["name"]}
-        deltas = [("response.function_call_arguments.delta", part) for part in ('{"path": ', '"a.py"}')]
-        return {**call, "arguments": '{"path": "a.py"}', "status": "completed"}, deltas
-    content = [{"type": "output_text", "text": "".join(WORDS), "annotations": []}]
+def _first_tool(tools: Sequence[str], has_result: bool) -> Said:
+    """A call where tools are offered and nothing came back yet, else words."""
+    return Call(tools[0], '{"path": "a.py"}') if tools and not has_result else WORDS
+
+
+def _item(said: Said) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What is answered, and its events."""
+    if isinstance(said, Call):
+        kind, holds = ("custom_tool_call", "input") if said.is_custom else ("function_call", "arguments")
+        call = {"type": kind, "id": f"fc_{said.number}", "call_id": f"call_{said.number}", "name": said.name}
+        deltas = [(f"response.{kind}_{holds}.delta", part) for part in _halves(said.arguments)]
+        return {**call, holds: said.arguments, "status": "completed"}, deltas
+    content = [{"type": "output_text", "text": "".join(said), "annotations": []}]
     item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
-    return item, [("response.output_text.delta", word) for word in WORDS]
+    return item, [("response.output_text.delta", word) for word in said]
 
 
 def _empty(item: dict[str, Any]) -> dict[str, Any]:
-    return {**item, "status": "in_progress", **({"content": []} if "content" in item else {"arguments": ""})}
+    holds = next(name for name in ("content", "arguments", "input") if name in item)
+    return {**item, "status": "in_progress", holds: type(item[holds])()}
+
+
+def _halves(arguments: str) -> tuple[str, str]:
+    return arguments[:9], arguments[9:]
 
 
 def _event(kind: str, **fields: Any) -> bytes:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from profiler.sandbox import problem
 from tests.e2e import test_namespaces, test_older_peers, vllm_env
-from tests.e2e.clients import environments
+from tests.e2e.clients import coding_agents, environments
 
-DISK_GB = 10  # 3.4 of vLLM, 2.3 of torch for training, 2.6 of clients and models; the rest is written while tests run
+DISK_GB = 12  # 3.4 of vLLM, 2.3 of torch for training, 4.5 of clients and models; the rest is written while tests run
 
 
 def lacks() -> Iterator[str]:
@@ -21,6 +21,8 @@ def lacks() -> Iterator[str]:
             yield f"tests/e2e/clients: {program} is not installed: install {program}"
     if why := test_older_peers.why_not_here():
         yield f"tests/e2e/test_older_peers.py: {why}"
+    if why := coding_agents.why_not_here():
+        yield f"tests/e2e/clients, coding agents: {why}"
     if why := test_namespaces.why_not_here():
         yield f"tests/e2e/test_namespaces.py: {why}; run as root, with iproute2"
     if why := problem():

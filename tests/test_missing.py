@@ -5,7 +5,7 @@ import pytest
 from tests import missing
 from tests.e2e import vllm_env
 
-ROOM = 11.0  # GB
+ROOM = 13.0  # GB
 
 
 def test_too_little_disk_ends_the_run_unless_all_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

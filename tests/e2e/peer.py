@@ -47,6 +47,7 @@ class PeerProcess:
             "127.0.0.1",
             *self.args,
         ]
+        self.url = ""  # that of the process before, where it is started again
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env, cwd=self.code)
         self.wait(lambda: self._find_url() is not None, "to listen")

@@ -7,14 +7,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.e2e.clients import environments
-from tests.e2e.clients.conformance import PAGE, TABLES, VLLM, page, said, table
+from tests.e2e.clients import coding_agents, environments
+from tests.e2e.clients.conformance import CODERS, PAGE, TABLES, VLLM, page, said, table
 from tests.e2e.vllm_env import is_prepared
 
 
 def main(word: str = "") -> int:
     wanted = [title for title in TABLES if word.lower() in title.lower()]
-    if not environments.is_prepared() or (VLLM in wanted and not is_prepared()):
+    others = [title for title in wanted if title != CODERS]
+    if CODERS in wanted and (why := coding_agents.why_not_here()):
+        print(why, file=sys.stderr)
+        return 1
+    if (others and not environments.is_prepared()) or (VLLM in wanted and not is_prepared()):
         print("prepare first: python -m tests.e2e.vllm_env; python -m tests.e2e.clients.environments", file=sys.stderr)
         return 1
     tables, failed = {title: said(title) for title in TABLES}, []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.e2e.clients import coding_agents
 from tests.e2e.clients.environments import AGENTS, CLIENTS, KERNELS, LITELLM, NODE_MODULES, NODE_OPENAI, ROOT
 from tests.e2e.clients.tool_engine import ToolEngine
 from tests.e2e.peer import PeerProcess
@@ -42,6 +43,26 @@ An answer in one piece cannot say that it lives: the client's own timeout govern
 It is 600 s in the SDKs of OpenAI and Anthropic (`timeout=`), 300 s in aiohttp (`total`) and in fetch of Node (to the
 head, and between two pieces), 60 s in nginx before a peer (`proxy_read_timeout`), 5 s in httpx alone; curl and requests
 wait for ever. Whoever expects minutes asks for a stream.
+
+## Coding agents
+
+They are answered by whichever approved peer's engine has the API that they speak (vLLM, SGLang and llama.cpp tell of
+`/v1/responses` and `/v1/messages`; others are tried).
+
+- Codex CLI, in `~/.codex/config.toml`: `model_provider = "ppai"`, `web_search = "disabled"`, and a table
+  `[model_providers.ppai]` with `name = "ppai"`, `base_url = "http://127.0.0.1:8470/v1"` and `wire_api = "responses"`.
+- Claude Code: `ANTHROPIC_BASE_URL=http://127.0.0.1:8470 ANTHROPIC_AUTH_TOKEN=none claude --model NAME`.
+- opencode, in `opencode.json`: a provider with `"npm": "@ai-sdk/openai-compatible"` and
+  `"options": {"baseURL": "http://127.0.0.1:8470/v1"}`.
+- aider: `OPENAI_API_BASE=http://127.0.0.1:8470/v1 OPENAI_API_KEY=none aider --model openai/NAME`.
+
+A tool that an engine would run keeps a request at your own engine, as `field:tools.web_search`; therefore Codex is told
+that it has none. What names you or your machine is left out on the way
+([protocol](protocol.md#responses-and-messages)). Ids of responses are known to your own engine alone.
+
+The table is of the real programs, in a network namespace where there is nothing but three peers. One is asked; two
+others serve a model that it has not. The task is a file with a bug, which is to be read and changed, and a check,
+which is to be run: by the program's own tools, which a scripted engine calls (tests/e2e/clients/coding_engine.py).
 """
 
 
@@ -67,6 +88,13 @@ def python_framework(environment: Path, framework: str) -> Callable[[str], Seen]
 
 def node_framework(framework: str) -> Callable[[str], Seen]:
     return lambda url: _run("node", str(HERE / "node_frameworks.mjs"), framework, url, str(NODE_MODULES))
+
+
+def coding_agent(name: str) -> Callable[[str], Seen]:
+    """It makes its own peers, and none is before it."""
+    alone = (*coding_agents.ALONE, *coding_agents.WITH_LOOPBACK)
+    program = (sys.executable, "-m", "tests.e2e.clients.coding_agents", name)
+    return lambda url: _run(*alone, *program, timeout_s=900)
 
 
 def curl(url: str) -> Seen:
@@ -106,6 +134,14 @@ FRAMEWORKS: dict[str, Callable[[str], Seen]] = {
 }
 
 
+CODING: dict[str, Callable[[str], Seen]] = {name: coding_agent(name) for name in coding_agents.AGENTS}
+
+
+@contextmanager
+def before_nothing(folder: Path) -> Iterator[str]:
+    yield ""
+
+
 @contextmanager
 def before_llamacpp(folder: Path) -> Iterator[str]:
     """The URL of a peer with its embedded engine."""
@@ -130,7 +166,9 @@ def before_tools(folder: Path) -> Iterator[str]:
 LLAMACPP = f"llama.cpp, the embedded engine (xllamacpp {version('xllamacpp')})"
 VLLM = f"vLLM on the CPU ({VLLM_PACKAGE.replace('==', ' ')})"
 TOOLS = "A scripted engine that calls tools (tests/e2e/clients/tool_engine.py)"
+CODERS = "Coding agents before three peers, whose engines are scripted"
 TABLES: dict[str, tuple[Callable[[Path], AbstractContextManager[str]], Mapping[str, Callable[[str], Seen]]]] = {
+    CODERS: (before_nothing, CODING),
     LLAMACPP: (before_llamacpp, SUITE),
     VLLM: (before_vllm, SUITE),
     f"Frameworks before {LLAMACPP}": (before_llamacpp, FRAMEWORKS),
@@ -160,8 +198,8 @@ def said(title: str) -> str:
     return PAGE.read_text(encoding="utf-8").partition(start)[2].partition("\n\n")[2].partition("\n## ")[0].strip()
 
 
-def _run(*command: str) -> Seen:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=ROOT)
+def _run(*command: str, timeout_s: float = 180) -> Seen:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=ROOT)
     assert 0 == done.returncode, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     return Seen(told["version"], told["seen"])

@@ -7,7 +7,9 @@
 .venv-agents    frameworks that want the openai SDK 2.x: llama-index, pydantic-ai, instructor, openai-agents,
                 smolagents; and Ollama's client, which fits in
 .venv-kernels   frameworks that want 3.x: haystack, semantic-kernel, dspy, and the command llm
+.venv-aider     aider, a coding agent
 .work/node      the openai package for Node and two frameworks, where there is npm
+.work/coders    the coding agents of npm: Codex, Claude Code and opencode, 1.2 GB
 """
 
 import shutil
@@ -19,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 CLIENTS, LITELLM, NODE = ROOT / ".venv-clients", ROOT / ".venv-litellm", ROOT / ".work" / "node"
 SCHEMATHESIS, AGENTS, KERNELS = ROOT / ".venv-schemathesis", ROOT / ".venv-agents", ROOT / ".venv-kernels"
+AIDER, CODERS = ROOT / ".venv-aider", ROOT / ".work" / "coders"
 NODE_MODULES = NODE / "node_modules"
 NODE_OPENAI = NODE_MODULES / "openai"
 RECIPES = {
@@ -30,30 +33,36 @@ RECIPES = {
         *("openai-agents==0.20.0", "smolagents[openai]==1.26.0", "ollama==0.6.3", "openai==2.54.0"),
     ),
     KERNELS: ("haystack-ai==3.4.1", "semantic-kernel==1.45.0", "dspy==3.4.1", "llm==0.36", "openai==3.57.0"),
+    AIDER: ("aider-chat==0.86.2",),
 }
-NODE_PACKAGES = (
-    *("openai@6.49.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92"),
-    *("@langchain/openai@1.5.8", "@langchain/core@1.4.0", "zod@4.6.7"),
-)
+NODE_RECIPES = {
+    NODE: (
+        *("openai@6.49.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92"),
+        *("@langchain/openai@1.5.8", "@langchain/core@1.4.0", "zod@4.6.7"),
+    ),
+    CODERS: ("@openai/codex@0.171.0", "@anthropic-ai/claude-code@2.1.332", "opencode-ai@1.18.33"),
+}
 
 _STAMP = ".recipe"  # in an environment that is complete: what it was made of
 
 
 def is_prepared() -> bool:
-    """Whether main() has been through; without npm the client for Node is left out."""
+    """Whether main() has been through; without npm the clients for Node are left out."""
     return all((folder / _STAMP).is_file() for folder in RECIPES)
 
 
-def has_node() -> bool:
-    stamp = NODE / _STAMP
-    return stamp.is_file() and stamp.read_text() == " ".join(NODE_PACKAGES)
+def has(folder: Path) -> bool:
+    """Whether what belongs into this folder is there, of the versions that are named here."""
+    stamp = folder / _STAMP
+    return stamp.is_file() and stamp.read_text() == " ".join({**RECIPES, **NODE_RECIPES}[folder])
 
 
 def main() -> int:
     try:
         for folder, packages in RECIPES.items():
             _prepare(folder, packages)
-        _prepare_node()
+        for folder, packages in NODE_RECIPES.items():
+            _prepare_node(folder, packages)
     except subprocess.CalledProcessError as error:
         print(f"failed: {' '.join(map(str, error.cmd))}", file=sys.stderr)
         return 1
@@ -61,24 +70,24 @@ def main() -> int:
 
 
 def _prepare(folder: Path, packages: tuple[str, ...]) -> None:
-    stamp, recipe = folder / _STAMP, " ".join(packages)
-    if stamp.is_file() and stamp.read_text() == recipe:
+    if has(folder):
         return
+    recipe = " ".join(packages)
     print(f"installing {recipe} into {folder.name}", flush=True)
     venv.create(folder, with_pip=True, clear=True)
     pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     subprocess.run([*pip, *packages], check=True)
-    stamp.write_text(recipe)
+    (folder / _STAMP).write_text(recipe)
 
 
-def _prepare_node() -> None:
-    if has_node() or shutil.which("npm") is None:
+def _prepare_node(folder: Path, packages: tuple[str, ...]) -> None:
+    if has(folder) or shutil.which("npm") is None:
         return
-    print(f"installing {' '.join(NODE_PACKAGES)} for Node", flush=True)
-    NODE.mkdir(parents=True, exist_ok=True)
-    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", NODE]
-    subprocess.run([*npm, *NODE_PACKAGES], check=True)
-    (NODE / _STAMP).write_text(" ".join(NODE_PACKAGES))
+    print(f"installing {' '.join(packages)} for Node", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder]
+    subprocess.run([*npm, *packages], check=True)
+    (folder / _STAMP).write_text(" ".join(packages))
 
 
 if __name__ == "__main__":

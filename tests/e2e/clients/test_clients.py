@@ -1,5 +1,6 @@
 """Unmodified clients, each against a real peer in front of real engines; the page says what they saw."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,8 +9,9 @@ from functools import cache
 import pytest
 
 from tests.e2e import vllm_env
-from tests.e2e.clients.conformance import LLAMACPP, OF_NODE, TABLES, VLLM, said
-from tests.e2e.clients.environments import has_node, is_prepared
+from tests.e2e.clients import coding_agents
+from tests.e2e.clients.conformance import CODERS, HEAD, LLAMACPP, OF_NODE, PAGE, TABLES, VLLM, said
+from tests.e2e.clients.environments import NODE, has, is_prepared
 from tests.e2e.vllm_env import OPENAI3
 
 OURS = {"openai 2.x", "curl"}  # what `make test` can run
@@ -19,7 +21,9 @@ IN_NODE = {"openai for Node", *OF_NODE}
 def marks_of(engine: str, client: str) -> list[pytest.MarkDecorator]:
     if engine == LLAMACPP and client in OURS:
         return []
-    return [pytest.mark.slow, pytest.mark.alone] if engine == VLLM else [pytest.mark.slow]  # a vLLM takes all cores
+    if engine in (CODERS, VLLM):  # those judge time, and a vLLM takes all cores
+        return [pytest.mark.slow, pytest.mark.alone]
+    return [pytest.mark.slow]
 
 
 RUNS = [
@@ -43,13 +47,26 @@ def test_a_client_sees_what_it_expects_and_the_page_says_so(
 ) -> None:
     if engine == VLLM and not vllm_env.is_prepared():
         pytest.skip("vLLM is not prepared: python -m tests.e2e.vllm_env")
-    _skip_what_is_missing(client)
+    if engine == CODERS:
+        if why := coding_agents.why_not_here():
+            pytest.skip(why)
+    else:
+        _skip_what_is_missing(client)
     url = url_of(engine)
 
     seen = TABLES[engine][1][client](url)
 
     assert {} == {check: told for check, told in seen.checks.items() if told.startswith("failed")}
     assert dict(seen.checks) == _said(engine, client)
+
+
+def test_the_page_holds_nothing_that_the_next_run_would_lose() -> None:
+    """A section that was written by hand belongs into HEAD."""
+    said_now = PAGE.read_text(encoding="utf-8")
+
+    assert said_now.startswith(HEAD)
+    titles = [title.partition("(")[0] for title in re.findall(r"^## (.*)$", said_now.removeprefix(HEAD), re.MULTILINE)]
+    assert [title.partition("(")[0] for title in TABLES] == titles
 
 
 def _said(engine: str, client: str) -> dict[str, str]:
@@ -62,7 +79,7 @@ def _said(engine: str, client: str) -> dict[str, str]:
 def _skip_what_is_missing(client: str) -> None:
     if client == "curl" and shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    if client in IN_NODE and not (has_node() and shutil.which("node")):
+    if client in IN_NODE and not (has(NODE) and shutil.which("node")):
         pytest.skip("the packages for Node are not installed: python -m tests.e2e.clients.environments")
     if client == "openai 3.x" and not OPENAI3.is_dir():
         pytest.skip("openai 3.x is not prepared: python -m tests.e2e.vllm_env")
