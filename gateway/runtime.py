@@ -202,7 +202,7 @@ class Runtime:
         )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
-            url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring.progress,
+            url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),

@@ -11,7 +11,7 @@ import typer
 
 from profiler import bugs
 
-COMMANDS = ("measure", "train", "show")
+COMMANDS = ("measure", "own", "train", "show")
 HELP = """Measure what this machine's engine is good at, and tell the network.
 
 Without a command: measure. Answers are kept in HOME/profile, so an interrupted run goes on where it stopped.
@@ -27,6 +27,7 @@ Queries = Annotated[str, typer.Option(help="builtin, a JSONL file or folder, or 
 Limit = Annotated[int | None, typer.Option(min=1, help="Ask at most so many, tasks in turn.  [default: all]")]
 EngineUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible engine.  [default: the running peer's]")]
 Model = Annotated[str | None, typer.Option(help="Model to ask.  [default: the engine's first]")]
+AgentName = Annotated[str | None, typer.Option("--agent", help="A personal agent of the running peer, instead.")]
 Publish = Annotated[bool | None, typer.Option(help="Hand the vector to the running peer.  [default: if one runs]")]
 Concurrency = Annotated[int, typer.Option(min=1, max=256, help="Questions in flight.")]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Of one answer; reasoning models want thousands.")]
@@ -81,6 +82,7 @@ def measure(
     limit: Limit = None,
     engine: EngineUrl = None,
     model: Model = None,
+    agent: AgentName = None,
     publish: Publish = None,
     concurrency: Concurrency = 2,
     max_tokens: MaxTokens = None,
@@ -95,8 +97,24 @@ def measure(
     from profiler.measure import MeasureConfig
 
     config = MeasureConfig(concurrency=concurrency, max_tokens=max_tokens)
-    run = commands.measure(_expanded(home), queries, limit, seed, engine, model, publish, config, png, as_json, code)
+    peers_home = _expanded(home)
+    run = commands.measure(peers_home, queries, limit, seed, engine, model, publish, config, png, as_json, code, agent)
     raise typer.Exit(run)
+
+
+@app.command()
+def own(
+    agent: Annotated[str, typer.Argument(help="A personal agent of the running peer.")],
+    limit: Limit = None,
+    concurrency: Concurrency = 2,
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a personal agent its owner's questions, with what it has and by its model alone; publish what they find."""
+    from profiler import owning
+    from profiler.measure import MeasureConfig
+
+    raise typer.Exit(owning.own(_expanded(home), agent, limit, MeasureConfig(concurrency=concurrency), as_json))
 
 
 @app.command()

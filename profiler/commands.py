@@ -16,24 +16,33 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from profiler import distil, sandbox
-from profiler.answers import GIVE_WAY_S, Answer, AnswerStore, StoreError, stored
+from profiler.answers import GIVE_WAY_S, AnswerStore, StoreError, stored
+from profiler.bar import asked_with_bar, progress_bar, say
 from profiler.calibrate import calibrated
 from profiler.chart import ChartError, draw, prepare
 from profiler.encoder import Encoder, EncoderError, open_encoder
 from profiler.engine import Engine, EngineError, first_model
 from profiler.essence import essence
 from profiler.folding import fold
-from profiler.forecast import forecast
 from profiler.grading.grades import RUNS_CODE
 from profiler.ladder import FAST_FOLDER, load_ladder
-from profiler.measure import MeasureConfig, Tally
-from profiler.measure import measure as ask
+from profiler.measure import MeasureConfig
 from profiler.noise import KINDS, noise
 from profiler.owned import not_owned
-from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
+from profiler.peer import (
+    Peer,
+    PeerError,
+    agent_of,
+    engine_of,
+    gate_of,
+    publish,
+    require_space,
+    required_peer,
+    running_peer,
+)
 from profiler.qagate import GIBBERISH, GateError, QAGate, shipped_gate
 from profiler.queries import (
     TrainingText,
@@ -47,7 +56,7 @@ from profiler.queries import (
 from profiler.question import QueryError, Question
 from profiler.report import explanation, relevance, relevance_tables, summary, tables
 from profiler.subjects import by_subject
-from profiler.text import cell, visible
+from profiler.text import visible
 from profiler.train import TrainConfig, TrainError, fit, require, with_fast
 
 NOISE_SHARE, NOISE_LIMIT = 20, 1000  # one generated text for so many of the others, and at most so many
@@ -66,68 +75,59 @@ def measure(
     png: Path | None,
     as_json: bool,
     code: bool | None = None,
+    agent: str | None = None,
 ) -> int:
     """Ask the engine at the URL `engine`, or that of the running peer, and publish the vector it earns.
 
-    `wants_publish` None: publish if a peer runs from this home. `code`: see `_with_code`.
+    `agent`: a personal agent of the running peer is asked instead. `wants_publish` None: publish if a peer runs from
+    this home. `code`: see `_with_code`.
     """
+    if agent and (engine or model):
+        say(
+            "--agent names one of the running peer's agents, with the model that it has: leave out --engine and --model"
+        )
+        return 2
     if png:
         prepare(png)
     every = load_questions(queries)
     chosen = balanced(every, limit, seed) if limit else in_order(every, {})
-    peer = _peer(home, required=bool(wants_publish) or engine is None)
+    peer = required_peer(home) if wants_publish or engine is None else running_peer(home)
     encoder, gate = _relevance(home, peer)
-    target = asyncio.run(_target(engine, model, peer))
+    target = asyncio.run(_target(engine, model, peer, agent))
     publishes = peer is not None and wants_publish is not False
     if peer and publishes:
         asyncio.run(require_space(peer, gate.space))
     with AnswerStore(home / "profile", target.model, target.make, GIVE_WAY_S) as store:
         chosen, config = _with_code(code, chosen, store, config)
         try:
-            tally = _ask(chosen, target, store, config)
+            tally = asked_with_bar(chosen, target, store, config)
         except KeyboardInterrupt:
             kept_now = sum(question.id in store.answers for question in chosen)
-            _say(f"stopped: {kept_now} of {len(chosen)} answers are kept in {home / 'profile'}; nothing was published.")
-            _say("The same command asks the others, and publishes what all of them say.")
+            say(f"stopped: {kept_now} of {len(chosen)} answers are kept in {home / 'profile'}; nothing was published.")
+            say("The same command asks the others, and publishes what all of them say.")
             return 1
     kept = [store.answers[question.id] for question in every if question.id in store.answers]
     answers = as_asked_now(kept, every)
     if tally.failed:
-        _say(f"{tally.failed} questions were not answered; the same command asks them again. Last: {tally.problem}")
+        say(f"{tally.failed} questions were not answered; the same command asks them again. Last: {tally.problem}")
     if tally.gave_up or not answers:
-        _say(f"{len(answers)} answers are kept in {home / 'profile'}; nothing was published")
+        say(f"{len(answers)} answers are kept in {home / 'profile'}; nothing was published")
         return 1
     report = summary(target.model, gate, answers, fold(gate, encoder, answers, every))
     report |= {"asked": tally.asked, "failed": tally.failed, "published": False}
     if png:
         draw([report], png)
     if peer and publishes:
-        sent = report["space"], report["model"], report["capability"], report["evidence"]
+        make = target.make if agent else ""
+        sent = report["space"], report["model"], report["capability"], report["evidence"], make
         report |= {"seq": asyncio.run(publish(peer, *sent)), "published": True}
     if as_json:
         _print(report)
     else:
         _show(report)
     if not report["published"] and wants_publish is None:
-        _say(f"not published: no peer runs from {home}. Start it (ppai serve) and run again: nothing is asked twice")
+        say(f"not published: no peer runs from {home}. Start it (ppai serve) and run again: nothing is asked twice")
     return 0
-
-
-def _ask(chosen: Sequence[Question], target: Engine, store: AnswerStore, config: MeasureConfig) -> Tally:
-    """Ask what is not stored, with a bar; how long it takes is said before, or once that can be known."""
-    known = [store.answers[question.id].seconds for question in chosen if question.id in store.answers]
-    left = len(chosen) - len(known)
-    _say(forecast(left, known, config.concurrency))
-    with _progress() as progress:
-        bar = progress.add_task(f"asking {cell(target.model)}", total=len(chosen), completed=len(known))
-
-        def answered(answer: Answer) -> None:
-            progress.advance(bar)
-            if not known and left > 1:
-                progress.console.print(forecast(left - 1, [answer.seconds], config.concurrency), markup=False)
-            known.append(answer.seconds)
-
-        return asyncio.run(ask(chosen, target, store, config, answered))
 
 
 def train(
@@ -147,10 +147,10 @@ def train(
     texts = _trainable(queries, out, fast, config, subjects)
     readers: list[Encoder] = [open_encoder(encoder, _weights(home))]
     if fast:
-        _say("distilling the fast encoder: half a minute")
+        say("distilling the fast encoder: half a minute")
         teacher = readers[0].name.split(":")[0]
         readers.append(distil.distil(encoder or str(_weights(home) / "encoder"), teacher, out / FAST_FOLDER))
-    with _progress() as progress:
+    with progress_bar() as progress:
         if subjects:
             texts = by_subject(texts, lambda texts: _encoded(readers[0], texts, progress))
         texts = [*texts, *_noise(texts, seed)]
@@ -175,7 +175,7 @@ def train(
         gate = calibrated(gate, tasks, embeddings, config, seed)
     command = _train_command(queries, encoder, fast, config, seed, subjects)
     replace(gate, training={**gate.training, "command": command}).save(out)
-    _say(
+    say(
         f"gate of {gate.K} prototypes over {len(set(gate.tasks))} tasks in "
         f"{len(set(gate.categories))} categories, space {gate.space}: {out}"
     )
@@ -221,10 +221,10 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
     1 where nothing was measured yet. `png` draws what was measured, so it goes with no text.
     """
     if png and text is not None:
-        _say("--png draws what was measured here, not what a text is about: leave out the one or the other")
+        say("--png draws what was measured here, not what a text is about: leave out the one or the other")
         return 2
     if text is not None and not text.strip():
-        _say("the text is empty: leave it out to see what was measured here")
+        say("the text is empty: leave it out to see what was measured here")
         return 2
     if png:
         prepare(png)
@@ -248,7 +248,7 @@ def show(home: Path, text: str | None, png: Path | None, as_json: bool) -> int:
         for report in reports:
             _show(report)
     if not reports:
-        _say(f"nothing was measured from {home} yet: run ppai-profile")
+        say(f"nothing was measured from {home} yet: run ppai-profile")
     return 0 if reports else 1
 
 
@@ -267,15 +267,15 @@ def _with_code(
         return [question for question in chosen if question not in coded], config
     if why := sandbox.problem():
         if code or (code is None and sys.stdin.isatty()):
-            _say(f"no wall keeps code in answers from this machine: {why}. It runs as you; --no-code asks for none")
+            say(f"no wall keeps code in answers from this machine: {why}. It runs as you; --no-code asks for none")
             config = replace(config, walled=False)
         else:
-            _say(
+            say(
                 f"{len(coded)} questions for code are left out: no wall stands here ({why}). With --code it runs as you"
             )
             return [question for question in chosen if question not in coded], config
     if shells and (why := sandbox.problem(programs=True)):
-        _say(f"{len(shells)} questions for a shell are left out: no wall holds programs here ({why})")
+        say(f"{len(shells)} questions for a shell are left out: no wall holds programs here ({why})")
         return [question for question in chosen if question not in shells], config
     return chosen, config
 
@@ -285,24 +285,15 @@ def _relevance(home: Path, peer: Peer | None) -> tuple[Encoder, QAGate]:
     folder, model = asyncio.run(gate_of(peer)) if peer else (None, "")
     ladder = load_ladder(folder or shipped_gate(), "auto", lambda: open_encoder(model, _weights(home)))
     if ladder.full_problem:
-        _say(f"the fast encoder alone tells topics apart, less exactly: {ladder.full_problem}")
+        say(f"the fast encoder alone tells topics apart, less exactly: {ladder.full_problem}")
     gate, best = ladder.best
     return best, gate
 
 
-def _peer(home: Path, required: bool) -> Peer | None:
-    peer = running_peer(home)
-    if peer is None and required:
-        raise PeerError(
-            f"no peer runs from {home}. Start one: ppai serve. Or measure an engine: ppai-profile --engine URL"
-        )
-    return peer
-
-
-async def _target(engine: str | None, model: str | None, peer: Peer | None) -> Engine:
+async def _target(engine: str | None, model: str | None, peer: Peer | None, agent: str | None) -> Engine:
     if engine is None:
         assert peer is not None, "_peer raises where neither is given"
-        return await engine_of(peer, model)
+        return (await agent_of(peer, agent)).asked if agent else await engine_of(peer, model)
     key = os.environ.get("PPAI_ENGINE_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     return Engine(engine, model or await first_model(engine, headers), headers)
@@ -334,12 +325,6 @@ def _train_command(
     return shlex.join([*words, "--seed", str(seed)])
 
 
-def _progress() -> Any:
-    left = TimeRemainingColumn(), TextColumn("left")
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *left
-    return Progress(*columns, console=Console(stderr=True))
-
-
 def _print(value: Any) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
 
@@ -348,7 +333,3 @@ def _show(report: dict[str, Any]) -> None:
     """One agent's summary, for people: on stdout, as everything that a command was asked for."""
     Console().print(tables(report))
     sys.stdout.write(visible(explanation(report)) + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(visible(text) + "\n")

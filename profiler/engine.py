@@ -10,6 +10,7 @@ import aiohttp
 
 BODY_LIMIT = 4 * 2**20  # bytes of one answer: all that grading reads, every character escaped, and thoughts
 
+_SOURCES = re.compile(r"\n\n(?:Sources?: [^\n]*|Not from this agent's documents\.)\Z")  # gateway/agent/citing.py
 _USER_IN_URL = re.compile(r"//[^/\s]*@")
 
 
@@ -51,7 +52,10 @@ async def first_model(url: str, headers: Mapping[str, str]) -> str:
 
 
 def content_of(reply: Any, url: str) -> str:
-    """The text of a chat completion. Raises EngineError when `reply` is not one."""
+    """The text of a chat completion. Raises EngineError when `reply` is not one.
+
+    The last line in which a personal agent says its sources is left out: it is no part of what it answers.
+    """
     try:
         content = reply["choices"][0]["message"]["content"]
     except (KeyError, IndexError, TypeError):
@@ -60,7 +64,7 @@ def content_of(reply: Any, url: str) -> str:
         return ""
     if not isinstance(content, str):
         raise EngineError(f"{url} answered something that is no chat completion: {json.dumps(reply)[:200]}")
-    return content
+    return _SOURCES.sub("", content) if "ppai" in reply else content
 
 
 def ran_out(reply: Any) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from profiler.answers import make_of
 from profiler.engine import Engine, EngineError, open_session, request_json
@@ -39,6 +40,16 @@ def running_peer(home: Path) -> Peer | None:
         raise PeerError(f"cannot read {file}: {error!r}. Restart the peer: ppai serve") from error
 
 
+def required_peer(home: Path) -> Peer:
+    """The peer that serves from this home. Raises PeerError, also where none does."""
+    peer = running_peer(home)
+    if peer is None:
+        raise PeerError(
+            f"no peer runs from {home}. Start one: ppai serve. Or measure an engine: ppai-profile --engine URL"
+        )
+    return peer
+
+
 async def engine_of(peer: Peer, model: str | None) -> Engine:
     """The peer's own engine, to be asked through the peer; its first model unless one is named. Raises PeerError."""
     owner = {"authorization": f"Bearer {peer.token}"}
@@ -55,6 +66,46 @@ async def engine_of(peer: Peer, model: str | None) -> Engine:
     name = model or next(iter(models))
     make = make_of(models[name].get("parameters") or 0, models[name].get("quantisation") or "")
     return Engine(peer.url, name, {"x-ppai-route": "local", **owner}, make)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalAgent:
+    """An agent of the peer's, as it is asked, and its model alone; and the file of its owner's questions."""
+
+    asked: Engine
+    alone: Engine
+    questions: Path | None
+
+
+async def agent_of(peer: Peer, name: str) -> PersonalAgent:
+    """A personal agent of the peer, to be asked through it, as another peer would ask it. Raises PeerError."""
+    owner = {"authorization": f"Bearer {peer.token}", "x-ppai-route": "local"}
+    try:
+        async with open_session(10.0, owner) as session:
+            status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
+        rows = {str(row["name"]): row for row in status["measuring"]["agents"] if row.get("base")}
+    except (EngineError, KeyError, TypeError, AttributeError) as error:
+        raise PeerError(f"the peer at {peer.url} does not say which agents it has ({error}). Restart it") from error
+    if name not in rows:
+        named = ", ".join(rows) or "none"
+        raise PeerError(f"the peer serves no personal agent `{name}`; it serves: {named}. See: ppai status")
+    row = rows[name]
+    asked = Engine(peer.url, name, {**owner, "x-ppai-as-peer": "1"}, str(row.get("make", "")))
+    alone = Engine(peer.url, str(row["base"]), owner, str(row.get("base_make", "")))
+    return PersonalAgent(asked, alone, Path(row["questions_file"]) if row.get("questions_file") else None)
+
+
+async def publish_owned(peer: Peer, agent: str) -> dict[str, Any]:
+    """Have the peer publish what the owner's questions found, from the stored answers: what it tells others of them.
+
+    Raises PeerError when the peer does not.
+    """
+    try:
+        async with open_session(30.0, {"authorization": f"Bearer {peer.token}"}) as session:
+            found = await request_json(session, "POST", f"{peer.url}/ppai/v1/domain", {"agent": agent})
+        return {key: found[key] for key in ("questions", "right", "right_without", "recall", "seq")}
+    except (EngineError, KeyError, TypeError) as error:
+        raise PeerError(f"the peer did not take what was found: {error}. What was answered is kept") from error
 
 
 async def gate_of(peer: Peer) -> tuple[Path | None, str]:
@@ -84,12 +135,17 @@ async def require_space(peer: Peer, space: str) -> None:
         )
 
 
-async def publish(peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int]) -> int:
+async def publish(
+    peer: Peer, space: str, agent: str, values: Sequence[float], evidence: Sequence[int], make: str = ""
+) -> int:
     """Hand the peer its agent's vector (K,) with evidence (K,), to sign and spread: the new card's seq.
+
+    `make`: of a personal agent, which must not have changed meanwhile.
 
     Raises PeerError when the peer does not take it.
     """
-    body = {"space": space, "agent": agent, "capability": list(values), "evidence": list(evidence)}
+    body: dict[str, Any] = {"space": space, "agent": agent, "capability": list(values), "evidence": list(evidence)}
+    body |= {"make": make} if make else {}
     try:
         async with open_session(30.0, {"authorization": f"Bearer {peer.token}"}) as session:
             reply = await request_json(session, "POST", f"{peer.url}/ppai/v1/profile", body)

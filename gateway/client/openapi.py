@@ -132,6 +132,7 @@ _SUMMARIES = {
 _REQUEST_HEADERS = {
     "x-ppai-route": "`auto`, `local`, or the name or id of the peer that is to answer",
     "x-ppai-continue": "`0`: a stream that breaks off ends with an error, and nobody else goes on with it",
+    "x-ppai-as-peer": "anything but `0`: a personal agent of this peer answers as it answers other peers",
     "x-ppai-local-only": "anything but `0`: the request stays on this machine",
     "x-session-id": "which conversation this is",
     "x-request-id": "given back; made if absent",
@@ -211,10 +212,12 @@ _PROFILE = {
             "agent": {"type": "string"},
             "capability": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}},
             "evidence": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-        }
+        },
+        make={"type": "string"},
     ),
     "additionalProperties": False,
 }
+_DOMAIN = _fields({"agent": {"type": "string"}})
 _READY = _fields({"ready": {"type": "boolean"}, "missing": {"type": "array", "items": {"type": "string"}}})
 
 _MODELS = {
@@ -263,4 +266,5 @@ _OWNER = {
     "/ppai/v1/approve": _post("the owner grants a peer both rights", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/revoke": _post("the owner takes both rights from a peer", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/profile": _post("the owner publishes a capability vector", _PROFILE, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/domain": _post("the owner publishes what his questions to an agent found", _DOMAIN, _OBJECT, _OWNERS_KEY),
 }

@@ -6,6 +6,7 @@ The token lies in the home's running.json, which that user alone can read.
 
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import fastapi
@@ -22,6 +23,10 @@ from gateway.wire.errors import InvalidRequest
 class _Who(msgspec.Struct):
     who: str
     mine: bool | None = None  # of who is approved: whether it is the owner's own machine
+
+
+class _Which(msgspec.Struct):
+    agent: str
 
 
 def owner_only(peer: RunningPeer) -> list[Any]:
@@ -53,9 +58,14 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.post("/ppai/v1/profile", dependencies=owners)
     async def profile(request: fastapi.Request) -> dict[str, Any]:
         gate = peer.dispatcher.reader.gate
-        peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.node.own_agents)
+        peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.measuring.makes())
         peer.cards_changed()
         return {"published": True, "seq": peer.network.version}
+
+    @app.post("/ppai/v1/domain", dependencies=owners)
+    async def domain(request: fastapi.Request) -> dict[str, Any]:
+        found = await peer.measuring.fold_now((await read_json(request, _Which)).agent)
+        return {**asdict(found), "seq": peer.network.version}
 
     @app.get("/ppai/v1/events", dependencies=owners)
     async def events() -> list[dict[str, object]]:

@@ -1,9 +1,10 @@
 """The running peer, as the pages of the client side see it. runtime.py builds it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from discovery.records import Domain
 from gateway.capacity.doors import Doors
 from gateway.measuring.feedback import Feedback
 from gateway.measuring.profiles import Profiles
@@ -13,6 +14,22 @@ from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import GateConfig
+
+
+class Measuring(Protocol):
+    """How our agents are measured (gateway/measuring/asking.py)."""
+
+    def progress(self) -> dict[str, Any]:
+        """How far it is."""
+        ...
+
+    def makes(self) -> Mapping[str, str]:
+        """Our agents now, each with its make (profiler/answers.py)."""
+        ...
+
+    async def fold_now(self, agent: str) -> Domain:
+        """Publish what an agent's owner found with his questions. Raises InvalidRequest."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +50,4 @@ class RunningPeer:
     cards_changed: Callable[[], None]  # to be called when our agents' vectors have changed
     gate: GateConfig
     feedback: Feedback
-    measuring: Callable[[], dict[str, Any]]  # how far our agents are measured
+    measuring: Measuring

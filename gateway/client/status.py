@@ -49,7 +49,7 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             **_engines_status(peer),
             "network": _network_status(peer, list(waiting.values())),
             "gate": _gate_status(peer),
-            "measuring": peer.measuring(),
+            "measuring": peer.measuring.progress(),
             "say": waiting_lines(waiting),
             "missing": _missing(peer),
         }

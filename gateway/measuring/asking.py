@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from discovery.records import Domain
 from gateway.measuring import domains
 from gateway.measuring.domains import Domains
 from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, why_not, why_stop
@@ -20,10 +21,11 @@ from gateway.measuring.lent import LentEncoder
 from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.reply import Reply, read_reply
-from gateway.measuring.sheets import Attracts, Sheet, attracts_nothing, fold_owned, owned_sheets
+from gateway.measuring.sheets import Attracts, Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
 from gateway.measuring.targets import Configured, Door, Target
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import UpstreamError
+from gateway.wire.errors import InvalidRequest
 from profiler import sandbox
 from profiler.answers import AnswerStore, StoreError
 from profiler.encoder import Floats
@@ -108,6 +110,23 @@ class IdleMeasuring:
             "agents": [self._row(target) for target in self._targets()],
         }
 
+    def makes(self) -> dict[str, str]:
+        """Our agents now, each with its make."""
+        return {target.agent: target.make for target in self._targets()}
+
+    async def fold_now(self, agent: str) -> Domain:
+        """Publish what the owner's questions to a personal agent found, from the answers that are stored.
+
+        Raises InvalidRequest: it is none of ours, or was not asked, or its questions cannot be read.
+        """
+        target = next((one for one in self._targets() if one.agent == agent), None)
+        try:
+            if await fold_now(self._folder, agent, target, self._domains, self._attracts):
+                self._published()
+        except (QueryError, StoreError) as error:
+            raise InvalidRequest(str(error), param="agent") from error
+        return self._domains.of(agent)
+
     def _row(self, target: Target) -> dict[str, Any]:
         space = self._reader.gate.space
         row = {
@@ -126,6 +145,7 @@ class IdleMeasuring:
         return {
             "make": target.make,
             "base": configured.base,
+            "base_make": target.alone.make,
             "questions_file": str(configured.questions or ""),
             "questions_problem": self._owned.get(target.state, ""),
             "domain": asdict(domain) | {"stale": self._domains.is_stale(target.agent)} if domain.questions else None,

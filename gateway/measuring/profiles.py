@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Agent, Profile
+from discovery.records import PROTOTYPES_LIMIT, SPACES_LIMIT, Profile
 from gateway.measuring.kept import read_kept, write_kept
 from gateway.measuring.stale import aged
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest, without_words
-from profiler.answers import is_another, make_of
+from profiler.answers import is_another
 from profiler.scoring import Floats, quantise
 
 _REMEDY = "run ppai-profile again: it publishes from the answers that it kept, and asks nothing twice"
@@ -30,6 +30,7 @@ class Publication(msgspec.Struct, forbid_unknown_fields=True):
     agent: str
     capability: list[float]  # (K,) in [0, 1]
     evidence: list[int]  # (K,) questions behind each entry
+    make: str = ""  # of the agent that was measured (profiler/answers.py); empty: of whatever has its name
 
 
 class _Kept(msgspec.Struct, omit_defaults=True):
@@ -89,16 +90,21 @@ class Profiles:
                 self._write(known)
             self._known = known
 
-    def publish(self, body: bytes, space: str, prototypes: int, agents: tuple[Agent, ...]) -> None:
-        """Take a measured vector and keep it; `space` and `prototypes` (K) are our gate's.
+    def publish(self, body: bytes, space: str, prototypes: int, makes: Mapping[str, str]) -> None:
+        """Take a measured vector and keep it; `space` and `prototypes` (K) are our gate's, `makes` our agents' now.
 
         Raises InvalidRequest; a bad one changes nothing.
         """
         publication = _read(body)
-        named = next((agent for agent in agents if agent.name == publication.agent), None)
-        if named is None:
-            served = ", ".join(f"`{agent.name}`" for agent in agents) or "none"
+        make = makes.get(publication.agent)
+        if make is None:
+            served = ", ".join(f"`{agent}`" for agent in makes) or "none"
             raise InvalidRequest(f"this peer serves no agent `{publication.agent}`; it serves: {served}", param="agent")
+        if publication.make and is_another(publication.make, make):
+            raise InvalidRequest(
+                f"`{publication.agent}` was configured otherwise when it was measured: run ppai-profile again",
+                param="make", code="another_make",
+            )  # fmt: skip
         if publication.space != space:
             raise InvalidRequest(
                 f"the vector is of space {publication.space}, this peer's gate of {space}: "
@@ -110,8 +116,7 @@ class Profiles:
                 f"the vector has {len(publication.capability)} numbers, this peer's gate {prototypes} prototypes",
                 param="capability",
             )
-        make = make_of(named.parameters, named.quantisation)
-        self.keep(named.name, space, np.array(publication.capability), publication.evidence, make)
+        self.keep(publication.agent, space, np.array(publication.capability), publication.evidence, make)
 
     def keep(self, agent: str, space: str, values: Floats, evidence: Iterable[int], make: str) -> None:
         """Keep a vector (K,) of a model of this make, with the questions (K,) behind each value, as the newest.

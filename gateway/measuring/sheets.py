@@ -12,7 +12,7 @@ from gateway.measuring.domains import Domains, asked_as, domain_of, is_due
 from gateway.measuring.targets import Target
 from profiler.answers import answers_of
 from profiler.owned import load_owned
-from profiler.question import Question
+from profiler.question import QueryError, Question
 
 # (topics, texts) -> for each text the probability that the topics attract it; None where nothing can read them
 Attracts = Callable[[Sequence[str], Sequence[str]], Awaitable[Sequence[float] | None]]
@@ -64,3 +64,17 @@ async def fold_owned(folder: Path, sheet: Sheet, domains: Domains, attracts: Att
     recall = sum(share >= ATTRACTED for share in likely) / len(likely) if likely else 0.0
     domains.keep(target.agent, domain_of(with_, without, recall), target.make, asked)
     return True
+
+
+async def fold_now(folder: Path, agent: str, target: Target | None, domains: Domains, attracts: Attracts) -> bool:
+    """The same where a person waits, from whatever was answered; whether it is new.
+
+    Raises StoreError, OSError, and QueryError: there is nothing to fold, or the questions cannot be read.
+    """
+    sheets = await owned_sheets(target) if target else ()
+    if not sheets:
+        raise QueryError(f"`{agent}` is no personal agent of this peer that has questions. See: ppai status")
+    is_new = await fold_owned(folder, sheets[0], domains, attracts, at_once=True)
+    if not domains.of(agent).questions or domains.is_stale(agent):
+        raise QueryError(f"`{agent}`, as it is now, was asked none of its owner's questions: ppai-profile own {agent}")
+    return is_new

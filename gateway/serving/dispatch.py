@@ -266,7 +266,7 @@ class Dispatcher:
         if candidate.local:
             served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
             body = encode_request(request, served.model, served.door.engine.state.continuing)
-            upstream = served.over(upstream, is_own=True)
+            upstream = served.over(upstream, is_own=not routed.wishes.as_peer)
             return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
         body = delegation(
             request.endpoint, candidate.agent, candidate.model, routed.travel, continues=request.continues

@@ -13,7 +13,7 @@ from gateway.wire.text import read_header_text
 
 _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _LOCAL_ONLY = ("x-ppai-local-only", "x-ppai-local")
-KNOWN = (*_LOCAL_ONLY, "x-ppai-route", "x-ppai-beta", "x-ppai-continue")  # of the names that begin with x-ppai-
+KNOWN = (*_LOCAL_ONLY, "x-ppai-route", "x-ppai-beta", "x-ppai-continue", "x-ppai-as-peer")  # of the names in x-ppai-
 _PASSED = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
 
 
@@ -27,6 +27,7 @@ class Wishes:
     is_retry: bool  # an SDK tries again
     beta_per_s: float | None
     may_continue: bool  # an answer that breaks off may be gone on with elsewhere
+    as_peer: bool  # a personal agent of ours answers as it answers other peers: without tools that change things
     passed: Mapping[str, str]  # sent on to our own engine
 
 
@@ -46,6 +47,7 @@ def read_headers(headers: Mapping[str, str]) -> Wishes:
         is_retry=headers.get("x-stainless-retry-count", "0") != "0",
         beta_per_s=_number(headers, "x-ppai-beta"),
         may_continue=all(mark.strip() != "0" for mark in headers.get("x-ppai-continue", "1").split(",")),
+        as_peer=any(mark.strip() != "0" for mark in headers.get("x-ppai-as-peer", "0").split(",")),
         passed={name: headers[name] for name in _PASSED if name in headers},
     )
 

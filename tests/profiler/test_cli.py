@@ -20,11 +20,10 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from discovery.records import Agent
 from gateway.home.folder import LOCK
 from gateway.home.lock import held
 from gateway.measuring.profiles import Profiles
-from profiler.answers import AnswerStore
+from profiler.answers import AnswerStore, make_of
 from profiler.cli import main
 from profiler.encoder import open_encoder
 from profiler.ladder import load_ladder
@@ -162,19 +161,42 @@ async def test_an_engine_that_fails_now_and_then_is_asked_again(tmp_path: Path, 
     assert len(asked) > 9 == len(stored_lines(tmp_path))
 
 
+PORTER = {"name": "porter", "base": "tiny", "make": make_of(8, "Q4_K_M", "aaaaaaaa"), "base_make": make_of(8, "Q4_K_M")}
+
+
+def answered(body: dict[str, Any]) -> str:
+    """As the porter it knows the codes of rooms, as the model alone all else."""
+    asked = body["messages"][-1]["content"]
+    if "code of room" not in asked:
+        return knows_all(body)
+    return f"It is C{asked.split()[-1].rstrip('?')}." if body["model"] == "porter" else "Who knows."
+
+
 @asynccontextmanager
 async def peer_serving(
-    home: Path, status: int = 200, space: str = QAGate.load(shipped_gate()).space, folder: str = ""
+    home: Path,
+    status: int = 200,
+    space: str = QAGate.load(shipped_gate()).space,
+    folder: str = "",
+    questions_file: str = "questions.tsv",
 ) -> AsyncIterator[list[web.Request]]:
     """What ppai-profile needs of a running peer, over a real socket; yields the requests it got."""
     requests: list[web.Request] = []
 
     async def page(request: web.Request) -> web.Response:
-        return web.json_response({"engine": {"models": [{"id": "tiny"}]}, "gate": {"space": space, "folder": folder}})
+        porter = {**PORTER, "questions_file": questions_file and str(home / questions_file)}
+        told = {"gate": {"space": space, "folder": folder}, "measuring": {"agents": [{"name": "tiny"}, porter]}}
+        return web.json_response({"engine": {"models": [{"id": "tiny"}]}, **told})
 
     async def chat(request: web.Request) -> web.Response:
         requests.append(request)
-        return web.json_response({"choices": [{"message": {"content": knows_all(await request.json())}}]})
+        body = await request.json()
+        return web.json_response({"choices": [{"message": {"content": answered(body)}}]})
+
+    async def domain(request: web.Request) -> web.Response:
+        requests.append(request)
+        await request.read()
+        return web.json_response({"questions": 12, "right": 0.9, "right_without": 0.1, "recall": 1.0, "seq": 5})
 
     async def profile(request: web.Request) -> web.Response:
         requests.append(request)
@@ -185,6 +207,7 @@ async def peer_serving(
     app.router.add_get("/ppai/v1/status", page)
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/ppai/v1/profile", profile)
+    app.router.add_post("/ppai/v1/domain", domain)
     async with listening(app) as url:
         with held(home / LOCK):
             (home / "running.json").write_text(json.dumps({"url": url, "pid": os.getpid(), "token": "secret-token"}))
@@ -217,6 +240,48 @@ async def test_the_running_peer_is_asked_locally_and_gets_the_vector(
         assert (report["capability"], report["evidence"]) == (body["capability"], body["evidence"])
 
 
+async def test_a_personal_agent_is_asked_as_another_peer_would_ask_it(tmp_path: Path, encoder_folder: Path) -> None:
+    """And its vector is published with its make, so that the peer takes none of an agent that changed meanwhile."""
+    async with peer_serving(tmp_path) as requests:
+        where = ("--home", str(tmp_path), "--limit", "3", "--json")
+        code, *_ = await run(encoder_folder, "--agent", "porter", *where)
+        other, _, err = await run(encoder_folder, "--agent", "portre", *where)
+
+        body = await requests[-1].json()
+    assert (0, "porter", PORTER["make"]) == (code, body["agent"], body["make"])
+    assert ["1"] * 3 == [request.headers["x-ppai-as-peer"] for request in requests[:-1]]
+    assert {"porter"} == {json.loads(line)["model"] for line in stored_lines(tmp_path)}
+    assert 1 == other and "serves no personal agent `portre`; it serves: porter" in err
+
+
+async def test_an_agent_and_an_engine_are_two_things_to_ask(tmp_path: Path, encoder_folder: Path) -> None:
+    code, _, err = await run(encoder_folder, "--agent", "porter", "--engine", "http://h", "--home", str(tmp_path))
+
+    assert 2 == code and "leave out --engine" in err
+
+
+async def test_an_owners_questions_are_asked_with_and_without(tmp_path: Path, encoder_folder: Path) -> None:
+    (tmp_path / "questions.tsv").write_text("\n".join(f"What is the code of room {n}?\tC{n}" for n in range(20)))
+    async with peer_serving(tmp_path) as requests:
+        code, out, err = await run(encoder_folder, "own", "porter", "--limit", "4", "--home", str(tmp_path), "--json")
+        again, table, _ = await run(encoder_folder, "own", "porter", "--limit", "4", "--home", str(tmp_path))
+
+        asked = [(await request.json()).get("model") for request in requests]
+    found = json.loads(out)
+    assert (0, 4, 12) == (code, len(found["asked"]), found["questions"]), err
+    assert [(1.0, 0.0)] * 4 == [(row["right"], row["right_without"]) for row in found["asked"]]
+    assert ["porter"] * 4 + ["tiny"] * 4 == asked[:8], "and nothing is asked twice"
+    assert 10 == len(asked)
+    assert 0 == again and "90 % right are expected of it" in " ".join(table.split())
+
+
+async def test_an_agent_without_questions_is_told_where_they_go(tmp_path: Path, encoder_folder: Path) -> None:
+    async with peer_serving(tmp_path, questions_file=""):
+        code, _, err = await run(encoder_folder, "own", "porter", "--home", str(tmp_path))
+
+    assert 1 == code and "questions: porter.tsv" in err
+
+
 async def test_a_new_gate_refolds_without_asking_and_the_card_carries_both_spaces(
     tmp_path: Path, encoder_folder: Path, gate: QAGate
 ) -> None:
@@ -224,7 +289,6 @@ async def test_a_new_gate_refolds_without_asking_and_the_card_carries_both_space
     newer = replace(gate, alpha=2.0)
     shutil.copytree(shipped_gate(), tmp_path / "newer")
     newer.save(tmp_path / "newer")
-    own = Agent("tiny", "tiny", 4096)
     profiles = Profiles(tmp_path / "profiles.json")
     for known, folder, asks in ((gate, "", 6), (QAGate.load(tmp_path / "newer"), str(tmp_path / "newer"), 0)):
         async with peer_serving(tmp_path, space=known.space, folder=folder) as requests:
@@ -233,7 +297,7 @@ async def test_a_new_gate_refolds_without_asking_and_the_card_carries_both_space
             assert 0 == code, err
             assert asks == json.loads(out)["asked"]
             assert asks == len(requests) - 1
-            profiles.publish(await requests[-1].read(), known.space, known.K, (own,))
+            profiles.publish(await requests[-1].read(), known.space, known.K, {"tiny": make_of(0, "")})
 
     spaces = profiles.of("tiny")
     assert gate.space != newer.space

@@ -48,6 +48,23 @@ def test_what_is_no_completion_is_shown(reply: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("42\n\nSource: handbook.md, Rooms", "42"),
+        ("42\n\nSources: a.md, b; c.md", "42"),
+        ("42\n\nNot from this agent's documents.", "42"),
+        ("Source: me\n\n42", "Source: me\n\n42"),
+    ],
+)
+def test_where_an_agent_has_its_answer_from_is_no_part_of_it(said: str, expected: str) -> None:
+    """Else the number that an answer ends on would be a paragraph's. A bare model that writes such a line keeps it."""
+    reply = {"choices": [{"message": {"content": said}}]}
+
+    assert expected == content_of({**reply, "ppai": {"from_documents": True}}, "http://h")
+    assert said == content_of(reply, "http://h")
+
+
+@pytest.mark.parametrize(
     ("status", "may_pass"), [(400, False), (401, False), (404, False), (408, True), (429, True), (500, True)]
 )
 async def test_whether_asking_again_can_help_follows_from_the_status(status: int, may_pass: bool) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from gateway.home.folder import LOCK
 from gateway.home.lock import held
 from profiler.answers import make_of
-from profiler.peer import Peer, PeerError, engine_of, gate_of, publish, require_space, running_peer
+from profiler.peer import Peer, PeerError, agent_of, engine_of, gate_of, publish, require_space, running_peer
 from tests.profiler.test_cli import listening
 
 
@@ -109,6 +109,36 @@ async def test_a_peer_that_cannot_be_measured_says_why(status: object, model: st
 async def test_a_peer_that_names_no_folder_has_the_shipped_gate(gate: object, expected: object) -> None:
     async with peer_saying({"gate": gate}) as (peer, _):
         assert expected == await gate_of(peer)
+
+
+AGENT = {"name": "porter", "base": "tiny", "make": "8 Q4 agent:a", "base_make": "8 Q4", "questions_file": "/q.tsv"}
+
+
+async def test_an_agent_is_asked_as_a_peer_would_ask_it_and_its_model_as_always() -> None:
+    async with peer_saying({"measuring": {"agents": [{"name": "tiny"}, AGENT]}}) as (peer, _):
+        found = await agent_of(peer, "porter")
+
+    assert ("porter", "8 Q4 agent:a", "1") == (
+        found.asked.model,
+        found.asked.make,
+        found.asked.headers["x-ppai-as-peer"],
+    )
+    assert ("tiny", "8 Q4") == (found.alone.model, found.alone.make)
+    assert "x-ppai-as-peer" not in found.alone.headers and Path("/q.tsv") == found.questions
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ({"measuring": {"agents": [{"name": "tiny"}]}}, r"no personal agent `porter`; it serves: none"),
+        ({}, "does not say which agents it has"),
+        ({"measuring": {"agents": [3]}}, "does not say which agents it has"),
+    ],
+)
+async def test_an_agent_that_is_not_there_is_told(status: object, says: str) -> None:
+    async with peer_saying(status) as (peer, _):
+        with pytest.raises(PeerError, match=says):
+            await agent_of(peer, "porter")
 
 
 async def test_another_space_is_refused_and_none_is_left_to_the_peer() -> None:

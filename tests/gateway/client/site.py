@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from discovery.records import Agent
+from discovery.records import Agent, Domain
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
@@ -33,6 +33,8 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import GateConfig, RelevanceReader
 from gateway.upstream import Patience
+from gateway.wire.errors import InvalidRequest
+from profiler.answers import make_of
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.gateway.capacity.test_door import IdleEngine, ready
@@ -65,6 +67,24 @@ class Site:
         return response.status_code, response.json()
 
 
+@dataclass(frozen=True)
+class Unmeasured:
+    """What measures agents, of which none was asked anything; of `porter` it knows what its owner found."""
+
+    node: Node
+
+    def progress(self) -> dict[str, Any]:
+        return {"auto": "off", "questions": None, "agents": []}
+
+    def makes(self) -> dict[str, str]:
+        return {agent.name: make_of(agent.parameters, agent.quantisation) for agent in self.node.own_agents}
+
+    async def fold_now(self, agent: str) -> Domain:
+        if agent != "porter":
+            raise InvalidRequest(f"`{agent}` was not asked", status=404, param="agent")
+        return Domain(20, 0.9, 0.1, 1.0)
+
+
 @asynccontextmanager
 async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True) -> AsyncIterator[Site]:
     """Ada's pages, in front of an idle engine; `as_stranger`: asked by who has shown no key where one is needed;
@@ -92,7 +112,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
             running = RunningPeer(
                 node, place, doors_of(gate), Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
-                GateConfig(), learning, lambda: {"auto": "off", "questions": None, "agents": []},
+                GateConfig(), learning, Unmeasured(node),
             )  # fmt: skip
             pages = pages_app(running)
 

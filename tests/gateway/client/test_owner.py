@@ -7,7 +7,7 @@ import pytest
 from tests.gateway.client.site import GATE, OWNER, Site
 from tests.peers import party
 
-OWNERS_CALLS = ("/ppai/v1/approve", "/ppai/v1/revoke", "/ppai/v1/profile")
+OWNERS_CALLS = ("/ppai/v1/approve", "/ppai/v1/revoke", "/ppai/v1/profile", "/ppai/v1/domain")
 
 
 @pytest.mark.parametrize("path", OWNERS_CALLS)
@@ -99,3 +99,11 @@ async def test_a_bad_profile_changes_nothing(site: Site, changes: dict[str, obje
     assert 400 == status
     assert said["error"]["message"]
     assert [] == site.cards_changed
+
+
+async def test_what_an_owners_questions_found_is_published_by_the_agents_name(site: Site) -> None:
+    status, said = await site.post("/ppai/v1/domain", {"agent": "porter"}, OWNER)
+    missing, told = await site.post("/ppai/v1/domain", {"agent": "other"}, OWNER)
+
+    assert (200, 20, 0.9, site.network.version) == (status, said["questions"], said["right"], said["seq"])
+    assert (404, "`other` was not asked") == (missing, told["error"]["message"])

@@ -1,18 +1,16 @@
 """Our own vectors: a bad one changes nothing, a good one survives a restart, two spaces are kept."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from discovery.records import Agent
 from gateway.measuring.profiles import Profiles
 from gateway.wire.errors import InvalidRequest
 from profiler.answers import make_of
 
-AGENTS = (Agent("small", "small", 4096),)
+AGENTS = {"small": make_of(0, "")}
 
 
 def publication(**changes: object) -> bytes:
@@ -133,7 +131,7 @@ def test_a_replaced_model_makes_its_vector_stale_until_it_is_measured_again(tmp_
     """Each day halves what it weighs, over restarts too; what the engine does not tell changes nothing."""
     days = [100.0]
     profiles = Profiles(tmp_path / "profiles.json", lambda: days[0] * 86400)
-    profiles.publish(publication(), "s1", 3, (replace(AGENTS[0], parameters=8, quantisation="Q4_K_M"),))
+    profiles.publish(publication(), "s1", 3, {"small": make_of(8, "Q4_K_M")})
 
     profiles.served([("small", make_of(8, ""))])
     untold = profiles.of("small")["s1"].evidence
@@ -147,14 +145,14 @@ def test_a_replaced_model_makes_its_vector_stale_until_it_is_measured_again(tmp_
     assert ((3, 0, 9), (2, 0, 6), (1, 0, 3)) == (untold, at_once, a_day_later)
     assert (True, False) == (profiles.is_stale("small", "s1"), profiles.is_stale("small", "s2"))
 
-    profiles.publish(publication(), "s1", 3, (replace(AGENTS[0], parameters=8, quantisation="Q8_0"),))
+    profiles.publish(publication(), "s1", 3, {"small": make_of(8, "Q8_0")})
 
     assert (3, 0, 9) == profiles.of("small")["s1"].evidence
 
 
 def test_the_model_that_comes_back_has_its_vector_again(tmp_path: Path) -> None:
     profiles = Profiles(tmp_path / "profiles.json")
-    profiles.publish(publication(), "s1", 3, (replace(AGENTS[0], quantisation="Q4_K_M"),))
+    profiles.publish(publication(), "s1", 3, {"small": make_of(0, "Q4_K_M")})
 
     profiles.served([("small", make_of(0, "Q8_0"))])
     profiles.served([("small", make_of(0, "Q4_K_M"))])
@@ -170,3 +168,16 @@ def test_a_file_of_a_version_that_knew_no_makes_is_read(tmp_path: Path) -> None:
     profiles.served([("small", make_of(8, "Q8_0"))])
 
     assert (3, 9) == profiles.of("small")["s1"].evidence
+
+
+def test_a_vector_of_an_agent_as_it_was_is_refused(tmp_path: Path) -> None:
+    """Its file changed while it was measured: what it earned is not what it is."""
+    profiles, now = Profiles(tmp_path / "profiles.json"), make_of(8, "Q8_0", "aaaaaaaa")
+
+    with pytest.raises(InvalidRequest, match="was configured otherwise when it was measured: run ppai-profile again"):
+        profiles.publish(publication(make=make_of(8, "Q8_0", "bbbbbbbb")), "s1", 3, {"small": now})
+    assert {} == profiles.of("small")
+
+    profiles.publish(publication(make=now), "s1", 3, {"small": now})
+    profiles.served([("small", now)])
+    assert not profiles.is_stale("small", "s1")

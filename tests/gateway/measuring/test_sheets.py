@@ -8,10 +8,11 @@ import pytest
 
 from discovery.records import Domain
 from gateway.measuring.domains import Domains
-from gateway.measuring.sheets import Sheet, attracts_nothing, fold_owned, owned_sheets
+from gateway.measuring.sheets import Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
 from gateway.measuring.targets import Target
 from profiler.answers import Answer, AnswerStore
 from profiler.owned import OWNED
+from profiler.question import QueryError
 from tests.gateway.measuring.test_targets import porter
 
 LINES = [f"What is the code of room {n}?\tC{n}" for n in range(20)]
@@ -82,3 +83,23 @@ async def test_other_topics_are_told_without_asking_anew(tmp_path: Path) -> None
 
     assert await fold_owned(tmp_path, all_of_them, domains, attracts_nothing)
     assert 0.0 == domains.of("porter").recall
+
+
+async def test_a_person_who_waits_is_told_why_there_is_nothing(tmp_path: Path) -> None:
+    domains, sheets = Domains(tmp_path / "domains.json"), await both(tmp_path)
+    target = sheets[0].asked
+    for nobody in (None, porter()):
+        with pytest.raises(QueryError, match=r"`porter` is no personal agent .* that has questions"):
+            await fold_now(tmp_path, "porter", nobody, domains, half)
+    with pytest.raises(QueryError, match="none of its owner's questions: ppai-profile own porter"):
+        await fold_now(tmp_path, "porter", target, domains, half)
+    for sheet in sheets:
+        store(tmp_path, sheet, [1.0] * 2)
+
+    assert [True, False] == [await fold_now(tmp_path, "porter", target, domains, half) for _ in range(2)]
+    assert 2 == domains.of("porter").questions
+
+    other = porter(tmp_path / "questions.tsv", digest="bbbbbbbb", topics=("Codes of rooms",))
+    domains.served([("porter", other.make)])
+    with pytest.raises(QueryError, match="as it is now, was asked none"):
+        await fold_now(tmp_path, "porter", other, domains, half)

@@ -101,3 +101,8 @@ def test_only_what_an_engine_may_want_is_passed_on() -> None:
 @pytest.mark.parametrize(("value", "may"), [(None, True), ("1", True), ("0", False), ("1, 0", False), ("", True)])
 def test_only_0_forbids_that_a_broken_answer_goes_on_elsewhere(value: str | None, may: bool) -> None:
     assert may is read_headers({} if value is None else {"x-ppai-continue": value}).may_continue
+
+
+@pytest.mark.parametrize(("value", "expected"), [(None, False), ("0", False), ("1", True), ("0, 1", True), ("", True)])
+def test_whoever_asks_as_another_peer_gets_what_that_peer_would(value: str | None, expected: bool) -> None:
+    assert expected is read_headers({} if value is None else {"x-ppai-as-peer": value}).as_peer
