@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -18,6 +18,9 @@ import numpy as np
 from discovery.membership import Event
 from discovery.names import is_taken, looks_like_id
 from discovery.records import Agent, PeerId, Pulse
+from gateway.agent.agent import PersonalAgent
+from gateway.agent.owned.agents import PersonalAgents
+from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
@@ -41,7 +44,7 @@ from gateway.measuring.refolding import refold
 from gateway.measuring.targets import Target
 from gateway.models.published import shipped_priors
 from gateway.peering import network
-from gateway.peering.card import OwnEngine, distinct, own_agents
+from gateway.peering.card import OwnEngine, distinct, in_order, own_agents
 from gateway.peering.enquiries import Enquiries
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
@@ -117,6 +120,7 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._notices = Notices(say, time.monotonic)
         self._served: tuple[Agent, ...] = ()  # what our node knows of our agents
+        self._served_personal: Mapping[str, PersonalAgent] = {}  # those of them that are no bare models
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -154,6 +158,9 @@ class Runtime:
         self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
         stack.push_async_callback(self._fleet.stop)
         self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
+        self._personal = PersonalAgents(self._home.agents, self._say)
+        stack.push_async_callback(self._personal.close)
+        await self._personal.look()
         self._profiles = Profiles(self._home.path / "profiles.json")
         self._domains = Domains(self._home.path / "domains.json")
         for warning in filter(None, (self._profiles.warning, self._domains.warning)):
@@ -165,6 +172,7 @@ class Runtime:
             (self._config.peer.host, self._peer_listener.getsockname()[1]), self._pulse, self._heard,
             connections_to_peers(self._descriptors),
         )  # fmt: skip
+        self._network.may_use = self._may_use
         await stack.enter_async_context(self._network)
         self._network.publish((), 0)
         self._enquiries = Enquiries(
@@ -203,6 +211,7 @@ class Runtime:
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring,
+            self._personal, self._other_peers,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),
@@ -222,6 +231,7 @@ class Runtime:
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
+            following = tasks.create_task(self._personal.run(self._cards_changed), name="agents")
             self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
@@ -231,6 +241,7 @@ class Runtime:
             enquiring.cancel()
             measuring.cancel()
             refolding.cancel()
+            following.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
             await self._fleet.stop()
@@ -242,7 +253,7 @@ class Runtime:
         network = self._network
         app = PeerApp(
             network.transport, self._doors, network.admission.may, network.admission.mode != "open",
-            lambda peer: network.details, network.identity.sign, telemetry, time.monotonic, patience,
+            network.details_for, network.identity.sign, telemetry, time.monotonic, patience, may_use=self._may_use,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
@@ -296,7 +307,7 @@ class Runtime:
         return [
             Target(agent, models[served.door][served.model], served.door)
             for agent, served in serving
-            if served.model in models[served.door]
+            if served.model in models[served.door] and served.personal is None
         ]
 
     def _pulse(self, me: PeerId) -> Pulse:
@@ -335,12 +346,25 @@ class Runtime:
             OwnEngine(engine.name, self._doors.number_of(door), engine.state, engine.config.last_resort)
             for engine, door in zip(self._fleet.engines, self._doors.all, strict=True)
         ]
-        served = own_agents(engines, self._profiles.of, self._config.agents.publish)
-        if served != self._served:
-            self._served = served
-            self._doors.serve(served)
+        publish, personal = self._config.agents.publish, self._personal.agents
+        models = own_agents(engines, self._profiles.of, publish)
+        rows = self._personal.rows(models, {engine.name: engine.number for engine in engines})
+        served = in_order((*models, *rows), publish)
+        if served != self._served or personal is not self._served_personal:
+            self._served, self._served_personal = served, personal
+            self._doors.serve(served, personal)
             self._node.serve(served)
-        self._network.publish(distinct(served), self._doors.load.slots)
+        others = self._other_peers()
+        rules = self._personal.rules(others) if personal else ""
+        self._network.publish(distinct(served), self._doors.load.slots, self._personal.not_for_all, rules)
+
+    def _other_peers(self) -> OtherPeers:
+        """Whom the owner may mean where an agent's file says who may use it."""
+        return OtherPeers(self._network.vouched, self._network.mine)
+
+    def _may_use(self, agent: str, peer: PeerId) -> bool:
+        """Whether another peer, which may ask us, may use this agent."""
+        return agent not in self._personal.agents or self._personal.may_use(agent, peer, self._other_peers())
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)

@@ -61,6 +61,7 @@ class AnsweringPeer(Party):
     doors: Doors
     telemetry: Telemetry
     web: Server
+    app: PeerApp
 
 
 @dataclass
@@ -138,7 +139,7 @@ async def answering_peer(
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
                 yield AnsweringPeer(
-                    me.identity, me.gossip, me.admission, me.transport, address, door, doors, telemetry, web
+                    me.identity, me.gossip, me.admission, me.transport, address, door, doors, telemetry, web, app
                 )
             finally:
                 web.should_exit = web.force_exit = True

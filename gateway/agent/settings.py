@@ -45,14 +45,14 @@ class AgentSettings:
 
     description: Annotated[str, msgspec.Meta(max_length=300)] = ""  # one line, shown to those who may use it
     engine: str = ""  # the name of one of our engines; empty: any that has the model
-    model: str = ""  # a model of that engine; empty: the first that it serves
+    model: str = ""  # a model of that engine; empty: the first that it serves, the one that comes with PPAI last
     prompt: Text = ""  # the owner's instructions to the model
     language: str = ""  # what it answers in, such as `German`; empty: that of the question
     knowledge: KnowledgeSettings = field(default_factory=KnowledgeSettings)
     tools: tuple[ToolSettings, ...] = ()
-    builtin: tuple[Literal["calculator", "clock", "documents"], ...] = ("calculator", "clock", "documents")
+    builtin: tuple[Literal["calculator", "clock", "documents"], ...] = ()  # tools that need no server
     limits: LimitSettings = field(default_factory=LimitSettings)
     sources: Literal["line", "annotations", "none"] = "line"  # line: annotations, and a last line that names sources
-    use: tuple[str, ...] = ("me",)  # me, mine, approved or anyone; or names of peers
+    use: tuple[str, ...] = ("me",)  # me, mine, approved or anyone; or ids of approved peers, or their names
     questions: str = ""  # a file of questions with their answers, which stays at home (a path from agents/)
     topics: tuple[str, ...] = ()  # up to 16 sentences of 96 characters: what it is for, told to those who may use it

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.agents import agent_ask, agent_check, agent_init, agent_list, agent_share
 from gateway.cli.asking import ask, feedback, models, route, status
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say, show
@@ -57,6 +58,18 @@ config_app = typer.Typer(help="Show or check the configuration.", no_args_is_hel
 config_app.command("show")(config_show)
 config_app.command("check")(config_check)
 app.add_typer(config_app, name="config")
+
+agent_app = typer.Typer(
+    help="Personal agents: a prompt, documents and tools of yours in front of a model.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+agent_app.command("init")(agent_init)
+agent_app.command("check")(agent_check)
+agent_app.command("list")(agent_list)
+agent_app.command("ask")(agent_ask)
+agent_app.command("share")(agent_share)
+app.add_typer(agent_app, name="agent")
 
 key_app = typer.Typer(help="API keys of the client side.", no_args_is_help=True, rich_markup_mode=None)
 key_app.command("add")(key_add)

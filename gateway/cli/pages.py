@@ -41,6 +41,7 @@ WHY_NOT = {
     "retried": "it failed this conversation last",
     "last_resort": "it is asked when nobody else can answer",
     "endpoint": "its engine does not have that endpoint, or its peer does not pass it on",
+    "agent": "it is a personal agent that nothing speaks for yet: ask it by its name",
     "continuing": "it cannot go on with an answer that another began",
     "score": "it is expected to be too weak",
     "embedded": "it stands back: another can begin soon",
@@ -192,6 +193,8 @@ def route_lines(found: Page, columns: Width) -> list[str]:
         lines = fact("answers", f"{target['peer']} with {target['model']}", columns) + fact("because", because, columns)
     else:
         lines = fact("answers", f"nobody: {found.get('problem') or found['reason']}", columns)
+    if target and target.get("kind") == "agent":
+        lines += fact("", _agent_words(target), columns)
     if not found["familiar"]:
         about = "unlike all that the gate knows: general ability and load decide"
     else:
@@ -210,7 +213,15 @@ def route_lines(found: Page, columns: Width) -> list[str]:
 def _candidate(row: Page) -> Row:
     score = f"{row['score']:.3f}{' ' if row['profiled'] else '?'}"
     seconds = [f"{row[key]:.2f}" for key in ("wait_s", "service_s", "cost_s")]
-    return Row((row["peer"], row["agent"], score, *seconds, f"{row['utility']:.4f}"), row.get("basis", ""))
+    return Row((row["peer"], row["agent"], score, *seconds, f"{row['utility']:.4f}"), _agent_words(row))
+
+
+def _agent_words(row: Page) -> str:
+    """What a candidate's score rests on, and that it is a personal agent, with what."""
+    if row.get("kind") != "agent":
+        return str(row.get("basis", ""))
+    has = f" with {', '.join(row['tools'])}" if row["tools"] else ""
+    return f"an agent on {row['base'] or 'a model not told'}{has}; {row.get('basis', '')}"
 
 
 def _not_asked(row: Page) -> Row:

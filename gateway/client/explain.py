@@ -7,7 +7,8 @@ import msgspec
 
 from gateway.client.bodies import read_json
 from gateway.client.running import RunningPeer
-from gateway.client.views import candidate_rows, waiting_lines
+from gateway.client.views import candidate_rows, personal_fields, waiting_lines
+from gateway.routing.choice import Candidate
 from gateway.server.edge import headers_of
 
 EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded
@@ -34,7 +35,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         query, choice, target = routed.query, routed.choice, routed.choice.target
         waiting = peer.network.waiting()
         return {
-            "target": target and {"peer": target.peer_name, "agent": target.agent, "model": target.model},
+            "target": target and _target(target),
             "reason": choice.reason,
             "problem": None if target else peer.dispatcher.why_nobody(routed).message,
             "category": query.category or None,
@@ -46,3 +47,9 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "waiting": list(waiting.values()),
             "say": waiting_lines(waiting),
         }
+
+
+def _target(target: Candidate) -> dict[str, Any]:
+    """Who would answer."""
+    who = {"peer": target.peer_name, "agent": target.agent, "model": target.model}
+    return {**who, **personal_fields(target)}

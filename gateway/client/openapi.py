@@ -264,6 +264,10 @@ _STATUS = {
 _OWNER = {
     "/ppai/v1/events": _get("the owner reads the last lines of the route log", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
     "/ppai/v1/approve": _post("the owner grants a peer both rights", _WHO, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/agents": _get(
+        "the owner's personal agents, who may use them, what others see", _LIST_OF_OBJECTS, security=_OWNERS_KEY
+    ),
+    "/ppai/v1/agents/look": _post("the owner has the agents' files read now", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
     "/ppai/v1/revoke": _post("the owner takes both rights from a peer", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/profile": _post("the owner publishes a capability vector", _PROFILE, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/domain": _post("the owner publishes what his questions to an agent found", _DOMAIN, _OBJECT, _OWNERS_KEY),

@@ -1,5 +1,5 @@
 """What only the owner of the home may do: approve and revoke peers, publish what an agent was measured to be good at,
-read the route log.
+read the route log, see who may use a personal agent.
 
 The token lies in the home's running.json, which that user alone can read.
 """
@@ -14,7 +14,8 @@ import msgspec
 
 from discovery.admission import AdmissionError
 from discovery.names import AmbiguousPeer, PeerNameError
-from discovery.records import PeerId
+from discovery.records import Agent, PeerId
+from gateway.agent.agent import PersonalAgent
 from gateway.client.bodies import read_bytes, read_json
 from gateway.client.running import RunningPeer
 from gateway.wire.errors import InvalidRequest
@@ -72,6 +73,16 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
         return peer.route_log.tail
 
+    @app.get("/ppai/v1/agents", dependencies=owners)
+    async def agents() -> list[dict[str, Any]]:
+        return _agent_rows(peer)
+
+    @app.post("/ppai/v1/agents/look", dependencies=owners)
+    async def look() -> list[dict[str, Any]]:
+        if await peer.personal.look():
+            peer.cards_changed()
+        return _agent_rows(peer)
+
 
 async def _change_rights(
     peer: RunningPeer, request: fastapi.Request, change: Callable[[_Who], Awaitable[PeerId]]
@@ -84,9 +95,47 @@ async def _change_rights(
     except (AdmissionError, PeerNameError) as error:
         raise InvalidRequest(str(error), status=404, param="who", code="peer_not_found") from error
     peer.node.rights_changed()
+    peer.cards_changed()  # what each peer may use of our agents
     return {
         "peer": changed,
         "name": peer.network.name_of(changed),
         "rights": sorted(peer.network.admission.rights(changed)),
         "mine": peer.network.admission.is_mine(changed),
+    }
+
+
+def _agent_rows(peer: RunningPeer) -> list[dict[str, Any]]:
+    """Every agent that has a file, by name; `problem` says why it is not served."""
+    served = {agent.name: agent for agent in peer.node.own_agents if agent.kind == "agent"}
+    personal = peer.personal
+    rows = [
+        _agent_row(peer, agent, served.get(name), personal.unserved.get(name) or peer.doors.problem)
+        for name, agent in personal.agents.items()
+    ]
+    return rows + [{"name": name, "served": False, "problem": problem} for name, problem in personal.unread.items()]
+
+
+def _agent_row(peer: RunningPeer, agent: PersonalAgent, served: Agent | None, problem: str | None) -> dict[str, Any]:
+    settings, others = agent.settings, peer.other_peers()
+    may = [other for other in others.approved if peer.personal.may_use(agent.name, other, others)]
+    return {
+        "name": agent.name,
+        "description": settings.description,
+        "served": served is not None,
+        "problem": None if served else problem or "no engine answers",
+        "use": list(settings.use),
+        "peers": [{"id": other, "name": others.approved[other]} for other in may],  # those that may use it
+        "in_card": agent.name not in peer.personal.not_for_all,  # so that whoever hears of this peer reads its name
+        "shown": _shown(served) if served else None,
+    }
+
+
+def _shown(served: Agent) -> dict[str, Any]:
+    """What those who may use an agent are told of it."""
+    return {
+        "name": served.name,
+        "model": served.base,
+        "context_tokens": served.context_tokens,
+        "tools": list(served.tools),
+        "topics": list(served.topics),
     }

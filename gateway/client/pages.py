@@ -31,7 +31,9 @@ def pages_app(peer: RunningPeer) -> fastapi.FastAPI:
     async def invalid(request: fastapi.Request, error: InvalidRequest) -> Response:
         return _error(request, error.status, error.message, error.code, error.param)
 
-    for add in (add_model_pages, add_stored_answers, add_status_pages, add_explanation, add_feedback, add_owner_calls):
+    for add in (
+        add_model_pages, add_stored_answers, add_status_pages, add_explanation, add_feedback, add_owner_calls,
+    ):  # fmt: skip
         add(app, peer)
     return app
 

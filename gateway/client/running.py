@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from discovery.records import Domain
+from gateway.agent.owned.agents import PersonalAgents
+from gateway.agent.owned.consent import Others
 from gateway.capacity.doors import Doors
 from gateway.measuring.feedback import Feedback
 from gateway.measuring.profiles import Profiles
@@ -51,3 +53,5 @@ class RunningPeer:
     gate: GateConfig
     feedback: Feedback
     measuring: Measuring
+    personal: PersonalAgents
+    other_peers: Callable[[], Others]  # whom the owner may mean where he says who may use an agent

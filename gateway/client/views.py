@@ -11,12 +11,12 @@ import numpy as np
 from discovery.admission import Right
 from discovery.members import Member
 from discovery.names import with_id
-from discovery.records import Address, AdmissionState, Agent, PeerId
+from discovery.records import Address, AdmissionState, Agent, Kind, PeerId
 from gateway.capacity.rules import EngineLoad, most_open
 from gateway.engines.engine_state import EngineState
 from gateway.models.claims import claim
 from gateway.models.same import model_key
-from gateway.routing.choice import Choice
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.roster import Roster
 from gateway.routing.worth import Basis
 from gateway.wire.request import VIRTUAL_MODEL
@@ -32,12 +32,16 @@ def model_entries(roster: Roster, untold: Untold = lambda peer, agent: frozenset
     however its servers call it, by our own engine's name, else by the one that most of them use.
     """
     serves = roster.local | roster.approved & ~roster.dead
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[str, Kind], list[int]] = {}
     for index in np.flatnonzero(serves).tolist():
-        groups.setdefault(model_key(roster.models[index]), []).append(index)
-    groups.pop(VIRTUAL_MODEL, None)  # a model of this name cannot be asked for
+        kind: Kind = "agent" if roster.personal and roster.personal[index] else "model"
+        groups.setdefault((model_key(roster.models[index]), kind), []).append(index)
     entries = [_entry(VIRTUAL_MODEL, "virtual", roster, np.flatnonzero(serves).tolist(), untold)]
-    return entries + [_entry(_usual_name(roster, rows), "model", roster, rows, untold) for rows in groups.values()]
+    return entries + [
+        _entry(_usual_name(roster, rows), kind, roster, rows, untold)
+        for (key, kind), rows in groups.items()
+        if key != VIRTUAL_MODEL  # a model of this name cannot be asked for
+    ]
 
 
 def model_entry(name: str, roster: Roster, untold: Untold = lambda peer, agent: frozenset()) -> dict[str, Any] | None:
@@ -157,6 +161,7 @@ def candidate_rows(choice: Choice) -> list[dict[str, Any]]:
             "score": round(candidate.score, 4),
             "profiled": not candidate.unprofiled,
             "basis": candidate.basis,
+            **personal_fields(candidate),
             "wait_s": round(candidate.wait_s, 4),
             "service_s": round(candidate.service_s, 4),
             "transit_s": round(candidate.transit_s, 4),
@@ -168,6 +173,14 @@ def candidate_rows(choice: Choice) -> list[dict[str, Any]]:
         }
         for candidate in (*choice.order, *choice.rest)
     ]
+
+
+def personal_fields(candidate: Candidate) -> dict[str, Any]:
+    """What a candidate is, and of a personal agent what it has before which model."""
+    personal = candidate.personal
+    if personal is None:
+        return {"kind": "model", "base": None, "tools": []}
+    return {"kind": "agent", "base": personal.base or None, "tools": list(personal.tools)}
 
 
 def waiting_lines(waiting: Mapping[PeerId, str]) -> list[str]:
@@ -217,6 +230,10 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
     return {
         "name": agent.name,
         "model": agent.model,
+        "kind": agent.kind,
+        "base": agent.base or None,
+        "tools": list(agent.tools),
+        "topics": list(agent.topics),
         "context_tokens": agent.context_tokens,
         "modalities": list(agent.modalities),
         "untold": list(agent.untold),
@@ -225,7 +242,9 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
         "embedded": agent.is_embedded,
         "parameters": agent.parameters or None,
         "quantisation": agent.quantisation or None,
-        "prior": Basis(claim(agent.model, agent.parameters, agent.quantisation).words, agent.parameters > 0).words(""),
+        "prior": Basis(
+            claim(agent.base or agent.model, agent.parameters, agent.quantisation).words, agent.parameters > 0
+        ).words(""),
         "spaces": list(profiles),
         "capability": [round(value, 4) for value in newest["capability"]] if profiles else None,
         "evidence": newest["evidence"],
@@ -238,12 +257,19 @@ def _usual_name(roster: Roster, rows: Sequence[int]) -> str:
     return own[0] if own else min(used, key=lambda name: (-used[name], name))
 
 
+def _personal(roster: Roster, rows: Sequence[int]) -> dict[str, Any]:
+    """What is told of personal agents of one name: the models that they ask, and kinds of their tools."""
+    agents = [agent for row in rows if (agent := roster.personal[row]) is not None]
+    kinds = dict.fromkeys(kind for agent in agents for kind in agent.tools)
+    return {"models": list(dict.fromkeys(agent.base for agent in agents if agent.base)), "tools": list(kinds)}
+
+
 def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int], untold: Untold) -> dict[str, Any]:
     """One entry of /v1/models; the widest context and all modalities of those who serve it count."""
     tried = {row: untold(roster.peer_ids[row], roster.agents[row]) for row in rows}
     context = max((int(roster.context_tokens[row]) for row in rows), default=0) or None
     modalities = frozenset[str]().union(*(roster.modalities[row] - tried[row] for row in rows))
-    names = {roster.models[row]: None for row in rows} if kind == "model" else {}
+    names = {roster.models[row]: None for row in rows} if kind != "virtual" else {}
     return {
         "id": name,
         "object": "model",
@@ -255,6 +281,7 @@ def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int], untold: Un
         "metadata": {"context_length": context},
         "ppai": {
             "kind": kind,
+            **(_personal(roster, rows) if kind == "agent" else {}),
             "names": list(names),
             "peers": list(dict.fromkeys(roster.peer_names[row] for row in rows)),
             "abilities": sorted(modalities & ABILITIES),

@@ -56,6 +56,11 @@ class Home:
         return self.path / "api_keys.json"
 
     @property
+    def agents(self) -> Path:
+        """The files of personal agents."""
+        return self.path / "agents"
+
+    @property
     def weights(self) -> Path:
         """Model files: PPAI_WEIGHTS, else our own, else the user's (several peers on one machine share a download)."""
         if shared := os.environ.get("PPAI_WEIGHTS"):

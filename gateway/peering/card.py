@@ -59,6 +59,11 @@ def own_agents(engines: Sequence[OwnEngine], profiles: Profiles, first: Sequence
                 kinds.setdefault(name, kind)
             if engine.state.is_ready:
                 agents.append(_agent(name, model, engine, profiles(name, model.name in shared)))
+    return in_order(agents, first)
+
+
+def in_order(agents: Sequence[Agent], first: Sequence[str]) -> tuple[Agent, ...]:
+    """The agents, those named in `first` in front."""
     rank = {name: number for number, name in enumerate(first)}
     return tuple(sorted(agents, key=lambda agent: rank.get(agent.name, len(rank))))
 

@@ -27,7 +27,7 @@ from gateway.peering.frames import (
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.upstream import RETRYABLE, Patience, UpstreamError
-from gateway.wire.bodies import AGENT_ENDPOINTS
+from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import has_more_values, takes_long
 from gateway.wire.errors import NO_PATH, says_model
@@ -49,7 +49,10 @@ class Delegated:
         patience: Patience,
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
+        may_use: Callable[[str], bool] = lambda agent: True,
     ) -> None:
+        """`may_use`: whether the peer may use the agent of this name; one that it may not is not there for it."""
+        self._may_use = may_use
         self.status, self._is_unacceptable = "cancelled", False
         self._doors, self._peer, self._trusted, self._patience = doors, peer, trusted, patience
         self._payload, self._payload_sha256 = payload, payload_sha256
@@ -75,7 +78,9 @@ class Delegated:
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
-            served, model = agent_of(self._doors, agent)
+            served, model = agent_of(self._doors, agent, self._may_use)
+            if served.personal is not None and request.endpoint not in PERSONAL_ENDPOINTS:
+                raise UpstreamError(f"a personal agent has no /v1/{request.endpoint}", status=404, code=NO_ENDPOINT)
             if request.continues and request.endpoint not in model.continues:
                 raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
             request = bounded(request, served.door.engine.state.family, model.context_tokens)
@@ -148,9 +153,12 @@ class Delegated:
         return encode_receipt(receipt, self._sign)
 
 
-def agent_of(doors: Doors, agent: str) -> tuple[Served, EngineModel]:
-    """Which of our engines answers for this agent, and its model. Raises UpstreamError."""
-    served = doors.of(agent)
+def agent_of(
+    doors: Doors, agent: str, may_use: Callable[[str], bool] = lambda agent: True
+) -> tuple[Served, EngineModel]:
+    """Which of our engines answers for this agent, and its model. Raises UpstreamError, the same for one that is not
+    there as for one that the peer may not use."""
+    served = doors.of(agent) if may_use(agent) else None
     models = served.door.engine.state.models if served else ()
     model = next((model for model in models if served and model.name == served.model), None)
     if served is None or model is None or not (model.is_loaded or served.door.loads_for_others):

@@ -77,10 +77,14 @@ class PeerApp:
         clock: Callable[[], float],
         patience: Patience,
         heartbeat_s: float = HEARTBEAT_S,
+        may_use: Callable[[str, PeerId], bool] = lambda agent, peer: True,
     ) -> None:
-        """`details(peer)`: what we tell this peer of our agents (discovery/details.py)."""
+        """`details(peer)`: what we tell this peer of our agents (discovery/details.py).
+
+        `may_use(agent, peer)`: whether it may use the agent of this name.
+        """
         self._transport, self._doors, self._may, self._trusted = transport, doors, may, trusted
-        self._details = details
+        self._details, self._may_use = details, may_use
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._allowance = Allowance()
@@ -161,6 +165,7 @@ class PeerApp:
                     self._patience,
                     self._sign,
                     self._clock,
+                    lambda agent: self._may_use(agent, peer),
                 )
                 await self._run(peer, PassedOn(*asked), receive, client)
 
@@ -186,7 +191,10 @@ class PeerApp:
             await _send(client, 200, self._details(peer))
         else:
             trusted, patience = self._trusted, self._patience
-            work = Delegated(self._doors, peer, body, sha256, trusted, patience, self._sign, self._clock)
+            work = Delegated(
+                self._doors, peer, body, sha256, trusted, patience, self._sign, self._clock,
+                lambda agent: self._may_use(agent, peer),
+            )  # fmt: skip
             await self._run(peer, work, receive, client)
 
     async def _run(self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient) -> None:

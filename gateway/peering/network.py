@@ -9,7 +9,7 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -152,7 +152,9 @@ class Network:
         self.transport.restore(membership.remembered)
         for seed in config.seeds:
             self.transport.add_seed(*_host_port("network.seeds", seed))
-        self.details = b""  # what we tell of our agents to those who may ask us
+        self.may_use: Callable[[str, PeerId], bool] = lambda agent, peer: True  # of agents that are not for all peers
+        self._told: dict[tuple[str, ...], bytes] = {}  # what we tell of our agents, by the names of those we tell of
+        self._agents: tuple[Agent, ...] = ()
         self.left_out_of_card: tuple[str, ...] = ()  # what it had no room for, in words for the owner
         self._details_key = secrets.token_bytes(16)
         self._published: tuple[object, ...] = ()
@@ -179,21 +181,35 @@ class Network:
             return self._advertised
         return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:4]
 
-    def publish(self, agents: tuple[Agent, ...], slots: int) -> None:
+    def details_for(self, peer: PeerId) -> bytes:
+        """What we tell this peer of our agents: of those that it may use."""
+        agents = [agent for agent in self._agents if agent.kind == "model" or self.may_use(agent.name, peer)]
+        names = tuple(agent.name for agent in agents)
+        if names not in self._told:
+            self._told[names] = encode_details(agents)
+        return self._told[names]
+
+    def publish(
+        self, agents: tuple[Agent, ...], slots: int, not_for_all: Collection[str] = (), rules: str = ""
+    ) -> None:
         """Our card and our details, if what they say has changed: agents and their vectors, slots, addresses.
 
-        What does not fit into the card is left out, which is said once while it stays so; each change is tried whole.
+        `not_for_all`: agents that some approved peer may not use, so that the card does not hold them. `rules` is
+        another text whenever somebody may use others than before: who was told asks again then. What does not fit into
+        the card is left out, which is said once while it stays so; each change is tried whole.
         """
         slots, addresses = slots if agents else 0, self.addresses()
-        if self._published == (agents, slots, addresses):
+        published = (agents, slots, addresses, frozenset(not_for_all), rules)
+        if self._published == published:
             return
-        self._published = (agents, slots, addresses)
-        self.details = encode_details(agents)
+        self._published, self._agents, self._told = published, agents, {}
+        in_card = tuple(agent for agent in agents if agent.name not in not_for_all)
+        answers = encode_details(agents) + rules.encode()
         card = Card(
             id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
-            addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=agents,
+            addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=in_card,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
-            features=FEATURES, details=digest(self.details, self._details_key) if agents else b"",
+            features=FEATURES, details=digest(answers, self._details_key) if agents else b"",
         )  # fmt: skip
         fitted = fit(card)
         if fitted.left_out and fitted.left_out != self.left_out_of_card:
@@ -248,6 +264,16 @@ class Network:
         """What the peer calls itself; None where it was not met yet."""
         member = self.gossip.member(peer)
         return member.card.name if member else None
+
+    @property
+    def vouched(self) -> dict[PeerId, str]:
+        """Ids and names of the peers that somebody vouches for: the owner, or the network's secret."""
+        return {peer: name for peer, name in self._known().items() if self.admission.vouches(peer)}
+
+    @property
+    def mine(self) -> frozenset[PeerId]:
+        """Those of them that the owner tagged as his own machines."""
+        return frozenset(peer for peer in self.vouched if self.admission.is_mine(peer))
 
     def _known(self) -> dict[PeerId, str]:
         """Whom the owner may mean by a name or the start of an id. Who is kept out is meant by a full id only."""

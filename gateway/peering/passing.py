@@ -126,7 +126,9 @@ class PassedOn:
         patience: Patience,
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
+        may_use: Callable[[str], bool] = lambda agent: True,
     ) -> None:
+        self._may_use = may_use
         self.status, self.has_begun, self._is_unacceptable = "cancelled", False, False
         self._doors, self._peer, self._query, self._body, self._sha256 = doors, peer, query, body, body_sha256
         self._patience, self._sign, self._clock = patience, sign, clock
@@ -142,9 +144,9 @@ class PassedOn:
         began = self._clock()
         try:
             asked, request = await asyncio.to_thread(self._read)
-            served, model = agent_of(self._doors, asked.agent)
+            served, model = agent_of(self._doors, asked.agent, self._may_use)
             kind, body = await asyncio.to_thread(request.travelling, served.model)
-            if asked.endpoint not in model.endpoints:
+            if served.personal is not None or asked.endpoint not in model.endpoints:
                 raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
             async with served.door.remote_turn(self._peer):
                 started = self._clock()

@@ -37,6 +37,7 @@ class Excluded(IntEnum):
     LAST_RESORT = 17  # an engine that is asked when nobody else can answer
     TRIAL = 18  # nobody vouched for its peer, which has had its share of our queries for now
     CONTINUING = 20  # it is not known to go on with an answer that broke off elsewhere
+    AGENT = 21  # a personal agent that nothing speaks for: it is asked by its name
 
     @property
     def word(self) -> str:
@@ -63,6 +64,9 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     remote = ~roster.local
     excluded = np.zeros(len(roster), dtype=np.uint8)
     excluded[view.score < theta_s] = Excluded.SCORE
+    if roster.personal and query.models is None:
+        is_spoken_for = np.array([bool(agent and agent.topics) for agent in roster.personal], dtype=np.bool_)
+        excluded[roster.is_personal() & ~is_spoken_for & ~view.profiled] = Excluded.AGENT
     if query.goes_on is not None:
         excluded[[query.goes_on not in endpoints for endpoints in roster.continues]] = Excluded.CONTINUING
     if view.silent is not None:
@@ -81,6 +85,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
         excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
     if query.endpoint:
         excluded[~roster.having(query.endpoint)] = Excluded.ENDPOINT
+    if roster.personal and not query.is_chat:
+        excluded[roster.is_personal()] = Excluded.ENDPOINT
     if query.models is not None:
         excluded[~_serves(query.models, roster)] = Excluded.MODEL
     if query.here_only:
@@ -121,6 +127,8 @@ def may_answer(query: Query, roster: Roster) -> BoolArray:
         eligible = eligible & _serves(query.models, roster)
     if query.endpoint:
         eligible = eligible & roster.having(query.endpoint)
+    if roster.personal and not query.is_chat:
+        eligible = eligible & ~roster.is_personal()
     return eligible
 
 

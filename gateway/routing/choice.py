@@ -7,7 +7,7 @@ logs, headers, pages and the command line: they show what was decided, and decid
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from discovery.records import PeerId
+from discovery.records import Agent, PeerId
 from gateway.beliefs.belief import Expectation, Reservation
 
 
@@ -40,6 +40,7 @@ class Candidate(NamedTuple):
     expected: Expectation
     basis: str = ""  # what its score rests on, such as "measured on 14 questions of food"
     is_auto: bool = False  # the query names neither model nor peer
+    personal: Agent | None = None  # what is told of a personal agent; None of a bare model
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""

@@ -133,6 +133,7 @@ class Decision:
             expected=self.expected(index),
             basis=self.view.bases[index].words(self.query.category) if self.view.bases else "",
             is_auto=self.query.is_auto,
+            personal=roster.personal[index] if roster.personal else None,
         )
 
     def expected(self, index: int) -> Expectation:

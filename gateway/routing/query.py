@@ -24,6 +24,7 @@ class Query:
     max_tokens: int | None = None  # the client's bound on the answer
     category: str = ""  # of the gate's prototypes; answers of one category are about equally long
     endpoint: str = ""  # that not every engine has ("responses"); empty for those that all have
+    is_chat: bool = True  # else a personal agent does not answer it
     needs: frozenset[str] = frozenset()  # modalities and abilities that a model must have
     body_bytes: int = 0  # what delegation would send
     session: str | None = None

@@ -55,6 +55,7 @@ class Roster:
 
     endpoints: tuple[frozenset[str], ...] = ()  # that each was said to have; an empty set: not told
     missing: tuple[frozenset[str], ...] = ()  # that each refused, and of peers the kinds that they do not know
+    personal: tuple[Agent | None, ...] = ()  # the personal agents; None for each bare model, empty where all are
 
     def having(self, endpoint: str) -> BoolArray:
         """(N,) who has this endpoint, or may have it: what an engine does not tell is tried."""
@@ -62,6 +63,10 @@ class Roster:
         pairs = zip(self.endpoints, self.missing, strict=True)
         has = [(not said or endpoint in said) and lacks.isdisjoint((endpoint, kind)) for said, lacks in pairs]
         return np.array(has, dtype=np.bool_)
+
+    def is_personal(self) -> BoolArray:
+        """(N,) the personal agents."""
+        return np.array([agent is not None for agent in self.personal or [None] * len(self)], dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.peer_ids)
@@ -148,6 +153,11 @@ def all_agents(card: Sequence[Agent], details: Sequence[Agent]) -> list[Agent]:
     return named + [agent for name, agent in by_name.items() if card and name not in in_card]
 
 
+def _personal(agents: Sequence[Agent]) -> tuple[Agent | None, ...]:
+    personal = tuple(agent if agent.kind == "agent" else None for agent in agents)
+    return personal if any(personal) else ()
+
+
 def _columns(
     pairs: Sequence[_Pair],
     may_answer: Callable[[PeerId], bool],
@@ -179,6 +189,7 @@ def _columns(
         approved=np.array([member is None or may_answer(member.id) for member in others], dtype=np.bool_),
         queues=queues,
         engines=tuple(agent.engine for agent in agents),
+        personal=_personal(agents),
         rows=beliefs.rows(queues),
         continues=tuple(
             agent.continues if member is None or CONTINUE_FEATURE in member.card.features else ()

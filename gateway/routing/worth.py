@@ -121,7 +121,7 @@ def claims(
 
     `honesty` is each one's peer's, None for agents of ours.
     """
-    expected = [priors.expected(one.model, one.parameters, one.quantisation, one.place) for one in agents]
+    expected = [priors.expected(one.base or one.model, one.parameters, one.quantisation, one.place) for one in agents]
     most = [{} if agent.topics else one.most for agent, one in zip(agents, expected, strict=True)]
     named, limit = _by_prototype([one.means for one in expected], space), _by_prototype(most, space)
     spread = np.array([one.spread for one in expected])[:, None]

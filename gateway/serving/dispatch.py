@@ -32,7 +32,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
-from gateway.wire.bodies import ASSUMED
+from gateway.wire.bodies import ASSUMED, PERSONAL_ENDPOINTS
 from gateway.wire.codec import takes_long
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
@@ -196,7 +196,7 @@ class Dispatcher:
 
     async def _query(self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float) -> Query:
         roster = self._node.roster
-        own = {agent.model for agent in self._node.own_agents}
+        own = {agent.model for agent in self._node.own_agents if agent.kind == "model"}
         names = {*roster.models, *roster.agents}
         if not self._names.transparent:  # where unknown names mean `auto`, nobody waits for one
             names |= self._node.former_models(self._clock()).keys()
@@ -215,6 +215,7 @@ class Dispatcher:
             max_tokens=request.max_tokens,
             category=judged.category if judged else "",
             endpoint="" if request.endpoint in ASSUMED else request.endpoint,
+            is_chat=request.endpoint in PERSONAL_ENDPOINTS,
             needs=request.needs,
             body_bytes=body_bytes,
             session=request.session,

@@ -191,7 +191,7 @@ class Others:
         if request.model is None:
             return None
         known = {*roster.models, *roster.agents}
-        own = {agent.model for agent in self._node.own_agents}
+        own = {agent.model for agent in self._node.own_agents if agent.kind == "model"}
         return summed_up(refusals.models_meant((request.model,), known, own, self._names)) if known else None
 
     def _nobody(self, endpoint: str, found: Sequence[Having]) -> UpstreamError:

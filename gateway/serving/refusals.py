@@ -118,6 +118,8 @@ def nobody(
         return Nobody(problems[0] + remedy, status=503, code="not_ready", retry_after_s=2)
     if (gone := _gone(query.models, excluded, former)) is not None:
         return gone
+    if (chat_only := _chat_only(endpoint, query, excluded)) is not None:
+        return chat_only
     if query.endpoint and (without := _without_endpoint(query.endpoint, excluded)) is not None:
         return without
     busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
@@ -136,6 +138,21 @@ def nobody(
     why = ", ".join(sorted(reasons))
     return Nobody(
         f"nobody can answer this request now ({why})", status=status, code="no_candidate", retry_after_s=wait_s
+    )
+
+
+def _chat_only(endpoint: str, query: Query, excluded: Sequence[Candidate]) -> Nobody | None:
+    """Where the client named personal agents alone, and asks them something else than chat; None where it does not."""
+    if query.is_chat or query.models is None:
+        return None
+    named = [each for each in excluded if {each.model, each.agent} & query.models]
+    if not named or any(each.personal is None for each in named):
+        return None
+    names = " and ".join(sorted({f"`{sayable(each.agent)}`" for each in named})[:4])
+    return Nobody(
+        f"{names} is a personal agent, which does not answer /v1/{endpoint}: ask it at /v1/chat/completions",
+        status=404,
+        code=ENDPOINT_MISSING,
     )
 
 

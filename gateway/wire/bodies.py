@@ -102,6 +102,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "messages": AnthropicBody,
     "messages/count_tokens": AnthropicBody,
 }
+PERSONAL_ENDPOINTS = ("chat/completions",)  # that personal agents answer
 AGENT_BODIES = (ResponsesBody, AnthropicBody)
 ENDPOINTS = tuple(BODIES)
 OTHERS = {  # endpoints whose answers are passed on as they come, and their paths

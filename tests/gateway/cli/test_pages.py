@@ -225,3 +225,16 @@ def test_a_peer_that_does_not_take_our_requests_says_so_in_its_row_and_in_the_st
 def test_every_reason_of_routing_has_words() -> None:
     """But those that are shown with the request's own: which field, or which rule."""
     assert {code.word for code in Excluded} - {"pinned_local", "field"} == WHY_NOT.keys()
+
+
+def test_a_route_says_that_a_candidate_is_an_agent_of_whom_and_with_what() -> None:
+    target = {"peer": "ben", "agent": "librarian", "model": "librarian", "kind": "agent", "base": "qwen3:8b"}
+    target["tools"] = ["documents", "clock"]
+    times = {"score": 0.5, "profiled": True, "wait_s": 0.0, "service_s": 1.0, "cost_s": 1.0, "utility": 0.4}
+    row = {**target, **times, "basis": "prior from the name: 8B qwen3", "excluded": None}
+    found = {"target": target, "reason": "best", "familiar": True, "candidates": [row]}
+
+    text = "\n".join(route_lines(found, None))
+
+    assert "ben with librarian" in text
+    assert text.count("an agent on qwen3:8b with documents, clock; ") == 2

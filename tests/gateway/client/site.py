@@ -12,6 +12,8 @@ import httpx
 import numpy as np
 
 from discovery.records import Agent, Domain
+from gateway.agent.owned.agents import PersonalAgents
+from gateway.agent.owned.consent import Others
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
@@ -56,6 +58,7 @@ class Site:
     cards_changed: list[bool]
     feedback: Feedback
     observed: list[tuple[object, ...]]  # what was learnt from grades
+    agents: Path  # where files of personal agents lie
 
     async def get(self, path: str) -> tuple[int, Any]:
         response = await self.http.get(path)
@@ -102,6 +105,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
         observed = list[tuple[object, ...]]()
         learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")
+        personal = PersonalAgents(home / "agents", lambda said: None)
         with ThreadPoolExecutor(1) as worker:
             dispatcher = Dispatcher(
                 NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, doors_of(gate),
@@ -113,6 +117,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
                 node, place, doors_of(gate), Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
+                personal, lambda: Others(place.vouched, place.mine),
             )  # fmt: skip
             pages = pages_app(running)
 
@@ -121,7 +126,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
 
             transport = httpx.ASGITransport(asked)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-                yield Site(http, place, node, engine, changed, learning, observed)
+                yield Site(http, place, node, engine, changed, learning, observed, home / "agents")
 
 
 def no_encoder() -> Ladder:

@@ -10,7 +10,8 @@ from tests.gateway.client.site import OWNER, Site
 async def test_a_decision_is_explained_without_being_carried_out(site: Site) -> None:
     status, said = await site.post("/ppai/v1/route", {"text": "what is a prime?"})
 
-    assert (200, {"peer": "ada", "agent": "org/small", "model": "org/small"}) == (status, said["target"])
+    target = {"peer": "ada", "agent": "org/small", "model": "org/small", "kind": "model", "base": None, "tools": []}
+    assert (200, target) == (status, said["target"])
     assert ("only_candidate", None, None) == (said["reason"], said["relevance"], said["category"])
     assert ["ada"] == [row["peer"] for row in said["candidates"]]
     assert [] == (await site.http.get("/ppai/v1/events", headers=OWNER)).json()

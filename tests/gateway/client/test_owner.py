@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from discovery.records import Agent
 from tests.gateway.client.site import GATE, OWNER, Site
 from tests.peers import party
 
-OWNERS_CALLS = ("/ppai/v1/approve", "/ppai/v1/revoke", "/ppai/v1/profile", "/ppai/v1/domain")
+OWNERS_CALLS = ("/ppai/v1/approve", "/ppai/v1/revoke", "/ppai/v1/profile", "/ppai/v1/domain", "/ppai/v1/agents/look")
 
 
 @pytest.mark.parametrize("path", OWNERS_CALLS)
@@ -107,3 +108,25 @@ async def test_what_an_owners_questions_found_is_published_by_the_agents_name(si
 
     assert (200, 20, 0.9, site.network.version) == (status, said["questions"], said["right"], said["seq"])
     assert (404, "`other` was not asked") == (missing, told["error"]["message"])
+
+
+async def test_the_owner_sees_who_may_use_an_agent_and_what_they_see(site: Site, tmp_path: Path) -> None:
+    """After a look at the files; what is wrong with one is said."""
+    folder = site.agents
+    folder.mkdir()
+    for name, text in (("librarian", "use: mine\ntopics: [holidays]"), ("bad", "promt: x")):
+        (folder / f"{name}.yaml").write_text(text)
+        (folder / f"{name}.yaml").chmod(0o600)
+    row = Agent("librarian", "librarian", 4096, kind="agent", base="org/small", topics=("holidays",))
+    site.node.serve([*site.node.own_agents, row])
+    async with party(tmp_path / "ben") as ben:
+        site.network.gossip.learn([ben.gossip.own_card()], 0.0)
+
+        _, before = await site.post("/ppai/v1/agents/look", {}, OWNER)
+        await site.post("/ppai/v1/approve", {"who": "ben", "mine": True}, OWNER)
+        after = (await site.http.get("/ppai/v1/agents", headers=OWNER)).json()
+
+    assert [[], [ben.id]] == [[peer["id"] for peer in rows[0]["peers"]] for rows in (before, after)]
+    assert (True, False, ["mine"]) == (after[0]["served"], after[0]["in_card"], after[0]["use"])
+    assert ("org/small", ["holidays"]) == (after[0]["shown"]["model"], after[0]["shown"]["topics"])
+    assert ("bad", True) == (after[1]["name"], "did you mean `prompt`" in after[1]["problem"])

@@ -9,12 +9,14 @@ import psutil
 import pytest
 
 from discovery.records import Agent
+from gateway.agent.agent import PersonalAgent
+from gateway.agent.settings import AgentSettings
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.peering.frames import TOLD, Receipt
 from gateway.peering.remote import FIELDS_REFUSED, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target
-from gateway.upstream import Patience, UpstreamError
+from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import CHAT, ask, delegated, until
@@ -38,6 +40,50 @@ async def forward(
 
 
 # --- answers ---
+
+
+class Pirate:
+    """A personal agent that puts a prompt before the conversation (see gateway.upstream.Personal)."""
+
+    def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
+        assert not is_own, "another peer asks"
+        return PersonalAgent("pirate", AgentSettings(prompt="You are a pirate.")).over(engine, is_own=is_own)
+
+
+async def test_a_personal_agent_answers_whom_its_owner_allows_and_is_not_there_for_others(tmp_path: Path) -> None:
+    """The same refusal as for a name that nobody has."""
+    pirate = Agent("pirate", "pirate", 4096, kind="agent", base="scripted-1")
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        pair.ben.doors.serve([Agent("scripted-1", "scripted-1", 4096), pirate], {"pirate": Pirate()})
+        _, said = await ask(pair, delegated("pirate"))
+        refused = []
+        pair.ben.app._may_use = lambda agent, peer: agent != "pirate" or peer != pair.ada.id
+        for agent in ("pirate", "nobody"):
+            with pytest.raises(UpstreamError) as caught:
+                await ask(pair, delegated(agent))
+            refused.append((caught.value.status, caught.value.code, caught.value.message))
+        _, plain = await ask(pair, delegated())
+
+    assert "pirate" == json.loads(said)["model"]
+    assert [["You are a pirate.", "hi"], ["hi"]] == [[m["content"] for m in body["messages"]] for body in engine.asked]
+    assert refused[0] == refused[1]
+    assert "scripted-1" == json.loads(plain)["model"]
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "embeddings", "messages", "responses"])
+async def test_a_personal_agent_answers_chat_alone(tmp_path: Path, endpoint: str) -> None:
+    pirate = Agent("pirate", "pirate", 4096, kind="agent", base="scripted-1")
+    fields: dict[str, object] = {"prompt": "hi"} if endpoint == "completions" else {"input": "hi"}
+    fields |= {"store": False} if endpoint == "responses" else {}
+    body = {"model": "pirate", **(CHAT if endpoint == "messages" else fields), "max_tokens": 5}
+    body = {key: it for key, it in body.items() if key != "max_tokens" or endpoint in ("messages", "completions")}
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        pair.ben.doors.serve([pirate], {"pirate": Pirate()})
+        asked = json.dumps({"endpoint": endpoint, "agent": "pirate", "body": body}).encode()
+        with pytest.raises(UpstreamError) as caught:
+            await ask(pair, asked)
+
+    assert (404, []) == (caught.value.status, engine.asked)
 
 
 async def test_a_streamed_answer(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from discovery.names import UnknownPeer
 from discovery.private_files import OpenToOthers
 from discovery.records import AGENTS_LIMIT, Address, Agent, PeerId, Profile, Pulse
 from gateway.peering.network import Network, NetworkConfig, NetworkConfigError, join
+from tests.cluster import id_of
 from tests.peers import Party, party
 
 SECRET = "9f1c6b0e4d7a23588e5bd0c1f76a2943"
@@ -181,11 +182,42 @@ async def test_a_card_s_digest_changes_with_what_we_tell_of_our_agents(tmp_path:
         for agents in ((), (small,), (replace(small, untold=("image",)),), (small,)):
             ada.publish(agents, 1)
             digests.append(ada.gossip.own_card().record.details)
-        told = decode_details(ada.details)
+        told = decode_details(ada.details_for(ada.identity.id))
 
     assert b"" == digests[0]
     assert digests[1] == digests[3] != digests[2]
     assert (small,) == told
+
+
+async def test_an_agent_that_is_not_for_all_is_in_no_card_and_told_to_whom_it_is_for(tmp_path: Path) -> None:
+    """A stranger never gets so far as to ask (listener.py); an approved peer, and one that is named, hear their own."""
+    ben, cleo = id_of(1), id_of(2)
+    librarian = Agent("librarian", "librarian", 4096, kind="agent", base="small", topics=("holidays",))
+    async with network(tmp_path) as ada:
+        ada.may_use = lambda agent, peer: peer == ben
+        ada.publish((SMALL, librarian), 1, {"librarian"}, "ben")
+        before = ada.gossip.own_card().record
+        heard = {peer: decode_details(ada.details_for(peer)) for peer in (ben, cleo)}
+        ada.may_use = lambda agent, peer: peer == cleo
+        ada.publish((SMALL, librarian), 1, {"librarian"}, "cleo")
+        after, later = ada.gossip.own_card().record, decode_details(ada.details_for(cleo))
+
+    assert (SMALL,) == before.agents == after.agents
+    assert {ben: (SMALL, librarian), cleo: (SMALL,)} == heard
+    assert (SMALL, librarian) == later
+    assert before.details != after.details, "who may use what has changed: peers ask again"
+
+
+async def test_a_tag_of_ones_own_machine_is_kept(tmp_path: Path) -> None:
+    async with party(tmp_path / "ben") as ben, network(tmp_path / "ada") as first:
+        await first.approve(ben.id, mine=True)
+        await first.approve(ben.id)
+
+        async with network(tmp_path / "ada") as second:
+            assert second.admission.is_mine(ben.id)
+            assert [ben.id] == list(second.vouched)
+            await second.approve(ben.id, mine=False)
+            assert not second.admission.is_mine(ben.id)
 
 
 async def test_a_name_is_printable_and_never_empty(tmp_path: Path) -> None:

@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from discovery.records import Agent
 from gateway.routing.candidates import Excluded, among, candidate_set, may_answer
 from gateway.routing.query import Query
 from gateway.routing.utility import assess
 from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, names
+
+PIRATE = Agent("pirate", "m", 0, kind="agent", base="small")
+LIBRARIAN = replace(PIRATE, topics=("holidays",))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +50,13 @@ from tests.gateway.routing.world import CERTAIN, QUERY, Peer, World, decide, nam
         (Peer("b"), replace(QUERY, goes_on="completions"), "continuing"),
         (Peer("b", continues=("chat/completions",)), replace(QUERY, goes_on="completions"), "continuing"),
         (Peer("b", continues=("completions",)), replace(QUERY, goes_on="completions"), None),
+        (Peer("b", personal=PIRATE, profiled=False), QUERY, "agent"),  # nothing speaks for it
+        (Peer("b", personal=PIRATE, profiled=False), replace(QUERY, pin="b"), "agent"),
+        (Peer("b", personal=PIRATE, profiled=False), replace(QUERY, models=frozenset({"m"})), None),
+        (Peer("b", personal=PIRATE), QUERY, None),  # it was measured
+        (Peer("b", personal=LIBRARIAN, profiled=False), QUERY, None),
+        (Peer("b", personal=LIBRARIAN), replace(QUERY, is_chat=False), "endpoint"),
+        (Peer("b"), replace(QUERY, is_chat=False), None),
     ],
 )
 def test_each_exclusion_has_its_reason(peer: Peer, query: Query, reason: str | None) -> None:

@@ -49,6 +49,17 @@ def changed(one: Worth, other: Worth) -> dict[str, list[int]]:
 # --- claims ---
 
 
+def test_a_personal_agent_is_expected_to_do_as_its_model_does() -> None:
+    """Not as its own name lets expect, which may be any model's."""
+    model = Agent("qwen3:8b", "qwen3:8b", 4096)
+    agents = [model, replace(model, name="llama3.1:405b", model="llama3.1:405b", kind="agent", base="qwen3:8b")]
+
+    expected, bases, _ = claims(agents, [1.0, 1.0], NEW, shipped_priors())
+
+    assert expected.value[0].tolist() == expected.value[1].tolist()
+    assert bases[0].claim == bases[1].claim
+
+
 def test_without_a_vector_the_name_counts_and_with_one_the_vector() -> None:
     named, vector = worth(LARGE), worth(measured(LARGE, 0.4), honesty=None)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from discovery.records import WHOLE, PeerId
+from discovery.records import WHOLE, Agent, PeerId
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
@@ -41,6 +41,7 @@ class Peer:
     endpoints: frozenset[str] = frozenset()  # that it tells
     missing: frozenset[str] = frozenset()
     here: bool = True  # if it is ours: its engine runs on this machine
+    personal: Agent | None = None
 
 
 @dataclass
@@ -77,6 +78,7 @@ class World:
             continues=tuple(peer.continues for peer in self.peers),
             endpoints=tuple(peer.endpoints for peer in self.peers),
             missing=tuple(peer.missing for peer in self.peers),
+            personal=tuple(peer.personal for peer in self.peers) if any(peer.personal for peer in self.peers) else (),
         )
         return View(
             roster=roster,

@@ -1,0 +1,115 @@
+"""Personal agents in front of real peers: a file becomes an agent, chosen by its name, here and from elsewhere."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.network import Cluster
+
+PIRATE = """
+description: speaks like a pirate
+prompt: You are a pirate.
+use: {use}
+"""
+
+
+def write(peer: Path, name: str, text: str) -> Path:
+    """An agent's file in a peer's home."""
+    folder = peer / "agents"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def systems(asked: list[dict[str, Any]]) -> list[str]:
+    """What each request that an engine heard began with, where that is a system message."""
+    return [body["messages"][0]["content"] for body in asked if body["messages"][0]["role"] == "system"]
+
+
+async def agents_of(cluster: Cluster, name: str) -> dict[str, dict[str, Any]]:
+    listed = (await cluster.get(name, "/v1/models"))["data"]
+    return {entry["id"]: entry for entry in listed if entry["ppai"]["kind"] == "agent"}
+
+
+async def test_a_file_is_an_agent_chosen_by_name_and_no_other_request_changes(cluster: Cluster, tmp_path: Path) -> None:
+    write(tmp_path / "ada", "pirate", PIRATE.format(use="me"))
+    await cluster.start("ada")
+    plain = b'{"messages":[{"role":"user","content":"hi"}],"model":"model-ada" ,"x": 1}'
+
+    status, headers, answer = await cluster.ask("ada", model="pirate")
+    auto = await cluster.ask("ada", model="auto")
+    url = cluster.peers["ada"].url + "/v1/chat/completions"
+    async with cluster.http.post(url, data=plain, headers={"content-type": "application/json"}) as response:
+        assert 200 == response.status
+    completion = await cluster.http.post(
+        cluster.peers["ada"].url + "/v1/completions", json={"model": "pirate", "prompt": "hi"}
+    )
+
+    asked = cluster.engines["ada"].asked
+    assert (200, "pirate", "pirate", "from ada") == (
+        status, headers["x-ppai-model"], answer["model"], answer["choices"][0]["message"]["content"],
+    )  # fmt: skip
+    assert [["You are a pirate."], [], []] == [systems([body]) for body in asked]
+    assert ["model-ada"] * 3 == [body["model"] for body in asked]
+    assert "model-ada" == auto[1]["x-ppai-model"]
+    assert plain == cluster.engines["ada"].bodies[-1], "a plain model's request is passed byte for byte"
+    assert (404, True) == (completion.status, "/v1/chat/completions" in (await completion.json())["error"]["message"])
+    assert {"pirate": (["model-ada"], ["ada"])} == {
+        name: (entry["ppai"]["models"], entry["ppai"]["peers"])
+        for name, entry in (await agents_of(cluster, "ada")).items()
+    }
+
+
+async def test_an_agent_is_seen_and_used_by_whom_its_owner_allows(cluster: Cluster, tmp_path: Path) -> None:
+    """Ben and Cleo know the network's secret. One agent is for all of them, one for Ben, one for nobody else."""
+    await cluster.start("ben")
+    await cluster.start("cleo", "--seed", cluster.seed())
+    for name, use in (("all", "approved"), ("bens", "[ben]"), ("own", "me")):
+        write(tmp_path / "ada", name, PIRATE.format(use=use))
+    await cluster.start("ada", "--seed", cluster.seed())
+    await cluster.until_ready()
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"all", "bens"} and _agents(seen, "cleo") == {"all"})
+
+    asked = {
+        (name, agent): (await cluster.ask(name, model=agent))[0]
+        for name in ("ben", "cleo", "ada")
+        for agent in ("all", "bens", "own")
+    }
+
+    own = dict.fromkeys([("ada", "all"), ("ada", "bens"), ("ada", "own")], 200)
+    assert {
+        ("ben", "all"): 200, ("ben", "bens"): 200, ("ben", "own"): 404,
+        ("cleo", "all"): 200, ("cleo", "bens"): 404, ("cleo", "own"): 404, **own,
+    } == asked  # fmt: skip
+    assert ["You are a pirate."] * 6 == systems(cluster.engines["ada"].asked)
+    assert [] == [*cluster.engines["ben"].asked, *cluster.engines["cleo"].asked]
+
+
+async def test_files_are_followed_while_the_peer_runs(cluster: Cluster, tmp_path: Path) -> None:
+    """A new one is served, a broken one is said with the remedy and not served, a changed `use` shuts others out."""
+    path = write(tmp_path / "ada", "pirate", PIRATE.format(use="approved"))
+    peer = await cluster.start("ada")
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"pirate"})
+
+    path.write_text(PIRATE.format(use="me"))
+    await cluster.until(lambda seen: _agents(seen, "ben") == set())
+    assert 404 == (await cluster.ask("ben", model="pirate"))[0]
+    path.write_text("promt: You are a pirate.\n")
+    write(tmp_path / "ada", "poet", "prompt: You are a poet.\n")
+    await asyncio.to_thread(
+        peer.wait, lambda: "unknown key `promt`; did you mean `prompt`?" in peer.output, "to say it"
+    )
+    async with asyncio.timeout(10):
+        while set(await agents_of(cluster, "ada")) != {"poet"}:
+            await asyncio.sleep(0.05)
+
+    assert (404, 200) == ((await cluster.ask("ada", model="pirate"))[0], (await cluster.ask("ada", model="poet"))[0])
+
+
+def _agents(seen: dict[str, list[dict[str, Any]]], name: str) -> set[str]:
+    """The personal agents of others that a peer knows."""
+    return {one["name"] for peer in seen[name] for one in peer["agents"] if one["kind"] == "agent"}
