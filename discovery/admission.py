@@ -108,6 +108,10 @@ class Admission:
         if mine is not None:
             (self._mine.add if mine else self._mine.discard)(peer)
 
+    def add_rights(self, peer: PeerId, rights: Iterable[Right]) -> None:
+        """Grant `rights` besides those that it has. Raises AdmissionError at the limit of grants."""
+        self.approve(peer, rights=self._granted.get(peer, frozenset()) | set(rights))
+
     def revoke(self, peer: PeerId) -> None:
         """Take all rights away, whatever the mode would grant."""
         self._granted.pop(peer, None)

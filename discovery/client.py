@@ -256,7 +256,7 @@ class PeerClient:
                     ssl=pin, timeout=timeout, allow_redirects=False,
                 )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PeerUnreachable(peer, _why(error)) from error
+            raise PeerUnreachable(peer, why_unreachable(error)) from error
         try:
             if response.headers.get("content-encoding", "identity") != "identity":
                 raise PeerUnreachable(peer, "it answers in an encoding nobody asked for")
@@ -275,7 +275,7 @@ class PeerClient:
                     if len(body) > MESSAGE_LIMIT_BYTES:
                         raise PeerUnreachable(peer, f"its answer exceeds {MESSAGE_LIMIT_BYTES} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PeerUnreachable(peer, f"its answer broke off ({_why(error)})") from error
+            raise PeerUnreachable(peer, f"its answer broke off ({why_unreachable(error)})") from error
         return bytes(body)
 
     def _audience(self, peer: PeerId) -> Audience:
@@ -302,7 +302,8 @@ def _refused(status: int, answer: bytes) -> Refused:
     return Refused(status, details.code or "unknown", message, details.gen)
 
 
-def _why(error: BaseException) -> str:
+def why_unreachable(error: BaseException) -> str:
+    """What of a dial or an exchange failed, in words."""
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
         return "it presents another certificate than its card names"
     if isinstance(error, TimeoutError):

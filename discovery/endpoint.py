@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from discovery.admission import Admission
 from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope, parse, verified
 from discovery.gossip import Gossip, Step
+from discovery.join_messages import JOIN_PATH
 from discovery.membership import Event
 from discovery.messages import MESSAGE_LIMIT_BYTES, Hello, Message, OtherNetwork, Probe, decode, encode
 from discovery.names import with_id
@@ -86,7 +87,7 @@ class Endpoint:
 
         `headers`: by lower-case name. Raises Refused (401, 429, 503).
         """
-        if path == HELLO_PATH:
+        if path in (HELLO_PATH, JOIN_PATH):
             self._check_room(site_of(peer_ip))
             return
         unix_s, now = self._clocks.unix(), self._clocks.monotonic()
@@ -129,6 +130,16 @@ class Endpoint:
         finally:
             if is_counted:
                 self._count(site, began)
+
+    @contextmanager
+    def room_for_unknown(self, peer_ip: str) -> Iterator[None]:
+        """Answer inside somebody who has proven nothing: it counts as a hello does. Raises Refused (429)."""
+        site = site_of(peer_ip)
+        self._check_room(site)
+        if not self._hellos.allow(site, self._clocks.monotonic()):
+            raise Refused(429, "too_many_requests", "slow down")
+        with self._counted(site):
+            yield
 
     def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """The answer to a gossip message of an authenticated peer, empty where there is none to give.

@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import ifaddr
@@ -98,6 +99,32 @@ async def _announce_and_browse(
                 following.cancel()
         finally:
             await browser.async_cancel()
+
+
+async def find(net: str, ips: tuple[str, ...], seconds: float) -> list[Address]:
+    """Where peers of this network listen, by what is announced on `ips` within that time. Announces nothing.
+
+    Raises OSError, RuntimeError.
+    """
+    names: asyncio.Queue[str] = asyncio.Queue(NAMES_LIMIT)
+    found: dict[Address, None] = {}
+    asked = Announcement(PeerId(""), net, b"", 0)
+
+    def heard(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if state_change is not ServiceStateChange.Removed and not names.full():
+            names.put_nowait(name)
+
+    try:
+        async with AsyncZeroconf(interfaces=list(ips)) as zeroconf:
+            browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[heard])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    hint = lambda address, peer: found.setdefault(address)  # noqa: E731
+                    await follow(names, lambda name: _look_up(zeroconf, name, asked, hint))
+            await browser.async_cancel()
+    except ZeroconfError as error:
+        raise OSError(str(error)) from error
+    return list(found)
 
 
 async def follow(names: asyncio.Queue[str], look_up: Callable[[str], Awaitable[None]]) -> None:

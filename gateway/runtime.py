@@ -46,6 +46,7 @@ from gateway.models.published import shipped_priors
 from gateway.peering import network
 from gateway.peering.card import OwnEngine, distinct, in_order, own_agents
 from gateway.peering.enquiries import Enquiries
+from gateway.peering.invitations import Invitations
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
 from gateway.peering.passing import PassingToPeers
@@ -174,6 +175,10 @@ class Runtime:
         )  # fmt: skip
         self._network.may_use = self._may_use
         await stack.enter_async_context(self._network)
+        self._invitations = Invitations(
+            self._network, self._home.path, membership.secret, self._node.rights_changed,
+            lambda text: self._notices.limited("invitation", text, text),
+        )  # fmt: skip
         self._network.publish((), 0)
         self._enquiries = Enquiries(
             membership.gossip, self._network.transport, lambda peer: membership.admission.may(peer, "answer"),
@@ -211,7 +216,7 @@ class Runtime:
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring,
-            self._personal, self._other_peers,
+            self._personal, self._other_peers, self._invitations,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),
@@ -252,8 +257,9 @@ class Runtime:
     def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
         network = self._network
         app = PeerApp(
-            network.transport, self._doors, network.admission.may, network.admission.mode != "open",
-            network.details_for, network.identity.sign, telemetry, time.monotonic, patience, may_use=self._may_use,
+            network.transport, self._invitations.inviting.answer, self._doors, network.admission.may,
+            network.admission.mode != "open", network.details_for, network.identity.sign, telemetry, time.monotonic,
+            patience, may_use=self._may_use,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())

@@ -20,6 +20,7 @@ from discovery.envelopes import seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.records import Address, Agent, Card, PeerId, Pulse
+from discovery.request_auth import Refused
 from discovery.transport import Transport
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
@@ -114,6 +115,10 @@ async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | N
         yield Party(identity, gossip, admission, transport)
 
 
+async def nobody_joins(body: bytes, peer_ip: str) -> bytes:
+    raise Refused(403, "no_pin", "nobody is invited")
+
+
 @asynccontextmanager
 async def answering_peer(
     home: Path, scripted: ScriptedEngine, slots: int, trusted: bool, heartbeat_s: float
@@ -127,8 +132,8 @@ async def answering_peer(
         async with party(home, (address,), door) as me:
             telemetry = Telemetry()
             app = PeerApp(
-                me.transport, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign, telemetry,
-                time.monotonic, PATIENCE, heartbeat_s,
+                me.transport, nobody_joins, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign,
+                telemetry, time.monotonic, PATIENCE, heartbeat_s,
             )  # fmt: skip
             web = server(
                 app,

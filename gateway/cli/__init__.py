@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.agents import agent_ask, agent_check, agent_init, agent_list, agent_share
 from gateway.cli.asking import ask, feedback, models, route, status
+from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, peers, revoke
@@ -51,7 +52,8 @@ def ppai(
     pass
 
 
-for command in (serve, ask, feedback, route, status, peers, models, approve, revoke, init, pull, demo):
+_PEERS = (peers, approve, revoke, invite, invites, uninvite, join)
+for command in (serve, ask, feedback, route, status, models, *_PEERS, init, pull, demo):
     app.command()(command)
 
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
@@ -79,7 +81,7 @@ app.add_typer(key_app, name="key")
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug in PPAI."""
+    """Entry point. Exit codes: 0 done, 1 expected failure, 2 usage, 3 a bug in PPAI; `join` has two more."""
     os.umask(os.umask(0o022) | 0o022)  # nothing that we make may be written by others: a home that may is refused
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has not all characters is shown escapes for the rest

@@ -20,7 +20,11 @@ class NotRunning(Exception):
 
 
 class PeerRefused(Exception):
-    """The running peer answered with an error; the message is its own."""
+    """The running peer answered with an error; the message is its own, `status` is HTTP's, 0 in a stream."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def serving(home: Home) -> str:
@@ -101,7 +105,7 @@ class OwnPeer:
         try:
             response: HTTPResponse = self._opener.open(request, timeout=timeout_s)
         except urllib.error.HTTPError as error:
-            raise PeerRefused(_message_of(error.read())) from error
+            raise PeerRefused(_message_of(error.read()), error.code) from error
         except (OSError, HTTPException) as error:
             raise self._gone(error) from error
         return response

@@ -205,6 +205,16 @@ _GRADE = {
 }
 _COUNTED = _fields({"request": {"type": "string"}, "counted": {"type": "boolean"}})
 _WHO = _fields({"who": {"type": "string"}})
+_RIGHTS = {"type": "array", "items": {"enum": ["ask", "answer"]}, "minItems": 1}
+_INVITE = _fields(
+    {"expires_s": {"type": "number", "exclusiveMinimum": 0, "maximum": 30 * 86400}, "rights": _RIGHTS},
+    **{"for": _NULLABLE_TEXT},
+    pin={"type": "boolean"},
+    secret={"type": "boolean"},
+)
+_UNINVITE = _fields({"who": _NULLABLE_TEXT})
+_TEXT = {"type": "string"}
+_JOIN = _fields({"rights": _RIGHTS}, line=_TEXT, pin=_TEXT, at={"type": "array", "items": _TEXT})
 _PROFILE = {
     **_fields(
         {
@@ -269,6 +279,10 @@ _OWNER = {
     ),
     "/ppai/v1/agents/look": _post("the owner has the agents' files read now", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
     "/ppai/v1/revoke": _post("the owner takes both rights from a peer", _WHO, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/invites": _get("the owner's invitations, open and ended", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
+    "/ppai/v1/invite": _post("the owner makes an invitation: a line, or six digits", _INVITE, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/uninvite": _post("the owner ends open invitations", _UNINVITE, _LIST_OF_OBJECTS, _OWNERS_KEY),
+    "/ppai/v1/join": _post("the owner takes an invitation of another peer", _JOIN, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/profile": _post("the owner publishes a capability vector", _PROFILE, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/domain": _post("the owner publishes what his questions to an agent found", _DOMAIN, _OBJECT, _OWNERS_KEY),
 }

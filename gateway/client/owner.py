@@ -1,11 +1,12 @@
-"""What only the owner of the home may do: approve and revoke peers, publish what an agent was measured to be good at,
-read the route log, see who may use a personal agent.
+"""What only the owner of the home may do: approve, revoke and invite peers, join one, publish what an agent was
+measured to be good at, read the route log, see who may use a personal agent.
 
 The token lies in the home's running.json, which that user alone can read.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -13,11 +14,16 @@ import fastapi
 import msgspec
 
 from discovery.admission import AdmissionError
+from discovery.invites import InviteError, rights_of
+from discovery.join_messages import InvalidLine
 from discovery.names import AmbiguousPeer, PeerNameError
-from discovery.records import Agent, PeerId
+from discovery.records import Agent, PeerId, printable
 from gateway.agent.agent import PersonalAgent
 from gateway.client.bodies import read_bytes, read_json
 from gateway.client.running import RunningPeer
+from gateway.client.views import invite_row
+from gateway.peering.invitations import Invitation, JoinFailed
+from gateway.peering.network import NetworkConfigError
 from gateway.wire.errors import InvalidRequest
 
 
@@ -28,6 +34,25 @@ class _Who(msgspec.Struct):
 
 class _Which(msgspec.Struct):
     agent: str
+
+
+class _Invite(msgspec.Struct):
+    expires_s: float
+    rights: list[str]
+    label: str | None = msgspec.field(name="for", default=None)
+    pin: bool = False
+    secret: bool = False
+
+
+class _Uninvite(msgspec.Struct):
+    who: str | None  # None: all
+
+
+class _Join(msgspec.Struct):
+    rights: list[str]
+    line: str = ""
+    pin: str = ""
+    at: list[str] = []
 
 
 def owner_only(peer: RunningPeer) -> list[Any]:
@@ -68,6 +93,36 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         found = await peer.measuring.fold_now((await read_json(request, _Which)).agent)
         return {**asdict(found), "seq": peer.network.version}
 
+    @app.get("/ppai/v1/invites", dependencies=owners)
+    async def invites() -> list[dict[str, Any]]:
+        return [invite_row(invite) for invite in peer.invitations.inviting.all()]
+
+    @app.post("/ppai/v1/invite", dependencies=owners)
+    async def invite(request: fastapi.Request) -> dict[str, Any]:
+        asked = await read_json(request, _Invite)
+        label = printable(asked.label or "", 64)
+        with _told(param="invite"):
+            rights = rights_of(asked.rights)
+            offer = peer.invitations.inviting.invite(
+                label, rights, asked.expires_s, pin=asked.pin, gives_secret=asked.secret
+            )
+        return {"pin" if asked.pin else "line": offer.text, **invite_row(offer.invite)}
+
+    @app.post("/ppai/v1/uninvite", dependencies=owners)
+    async def uninvite(request: fastapi.Request) -> list[dict[str, Any]]:
+        asked = await read_json(request, _Uninvite)
+        with _told(param="who", status=404):
+            return [invite_row(invite) for invite in peer.invitations.inviting.withdraw(asked.who)]
+
+    @app.post("/ppai/v1/join", dependencies=owners)
+    async def join(request: fastapi.Request) -> dict[str, Any]:
+        asked = await read_json(request, _Join)
+        with _told(param="line" if asked.line else "pin"):
+            friend = await peer.invitations.join(
+                Invitation.read(asked.line, asked.pin, asked.at), rights_of(asked.rights)
+            )
+        return {"peer": friend.peer, "name": friend.name, "rights": list(friend.rights), "say": list(friend.say)}
+
     @app.get("/ppai/v1/events", dependencies=owners)
     async def events() -> list[dict[str, object]]:
         """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
@@ -82,6 +137,18 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         if await peer.personal.look():
             peer.cards_changed()
         return _agent_rows(peer)
+
+
+@contextmanager
+def _told(*, param: str, status: int = 400) -> Iterator[None]:
+    """Tell what is wrong with an invitation: 403 where it is no good, 502 where who invited cannot be reached."""
+    try:
+        yield
+    except JoinFailed as error:
+        code = ("invitation_refused", 403) if error.is_refusal else ("inviter_unreachable", 502)
+        raise InvalidRequest(str(error), status=code[1], param=param, code=code[0]) from error
+    except (InviteError, InvalidLine, NetworkConfigError, AdmissionError) as error:
+        raise InvalidRequest(str(error), status=status, param=param, code="invitation_invalid") from error
 
 
 async def _change_rights(

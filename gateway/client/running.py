@@ -10,6 +10,7 @@ from gateway.agent.owned.consent import Others
 from gateway.capacity.doors import Doors
 from gateway.measuring.feedback import Feedback
 from gateway.measuring.profiles import Profiles
+from gateway.peering.invitations import Invitations
 from gateway.peering.network import Network
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
@@ -55,3 +56,4 @@ class RunningPeer:
     measuring: Measuring
     personal: PersonalAgents
     other_peers: Callable[[], Others]  # whom the owner may mean where he says who may use an agent
+    invitations: Invitations

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from discovery.admission import Right
+from discovery.invites import PIN_TRIES, Invite
 from discovery.members import Member
 from discovery.names import with_id
 from discovery.records import Address, AdmissionState, Agent, Kind, PeerId
@@ -287,4 +288,19 @@ def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int], untold: Un
             "abilities": sorted(modalities & ABILITIES),
             "untold": sorted(frozenset[str]().union(*tried.values()) - modalities),
         },
+    }
+
+
+def invite_row(invite: Invite) -> dict[str, Any]:
+    """An invitation as its owner sees it, without what lets somebody in."""
+    return {
+        "id": invite.id,
+        "for": invite.label or None,
+        "by": "pin" if invite.pin else "line",
+        "state": invite.state,
+        "expires": invite.expires,
+        "rights": list(invite.rights),
+        "gives_secret": invite.gives_secret,
+        "used_by": {"peer": invite.by, "name": invite.by_name} if invite.by else None,
+        "tries_left": max(0, PIN_TRIES - invite.tries) if invite.pin else None,
     }

@@ -1,4 +1,4 @@
-"""What other peers reach of us: the ASGI app of /peer/1/{hello,sync,probe,agents,delegate}. No other path exists here.
+"""What other peers reach of us: the ASGI app of the paths below /peer/1/. No other path exists here.
 
 It lets discovery authenticate a request, asks whether the peer may, reads the bounded body, and gives the request to
 whoever answers it: discovery's transport, probes.py, or delegated.py. A peer of 0.1.0 does not tell its body's hash in
@@ -8,7 +8,7 @@ the head; then the body is read before the signature is verified, and only so ma
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,6 +17,7 @@ import msgspec
 
 from discovery.admission import Right
 from discovery.endpoint import HELLO_LIMIT_BYTES, HELLO_PATH, SYNC_LIMIT_BYTES
+from discovery.join_messages import JOIN_LIMIT_BYTES, JOIN_PATH
 from discovery.records import PeerId
 from discovery.request_auth import BODY_HEADER, Refused
 from discovery.transport import Transport
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 SYNC_PATH, PROBE_PATH, DELEGATE_PATH = "/peer/1/sync", "/peer/1/probe", "/peer/1/delegate"
 BODY_LIMITS_BYTES = {
     HELLO_PATH: HELLO_LIMIT_BYTES,
+    JOIN_PATH: JOIN_LIMIT_BYTES,
     SYNC_PATH: SYNC_LIMIT_BYTES,
     PROBE_PATH: 0,
     AGENTS_PATH: 0,
@@ -68,6 +70,7 @@ class PeerApp:
     def __init__(
         self,
         transport: Transport,
+        join: Callable[[bytes, str], Awaitable[bytes]],
         doors: Doors,
         may: Callable[[PeerId, Right], bool],
         trusted: bool,
@@ -79,11 +82,13 @@ class PeerApp:
         heartbeat_s: float = HEARTBEAT_S,
         may_use: Callable[[str, PeerId], bool] = lambda agent, peer: True,
     ) -> None:
-        """`details(peer)`: what we tell this peer of our agents (discovery/details.py).
+        """`join(body, ip)` answers who comes with an invitation (discovery/inviting.py).
 
+        `details(peer)`: what we tell this peer of our agents (discovery/details.py).
         `may_use(agent, peer)`: whether it may use the agent of this name.
         """
-        self._transport, self._doors, self._may, self._trusted = transport, doors, may, trusted
+        self._transport, self._join, self._doors = transport, join, doors
+        self._may, self._trusted = may, trusted
         self._details, self._may_use = details, may_use
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
@@ -112,6 +117,10 @@ class PeerApp:
         if path == HELLO_PATH:
             body, _ = await _read(scope, receive, size)
             await _send(client, 200, self._transport.handle_hello(body, caller))
+            return
+        if path == JOIN_PATH:
+            body, _ = await _read(scope, receive, size)
+            await _send(client, 200, await self._join(body, caller))
             return
         raw_path = scope.get("raw_path", b"").decode("latin-1")
         if query := scope["query_string"].decode("latin-1"):

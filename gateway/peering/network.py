@@ -9,7 +9,7 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Literal
 
 from discovery import mdns, peer_file
-from discovery.admission import Admission
+from discovery.admission import Admission, Right
 from discovery.client import ClientConfig
 from discovery.details import CONTINUE_FEATURE, digest, encode_details
 from discovery.endpoint import Clocks
@@ -81,6 +81,7 @@ class Membership:
     remembered: peer_file.PeerFile
     peers_path: Path
     warnings: tuple[str, ...] = ()  # what the owner is to hear: of the network's secret, of a damaged peers.json
+    secret: bytes = b""  # of the network; empty where its mode needs none
 
 
 def join(config: NetworkConfig, folder: Path) -> Membership:
@@ -98,9 +99,10 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
 
     generation = max(remembered.gen + 1, int(time.time()))
     gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches)
-    if secret and admission.mode == "secret" and (weak := warning_about(secret, version("ppai"))):
+    shared = secret if secret and admission.mode == "secret" else b""
+    if shared and (weak := warning_about(shared, version("ppai"))):
         warnings.append(weak)
-    return Membership(identity, admission, gossip, remembered, peers_path, tuple(warnings))
+    return Membership(identity, admission, gossip, remembered, peers_path, tuple(warnings), shared)
 
 
 def check(config: NetworkConfig, folder: Path) -> None:
@@ -109,7 +111,7 @@ def check(config: NetworkConfig, folder: Path) -> None:
     if secret:
         warning_about(secret, version("ppai"))
     for text in config.advertise:
-        _address("network.advertise", text)
+        address_of("network.advertise", text)
     for text in config.seeds:
         _host_port("network.seeds", text)
 
@@ -141,7 +143,7 @@ class Network:
         self.identity, self.admission, self.gossip = membership.identity, membership.admission, membership.gossip
         self.name = printable(name, 64) or "peer"
         self._config, self._host, self._port = config, *listener
-        self._advertised = tuple(_address("network.advertise", text) for text in config.advertise)
+        self._advertised = tuple(address_of("network.advertise", text) for text in config.advertise)
         on_loopback = all(address.ip.startswith("127.") or address.ip == "::1" for address in self.addresses())
         self.transport = Transport(
             self.identity, config.name, self.gossip, self.admission,
@@ -243,6 +245,13 @@ class Network:
         await self.transport.save()
         return peer
 
+    async def let_in(self, peer: PeerId, rights: Iterable[Right]) -> None:
+        """Grant `rights` to whom an invitation let in, besides those that it has. Raises AdmissionError."""
+        self.admission.add_rights(peer, rights)
+        self.gossip.keep(peer)
+        self.transport.endpoint.forget_refusal(peer)
+        await self.transport.save()
+
     async def revoke(self, who: str) -> PeerId:
         """Take both rights away. Raises UnknownPeer, AmbiguousPeer.
 
@@ -315,7 +324,8 @@ def _host_port(key: str, text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _address(key: str, text: str) -> Address:
+def address_of(key: str, text: str) -> Address:
+    """The address that `text`, IP:PORT, names under this key or flag. Raises NetworkConfigError."""
     host, port = _host_port(key, text)
     address = Address(host, port)
     try:

@@ -147,3 +147,13 @@ def test_a_state_of_nonsense_changes_nothing(granted: dict[str, list[str]], revo
         admission.restore(granted, revoked)
 
     assert {"ask", "answer"} == admission.rights(A)
+
+
+def test_an_invitation_adds_rights_and_takes_none() -> None:
+    admission = Admission("tofu", "test")
+    admission.approve(id_of(1), rights=["answer"])
+    admission.add_rights(id_of(1), ["ask"])
+    admission.revoke(id_of(2))
+    admission.add_rights(id_of(2), ["ask"])
+
+    assert [{"ask", "answer"}, {"ask"}] == [admission.rights(id_of(n)) for n in (1, 2)]

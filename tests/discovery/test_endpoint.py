@@ -330,3 +330,17 @@ async def test_a_hello_with_a_card_of_another_is_no_introduction(tmp_path: Path)
         status, answer = await raw_post(b, "/peer/1/sync", body, headers(a, b, "/peer/1/sync", body, by=mallory))
 
         assert (401, True) == (status, b"bad_signature" in answer)
+
+
+async def test_who_has_proven_nothing_gets_the_room_of_a_hello(tmp_path: Path) -> None:
+    """What is done for him is counted, and one who comes too often is refused."""
+    async with running_peer(tmp_path / "ada") as ada:
+        endpoint, answered = ada.transport.endpoint, 0
+        with pytest.raises(Refused, match="too_many_requests"):
+            for _ in range(500):
+                with endpoint.room_for_unknown("192.0.2.1"):
+                    answered += 1
+        with endpoint.room_for_unknown("192.0.2.2"):
+            answered += 1
+
+    assert 1 < answered < 100

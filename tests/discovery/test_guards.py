@@ -192,6 +192,119 @@ GUARDS = [
         "return False",
         "endpoint::test_strangers_together_take_a_bounded_share_of_our_time",
     ),
+    Guard(
+        "join: used line",
+        "inviting",
+        'if invite.state != "open" and not (invite.by == joiner and self._has_rights(joiner)):',
+        "if False:",
+        "inviting::test_a_used_line_lets_nobody_else_in",
+    ),
+    Guard(
+        "join: ended line",
+        "inviting",
+        'if invite.state != "open" and not (invite.by == joiner and self._has_rights(joiner)):',
+        "if False:",
+        "inviting::test_withdrawn_and_expired_ones_let_nobody_in",
+    ),
+    Guard(
+        "join: two at once",
+        "inviting",
+        "self._invites.used(invite, joiner, name)  # before anything waits",
+        "await __import__('asyncio').sleep(0); self._invites.used(invite, joiner, name)  #",
+        "inviting::test_two_who_come_at_once_are_one_too_many",
+    ),
+    Guard(
+        "join: replay after a revocation",
+        "inviting",
+        "not (invite.by == joiner and self._has_rights(joiner))",
+        "not (invite.by == joiner)",
+        "inviting::test_who_lost_the_answer_asks_again_until_he_is_revoked",
+    ),
+    Guard(
+        "join: not kept",
+        "inviting",
+        "write_private(self._path, invites.encode(self._invites.kept()))",
+        "pass",
+        "inviting::test_it_stays_used_and_withdrawn_over_a_restart",
+    ),
+    Guard(
+        "join: without the secret",
+        "join_messages",
+        'if not hmac.compare_digest(proof.mac, hmac.digest(key, covered, "sha256")):',
+        "if False:",
+        "inviting::test_who_cannot_prove_it_hears_no_more_than_a_stranger",
+    ),
+    Guard(
+        "join: another's id",
+        "join_messages",
+        "if not verify(signer, proof.signature, covered):",
+        "if False:",
+        "join_messages::test_a_proof_covers_what_is_said_and_needs_key_and_identity",
+    ),
+    Guard(
+        "join: in the middle, by line",
+        "joining",
+        "pin = bytes.fromhex(invite_id), secrets.token_bytes(16), Pin(line.cert)",
+        "pin = bytes.fromhex(invite_id), secrets.token_bytes(16), Pin(None)",
+        "joining::test_who_answers_in_the_inviters_place_hears_nothing",
+    ),
+    Guard(
+        "join: in the middle, by PIN",
+        "join_messages",
+        "ends = (public_key(p.inviter), p.inviter_cert, public_key(p.joiner), p.joiner_cert)",
+        "ends = (public_key(p.inviter), b'', public_key(p.joiner), b'')",
+        "joining::test_who_passes_digits_on_is_refused_and_the_try_counts",
+    ),
+    Guard(
+        "join: whoever answers",
+        "joining",
+        "check_takes(answer, parties, key, verify)",
+        "pass",
+        "joining::test_a_machine_that_takes_whoever_comes_is_not_believed",
+    ),
+    Guard(
+        "join: tries",
+        "inviting",
+        "if invite is None or invite.tries >= PIN_TRIES:",
+        "if invite is None:",
+        "inviting::test_a_try_that_is_not_finished_counts",
+    ),
+    Guard(
+        "join: one PIN at a time",
+        "invites",
+        "if invite.pin and (before := self.open_pin(now)):",
+        "if False and (before := self.open_pin(now)):",
+        "invites::test_one_pin_is_open_at_a_time",
+    ),
+    Guard(
+        "join: points",
+        "pins",
+        "key: bytes = self._side.finish(point)",
+        "key: bytes = bytes(32)",
+        "pins::test_a_message_is_none_where_it_is_reflected_malformed_or_of_the_same_side",
+    ),
+    Guard(
+        "join: where a line leads",
+        "join_messages",
+        """        for address in addresses:
+            check_address(address)
+""",
+        "",
+        "join_messages::test_a_line_leads_to_no_other_service",
+    ),
+    Guard(
+        "join: flood",
+        "endpoint",
+        """        site = site_of(peer_ip)
+        self._check_room(site)
+        if not self._hellos.allow(site, self._clocks.monotonic()):
+            raise Refused(429, "too_many_requests", "slow down")
+        with self._counted(site):
+            yield
+""",
+        "        yield\n",
+        "endpoint::test_who_has_proven_nothing_gets_the_room_of_a_hello",
+    ),
 ]
 
 

@@ -226,3 +226,13 @@ async def test_whole_peers_find_each_other_by_mdns(net: str, tmp_path: Path) -> 
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+
+async def test_who_only_looks_finds_the_network_s_peers_and_is_found_by_nobody(net: str) -> None:
+    """`ppai join --pin` on a machine without a peer."""
+    async with announced(announcement(net, 1)) as hints, announced(announcement(net + "x", 2)):
+        assert await is_told(id_of(2), within_s=5)
+
+        assert [Address("127.0.0.1", 20_001)] == await mdns.find(net, LOOPBACK, 2.0)
+
+    assert set() == hints

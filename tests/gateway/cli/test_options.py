@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from gateway.cli import options
-from gateway.cli.options import home_of, load, say
+from gateway.cli.options import home_of, load, say, seconds_of
 from gateway.home.folder import Home, HomeError
 
 
@@ -71,3 +72,16 @@ def test_a_line_that_nobody_reads_any_more_ends_nothing(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stderr", Gone())
 
     say("the engine has gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("1h", 3600), ("2d", 172800), ("1.5 H", 5400), ("45", 45)]
+)
+def test_a_duration_is_read(text: str, seconds: float) -> None:
+    assert seconds == seconds_of(text)
+
+
+@pytest.mark.parametrize("text", ["", "1w", "h", "-1h", "0m", "1h30m", "1e3s", "١h"])
+def test_what_is_no_duration_is_told(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="90s, 30m, 1h or 2d"):
+        seconds_of(text)

@@ -24,6 +24,7 @@ from gateway.home.weights import WeightsMissing
 from gateway.measuring.feedback import Feedback, LearningConfig
 from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
+from gateway.peering.invitations import Invitations
 from gateway.peering.network import Network
 from gateway.peering.probes import Peers
 from gateway.routing.course import CourseConfig
@@ -118,6 +119,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
+                Invitations(place, home / "ada", b"", lambda: None, lambda text: None),
             )  # fmt: skip
             pages = pages_app(running)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from discovery.records import Agent
+from tests.discovery.inviter import inviter, listening
 from tests.gateway.client.site import GATE, OWNER, Site
 from tests.peers import party
 
@@ -130,3 +131,63 @@ async def test_the_owner_sees_who_may_use_an_agent_and_what_they_see(site: Site,
     assert (True, False, ["mine"]) == (after[0]["served"], after[0]["in_card"], after[0]["use"])
     assert ("org/small", ["holidays"]) == (after[0]["shown"]["model"], after[0]["shown"]["topics"])
     assert ("bad", True) == (after[1]["name"], "did you mean `prompt`" in after[1]["problem"])
+
+
+INVITE = {"expires_s": 3600, "rights": ["ask"], "for": "ben"}
+
+
+async def test_the_owner_invites_lists_and_withdraws(site: Site) -> None:
+    """What lets somebody in is told once, and stands in no list."""
+    status, made = await site.post("/ppai/v1/invite", INVITE, OWNER)
+    pin = (await site.post("/ppai/v1/invite", {**INVITE, "pin": True}, OWNER))[1]
+    listed = (await site.http.get("/ppai/v1/invites", headers=OWNER)).json()
+    withdrawn = await site.post("/ppai/v1/uninvite", {"who": made["id"]}, OWNER)
+    rest = await site.post("/ppai/v1/uninvite", {"who": None}, OWNER)
+
+    assert (200, "ben", ["ask"], True) == (status, made["for"], made["rights"], made["line"].startswith("PPAI1:"))
+    assert (6, 3, "pin") == (len(pin["pin"]), pin["tries_left"], pin["by"])
+    assert [{key: row[key] for key in listed[0]} for row in (made, pin)] == listed
+    assert pin["pin"] not in str(listed)
+    assert ([made["id"]], [pin["id"]]) == ([row["id"] for row in withdrawn[1]], [row["id"] for row in rest[1]])
+
+
+@pytest.mark.parametrize("path", ["invite", "uninvite", "join"])
+async def test_nobody_but_the_owner_invites_or_joins(site: Site, path: str) -> None:
+    status, said = await site.post(f"/ppai/v1/{path}", {**INVITE, "who": None})
+
+    assert (401, "not_the_owner") == (status, said["error"]["code"])
+    assert 401 == (await site.http.get("/ppai/v1/invites")).status_code
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("invite", {**INVITE, "rights": ["all"]}, 400),
+        ("invite", {**INVITE, "expires_s": 0}, 400),
+        ("invite", {**INVITE, "expires_s": 1e9}, 400),
+        ("invite", {**INVITE, "secret": True}, 400),
+        ("uninvite", {"who": "ben"}, 404),
+        ("join", {"rights": ["ask"], "line": "hello"}, 400),
+        ("join", {"rights": ["ask"], "pin": "12"}, 400),
+        ("join", {"rights": ["ask"], "pin": "123456", "at": ["ben"]}, 400),
+        ("join", {"rights": ["ask"], "pin": "123456", "at": ["127.0.0.1:1999"]}, 502),
+    ],
+)
+async def test_what_is_wrong_with_an_invitation_is_told(site: Site, path: str, body: dict, status: int) -> None:
+    """An inviter that is away is told from an invitation that is no good."""
+    answered, said = await site.post(f"/ppai/v1/{path}", body, OWNER)
+
+    assert (status, True) == (answered, said["error"]["code"].startswith(("invitation_invalid", "inviter_unreachable")))
+    assert not site.network.admission.approved()
+
+
+async def test_a_refusal_of_who_invited_is_a_403(site: Site, tmp_path: Path) -> None:
+    ada = inviter(tmp_path / "inviter", net="ppai")
+    async with listening(ada):
+        line = ada.inviting.invite("ben", ("ask",), 3600).text
+        joined = await site.post("/ppai/v1/join", {"rights": ["answer"], "line": line}, OWNER)
+        ada.admission.revoke(site.network.identity.id)
+        again = await site.post("/ppai/v1/join", {"rights": ["answer"], "line": line}, OWNER)
+
+    assert (200, ["answer"]) == (joined[0], joined[1]["rights"])
+    assert (403, "invitation_refused") == (again[0], again[1]["error"]["code"])

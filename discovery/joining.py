@@ -1,0 +1,188 @@
+"""The invited machine's side: dials who invited it, proves the invitation, and checks who answers.
+
+By a line the dial is pinned to the certificate in it. By PIN the certificate is whatever answers, and the proofs show
+whether it is the inviter's. Each exchange has connections of its own; nothing is sent to whom the line does not name.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiohttp
+import yarl
+
+from discovery.admission import Right
+from discovery.client import PeerUnreachable, Pin, why_unreachable
+from discovery.identity import Identity, verify
+from discovery.invites import InviteError, mirrored, rights_of
+from discovery.join_messages import (
+    JOIN_LIMIT_BYTES,
+    JOIN_PATH,
+    Answer,
+    Ask,
+    InvalidJoin,
+    Line,
+    Parties,
+    Prove,
+    Request,
+    Taken,
+    Tried,
+    Try,
+    asks,
+    check_takes,
+    decode_answer,
+    encode,
+    key_of,
+    key_of_pin,
+)
+from discovery.pins import Agreement, InvalidPoint
+from discovery.records import Address, InvalidRecord, PeerId, peer_id, printable, public_key
+from discovery.request_auth import Refused, read_refusal
+
+BUSY_PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # s
+ANSWER_S = 10.0  # s for connecting and for an answer, each
+NOT_INVITING = ("no_pin", "not_found", "other_network")  # what a peer says that shows no PIN
+
+
+@dataclass(frozen=True, slots=True)
+class Joiner:
+    """Who joins."""
+
+    identity: Identity
+    net: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Who let us in, and what we grant it in turn."""
+
+    peer: PeerId
+    name: str
+    address: Address
+    rights: tuple[Right, ...]  # that the inviter gets from us
+    secret: bytes  # of the network, where it was given
+
+
+async def join_by_line(line: Line, me: Joiner) -> Joined:
+    """Join by what `ppai invite` printed. Raises Refused, PeerUnreachable."""
+    if line.net != me.net:
+        raise Refused(403, "other_network", f"the invitation is to network {line.net!r}: set network.name to it")
+    invite_id, key = key_of(line.secret)
+    short, salt, pin = bytes.fromhex(invite_id), secrets.token_bytes(16), Pin(line.cert)
+    parties = Parties(line.net, line.id, line.cert, me.identity.id, me.identity.cert_sha256, short + salt)
+    proof = asks(parties, key, me.name, me.identity.sign)
+    cert = me.identity.cert_sha256
+    ask = Ask(line.net, short, public_key(me.identity.id), cert, salt, me.name, proof)
+    failures = []
+    async with _session() as session:
+        for address in line.addresses:
+            try:
+                answer = await _exchange(session, address, pin, ask)
+            except PeerUnreachable as error:
+                failures.append(f"{address}: {error.reason}")
+                continue
+            return _joined(answer, parties, key, address)
+    raise PeerUnreachable(line.id, "; ".join(failures))
+
+
+async def join_by_pin(digits: str, addresses: Sequence[Address], me: Joiner) -> Joined:
+    """Join whoever of those at `addresses` shows these digits. Raises Refused, PeerUnreachable.
+
+    Those that invite nobody by PIN are passed over. Each of the others is tried once: a wrong try counts there.
+    """
+    failures: list[str] = []
+    refusals: list[Refused] = []
+    async with _session() as session:
+        for address in addresses:
+            try:
+                return await _try(session, digits, address, me)
+            except PeerUnreachable as error:
+                failures.append(f"{address}: {error.reason}")
+            except Refused as refused:
+                refusals.append(refused)
+    said = [refused for refused in refusals if refused.code not in NOT_INVITING] or refusals
+    if said:
+        raise said[0]
+    raise PeerUnreachable("inviter", "; ".join(failures) or "no peer was found")
+
+
+async def _try(session: aiohttp.ClientSession, digits: str, address: Address, me: Joiner) -> Joined:
+    pin, side = Pin(None), Agreement(digits, invites=False)
+    own, cert = public_key(me.identity.id), me.identity.cert_sha256
+    tried = await _exchange(session, address, pin, Try(me.net, own, cert, side.point))
+    if not isinstance(tried, Tried) or pin.digest is None:
+        raise PeerUnreachable(str(address), "no answer of an inviter comes back")
+    try:
+        key, inviter = key_of_pin(side.key(tried.point)), peer_id(tried.inviter)
+    except (InvalidPoint, InvalidRecord) as error:
+        raise PeerUnreachable(str(address), "no answer of an inviter comes back") from error
+    exchange = tried.exchange + side.point + tried.point
+    parties = Parties(me.net, inviter, pin.digest, me.identity.id, cert, exchange)
+    proof = asks(parties, key, me.name, me.identity.sign)
+    answer = await _exchange(session, address, pin, Prove(me.net, tried.exchange, me.name, proof))
+    return _joined(answer, parties, key, address)
+
+
+def _joined(answer: Answer, parties: Parties, key: bytes, address: Address) -> Joined:
+    """Who let us in. Raises PeerUnreachable where the answer does not prove that it is the inviter."""
+    if not isinstance(answer, Taken):
+        raise PeerUnreachable(str(address), "no answer of an inviter comes back")
+    try:
+        check_takes(answer, parties, key, verify)
+        rights = mirrored(rights_of(answer.rights))
+    except (InvalidJoin, InviteError) as error:
+        raise PeerUnreachable(str(address), f"who answers is not who invited: {error}") from error
+    return Joined(parties.inviter, printable(answer.name, 64), address, rights, answer.secret)
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        headers={"accept-encoding": "identity", "user-agent": "ppai/1"},
+    )
+
+
+async def _exchange(session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request) -> Answer:
+    """Raises Refused, PeerUnreachable. A peer that is busy with strangers counts nothing, and is asked again."""
+    for pause_s in (*BUSY_PAUSES_S, None):
+        try:
+            return await _ask(session, address, pin, request)
+        except Refused as refused:
+            if refused.status != 429 or pause_s is None:
+                raise
+            await asyncio.sleep(pause_s)
+    raise AssertionError("the last time it is raised")
+
+
+async def _ask(session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request) -> Answer:
+    """Raises Refused, PeerUnreachable."""
+    url = yarl.URL(f"https://{address}{JOIN_PATH}", encoded=True)
+    timeout = aiohttp.ClientTimeout(total=2 * ANSWER_S, sock_connect=ANSWER_S)
+    try:
+        post = session.post(url, data=encode(request), ssl=pin, timeout=timeout, allow_redirects=False)
+        async with post as response:
+            body = await _read(response)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise PeerUnreachable(str(address), why_unreachable(error)) from error
+    if response.status != 200:
+        said = read_refusal(body)
+        message = said.message or f"the peer answered {response.status}: is it an older ppai, or no peer?"
+        raise Refused(response.status, said.code or "unknown", message)
+    try:
+        return decode_answer(body)
+    except InvalidJoin as error:
+        raise PeerUnreachable(str(address), "no answer of an inviter comes back") from error
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """An answer, up to four times what one is; more is cut off, and then is none."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > 4 * JOIN_LIMIT_BYTES:
+            break
+    return bytes(body[: 4 * JOIN_LIMIT_BYTES])

@@ -1,0 +1,161 @@
+"""Joining: the invitations that our peer makes, and those that it takes, whether it runs or not.
+
+Both machines grant each other rights in one exchange (discovery/inviting.py, joining.py). In a running peer they hold
+at once; where none runs, they are written for its next start.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from discovery import mdns, peer_file
+from discovery.admission import RIGHTS, Admission, Right
+from discovery.client import PeerUnreachable
+from discovery.identity import Identity, verify
+from discovery.inviting import Inviting, Place
+from discovery.join_messages import Line, read_line, shown
+from discovery.joining import Joined, Joiner, join_by_line, join_by_pin
+from discovery.peer_file import CachedPeer
+from discovery.pins import read_pin
+from discovery.private_files import write_private
+from discovery.records import Address, PeerId
+from discovery.request_auth import Refused
+from gateway.peering.network import Network, NetworkConfig, address_of
+
+LOOK_S = 3.0  # s that a machine with a PIN listens for peers
+
+
+class JoinFailed(Exception):
+    """No peer let us in; the text names the remedy. `is_refusal`: the invitation is no good; else try again."""
+
+    def __init__(self, message: str, *, is_refusal: bool) -> None:
+        super().__init__(message)
+        self.is_refusal = is_refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """How a machine was invited: by a line, or by six digits of one of the peers at `addresses`."""
+
+    line: Line | None = None
+    pin: str = ""
+    addresses: tuple[Address, ...] = ()
+
+    @classmethod
+    def read(cls, line: str, pin: str, at: Sequence[str]) -> "Invitation":
+        """Of what people type. Raises InvalidLine, InviteError, NetworkConfigError."""
+        if line:
+            return cls(line=read_line(line))
+        return cls(pin=read_pin(pin), addresses=tuple(address_of("--at", text) for text in at))
+
+
+@dataclass(frozen=True, slots=True)
+class Friend:
+    """Who invited us, with the rights that it has at our peer now."""
+
+    peer: PeerId
+    name: str
+    rights: tuple[Right, ...]
+    say: tuple[str, ...] = ()  # what else the owner is to hear
+
+
+class Invitations:
+    """Of a running peer."""
+
+    def __init__(
+        self,
+        network: Network,
+        folder: Path,
+        secret: bytes,
+        rights_changed: Callable[[], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`rights_changed` is called when somebody was let in; `tell` is given the words for the owner."""
+        self._network, self._folder, self._rights_changed = network, folder, rights_changed
+        self._me = Joiner(network.identity, network.admission.net, network.name)
+        place = Place(
+            network.admission.net, network.identity, lambda: network.name, network.addresses, secret
+        )  # fmt: skip
+        self.inviting = Inviting(
+            place, folder / "invites.json", time.time, verify, network.transport.endpoint.room_for_unknown,
+            self._let_in, lambda peer: bool(network.admission.rights(peer)), tell,
+        )  # fmt: skip
+
+    async def join(self, invitation: Invitation, rights: Sequence[Right]) -> Friend:
+        """Take an invitation; who invited gets those of `rights` that the invitation means. Raises JoinFailed."""
+        joined = await _exchange(invitation, self._me)
+        granted = tuple(right for right in joined.rights if right in rights)
+        await self._let_in(joined.peer, granted)
+        with suppress(Refused, PeerUnreachable):  # else gossip finds it
+            await self._network.transport.hello(joined.address, joined.peer)
+        say = _keep_secret(self._folder, joined.secret)
+        return Friend(joined.peer, joined.name, _sorted(self._network.admission, joined.peer), say)
+
+    async def _let_in(self, peer: PeerId, rights: Sequence[Right]) -> None:
+        await self._network.let_in(peer, rights)
+        self._rights_changed()
+
+
+async def join_alone(
+    config: NetworkConfig, folder: Path, name: str, invitation: Invitation, rights: Sequence[Right]
+) -> Friend:
+    """The same where no peer runs: the identity is made if there is none, and rights are kept for the next start.
+
+    The caller holds the home's lock. Raises JoinFailed, IdentityError, PeerFileError, AdmissionError, OSError.
+    """
+    warnings: list[str] = []
+    path = folder / "peers.json"
+    identity, remembered = Identity.load_or_create(folder), peer_file.load(path, warnings.append)
+    joined = await _exchange(invitation, Joiner(identity, config.name, shown(name)))
+    granted = tuple(right for right in joined.rights if right in rights)
+    admission = Admission("tofu", config.name)
+    admission.restore(remembered.granted, remembered.revoked, remembered.mine)
+    admission.add_rights(joined.peer, granted)
+    given, revoked, mine = admission.state()
+    where = [(joined.address.ip, joined.address.port)]
+    met = CachedPeer(joined.peer, joined.name, where, int(time.time()))
+    others = [peer for peer in remembered.peers if peer.id != joined.peer]
+    peers = peer_file.newest([met, *others], admission.approved())
+    peer_file.save(path, replace(remembered, granted=given, revoked=revoked, mine=mine, peers=peers))
+    say = (*warnings, *_keep_secret(folder, joined.secret))
+    return Friend(joined.peer, joined.name, _sorted(admission, joined.peer), say)
+
+
+async def peers_nearby(net: str, host: str, seconds: float = LOOK_S) -> list[str]:
+    """IP:PORT of the network's peers that mDNS tells of within that time. Raises JoinFailed where it does not work."""
+    try:
+        found = await mdns.find(net, mdns.interfaces(host), seconds)
+    except (OSError, RuntimeError) as error:
+        raise JoinFailed(f"mDNS does not work here ({error}): say where, --at HOST:PORT", is_refusal=False) from error
+    return [str(address) for address in found]
+
+
+async def _exchange(invitation: Invitation, me: Joiner) -> Joined:
+    try:
+        if invitation.line:
+            return await join_by_line(invitation.line, me)
+        return await join_by_pin(invitation.pin, invitation.addresses, me)
+    except Refused as refused:
+        raise JoinFailed(refused.message, is_refusal=refused.status != 429) from refused
+    except PeerUnreachable as error:
+        why = f"who invited cannot be reached: {error.reason}. Does its `ppai serve` run, and is its port open?"
+        raise JoinFailed(why, is_refusal=False) from error
+
+
+def _sorted(admission: Admission, peer: PeerId) -> tuple[Right, ...]:
+    return tuple(right for right in RIGHTS if admission.may(peer, right))
+
+
+def _keep_secret(folder: Path, secret: bytes) -> tuple[str, ...]:
+    """Write the network's secret that came with an invitation, where there is none: what the owner is to hear of it."""
+    if not secret:
+        return ()
+    file = folder / "secret"
+    if file.exists():
+        if file.read_bytes().strip() == secret:
+            return ()
+        return (f"the network's secret came with it, and {file} holds another: remove that and join again to take it",)
+    write_private(file, secret + b"\n")
+    return (f"wrote {file}, the network's secret: it counts from the next start on",)
