@@ -193,7 +193,7 @@ class Runtime:
         stack.callback(route_log.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
-        self._reader = open_reader(config.routing, worker, self._full_encoder)
+        self._reader = open_reader(config.routing, worker, self._full_encoder, self._home.weights / "background")
         gate = self._reader.gate
         self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
@@ -387,6 +387,7 @@ class Runtime:
                 self._notices.limited("waiting", "waiting", line)
         if len(self._node.roster) > 1:
             self._reader.warm_up()
+            self._reader.attend(self._node.roster.topics)
         if self._reader.problem:
             self._notices.limited("gate", "gate", f"routing by load alone, not by topic: {self._reader.problem}")
         elif why := self._reader.full_problem:

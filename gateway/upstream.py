@@ -69,6 +69,15 @@ class Reply(Protocol):
         ...
 
 
+def from_documents(reply: Reply) -> bool | None:
+    """Whether an answer that was read came from a personal agent's documents; None where it is no such agent's.
+
+    Such a reply has an attribute `is_from_documents`, known when the answer has ended.
+    """
+    said = getattr(reply, "is_from_documents", None)
+    return said if isinstance(said, bool) else None
+
+
 class Passed(Protocol):
     """An answer of an endpoint beside chat, which is passed on as it comes: what our own engine's replies are, too."""
 

@@ -30,6 +30,7 @@ class Reading:
     familiarity: float  # how far it is from noise, see QAGate.familiarity; 0 where `is_familiar` ends
     is_familiar: bool  # False: like noise, or (a gate without gibberish) unlike all texts that it was trained with
     encoder: str  # name of the encoder that read it last
+    row: Floats  # (d,) what it read, a unit row
 
 
 class Ladder:
@@ -50,6 +51,11 @@ class Ladder:
         return tuple(rung[1].name for rung in (self._fast, self._full) if rung)
 
     @property
+    def rungs(self) -> tuple[Encoder, ...]:
+        """The encoders in the order in which they read."""
+        return tuple(rung[1] for rung in (self._fast, self._full) if rung)
+
+    @property
     def best(self) -> tuple[QAGate, Encoder]:
         """(gate, encoder) for the most exact encoder there is. Profiling uses it, since time matters little there."""
         found = self._full or self._fast
@@ -65,16 +71,18 @@ class Ladder:
         text, quick = essence(text), None
         if self._fast:
             gate, encoder = self._fast
-            quick = gate.similarity(encoder.encode([text]))
+            rows = encoder.encode([text])
+            quick = gate.similarity(rows)
             sure = gate.is_familiar(quick)[0] and gate.margins(quick)[0] >= gate.margin
             if not self._full or sure:
-                return _reading(gate, quick, quick)
+                return _reading(gate, quick, quick, rows)
         assert self._full, "a ladder has a rung"
         gate, encoder = self._full
-        exact = gate.similarity(encoder.encode([text]))
+        rows = encoder.encode([text])
+        exact = gate.similarity(rows)
         if quick is None or not quick.any():  # the fast encoder knows no word of the text
-            return _reading(gate, exact, exact)
-        return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact)
+            return _reading(gate, exact, exact, rows)
+        return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact, rows)
 
 
 def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> Ladder:
@@ -102,8 +110,11 @@ def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> L
     return Ladder(gate, full, fast, problem)
 
 
-def _reading(gate: QAGate, similarity: Floats, own: Floats) -> Reading:
-    """What cosines (1, K) say; `own` are those of the gate's encoder alone, which its thresholds are for."""
+def _reading(gate: QAGate, similarity: Floats, own: Floats, rows: Floats) -> Reading:
+    """What cosines (1, K) say; `own` are those of the gate's encoder alone, which its thresholds are for.
+
+    `rows`: what that encoder read, (1, d).
+    """
     nearest = int(gate.nearest_of(similarity)[0])
     return Reading(
         relevance=gate.relevance_of(similarity)[0],
@@ -112,4 +123,5 @@ def _reading(gate: QAGate, similarity: Floats, own: Floats) -> Reading:
         familiarity=float(gate.familiarity(own)[0] - gate.projector.familiar),
         is_familiar=bool(gate.is_familiar(own)[0]),
         encoder=gate.encoder,
+        row=rows[0],
     )

@@ -9,18 +9,43 @@ questions: at first a guess, and less where receipts say again and again that an
 Half of a query's chance (P = .5) lies where t = π·r: of everyday texts at most the share π goes astray to one agent.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from discovery.records import PeerId
+from discovery.records import Agent, Domain, PeerId
 
 TOGETHER = 0.02  # π of all agents with topics together, at first
 ALONE = 0.0133  # π of one of them at most: few queries are of one document's
 RECALL = 0.9  # r of one whose owner asked nothing
+UNMEASURED = 0.5  # share right that is expected of an agent's own questions where its owner asked none
 LIKELY = 0.5  # P from which a query leaves home for its topic's sake
-MEMORY = 4.0  # answers of which what was expected of a topic counts as seen
+MEMORY = 2.0  # answers of which what was expected of a topic counts as seen
 FORGETTING_S = 86400.0  # in which half of what was seen is forgotten
 _KEPT = 1024  # agents of which it is remembered
+
+
+Topics = tuple[str, ...]  # the sentences of one agent
+
+
+class Topical(NamedTuple):
+    """An agent with topics that count: one row of the roster."""
+
+    row: int
+    peer: PeerId
+    agent: str
+    topics: Topics
+    domain: Domain
+    share: float  # π
+
+
+class Likely(NamedTuple):
+    """How likely a query is an agent's, and what is expected of it then."""
+
+    probability: float  # P
+    right: float  # expected share right of its own questions
+    topic: str  # the nearest of its sentences
 
 
 def probability(tail: float, share: float, recall: float = RECALL) -> float:
@@ -37,6 +62,28 @@ def shares(peers: Collection[PeerId], agents: Mapping[PeerId, int]) -> dict[Peer
     """
     each = min(ALONE, TOGETHER / max(1, len(peers)))
     return {peer: min(each, each / agents[peer]) for peer in peers}
+
+
+def topical(agents: Sequence[tuple[int, PeerId, Agent]]) -> tuple[Topical, ...]:
+    """Those of these rows that have topics. An agent of several engines is one agent."""
+    having = [(row, peer, agent) for row, peer, agent in agents if agent.topics]
+    named = {(peer, agent.name) for _, peer, agent in having}
+    share = shares({peer for peer, _ in named}, Counter(peer for peer, _ in named))
+    return tuple(Topical(row, peer, agent.name, agent.topics, agent.domain, share[peer]) for row, peer, agent in having)
+
+
+def likely(
+    agents: Sequence[Topical], drawn: Mapping[Topics, tuple[float, str]], seen: "FromDocuments", now: float
+) -> dict[int, Likely]:
+    """By row: how likely a query is each agent's. `drawn`: its tail for the topics of each, and the nearest of them."""
+    found = {}
+    for one in agents:
+        if one.topics in drawn:
+            tail, topic = drawn[one.topics]
+            share = one.share * seen.factor(one.peer, one.agent, now)
+            recall, right = (one.domain.recall, one.domain.right) if one.domain.questions else (RECALL, UNMEASURED)
+            found[one.row] = Likely(probability(tail, share, recall), right, topic)
+    return found
 
 
 @dataclass(slots=True)

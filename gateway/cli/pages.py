@@ -14,6 +14,7 @@ Page = Mapping[str, Any]
 NOT_MEASURED = "a model with ? was not measured yet: run ppai-profile on its machine"
 REASONS = {
     "best": "it promises the most for its cost",
+    "topic": "it is likely to be of what that agent is for",
     "unfamiliar": "it is good in general; the text is unlike all that the gate knows",
     "local_idle": "this machine's engine is free and about as good as any",
     "only_candidate": "nobody else may or can",

@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+import msgspec
+
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors, Served
 from gateway.engines.engine_state import EngineModel
@@ -26,7 +28,7 @@ from gateway.peering.frames import (
 )
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
-from gateway.upstream import RETRYABLE, Patience, UpstreamError
+from gateway.upstream import RETRYABLE, Patience, UpstreamError, from_documents
 from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import has_more_values, takes_long
@@ -59,6 +61,7 @@ class Delegated:
         self._sign, self._clock = sign, clock
         self._sent, self.has_begun = hashlib.sha256(), False  # `has_begun`: some of the answer was sent
         self._meter: Meter | None = None  # None until the request was read
+        self._from_documents: bool | None = None  # what a personal agent says of its answer
 
     @property
     def usage(self) -> tuple[int, int]:
@@ -138,6 +141,7 @@ class Delegated:
                 answer = await reply.read()
                 meter.whole(answer)
                 yield encode_reply(reply.status, answer)
+            self._from_documents = from_documents(reply)
 
     def _receipt(self, agent: str, began: float, started: float) -> bytes:
         prompt_tokens, tokens = self.usage
@@ -149,6 +153,7 @@ class Delegated:
             tokens=tokens,
             queued_ms=int((started - began) * 1000),
             served_ms=int((self._clock() - started) * 1000),
+            from_documents=msgspec.UNSET if self._from_documents is None else self._from_documents,
         )
         return encode_receipt(receipt, self._sign)
 

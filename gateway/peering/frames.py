@@ -63,7 +63,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """What the answering peer says it did, signed: the two sides of a delegation can settle later who did what.
 
     Hashes are hexadecimal SHA-256: of the delegation's body, and of the answer's events as they were sent. Counts are
-    the peer's own claim; nobody reads them yet.
+    the peer's own claim; nobody reads them yet. What peers of a former version do not know is not signed: they pass
+    over it, and the rest is what they expect. It is absent where there is nothing to say.
     """
 
     request_sha256: str
@@ -74,6 +75,7 @@ class Receipt(msgspec.Struct, frozen=True):
     queued_ms: _Count
     served_ms: _Count
     signature: str = ""
+    from_documents: bool | msgspec.UnsetType = msgspec.UNSET  # whether a personal agent's answer came from what it has
 
 
 class WholeReply(msgspec.Struct, frozen=True):
@@ -119,7 +121,8 @@ def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes]) -> bytes:
 
 def receipt_bytes(receipt: Receipt) -> bytes:
     """What is signed."""
-    return RECEIPT_DOMAIN + msgspec.json.encode(msgspec.structs.replace(receipt, signature=""))
+    signed = msgspec.structs.replace(receipt, signature="", from_documents=msgspec.UNSET)
+    return RECEIPT_DOMAIN + msgspec.json.encode(signed)
 
 
 def name_of(event: Event) -> str:

@@ -149,6 +149,12 @@ class PeerReply:
     def is_stream(self) -> bool:
         return self._whole is None
 
+    @property
+    def is_from_documents(self) -> bool | None:
+        """What its receipt says of a personal agent's answer (gateway.upstream.from_documents)."""
+        said = self.receipt.from_documents if self.receipt else None
+        return said if isinstance(said, bool) else None
+
     async def begin(self, stream: bool) -> None:
         """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
         self._first = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)

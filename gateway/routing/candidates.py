@@ -37,7 +37,7 @@ class Excluded(IntEnum):
     LAST_RESORT = 17  # an engine that is asked when nobody else can answer
     TRIAL = 18  # nobody vouched for its peer, which has had its share of our queries for now
     CONTINUING = 20  # it is not known to go on with an answer that broke off elsewhere
-    AGENT = 21  # a personal agent that nothing speaks for: it is asked by its name
+    AGENT = 21  # a personal agent that was not measured, and of whose topics the query hardly is
 
     @property
     def word(self) -> str:
@@ -65,7 +65,7 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded = np.zeros(len(roster), dtype=np.uint8)
     excluded[view.score < theta_s] = Excluded.SCORE
     if roster.personal and query.models is None:
-        is_spoken_for = np.array([bool(agent and agent.topics) for agent in roster.personal], dtype=np.bool_)
+        is_spoken_for = np.array([view.is_likely(row) for row in range(len(roster))], dtype=np.bool_)
         excluded[roster.is_personal() & ~is_spoken_for & ~view.profiled] = Excluded.AGENT
     if query.goes_on is not None:
         excluded[[query.goes_on not in endpoints for endpoints in roster.continues]] = Excluded.CONTINUING

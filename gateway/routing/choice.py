@@ -41,6 +41,7 @@ class Candidate(NamedTuple):
     basis: str = ""  # what its score rests on, such as "measured on 14 questions of food"
     is_auto: bool = False  # the query names neither model nor peer
     personal: Agent | None = None  # what is told of a personal agent; None of a bare model
+    likely: float = 0.0  # P, how likely the query is of this agent's topics; 0 of one without
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""

@@ -15,6 +15,7 @@ from gateway.routing.candidates import Excluded, among
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.query import Query, View
 
+SHOWN = 0.01  # P below which a person need not know that an agent has topics
 _OPEN_LATER = among(0, Excluded.CLOSED, Excluded.SILENT)
 
 
@@ -26,6 +27,7 @@ class Decision:
     answer. `reason` is how the first was found:
 
         best             by utility
+        topic            by utility, and it is likely to be of the first one's topics
         unfamiliar       by general ability, since the query is unlike all that the gate knows
         local_idle       our own engine is idle and about as good as the best
         only_candidate   there is no other
@@ -131,10 +133,19 @@ class Decision:
             unprofiled=not self.view.profiled[index],
             arrives_in_s=float(self.view.expected.rtt_s[index]) / 2,
             expected=self.expected(index),
-            basis=self.view.bases[index].words(self.query.category) if self.view.bases else "",
+            basis=self._basis(index),
             is_auto=self.query.is_auto,
             personal=roster.personal[index] if roster.personal else None,
+            likely=self.view.likely[index].probability if index in self.view.likely else 0.0,
         )
+
+    def _basis(self, index: int) -> str:
+        """`topic: holiday and sick notes, P .93; prior from the name: 7B qwen2.5`."""
+        found = self.view.bases[index].words(self.query.category) if self.view.bases else ""
+        if (one := self.view.likely.get(index)) is None or one.probability < SHOWN:
+            return found
+        topic = f"topic: {one.topic}, P {one.probability:.2f}".replace("P 0.", "P .")
+        return f"{topic}; {found}" if found else topic
 
     def expected(self, index: int) -> Expectation:
         """What we expect of this query at `index`, to be counted as taken and to be learnt from if it is sent there."""

@@ -14,6 +14,7 @@ from discovery.members import Member
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.domains import FromDocuments, likely
 from gateway.beliefs.memory import FormerModels, RefusedFields, Serving
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
@@ -24,7 +25,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
-from gateway.routing.worth import REFRESH_S, TRIAL, Observations, Space, Trial
+from gateway.routing.worth import REFRESH_S, TRIAL, Observations, Space, Trial, lifted
 
 
 class Node:
@@ -46,6 +47,7 @@ class Node:
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space, self._priors = policy, rng, space, priors or Priors()
         self.observations, self._trial, self._refreshed_at = Observations(), Trial(), 0.0
+        self._from_documents = FromDocuments()
         self._refused_fields, self._former_models = RefusedFields(), FormerModels()
         self._now = 0.0  # as we were told last
         self._cold: dict[PeerId, frozenset[str]] = {}
@@ -241,13 +243,21 @@ class Node:
         elif outcome.status == "failed":
             self.sessions.forget(session)
 
+    def observe_documents(self, candidate: Candidate, is_from_documents: bool, now: float) -> None:
+        """An agent with topics said whether its answer came from its documents."""
+        if candidate.likely:
+            peer, agent = candidate.peer_id, candidate.agent
+            self._from_documents.observe(peer, agent, candidate.likely, is_from_documents, now)
+
     def view(self, query: Query, now: float) -> View:
         """Everything a policy may look at, for this query."""
         scored = self._seen_roster(now)
+        roster, score = scored.roster, scored.scores(query.relevance)
+        topics = likely(roster.topical, query.drawn, self._from_documents, now) if query.drawn else {}
         return View(
             roster=scored.roster,
             expected=self.beliefs.expect(scored.roster.rows, now),
-            score=scored.scores(query.relevance),
+            score=lifted(score, roster.local, topics) if topics else score,
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             refusing=self._refusing(scored.roster, query.guarded),
@@ -255,6 +265,7 @@ class Node:
             cold=self._cold_rows(scored.roster),
             on_trial=self._on_trial(scored) if query.is_auto else None,
             bases=scored.bases,
+            likely=topics,
         )
 
     def _is_on_trial(self, peer: PeerId) -> bool:

@@ -95,7 +95,7 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
 
     All other candidates follow where these are others' alone, or our own alone: an own engine that is idle but broken
     is followed by the others. Without an own engine, who could answer if need be comes last. `reason` says how the
-    first was found, unless a pin, a body that may not travel or an unfamiliar query explains it better.
+    first was found, unless a pin, a body that may not travel, a topic or an unfamiliar query explains it better.
     """
     local = fresh.view.roster.local
     own = [index for index in ranked[1:] if local[index]]
@@ -104,6 +104,8 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
         reason = "pinned"
     elif fresh.query.pinned_local is not None:
         reason = fresh.query.pinned_local
+    elif reason == "best" and order and fresh.view.is_likely(order[0]):
+        reason = "topic"
     elif reason == "best" and not fresh.query.is_familiar:
         reason = "unfamiliar"
     has_own = any(local[index] for index in order)

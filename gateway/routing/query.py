@@ -1,11 +1,12 @@
 """What a decision is made from: the Query, and the View of all who could answer. Says nothing of how to choose."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from discovery.records import PeerId
+from gateway.beliefs.domains import LIKELY, Likely, Topics
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.table import Expected
 from gateway.models.names import Chain
@@ -41,6 +42,7 @@ class Query:
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
     forms: tuple[str, ...] = ()  # categories that the wording asks for ("summarising"); part of `relevance`
+    drawn: Mapping[Topics, tuple[float, str]] = field(default_factory=dict)  # to agents' topics: tail, nearest sentence
 
     @property
     def is_auto(self) -> bool:
@@ -63,6 +65,11 @@ class View:
     cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
     on_trial: BoolArray | None = None  # (N,) has had its share of `auto` queries for now; None: nobody
     bases: Sequence[Basis] = ()  # (N,) what each score rests on, for a person to read
+    likely: Mapping[int, Likely] = field(default_factory=dict)  # by index: who has topics, how likely the query is his
+
+    def is_likely(self, index: int) -> bool:
+        """Whether the query is probably of this one's topics."""
+        return index in self.likely and self.likely[index].probability >= LIKELY
 
     @property
     def warm(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 Pure: cards and rights in, columns out. A capability vector counts only in the space of our own gate.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from discovery.details import CONTINUE_FEATURE, detailed
 from discovery.members import Member
 from discovery.names import shown_names
 from discovery.records import WHOLE, Agent, PeerId
+from gateway.beliefs.domains import Topical, Topics, topical
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.routing.worth import STRANGER, Basis, Observations, Space, Worth, claims
@@ -56,6 +57,8 @@ class Roster:
     endpoints: tuple[frozenset[str], ...] = ()  # that each was said to have; an empty set: not told
     missing: tuple[frozenset[str], ...] = ()  # that each refused, and of peers the kinds that they do not know
     personal: tuple[Agent | None, ...] = ()  # the personal agents; None for each bare model, empty where all are
+    topical: tuple[Topical, ...] = ()  # those with topics that count, of ours and of peers that somebody vouched for
+    topics: frozenset[Topics] = frozenset()  # of all of them
 
     def having(self, endpoint: str) -> BoolArray:
         """(N,) who has this endpoint, or may have it: what an engine does not tell is tried."""
@@ -134,7 +137,7 @@ def build_roster(
         beliefs.add(member.id, max(1, member.card.slots))
         agents = all_agents(member.card.agents, (details or {}).get(member.id, ()))
         pairs += [(member.id, shown[member.id], agent, member) for agent in agents]
-    roster = _columns(pairs, may_answer, beliefs, refused or {})
+    roster = _with_topics(_columns(pairs, may_answer, beliefs, refused or {}), pairs, trusted, vouches)
     unknown = {peer for peer in names if not vouches(peer)}
     strangers = np.array([peer in unknown for peer in roster.peer_ids], dtype=np.bool_) if unknown else None
     if space is None:
@@ -143,6 +146,21 @@ def build_roster(
     worth, bases, measured = claims([agent for *_, agent, _ in pairs], honesty, space, priors or Priors())
     capabilities = np.asfortranarray(worth.value, dtype=np.float32)
     return ScoredRoster(roster, capabilities, measured, names, strangers, worth, bases)
+
+
+def _with_topics(
+    roster: Roster, pairs: Sequence[_Pair], trusted: Collection[PeerId], vouches: Callable[[PeerId], bool]
+) -> Roster:
+    if not any(agent.topics for *_, agent, _ in pairs):
+        return roster
+    found = topical(
+        [
+            (row, peer, agent)
+            for row, (peer, _, agent, member) in enumerate(pairs)
+            if member is None or (peer in trusted and vouches(peer))
+        ]
+    )
+    return replace(roster, topical=found, topics=frozenset(one.topics for one in found))
 
 
 def all_agents(card: Sequence[Agent], details: Sequence[Agent]) -> list[Agent]:

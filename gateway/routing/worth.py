@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import Agent, PeerId
+from gateway.beliefs.domains import LIKELY, Likely
 from gateway.models.priors import Priors, group_of
 from profiler.scoring import dequantise
 
@@ -147,6 +148,19 @@ def claims(
         for one, agent, row, is_measured in zip(expected, agents, asked, measured, strict=True)
     ]
     return worth, bases, measured
+
+
+def lifted(score: NDArray[np.float64], local: NDArray[np.bool_], likely: Mapping[int, Likely]) -> NDArray[np.float64]:
+    """The scores (N,) of a query that may be of agents' topics: P·right + (1 - P)·score for these rows.
+
+    All others keep theirs, so a claim lowers nobody's. Where we have agents of our own (`local`, (N,)), so has one of
+    another peer whose P is below LIKELY: on a guess alone no query leaves home.
+    """
+    found = score.copy()
+    for row, one in likely.items():
+        if local[row] or one.probability >= LIKELY or not local.any():
+            found[row] = one.probability * one.right + (1 - one.probability) * score[row]
+    return found
 
 
 def _of_vector(total: Floats, by_name: Floats, is_believed: NDArray[np.bool_], space: Space) -> Floats:

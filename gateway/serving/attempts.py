@@ -143,6 +143,8 @@ class Attempts:
             self._node.lacks(candidate.peer_id, candidate.agent, self._request.endpoint)
         elif attempt.error == FIELDS_REFUSED:
             self._node.refused_fields(candidate.peer_id, self._guarded)
+        if attempt.from_documents is not None:
+            self._node.observe_documents(candidate, attempt.from_documents, self._clock())
         if candidate.local and (attempt.status == "ok" or attempt.tokens):
             self._doors.door_of(candidate.engine).count_tokens(attempt.prompt_tokens, attempt.tokens)
         elif not candidate.local and attempt.status == "ok":

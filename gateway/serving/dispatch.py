@@ -203,6 +203,7 @@ class Dispatcher:
         asked = (request.model, *request.instead)
         chain = refusals.models_meant(asked, names, own, self._names) if names else (None,)
         judged = None
+        self.reader.attend(roster.topics)
         if len(roster) > 1 and (request.text or request.earlier):
             judged = await self.reader.judge(
                 request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
@@ -228,6 +229,7 @@ class Dispatcher:
             relevance=judged.relevance.astype(np.float64) if judged else None,
             is_familiar=judged.is_familiar if judged else True,
             forms=judged.forms if judged else (),
+            drawn=judged.drawn if judged else {},
         )
 
     def _remember(self, session: str, queue: PeerId, has_failed: bool) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.serving.continuing import Said, may_continue
 from gateway.serving.engine_errors import read_error
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents
 from gateway.wire.bodies import AGENT_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -56,6 +56,7 @@ class Attempt:
     error: str | None = None
     by_engine: bool = False
     is_unsuited: bool = False
+    from_documents: bool | None = None  # whether its answer came from them, as a personal agent says
 
 
 class Client(Protocol):
@@ -123,6 +124,7 @@ class Forwarder:
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._meter = Meter(request)
+        self._from_documents: bool | None = None
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client. When the last target has failed too, the client gets the last one's error.
@@ -132,7 +134,7 @@ class Forwarder:
         failures: list[UpstreamError] = []
         broke: UpstreamError | None = None
         while (target := await self._next(failures)) is not None:
-            self._first_event_at, self._meter = None, Meter(self._request)
+            self._first_event_at, self._meter, self._from_documents = None, Meter(self._request), None
             status: Status | None = None
             error: UpstreamError | None = None
             try:
@@ -212,6 +214,7 @@ class Forwarder:
                     await self._stream_whole(rename(body), client, headers)
                 else:
                     await client.answer(reply.status, "application/json", rename(body), headers)
+            self._from_documents = from_documents(reply)
 
     async def _refused(self, reply: Reply, untold: frozenset[str], client: Client, headers: Mapping[str, str]) -> None:
         """The client's own mistake is told to it. Raises UpstreamError where somebody else may do better."""
@@ -282,6 +285,7 @@ class Forwarder:
             error=error.code if error else None,
             by_engine=bool(error and error.by_engine),
             is_unsuited=bool(error and error.is_unsuited),
+            from_documents=self._from_documents,
         )
 
 

@@ -7,6 +7,7 @@ so that whoever shares its thread goes in between.
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from hashlib import blake2b
@@ -23,7 +24,7 @@ from profiler.qagate import shipped_gate
 log = logging.getLogger(__name__)
 
 FILES = ("everyday.jsonl", "forms.jsonl", "queries.jsonl")  # beside the gate that comes with PPAI
-AT_ONCE = 8  # texts: a query that comes meanwhile hardly waits
+AT_ONCE = 4  # texts: a query that comes meanwhile hardly waits
 
 
 @cache
@@ -34,9 +35,8 @@ def texts() -> tuple[str, ...]:
 
 
 @cache
-def _heard() -> tuple[tuple[tuple[str, ...], ...], Rarity]:
-    found = tuple(tuple(words(text)) for text in texts())
-    return found, Rarity(found)
+def _rarity() -> Rarity:
+    return Rarity([words(text) for text in texts()])
 
 
 class Reading:
@@ -59,8 +59,7 @@ class Reading:
     def background(self) -> Background | None:
         """None until all texts are read."""
         if self._background is None and self.done == len(texts()):
-            found, rarity = _heard()
-            self._background = Background.of(self._rows.astype(np.float32) / np.float32(127), found, rarity)
+            self._background = Background.of(self._rows.astype(np.float32) / np.float32(127), _rarity())
             self._rows = np.broadcast_to(np.int8(0), self._rows.shape)  # no longer needed
         return self._background
 
@@ -82,7 +81,7 @@ class Reading:
     def _keep(self) -> None:
         if self._file is None:
             return
-        partial = self._file.with_suffix(".partial")
+        partial = self._file.with_suffix(f".{os.getpid()}.partial")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
@@ -96,5 +95,5 @@ def read_all(encoder: Encoder, folder: Path, progress: Callable[[int, int], None
     """Read and keep the vectors now, so that no peer has to later."""
     reading = Reading(encoder, folder)
     while reading.done < len(texts()):
-        reading.read_on(4 * AT_ONCE)
+        reading.read_on(8 * AT_ONCE)
         progress(reading.done, len(texts()))

@@ -8,12 +8,19 @@ relevance of turn n, the sums over the turns are
 For example, a question of 72 bytes or more has w = 1, so nothing before it counts. "Commit it" has w = .02, so after a
 turn about code it is a question about code. Blending follows up and changes topic better than joining the turns or
 averaging them does (docs/results.md#what-of-a-conversation-is-read).
+
+How a turn is drawn to agents' topics blends in the same way, by the logarithm of its tail. A turn that is drawn more
+strongly by itself counts by itself.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gateway.topics.domains import Drawn, Topics
 
 WHOLE_BYTES = 72  # a turn of so many bytes, about 12 words, has w = 1
 NEAR = (0.5, 0.6)  # cosines with the nearest prototype: w rises from 0 at the first to 1 at the second
@@ -28,12 +35,18 @@ class Thread:
 
     weighted: NDArray[np.float64]  # (K,) T_n
     weight: float  # W_n, in (0, 1]
+    tails: Mapping[Topics, Drawn] = field(default_factory=dict)  # of the sum: `tail` is a logarithm, times its weight
 
     @property
     def relevance(self) -> NDArray[np.float32]:
         """f̃ of the conversation, T_n / W_n: (K,) float32, sums to 1."""
         mean: NDArray[np.float32] = (self.weighted / self.weight).astype(np.float32)
         return mean
+
+    def drawn(self, last: Mapping[Topics, Drawn]) -> Mapping[Topics, Drawn]:
+        """How the conversation is drawn to each agent; `last`: how its last turn is, by itself."""
+        blended = {topics: Drawn(math.exp(one.tail / self.weight), one.sentence) for topics, one in self.tails.items()}
+        return {topics: min(one, last.get(topics, one)) for topics, one in blended.items()}
 
 
 def turn_share(text: str, nearest: float, category: str = "") -> float:
@@ -49,8 +62,20 @@ def turn_share(text: str, nearest: float, category: str = "") -> float:
     return max(length, known, 1e-3)
 
 
-def follow(earlier: Thread | None, relevance: NDArray[np.float32], share: float) -> Thread:
-    """The conversation after one more turn of this relevance (K,), which decides `share` (w) of the topic by itself."""
+def follow(
+    earlier: Thread | None, relevance: NDArray[np.float32], share: float, drawn: Mapping[Topics, Drawn] = {}
+) -> Thread:
+    """The conversation after one more turn of this relevance (K,), which decides `share` (w) of the topic by itself.
+
+    `drawn`: how that turn is drawn to agents' topics.
+    """
     if earlier is None:
-        return Thread(share * relevance.astype(np.float64), share)
-    return Thread(share * relevance + (1 - share) * earlier.weighted, share + (1 - share) * earlier.weight)
+        earlier = Thread(np.zeros(len(relevance)), 0.0)
+    tails = {topics: _followed(one, earlier.tails.get(topics), share) for topics, one in drawn.items()}
+    weighted = share * relevance.astype(np.float64) + (1 - share) * earlier.weighted
+    return Thread(weighted, share + (1 - share) * earlier.weight, tails)
+
+
+def _followed(now: Drawn, before: Drawn | None, share: float) -> Drawn:
+    mine, theirs = share * math.log(now.tail), (1 - share) * before.tail if before else 0.0
+    return Drawn(mine + theirs, now.sentence if before is None or mine <= theirs else before.sentence)

@@ -17,7 +17,6 @@ Figures: docs/results/agents.md#finding-an-agent-by-its-topics.
 
 import math
 import re
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -58,20 +57,35 @@ class Rarity:
     """How rare words are among background texts."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
-        """`texts`: the words of each, see `words`."""
-        self._texts = max(1, len(texts))
-        self._having = Counter(word for text in texts for word in set(text))
-        self._unheard = math.log(self._texts)
+        """`texts`: the words of each of n, see `words`."""
+        having: dict[str, list[int]] = {}
+        for number, text in enumerate(texts):
+            for word in set(text):
+                having.setdefault(word, []).append(number)
+        self._having = {word: np.array(numbers, dtype=np.intp) for word, numbers in having.items()}
+        self._unheard = math.log(max(1, len(texts)))
+        self._sums = np.full(len(texts), PLAIN)  # (n,) of the rarity of each text's words, and PLAIN
+        for word, numbers in self._having.items():
+            self._sums[numbers] += self.of(word)
 
     def of(self, word: str) -> float:
         """0 for a word of every text; the logarithm of their number for one that is in none."""
-        having = self._having.get(word, 0)
-        return max(0.0, math.log(self._texts / (having + 1))) if having else self._unheard
+        having = self._having.get(word)
+        return self._unheard if having is None else max(0.0, self._unheard - math.log(len(having) + 1))
 
     def share(self, text: Collection[str], among: Collection[str]) -> float:
         """Of the rarity of this text's words, and PLAIN besides, the share that those in `among` carry: in [0, 1)."""
         heard = {word: self.of(word) for word in text}
         return sum(rarity for word, rarity in heard.items() if word in among) / (sum(heard.values()) + PLAIN)
+
+    def shares(self, among: Collection[str]) -> NDArray[np.float64]:
+        """The same of the n background texts, (n,)."""
+        carried = np.zeros(len(self._sums))
+        for word in among:
+            if (having := self._having.get(word)) is not None:
+                carried[having] += self.of(word)
+        shares: NDArray[np.float64] = carried / self._sums
+        return shares
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,15 +94,13 @@ class Background:
 
     rows: NDArray[np.int8]  # (n, d) centred unit rows, times 127
     mean: Floats  # (d,) of the rows as they were: it is taken off everything
-    words: tuple[tuple[str, ...], ...]  # (n,)
-    rarity: Rarity
+    rarity: Rarity  # among the same texts
 
     @classmethod
-    def of(cls, rows: Floats, words: Sequence[Sequence[str]], rarity: Rarity) -> "Background":
-        """From the encoder's unit rows (n, d) of n texts, and the words of each."""
+    def of(cls, rows: Floats, rarity: Rarity) -> "Background":
+        """From the encoder's unit rows (n, d) of n texts."""
         mean = rows.mean(axis=0)
-        centred = np.rint(_centred(rows, mean) * 127).astype(np.int8)
-        return cls(centred, mean, tuple(map(tuple, words)), rarity)
+        return cls(np.rint(_centred(rows, mean) * 127).astype(np.int8), mean, rarity)
 
     def centre(self, rows: Floats) -> Floats:
         """Unit rows (m, d) without what all texts have in common, unit rows again; zeros stay zeros."""
@@ -113,8 +125,7 @@ class Attraction:
         cosines = background.rows.astype(np.float32) @ self._sentences.T / 127
         self._mean, self._spread = cosines.mean(axis=0), cosines.std(axis=0) + 1e-6
         nearest = ((cosines - self._mean) / self._spread).max(axis=1)
-        shares = np.array([background.rarity.share(set(text), self._words) for text in background.words])
-        self._ranked = np.sort(nearest + WORDS * shares)
+        self._ranked = np.sort(nearest + WORDS * background.rarity.shares(self._words))
 
     def drawn(self, row: Floats, text: Collection[str]) -> Drawn:
         """How a text with this unit row (d,) and these words is drawn."""

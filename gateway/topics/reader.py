@@ -10,9 +10,10 @@ would depend on the other texts (profiler/bert_graph.py).
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
+from gateway.topics.domains import Drawn, Topics
+from gateway.topics.drawing import Drawing
 from gateway.topics.forms import forms
 from gateway.topics.mixing import leading, mixed
 from gateway.topics.setting import (
@@ -68,6 +71,7 @@ class Judged:
     is_familiar: bool = True
     nearest: float = 0.0  # cosine with that prototype
     forms: tuple[str, ...] = ()  # the categories of the gate that its wording asks for (forms.py)
+    drawn: Mapping[Topics, Drawn] = field(default_factory=dict)  # to agents' topics (domains.py)
 
 
 def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
@@ -87,13 +91,15 @@ def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
     return replace(about, relevance=relevance, category=category, is_familiar=True, forms=tuple(asked))
 
 
-def open_reader(config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[], Encoder]) -> "RelevanceReader":
+def open_reader(
+    config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[], Encoder], kept: Path | None = None
+) -> "RelevanceReader":
     """The reader of the configured gate. `full` opens its full encoder in the worker, once it is needed.
 
-    Raises GateError.
+    `kept`: the folder in which vectors of background texts are kept. Raises GateError.
     """
-    folder = _folder(config)
-    return RelevanceReader(QAGate.load(folder), lambda: load_ladder(folder, config.encoder, full), worker)
+    folder, drawing = _folder(config), Drawing(kept)
+    return RelevanceReader(QAGate.load(folder), lambda: load_ladder(folder, config.encoder, full), worker, drawing)
 
 
 def check(config: GateConfig) -> None:
@@ -113,6 +119,7 @@ class RelevanceReader:
         gate: QAGate,
         load: Callable[[], Ladder],
         worker: ThreadPoolExecutor,
+        drawing: Drawing | None = None,
         remembered: int = REMEMBERED,
     ) -> None:
         """`load` runs in the worker. Where it raises, `problem` says why, and every query is routed by load alone."""
@@ -120,6 +127,7 @@ class RelevanceReader:
         self.problem: str | None = None
         self._load, self._worker, self._remembered = load, worker, remembered
         self._ladder: Ladder | None = None
+        self._drawing = drawing or Drawing()
         self._known: OrderedDict[bytes, Judged] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Judged | None]] = {}
         self._threads: OrderedDict[str, Thread] = OrderedDict()
@@ -138,6 +146,11 @@ class RelevanceReader:
         """Load the encoders in the worker. Call it when there is another peer to route to."""
         if self._ladder is None and self.problem is None:
             self._worker.submit(self._loaded)
+
+    def attend(self, topics: frozenset[Topics]) -> None:
+        """Judge from now on how texts are drawn to these topics, each an agent's, once the worker has compared them."""
+        if self._drawing.attend(topics) and topics and self.problem is None:
+            self._worker.submit(self._prepare)
 
     async def in_worker(self, work: Callable[[Ladder], Found]) -> Found | None:
         """What `work` makes of the encoders, in their thread; None where there is none. Texts wait for it: be short."""
@@ -201,7 +214,7 @@ class RelevanceReader:
         thread = self._threads.get(before) if before else None
         is_alone = thread is None and len(turns) == 1
         for judged, share in reversed(turns):
-            thread = follow(thread, judged.relevance, share)
+            thread = follow(thread, judged.relevance, share, judged.drawn)
         assert thread, "there is a turn"
         if session:
             self._threads[session] = thread
@@ -210,14 +223,15 @@ class RelevanceReader:
                 self._threads.popitem(last=False)
         if is_alone:
             return turns[0][0]
-        relevance = thread.relevance
+        relevance, newest = thread.relevance, replace(turns[0][0], drawn=thread.drawn(turns[0][0].drawn))
         if np.ptp(relevance[self.gate.is_topic]) < 1e-6:  # no turn is familiar
-            return turns[0][0]
+            return newest
         category = leading(relevance, self.gate.categories)
-        return replace(turns[0][0], relevance=relevance, category=category, is_familiar=True)
+        return replace(newest, relevance=relevance, category=category, is_familiar=True)
 
     async def _judged(self, text: str) -> Judged | None:
-        key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+        version = self._drawing.version.to_bytes(8, "little")  # what was judged before is of other topics
+        key = blake2b(text.encode("utf-8", "replace"), digest_size=16, salt=version).digest()
         if known := self._known.get(key):
             self._known.move_to_end(key)
             return known
@@ -246,10 +260,25 @@ class RelevanceReader:
         if ladder is None:
             return None
         try:
-            return judged_of(self.gate, ladder.read(text), text)
+            reading = ladder.read(text)
+            judged = judged_of(self.gate, reading, text)
+            drawn = self._drawing.drawn(ladder, reading, text)
+            return replace(judged, drawn=drawn) if drawn else judged
         except Exception:  # a tokenizer or runtime may fail at this text; the next one may work
             log.exception("text_not_judged characters=%d", len(text))
             return None
+
+    def _prepare(self) -> None:
+        """A little of what topics need; the rest goes behind the texts that wait. Runs in the worker thread only."""
+        ladder = self._loaded()
+        try:
+            is_more = ladder is not None and self._drawing.prepare(ladder)
+        except Exception:  # an encoder may fail at a sentence: queries are judged without topics
+            log.exception("topics_not_compared")
+            return
+        if is_more:
+            with suppress(RuntimeError):  # the peer stops
+                self._worker.submit(self._prepare)
 
     def _remember(self, key: bytes, done: "asyncio.Future[Judged | None]") -> None:
         del self._under_way[key]

@@ -2,8 +2,18 @@
 
 import pytest
 
-from discovery.records import PeerId
-from gateway.beliefs.domains import ALONE, FORGETTING_S, LIKELY, TOGETHER, FromDocuments, probability, shares
+from discovery.records import Agent, Domain, PeerId
+from gateway.beliefs.domains import (
+    ALONE,
+    FORGETTING_S,
+    LIKELY,
+    TOGETHER,
+    FromDocuments,
+    likely,
+    probability,
+    shares,
+    topical,
+)
 
 A, B, C = PeerId("a"), PeerId("b"), PeerId("c")
 
@@ -28,7 +38,7 @@ def test_answers_that_were_not_in_the_documents_lower_it_and_it_comes_back_with_
     for _ in range(10):
         seen.observe(A, "librarian", 0.8, False, 0.0)
     low = seen.factor(A, "librarian", 0.0)
-    assert low == pytest.approx(1 / 3) and seen.factor(A, "other", 0.0) == seen.factor(B, "librarian", 0.0) == 1.0
+    assert low == pytest.approx(0.2) and seen.factor(A, "other", 0.0) == seen.factor(B, "librarian", 0.0) == 1.0
     assert low < seen.factor(A, "librarian", FORGETTING_S) < 1.0
     assert seen.factor(A, "librarian", 30 * FORGETTING_S) == pytest.approx(1.0)
     assert probability(0.005, ALONE * low) < LIKELY < probability(0.005, ALONE)
@@ -39,3 +49,26 @@ def test_a_peer_s_word_never_raises_it() -> None:
     for _ in range(100):
         seen.observe(A, "boaster", 0.5, True, 0.0)
     assert seen.factor(A, "boaster", 0.0) == 1.0
+
+
+# --- agents with topics ---
+
+
+def librarian(name: str = "librarian", **more: object) -> Agent:
+    return Agent(name, name, 4096, kind="agent", topics=("Keel bolts",), **more)  # type: ignore[arg-type]
+
+
+def test_an_agent_of_several_engines_is_one_agent_and_one_without_topics_is_none() -> None:
+    rows = [(0, A, librarian()), (1, A, librarian()), (2, B, Agent("m", "m", 1)), (3, C, librarian())]
+    found = topical(rows)
+    assert [(one.row, one.peer) for one in found] == [(0, A), (1, A), (3, C)]
+    assert {one.share for one in found} == {shares([A, C], {A: 1, C: 1})[A]}
+
+
+def test_what_the_owner_measured_counts_and_without_questions_half_is_expected() -> None:
+    measured = librarian("measured", domain=Domain(30, right=0.8, right_without=0.1, recall=1.0))
+    agents = topical([(0, A, measured), (1, B, librarian())])
+    found = likely(agents, {("Keel bolts",): (0.001, "Keel bolts")}, FromDocuments(), 0.0)
+    assert (found[0].right, found[1].right) == (0.8, 0.5)
+    assert found[0].probability > found[1].probability > LIKELY and found[0].topic == "Keel bolts"
+    assert likely(agents, {}, FromDocuments(), 0.0) == {}

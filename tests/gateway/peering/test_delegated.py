@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -68,6 +69,40 @@ async def test_a_personal_agent_answers_whom_its_owner_allows_and_is_not_there_f
     assert [["You are a pirate.", "hi"], ["hi"]] == [[m["content"] for m in body["messages"]] for body in engine.asked]
     assert refused[0] == refused[1]
     assert "scripted-1" == json.loads(plain)["model"]
+
+
+class Librarian:
+    """A personal agent that says of its answer where it came from, as the reply that its engine gave ends."""
+
+    def __init__(self, from_documents: bool | None) -> None:
+        self._from_documents = from_documents
+
+    def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
+        return self._Over(engine, self._from_documents)
+
+    class _Over:
+        def __init__(self, engine: Upstream, from_documents: bool | None) -> None:
+            self._engine, self._from_documents = engine, from_documents
+
+        @asynccontextmanager
+        async def open(self, *args: object, **more: object) -> AsyncIterator[object]:
+            async with self._engine.open(*args, **more) as reply:  # type: ignore[arg-type]
+                reply.is_from_documents = self._from_documents  # type: ignore[attr-defined]
+                yield reply
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("said", [True, False, None])
+async def test_a_receipt_says_whether_the_answer_came_from_documents(
+    tmp_path: Path, said: bool | None, stream: bool
+) -> None:
+    """Whoever forwards the answer learns it, and passes over its absence."""
+    librarian = Agent("scripted-1", "scripted-1", 4096, kind="agent", base="scripted-1")
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        pair.ben.doors.serve([librarian], {"scripted-1": Librarian(said)})
+        _, attempts = await forward(pair, {**CHAT, "model": "scripted-1", "stream": stream})
+
+    assert [("ok", said)] == [(attempt.status, attempt.from_documents) for attempt in attempts]
 
 
 @pytest.mark.parametrize("endpoint", ["completions", "embeddings", "messages", "responses"])

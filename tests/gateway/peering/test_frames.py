@@ -106,3 +106,23 @@ def test_an_error_that_has_no_words_for_other_peers_is_told_as_a_failure_of_the_
     told = refusal_of(502, "connection to 10.0.0.7 refused", 3.0)
 
     assert Refusal(502, "engine_failed", TOLD["engine_failed"], 3.0) == told
+
+
+def test_what_former_peers_do_not_know_of_a_receipt_leaves_the_rest_as_they_expect_it() -> None:
+    """They decode the fields that they know, encode those anew, and hold the signature against that."""
+    fields = {name: kind for name, kind in Receipt.__annotations__.items() if name != "from_documents"}
+    Former = msgspec.defstruct(
+        "Former", [(name, str if name == "signature" else kind) for name, kind in fields.items()]
+    )
+    signed: list[bytes] = []
+
+    def sign(content: bytes) -> bytes:
+        signed.append(content)
+        return b"\x01" * 64
+
+    for said in (msgspec.UNSET, True, False):
+        event = only_event(encode_receipt(msgspec.structs.replace(RECEIPT, from_documents=said), sign))
+        assert (b"from_documents" in event.data) == (said is not msgspec.UNSET)
+        former = msgspec.json.decode(event.data, type=Former)
+        expected = b"ppai/1/receipt\0" + msgspec.json.encode(msgspec.structs.replace(former, signature=""))
+        assert signed[-1] == expected == receipt_bytes(msgspec.json.decode(event.data, type=Receipt))

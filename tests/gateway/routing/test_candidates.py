@@ -54,7 +54,8 @@ LIBRARIAN = replace(PIRATE, topics=("holidays",))
         (Peer("b", personal=PIRATE, profiled=False), replace(QUERY, pin="b"), "agent"),
         (Peer("b", personal=PIRATE, profiled=False), replace(QUERY, models=frozenset({"m"})), None),
         (Peer("b", personal=PIRATE), QUERY, None),  # it was measured
-        (Peer("b", personal=LIBRARIAN, profiled=False), QUERY, None),
+        (Peer("b", personal=LIBRARIAN, profiled=False, likely=0.9), QUERY, None),
+        (Peer("b", personal=LIBRARIAN, profiled=False, likely=0.4), QUERY, "agent"),  # its topics are of other things
         (Peer("b", personal=LIBRARIAN), replace(QUERY, is_chat=False), "endpoint"),
         (Peer("b"), replace(QUERY, is_chat=False), None),
     ],

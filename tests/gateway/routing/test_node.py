@@ -9,7 +9,7 @@ import pytest
 
 from discovery.admission import Admission
 from discovery.gossip import Gossip
-from discovery.records import Agent, Card, PeerId, Profile, Pulse
+from discovery.records import Agent, Card, Domain, PeerId, Profile, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
@@ -770,3 +770,104 @@ def test_a_candidate_says_what_its_score_rests_on() -> None:
     own, ben = ada.decide(replace(MATHS, category="maths")).candidates
 
     assert ("measured on 9 questions of maths", "prior from the name: 32B qwen3") == (own.basis, ben.basis)
+
+
+# --- agents with topics ---
+
+KEELS = ("Torque of keel bolts", "Holiday and sick notes")
+MEASURED = agent("librarian", capability=(80, 80))
+LIBRARIAN = replace(MEASURED, kind="agent", base="small", topics=KEELS, domain=Domain(30, 0.9, 0.2, 1.0))
+DRAWN = {"certain": 0.0005, "doubtful": 0.03, "not": 0.8}
+
+
+def drawn(tail: float, topics: tuple[str, ...] = KEELS) -> Query:
+    return replace(MATHS, drawn={topics: (tail, topics[-1])}, is_familiar=False)
+
+
+def scores(ada: Ada, query: Query = MATHS) -> dict[str, float]:
+    return {candidate.agent: candidate.score for candidate in ada.decide(query).candidates}
+
+
+def beside_a_librarian(**how: object) -> Ada:
+    ada = Ada(**how)  # type: ignore[arg-type]
+    ada.meet(1, agent("plain"))
+    ada.meet(2, LIBRARIAN)
+    ada.node.hear_details(id_of(2), [LIBRARIAN])
+    return ada
+
+
+def test_a_query_of_its_topics_goes_to_the_librarian_and_says_why() -> None:
+    decision = beside_a_librarian().decide(drawn(DRAWN["certain"]))
+
+    assert decision.target is not None
+    assert (decision.target.agent, decision.reason) == ("librarian", "topic")
+    assert decision.target.basis.startswith("topic: Holiday and sick notes, P .9")
+    assert decision.target.likely > 0.9
+
+
+def test_a_claim_lowers_nobody_s_score_and_is_expected_accuracy_itself() -> None:
+    ada = beside_a_librarian()
+    before, found = scores(ada), scores(ada, drawn(DRAWN["certain"]))
+
+    assert {name: found[name] for name in ("own", "plain")} == {name: before[name] for name in ("own", "plain")}
+    likely = ada.decide(drawn(DRAWN["certain"])).candidates[2].likely
+    assert found["librarian"] == pytest.approx(likely * 0.9 + (1 - likely) * before["librarian"])
+
+
+def test_by_a_guess_no_query_leaves_home() -> None:
+    ada = beside_a_librarian()
+    for how in ("doubtful", "not"):
+        decision = ada.decide(drawn(DRAWN[how]))
+        assert decision.target is not None and decision.target.agent == "own" and decision.reason != "topic"
+        assert scores(ada, drawn(DRAWN[how])) == scores(ada)
+
+    ada.node.serve([])  # whoever has nothing at home asks somebody anyway: the likelier one
+    found = ada.decide(drawn(DRAWN["doubtful"])).target
+    assert found is not None and found.agent == "librarian"
+
+
+def test_topics_of_our_own_agents_count_as_those_of_others() -> None:
+    ada = Ada()
+    ada.node.serve([agent("own", capability=(128, 128)), LIBRARIAN])
+    decision = ada.decide(drawn(DRAWN["certain"]))
+    assert decision.target is not None and decision.target.agent == "librarian"
+
+
+def test_several_with_topics_are_scored_each_by_its_own() -> None:
+    ada = beside_a_librarian()
+    others = ("Shelf marks of the archive",)
+    archivist = replace(LIBRARIAN, name="archivist", model="archivist", topics=others)
+    ada.meet(3, archivist)
+    ada.node.hear_details(id_of(3), [archivist])
+
+    both = replace(drawn(0.4), drawn={KEELS: (0.4, KEELS[0]), others: (0.0005, others[0])})
+    assert ada.decide(both).target is not None
+    assert ada.decide(both).target.agent == "archivist"  # type: ignore[union-attr]
+    assert ada.node.roster.topics == {KEELS, others}
+
+
+@pytest.mark.parametrize("mode", ["tofu", "open"])
+def test_topics_of_those_for_whom_nobody_vouches_are_not_read(mode: str) -> None:
+    ada = beside_a_librarian(mode=mode, strangers=True)
+
+    assert ada.node.roster.topics == frozenset()
+    assert scores(ada, drawn(DRAWN["certain"])) == scores(ada)
+
+
+def test_answers_that_were_not_in_its_documents_keep_such_queries_at_home() -> None:
+    ada = beside_a_librarian()
+    query = drawn(0.003)
+    for _ in range(20):
+        if (target := ada.decide(query).target) is not None and target.agent == "librarian":
+            ada.node.observe_documents(target, False, ada.now)
+
+    assert ada.decide(query).target.agent == "own"  # type: ignore[union-attr]
+    ada.now += 30 * 86400.0
+    assert ada.node.view(query, ada.now).likely[2].probability > 0.5
+
+
+def test_without_topics_anywhere_nothing_is_compared() -> None:
+    ada = Ada()
+    ada.meet(1)
+    assert ada.node.roster.topics == frozenset() == ada.node.roster.topics
+    assert ada.node.view(MATHS, ada.now).likely == {}

@@ -7,6 +7,7 @@ import numpy as np
 
 from discovery.records import WHOLE, Agent, PeerId
 from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.domains import Likely
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy
@@ -42,6 +43,7 @@ class Peer:
     missing: frozenset[str] = frozenset()
     here: bool = True  # if it is ours: its engine runs on this machine
     personal: Agent | None = None
+    likely: float = 0.0  # that the query is of its topics
 
 
 @dataclass
@@ -86,6 +88,7 @@ class World:
             score=np.array([peer.score for peer in self.peers], dtype=float),
             profiled=np.array([peer.profiled for peer in self.peers], dtype=bool),
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
+            likely={row: Likely(peer.likely, 0.9, "keels") for row, peer in enumerate(self.peers) if peer.likely},
         )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gateway.topics.conversation import follow, turn_share
+from gateway.topics.domains import Drawn
 
 CODE, LAW = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 QUESTION = "Which of these rules of contract law applies when a minor signs for necessary goods?"
@@ -58,3 +59,33 @@ def test_what_follows_up_is_never_well_known() -> None:
     assert 1.0 == turn_share("sql?", 0.9, "sql")
     assert turn_share("sure?", 0.9, "small talk") == turn_share("sure?", 0.0, "small talk") < 0.01
     assert 1.0 == turn_share("tell me of your day, " * 5, 0.9, "small talk")
+
+
+# --- how it is drawn to agents' topics ---
+
+KEELS, ARCHIVE = ("Keel bolts",), ("Shelf marks",)
+
+
+def drawn(*turns: tuple[str, float]) -> float:
+    """The tail of the conversation for KEELS after these turns: text, tail of it alone."""
+    thread, last = None, {}
+    for text, tail in turns:
+        last = {KEELS: Drawn(tail, text)}
+        thread = follow(thread, LAW, turn_share(text, 0.3), last)
+    assert thread
+    return thread.drawn(last)[KEELS].tail
+
+
+def test_a_follow_up_is_drawn_where_its_conversation_is_and_a_new_question_by_itself() -> None:
+    assert drawn((QUESTION, 0.001)) == pytest.approx(0.001)
+    assert drawn((QUESTION, 0.001), ("and on Fridays?", 0.6)) < 0.002
+    assert drawn((QUESTION, 0.001), (QUESTION, 0.6)) == pytest.approx(0.6)
+
+
+def test_a_few_words_that_are_drawn_by_themselves_need_no_conversation() -> None:
+    assert drawn((QUESTION, 0.6), ("keel bolts?", 0.001)) == pytest.approx(0.001)
+
+
+def test_topics_that_were_told_in_between_are_drawn_by_the_turns_since() -> None:
+    thread = follow(follow(None, LAW, 1.0, {}), LAW, 0.5, {ARCHIVE: Drawn(0.01, "Shelf marks")})
+    assert thread.drawn({ARCHIVE: Drawn(0.5, "Shelf marks")})[ARCHIVE].tail == pytest.approx(0.1)

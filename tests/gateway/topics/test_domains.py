@@ -18,7 +18,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 COMMON = RNG.normal(size=DIM)  # what all rows have in common, as those of a mean of tokens have
 ROWS = unit(RNG.normal(size=(COUNT, DIM)) + 2 * COMMON)
 HEARD = [words(f"how do I boil {number % 7} eggs for {number} people of our office") for number in range(COUNT)]
-BACKGROUND = Background.of(ROWS, HEARD, Rarity(HEARD))
+BACKGROUND = Background.of(ROWS, Rarity(HEARD))
 SENTENCES = unit(RNG.normal(size=(2, DIM)) + 2 * COMMON)
 ATTRACTION = Attraction(TOPICS, SENTENCES, BACKGROUND)
 
@@ -54,6 +54,8 @@ def test_a_word_of_every_text_is_worth_nothing_and_one_of_none_the_most() -> Non
     assert rarity.of("boil") == 0 < rarity.of("17") < rarity.of("keel")
     assert rarity.share(words("boil eggs"), {"boil", "egg"}) == 0
     assert rarity.share([], {"keel"}) == 0
+    among = {"17", "people", "keel"}
+    assert rarity.shares(among) == pytest.approx([rarity.share(set(heard), among) for heard in HEARD])
     assert 0 < rarity.share(words("boil the keel"), {"keel"}) < 1
 
 

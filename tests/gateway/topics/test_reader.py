@@ -11,8 +11,9 @@ import pytest
 
 from gateway.topics.reader import FORM_SHARE, RelevanceReader
 from profiler.encoder import Encoder, EncoderError
-from profiler.ladder import Ladder
+from profiler.ladder import FAST_FOLDER, Ladder
 from profiler.qagate import QAGate, shipped_gate
+from profiler.static import StaticEncoder
 
 SHIPPED = QAGate.load(shipped_gate())
 GATE = replace(SHIPPED, projectors=(replace(SHIPPED.projectors[0], familiar=-1.0),))  # even noise is familiar
@@ -372,3 +373,27 @@ async def test_a_system_prompt_on_no_subject_says_nothing(encoder: CountingEncod
 
     assert alone and asked
     assert np.allclose(alone.relevance, asked.relevance)
+
+
+# --- agents' topics ---
+
+
+async def test_texts_are_judged_by_topics_once_these_are_compared(worker: ThreadPoolExecutor) -> None:
+    """What was judged before is judged anew, and a follow-up is drawn where its conversation is."""
+    topics = ("Torque of keel bolts and inspection of hulls in our yard",)
+    asked = "What torque do the keel bolts get?"
+    fast = StaticEncoder(shipped_gate() / FAST_FOLDER)
+    reader = RelevanceReader(SHIPPED, lambda: Ladder(SHIPPED, None, fast), worker)
+    assert (before := await reader.judge(asked, PATIENT_S)) and before.drawn == {}
+
+    reader.attend(frozenset({topics}))
+    while not (found := await reader.judge(asked, PATIENT_S)) or not found.drawn:
+        await reader.in_worker(lambda ladder: None)
+
+    assert found.drawn[topics].tail < 0.005
+    follow_up = await reader.judge("and why?", PATIENT_S, earlier=[asked])
+    assert follow_up and follow_up.drawn[topics].tail < 0.01
+
+    reader.attend(frozenset())
+    again = await reader.judge(asked, PATIENT_S)
+    assert again and again.drawn == {} and np.array_equal(again.relevance, before.relevance)
