@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -19,6 +21,7 @@ from discovery.membership import Event
 from discovery.names import is_taken, looks_like_id
 from discovery.records import Agent, PeerId, Pulse
 from gateway.agent.agent import PersonalAgent
+from gateway.agent.digest import digest_of
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.beliefs.table import Beliefs
@@ -41,7 +44,7 @@ from gateway.measuring.domains import Domains
 from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
-from gateway.measuring.targets import Target
+from gateway.measuring.targets import Configured, Target
 from gateway.models.published import shipped_priors
 from gateway.peering import network
 from gateway.peering.card import OwnEngine, distinct, in_order, own_agents
@@ -311,10 +314,24 @@ class Runtime:
         models = {door: {model.name: model for model in door.engine.state.models} for door in self._doors.up}
         serving = self._doors.serving.items()
         return [
-            Target(agent, models[served.door][served.model], served.door)
+            Target(agent, models[served.door][served.model], served.door, self._configured(agent))
             for agent, served in serving
-            if served.model in models[served.door] and served.personal is None
+            if served.model in models[served.door]
         ]
+
+    def _configured(self, agent: str) -> Configured | None:
+        """What a personal agent is measured by; None of a bare model."""
+        personal = self._served_personal.get(agent)
+        row = next((each for each in self._served if each.name == agent and each.kind == "agent"), None)
+        if personal is None or row is None:
+            return None
+        bare = (each.name for each in self._served if each.kind == "model" and each.model == row.base)
+        settings, progress = personal.settings, self._personal.progress_of(agent)
+        questions = self._personal.folder / Path(settings.questions).expanduser() if settings.questions else None
+        return Configured(
+            personal, digest_of(settings, row.base, progress.get("documents", 0)), next(bare, row.base), questions,
+            settings.topics, progress.get("is_done", True),
+        )  # fmt: skip
 
     def _pulse(self, me: PeerId) -> Pulse:
         """How we are doing, for the others and for our own beliefs."""
@@ -354,7 +371,7 @@ class Runtime:
         ]
         publish, personal = self._config.agents.publish, self._personal.agents
         models = own_agents(engines, self._profiles.of, publish)
-        rows = self._personal.rows(models, {engine.name: engine.number for engine in engines})
+        rows = self._personal.rows(models, {engine.name: engine.number for engine in engines}, self._measured)
         served = in_order((*models, *rows), publish)
         if served != self._served or personal is not self._served_personal:
             self._served, self._served_personal = served, personal
@@ -363,6 +380,10 @@ class Runtime:
         others = self._other_peers()
         rules = self._personal.rules(others) if personal else ""
         self._network.publish(distinct(served), self._doors.load.slots, self._personal.not_for_all, rules)
+
+    def _measured(self, agent: Agent) -> Agent:
+        """A personal agent with what was found when it was measured."""
+        return replace(agent, profiles=self._profiles.of(agent.name), domain=self._domains.of(agent.name))
 
     def _other_peers(self) -> OtherPeers:
         """Whom the owner may mean where an agent's file says who may use it."""

@@ -5,7 +5,7 @@ conversation; its answer is passed on under the agent's name, and says where it 
 sent stays as it is. An agent without anything of its own is its model.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,9 +15,10 @@ from gateway.agent.citing import NamedStream, Sources, fixes_form, named_whole
 from gateway.agent.parts import Acts, Found, Knows
 from gateway.agent.prompt import question_in, with_prompt
 from gateway.agent.settings import AgentSettings
+from gateway.agent.steps import answer
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.bodies import PERSONAL_ENDPOINTS
-from gateway.wire.codec import UNREADABLE, Fields, Pieces, read_fields, write_fields
+from gateway.wire.codec import UNREADABLE, Fields, Pieces, read_fields, view_of, write_fields
 from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.events import Event
 
@@ -32,6 +33,8 @@ class PersonalAgent:
     settings: AgentSettings
     knows: Knows | None = None
     acts: Acts | None = None
+    takes_tools: Callable[[str], bool] = lambda model: False  # whether an engine lets the model of this name call them
+    lost: Callable[[str, str], None] = lambda model, said: None  # it did, and does so no more; in the engine's words
 
     def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
         """The engine as this agent asks it, for one request; `is_own`: of its owner's programs."""
@@ -65,7 +68,16 @@ class _Asked:
         )  # fmt: skip
         if "messages" in fields:
             fields = {**fields, "messages": with_prompt(fields["messages"], settings, passages)}
-        async with self.engine.open(endpoint, write_fields(fields), headers, stream=stream, patience=patience) as reply:
+        if self.agent.acts is None:
+            asked = self.engine.open(endpoint, write_fields(fields), headers, stream=stream, patience=patience)
+        else:
+            model = _model_in(fields)
+            asked = answer(
+                self.engine, fields, self.agent.acts, settings.limits, is_own=self.is_own, stream=stream,
+                patience=patience, native=self.agent.takes_tools(model), headers=headers,
+                lost=lambda said: self.agent.lost(model, said),
+            )  # fmt: skip
+        async with asked as reply:
             yield PersonalReply(reply, name, sources)
 
     async def _found(self, fields: Fields) -> Found | None:
@@ -114,6 +126,15 @@ class PersonalReply:
                 continue
             for passed in named.passed(event):
                 yield passed
+
+
+def _model_in(fields: Fields) -> str:
+    """The model that a request names, which is the engine's by now."""
+    try:
+        model: object = msgspec.json.decode(view_of(fields["model"]))
+    except (KeyError, *UNREADABLE):
+        return ""
+    return model if isinstance(model, str) else ""
 
 
 def _fields(body: Pieces) -> dict[str, msgspec.Raw]:

@@ -57,7 +57,7 @@ class ToldEngine:
     """See gateway.upstream.Upstream."""
 
     pieces: Sequence[bytes] = STREAM
-    whole: Any = field(default_factory=lambda: WHOLE)
+    whole: Any = field(default_factory=lambda: WHOLE)  # a list: of each request the next
     status: int = 200
     asked: list[bytes] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
@@ -68,7 +68,8 @@ class ToldEngine:
     ) -> AsyncIterator[Reply]:
         self.asked.append(b"".join(body))
         self.headers.append(headers)
-        yield Said(self.pieces, json.dumps(self.whole).encode(), stream, self.status)
+        whole = self.whole[len(self.asked) - 1] if isinstance(self.whole, list) else self.whole
+        yield Said(self.pieces, json.dumps(whole).encode(), stream, self.status)
 
 
 @dataclass

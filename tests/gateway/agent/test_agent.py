@@ -7,10 +7,10 @@ import pytest
 
 from gateway.agent.agent import PersonalAgent, PersonalReply
 from gateway.agent.citing import NOT_FROM_DOCUMENTS
-from gateway.agent.parts import Found, Passage
+from gateway.agent.parts import Found, Passage, Result, Tool
 from gateway.agent.settings import AgentSettings
 from gateway.upstream import UpstreamError
-from tests.gateway.agent.engine import PATIENCE, STREAM, ToldDocuments, ToldEngine
+from tests.gateway.agent.engine import PATIENCE, STREAM, WHOLE, ToldDocuments, ToldEngine
 
 HI = {"role": "user", "content": "How many holidays?"}
 PASSAGE = Passage("handbook.md", "Holidays", "You have 30 days.", 0.8)
@@ -117,3 +117,35 @@ async def test_another_endpoint_is_refused_with_the_one_that_it_has() -> None:
             pass
 
     assert (404, True) == (caught.value.status, "/v1/chat/completions" in caught.value.message)
+
+
+class Adder:
+    """See gateway.agent.parts.Acts: one tool, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any, bool]] = []
+
+    def offered(self, *, is_own: bool) -> list[Tool]:
+        return [Tool("add", "adds", {"type": "object", "properties": {"a": {"type": "number"}}})]
+
+    async def call(self, name: str, arguments: Any, *, is_own: bool) -> Result:
+        self.calls.append((name, arguments, is_own))
+        return Result("4")
+
+
+async def test_an_agents_tools_run_inside_and_its_answer_is_still_its_own() -> None:
+    """Where the engine's model takes tools; whose request it is goes along."""
+    call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2}'}}
+    calling = {"index": 0, "message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "tool_calls"}
+    engine = ToldEngine(whole=[{**WHOLE, "choices": [calling]}, WHOLE])
+    adder, documents = Adder(), ToldDocuments(Found((PASSAGE,), True))
+    agent = PersonalAgent("librarian", LIBRARIAN, documents, adder, takes_tools=lambda model: model == "small")
+
+    answer, reply = await ask(agent, engine)
+
+    assert [("add", {"a": 2}, True)] == adder.calls
+    assert 2 == len(engine.asked)
+    message = answer["choices"][0]["message"]
+    assert ("librarian", True) == (answer["model"], message["content"].startswith("one two"))
+    assert "tool_calls" not in message
+    assert (1, True) == (len(message["annotations"]), reply.is_from_documents)

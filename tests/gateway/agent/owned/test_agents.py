@@ -1,5 +1,6 @@
 """All agents of a peer: followed while their files change, each problem said once, parts opened and closed."""
 
+import asyncio
 from pathlib import Path
 
 from discovery.records import Agent
@@ -19,12 +20,16 @@ class Watched:
         self.said: list[str] = []
         self.seen: list[str] = []
 
-    async def parts(self, name: str, settings: AgentSettings) -> Parts:
-        async def close() -> None:
-            self.seen.append(f"-{name}")
+    def parts(self, name: str, settings: AgentSettings) -> Parts:
+        async def run() -> None:
+            self.seen.append(f"{name} runs")
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                self.seen.append(f"{name} ended")
 
         self.seen.append(f"+{name}")
-        return Parts(close=close)
+        return Parts(runs=(run,), close=lambda: self.seen.append(f"-{name}"))
 
     def agents(self, folder: Path) -> PersonalAgents:
         return PersonalAgents(folder, self.said.append, self.parts)
@@ -102,3 +107,57 @@ async def test_rules_are_another_text_where_somebody_may_use_others_than_before(
     assert 3 == len(set(texts))
     assert ({"a"}, [True, False]) == (agents.not_for_all, [agents.may_use("a", peer, before) for peer in (BEN, CLEO)])
     assert agents.may_use("small", CLEO, before), "a bare model is for all who may ask"
+
+
+async def test_what_an_agent_has_runs_while_it_is_there_and_has_ended_before_it_is_closed(tmp_path: Path) -> None:
+    watched = Watched()
+    agents = watched.agents(tmp_path)
+    write(tmp_path, "a", "prompt: A")
+    await agents.look()
+    following = asyncio.create_task(agents.run(lambda: None))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert ["+a", "a runs"] == watched.seen
+
+    write(tmp_path, "a", "prompt: B, another one")
+    await agents.look()
+    await asyncio.sleep(0)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await agents.close()
+
+    assert ["a ended", "-a", "+a", "a runs", "a ended", "-a"] == watched.seen[2:]
+
+
+async def test_a_model_that_takes_tools_no_more_is_said_once_and_asked_in_the_other_form(tmp_path: Path) -> None:
+    """Until its engine serves it anew."""
+    watched = Watched()
+    agents = watched.agents(tmp_path)
+    write(tmp_path, "a", "prompt: A")
+    await agents.look()
+    agent, model = agents.agents["a"], Agent("small", "small", 4096, ("text", "tools"))
+    agents.rows([model], {})
+    seen = [agent.takes_tools("small"), agent.takes_tools("other")]
+
+    for _ in range(2):
+        agent.lost("small", "no parser")
+    seen.append(agent.takes_tools("small"))
+    for models in ([SMALL], [model]):
+        agents.rows(models, {})
+    seen.append(agent.takes_tools("small"))
+
+    assert [True, False, False, True] == seen
+    assert 1 == sum("takes no tools any more" in said for said in watched.said)
+
+
+async def test_only_agents_with_a_file_are_remembered(tmp_path: Path) -> None:
+    """A broken file is one: its index need not be made anew."""
+    kept: list[frozenset[str]] = []
+    agents = PersonalAgents(tmp_path, lambda said: None, forget=kept.append)
+    write(tmp_path, "a", "prompt: A")
+    write(tmp_path, "bad", "promt: B")
+    await agents.look()
+    (tmp_path / "a.yaml").unlink()
+    await agents.look()
+
+    assert [{"a", "bad"}, {"bad"}] == kept
