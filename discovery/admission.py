@@ -6,14 +6,11 @@ A peer that was approved may be tagged `mine`: the machine is the same person's.
 Knows nothing of sockets.
 """
 
-import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+from discovery.holders import Holders, KnownHolders, read_ids
 from discovery.records import Card, InvalidRecord, PeerId, public_key
 
 Mode = Literal["tofu", "secret", "allowlist", "open"]
@@ -21,7 +18,6 @@ Right = Literal["ask", "answer"]
 RIGHTS: tuple[Right, ...] = ("ask", "answer")
 SECRET_MIN_BYTES = 16  # everyone can read the proof in a card, and so try to guess a short secret offline
 GRANTS_LIMIT = 4096  # peers approved by name
-PROVEN_LIMIT = 4096  # peers known to have proven the secret, several times as many as are alive
 
 
 class AdmissionError(ValueError):
@@ -47,26 +43,22 @@ class Admission:
             raise AdmissionError(f"the secret has fewer than {SECRET_MIN_BYTES} bytes: let `ppai init` make one")
         self.mode = mode
         self.net = net
-        self._proof_key = _derive(secret, "join") if secret is not None and mode == "secret" else None
+        self.holders = Holders(net, secret if mode == "secret" else None)
         self._allowed = frozenset(allowed)
         self._granted: dict[PeerId, frozenset[Right]] = {}
         self._revoked: set[PeerId] = set()
         self._mine: set[PeerId] = set()  # of those granted, the user's own machines
-        self._proven: dict[PeerId, None] = {}  # the oldest first
 
     def proof(self, peer: PeerId, cert: bytes) -> bytes:
-        """The proof that `peer`, whose certificate hashes to `cert` (32,), knows the secret: (32,), for its card.
-
-        Empty where the mode is not `secret`. HMAC-SHA256 under a key derived for this purpose alone (RFC 5869). It
-        covers id and certificate, so nobody can use it in another card. Raises InvalidRecord when `peer` is no id.
-        """
-        if self._proof_key is None:
-            return b""
-        return hmac.digest(self._proof_key, b"\0".join((self.net.encode(), public_key(peer), cert)), "sha256")
+        """The proof for `peer`'s card that it knows the secret: see Holders.proof. Empty in other modes."""
+        return self.holders.proof(peer, cert)
 
     def admits(self, card: Card) -> Refusal | None:
         """Why this (verified) card may not join our view of the network; None when it may."""
-        if card.id in self._granted or self.mode in ("tofu", "open"):
+        if self.mode in ("tofu", "open"):
+            return None
+        if card.id in self._granted:
+            self.holders.note(card)
             return None
         if card.id in self._revoked:
             return Refusal("revoked", "the peer was revoked: its owner may ask for `ppai approve`")
@@ -79,14 +71,14 @@ class Admission:
         """The rights of this peer; empty when it was revoked, whatever the mode grants."""
         if peer in self._revoked:
             return frozenset()
-        by_mode = self.mode == "open" or peer in self._allowed or peer in self._proven
+        by_mode = self.mode == "open" or peer in self._allowed or self.holders.has_proven(peer)
         return frozenset(RIGHTS) if by_mode else self._granted.get(peer, frozenset())
 
     def vouches(self, peer: PeerId) -> bool:
         """Whether the user, the allow-list or the secret says who this is; else it is a stranger, in mode open too."""
         if peer in self._revoked:
             return False
-        return peer in self._granted or peer in self._allowed or peer in self._proven
+        return peer in self._granted or peer in self._allowed or self.holders.has_proven(peer)
 
     def may(self, peer: PeerId, right: Right) -> bool:
         """Whether this peer has `right`."""
@@ -108,12 +100,17 @@ class Admission:
         if mine is not None:
             (self._mine.add if mine else self._mine.discard)(peer)
 
-    def add_rights(self, peer: PeerId, rights: Iterable[Right]) -> None:
-        """Grant `rights` besides those that it has. Raises AdmissionError at the limit of grants."""
-        self.approve(peer, rights=self._granted.get(peer, frozenset()) | set(rights))
+    def add_rights(self, peer: PeerId, rights: Iterable[Right], *, mine: bool | None = None) -> None:
+        """Grant `rights` besides those that it has; `mine` as for `approve`. Raises AdmissionError at the limit."""
+        self.approve(peer, rights=self._granted.get(peer, frozenset()) | set(rights), mine=mine)
 
     def revoke(self, peer: PeerId) -> None:
-        """Take all rights away, whatever the mode would grant."""
+        """Take all rights away, whatever the mode would grant.
+
+        In mode `secret`, new ids wait from then on, unless this peer was approved by name and does not know the secret.
+        """
+        if peer not in self._granted or self.holders.knows(peer):
+            self.holders.revoke(peer)
         self._granted.pop(peer, None)
         self._mine.discard(peer)
         self._revoked.add(peer)
@@ -131,44 +128,47 @@ class Admission:
         granted = {str(peer): [*map(str, sorted(rights))] for peer, rights in sorted(self._granted.items())}
         return granted, [str(peer) for peer in sorted(self._revoked)], [str(peer) for peer in sorted(self._mine)]
 
-    def restore(self, granted: Mapping[str, Iterable[str]], revoked: Iterable[str], mine: Iterable[str] = ()) -> None:
-        """Take over what `state` returned in an earlier run. Raises AdmissionError for an invalid id or right."""
-        self._granted, self._revoked = read_rights(granted, revoked)
+    def restore(
+        self,
+        granted: Mapping[str, Iterable[str]],
+        revoked: Iterable[str],
+        mine: Iterable[str] = (),
+        known: KnownHolders | None = None,
+    ) -> None:
+        """Take over what `state` returned in an earlier run, and who held the secret (`holders.state()`).
+
+        Raises AdmissionError for an invalid id or right.
+        """
+        self._granted, self._revoked = read_rights(granted, revoked, known)
         self._mine = {PeerId(peer) for peer in mine} & self._granted.keys()
+        self.holders.restore(known or KnownHolders())
 
     def forget(self, peer: PeerId) -> None:
         """Forget that this peer has proven the secret; when it returns, its card must prove it again."""
-        self._proven.pop(peer, None)
+        self.holders.forget(peer)
 
     def _check_proof(self, card: Card) -> Refusal | None:
-        if not card.proof:
-            return Refusal("secret_missing", "this network has a secret and the peer shows none: copy the secret file")
-        if not hmac.compare_digest(card.proof, self.proof(card.id, card.cert)):
-            self._proven.pop(card.id, None)
-            return Refusal(
-                "secret_wrong", "the two peers have different secrets: copy the secret file of one to the other"
-            )
-        self._proven.pop(card.id, None)
-        self._proven[card.id] = None
-        while len(self._proven) > PROVEN_LIMIT:  # whoever is forgotten proves it again with its next request
-            del self._proven[next(iter(self._proven))]
+        match self.holders.check(card):
+            case "missing":
+                why = "this network has a secret and the peer shows none: copy the secret file"
+                return Refusal("secret_missing", why)
+            case "wrong":
+                why = "the two peers have different secrets: copy the secret file of one to the other"
+                return Refusal("secret_wrong", why)
         return None
 
 
 def read_rights(
-    granted: Mapping[str, Iterable[str]], revoked: Iterable[str]
+    granted: Mapping[str, Iterable[str]], revoked: Iterable[str], known: KnownHolders | None = None
 ) -> tuple[dict[PeerId, frozenset[Right]], set[PeerId]]:
     """(rights by peer, revoked peers) of what `Admission.state` returned. Raises AdmissionError."""
     try:
         for peer in (*granted, *revoked):
             public_key(peer)
+        read_ids(known.ids if known else ())
     except InvalidRecord as error:
         raise AdmissionError(f"not a peer id: {peer!r}") from error
     if unknown := {right for rights in granted.values() for right in rights} - set(RIGHTS):
         raise AdmissionError(f"not a right: {', '.join(sorted(unknown))}")
     kept = {PeerId(p): frozenset(r for r in RIGHTS if r in set(rights)) for p, rights in granted.items()}
     return kept, {PeerId(peer) for peer in revoked}
-
-
-def _derive(secret: bytes, purpose: str) -> bytes:
-    return HKDF(SHA256(), length=32, salt=None, info=f"ppai/1/{purpose}".encode()).derive(secret)

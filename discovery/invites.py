@@ -36,6 +36,7 @@ class Invite:
     label: str = ""  # whom it is for, as its owner calls him
     key: str = ""  # (32,) in hex, of a line: proofs are made with it
     pin: str = ""  # six digits, of an invitation by PIN; "" for a line
+    mine: bool = False  # whoever uses it is a machine of the owner's
     gives_secret: bool = False  # whoever uses it is given the network's secret as well
     tries: int = 0  # of the PIN
     state: State = "open"

@@ -91,13 +91,13 @@ class Inviting:
         unix: Callable[[], float],
         verify: Verify,
         room: Callable[[str], AbstractContextManager[None]],
-        let_in: Callable[[PeerId, tuple[Right, ...]], Awaitable[None]],
+        let_in: Callable[[PeerId, Invite], Awaitable[None]],
         has_rights: Callable[[PeerId], bool],
         tell: Callable[[str], None],
     ) -> None:
         """`path`: invites.json. `room(ip)`: what a stranger's request may cost; raises Refused where that is used up.
 
-        `let_in` grants rights and keeps them; it raises AdmissionError. `tell` is given the words for the owner.
+        `let_in` grants what the invitation says, and keeps it; raises AdmissionError. `tell`: the words for the owner.
         """
         self._place, self._path, self._unix, self._verify, self._room = place, path, unix, verify, room
         self._let_in, self._has_rights, self._tell = let_in, has_rights, tell
@@ -107,7 +107,14 @@ class Inviting:
     # --- the owner's side
 
     def invite(
-        self, label: str, rights: tuple[Right, ...], expires_s: float, *, pin: bool = False, gives_secret: bool = False
+        self,
+        label: str,
+        rights: tuple[Right, ...],
+        expires_s: float,
+        *,
+        pin: bool = False,
+        mine: bool = False,
+        gives_secret: bool = False,
     ) -> Offer:
         """Make an invitation. Raises InviteError."""
         if gives_secret and not self._place.secret:
@@ -115,14 +122,14 @@ class Inviting:
         now = self._unix()
         expires = int(now + expires_s)
         if pin:
-            digits = new_pin()
-            invite = Invite(secrets.token_hex(8), rights, expires, label, pin=digits, gives_secret=gives_secret)
+            invite_id, digits = secrets.token_hex(8), new_pin()
+            invite = Invite(invite_id, rights, expires, label, pin=digits, mine=mine, gives_secret=gives_secret)
             self._invites.add(invite, now)
             self._trying.clear()
             return Offer(invite, digits)
         secret = secrets.token_bytes(SECRET_BYTES)
         invite_id, key = key_of(secret)
-        invite = Invite(invite_id, rights, expires, label, key.hex(), gives_secret=gives_secret)
+        invite = Invite(invite_id, rights, expires, label, key.hex(), mine=mine, gives_secret=gives_secret)
         me = self._place.identity
         line = encode_line(Line(self._place.net, me.id, me.cert_sha256, secret, self._place.addresses()))
         self._invites.add(invite, now)
@@ -233,7 +240,7 @@ class Inviting:
             self._invites.used(invite, joiner, name)  # before anything waits: two that come at once are one too many
             try:
                 self._save()
-                await self._let_in(joiner, invite.rights)
+                await self._let_in(joiner, invite)
             except AdmissionError as error:
                 raise Refused(503, "full", "this peer approved as many as it can: its owner revokes some") from error
             self._tell(f"{who} joined by the invitation for {invite.called}: it may {_said(invite.rights)}")

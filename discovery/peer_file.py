@@ -16,6 +16,7 @@ import msgspec
 
 from discovery.admission import AdmissionError, read_rights
 from discovery.envelopes import UNREADABLE
+from discovery.holders import KnownHolders
 from discovery.private_files import OpenToOthers, read_unchanged, set_aside, write_private
 
 log = logging.getLogger(__name__)
@@ -48,11 +49,12 @@ class PeerFile:
     peers: list[CachedPeer] = field(default_factory=list)
     version: int = 1
     mine: list[str] = field(default_factory=list)
+    secret: KnownHolders = field(default_factory=KnownHolders)  # who knows the network's; not the secret
 
     @property
-    def decided(self) -> tuple[dict[str, list[str]], list[str], list[str]]:
-        """What the user decided."""
-        return self.granted, self.revoked, self.mine
+    def decided(self) -> tuple[dict[str, list[str]], list[str], list[str], KnownHolders]:
+        """What the user decided, and who knows the secret: what `Admission.restore` takes."""
+        return self.granted, self.revoked, self.mine, self.secret
 
 
 def load(path: Path, tell: Callable[[str], None] = log.warning) -> PeerFile:
@@ -136,7 +138,7 @@ def _rebuilt(path: Path, data: bytes, why: str, tell: Callable[[str], None]) -> 
 def _salvaged(data: bytes) -> PeerFile:
     """The rights in a peers.json that is cut off or damaged elsewhere."""
     text, content = data.decode(errors="replace"), PeerFile()
-    for key in ("granted", "revoked", "mine"):
+    for key in ("granted", "revoked", "mine", "secret"):
         try:
             found: Any = json.JSONDecoder().raw_decode(text, text.index(f'"{key}": ') + len(key) + 4)[0]
             content = _parsed(Path(), msgspec.json.encode(replace(content, **{key: found})))

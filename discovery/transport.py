@@ -293,4 +293,5 @@ class Transport:
         peers = peer_file.newest(self._cached.values(), approved)
         self._cached = {peer.id: peer for peer in peers}
         granted, revoked, mine = self._admission.state()
-        return PeerFile(self._gossip.gen, granted, revoked, peers, mine=mine)
+        secret = self._admission.holders.state()
+        return PeerFile(self._gossip.gen, granted, revoked, peers, mine=mine, secret=secret)

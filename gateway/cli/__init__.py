@@ -17,6 +17,7 @@ from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, peers, revoke
+from gateway.cli.secret import secret_holders, secret_new
 from gateway.cli.serving import demo, serve
 from gateway.cli.setup import config_check, config_show, init, pull
 from profiler import bugs
@@ -72,6 +73,11 @@ agent_app.command("list")(agent_list)
 agent_app.command("ask")(agent_ask)
 agent_app.command("share")(agent_share)
 app.add_typer(agent_app, name="agent")
+
+secret_app = typer.Typer(help="The network's secret.", no_args_is_help=True, rich_markup_mode=None)
+secret_app.command("new")(secret_new)
+secret_app.command("holders")(secret_holders)
+app.add_typer(secret_app, name="secret")
 
 key_app = typer.Typer(help="API keys of the client side.", no_args_is_help=True, rich_markup_mode=None)
 key_app.command("add")(key_add)

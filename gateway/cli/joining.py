@@ -39,8 +39,9 @@ def invite(
     ] = None,
     rights: RightsOption = "ask,answer",
     pin: Annotated[bool, typer.Option("--pin", help="Six digits to type on a machine of the same network.")] = False,
+    mine: Annotated[bool, typer.Option("--mine", help="The machine is yours, too: see `ppai approve --mine`.")] = False,
     secret: Annotated[
-        bool, typer.Option("--secret", help="Give the network's secret with it: the machine then is a peer of all.")
+        bool, typer.Option("--secret", help="Give the network's secret with it: the machine may then be a peer of all.")
     ] = False,
     qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw the line as a QR code, too, on a terminal.")] = True,
     home: HomeOption = None,
@@ -50,7 +51,7 @@ def invite(
     from gateway.cli.own_peer import OwnPeer
 
     seconds = seconds_of(expires or (PIN_OPEN if pin else LINE_OPEN))
-    asked = {"for": label, "expires_s": seconds, "rights": _words(rights), "pin": pin, "secret": secret}
+    asked = {"for": label, "expires_s": seconds, "rights": _words(rights), "pin": pin, "mine": mine, "secret": secret}
     made = OwnPeer(home_of(home)).post("/ppai/v1/invite", asked)
     key = "pin" if pin else "line"
     if as_json:
@@ -114,6 +115,11 @@ def join(
         typer.Option("--at", metavar="IP:PORT", help="With --pin: where the inviter is, instead of by mDNS."),
     ] = None,
     rights: RightsOption = "ask,answer",
+    mine: Annotated[bool, typer.Option("--mine", help="Who invited is a machine of yours, too.")] = False,
+    secret: Annotated[
+        bool,
+        typer.Option("--secret", help="Take the network's secret that comes with it, also in place of another one."),
+    ] = False,
     home: HomeOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -127,7 +133,7 @@ def join(
 
     if bool(line) == pin or (at and not pin):
         raise typer.BadParameter("give the line, or --pin and maybe --at", param_hint="LINE")
-    place, asked = home_of(home), dict[str, Any](rights=_words(rights))
+    place, asked = home_of(home), dict[str, Any](rights=_words(rights), mine=mine, secret=secret)
     running = place.running() is not None
     settings = None if running and not pin else load(place, config, {})
     if pin:
@@ -160,7 +166,7 @@ def _alone(place: "Home", config: "Config | None", asked: Mapping[str, Any]) -> 
 
     from discovery.invites import rights_of
     from gateway.cli.own_peer import PeerRefused
-    from gateway.peering.invitations import Invitation, JoinFailed, join_alone
+    from gateway.peering.invitations import Invitation, JoinFailed, Terms, join_alone
 
     assert config is not None, "without a running peer, its settings are read"
     place.prepare()
@@ -168,7 +174,8 @@ def _alone(place: "Home", config: "Config | None", asked: Mapping[str, Any]) -> 
         with place.held():
             name = config.name or socket.gethostname()
             invitation = Invitation.read(asked.get("line", ""), asked.get("pin", ""), asked.get("at", ()))
-            friend = asyncio.run(join_alone(config.network, place.path, name, invitation, rights_of(asked["rights"])))
+            terms = Terms(rights_of(asked["rights"]), asked["mine"], asked["secret"])
+            friend = asyncio.run(join_alone(config.network, place.path, name, invitation, terms))
     except JoinFailed as error:
         raise PeerRefused(str(error), 403 if error.is_refusal else 502) from error
     return {"peer": friend.peer, "name": friend.name, "rights": friend.rights, "say": friend.say}

@@ -55,7 +55,7 @@ def init(
             say(f"wrote {place.config_file}: every key with its meaning and default")
     if kept is not None:
         say(f"left {place.config_file} as it is")
-        _say_whether_it_counts(kept)
+        say_whether_it_counts(kept)
     if not secret:
         show(made)
         say("on each of your other machines run: ppai init --secret with the line above")
@@ -64,8 +64,8 @@ def init(
     say(f"next: {serving(place)}")
 
 
-def _say_whether_it_counts(config: "Config") -> None:
-    """The secret in the home counts where nothing else names one."""
+def say_whether_it_counts(config: "Config") -> None:
+    """Say where something else names the secret or the mode: the secret in the home does not count then."""
     network = config.network
     for key, value in (("network.secret", network.secret), ("network.secret_file", network.secret_file)):
         if value:

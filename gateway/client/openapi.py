@@ -205,16 +205,20 @@ _GRADE = {
 }
 _COUNTED = _fields({"request": {"type": "string"}, "counted": {"type": "boolean"}})
 _WHO = _fields({"who": {"type": "string"}})
+_BOOLEAN = {"type": "boolean"}
 _RIGHTS = {"type": "array", "items": {"enum": ["ask", "answer"]}, "minItems": 1}
 _INVITE = _fields(
     {"expires_s": {"type": "number", "exclusiveMinimum": 0, "maximum": 30 * 86400}, "rights": _RIGHTS},
     **{"for": _NULLABLE_TEXT},
-    pin={"type": "boolean"},
-    secret={"type": "boolean"},
+    pin=_BOOLEAN,
+    mine=_BOOLEAN,
+    secret=_BOOLEAN,
 )
 _UNINVITE = _fields({"who": _NULLABLE_TEXT})
 _TEXT = {"type": "string"}
-_JOIN = _fields({"rights": _RIGHTS}, line=_TEXT, pin=_TEXT, at={"type": "array", "items": _TEXT})
+_JOIN = _fields(
+    {"rights": _RIGHTS}, line=_TEXT, pin=_TEXT, at={"type": "array", "items": _TEXT}, mine=_BOOLEAN, secret=_BOOLEAN
+)
 _PROFILE = {
     **_fields(
         {

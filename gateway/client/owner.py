@@ -22,7 +22,7 @@ from gateway.agent.agent import PersonalAgent
 from gateway.client.bodies import read_bytes, read_json
 from gateway.client.running import RunningPeer
 from gateway.client.views import invite_row
-from gateway.peering.invitations import Invitation, JoinFailed
+from gateway.peering.invitations import Invitation, JoinFailed, Terms
 from gateway.peering.network import NetworkConfigError
 from gateway.wire.errors import InvalidRequest
 
@@ -41,6 +41,7 @@ class _Invite(msgspec.Struct):
     rights: list[str]
     label: str | None = msgspec.field(name="for", default=None)
     pin: bool = False
+    mine: bool = False
     secret: bool = False
 
 
@@ -53,6 +54,8 @@ class _Join(msgspec.Struct):
     line: str = ""
     pin: str = ""
     at: list[str] = []
+    mine: bool = False
+    secret: bool = False
 
 
 def owner_only(peer: RunningPeer) -> list[Any]:
@@ -104,7 +107,7 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         with _told(param="invite"):
             rights = rights_of(asked.rights)
             offer = peer.invitations.inviting.invite(
-                label, rights, asked.expires_s, pin=asked.pin, gives_secret=asked.secret
+                label, rights, asked.expires_s, pin=asked.pin, mine=asked.mine, gives_secret=asked.secret
             )
         return {"pin" if asked.pin else "line": offer.text, **invite_row(offer.invite)}
 
@@ -118,9 +121,8 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     async def join(request: fastapi.Request) -> dict[str, Any]:
         asked = await read_json(request, _Join)
         with _told(param="line" if asked.line else "pin"):
-            friend = await peer.invitations.join(
-                Invitation.read(asked.line, asked.pin, asked.at), rights_of(asked.rights)
-            )
+            terms = Terms(rights_of(asked.rights), asked.mine, asked.secret)
+            friend = await peer.invitations.join(Invitation.read(asked.line, asked.pin, asked.at), terms)
         return {"peer": friend.peer, "name": friend.name, "rights": list(friend.rights), "say": list(friend.say)}
 
     @app.get("/ppai/v1/events", dependencies=owners)

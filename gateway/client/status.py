@@ -86,6 +86,7 @@ def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
     return {
         "name": network.admission.net,
         "admission": network.admission.mode,
+        **_secret_status(peer),
         "addresses": [str(address) for address in network.addresses()],
         "peers": sum(member.state in ("alive", "suspect") for member in network.gossip.members()),
         "waiting": waiting,
@@ -93,6 +94,19 @@ def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
         "refused": refused_rows(network.transport.endpoint.refused),
         "left_out_of_card": list(network.left_out_of_card),
         "identity_in_use": network.gossip.identity_in_use,
+    }
+
+
+def _secret_status(peer: RunningPeer) -> dict[str, Any]:
+    """Who knows the network's secret, and whether others who show it wait since one of them was revoked."""
+    network = peer.network
+    names = network.transport.remembered_names()
+    return {
+        "holders": [
+            {"peer": holder, "name": network.name_of(holder) or names.get(holder)}
+            for holder in network.admission.holders.all()
+        ],
+        "new_ids_wait": network.admission.holders.is_closed,
     }
 
 

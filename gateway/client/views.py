@@ -300,6 +300,7 @@ def invite_row(invite: Invite) -> dict[str, Any]:
         "state": invite.state,
         "expires": invite.expires,
         "rights": list(invite.rights),
+        "mine": invite.mine,
         "gives_secret": invite.gives_secret,
         "used_by": {"peer": invite.by, "name": invite.by_name} if invite.by else None,
         "tries_left": max(0, PIN_TRIES - invite.tries) if invite.pin else None,

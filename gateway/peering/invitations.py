@@ -14,6 +14,7 @@ from discovery import mdns, peer_file
 from discovery.admission import RIGHTS, Admission, Right
 from discovery.client import PeerUnreachable
 from discovery.identity import Identity, verify
+from discovery.invites import Invite
 from discovery.inviting import Inviting, Place
 from discovery.join_messages import Line, read_line, shown
 from discovery.joining import Joined, Joiner, join_by_line, join_by_pin
@@ -52,6 +53,15 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What whoever joins grants to who invited."""
+
+    rights: tuple[Right, ...] = RIGHTS  # at most; the invitation may mean fewer
+    mine: bool = False  # the inviter is a machine of the same owner
+    takes_secret: bool = False  # take the network's secret that comes with it: then whoever knows it has both rights
+
+
+@dataclass(frozen=True, slots=True)
 class Friend:
     """Who invited us, with the rights that it has at our peer now."""
 
@@ -80,27 +90,28 @@ class Invitations:
         )  # fmt: skip
         self.inviting = Inviting(
             place, folder / "invites.json", time.time, verify, network.transport.endpoint.room_for_unknown,
-            self._let_in, lambda peer: bool(network.admission.rights(peer)), tell,
+            self._let_in_by, lambda peer: bool(network.admission.rights(peer)), tell,
         )  # fmt: skip
 
-    async def join(self, invitation: Invitation, rights: Sequence[Right]) -> Friend:
-        """Take an invitation; who invited gets those of `rights` that the invitation means. Raises JoinFailed."""
+    async def join(self, invitation: Invitation, terms: Terms) -> Friend:
+        """Take an invitation; who invited gets what it means, as far as the terms allow. Raises JoinFailed."""
         joined = await _exchange(invitation, self._me)
-        granted = tuple(right for right in joined.rights if right in rights)
-        await self._let_in(joined.peer, granted)
+        granted = [right for right in joined.rights if right in terms.rights]
+        await self._let_in(joined.peer, granted, terms.mine or None, knows_secret=bool(joined.secret))
         with suppress(Refused, PeerUnreachable):  # else gossip finds it
             await self._network.transport.hello(joined.address, joined.peer)
-        say = _keep_secret(self._folder, joined.secret)
+        say = _keep_secret(self._folder, joined.secret, terms)
         return Friend(joined.peer, joined.name, _sorted(self._network.admission, joined.peer), say)
 
-    async def _let_in(self, peer: PeerId, rights: Sequence[Right]) -> None:
-        await self._network.let_in(peer, rights)
+    async def _let_in_by(self, peer: PeerId, invite: Invite) -> None:
+        await self._let_in(peer, invite.rights, invite.mine or None, knows_secret=invite.gives_secret)
+
+    async def _let_in(self, peer: PeerId, rights: Sequence[Right], mine: bool | None, *, knows_secret: bool) -> None:
+        await self._network.let_in(peer, rights, mine, knows_secret)
         self._rights_changed()
 
 
-async def join_alone(
-    config: NetworkConfig, folder: Path, name: str, invitation: Invitation, rights: Sequence[Right]
-) -> Friend:
+async def join_alone(config: NetworkConfig, folder: Path, name: str, invitation: Invitation, terms: Terms) -> Friend:
     """The same where no peer runs: the identity is made if there is none, and rights are kept for the next start.
 
     The caller holds the home's lock. Raises JoinFailed, IdentityError, PeerFileError, AdmissionError, OSError.
@@ -109,17 +120,17 @@ async def join_alone(
     path = folder / "peers.json"
     identity, remembered = Identity.load_or_create(folder), peer_file.load(path, warnings.append)
     joined = await _exchange(invitation, Joiner(identity, config.name, shown(name)))
-    granted = tuple(right for right in joined.rights if right in rights)
     admission = Admission("tofu", config.name)
     admission.restore(remembered.granted, remembered.revoked, remembered.mine)
-    admission.add_rights(joined.peer, granted)
+    granted = [right for right in joined.rights if right in terms.rights]
+    admission.add_rights(joined.peer, granted, mine=terms.mine or None)
     given, revoked, mine = admission.state()
     where = [(joined.address.ip, joined.address.port)]
     met = CachedPeer(joined.peer, joined.name, where, int(time.time()))
     others = [peer for peer in remembered.peers if peer.id != joined.peer]
     peers = peer_file.newest([met, *others], admission.approved())
     peer_file.save(path, replace(remembered, granted=given, revoked=revoked, mine=mine, peers=peers))
-    say = (*warnings, *_keep_secret(folder, joined.secret))
+    say = (*warnings, *_keep_secret(folder, joined.secret, terms))
     return Friend(joined.peer, joined.name, _sorted(admission, joined.peer), say)
 
 
@@ -148,14 +159,16 @@ def _sorted(admission: Admission, peer: PeerId) -> tuple[Right, ...]:
     return tuple(right for right in RIGHTS if admission.may(peer, right))
 
 
-def _keep_secret(folder: Path, secret: bytes) -> tuple[str, ...]:
-    """Write the network's secret that came with an invitation, where there is none: what the owner is to hear of it."""
-    if not secret:
-        return ()
+def _keep_secret(folder: Path, secret: bytes, terms: Terms) -> tuple[str, ...]:
+    """Write the network's secret that came with an invitation, if that is wanted: what the owner is to hear of it."""
     file = folder / "secret"
+    if not secret or (file.exists() and file.read_bytes().strip() == secret):
+        return ()
+    if not terms.takes_secret:
+        return ("the network's secret came with it and was not taken: join again with --secret to take it",)
     if file.exists():
-        if file.read_bytes().strip() == secret:
-            return ()
-        return (f"the network's secret came with it, and {file} holds another: remove that and join again to take it",)
+        file.replace(file.with_name("secret.before"))
     write_private(file, secret + b"\n")
-    return (f"wrote {file}, the network's secret: it counts from the next start on",)
+    return (
+        f"wrote {file}, the network's secret: it counts from the next start on, and whoever knows it has both rights",
+    )

@@ -245,9 +245,11 @@ class Network:
         await self.transport.save()
         return peer
 
-    async def let_in(self, peer: PeerId, rights: Iterable[Right]) -> None:
+    async def let_in(self, peer: PeerId, rights: Iterable[Right], mine: bool | None, knows_secret: bool) -> None:
         """Grant `rights` to whom an invitation let in, besides those that it has. Raises AdmissionError."""
-        self.admission.add_rights(peer, rights)
+        self.admission.add_rights(peer, rights, mine=mine)
+        if knows_secret:
+            self.admission.holders.learn(peer)
         self.gossip.keep(peer)
         self.transport.endpoint.forget_refusal(peer)
         await self.transport.save()

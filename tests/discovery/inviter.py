@@ -8,8 +8,9 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from discovery.admission import Admission, Right
+from discovery.admission import Admission
 from discovery.identity import Identity, verify
+from discovery.invites import Invite
 from discovery.inviting import Inviting, Place
 from discovery.join_messages import JOIN_PATH
 from discovery.joining import Joiner
@@ -36,8 +37,8 @@ def inviter(home: Path, secret: bytes = b"", net: str = NET) -> Inviter:
     identity, admission = Identity.load_or_create(home), Admission("tofu", net)
     told, now, addresses = list[str](), [1000.0], [Address("127.0.0.1", 8471)]
 
-    async def let_in(peer: PeerId, rights: tuple[Right, ...]) -> None:
-        admission.add_rights(peer, rights)
+    async def let_in(peer: PeerId, invite: Invite) -> None:
+        admission.add_rights(peer, invite.rights, mine=invite.mine or None)
 
     place = Place(net, identity, lambda: home.name, lambda: tuple(addresses), secret)
     inviting = Inviting(

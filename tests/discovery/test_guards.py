@@ -305,6 +305,27 @@ GUARDS = [
         "        yield\n",
         "endpoint::test_who_has_proven_nothing_gets_the_room_of_a_hello",
     ),
+    Guard(
+        "secret: a revoked holder returns as another",
+        "holders",
+        "if self.is_closed and card.id not in self._holders:",
+        "if False:",
+        "holders::test_after_a_revocation_new_ids_wait_and_holders_stay",
+    ),
+    Guard(
+        "secret: the same, over a restart",
+        "holders",
+        "self._holders, self.is_closed = dict.fromkeys(read_ids(known.ids)), known.closed",
+        "self._holders = dict.fromkeys(read_ids(known.ids))",
+        "holders::test_new_ids_wait_over_a_restart_and_whoever_was_a_holder_is_one_still",
+    ),
+    Guard(
+        "secret: one let in by name, too",
+        "admission",
+        "            self.holders.note(card)\n",
+        "",
+        "holders::test_who_was_let_in_by_name_and_knows_the_secret_is_a_holder",
+    ),
 ]
 
 

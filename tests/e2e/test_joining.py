@@ -14,7 +14,7 @@ from discovery.identity import Identity
 from discovery.join_messages import encode_line, read_line
 from discovery.records import Address
 from tests.discovery.inviter import relaying
-from tests.e2e.network import Cluster, cluster_in
+from tests.e2e.network import SECRET, Cluster, cluster_in
 from tests.e2e.peer import ppai
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect's terminals are Unix's")
@@ -192,3 +192,41 @@ async def test_a_line_that_is_none_is_told(tmp_path: Path) -> None:
     done = ppai("join", "PPAI1:ABCD", "--home", str(tmp_path / "ben"))
 
     assert (1, True) == (done.returncode, "copy all of it" in done.stderr)
+
+
+@pytest.mark.slow
+async def test_a_revoked_holder_of_the_secret_does_not_return_as_another(tmp_path: Path) -> None:
+    """New ids wait at who revoked it; with a new secret those go on who are given it."""
+    async with cluster_in(tmp_path) as cluster:
+        for name in ("ada", "ben", "cleo"):
+            ppai("init", "--secret", SECRET["PPAI_SECRET"], *home(cluster, name))
+        await cluster.start("ada", env={})
+        seed = ("--seed", cluster.seed())
+        await cluster.start("ben", *seed, env={})
+        await cluster.start("cleo", *seed, env={})
+        await cluster.until_ready()
+
+        assert 0 == (await run("revoke", "ben", *home(cluster, "ada")))[0]
+        await asyncio.to_thread(cluster.peers.pop("ben").stop)
+        await cluster.start("ben2", *seed, env=SECRET)
+        await cluster.until(lambda seen: any(row["name"] == "ben2" for row in seen["ada"]))
+        rights = {row["name"]: row["rights"] for row in await cluster.get("ada", "/ppai/v1/peers")}
+        assert ([], ["answer", "ask"]) == (rights["ben2"], rights["cleo"])
+        assert 200 != (await cluster.ask("ben2", {"x-ppai-route": "ada"}))[0]
+        assert "until `ppai secret new`" in (await run("secret", "holders", *home(cluster, "ada")))[1]
+
+        assert 0 == (await run("secret", "new", *home(cluster, "ada")))[0]
+        await asyncio.to_thread(cluster.peers.pop("ada").stop)
+        await cluster.start("ada", env={})
+        line = await invited(cluster, "--secret", "--for", "cleo")
+        code, shown = await run("join", "--secret", line, *home(cluster, "cleo"))
+        assert (0, True) == (code, "next start" in shown), shown
+        await cluster.until_answered("cleo", {"x-ppai-route": "ada"})
+        await asyncio.to_thread(cluster.peers.pop("cleo").stop)
+        await cluster.start(
+            "cleo", "--seed", (await cluster.get("ada", "/ppai/v1/status"))["network"]["addresses"][0], env={}
+        )
+        await cluster.until_answered("cleo", {"x-ppai-route": "ada"})
+        held = [row["peer"] for row in (await cluster.get("ada", "/ppai/v1/status"))["network"]["holders"]]
+        assert [(await cluster.get("cleo", "/ppai/v1/status"))["id"]] == held
+        assert 200 != (await cluster.ask("ben2", {"x-ppai-route": "ada"}))[0]

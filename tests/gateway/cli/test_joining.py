@@ -35,7 +35,8 @@ def test_programs_get_the_line_and_nothing_else_on_stdout(
     out, err = capsys.readouterr()
     shown = {"line": LINE, "expires": 1795707369, "for": "ben", "rights": ["ask", "answer"]}
     assert (shown, "") == (json.loads(out), err)
-    assert {"for": "ben", "expires_s": 7200.0, "rights": ["ask"], "pin": False, "secret": False} == asked(peer)
+    said = {"for": "ben", "expires_s": 7200.0, "rights": ["ask"]}
+    assert {**said, "pin": False, "mine": False, "secret": False} == asked(peer)
 
 
 def test_people_get_the_line_and_what_to_do_with_it(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +122,7 @@ def test_a_running_peer_joins_itself(home: Home, peer: Peer, capsys: pytest.Capt
     out, err = capsys.readouterr()
     assert {"peer": ADA["peer"], "name": "ada", "rights": ["ask"]} == json.loads(out)
     assert "wrote secret\n" == err
-    assert {"rights": ["ask"], "line": "PPAI1:AB CD"} == asked(peer)
+    assert {"rights": ["ask"], "line": "PPAI1:AB CD", "mine": False, "secret": False} == asked(peer)
 
 
 def test_line_and_digits_are_read_from_a_pipe(home: Home, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from discovery import peer_file
 from discovery.peer_file import CachedPeer, PeerFile
 from discovery.records import Address
 from gateway.peering import invitations
-from gateway.peering.invitations import Invitation, Invitations, JoinFailed, join_alone, peers_nearby
+from gateway.peering.invitations import Invitation, Invitations, JoinFailed, Terms, join_alone, peers_nearby
 from gateway.peering.network import NetworkConfig, NetworkConfigError
 from tests.discovery.inviter import NET, NETWORKS_SECRET, inviter, listening
 from tests.gateway.peering.test_network import network
@@ -26,7 +26,7 @@ async def test_rights_hold_at_once_in_a_peer_that_runs(tmp_path: Path) -> None:
     async with listening(ada), network(tmp_path / "ben", name="ben") as ben:
         ben.admission.net = NET
         mine = Invitations(ben, tmp_path / "ben", b"", lambda: changed.append(True), lambda text: None)
-        friend = await mine.join(of(ada.inviting.invite("ben", ("ask",), 3600).text), BOTH)
+        friend = await mine.join(of(ada.inviting.invite("ben", ("ask",), 3600).text), Terms())
 
         assert (ada.identity.id, "ada", ("answer",), ()) == (friend.peer, friend.name, friend.rights, friend.say)
         assert {"answer"} == ben.admission.rights(ada.identity.id)
@@ -39,7 +39,7 @@ async def test_a_machine_that_joins_grants_no_more_than_it_means_to(tmp_path: Pa
     ada = inviter(tmp_path / "ada")
     async with listening(ada):
         line = ada.inviting.invite("ben", BOTH, 3600).text
-        friend = await join_alone(NetworkConfig(NET), tmp_path / "ben", "ben", of(line), ("answer",))
+        friend = await join_alone(NetworkConfig(NET), tmp_path / "ben", "ben", of(line), Terms(("answer",)))
 
     assert ("answer",) == friend.rights
 
@@ -53,7 +53,7 @@ async def test_where_no_peer_runs_rights_and_address_are_kept_for_its_start(tmp_
     peer_file.save(folder / "peers.json", PeerFile(7, {other: ["ask"]}, [], [CachedPeer(old, "old", [], 5)]))
     async with listening(ada) as address:
         line = ada.inviting.invite("ben", BOTH, 3600).text
-        friend = await join_alone(NetworkConfig(NET), folder, "ben", of(line), BOTH)
+        friend = await join_alone(NetworkConfig(NET), folder, "ben", of(line), Terms())
 
     kept = peer_file.load(folder / "peers.json")
     assert BOTH == friend.rights
@@ -68,27 +68,51 @@ async def test_a_revocation_of_before_ends_with_a_new_invitation_taken(tmp_path:
     peer_file.save(folder / "peers.json", PeerFile(7, {}, [ada.identity.id]))
     async with listening(ada):
         line = ada.inviting.invite("ben", BOTH, 3600).text
-        await join_alone(NetworkConfig(NET), folder, "ben", of(line), BOTH)
+        await join_alone(NetworkConfig(NET), folder, "ben", of(line), Terms())
 
     assert [] == peer_file.load(folder / "peers.json").revoked
 
 
 @pytest.mark.parametrize(
-    ("there", "said"), [(None, "next start"), (NETWORKS_SECRET, ""), (b"another-secret-of-sixteen", "holds another")]
+    ("there", "takes", "said"),
+    [
+        (None, True, "next start"),
+        (None, False, "was not taken"),
+        (NETWORKS_SECRET, False, ""),
+        (b"another-secret-of-sixteen", False, "was not taken"),
+        (b"another-secret-of-sixteen", True, "next start"),
+    ],
 )
-async def test_the_networks_secret_is_kept_where_there_is_none(tmp_path: Path, there: bytes | None, said: str) -> None:
-    """Another one is not written over: the owner is told."""
+async def test_the_networks_secret_is_taken_where_that_is_wanted(
+    tmp_path: Path, there: bytes | None, takes: bool, said: str
+) -> None:
+    """With it, whoever knows it has both rights: that is the owner's to say. The one before is kept aside."""
     ada, folder = inviter(tmp_path / "ada", NETWORKS_SECRET), tmp_path / "ben"
     folder.mkdir(mode=0o700)
     if there:
         (folder / "secret").write_bytes(there + b"\n")
     async with listening(ada):
         line = ada.inviting.invite("ben", BOTH, 3600, gives_secret=True).text
-        friend = await join_alone(NetworkConfig(NET), folder, "ben", of(line), BOTH)
+        friend = await join_alone(NetworkConfig(NET), folder, "ben", of(line), Terms(takes_secret=takes))
 
-    assert (there or NETWORKS_SECRET) + b"\n" == (folder / "secret").read_bytes()
+    kept = (folder / "secret").read_bytes().strip() if (folder / "secret").exists() else None
+    assert kept == (NETWORKS_SECRET if takes else there)
     assert said in "".join(friend.say) and bool(said) == bool(friend.say)
-    assert 0o600 == (folder / "secret").stat().st_mode & 0o777 or there is not None
+    if takes:
+        assert 0o600 == (folder / "secret").stat().st_mode & 0o777
+        assert there is None or there == (folder / "secret.before").read_bytes().strip()
+
+
+async def test_machines_of_one_owner_are_tagged_so_on_the_side_that_says_it(tmp_path: Path) -> None:
+    ada, ben = inviter(tmp_path / "ada"), tmp_path / "ben"
+    async with listening(ada):
+        line = ada.inviting.invite("ben", BOTH, 3600, mine=True).text
+        await join_alone(NetworkConfig(NET), ben, "ben", of(line), Terms())
+        assert [True] == [ada.admission.is_mine(peer) for peer in ada.admission.approved()]
+        assert [] == peer_file.load(ben / "peers.json").mine
+        await join_alone(NetworkConfig(NET), ben, "ben", of(line), Terms(mine=True))
+
+    assert [ada.identity.id] == peer_file.load(ben / "peers.json").mine
 
 
 async def test_a_refusal_is_told_from_an_inviter_that_is_away(tmp_path: Path) -> None:
@@ -97,9 +121,9 @@ async def test_a_refusal_is_told_from_an_inviter_that_is_away(tmp_path: Path) ->
         line = ada.inviting.invite("ben", BOTH, 3600).text
         ada.inviting.withdraw("ben")
         with pytest.raises(JoinFailed, match="withdrawn") as refused:
-            await join_alone(NetworkConfig(NET), tmp_path / "ben", "ben", of(line), BOTH)
+            await join_alone(NetworkConfig(NET), tmp_path / "ben", "ben", of(line), Terms())
     with pytest.raises(JoinFailed, match="ppai serve") as away:
-        await join_alone(NetworkConfig(NET), tmp_path / "ben", "ben", of(line), BOTH)
+        await join_alone(NetworkConfig(NET), tmp_path / "ben", "ben", of(line), Terms())
 
     assert (True, False) == (refused.value.is_refusal, away.value.is_refusal)
     assert not peer_file.load(tmp_path / "ben" / "peers.json").granted
