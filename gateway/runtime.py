@@ -71,6 +71,7 @@ from gateway.server.listeners import (
     url_of,
 )
 from gateway.serving.dispatch import Dispatcher, Routed
+from gateway.serving.litellm_adapters import Adapters
 from gateway.serving.others import Others
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
@@ -205,6 +206,7 @@ class Runtime:
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time, answered=self._answered, keepalive_s=client.keepalive_s,
+            adapters=Adapters(),
         )  # fmt: skip
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed)
         others = Others(

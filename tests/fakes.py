@@ -177,6 +177,8 @@ class ScriptedEngine:
             await asyncio.sleep(self.delay_s)
             if answer := self.apis.get(request.path.removeprefix("/v1/")):
                 said = answer(body)
+                if isinstance(said, web.HTTPException):
+                    raise said
                 return web.json_response(said) if isinstance(said, dict) else await self._pieces(request, said)
             words = self.answer(body).split(" ")
             if request.path == "/v1/embeddings":

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from profiler.sandbox import problem
-from tests.e2e import test_namespaces, test_older_peers, vllm_env
+from tests.e2e import older, test_namespaces, vllm_env
 from tests.e2e.clients import coding_agents, environments
 
 DISK_GB = 12  # 3.4 of vLLM, 2.3 of torch for training, 4.5 of clients and models; the rest is written while tests run
@@ -19,7 +19,7 @@ def lacks() -> Iterator[str]:
     for program in ("curl", "npm"):
         if shutil.which(program) is None:
             yield f"tests/e2e/clients: {program} is not installed: install {program}"
-    if why := test_older_peers.why_not_here():
+    if why := older.why_not_here():
         yield f"tests/e2e/test_older_peers.py: {why}"
     if why := coding_agents.why_not_here():
         yield f"tests/e2e/clients, coding agents: {why}"

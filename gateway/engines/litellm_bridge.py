@@ -68,7 +68,7 @@ class LiteLLMEngine:
         """Load litellm at the first call; at others, update the load from the requests that we have open."""
         if self._litellm is None:
             try:
-                self._litellm = await asyncio.to_thread(_import_litellm)
+                self._litellm = await asyncio.to_thread(import_litellm)
             except ImportError as error:
                 problem = f"litellm cannot be loaded ({error}): pip install 'ppai[litellm]'"
                 self.state = replace(self.state, problem=problem)
@@ -147,7 +147,7 @@ def models_of(url: str) -> tuple[str, ...]:
     return tuple(name for part in url.removeprefix(SCHEME).split(",") if (name := part.strip()))
 
 
-def _import_litellm() -> Any:
+def import_litellm() -> Any:
     """Import litellm, which takes seconds. Without the local price map it would ask the internet for one."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     litellm: Any = importlib.import_module("litellm")

@@ -8,7 +8,9 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from discovery.records import PeerId
@@ -28,19 +30,21 @@ from gateway.serving.attempts import Attempts, GoingOn
 from gateway.serving.continuing import Said
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.serving.headers import Wishes, read_headers
+from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.bodies import ASSUMED, PERSONAL_ENDPOINTS
 from gateway.wire.codec import takes_long
-from gateway.wire.errors import InvalidRequest
+from gateway.wire.errors import ENDPOINT_MISSING, InvalidRequest
 from gateway.wire.request import VIRTUAL_MODEL, Request, encode_request, read_request
 from gateway.wire.tokens import asking_for_usage
 
 log = logging.getLogger(__name__)
 
 _PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
+_MISSING = frozenset({ENDPOINT_MISSING, "peer_endpoint"})  # codes: who may be asked has no such endpoint
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
@@ -53,6 +57,15 @@ class Routed:
     travel: Travel
     query: Query
     choice: Choice
+
+
+class _Asked(NamedTuple):
+    """What came."""
+
+    request_id: str
+    body_bytes: int
+    began: float
+    timing: Mapping[str, str]  # headers
 
 
 class Dispatcher:
@@ -74,11 +87,14 @@ class Dispatcher:
         wall_clock: Callable[[], float],
         answered: Callable[[str, Routed, Candidate, float], None] = lambda request_id, routed, by, began: None,
         keepalive_s: float = KEEPALIVE_S,
+        adapters: Adapters | None = None,
     ) -> None:
         """`answered(request_id, routed, by, began)` is called when a request got its whole answer.
 
-        `keepalive_s`: after so long without an event a stream gets a comment.
+        `keepalive_s`: after so long without an event a stream gets a comment. `adapters`: what says as a chat what no
+        engine here has an endpoint for.
         """
+        self._adapters = adapters
         self.reader, self._answered, self._keepalive_s = reader, answered, keepalive_s
         self._names, self._course, self._patience = names, course, patience
         self._node, self._doors, self._peers = node, doors, peers
@@ -96,37 +112,70 @@ class Dispatcher:
         except InvalidRequest as invalid:
             self._log_refusal(endpoint, request_id, invalid.status, invalid.code or "invalid_request")
             raise
-        if not routed.choice.order:
-            error = self.why_nobody(routed)
-            self._log_refusal(endpoint, request_id, error.status, error.code)
+        timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
+        asked = _Asked(request_id, len(body), began, timing)
+        if routed.request.stream:
+            with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
+                await self._lead(routed, asked, kept)
+        else:
+            await self._lead(routed, asked, client)
+
+    async def _lead(self, routed: Routed, asked: "_Asked", client: Client) -> None:
+        """Ask who may be asked; where nobody has the endpoint, and it can be said as a chat, ask that."""
+        endpoint = routed.request.endpoint
+        may_translate = may_be_chat(self._adapters, endpoint, is_pinned=routed.travel.pinned_by is not None)
+        error = await self._ask(routed, asked, client, _MISSING if may_translate else frozenset())
+        if error is not None and error.code in _MISSING and may_translate:
+            error = await self._ask_as_chat(routed, asked, client)
+        if error is not None:
+            self._log_refusal(endpoint, asked.request_id, error.status, error.code)
             await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
-            return
+
+    async def _ask_as_chat(self, routed: Routed, asked: "_Asked", client: Client) -> UpstreamError | None:
+        """The same, said as a chat and answered as if it were not; an error that the client is to be told."""
+        assert self._adapters is not None, "it may be a chat"
+        endpoint, fields = routed.request.endpoint, fields_of(routed.request)
+        try:
+            body = await asyncio.to_thread(self._adapters.asked, endpoint, fields)
+            chat = await self._decide("chat/completions", msgspec.json.encode(body), routed.wishes, BUDGET_S)
+        except UpstreamError as error:
+            return error
+        except InvalidRequest as invalid:
+            return UpstreamError(invalid.message, status=invalid.status, code=invalid.code or "invalid_request")
+        translated = Translated(client, endpoint, fields, self._adapters)
+        try:
+            return await self._ask(chat, asked, translated)
+        finally:
+            await translated.close()
+
+    async def _ask(
+        self, routed: Routed, asked: "_Asked", client: Client, leaves: frozenset[str] = frozenset()
+    ) -> UpstreamError | None:
+        """Ask along the choice; an error that the client is to be told: nobody could be asked, or one of `leaves`."""
+        if not routed.choice.order:
+            return self.why_nobody(routed)
         attempts = Attempts(
             self._node, self._doors, self._peers, self._telemetry, self._clock, routed.request, self._patience,
             Course(routed.choice, self._course, self._clock()),
             target=partial(self._target, routed),
             decide_again=lambda engine: self._choose(replace(routed.query, is_held=True), waits_at=engine),
-            decide_anew=partial(self._decide_anew, routed, len(body)),
+            decide_anew=partial(self._decide_anew, routed, asked.body_bytes),
             guarded=routed.query.guarded,
             decide_to_go_on=partial(self._decide_to_go_on, routed),
         )  # fmt: skip
-        timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         forwarder = Forwarder(
-            routed.request, attempts, self._patience, self._clock, continues=routed.wishes.may_continue
-        )
+            routed.request, attempts, self._patience, self._clock,
+            continues=routed.wishes.may_continue, leaves=leaves,
+        )  # fmt: skip
         try:
-            if routed.request.stream:
-                with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
-                    await forwarder.run(kept, timing)
-            else:
-                await forwarder.run(client, timing)
+            return await forwarder.run(client, asked.timing)
         finally:
             attempts.close()
             for candidate, attempt in attempts.done:
                 self._remember(routed.request.session, candidate.queue, attempt.status != "ok")
                 if attempt.status == "ok":
-                    self._answered(request_id, routed, candidate, began)
-            self._route_log.write(attempts.line(self._wall_clock(), request_id))
+                    self._answered(asked.request_id, routed, candidate, asked.began)
+            self._route_log.write(attempts.line(self._wall_clock(), asked.request_id))
 
     async def decide(
         self,
@@ -141,7 +190,11 @@ class Dispatcher:
 
         `everybody`: the choice explains those who are not asked, too.
         """
-        wishes = read_headers(headers)
+        return await self._decide(endpoint, body, read_headers(headers), judge_s, everybody=everybody)
+
+    async def _decide(
+        self, endpoint: str, body: bytes, wishes: Wishes, judge_s: float, *, everybody: bool = False
+    ) -> Routed:
         asked = (endpoint, body, wishes.session)
         request, travel = await asyncio.to_thread(self._read, *asked) if takes_long(body) else self._read(*asked)
         query = await self._query(request, travel, len(body), wishes, judge_s)

@@ -118,18 +118,24 @@ class Forwarder:
         clock: Callable[[], float],
         *,
         continues: bool = False,
+        leaves: frozenset[str] = frozenset(),
     ) -> None:
-        """`continues`: whether an answer that breaks off may be gone on with elsewhere (continuing.py)."""
+        """`continues`: whether an answer that breaks off may be gone on with elsewhere (continuing.py).
+
+        `leaves`: codes of errors that the client is not told, as long as it has got nothing: `run` returns them.
+        """
+        self._leaves = leaves
         self._said = Said(request) if continues and may_continue(request) else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._meter = Meter(request)
         self._from_documents: bool | None = None
 
-    async def run(self, client: Client, headers: Mapping[str, str]) -> None:
+    async def run(self, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
         """Answer the client. When the last target has failed too, the client gets the last one's error.
 
-        A stream that has begun breaks off with the error of whoever began it, where nobody goes on.
+        A stream that has begun breaks off with the error of whoever began it, where nobody goes on. What is returned
+        is an error that is left to the caller.
         """
         failures: list[UpstreamError] = []
         broke: UpstreamError | None = None
@@ -149,19 +155,22 @@ class Forwarder:
                 status = status or ("ok" if client.is_complete else "cancelled")
                 self._targets.observe(self._report(status, target.began, error))
             if error is None:
-                return
+                return None
             if client.has_started:
                 has_spoken = self._first_event_at is not None  # else the one before it broke off, and not this one
                 broke = error if has_spoken or broke is None else broke
                 if has_spoken and not await self._goes_on(client):
                     break
         if client.is_complete:
-            return
+            return None
         if broke is not None:
             await self._break_off(client, broke)
-            return
+            return None
         error, sent_back = _in_all(failures), {**headers, "x-ppai-attempts": str(len(failures))}
+        if error.code in self._leaves:
+            return error
         await answer_error(client, self._request.endpoint, error, sent_back)
+        return None
 
     async def _goes_on(self, client: Client) -> bool:
         """Whether somebody is to be asked for the rest. An answer of which only the end is missing is ended."""

@@ -204,8 +204,11 @@ def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
 
 
 _ENGINES_WITH = {
-    "responses": "vLLM, llama.cpp, Ollama or LM Studio in a present version here or at an approved peer",
-    "messages": "vLLM, llama.cpp, Ollama or LM Studio in a present version here or at an approved peer",
+    **dict.fromkeys(
+        ("responses", "messages"),
+        "vLLM, llama.cpp, Ollama or LM Studio in a present version here or at an approved peer, or have it said as a "
+        "chat (pip install 'ppai[litellm]' here)",
+    ),
     "messages/count_tokens": "vLLM or llama.cpp in a present version here or at an approved peer",
 }
 _COULD = {  # reasons that leave somebody who has the endpoint, now or later

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -29,7 +30,13 @@ class Cluster:
         self._folder, self._stack = folder, stack
 
     async def start(
-        self, name: str, *args: str, env: dict[str, str] | None = None, code: Path | None = None, **behaviour: Any
+        self,
+        name: str,
+        *args: str,
+        env: dict[str, str] | None = None,
+        code: Path | None = None,
+        python: Path | str = sys.executable,
+        **behaviour: Any,
     ) -> PeerProcess:
         """One more peer, run from this checkout or from `code`; with `engine=""` before those of its settings."""
         url = behaviour.pop("engine", None)
@@ -42,7 +49,7 @@ class Cluster:
         env = {"PPAI_SCHEDULER_EXPLORATION": "0", **(SECRET if env is None else env)}  # no lot in a test
         before = ("--engine", url) if url else ()
         env |= {} if url else {"PPAI_ENGINE_SCRAPE_INTERVAL_S": ""}
-        peer = PeerProcess(self._folder / name, "--name", name, *before, *args, env=env)
+        peer = PeerProcess(self._folder / name, "--name", name, *before, *args, env=env, python=python)
         peer.code = code
         self.peers[name] = await asyncio.to_thread(peer.__enter__)
         self._stack.push_async_callback(asyncio.to_thread, peer.stop)

@@ -11,18 +11,44 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from tests import agents
 from tests.anthropic import ScriptedAnthropic
-from tests.e2e.clients.environments import LITELLM, ROOT, is_prepared
+from tests.e2e.clients.environments import LITELLM, ROOT
+from tests.e2e.network import Cluster
 from tests.e2e.peer import PeerProcess
+
+PYTHON = LITELLM / "bin" / "python"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not is_prepared(), reason="not prepared: run `python -m tests.e2e.clients.environments`"),
+    pytest.mark.skipif(not PYTHON.is_file(), reason="not prepared: run `python -m tests.e2e.clients.environments`"),
 ]
 
-PYTHON = LITELLM / "bin" / "python"
 MODEL = "anthropic/claude-sonnet-4-5"
+ASKED: dict[str, dict[str, Any]] = {
+    "responses": {"input": "hi", "max_output_tokens": 20},
+    "messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 20},
+}
+_NAMED = {"name": "read_file", "description": "Reads a file."}
+_SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
+TOOLS = {
+    "responses": [{"type": "function", **_NAMED, "parameters": _SCHEMA}],
+    "messages": [{**_NAMED, "input_schema": _SCHEMA}],
+}
+CALLED = {"type": "function_call", "call_id": "call_1", "name": "read_file", "arguments": '{"path": "a.py"}'}
+RESULT = {"type": "function_call_output", "call_id": "call_1", "output": "print(1)"}
+TOOL_USED = [
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1", "name": "read_file", "input": {}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "print(1)"}]},
+]
+CHAT_ALONE = {
+    "chat/completions": lambda body: agents.chat(
+        body, agents.Call("read_file", '{"path": "a.py"}') if body.get("tools") else agents.WORDS
+    ),
+    **dict.fromkeys(("responses", "messages"), lambda body: web.HTTPNotFound()),
+}
 HI: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
 
 # Says every name looked up and every address connected to while the code after it runs.
@@ -127,15 +153,101 @@ async def test_a_body_cannot_send_the_key_elsewhere(peer: PeerProcess) -> None:
     assert ([], []) == (scripted.asked, thief.asked)
 
 
-async def test_an_endpoint_that_litellm_does_not_bridge_is_a_clear_404(peer: PeerProcess) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+async def test_a_provider_is_asked_for_responses_and_messages_as_a_chat(
+    peer: PeerProcess, endpoint: str, stream: bool
+) -> None:
+    async with provider(peer), aiohttp.ClientSession() as http:
+        body = {"model": MODEL, **ASKED[endpoint], "stream": stream}
+        async with http.post(f"{peer.url}/v1/{endpoint}", json=body) as response:
+            said = await response.text()
+
+    assert 200 == response.status and "morning" in said, said
+    assert MODEL in said
+    assert stream == ("event: " in said)
+
+
+async def test_what_nobody_could_say_as_a_chat_is_a_clear_404(peer: PeerProcess) -> None:
     async with (
         provider(peer),
         aiohttp.ClientSession() as http,
-        http.post(f"{peer.url}/v1/responses", json={"model": "auto", "input": "hi"}) as response,
+        http.post(f"{peer.url}/v1/responses", json={**ASKED["responses"], "store": True}) as response,
     ):
         answer = await response.json()
 
     assert (404, "endpoint_not_served") == (response.status, answer["error"]["code"])
+
+
+@pytest.mark.parametrize("engine", ["told", "untold", "older"])
+async def test_responses_and_messages_are_answered_by_an_engine_that_has_chat_alone(
+    cluster: Cluster, engine: str, request: pytest.FixtureRequest
+) -> None:
+    """At another peer, also one of 0.1.0, which knows neither endpoint: it is asked a chat. Tools and their results."""
+    chat = {"apis": CHAT_ALONE, "pages": {"/openapi.json": {"paths": {"/v1/chat/completions": {}}}}}
+    if engine == "untold":
+        chat["pages"] = {}
+    code = request.getfixturevalue("older") if engine == "older" else None
+    await cluster.start("ben", code=code, **chat)
+    await cluster.start("ada", "--seed", cluster.seed(), engine="none", python=PYTHON)
+    await cluster.until(
+        lambda seen: any(
+            peer["rights"] and peer["state"] == "alive" and peer["admission"] == "open" for peer in seen["ada"]
+        )
+    )
+    results: dict[str, dict[str, Any]] = {
+        "responses": {"input": [{"role": "user", "content": "hi"}, CALLED, RESULT]},
+        "messages": {"messages": [ASKED["messages"]["messages"][0], *TOOL_USED]},
+    }
+
+    for endpoint, asked in ASKED.items():
+        for stream in (False, True):
+            first = await said_by(cluster, endpoint, {**asked, "tools": TOOLS[endpoint], "stream": stream})
+            then = await said_by(cluster, endpoint, {**asked, **results[endpoint], "stream": stream})
+
+            assert ("read_file", "a.py") == (first[0], first[1]["path"])
+            assert "one two three" == then[0]
+            assert first[2] == then[2] == (7, 3)
+            assert {"ben"} == {first[3], then[3]}
+    last = cluster.engines["ben"].asked[-1]["messages"]
+    assert ["user", "assistant", "tool"] == [turn["role"] for turn in last] and "print(1)" == last[-1]["content"]
+
+
+async def said_by(cluster: Cluster, endpoint: str, body: dict[str, Any]) -> tuple[str, Any, tuple[int, int], str]:
+    """(the tool that is called, or the words; its arguments; tokens read and said; by whom) of one answer."""
+    url = f"{cluster.peers['ada'].url}/v1/{endpoint}"
+    async with cluster.http.post(url, json={"model": "auto", **body}) as response:
+        text = await response.text()
+    assert 200 == response.status, text
+    whole = json.loads(text) if not body["stream"] else gathered(endpoint, text)
+    usage = whole["usage"]["input_tokens"], whole["usage"]["output_tokens"]
+    by = response.headers["x-ppai-peer"]
+    if endpoint == "messages":
+        block = whole["content"][-1]
+        return (block.get("name") or block["text"], block.get("input"), usage, by)
+    item = whole["output"][-1]
+    if item["type"] == "function_call":
+        return item["name"], json.loads(item["arguments"]), usage, by
+    return item["content"][0]["text"], None, usage, by
+
+
+def gathered(endpoint: str, text: str) -> dict[str, Any]:
+    """The whole answer that the events of a stream make."""
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    if endpoint == "responses":
+        assert list(range(len(events))) == [event["sequence_number"] for event in events]
+        assert ["response.created", "response.completed"] == [events[0]["type"], events[-1]["type"]]
+        whole: dict[str, Any] = events[-1]["response"]
+        return whole
+    assert ["message_start", "message_stop"] == [events[0]["type"], events[-1]["type"]]
+    block = next(event["content_block"] for event in reversed(events) if event["type"] == "content_block_start")
+    deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]
+    if block["type"] == "tool_use":
+        block["input"] = json.loads("".join(delta["partial_json"] for delta in deltas))
+    else:
+        block["text"] = "".join(delta["text"] for delta in deltas)
+    usage = next(event["usage"] for event in reversed(events) if "usage" in event)
+    return {"content": [block], "usage": usage}
 
 
 async def test_a_provider_that_is_not_there_is_told_from_one_that_fails(peer: PeerProcess) -> None:
@@ -153,7 +265,7 @@ async def test_a_provider_that_is_not_there_is_told_from_one_that_fails(peer: Pe
 
 def test_nothing_is_asked_of_the_internet_when_litellm_is_loaded() -> None:
     """And the watch sees what would be: without our setting, litellm does ask."""
-    ours = "from gateway.engines.litellm_bridge import _import_litellm; _import_litellm()"
+    ours = "from gateway.engines.litellm_bridge import import_litellm; import_litellm()"
 
     assert [] == watched(ours)
     assert [] != watched("import litellm")

@@ -1,9 +1,7 @@
 """Peers of 0.1.0 as it was first written stay in the network: they meet new ones, gossip, and delegate both ways."""
 
 import asyncio
-import shutil
 import subprocess
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -13,30 +11,7 @@ from discovery.identity import Identity
 from tests.e2e.network import SECRET, Cluster
 from tests.fakes import ScriptedEngine
 
-ROOT = Path(__file__).resolve().parents[2]
-OLDER = "2ca7ff9"  # the first commit whose protocol docs/protocol.md describes
-
 pytestmark = pytest.mark.slow
-
-
-def why_not_here() -> str | None:
-    """Why the older code is not at hand, and what brings it; None where it is."""
-    if shutil.which("git") is None:
-        return "git is not installed: install git"
-    if subprocess.run(["git", "-C", ROOT, "cat-file", "-e", OLDER], capture_output=True).returncode:
-        return f"commit {OLDER} is not in this clone: `git fetch --unshallow` brings it"
-    return None
-
-
-@pytest.fixture(scope="module")
-def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout of the older code; it needs nothing that this one does not install."""
-    if why := why_not_here():
-        pytest.skip(why)
-    archive = subprocess.run(["git", "-C", ROOT, "archive", OLDER], capture_output=True, check=True)
-    folder = tmp_path_factory.mktemp("older")
-    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-    yield folder
 
 
 @pytest.mark.parametrize("mode", ["secret", "tofu", "open", "allowlist"])

@@ -1,8 +1,9 @@
 """What one coding agent sees of three peers: `python coding_agents.py AGENT`, one JSON object on stdout.
 
 The agent is the real program, and runs with the peers in a network namespace of their own: what it would ask of the
-internet it cannot ask. `ada` is asked; `mine` is the model of her engine, `coder` that of ben's and of cleo's. The
-engines are scripted (coding_engine.py): whether a small model calls tools is chance.
+internet it cannot ask. `ada` is asked; `mine` is the model of her engine, `coder` that of ben's and of cleo's, and
+`chatter` that of dora's, which has chat alone. The engines are scripted (coding_engine.py): whether a small model calls
+tools is chance.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.clients import coding_engine
-from tests.e2e.clients.environments import AIDER, CODERS, has
+from tests.e2e.clients.environments import AIDER, CODERS, LITELLM, has
 from tests.e2e.network import Cluster, cluster_in
 
 ALONE = ("unshare", "--net", *(() if os.geteuid() == 0 else ("--map-root-user",)))
@@ -35,8 +36,10 @@ WHO_ASKS = ("prompt_cache_key", "client_metadata", "metadata", "user", "safety_i
 
 def why_not_here() -> str | None:
     """Why no coding agent can be run here, and what brings it; None where it can."""
-    if not (has(CODERS) and has(AIDER) and shutil.which("node")):
+    if not (has(CODERS) and has(AIDER) and (LITELLM / "bin").is_dir() and shutil.which("node")):
         return "the coding agents are not installed: python -m tests.e2e.clients.environments"
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return "the commands `unshare` and `ip` are not installed: util-linux and iproute2 bring them"
     tried = subprocess.run([*ALONE, *WITH_LOOPBACK, "true"], capture_output=True, text=True)
     return f"network namespaces are not permitted: {tried.stderr.strip()}" if tried.returncode else None
 
@@ -52,6 +55,7 @@ class Agent:
     whole: tuple[str, ...] | None = None  # what has it ask for answers in one piece; None: it cannot
     unknown: str = "does not exist on this network"  # what it tells of an unknown model: our words, or its own
     uses_tools: bool = True
+    speaks_chat: bool = False
 
 
 def _node_version(package: str) -> Callable[[], str]:
@@ -109,6 +113,7 @@ AGENTS = {
         command=lambda model, prompt: [f"{BIN}/opencode", "run", prompt],
         env=lambda url: {"OPENCODE_DISABLE_AUTOUPDATE": "1"},
         files=_opencode_files,
+        speaks_chat=True,
     ),
     "aider": Agent(
         version=lambda: (AIDER / ".recipe").read_text().partition("==")[2],
@@ -119,6 +124,7 @@ AGENTS = {
         ],
         env=lambda url: {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": "none"},
         whole=("--no-stream",),
+        speaks_chat=True,
         uses_tools=False,
     ),
 }
@@ -294,6 +300,7 @@ def checks_of(trial: Trial) -> dict[str, Callable[[], Awaitable[str]]]:
         "the task, your own engine": lambda: trial.solves("mine"),
         "the task, another peer's": lambda: trial.solves("coder"),
         "who asks is left out": trial.says_not_who_asks,
+        **({} if trial.agent.speaks_chat else {"the task, an engine with chat alone": lambda: trial.solves("chatter")}),
         "the task, the peer killed before an answer": lambda: trial.solves_with_a_kill(0.5, delay_s=1.0),
         "the task, the peer killed in an answer": lambda: trial.solves_with_a_kill(1.0, token_s=0.7),
         "an unknown model": trial.is_told_of_an_unknown_model,
@@ -303,14 +310,17 @@ def checks_of(trial: Trial) -> dict[str, Callable[[], Awaitable[str]]]:
 
 async def seen_by(name: str, only: str = "") -> dict[str, str]:
     """What the agent sees, by check."""
-    pages = {"/openapi.json": {"paths": {f"/v1/{path}": {} for path in coding_engine.APIS}}}
+    every, chat = coding_engine.APIS, {"chat/completions": coding_engine.APIS["chat/completions"]}
+    serving = (("ada", "mine", every), ("ben", "coder", every), ("cleo", "coder", every), ("dora", "chatter", chat))
     with tempfile.TemporaryDirectory() as folder:
         async with cluster_in(Path(folder)) as cluster:
-            for peer, model in (("ada", "mine"), ("ben", "coder"), ("cleo", "coder")):
+            for peer, model, apis in serving:
                 seeds = ("--seed", cluster.seed()) if cluster.peers else ()
+                pages = {"/openapi.json": {"paths": {f"/v1/{path}": {} for path in apis}}}
                 await cluster.start(
-                    peer, *seeds, model=model, apis=coding_engine.APIS, pages=pages, context_tokens=200_000
-                )
+                    peer, *seeds, model=model, apis=apis, pages=pages, context_tokens=200_000,
+                    python=LITELLM / "bin" / "python",
+                )  # fmt: skip
             await cluster.until_ready()
             trial = Trial(AGENTS[name], cluster, Path(folder) / "runs")
             return {

@@ -60,9 +60,14 @@ A tool that an engine would run keeps a request at your own engine, as `field:to
 that it has none. What names you or your machine is left out on the way
 ([protocol](protocol.md#responses-and-messages)). Ids of responses are known to your own engine alone.
 
-The table is of the real programs, in a network namespace where there is nothing but three peers. One is asked; two
-others serve a model that it has not. The task is a file with a bug, which is to be read and changed, and a check,
-which is to be run: by the program's own tools, which a scripted engine calls (tests/e2e/clients/coding_engine.py).
+Where nobody has `/v1/responses` or `/v1/messages`, and `pip install 'ppai[litellm]'` was said where the program asks,
+the request is said as a chat, and the chat's answer as if it were not one. Whoever is asked knows of a chat alone, so
+peers of any version do. What needs a stored answer or a tool of the engine's stays a 404.
+
+The table is of the real programs, in a network namespace where there is nothing but their peers. One is asked; two
+others serve a model that it has not, and a fourth has an engine with chat alone. The task is a file with a bug, which
+is to be read and changed, and a check, which is to be run: by the program's own tools, which a scripted engine calls
+(tests/e2e/clients/coding_engine.py).
 """
 
 
@@ -166,7 +171,7 @@ def before_tools(folder: Path) -> Iterator[str]:
 LLAMACPP = f"llama.cpp, the embedded engine (xllamacpp {version('xllamacpp')})"
 VLLM = f"vLLM on the CPU ({VLLM_PACKAGE.replace('==', ' ')})"
 TOOLS = "A scripted engine that calls tools (tests/e2e/clients/tool_engine.py)"
-CODERS = "Coding agents before three peers, whose engines are scripted"
+CODERS = "Coding agents before several peers, whose engines are scripted"
 TABLES: dict[str, tuple[Callable[[Path], AbstractContextManager[str]], Mapping[str, Callable[[str], Seen]]]] = {
     CODERS: (before_nothing, CODING),
     LLAMACPP: (before_llamacpp, SUITE),

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +55,13 @@ def is_prepared() -> bool:
 def has(folder: Path) -> bool:
     """Whether what belongs into this folder is there, of the versions that are named here."""
     stamp = folder / _STAMP
-    return stamp.is_file() and stamp.read_text() == " ".join({**RECIPES, **NODE_RECIPES}[folder])
+    return stamp.is_file() and stamp.read_text() == _recipe({**RECIPES, **NODE_RECIPES}[folder])
+
+
+def _recipe(packages: tuple[str, ...]) -> str:
+    """What an environment is made of; where PPAI itself is in it, its dependencies, too, which change."""
+    wanted = (ROOT / "pyproject.toml").read_bytes() if str(ROOT) in packages else b""
+    return " ".join((*packages, sha256(wanted).hexdigest()[:16])) if wanted else " ".join(packages)
 
 
 def main() -> int:
@@ -72,12 +79,11 @@ def main() -> int:
 def _prepare(folder: Path, packages: tuple[str, ...]) -> None:
     if has(folder):
         return
-    recipe = " ".join(packages)
-    print(f"installing {recipe} into {folder.name}", flush=True)
+    print(f"installing {' '.join(packages)} into {folder.name}", flush=True)
     venv.create(folder, with_pip=True, clear=True)
     pip = [folder / "bin" / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     subprocess.run([*pip, *packages], check=True)
-    (folder / _STAMP).write_text(recipe)
+    (folder / _STAMP).write_text(_recipe(packages))
 
 
 def _prepare_node(folder: Path, packages: tuple[str, ...]) -> None:
@@ -87,7 +93,7 @@ def _prepare_node(folder: Path, packages: tuple[str, ...]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder]
     subprocess.run([*npm, *packages], check=True)
-    (folder / _STAMP).write_text(" ".join(packages))
+    (folder / _STAMP).write_text(_recipe(packages))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 from discovery.records import WHOLE
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
@@ -31,6 +32,7 @@ from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from gateway.serving.dispatch import Dispatcher
+from gateway.serving.translated import Adapters
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
@@ -42,6 +44,7 @@ from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.test_translated import Shouting
 from tests.peers import Party, answering_peer, doors_of, party, ready_engine
 
 PATIENCE = Patience(first_event_s=300.0, idle_s=60.0, whole_s=600.0)
@@ -102,6 +105,7 @@ async def desk(
     trusted: bool = True,
     their_slots: int = 8,
     course: CourseConfig | None = None,
+    adapters: Adapters | None = None,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
@@ -130,6 +134,7 @@ async def desk(
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
                 answered=lambda request, _, by, began: answered.append((request, by.peer_name, by.agent)),
+                adapters=adapters,
             )  # fmt: skip
             yield Desk(dispatcher, answered, node, door, route_log, telemetry, me, ben)
 
@@ -148,6 +153,42 @@ async def mine() -> AsyncIterator[ScriptedEngine]:
 async def theirs() -> AsyncIterator[ScriptedEngine]:
     async with ScriptedEngine().serving() as engine:
         yield engine
+
+
+# --- what no engine has an endpoint for ---
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("peer", ["local", "ben"])
+async def test_what_no_engine_has_an_endpoint_for_is_said_as_a_chat(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, peer: str, stream: bool
+) -> None:
+    """Where an engine did not tell what it has, it was asked before."""
+    for engine in (mine, theirs):
+        engine.apis = {"responses": lambda body: web.HTTPNotFound()}
+    body = json.dumps({"input": "hi", "stream": stream}).encode()
+    async with desk(tmp_path, mine, theirs, adapters=Shouting()) as ada:
+        client = Recorder()
+        await ada.dispatcher.answer("responses", body, {"x-ppai-route": peer}, client, "r1")
+
+    engine = {"local": mine, "ben": theirs}[peer]
+    assert (200, "hi") == (client.status, engine.asked[-1]["messages"][0]["content"])
+    assert b"ONE" in client.body and client.is_complete
+    assert (b"event: done" in client.body) == stream
+
+
+@pytest.mark.parametrize("kept", [{"store": True}, {"previous_response_id": "r"}, {"tools": [{"type": "web_search"}]}])
+async def test_what_only_an_engine_of_that_endpoint_does_is_no_chat(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, kept: dict[str, object]
+) -> None:
+    mine.apis = {"responses": lambda body: web.HTTPNotFound()}
+    body = json.dumps({"input": "hi", **kept}).encode()
+    async with desk(tmp_path, mine, theirs, adapters=Shouting()) as ada:
+        client = Recorder()
+        await ada.dispatcher.answer("responses", body, {}, client, "r1")
+
+    assert (404, "endpoint_not_served") == (client.status, json.loads(client.body)["error"]["code"])
+    assert not any("messages" in asked for asked in (*mine.asked, *theirs.asked))
 
 
 # --- who answers, and under which name ---
