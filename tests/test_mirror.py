@@ -14,6 +14,8 @@ UNTESTED = {
     "gateway/agent/settings.py": "records, no code",
     "gateway/agent/parts.py": "protocols, no code",
     "gateway/agent/material.py": "records, no code",
+    "gateway/agent/tools/stdio.py": "one process; test_server.py runs it with servers that misbehave",
+    "gateway/agent/tools/warden.py": "a process of its own; test_server.py starts it",
     "gateway/agent/tools/descriptions.py": "a table of names, which test_builtin.py runs",
     "gateway/topics/wordings/changing.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "gateway/topics/wordings/finding.py": "patterns, which tests/gateway/topics/test_forms.py goes through",

@@ -27,6 +27,7 @@ class ToolSettings:
     url: str = ""  # or the address of one that speaks HTTP
     allow: tuple[str, ...] = ()  # the tools that the agent may call; empty: all that it has
     env: dict[str, str] = field(default_factory=dict)  # for the program, beside PATH, HOME and the language
+    headers: dict[str, str] = field(default_factory=dict)  # sent to the address, such as an Authorization
     side_effects: Literal["none", "allowed"] = "none"  # allowed: it may change things, for the owner's own requests
 
 
