@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +25,7 @@ from gateway.agent.agent import PersonalAgent
 from gateway.agent.digest import digest_of
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others as OtherPeers
+from gateway.agent.owned.opening import Opening
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
@@ -163,7 +165,8 @@ class Runtime:
         self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
         stack.push_async_callback(self._fleet.stop)
         self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
-        self._personal = PersonalAgents(self._home.agents, self._say)
+        opening = Opening(self._home.path / "indexes", cache(self._full_encoder), self._say)
+        self._personal = PersonalAgents(self._home.agents, self._say, opening.parts, opening.forget)
         stack.push_async_callback(self._personal.close)
         await self._personal.look()
         self._profiles = Profiles(self._home.path / "profiles.json")

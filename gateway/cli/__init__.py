@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.agents import agent_ask, agent_check, agent_init, agent_list, agent_share
+from gateway.cli.agents import agent_ask, agent_check, agent_index, agent_init, agent_list, agent_share
 from gateway.cli.asking import ask, feedback, models, route, status
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
@@ -69,6 +69,7 @@ agent_app = typer.Typer(
 )
 agent_app.command("init")(agent_init)
 agent_app.command("check")(agent_check)
+agent_app.command("index")(agent_index)
 agent_app.command("list")(agent_list)
 agent_app.command("ask")(agent_ask)
 agent_app.command("share")(agent_share)

@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli import asking
 from gateway.cli.layout import Row, table, width
-from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
+from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json, stderr_console
 
 if TYPE_CHECKING:
     from gateway.agent.settings import AgentSettings
@@ -18,6 +18,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The agent: th
 NamesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME]...", help="Agents; without any, all of them.")
 ]
+_LOOK_S = 0.5  # between two looks at how far it is
 _USE = ("me", "mine", "approved", "anyone")
 
 
@@ -28,6 +29,10 @@ class AgentProblem(Exception):
 def agent_init(
     name: NameArgument,
     home: HomeOption = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Documents that it answers from; their headings are proposed as topics."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an agent of this name.")] = False,
 ) -> None:
     """Write an agent's file, in which every key is explained, to be edited."""
@@ -41,9 +46,26 @@ def agent_init(
         raise AgentProblem(f"{path} is there already: edit it, or make it anew with --force")
     place.prepare()
     place.agents.mkdir(mode=0o700, exist_ok=True)
-    place.write_private(f"{place.agents.name}/{path.name}", (data_dir() / "agent.yaml").read_bytes())
+    text = (data_dir() / "agent.yaml").read_text(encoding="utf-8")
+    place.write_private(f"{place.agents.name}/{path.name}", (_with(text, documents) if documents else text).encode())
     show(str(path))
+    if documents:
+        say("its topics are proposed as comments: write them in your own words, so that questions find it")
     say(f"edit it, then run: ppai agent check {name}")
+
+
+def _with(text: str, documents: Path) -> str:
+    """The example with a folder in it, and topics that it suggests. Raises AgentProblem where there is no folder."""
+    import json
+
+    from gateway.agent.owned.proposing import proposed_topics
+
+    folder = documents.expanduser().absolute()
+    if not folder.is_dir():
+        raise AgentProblem(f"there is no folder {folder}: name one with --documents FOLDER")
+    topics = "".join(f"#  - {json.dumps(topic, ensure_ascii=False)}\n" for topic in proposed_topics(folder))
+    text = text.replace("  folders: [] ", f"  folders: [{json.dumps(str(folder), ensure_ascii=False)}] ", 1)
+    return text.replace("questions: ", f"{topics}questions: ", 1)
 
 
 def agent_check(names: NamesArgument = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -60,8 +82,53 @@ def agent_check(names: NamesArgument = None, home: HomeOption = None, as_json: J
             show(line)
     if running == {} and rows and not as_json:
         say("no peer is running: whether an engine serves their models is seen when one does")
-    if any(row["problem"] for row in rows):
+    if any(row["problem"] or row.get("not_working") for row in rows):
         raise typer.Exit(1)
+
+
+def agent_index(name: NameArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show how far an agent's documents are read, until all can be searched; exit 1 where some cannot be read."""
+    import time
+
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from gateway.cli.own_peer import OwnPeer
+
+    place = home_of(home)
+    _file(place, name)
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=stderr_console(), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        while True:
+            rows: list[dict[str, Any]] = OwnPeer(place).post("/ppai/v1/agents/look", {})
+            row = next((row for row in rows if row["name"] == name), {})
+            if row.get("problem") and "documents" not in row:
+                raise AgentProblem(f"{name}: {row['problem']}")
+            found = row.get("documents")
+            if found is None:
+                raise AgentProblem(f"{name} has no documents: name their folders under `knowledge.folders`")
+            words = f"{found['documents']} documents, {found['pieces']} pieces, {found['unread']} files to read"
+            bar.update(task, completed=found["vectors"], total=found["pieces"] or None, description=words)
+            if found["is_done"] or found["problems"]:
+                break
+            time.sleep(_LOOK_S)
+    if as_json:
+        show_json(found)
+    else:
+        show(f"{name}: {_documents(found)}")
+        for problem in found["problems"]:
+            show(f"  {problem}")
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+def _documents(found: Mapping[str, Any]) -> str:
+    """How far documents are read."""
+    if found["is_done"]:
+        return f"{found['documents']} documents in {found['pieces']} pieces, all of them searchable"
+    return (
+        f"{found['documents']} documents in {found['pieces']} pieces, {found['vectors']} of them searchable by meaning,"
+        f" {found['unread']} files to read"
+    )
 
 
 def agent_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -146,7 +213,10 @@ def _check_lines(row: Mapping[str, Any]) -> list[str]:
         see = "you see" if row["use"] == ["me"] else "they see"
         lines.append(f"  {see} an agent on {shown['model']}{has}{context}; not its prompt, documents or addresses")
         lines += [f"  topic: {topic}" for topic in shown["topics"]]
-    return lines
+    if found := row.get("documents"):
+        lines.append(f"  documents: {_documents(found)}")
+        lines += [f"  {problem}" for problem in found["problems"]]
+    return lines + [f"  not working: {problem}" for problem in row.get("not_working", ())]
 
 
 def _whom(row: Mapping[str, Any]) -> str:

@@ -196,6 +196,9 @@ def _agent_row(peer: RunningPeer, agent: PersonalAgent, served: Agent | None, pr
         "peers": [{"id": other, "name": others.approved[other]} for other in may],  # those that may use it
         "in_card": agent.name not in peer.personal.not_for_all,  # so that whoever hears of this peer reads its name
         "shown": _shown(served) if served else None,
+        "not_working": peer.personal.problems_of(agent.name),  # what of it does not, while the rest does
+        "documents": peer.personal.progress_of(agent.name) or None,
+        "tools": [tool.name for tool in agent.acts.offered(is_own=True)] if agent.acts else [],
     }
 
 

@@ -1,8 +1,11 @@
 """Personal agents in front of real peers: a file becomes an agent, chosen by its name, here and from elsewhere."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
+
+import openai
 
 from tests.e2e.network import Cluster
 
@@ -108,6 +111,107 @@ async def test_files_are_followed_while_the_peer_runs(cluster: Cluster, tmp_path
             await asyncio.sleep(0.05)
 
     assert (404, 200) == ((await cluster.ask("ada", model="pirate"))[0], (await cluster.ask("ada", model="poet"))[0])
+
+
+HANDBOOK = """# Mill Lane handbook
+
+## Holidays
+
+Everybody has 31 days of holiday a year. Ask the office two weeks before you go.
+
+## The boiler
+
+The boiler in the cellar is switched on with the red lever behind the door.
+
+## Parking
+
+Cars are parked behind the barn. The yard stays free for the milk lorry.
+"""
+LIBRARIAN = """
+prompt: You answer from the handbook.
+knowledge: {{folders: [{folder}]}}
+use: approved
+"""
+
+
+async def indexed(cluster: Cluster, name: str, agent: str) -> dict[str, Any]:
+    """The owner's row of an agent, once its documents can all be searched."""
+    token = json.loads((cluster.peers[name].home / "running.json").read_text())["token"]
+    async with asyncio.timeout(60):
+        while True:
+            url, headers = cluster.peers[name].url + "/ppai/v1/agents", {"authorization": f"Bearer {token}"}
+            async with cluster.http.get(url, headers=headers) as response:
+                row = next(row for row in await response.json() if row["name"] == agent)
+            if row["documents"]["is_done"]:
+                return row
+            await asyncio.sleep(0.1)
+
+
+async def test_a_librarian_answers_from_its_documents_and_says_where_to_any_client(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """From another peer, by the SDK, streamed and whole; a question beside the documents gets the plain model."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "handbook.md").write_text(HANDBOOK)
+    write(tmp_path / "ada", "librarian", LIBRARIAN.format(folder=tmp_path / "docs"))
+    await cluster.start("ada")
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+    await indexed(cluster, "ada", "librarian")
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"librarian"})
+    question = [{"role": "user", "content": "How many days of holiday do I have a year?"}]
+    ben = openai.AsyncOpenAI(base_url=f"{cluster.peers['ben'].url}/v1", api_key="x", max_retries=0)
+    async with ben:
+        whole = await ben.chat.completions.create(model="librarian", messages=question)
+        stream = await ben.chat.completions.create(model="librarian", messages=question, stream=True)
+        chunks = [chunk async for chunk in stream]
+        beside = await ben.chat.completions.create(
+            model="librarian", messages=[{"role": "user", "content": "Write a limerick about a goat on the moon."}]
+        )
+
+    first, _, last = cluster.engines["ada"].asked
+    assert "Everybody has 31 days of holiday a year." in first["messages"][0]["content"]
+    assert "goat" not in last["messages"][0]["content"]
+    assert "31 days" not in json.dumps(last)
+    note = whole.choices[0].message.annotations[0].url_citation
+    assert "ppai:librarian/handbook.md#Mill%20Lane%20handbook%20%3E%20Holidays" == note.url
+    assert note.title == whole.choices[0].message.content[note.start_index : note.end_index]
+    streamed = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert whole.choices[0].message.content == streamed
+    noted = [c.choices[0].delta.annotations for c in chunks if c.choices and hasattr(c.choices[0].delta, "annotations")]
+    assert [note.url] == [one["url_citation"]["url"] for notes in noted for one in notes][:1]
+    assert beside.choices[0].message.content.endswith("Not from this agent's documents.")
+    assert str(tmp_path) not in json.dumps(cluster.engines["ada"].asked), "no path of the disk"
+
+
+async def test_a_calculator_runs_inside_and_no_client_sees_the_call(cluster: Cluster, tmp_path: Path) -> None:
+    """The engine's model calls tools; the client, which offered none, gets words alone."""
+    write(tmp_path / "ada", "sums", "prompt: You add up.\nbuiltin: calculator\nuse: approved\n")
+
+    def chat(body: dict[str, Any]) -> dict[str, Any]:
+        results = [turn["content"] for turn in body["messages"] if turn["role"] == "tool"]
+        call = {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "calculator", "arguments": '{"expression": "6*7"}'},
+        }
+        message = {"role": "assistant", "content": f"It is {results[0]}"} if results else {"tool_calls": [call]}
+        return {
+            "id": "1", "object": "chat.completion", "created": 1, "model": body["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop" if results else "tool_calls"}],
+        }  # fmt: skip
+
+    await cluster.start("ada", apis={"chat/completions": chat})
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"sums"})
+
+    answers = [await cluster.ask(name, model="sums") for name in ("ada", "ben")]
+
+    texts = [answer["choices"][0]["message"]["content"] for _, _, answer in answers]
+    assert [200, 200] == [status for status, *_ in answers]
+    assert all("42" in text for text in texts), texts
+    assert "tool_calls" not in json.dumps([answer for *_, answer in answers])
 
 
 def _agents(seen: dict[str, list[dict[str, Any]]], name: str) -> set[str]:

@@ -17,8 +17,10 @@ from gateway.agent.owned.files import Read, Stamp, files_in, read_all, stamp_of
 from gateway.agent.owned.rows import Rows, personal_rows
 from gateway.agent.parts import Acts, Knows
 from gateway.agent.settings import AgentSettings
+from gateway.agent.tools.toolbox import tokens_of
 
 LOOK_S = 2.0  # between two looks at the files
+TOOLS_SHARE = 4  # tools may take one part in so many of the context
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class PersonalAgents:
         self.agents: dict[str, PersonalAgent] = {}
         self.unread: dict[str, str] = {}  # by name, why a file cannot be used
         self.unserved: dict[str, str] = {}  # by name, why no engine answers as it
+        self._contexts: dict[str, int] = {}  # by name, tokens that its prompt leaves; 0: not told
         self._opened: dict[str, _Opened] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._stamp: Stamp | None = None
@@ -122,6 +125,7 @@ class PersonalAgents:
         self._with_tools = frozenset(model.model for model in models if "tools" in model.modalities)
         self._lost_tools &= self._with_tools
         self.unserved = rows.problems
+        self._contexts = {row.name: row.context_tokens for row in rows.agents}
         self._tell({name: f"agent `{name}`: {problem}" for name, problem in rows.problems.items()})
         return tuple(map(measured, rows.agents))
 
@@ -150,7 +154,15 @@ class PersonalAgents:
 
     def problems_of(self, name: str) -> list[str]:
         """What of an agent does not work now, while the rest of it does."""
-        return list(self._opened[name].parts.problems()) if name in self._opened else []
+        problems = list(self._opened[name].parts.problems()) if name in self._opened else []
+        acts, context = self.agents[name].acts, self._contexts.get(name, 0)
+        tokens = tokens_of(acts.offered(is_own=True)) if acts else 0
+        if context and tokens * TOOLS_SHARE > context:
+            problems.append(
+                f"its tools take about {tokens} tokens of every request, and there are {context} for all: at most"
+                f" {context // TOOLS_SHARE}; name those that it needs under `allow`"
+            )
+        return problems
 
     def progress_of(self, name: str) -> dict[str, Any]:
         """How far its documents are read; nothing of one without documents."""

@@ -121,6 +121,14 @@ def share(path: Path, use: tuple[str, ...]) -> None:
     write_private(path, content)
 
 
+def _place(written: str) -> Path | None:
+    """A path as its owner wrote it; None where nobody is called as it says behind ~."""
+    try:
+        return Path(written).expanduser()
+    except RuntimeError:
+        return None
+
+
 def _problems(settings: AgentSettings, path: Path) -> Iterator[tuple[str, str]]:
     """(key, what is wrong with its value), of what types do not say."""
     if len(settings.topics) > TOPICS_LIMIT:
@@ -134,10 +142,12 @@ def _problems(settings: AgentSettings, path: Path) -> Iterator[tuple[str, str]]:
     if words and len(settings.use) > 1:
         yield "use", f"`{words[0]}` stands alone: {WORDS[words[0]]}"
     for folder in settings.knowledge.folders:
-        if not Path(folder).expanduser().is_absolute():
+        if (place := _place(folder)) is None or not place.is_absolute():
             yield "knowledge.folders", f"`{folder}` is no absolute path: begin it with / or ~"
-    if settings.questions and not (path.parent / Path(settings.questions).expanduser()).is_file():
-        yield "questions", f"there is no file {path.parent / Path(settings.questions).expanduser()}"
+    if settings.questions:
+        asked = _place(settings.questions)
+        if asked is None or not (path.parent / asked).is_file():
+            yield "questions", f"there is no file {path.parent / (asked or settings.questions)}"
     names = [tool.name for tool in settings.tools]
     for tool in settings.tools:
         if bool(tool.command) == bool(tool.url):

@@ -9,7 +9,7 @@ import yaml
 
 from gateway.agent.owned.files import read_agent
 from gateway.agent.settings import AgentSettings
-from gateway.cli.agents import AgentProblem, agent_ask, agent_check, agent_init, agent_list, agent_share
+from gateway.cli.agents import AgentProblem, agent_ask, agent_check, agent_index, agent_init, agent_list, agent_share
 from gateway.config import data_dir
 from gateway.home.folder import Home
 from gateway.strict import leaf_paths
@@ -52,6 +52,21 @@ def test_a_new_agent_is_valid_and_no_old_one_is_lost(tmp_path: Path, capsys: pyt
     assert 0o700 == path.parent.stat().st_mode & 0o777
     agent_init("librarian", home=tmp_path, force=True)
     assert AgentSettings() == read_agent(path)
+
+
+def test_topics_of_documents_are_proposed_and_told_to_nobody_before_they_are_edited(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text('# The "house" rules\n')
+
+    agent_init("librarian", home=tmp_path, documents=tmp_path / "docs")
+    with pytest.raises(AgentProblem, match="--documents"):
+        agent_init("other", home=tmp_path, documents=tmp_path / "none")
+
+    path = tmp_path / "agents" / "librarian.yaml"
+    read = read_agent(path)
+    assert ((str(tmp_path / "docs"),), ()) == (read.knowledge.folders, read.topics)
+    path.write_text(path.read_text().replace("topics: []", "topics:").replace('#  - "', '  - "'))
+    assert ('The "house" rules',) == read_agent(path).topics
 
 
 @pytest.mark.parametrize("name", ["auto", "a b", ""])
@@ -150,3 +165,35 @@ def test_an_agent_is_asked_here_by_its_name(home: Home, peer: Peer, capsys: pyte
     (_, path, headers, body), *_ = peer.asked
     assert ("/v1/chat/completions", "local", "a") == (path, headers["x-ppai-route"], json.loads(body)["model"])
     assert "ahoy" in capsys.readouterr().out
+
+
+def test_how_far_documents_are_read_is_shown_until_all_are(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot be read is said, and is exit 1."""
+    written(home.path, "")
+    done = {"documents": 3, "unread": 0, "pieces": 40, "vectors": 40, "is_done": True, "problems": []}
+    peer.pages[LOOK] = [{**ROW, "documents": done}]
+    agent_index("a", home=home.path)
+    peer.pages[LOOK] = [{**ROW, "documents": {**done, "problems": ["/docs/x.pdf is locked: save it without password"]}}]
+    with pytest.raises(typer.Exit) as ended:
+        agent_index("a", home=home.path)
+    peer.pages[LOOK] = [ROW]
+    with pytest.raises(AgentProblem, match=r"knowledge\.folders"):
+        agent_index("a", home=home.path)
+
+    out = capsys.readouterr().out
+    assert "a: 3 documents in 40 pieces, all of them searchable" in out
+    assert (1, True) == (ended.value.exit_code, "/docs/x.pdf is locked" in out)
+
+
+def test_what_does_not_work_of_an_agent_fails_its_check(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(home.path, "use: approved")
+    peer.pages[LOOK] = [{**ROW, "peers": [], "not_working": ["time: disabled, the program ended"]}]
+
+    with pytest.raises(typer.Exit):
+        agent_check(home=home.path)
+
+    assert "  not working: time: disabled, the program ended" in capsys.readouterr().out

@@ -13,12 +13,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from discovery.details import decode_details, encode_details
 from discovery.identity import Identity
+from discovery.records import Agent, PeerId
 from discovery.request_auth import Audience, hashed, sign_request
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated, until
-from tests.peers import Pair, two_peers
+from tests.peers import Pair, Party, party, two_peers
 
 
 async def test_a_peer_without_the_right_is_turned_away(tmp_path: Path) -> None:
@@ -136,6 +138,28 @@ async def test_a_body_has_a_length(tmp_path: Path) -> None:
 
         assert (411, "malformed") == await told(pair, headers, None)
         assert (413, "too_long") == await told(pair, signed(pair, b""), (8 << 20) + 1)
+
+
+async def test_what_is_told_of_agents_depends_on_who_asks(tmp_path: Path) -> None:
+    """One agent is for Ada alone: she hears of it, Cleo does not though she is approved, a stranger hears nothing."""
+    plain = Agent("scripted-1", "scripted-1", 4096)
+    hers = Agent("librarian", "librarian", 4096, kind="agent", base="scripted-1", topics=("holidays",))
+
+    async def told_to(asking: Party, ben: PeerId) -> tuple[int, tuple[Agent, ...]]:
+        async with asking.transport.open_stream(ben, "/peer/1/agents", b"") as response:
+            answer = await response.read()
+            return response.status, decode_details(answer) if response.status == 200 else ()
+
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair, party(tmp_path / "c") as cleo:
+        ben, ada = pair.ben, pair.ada
+        ben.app._details = lambda peer: encode_details([plain, hers] if peer == ada.id else [plain])
+        await cleo.transport.hello(ben.address)
+        stranger = await told_to(cleo, ben.id)
+        ben.admission.approve(cleo.id)
+
+        assert (200, (plain, hers)) == await told_to(ada, ben.id)
+        assert (200, (plain,)) == await told_to(cleo, ben.id)
+    assert (403, ()) == stranger
 
 
 @pytest.mark.parametrize("path", ["/peer/1/probe", "/peer/1/agents"])
