@@ -42,6 +42,7 @@ class Invite:
     state: State = "open"
     by: str = ""  # id of who used it
     by_name: str = ""
+    refused: int = 0  # how many came with it, or tried its digits, and were not let in
 
     @property
     def called(self) -> str:
@@ -89,6 +90,11 @@ class Invites:
         """It let this peer in, and lets in nobody else."""
         self._all[invite.id] = replace(invite, state="used", by=str(by), by_name=printable(name, 64))
 
+    def turned_away(self, invite_id: str) -> None:
+        """Somebody came with it and was not let in."""
+        if invite := self._all.get(invite_id):
+            self._all[invite_id] = replace(invite, refused=invite.refused + 1)
+
     def tried(self, invite: Invite) -> int:
         """Somebody begins to try digits: the tries that are left after this one. The last one may still be right."""
         self._all[invite.id] = replace(invite, tries=invite.tries + 1)
@@ -96,6 +102,7 @@ class Invites:
 
     def wrong(self, invite_id: str) -> int:
         """Tried digits were wrong: how many tries are left. Without any, the PIN has ended."""
+        self.turned_away(invite_id)
         invite = self._all[invite_id]
         left = PIN_TRIES - invite.tries
         if left <= 0 and invite.state == "open":

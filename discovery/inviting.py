@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from discovery import invites
 from discovery.admission import RIGHTS, AdmissionError, Right
@@ -93,11 +93,11 @@ class Inviting:
         room: Callable[[str], AbstractContextManager[None]],
         let_in: Callable[[PeerId, Invite], Awaitable[None]],
         has_rights: Callable[[PeerId], bool],
-        tell: Callable[[str], None],
+        tell: Callable[[Literal["joined", "turned away"], str], None],
     ) -> None:
         """`path`: invites.json. `room(ip)`: what a stranger's request may cost; raises Refused where that is used up.
 
-        `let_in` grants what the invitation says, and keeps it; raises AdmissionError. `tell`: the words for the owner.
+        `let_in` grants what the invitation says, and keeps it; raises AdmissionError. `tell(kind, words)`: the owner.
         """
         self._place, self._path, self._unix, self._verify, self._room = place, path, unix, verify, room
         self._let_in, self._has_rights, self._tell = let_in, has_rights, tell
@@ -177,7 +177,9 @@ class Inviting:
         try:
             check_asks(asked.proof, parties, key, asked.name, self._verify)
         except InvalidJoin as error:
-            self._tell(f"somebody who cannot prove it came with the invitation for {invite.called}: refused")
+            self._turn_away(
+                invite, f"somebody came with the invitation for {invite.called} and cannot prove it: refused"
+            )
             raise unknown from error
         return invite, parties, key
 
@@ -220,8 +222,12 @@ class Inviting:
         """After digits that were wrong: how many tries are left; the owner is told."""
         left = self._invites.wrong(invite.id)
         ended = "" if left else "; it has ended, make a new one with `ppai invite --pin`"
-        self._tell(f"{peer_ip or 'somebody'} tried the PIN for {invite.called} and was refused{ended}")
+        self._tell("turned away", f"{peer_ip or 'somebody'} tried the PIN for {invite.called} and was refused{ended}")
         return left
+
+    def _turn_away(self, invite: Invite, words: str) -> None:
+        self._invites.turned_away(invite.id)
+        self._tell("turned away", words)
 
     def _parties(self, asked: Ask | Try, exchange: bytes) -> Parties:
         me = self._place.identity
@@ -234,7 +240,8 @@ class Inviting:
             raise Refused(409, "same_identity", "both machines have one identity: each needs its own home (--home)")
         if invite.state != "open" and not (invite.by == joiner and self._has_rights(joiner)):
             by = f" by {with_id(invite.by_name, PeerId(invite.by))}" if invite.by else ""
-            self._tell(f"{who} at {peer_ip} came with the invitation for {invite.called}, {invite.state}{by}: refused")
+            came = f"{who} at {peer_ip} came with the invitation for {invite.called}, {invite.state}{by}: refused"
+            self._turn_away(invite, came)
             raise Refused(403, f"invite_{invite.state}", f"this invitation {_ENDED[invite.state]}")
         if invite.state == "open":  # else it lost our answer, and asks again
             self._invites.used(invite, joiner, name)  # before anything waits: two that come at once are one too many
@@ -243,7 +250,7 @@ class Inviting:
                 await self._let_in(joiner, invite)
             except AdmissionError as error:
                 raise Refused(503, "full", "this peer approved as many as it can: its owner revokes some") from error
-            self._tell(f"{who} joined by the invitation for {invite.called}: it may {_said(invite.rights)}")
+            self._tell("joined", f"{who} joined by the invitation for {invite.called}: it may {_said(invite.rights)}")
         given = self._place.secret if invite.gives_secret else b""
         own, sign = shown(self._place.name()), self._place.identity.sign
         proof = takes(parties, key, own, invite.rights, given, sign)

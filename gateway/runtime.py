@@ -184,7 +184,7 @@ class Runtime:
         await stack.enter_async_context(self._network)
         self._invitations = Invitations(
             self._network, self._home.path, membership.secret, self._node.rights_changed,
-            lambda text: self._notices.limited("invitation", text, text),
+            lambda kind, text: self._notices.limited(kind, text, text),
         )  # fmt: skip
         self._network.publish((), 0)
         self._enquiries = Enquiries(

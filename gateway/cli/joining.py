@@ -1,8 +1,10 @@
 """ppai invite, invites, uninvite, join: let one more machine in, in one step."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -63,6 +65,8 @@ def invite(
     who = f" {made['for']}" if made["for"] else ""
     what = "type these digits after `ppai join --pin`" if pin else "paste the line after `ppai join`"
     say(f"on the machine that you invite{who}: {what}. It counts once, and until {_at(made['expires'])}")
+    if all(where.startswith(("127.", "[::1]")) for where in made["addresses"]) and not pin:
+        say(f"only this machine reaches {', '.join(made['addresses'])}: set network.advertise, or --peer-host of serve")
     say(f"whoever has it first is let in; take it back with: ppai uninvite {made['for'] or made['id']}")
 
 
@@ -174,8 +178,14 @@ def _alone(place: "Home", config: "Config | None", asked: Mapping[str, Any]) -> 
         with place.held():
             name = config.name or socket.gethostname()
             invitation = Invitation.read(asked.get("line", ""), asked.get("pin", ""), asked.get("at", ()))
+            network, is_new = config.network, not place.config_file.exists()
+            if is_new and invitation.line and network.name == type(network)().name:  # a new home takes the inviter's
+                network = replace(network, name=invitation.line.net)
             terms = Terms(rights_of(asked["rights"]), asked["mine"], asked["secret"])
-            friend = asyncio.run(join_alone(config.network, place.path, name, invitation, terms))
+            friend = asyncio.run(join_alone(network, place.path, name, invitation, terms))
+            if network.name != config.network.name:
+                place.write_private(place.config_file.name, f"network:\n  name: {json.dumps(network.name)}\n".encode())
+                say(f"wrote {place.config_file}: this machine's network is {network.name}")
     except JoinFailed as error:
         raise PeerRefused(str(error), 403 if error.is_refusal else 502) from error
     return {"peer": friend.peer, "name": friend.name, "rights": friend.rights, "say": friend.say}
@@ -219,6 +229,8 @@ def _row(one: Mapping[str, Any]) -> str:
         state += f" by {_quoted(one['used_by']['name'])} {one['used_by']['peer']}"
     if one["state"] == "open" and one["tries_left"] is not None:
         state += f", {one['tries_left']} tries left"
+    if one["refused"]:
+        state += f", {one['refused']} turned away"
     kind = "by PIN" if one["by"] == "pin" else "by line"
     return f"{one['id']}  {_quoted(one['for']) if one['for'] else '-'}  {kind}  {','.join(one['rights'])}  {state}"
 

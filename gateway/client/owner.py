@@ -109,7 +109,8 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             offer = peer.invitations.inviting.invite(
                 label, rights, asked.expires_s, pin=asked.pin, mine=asked.mine, gives_secret=asked.secret
             )
-        return {"pin" if asked.pin else "line": offer.text, **invite_row(offer.invite)}
+        where = [str(address) for address in peer.network.addresses()]
+        return {"pin" if asked.pin else "line": offer.text, **invite_row(offer.invite), "addresses": where}
 
     @app.post("/ppai/v1/uninvite", dependencies=owners)
     async def uninvite(request: fastapi.Request) -> list[dict[str, Any]]:

@@ -302,6 +302,7 @@ def invite_row(invite: Invite) -> dict[str, Any]:
         "rights": list(invite.rights),
         "mine": invite.mine,
         "gives_secret": invite.gives_secret,
+        "refused": invite.refused,
         "used_by": {"peer": invite.by, "name": invite.by_name} if invite.by else None,
         "tries_left": max(0, PIN_TRIES - invite.tries) if invite.pin else None,
     }

@@ -80,9 +80,9 @@ class Invitations:
         folder: Path,
         secret: bytes,
         rights_changed: Callable[[], None],
-        tell: Callable[[str], None],
+        tell: Callable[[str, str], None],
     ) -> None:
-        """`rights_changed` is called when somebody was let in; `tell` is given the words for the owner."""
+        """`rights_changed` is called when somebody was let in; `tell(kind, words)`: the owner."""
         self._network, self._folder, self._rights_changed = network, folder, rights_changed
         self._me = Joiner(network.identity, network.admission.net, network.name)
         place = Place(

@@ -43,7 +43,7 @@ def inviter(home: Path, secret: bytes = b"", net: str = NET) -> Inviter:
     place = Place(net, identity, lambda: home.name, lambda: tuple(addresses), secret)
     inviting = Inviting(
         place, home / "invites.json", lambda: now[0], verify, lambda ip: nullcontext(), let_in,
-        lambda peer: bool(admission.rights(peer)), told.append,
+        lambda peer: bool(admission.rights(peer)), lambda kind, text: told.append(text),
     )  # fmt: skip
     return Inviter(identity, admission, inviting, addresses, told, now)
 

@@ -85,6 +85,16 @@ def test_a_pin_ends_with_its_third_wrong_try() -> None:
     assert ([2, 1, 0], None, "spent") == (left, invites.open_pin(0.0), state(invites, 1))
 
 
+def test_it_counts_who_was_turned_away() -> None:
+    invites = Invites()
+    invites.add(line(1), 0.0)
+    for _ in range(3):
+        invites.turned_away(line(1).id)
+    invites.turned_away("unknown")
+
+    assert [3] == [one.refused for one in invites.all(0.0)]
+
+
 def test_digits_of_an_ended_pin_are_forgotten() -> None:
     invites = Invites()
     invites.add(pin(1, "654321"), 0.0)

@@ -1,21 +1,26 @@
 """ppai invite, invites, uninvite, join: what they ask the running peer, what people and programs read, exit codes."""
 
+import asyncio
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from gateway.cli import joining
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.own_peer import PeerRefused
 from gateway.home.folder import Home
+from tests.discovery.inviter import NET, inviter, listening
 from tests.gateway.cli.answering import Peer
 
 ROW = {
     "id": "28ef56d54ae89a97", "for": "ben", "by": "line", "state": "open", "expires": 1795707369,
-    "rights": ["ask", "answer"], "gives_secret": False, "used_by": None, "tries_left": None,
+    "rights": ["ask", "answer"], "gives_secret": False, "used_by": None, "tries_left": None, "refused": 0,
+    "addresses": ["192.0.2.7:8471"],
 }  # fmt: skip
 ADA = {"peer": "aa2a2" + "a" * 47, "name": "ada", "rights": ["ask"], "say": ["wrote secret"]}
 LINE = "PPAI1:ABC"
@@ -49,6 +54,16 @@ def test_people_get_the_line_and_what_to_do_with_it(home: Home, peer: Peer, caps
     assert 3600.0 == asked(peer)["expires_s"]
 
 
+def test_a_line_that_no_other_machine_can_follow_is_told(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.pages["/ppai/v1/invite"] = {"line": LINE, **ROW, "addresses": ["127.0.0.1:8471", "[::1]:8471"]}
+
+    invite(home=home.path, rights="ask,answer")
+
+    assert "network.advertise" in capsys.readouterr().err
+
+
 def test_digits_are_shown_in_two_groups_and_are_open_for_ten_minutes(
     home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +91,7 @@ def test_a_qr_code_is_drawn_on_a_terminal_black_on_white(capsys: pytest.CaptureF
         (ROW, "open until"),
         ({**ROW, "state": "used", "used_by": {"peer": "bb", "name": "be n"}}, "used by 'be n' bb"),
         ({**ROW, "by": "pin", "tries_left": 2}, "2 tries left"),
-        ({**ROW, "for": None, "state": "expired"}, "expired"),
+        ({**ROW, "for": None, "state": "expired", "refused": 3}, "expired, 3 turned away"),
     ],
 )
 def test_invitations_are_listed_with_what_became_of_them(
@@ -150,6 +165,29 @@ def test_other_refusals_are_errors_as_everywhere(home: Home, peer: Peer) -> None
 
     with pytest.raises(PeerRefused, match="no line"):
         join([LINE], rights="ask", home=home.path)
+
+
+@pytest.mark.parametrize("config", [None, "network:\n  name: mine\n", "name: ben\n"])
+async def test_a_new_home_takes_the_inviters_network_and_another_keeps_its_own(
+    tmp_path: Path, config: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ada, home = inviter(tmp_path / "ada"), Home(tmp_path / "ben")
+    if config:
+        home.prepare()
+        home.write_private("config.yaml", config.encode())
+    async with listening(ada):
+        line, code = ada.inviting.invite("ben", ("ask",), 3600).text, 0
+        try:
+            await asyncio.to_thread(join, [line], rights="ask,answer", home=home.path)
+        except typer.Exit as ended:
+            code = ended.exit_code
+
+    err = capsys.readouterr().err
+    assert (0 if config is None else 4) == code
+    assert (f"this machine's network is {NET}" if config is None else "set network.name to it") in err
+    kept = yaml.safe_load(home.config_file.read_text())
+    assert kept == ({"network": {"name": NET}} if config is None else yaml.safe_load(config))
+    assert bool(ada.admission.approved()) == (config is None)
 
 
 @pytest.mark.parametrize("args", [{}, {"line": [LINE], "pin": True}, {"line": [LINE], "at": ["127.0.0.1:8471"]}])

@@ -119,7 +119,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
-                Invitations(place, home / "ada", b"", lambda: None, lambda text: None),
+                Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None),
             )  # fmt: skip
             pages = pages_app(running)
 

@@ -145,6 +145,7 @@ async def test_the_owner_invites_lists_and_withdraws(site: Site) -> None:
     rest = await site.post("/ppai/v1/uninvite", {"who": None}, OWNER)
 
     assert (200, "ben", ["ask"], True) == (status, made["for"], made["rights"], made["line"].startswith("PPAI1:"))
+    assert ["127.0.0.1:8471"] == made["addresses"]
     assert (6, 3, "pin") == (len(pin["pin"]), pin["tries_left"], pin["by"])
     assert [{key: row[key] for key in listed[0]} for row in (made, pin)] == listed
     assert pin["pin"] not in str(listed)

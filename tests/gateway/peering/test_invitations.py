@@ -1,10 +1,12 @@
 """Taking an invitation: the rights hold at once in a peer that runs, and from the next start where none does."""
 
+import asyncio
+import uuid
 from pathlib import Path
 
 import pytest
 
-from discovery import peer_file
+from discovery import mdns, peer_file
 from discovery.peer_file import CachedPeer, PeerFile
 from discovery.records import Address
 from gateway.peering import invitations
@@ -25,7 +27,7 @@ async def test_rights_hold_at_once_in_a_peer_that_runs(tmp_path: Path) -> None:
     ada, changed = inviter(tmp_path / "ada"), list[bool]()
     async with listening(ada), network(tmp_path / "ben", name="ben") as ben:
         ben.admission.net = NET
-        mine = Invitations(ben, tmp_path / "ben", b"", lambda: changed.append(True), lambda text: None)
+        mine = Invitations(ben, tmp_path / "ben", b"", lambda: changed.append(True), lambda kind, text: None)
         friend = await mine.join(of(ada.inviting.invite("ben", ("ask",), 3600).text), Terms())
 
         assert (ada.identity.id, "ada", ("answer",), ()) == (friend.peer, friend.name, friend.rights, friend.say)
@@ -132,7 +134,7 @@ async def test_a_refusal_is_told_from_an_inviter_that_is_away(tmp_path: Path) ->
 async def test_an_invitation_of_a_running_peer_names_where_it_listens_and_lets_in_at_once(tmp_path: Path) -> None:
     told = list[str]()
     async with network(tmp_path / "ada", name="ada") as ada:
-        theirs = Invitations(ada, tmp_path / "ada", b"", lambda: None, told.append)
+        theirs = Invitations(ada, tmp_path / "ada", b"", lambda: None, lambda kind, text: told.append(text))
         line = of(theirs.inviting.invite("ben", BOTH, 3600).text).line
 
         assert line is not None
@@ -148,6 +150,24 @@ async def test_an_invitation_of_a_running_peer_names_where_it_listens_and_lets_i
 def test_where_the_inviter_is_must_be_the_address_of_a_peer(at: str) -> None:
     with pytest.raises(NetworkConfigError, match="--at"):
         Invitation.read("", "123456", [at])
+
+
+async def test_six_digits_find_their_inviter_by_mdns(tmp_path: Path) -> None:
+    """Real multicast on loopback, in a network of its own."""
+    net = f"test-{uuid.uuid4()}"
+    ada = inviter(tmp_path / "ada", net=net)
+    async with listening(ada) as address:
+        digits = ada.inviting.invite("ben", BOTH, 600, pin=True).text
+        told = mdns.Announcement(ada.identity.id, net, ada.identity.cert_sha256, address.port)
+        telling = asyncio.create_task(mdns.run(told, lambda: ("127.0.0.1",), lambda *_: None))
+        found = await peers_nearby(net, "127.0.0.1")
+        telling.cancel()
+        friend = await join_alone(
+            NetworkConfig(net), tmp_path / "ben", "ben", Invitation.read("", digits, found), Terms()
+        )
+        await asyncio.wait([telling])
+
+    assert (ada.identity.id, [str(address)]) == (friend.peer, found)
 
 
 async def test_mdns_that_does_not_work_is_told_with_the_other_way(monkeypatch: pytest.MonkeyPatch) -> None:

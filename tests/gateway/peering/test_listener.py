@@ -72,6 +72,10 @@ async def test_the_peer_port_serves_the_protocol_only(tmp_path: Path) -> None:
         ("POST", "/peer/2/delegate", {}, 404, "not_found"),
         ("POST", "/peer/1/delegate", {"content-encoding": "gzip"}, 400, "malformed"),
         ("POST", "/peer/1/hello", {}, 400, "malformed"),
+        ("GET", "/peer/1/join", {}, 404, "not_found"),
+        ("POST", "/peer/1/join", {"content-encoding": "gzip"}, 400, "malformed"),
+        ("POST", "/peer/1/join", {}, 403, "no_pin"),
+        ("POST", "/peer/1/join", {"content-length": "1025"}, 413, "too_long"),
     ]
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         for method, path, headers, status, code in asked:
