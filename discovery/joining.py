@@ -15,7 +15,7 @@ import yarl
 from discovery.admission import Right
 from discovery.client import PeerUnreachable, Pin, why_unreachable
 from discovery.identity import Identity, verify
-from discovery.invites import InviteError, mirrored, rights_of
+from discovery.invites import PIN_TRIES, InviteError, mirrored, rights_of
 from discovery.join_messages import (
     JOIN_LIMIT_BYTES,
     JOIN_PATH,
@@ -90,28 +90,36 @@ async def join_by_line(line: Line, me: Joiner) -> Joined:
 async def join_by_pin(digits: str, addresses: Sequence[Address], me: Joiner) -> Joined:
     """Join whoever of those at `addresses` shows these digits. Raises Refused, PeerUnreachable.
 
-    Those that invite nobody by PIN are passed over. Each of the others is tried once: a wrong try counts there.
+    Those that invite nobody by PIN are passed over. Each of the others is tried once, three in all: a wrong try counts
+    there, and whoever pretends to invite gets one guess of the digits by it.
     """
     failures: list[str] = []
     refusals: list[Refused] = []
+    tries = 0
     async with _session() as session:
         for address in addresses:
+            pin, side = Pin(None), Agreement(digits, invites=False)
+            own, cert = public_key(me.identity.id), me.identity.cert_sha256
             try:
-                return await _try(session, digits, address, me)
+                tried = await _exchange(session, address, pin, Try(me.net, own, cert, side.point))
+                tries += 1
+                return await _prove(session, tried, pin, side, address, me)
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
             except Refused as refused:
                 refusals.append(refused)
+            if tries == PIN_TRIES:
+                break
     said = [refused for refused in refusals if refused.code not in NOT_INVITING] or refusals
     if said:
         raise said[0]
     raise PeerUnreachable("inviter", "; ".join(failures) or "no peer was found")
 
 
-async def _try(session: aiohttp.ClientSession, digits: str, address: Address, me: Joiner) -> Joined:
-    pin, side = Pin(None), Agreement(digits, invites=False)
-    own, cert = public_key(me.identity.id), me.identity.cert_sha256
-    tried = await _exchange(session, address, pin, Try(me.net, own, cert, side.point))
+async def _prove(
+    session: aiohttp.ClientSession, tried: Answer, pin: Pin, side: Agreement, address: Address, me: Joiner
+) -> Joined:
+    """The second half of an exchange by digits. Raises Refused, PeerUnreachable."""
     if not isinstance(tried, Tried) or pin.digest is None:
         raise PeerUnreachable(str(address), "no answer of an inviter comes back")
     try:
@@ -119,7 +127,7 @@ async def _try(session: aiohttp.ClientSession, digits: str, address: Address, me
     except (InvalidPoint, InvalidRecord) as error:
         raise PeerUnreachable(str(address), "no answer of an inviter comes back") from error
     exchange = tried.exchange + side.point + tried.point
-    parties = Parties(me.net, inviter, pin.digest, me.identity.id, cert, exchange)
+    parties = Parties(me.net, inviter, pin.digest, me.identity.id, me.identity.cert_sha256, exchange)
     proof = asks(parties, key, me.name, me.identity.sign)
     answer = await _exchange(session, address, pin, Prove(me.net, tried.exchange, me.name, proof))
     return _joined(answer, parties, key, address)

@@ -270,6 +270,13 @@ GUARDS = [
         "inviting::test_a_try_that_is_not_finished_counts",
     ),
     Guard(
+        "join: made-up inviters",
+        "joining",
+        "if tries == PIN_TRIES:",
+        "if False:",
+        "joining::test_digits_are_tried_at_three_peers_and_no_more",
+    ),
+    Guard(
         "join: one PIN at a time",
         "invites",
         "if invite.pin and (before := self.open_pin(now)):",

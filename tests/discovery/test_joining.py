@@ -8,6 +8,7 @@ from aiohttp import web
 from discovery import joining
 from discovery.client import PeerUnreachable
 from discovery.identity import Identity
+from discovery.invites import PIN_TRIES
 from discovery.join_messages import JOIN_PATH, Parties, Taken, encode, encode_line, read_line, takes
 from discovery.joining import join_by_line, join_by_pin
 from discovery.records import Address
@@ -109,6 +110,27 @@ async def test_peers_that_show_no_pin_are_passed_over(tmp_path: Path) -> None:
             await join_by_pin(digits, [silent], ben)
 
     assert ada.identity.id == joined.peer
+
+
+async def test_digits_are_tried_at_three_peers_and_no_more(tmp_path: Path) -> None:
+    """Somebody who announces a hundred peers, all of which pretend to invite, gets three guesses of the digits."""
+    eve, ben, asked = inviter(tmp_path / "eve"), joiner(tmp_path / "ben"), list[bytes]()
+    async with listening(eve) as address:
+        eve.inviting.invite("ben", BOTH, 600, pin=True)
+        one = eve.inviting._invites.open_pin(1000.0)
+        assert one is not None
+        digits, answer = f"{(int(one.pin) + 1) % 10**6:06}", eve.inviting.answer
+
+        async def again(body: bytes, peer_ip: str) -> bytes:
+            asked.append(body)
+            eve.inviting._invites._all[one.id] = one  # her tries never end
+            return await answer(body, peer_ip)
+
+        eve.inviting.answer = again  # type: ignore[method-assign]
+        with pytest.raises(Refused):
+            await join_by_pin(digits, [address] * 100, ben)
+
+    assert 2 * PIN_TRIES == len(asked)
 
 
 async def test_another_network_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
