@@ -21,15 +21,15 @@ from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, continues, read_listing, read_load
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
-from gateway.wire.bodies import OTHERS
+from gateway.wire.bodies import OPTIONAL, OTHERS, leaving_out, says_not_known, without
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
-from gateway.wire.tokens import not_asking_for_usage
 
 KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
 CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
 _REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
+REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
 _EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
 LEARN_TIMEOUT_S = 60.0  # s for all that one model is asked once, behind whatever the engine is doing
 LEARN_ATTEMPTS = 3  # of those in which it did not answer
@@ -85,7 +85,7 @@ class OpenAIEngine:
         self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
         self._is_list_old = False  # it did not know a model of its own list
-        self._refuses_usage = False  # it does not know `stream_options`
+        self._refused: dict[str, frozenset[str]] = {}  # by endpoint: optional fields that it does not know
         self._continues: dict[str, tuple[str, ...]] = {}  # by model, as it was tested
         self._learn_attempts: dict[str, int] = {}  # by model
 
@@ -147,18 +147,24 @@ class OpenAIEngine:
         answer: Answer | None = None
         within_s = patience.first_event_s if stream else patience.whole_s
         try:
-            asked = not_asking_for_usage(body) if stream and self._refuses_usage else body
+            asked, _ = without(body, self._refused.get(endpoint, frozenset()))
             answer = await self._begin(endpoint, asked, headers, within_s)
             said: bytes | None = None
+            refused, refusals = frozenset[str](), 0
             if answer.status == 404:
                 self._is_list_old = True  # its list of models may have changed: the next look reads it again
-            if stream and answer.status in _REFUSED and not self._refuses_usage:
+            while answer.status in _REFUSED and endpoint in OPTIONAL and refusals < REFUSALS:
                 said = await EngineReply(answer, patience, self.url, stream=False).read()
-                asked = not_asking_for_usage(body) if b"stream_options" in said else body
-                if asked is not body:  # we had added it, to count tokens: asked again without it
-                    answer.release()
-                    answer, said, self._refuses_usage = None, None, True
-                    answer = await self._begin(endpoint, asked, headers, within_s)
+                asked, named = leaving_out(endpoint, asked, said)
+                if not named:
+                    break
+                refusals += 1
+                refused |= named if says_not_known(said) else frozenset()
+                answer.release()
+                answer, said = None, None
+                answer = await self._begin(endpoint, asked, headers, within_s)
+            if refused and answer.status == 200:  # it did help: the next request is asked without them at once
+                self._refused[endpoint] = self._refused.get(endpoint, frozenset()) | refused
             if answer.headers.get("content-encoding", "identity") != "identity":  # we asked for none; a bomb, perhaps
                 raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
             yield EngineReply(answer, patience, self.url, stream=stream, said=said)
@@ -206,7 +212,7 @@ class OpenAIEngine:
                 "it is another PPAI peer, which would send requests in a circle; name its engine instead"
             )
         if self._family is None or listing.owner != self._owner:
-            self._continues, self._learn_attempts = {}, {}  # another program may listen there now
+            self._continues, self._learn_attempts, self._refused = {}, {}, {}  # another program may listen there now
             self._family, self._owner = await recognise(self._api, listing), listing.owner
         served = await self._family.describe(self._api, listing)
         state = EngineState(

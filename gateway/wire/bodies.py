@@ -3,12 +3,14 @@
 The page of the API is written by the same types (gateway/client/openapi.py).
 """
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
-from gateway.wire.codec import UNREADABLE, read_fields
+from gateway.wire.codec import UNREADABLE, Pieces, read_fields, write_fields
 from gateway.wire.errors import InvalidRequest, without_words
 
 Models = Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=16)]  # names, the most wanted first
@@ -156,3 +158,57 @@ def _param_of(validation_error: str) -> str | None:
     if "`$." in validation_error:
         return validation_error.rsplit("`$.", 1)[1].rstrip("`")
     return validation_error.rsplit("`", 2)[1] if "missing required field" in validation_error else None
+
+
+# What a request says the same without, as far as its words go: how much is thought, what is told besides, who asks.
+OPTIONAL: Mapping[str, frozenset[str]] = {
+    "chat/completions": frozenset(
+        {
+            *("stream_options", "parallel_tool_calls", "reasoning_effort", "user", "metadata", "service_tier"),
+            *("prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
+        }
+    ),
+    "completions": frozenset({"stream_options", "user"}),
+    "responses": frozenset(
+        {
+            *("include", "reasoning", "truncation", "stream_options", "parallel_tool_calls", "client_metadata"),
+            *("user", "metadata", "service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
+        }
+    ),
+    "messages": frozenset(
+        {"thinking", "context_management", "output_config", "metadata", "service_tier", "cache_control"}
+    ),
+}
+_KNOWS_NOT = re.compile(
+    rb"un(?:known|recogni[sz]ed|supported|expected)|not (?:supported|permitted)|extra", re.IGNORECASE
+)
+
+
+def leaving_out(endpoint: str, body: Pieces, said: bytes) -> tuple[Pieces, frozenset[str]]:
+    """A body without the optional fields that an engine's refusal names, and which they are.
+
+    An `output_config` that holds the answer to a schema is none of them.
+    """
+    named = frozenset(name for name in OPTIONAL.get(endpoint, ()) if re.search(rb"\b%b\b" % name.encode(), said))
+    return without(body, named)
+
+
+def without(body: Pieces, names: frozenset[str]) -> tuple[Pieces, frozenset[str]]:
+    """A body without these fields, and which of them it had; the same where it has none, or is too deep to be read."""
+    try:
+        fields = read_fields(b"".join(body)) if names else {}
+    except UNREADABLE:
+        return body, frozenset()
+    had = frozenset(name for name in names if name in fields and not _holds_a_schema(name, fields[name]))
+    if not had:
+        return body, had
+    return write_fields({name: value for name, value in fields.items() if name not in had}), had
+
+
+def says_not_known(said: bytes) -> bool:
+    """Whether a refusal is of a field that the engine never takes, and not of this value or this company of it."""
+    return _KNOWS_NOT.search(said) is not None
+
+
+def _holds_a_schema(name: str, value: msgspec.Raw) -> bool:
+    return name == "output_config" and b'"format"' in bytes(value)

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
 from gateway.wire.claims import whole
-from gateway.wire.codec import UNREADABLE, Pieces, pieces_of, raw, read_fields, view_of, write_fields
+from gateway.wire.codec import UNREADABLE, pieces_of, raw, view_of
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -125,17 +125,6 @@ def asking_for_usage(request: Request) -> Request:
         asked = raw(options | {"include_usage": True})
     anew = {"stream_options": asked}
     return replace(request, fields={**request.fields, **anew}, written={**request.written, **anew}, body=None)
-
-
-def not_asking_for_usage(body: Pieces) -> Pieces:
-    """A body without `stream_options`, for an engine that refuses it; the same where it has none or is too deep."""
-    try:
-        fields = read_fields(b"".join(body))
-    except UNREADABLE:
-        return body
-    if "stream_options" not in fields:
-        return body
-    return write_fields({name: value for name, value in fields.items() if name != "stream_options"})
 
 
 def is_usage_alone(event_data: bytes) -> bool:

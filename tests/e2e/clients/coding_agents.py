@@ -207,7 +207,7 @@ class Trial:
         for name in ("ben", "cleo"):
             engine = self.cluster.engines[name]
             engine.asked.clear()
-            for named, value in {"delay_s": 0.0, "token_s": 0.0, **fields}.items():
+            for named, value in {"delay_s": 0.0, "token_s": 0.0, "apis": coding_engine.APIS, **fields}.items():
                 setattr(engine, named, value)
 
     def asked(self, at_least: int) -> str:
@@ -229,8 +229,8 @@ class Trial:
         assert coding_engine.CHECKED in words, f"the check was not run: {words[-300:]}"
         return "ok"
 
-    async def solves(self, model: str) -> str:
-        self.behave()
+    async def solves(self, model: str, **behaviour: Any) -> str:
+        self.behave(**behaviour)
         async with self.at_work(model, coding_engine.TASK) as run:
             return self.require_solved(await run.end(), run)
 
@@ -293,12 +293,14 @@ class Trial:
 
 def checks_of(trial: Trial) -> dict[str, Callable[[], Awaitable[str]]]:
     in_one_piece = trial.agent.whole
+    strict = {path: coding_engine.strict(api) for path, api in coding_engine.APIS.items()}
     return {
         "words, your own engine": lambda: trial.speaks("mine"),
         "words, another peer's": lambda: trial.speaks("coder"),
         **({} if in_one_piece is None else {"in one piece": lambda: trial.speaks("coder", *in_one_piece)}),
         "the task, your own engine": lambda: trial.solves("mine"),
         "the task, another peer's": lambda: trial.solves("coder"),
+        "the task, an engine that refuses new fields": lambda: trial.solves("coder", apis=strict),
         "who asks is left out": trial.says_not_who_asks,
         **({} if trial.agent.speaks_chat else {"the task, an engine with chat alone": lambda: trial.solves("chatter")}),
         "the task, the peer killed before an answer": lambda: trial.solves_with_a_kill(0.5, delay_s=1.0),

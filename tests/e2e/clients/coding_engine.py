@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from aiohttp import web
+
 from tests import agents
 from tests.agents import Call, Said
 
@@ -44,6 +46,21 @@ APIS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "messages/count_tokens": agents.count_tokens,
     "chat/completions": lambda body: agents.chat(body, answer("chat", body)),
 }
+
+
+REFUSED = ("context_management", "output_config", "thinking", "include", "reasoning", "parallel_tool_calls")
+
+
+def strict(api: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """The same, by an engine that refuses what came into the APIs of late, one field at a time."""
+
+    def asked(body: dict[str, Any]) -> Any:
+        if refused := next((name for name in REFUSED if name in body), None):
+            error = json.dumps({"error": {"message": f"Unknown parameter: {refused}", "param": refused}})
+            return web.HTTPBadRequest(text=error, content_type="application/json")
+        return api(body)
+
+    return asked
 
 
 def _steps(tools: frozenset[str], folder: str) -> Iterator[Call]:

@@ -1,5 +1,7 @@
 """The engine client against a scripted engine on a real socket."""
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -268,6 +270,87 @@ class Strict(ScriptedEngine):
             return await super()._generate(request)
         finally:
             self.status = refused
+
+
+@dataclass
+class Choosy(ScriptedEngine):
+    """An engine that refuses some fields, the first of them by name, in one of the forms of engines."""
+
+    refused: tuple[str, ...] = ()
+    form: str = "Unrecognized request argument supplied: {}"
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        for name in self.refused:
+            if name in body:
+                self.asked.append(body)
+                return web.Response(status=400, text=self.form.replace("{}", name), content_type="application/json")
+        return await super()._generate(request)
+
+
+ADAPTIVE: dict[str, Any] = {"thinking": {"type": "adaptive"}, "context_management": {"edits": []}, "max_tokens": 9}
+OF_CODERS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    (
+        "messages",
+        {**ADAPTIVE, "output_config": {"effort": "high"}},
+        ("context_management", "output_config", "thinking"),
+    ),
+    ("responses", {"input": "hi", "reasoning": {"summary": "auto"}, "include": ["x"]}, ("include", "reasoning")),
+    ("chat/completions", {"reasoning_effort": "high", "parallel_tool_calls": True}, ("reasoning_effort",)),
+]
+FORMS = [
+    ("Unrecognized request argument supplied: {}", True),
+    ('{"detail":[{"type":"extra_forbidden","loc":["body","{}"],"msg":"Extra inputs are not permitted"}]}', True),
+    ('{"error":{"message":"Input tag \'adaptive\' found","param":"{}"}}', False),
+]
+
+
+@pytest.mark.parametrize(("form", "is_kept_in_mind"), FORMS)
+@pytest.mark.parametrize(("endpoint", "fields", "refused"), OF_CODERS, ids=str)
+async def test_optional_fields_that_an_engine_refuses_are_left_out_and_it_is_asked_once_more(
+    session: aiohttp.ClientSession, endpoint: str, fields: dict[str, Any], refused: tuple[str, ...], form: str,
+    is_kept_in_mind: bool,
+) -> None:  # fmt: skip
+    """One after the other. That it does not know a field is kept in mind, that it does not like a value is not."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode()
+    async with Choosy(refused=refused, form=form).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        statuses = []
+        for _ in range(2):
+            async with engine.open(endpoint, (body,), {}, stream=False, patience=PATIENCE) as reply:
+                statuses.append(reply.status)
+                await reply.read()
+
+    assert [200, 200] == statuses
+    assert len(refused) + 1 + (1 if is_kept_in_mind else len(refused) + 1) == len(fake.asked)
+    assert json.loads(body).keys() - set(refused) == fake.asked[-1].keys()
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [({"output_config": {"format": {"type": "json_schema"}}}, "output_config"), ({"tools": []}, "tools")],
+)
+async def test_a_field_that_makes_another_answer_is_not_left_out(
+    session: aiohttp.ClientSession, fields: dict[str, Any], refused: str
+) -> None:
+    body = json.dumps({"model": "m", "messages": [], "max_tokens": 1, **fields}).encode()
+    async with Choosy(refused=(refused,)).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        async with engine.open("messages", (body,), {}, stream=False, patience=PATIENCE) as reply:
+            said = await reply.read()
+
+    assert (400, 1, True) == (reply.status, len(fake.asked), refused.encode() in said)
+
+
+async def test_a_refusal_without_end_is_told_after_three_more_tries(session: aiohttp.ClientSession) -> None:
+    names = ("include", "reasoning", "truncation", "metadata", "user")
+    body = json.dumps({"model": "m", "input": "hi", **dict.fromkeys(names, "x")}).encode()
+    async with Choosy(refused=names).serving() as fake:
+        engine = OpenAIEngine(fake.url, session)
+        async with engine.open("responses", (body,), {}, stream=False, patience=PATIENCE) as reply:
+            said = await reply.read()
+
+    assert (400, 4, True) == (reply.status, len(fake.asked), b"metadata" in said)
 
 
 async def test_an_engine_that_loads_is_told_so_in_its_own_words() -> None:
