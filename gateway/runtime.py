@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 
@@ -82,7 +81,7 @@ from gateway.telemetry.route_log import RouteLog
 from gateway.topics import reader
 from gateway.topics.reader import open_reader
 from gateway.upstream import Patience
-from profiler.encoder import Encoder, EncoderError, open_encoder
+from profiler.encoder import Encoder, EncoderError, OpenedOnce, open_encoder
 
 THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
 
@@ -126,6 +125,7 @@ class Runtime:
         self._config, self._home, self._say = config, home, say
         self._stack = AsyncExitStack()
         self._notices = Notices(say, time.monotonic)
+        self._encoder = OpenedOnce(self._full_encoder)  # for topics of queries, and for documents
         self._served: tuple[Agent, ...] = ()  # what our node knows of our agents
         self._served_personal: Mapping[str, PersonalAgent] = {}  # those of them that are no bare models
 
@@ -165,7 +165,7 @@ class Runtime:
         self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
         stack.push_async_callback(self._fleet.stop)
         self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
-        opening = Opening(self._home.path / "indexes", cache(self._full_encoder), self._say)
+        opening = Opening(self._home.path / "indexes", self._encoder, self._say)
         self._personal = PersonalAgents(self._home.agents, self._say, opening.parts, opening.forget)
         stack.push_async_callback(self._personal.close)
         await self._personal.look()
@@ -200,7 +200,7 @@ class Runtime:
         stack.callback(route_log.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
-        self._reader = open_reader(config.routing, worker, self._full_encoder, self._home.weights / "background")
+        self._reader = open_reader(config.routing, worker, self._encoder, self._home.weights / "background")
         gate = self._reader.gate
         self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)

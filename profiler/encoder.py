@@ -7,7 +7,8 @@ Times and memory of each encoder: docs/results.md#encoder-how-text-is-embedded.
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,6 +64,24 @@ def load_encoder(folder: Path) -> Encoder:
         if not (folder / name).is_file():
             raise EncoderError(f"no encoder weights: {folder / name} is missing. Run: ppai pull encoder")
     return OnnxEncoder(folder)
+
+
+class OpenedOnce:
+    """Opens an encoder when the first of several asks for it, and gives all of them the same; safe in threads.
+
+    What could not be opened is tried anew.
+    """
+
+    def __init__(self, opening: Callable[[], Encoder]) -> None:
+        self._opening, self._lock = opening, threading.Lock()
+        self._encoder: Encoder | None = None
+
+    def __call__(self) -> Encoder:
+        """Raises EncoderError."""
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._opening()
+            return self._encoder
 
 
 class OnnxEncoder:

@@ -1,6 +1,7 @@
 """ppai ask, feedback, route, models, status: questions to the running peer, and what was thought of an answer."""
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -127,11 +128,22 @@ def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
         show_json(found)
         return
     rows = [
-        Row((entry["id"], str(entry["max_model_len"] or "not told")), ", ".join(entry["ppai"]["peers"]) or "nobody")
+        Row(
+            (entry["id"], str(entry["max_model_len"] or "not told")),
+            (", ".join(entry["ppai"]["peers"]) or "nobody") + _agent_words(entry["ppai"]),
+        )
         for entry in found
     ]
     for line in table(Row(("model", "context"), "peers"), rows, width(), right=(1,)):
         show(line)
+
+
+def _agent_words(entry: Mapping[str, Any]) -> str:
+    """What follows who serves it, of a personal agent: the models that it asks, and kinds of its tools."""
+    if entry.get("kind") != "agent":
+        return ""
+    has = f" with {', '.join(entry['tools'])}" if entry["tools"] else ""
+    return f"; an agent on {' or '.join(entry['models']) or 'a model that is not said'}{has}"
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:

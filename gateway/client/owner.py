@@ -19,6 +19,7 @@ from discovery.join_messages import InvalidLine
 from discovery.names import AmbiguousPeer, PeerNameError
 from discovery.records import Agent, PeerId, printable
 from gateway.agent.agent import PersonalAgent
+from gateway.agent.owned.consent import unmeant
 from gateway.client.bodies import read_bytes, read_json
 from gateway.client.running import RunningPeer
 from gateway.client.views import invite_row
@@ -197,7 +198,10 @@ def _agent_row(peer: RunningPeer, agent: PersonalAgent, served: Agent | None, pr
         "peers": [{"id": other, "name": others.approved[other]} for other in may],  # those that may use it
         "in_card": agent.name not in peer.personal.not_for_all,  # so that whoever hears of this peer reads its name
         "shown": _shown(served) if served else None,
-        "not_working": peer.personal.problems_of(agent.name),  # what of it does not, while the rest does
+        "not_working": [
+            *peer.personal.problems_of(agent.name),
+            *unmeant(settings.use, others),
+        ],  # what of it does not, while the rest does
         "documents": peer.personal.progress_of(agent.name) or None,
         "tools": [tool.name for tool in agent.acts.offered(is_own=True)] if agent.acts else [],
     }

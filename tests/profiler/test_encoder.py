@@ -2,13 +2,23 @@
 
 import json
 import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
-from profiler.encoder import GRAPH_FILE, MAX_TOKENS, Encoder, EncoderError, SentenceTransformersEncoder, load_encoder
+from profiler.encoder import (
+    GRAPH_FILE,
+    MAX_TOKENS,
+    Encoder,
+    EncoderError,
+    OpenedOnce,
+    SentenceTransformersEncoder,
+    load_encoder,
+)
 
 STORED = json.loads((Path(__file__).parent / "encoder_vectors.json").read_text(encoding="utf-8"))
 TEXTS = [entry["text"] for entry in STORED]
@@ -109,3 +119,23 @@ def test_served_vectors_are_torchs(encoder: Encoder, encoder_folder: Path) -> No
 
     assert np.abs(found - VECTORS).max() < 1e-4
     assert float((found * encoder.encode(TEXTS)).sum(1).min()) > 0.97
+
+
+def test_an_encoder_of_several_is_opened_once_and_a_failure_is_tried_anew() -> None:
+    """Whoever asks first waits for it, and the others with it."""
+    opened, fails, others = list[int](), [True], threading.Event()
+
+    def opening() -> Encoder:
+        if fails and fails.pop():
+            raise EncoderError("not yet")
+        opened.append(1)
+        others.wait(0.05)  # so that those who ask meanwhile would find that nothing is open
+        return cast(Encoder, object())
+
+    shared = OpenedOnce(opening)
+    with pytest.raises(EncoderError):
+        shared()
+    with ThreadPoolExecutor(4) as threads:
+        got = list(threads.map(lambda _: shared(), range(8)))
+
+    assert (1, 1) == (len(opened), len(set(map(id, got))))

@@ -43,6 +43,17 @@ def named(name: str, others: Others) -> tuple[PeerId, ...]:
     return () if name in WORDS else tuple(peer for peer in meant(name, others.approved) if peer in others.approved)
 
 
+def unmeant(use: Collection[str], others: Others) -> list[str]:
+    """What is wrong with names under `use`, for their owner: a name that means nobody lets nobody in."""
+    found = {name: named(name, others) for name in use if name not in WORDS}
+    lines = [f"`use`: no approved peer is called `{name}`: see ppai peers" for name, who in found.items() if not who]
+    several = {name: who for name, who in found.items() if len(who) > 1}
+    return lines + [
+        f"`use`: {len(who)} peers are called `{name}`, and none is let in: write an id, {' or '.join(sorted(who))}"
+        for name, who in several.items()
+    ]
+
+
 def is_for_all(use: Collection[str]) -> bool:
     """Whether every approved peer may use it, so that the card, which strangers read too, may name it."""
     return not _FOR_ALL.isdisjoint(use)

@@ -136,6 +136,10 @@ def test_models_are_listed_with_who_serves_them(home: Home, peer: Peer, capsys: 
         {"id": "auto", "max_model_len": None, "ppai": {"peers": ["ada", "ben"]}},
         {"id": "small-1", "max_model_len": 4096, "ppai": {"peers": ["ben"]}},
     ]
+    told = {"kind": "agent", "peers": ["ben"], "models": ["small-1"], "tools": ["clock"]}
+    peer.pages["/v1/models"] = {"data": [{"id": "porter", "max_model_len": None, "ppai": told}]}
+    models(home=home.path)
+    assert "ben; an agent on small-1 with clock" in capsys.readouterr().out
     peer.pages["/v1/models"] = {"data": entries}
 
     models(home=home.path)

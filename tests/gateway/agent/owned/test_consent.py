@@ -3,7 +3,7 @@
 import pytest
 
 from discovery.records import PeerId
-from gateway.agent.owned.consent import Others, is_for_all, may_use, named
+from gateway.agent.owned.consent import Others, is_for_all, may_use, named, unmeant
 from tests.cluster import id_of
 
 STRANGER, BEN, CLEO, MINE = map(id_of, range(4))
@@ -35,6 +35,8 @@ def test_a_name_that_two_approved_peers_have_means_neither() -> None:
 
     assert not any(may_use(("ben",), peer, twins) for peer in (BEN, CLEO))
     assert {BEN, CLEO} == set(named("ben", twins))
+    (said,) = unmeant(("ben", BEN), twins)
+    assert f"write an id, {' or '.join(sorted((BEN, CLEO)))}" in said
     assert may_use((BEN,), BEN, twins)
 
 
@@ -42,6 +44,10 @@ def test_a_peer_called_like_a_word_gets_nothing_by_it() -> None:
     others = Others({BEN: "mine", CLEO: "approved", MINE: "me"})
 
     assert not any(may_use((word,), peer, others) for word in ("mine", "me") for peer in (BEN, CLEO, MINE))
+
+
+def test_a_name_that_means_nobody_is_said() -> None:
+    assert ["`use`: no approved peer is called `bne`: see ppai peers"] == unmeant(("bne", "ben", "mine"), OTHERS)
 
 
 def test_only_what_every_approved_peer_may_use_is_for_all() -> None:
