@@ -68,6 +68,9 @@ class Domain:
     recall: float = 0.0  # share of the questions that its topics attract, as its own peer reads them
 
 
+OWN_TOOLS = frozenset({"documents", "calculator", "clock"})  # that PPAI itself has, and that ask nobody
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A model that a peer serves, or a personal agent: a model with a prompt, knowledge or tools of its owner's.
@@ -96,6 +99,11 @@ class Agent:
     base: str = ""  # of a personal agent, the model that it asks; its own `model` is its name
     tools: tuple[str, ...] = ()  # of a personal agent: names of the kinds of tools that it has
     domain: Domain = Domain()  # of an agent with topics: what its owner's questions found
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether nothing of a request leaves its engine: a personal agent's servers of tools may be anybody's."""
+        return OWN_TOOLS.issuperset(self.tools)
 
 
 @dataclass(frozen=True, slots=True)

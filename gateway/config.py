@@ -25,6 +25,7 @@ from gateway.models.names import NamesConfig
 from gateway.peering.card import AgentsConfig
 from gateway.peering.listener import PeerConfig
 from gateway.peering.network import NetworkConfig
+from gateway.privacy.rules import PrivacyConfig
 from gateway.routing.course import CourseConfig
 from gateway.routing.policy import SchedulerConfig
 from gateway.strict import ConfigError, Reader, leaf_paths, read_tree
@@ -64,6 +65,7 @@ class Config:
     course: CourseConfig = field(default_factory=CourseConfig)
     beliefs: BeliefConfig = field(default_factory=BeliefConfig)
     agents: AgentsConfig = field(default_factory=AgentsConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
 

@@ -55,6 +55,7 @@ from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
 from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
+from gateway.privacy.rules import Rules
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
@@ -106,7 +107,8 @@ def check(config: Config, home: Home) -> None:
     check_reachable(config.client.host, ApiKeys(home.api_keys_file), config.client.api_keys == "open")
     network.check(config.network, home.path)
     check_all(config.own_engines)
-    reader.check(config.routing)
+    gate = reader.check(config.routing)
+    Rules(config.privacy, str(Path.home()), gate.categories)
 
 
 async def _serve(config: Config, home: Home, say: Say) -> None:
@@ -206,15 +208,16 @@ class Runtime:
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
         stack.push_async_callback(peers.close)
         self._feedback = Feedback(config.learning, self._node.observations.observe, secrets.token_bytes(32))
+        rules = Rules(config.privacy, str(Path.home()), gate.categories)
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
-            clock=clock, wall_clock=time.time, answered=self._answered, keepalive_s=client.keepalive_s,
+            clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
             adapters=Adapters(),
         )  # fmt: skip
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed)
         others = Others(
             config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
-            clock=clock, wall_clock=time.time,
+            clock=clock, wall_clock=time.time, leaving=dispatcher.leaving,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(

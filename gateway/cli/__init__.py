@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.agents import agent_ask, agent_check, agent_index, agent_init, agent_list, agent_share
-from gateway.cli.asking import ask, feedback, models, route, status
+from gateway.cli.asking import ask, feedback, models, privacy_test, route, status
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say, show
@@ -79,6 +79,10 @@ secret_app = typer.Typer(help="The network's secret.", no_args_is_help=True, ric
 secret_app.command("new")(secret_new)
 secret_app.command("holders")(secret_holders)
 app.add_typer(secret_app, name="secret")
+
+privacy_app = typer.Typer(help="What may leave this machine.", no_args_is_help=True, rich_markup_mode=None)
+privacy_app.command("test")(privacy_test)
+app.add_typer(privacy_app, name="privacy")
 
 key_app = typer.Typer(help="API keys of the client side.", no_args_is_help=True, rich_markup_mode=None)
 key_app.command("add")(key_add)

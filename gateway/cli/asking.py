@@ -1,4 +1,4 @@
-"""ppai ask, feedback, route, models, status: questions to the running peer, and what was thought of an answer."""
+"""ppai ask, feedback, route, privacy, models, status: questions to the running peer, and grades of its answers."""
 
 import sys
 from collections.abc import Mapping
@@ -117,6 +117,37 @@ def route(
             say(line)
     if not found["target"]:
         raise typer.Exit(1)
+
+
+def privacy_test(
+    text: Annotated[str, typer.Argument(help="What would be asked; `-` reads it from standard input.")],
+    model: Annotated[str, typer.Option(help="The model that would be asked for.")] = "auto",
+    key: Annotated[str, typer.Option(help="The name of the API key that it would come with.")] = "",
+    header: Annotated[list[str] | None, typer.Option(help="A header that it would have, as 'NAME: VALUE'.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far a text may go, and which rules hold. Nothing is sent anywhere."""
+    from gateway.cli.own_peer import OwnPeer
+    from gateway.cli.pages import privacy_lines
+
+    headers = dict(map(_header, header or []))
+    body = {"text": _question(text), "model": model, "key": key, "headers": headers}
+    found = OwnPeer(home_of(home)).post("/ppai/v1/privacy", body)
+    if as_json:
+        show_json(found)
+        return
+    for line in privacy_lines(found, width()):
+        show(line)
+    if not found["rules"]:
+        say("there are no rules: `privacy.rules` is empty, and a request goes to whoever may answer")
+
+
+def _header(said: str) -> tuple[str, str]:
+    name, colon, value = said.partition(":")
+    if not colon or not name.strip():
+        raise typer.BadParameter("write it as 'NAME: VALUE'", param_hint="--header")
+    return name.strip(), value.strip()
 
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:

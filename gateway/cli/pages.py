@@ -27,12 +27,14 @@ REASONS = {
     "paper": "by the paper's rule, as scheduler.mode says",
     "mode": "this machine's engine, as scheduler.mode says",
     "field": "the request holds what may not leave this machine",
+    "privacy": "a rule of yours says how far the request may go",
 }
 WHY_NOT = {
     "dead": "it is gone",
     "suspect": "it does not answer at the moment",
     "not_approved": "it is not approved: run ppai approve",
     "place": "its engine is not on this machine",
+    "privacy": "it came after the request, which stays where it was asked",
     "model": "it serves another model",
     "modality": "it cannot take what the request holds",
     "context": "its context is too short",
@@ -196,6 +198,9 @@ def route_lines(found: Page, columns: Width) -> list[str]:
         lines = fact("answers", f"nobody: {found.get('problem') or found['reason']}", columns)
     if target and target.get("kind") == "agent":
         lines += fact("", _agent_words(target), columns)
+    if (rule := found.get("privacy", {}).get("rule")) is not None:
+        untold = "" if found["privacy"]["told"] else ", which cannot be told"
+        lines += fact("may go to", f"{found['privacy']['to']}, by the rule {rule}{untold}", columns)
     if not found["familiar"]:
         about = "unlike all that the gate knows: general ability and load decide"
     else:
@@ -227,8 +232,23 @@ def _agent_words(row: Page) -> str:
 
 def _not_asked(row: Page) -> Row:
     code = str(row["excluded"])
-    what = WHY_NOT.get(code, "the request stays on this machine" if ":" in code else "")
+    of_rule = "a rule of yours keeps the request from it" if code.startswith("privacy:") else ""
+    what = WHY_NOT.get(code, of_rule or ("the request stays on this machine" if ":" in code else ""))
     return Row((row["peer"], row["agent"]), f"{what} ({code})" if what else code)
+
+
+PRIVACY_HEAD = Row(("rule", "holds", "lets it go to"), "it holds for requests")
+_HOLDS = {True: "yes", False: "no", None: "not told"}
+
+
+def privacy_lines(found: Page, columns: Width) -> list[str]:
+    """How far the text may go and why, then every rule."""
+    why = f"the rule {found['rule']} holds" if found["rule"] else "no rule holds"
+    if not found["told"]:
+        why = f"whether the rule {found['rule']} holds cannot be told"
+    lines = fact("may go to", f"{found['to']}: {why}", columns)
+    rows = [Row((rule["name"], _HOLDS[rule["holds"]], rule["to"]), rule["when"]) for rule in found["rules"]]
+    return [*lines, "", *table(PRIVACY_HEAD, rows, columns)] if rows else lines
 
 
 def duration(seconds: float) -> str:

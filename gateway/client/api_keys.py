@@ -51,12 +51,12 @@ class ApiKeys:
             raise ApiKeyError(f"`{name}` has no key; there are: {', '.join(self._hashes) or 'none'}")
         self._write({known: digest for known, digest in self._hashes.items() if known != name})
 
-    def allow(self, key: str) -> bool:
-        """Whether this is one of the keys; takes as long for a wrong one as for a right one."""
+    def name_of(self, key: str) -> str:
+        """Whose key this is; empty where it is none. Takes as long for a wrong one as for a right one."""
         self._refresh()
-        given, found = _hash(key), False
-        for digest in self._hashes.values():
-            found |= hmac.compare_digest(digest, given)
+        given, found = _hash(key), ""
+        for name, digest in self._hashes.items():
+            found = name if hmac.compare_digest(digest, given) else found
         return found
 
     def _refresh(self) -> None:

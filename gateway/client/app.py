@@ -120,23 +120,23 @@ class ClientApp:
                 await self._hold_up(scope)
                 await client.answer(204, "text/plain", b"", _PREFLIGHT)
                 return
-            is_stranger = await self._is_stranger(scope, headers)
+            key = await self._key_of(scope, headers)
             other = OTHER_PATHS.get(scope["path"]) if self._others else None
             if other is not None and scope["method"] == "POST":
                 if "content-encoding" in headers:
                     raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
                 async with spooled(receive, self._config.body_limit_bytes) as file:
-                    await until_gone(self._pass_on(other, file, scope, headers, client), receive)
+                    await until_gone(self._pass_on(other, file, scope, headers, client, key or ""), receive)
             elif endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 body = await self._plain(body, headers.get("content-encoding"))
-                await until_gone(self._generate(endpoint, body, headers, client), receive)
+                await until_gone(self._generate(endpoint, body, headers, client, key or ""), receive)
             elif endpoint is not None or other is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
                 method = "GET" if scope["method"] == "HEAD" else scope["method"]
-                page = {**scope, "method": method, "state": {"request_id": request_id, "is_stranger": is_stranger}}
+                page = {**scope, "method": method, "state": {"request_id": request_id, "is_stranger": key is None}}
                 await self._pages(page, receive, client.pass_on)
         except InvalidRequest as error:
             if error.status in (401, 403):
@@ -155,25 +155,29 @@ class ClientApp:
             body = await asyncio.to_thread(unpacked, body, packed_by, self._config.body_limit_bytes)
         return body if charset_of(body) == PLAIN else await asyncio.to_thread(in_utf8, body)
 
-    async def _is_stranger(self, scope: Scope, headers: Mapping[str, str]) -> bool:
-        """Whether a caller of PROBES shows no key where one is asked for; of others raises InvalidRequest (401)."""
+    async def _key_of(self, scope: Scope, headers: Mapping[str, str]) -> str | None:
+        """The name of the caller's key, empty where he needs none; None of a stranger who asks one of PROBES.
+
+        Of others raises InvalidRequest (401).
+        """
         try:
-            self._check_key(headers)
+            return self._check_key(headers)
         except InvalidRequest:
             if scope["path"] not in PROBES:
                 raise
             await self._hold_up(scope)
-            return True
-        return False
+            return None
 
     async def _hold_up(self, scope: Scope) -> None:
         """Who has shown no key does not get answers as fast as he can ask."""
         ip = scope["client"][0] if scope.get("client") else ""
         await asyncio.sleep(self._unknown.pause_s(ip, asyncio.get_running_loop().time()))
 
-    async def _generate(self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient) -> None:
+    async def _generate(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, key: str
+    ) -> None:
         try:
-            await self._dispatcher.answer(endpoint, body, headers, client, client.request_id)
+            await self._dispatcher.answer(endpoint, body, headers, client, client.request_id, key)
         except InvalidRequest as error:
             await _answer_invalid(client, endpoint, error)
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
@@ -181,13 +185,13 @@ class ClientApp:
             await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)
 
     async def _pass_on(
-        self, endpoint: str, body: bytes | mmap, scope: Scope, headers: Mapping[str, str], client: AsgiClient
+        self, endpoint: str, body: bytes | mmap, scope: Scope, headers: Mapping[str, str], client: AsgiClient, key: str
     ) -> None:
         """Answer an endpoint beside chat. An answer that breaks off ends with its connection, as at the engine."""
         assert self._others, "its paths are known then only"
         try:
             kind = headers.get("content-type", "")
-            await self._others.answer(endpoint, kind, body, headers, client, client.request_id)
+            await self._others.answer(endpoint, kind, body, headers, client, client.request_id, key)
         except InvalidRequest as error:
             await _answer_invalid(client, endpoint, error)
         except Exception:
@@ -215,11 +219,12 @@ class ClientApp:
                 code="bad_origin",
             )
 
-    def _check_key(self, headers: Mapping[str, str]) -> None:
-        """Raises InvalidRequest (401) where keys are asked for and this is none."""
+    def _check_key(self, headers: Mapping[str, str]) -> str:
+        """The name of the key; empty of none. Raises InvalidRequest (401) where keys are asked for and this is none."""
         given, is_open = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", "")), self._is_open
         try:
-            is_known = not asks_for_key(self._config.host, self._keys, is_open) or self._keys.allow(given)
+            name = self._keys.name_of(given) if given else ""
+            is_known = bool(name) or not asks_for_key(self._config.host, self._keys, is_open)
         except ApiKeyError as error:
             raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
         if not is_known and not hmac.compare_digest(given.encode(), self._token.encode()):
@@ -228,6 +233,7 @@ class ClientApp:
                 status=401,
                 code="invalid_api_key",
             )
+        return name
 
 
 def _for_page(headers: Mapping[str, str]) -> dict[str, str]:

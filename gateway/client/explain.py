@@ -1,4 +1,7 @@
-"""POST /ppai/v1/route: who would answer a query, and why. Nothing is sent to a model."""
+"""POST /ppai/v1/route and /ppai/v1/privacy: who would answer a query and why, and how far the owner's rules let it go.
+
+Nothing is sent to a model.
+"""
 
 from typing import Annotated, Any
 
@@ -6,10 +9,14 @@ import fastapi
 import msgspec
 
 from gateway.client.bodies import read_json
+from gateway.client.owner import owner_only
 from gateway.client.running import RunningPeer
 from gateway.client.views import candidate_rows, personal_fields, waiting_lines
+from gateway.privacy.rules import Verdict, checked
 from gateway.routing.choice import Candidate
 from gateway.server.edge import headers_of
+from gateway.serving.leaving import Came
+from gateway.wire.request import read_request
 
 EXPLAIN_S = 30.0  # a person who asks for an explanation waits for the encoder to be loaded
 
@@ -18,25 +25,41 @@ class _Question(msgspec.Struct):
     text: str
     model: str = "auto"
     max_tokens: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    headers: dict[str, str] = {}  # of the program that would ask, as far as rules look at them
+    key: str = ""  # the name of its API key
+
+    @property
+    def body(self) -> bytes:
+        """The request that would ask it."""
+        said: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": self.text}]}
+        if self.max_tokens:
+            said["max_tokens"] = self.max_tokens
+        return msgspec.json.encode(said)
+
+    @property
+    def sent(self) -> dict[str, str]:
+        """Its headers."""
+        return {name.lower(): value for name, value in self.headers.items()}
 
 
 def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.post("/ppai/v1/route")
     async def route(request: fastapi.Request) -> dict[str, Any]:
         asked = await read_json(request, _Question)
-        message = {"role": "user", "content": asked.text}
-        body: dict[str, Any] = {"model": asked.model, "messages": [message]}
-        if asked.max_tokens:
-            body["max_tokens"] = asked.max_tokens
         headers = {name: value for name, value in headers_of(request.scope).items() if "ppai" in name}
         routed = await peer.dispatcher.decide(
-            "chat/completions", msgspec.json.encode(body), headers, judge_s=EXPLAIN_S, everybody=True
+            "chat/completions", asked.body, {**asked.sent, **headers}, EXPLAIN_S, key=asked.key, everybody=True
         )
         query, choice, target = routed.query, routed.choice, routed.choice.target
         waiting = peer.network.waiting()
         return {
             "target": target and _target(target),
             "reason": choice.reason,
+            "privacy": {
+                "to": routed.verdict.reach,
+                "rule": routed.verdict.rule or None,
+                "told": routed.verdict.is_told,
+            },
             "problem": None if target else peer.dispatcher.why_nobody(routed).message,
             "category": query.category or None,
             "familiar": query.is_familiar,
@@ -47,6 +70,24 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "waiting": list(waiting.values()),
             "say": waiting_lines(waiting),
         }
+
+    @app.post("/ppai/v1/privacy", dependencies=owner_only(peer))
+    async def privacy(request: fastapi.Request) -> dict[str, Any]:
+        """Owner: how far a text may go, and of every rule whether it holds. What a rule found is not said."""
+        asked = await read_json(request, _Question)
+        read = read_request("chat/completions", asked.body)
+        verdict, rules = await peer.dispatcher.leaving.explain(read, Came(asked.body, asked.sent, asked.key))
+        return {
+            **_verdict(verdict),
+            "rules": [
+                {"name": rule.name, "to": rule.to, "holds": holds, "when": checked(rule)} for rule, holds in rules
+            ],
+        }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    """How far the rules let a request go."""
+    return {"to": verdict.reach, "rule": verdict.rule or None, "told": verdict.is_told}
 
 
 def _target(target: Candidate) -> dict[str, Any]:

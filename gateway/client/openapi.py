@@ -198,13 +198,15 @@ _ROUTE = _fields(
     {"text": {"type": "string"}},
     model={"type": "string", "default": VIRTUAL_MODEL},
     max_tokens={"type": ["number", "null"], "minimum": 1},
+    headers={"type": "object", "additionalProperties": {"type": "string"}},
+    key={"type": "string"},
 )
 _GRADE = {
     **_fields({"request": {"type": "string"}, "score": {"type": "number", "minimum": -1, "maximum": 1}}),
     "additionalProperties": False,
 }
 _COUNTED = _fields({"request": {"type": "string"}, "counted": {"type": "boolean"}})
-_WHO = _fields({"who": {"type": "string"}})
+_WHO = _fields({"who": {"type": "string"}}, mine={"type": ["boolean", "null"]})
 _BOOLEAN = {"type": "boolean"}
 _RIGHTS = {"type": "array", "items": {"enum": ["ask", "answer"]}, "minItems": 1}
 _INVITE = _fields(
@@ -277,6 +279,9 @@ _STATUS = {
 }
 _OWNER = {
     "/ppai/v1/events": _get("the owner reads the last lines of the route log", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
+    "/ppai/v1/privacy": _post(
+        "the owner sees how far a text may go, and which rules hold", _ROUTE, _OBJECT, _OWNERS_KEY
+    ),
     "/ppai/v1/approve": _post("the owner grants a peer both rights", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/agents": _get(
         "the owner's personal agents, who may use them, what others see", _LIST_OF_OBJECTS, security=_OWNERS_KEY

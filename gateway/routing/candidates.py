@@ -22,20 +22,21 @@ class Excluded(IntEnum):
     SUSPECT = 2
     NOT_APPROVED = 3
     PLACE = 4  # our own engine runs elsewhere, and the query may not leave this machine
-    MODEL = 5
-    ENDPOINT = 6  # its engine does not have what is asked, or its version of PPAI does not know it
-    MODALITY = 7
-    CONTEXT = 8
-    PINNED_LOCAL = 9  # shown as the query's own reason, such as "field:n" or "privacy:email"
-    FIELD = 10  # this peer has refused such fields; shown with them, such as "field:top_k"
-    PINNED = 11
-    CLOSED = 12
-    SILENT = 13
-    RETRIED = 14
-    SCORE = 15
-    EMBEDDED = 16  # the small model that comes with PPAI, while another can begin soon
-    LAST_RESORT = 17  # an engine that is asked when nobody else can answer
-    TRIAL = 18  # nobody vouched for its peer, which has had its share of our queries for now
+    PRIVACY = 5  # further than a rule of the owner's lets the query go; shown as the rule's name, "privacy:clients"
+    MODEL = 6
+    ENDPOINT = 7  # its engine does not have what is asked, or its version of PPAI does not know it
+    MODALITY = 8
+    CONTEXT = 9
+    PINNED_LOCAL = 10  # shown as the query's own reason, such as "field:n" or "privacy:email"
+    FIELD = 11  # this peer has refused such fields; shown with them, such as "field:top_k"
+    PINNED = 12
+    CLOSED = 13
+    SILENT = 14
+    RETRIED = 15
+    SCORE = 16
+    EMBEDDED = 17  # the small model that comes with PPAI, while another can begin soon
+    LAST_RESORT = 18  # an engine that is asked when nobody else can answer
+    TRIAL = 19  # nobody vouched for its peer, which has had its share of our queries for now
     CONTINUING = 20  # it is not known to go on with an answer that broke off elsewhere
     AGENT = 21  # a personal agent that was not measured, and of whose topics the query hardly is
 
@@ -89,6 +90,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
         excluded[roster.is_personal()] = Excluded.ENDPOINT
     if query.models is not None:
         excluded[~_serves(query.models, roster)] = Excluded.MODEL
+    if query.reach != "anyone":
+        excluded[~roster.within(query.reach)] = Excluded.PRIVACY
     if query.here_only:
         excluded[roster.local & (~roster.here | roster.last_resort)] = Excluded.PLACE
     excluded[~roster.approved] = Excluded.NOT_APPROVED
@@ -116,7 +119,7 @@ def embedded_stands_back(excluded: NDArray[np.uint8], wait_s: FloatArray, roster
 
 def may_answer(query: Query, roster: Roster) -> BoolArray:
     """(N,) alive, approved, serving the model asked for, and not ruled out by a pin; however busy, whatever it can."""
-    eligible = roster.approved & ~roster.dead
+    eligible = roster.approved & ~roster.dead & roster.within(query.reach)
     if query.here_only:
         eligible = eligible & roster.here
     elif query.pinned_local is not None:

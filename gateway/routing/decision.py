@@ -37,7 +37,7 @@ class Decision:
         last_resort      nobody else can answer
         fallback         no candidate was left: our own engine, or without one a peer that kept silent
         none             nobody
-        anything else    the query's `pinned_local`, why the body may not travel
+        anything else    the query's `rule` where it leaves somebody out, or its `pinned_local`: why it may not travel
     """
 
     query: Query
@@ -103,6 +103,8 @@ class Decision:
     def excluded_because(self, index: int) -> str | None:
         """None for a candidate; else dead | suspect | not_approved | model | ... | field:<name> | privacy..."""
         code = int(self.excluded[index])
+        if code == Excluded.PRIVACY:
+            return self.query.rule or Excluded.PRIVACY.word
         if code == Excluded.PINNED_LOCAL:
             return self.query.pinned_local
         if code == Excluded.FIELD:

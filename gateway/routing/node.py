@@ -337,6 +337,7 @@ class Node:
                 self._refused,
                 self.admission.vouches,
                 self._priors,
+                self.admission.is_mine,
             )
             self._refreshed_at = -REFRESH_S
             self._former_models.seen(_serving(self._scored.roster), self._now)

@@ -104,6 +104,8 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
         reason = "pinned"
     elif fresh.query.pinned_local is not None:
         reason = fresh.query.pinned_local
+    elif fresh.query.rule is not None and (fresh.excluded == Excluded.PRIVACY).any():
+        reason = fresh.query.rule
     elif reason == "best" and order and fresh.view.is_likely(order[0]):
         reason = "topic"
     elif reason == "best" and not fresh.query.is_familiar:

@@ -10,6 +10,7 @@ from gateway.beliefs.domains import LIKELY, Likely, Topics
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.table import Expected
 from gateway.models.names import Chain
+from gateway.privacy.rules import Reach
 from gateway.routing.roster import BoolArray, Roster
 from gateway.routing.worth import Basis
 
@@ -31,6 +32,8 @@ class Query:
     session: str | None = None
     pin: str | None = None  # who is to answer: "local", or a peer's id; None: anybody
     pinned_local: str | None = None  # why the body may not travel ("field:n", "privacy:..."); None: it may
+    reach: Reach = "anyone"  # how far the owner's rules let it go
+    rule: str | None = None  # the rule that says so, as "privacy:NAME"; None: none, or it cannot go further anyway
     here_only: bool = False  # it may not leave this machine: not even our own engine is asked where it is elsewhere
     guarded: frozenset[str] = frozenset()  # fields of the body that not every peer takes
     avoid: PeerId | None = None  # the queue of who has just failed this conversation; a retry should go elsewhere

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from discovery.details import CONTINUE_FEATURE, detailed
 from discovery.members import Member
 from discovery.names import shown_names
-from discovery.records import WHOLE, Agent, PeerId
+from discovery.records import WHOLE, Agent, PeerId, Place
 from gateway.beliefs.domains import Topical, Topics, topical
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
+from gateway.privacy.rules import Reach
 from gateway.routing.worth import STRANGER, Basis, Observations, Space, Worth, claims
 from profiler.scoring import pair_scores
 
@@ -59,6 +60,8 @@ class Roster:
     personal: tuple[Agent | None, ...] = ()  # the personal agents; None for each bare model, empty where all are
     topical: tuple[Topical, ...] = ()  # those with topics that count, of ours and of peers that somebody vouched for
     topics: frozenset[Topics] = frozenset()  # of all of them
+    mine: BoolArray | None = None  # (N,) runs on a machine of the owner's, ours or one tagged so; None: `here`
+    vouched: BoolArray | None = None  # (N,) its peer is vouched for, and it is said to be in no cloud; None: `here`
 
     def having(self, endpoint: str) -> BoolArray:
         """(N,) who has this endpoint, or may have it: what an engine does not tell is tried."""
@@ -70,6 +73,13 @@ class Roster:
     def is_personal(self) -> BoolArray:
         """(N,) the personal agents."""
         return np.array([agent is not None for agent in self.personal or [None] * len(self)], dtype=np.bool_)
+
+    def within(self, reach: Reach) -> BoolArray:
+        """(N,) those that a rule lets a request go to. Where an agent does not say where it runs, it is in none."""
+        if reach == "anyone":
+            return np.ones(len(self), dtype=np.bool_)
+        within = {"my machines": self.mine, "approved": self.vouched}.get(reach)
+        return self.here if within is None else within
 
     def __len__(self) -> int:
         return len(self.peer_ids)
@@ -116,11 +126,13 @@ def build_roster(
     refused: Mapping[tuple[PeerId, str], frozenset[str]] | None = None,
     vouches: Callable[[PeerId], bool] = lambda _: True,
     priors: Priors | None = None,
+    is_mine: Callable[[PeerId], bool] = lambda _: False,
 ) -> ScoredRoster:
     """Our own agents and every peer's, those included who may not answer now: a Decision gives the reason of each.
 
     `details`: what peers told us of their agents beyond their cards, further agents included. `refused`: abilities by
     (peer, agent) that were tried in vain. `vouches` says whether somebody vouched for a peer: its word counts in full.
+    `is_mine`: whether the owner said that a peer is a machine of his own.
     An agent without a vector is worth what its name and its details let expect (`priors`). At most UNAPPROVED_LIMIT
     agents of peers that may not answer are rows: strangers can make up any number.
     """
@@ -137,7 +149,11 @@ def build_roster(
         beliefs.add(member.id, max(1, member.card.slots))
         agents = all_agents(member.card.agents, (details or {}).get(member.id, ()))
         pairs += [(member.id, shown[member.id], agent, member) for agent in agents]
-    roster = _with_topics(_columns(pairs, may_answer, beliefs, refused or {}), pairs, trusted, vouches)
+    roster = replace(
+        _with_topics(_columns(pairs, may_answer, beliefs, refused or {}), pairs, trusted, vouches),
+        mine=_placed(pairs, ("here",), is_mine),
+        vouched=_placed(pairs, ("here", "other host"), vouches),
+    )
     unknown = {peer for peer in names if not vouches(peer)}
     strangers = np.array([peer in unknown for peer in roster.peer_ids], dtype=np.bool_) if unknown else None
     if space is None:
@@ -176,6 +192,15 @@ def _personal(agents: Sequence[Agent]) -> tuple[Agent | None, ...]:
     return personal if any(personal) else ()
 
 
+def _placed(pairs: Sequence[_Pair], places: tuple[Place, ...], counts: Callable[[PeerId], bool]) -> BoolArray:
+    """(N,) whose agent is said to run in one of these places; of other peers only those that count."""
+    inside = [
+        agent.place in places and agent.is_contained and (member is None or counts(peer))
+        for peer, _, agent, member in pairs
+    ]
+    return np.array(inside, dtype=np.bool_)
+
+
 def _columns(
     pairs: Sequence[_Pair],
     may_answer: Callable[[PeerId], bool],
@@ -199,7 +224,7 @@ def _columns(
         ),
         context_tokens=np.array([agent.context_tokens for agent in agents], dtype=np.int64),
         local=np.array([member is None for member in others], dtype=np.bool_),
-        here=np.array([member is None and agent.place == "here" for *_, agent, member in pairs], dtype=np.bool_),
+        here=_placed(pairs, ("here",), lambda peer: False),
         embedded=np.array([agent.is_embedded for agent in agents], dtype=np.bool_),
         last_resort=np.array([agent.last_resort for agent in agents], dtype=np.bool_),
         dead=np.array([member is not None and member.state == "dead" for member in others], dtype=np.bool_),

@@ -19,6 +19,7 @@ from gateway.models.names import NamesConfig, summed_up
 from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
+from gateway.privacy.rules import ANYWHERE, PrivacyConfig, Rules, Verdict
 from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
@@ -30,6 +31,7 @@ from gateway.serving.attempts import Attempts, GoingOn
 from gateway.serving.continuing import Said
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.serving.headers import Wishes, read_headers
+from gateway.serving.leaving import Came, Leaving
 from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
@@ -43,6 +45,7 @@ from gateway.wire.tokens import asking_for_usage
 
 log = logging.getLogger(__name__)
 
+_CHAT = "chat/completions"
 _PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 _MISSING = frozenset({ENDPOINT_MISSING, "peer_endpoint"})  # codes: who may be asked has no such endpoint
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
@@ -57,13 +60,14 @@ class Routed:
     travel: Travel
     query: Query
     choice: Choice
+    verdict: Verdict = ANYWHERE  # of the owner's rules
 
 
 class _Asked(NamedTuple):
     """What came."""
 
     request_id: str
-    body_bytes: int
+    came: Came
     began: float
     timing: Mapping[str, str]  # headers
 
@@ -85,6 +89,7 @@ class Dispatcher:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        rules: Rules | None = None,
         answered: Callable[[str, Routed, Candidate, float], None] = lambda request_id, routed, by, began: None,
         keepalive_s: float = KEEPALIVE_S,
         adapters: Adapters | None = None,
@@ -92,9 +97,10 @@ class Dispatcher:
         """`answered(request_id, routed, by, began)` is called when a request got its whole answer.
 
         `keepalive_s`: after so long without an event a stream gets a comment. `adapters`: what says as a chat what no
-        engine here has an endpoint for.
+        engine here has an endpoint for. `rules`: what may leave this machine.
         """
         self._adapters = adapters
+        self.leaving = Leaving(rules or Rules(PrivacyConfig(rules=()), ""), node, reader)
         self.reader, self._answered, self._keepalive_s = reader, answered, keepalive_s
         self._names, self._course, self._patience = names, course, patience
         self._node, self._doors, self._peers = node, doors, peers
@@ -103,17 +109,18 @@ class Dispatcher:
         self._failed: dict[str, PeerId] = {}  # by session: the queue of who failed it last
 
     async def answer(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str, key: str = ""
     ) -> None:
-        """Answer one request. Raises InvalidRequest; every other failure is told to the client."""
+        """Answer one request; `key`: the name of its API key. Raises InvalidRequest; the client is told all else."""
         began = self._clock()
+        came = Came(body, headers, key)
         try:
-            routed = await self.decide(endpoint, body, headers)
+            routed = await self._decide(endpoint, body, came, read_headers(headers), BUDGET_S)
         except InvalidRequest as invalid:
             self._log_refusal(endpoint, request_id, invalid.status, invalid.code or "invalid_request")
             raise
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        asked = _Asked(request_id, len(body), began, timing)
+        asked = _Asked(request_id, came, began, timing)
         if routed.request.stream:
             with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
                 await self._lead(routed, asked, kept)
@@ -137,7 +144,7 @@ class Dispatcher:
         endpoint, fields = routed.request.endpoint, fields_of(routed.request)
         try:
             body = await asyncio.to_thread(self._adapters.asked, endpoint, fields)
-            chat = await self._decide("chat/completions", msgspec.json.encode(body), routed.wishes, BUDGET_S)
+            chat = await self._decide(_CHAT, msgspec.json.encode(body), asked.came, routed.wishes, BUDGET_S)
         except UpstreamError as error:
             return error
         except InvalidRequest as invalid:
@@ -159,7 +166,7 @@ class Dispatcher:
             Course(routed.choice, self._course, self._clock()),
             target=partial(self._target, routed),
             decide_again=lambda engine: self._choose(replace(routed.query, is_held=True), waits_at=engine),
-            decide_anew=partial(self._decide_anew, routed, asked.body_bytes),
+            decide_anew=partial(self._decide_anew, routed, asked.came),
             guarded=routed.query.guarded,
             decide_to_go_on=partial(self._decide_to_go_on, routed),
         )  # fmt: skip
@@ -184,26 +191,33 @@ class Dispatcher:
         headers: Mapping[str, str],
         judge_s: float = BUDGET_S,
         *,
+        key: str = "",
         everybody: bool = False,
     ) -> Routed:
         """Who answers this request: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest.
 
         `everybody`: the choice explains those who are not asked, too.
         """
-        return await self._decide(endpoint, body, read_headers(headers), judge_s, everybody=everybody)
+        came = Came(body, headers, key)
+        return await self._decide(endpoint, body, came, read_headers(headers), judge_s, everybody=everybody)
 
     async def _decide(
-        self, endpoint: str, body: bytes, wishes: Wishes, judge_s: float, *, everybody: bool = False
+        self, endpoint: str, body: bytes, came: Came, wishes: Wishes, judge_s: float, *, everybody: bool = False
     ) -> Routed:
+        """The same; `body` may say what came in another form. The rules look at what came."""
         asked = (endpoint, body, wishes.session)
         request, travel = await asyncio.to_thread(self._read, *asked) if takes_long(body) else self._read(*asked)
-        query = await self._query(request, travel, len(body), wishes, judge_s)
+        verdict = await self.leaving.verdict(request, came, always=everybody)
+        query = await self._query(request, travel, len(body), wishes, judge_s, verdict)
         refusals.check_needs(query, self._node.roster)
-        return Routed(request, wishes, travel, query, await self._choose(query, everybody=everybody))
+        return Routed(request, wishes, travel, query, await self._choose(query, everybody=everybody), verdict)
 
-    async def _decide_anew(self, routed: Routed, body_bytes: int) -> Choice:
+    async def _decide_anew(self, routed: Routed, came: Came) -> Choice:
         """The choice among those who serve now. Raises UpstreamError and InvalidRequest where it has nobody."""
-        query = await self._query(routed.request, routed.travel, body_bytes, routed.wishes, BUDGET_S)
+        verdict = routed.verdict
+        if verdict.reach == "this machine" and not verdict.rule:  # nothing was looked at while nobody else was there
+            verdict = await self.leaving.verdict(routed.request, came)
+        query = await self._query(routed.request, routed.travel, len(came.body), routed.wishes, BUDGET_S, verdict)
         refusals.check_needs(query, self._node.roster)
         choice = await self._choose(query)
         if not choice.order:
@@ -247,8 +261,12 @@ class Dispatcher:
         decision = self._node.decide(query, plan, self._clock(), silent)
         return decision.choice(len(decision.order) if everybody else self._course.rows, everybody=everybody)
 
-    async def _query(self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float) -> Query:
+    async def _query(
+        self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict
+    ) -> Query:
         roster = self._node.roster
+        rule = f"privacy:{verdict.rule}" if verdict.rule else None
+        is_kept = rule is not None and verdict.reach == "this machine"
         own = {agent.model for agent in self._node.own_agents if agent.kind == "model"}
         names = {*roster.models, *roster.agents}
         if not self._names.transparent:  # where unknown names mean `auto`, nobody waits for one
@@ -274,8 +292,10 @@ class Dispatcher:
             body_bytes=body_bytes,
             session=request.session,
             pin=refusals.peer_meant(wishes.pin, self._node.me, self._node.name, self._node.names, roster),
-            pinned_local="client" if wishes.stays_here else travel.pinned_by,
-            here_only=wishes.stays_here,
+            pinned_local="client" if wishes.stays_here else rule if is_kept else travel.pinned_by,
+            here_only=wishes.stays_here or is_kept,
+            reach="anyone" if is_kept else verdict.reach,
+            rule=rule,
             guarded=travel.guarded,
             avoid=self._failed.get(request.session) if wishes.is_retry else None,
             beta_per_s=wishes.beta_per_s,

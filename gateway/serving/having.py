@@ -7,11 +7,12 @@
 Whoever has it and may not be asked is in the list, too, with the reason: an error names who would have it.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from discovery.records import Agent, PeerId
+from discovery.records import Agent, PeerId, Place
+from gateway.privacy.rules import Reach
 
 
 class Other(NamedTuple):
@@ -23,6 +24,8 @@ class Other(NamedTuple):
     may_answer: bool  # it is approved
     knows: bool  # its version of PPAI answers such requests
     agents: Collection[Agent]
+    is_mine: bool = False  # a machine of the owner's
+    is_vouched: bool = True  # the owner, his list or his secret says who it is
 
 
 class Wanted(NamedTuple):
@@ -32,6 +35,8 @@ class Wanted(NamedTuple):
     models: frozenset[str] | None  # names that will do; None: any
     pin: PeerId | str | None = None  # `local`, or a peer
     stays_here: bool = False  # it may not leave this machine
+    reach: Reach = "anyone"  # how far the owner's rules let it go
+    rule: str = ""  # the rule that says so, as "privacy:NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,19 @@ def who_has(wanted: Wanted, me: PeerId, name: str, own: Iterable[Agent], others:
     ]
     found.sort(key=lambda each: (not each.is_told, each.agent.last_resort))
     return found + [
-        Having(other.peer, other.name, agent, False, _why_not_theirs(wanted, other))
+        Having(other.peer, other.name, agent, False, _why_not_theirs(wanted, other, agent))
         for other in others
         for agent in _named(wanted, other.agents)
         if wanted.endpoint in agent.endpoints
     ]
+
+
+_PLACES: Mapping[Reach, tuple[Place, ...]] = {  # where an agent must be said to run; "": it does not say
+    "this machine": ("here",),
+    "my machines": ("here",),
+    "approved": ("here", "other host"),
+    "anyone": ("here", "other host", "cloud", ""),
+}
 
 
 def _named(wanted: Wanted, agents: Iterable[Agent]) -> list[Agent]:
@@ -69,10 +82,15 @@ def _named(wanted: Wanted, agents: Iterable[Agent]) -> list[Agent]:
 def _why_not_ours(wanted: Wanted, agent: Agent) -> str:
     if wanted.pin not in (None, "local"):
         return "pinned"
-    return "place" if wanted.stays_here and (agent.place != "here" or agent.last_resort) else ""
+    if wanted.stays_here and (agent.place != "here" or agent.last_resort):
+        return "place"
+    return "" if agent.place in _PLACES[wanted.reach] else wanted.rule or "privacy"
 
 
-def _why_not_theirs(wanted: Wanted, other: Other) -> str:
+def _why_not_theirs(wanted: Wanted, other: Other, agent: Agent) -> str:
+    counts = {"this machine": False, "my machines": other.is_mine, "approved": other.is_vouched}.get(wanted.reach, True)
+    if not counts or agent.place not in _PLACES[wanted.reach]:
+        return wanted.rule or "privacy"
     if wanted.stays_here or wanted.pin not in (None, other.peer):
         return "pinned"
     if other.state != "alive":

@@ -18,12 +18,14 @@ from gateway.models.names import NamesConfig, summed_up
 from gateway.peering.passing import FEATURE
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
+from gateway.privacy.rules import ANYWHERE, Verdict
 from gateway.routing.node import Node
 from gateway.serving import refusals
 from gateway.serving.engine_errors import read_error
 from gateway.serving.forward import BUSY, Client, answer_error
 from gateway.serving.having import Having, Other, Wanted, who_has
 from gateway.serving.headers import Wishes, read_headers
+from gateway.serving.leaving import Leaving
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
 from gateway.upstream import Passed, Patience, UpstreamError
@@ -66,7 +68,10 @@ class Others:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        leaving: Leaving | None = None,
     ) -> None:
+        """`leaving` says how far a request may go; None: anywhere."""
+        self._leaving = leaving
         self._names, self._patience, self._node, self._doors, self._peers = names, patience, node, doors, peers
         self._telemetry, self._route_log, self._clock, self._wall_clock = telemetry, route_log, clock, wall_clock
         self._lacking: dict[tuple[str, str], float] = {}  # (engine, endpoint), tried in vain -> until when
@@ -79,15 +84,16 @@ class Others:
         headers: Mapping[str, str],
         client: Client,
         request_id: str,
+        key: str = "",
     ) -> None:
-        """Answer one request. Raises InvalidRequest; other failures are told to the client.
+        """Answer one request; `key` names its API key. Raises InvalidRequest; other failures are told to the client.
 
         A client whose answer broke off is left incomplete: its connection is to be closed.
         """
         began, by, attempts = self._clock(), "", 0
         wishes = read_headers(headers)
         request = await asyncio.to_thread(read_other, endpoint, content_type, body)
-        found = self._candidates(request, wishes)
+        found = self._candidates(request, wishes, await self._verdict(request, headers, key))
         failure: UpstreamError | None = self._nobody(endpoint, found)
         for candidate in found:
             if candidate.excluded or self._lacks(candidate, endpoint) or attempts == ATTEMPTS or client.has_started:
@@ -162,7 +168,16 @@ class Others:
             await client.send(piece, more=True)
         await client.send(b"", more=False)
 
-    def _candidates(self, request: OtherRequest, wishes: Wishes) -> list[Having]:
+    async def _verdict(self, request: OtherRequest, headers: Mapping[str, str], key: str) -> Verdict:
+        """How far the owner's rules let it go."""
+        if self._leaving is None:
+            return ANYWHERE
+        is_json = request.fields is not None
+        return await self._leaving.of_other(
+            request.endpoint, request.body, is_json=is_json, model=request.model, headers=headers, key=key
+        )
+
+    def _candidates(self, request: OtherRequest, wishes: Wishes, verdict: Verdict) -> list[Having]:
         """Who has the endpoint and the model, in the order in which they are asked."""
         node = self._node
         shown = dict(zip(node.roster.peer_ids, node.roster.peer_names, strict=True))
@@ -174,11 +189,15 @@ class Others:
                 node.admission.may(member.id, "answer"),
                 FEATURE in member.card.features,
                 node.agents_of(member),
+                node.admission.is_mine(member.id),
+                node.admission.vouches(member.id),
             )
             for member in node.gossip.members()
         ]
         pin = refusals.peer_meant(wishes.pin, node.me, node.name, node.names, node.roster)
-        wanted = Wanted(request.endpoint, self._models_meant(request), pin, wishes.stays_here)
+        rule = f"privacy:{verdict.rule}" if verdict.rule else ""
+        stays_here = wishes.stays_here or (verdict.reach == "this machine" and bool(rule))
+        wanted = Wanted(request.endpoint, self._models_meant(request), pin, stays_here, verdict.reach, rule)
         return who_has(wanted, node.me, node.name, node.own_agents, others)
 
     def _lacks(self, candidate: Having, endpoint: str) -> bool:

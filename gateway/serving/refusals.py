@@ -103,10 +103,11 @@ def nobody(
     """
     pin = query.pin
     if pin is not None and pin != "local":
-        return _pinned_away(pin, excluded)
+        return _pinned_away(pin, excluded, query)
     if any(candidate.excluded == Excluded.PLACE.word for candidate in excluded):
+        why = "x-ppai-local-only" if query.pinned_local == "client" else str(query.pinned_local)
         return Nobody(
-            "this request may not leave this machine (x-ppai-local-only), and the engine of this peer is elsewhere: "
+            f"this request may not leave this machine ({why}), and the engine of this peer is elsewhere: "
             "start an engine here, or say `engine.place: here` where that one is",
             status=422,
             code="engine_elsewhere",
@@ -134,6 +135,9 @@ def nobody(
             code="field_stays_here",
         )
     reasons = {candidate.excluded for candidate in excluded if candidate.excluded}
+    if query.rule in reasons and not reasons & _PASSING:
+        said = f"nobody who may take this request can answer it: {_ruled(query)}"
+        return Nobody(said, status=422, code="privacy_rule")
     status, wait_s = (503, 2.0) if reasons & _PASSING else (422, None)
     why = ", ".join(sorted(reasons))
     return Nobody(
@@ -191,16 +195,27 @@ def _gone(models: frozenset[str] | None, excluded: Sequence[Candidate], former: 
     )
 
 
-def _pinned_away(pin: str, excluded: Sequence[Candidate]) -> Nobody:
+def _pinned_away(pin: str, excluded: Sequence[Candidate], query: Query) -> Nobody:
     """Why the one peer that the client named does not answer."""
     rows = [candidate for candidate in excluded if candidate.peer_id == pin]
     reason = (rows[0].excluded if rows else None) or "without_agent"
     status, remedy = _PINNED_AWAY.get(reason, (422, f"the request may not be sent there ({reason})"))
     if reason.startswith("field:"):
         remedy += f": it may be sent to {who_takes(reason)}. Leave that out, or ask `auto`"
+    if query.rule and reason == query.rule:
+        return Nobody(f"peer `{rows[0].peer_name}` may not be asked: {_ruled(query)}", status=422, code="privacy_rule")
     name = rows[0].peer_name if rows else pin
     message = f"peer `{name}` cannot answer: {remedy.replace('PEER', pin)}"
     return Nobody(message, status=status, code=f"peer_{reason}", retry_after_s=2 if status == 503 else None)
+
+
+def _ruled(query: Query) -> str:
+    """Which rule keeps a request from going further, and what to do about it."""
+    reach = "this machine" if query.here_only else query.reach
+    return (
+        f"the rule `{query.rule}` of `privacy.rules` lets it go no further than `{reach}` (`ppai privacy test TEXT` "
+        "shows why). Start an engine there, tag a machine of yours with `ppai approve NAME --mine`, or change the rule"
+    )
 
 
 _ENGINES_WITH = {

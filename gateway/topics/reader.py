@@ -102,9 +102,9 @@ def open_reader(
     return RelevanceReader(QAGate.load(folder), lambda: load_ladder(folder, config.encoder, full), worker, drawing)
 
 
-def check(config: GateConfig) -> None:
-    """Raises GateError where the configured gate cannot be read."""
-    QAGate.load(_folder(config))
+def check(config: GateConfig) -> QAGate:
+    """The configured gate. Raises GateError where it cannot be read."""
+    return QAGate.load(_folder(config))
 
 
 def _folder(config: GateConfig) -> Path:

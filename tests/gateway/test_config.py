@@ -8,6 +8,8 @@ import yaml
 from discovery.records import SLOTS_LIMIT
 from gateway.config import SECRETS, Config, ConfigError, as_yaml, data_dir, leaf_paths, load_config
 from gateway.engines.local import EngineConfig
+from gateway.privacy.rules import SECRETS as SECRETS_RULE
+from gateway.privacy.rules import Rule
 
 
 @pytest.fixture
@@ -188,6 +190,30 @@ def test_default_yaml_documents_every_key_with_its_default() -> None:
     for line in file.read_text().splitlines():
         if ":" in line and not line.lstrip().startswith("#"):
             assert "#" in line, f"no meaning given: {line}"
+
+
+def test_rules_are_a_list_of_groups_that_replaces_the_one_by_default(write) -> None:
+    rules = "privacy: {rules: [{name: health, to: approved, topics: medicine}, {name: all}]}"
+
+    assert (Rule("health", "approved", topics=("medicine",)), Rule("all")) == load_config(
+        write(rules), {}, {}
+    ).privacy.rules
+    assert () == load_config(write("privacy: {rules: []}"), {}, {}).privacy.rules
+    assert (SECRETS_RULE,) == Config().privacy.rules
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ("{name: a, to: nobody}", r"`privacy.rules\[0\].to`"),
+        ("{name: a, topic: law}", r"`privacy.rules\[0\].topic`; did you mean `privacy.rules\[0\].topics`"),
+        ("{name: a, patterns: [cards]}", r"`privacy.rules\[0\].patterns`"),
+        ("{to: approved}", "needs at least `name"),
+    ],
+)
+def test_a_rule_that_cannot_be_read_is_told_with_its_place(write, rule: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_config(write(f"privacy: {{rules: [{rule}]}}"), {}, {})
 
 
 def test_shown_configuration_gives_itself_again(write) -> None:

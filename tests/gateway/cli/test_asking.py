@@ -7,8 +7,8 @@ import pytest
 import typer
 
 from gateway.cli import main
-from gateway.cli.asking import ask, feedback, models, route, status
-from gateway.cli.pages import status_lines
+from gateway.cli.asking import ask, feedback, models, privacy_test, route, status
+from gateway.cli.pages import privacy_lines, status_lines
 from gateway.home.folder import Home
 from tests.gateway.cli.answering import Peer
 
@@ -209,3 +209,75 @@ def test_a_grade_is_sent_with_the_request_that_ask_names(
         json.loads(body) for _, path, _, body in peer.asked if path == "/ppai/v1/feedback"
     ][:2]
     assert ("it counts", "it changes nothing") == (counted[:9], capsys.readouterr().err[:18])
+
+
+# --- what may leave ---
+
+PRIVACY = {
+    "to": "my machines",
+    "rule": "secrets",
+    "told": True,
+    "rules": [
+        {"name": "secrets", "to": "my machines", "holds": True, "when": "with what looks like card"},
+        {"name": "health", "to": "this machine", "holds": None, "when": "about medicine"},
+        {"name": "phone", "to": "approved", "holds": False, "when": "asked with the key phone"},
+    ],
+}
+
+
+def test_how_far_a_text_may_go_is_shown_with_every_rule(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.pages["/ppai/v1/privacy"] = PRIVACY
+
+    privacy_test("my card", model="coder", key="phone", header=["X-Team: red"], home=home.path)
+
+    asked = {"text": "my card", "model": "coder", "key": "phone", "headers": {"X-Team": "red"}}
+    assert [("/ppai/v1/privacy", asked)] == [(one[1], json.loads(one[3])) for one in peer.asked]
+    assert (
+        """\
+may go to  my machines: the rule secrets holds
+
+rule     holds     lets it go to  it holds for requests
+secrets  yes       my machines    with what looks like card
+health   not told  this machine   about medicine
+phone    no        approved       asked with the key phone
+"""
+        == capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"to": "anyone", "rule": None, "told": True, "rules": []}, "may go to  anyone: no rule holds"),
+        (
+            {"to": "this machine", "rule": "health", "told": False, "rules": []},
+            "may go to  this machine: whether the rule health holds cannot be told",
+        ),
+    ],
+)
+def test_why_is_said_in_one_line(found: dict[str, object], said: str) -> None:
+    assert [said] == privacy_lines(found, None)
+
+
+def test_without_rules_that_is_said(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.pages["/ppai/v1/privacy"] = {"to": "anyone", "rule": None, "told": True, "rules": []}
+
+    privacy_test("hi", home=home.path)
+
+    assert "`privacy.rules` is empty" in capsys.readouterr().err
+
+
+def test_a_program_gets_all_of_it(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.pages["/ppai/v1/privacy"] = PRIVACY
+
+    privacy_test("hi", home=home.path, as_json=True)
+
+    assert PRIVACY == json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("header", ["x-team", ": red"])
+def test_a_header_without_a_name_or_value_is_a_mistake(home: Home, header: str) -> None:
+    with pytest.raises(typer.BadParameter, match="NAME: VALUE"):
+        privacy_test("hi", header=[header], home=home.path)

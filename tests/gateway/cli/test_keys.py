@@ -19,7 +19,7 @@ def test_a_key_is_printed_alone_and_counts(tmp_path: Path, capsys: pytest.Captur
     key_add("phone", home=home.path)
 
     out, err = capsys.readouterr()
-    assert ApiKeys(home.api_keys_file).allow(out.strip())
+    assert ApiKeys(home.api_keys_file).name_of(out.strip())
     assert "`phone`" in err
     assert out.strip() not in err
 

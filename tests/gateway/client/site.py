@@ -27,6 +27,7 @@ from gateway.models.names import NamesConfig
 from gateway.peering.invitations import Invitations
 from gateway.peering.network import Network
 from gateway.peering.probes import Peers
+from gateway.privacy.rules import PrivacyConfig, Rule, Rules
 from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
@@ -90,10 +91,12 @@ class Unmeasured:
 
 
 @asynccontextmanager
-async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True) -> AsyncIterator[Site]:
+async def opened(
+    home: Path, *, as_stranger: bool = False, feedback: bool = True, rules: tuple[Rule, ...] = ()
+) -> AsyncIterator[Site]:
     """Ada's pages, in front of an idle engine; `as_stranger`: asked by who has shown no key where one is needed;
 
-    `feedback`: whether she learns from grades.
+    `feedback`: whether she learns from grades; `rules`: what may leave her machine.
     """
     async with network(home / "ada") as place:
         scheduler = policy(SchedulerConfig())
@@ -112,7 +115,7 @@ async def opened(home: Path, *, as_stranger: bool = False, feedback: bool = True
                 NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, doors_of(gate),
                 Peers(node, place.transport, lambda: 0.0, 1.0),
                 RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
-                clock=lambda: 0.0, wall_clock=lambda: 0.0,
+                clock=lambda: 0.0, wall_clock=lambda: 0.0, rules=Rules(PrivacyConfig(rules), "/home/ada"),
             )  # fmt: skip
             running = RunningPeer(
                 node, place, doors_of(gate), Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,

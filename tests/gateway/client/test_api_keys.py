@@ -26,11 +26,11 @@ def test_keys_count_and_stop_counting_without_a_restart(file: Path) -> None:
 
     before = serving.names
     phone, laptop = command.add("phone"), command.add("laptop")
-    made = (serving.allow(phone), serving.allow(laptop), serving.allow("sk-ppai-wrong"), serving.allow(""))
+    made = (serving.name_of(phone), serving.name_of(laptop), serving.name_of("sk-ppai-wrong"), serving.name_of(""))
     command.remove("phone")
 
-    assert ([], (True, True, False, False)) == (before, made)
-    assert (False, True, ["laptop"]) == (serving.allow(phone), serving.allow(laptop), serving.names)
+    assert ([], ("phone", "laptop", "", "")) == (before, made)
+    assert ("", "laptop", ["laptop"]) == (serving.name_of(phone), serving.name_of(laptop), serving.names)
 
 
 def test_names_are_used_once_and_must_be_known(file: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_damaged_file_is_an_error_and_never_an_open_door(file: Path) -> None:
     file.write_text("{oops")
 
     with pytest.raises(ApiKeyError, match="make new keys: ppai key add"):
-        ApiKeys(file).allow("x")
+        ApiKeys(file).name_of("x")
 
 
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:

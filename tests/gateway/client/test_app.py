@@ -24,11 +24,13 @@ class Serving:
         """It fails with `failure`, after it has sent `first`, if that is not empty."""
         self.asked: list[tuple[str, bytes, str]] = []
         self._failure, self._first = failure, first
+        self.keys: list[str] = []
 
     async def answer(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str
+        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, request_id: str, key: str
     ) -> None:
         self.asked.append((endpoint, body, request_id))
+        self.keys.append(key)
         if self._first:
             await client.start(200, "text/event-stream", {})
             await client.send(self._first, more=True)

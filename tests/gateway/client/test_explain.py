@@ -50,3 +50,24 @@ async def test_a_malformed_question_is_told_so(site: Site, body: bytes, status: 
 
     assert status == answered
     assert said["error"]["message"]
+
+
+async def test_rules_are_explained_to_the_owner_alone(site: Site) -> None:
+    status, said = await site.post("/ppai/v1/privacy", {"text": "hi"})
+
+    assert (401, "not_the_owner") == (status, said["error"]["code"])
+
+
+async def test_a_rule_that_holds_is_shown_in_both_explanations(site_with_rules: Site) -> None:
+    """Though all runs on this machine, where nothing would be looked at. What it found is not said."""
+    asked = {"text": "4242 4242 4242 4242", "headers": {"X-Team": "red"}}
+
+    _, route = await site_with_rules.post("/ppai/v1/route", asked)
+    status, said = await site_with_rules.post("/ppai/v1/privacy", asked, OWNER)
+
+    assert {"to": "my machines", "rule": "cards", "told": True} == route["privacy"]
+    assert (200, "my machines", "cards") == (status, said["to"], said["rule"])
+    assert {"cards": True, "team": True, "key": False, "mail": False} == {
+        rule["name"]: rule["holds"] for rule in said["rules"]
+    }
+    assert "4242" not in str(said) + str(route)

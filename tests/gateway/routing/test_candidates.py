@@ -136,6 +136,40 @@ def test_who_may_answer_at_all_is_asked_neither_for_load_nor_for_abilities(query
     assert who == names(world, np.flatnonzero(may).tolist())
 
 
+@pytest.mark.parametrize(
+    ("reach", "who"),
+    [("my machines", ["us", "mine"]), ("approved", ["us", "mine", "known"]), ("anyone", ["us", "mine", "known", "b"])],
+)
+def test_a_rule_leaves_out_who_is_further_away(reach: str, who: list[str]) -> None:
+    """And says so, whatever else is against them: the small context of our own engine is tried all the same."""
+    world = World(
+        [
+            Peer("us", mine=True, vouched=True),
+            Peer("mine", mine=True, vouched=True),
+            Peer("known", vouched=True),
+            Peer("b"),
+        ]
+    )
+    query = replace(QUERY, reach=reach, rule="privacy:r")  # type: ignore[arg-type]
+
+    decision = decide(world, query)
+
+    assert who == sorted(names(world, decision.order), key=["us", "mine", "known", "b"].index)
+    assert who == names(world, np.flatnonzero(may_answer(query, world.view(query).roster)).tolist())
+    left = {each.peer_id: each.excluded for each in decision.candidates if each.peer_id not in who}
+    assert set() == set(left.values()) - {"privacy:r"}
+    assert (decision.reason == "privacy:r") == bool(left)
+
+
+def test_our_own_engine_in_a_cloud_is_no_fallback_for_what_a_rule_keeps() -> None:
+    """Its context seems too short, so that it would be tried where nobody else is left."""
+    world = World([Peer("us", context_tokens=10), Peer("b")])
+
+    for reach in ("my machines", "approved"):
+        assert () == decide(world, replace(QUERY, reach=reach, rule="privacy:r")).order  # type: ignore[arg-type]
+    assert "us" in names(world, decide(world, replace(QUERY, prompt_tokens=9)).order)
+
+
 def test_a_reason_has_the_word_that_people_read() -> None:
     assert ("dead", "not_approved", "pinned_local") == (
         Excluded.DEAD.word,

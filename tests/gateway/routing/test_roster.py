@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from discovery.names import with_id
 from discovery.records import Agent, PeerId, Profile
 from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
+from gateway.privacy.rules import REACHES
 from gateway.routing.roster import UNAPPROVED_LIMIT, ScoredRoster, build_roster
 from gateway.routing.worth import Space
 from tests.cluster import card_of, id_of
@@ -180,3 +182,35 @@ def test_a_peer_whose_card_does_not_say_so_is_not_asked_on_the_apis_of_agents() 
 
     assert [True, False, True] == roster.having("responses").tolist()
     assert [True, False, False] == roster.having("messages/count_tokens").tolist()
+
+
+def test_an_agent_whose_tools_may_ask_others_is_within_no_rule_and_on_no_machine() -> None:
+    """What PPAI has itself (documents, a calculator, a clock) asks nobody; a server of tools may."""
+    given = (("documents", "clock"), ("web",))
+    agents = [Agent("a", "a", 0, place="here", kind="agent", tools=tools) for tools in given]
+    beliefs = Beliefs(BeliefConfig())
+    beliefs.add(ME, 1, rtt_s=0.0)
+    roster = build_roster(ME, "ada", agents, [], lambda peer: True, beliefs, None).roster
+
+    assert [[True, False]] * 3 == [roster.within(reach).tolist() for reach in REACHES[:3]]
+
+
+@pytest.mark.parametrize(
+    ("place", "mine", "vouched"),
+    [("here", True, True), ("other host", False, True), ("cloud", False, False), ("", False, False)],
+)
+def test_an_agent_is_within_a_rule_where_it_says_that_it_runs_there(place: str, mine: bool, vouched: bool) -> None:
+    """Of peers, those that the owner tagged, or vouched for."""
+    agent = Agent("a", "m", 4096, place=place)  # type: ignore[arg-type]
+    beliefs = Beliefs(BeliefConfig())
+    beliefs.add(ME, 1, rtt_s=0.0)
+    members = [member(number, "alive", agent) for number in (1, 2, 3)]
+    roster = build_roster(
+        ME, "ada", [agent], members, lambda peer: True, beliefs, None,
+        vouches=lambda peer: peer != id_of(3), is_mine=lambda peer: peer == id_of(1),
+    ).roster  # fmt: skip
+
+    assert [mine, mine, False, False] == roster.within("my machines").tolist()
+    assert [vouched, vouched, vouched, False] == roster.within("approved").tolist()
+    assert [place == "here", False, False, False] == roster.within("this machine").tolist()
+    assert roster.within("anyone").all()

@@ -44,6 +44,8 @@ class Peer:
     here: bool = True  # if it is ours: its engine runs on this machine
     personal: Agent | None = None
     likely: float = 0.0  # that the query is of its topics
+    mine: bool = False  # it runs on a machine of the owner's
+    vouched: bool = False
 
 
 @dataclass
@@ -81,6 +83,8 @@ class World:
             endpoints=tuple(peer.endpoints for peer in self.peers),
             missing=tuple(peer.missing for peer in self.peers),
             personal=tuple(peer.personal for peer in self.peers) if any(peer.personal for peer in self.peers) else (),
+            mine=np.array([peer.mine for peer in self.peers], dtype=bool),
+            vouched=np.array([peer.vouched for peer in self.peers], dtype=bool),
         )
         return View(
             roster=roster,

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from discovery.records import WHOLE
+from discovery.records import WHOLE, Agent
 from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
@@ -26,6 +26,7 @@ from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
 from gateway.peering.card import OwnEngine, own_agents
 from gateway.peering.probes import Peers
+from gateway.privacy.rules import PrivacyConfig, Rule, Rules
 from gateway.routing.choice import Candidate
 from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
@@ -106,6 +107,7 @@ async def desk(
     their_slots: int = 8,
     course: CourseConfig | None = None,
     adapters: Adapters | None = None,
+    rules: tuple[Rule, ...] = (),
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
@@ -132,7 +134,7 @@ async def desk(
                 names or NamesConfig(), course or CourseConfig(), patience, node, doors_of(door),
                 Peers(node, me.transport, time.monotonic, 2.0),
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
-                clock=time.monotonic, wall_clock=lambda: 1e9,
+                clock=time.monotonic, wall_clock=lambda: 1e9, rules=Rules(PrivacyConfig(rules), "/home/ada"),
                 answered=lambda request, _, by, began: answered.append((request, by.peer_name, by.agent)),
                 adapters=adapters,
             )  # fmt: skip
@@ -323,6 +325,133 @@ async def test_another_s_model_is_asked_there(tmp_path: Path, mine: ScriptedEngi
 
     assert ("ben", "scripted-1") == (client.headers["x-ppai-peer"], json.loads(client.body)["model"])
     assert (0, ["scripted-1"]) == (len(mine.asked), [body["model"] for body in theirs.asked])
+
+
+# --- how far the owner's rules let a request go ---
+
+
+CARD = "my card is 4242 4242 4242 4242"
+SECRETS = Rule("secrets", "my machines", patterns=("card",))
+
+
+def told(desk: Desk, place: str) -> None:
+    """Ben, who is in her roster, tells where his engine runs."""
+    assert "ben" in desk.node.roster.peer_names
+    desk.node.hear_details(desk.ben.id, [Agent("scripted-1", "scripted-1", 4096, place=place)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("to", "mine", "place", "may"),
+    [
+        ("this machine", True, "here", False),
+        ("my machines", False, "here", False),
+        ("my machines", True, "here", True),
+        ("my machines", True, "other host", False),
+        ("my machines", True, "", False),  # it does not say where: that is no place of mine
+        ("approved", False, "here", True),
+        ("approved", False, "other host", True),
+        ("approved", True, "cloud", False),  # somebody else's, whoever may ask it
+        ("approved", False, "", False),
+        ("anyone", False, "", True),
+    ],
+)
+async def test_a_rule_says_who_may_be_asked(
+    tmp_path: Path, theirs: ScriptedEngine, to: str, mine: bool, place: str, may: bool
+) -> None:
+    """Ada has no engine: ben is asked, or nobody is, and her client is told which rule says so."""
+    rule = replace(SECRETS, to=to)  # type: ignore[arg-type]
+    async with desk(tmp_path, None, theirs, rules=(rule,)) as ada:
+        ada.me.admission.approve(ada.ben.id, mine=mine)
+        told(ada, place)
+        kept = await ada.ask(messages=[{"role": "user", "content": CARD}])
+        free = await ada.ask()
+
+    assert (200, 1 + may) == (free.status, len(theirs.asked))
+    if may:
+        assert 200 == kept.status
+    else:
+        assert (422, "privacy_rule") == (kept.status, kept.error["code"])
+        assert "privacy:secrets" in str(kept.error["message"]) and f"`{to}`" in str(kept.error["message"])
+        assert "4242" not in kept.body.decode()
+
+
+@pytest.mark.parametrize("to", ["this machine", "my machines", "approved"])
+async def test_what_a_rule_keeps_from_others_is_answered_here(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, to: str
+) -> None:
+    """Whatever the client asks for, and when its engine fails, too."""
+    rule = replace(SECRETS, to=to)  # type: ignore[arg-type]
+    async with desk(tmp_path, mine, theirs, rules=(rule,)) as ada:
+        said = {"messages": [{"role": "user", "content": CARD}]}
+        answered = await ada.ask(**said)
+        pinned = await ada.ask({"x-ppai-route": "ben"}, **said)
+        mine.status = 500
+        failed = await ada.ask(**said)
+
+    assert (200, "ada", "privacy:secrets") == (
+        answered.status, answered.headers["x-ppai-peer"], answered.headers["x-ppai-reason"],
+    )  # fmt: skip
+    assert [422, 500] == [pinned.status, failed.status]
+    assert [] == theirs.asked
+
+
+@pytest.mark.parametrize("place", ["other host", "cloud"])
+async def test_an_engine_of_ours_elsewhere_is_no_machine_of_mine(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, place: str
+) -> None:
+    """Also where its context seems too short for the request, and it would be tried all the same."""
+    async with desk(tmp_path, mine, theirs, rules=(SECRETS,)) as ada:
+        own = [replace(agent, place=place, context_tokens=16) for agent in ada.node.own_agents]  # type: ignore[arg-type]
+        ada.node.serve(own)
+        client = await ada.ask(messages=[{"role": "user", "content": f"{CARD} {'and so on ' * 40}"}])
+
+    assert 422 == client.status
+    assert [] == mine.asked + theirs.asked
+
+
+async def test_a_peer_that_comes_while_a_request_waits_at_home_is_not_asked(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Nothing was looked at while nobody else was there."""
+    mine.delay_s = 0.3
+    async with desk(tmp_path, mine, theirs, slots=1, rules=(Rule("all"),)) as ada:
+        ada.me.admission.revoke(ada.ben.id)
+        ada.node.rights_changed()
+        first = asyncio.create_task(ada.ask())
+        await mine.until(lambda engine: engine.active == 1)
+        second = asyncio.create_task(ada.ask())
+        await asyncio.sleep(0)
+        ada.me.admission.approve(ada.ben.id)
+        ada.node.rights_changed()
+        ada.door.look_around()
+        clients = await asyncio.gather(first, second)
+
+    assert [200, 200] == [client.status for client in clients]
+    assert (2, 0) == (len(mine.asked), len(theirs.asked))
+
+
+async def test_an_answer_that_breaks_off_goes_on_within_the_rule(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Ben has the same model; what was said so far would travel with the question."""
+    mine.model, mine.cut_after = "scripted-1", 2
+    async with desk(tmp_path, mine, theirs, rules=(SECRETS,)) as ada:
+        client = await ada.ask(stream=True, messages=[{"role": "user", "content": CARD}])
+
+    assert b'"error"' in client.body
+    assert [] == theirs.asked
+
+
+async def test_the_api_key_of_a_program_is_a_condition(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    body = json.dumps({**CHAT, "model": "scripted-1"}).encode()
+    async with desk(tmp_path, mine, theirs, rules=(Rule("phone", keys=("phone",)),)) as ada:
+        clients = {key: Recorder() for key in ("phone", "laptop")}
+        for key, client in clients.items():
+            await ada.dispatcher.answer("chat/completions", body, {}, client, "r1", key)
+
+    assert {"phone": 422, "laptop": 200} == {key: client.status for key, client in clients.items()}
 
 
 # --- what the client asks of PPAI itself ---

@@ -57,6 +57,25 @@ def test_what_must_stay_here_reaches_no_cloud_and_no_last_resort(agent: Agent) -
     assert (ME, "r", "place") in asked(RERANK._replace(stays_here=True), [agent])
 
 
+@pytest.mark.parametrize(
+    ("reach", "place", "other", "ours", "theirs"),
+    [
+        ("my machines", "here", OTHER, "", "privacy:r"),
+        ("my machines", "here", OTHER._replace(is_mine=True), "", ""),
+        ("my machines", "cloud", OTHER._replace(is_mine=True), "privacy:r", "privacy:r"),
+        ("approved", "other host", OTHER, "", ""),
+        ("approved", "here", OTHER._replace(is_vouched=False), "", "privacy:r"),
+        ("approved", "", OTHER, "privacy:r", "privacy:r"),
+        ("anyone", "", OTHER._replace(is_vouched=False), "", ""),
+    ],
+)
+def test_a_rule_says_who_may_be_asked(reach: str, place: str, other: Other, ours: str, theirs: str) -> None:
+    agent = replace(HAS, place=place)  # type: ignore[arg-type]
+    wanted = RERANK._replace(reach=reach, rule="privacy:r")  # type: ignore[arg-type]
+
+    assert [(ME, "r", ours), (BEN, "r", theirs)] == asked(wanted, [agent], other._replace(agents=[agent]))
+
+
 def test_only_the_model_that_was_asked_for_will_do() -> None:
     assert [] == asked(RERANK._replace(models=frozenset({"x"})), [HAS])
     assert [(BEN, "r", "")] == asked(RERANK._replace(models=frozenset({"r"})))

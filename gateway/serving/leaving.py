@@ -1,0 +1,102 @@
+"""How far one request may go: the owner's rules are asked, and the topics that they need are judged for them.
+
+The rules themselves are pure (gateway/privacy/rules.py). Where asking them fails, whatever the reason, the request
+stays on this machine.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from gateway.privacy.rules import ANYWHERE, Asked, Rule, Rules, Verdict
+from gateway.privacy.spellings import Buffer
+from gateway.routing.node import Node
+from gateway.topics.reader import RelevanceReader
+from gateway.wire.request import MEDIA_NEEDS, Request
+
+log = logging.getLogger(__name__)
+
+INLINE_BYTES = 1 << 14  # a longer body is read by a thread
+TOPIC_S = 2.0  # s that a turn may take to be judged; the next rule is that it stays here
+TOPIC_SHARE = 0.25  # of what a text is about, from which on it is about that category
+REMEMBERED = 4096  # conversations of which the topics are remembered: turns that were judged once go on being sent
+
+
+class Came(NamedTuple):
+    """A request as its program sent it; `key` is the name of its API key."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    key: str = ""
+
+
+class Leaving:
+    """Asks the rules."""
+
+    def __init__(self, rules: Rules, node: Node, reader: RelevanceReader) -> None:
+        self._rules, self._node, self._reader = rules, node, reader
+        self._topics: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    async def verdict(self, request: Request, came: Came, *, always: bool = False) -> Verdict:
+        """How far this request may go.
+
+        While all who could answer run on this machine nothing is looked at, unless `always`: it stays here.
+        """
+        if not self._rules:
+            return ANYWHERE
+        if not always and self._node.roster.here.all():
+            return Verdict("this machine")
+        return await self._asked(await self._of(request, came))
+
+    async def of_other(
+        self, endpoint: str, body: Buffer, *, is_json: bool, model: str | None, headers: Mapping[str, str], key: str
+    ) -> Verdict:
+        """The same of an endpoint beside chat. What it is about is not judged, and so cannot be told."""
+        if not self._rules:
+            return ANYWHERE
+        attached = frozenset() if is_json else frozenset({"audio" if endpoint.startswith("audio/") else "file"})
+        return await self._asked(Asked(body, is_json, (model or "auto",), headers, attached, key, topics=None))
+
+    async def explain(self, request: Request, came: Came) -> tuple[Verdict, list[tuple[Rule, bool | None]]]:
+        """The verdict, and of every rule whether it holds; None: that cannot be told."""
+        asked = await self._of(request, came)
+        return await self._asked(asked), await asyncio.to_thread(self._rules.explain, asked)
+
+    async def _asked(self, asked: Asked) -> Verdict:
+        try:
+            if len(asked.body) <= INLINE_BYTES:
+                return self._rules.verdict(asked)
+            return await asyncio.to_thread(self._rules.verdict, asked)
+        except Exception as error:  # a bug: nothing of the request is said, and it stays here
+            log.error("privacy_not_judged why=%s", type(error).__name__)
+            return Verdict("this machine", "not_judged", is_told=False)
+
+    async def _of(self, request: Request, came: Came) -> Asked:
+        kinds = frozenset(request.needs.intersection(MEDIA_NEEDS.values()))
+        topics = await self._topics_of(request) if self._rules.needs_topics else frozenset[str]()
+        return Asked(came.body, True, (request.model, *request.instead), came.headers, kinds, came.key, topics)
+
+    async def _topics_of(self, request: Request) -> frozenset[str] | None:
+        """What the turns that routing reads are about, and what this conversation was about before.
+
+        None where one cannot be judged, or is unlike all that the gate knows.
+        """
+        turns = [turn for turn in (request.text, *request.earlier) if turn.strip()]
+        found, is_told = self._topics.get(request.session, frozenset[str]()), bool(turns)
+        for turn in turns:
+            judged = await self._reader.judge(turn, TOPIC_S)
+            if judged is None or not judged.is_familiar:
+                is_told = False
+                continue
+            names, owner = np.unique(np.array(self._reader.gate.categories), return_inverse=True)
+            shares = np.bincount(owner, judged.relevance)
+            found |= {judged.category, *names[shares >= TOPIC_SHARE].tolist()}
+        self._topics[request.session] = found
+        self._topics.move_to_end(request.session)
+        while len(self._topics) > REMEMBERED:
+            self._topics.popitem(last=False)
+        return found if is_told else None
