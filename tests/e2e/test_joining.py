@@ -230,3 +230,23 @@ async def test_a_revoked_holder_of_the_secret_does_not_return_as_another(tmp_pat
         held = [row["peer"] for row in (await cluster.get("ada", "/ppai/v1/status"))["network"]["holders"]]
         assert [(await cluster.get("cleo", "/ppai/v1/status"))["id"]] == held
         assert 200 != (await cluster.ask("ben2", {"x-ppai-route": "ada"}))[0]
+
+
+@pytest.mark.slow
+async def test_an_invitation_is_between_two_machines_in_a_network_with_a_secret(tmp_path: Path) -> None:
+    """Ben has no secret: ada lets him in by name, cleo does not, and ada and cleo go on as before."""
+    async with cluster_in(tmp_path) as cluster:
+        await cluster.start("ada")
+        await cluster.start("cleo", "--seed", cluster.seed())
+        await cluster.until_ready()
+        await cluster.start("ben", env={})
+
+        assert 0 == (await run("join", await invited(cluster, "--for", "ben"), *home(cluster, "ben")))[0]
+
+        await cluster.until_answered("ben", {"x-ppai-route": "ada"})
+        await cluster.until_answered("ada", {"x-ppai-route": "ben"})
+        await cluster.until_answered("cleo", {"x-ppai-route": "ada"})
+        assert 200 != (await cluster.ask("ben", {"x-ppai-route": "cleo"}))[0]
+        assert 0 == (await run("revoke", "ben", *home(cluster, "ada")))[0]
+        assert 200 != (await cluster.ask("ben", {"x-ppai-route": "ada"}))[0]
+        assert not (await cluster.get("ada", "/ppai/v1/status"))["network"]["new_ids_wait"]
