@@ -44,6 +44,7 @@ WITHOUT_MODULE = {
     "discovery/bounds.py": "thousands of made-up ids, and every collection in all of discovery",
     "discovery/fuzz.py": "a million damaged records through all of discovery",
     "discovery/guards.py": "takes each guard of the room out, and its test must fail",
+    "gateway/agent/injections.py": "30 texts against prompt, documents, tools and steps together",
     "gateway/routing/herding.py": "many nodes together",
     "gateway/routing/first_hour.py": "names, worth, costs, beliefs and policy together",
     "profiler/builtin.py": "the built-in questions: data",

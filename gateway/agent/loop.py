@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.agent.fencing import harmless
 from gateway.agent.material import Result, Tool
 from gateway.wire.codec import UNREADABLE, Fields, raw, view_of
 
@@ -263,4 +264,5 @@ def _sound(arguments: str) -> str:
 
 
 def _shown(result: Result) -> str:
-    return f"Error: {result.text}" if result.is_error else result.text
+    text = harmless(result.text)
+    return f"Error: {text}" if result.is_error else text

@@ -62,11 +62,17 @@ class OwnEngine(Upstream, Protocol):
 class Turn(Ticket):
     """A request at the door, and the task that waits for it to enter. Inside, it is the way to the engine."""
 
-    __slots__ = ("_door", "woken")
+    __slots__ = ("_door", "_engine", "woken")
 
     def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
         self._door, self.woken = door, asyncio.Event()
+        self._engine: Upstream = door.engine
+
+    def through(self, agent: Callable[[Upstream], Upstream]) -> "Turn":
+        """This turn, with an agent before the engine: it may ask the engine several times, all of them inside."""
+        self._engine = agent(self._door.engine)
+        return self
 
     @asynccontextmanager
     async def open(
@@ -74,7 +80,7 @@ class Turn(Ticket):
     ) -> AsyncIterator[Reply]:
         """Ask the engine, and leave the door behind when that is done (see gateway.upstream.Upstream)."""
         with self._door.inside(self):
-            async with self._door.engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
+            async with self._engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
                 yield reply
 
 

@@ -6,9 +6,10 @@ numbered as they come up, from 0; while only one ever did, its number is WHOLE, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from discovery.records import WHOLE, AdmissionState, Agent, PeerId, Pulse
-from gateway.capacity.door import Door
+from gateway.capacity.door import Door, Turn
 from gateway.capacity.rules import EngineLoad, loads_together, most_open, pulses_together
 from gateway.upstream import Personal, Upstream
 
@@ -26,7 +27,10 @@ class Served:
 
     def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
         """This engine, or a turn at it, as the agent asks it (gateway.upstream.Personal)."""
-        return engine if self.personal is None else self.personal.over(engine, is_own=is_own)
+        if self.personal is None:
+            return engine
+        agent = partial(self.personal.over, is_own=is_own)
+        return engine.through(agent) if isinstance(engine, Turn) else agent(engine)
 
 
 class Doors:

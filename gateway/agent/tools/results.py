@@ -1,9 +1,8 @@
 """What a tool said, as a model reads it (P): text of at most 8 KiB, and a note where there was more."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-import msgspec
 
 from gateway.agent.fencing import harmless
 from gateway.agent.material import Result
@@ -25,7 +24,7 @@ def result_of(content: Iterable[Mapping[str, Any]], structured: Any, *, is_error
     """The result of a call to an MCP server: its texts, else its structured form; of media only that there are some."""
     texts = [text for block in content if (text := _text_of(block))]
     if not texts and structured is not None:
-        texts = [msgspec.json.encode(structured).decode()]
+        texts = [json.dumps(structured, ensure_ascii=False, separators=(",", ":"))]
     return Result(cut("\n".join(texts) or "(nothing)"), is_error)
 
 

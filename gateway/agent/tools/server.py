@@ -60,7 +60,7 @@ class Server:
         self.name, self._settings, self._agent = settings.name, settings, agent
         self._connect_s, self._pause_s, self._way_of = connect_s, pause_s, way or _way_of
         self.tools: tuple[ServerTool, ...] = ()  # none while it is not connected
-        self.problem: str | None = "it is not connected yet"
+        self.problem: str | None = None  # why it does not work; None also while it is first connected
         self._client: Any = None
         self._way: Way | None = None
         self._places = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -78,10 +78,10 @@ class Server:
             if failures > RESTARTS:
                 break
             pause_s = self._pause_s * 2.0 ** (failures - 1)
-            self._say(f"{reason}; it is started again in {pause_s:g} s", logging.WARNING)
+            self._note(f"{reason}; it is started again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
         again = f"Correct agents/{self._agent}.yaml and save it, or restart ppai, to have it tried again"
-        self._say(f"disabled: {reason}. {again}", logging.ERROR)
+        self._note(f"disabled: {reason}. {again}")
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Result:
         """Call one of its tools. Never raises but where it is cancelled: what goes wrong is said to the model."""
@@ -149,16 +149,15 @@ class Server:
                     tools = await _listed(client)
                     connecting.reschedule(None)
                     self._client, self._way, self.tools = client, way, tools
-                    self._say(None, logging.INFO)
+                    self._note(None)
                     await waiting
             finally:
                 waiting.cancel()
         return _why_gone(way)
 
-    def _say(self, problem: str | None, level: int) -> None:
-        """Tell the owner once, when it changes."""
+    def _note(self, problem: str | None) -> None:
         self.problem = problem
-        _log.log(level, "tools agent=%s server=%s: %s", self._agent, self.name, problem or f"{len(self.tools)} tools")
+        _log.debug("tools agent=%s server=%s: %s", self._agent, self.name, problem or f"{len(self.tools)} tools")
         self.changed.set()
 
 

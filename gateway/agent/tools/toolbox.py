@@ -108,11 +108,23 @@ def tokens_of(tools: Sequence[Tool]) -> int:
 def _as_offered(tool: ServerTool, full_name: str, taken: set[str]) -> Tool | None:
     """The tool as a model is told of it; None where it cannot be told within bounds."""
     name = _NOT_IN_NAMES.sub("_", full_name)[:NAME_CHARS]
-    schema = harmless(msgspec.json.encode(tool.parameters).decode())
-    if name in taken or len(schema) > SCHEMA_BYTES:
+    parameters = _harmless_in(tool.parameters)
+    try:
+        is_short = len(msgspec.json.encode(parameters)) <= SCHEMA_BYTES
+    except UnicodeEncodeError:  # half a character in the name of a field
         return None
-    parameters = msgspec.json.decode(schema, type=dict[str, Any])
+    if name in taken or not is_short:
+        return None
     return Tool(name, harmless(tool.description)[:DESCRIPTION_CHARS], {"type": "object", **parameters})
+
+
+def _harmless_in(value: Any) -> Any:
+    """A schema whose texts, such as descriptions, are data; the names of its fields stay as its server knows them."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, Mapping):
+        return {name: _harmless_in(each) for name, each in value.items()}
+    return [_harmless_in(each) for each in value] if isinstance(value, list) else value
 
 
 def _not_there(settings: ToolSettings, names: Sequence[str]) -> list[str]:

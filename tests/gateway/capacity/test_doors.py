@@ -1,15 +1,20 @@
 """Several engines behind one peer: each has a door and a number of its own, and others see their sum."""
 
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 import pytest
 
 from discovery.envelopes import parse, seal
 from discovery.records import ENGINES_LIMIT, PULSE_LIMIT_BYTES, WHOLE, Agent, PeerId, Pulse
-from gateway.capacity.door import Door
+from gateway.capacity.door import Door, Turn
 from gateway.capacity.doors import Doors
 from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.engine_state import EngineModel, EngineState
+from gateway.upstream import Patience, Reply, Upstream
+from gateway.wire.codec import Pieces
 from tests.cluster import NET, id_of
 from tests.gateway.capacity.test_door import IdleEngine, door_of, jobs, ready
 
@@ -133,3 +138,46 @@ def test_a_pulse_of_many_engines_fits_and_is_read_again(count: int) -> None:
     assert isinstance(read, Pulse)
     assert len(sealed.envelope.payload) <= PULSE_LIMIT_BYTES
     assert (min(count, ENGINES_LIMIT), pulse.slots) == (len(read.engines), read.slots)
+
+
+class Twice:
+    """An agent that asks its engine twice for one answer."""
+
+    def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
+        return _AskedTwice(engine)
+
+
+@dataclass
+class _AskedTwice:
+    engine: Upstream
+
+    @asynccontextmanager
+    async def open(
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
+    ) -> AsyncIterator[Reply]:
+        for _ in range(2):
+            async with self.engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
+                pass
+        yield reply
+
+
+async def test_an_agent_asks_its_engine_as_often_as_it_needs_with_one_place() -> None:
+    """Between two steps nobody else enters, and the place is given back once."""
+    door = door_of(1, is_slots_known=True)
+    doors = Doors([door])
+    doors.note_ready()
+    doors.serve([Agent("nora", "nora", 0, base="m")], {"nora": Twice()})
+    served = doors.of("nora")
+    assert served is not None
+    turn = await door.own_turn(0.0)
+    second = asyncio.create_task(door.own_turn(1.0))
+    upstream = served.over(turn, is_own=True)
+
+    async with upstream.open("chat/completions", (b"",), {}, stream=False, patience=Patience(1, 1, 1)):
+        await asyncio.sleep(0)
+        assert not second.done() and door.load.running == 1
+
+    left = await second
+    assert isinstance(left, Turn) and 1 == door.completions
+    door.leave(left)
+    assert 0 == door.load.running

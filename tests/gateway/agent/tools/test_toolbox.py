@@ -9,6 +9,7 @@ import pytest
 
 from gateway.agent.parts import Result
 from gateway.agent.settings import AgentSettings, ToolSettings
+from gateway.agent.tools.results import result_of
 from gateway.agent.tools.server import ServerTool
 from gateway.agent.tools.toolbox import NAME_CHARS, Toolbox, tokens_of
 
@@ -22,11 +23,11 @@ class FakeServer:
 
     def __init__(self, name: str, *tools: ServerTool) -> None:
         self.name, self.tools, self.problem, self.called = name, tools, None, list[tuple[str, Mapping[str, Any]]]()
-        self.changed = asyncio.Event()
+        self.changed, self.says = asyncio.Event(), "done"
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Result:
         self.called.append((name, arguments))
-        return Result("done")
+        return result_of([{"type": "text", "text": self.says}], None, is_error=False)
 
     async def run(self) -> None:
         await asyncio.Event().wait()
