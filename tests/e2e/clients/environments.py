@@ -8,8 +8,10 @@
                 smolagents; and Ollama's client, which fits in
 .venv-kernels   frameworks that want 3.x: haystack, semantic-kernel, dspy, and the command llm
 .venv-aider     aider, a coding agent
+.venv-mcp       public servers of tools: time, fetch
 .work/node      the openai package for Node and two frameworks, where there is npm
 .work/coders    the coding agents of npm: Codex, Claude Code and opencode, 1.2 GB
+.work/mcp       public servers of tools for Node: everything, filesystem, memory
 """
 
 import shutil
@@ -23,6 +25,7 @@ ROOT = Path(__file__).parents[3]
 CLIENTS, LITELLM, NODE = ROOT / ".venv-clients", ROOT / ".venv-litellm", ROOT / ".work" / "node"
 SCHEMATHESIS, AGENTS, KERNELS = ROOT / ".venv-schemathesis", ROOT / ".venv-agents", ROOT / ".venv-kernels"
 AIDER, CODERS = ROOT / ".venv-aider", ROOT / ".work" / "coders"
+TOOLS, NODE_TOOLS = ROOT / ".venv-mcp", ROOT / ".work" / "mcp"
 NODE_MODULES = NODE / "node_modules"
 NODE_OPENAI = NODE_MODULES / "openai"
 RECIPES = {
@@ -35,6 +38,7 @@ RECIPES = {
     ),
     KERNELS: ("haystack-ai==3.4.1", "semantic-kernel==1.45.0", "dspy==3.4.1", "llm==0.36", "openai==3.57.0"),
     AIDER: ("aider-chat==0.86.2",),
+    TOOLS: ("mcp-server-time==2026.10.19", "mcp-server-fetch==2026.10.24"),
 }
 NODE_RECIPES = {
     NODE: (
@@ -42,6 +46,9 @@ NODE_RECIPES = {
         *("@langchain/openai@1.5.8", "@langchain/core@1.4.0", "zod@4.6.7"),
     ),
     CODERS: ("@openai/codex@0.171.0", "@anthropic-ai/claude-code@2.1.332", "opencode-ai@1.18.33"),
+    NODE_TOOLS: tuple(
+        f"@modelcontextprotocol/server-{name}@2026.8.31" for name in ("everything", "filesystem", "memory")
+    ),
 }
 
 _STAMP = ".recipe"  # in an environment that is complete: what it was made of
