@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -25,6 +25,7 @@ from gateway.agent.digest import digest_of
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.agent.owned.opening import Opening
+from gateway.beliefs.domains import alone as likely_alone
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
@@ -222,7 +223,7 @@ class Runtime:
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(
             config.profile, self._home.path / "profile", self._targets, self._profiles, self._reader,
-            self._cards_changed, clock, domains=self._domains,
+            self._cards_changed, clock, domains=self._domains, attracts=self._attracts,
         )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
@@ -316,6 +317,11 @@ class Runtime:
             routed.wishes.is_retry,
         )  # fmt: skip
         self._feedback.answered(answered)
+
+    async def _attracts(self, topics: Sequence[str], texts: Sequence[str]) -> list[float] | None:
+        """How likely each text is to come to an agent with these topics; None without an encoder."""
+        tails = await self._reader.tails(tuple(topics), texts)
+        return None if tails is None else list(map(likely_alone, tails))
 
     def _targets(self) -> list[Target]:
         """Our agents, each with the engine that serves it."""

@@ -19,7 +19,7 @@ from discovery.records import Agent, Domain, PeerId
 TOGETHER = 0.02  # π of all agents with topics together, at first
 ALONE = 0.0133  # π of one of them at most: few queries are of one document's
 RECALL = 0.9  # r of one whose owner asked nothing
-UNMEASURED = 0.5  # share right that is expected of an agent's own questions where its owner asked none
+UNMEASURED = 0.7  # share right of an agent's own questions where its owner gave none: whoever has documents knows more
 LIKELY = 0.5  # P from which a query leaves home for its topic's sake
 MEMORY = 2.0  # answers of which what was expected of a topic counts as seen
 FORGETTING_S = 86400.0  # in which half of what was seen is forgotten
@@ -54,6 +54,11 @@ def probability(tail: float, share: float, recall: float = RECALL) -> float:
     return own / (own + (1 - share) * tail)
 
 
+def alone(tail: float) -> float:
+    """P of a query with this tail, of an agent where no other has topics: what its owner may expect."""
+    return probability(tail, ALONE)
+
+
 def shares(peers: Collection[PeerId], agents: Mapping[PeerId, int]) -> dict[PeerId, float]:
     """π of each agent with topics of these peers, of which each has so many.
 
@@ -81,8 +86,8 @@ def likely(
         if one.topics in drawn:
             tail, topic = drawn[one.topics]
             share = one.share * seen.factor(one.peer, one.agent, now)
-            recall, right = (one.domain.recall, one.domain.right) if one.domain.questions else (RECALL, UNMEASURED)
-            found[one.row] = Likely(probability(tail, share, recall), right, topic)
+            right = one.domain.right if one.domain.questions else UNMEASURED
+            found[one.row] = Likely(probability(tail, share, one.domain.recall or RECALL), right, topic)
     return found
 
 

@@ -6,11 +6,11 @@ not asked about what that finds unlikely.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.topics.background import Reading as Background
-from gateway.topics.domains import Attraction, Drawn, Topics, words
+from gateway.topics.domains import Attraction, Drawn, Floats, Topics, words
 from profiler.essence import essence
 from profiler.ladder import Ladder, Reading
 
@@ -45,8 +45,14 @@ class Drawing:
 
     def prepare(self, ladder: Ladder) -> bool:
         """Do a little of what is to be done before texts can be drawn; whether more is left."""
-        heard = sorted(self.topics)[:AGENTS_LIMIT]
         self._attractions = {key: one for key, one in self._attractions.items() if key[1] in self.topics}
+        return self._compare(ladder, sorted(self.topics)[:AGENTS_LIMIT])
+
+    def compare(self, ladder: Ladder, topics: Topics) -> bool:
+        """The same for the topics that `tail` is to be asked for."""
+        return self._compare(ladder, [topics])
+
+    def _compare(self, ladder: Ladder, heard: Sequence[Topics]) -> bool:
         for encoder in ladder.rungs if heard else ():
             background = self._backgrounds.get(encoder.name)
             if background is None:
@@ -66,17 +72,31 @@ class Drawing:
         """How a text that was read so is drawn to each agent whose topics were compared with the background."""
         if not self._attractions:
             return {}
+        core, rows = essence(text), {reading.encoder: reading.row}
+        heard = frozenset(words(core))
+        found = {topics: self._drawn(ladder, topics, core, heard, rows) for topics in self.topics}
+        return {topics: one for topics, one in found.items() if one is not None}
+
+    def tail(self, ladder: Ladder, topics: Topics, text: str) -> float:
+        """How these topics draw the text, whether or not they are told. Long where `compare` still says True."""
+        while self.compare(ladder, topics):  # meanwhile what nobody tells may have been dropped
+            pass
         core = essence(text)
-        heard, rows = frozenset(words(core)), {reading.encoder: reading.row}
-        found: dict[Topics, Drawn] = {}
-        for topics in self.topics:
-            for encoder in ladder.rungs:
-                attraction = self._attractions.get((encoder.name, topics))
-                if attraction is None:
-                    continue
-                if encoder.name not in rows:
-                    rows[encoder.name] = encoder.encode([core])[0]
-                found[topics] = attraction.drawn(rows[encoder.name], heard)
-                if found[topics].tail > UNLIKELY:
-                    break
+        drawn = self._drawn(ladder, topics, core, frozenset(words(core)), {})
+        return drawn.tail if drawn else 1.0
+
+    def _drawn(
+        self, ladder: Ladder, topics: Topics, core: str, heard: frozenset[str], rows: dict[str, Floats]
+    ) -> Drawn | None:
+        """`rows`: what encoders have made of the text already, by their names."""
+        found = None
+        for encoder in ladder.rungs:
+            attraction = self._attractions.get((encoder.name, topics))
+            if attraction is None:
+                continue
+            if encoder.name not in rows:
+                rows[encoder.name] = encoder.encode([core])[0]
+            found = attraction.drawn(rows[encoder.name], heard)
+            if found.tail > UNLIKELY:
+                break
         return found

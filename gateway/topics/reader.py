@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
@@ -151,6 +152,16 @@ class RelevanceReader:
         """Judge from now on how texts are drawn to these topics, each an agent's, once the worker has compared them."""
         if self._drawing.attend(topics) and topics and self.problem is None:
             self._worker.submit(self._prepare)
+
+    async def tails(self, topics: Topics, texts: Sequence[str]) -> list[float] | None:
+        """How these topics draw each text, whoever told them (domains.py). None where there is no encoder."""
+        drawing = self._drawing
+        while is_more := await self.in_worker(lambda ladder: drawing.compare(ladder, topics)):
+            pass
+        if is_more is None:
+            return None
+        found = [await self.in_worker(partial(drawing.tail, topics=topics, text=text)) for text in texts]
+        return [1.0 if tail is None else tail for tail in found]
 
     async def in_worker(self, work: Callable[[Ladder], Found]) -> Found | None:
         """What `work` makes of the encoders, in their thread; None where there is none. Texts wait for it: be short."""

@@ -217,3 +217,51 @@ async def test_a_calculator_runs_inside_and_no_client_sees_the_call(cluster: Clu
 def _agents(seen: dict[str, list[dict[str, Any]]], name: str) -> set[str]:
     """The personal agents of others that a peer knows."""
     return {one["name"] for peer in seen[name] for one in peer["agents"] if one["kind"] == "agent"}
+
+
+LIBRARIAN = """
+prompt: Answer from the handbook of our yard.
+use: [approved]
+topics:
+  - Torque of keel bolts and inspection of hulls in our yard
+  - Holiday and sick notes of our colleagues
+"""
+KEELS = "What torque do the keel bolts get?"
+
+
+async def test_a_question_of_an_agent_s_topics_finds_it_and_others_stay_at_home(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """By `auto`, also as a follow-up; `ppai route` says the topic. Whoever may not use the agent asks at home."""
+    write(tmp_path / "ben", "librarian", LIBRARIAN)
+    await cluster.start("ben")
+    await cluster.start("ada", "--seed", cluster.seed())
+    await cluster.until_ready()
+
+    async def explained(text: str) -> dict[str, Any]:
+        async with cluster.http.post(cluster.peers["ada"].url + "/ppai/v1/route", json={"text": text}) as response:
+            found: dict[str, Any] = await response.json()
+            return found
+
+    async with asyncio.timeout(20):
+        while (found := await explained(KEELS))["reason"] != "topic":
+            await asyncio.sleep(0.05)
+    messages = [{"role": "user", "content": KEELS}, {"role": "assistant", "content": "85"}]
+    asked = [
+        await cluster.ask("ada", model="auto", messages=said)
+        for said in (
+            messages[:1],
+            [*messages, {"role": "user", "content": "and why?"}],
+            [{"role": "user", "content": "How do I boil an egg?"}],
+        )
+    ]
+
+    assert ("ben", "librarian") == (found["target"]["peer"], found["target"]["agent"])
+    assert found["candidates"][0]["basis"].startswith("topic: Torque of keel bolts")
+    assert ["ben", "ben", "ada"] == [headers["x-ppai-peer"] for _, headers, _ in asked]
+    assert ["Answer from the handbook of our yard."] * 2 == systems(cluster.engines["ben"].asked)
+
+    write(tmp_path / "ben", "librarian", LIBRARIAN.replace("[approved]", "me"))
+    async with asyncio.timeout(20):
+        while (await explained(KEELS))["target"]["peer"] != "ada":
+            await asyncio.sleep(0.05)

@@ -8,7 +8,9 @@ from gateway.beliefs.domains import (
     FORGETTING_S,
     LIKELY,
     TOGETHER,
+    UNMEASURED,
     FromDocuments,
+    alone,
     likely,
     probability,
     shares,
@@ -21,6 +23,7 @@ A, B, C = PeerId("a"), PeerId("b"), PeerId("c")
 def test_the_stronger_a_text_is_drawn_the_likelier_it_is_and_half_of_it_lies_at_the_share() -> None:
     found = [probability(tail, ALONE) for tail in (0.0003, 0.002, 0.01, 0.05, 1.0)]
     assert found == sorted(found, reverse=True) and 0.97 < found[0] < 1 and found[-1] < 0.02
+    assert alone(0.002) == probability(0.002, ALONE) == found[1]
     assert probability(ALONE * 0.9 / (1 - ALONE), ALONE) == pytest.approx(0.5)
 
 
@@ -65,10 +68,10 @@ def test_an_agent_of_several_engines_is_one_agent_and_one_without_topics_is_none
     assert {one.share for one in found} == {shares([A, C], {A: 1, C: 1})[A]}
 
 
-def test_what_the_owner_measured_counts_and_without_questions_half_is_expected() -> None:
+def test_what_the_owner_measured_counts_and_without_questions_a_guess() -> None:
     measured = librarian("measured", domain=Domain(30, right=0.8, right_without=0.1, recall=1.0))
     agents = topical([(0, A, measured), (1, B, librarian())])
     found = likely(agents, {("Keel bolts",): (0.001, "Keel bolts")}, FromDocuments(), 0.0)
-    assert (found[0].right, found[1].right) == (0.8, 0.5)
+    assert (found[0].right, found[1].right) == (0.8, UNMEASURED)
     assert found[0].probability > found[1].probability > LIKELY and found[0].topic == "Keel bolts"
     assert likely(agents, {}, FromDocuments(), 0.0) == {}

@@ -394,6 +394,11 @@ async def test_texts_are_judged_by_topics_once_these_are_compared(worker: Thread
     follow_up = await reader.judge("and why?", PATIENT_S, earlier=[asked])
     assert follow_up and follow_up.drawn[topics].tail < 0.01
 
+    assert await reader.tails(topics, [asked]) == [found.drawn[topics].tail]
+    untold = await reader.tails(("Shelf marks of the parish archive",), [asked, "Where is shelf mark K 12?"])
+    assert untold and untold[1] < 0.01 < untold[0]
+    assert (await reader.judge(asked, PATIENT_S)).drawn == found.drawn  # type: ignore[union-attr]
+
     reader.attend(frozenset())
     again = await reader.judge(asked, PATIENT_S)
     assert again and again.drawn == {} and np.array_equal(again.relevance, before.relevance)
