@@ -203,7 +203,7 @@ class Runtime:
         stack.callback(route_log.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
-        self._reader = open_reader(config.routing, worker, self._encoder, self._home.weights / "background")
+        self._reader = open_reader(config.routing, worker, self._encoder, self._home.background)
         gate = self._reader.gate
         self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)

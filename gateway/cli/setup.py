@@ -93,6 +93,7 @@ def pull(
     from gateway.home.pull import PullError
     from gateway.home.pull import pull as fetch
     from gateway.home.weights import CATALOGUE
+    from gateway.topics.background import read_all
     from profiler.encoder import load_encoder
 
     if source and hub:
@@ -106,7 +107,10 @@ def pull(
         with Progress(*columns, console=stderr_console()) as bar:
             path = fetch(name, weights, partial(_show, bar, bar.add_task(name, total=None)), source=source, hub=hub)
         if name == "encoder":
-            load_encoder(path)  # makes its graph, once: the first routed query need not wait for that
+            encoder = load_encoder(path)  # makes its graph, once: the first routed query need not wait for that
+            with Progress(TextColumn("{task.description}"), BarColumn(), console=stderr_console()) as bar:
+                task = bar.add_task("reading what topics are compared with", total=None)
+                read_all(encoder, home_of(home).background, partial(_read_so_far, bar, task))
         show(f"{name} is in {path}")
 
 
@@ -124,6 +128,10 @@ def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:
     peer_home = home_of(home)
     check(load(peer_home, config, {}), peer_home)
     show("the configuration is valid")
+
+
+def _read_so_far(bar: Any, task: Any, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
 
 
 def _show(bar: Any, task: Any, done: int, total: int | None, what: str) -> None:

@@ -68,6 +68,11 @@ class Home:
         own, users = self.path / "weights", self._users_weights()
         return users if users.is_dir() and not own.is_dir() else own
 
+    @property
+    def background(self) -> Path:
+        """What encoders made of the texts that topics are compared with; beside the weights, where there are any."""
+        return (self.weights if self.weights.is_dir() else self.path) / "background"
+
     def _users_weights(self) -> Path:
         """Those that serve every home of the user; for one who has no HOME, our own."""
         try:

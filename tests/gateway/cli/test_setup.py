@@ -13,6 +13,9 @@ from gateway.cli.setup import config_check, config_show, init, pull
 from gateway.config import ConfigError
 from gateway.home.folder import HomeError
 from gateway.home.pull import PullError
+from profiler.ladder import FAST_FOLDER
+from profiler.qagate import shipped_gate
+from profiler.static import StaticEncoder
 
 STRONG = "9f1c6b0e4d7a23588e5bd0c1f76a2943"
 
@@ -163,3 +166,17 @@ def test_unknown_weights_are_told_before_anything_is_fetched(tmp_path: Path) -> 
         pull(["smollm2", "gpt"], home=tmp_path)
 
     assert [] == list(tmp_path.iterdir())
+
+
+def test_who_pulls_the_encoder_has_topics_compared_with_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a peer would else do while it serves."""
+    monkeypatch.setattr("gateway.home.pull.pull", lambda name, weights, progress, **place: weights / name)
+    monkeypatch.setattr("profiler.encoder.load_encoder", lambda folder: StaticEncoder(shipped_gate() / FAST_FOLDER))
+    monkeypatch.setenv("PPAI_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "weights").mkdir()
+
+    pull(["encoder"], home=tmp_path / "home")
+
+    assert 1 == len(list((tmp_path / "weights" / "background").glob("*.npy")))
