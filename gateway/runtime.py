@@ -21,14 +21,13 @@ from discovery.membership import Event
 from discovery.names import is_taken, looks_like_id
 from discovery.records import Agent, PeerId, Pulse
 from gateway.agent.agent import PersonalAgent
-from gateway.agent.digest import digest_of
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.agent.owned.opening import Opening
 from gateway.beliefs.domains import alone as likely_alone
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
-from gateway.capacity.doors import Doors
+from gateway.capacity.doors import Doors, Served
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
 from gateway.client.pages import pages_app
@@ -42,8 +41,9 @@ from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring
-from gateway.measuring.domains import Domains
 from gateway.measuring.feedback import Answered, Feedback
+from gateway.measuring.owned.configuring import configured
+from gateway.measuring.owned.domains import Domains
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
 from gateway.measuring.targets import Configured, Target
@@ -328,24 +328,20 @@ class Runtime:
         models = {door: {model.name: model for model in door.engine.state.models} for door in self._doors.up}
         serving = self._doors.serving.items()
         return [
-            Target(agent, models[served.door][served.model], served.door, self._configured(agent))
+            Target(agent, models[served.door][served.model], served.door, self._configured(agent, served))
             for agent, served in serving
             if served.model in models[served.door]
         ]
 
-    def _configured(self, agent: str) -> Configured | None:
-        """What a personal agent is measured by; None of a bare model."""
+    def _configured(self, agent: str, served: Served) -> Configured | None:
+        """What stands before the model of an agent; None of a bare model."""
         personal = self._served_personal.get(agent)
-        row = next((each for each in self._served if each.name == agent and each.kind == "agent"), None)
-        if personal is None or row is None:
+        if personal is None:
             return None
-        bare = (each.name for each in self._served if each.kind == "model" and each.model == row.base)
-        settings, progress = personal.settings, self._personal.progress_of(agent)
-        questions = self._personal.folder / Path(settings.questions).expanduser() if settings.questions else None
-        return Configured(
-            personal, digest_of(settings, row.base, progress.get("documents", 0)), next(bare, row.base), questions,
-            settings.topics, progress.get("is_done", True),
-        )  # fmt: skip
+        alone = (one.name for one in self._served if one.kind == "model" and one.model == served.model)
+        bare = (one for one in alone if self._doors.serving[one].door is served.door)
+        progress = self._personal.progress_of(agent)
+        return configured(personal, served.model, next(bare, served.model), self._personal.folder, progress)
 
     def _pulse(self, me: PeerId) -> Pulse:
         """How we are doing, for the others and for our own beliefs."""
@@ -361,7 +357,7 @@ class Runtime:
         self._node.observe_cold(self._node.me, self._doors.cold)
         self._doors.admit_waiting()
         self._measuring.seen()
-        makes = [(target.agent, target.make) for target in self._targets()]
+        makes = [(target.agent, target.make) for target in self._targets() if target.is_read]
         self._profiles.served(makes)
         self._domains.served(makes)
         self._cards_changed()

@@ -82,6 +82,7 @@ async def agent_of(peer: Peer, name: str) -> PersonalAgent:
     owner = {"authorization": f"Bearer {peer.token}", "x-ppai-route": "local"}
     try:
         async with open_session(10.0, owner) as session:
+            await request_json(session, "POST", f"{peer.url}/ppai/v1/agents/look", {})  # a file may have just changed
             status = await request_json(session, "GET", f"{peer.url}/ppai/v1/status")
         rows = {str(row["name"]): row for row in status["measuring"]["agents"] if row.get("base")}
     except (EngineError, KeyError, TypeError, AttributeError) as error:

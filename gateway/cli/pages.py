@@ -82,10 +82,23 @@ def _measuring_lines(measuring: Page | None, columns: Width) -> list[str]:
     for agent in (measuring or {}).get("agents", ()):
         of = f" of {measuring['questions']}" if measuring and measuring["questions"] else ""
         behind = f", {agent['published']} published" if 0 < agent["published"] < agent["answers"] else ""
-        stale = "; its vector is an older model's" if agent["stale"] else ""
+        whose = "of how it was configured before" if agent.get("base") else "an older model's"
+        stale = f"; its vector is {whose}" if agent["stale"] else ""
         now = "it is being asked" if agent["asking"] else agent["why_not"]
         far = f"{agent['name']}: {agent['answers']}{of} answered{behind}{stale}"
         lines += fact("" if lines else "measured", f"{far}; {now}" if now else far, columns)
+        for line in _owned_lines(agent):
+            lines += fact("", f"{agent['name']}: {line}", columns)
+    return lines
+
+
+def _owned_lines(agent: Page) -> list[str]:
+    """What the owner's questions to a personal agent found, and why they cannot be asked."""
+    lines = [problem] if (problem := agent.get("questions_problem")) else []
+    if domain := agent.get("domain"):
+        before = ", as it was configured before" if domain["stale"] else ""
+        right = f"{100 * domain['right']:.0f} % right, {100 * domain['right_without']:.0f} % by its model alone"
+        lines.append(f"of {domain['questions']} questions of yours {right}{before}")
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any
 
@@ -235,6 +235,7 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
         "base": agent.base or None,
         "tools": list(agent.tools),
         "topics": list(agent.topics),
+        "domain": asdict(agent.domain) if agent.domain.questions else None,
         "context_tokens": agent.context_tokens,
         "modalities": list(agent.modalities),
         "untold": list(agent.untold),

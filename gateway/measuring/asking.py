@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from discovery.records import Domain
-from gateway.measuring import domains
-from gateway.measuring.domains import Domains
 from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, why_not, why_stop
 from gateway.measuring.lent import LentEncoder
+from gateway.measuring.owned import domains
+from gateway.measuring.owned.domains import Domains
+from gateway.measuring.owned.sheets import Attracts, Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
 from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.reply import Reply, read_reply
-from gateway.measuring.sheets import Attracts, Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
 from gateway.measuring.targets import Configured, Door, Target
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import UpstreamError
@@ -187,7 +187,7 @@ class IdleMeasuring:
             is_wanted=store is not None and store.is_wanted,
             spent_s=self._spent.seconds(now) + (now - began if began is not None else 0.0),
             failures=failures if now - failed_at < SPAN_S else 0,
-            is_read=target.configured is None or target.configured.is_read,
+            is_read=target.is_read,
         )
 
     def _quiet_s(self, now: float) -> float:

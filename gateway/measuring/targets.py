@@ -71,6 +71,11 @@ class Target:
         return make_of(self.model.parameters, self.model.quantisation, digest)
 
     @property
+    def is_read(self) -> bool:
+        """Whether the agent is what it will be: its documents can all be searched."""
+        return self.configured is None or self.configured.is_read
+
+    @property
     def state(self) -> tuple[object, ...]:
         """Changes with all that makes a question worth asking anew."""
         return self.agent, self.make, *(self.configured.written if self.configured else ())

@@ -205,6 +205,7 @@ async def peer_serving(
 
     app = web.Application()
     app.router.add_get("/ppai/v1/status", page)
+    app.router.add_post("/ppai/v1/agents/look", page)
     app.router.add_post("/v1/chat/completions", chat)
     app.router.add_post("/ppai/v1/profile", profile)
     app.router.add_post("/ppai/v1/domain", domain)

@@ -29,6 +29,7 @@ async def peer_saying(status: object, profile: object = None, code: int = 200) -
     app = web.Application()
     app.router.add_get("/ppai/v1/status", page)
     app.router.add_post("/ppai/v1/profile", page)
+    app.router.add_post("/ppai/v1/agents/look", page)
     async with listening(app) as url:
         yield Peer(url, "secret"), shown
 

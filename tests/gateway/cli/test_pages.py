@@ -54,6 +54,22 @@ ROUTE = {
 }  # fmt: skip
 
 
+def test_of_a_personal_agent_it_says_what_its_owner_found_and_what_is_wrong_with_the_questions() -> None:
+    """And that a vector is of how it was, where its file changed since."""
+    domain = {"questions": 20, "right": 0.95, "right_without": 0.05, "recall": 1.0, "stale": True}
+    agent = {
+        "name": "porter", "answers": 9, "published": 8, "stale": True, "asking": True, "why_not": "", "base": "small-1",
+        "questions_problem": "rooms.tsv:3: expected a question", "domain": domain,
+    }  # fmt: skip
+    measuring = {"auto": "idle", "questions": 502, "agents": [agent]}
+
+    shown = "\n".join(status_lines({**STATUS, "measuring": measuring}, 200))
+
+    assert "porter: 9 of 502 answered, 8 published; its vector is of how it was configured before" in shown
+    assert "porter: rooms.tsv:3: expected a question" in shown
+    assert "porter: of 20 questions of yours 95 % right, 5 % by its model alone, as it was configured before" in shown
+
+
 @pytest.mark.parametrize("columns", [80, 120, None])
 def test_a_status_says_each_thing_once(columns: int | None) -> None:
     expected = """\

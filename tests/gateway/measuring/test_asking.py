@@ -15,8 +15,8 @@ import msgspec
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.measuring.asking import LOOK_S, IdleMeasuring
-from gateway.measuring.domains import Domains
 from gateway.measuring.idle import FAILURES, QUIET_S, SHARE, SPAN_S, ProfileConfig
+from gateway.measuring.owned.domains import Domains
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.targets import Configured, Target
 from gateway.topics.reader import RelevanceReader

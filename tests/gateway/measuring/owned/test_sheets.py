@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from discovery.records import Domain
-from gateway.measuring.domains import Domains
-from gateway.measuring.sheets import Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
+from gateway.measuring.owned.domains import Domains
+from gateway.measuring.owned.sheets import Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
 from gateway.measuring.targets import Target
 from profiler.answers import Answer, AnswerStore
 from profiler.owned import OWNED

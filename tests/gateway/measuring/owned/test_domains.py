@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from discovery.records import Domain
-from gateway.measuring.domains import FIRST_OWN, Domains, asked_as, domain_of, is_due
 from gateway.measuring.kept import KeptError
+from gateway.measuring.owned.domains import FIRST_OWN, Domains, asked_as, domain_of, is_due
 from gateway.measuring.stale import DAY_S
 from profiler.answers import Answer, make_of
 

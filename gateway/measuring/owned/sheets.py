@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.measuring.domains import Domains, asked_as, domain_of, is_due
+from gateway.measuring.owned.domains import Domains, asked_as, domain_of, is_due
 from gateway.measuring.targets import Target
 from profiler.answers import answers_of
 from profiler.owned import load_owned
