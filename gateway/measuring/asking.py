@@ -6,7 +6,8 @@ which takes the store over whenever a person runs it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -222,18 +223,14 @@ class IdleMeasuring:
 
     async def _worked_off(self, sheet: Sheet, agent: str) -> bool:
         """Ask what is on it, until the agent may not be asked any more; whether nothing is left."""
-        store = AnswerStore(self._folder, sheet.asked.agent, sheet.asked.make)
-        await asyncio.to_thread(store.__enter__)
-        try:
+        async with _held(AnswerStore(self._folder, sheet.asked.agent, sheet.asked.make)) as store:
             while (question := await self._question_for(sheet, store)) is not None:
                 self._why[agent] = why_not(self._known(sheet.asked, store)) or _ASKING
                 if self._why[agent] != _ASKING:
                     return False
                 await self._ask(sheet.asked, store, question)
                 await self._pause(0.0)
-            return True
-        finally:
-            store.__exit__()
+        return True
 
     async def _question_for(self, sheet: Sheet, store: AnswerStore) -> Question | None:
         """The next question, once that is published which is due; None where none is left."""
@@ -320,3 +317,20 @@ class IdleMeasuring:
         is_worth_it = domains.is_due(count, len(sheet.questions))
         if is_worth_it and await fold_owned(self._folder, sheet, self._domains, self._attracts):
             self._published()
+
+
+@asynccontextmanager
+async def _held(store: AnswerStore) -> AsyncIterator[AnswerStore]:
+    """The store, opened in a thread; closed however this ends, also where it is cancelled while the thread opens it."""
+    opening = asyncio.create_task(asyncio.to_thread(store.__enter__), name="answers")
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait({opening})
+        if opening.exception() is None:
+            store.__exit__()
+        raise
+    try:
+        yield store
+    finally:
+        store.__exit__()  # without a wait, in which it could be cancelled
