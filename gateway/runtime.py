@@ -24,6 +24,7 @@ from gateway.agent.agent import PersonalAgent
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.agent.owned.opening import Opening
+from gateway.beliefs.domains import LIKELY
 from gateway.beliefs.domains import alone as likely_alone
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
@@ -60,7 +61,7 @@ from gateway.privacy.rules import Rules
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
-from gateway.routing.worth import Space
+from gateway.routing.worth import TOPICAL, Space
 from gateway.server.event_loop import call_on_stop, new_event_loop
 from gateway.server.listeners import (
     Server,
@@ -312,8 +313,9 @@ class Runtime:
 
     def _answered(self, request_id: str, routed: Routed, by: Candidate, began: float) -> None:
         """A request of our programs got its answer: what is said of it later can be laid to who gave it."""
+        category = TOPICAL if by.likely >= LIKELY else routed.query.category
         answered = Answered(
-            request_id, routed.request, by.peer_id, by.agent, routed.query.category, began, time.monotonic(),
+            request_id, routed.request, by.peer_id, by.agent, category, began, time.monotonic(),
             routed.wishes.is_retry,
         )  # fmt: skip
         self._feedback.answered(answered)

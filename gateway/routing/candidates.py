@@ -66,7 +66,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded = np.zeros(len(roster), dtype=np.uint8)
     excluded[view.score < theta_s] = Excluded.SCORE
     if roster.personal and query.models is None:
-        is_spoken_for = np.array([view.is_likely(row) for row in range(len(roster))], dtype=np.bool_)
+        is_spoken_for = np.zeros(len(roster), dtype=np.bool_)
+        is_spoken_for[[row for row in view.likely if view.is_likely(row)]] = True
         excluded[roster.is_personal() & ~is_spoken_for & ~view.profiled] = Excluded.AGENT
     if query.goes_on is not None:
         excluded[[query.goes_on not in endpoints for endpoints in roster.continues]] = Excluded.CONTINUING

@@ -14,7 +14,7 @@ from discovery.members import Member
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
-from gateway.beliefs.domains import FromDocuments, likely
+from gateway.beliefs.domains import FromDocuments, Likely, likely
 from gateway.beliefs.memory import FormerModels, RefusedFields, Serving
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
@@ -253,7 +253,7 @@ class Node:
         """Everything a policy may look at, for this query."""
         scored = self._seen_roster(now)
         roster, score = scored.roster, scored.scores(query.relevance)
-        topics = likely(roster.topical, query.drawn, self._from_documents, now) if query.drawn else {}
+        topics = self._likely(roster, query, now) if query.drawn else {}
         return View(
             roster=scored.roster,
             expected=self.beliefs.expect(scored.roster.rows, now),
@@ -267,6 +267,15 @@ class Node:
             bases=scored.bases,
             likely=topics,
         )
+
+    def _likely(self, roster: Roster, query: Query, now: float) -> dict[int, Likely]:
+        """Who has topics, how likely the query is of them, and what is expected then after the answers graded here."""
+        found = likely(roster.topical, query.drawn, self._from_documents, now)
+        for one in roster.topical if self.observations else ():
+            if (claim := found.get(one.row)) is not None:
+                right = self.observations.corrected(one.peer, one.agent, claim.right, now)
+                found[one.row] = claim._replace(right=right)
+        return found
 
     def _is_on_trial(self, peer: PeerId) -> bool:
         """Whether nobody vouched for a peer of which we saw few answers."""

@@ -34,6 +34,7 @@ STRANGER = 0.5  # honesty of a peer that nobody vouched for: mode `open` let it 
 TRIAL = 20  # graded answers after which such a peer is no longer on trial
 HALF_LIFE_S = 86400.0
 REFRESH_S = 60.0  # how often what was seen is let fade in the scores
+TOPICAL = "(topics)"  # the category of answers to queries of an agent's own topics: no gate's
 _PAIRS_REMEMBERED = 4096  # agents whose answers we graded; who was graded longest ago is forgotten first
 
 
@@ -259,6 +260,11 @@ class Observations:
         faded = {category: of.faded(category, now) for category in of.sums}
         found = np.array([faded.get(category, (0.0, 0.0)) for category in space.categories]).reshape(-1, 2)
         return found[:, 0], found[:, 1]
+
+    def corrected(self, peer: PeerId, agent: str, right: float, now: float) -> float:
+        """The share right that is claimed of an agent's own topics, beside what was seen of its answers to such."""
+        seen_right, seen = self._pairs.get((peer, agent), _Seen()).faded(TOPICAL, now)
+        return (CLAIM_LIMIT * right + seen_right) / (CLAIM_LIMIT + seen)
 
     def pairs(self) -> Collection[tuple[PeerId, str]]:
         """All agents of which answers were graded."""

@@ -18,7 +18,7 @@ from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query
 from gateway.routing.roster import EQUAL_SCORE
-from gateway.routing.worth import Space
+from gateway.routing.worth import TOPICAL, Space
 from tests.cluster import card_of, id_of, pulse_of, signed
 
 SPACE = Space("s1", ("maths", "law"))
@@ -871,3 +871,16 @@ def test_without_topics_anywhere_nothing_is_compared() -> None:
     ada.meet(1)
     assert ada.node.roster.topics == frozenset() == ada.node.roster.topics
     assert ada.node.view(MATHS, ada.now).likely == {}
+
+
+def test_what_is_claimed_of_its_topics_is_held_against_the_answers_graded_here() -> None:
+    """Wrong answers to such questions lower what is expected of them, and nothing else of the agent's."""
+    ada = beside_a_librarian()
+    query = drawn(DRAWN["certain"])
+    claimed, plain = ada.node.view(query, ada.now).likely[2].right, scores(ada)
+    for _ in range(16):
+        ada.node.observations.observe(id_of(2), "librarian", TOPICAL, 0.0, 1.0, ada.now)
+
+    assert claimed == 0.9 and ada.node.view(query, ada.now).likely[2].right == pytest.approx(0.9 * 8 / 24)
+    assert scores(ada) == plain
+    assert ada.decide(query).target.agent == "own"  # type: ignore[union-attr]
