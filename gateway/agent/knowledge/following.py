@@ -5,6 +5,7 @@ It does one short piece of work at a time, so that who drives it can stop at any
 
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 import time
@@ -12,11 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from gateway.agent.knowledge.folders import File, Sight, look
 from gateway.agent.knowledge.reading import Reading
-from gateway.agent.knowledge.search import Encode
+from gateway.agent.knowledge.search import Encode, Floats
 from gateway.agent.knowledge.store import Counts, Known, Store, packed, remove
 from profiler.encoder import EncoderError
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 10.0  # between two looks into the folders, at least
 LOOK_SHARE = 0.02  # of the time that looks may take: a look of a second is followed by one in 50 s
@@ -238,10 +243,21 @@ class Following:
         end = self._clock() + WORK_S
         while pending and not self._stopped:
             some = store.pieces([pending.pop() for _ in range(min(EMBEDDED, len(pending)))])
-            vectors = packed(encode([text for _, text in some])) if some else ()
+            vectors = packed(_embedded(encode, [text for _, text in some])) if some else ()
             store.put_vectors({number: row.tobytes() for (number, _), row in zip(some, vectors, strict=True)})
             if self._clock() >= end:
                 return
+
+
+def _embedded(encode: Encode, texts: Sequence[str]) -> Floats:
+    """Vectors of texts; of one that the encoder fails at, a vector that is near to nothing."""
+    try:
+        return encode(texts)
+    except Exception:  # a tokenizer or runtime may fail at one text; the others have their vectors
+        if len(texts) > 1:
+            return np.concatenate([_embedded(encode, [text]) for text in texts])
+        log.exception("piece_not_embedded characters=%d", len(texts[0]))
+        return np.zeros_like(encode(["text"]))
 
 
 def gently() -> None:

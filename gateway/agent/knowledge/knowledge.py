@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -18,7 +19,9 @@ from gateway.agent.settings import KnowledgeSettings
 from profiler.encoder import Encoder, EncoderError
 from profiler.essence import essence
 
-LEAST = 0.45  # nearness: below it a passage does not answer, in any documents (docs/results/knowledge.md)
+log = logging.getLogger(__name__)
+
+LEAST = 0.42  # nearness: below it a passage does not answer, in any documents (docs/results/knowledge.md)
 EVERYDAY_SHARE = 0.02  # of everyday questions may seem to be answered from the documents
 CHANGED_SHARE = 0.2  # of the pieces: after so many more or fewer the threshold is calibrated again
 
@@ -67,7 +70,8 @@ class Knowledge:
         self._finding = ThreadPoolExecutor(1, "documents")
         self._opened: Encoder | None = None
         self._opening = threading.Lock()
-        self._threshold = LEAST
+        self.threshold = LEAST  # nearness that a passage must reach to answer
+        self._is_closed = False
         self._settled = -1  # the changes after which the threshold was last looked at
         self._said: set[str] = set()
         self.progress = Progress()
@@ -75,7 +79,7 @@ class Knowledge:
     async def find(self, question: str, limit: int = 3) -> Found:
         """The passages that may answer. Never raises; without an encoder, or while an index cannot be read, none."""
         asked = essence(question)
-        if not asked.strip():
+        if self._is_closed or not asked.strip():
             return Found()
         return await self._in(self._finding, lambda: self._found(asked, limit))
 
@@ -99,7 +103,8 @@ class Knowledge:
         return False
 
     def close(self) -> None:
-        """End threads and processes. Blocking, for as long as a few vectors take."""
+        """End threads and processes; nothing is found any more. Blocking, for as long as a few vectors take."""
+        self._is_closed = True
         self._following.stop()
         self._indexing.shutdown(wait=True)
         self._finding.shutdown(wait=True)
@@ -139,8 +144,11 @@ class Knowledge:
         except (sqlite3.Error, OSError):
             self._search.close()  # opened anew at the next question, which finds what `following` made of it
             return Found()
+        except Exception:  # a tokenizer or runtime may fail at this text; the next one may work
+            log.exception("documents_not_searched characters=%d", len(question))
+            return Found()
         nearest = max((passage.nearness for passage in passages), default=0.0)
-        return Found(tuple(passages), nearest >= self._threshold)
+        return Found(tuple(passages), nearest >= self.threshold)
 
     async def _calibrate(self) -> None:
         """Set the threshold to what few everyday questions reach in these documents."""
@@ -153,14 +161,14 @@ class Knowledge:
             return  # and nothing is found
         kept = await self._in(self._indexing, lambda: calibrated(self._following.setting("calibrated")))
         if kept[1] == name and abs(kept[0] - pieces) <= CHANGED_SHARE * pieces:
-            self._threshold = max(LEAST, kept[2])
+            self.threshold = max(LEAST, kept[2])
             return
         nearest = []
         for question in self._questions():
             found = await self.find(question)
             nearest.append(max((passage.nearness for passage in found.passages), default=0.0))
-        self._threshold = threshold_of(nearest, LEAST, EVERYDAY_SHARE)
-        text = json.dumps([pieces, name, self._threshold])
+        self.threshold = threshold_of(nearest, LEAST, EVERYDAY_SHARE)
+        text = json.dumps([pieces, name, self.threshold])
         await self._in(self._indexing, lambda: self._following.set("calibrated", text))
 
 

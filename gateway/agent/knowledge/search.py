@@ -1,8 +1,8 @@
 """Finds the pieces nearest to a question, by meaning and by words. Reads the index, and never writes it.
 
 The vectors are held as int8, in blocks, and all of them are compared: as many documents as a person has need no index
-of vectors (docs/decisions.md). Both orders become one by reciprocal ranks. How near the first pieces are is told by
-their nearest sentences, because a piece says several things; their order is left, which words and meaning made.
+of vectors (docs/decisions.md). Both orders become one by reciprocal ranks. How near the first piece is is told
+by its nearest sentence, because a piece says several things; the order is left as words and meaning made it.
 """
 
 import re
@@ -25,11 +25,12 @@ Encode = Callable[[Sequence[str]], Floats]  # texts to (n, d) float32, unit rows
 COMMON = 1000  # pieces: a word that more of them have tells little, and takes long to look up
 WORDS = 32  # of a question, the rarest
 CANDIDATES = 40  # of each order
-COMPARED = 2  # pieces whose sentences are compared with the question; of others the whole is
+COMPARED = 1  # pieces whose sentences are compared with the question; of others the whole is
 SENTENCES = 8  # of a piece
 RANK = 60  # of reciprocal ranks: the larger, the more it counts to be in both orders
 
 _BLOCK = 1024  # vectors compared at once: as float32 they fit into a processor's cache
+_COUNTED = 10_000  # words whose pieces are counted once
 _REMEMBERED = 256  # pieces whose sentences' vectors are kept
 
 
@@ -143,6 +144,8 @@ class Search:
     def _pieces_with(self, db: sqlite3.Connection, word: str) -> int:
         """How many pieces have the word, counted to COMMON + 1."""
         if word not in self._rare:
+            if len(self._rare) >= _COUNTED:
+                self._rare.clear()
             counting = "select count(*) from (select 1 from words where words match ? limit ?)"
             (self._rare[word],) = db.execute(counting, (f'"{word}"', COMMON + 1)).fetchone()
         return self._rare[word]

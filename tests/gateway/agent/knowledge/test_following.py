@@ -359,3 +359,14 @@ def test_an_index_that_is_killed_twenty_times_is_whole_and_is_finished(tmp_path:
 
     assert 40 * 8 + 21 == vectors
     shutil.rmtree(docs)
+
+
+def test_two_programs_may_follow_the_same_folders(make: Make, tmp_path: Path) -> None:
+    """Such as a peer that runs and a command that indexes."""
+    both = [make(), make()]
+
+    while both[0].step() | both[1].step():  # each does its own, whatever the other has left
+        pass
+
+    assert [Counts(3, 3, 3)] * 2 == [one.counts for one in both]
+    assert [[], []] == [one.problems for one in both]

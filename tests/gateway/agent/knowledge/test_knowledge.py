@@ -72,13 +72,13 @@ async def test_a_question_without_words_finds_nothing(make: Make) -> None:
 async def test_the_threshold_is_what_few_everyday_questions_reach_and_is_kept(make: Make, docs: Path) -> None:
     one = make(questions=lambda: ["what is the keel of this boat, said otherwise?"] * 20)
     await finish(one)
-    assert one._threshold > LEAST
+    assert one.threshold > LEAST
     one.close()
 
     again = make(questions=lambda: pytest.fail("they were asked again"))
     await finish(again)
 
-    assert one._threshold == again._threshold
+    assert one.threshold == again.threshold
 
 
 async def test_documents_that_change_while_it_runs_are_followed(
@@ -137,6 +137,31 @@ async def test_a_damaged_index_is_no_error_and_made_good(
         await finish(one)
 
     assert (await one.find("what is the keel of this boat?")).is_enough
+
+
+async def test_a_text_that_the_encoder_fails_at_harms_no_other(make: Make, docs: Path) -> None:
+    class Failing(WordEncoder):
+        def encode(self, texts):  # type: ignore[no-untyped-def]
+            if any("wood" in text for text in texts):
+                raise RuntimeError("no such text")
+            return super().encode(texts)
+
+    one = make(encoder=Failing)
+    await finish(one)
+
+    assert 2 == one.progress.vectors
+    assert (await one.find("what is the keel of this boat?")).is_enough
+    assert () == (await one.find("is the mast of wood?")).passages
+
+
+async def test_what_is_closed_finds_nothing(make: Make) -> None:
+    """As for a request that began before the agent's file changed."""
+    one = make()
+    await finish(one)
+
+    one.close()
+
+    assert () == (await one.find("what is the keel of this boat?")).passages
 
 
 async def test_documents_of_several_folders_are_told_apart(make: Make, docs: Path, tmp_path: Path) -> None:

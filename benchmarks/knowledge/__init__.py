@@ -1,0 +1,1 @@
+"""What an agent's documents cost to be indexed and searched, and how well questions find them."""
