@@ -31,6 +31,7 @@ DETAILS_LIMIT_BYTES = 256 * 1024
 DETAILED_LIMIT = 256  # agents in one answer
 TOPICS_LIMIT = 16  # of an agent
 TOPIC_CHARS = 96
+DESCRIPTION_CHARS = 300
 WORDS_LIMIT = 16  # endpoints, and what an engine does not tell
 CONTINUE_FEATURE = "continue"  # in the card of a peer that may be sent an unfinished answer to go on with
 
@@ -57,6 +58,7 @@ class _Details(msgspec.Struct, omit_defaults=True):
     base: str = ""
     tools: tuple[str, ...] = ()
     domain: tuple[int, float, float, float] = (0, 0.0, 0.0, 0.0)
+    description: str = ""
 
 
 _DECODE_LIST = msgspec.msgpack.Decoder(list[msgspec.Raw])
@@ -117,7 +119,7 @@ def _details(agent: Agent) -> _Details:
         {space: (profile.capability, profile.evidence) for space, profile in agent.profiles.items()},
         agent.untold, agent.endpoints, agent.place, agent.is_embedded, agent.parameters, agent.quantisation,
         agent.topics, agent.last_resort, agent.engine, agent.continues, agent.kind, agent.base, agent.tools,
-        astuple(agent.domain),
+        astuple(agent.domain), agent.description,
     )  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def _agent(details: _Details) -> Agent:
         details.last_resort,
         details.engine if 0 <= details.engine < ENGINES_LIMIT else WHOLE,
         _words(details.continues, 64), details.kind, printable(details.base, 256), _words(details.tools, 32),
-        _domain(details.domain),
+        _domain(details.domain), printable(details.description, DESCRIPTION_CHARS),
     )  # fmt: skip
 
 

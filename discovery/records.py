@@ -99,6 +99,7 @@ class Agent:
     base: str = ""  # of a personal agent, the model that it asks; its own `model` is its name
     tools: tuple[str, ...] = ()  # of a personal agent: names of the kinds of tools that it has
     domain: Domain = Domain()  # of an agent with topics: what its owner's questions found
+    description: str = ""  # of a personal agent, one line of its owner's
 
     @property
     def is_contained(self) -> bool:

@@ -210,8 +210,12 @@ def _check_lines(row: Mapping[str, Any]) -> list[str]:
     if shown := row.get("shown"):
         has = f", with {', '.join(shown['tools'])}" if shown["tools"] else ""
         context = f", {shown['context_tokens']} tokens of context" if shown["context_tokens"] else ""
-        see = "you see" if row["use"] == ["me"] else "they see"
-        lines.append(f"  {see} an agent on {shown['model']}{has}{context}; not its prompt, documents or addresses")
+        what = f"an agent on {shown['model']}{has}{context}"
+        if row["use"] == ["me"]:
+            lines.append(f"  it is {what}")
+        else:
+            lines.append(f"  they see {what}; not its prompt, documents or addresses")
+            lines += [f"  description: {words}"] if (words := shown.get("description")) else []
         lines += [f"  topic: {topic}" for topic in shown["topics"]]
     if found := row.get("documents"):
         lines.append(f"  documents: {_documents(found)}")

@@ -174,13 +174,21 @@ def _own_row(status: Page) -> Row:
 def _peer_row(peer: Page, space: str | None) -> Row:
     jobs = [str(peer[key]) if peer[key] is not None and peer["age_s"] is not None else "" for key in _JOBS]
     heard = "" if peer["age_s"] is None else duration(peer["age_s"])
-    names = [agent["model"] + ("" if _is_measured(agent, space) else _unmeasured(agent)) for agent in peer["agents"]]
+    names = [_shown(agent, space) for agent in peer["agents"]]
     why = f"{peer['reason']}; " if peer["state"] != "alive" and peer["reason"] else ""
     why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
     path = peer["path"] or "it calls us"
     rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
     cells = (quoted(peer["name"]), id_shown(peer["id"]), peer["state"], rights, *jobs, heard)
     return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}")
+
+
+def _shown(agent: Page, space: str | None) -> str:
+    """An agent's name, whether it was measured, and of a personal one what it is."""
+    if agent.get("kind") == "agent":
+        has = f" with {', '.join(agent['tools'])}" if agent["tools"] else ""
+        return f"{agent['model']} (an agent on {agent['base'] or 'a model that is not said'}{has})"
+    return str(agent["model"]) + ("" if _is_measured(agent, space) else _unmeasured(agent))
 
 
 _JOBS = ("running", "waiting", "slots")

@@ -212,6 +212,7 @@ def _shown(served: Agent) -> dict[str, Any]:
     return {
         "name": served.name,
         "model": served.base,
+        "description": served.description,
         "context_tokens": served.context_tokens,
         "tools": list(served.tools),
         "topics": list(served.topics),

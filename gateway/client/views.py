@@ -236,6 +236,7 @@ def _agent_row(agent: Agent) -> dict[str, Any]:
         "tools": list(agent.tools),
         "topics": list(agent.topics),
         "domain": asdict(agent.domain) if agent.domain.questions else None,
+        "description": agent.description,
         "context_tokens": agent.context_tokens,
         "modalities": list(agent.modalities),
         "untold": list(agent.untold),
@@ -263,7 +264,9 @@ def _personal(roster: Roster, rows: Sequence[int]) -> dict[str, Any]:
     """What is told of personal agents of one name: the models that they ask, and kinds of their tools."""
     agents = [agent for row in rows if (agent := roster.personal[row]) is not None]
     kinds = dict.fromkeys(kind for agent in agents for kind in agent.tools)
-    return {"models": list(dict.fromkeys(agent.base for agent in agents if agent.base)), "tools": list(kinds)}
+    said = next((agent.description for agent in agents if agent.description), "")
+    models = list(dict.fromkeys(agent.base for agent in agents if agent.base))
+    return {"description": said, "models": models, "tools": list(kinds)}
 
 
 def _entry(name: str, kind: str, roster: Roster, rows: Sequence[int], untold: Untold) -> dict[str, Any]:

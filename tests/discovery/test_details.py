@@ -19,7 +19,7 @@ VECTOR = Profile(bytes([7, 8]), (1, 2))
 WHOLE = Agent(
     "coder", "qwen3-coder-30b", 32768, ("text", "tools"), {"old": VECTOR}, ("image",), ("responses",), "other host",
     True, 30_000_000_000, "Q4_K_M", ("Reads shell scripts.",), True, 3,
-    ("chat/completions",), "agent", "qwen3", ("documents",), Domain(20, 0.9, 0.25, 0.5),
+    ("chat/completions",), "agent", "qwen3", ("documents",), Domain(20, 0.9, 0.25, 0.5), "knows the handbook",
 )  # fmt: skip
 
 

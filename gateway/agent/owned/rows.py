@@ -6,7 +6,7 @@ A row has the doors, slots and abilities of its model; its context is what the o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from discovery.records import WHOLE, Agent
+from discovery.records import WHOLE, Agent, printable
 from gateway.agent.settings import AgentSettings
 from gateway.models.same import model_key
 from gateway.wire.bodies import PERSONAL_ENDPOINTS
@@ -108,4 +108,5 @@ def _row(name: str, settings: AgentSettings, base: Agent) -> Agent:
         kind="agent",
         base=base.model,
         tools=kinds_of(settings),
+        description=printable(settings.description, 300),
     )

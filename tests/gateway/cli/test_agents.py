@@ -17,7 +17,14 @@ from tests.cluster import id_of
 from tests.gateway.cli.answering import Peer
 
 LOOK = "/ppai/v1/agents/look"
-SHOWN = {"name": "a", "model": "small", "context_tokens": 4000, "tools": ["calculator"], "topics": ["sums"]}
+SHOWN = {
+    "name": "a",
+    "model": "small",
+    "description": "adds up",
+    "context_tokens": 4000,
+    "tools": ["calculator"],
+    "topics": ["sums"],
+}
 ROW = {"name": "a", "problem": None, "use": ["approved"], "served": True, "in_card": True, "shown": SHOWN}
 
 
@@ -131,7 +138,7 @@ def test_sharing_shows_what_others_then_see(home: Home, peer: Peer, capsys: pyte
     assert path.read_text().startswith("# mine\n")
     assert f"which is now ben ({ben[:10]}" in out
     assert "they see an agent on small, with calculator, 4000 tokens of context; not its prompt" in out
-    assert "topic: sums" in out
+    assert "topic: sums" in out and "description: adds up" in out
     assert "strangers" not in out
 
 

@@ -254,3 +254,16 @@ def test_a_route_says_that_a_candidate_is_an_agent_of_whom_and_with_what() -> No
 
     assert "ben with librarian" in text
     assert text.count("an agent on qwen3:8b with documents, clock; ") == 2
+
+
+def test_a_peers_personal_agents_are_told_from_its_models() -> None:
+    agents = [
+        {"model": "qwen3:8b", "kind": "model", "base": None, "tools": [], "spaces": []},
+        {"model": "librarian", "kind": "agent", "base": "qwen3:8b", "tools": ["documents"], "spaces": []},
+    ]
+    peer = {"name": "ben", "id": "b" * 52, "state": "alive", "reason": "", "rights": ["ask"], "path": "127.0.0.1:1"}
+    peer |= {"running": 0, "waiting": 0, "slots": 1, "age_s": 1.0, "agents": agents}
+
+    (row,) = [line for line in peer_lines([peer], STATUS, None) if line.startswith("ben")]
+
+    assert row.endswith("127.0.0.1:1: qwen3:8b?, librarian (an agent on qwen3:8b with documents)")
