@@ -391,7 +391,10 @@ class Runtime:
             self._node.serve(served)
         others = self._other_peers()
         rules = self._personal.rules(others) if personal else ""
-        self._network.publish(distinct(served), self._doors.load.slots, self._personal.not_for_all, rules)
+        self._network.publish(
+            distinct(served), self._doors.load.slots, self._personal.not_for_all, rules,
+            is_new=any(engine.is_new for engine in self._fleet.engines),
+        )  # fmt: skip
 
     def _measured(self, agent: Agent) -> Agent:
         """A personal agent with what was found when it was measured."""

@@ -33,6 +33,7 @@ LLAMACPP_INTERVAL_S = 2.0  # s between two reads of its metrics, at least: see `
 UNREADY_INTERVAL_S = 0.25
 UNREADY_GROWTH = 1.05
 UNREADY_LIMIT_S = 2.0
+LEARN_SOON_S = 3.0  # s for which others are not told yet what an engine does, since what is tried is mostly known then
 LOOK_AGAIN_S = 2.0  # s that a request waits for a look at an engine which did not know a model of its own list
 
 
@@ -132,6 +133,7 @@ class LocalEngine:
         self._problem = "no engine yet"
         self._unready_looks = 0  # in a row
         self._learning: asyncio.Task[None] | None = None
+        self._learns_since: float | None = None  # when there was first something to learn; None: there is nothing
         self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
         self._is_wanted = asyncio.Event()  # a look before its time
         self._waiting: list[asyncio.Future[None]] = []  # for the end of the next look
@@ -212,11 +214,25 @@ class LocalEngine:
                 async with asyncio.timeout(self._interval_s()):
                     await self._is_wanted.wait()
 
-    def _begin_to_learn(self, tasks: asyncio.TaskGroup) -> None:
-        """Have the engine try what only trying tells, one model at a time; not where each request may cost money."""
+    @property
+    def is_new(self) -> bool:
+        """Whether what it can do is being tried, and soon known: LEARN_SOON_S at most after it was loaded."""
+        now = asyncio.get_running_loop().time()
+        return self._may_learn and (self._learns_since is None or now - self._learns_since < LEARN_SOON_S)
+
+    @property
+    def _may_learn(self) -> bool:
+        """Whether there is something that only trying tells; not where each request may cost money."""
         is_free = not self.config.last_resort and self.state.place != "cloud"
-        is_learning = self._learning is not None and not self._learning.done()
-        if self._engine is not None and self._engine.to_learn and self.state.is_ready and is_free and not is_learning:
+        return self._engine is not None and bool(self._engine.to_learn) and self.state.is_ready and is_free
+
+    def _begin_to_learn(self, tasks: asyncio.TaskGroup) -> None:
+        """Have the engine try what only trying tells, one model at a time."""
+        if not self._may_learn:
+            self._learns_since = None
+            return
+        self._learns_since = self._learns_since or asyncio.get_running_loop().time()
+        if self._engine is not None and (self._learning is None or self._learning.done()):
             self._learning = tasks.create_task(self._learn(self._engine), name=f"learning {self.name}")
 
     async def _learn(self, engine: Engine) -> None:

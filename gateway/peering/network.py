@@ -160,6 +160,7 @@ class Network:
         self.left_out_of_card: tuple[str, ...] = ()  # what it had no room for, in words for the owner
         self._details_key = secrets.token_bytes(16)
         self._published: tuple[object, ...] = ()
+        self._digest = b""  # of what we tell of our agents, as others may ask for it
 
     async def __aenter__(self) -> "Network":
         await self.transport.__aenter__()
@@ -192,26 +193,36 @@ class Network:
         return self._told[names]
 
     def publish(
-        self, agents: tuple[Agent, ...], slots: int, not_for_all: Collection[str] = (), rules: str = ""
+        self,
+        agents: tuple[Agent, ...],
+        slots: int,
+        not_for_all: Collection[str] = (),
+        rules: str = "",
+        *,
+        is_new: bool = False,
     ) -> None:
         """Our card and our details, if what they say has changed: agents and their vectors, slots, addresses.
 
         `not_for_all`: agents that some approved peer may not use, so that the card does not hold them. `rules` is
-        another text whenever somebody may use others than before: who was told asks again then. What does not fit into
-        the card is left out, which is said once while it stays so; each change is tried whole.
+        another text whenever somebody may use others than before: who was told asks again then. `is_new`: more will be
+        known in a moment, so that nobody is to ask before; who asked may not ask again for some time. What does not fit
+        into the card is left out, which is said once while it stays so; each change is tried whole.
         """
         slots, addresses = slots if agents else 0, self.addresses()
-        published = (agents, slots, addresses, frozenset(not_for_all), rules)
+        published = (agents, slots, addresses, frozenset(not_for_all), rules, is_new)
         if self._published == published:
             return
         self._published, self._agents, self._told = published, agents, {}
         in_card = tuple(agent for agent in agents if agent.name not in not_for_all)
-        answers = encode_details(agents) + rules.encode()
+        if not agents:
+            self._digest = b""
+        elif not is_new:
+            self._digest = digest(encode_details(agents) + rules.encode(), self._details_key)
         card = Card(
             id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=in_card,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
-            features=FEATURES, details=digest(answers, self._details_key) if agents else b"",
+            features=FEATURES, details=self._digest,
         )  # fmt: skip
         fitted = fit(card)
         if fitted.left_out and fitted.left_out != self.left_out_of_card:

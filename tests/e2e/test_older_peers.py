@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from discovery.identity import Identity
+from tests import agents
 from tests.e2e.network import SECRET, Cluster
 from tests.fakes import ScriptedEngine
 
@@ -133,3 +134,23 @@ async def test_an_older_peer_sees_two_engines_as_one_peer_and_asks_both(
         (status, said["choices"][0]["message"]["content"]) for status, _, said in answers
     ]
     assert 16 == seen["slots"]
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+async def test_an_older_peer_is_not_asked_for_an_api_that_it_does_not_know(
+    cluster: Cluster, older: Path, endpoint: str
+) -> None:
+    """Though its engine has it. The error says what would help; a chat is answered as ever."""
+    await cluster.start("old", code=older, apis=agents.APIS, pages=agents.OPENAPI)
+    await cluster.start("new", "--seed", cluster.seed(), engine="none")
+    await cluster.until(lambda seen: any(peer["rights"] and peer["admission"] == "open" for peer in seen["new"]))
+    body = {"model": "auto", "input": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9}
+    body = {name: value for name, value in body.items() if endpoint == "messages" or name in ("model", "input")}
+
+    async with cluster.http.post(f"{cluster.peers['new'].url}/v1/{endpoint}", json=body) as response:
+        said = (await response.json())["error"]["message"]
+    chat = await cluster.ask("new")
+
+    assert (404, 200, "old") == (response.status, chat[0], chat[1]["x-ppai-peer"])
+    assert "pip install 'ppai[litellm]'" in said and "`model-old`" in said
+    assert not any("input" in asked for asked in cluster.engines["old"].asked)

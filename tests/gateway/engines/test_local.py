@@ -10,12 +10,13 @@ import aiohttp
 import pytest
 
 from discovery.records import WHOLE
+from gateway.engines import local
 from gateway.engines.address import EngineAddressError, Place
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
 from gateway.peering.card import OwnEngine, own_agents
 from gateway.upstream import Patience, UpstreamError
-from tests.fakes import ScriptedEngine
+from tests.fakes import ScriptedEngine, going_on
 from tests.gateway.stranger import needs_root, strangers_engine
 
 PATIENCE = Patience(2, 2, 2)
@@ -79,6 +80,24 @@ async def test_the_engine_named_is_taken() -> None:
     assert (True, "scripted-1", 512, 3, 1) == (
         state.is_ready, state.models[0].id, state.models[0].context_tokens, state.running, state.waiting,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("answers_s", [0.0, 30.0])
+async def test_an_engine_is_new_while_it_is_tried_but_not_for_long(
+    monkeypatch: pytest.MonkeyPatch, answers_s: float
+) -> None:
+    """One that is slow to answer is as it tells."""
+    monkeypatch.setattr(local, "LEARN_SOON_S", 0.2)
+    async with (
+        ScriptedEngine(**going_on("one two three", delay_s=answers_s)).serving() as fake,
+        watched(fake.url) as watch,
+    ):
+        assert watch.engine.is_new
+        await watch.until(lambda engine: not engine.is_new)
+        await watch.look()
+        knows = [bool(model.continues) for model in watch.engine.state.models]
+
+    assert [answers_s == 0.0] == knows
 
 
 @pytest.mark.parametrize(

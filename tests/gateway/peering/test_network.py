@@ -175,6 +175,22 @@ async def test_a_card_holds_as_many_agents_as_fit_and_says_once_what_it_left_out
     assert 1 == caplog.text.count("card_shortened count=3")
 
 
+async def test_nobody_is_to_ask_for_what_is_not_known_yet(tmp_path: Path) -> None:
+    """Who asked may not ask again for ten seconds, so that the digest stays until more is known."""
+    small = Agent("small", "small", 4096)
+    whole = replace(small, continues=("chat/completions",))
+    async with network(tmp_path) as ada:
+        digests = []
+        for agent, is_new in ((small, True), (whole, False), (small, True), (small, False)):
+            ada.publish((agent,), 1, is_new=is_new)
+            digests.append(ada.gossip.own_card().record.details)
+        ada.publish((), 1, is_new=True)
+        last = ada.gossip.own_card().record.details
+
+    assert b"" == digests[0] == last
+    assert digests[1] == digests[2] != digests[3]
+
+
 async def test_a_card_s_digest_changes_with_what_we_tell_of_our_agents(tmp_path: Path) -> None:
     small = Agent("small", "small", 4096)
     async with network(tmp_path) as ada:
