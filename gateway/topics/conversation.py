@@ -71,11 +71,16 @@ def follow(
     """
     if earlier is None:
         earlier = Thread(np.zeros(len(relevance)), 0.0)
-    tails = {topics: _followed(one, earlier.tails.get(topics), share) for topics, one in drawn.items()}
+    tails = {
+        topics: _followed(drawn.get(topics), earlier.tails.get(topics), share)
+        for topics in earlier.tails.keys() | drawn.keys()
+    }
     weighted = share * relevance.astype(np.float64) + (1 - share) * earlier.weighted
     return Thread(weighted, share + (1 - share) * earlier.weight, tails)
 
 
-def _followed(now: Drawn, before: Drawn | None, share: float) -> Drawn:
-    mine, theirs = share * math.log(now.tail), (1 - share) * before.tail if before else 0.0
-    return Drawn(mine + theirs, now.sentence if before is None or mine <= theirs else before.sentence)
+def _followed(now: Drawn | None, before: Drawn | None, share: float) -> Drawn:
+    """The sum after one more turn; who is not drawn has the tail 1, of which the logarithm is 0."""
+    mine = Drawn(share * math.log(now.tail), now.sentence) if now else Drawn(0.0, "")
+    theirs = Drawn((1 - share) * before.tail, before.sentence) if before else Drawn(0.0, "")
+    return Drawn(mine.tail + theirs.tail, min(mine, theirs).sentence)

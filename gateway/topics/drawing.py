@@ -16,7 +16,7 @@ from profiler.ladder import Ladder, Reading
 
 log = logging.getLogger(__name__)
 
-UNLIKELY = 0.2  # tail by the fast encoder beyond which the full one is not asked
+UNLIKELY = 0.2  # tail beyond which a text is drawn to nobody; by the fast encoder: the full one is not asked
 AGENTS_LIMIT = 128  # whose topics are compared: each text is, with each
 
 
@@ -69,13 +69,16 @@ class Drawing:
         return False
 
     def drawn(self, ladder: Ladder, reading: Reading, text: str) -> Mapping[Topics, Drawn]:
-        """How a text that was read so is drawn to each agent whose topics were compared with the background."""
+        """How a text that was read so is drawn to agents whose topics were compared with the background.
+
+        What is UNLIKELY is left out: of many agents hardly one is worth being remembered with a text.
+        """
         if not self._attractions:
             return {}
         core, rows = essence(text), {reading.encoder: reading.row}
         heard = frozenset(words(core))
         found = {topics: self._drawn(ladder, topics, core, heard, rows) for topics in self.topics}
-        return {topics: one for topics, one in found.items() if one is not None}
+        return {topics: one for topics, one in found.items() if one is not None and one.tail <= UNLIKELY}
 
     def tail(self, ladder: Ladder, topics: Topics, text: str) -> float:
         """How these topics draw the text, whether or not they are told. Long where `compare` still says True."""

@@ -67,10 +67,10 @@ KEELS, ARCHIVE = ("Keel bolts",), ("Shelf marks",)
 
 
 def drawn(*turns: tuple[str, float]) -> float:
-    """The tail of the conversation for KEELS after these turns: text, tail of it alone."""
+    """The tail of the conversation for KEELS after these turns: text, tail of it alone (1: it is drawn to nobody)."""
     thread, last = None, {}
     for text, tail in turns:
-        last = {KEELS: Drawn(tail, text)}
+        last = {KEELS: Drawn(tail, text)} if tail < 1 else {}
         thread = follow(thread, LAW, turn_share(text, 0.3), last)
     assert thread
     return thread.drawn(last)[KEELS].tail
@@ -79,7 +79,9 @@ def drawn(*turns: tuple[str, float]) -> float:
 def test_a_follow_up_is_drawn_where_its_conversation_is_and_a_new_question_by_itself() -> None:
     assert drawn((QUESTION, 0.001)) == pytest.approx(0.001)
     assert drawn((QUESTION, 0.001), ("and on Fridays?", 0.6)) < 0.002
+    assert drawn((QUESTION, 0.001), ("and on Fridays?", 1.0)) < 0.002
     assert drawn((QUESTION, 0.001), (QUESTION, 0.6)) == pytest.approx(0.6)
+    assert drawn((QUESTION, 0.001), (QUESTION, 1.0)) == pytest.approx(1.0)
 
 
 def test_a_few_words_that_are_drawn_by_themselves_need_no_conversation() -> None:
