@@ -29,6 +29,8 @@ from gateway.beliefs.domains import alone as likely_alone
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors, Served
+from gateway.capacity.hours import read_hours
+from gateway.capacity.sharing import Sharing
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
 from gateway.client.pages import pages_app
@@ -45,6 +47,7 @@ from gateway.measuring.asking import IdleMeasuring
 from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.owned.configuring import configured
 from gateway.measuring.owned.domains import Domains
+from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
 from gateway.measuring.targets import Configured, Target
@@ -86,6 +89,8 @@ from gateway.topics.reader import open_reader
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, OpenedOnce, open_encoder
 
+DRAIN_LOOK_S = 0.5  # s between two looks whether others' jobs have ended
+DRAIN_OWN_S = 30.0  # s that own jobs get after those, until a drained peer ends
 THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
 
 Say = Callable[[str], None]
@@ -111,6 +116,7 @@ def check(config: Config, home: Home) -> None:
     check_all(config.own_engines)
     gate = reader.check(config.routing)
     Rules(config.privacy, str(Path.home()), gate.categories)
+    read_hours(config.admission.hours)
 
 
 async def _serve(config: Config, home: Home, say: Say) -> None:
@@ -168,6 +174,7 @@ class Runtime:
         session = await stack.enter_async_context(engine_session())
         self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
         stack.push_async_callback(self._fleet.stop)
+        self._sharing = Sharing(self._config.admission, self._home.path / "paused.json", on_battery=is_on_battery)
         self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
         opening = Opening(self._home.path / "indexes", self._encoder, self._say)
         self._personal = PersonalAgents(self._home.agents, self._say, opening.parts, opening.forget)
@@ -225,11 +232,12 @@ class Runtime:
         self._measuring = IdleMeasuring(
             config.profile, self._home.path / "profile", self._targets, self._profiles, self._reader,
             self._cards_changed, clock, domains=self._domains, attracts=self._attracts,
+            kept_shut=self._sharing.why,
         )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring,
-            self._personal, self._other_peers, self._invitations,
+            self._personal, self._other_peers, self._invitations, self._sharing,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),
@@ -249,6 +257,7 @@ class Runtime:
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
+            draining = tasks.create_task(self._drained(stop), name="draining")
             following = tasks.create_task(self._personal.run(self._cards_changed), name="agents")
             self._greet()
             await stop.wait()
@@ -260,9 +269,24 @@ class Runtime:
             measuring.cancel()
             refolding.cancel()
             following.cancel()
+            draining.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
             await self._fleet.stop()
+
+    async def _drained(self, stop: asyncio.Event) -> None:
+        """End this peer once the owner has drained it and no job of others is left; own ones get a while, too."""
+        since: float | None = None
+        while True:
+            await asyncio.sleep(DRAIN_LOOK_S)
+            load, now = self._doors.load, time.monotonic()
+            if not self._sharing.is_draining or load.remote_running:
+                since = None
+                continue
+            since = now if since is None else since
+            if not load.ours or now - since >= DRAIN_OWN_S:
+                stop.set()
+                return
 
     async def _refold(self) -> None:
         await refold(self._home.path / "profile", self._profiles, self._reader, self._cards_changed, self._say)
@@ -280,7 +304,7 @@ class Runtime:
     def _door_to(self, engine: LocalEngine) -> Door:
         return Door(
             engine, self._config.admission, time.monotonic, self._node.own_mean_service_s, self._door_changed,
-            loads_for_others=engine.config.load_for_others,
+            loads_for_others=engine.config.load_for_others, kept_shut=self._sharing.why,
         )  # fmt: skip
 
     def _new_embedded(self) -> EmbeddedEngine:

@@ -17,6 +17,7 @@ from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import Pieces
 
 Found = TypeVar("Found")
+KEPT_SHUT_S = 60.0  # s after which a peer may ask again whom the owner lets have nothing for now
 
 
 class OwnEngine(Upstream, Protocol):
@@ -62,11 +63,11 @@ class OwnEngine(Upstream, Protocol):
 class Turn(Ticket):
     """A request at the door, and the task that waits for it to enter. Inside, it is the way to the engine."""
 
-    __slots__ = ("_door", "_engine", "woken")
+    __slots__ = ("_door", "_engine", "is_turned_away", "woken")
 
     def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
-        self._door, self.woken = door, asyncio.Event()
+        self._door, self.woken, self.is_turned_away = door, asyncio.Event(), False
         self._engine: Upstream = door.engine
 
     def through(self, agent: Callable[[Upstream], Upstream]) -> "Turn":
@@ -96,12 +97,15 @@ class Door:
         door_changed: Callable[[], None] = lambda: None,
         *,
         loads_for_others: bool = True,
+        kept_shut: Callable[[], str] = lambda: "",
     ) -> None:
         """`door_changed` is called when the door closes to other peers, and when it opens again.
 
+        `kept_shut`: why the owner lets others have nothing now; "": they may.
+
         `loads_for_others`: whether the engine may load a model because another peer asks for it.
         """
-        self.engine, self.loads_for_others = engine, loads_for_others
+        self.engine, self.loads_for_others, self._kept_shut = engine, loads_for_others, kept_shut
         self.completions = self.tokens_in = self.tokens_out = 0
         self._config, self._clock, self._mean_service_s = config, clock, mean_service_s
         self._door_changed, self._is_closed = door_changed, False
@@ -213,18 +217,26 @@ class Door:
         Raises UpstreamError (429) when the door is closed, or this peer has all the places in line that one may have.
         """
         if self.admission == "closed" or self._line.is_full_for(peer, self._room):
-            wait_s = retry_after_s(self.load, self._config, self._mean_service_s())
-            raise UpstreamError("this peer is busy", status=429, code="busy", retry_after_s=wait_s)
+            raise self._busy()
         turn = Turn(self, self._clock(), is_own=False, peer=peer)
         self._join(turn)
         try:
-            while not turn.is_inside:
+            while not (turn.is_inside or turn.is_turned_away):
                 await turn.woken.wait()
         except BaseException:
-            self.leave(turn)
+            if not turn.is_turned_away:
+                self.leave(turn)
             raise
+        if turn.is_turned_away:
+            raise self._busy()
         with self.inside(turn):
             yield
+
+    def _busy(self) -> UpstreamError:
+        """What another peer is told whose work is not taken. Why the owner wants that is not its business."""
+        shut_s = KEPT_SHUT_S if self._kept_shut() else 0.0
+        wait_s = max(shut_s, retry_after_s(self.load, self._config, self._mean_service_s()))
+        return UpstreamError("this peer is busy", status=429, code="busy", retry_after_s=wait_s)
 
     @contextmanager
     def inside(self, turn: Turn) -> Iterator[None]:
@@ -264,9 +276,18 @@ class Door:
 
     def _let_in(self) -> None:
         room = self._room
+        if self._kept_shut():
+            self._turn_away()
         for turn in self._line.admit(room):
             turn.woken.set()
         self._watch_door(room)
+
+    def _turn_away(self) -> None:
+        """Others who wait hear now that they will not be let in; who is inside is let finish."""
+        for turn in [turn for turn in self._line if not turn.is_own]:
+            self._line.leave(turn)
+            turn.is_turned_away = True
+            turn.woken.set()
 
     @property
     def _is_empty(self) -> bool:
@@ -279,7 +300,9 @@ class Door:
         return Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
 
     def _admission(self, room: Room) -> AdmissionState:
-        return admission_state(self._line.load(room), self._config) if room.is_ready else "closed"
+        if self._kept_shut() or not room.is_ready:
+            return "closed"
+        return admission_state(self._line.load(room), self._config)
 
     def _watch_door(self, room: Room) -> None:
         is_closed = self._admission(room) == "closed"

@@ -6,7 +6,7 @@ closed; a pulse carries that word, and others keep away from a closed door.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, isinf
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ from discovery.records import (
     Pulse,
 )
 from gateway.beliefs.queueing import jobs_ahead
+from gateway.capacity.hours import Spans, is_within
 
 _OPENNESS: tuple[AdmissionState, ...] = ("open", "soft", "closed")
 
@@ -32,6 +33,30 @@ class AdmissionConfig:
     reserve: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 1
     # Jobs that may wait, a slot: 2 keep an engine busy between two pulses without making anybody wait for long.
     queue_per_slot: Annotated[float, msgspec.Meta(ge=0)] = 2.0
+    hours: tuple[str, ...] = ()  # when others may use it, such as `mon-fri 18:00-08:00`; none: always
+    on_battery: bool = False  # whether they may while this machine runs on its battery: that is the owner's to use up
+
+
+class Presence(NamedTuple):
+    """What the owner said, and what his machine tells, as far as others' use of it depends on it."""
+
+    paused_s: float  # left of a pause; infinite: until `ppai resume`
+    is_draining: bool
+    weekday: int  # 0: Monday
+    minute: int  # of the day, by the machine's own time
+    is_on_battery: bool
+
+
+def why_closed(now: Presence, config: AdmissionConfig, spans: Spans) -> str:
+    """Why others get nothing now, in words for the owner; "": they may. `spans` are the hours that `config` has."""
+    if now.is_draining:
+        return "it ends once the jobs of others have (ppai drain)"
+    if now.paused_s > 0:
+        for_ = "" if isinf(now.paused_s) else f" for {ceil(now.paused_s / 60)} min more"
+        return f"you paused it{for_}: run ppai resume"
+    if not is_within(spans, now.weekday, now.minute):
+        return f"others may use it at {', '.join(config.hours)} (admission.hours)"
+    return "it runs on its battery (admission.on_battery)" if now.is_on_battery and not config.on_battery else ""
 
 
 class Room(NamedTuple):

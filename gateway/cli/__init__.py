@@ -16,7 +16,7 @@ from gateway.cli.asking import ask, feedback, models, privacy_test, route, statu
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.options import say, show
-from gateway.cli.peering import approve, peers, revoke
+from gateway.cli.peering import approve, drain, pause, peers, resume, revoke
 from gateway.cli.secret import secret_holders, secret_new
 from gateway.cli.serving import demo, serve
 from gateway.cli.setup import config_check, config_show, init, pull
@@ -53,7 +53,7 @@ def ppai(
     pass
 
 
-_PEERS = (peers, approve, revoke, invite, invites, uninvite, join)
+_PEERS = (peers, approve, revoke, pause, resume, drain, invite, invites, uninvite, join)
 for command in (serve, ask, feedback, route, status, models, *_PEERS, init, pull, demo):
     app.command()(command)
 

@@ -63,6 +63,8 @@ def status_lines(found: Page, columns: Width) -> list[str]:
     lines += fact("endpoint", f"{found['url']}/v1", columns)
     for engine in engines:
         lines += _engine_lines(engine, columns)
+    if kept_shut := found.get("kept_shut"):
+        lines += fact("others", f"get nothing now: {kept_shut}", columns)
     lines += _measuring_lines(found.get("measuring"), columns)
     lines += _network_lines(network, columns)
     readers = " then ".join(gate["encoders"])

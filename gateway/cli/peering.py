@@ -1,11 +1,12 @@
 """ppai peers, approve, revoke: whom we know, and whom we deal with."""
 
+from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 from gateway.cli.layout import width
-from gateway.cli.options import HomeOption, JsonOption, home_of, say, show, show_json
+from gateway.cli.options import HomeOption, JsonOption, home_of, say, seconds_of, show, show_json
 
 
 def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -57,6 +58,38 @@ def revoke(
     for who in names:
         changed = OwnPeer(home_of(home)).post("/ppai/v1/revoke", {"who": who})
         show(f"{_called(changed)} may no longer ask us, nor be asked")
+
+
+def pause(
+    duration: Annotated[str, typer.Argument(metavar="[DURATION]", help="Such as 90s, 30m, 2h, 1d.")] = "",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let others have nothing of this machine, for a while or until `ppai resume`; your own requests go on."""
+    seconds = seconds_of(duration) if duration else None
+    _share(home, as_json, {"do": "pause", "seconds": seconds})
+
+
+def resume(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Let others use this machine again, within your hours and rules."""
+    _share(home, as_json, {"do": "resume"})
+
+
+def drain(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Take nothing new of others, finish what they have here, say goodbye and end the peer."""
+    _share(home, as_json, {"do": "drain"})
+
+
+def _share(home: Path | None, as_json: bool, asked: dict[str, Any]) -> None:
+    from gateway.cli.own_peer import OwnPeer
+
+    found = OwnPeer(home_of(home)).post("/ppai/v1/sharing", asked)
+    if as_json:
+        show_json(found)
+        return
+    running = found["remote_running"]
+    left = f"; {running} of their jobs go on to their end" if running and found["kept_shut"] else ""
+    show(f"others get nothing: {found['kept_shut']}{left}" if found["kept_shut"] else "others may use this machine")
 
 
 def _called(changed: dict[str, Any]) -> str:

@@ -208,6 +208,10 @@ _GRADE = {
 _COUNTED = _fields({"request": {"type": "string"}, "counted": {"type": "boolean"}})
 _WHO = _fields({"who": {"type": "string"}}, mine={"type": ["boolean", "null"]})
 _BOOLEAN = {"type": "boolean"}
+_SHARING = _fields(
+    {"do": {"enum": ["pause", "resume", "drain"]}},
+    seconds={"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 366 * 86400},
+)
 _RIGHTS = {"type": "array", "items": {"enum": ["ask", "answer"]}, "minItems": 1}
 _INVITE = _fields(
     {"expires_s": {"type": "number", "exclusiveMinimum": 0, "maximum": 30 * 86400}, "rights": _RIGHTS},
@@ -279,6 +283,7 @@ _STATUS = {
 }
 _OWNER = {
     "/ppai/v1/events": _get("the owner reads the last lines of the route log", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
+    "/ppai/v1/sharing": _post("the owner lets others have nothing, or something again", _SHARING, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/privacy": _post(
         "the owner sees how far a text may go, and which rules hold", _ROUTE, _OBJECT, _OWNERS_KEY
     ),

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import fastapi
 import msgspec
@@ -59,6 +59,11 @@ class _Join(msgspec.Struct):
     secret: bool = False
 
 
+class _Sharing(msgspec.Struct):
+    do: Literal["pause", "resume", "drain"]
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=366 * 86400)] | None = None  # of a pause; None: until resumed
+
+
 def owner_only(peer: RunningPeer) -> list[Any]:
     """The dependencies of a call that wants the owner's token. They raise InvalidRequest (401)."""
 
@@ -84,6 +89,24 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.post("/ppai/v1/revoke", dependencies=owners)
     async def revoke(request: fastapi.Request) -> dict[str, Any]:
         return await _change_rights(peer, request, lambda asked: peer.network.revoke(asked.who))
+
+    @app.post("/ppai/v1/sharing", dependencies=owners)
+    async def sharing(request: fastapi.Request) -> dict[str, Any]:
+        """Others get nothing (for a while, or until this peer ends), or may again; at once."""
+        asked = await read_json(request, _Sharing)
+        try:
+            if asked.do == "pause":
+                peer.sharing.pause(asked.seconds)
+            elif asked.do == "drain":
+                peer.sharing.drain()
+            else:
+                peer.sharing.resume()
+        except OSError as error:
+            said = f"it holds until this peer ends, and could not be written: {error.strerror}"
+            raise InvalidRequest(said, status=507, code="not_kept") from error
+        finally:
+            peer.doors.admit_waiting()
+        return {"kept_shut": peer.sharing.why() or None, "remote_running": peer.doors.load.remote_running}
 
     @app.post("/ppai/v1/profile", dependencies=owners)
     async def profile(request: fastapi.Request) -> dict[str, Any]:

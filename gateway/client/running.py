@@ -8,6 +8,7 @@ from discovery.records import Domain
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others
 from gateway.capacity.doors import Doors
+from gateway.capacity.sharing import Sharing
 from gateway.measuring.feedback import Feedback
 from gateway.measuring.profiles import Profiles
 from gateway.peering.invitations import Invitations
@@ -57,3 +58,4 @@ class RunningPeer:
     personal: PersonalAgents
     other_peers: Callable[[], Others]  # whom the owner may mean where he says who may use an agent
     invitations: Invitations
+    sharing: Sharing  # whether others may use our engines now

@@ -50,6 +50,7 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "network": _network_status(peer, list(waiting.values())),
             "gate": _gate_status(peer),
             "measuring": peer.measuring.progress(),
+            "kept_shut": peer.sharing.why() or None,
             "say": waiting_lines(waiting),
             "missing": _missing(peer),
         }

@@ -63,6 +63,7 @@ class IdleMeasuring:
         attracts: Attracts = attracts_nothing,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_battery: Callable[[], bool] = is_on_battery,
+        kept_shut: Callable[[], str] = lambda: "",
         questions: Callable[[], Sequence[Question]] = lambda: load_questions("builtin"),
         wall_problem: Callable[[bool], str] = sandbox.problem,
     ) -> None:
@@ -74,6 +75,7 @@ class IdleMeasuring:
         self._reader, self._published, self._clock, self._pause = reader, published, clock, pause
         self._domains, self._attracts = domains, attracts
         self._on_battery, self._load, self._wall_problem = on_battery, questions, wall_problem
+        self._kept_shut = kept_shut  # why the owner lets others have nothing now
         self._questions: tuple[Question, ...] = ()
         self._walls: dict[bool, bool] = {}  # whether a wall stands: one for code, one that holds programs too
         self._spent = Spent()
@@ -185,6 +187,7 @@ class IdleMeasuring:
             quiet_s=self._quiet_s(now),
             has_served=target.door.has_served,
             is_on_battery=self._on_battery(),
+            kept_shut=self._kept_shut(),
             is_wanted=store is not None and store.is_wanted,
             spent_s=self._spent.seconds(now) + (now - began if began is not None else 0.0),
             failures=failures if now - failed_at < SPAN_S else 0,

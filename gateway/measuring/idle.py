@@ -42,6 +42,7 @@ class Known:
     is_wanted: bool  # `ppai-profile` by hand wants to write the answers
     spent_s: float  # on questions, in the last SPAN_S, with the one that is being answered
     failures: int  # questions in a row that the engine failed
+    kept_shut: str = ""  # why the owner lets others have nothing now, which goes for this as well
     is_read: bool = True  # whether an agent's documents can all be searched: until then it is not what it will be
 
 
@@ -98,6 +99,7 @@ def _rules(known: Known) -> Iterator[tuple[bool, str, bool]]:
     yield not is_loaded(state, model), "it is not loaded, or its engine does not tell that it is", False
     yield model.is_kept_by_use, "asking it would keep it in memory for longer", False
     yield known.is_wanted, "it is measured by hand: `ppai-profile`", True
+    yield bool(known.kept_shut), known.kept_shut, True
     yield known.is_on_battery, "this machine runs on its battery", True
     yield state.others > 0, "another program uses the engine", True
     yield state.load_source != "metrics" and known.has_served, "its engine does not tell whether it is busy", False

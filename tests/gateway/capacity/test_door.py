@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import PeerId
-from gateway.capacity.door import Door, Turn
+from gateway.capacity.door import KEPT_SHUT_S, Door, Turn
 from gateway.capacity.line import LINE_LIMIT, LOOKERS, OWN_IN_A_ROW
 from gateway.capacity.rules import AdmissionConfig, remote_slots
 from gateway.engines.engine_state import EngineModel, EngineState
@@ -710,3 +710,59 @@ async def test_quiet_begins_when_the_last_request_leaves() -> None:
     now[0] = 127.0
 
     assert (10.0, 0.0, 7.0) == (since_start, inside, door.quiet_s)
+
+
+# --- the owner lets others have nothing ---
+
+
+async def test_what_others_have_inside_is_finished_and_who_waits_is_turned_away_at_once() -> None:
+    """Own requests go on as always; the pulse says closed, and who asks next is told when to come back."""
+    why, told = [""], list[str]()
+    door = Door(
+        IdleEngine(ready(2)), AdmissionConfig(), lambda: 0.0, lambda: 4.0,  # type: ignore[arg-type]
+        lambda: told.append(door.admission), kept_shut=lambda: why[0],
+    )  # fmt: skip
+    inside, waiting = Job(door, remote=True), Job(door, remote=True)
+    await settle()
+    assert (True, False) == (inside.is_inside, waiting.is_inside)
+
+    why[0] = "you paused it"
+    door.admit_waiting()
+    await settle()
+    own = Job(door, remote=False)
+    await settle()
+
+    assert isinstance(waiting.task.exception(), UpstreamError) and not inside.task.done()
+    assert own.is_inside and ["closed"] == told
+    assert "closed" == door.pulse(ME).admission
+    with pytest.raises(UpstreamError) as caught:
+        async with door.remote_turn():
+            raise AssertionError("nobody is let in")
+    assert (429, "busy", "this peer is busy") == (caught.value.status, caught.value.code, str(caught.value))
+    assert (caught.value.retry_after_s or 0) >= KEPT_SHUT_S
+
+    await inside.end()
+    why[0] = ""
+    door.admit_waiting()
+    again = Job(door, remote=True)
+    await settle()
+
+    assert inside.task.exception() is None and again.is_inside
+    assert ["closed", "open"] == told
+    assert (2, 0) == (door.load.running, door.load.waiting)
+    await own.end()
+    await again.end()
+
+
+async def test_who_is_turned_away_and_hangs_up_leaves_no_place_behind() -> None:
+    why = [""]
+    door = Door(IdleEngine(ready(1)), AdmissionConfig(), lambda: 0.0, lambda: 4.0, kept_shut=lambda: why[0])  # type: ignore[arg-type]
+    own, waiting = Job(door, remote=False), Job(door, remote=True)
+    await settle()
+
+    why[0] = "you paused it"
+    door.admit_waiting()
+    await waiting.cancel()
+    await own.end()
+
+    assert (0, 0) == (door.load.running, door.load.waiting)

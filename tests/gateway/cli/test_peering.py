@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import typer
 
 from gateway.cli.pages import NOT_MEASURED, peer_lines
-from gateway.cli.peering import approve, peers, revoke
+from gateway.cli.peering import approve, drain, pause, peers, resume, revoke
 from gateway.home.folder import Home
 from tests.gateway.cli.answering import Peer
 
@@ -98,3 +99,29 @@ def test_what_a_peer_says_of_itself_steers_no_terminal_and_no_shell(
     assert "'UPDATE NEEDED: run x|sh' " in out
     assert "[31mno" in out
     assert (out + err).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "asked", "answer", "said"),
+    [
+        (pause, {"duration": "30m"}, {"do": "pause", "seconds": 1800.0}, ("you paused it", 2), "2 of their jobs go on"),
+        (pause, {}, {"do": "pause", "seconds": None}, ("you paused it", 0), "others get nothing: you paused it\n"),
+        (resume, {}, {"do": "resume"}, (None, 0), "others may use this machine\n"),
+        (resume, {}, {"do": "resume"}, ("it runs on its battery", 0), "others get nothing: it runs on its battery"),
+        (drain, {}, {"do": "drain"}, ("it ends", 0), "others get nothing: it ends"),
+    ],
+)
+def test_the_owner_says_whether_others_may(
+    home: Home, peer: Peer, command, arguments, asked, answer, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.pages["/ppai/v1/sharing"] = {"kept_shut": answer[0], "remote_running": answer[1]}
+
+    command(home=home.path, **arguments)
+
+    assert [("/ppai/v1/sharing", asked)] == [(one[1], json.loads(one[3])) for one in peer.asked]
+    assert said in capsys.readouterr().out
+
+
+def test_a_pause_of_no_duration_is_a_mistake(home: Home) -> None:
+    with pytest.raises(typer.BadParameter, match="30m"):
+        pause("soon", home=home.path)

@@ -18,6 +18,7 @@ from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
+from gateway.capacity.sharing import Sharing
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.home.weights import WeightsMissing
@@ -105,7 +106,14 @@ async def opened(
         place.publish(node.own_agents, 2)
         engine = IdleEngine(ready(2))
         engine.origin, engine.not_adopted, engine.in_flight = "vLLM found on port 8000", (), 0  # type: ignore[attr-defined]
-        gate = Door(engine, AdmissionConfig(), lambda: 0.0, node.own_mean_service_s)  # type: ignore[arg-type]
+        sharing = Sharing(AdmissionConfig(), home / "paused.json")
+        gate = Door(
+            engine,  # type: ignore[arg-type]
+            AdmissionConfig(),
+            lambda: 0.0,
+            node.own_mean_service_s,
+            kept_shut=sharing.why,
+        )
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
         observed = list[tuple[object, ...]]()
         learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")
@@ -122,7 +130,7 @@ async def opened(
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
-                Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None),
+                Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None), sharing,
             )  # fmt: skip
             pages = pages_app(running)
 

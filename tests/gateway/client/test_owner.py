@@ -9,7 +9,15 @@ from tests.discovery.inviter import inviter, listening
 from tests.gateway.client.site import GATE, OWNER, Site
 from tests.peers import party
 
-OWNERS_CALLS = ("/ppai/v1/approve", "/ppai/v1/revoke", "/ppai/v1/profile", "/ppai/v1/domain", "/ppai/v1/agents/look")
+OWNERS_CALLS = (
+    "/ppai/v1/sharing",
+    "/ppai/v1/privacy",
+    "/ppai/v1/approve",
+    "/ppai/v1/revoke",
+    "/ppai/v1/profile",
+    "/ppai/v1/domain",
+    "/ppai/v1/agents/look",
+)
 
 
 @pytest.mark.parametrize("path", OWNERS_CALLS)
@@ -192,3 +200,25 @@ async def test_a_refusal_of_who_invited_is_a_403(site: Site, tmp_path: Path) -> 
 
     assert (200, ["answer"]) == (joined[0], joined[1]["rights"])
     assert (403, "invitation_refused") == (again[0], again[1]["error"]["code"])
+
+
+async def test_the_owner_pauses_resumes_and_drains(site: Site) -> None:
+    """It holds at once, and the status says why."""
+    seen = []
+    for do, seconds in (("pause", 90), ("resume", None), ("drain", None), ("resume", None)):
+        body = {"do": do} if seconds is None else {"do": do, "seconds": seconds}
+        status, said = await site.post("/ppai/v1/sharing", body, OWNER)
+        shown = (await site.get("/ppai/v1/status"))[1]
+        seen.append((status, said["remote_running"], (said["kept_shut"] or "")[:10], shown["engine"]["admission"]))
+        assert said["kept_shut"] == shown["kept_shut"]
+
+    assert [
+        (200, 0, "you paused", "closed"), (200, 0, "", "open"), (200, 0, "it ends on", "closed"), (200, 0, "", "open"),
+    ] == seen  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [{}, {"do": "stop"}, {"do": "pause", "seconds": 0}, {"do": "pause", "seconds": "1h"}])
+async def test_what_the_owner_cannot_mean_changes_nothing(site: Site, body: dict[str, object]) -> None:
+    status, _ = await site.post("/ppai/v1/sharing", body, OWNER)
+
+    assert (400, None) == (status, (await site.get("/ppai/v1/status"))[1]["kept_shut"])
