@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -16,8 +17,9 @@ from aiohttp import web
 from tests import agents
 from tests.anthropic import ScriptedAnthropic
 from tests.e2e.clients.environments import LITELLM, ROOT
-from tests.e2e.network import Cluster
+from tests.e2e.network import SECRET, Cluster
 from tests.e2e.peer import PeerProcess
+from tests.fakes import going_on
 
 PYTHON = LITELLM / "bin" / "python"
 
@@ -43,6 +45,7 @@ TOOL_USED = [
     {"role": "assistant", "content": [{"type": "tool_use", "id": "call_1", "name": "read_file", "input": {}}]},
     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "print(1)"}]},
 ]
+CHAT_PAGES = {"/openapi.json": {"paths": {"/v1/chat/completions": {}}}}
 CHAT_ALONE = {
     "chat/completions": lambda body: agents.chat(
         body, agents.Call("read_file", '{"path": "a.py"}') if body.get("tools") else agents.WORDS
@@ -184,7 +187,7 @@ async def test_responses_and_messages_are_answered_by_an_engine_that_has_chat_al
     cluster: Cluster, engine: str, request: pytest.FixtureRequest
 ) -> None:
     """At another peer, also one of 0.1.0, which knows neither endpoint: it is asked a chat. Tools and their results."""
-    chat = {"apis": CHAT_ALONE, "pages": {"/openapi.json": {"paths": {"/v1/chat/completions": {}}}}}
+    chat = {"apis": CHAT_ALONE, "pages": CHAT_PAGES}
     if engine == "untold":
         chat["pages"] = {}
     code = request.getfixturevalue("older") if engine == "older" else None
@@ -211,6 +214,39 @@ async def test_responses_and_messages_are_answered_by_an_engine_that_has_chat_al
             assert {"ben"} == {first[3], then[3]}
     last = cluster.engines["ben"].asked[-1]["messages"]
     assert ["user", "assistant", "tool"] == [turn["role"] for turn in last] and "print(1)" == last[-1]["content"]
+
+
+@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+async def test_what_is_said_as_a_chat_goes_on_at_another_peer(cluster: Cluster, endpoint: str) -> None:
+    """Since a chat does: its client sees one answer, with each word once."""
+    text = " ".join(f"w{number}" for number in range(60))
+    await cluster.start("ada", env=SECRET, python=PYTHON, pages=CHAT_PAGES)
+    for name in ("ben", "cleo"):
+        await cluster.start(name, "--seed", cluster.seed(), env=SECRET, model="same", **going_on(text, token_s=0.05))
+    async with asyncio.timeout(30):
+        while sum(agent["continues"] != [] for agent in await same_model(cluster)) < 2:
+            await asyncio.sleep(0.05)
+    body = {"model": "same", **ASKED[endpoint], "stream": True} | {"max_output_tokens": 100, "max_tokens": 100}
+    body.pop("max_tokens" if endpoint == "responses" else "max_output_tokens")
+
+    said, is_killed = "", False
+    async with cluster.http.post(f"{cluster.peers['ada'].url}/v1/{endpoint}", json=body) as response:
+        first = response.headers["x-ppai-peer"]
+        async for line in response.content:
+            said += line.decode()
+            if not is_killed and "w10" in said:
+                is_killed = True
+                await asyncio.to_thread(cluster.peers[first].stop, signal.SIGKILL)
+    whole = gathered(endpoint, said)
+
+    block = whole["content"][-1] if endpoint == "messages" else whole["output"][-1]["content"][0]
+    assert (text, 60) == (block["text"], whole["usage"]["output_tokens"])
+    assert f": continued by {({'ben', 'cleo'} - {first}).pop()}" in said
+
+
+async def same_model(cluster: Cluster) -> list[dict[str, Any]]:
+    peers = await cluster.get("ada", "/ppai/v1/peers")
+    return [agent for peer in peers for agent in peer["agents"] if agent["model"] == "same"]
 
 
 async def said_by(cluster: Cluster, endpoint: str, body: dict[str, Any]) -> tuple[str, Any, tuple[int, int], str]:

@@ -62,7 +62,8 @@ that it has none. What names you or your machine is left out on the way
 
 Where nobody has `/v1/responses` or `/v1/messages`, and `pip install 'ppai[litellm]'` was said where the program asks,
 the request is said as a chat, and the chat's answer as if it were not one. Whoever is asked knows of a chat alone, so
-peers of any version do. What needs a stored answer or a tool of the engine's stays a 404.
+peers of any version do, and an answer that breaks off goes on elsewhere, as a chat does. What needs a stored answer or
+a tool of the engine's stays a 404.
 
 The table is of the real programs, in a network namespace where there is nothing but their peers. One is asked; two
 others serve a model that it has not, and a fourth has an engine with chat alone. The task is a file with a bug, which
