@@ -73,6 +73,7 @@ def agent_check(names: NamesArgument = None, home: HomeOption = None, as_json: J
     place = home_of(home)
     files, running = _files(place, names or ()), _running(place)
     rows = [{**_checked(path), **running.get(path.stem, {})} for path in files]
+    rows = [{**row, **_coming(place, row)} for row in rows]
     if as_json:
         show_json(rows)
     elif not rows:
@@ -217,6 +218,11 @@ def _check_lines(row: Mapping[str, Any]) -> list[str]:
             lines.append(f"  they see {what}; not its prompt, documents or addresses")
             lines += [f"  description: {words}"] if (words := shown.get("description")) else []
         lines += [f"  topic: {topic}" for topic in shown["topics"]]
+    if found := row.get("coming"):
+        lines.append(f"  of {found['own']} questions of yours {found['own'] - len(found['missed'])} would come to it")
+        lines += [f"  would not come: {text}" for text in found["missed"]]
+        lines.append(f"  of {found['others']} that others ask {len(found['strays'])} would")
+        lines += [f"  would come: {text}" for text in found["strays"]]
     if found := row.get("documents"):
         lines.append(f"  documents: {_documents(found)}")
         lines += [f"  {problem}" for problem in found["problems"]]
@@ -249,8 +255,23 @@ def _checked(path: Path) -> dict[str, Any]:
         settings: AgentSettings = read_agent(path)
     except (AgentFileError, ConfigError, OpenToOthers) as error:
         return {"name": path.stem, "problem": str(error), "use": [], "description": "", "model": ""}
-    said = {"use": list(settings.use), "description": settings.description, "model": settings.model}
+    said = {
+        "use": list(settings.use), "description": settings.description, "model": settings.model,
+        "questions": settings.questions,
+    }  # fmt: skip
     return {"name": path.stem, "problem": None, **said}
+
+
+def _coming(home: "Home", row: Mapping[str, Any]) -> dict[str, Any]:
+    """Which questions would come to an agent that the peer serves, by its topics; nothing where it has none."""
+    from gateway.cli.own_peer import OwnPeer, PeerRefused
+
+    if row["problem"] or not (row.get("shown") or {}).get("topics") or not row.get("questions"):
+        return {}
+    try:
+        return {"coming": OwnPeer(home).post("/ppai/v1/agents/topics", {"agent": row["name"]})}
+    except PeerRefused as error:
+        return {"problem": str(error)}
 
 
 def _running(home: "Home") -> dict[str, dict[str, Any]]:

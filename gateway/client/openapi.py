@@ -291,6 +291,7 @@ _OWNER = {
     "/ppai/v1/agents": _get(
         "the owner's personal agents, who may use them, what others see", _LIST_OF_OBJECTS, security=_OWNERS_KEY
     ),
+    "/ppai/v1/agents/topics": _post("which questions would come to an agent of ours", _DOMAIN, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/agents/look": _post("the owner has the agents' files read now", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
     "/ppai/v1/revoke": _post("the owner takes both rights from a peer", _WHO, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/invites": _get("the owner's invitations, open and ended", _LIST_OF_OBJECTS, security=_OWNERS_KEY),

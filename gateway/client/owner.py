@@ -159,6 +159,14 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     async def agents() -> list[dict[str, Any]]:
         return _agent_rows(peer)
 
+    @app.post("/ppai/v1/agents/topics", dependencies=owners)
+    async def topics(request: fastapi.Request) -> dict[str, Any]:
+        found = await peer.measuring.coming((await read_json(request, _Which)).agent)
+        return {
+            "own": len(found.own), "missed": list(found.missed),
+            "others": len(found.others), "strays": list(found.strays),
+        }  # fmt: skip
+
     @app.post("/ppai/v1/agents/look", dependencies=owners)
     async def look() -> list[dict[str, Any]]:
         if await peer.personal.look():

@@ -10,6 +10,7 @@ from gateway.agent.owned.consent import Others
 from gateway.capacity.doors import Doors
 from gateway.capacity.sharing import Sharing
 from gateway.measuring.feedback import Feedback
+from gateway.measuring.owned.coming import Coming
 from gateway.measuring.profiles import Profiles
 from gateway.peering.invitations import Invitations
 from gateway.peering.network import Network
@@ -33,6 +34,10 @@ class Measuring(Protocol):
 
     async def fold_now(self, agent: str) -> Domain:
         """Publish what an agent's owner found with his questions. Raises InvalidRequest."""
+        ...
+
+    async def coming(self, agent: str) -> Coming:
+        """Which questions would come to an agent by its topics. Raises InvalidRequest."""
         ...
 
 

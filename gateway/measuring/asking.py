@@ -18,6 +18,7 @@ from discovery.records import Domain
 from gateway.measuring.idle import SPAN_S, Known, ProfileConfig, Spent, is_due, why_not, why_stop
 from gateway.measuring.lent import LentEncoder
 from gateway.measuring.owned import domains
+from gateway.measuring.owned.coming import Coming, coming
 from gateway.measuring.owned.domains import Domains
 from gateway.measuring.owned.sheets import Attracts, Sheet, attracts_nothing, fold_now, fold_owned, owned_sheets
 from gateway.measuring.power import is_on_battery
@@ -129,6 +130,21 @@ class IdleMeasuring:
         except (QueryError, StoreError) as error:
             raise InvalidRequest(str(error), param="agent") from error
         return self._domains.of(agent)
+
+    async def coming(self, agent: str) -> Coming:
+        """Which of an agent's owner's questions would come to it by its topics. Raises InvalidRequest."""
+        target = next((one for one in self._targets() if one.agent == agent), None)
+        try:
+            sheets = await owned_sheets(target) if target else ()
+        except QueryError as error:
+            raise InvalidRequest(str(error), param="agent") from error
+        topics = target.configured.topics if target and target.configured else ()
+        if not sheets or not topics:
+            raise InvalidRequest(f"`{agent}` has no topics, or no questions", status=404, param="agent")
+        found = await coming(topics, sheets[0].questions, self._attracts)
+        if found is None:
+            raise InvalidRequest("no encoder reads topics here: see ppai status", status=503, param="agent")
+        return found
 
     def _row(self, target: Target) -> dict[str, Any]:
         space = self._reader.gate.space

@@ -38,8 +38,13 @@ def domain_of(with_: Mapping[str, Answer], without: Mapping[str, Answer], recall
     A share is the mean that is expected of further questions like these: drawn to one half, by two imaginary answers.
     """
     both = with_.keys() & without.keys()
-    right, right_without = (_expected([of[one].right for one in both]) for of in (with_, without))
+    right, right_without = (expected([of[one].right for one in both]) for of in (with_, without))
     return Domain(len(both), right, right_without, recall)
+
+
+def expected(grades: Sequence[float]) -> float:
+    """The share right that is expected of further questions like these; 0 without any."""
+    return (sum(grades) + _IMAGINARY / 2) / (len(grades) + _IMAGINARY) if grades else 0.0
 
 
 def is_due(count: int, questions: int) -> bool:
@@ -102,7 +107,3 @@ class Domains:
     def _write(self, known: dict[str, _Kept]) -> None:
         write_kept(self._path, known)
         self._known = known
-
-
-def _expected(grades: Sequence[float]) -> float:
-    return (sum(grades) + _IMAGINARY / 2) / (len(grades) + _IMAGINARY) if grades else 0.0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.measuring.owned.domains import Domains, asked_as, domain_of, is_due
+from gateway.measuring.owned.domains import Domains, asked_as, domain_of, expected, is_due
 from gateway.measuring.targets import Target
 from profiler.answers import answers_of
 from profiler.owned import load_owned
@@ -60,8 +60,10 @@ async def fold_owned(folder: Path, sheet: Sheet, domains: Domains, attracts: Att
     if not both or not (at_once or is_due(len(both), len(ids))) or domains.is_known(target.agent, target.make, asked):
         return False
     texts = [question.query for question in sheet.questions]
-    likely = await attracts(topics, texts) if topics else None
-    recall = sum(share >= ATTRACTED for share in likely) / len(likely) if likely else 0.0
+    likely = await attracts(topics, texts) if topics else ()
+    if likely is None:
+        return False  # a share that nobody knows is not told as none: others would find the agent for nothing
+    recall = expected([float(share >= ATTRACTED) for share in likely])
     domains.keep(target.agent, domain_of(with_, without, recall), target.make, asked)
     return True
 
@@ -76,5 +78,8 @@ async def fold_now(folder: Path, agent: str, target: Target | None, domains: Dom
         raise QueryError(f"`{agent}` is no personal agent of this peer that has questions. See: ppai status")
     is_new = await fold_owned(folder, sheets[0], domains, attracts, at_once=True)
     if not domains.of(agent).questions or domains.is_stale(agent):
-        raise QueryError(f"`{agent}`, as it is now, was asked none of its owner's questions: ppai-profile own {agent}")
+        raise QueryError(
+            f"`{agent}`, as it is now, was asked none of its owner's questions: ppai-profile own {agent}."
+            " Or no encoder reads its topics: ppai status"
+        )
     return is_new

@@ -110,6 +110,22 @@ def test_what_the_running_peer_says_is_part_of_the_check(
     assert "a: no engine serves the model `huge`" in capsys.readouterr().out
 
 
+def test_the_check_says_which_questions_would_come_by_the_topics(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(home.path, "topics: [Codes of rooms]\nquestions: rooms.tsv")
+    (path.parent / "rooms.tsv").write_text("")
+    peer.pages[LOOK] = [{**ROW, "shown": {**ROW["shown"], "topics": ["Codes of rooms"]}}]
+    found = {"own": 16, "missed": ["Who has the key?"], "others": 20, "strays": ["How do I cook rice?"]}
+    peer.pages["/ppai/v1/agents/topics"] = found
+
+    agent_check(home=home.path)
+
+    out = capsys.readouterr().out
+    assert "of 16 questions of yours 15 would come to it" in out and "would not come: Who has the key?" in out
+    assert "of 20 that others ask 1 would" in out and "  would come: How do I cook rice?" in out
+
+
 def test_agents_are_listed_with_who_may_use_them(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
     written(home.path, "use: approved\ndescription: adds up")
     peer.pages[LOOK] = [{**ROW, "peers": []}]

@@ -23,6 +23,7 @@ from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.feedback import Feedback, LearningConfig
+from gateway.measuring.owned.coming import Coming
 from gateway.measuring.profiles import Profiles
 from gateway.models.names import NamesConfig
 from gateway.peering.invitations import Invitations
@@ -89,6 +90,9 @@ class Unmeasured:
         if agent != "porter":
             raise InvalidRequest(f"`{agent}` was not asked", status=404, param="agent")
         return Domain(20, 0.9, 0.1, 1.0)
+
+    async def coming(self, agent: str) -> Coming:
+        return Coming((("Room 1?", 0.9), ("Room 2?", 0.1)), (("Hi", 0.0),))
 
 
 @asynccontextmanager

@@ -222,3 +222,9 @@ async def test_what_the_owner_cannot_mean_changes_nothing(site: Site, body: dict
     status, _ = await site.post("/ppai/v1/sharing", body, OWNER)
 
     assert (400, None) == (status, (await site.get("/ppai/v1/status"))[1]["kept_shut"])
+
+
+async def test_which_questions_would_come_to_an_agent_is_told_by_its_name(site: Site) -> None:
+    status, said = await site.post("/ppai/v1/agents/topics", {"agent": "porter"}, OWNER)
+
+    assert (200, {"own": 2, "missed": ["Room 2?"], "others": 1, "strays": []}) == (status, said)

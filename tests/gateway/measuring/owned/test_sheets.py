@@ -34,6 +34,10 @@ async def half(topics: Sequence[str], texts: Sequence[str]) -> Sequence[float]:
     return [float(number % 2) for number, _ in enumerate(texts)]
 
 
+async def none_of_them(topics: Sequence[str], texts: Sequence[str]) -> Sequence[float]:
+    return [0.0 for _ in texts]
+
+
 async def test_an_agent_and_its_model_alone_are_asked_the_same(tmp_path: Path) -> None:
     with_, without = await both(tmp_path)
 
@@ -59,7 +63,7 @@ async def test_it_is_folded_when_due_and_once(tmp_path: Path) -> None:
     store(tmp_path, without, [0.0] * 20)
 
     assert [True, False] == [await fold_owned(tmp_path, sheet, domains, half) for sheet in (without, with_)]
-    assert Domain(20, 21 / 22, 1 / 22, 0.5) == domains.of("porter")
+    assert Domain(20, 21 / 22, 1 / 22, 11 / 22) == domains.of("porter")
 
 
 async def test_it_is_folded_at_once_where_a_person_waits(tmp_path: Path) -> None:
@@ -69,8 +73,9 @@ async def test_it_is_folded_at_once_where_a_person_waits(tmp_path: Path) -> None
     for sheet in (with_, without):
         store(tmp_path, sheet, [1.0] * 3)
 
-    assert await fold_owned(tmp_path, with_, domains, attracts_nothing, at_once=True)
-    assert Domain(3, 0.8, 0.8, 0.0) == domains.of("porter")
+    assert not await fold_owned(tmp_path, with_, domains, attracts_nothing, at_once=True), "no encoder reads its topics"
+    assert await fold_owned(tmp_path, with_, domains, half, at_once=True)
+    assert Domain(3, 0.8, 0.8, 0.5) == domains.of("porter")
 
 
 async def test_other_topics_are_told_without_asking_anew(tmp_path: Path) -> None:
@@ -81,8 +86,8 @@ async def test_other_topics_are_told_without_asking_anew(tmp_path: Path) -> None
     other: Target = porter(tmp_path / "questions.tsv", topics=("Keys",))
     all_of_them: Any = (await owned_sheets(other))[0]
 
-    assert await fold_owned(tmp_path, all_of_them, domains, attracts_nothing)
-    assert 0.0 == domains.of("porter").recall
+    assert await fold_owned(tmp_path, all_of_them, domains, none_of_them)
+    assert 1 / 22 == domains.of("porter").recall
 
 
 async def test_a_person_who_waits_is_told_why_there_is_nothing(tmp_path: Path) -> None:
