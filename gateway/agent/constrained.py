@@ -6,13 +6,14 @@ What the calculator or the clock says is the answer itself; with another tool's 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.agent.fencing import fenced
 from gateway.agent.material import Result, Tool
+from gateway.agent.tools.calculator import NotArithmetic, calculated
 from gateway.agent.tools.descriptions import CALCULATOR, CLOCK, DOCUMENTS
 from gateway.wire.codec import UNREADABLE, Fields, raw, view_of
 
@@ -26,7 +27,7 @@ _NUMBER = re.compile(r"(?<![A-Za-z_\d.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![
 _MEANT = {  # numbers that words stand for
     "100": r"percent|per cent|%",
     "2": r"hal(?:f|ves)|double|twice|squared?|two|pair",
-    "3": r"three|triple|cubed",
+    "3": r"three|triple|cubed?",
     "4": r"four|quarter",
     "5": r"five",
     "6": r"six",
@@ -39,9 +40,15 @@ _MEANT = {  # numbers that words stand for
 _COUNTS = re.compile(  # a question about numbers that no arithmetic answers: a date, a version
     r"[-+*/×÷^=%]|\b(?:how (?:many|much)|sum|total|plus|minus|times|multipl|divid|divide|subtract|add|product|percent|"
     r"half|double|twice|quarter|square|average|mean|difference|share|left|remain|cost|calculat|comput|equal|each|"
-    r"per|area|altogether|spent|change)",
+    r"per|area|altogether|spent|change|power|cube|root)",
     re.IGNORECASE,
 )
+_POWERS = re.compile(r"power|squar|cube|\^|\*\*|²|³", re.IGNORECASE)
+_ROOTS = re.compile(r"root|sqrt|√", re.IGNORECASE)
+_PERCENT = re.compile(r"percent|per cent|%", re.IGNORECASE)
+_EXPRESSION = re.compile(r"[\d(][\d\s.()+*/×÷^−-]*[\d)]")
+_SIGN = re.compile(r"[-+*/^]")
+_AS_SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-"})
 _TELLS_TIME = re.compile(
     r"\b(?:time|date|day|today|now|clock|year|month|hour|weekday|tomorrow|yesterday)\b", re.IGNORECASE
 )
@@ -54,6 +61,12 @@ _SHOTS = (
     ("Take 40 away from 100.", "100-40"),
     ("What is the sum of 5, 6 and 7?", "5+6+7"),
 )
+_SHOTS_OF_POWERS = (
+    ("What is the square of 9?", "9**2"),
+    ("What is 3 to the power of 5?", "3**5"),
+    ("What is the cube of 6?", "6**3"),
+)
+_SHOTS_OF_ROOTS = (("What is the square root of 81?", "sqrt(81)"), ("Take the root of 400 and add 5.", "sqrt(400)+5"))
 _TASK = "Choose the tool that helps to answer the question, and fill in its arguments. Answer in JSON."
 
 
@@ -100,7 +113,7 @@ def choosing(fields: Fields, tools: Sequence[Tool], question: str) -> dict[str, 
         )
     messages = [{"role": "system", "content": task}]
     if has_calculator:
-        for asked, expression in _SHOTS:
+        for asked, expression in _shots(question):
             written = msgspec.json.encode({"tool": CALCULATOR, "arguments": {"expression": expression}}).decode()
             messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": written}]
     messages.append({"role": "user", "content": question})
@@ -147,15 +160,63 @@ def with_result(fields: Fields, name: str, result: Result) -> dict[str, Any]:
 def _call_schema(tool: Tool, question: str) -> dict[str, Any]:
     parameters: Mapping[str, Any] = tool.parameters
     if tool.name == CALCULATOR:
-        parameters = _object({"expression": {"type": "string", "pattern": _pattern(numbers_in(question))}})
+        parameters = _object({"expression": {"type": "string", "pattern": _pattern(question)}})
     return _object({"tool": {"const": tool.name}, "arguments": parameters})
 
 
-def _pattern(numbers: Sequence[str]) -> str:
-    """Expressions over these numbers alone, so that a model cannot make others up."""
-    number = "(" + "|".join(dict.fromkeys(number.replace(".", "[.]") for number in numbers)) + ")"
-    term = f"({number}|[(]{number}[-+*/]{number}[)])"
-    return f"^{term}([-+*/]{term}){{1,{_TERMS}}}$"
+def _shots(question: str) -> tuple[tuple[str, str], ...]:
+    """Examples of sums like the one that is asked for."""
+    if _ROOTS.search(question):
+        return (*_SHOTS, *_SHOTS_OF_ROOTS)
+    return (*_SHOTS, *_SHOTS_OF_POWERS) if _POWERS.search(question) else _SHOTS
+
+
+def _pattern(question: str) -> str:
+    """Expressions over the question's numbers alone, none more often than it stands there, or the one that it writes.
+
+    A share in percent is a product over a hundred; powers and roots are there where the question speaks of them.
+    """
+    if written := _written(question):
+        return f"^{re.escape(written)}$"
+    numbers = numbers_in(question)
+    number = _one_of(numbers)
+    if _ROOTS.search(question):
+        return f"^sqrt[(]{number}[)]([-+*/]{number}){{0,{_TERMS}}}$"
+    if _PERCENT.search(question):
+        named = [each.replace(",", "") for each in _NUMBER.findall(question)]
+        return f"^{_pair(named, '[*]')}/100$" if len(named) == 2 else f"^{number}[*]{number}/100([-+*/]{number})?$"
+    sign = "([-+*/]|[*][*])" if _POWERS.search(question) else "[-+*/]"
+    if len(numbers) == 2:
+        return f"^{_pair(numbers, sign)}$"
+    pair = f"({number}|[(]{number}{sign}{number}[)])"
+    return f"^{pair}({sign}{pair}){{1,{min(len(numbers) - 1, _TERMS)}}}$"
+
+
+def _pair(numbers: Sequence[str], sign: str) -> str:
+    """Both numbers, in either order."""
+    one, other = (each.replace(".", "[.]") for each in numbers)
+    return f"({one}{sign}{other}|{other}{sign}{one})"
+
+
+def _one_of(numbers: Iterable[str]) -> str:
+    return "(" + "|".join(dict.fromkeys(each.replace(".", "[.]") for each in numbers)) + ")"
+
+
+def _written(question: str) -> str:
+    """The arithmetic that stands in the question as such; empty where it has none with more than one sign."""
+    for found in _EXPRESSION.findall(question):
+        expression = re.sub(r"\s", "", found).translate(_AS_SIGNS)
+        if len(_SIGN.findall(expression)) > 1 and _can_be_calculated(expression):
+            return expression
+    return ""
+
+
+def _can_be_calculated(expression: str) -> bool:
+    try:
+        calculated(expression)
+    except NotArithmetic:
+        return False
+    return True
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,14 +77,26 @@ def schema_for(question: str, tools: list[Tool]) -> dict:
     return body["response_format"]["json_schema"]["schema"]
 
 
-def test_an_expression_holds_the_numbers_of_the_question_alone() -> None:
-    schema = schema_for("What is 12 * 7.5?", [TOOLS["calculator"]])
-    pattern = re.compile(schema["properties"]["arguments"]["properties"]["expression"]["pattern"])
+FORMS = {
+    "What is 12 * 7.5?": (
+        ["12*7.5", "7.5-12"],
+        ["12*8", "12", "12*12", "12*7.5-12", "__import__('os')", "12*7.5 ", "12*7x5"],
+    ),
+    "Add 5, 6 and 7.": (["5+6+7", "(5+6)*7", "5+6"], ["5+6+7+5", "5**6"]),
+    "What is 15 percent of 640?": (["15*640/100", "640*15/100"], ["15*100", "15*15/100", "15/640"]),
+    "What is the square of 34?": (["34**2", "34*2"], ["34", "sqrt(34)"]),
+    "What is the square root of 784?": (["sqrt(784)"], ["784**2", "784*2"]),
+    "Calculate (45 + 35) × 13.": (["(45+35)*13"], ["45+35*13", "45*35*13"]),
+}
 
-    for sound in ("12*7.5", "12+7.5-12", "(12-7.5)*12"):
-        assert pattern.search(sound), sound
-    for unsound in ("12*8", "13*7.5", "12", "__import__('os')", "12*7.5 ", "12*7x5"):
-        assert not pattern.search(unsound), unsound
+
+@pytest.mark.parametrize("question", FORMS)
+def test_an_expression_holds_the_numbers_of_the_question_alone(question: str) -> None:
+    schema = schema_for(question, [TOOLS["calculator"]])
+    pattern = re.compile(schema["properties"]["arguments"]["properties"]["expression"]["pattern"])
+    sound, unsound = FORMS[question]
+
+    assert sound == [each for each in (*sound, *unsound) if pattern.search(each)]
 
 
 def test_of_several_tools_one_or_none_is_chosen() -> None:
