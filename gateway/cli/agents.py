@@ -109,7 +109,7 @@ def agent_index(name: NameArgument, home: HomeOption = None, as_json: JsonOption
                 raise AgentProblem(f"{name} has no documents: name their folders under `knowledge.folders`")
             words = f"{found['documents']} documents, {found['pieces']} pieces, {found['unread']} files to read"
             bar.update(task, completed=found["vectors"], total=found["pieces"] or None, description=words)
-            if found["is_done"] or found["problems"]:
+            if found["is_done"]:  # with problems, too: one document that cannot be read says nothing of the rest
                 break
             time.sleep(_LOOK_S)
     if as_json:

@@ -219,7 +219,7 @@ def _agents(seen: dict[str, list[dict[str, Any]]], name: str) -> set[str]:
     return {one["name"] for peer in seen[name] for one in peer["agents"] if one["kind"] == "agent"}
 
 
-LIBRARIAN = """
+YARD = """
 prompt: Answer from the handbook of our yard.
 use: [approved]
 topics:
@@ -233,7 +233,7 @@ async def test_a_question_of_an_agent_s_topics_finds_it_and_others_stay_at_home(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     """By `auto`, also as a follow-up; `ppai route` says the topic. Whoever may not use the agent asks at home."""
-    write(tmp_path / "ben", "librarian", LIBRARIAN)
+    write(tmp_path / "ben", "librarian", YARD)
     await cluster.start("ben")
     await cluster.start("ada", "--seed", cluster.seed())
     await cluster.until_ready()
@@ -262,7 +262,7 @@ async def test_a_question_of_an_agent_s_topics_finds_it_and_others_stay_at_home(
     assert {"Answer from the handbook of our yard."} == set(systems(cluster.engines["ben"].asked))
     assert "ada" == boiling["target"]["peer"]
 
-    write(tmp_path / "ben", "librarian", LIBRARIAN.replace("[approved]", "me"))
+    write(tmp_path / "ben", "librarian", YARD.replace("[approved]", "me"))
     async with asyncio.timeout(20):
         while (await explained(KEELS))["target"]["peer"] != "ada":
             await asyncio.sleep(0.05)
