@@ -51,7 +51,7 @@ def test_a_question_survives_being_written(tmp_path: Path) -> None:
         ({**GOOD, "answer": 4}, '"answer" must be a text'),
         ({**GOOD, "answer": "four"}, '"answer" must be a number'),
         ({**GOOD, "answer": "nan"}, '"answer" must be a number'),
-        ({**GOOD, "grade": "vibes"}, '"grade" must be one of choice, number, exact, lines, code'),
+        ({**GOOD, "grade": "vibes"}, '"grade" must be one of choice, number, exact, contains, lines, code'),
         ({**GOOD, "grade": "lines", "answer": "a"}, '"answer" is not as the grade lines wants it: Expected `array`'),
         ({**GOOD, "before": ["I am Ada."]}, '"before" must end with a turn of the assistant'),
         ({**GOOD, "reference": 1.5}, r'"reference" must lie in \[0, 1\]'),
