@@ -45,6 +45,7 @@ WITHOUT_MODULE = {
     "discovery/fuzz.py": "a million damaged records through all of discovery",
     "discovery/guards.py": "takes each guard of the room out, and its test must fail",
     "gateway/agent/injections.py": "30 texts against prompt, documents, tools and steps together",
+    "gateway/privacy/guards.py": "takes each guard of the rules out, and its test must fail",
     "gateway/routing/herding.py": "many nodes together",
     "gateway/routing/first_hour.py": "names, worth, costs, beliefs and policy together",
     "profiler/builtin.py": "the built-in questions: data",

@@ -396,11 +396,13 @@ async def test_what_a_rule_keeps_from_others_is_answered_here(
 
 
 @pytest.mark.parametrize("place", ["other host", "cloud"])
+@pytest.mark.parametrize("to", ["this machine", "my machines"])
 async def test_an_engine_of_ours_elsewhere_is_no_machine_of_mine(
-    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, place: str
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, place: str, to: str
 ) -> None:
     """Also where its context seems too short for the request, and it would be tried all the same."""
-    async with desk(tmp_path, mine, theirs, rules=(SECRETS,)) as ada:
+    rule = replace(SECRETS, to=to)  # type: ignore[arg-type]
+    async with desk(tmp_path, mine, theirs, rules=(rule,)) as ada:
         own = [replace(agent, place=place, context_tokens=16) for agent in ada.node.own_agents]  # type: ignore[arg-type]
         ada.node.serve(own)
         client = await ada.ask(messages=[{"role": "user", "content": f"{CARD} {'and so on ' * 40}"}])
