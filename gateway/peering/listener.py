@@ -195,7 +195,8 @@ class PeerApp:
             await _send(client, 200, self._transport.handle_sync(peer, body, caller))
         elif path == PROBE_PATH:
             doors = self._doors
-            await _send(client, 200, encode_load(doors.load, doors.admission, doors.cold, doors.loads))
+            cold = tuple(agent for agent in doors.cold if self._may_use(agent, peer))
+            await _send(client, 200, encode_load(doors.load, doors.admission, cold, doors.loads))
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import pytest
 
 from tests.e2e.network import Cluster
 
+ASKED_S = 25.0  # a peer is asked what its agents are at most every 10 s, and files are looked at every 2
 PIRATE = """
 description: speaks like a pirate
 prompt: You are a pirate.
@@ -73,7 +75,9 @@ async def test_an_agent_is_seen_and_used_by_whom_its_owner_allows(cluster: Clust
         write(tmp_path / "ada", name, PIRATE.format(use=use))
     await cluster.start("ada", "--seed", cluster.seed())
     await cluster.until_ready()
-    await cluster.until(lambda seen: _agents(seen, "ben") == {"all", "bens"} and _agents(seen, "cleo") == {"all"})
+    await cluster.until(
+        lambda seen: _agents(seen, "ben") == {"all", "bens"} and _agents(seen, "cleo") == {"all"}, ASKED_S
+    )
 
     asked = {
         (name, agent): (await cluster.ask(name, model=agent))[0]
@@ -90,16 +94,17 @@ async def test_an_agent_is_seen_and_used_by_whom_its_owner_allows(cluster: Clust
     assert [] == [*cluster.engines["ben"].asked, *cluster.engines["cleo"].asked]
 
 
+@pytest.mark.slow  # others ask again after 10 s
 async def test_files_are_followed_while_the_peer_runs(cluster: Cluster, tmp_path: Path) -> None:
     """A new one is served, a broken one is said with the remedy and not served, a changed `use` shuts others out."""
     path = write(tmp_path / "ada", "pirate", PIRATE.format(use="approved"))
     peer = await cluster.start("ada")
     await cluster.start("ben", "--seed", cluster.seed())
     await cluster.until_ready()
-    await cluster.until(lambda seen: _agents(seen, "ben") == {"pirate"})
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"pirate"}, ASKED_S)
 
     path.write_text(PIRATE.format(use="me"))
-    await cluster.until(lambda seen: _agents(seen, "ben") == set())
+    await cluster.until(lambda seen: _agents(seen, "ben") == set(), ASKED_S)
     assert 404 == (await cluster.ask("ben", model="pirate"))[0]
     path.write_text("promt: You are a pirate.\n")
     write(tmp_path / "ada", "poet", "prompt: You are a poet.\n")
@@ -158,7 +163,7 @@ async def test_a_librarian_answers_from_its_documents_and_says_where_to_any_clie
     await cluster.start("ben", "--seed", cluster.seed())
     await cluster.until_ready()
     await indexed(cluster, "ada", "librarian")
-    await cluster.until(lambda seen: _agents(seen, "ben") == {"librarian"})
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"librarian"}, ASKED_S)
     question = [{"role": "user", "content": "How many days of holiday do I have a year?"}]
     ben = openai.AsyncOpenAI(base_url=f"{cluster.peers['ben'].url}/v1", api_key="x", max_retries=0)
     async with ben:
@@ -204,7 +209,7 @@ async def test_a_calculator_runs_inside_and_no_client_sees_the_call(cluster: Clu
     await cluster.start("ada", apis={"chat/completions": chat})
     await cluster.start("ben", "--seed", cluster.seed())
     await cluster.until_ready()
-    await cluster.until(lambda seen: _agents(seen, "ben") == {"sums"})
+    await cluster.until(lambda seen: _agents(seen, "ben") == {"sums"}, ASKED_S)
 
     answers = [await cluster.ask(name, model="sums") for name in ("ada", "ben")]
 

@@ -1,6 +1,8 @@
 """ppai agent: files are made, checked, listed and shared, whether a peer serves from the home or not."""
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import typer
 import yaml
 
 from gateway.agent.owned.files import read_agent
-from gateway.agent.settings import AgentSettings
+from gateway.agent.settings import AgentSettings, ToolSettings
 from gateway.cli.agents import AgentProblem, agent_ask, agent_check, agent_index, agent_init, agent_list, agent_share
 from gateway.config import data_dir
 from gateway.home.folder import Home
@@ -44,6 +46,19 @@ def test_the_example_that_ships_explains_every_key_and_is_the_default() -> None:
     keys = {path.partition(".")[0] for path in leaf_paths(AgentSettings)}
     assert keys == set(tree)
     assert AgentSettings() == read_agent(example)
+
+
+def test_what_the_example_shows_in_comments_is_valid_and_names_every_key_of_a_tool(tmp_path: Path) -> None:
+    text = (data_dir() / "agent.yaml").read_text()
+    shown = re.sub(r"(?m)^#  ", "  ", text).replace("tools: []", "tools:")
+
+    program, site = read_agent(written(tmp_path, shown)).tools
+
+    assert {field.name for field in fields(ToolSettings)} <= set(re.findall(r"\w+(?=:)", shown))
+    assert ("time", ("get_current_time",), "none", {"TZ": "UTC"}) == (
+        program.name, program.allow, program.side_effects, program.env,
+    )  # fmt: skip
+    assert ("wiki", True, True) == (site.name, bool(site.url), "Authorization" in site.headers)
 
 
 def test_a_new_agent_is_valid_and_no_old_one_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from discovery.details import decode_details, encode_details
 from discovery.identity import Identity
 from discovery.records import Agent, PeerId
 from discovery.request_auth import Audience, hashed, sign_request
+from gateway.capacity.doors import Doors
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated, until
@@ -164,6 +165,19 @@ async def test_what_is_told_of_agents_depends_on_who_asks(tmp_path: Path) -> Non
         assert (200, (plain, hers)) == await told_to(ada, ben.id)
         assert (200, (plain,)) == await told_to(cleo, ben.id)
     assert (403, ()) == stranger
+
+
+async def test_a_probe_names_no_agent_that_the_asking_peer_may_not_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does she hear of it among those whose model is not loaded."""
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        monkeypatch.setattr(Doors, "cold", ("hidden", "plain"))
+        pair.ben.app._may_use = lambda agent, peer: agent != "hidden"
+        async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+            answer = await response.read()
+
+    assert (True, False) == (b"plain" in answer, b"hidden" in answer)
 
 
 @pytest.mark.parametrize("path", ["/peer/1/probe", "/peer/1/agents"])
