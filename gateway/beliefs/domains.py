@@ -17,7 +17,7 @@ from typing import NamedTuple
 from discovery.records import Agent, Domain, PeerId
 
 TOGETHER = 0.02  # π of all agents with topics together, at first
-ALONE = 0.0133  # π of one of them at most: few queries are of one document's
+ALONE = 0.01  # π of one of them at most: few queries are of one document's
 RECALL = 0.9  # r of one whose owner asked nothing
 UNMEASURED = 0.7  # share right of an agent's own questions where its owner gave none: whoever has documents knows more
 LIKELY = 0.5  # P from which a query leaves home for its topic's sake
