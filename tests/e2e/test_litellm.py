@@ -229,6 +229,11 @@ async def test_what_is_said_as_a_chat_goes_on_at_another_peer(cluster: Cluster, 
     body = {"model": "same", **ASKED[endpoint], "stream": True} | {"max_output_tokens": 100, "max_tokens": 100}
     body.pop("max_tokens" if endpoint == "responses" else "max_output_tokens")
 
+    async with cluster.http.post(
+        f"{cluster.peers['ada'].url}/v1/{endpoint}", json=body | {"stream": False}
+    ) as response:
+        assert 200 == response.status, "litellm is loaded now, which may take longer than the first sign of life"
+
     said, is_killed = "", False
     async with cluster.http.post(f"{cluster.peers['ada'].url}/v1/{endpoint}", json=body) as response:
         first = response.headers["x-ppai-peer"]
