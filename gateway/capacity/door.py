@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
+from gateway.capacity.fair_share import Weight
 from gateway.capacity.line import LOOK_S, Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state, retry_after_s
 from gateway.engines.engine_state import EngineState
@@ -98,12 +99,14 @@ class Door:
         *,
         loads_for_others: bool = True,
         kept_shut: Callable[[], str] = lambda: "",
+        weight: Weight = lambda peer: 0.0,
     ) -> None:
         """`door_changed` is called when the door closes to other peers, and when it opens again.
 
         `kept_shut`: why the owner lets others have nothing now; "": they may.
 
-        `loads_for_others`: whether the engine may load a model because another peer asks for it.
+        `loads_for_others`: whether the engine may load a model because another peer asks for it. `weight` of a peer's
+        share (fair_share.py).
         """
         self.engine, self.loads_for_others, self._kept_shut = engine, loads_for_others, kept_shut
         self.completions = self.tokens_in = self.tokens_out = 0
@@ -111,7 +114,7 @@ class Door:
         self._door_changed, self._is_closed = door_changed, False
         self._used_at = clock()  # when a request came or left
         self._spare: asyncio.Timeout | None = None  # of who asks the engine while nobody else does
-        self._line = Line[Turn](config)
+        self._line = Line[Turn](config, weight=weight)
         self._busy_s, self._booked_at, self._began = 0.0, clock(), clock()
 
     @property
@@ -211,13 +214,13 @@ class Door:
             self._spare = None
 
     @asynccontextmanager
-    async def remote_turn(self, peer: str = "") -> AsyncIterator[None]:
-        """Another peer's work: wait for a turn, then be inside.
+    async def remote_turn(self, peer: str = "") -> AsyncIterator[Turn]:
+        """Another peer's work: wait for a turn, then be inside; its `work` is to be told before it leaves.
 
-        Raises UpstreamError (429) when the door is closed, or this peer has all the places in line that one may have.
+        Raises UpstreamError (429) when the door is closed, when this peer has all the places in line that one may have,
+        or when another who has had less takes the place.
         """
-        if self.admission == "closed" or self._line.is_full_for(peer, self._room):
-            raise self._busy()
+        self._make_room_for(peer)
         turn = Turn(self, self._clock(), is_own=False, peer=peer)
         self._join(turn)
         try:
@@ -230,7 +233,18 @@ class Door:
         if turn.is_turned_away:
             raise self._busy()
         with self.inside(turn):
-            yield
+            yield turn
+
+    def _make_room_for(self, peer: str) -> None:
+        """See to a place in line. Raises UpstreamError (429)."""
+        room = self._room
+        if self._kept_shut() or not room.is_ready or self._line.is_full_for(peer, room):
+            raise self._busy()
+        if admission_state(self._line.load(room), self._config) == "closed":
+            last = self._line.giving_way(peer)
+            if last is None:
+                raise self._busy()
+            self._turn_away(last)
 
     def _busy(self) -> UpstreamError:
         """What another peer is told whose work is not taken. Why the owner wants that is not its business."""
@@ -277,17 +291,17 @@ class Door:
     def _let_in(self) -> None:
         room = self._room
         if self._kept_shut():
-            self._turn_away()
+            for turn in [turn for turn in self._line if not turn.is_own]:
+                self._turn_away(turn)
         for turn in self._line.admit(room):
             turn.woken.set()
         self._watch_door(room)
 
-    def _turn_away(self) -> None:
-        """Others who wait hear now that they will not be let in; who is inside is let finish."""
-        for turn in [turn for turn in self._line if not turn.is_own]:
-            self._line.leave(turn)
-            turn.is_turned_away = True
-            turn.woken.set()
+    def _turn_away(self, turn: Turn) -> None:
+        """Another's request that waits hears now that it will not be let in; who is inside is let finish."""
+        self._line.leave(turn)
+        turn.is_turned_away = True
+        turn.woken.set()
 
     @property
     def _is_empty(self) -> bool:
@@ -302,7 +316,8 @@ class Door:
     def _admission(self, room: Room) -> AdmissionState:
         if self._kept_shut() or not room.is_ready:
             return "closed"
-        return admission_state(self._line.load(room), self._config)
+        state = admission_state(self._line.load(room), self._config)
+        return "soft" if state == "closed" and self._line.has_place_to_give else state
 
     def _watch_door(self, room: Room) -> None:
         is_closed = self._admission(room) == "closed"

@@ -2,7 +2,8 @@
 
 Requests are of two classes: our own programs' and other peers'. The rules:
 
-1. Inside a class, requests enter in one order: that of arrival, unless another is given.
+1. Our own enter in one order: that of arrival, unless another is given. Other peers' enter by fair shares of the work
+   (fair_share.py), those of one peer in that order.
 2. Our own enter first, whenever the engine has a slot for them. A request of our own that must stay here waits with the
    others of its class.
 3. Another peer's request enters when a slot of their share is free (capacity/rules.py) and none of our own waits, or
@@ -13,7 +14,9 @@ Requests are of two classes: our own programs' and other peers'. The rules:
 5. One peer has all but one of the places that others may have inside, where there are two or more, and all but one of
    those in line. So no peer keeps the rest out, whatever it does there. Of those who wait, the first whose peer has
    room enters.
-6. An engine that is gone lets all of our own in: they must hear of it.
+6. Where all places in line are taken, the last request of who has had the most for his weight gives way to one of who
+   has had less. So others do not wait outside until who asks the most has had enough.
+7. An engine that is gone lets all of our own in: they must hear of it.
 
 Knows nothing of sockets, clocks and engines, and of who is asking no more than a name.
 """
@@ -24,6 +27,7 @@ from collections.abc import Callable, Iterator
 from math import ceil
 from typing import Generic, TypeVar
 
+from gateway.capacity.fair_share import FairShare, Weight
 from gateway.capacity.rules import (
     AdmissionConfig,
     EngineLoad,
@@ -45,14 +49,17 @@ class Ticket:
 
     `since` is when it was asked, in seconds of the caller's clock: who comes back from another peer's refusal keeps it.
     `may_look`: whether another peer may answer it as well, so that it looks around while it waits. `is_inside` turns
-    true when it enters. `peer` names who asks, where it is another peer; without a name nobody is told apart.
+    true when it enters. `peer` names who asks, where it is another peer; without a name nobody is told apart. `work` is
+    what another peer's request came to, in tokens; None: not told. `counted` and `rate` are fair_share.py's.
     """
 
-    __slots__ = ("is_inside", "is_own", "may_look", "peer", "since")
+    __slots__ = ("counted", "is_inside", "is_own", "may_look", "peer", "rate", "since", "work")
 
     def __init__(self, since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         self.since, self.is_own, self.may_look, self.peer = since, is_own, may_look, peer
         self.is_inside = False
+        self.work: float | None = None
+        self.counted = self.rate = 0.0
 
 
 Place = TypeVar("Place", bound=Ticket)
@@ -67,8 +74,16 @@ def by_arrival(ticket: Ticket) -> float:
 class Line(Generic[Place]):
     """Who waits, who is inside, who is next. `Place` is the caller's own kind of Ticket."""
 
-    def __init__(self, config: AdmissionConfig, order: Order = by_arrival, limit: int = LINE_LIMIT) -> None:
+    def __init__(
+        self,
+        config: AdmissionConfig,
+        order: Order = by_arrival,
+        limit: int = LINE_LIMIT,
+        weight: Weight = lambda peer: 0.0,
+    ) -> None:
+        """`weight` of another peer's share, in [0, 1]; 0: a newcomer."""
         self.config = config
+        self._share = FairShare(weight)
         self._order, self._limit = order, limit
         self._own: list[Place] = []
         self._others: list[Place] = []
@@ -99,9 +114,21 @@ class Line(Generic[Place]):
         waiting = sum(place.peer == peer for place in self._others)
         return bool(peer) and waiting >= peer_places(limit)
 
+    def giving_way(self, peer: str) -> Place | None:
+        """Who waits, and leaves its place to a request of this peer where all are taken; None where nobody has to."""
+        return self._share.gives_way(self._others, peer) if peer else None
+
+    @property
+    def has_place_to_give(self) -> bool:
+        """Whether somebody waits with several requests, so that who has none gets a place where all are taken."""
+        peers = [place.peer for place in self._others if place.peer]
+        return len(set(peers)) < len(peers)
+
     def join(self, place: Place) -> None:
         """Take a place in line; `admit` says who enters then."""
         insort(self._own if place.is_own else self._others, place, key=self._order)
+        if not place.is_own:
+            self._share.join(place.peer)
         self.arrivals += not place.may_look
 
     def admit(self, room: Room) -> Iterator[Place]:
@@ -114,10 +141,13 @@ class Line(Generic[Place]):
         """Done, hung up, or gone elsewhere: its slot or its place in line is free. `admit` says who enters then."""
         if not place.is_inside:
             (self._own if place.is_own else self._others).remove(place)
+            if not place.is_own:
+                self._share.leave(place)
         elif place.is_own:
             self._own_inside -= 1
         else:
             self._others_inside -= 1
+            self._share.leave(place, place.counted if place.work is None else place.work)
             self._of_peer[place.peer] -= 1
             if not self._of_peer[place.peer]:
                 del self._of_peer[place.peer]
@@ -144,9 +174,9 @@ class Line(Generic[Place]):
         load = self.load(room)
         if self._others and may_start_remote(load, self.config, is_due=self._passed >= OWN_IN_A_ROW):
             most = peer_places(remote_slots(room.slots, self.config.reserve))
-            for place in self._others:
-                if not place.peer or self._of_peer[place.peer] < most:
-                    return place
+            may = (place for place in self._others if not place.peer or self._of_peer[place.peer] < most)
+            if (first := self._share.first(may)) is not None:
+                return first
         if self._own and may_start_local(load):
             return self._own[0]
         return None
@@ -160,5 +190,6 @@ class Line(Generic[Place]):
             self._passed += bool(self._others)
         else:
             self._others_inside += 1
+            self._share.enter(place)
             self._of_peer[place.peer] += 1
             self._passed = 0

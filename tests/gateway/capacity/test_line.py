@@ -246,7 +246,7 @@ def test_who_waits_for_another_peer_s_room_is_not_held_up() -> None:
     for since, peer in enumerate("aaaab"):
         line.join(of_peer(peer, since))
 
-    assert ["a", "a", "b"] == entered(line, slots=4)
+    assert ["a", "b", "a"] == entered(line, slots=4)
 
 
 def test_a_peer_s_places_in_line_end_before_the_line_does() -> None:
