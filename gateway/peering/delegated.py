@@ -28,6 +28,7 @@ from gateway.peering.frames import (
 )
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
+from gateway.trust.tab import Sums
 from gateway.upstream import RETRYABLE, Patience, UpstreamError, from_documents
 from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.claims import wait_s
@@ -69,6 +70,11 @@ class Delegated:
         return self._meter.tokens if self._meter else (0, 0)
 
     @property
+    def sums(self) -> Sums:
+        """What of it was answered, also where it was hung up on."""
+        return Sums(1, *self.usage) if self.has_begun else Sums()
+
+    @property
     def is_in_vain(self) -> bool:
         """Whether it came to nothing through the asking peer's doing: a request it may not send, or hung up on."""
         return self._is_unacceptable or self.status == "cancelled"
@@ -88,7 +94,7 @@ class Delegated:
                 raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
             request = bounded(request, served.door.engine.state.family, model.context_tokens)
             self._meter = Meter(request)
-            async with served.door.remote_turn(self._peer):
+            async with served.door.remote_turn(self._peer) as turn:
                 started = self._clock()
                 try:
                     async with aclosing(self._run(request, served, self._meter)) as answer:
@@ -99,6 +105,7 @@ class Delegated:
                 finally:
                     if self.has_begun:  # also where it was hung up on: what was read and written is work done
                         served.door.count_tokens(*self.usage)
+                        turn.work = self.sums.work
             self.status = "ok"
             yield self._receipt(agent, began, started)
         except (Unacceptable, RecursionError) as error:

@@ -40,6 +40,7 @@ from gateway.peering.frames import (
 from gateway.peering.remote import OpenStream, PeerReply, PeerUpstream
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
+from gateway.trust.tab import Sums, timed
 from gateway.upstream import RETRYABLE, Passed, Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.claims import wait_s
@@ -114,7 +115,8 @@ class PassingToPeers:
 class PassedOn:
     """One such request of another peer, run on our own engine: the frames of its answer, and what came of it."""
 
-    usage = (0, 0)  # tokens, which nobody counts here
+    usage = (0, 0)  # tokens, which such an answer does not have
+    sums = Sums()  # what it came to, by its time
 
     def __init__(
         self,
@@ -148,7 +150,7 @@ class PassedOn:
             kind, body = await asyncio.to_thread(request.travelling, served.model)
             if served.personal is not None or asked.endpoint not in model.endpoints:
                 raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
-            async with served.door.remote_turn(self._peer):
+            async with served.door.remote_turn(self._peer) as turn:
                 started = self._clock()
                 opened = served.door.engine.open(
                     asked.endpoint, body, {"content-type": kind}, stream=False, patience=self._patience
@@ -165,8 +167,10 @@ class PassedOn:
                     async for piece in cast(Passed, reply).pieces():
                         for at in range(0, len(piece), PART_BYTES):
                             yield self._frame("part", b64encode(piece[at : at + PART_BYTES]))
+                times = int((started - began) * 1000), int((self._clock() - started) * 1000)
+                self.sums = timed(times[1])
+                turn.work = self.sums.work
             self.status = "ok"
-            times = int((started - began) * 1000), int((self._clock() - started) * 1000)
             receipt = Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times)
             yield encode_receipt(receipt, self._sign)
         except (Unacceptable, InvalidRequest) as error:

@@ -766,3 +766,52 @@ async def test_who_is_turned_away_and_hangs_up_leaves_no_place_behind() -> None:
     await own.end()
 
     assert (0, 0) == (door.load.running, door.load.waiting)
+
+
+async def test_who_has_had_less_takes_a_place_in_a_full_line() -> None:
+    """All places are the flood's: its last request hears that this peer is busy, the other's waits in its stead."""
+    door = door_of(slots=1)
+    inside = door.remote_turn("flood")
+    await inside.__aenter__()
+    waiting = [asyncio.create_task(enter(door, "flood")), asyncio.create_task(enter(door, "third"))]
+    await asyncio.sleep(0)
+    pushed = asyncio.create_task(enter(door, "third"))
+    await asyncio.sleep(0)
+    with pytest.raises(UpstreamError, match="busy"):
+        await pushed  # a third request, and the line is full: `third` has one of its own there, and none gives way
+
+    other = asyncio.create_task(enter(door, "other"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert [True, False, False] == [waiting[0].done(), waiting[1].done(), other.done()]
+    with pytest.raises(UpstreamError, match="busy"):
+        await waiting[0]
+    assert 1 == door.load.running and 2 == door.load.waiting
+    await inside.__aexit__(None, None, None)
+    await asyncio.gather(waiting[1], other)
+
+
+async def test_a_door_is_soft_while_somebody_has_several_places_in_line() -> None:
+    """Others hear `closed` only where asking is in vain for whoever has nothing there yet."""
+    door = door_of(slots=2)
+    tasks = [asyncio.create_task(enter(door, peer, asyncio.Event())) for peer in "aaabc"]
+    await asyncio.sleep(0)
+
+    assert "soft" == door.admission
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    tasks = [asyncio.create_task(enter(door, peer, asyncio.Event())) for peer in "abcde"]
+    await asyncio.sleep(0)
+    assert "closed" == door.admission
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def enter(door: Door, peer: str, stays: asyncio.Event | None = None) -> None:
+    async with door.remote_turn(peer):
+        if stays:
+            await stays.wait()
