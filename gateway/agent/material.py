@@ -13,6 +13,7 @@ class Passage:
     heading: str  # under which it stands; may be empty
     text: str
     nearness: float  # cosine of the question and its nearest sentence; 0 where it was found by words alone
+    sentence: str = ""  # that sentence; empty where the passage was compared as a whole
 
 
 @dataclass(frozen=True, slots=True)

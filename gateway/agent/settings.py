@@ -16,6 +16,8 @@ class KnowledgeSettings:
 
     folders: tuple[str, ...] = ()  # each with its sub-folders; a path is absolute, or begins with ~
     patterns: tuple[str, ...] = DOCUMENTS  # of the names of files that are read
+    # model: it is shown the passages; quotation: the sentence nearest to the question is the answer, word by word
+    answers: Literal["model", "quotation"] = "model"
 
 
 @dataclass(frozen=True, slots=True)

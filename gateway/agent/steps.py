@@ -18,10 +18,11 @@ from gateway.agent.hearing import Heard, Usage, called, heard_whole
 from gateway.agent.loop import Call, Finish, HandOver, InForm, Loop, Run, wants_form
 from gateway.agent.parts import Acts, Result, Tool
 from gateway.agent.settings import LimitSettings
+from gateway.agent.whole import Whole, answered, events_in
 from gateway.upstream import RETRYABLE, Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE, Fields, view_of, write_fields
 from gateway.wire.errors import error_body, message_in
-from gateway.wire.events import DONE, Event, EventSplitter, as_events, encode_event
+from gateway.wire.events import DONE, Event, encode_event
 
 ENDPOINT = "chat/completions"  # the only one that an agent answers
 CALLS_AT_ONCE = 4
@@ -70,7 +71,7 @@ async def answer(
                 return
             said = await reply.read()
             if not _refuses_tools(reply.status, said):
-                yield _Whole(reply.status, said, reply.retry_after)
+                yield Whole(reply.status, said, reply.retry_after)
                 return
             lost(message_in(said))
         if "tools" in fields and bytes(view_of(fields["tools"])) not in (b"null", b"[]"):
@@ -142,24 +143,6 @@ class _Tools:
                     return await self._acts.call(name, arguments, is_own=self._is_own)
             except TimeoutError:
                 return Result(f"no result within {max(0.0, within_s):g} s", is_error=True)
-
-
-@dataclass
-class _Whole:
-    """An answer that is there (see gateway.upstream.Reply)."""
-
-    status: int
-    body: bytes
-    retry_after: str | None = None
-    content_type: str = "application/json"
-    is_stream: bool = False
-
-    async def read(self) -> bytes:
-        return self.body
-
-    async def events(self) -> AsyncIterator[Event]:
-        for event in _events_in(self.body):
-            yield event
 
 
 class _Looped:
@@ -240,7 +223,7 @@ class _Looped:
     async def _step_events(self) -> AsyncGenerator[Event, None]:
         """The events of this step, without the end; also of an engine that does not stream."""
         if not self._reply.is_stream:
-            for event in _events_in(await self._reply.read()):
+            for event in events_in(await self._reply.read()):
                 if not event.is_done:
                     yield event
             return
@@ -277,9 +260,7 @@ async def _constrained(
     if name not in constrained.ANSWERING or wants_form(fields):
         return await asking.open(constrained.with_result(fields, name, result), stream=stream)
     written = _whole_answer(head, Finish(), [result.text], usage)
-    if not stream:
-        return _Whole(200, written)
-    return _Whole(200, written, content_type="text/event-stream", is_stream=True)
+    return answered(written, stream=stream)
 
 
 def _whole_answer(body: Mapping[str, Any], following: Finish | HandOver, texts: Sequence[str], usage: Usage) -> bytes:
@@ -318,15 +299,6 @@ def _ending(head: Mapping[str, Any], following: Finish | HandOver, usage: Usage)
     return [*(Event(encode_event(data), data) for data in written), Event(DONE, b"[DONE]")]
 
 
-def _events_in(body: bytes) -> list[Event]:
-    """A whole answer as the events of a stream. Raises UpstreamError where it is none."""
-    try:
-        events = as_events(body, include_usage=True)
-    except UNREADABLE as error:
-        raise UpstreamError(message_in(body), code="no_answer", by_engine=True) from error
-    return EventSplitter().feed(b"".join(events))
-
-
 def _heard(heard: Heard, event: Event) -> bytes | None:
     try:
         return heard.chunk(event.data)
@@ -349,8 +321,8 @@ def _refuses_tools(status: int, said: bytes) -> bool:
 _REFUSING = ("support", "parser", "--jinja", "template", "enable", "not allowed", "unknown", "unexpected", "extra")
 
 
-def _refusal(message: str) -> _Whole:
-    return _Whole(400, error_body(message, "invalid_request_error", "tools", WITHOUT_TOOLS))
+def _refusal(message: str) -> Whole:
+    return Whole(400, error_body(message, "invalid_request_error", "tools", WITHOUT_TOOLS))
 
 
 def _choices(fields: Fields) -> int:

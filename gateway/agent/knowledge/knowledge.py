@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from gateway.agent.knowledge.everyday import everyday
 from gateway.agent.knowledge.following import Following, Source, calibrated, gently, threshold_of
-from gateway.agent.knowledge.search import Encode, Search
+from gateway.agent.knowledge.search import COMPARED, QUOTABLE, Encode, Search
 from gateway.agent.parts import Found
 from gateway.agent.settings import KnowledgeSettings
 from profiler.encoder import Encoder, EncoderError
@@ -66,6 +66,7 @@ class Knowledge:
         self._open, self._say, self._questions = encoder, say, questions
         self._following = Following(file, source, self._encoder)
         self._search = Search(file, _naming(source))
+        self._compared = QUOTABLE if settings.answers == "quotation" else COMPARED
         self._indexing = ThreadPoolExecutor(1, "index", initializer=gently)
         self._finding = ThreadPoolExecutor(1, "documents")
         self._opened: Encoder | None = None
@@ -138,7 +139,7 @@ class Knowledge:
 
     def _found(self, question: str, limit: int) -> Found:
         try:
-            passages = self._search.find(question, *self._encoder(), limit)
+            passages = self._search.find(question, *self._encoder(), limit, self._compared)
         except EncoderError:
             return Found()  # the index says so
         except (sqlite3.Error, OSError):

@@ -26,6 +26,7 @@ COMMON = 1000  # pieces: a word that more of them have tells little, and takes l
 WORDS = 32  # of a question, the rarest
 CANDIDATES = 40  # of each order
 COMPARED = 1  # pieces whose sentences are compared with the question; of others the whole is
+QUOTABLE = 3  # the same where the nearest sentence is to be quoted
 SENTENCES = 8  # of a piece
 RANK = 60  # of reciprocal ranks: the larger, the more it counts to be in both orders
 
@@ -48,8 +49,13 @@ class Search:
         self._encoder = ""  # whose vectors the index has
         self._is_readable = False  # whether they are those of the encoder in use
 
-    def find(self, question: str, encoder: str, encode: Encode, limit: int) -> list[Passage]:
-        """The passages, best first. `encoder`: the name of what encodes. Raises sqlite3.Error and OSError."""
+    def find(
+        self, question: str, encoder: str, encode: Encode, limit: int, compared: int = COMPARED
+    ) -> list[Passage]:
+        """The passages, best first. `encoder`: the name of what encodes. Raises sqlite3.Error and OSError.
+
+        `compared`: how many of them are compared sentence by sentence.
+        """
         vector = encode([question])[0]
         db = self._fresh()
         if db is None:
@@ -63,7 +69,7 @@ class Search:
         best = sorted(worth, key=lambda piece: -worth[piece])
         found = self._passages(db, best, limit)
         return [
-            replace(passage, nearness=self._nearness(db, piece, passage.text, vector, encode, at < COMPARED))
+            self._compared(db, piece, passage, vector, encode, at < compared)
             for at, (piece, passage) in enumerate(found)
         ]
 
@@ -163,18 +169,21 @@ class Search:
                 break
         return found
 
-    def _nearness(
-        self, db: sqlite3.Connection, piece: int, text: str, vector: Floats, encode: Encode, by_sentence: bool
-    ) -> float:
-        """The cosine of the question and the nearest sentence, or the whole; of a piece without a vector always so."""
+    def _compared(
+        self, db: sqlite3.Connection, piece: int, passage: Passage, vector: Floats, encode: Encode, by_sentence: bool
+    ) -> Passage:
+        """With the cosine of the nearest sentence, or of the whole; of a piece without a vector always the former."""
         if not by_sentence and self._is_readable and piece not in self._sentences:
             row = db.execute("select parts from vector where piece = ?", (piece,)).fetchone()
             if row is not None:
                 parts = np.frombuffer(row[0], np.int8).astype(np.float32)
-                return float(parts @ vector / max(float(np.linalg.norm(parts)), 1e-9))
+                return replace(passage, nearness=float(parts @ vector / max(float(np.linalg.norm(parts)), 1e-9)))
+        sentences = sentences_of(passage.text)[:SENTENCES] or [passage.text]
         if piece not in self._sentences:
-            self._sentences[piece] = encode(sentences_of(text)[:SENTENCES] or [text])
+            self._sentences[piece] = encode(sentences)
             while len(self._sentences) > _REMEMBERED:
                 self._sentences.popitem(last=False)
         self._sentences.move_to_end(piece)
-        return float((self._sentences[piece] @ vector).max())
+        cosines = self._sentences[piece] @ vector
+        nearest = int(cosines.argmax())
+        return replace(passage, nearness=float(cosines[nearest]), sentence=sentences[nearest])

@@ -8,7 +8,7 @@ import pytest
 from gateway.agent.agent import PersonalAgent, PersonalReply
 from gateway.agent.citing import NOT_FROM_DOCUMENTS
 from gateway.agent.parts import Found, Passage, Result, Tool
-from gateway.agent.settings import AgentSettings
+from gateway.agent.settings import AgentSettings, KnowledgeSettings
 from gateway.upstream import UpstreamError
 from tests.gateway.agent.engine import PATIENCE, STREAM, WHOLE, ToldDocuments, ToldEngine
 
@@ -149,3 +149,24 @@ async def test_an_agents_tools_run_inside_and_its_answer_is_still_its_own() -> N
     assert ("librarian", True) == (answer["model"], message["content"].startswith("one two"))
     assert "tool_calls" not in message
     assert (1, True) == (len(message["annotations"]), reply.is_from_documents)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_quotation_is_answered_without_the_model_and_names_its_source(stream: bool) -> None:
+    """Where the documents do not have it, the model answers, and says so."""
+    found = Passage("handbook.md", "Holidays", "Rest. You have 30 days.", 0.8, "You have 30 days.")
+    settings = AgentSettings(knowledge=KnowledgeSettings(answers="quotation"))
+    engine = ToldEngine()
+
+    answer, reply = await ask(
+        PersonalAgent("librarian", settings, ToldDocuments(Found((PASSAGE, found), True))), engine, stream
+    )
+
+    chunks = [json.loads(event.data) for event in answer if not event.is_done] if stream else []
+    said = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks if chunk["choices"])
+    said = said or answer["choices"][0]["message"]["content"]
+    assert "The documents say: \u201cYou have 30 days.\u201d\n\nSource: handbook.md, Holidays" == said
+    assert ([], True) == (engine.asked, reply.is_from_documents)
+
+    answer, reply = await ask(PersonalAgent("librarian", settings, ToldDocuments(Found((found,), False))), engine)
+    assert (1, False) == (len(engine.asked), reply.is_from_documents)
