@@ -30,7 +30,7 @@ from benchmarks.simulator.experiments import EXPERIMENTS
 from benchmarks.simulator.live import conversations, live
 from benchmarks.simulator.report import table
 from benchmarks.simulator.settings import DEFAULT, SMALL, Settings, SettingsError, read
-from gateway.cli.demo import DemoFailed
+from gateway.cli.demo.peers import DemoFailed
 from gateway.engines.embedded import EngineUnusable
 from gateway.home.folder import Home
 from gateway.home.weights import locate

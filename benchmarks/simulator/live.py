@@ -22,7 +22,8 @@ import aiohttp
 import numpy as np
 
 from benchmarks.progress import say
-from gateway.cli.demo import NAMES, QUESTIONS, DemoPeer, start_peers
+from gateway.cli.demo.peers import NAMES, DemoPeer, start_peers
+from gateway.cli.demo.show import QUESTIONS
 
 Played = TypeVar("Played")
 TOKENS = 24

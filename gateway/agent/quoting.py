@@ -16,7 +16,7 @@ from gateway.wire.codec import UNREADABLE, Fields, view_of
 
 QUOTED = "The documents say: \u201c{sentence}\u201d"
 _ONE = (None, 1)  # of `n`
-_NO_TOOLS = (None, [])
+_NO_TOOLS: tuple[object, ...] = (None, [])
 
 
 def quotable(passages: Sequence[Passage], fields: Fields) -> Passage | None:

@@ -65,7 +65,7 @@ def serve(
 
 
 def demo(home: HomeOption = None) -> None:
-    """Show it: three peers on this machine, real models, one endpoint; then one of them is killed."""
-    from gateway.cli.demo import run_demo
+    """Show it: three peers on this machine, each with an agent of its own, one endpoint; then one is killed."""
+    from gateway.cli.demo.show import run_demo
 
     run_demo(home_of(home).weights)

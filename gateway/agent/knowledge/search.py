@@ -49,9 +49,7 @@ class Search:
         self._encoder = ""  # whose vectors the index has
         self._is_readable = False  # whether they are those of the encoder in use
 
-    def find(
-        self, question: str, encoder: str, encode: Encode, limit: int, compared: int = COMPARED
-    ) -> list[Passage]:
+    def find(self, question: str, encoder: str, encode: Encode, limit: int, compared: int = COMPARED) -> list[Passage]:
         """The passages, best first. `encoder`: the name of what encodes. Raises sqlite3.Error and OSError.
 
         `compared`: how many of them are compared sentence by sentence.

@@ -50,6 +50,20 @@ def test_the_nearest_comes_first_with_the_cosine_of_its_nearest_sentence(file: P
     assert float(sentence @ WORDS.encode(["does the mast stand"])[0]) == pytest.approx(best.nearness, abs=1e-6)
 
 
+def test_sentences_are_told_of_as_many_passages_as_are_compared_by_them(file: Path) -> None:
+    """The others are compared as a whole, which is quicker."""
+    fill(Store(file), ["The mast stands. wood wood.", "mast wood. Another mast lies.", "mast"])
+    search, question = Search(file), "does the mast stand"
+
+    few = search.find(question, WORDS.name, WORDS.encode, 3)
+    all_ = search.find(question, WORDS.name, WORDS.encode, 3, 3)
+
+    assert [True, False, False] == [bool(passage.sentence) for passage in few]
+    assert "The mast stands." in [passage.sentence for passage in all_]
+    assert all(passage.sentence and passage.sentence in passage.text for passage in all_)
+    assert [passage.text for passage in few] == [passage.text for passage in all_]
+
+
 def test_words_are_found_before_vectors_are_there_and_nearness_is_known(file: Path) -> None:
     fill(Store(file), ["keel lead", "mast wood"], with_vectors=False)
 
