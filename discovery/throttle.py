@@ -20,9 +20,12 @@ class Throttle:
 
     def allow(self, key: str, now: float) -> bool:
         """Whether `key` may act at `now`. If so, the act is counted."""
-        full_at = max(self._full_at.pop(key, now), now) + 1 / self._rate_per_s
-        allowed = full_at - now <= self._burst / self._rate_per_s
-        self._full_at[key] = full_at if allowed else full_at - 1 / self._rate_per_s
+        allowed = self.has_room(key, now)
+        self.spend(key, 1.0 if allowed else 0.0, now)
+        return allowed
+
+    def spend(self, key: str, cost: float, now: float) -> None:
+        """Count what was done, of whatever cost: what exceeds the burst is waited for before the next act."""
+        self._full_at[key] = max(self._full_at.pop(key, now), now) + cost / self._rate_per_s
         if len(self._full_at) > self._keys_limit:
             self._full_at.popitem(last=False)
-        return allowed

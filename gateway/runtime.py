@@ -27,6 +27,7 @@ from gateway.agent.owned.opening import Opening
 from gateway.beliefs.domains import LIKELY
 from gateway.beliefs.domains import alone as likely_alone
 from gateway.beliefs.table import Beliefs
+from gateway.capacity.allowance import Allowance, AllowanceConfig
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors, Served
 from gateway.capacity.hours import read_hours
@@ -60,6 +61,7 @@ from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
 from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
+from gateway.peering.settling import Settling
 from gateway.privacy.rules import Rules
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
@@ -86,6 +88,7 @@ from gateway.telemetry.notices import Notices, limit_lines
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics import reader
 from gateway.topics.reader import open_reader
+from gateway.trust.ledger import Ledger
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, OpenedOnce, open_encoder
 
@@ -198,6 +201,12 @@ class Runtime:
             lambda kind, text: self._notices.limited(kind, text, text),
         )  # fmt: skip
         self._network.publish((), 0)
+        ledger = Ledger(self._home.path / "ledger.db", self._say)
+        stack.callback(ledger.close)
+        self._settling = Settling(
+            membership.gossip, self._network.transport, membership.identity.sign, ledger.rows, ledger.append,
+            time.time, membership.admission.is_mine,
+        )  # fmt: skip
         self._enquiries = Enquiries(
             membership.gossip, self._network.transport, lambda peer: membership.admission.may(peer, "answer"),
             self._node.hear_details, time.monotonic,
@@ -214,7 +223,7 @@ class Runtime:
         self._reader = open_reader(config.routing, worker, self._encoder, self._home.background)
         gate = self._reader.gate
         self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
-        peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s)
+        peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s, self._settling.got)
         stack.push_async_callback(peers.close)
         self._feedback = Feedback(config.learning, self._node.observations.observe, secrets.token_bytes(32))
         rules = Rules(config.privacy, str(Path.home()), gate.categories)
@@ -223,7 +232,7 @@ class Runtime:
             clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
             adapters=Adapters(),
         )  # fmt: skip
-        passing = PassingToPeers(self._network.transport.open_stream, peers.failed)
+        passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(
             config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
             clock=clock, wall_clock=time.time, leaving=dispatcher.leaving,
@@ -237,7 +246,7 @@ class Runtime:
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring,
-            self._personal, self._other_peers, self._invitations, self._sharing,
+            self._personal, self._other_peers, self._invitations, self._sharing, self._settling,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),
@@ -255,6 +264,7 @@ class Runtime:
             watching = tasks.create_task(self._fleet.run(tasks, self._engine_seen), name="engines")
             taking_part = tasks.create_task(self._network.run(), name="network")
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
+            settling = tasks.create_task(self._settling.run(), name="tabs")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
             draining = tasks.create_task(self._drained(stop), name="draining")
@@ -272,6 +282,7 @@ class Runtime:
             draining.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
+            settling.cancel()  # the last: it writes down what was answered until now
             await self._fleet.stop()
 
     async def _drained(self, stop: asyncio.Event) -> None:
@@ -292,11 +303,15 @@ class Runtime:
         await refold(self._home.path / "profile", self._profiles, self._reader, self._cards_changed, self._say)
 
     def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
-        network = self._network
+        network, admission = self._network, self._config.admission
         app = PeerApp(
             network.transport, self._invitations.inviting.answer, self._doors, network.admission.may,
             network.admission.mode != "open", network.details_for, network.identity.sign, telemetry, time.monotonic,
-            patience, may_use=self._may_use,
+            patience, may_use=self._may_use, settling=self._settling,
+            allowance=Allowance(AllowanceConfig(
+                requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
+            )),
+            exposure_tokens=admission.exposure_tokens,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
@@ -305,6 +320,7 @@ class Runtime:
         return Door(
             engine, self._config.admission, time.monotonic, self._node.own_mean_service_s, self._door_changed,
             loads_for_others=engine.config.load_for_others, kept_shut=self._sharing.why,
+            weight=lambda peer: self._settling.weight(peer),
         )  # fmt: skip
 
     def _new_embedded(self) -> EmbeddedEngine:

@@ -6,7 +6,7 @@ No gossip runs: they know each other from one hello.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +29,10 @@ from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.peering.card import OwnEngine, own_agents
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.remote import PeerUpstream
+from gateway.peering.settling import FEATURE, Settling
 from gateway.server.listeners import Server, bind, places_for_peers, server
 from gateway.telemetry.metrics import Telemetry
+from gateway.trust.tabs import Row
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
 
@@ -63,6 +65,7 @@ class AnsweringPeer(Party):
     telemetry: Telemetry
     web: Server
     app: PeerApp
+    settling: Settling
 
 
 @dataclass
@@ -110,9 +113,21 @@ async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | N
     transport = Transport(identity, NET, gossip, admission, idle, lambda events, now: None, clocks, on_loopback=True)
     agents = (Agent("scripted-1", "scripted-1", 4096),) if addresses else ()
     head = (identity.id, home.name, 0, 0, "join", 0, addresses, identity.cert_sha256)
-    gossip.publish(Card(*head, len(agents), 86400, agents), time.monotonic())  # type: ignore[arg-type]
+    features = (FEATURE,) if addresses else ()
+    card = Card(*head, len(agents), 86400, agents, features=features)  # type: ignore[arg-type]
+    gossip.publish(card, time.monotonic())
     async with transport:
         yield Party(identity, gossip, admission, transport)
+
+
+def tabs_of(
+    party: Party,
+    rows: Sequence[Row] = (),
+    write: Callable[[Sequence[Row]], None] = lambda rows: None,
+    wall_clock: Callable[[], float] = time.time,
+) -> Settling:
+    """The tabs that this party keeps."""
+    return Settling(party.gossip, party.transport, party.identity.sign, rows, write, wall_clock)
 
 
 async def nobody_joins(body: bytes, peer_ip: str) -> bytes:
@@ -131,9 +146,10 @@ async def answering_peer(
         doors = doors_of(door)
         async with party(home, (address,), door) as me:
             telemetry = Telemetry()
+            settling = tabs_of(me)
             app = PeerApp(
                 me.transport, nobody_joins, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign,
-                telemetry, time.monotonic, PATIENCE, heartbeat_s,
+                telemetry, time.monotonic, PATIENCE, heartbeat_s, settling=settling,
             )  # fmt: skip
             web = server(
                 app,
@@ -144,7 +160,17 @@ async def answering_peer(
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
                 yield AnsweringPeer(
-                    me.identity, me.gossip, me.admission, me.transport, address, door, doors, telemetry, web, app
+                    me.identity,
+                    me.gossip,
+                    me.admission,
+                    me.transport,
+                    address,
+                    door,
+                    doors,
+                    telemetry,
+                    web,
+                    app,
+                    settling,
                 )
             finally:
                 web.should_exit = web.force_exit = True

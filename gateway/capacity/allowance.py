@@ -31,6 +31,14 @@ class AllowanceConfig:
     failures_per_s: float = 2.0  # requests that we refuse as unacceptable, or that it hangs up on
     failures_burst: float = 64.0  # a program that is closed hangs up on all that it asked
     ban_s: float = 10.0  # for which a peer that fails more often is refused
+    requests_per_s: float = 200.0  # of a peer's delegations, in the long run; 0: no limit
+    tokens_per_s: float = 5000.0  # that they come to, a token read counting a quarter; 0: no limit
+    burst_s: float = 20.0  # of such requests at once, and six times that of tokens
+    tabs_per_s: float = 1.0  # statements of what it had (peering/settling.py)
+    tabs_burst: float = 16.0
+
+
+SITE_FACTOR = 4.0  # what all peers behind one address (or IPv6 /64) may have, of what one may
 
 
 class Allowance:
@@ -42,6 +50,8 @@ class Allowance:
         self._probes = Throttle(c.probes_per_s, c.probes_burst)
         self._enquiries = Throttle(c.enquiries_per_s, c.enquiries_burst)
         self._failures = Throttle(c.failures_per_s, c.failures_burst)
+        self._tabs = Throttle(c.tabs_per_s, c.tabs_burst)
+        self._quotas = [*_quotas(c.requests_per_s, c.burst_s), *_quotas(c.tokens_per_s, 6 * c.burst_s)]
         self._banned_until = OrderedDict[PeerId, float]()
 
     def hold(self, peer: PeerId, size: int) -> bool:
@@ -66,6 +76,19 @@ class Allowance:
         """Whether this peer may ask for our agents' details at `now`; if so, that is counted."""
         return self._enquiries.allow(peer, now)
 
+    def may_state(self, peer: PeerId, now: float) -> bool:
+        """Whether this peer may state what it had from us at `now`; if so, that is counted."""
+        return self._tabs.allow(peer, now)
+
+    def is_within_quota(self, peer: PeerId, site: str, now: float) -> bool:
+        """Whether this peer, and all behind its address, asked for little enough of late."""
+        return all(throttle.has_room(key, now) for throttle, key in zip(self._quotas, (peer, site) * 2, strict=True))
+
+    def spend(self, peer: PeerId, site: str, requests: int, work: float, now: float) -> None:
+        """Count requests, and tokens once it is known how many they came to."""
+        for throttle, key, cost in zip(self._quotas, (peer, site) * 2, (requests, requests, work, work), strict=True):
+            throttle.spend(key, cost, now)
+
     def may_delegate(self, peer: PeerId, now: float) -> bool:
         """Whether few enough of this peer's requests came to nothing of late."""
         return now >= self._banned_until.get(peer, now)
@@ -78,3 +101,9 @@ class Allowance:
         self._banned_until.move_to_end(peer)
         if len(self._banned_until) > PEERS_LIMIT:
             self._banned_until.popitem(last=False)
+
+
+def _quotas(per_s: float, burst_s: float) -> tuple[Throttle, Throttle]:
+    """One for peers, and one for sites."""
+    rate, keys = per_s or 1e12, PEERS_LIMIT
+    return Throttle(rate, rate * burst_s, keys), Throttle(rate * SITE_FACTOR, rate * SITE_FACTOR * burst_s, keys)

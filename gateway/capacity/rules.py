@@ -34,6 +34,11 @@ class AdmissionConfig:
     # Jobs that may wait, a slot: 2 keep an engine busy between two pulses without making anybody wait for long.
     queue_per_slot: Annotated[float, msgspec.Meta(ge=0)] = 2.0
     hours: tuple[str, ...] = ()  # when others may use it, such as `mon-fri 18:00-08:00`; none: always
+    # What one peer may ask for in the long run, bursts beside; all behind one address four times that. 0: no limit.
+    peer_requests_per_s: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = 200.0
+    peer_tokens_per_s: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 5000.0
+    # Tokens that a peer may have had of late beyond what it gave; then it is served while nobody waits. 0: no limit.
+    exposure_tokens: Annotated[float, msgspec.Meta(ge=0)] = 10_000_000.0
     on_battery: bool = False  # whether they may while this machine runs on its battery: that is the owner's to use up
 
 

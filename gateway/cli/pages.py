@@ -274,6 +274,23 @@ def privacy_lines(found: Page, columns: Width) -> list[str]:
     return [*lines, "", *table(PRIVACY_HEAD, rows, columns)] if rows else lines
 
 
+TAB_HEAD = Row(("peer", "id", "gave us", "signed", "had from us", "signed", "share"), "")
+
+
+def tab_lines(found: Sequence[Page], columns: Width) -> list[str]:
+    """What each peer and we gave each other, in tokens; of both, how much both signed, and its weight here."""
+    return table(TAB_HEAD, [_tab_row(tab) for tab in found], columns, right=range(2, 7), cut=(0, 1)) if found else []
+
+
+def _tab_row(tab: Page) -> Row:
+    sides = [
+        str(side["tokens"]) if side else "-" for one in ("got", "given") for side in (tab[one], tab[one]["signed"])
+    ]
+    share = "newcomer" if tab["newcomer"] else f"{tab['weight']:.2f}"
+    said = "yours" if tab["mine"] else ""
+    return Row((quoted(tab["name"] or "?"), id_shown(tab["id"]), *sides, share), said)
+
+
 def duration(seconds: float) -> str:
     """`7 s`, `12 min`, `3 h 5 min`, `4 days`: as exact as a reader wants it."""
     minutes, hours = int(seconds // 60), int(seconds // 3600)

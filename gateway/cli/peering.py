@@ -9,12 +9,19 @@ from gateway.cli.layout import width
 from gateway.cli.options import HomeOption, JsonOption, home_of, say, seconds_of, show, show_json
 
 
-def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def peers(
+    ledger: Annotated[bool, typer.Option("--ledger", help="What each peer and this one gave each other.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List this peer and all that it knows: state and why, rights, load and its age, address, models."""
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import NOT_MEASURED, are_all_measured, peer_lines
 
     own = OwnPeer(home_of(home))
+    if ledger:
+        _show_ledger(own, as_json)
+        return
     found = own.get("/ppai/v1/peers")
     if as_json:
         show_json(found)
@@ -90,6 +97,19 @@ def _share(home: Path | None, as_json: bool, asked: dict[str, Any]) -> None:
     running = found["remote_running"]
     left = f"; {running} of their jobs go on to their end" if running and found["kept_shut"] else ""
     show(f"others get nothing: {found['kept_shut']}{left}" if found["kept_shut"] else "others may use this machine")
+
+
+def _show_ledger(own: Any, as_json: bool) -> None:
+    from gateway.cli.pages import tab_lines
+
+    found = own.get("/ppai/v1/tabs")
+    if as_json:
+        show_json(found)
+        return
+    for line in tab_lines(found, width()):
+        show(line)
+    if not found:
+        say("no peer had an answer from this one or gave it one yet")
 
 
 def _called(changed: dict[str, Any]) -> str:

@@ -278,6 +278,7 @@ _STATUS = {
     "/openapi.json": _get("this page", _OBJECT),
     "/ppai/v1/status": _get("engine, network, gate", _OBJECT),
     "/ppai/v1/peers": _get("every peer known", _LIST_OF_OBJECTS),
+    "/ppai/v1/tabs": _get("what each peer and this one gave each other (the owner's)", _LIST_OF_OBJECTS),
     "/ppai/v1/feedback": _post("how good an answer was, from -1 to 1, by its `x-request-id`", _GRADE, _COUNTED),
     "/ppai/v1/route": _post("who would answer, and why; nothing is sent to a model", _ROUTE, _OBJECT),
 }

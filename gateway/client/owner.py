@@ -25,6 +25,7 @@ from gateway.client.running import RunningPeer
 from gateway.client.views import invite_row
 from gateway.peering.invitations import Invitation, JoinFailed, Terms
 from gateway.peering.network import NetworkConfigError
+from gateway.trust.tab import Account, Tab
 from gateway.wire.errors import InvalidRequest
 
 
@@ -155,6 +156,12 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
         return peer.route_log.tail
 
+    @app.get("/ppai/v1/tabs", dependencies=owners)
+    async def tabs() -> list[dict[str, Any]]:
+        """What each other peer and we gave each other, who weighs the most first."""
+        rows = [_tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
+        return sorted(rows, key=lambda row: (-row["weight"], row["id"]))
+
     @app.get("/ppai/v1/agents", dependencies=owners)
     async def agents() -> list[dict[str, Any]]:
         return _agent_rows(peer)
@@ -248,3 +255,34 @@ def _shown(served: Agent) -> dict[str, Any]:
         "tools": list(served.tools),
         "topics": list(served.topics),
     }
+
+
+def _tab_row(peer: RunningPeer, other: PeerId, tab: Tab) -> dict[str, Any]:
+    settling, network = peer.settling, peer.network
+    weight = settling.weight(other)
+    return {
+        "id": other,
+        "name": network.name_of(other) or network.transport.remembered_names().get(other),
+        "mine": network.admission.is_mine(other),
+        "got": _account(tab.got),
+        "given": _account(tab.given),
+        "weight": round(weight, 4),
+        "newcomer": not weight,
+        "exposure": round(settling.exposure(other)),
+    }
+
+
+def _account(account: Account) -> dict[str, Any]:
+    """One side: what we counted, and what both signed."""
+    signed = account.signed
+    return {
+        "answers": account.sums.answers,
+        "prompt_tokens": account.sums.prompt_tokens,
+        "tokens": account.sums.tokens,
+        "signed": signed and {
+            "answers": signed.statement.sums.answers,
+            "prompt_tokens": signed.statement.sums.prompt_tokens,
+            "tokens": signed.statement.sums.tokens,
+            "at": signed.statement.at,
+        },
+    }  # fmt: skip

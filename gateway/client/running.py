@@ -14,6 +14,7 @@ from gateway.measuring.owned.coming import Coming
 from gateway.measuring.profiles import Profiles
 from gateway.peering.invitations import Invitations
 from gateway.peering.network import Network
+from gateway.peering.settling import Settling
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
 from gateway.telemetry.metrics import Telemetry
@@ -64,3 +65,4 @@ class RunningPeer:
     other_peers: Callable[[], Others]  # whom the owner may mean where he says who may use an agent
     invitations: Invitations
     sharing: Sharing  # whether others may use our engines now
+    settling: Settling  # what each other peer and we gave each other

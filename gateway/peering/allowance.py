@@ -32,6 +32,7 @@ class Allowance:
     within_s: float
     may_call: bool = False  # tools, of those that the request offers
     may_name: bool = False  # its events, as Responses and Messages do
+    tokens: int = MAX_TOKENS_LIMIT  # that its receipt is believed to have written
 
 
 WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIMIT_BYTES, 86400.0)
@@ -40,7 +41,7 @@ WIDEST = Allowance(EVENTS_A_TOKEN * MAX_TOKENS_LIMIT + EVENTS_BESIDE, ANSWER_LIM
 def allowance(request: Request, patience_s: float) -> Allowance:
     """What the answer to this request may be. `patience_s`: for a first event, and for an answer in one piece."""
     if request.endpoint == "embeddings" or request.endpoint in COUNTING:  # of no token, however many bytes they have
-        return Allowance(EVENTS_BESIDE, ANSWER_LIMIT_BYTES, patience_s)
+        return Allowance(EVENTS_BESIDE, ANSWER_LIMIT_BYTES, patience_s, tokens=0)
     tokens = min(request.max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * choices_in(request)
     is_named = request.endpoint in AGENT_ENDPOINTS
     a_token, beside = (NAMED_EVENTS_A_TOKEN, NAMED_EVENTS_BESIDE) if is_named else (EVENTS_A_TOKEN, EVENTS_BESIDE)
@@ -51,4 +52,5 @@ def allowance(request: Request, patience_s: float) -> Allowance:
         within_s=min(SECONDS_A_TOKEN * tokens + patience_s, WIDEST.within_s),
         may_call="tools" in request.needs,
         may_name=is_named,
+        tokens=tokens,
     )

@@ -20,6 +20,7 @@ from discovery.endpoint import HELLO_LIMIT_BYTES, HELLO_PATH, SYNC_LIMIT_BYTES
 from discovery.join_messages import JOIN_LIMIT_BYTES, JOIN_PATH
 from discovery.records import PeerId
 from discovery.request_auth import BODY_HEADER, Refused
+from discovery.strangers import site_of
 from discovery.transport import Transport
 from gateway.capacity.allowance import UNPROVED, Allowance
 from gateway.capacity.doors import Doors
@@ -28,6 +29,8 @@ from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_of
 from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
+from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
+from gateway.peering.settling import TAB_PATH, Settling
 from gateway.server.connection import Bounds, Connection
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.server.spool import spooled
@@ -43,6 +46,7 @@ BODY_LIMITS_BYTES = {
     SYNC_PATH: SYNC_LIMIT_BYTES,
     PROBE_PATH: 0,
     AGENTS_PATH: 0,
+    TAB_PATH: TAB_LIMIT_BYTES,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
     OTHER_PATH: 32 << 20,  # a recording, which is kept in a file
 }
@@ -81,19 +85,28 @@ class PeerApp:
         patience: Patience,
         heartbeat_s: float = HEARTBEAT_S,
         may_use: Callable[[str, PeerId], bool] = lambda agent, peer: True,
+        settling: Settling | None = None,
+        allowance: Allowance | None = None,
+        exposure_tokens: float = 0.0,
     ) -> None:
         """`join(body, ip)` answers who comes with an invitation (discovery/inviting.py).
 
         `details(peer)`: what we tell this peer of our agents (discovery/details.py).
-        `may_use(agent, peer)`: whether it may use the agent of this name.
+        `may_use(agent, peer)`: whether it may use the agent of this name. `settling` keeps what each had; one that had
+        `exposure_tokens` more than it gave is served while nobody waits (0: no limit).
         """
         self._transport, self._join, self._doors = transport, join, doors
         self._may, self._trusted = may, trusted
         self._details, self._may_use = details, may_use
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
-        self._allowance = Allowance()
-        self._may_ask = {PROBE_PATH: self._allowance.may_probe, AGENTS_PATH: self._allowance.may_enquire}
+        self._settling, self._exposure_tokens = settling, exposure_tokens
+        self._allowance = allowance or Allowance()
+        self._may_ask = {
+            PROBE_PATH: self._allowance.may_probe,
+            AGENTS_PATH: self._allowance.may_enquire,
+            TAB_PATH: self._allowance.may_state,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = AsgiClient(send, {})
@@ -147,11 +160,23 @@ class PeerApp:
             _vouch(scope, peer)
         elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
-        if path in (DELEGATE_PATH, OTHER_PATH) and not self._allowance.may_delegate(peer, self._clock()):
-            raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
+        if path in (DELEGATE_PATH, OTHER_PATH):
+            self._see_to_share(peer, _ip_of(scope))
         if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
         return peer
+
+    def _see_to_share(self, peer: PeerId, ip: str) -> None:
+        """Count one more delegation. Raises Refused where this peer has had as much as it may for now."""
+        now, site, allowance = self._clock(), site_of(ip), self._allowance
+        if not allowance.may_delegate(peer, now):
+            raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
+        if not allowance.is_within_quota(peer, site, now):
+            raise Refused(429, "too_many_requests", "you asked for more than one peer may: slow down")
+        over = self._settling is not None and 0 < self._exposure_tokens < self._settling.exposure(peer)
+        if over and self._doors.admission != "open":
+            raise Refused(429, "too_many_requests", "you had much more than you gave: ask while nobody waits here")
+        allowance.spend(peer, site, 1, 0.0, now)
 
     async def _answer_other(
         self, peer: PeerId, size: int, claimed: str | None, scope: Scope, receive: Receive, client: AsgiClient
@@ -176,7 +201,7 @@ class PeerApp:
                     self._clock,
                     lambda agent: self._may_use(agent, peer),
                 )
-                await self._run(peer, PassedOn(*asked), receive, client)
+                await self._run(peer, PassedOn(*asked), receive, client, _ip_of(scope))
 
     @contextmanager
     def _held(self, sender: PeerId, size: int) -> Iterator[None]:
@@ -197,6 +222,10 @@ class PeerApp:
             doors = self._doors
             cold = tuple(agent for agent in doors.cold if self._may_use(agent, peer))
             await _send(client, 200, encode_load(doors.load, doors.admission, cold, doors.loads))
+        elif path == TAB_PATH:
+            if self._settling is None:
+                raise Refused(404, "not_found", "no tabs are kept here")
+            await _send(client, 200, self._settling.answer(peer, body))
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:
@@ -205,18 +234,20 @@ class PeerApp:
                 self._doors, peer, body, sha256, trusted, patience, self._sign, self._clock,
                 lambda agent: self._may_use(agent, peer),
             )  # fmt: skip
-            await self._run(peer, work, receive, client)
+            await self._run(peer, work, receive, client, caller)
 
-    async def _run(self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient) -> None:
+    async def _run(
+        self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient, ip: str
+    ) -> None:
         try:
-            await until_gone(self._delegate(peer, work, client), receive)
+            await until_gone(self._delegate(peer, work, client, ip), receive)
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", peer[:10])
             stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
             await client.send(stopping, more=False)
             raise
 
-    async def _delegate(self, peer: PeerId, work: Delegated | PassedOn, client: AsgiClient) -> None:
+    async def _delegate(self, peer: PeerId, work: Delegated | PassedOn, client: AsgiClient, ip: str) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
@@ -231,6 +262,9 @@ class PeerApp:
             finally:
                 beating.cancel()
                 self._telemetry.observe_served(work.status, *work.usage)
+                self._allowance.spend(peer, site_of(ip), 0, work.sums.work, self._clock())
+                if self._settling is not None:
+                    self._settling.given(peer, work.sums)
                 if work.is_in_vain:
                     self._allowance.failed(peer, self._clock())
         await client.send(b"", more=False)

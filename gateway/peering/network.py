@@ -40,14 +40,14 @@ from discovery.records import (
 )
 from discovery.secret_strength import warning_about
 from discovery.transport import Transport, TransportConfig
-from gateway.peering import enquiries, passing
+from gateway.peering import enquiries, passing, settling
 from gateway.peering.card import fit
 
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%[\w.-]+)?\]?")  # a name or an address: no scheme, path or blank
 # what may be asked of us beyond what a peer of 0.1.0 answers
-FEATURES = (enquiries.FEATURE, passing.FEATURE, CONTINUE_FEATURE, "messages", "responses")
+FEATURES = (enquiries.FEATURE, passing.FEATURE, settling.FEATURE, CONTINUE_FEATURE, "messages", "responses")
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
 
 

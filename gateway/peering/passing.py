@@ -66,6 +66,11 @@ class PassingReply(PeerReply):
 
     HASHED = frozenset({"head", "part"})
 
+    def credit(self, receipt: Receipt, asked_bytes: int) -> Sums:
+        """What the answer came to, by its time: no longer than we waited for it."""
+        waited_ms = int((self._clock() - self._until + self._allowed.within_s) * 1000)
+        return timed(min(receipt.served_ms, waited_ms))
+
     async def begin(self, stream: bool) -> None:
         event = await self._next(self._patience.whole_s)
         name = name_of(event)
@@ -93,9 +98,14 @@ class PassingReply(PeerReply):
 class PassingToPeers:
     """The way to other peers for such requests."""
 
-    def __init__(self, open_stream: OpenStream, failed: Callable[[PeerId, str], None]) -> None:
-        """`failed(peer, reason)` is called when the peer itself did not answer."""
-        self._open_stream, self._failed = open_stream, failed
+    def __init__(
+        self,
+        open_stream: OpenStream,
+        failed: Callable[[PeerId, str], None],
+        got: Callable[[PeerId, Sums], None] = lambda peer, sums: None,
+    ) -> None:
+        """`failed(peer, reason)` is called when the peer itself did not answer, `got` with what an answer came to."""
+        self._open_stream, self._failed, self._got = open_stream, failed, got
 
     @asynccontextmanager
     async def asked(
@@ -105,7 +115,7 @@ class PassingToPeers:
         events = ANSWER_LIMIT_BYTES // PART_BYTES * 4 + EVENTS_BESIDE
         within_s = patience.whole_s + patience.first_event_s
         allowed = Allowance(events, ANSWER_LIMIT_BYTES * 3 // 2, within_s, may_call=True)
-        upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed)
+        upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed, got=self._got)
         asked = msgspec.json.encode(_Asked(endpoint, agent, content_type))
         path = f"{OTHER_PATH}?{urlsafe_b64encode(asked).decode()}"
         async with upstream.asked(path, body, patience, PassingReply, stream=False) as reply:

@@ -20,6 +20,7 @@ from discovery.transport import Transport
 from gateway.capacity.rules import EngineLoad
 from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
+from gateway.trust.tab import Sums
 from gateway.wire.claims import whole
 
 log = logging.getLogger(__name__)
@@ -97,8 +98,15 @@ class Peers:
     """Probes, and the way to each peer."""
 
     def __init__(
-        self, observer: Observer, transport: Transport, clock: Callable[[], float], probe_budget_s: float
+        self,
+        observer: Observer,
+        transport: Transport,
+        clock: Callable[[], float],
+        probe_budget_s: float,
+        got: Callable[[PeerId, Sums], None] = lambda peer, sums: None,
     ) -> None:
+        """`got(peer, sums)` is called with what a peer's whole answer came to."""
+        self._got = got
         self._observer, self._transport, self._clock, self._budget_s = observer, transport, clock, probe_budget_s
         self._under_way: dict[PeerId, asyncio.Task[bool]] = {}
         self._answered_at: dict[PeerId, float] = {}  # within FRESH_S, the oldest first
@@ -139,7 +147,7 @@ class Peers:
 
     def upstream(self, peer: PeerId, name: str, allowed: Allowance) -> PeerUpstream:
         """The peer as somebody who answers, with as much as is allowed."""
-        return PeerUpstream(peer, name, self._transport.open_stream, self.failed, allowed)
+        return PeerUpstream(peer, name, self._transport.open_stream, self.failed, allowed, got=self._got)
 
     def failed(self, peer: PeerId, reason: str) -> None:
         """It did not answer us: suspected until it does."""

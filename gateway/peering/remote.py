@@ -32,11 +32,13 @@ from gateway.peering.frames import (
     name_of,
     receipt_bytes,
 )
+from gateway.trust.tab import Sums
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES, Pieces
 from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
+from gateway.wire.tokens import PROMPT_TOKENS_BESIDE, Seen
 
 DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
 REFUSAL_LIMIT_BYTES = 4096
@@ -58,11 +60,13 @@ class PeerUpstream:
         failed: Callable[[PeerId, str], None],
         allowed: Allowance = WIDEST,
         silence_s: float = SILENCE_S,
+        got: Callable[[PeerId, Sums], None] = lambda peer, sums: None,
     ) -> None:
         """`failed(peer, reason)` is called when the peer itself did not answer, not when its engine did not.
 
-        `allowed`: how much its answer may be.
+        `allowed`: how much its answer may be. `got(peer, sums)` is called with what a whole answer came to.
         """
+        self._got = got
         self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
         self._allowed, self._silence_s = allowed, silence_s
 
@@ -93,6 +97,7 @@ class PeerUpstream:
             reply = kind(
                 response, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
             )
+            reply.settled = lambda receipt: self._got(self._peer, reply.credit(receipt, sum(map(len, body))))
             await reply.begin(stream)
             yield reply
         finally:
@@ -140,7 +145,8 @@ class PeerReply:
         self._clock = asyncio.get_running_loop().time
         self._until = self._clock() + allowed.within_s
         self._events = self._read_bytes = 0
-        self._seen = hashlib.sha256()
+        self._seen, self._most = hashlib.sha256(), Seen()
+        self.settled: Callable[[Receipt], None] = lambda receipt: None  # called with a receipt that holds
         self._splitter, self._ready = EventSplitter(), deque[Event]()
         self._whole: bytes | None = None
         self._first: Event | None = None
@@ -155,6 +161,11 @@ class PeerReply:
         said = self.receipt.from_documents if self.receipt else None
         return said if isinstance(said, bool) else None
 
+    def credit(self, receipt: Receipt, asked_bytes: int) -> Sums:
+        """What the answer came to: as its receipt says, as far as what was asked and seen bears that out."""
+        prompt = min(receipt.prompt_tokens, asked_bytes + PROMPT_TOKENS_BESIDE)
+        return Sums(1, prompt, min(receipt.tokens, self._most.most, self._allowed.tokens))
+
     async def begin(self, stream: bool) -> None:
         """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
         self._first = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
@@ -166,6 +177,8 @@ class PeerReply:
             if whole.status != 200 and not 400 <= whole.status <= 599:
                 raise self._cut_short(f"status {whole.status}")
             self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
+            self._most = Seen()
+            self._most.whole(len(self._whole))
             if whole.status == 200 and not self._whole.startswith(b"{"):
                 raise self._cut_short("it is no JSON object")
         elif name or not stream:
@@ -223,6 +236,7 @@ class PeerReply:
         if (receipt.request_sha256, receipt.reply_sha256) != (self._asked_sha256, answer) or not self._signed(receipt):
             raise self._cut_short("its receipt is not for this answer")
         self.receipt = receipt
+        self.settled(receipt)
         await self._drain()
 
     async def _drain(self) -> None:
@@ -260,6 +274,7 @@ class PeerReply:
             raise self._cut_short(f"it sent the event `{event.name[:40].decode('latin-1')}`, which this API has not")
         if name in self.HASHED:
             self._seen.update(event.raw)
+            self._most.event(len(event.data))
             if not self._allowed.may_call and calls_tool(event.data):
                 raise self._cut_short("it calls a tool, and was offered none")
         return event

@@ -32,31 +32,53 @@ def usage_of(body: bytes) -> tuple[int, int] | None:
     return usage.prompt_tokens or usage.input_tokens, usage.completion_tokens or usage.output_tokens
 
 
+class Seen:
+    """How many tokens what was seen of an answer may be: a token takes at least a byte.
+
+    Of an answer in one piece as many as bytes; of a stream one an event, and one for each byte that its events have
+    beyond the shortest of them, since an engine may put several into one.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        # Of those that say more than [DONE]:
+        self._spoken = self._bytes = 0
+        self._shortest = 1 << 62
+
+    def event(self, size: int) -> None:
+        """An event with so many bytes of data."""
+        self.events += 1
+        if size > len(b"[DONE]"):
+            self._spoken += 1
+            self._bytes += size
+            self._shortest = min(self._shortest, size)
+
+    def whole(self, size: int) -> None:
+        """An answer in one piece."""
+        self._bytes = size
+
+    @property
+    def most(self) -> int:
+        """As many tokens, and no more."""
+        return self.events + self._bytes - self._spoken * self._shortest if self._spoken else self._bytes
+
+
 class Meter:
     """The tokens of one answer: what it says, as far as the request and what was seen of it bear that out.
 
-    A token takes at least a byte. So an answer in one piece has at most as many as bytes; a stream at most one an
-    event, and one for each byte that its events have beyond the shortest of them, since an engine may put several into
-    one. None has more than the request allows, and its prompt no more than the request's bytes and a template. Example:
-    ten events of one word each are never a thousand tokens, whatever `usage` says of them.
+    None has more than what was seen of it may be (Seen), nor more than the request allows, and its prompt no more than
+    the request's bytes and a template. Example: ten events of one word each are never a thousand tokens, whatever
+    `usage` says of them.
     """
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._said: tuple[int, int] | None = None
-        self._events = 0
-        # Of those that say more than [DONE]:
-        self._spoken = self._bytes = 0
-        self._shortest = 1 << 62
+        self._seen = Seen()
 
     def event(self, data: bytes) -> bool:
         """Count an event; whether it is the chunk that `include_usage` adds."""
-        size = len(data)
-        self._events += 1
-        if size > len(b"[DONE]"):
-            self._spoken += 1
-            self._bytes += size
-            self._shortest = min(self._shortest, size)
+        self._seen.event(len(data))
         if b'"usage"' not in data or not (said := usage_of(data)):
             return False
         self._said = larger(self._said, said)
@@ -64,7 +86,8 @@ class Meter:
 
     def whole(self, body: bytes) -> None:
         """Count an answer in one piece."""
-        self._bytes, self._said = len(body), usage_of(body)
+        self._seen.whole(len(body))
+        self._said = usage_of(body)
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -72,11 +95,10 @@ class Meter:
         if self._request.endpoint in COUNTING:
             return 0, 0
         if self._said is None:
-            return self._request.prompt_tokens, max(0, self._events - 3)
-        seen = self._events + self._bytes - self._spoken * self._shortest if self._spoken else self._bytes
+            return self._request.prompt_tokens, max(0, self._seen.events - 3)
         prompt, completion = self._said
         return whole(prompt, 0, _most_prompt_tokens(self._request)), whole(
-            completion, 0, min(seen, most_tokens(self._request))
+            completion, 0, min(self._seen.most, most_tokens(self._request))
         )
 
 

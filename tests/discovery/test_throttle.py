@@ -44,3 +44,13 @@ def test_memory_is_bounded() -> None:
 
     assert not throttle.allow("999", 0.0)
     assert throttle.allow("0", 0.0)
+
+
+def test_what_costs_more_is_waited_for_longer() -> None:
+    """Ten a second, ten at once: forty, counted when they were known, are over three seconds later."""
+    throttle = Throttle(10, 10)
+
+    throttle.spend("a", 40, 0.0)
+
+    assert [False, False, True] == [throttle.has_room("a", now) for now in (0.0, 3.0, 3.2)]
+    assert throttle.has_room("b", 0.0)

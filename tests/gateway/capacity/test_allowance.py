@@ -1,7 +1,7 @@
 """What one peer may cost besides the engine: bytes held, probes, requests that come to nothing."""
 
 from discovery.records import PeerId
-from gateway.capacity.allowance import PEERS_LIMIT, UNPROVED, Allowance, AllowanceConfig
+from gateway.capacity.allowance import PEERS_LIMIT, SITE_FACTOR, UNPROVED, Allowance, AllowanceConfig
 
 ADA, BEN, CAT = PeerId("ada"), PeerId("ben"), PeerId("cat")
 CONFIG = AllowanceConfig(
@@ -64,3 +64,35 @@ def test_memory_is_bounded_however_many_ids_ask() -> None:
 
     assert PEERS_LIMIT == len(allowance._banned_until)
     assert 0 == len(allowance._held)
+
+
+def test_one_peer_s_quota_is_in_requests_and_in_tokens() -> None:
+    config = AllowanceConfig(requests_per_s=1, tokens_per_s=10, burst_s=2)
+    for requests, work in ((2, 0.0), (0, 130.0)):
+        allowance = Allowance(config)
+        allowance.spend(ADA, "site", requests, work, 0.0)
+
+        assert not allowance.is_within_quota(ADA, "elsewhere", 0.0)
+        assert allowance.is_within_quota(BEN, "site", 0.0)
+        assert allowance.is_within_quota(ADA, "site", 2.0)
+
+
+def test_a_flood_of_a_hundred_names_from_one_address_has_four_times_one_quota() -> None:
+    """Ten times the quota, by one name and by a hundred: what passes in a minute."""
+    for names, most in ((1, 1), (100, SITE_FACTOR)):
+        allowance, passed = Allowance(AllowanceConfig(requests_per_s=2, burst_s=5)), 0
+        for tick in range(60 * 20):
+            peer = PeerId(f"sybil-{tick % names}")
+            if allowance.is_within_quota(peer, "192.0.2.1", tick / 20):
+                allowance.spend(peer, "192.0.2.1", 1, 0.0, tick / 20)
+                passed += 1
+
+        assert passed <= most * 2 * (60 + 5) + 1
+
+
+def test_a_rate_of_zero_is_no_limit() -> None:
+    allowance = Allowance(AllowanceConfig(requests_per_s=0, tokens_per_s=0))
+    for _ in range(1000):
+        allowance.spend(ADA, "site", 1, 1e6, 0.0)
+
+    assert allowance.is_within_quota(ADA, "site", 0.0)

@@ -125,3 +125,31 @@ def test_the_owner_says_whether_others_may(
 def test_a_pause_of_no_duration_is_a_mistake(home: Home) -> None:
     with pytest.raises(typer.BadParameter, match="30m"):
         pause("soon", home=home.path)
+
+
+def test_the_ledger_tells_what_each_gave_and_its_share(
+    home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    side = {"answers": 1, "prompt_tokens": 9, "tokens": 1234}
+    tab = {
+        "id": "bb2b2" + "b" * 47, "name": "ben", "mine": True, "newcomer": False, "weight": 0.553,
+        "got": {**side, "signed": {**side, "tokens": 1200, "at": 1}}, "given": {**side, "tokens": 77, "signed": None},
+    }  # fmt: skip
+    stranger = {**tab, "name": None, "mine": False, "newcomer": True, "weight": 0}
+    peer.pages["/ppai/v1/tabs"] = [tab, stranger]
+
+    peers(ledger=True, home=home.path)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert ["ben", "bb2b2bbbbb", "1234", "1200", "77", "-", "0.55", "yours"] == lines[1].split()
+    assert "newcomer" == lines[2].split()[-1]
+    peers(ledger=True, home=home.path, as_json=True)
+    assert [tab, stranger] == json.loads(capsys.readouterr().out)
+
+
+def test_an_empty_ledger_is_told(home: Home, peer: Peer, capsys: pytest.CaptureFixture[str]) -> None:
+    peer.pages["/ppai/v1/tabs"] = []
+
+    peers(ledger=True, home=home.path)
+
+    assert "no peer had an answer" in capsys.readouterr().err

@@ -29,6 +29,7 @@ from gateway.models.names import NamesConfig
 from gateway.peering.invitations import Invitations
 from gateway.peering.network import Network
 from gateway.peering.probes import Peers
+from gateway.peering.settling import Settling
 from gateway.privacy.rules import PrivacyConfig, Rule, Rules
 from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
@@ -63,6 +64,7 @@ class Site:
     feedback: Feedback
     observed: list[tuple[object, ...]]  # what was learnt from grades
     agents: Path  # where files of personal agents lie
+    settling: Settling
 
     async def get(self, path: str) -> tuple[int, Any]:
         response = await self.http.get(path)
@@ -129,12 +131,14 @@ async def opened(
                 RelevanceReader(GATE, no_encoder, worker), telemetry, route_log,
                 clock=lambda: 0.0, wall_clock=lambda: 0.0, rules=Rules(PrivacyConfig(rules), "/home/ada"),
             )  # fmt: skip
+            settling = Settling(place.gossip, place.transport, place.identity.sign, [], lambda rows: None, lambda: 0.0)
             running = RunningPeer(
                 node, place, doors_of(gate), Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
                 "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
                 Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None), sharing,
+                settling,
             )  # fmt: skip
             pages = pages_app(running)
 
@@ -143,7 +147,7 @@ async def opened(
 
             transport = httpx.ASGITransport(asked)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-                yield Site(http, place, node, engine, changed, learning, observed, home / "agents")
+                yield Site(http, place, node, engine, changed, learning, observed, home / "agents", settling)
 
 
 def no_encoder() -> Ladder:

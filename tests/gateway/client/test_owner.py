@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from discovery.records import Agent
+from discovery.records import Agent, PeerId
+from gateway.trust.tab import Sums
 from tests.discovery.inviter import inviter, listening
 from tests.gateway.client.site import GATE, OWNER, Site
 from tests.peers import party
@@ -228,3 +229,21 @@ async def test_which_questions_would_come_to_an_agent_is_told_by_its_name(site: 
     status, said = await site.post("/ppai/v1/agents/topics", {"agent": "porter"}, OWNER)
 
     assert (200, {"own": 2, "missed": ["Room 2?"], "others": 1, "strays": []}) == (status, said)
+
+
+async def test_the_owner_reads_what_each_gave_who_weighs_the_most_first(site: Site) -> None:
+    ben, cat = PeerId("b" * 52), PeerId("c" * 52)
+    site.settling.got(cat, Sums(2, 400, 9_000_000))
+    site.settling.given(ben, Sums(1, 10, 20))
+
+    rows = (await site.http.get("/ppai/v1/tabs", headers=OWNER)).json()
+
+    assert [cat, ben] == [row["id"] for row in rows]
+    assert {"answers": 2, "prompt_tokens": 400, "tokens": 9_000_000, "signed": None} == rows[0]["got"]
+    assert [False, True] == [row["newcomer"] for row in rows]
+    assert rows[0]["weight"] > 0.99 and 0 == rows[1]["weight"]
+    assert 22 == rows[1]["exposure"]
+
+
+async def test_nobody_else_reads_them(site: Site) -> None:
+    assert 401 == (await site.http.get("/ppai/v1/tabs")).status_code

@@ -15,7 +15,7 @@ def of(endpoint: str = "completions", **asked: object) -> Allowance:
 
 
 def test_five_tokens_are_a_few_dozen_events() -> None:
-    assert Allowance(26, (1 << 20) + 5 * (16 << 10), 901.25) == of(max_tokens=5)
+    assert Allowance(26, (1 << 20) + 5 * (16 << 10), 901.25, tokens=5) == of(max_tokens=5)
 
 
 def test_an_answer_without_a_bound_has_the_protocol_s() -> None:
@@ -29,7 +29,7 @@ def test_every_prompt_has_an_answer(prompts: object) -> None:
 
 
 def test_embeddings_are_bounded_by_the_protocol_alone() -> None:
-    assert Allowance(16, ANSWER_LIMIT_BYTES, 900) == of("embeddings")
+    assert Allowance(16, ANSWER_LIMIT_BYTES, 900, tokens=0) == of("embeddings")
 
 
 @pytest.mark.parametrize(("choice", "may_call"), [({}, True), ({"tool_choice": "none"}, False)])
