@@ -30,6 +30,7 @@ from gateway.routing.course import CourseConfig
 from gateway.routing.policy import SchedulerConfig
 from gateway.strict import ConfigError, Reader, leaf_paths, read_tree
 from gateway.topics.reader import GateConfig
+from gateway.trust.audits import TrustConfig
 
 SCHEMA = 1
 ENV_PREFIX = "PPAI_"
@@ -68,6 +69,7 @@ class Config:
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)
 
     @property
     def own_engines(self) -> tuple[EngineConfig, ...]:

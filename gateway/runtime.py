@@ -45,6 +45,7 @@ from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring
+from gateway.measuring.auditing import Auditing
 from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.owned.configuring import configured
 from gateway.measuring.owned.domains import Domains
@@ -232,6 +233,10 @@ class Runtime:
             clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
             adapters=Adapters(),
         )  # fmt: skip
+        self._audits = Auditing(
+            config.trust, self._node, self._doors, dispatcher, self._reader, clock,
+            lambda text: self._notices.limited("audits", text, text),
+        ).audits  # fmt: skip
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(
             config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
@@ -267,6 +272,7 @@ class Runtime:
             settling = tasks.create_task(self._settling.run(), name="tabs")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
+            auditing = tasks.create_task(self._audits.run(), name="audits")
             draining = tasks.create_task(self._drained(stop), name="draining")
             following = tasks.create_task(self._personal.run(self._cards_changed), name="agents")
             self._greet()
@@ -278,6 +284,7 @@ class Runtime:
             enquiring.cancel()
             measuring.cancel()
             refolding.cancel()
+            auditing.cancel()
             following.cancel()
             draining.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
@@ -353,6 +360,10 @@ class Runtime:
 
     def _answered(self, request_id: str, routed: Routed, by: Candidate, began: float) -> None:
         """A request of our programs got its answer: what is said of it later can be laid to who gave it."""
+        if self._audits.is_audit(request_id):
+            return
+        if not by.local:
+            self._audits.answered(by.peer_id, by.agent, routed.query.category, request_id)
         category = TOPICAL if by.likely >= LIKELY else routed.query.category
         answered = Answered(
             request_id, routed.request, by.peer_id, by.agent, category, began, time.monotonic(),

@@ -144,7 +144,7 @@ class Reader:
             raise ConfigError(f"{self.source}: `{where}`: {error} (see `{self.remedy}`)") from error
 
     def _did_you_mean(self, key: str, path: str, hints: Mapping[str, object]) -> str:
-        near = difflib.get_close_matches(key, list(hints), n=1, cutoff=_NEAR) or self._elsewhere(key)
+        near = self._elsewhere(key) or difflib.get_close_matches(key, list(hints), n=1, cutoff=_NEAR)
         if near:
             return f"; did you mean `{path if near[0] in hints else ''}{near[0]}`?"
         return f"; known here: {', '.join(hints)}"

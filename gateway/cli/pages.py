@@ -49,6 +49,7 @@ WHY_NOT = {
     "score": "it is expected to be too weak",
     "embedded": "it stands back: another can begin soon",
     "trial": "nobody vouched for it, and strangers had their tenth of our requests for now: run ppai approve",
+    "distrusted": "it answers less than half as well as it claims: see ppai peers; name it to ask it all the same",
 }
 LOAD_SOURCES = {"metrics": "as the engine tells", "own count": "as counted here"}
 
@@ -182,7 +183,15 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     path = peer["path"] or "it calls us"
     rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
     cells = (quoted(peer["name"]), id_shown(peer["id"]), peer["state"], rights, *jobs, heard)
-    return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}")
+    return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}{_trust_words(peer.get('trust'))}")
+
+
+def _trust_words(trust: Page | None) -> str:
+    """What audits said of a peer, and whether it is set aside."""
+    if not trust:
+        return ""
+    aside = f", not asked for {duration(trust['set_aside_s'])} while others can" if trust["set_aside_s"] else ""
+    return f"; {trust['words']}{aside}"
 
 
 def _shown(agent: Page, space: str | None) -> str:

@@ -138,6 +138,7 @@ def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
             beliefs[member.id].rtt_s if member.id in beliefs else None,
             contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
             network.admission.is_mine(member.id),
+            peer.node.honesty.standing(member.id, now),
         )
         for member in network.gossip.members()
     ]

@@ -20,6 +20,7 @@ from gateway.models.same import model_key
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.roster import Roster
 from gateway.routing.worth import Basis
+from gateway.trust.honesty import Standing
 from gateway.wire.request import VIRTUAL_MODEL
 
 ABILITIES = frozenset({"tools", "embeddings"})  # what a card lists beside modalities
@@ -139,6 +140,7 @@ class KnownPeer:
     rtt_s: float | None  # a round trip to it, as we believe
     refuses_us: str = ""  # why it does not take our requests; empty where it does, or was not asked
     is_mine: bool = False  # the owner said that it is a machine of his own
+    standing: Standing | None = None  # what audits said of it
 
 
 def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
@@ -219,7 +221,15 @@ def _peer_row(peer: KnownPeer) -> dict[str, Any]:
         "gen": card.gen,
         "seq": card.seq,
         "equivocated": member.equivocated,
+        "trust": _trust(peer.standing),
     }
+
+
+def _trust(standing: Standing | None) -> dict[str, Any] | None:
+    if standing is None:
+        return None
+    shown = {name: round(getattr(standing, name), 3) for name in ("right", "weight", "share", "set_aside_s")}
+    return {"verdict": standing.verdict, "words": standing.words, "asked": standing.asked, **shown}
 
 
 def _agent_row(agent: Agent) -> dict[str, Any]:

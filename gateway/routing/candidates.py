@@ -39,6 +39,7 @@ class Excluded(IntEnum):
     TRIAL = 19  # nobody vouched for its peer, which has had its share of our queries for now
     CONTINUING = 20  # it is not known to go on with an answer that broke off elsewhere
     AGENT = 21  # a personal agent that was not measured, and of whose topics the query hardly is
+    DISTRUSTED = 22  # audits found that its peer answers less than half as well as it claims, and it is set aside
 
     @property
     def word(self) -> str:
@@ -103,7 +104,9 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     if query.avoid is not None:
         _avoid(query.avoid, roster, excluded)
     if view.on_trial is not None:
-        _bound_trial(view.on_trial, roster, excluded)
+        _stand_back(view.on_trial, Excluded.TRIAL, roster, excluded)
+    if view.distrusted is not None and query.pin is None:
+        _stand_back(view.distrusted, Excluded.DISTRUSTED, roster, excluded)
     return excluded
 
 
@@ -174,10 +177,10 @@ def _prefer_room(query: Query, roster: Roster, excluded: NDArray[np.uint8]) -> N
         excluded[is_candidate & (limit < limit[is_candidate].max())] = Excluded.CONTEXT
 
 
-def _bound_trial(on_trial: BoolArray, roster: Roster, excluded: NDArray[np.uint8]) -> None:
-    """Exclude who is on trial, in place, unless nobody else is a candidate but the model that comes with PPAI."""
-    if ((excluded == 0) & ~on_trial & ~roster.embedded).any():
-        excluded[(excluded == 0) & on_trial] = Excluded.TRIAL
+def _stand_back(who: BoolArray, code: Excluded, roster: Roster, excluded: NDArray[np.uint8]) -> None:
+    """Exclude these, in place, unless nobody else is a candidate but the model that comes with PPAI."""
+    if ((excluded == 0) & ~who & ~roster.embedded).any():
+        excluded[(excluded == 0) & who] = code
 
 
 def _avoid(queue: str, roster: Roster, excluded: NDArray[np.uint8]) -> None:

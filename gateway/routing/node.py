@@ -26,6 +26,8 @@ from gateway.routing.policy import Plan, Policy
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
 from gateway.routing.worth import REFRESH_S, TRIAL, Observations, Space, Trial, lifted
+from gateway.trust.honesty import Honesty
+from profiler.scoring import pair_scores
 
 
 class Node:
@@ -47,6 +49,7 @@ class Node:
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space, self._priors = policy, rng, space, priors or Priors()
         self.observations, self._trial, self._refreshed_at = Observations(), Trial(), 0.0
+        self.honesty = Honesty()
         self._from_documents = FromDocuments()
         self._refused_fields, self._former_models = RefusedFields(), FormerModels()
         self._now = 0.0  # as we were told last
@@ -243,6 +246,26 @@ class Node:
         elif outcome.status == "failed":
             self.sessions.forget(session)
 
+    def claimed(self, peer: PeerId, agent: str, relevance: FloatArray) -> float | None:
+        """The share right that we take an agent to claim for such a query; None where it was not measured."""
+        scored = self._scored_roster()
+        pairs = zip(scored.roster.peer_ids, scored.roster.agents, scored.profiled.tolist(), strict=True)
+        rows = (row for row, (*pair, is_measured) in enumerate(pairs) if is_measured and pair == [peer, agent])
+        row = next(rows, None)
+        if row is None or scored.claimed is None:
+            return None
+        return float(pair_scores(relevance, scored.claimed[row][None])[0])
+
+    def observe_audit(
+        self, peer: PeerId, agent: str, category: str, relevance: FloatArray, score: float, now: float
+    ) -> None:
+        """An audit's answer was graded: it is evidence of the agent, and of what its peer's claims are worth."""
+        self.observations.observe(peer, agent, category, score, 1.0, now)
+        claimed = self.claimed(peer, agent, relevance)
+        if claimed is not None:
+            self.honesty.audited(peer, claimed, score, now, self.names)
+            self._scored = None
+
     def observe_documents(self, candidate: Candidate, is_from_documents: bool, now: float) -> None:
         """An agent with topics said whether its answer came from its documents."""
         if candidate.likely:
@@ -266,6 +289,7 @@ class Node:
             on_trial=self._on_trial(scored) if query.is_auto else None,
             bases=scored.bases,
             likely=topics,
+            distrusted=self._distrusted(roster, now),
         )
 
     def _likely(self, roster: Roster, query: Query, now: float) -> dict[int, Likely]:
@@ -273,14 +297,25 @@ class Node:
         found = likely(roster.topical, query.drawn, self._from_documents, now)
         for one in roster.topical if self.observations else ():
             if (claim := found.get(one.row)) is not None:
-                right = self.observations.corrected(one.peer, one.agent, claim.right, now)
+                believed = claim.right * self.honesty.share(one.peer)
+                right = self.observations.corrected(one.peer, one.agent, believed, now)
                 found[one.row] = claim._replace(right=right)
         return found
 
     def _is_on_trial(self, peer: PeerId) -> bool:
         """Whether nobody vouched for a peer of which we saw few answers."""
-        is_stranger = peer != self.me and not self.admission.vouches(peer)
+        is_stranger = peer != self.me and not self._vouches(peer)
         return is_stranger and self.observations.count(peer) < TRIAL
+
+    def _vouches(self, peer: PeerId) -> bool:
+        """Whether somebody says who this is. The secret alone does not, of who came after a peer was convicted."""
+        is_named = peer in self.admission.approved()
+        return self.admission.vouches(peer) and (is_named or not self.honesty.is_suspicious(peer))
+
+    def _distrusted(self, roster: Roster, now: float) -> BoolArray | None:
+        """(N,) whose peer is set aside by what audits found; None where nobody's is."""
+        who = self.honesty.set_aside(now)
+        return np.array([peer in who for peer in roster.peer_ids], dtype=np.bool_) if who else None
 
     def _on_trial(self, scored: ScoredRoster) -> BoolArray | None:
         """(N,) who is on trial and had its share; None where there is nobody, or the share is not used up."""
@@ -344,9 +379,10 @@ class Node:
                 self._space,
                 self._details,
                 self._refused,
-                self.admission.vouches,
+                self._vouches,
                 self._priors,
                 self.admission.is_mine,
+                self.honesty,
             )
             self._refreshed_at = -REFRESH_S
             self._former_models.seen(_serving(self._scored.roster), self._now)

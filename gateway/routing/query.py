@@ -67,6 +67,7 @@ class View:
     warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
     cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
     on_trial: BoolArray | None = None  # (N,) has had its share of `auto` queries for now; None: nobody
+    distrusted: BoolArray | None = None  # (N,) audits found its peer out, and it is set aside; None: nobody
     bases: Sequence[Basis] = ()  # (N,) what each score rests on, for a person to read
     likely: Mapping[int, Likely] = field(default_factory=dict)  # by index: who has topics, how likely the query is his
 

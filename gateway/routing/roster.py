@@ -19,6 +19,7 @@ from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.privacy.rules import Reach
 from gateway.routing.worth import STRANGER, Basis, Observations, Space, Worth, claims
+from gateway.trust.honesty import Honesty
 from profiler.scoring import pair_scores
 
 BoolArray = NDArray[np.bool_]
@@ -95,6 +96,7 @@ class ScoredRoster:
     names: Mapping[PeerId, str]  # what every other peer calls itself, those without an agent included
     strangers: BoolArray | None = None  # (N,) of peers that nobody vouched for; None: nobody
     worth: Worth | None = None  # before any answer was seen; None without a gate
+    claimed: NDArray[np.floating[Any]] | None = None  # (N, K) what is claimed, before we doubt it
     bases: list[Basis] = field(default_factory=list)  # (N,) what each agent's worth rests on
 
     def see(self, peer: PeerId, agent: str, observed: Observations, space: Space, now: float) -> None:
@@ -127,12 +129,13 @@ def build_roster(
     vouches: Callable[[PeerId], bool] = lambda _: True,
     priors: Priors | None = None,
     is_mine: Callable[[PeerId], bool] = lambda _: False,
+    audited: Honesty | None = None,
 ) -> ScoredRoster:
     """Our own agents and every peer's, those included who may not answer now: a Decision gives the reason of each.
 
     `details`: what peers told us of their agents beyond their cards, further agents included. `refused`: abilities by
     (peer, agent) that were tried in vain. `vouches` says whether somebody vouched for a peer: its word counts in full.
-    `is_mine`: whether the owner said that a peer is a machine of his own.
+    `is_mine`: whether the owner said that a peer is a machine of his own. `audited`: what audits said of peers.
     An agent without a vector is worth what its name and its details let expect (`priors`). At most UNAPPROVED_LIMIT
     agents of peers that may not answer are rows: strangers can make up any number.
     """
@@ -158,10 +161,13 @@ def build_roster(
     strangers = np.array([peer in unknown for peer in roster.peer_ids], dtype=np.bool_) if unknown else None
     if space is None:
         return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_), names, strangers)
-    honesty = [None if peer == me else STRANGER if peer in unknown else 1.0 for peer in roster.peer_ids]
-    worth, bases, measured = claims([agent for *_, agent, _ in pairs], honesty, space, priors or Priors())
+    audited = audited or Honesty()
+    trust = {peer: (STRANGER if peer in unknown else 1.0) * audited.weight(peer) for peer in names}
+    honesty = [None if peer == me else trust[peer] for peer in roster.peer_ids]
+    claimed, bases, measured = claims([agent for *_, agent, _ in pairs], honesty, space, priors or Priors())
+    worth = claimed.believed(np.array([audited.share(peer) for peer in roster.peer_ids]))
     capabilities = np.asfortranarray(worth.value, dtype=np.float32)
-    return ScoredRoster(roster, capabilities, measured, names, strangers, worth, bases)
+    return ScoredRoster(roster, capabilities, measured, names, strangers, worth, claimed.claimed, bases)
 
 
 def _with_topics(

@@ -2,6 +2,7 @@
 
     claimed    what was claimed before we saw an answer: its capability vector, else its name (models/priors.py)
     weight     pseudo-answers that the claim counts beside answers that we graded: at most 8, times its peer's honesty
+               (trust/honesty.py); where that convicts it, only a share of the claim is believed
     seen       our own graded answers, by category; they fade with a half-life of a day
     doubt      pseudo-answers behind the claim: the fewer, the more is taken off, once
 
@@ -84,6 +85,10 @@ class Worth:
     def seeing(self, right: Floats, seen: Floats) -> "Worth":
         """The same with other answers seen: the one term that an observation moves."""
         return replace(self, right=right, seen=seen)
+
+    def believed(self, shares: Floats) -> "Worth":
+        """The same with only a share (N,) of each claim believed, where answers of its peer convict it."""
+        return replace(self, claimed=self.claimed * shares[:, None])
 
     def row(self, index: int) -> "Worth":
         """One agent's, (1, K)."""

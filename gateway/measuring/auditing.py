@@ -1,0 +1,130 @@
+"""Audits (gateway/trust/audits.py) on the way of every request: the dispatcher is asked as by a program of ours."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from discovery.records import PeerId
+from gateway.capacity.doors import Doors
+from gateway.routing.node import Node
+from gateway.serving.dispatch import Dispatcher
+from gateway.topics.reader import RelevanceReader
+from gateway.trust.audits import Audits, TrustConfig
+from gateway.trust.budget import Due
+from gateway.wire.codec import UNREADABLE
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.events import EventSplitter, OversizedEvent
+
+_CHAT = "chat/completions"
+JUDGE_S = 10.0  # s that a question may take to be judged: nobody waits for it
+
+
+class Auditing:
+    """When a peer may be audited, how it is asked, and who is told what came of it."""
+
+    def __init__(
+        self,
+        config: TrustConfig,
+        node: Node,
+        doors: Doors,
+        dispatcher: Dispatcher,
+        reader: RelevanceReader,
+        clock: Callable[[], float],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`tell` is given what the owner is to hear."""
+        self._node, self._doors, self._dispatcher, self._reader, self._clock = node, doors, dispatcher, reader, clock
+        self.audits = Audits(config, self.ask, self.may, self.found, clock, tell=tell)
+
+    def may(self, peer: PeerId) -> bool:
+        """Both of us approved the other, it is there and has room, and nobody here has anything to do."""
+        member, admission = self._node.gossip.member(peer), self._node.admission
+        if member is None or member.state != "alive" or member.pulse is None:
+            return False
+        pulse = member.pulse
+        has_room = pulse.admission == "open" and not pulse.waiting and pulse.running < max(1, member.card.slots)
+        both = admission.may(peer, "ask") and admission.may(peer, "answer")
+        is_aside = peer in self._node.honesty.set_aside(self._clock())
+        load = self._doors.load
+        return both and has_room and not is_aside and not load.ours and not load.waiting
+
+    async def ask(self, peer: PeerId, agent: str, messages: Sequence[dict[str, str]], request_id: str) -> str | None:
+        """What this agent of this peer answers; None where it does not, or may not be asked this."""
+        body = {"model": agent, "messages": messages, "temperature": 0, "stream": True}
+        client = Collected(request_id)
+        headers = {"x-ppai-route": peer, "x-ppai-continue": "0"}
+        try:
+            await self._dispatcher.answer(_CHAT, msgspec.json.encode(body), headers, client, request_id)
+        except InvalidRequest:  # it has left, or serves something else now
+            return None
+        return client.text
+
+    async def found(self, due: Due, query: str, score: float) -> None:
+        """An audit was graded: it counts for the category that its question is of."""
+        judged = await self._reader.judge(query, JUDGE_S)
+        if judged is not None:
+            relevance = judged.relevance.astype(np.float64)
+            self._node.observe_audit(due.peer, due.agent, judged.category, relevance, score, self._clock())
+
+
+class _Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta = msgspec.field(default_factory=_Delta)
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+
+
+class Collected:
+    """A client that is a piece of this program: it takes a streamed chat, and keeps its text."""
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self._text, self._splitter = "", EventSplitter()
+        self._status = self._sent = 0
+        self._is_complete = self._is_broken = False
+
+    @property
+    def text(self) -> str | None:
+        """The whole answer's; None where it failed, broke off or is still being given."""
+        return self._text if self._status == 200 and self._is_complete and not self._is_broken else None
+
+    @property
+    def sent(self) -> int:
+        return self._sent
+
+    @property
+    def has_started(self) -> bool:
+        return bool(self._status)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._is_complete
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self._status = status
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        self._sent, self._is_complete = self._sent + 1, not more
+        try:
+            for event in self._splitter.feed(body):
+                self._is_broken = self._is_broken or event.is_error
+                if event.is_object and not event.is_error:
+                    self._text += "".join(one.delta.content or "" for one in _CHUNK.decode(event.data).choices)
+        except (OversizedEvent, *UNREADABLE):
+            self._is_broken = True
+
+    async def comment(self, said: bytes) -> None:
+        return None
+
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Whole, where a stream was asked for: an error."""
+        self._status, self._is_complete, self._is_broken = status, True, True

@@ -1,0 +1,141 @@
+"""How far another peer's claims are believed, by the audits that we made of it (P).
+
+An audit is a question whose right answer we know, asked like any other. Its claim is the share right that we expected
+of that agent for that question; so much of it as is true is what a peer's honesty says. Two things follow:
+
+    weight   pseudo-answers that its claims count: times observed / claimed, as long as that is below 1
+    share    how much of a claim is believed where we saw nothing: all of it, until a test says that it boasts
+
+The test is Wald's, run on for as long as we know the peer: is it right as often as it claims, or two thirds as often?
+Each answer moves the odds. They are bounded on both sides, so that good answers of yesterday pay for no more than a
+few bad ones of today. Either verdict errs in about one of ninety peers. Smaller boasts than a third are beneath it.
+
+Who answers less than half as well as it claims is set aside, for a minute at first, and twice as long each time that it
+fails an audit after that. Failures, cuts and slowness are no matter of honesty: they are cost (beliefs/).
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import log
+from typing import Literal
+
+from discovery.records import PeerId
+
+Verdict = Literal["untested", "like", "worse"]
+
+BOASTING = 2 / 3  # the share of a claim that is true, of the lie that is tested against: .9 claimed, .6 true
+CERTAIN = log(90)  # log odds at which the test ends: one error in ninety
+LIKELIEST = 0.95  # share right that a claim is taken for at most: one wrong answer convicts nobody
+MEMORY = 64.0  # audits that observed / claimed rests on; older ones fade
+PATIENCE = 8.0  # answers as claimed that are assumed beside them, for the weight
+USELESS = 0.5  # observed / claimed below which a convicted peer is set aside
+FIRST_S, LONGEST_S = 60.0, 86400.0  # s that it is set aside: at first, and at most
+REMEMBERED_S = 30 * 86400.0  # after its last audit a peer is forgotten
+_PEERS_REMEMBERED = 4096  # who was audited longest ago is forgotten first
+
+
+@dataclass(slots=True)
+class _Known:
+    odds: float = 0.0  # log odds that it boasts, in [-CERTAIN, CERTAIN]
+    claimed: float = 0.0  # sums that fade with each audit
+    right: float = 0.0
+    verdict: Verdict = "untested"
+    asked: int = 0  # audits in all, and the sum of their scores
+    total: float = 0.0
+    until: float = 0.0  # when it is no longer set aside
+    next_s: float = FIRST_S  # how long it is set aside the next time
+    at: float = 0.0  # of the last audit
+
+    @property
+    def ratio(self) -> float:
+        """Observed / claimed."""
+        return self.right / self.claimed if self.claimed else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What we think of a peer, for a person to read."""
+
+    verdict: Verdict
+    right: float  # of `asked` audits
+    asked: int
+    weight: float  # what its claims count
+    share: float  # what of them is believed
+    set_aside_s: float  # for how long yet; 0: it is not
+
+    @property
+    def words(self) -> str:
+        """`untested`, `untested (7 of 9)`, `behaves like it claims`, `worse than it claims (31 of 60)`."""
+        count = f" ({self.right:.0f} of {self.asked})" if self.asked else ""
+        if self.verdict == "untested":
+            return f"untested{count}"
+        return "behaves like it claims" if self.verdict == "like" else f"worse than it claims{count}"
+
+
+class Honesty:
+    """What audits said of each peer. Ours alone: it is told to nobody, and what others say does not change it."""
+
+    def __init__(self) -> None:
+        self._peers: OrderedDict[PeerId, _Known] = OrderedDict()
+        self._known_then: frozenset[PeerId] | None = None  # who was there when somebody was convicted first
+
+    def audited(self, peer: PeerId, claimed: float, score: float, now: float, known: Collection[PeerId] = ()) -> None:
+        """A peer was asked something that it claims to answer rightly with this probability.
+
+        `score`: 1 right, 0 wrong. `known`: who is there now; whoever comes later may be somebody who was convicted.
+        """
+        if not (0.0 <= score <= 1.0 and 0.0 < claimed <= 1.0):
+            return
+        self._forget(now)
+        of = self._peers.setdefault(peer, _Known())
+        self._peers.move_to_end(peer)
+        of.at, of.asked, of.total = now, of.asked + 1, of.total + score
+        keep = 1 - 1 / MEMORY
+        of.claimed, of.right = of.claimed * keep + claimed, of.right * keep + score
+        of.odds = min(CERTAIN, max(-CERTAIN, of.odds + _step(claimed, score)))
+        if of.odds >= CERTAIN:
+            of.verdict = "worse"
+            self._known_then = self._known_then or frozenset((*known, peer))
+        elif of.odds <= -CERTAIN:
+            of.verdict, of.until, of.next_s = "like", 0.0, FIRST_S
+        if of.verdict == "worse" and of.ratio < USELESS and score < USELESS and of.until <= now:
+            of.until, of.next_s = now + of.next_s, min(2 * of.next_s, LONGEST_S)
+
+    def weight(self, peer: PeerId) -> float:
+        """How much its claims count, in [0, 1]."""
+        of = self._peers.get(peer)
+        return min(1.0, (PATIENCE + of.right) / (PATIENCE + of.claimed)) if of else 1.0
+
+    def share(self, peer: PeerId) -> float:
+        """How much of its claims is believed where nothing was seen, in [0, 1]."""
+        of = self._peers.get(peer)
+        return min(1.0, of.ratio) if of and of.verdict == "worse" else 1.0
+
+    def set_aside(self, now: float) -> frozenset[PeerId]:
+        """Who is not asked now while anybody else can answer."""
+        return frozenset(peer for peer, of in self._peers.items() if of.until > now)
+
+    def is_suspicious(self, peer: PeerId) -> bool:
+        """Whether it came after somebody was convicted: it may be the same, with a new id."""
+        return self._known_then is not None and peer not in self._known_then
+
+    def standing(self, peer: PeerId, now: float) -> Standing:
+        """All of it, to be shown."""
+        of = self._peers.get(peer, _Known())
+        aside_s = max(0.0, of.until - now)
+        return Standing(of.verdict, of.total, of.asked, self.weight(peer), self.share(peer), aside_s)
+
+    def _forget(self, now: float) -> None:
+        while self._peers:
+            oldest = next(iter(self._peers))
+            if len(self._peers) < _PEERS_REMEMBERED and now - self._peers[oldest].at < REMEMBERED_S:
+                return
+            del self._peers[oldest]
+
+
+def _step(claimed: float, score: float) -> float:
+    """What one answer adds to the log odds that its peer boasts."""
+    honest = min(claimed, LIKELIEST)
+    boasting = BOASTING * honest
+    return score * log(boasting / honest) + (1 - score) * log((1 - boasting) / (1 - honest))

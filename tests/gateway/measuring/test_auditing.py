@@ -1,0 +1,144 @@
+"""Audits as they go over the network: like any request, by the owner's rules, at nobody's cost but ours."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gateway.capacity.rules import EngineLoad
+from gateway.measuring.auditing import Auditing
+from gateway.privacy.rules import Rule
+from gateway.trust.audits import TrustConfig
+from gateway.trust.budget import Due
+from tests.cluster import id_of
+from tests.fakes import ScriptedEngine
+from tests.gateway.routing.test_node import Ada, agent
+from tests.gateway.serving.test_dispatch import Desk, desk
+
+ASKED = [{"role": "user", "content": "What is the sum of all whole numbers from 1 to 40?"}]
+IDLE = EngineLoad(4, 0, 0, 0, 0)
+
+
+@dataclass
+class Reader:
+    """Takes every text for mathematics."""
+
+    knows: bool = True
+
+    async def judge(self, text: str, budget_s: float) -> SimpleNamespace | None:
+        return SimpleNamespace(relevance=np.array([1.0, 0.0]), category="maths") if self.knows else None
+
+
+def auditing(
+    node: object, dispatcher: object = None, load: EngineLoad = IDLE, reader: Reader | None = None
+) -> Auditing:
+    doors = SimpleNamespace(load=load)
+    return Auditing(
+        TrustConfig(), node, doors, dispatcher, reader or Reader(), lambda: 0.0, lambda text: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def theirs() -> AsyncIterator[ScriptedEngine]:
+    async with ScriptedEngine(answer=lambda body: "It is 820").serving() as engine:
+        yield engine
+
+
+async def ask(ada: Desk) -> str | None:
+    return await auditing(ada.node, ada.dispatcher).ask(ada.ben.id, "scripted-1", ASKED, "r1")
+
+
+async def test_an_audit_is_a_request_like_any_other(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    """Its answer is read whole; it is in the route log; and nothing in it says what it is."""
+    async with desk(tmp_path, None, theirs) as ada:
+        text = await ask(ada)
+        lines = list(ada.route_log.tail)
+
+    assert ("It is 820", ["ok"]) == (text.replace("  ", " ").strip() if text else text, [li["status"] for li in lines])
+    (body,) = theirs.asked
+    assert ASKED == body["messages"]
+    assert "audit" not in json.dumps([body, theirs.request_headers]).casefold()
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"cut_after": 1}, {"page": b"<html>"}], ids=str)
+async def test_a_failure_or_a_cut_is_no_answer(
+    tmp_path: Path, theirs: ScriptedEngine, fault: dict[str, object]
+) -> None:
+    for name, value in fault.items():
+        setattr(theirs, name, value)
+    async with desk(tmp_path, None, theirs) as ada:
+        assert None is await ask(ada)
+
+
+async def test_what_the_owner_s_rules_keep_here_is_not_asked_elsewhere(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    rule = Rule(name="sums", to="this machine", words=("whole numbers",))
+    async with desk(tmp_path, None, theirs, rules=(rule,)) as ada:
+        assert None is await ask(ada)
+
+    assert not theirs.asked
+
+
+async def test_a_peer_that_has_left_is_not_asked(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, None, theirs) as ada:
+        assert None is await auditing(ada.node, ada.dispatcher).ask(id_of(9), "scripted-1", ASKED, "r1")
+
+
+# --- when ---
+
+
+def test_who_is_there_with_both_rights_and_room_may_be_audited() -> None:
+    ada = Ada()
+    assert auditing(ada.node).may(ada.meet(1))
+    assert not auditing(ada.node).may(id_of(2))
+
+
+@pytest.mark.parametrize("right", ["ask", "answer"])
+def test_who_has_one_right_alone_is_not(right: str) -> None:
+    ada = Ada(mode="tofu")
+    ben = ada.meet(1)
+    ada.node.admission.approve(ben, rights=(right,))  # type: ignore[arg-type]
+
+    assert not auditing(ada.node).may(ben)
+
+
+@pytest.mark.parametrize(
+    "pulse", [{"waiting": 1}, {"running": 2}, {"admission": "soft"}, {"admission": "closed"}], ids=str
+)
+def test_a_busy_peer_is_left_alone(pulse: dict[str, object]) -> None:
+    ada = Ada()
+
+    assert not auditing(ada.node).may(ada.meet(1, **pulse))
+
+
+@pytest.mark.parametrize("load", [IDLE._replace(ours=1), IDLE._replace(waiting=1)])
+def test_nobody_is_audited_while_we_have_work_ourselves(load: EngineLoad) -> None:
+    ada = Ada()
+
+    assert not auditing(ada.node, load=load).may(ada.meet(1))
+
+
+# --- what follows ---
+
+
+async def test_what_an_audit_found_counts_for_its_agent_and_for_its_peer_s_honesty() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(240, 240)))
+    one = auditing(ada.node)
+    for _ in range(6):
+        await one.found(Due(ben, "small", "maths"), "sum", 0.0)
+
+    assert 6 == ada.node.observations.count_of(ben, "small")
+    assert "worse than it claims (0 of 6)" == ada.node.honesty.standing(ben, 0.0).words
+    assert not one.may(ben)
+
+
+async def test_a_question_that_nobody_can_judge_teaches_nothing() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(240, 240)))
+    await auditing(ada.node, reader=Reader(knows=False)).found(Due(ben, "small", "maths"), "sum", 0.0)
+
+    assert not ada.node.observations
