@@ -31,6 +31,7 @@ from gateway.capacity.allowance import Allowance, AllowanceConfig
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors, Served
 from gateway.capacity.hours import read_hours
+from gateway.capacity.limits import Limits, Named
 from gateway.capacity.sharing import Sharing
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
@@ -57,6 +58,7 @@ from gateway.models.published import shipped_priors
 from gateway.peering import network
 from gateway.peering.card import OwnEngine, distinct, in_order, own_agents
 from gateway.peering.enquiries import Enquiries
+from gateway.peering.given import Given
 from gateway.peering.invitations import Invitations
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join
@@ -196,6 +198,7 @@ class Runtime:
             connections_to_peers(self._descriptors),
         )  # fmt: skip
         self._network.may_use = self._may_use
+        self._limits = Limits(self._config.admission.limits, lambda: Named(self._network.vouched, self._network.mine))
         await stack.enter_async_context(self._network)
         self._invitations = Invitations(
             self._network, self._home.path, membership.secret, self._node.rights_changed,
@@ -314,7 +317,7 @@ class Runtime:
         app = PeerApp(
             network.transport, self._invitations.inviting.answer, self._doors, network.admission.may,
             network.admission.mode != "open", network.details_for, network.identity.sign, telemetry, time.monotonic,
-            patience, may_use=self._may_use, settling=self._settling,
+            patience, given=lambda peer: Given(peer, self._limits, self._may_use), settling=self._settling,
             allowance=Allowance(AllowanceConfig(
                 requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
             )),
@@ -472,6 +475,9 @@ class Runtime:
         if self._notices.is_due("waiting"):
             for line in waiting_lines(self._network.waiting()):
                 self._notices.limited("waiting", "waiting", line)
+        if self._limits and self._notices.is_due("limits"):
+            for line in self._limits.unmeant():
+                self._notices.limited("limits", line, line)
         if len(self._node.roster) > 1:
             self._reader.warm_up()
             self._reader.attend(self._node.roster.topics)

@@ -97,7 +97,7 @@ class Door:
         mean_service_s: Callable[[], float],
         door_changed: Callable[[], None] = lambda: None,
         *,
-        loads_for_others: bool = True,
+        loads_for_others: bool = False,
         kept_shut: Callable[[], str] = lambda: "",
         weight: Weight = lambda peer: 0.0,
     ) -> None:

@@ -4,7 +4,7 @@ Each engine has a door of its own (door.py), so that a slow or broken one keeps 
 numbered as they come up, from 0; while only one ever did, its number is WHOLE, and nothing tells it from the peer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +24,11 @@ class Served:
     door: Door
     model: str
     personal: Personal | None = None  # what stands before the engine, where the agent is no bare model
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether its engine would have to load the model first."""
+        return self.model in self.door.engine.state.cold
 
     def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
         """This engine, or a turn at it, as the agent asks it (gateway.upstream.Personal)."""
@@ -70,9 +75,14 @@ class Doors:
         """By agent, the engine that serves it; of replicas the first."""
         return {agent: served[0] for agent, served in self._serving.items()}
 
-    def of(self, agent: str) -> Served | None:
-        """The engine that serves the agent; of replicas the one with the fewest jobs a slot. None where none does."""
+    def of(self, agent: str, suits: Callable[[Served], bool] = lambda served: True) -> Served | None:
+        """The engine that serves the agent; of replicas the one with the fewest jobs a slot. None where none does.
+
+        Of replicas those that suit come before the others.
+        """
         serving = self._serving.get(agent, ())
+        if len(serving) > 1:
+            serving = tuple(filter(suits, serving)) or serving
         if len(serving) == 1:
             return serving[0]
         return min(serving, key=lambda served: _jobs_per_slot(served.door.load), default=None)
@@ -123,6 +133,10 @@ class Doors:
             if serving and all(served.model in cold.get(served.door, ()) for served in serving)
         ]
         return tuple(sorted(agents))
+
+    def loads_for_others(self, agent: str) -> bool:
+        """Whether an engine that serves the agent loads a model because another peer asks."""
+        return any(served.door.loads_for_others for served in self._serving.get(agent, ()))
 
     def own_loads(self, held_at: int | None = None) -> tuple[OwnLoad, list[OwnLoad]]:
         """What all engines do, and what each does, by its number; nothing of each while there is only one.

@@ -21,6 +21,7 @@ from discovery.records import (
 )
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.capacity.hours import Spans, is_within
+from gateway.capacity.limits import Limit
 
 _OPENNESS: tuple[AdmissionState, ...] = ("open", "soft", "closed")
 
@@ -40,6 +41,8 @@ class AdmissionConfig:
     # Tokens that a peer may have had of late beyond what it gave; then it is served while nobody waits. 0: no limit.
     exposure_tokens: Annotated[float, msgspec.Meta(ge=0)] = 10_000_000.0
     on_battery: bool = False  # whether they may while this machine runs on its battery: that is the owner's to use up
+    # What one of them may have of an agent at once, and whether a model is loaded for it; the first that fits counts.
+    limits: tuple[Limit, ...] = ()
 
 
 class Presence(NamedTuple):

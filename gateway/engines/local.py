@@ -54,8 +54,8 @@ class EngineConfig:
     metrics_urls: tuple[str, ...] = ()
     serve: tuple[str, ...] = ()  # which of its models this peer serves, by id or name; empty: all
     # whether a model that is not loaded yet is loaded because another peer asks for it, which may cost the owner's own
-    # its place; false: others are answered with models that are loaded
-    load_for_others: bool = True
+    # its place; false: others are answered with models that are loaded. A limit (admission.limits) may say otherwise
+    load_for_others: bool = False
     last_resort: bool = False  # asked when nobody else can answer, and never for what must stay on this machine
     # what its models can do and hold, by name, where it does not tell; e.g. {NAME: {abilities: [text, image]}}
     models: dict[str, ModelFacts] = field(default_factory=dict)

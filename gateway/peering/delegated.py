@@ -11,9 +11,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from discovery.records import PeerId
 from gateway.capacity.doors import Doors, Served
-from gateway.engines.engine_state import EngineModel
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     NO_AGENT,
@@ -26,6 +24,7 @@ from gateway.peering.frames import (
     encode_reply,
     refusal_of,
 )
+from gateway.peering.given import Given
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.trust.tab import Sums
@@ -45,19 +44,17 @@ class Delegated:
     def __init__(
         self,
         doors: Doors,
-        peer: PeerId,
+        given: Given,
         payload: bytes,
         payload_sha256: str,
         trusted: bool,
         patience: Patience,
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
-        may_use: Callable[[str], bool] = lambda agent: True,
     ) -> None:
-        """`may_use`: whether the peer may use the agent of this name; one that it may not is not there for it."""
-        self._may_use = may_use
+        """`given`: what the peer that asks may have of our agents."""
         self.status, self._is_unacceptable = "cancelled", False
-        self._doors, self._peer, self._trusted, self._patience = doors, peer, trusted, patience
+        self._doors, self._given, self._trusted, self._patience = doors, given, trusted, patience
         self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
         self._sent, self.has_begun = hashlib.sha256(), False  # `has_begun`: some of the answer was sent
@@ -87,14 +84,14 @@ class Delegated:
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
-            served, model = agent_of(self._doors, agent, self._may_use)
+            served, model = self._given.agent_of(self._doors, agent)
             if served.personal is not None and request.endpoint not in PERSONAL_ENDPOINTS:
                 raise UpstreamError(f"a personal agent has no /v1/{request.endpoint}", status=404, code=NO_ENDPOINT)
             if request.continues and request.endpoint not in model.continues:
                 raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
             request = bounded(request, served.door.engine.state.family, model.context_tokens)
             self._meter = Meter(request)
-            async with served.door.remote_turn(self._peer) as turn:
+            async with self._given.turn(served, agent) as turn:
                 started = self._clock()
                 try:
                     async with aclosing(self._run(request, served, self._meter)) as answer:
@@ -163,16 +160,3 @@ class Delegated:
             from_documents=msgspec.UNSET if self._from_documents is None else self._from_documents,
         )
         return encode_receipt(receipt, self._sign)
-
-
-def agent_of(
-    doors: Doors, agent: str, may_use: Callable[[str], bool] = lambda agent: True
-) -> tuple[Served, EngineModel]:
-    """Which of our engines answers for this agent, and its model. Raises UpstreamError, the same for one that is not
-    there as for one that the peer may not use."""
-    served = doors.of(agent) if may_use(agent) else None
-    models = served.door.engine.state.models if served else ()
-    model = next((model for model in models if served and model.name == served.model), None)
-    if served is None or model is None or not (model.is_loaded or served.door.loads_for_others):
-        raise UpstreamError("no such agent", status=404, code=NO_AGENT)
-    return served, model

@@ -30,6 +30,7 @@ RECEIPT_DOMAIN = b"ppai/1/receipt\0"
 ENGINE_REFUSED = "engine_refused"  # the code of a refusal with which the peer's engine answered this very request
 NO_AGENT = "no_agent"  # the code of a refusal of a model that is not served there any more
 NO_ENDPOINT = "endpoint_not_served"  # the code of a refusal of an endpoint that the engine there does not have
+NOT_LOADED, NOT_GIVEN, LIMITED = "not_loaded", "not_given", "limited"  # codes of errors here, not of refusals
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 TYPE_CHARS = 200  # of a content type
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -37,6 +38,9 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 TOLD = {  # what another peer is told of an error here, by its code
     NO_AGENT: "there is no such agent here",
+    NOT_LOADED: "its model is not loaded, and its owner has none loaded because others ask",
+    NOT_GIVEN: "its owner lets you have nothing of it",
+    LIMITED: "you have as many requests there at once as its owner lets you",
     "busy": "this peer is busy",
     NO_ENDPOINT: "its engine has no such endpoint",
     "stopping": "this peer is being stopped",
@@ -48,6 +52,8 @@ TOLD = {  # what another peer is told of an error here, by its code
     "reply_too_large": "its engine's answer is too large",
     "engine_failed": "its engine failed",
 }
+# The code of a refusal, where it is not that of the error: peers of 0.1.0 know few, and do by these what is meant.
+_REFUSED_AS = {NOT_LOADED: NO_AGENT, NOT_GIVEN: NO_AGENT, LIMITED: "busy"}
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -98,7 +104,7 @@ def refusal_of(status: int, code: str, retry_after_s: float | None) -> Refusal:
     The error's own words are for the owner: they name the engine's address, and may quote what the engine said.
     """
     known = code if code in TOLD else "engine_failed"
-    return Refusal(status, known, TOLD[known], retry_after_s)
+    return Refusal(status, _REFUSED_AS.get(known, known), TOLD[known], retry_after_s)
 
 
 def encode_refusal(refusal: Refusal, name: Literal["refused", "broke"] = "refused") -> bytes:

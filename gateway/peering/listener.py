@@ -24,9 +24,11 @@ from discovery.strangers import site_of
 from discovery.transport import Transport
 from gateway.capacity.allowance import UNPROVED, Allowance
 from gateway.capacity.doors import Doors
+from gateway.capacity.limits import Limits
 from gateway.peering.delegated import Delegated
 from gateway.peering.enquiries import AGENTS_PATH
 from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_of
+from gateway.peering.given import Given
 from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
@@ -84,7 +86,7 @@ class PeerApp:
         clock: Callable[[], float],
         patience: Patience,
         heartbeat_s: float = HEARTBEAT_S,
-        may_use: Callable[[str, PeerId], bool] = lambda agent, peer: True,
+        given: Callable[[PeerId], Given] = lambda peer: Given(peer, Limits()),
         settling: Settling | None = None,
         allowance: Allowance | None = None,
         exposure_tokens: float = 0.0,
@@ -92,12 +94,12 @@ class PeerApp:
         """`join(body, ip)` answers who comes with an invitation (discovery/inviting.py).
 
         `details(peer)`: what we tell this peer of our agents (discovery/details.py).
-        `may_use(agent, peer)`: whether it may use the agent of this name. `settling` keeps what each had; one that had
+        `given(peer)`: what of our agents this peer may have. `settling` keeps what each had; one that had
         `exposure_tokens` more than it gave is served while nobody waits (0: no limit).
         """
         self._transport, self._join, self._doors = transport, join, doors
         self._may, self._trusted = may, trusted
-        self._details, self._may_use = details, may_use
+        self._details, self._given = details, given
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._settling, self._exposure_tokens = settling, exposure_tokens
@@ -192,14 +194,13 @@ class PeerApp:
                     raise Refused(401, "bad_signature", "the body is another than the one that was signed")
                 asked = (
                     self._doors,
-                    peer,
+                    self._given(peer),
                     scope["query_string"],
                     body,
                     claimed,
                     self._patience,
                     self._sign,
                     self._clock,
-                    lambda agent: self._may_use(agent, peer),
                 )
                 await self._run(peer, PassedOn(*asked), receive, client, _ip_of(scope))
 
@@ -220,8 +221,8 @@ class PeerApp:
             await _send(client, 200, self._transport.handle_sync(peer, body, caller))
         elif path == PROBE_PATH:
             doors = self._doors
-            cold = tuple(agent for agent in doors.cold if self._may_use(agent, peer))
-            await _send(client, 200, encode_load(doors.load, doors.admission, cold, doors.loads))
+            cold, kept = self._given(peer).cold(doors)
+            await _send(client, 200, encode_load(doors.load, doors.admission, cold, doors.loads, kept))
         elif path == TAB_PATH:
             if self._settling is None:
                 raise Refused(404, "not_found", "no tabs are kept here")
@@ -231,8 +232,7 @@ class PeerApp:
         else:
             trusted, patience = self._trusted, self._patience
             work = Delegated(
-                self._doors, peer, body, sha256, trusted, patience, self._sign, self._clock,
-                lambda agent: self._may_use(agent, peer),
+                self._doors, self._given(peer), body, sha256, trusted, patience, self._sign, self._clock
             )  # fmt: skip
             await self._run(peer, work, receive, client, caller)
 

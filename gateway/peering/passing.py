@@ -24,7 +24,6 @@ import msgspec
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
 from gateway.peering.allowance import ANSWER_LIMIT_BYTES, EVENTS_BESIDE, Allowance
-from gateway.peering.delegated import agent_of
 from gateway.peering.frames import (
     ENGINE_REFUSED,
     TYPE_CHARS,
@@ -37,6 +36,7 @@ from gateway.peering.frames import (
     name_of,
     refusal_of,
 )
+from gateway.peering.given import Given
 from gateway.peering.remote import OpenStream, PeerReply, PeerUpstream
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
@@ -131,18 +131,17 @@ class PassedOn:
     def __init__(
         self,
         doors: Doors,
-        peer: PeerId,
+        given: Given,
         query: bytes,
         body: bytes | mmap,
         body_sha256: str,
         patience: Patience,
         sign: Callable[[bytes], bytes],
         clock: Callable[[], float],
-        may_use: Callable[[str], bool] = lambda agent: True,
     ) -> None:
-        self._may_use = may_use
+        """`given`: what the peer that asks may have of our agents."""
         self.status, self.has_begun, self._is_unacceptable = "cancelled", False, False
-        self._doors, self._peer, self._query, self._body, self._sha256 = doors, peer, query, body, body_sha256
+        self._doors, self._given, self._query, self._body, self._sha256 = doors, given, query, body, body_sha256
         self._patience, self._sign, self._clock = patience, sign, clock
         self._sent = hashlib.sha256()
 
@@ -156,11 +155,11 @@ class PassedOn:
         began = self._clock()
         try:
             asked, request = await asyncio.to_thread(self._read)
-            served, model = agent_of(self._doors, asked.agent, self._may_use)
+            served, model = self._given.agent_of(self._doors, asked.agent)
             kind, body = await asyncio.to_thread(request.travelling, served.model)
             if served.personal is not None or asked.endpoint not in model.endpoints:
                 raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
-            async with served.door.remote_turn(self._peer) as turn:
+            async with self._given.turn(served, asked.agent) as turn:
                 started = self._clock()
                 opened = served.door.engine.open(
                     asked.endpoint, body, {"content-type": kind}, stream=False, patience=self._patience

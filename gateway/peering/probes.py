@@ -42,6 +42,7 @@ class ProbeAnswer(msgspec.Struct, frozen=True):
     admission: AdmissionState
     cold: tuple[str, ...] = ()  # agents whose model would have to be loaded first
     engines: tuple[tuple[int, int, int], ...] = ()  # (running, waiting, slots) of each, where there are several
+    kept: tuple[str, ...] = ()  # the others that are not loaded: they are not because you ask
 
 
 class Observer(Protocol):
@@ -58,23 +59,30 @@ class Observer(Protocol):
         engines: Sequence[tuple[int, int]] = (),
     ) -> None: ...
 
-    def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None: ...
+    def observe_cold(
+        self, peer: PeerId, agents: Collection[str], kept: Collection[str] = (), now: float = 0.0
+    ) -> None: ...
 
     def observe_closed(self, peer: PeerId, now: float) -> None: ...
 
 
 def encode_load(
-    load: EngineLoad, admission: AdmissionState, cold: tuple[str, ...], engines: Sequence[EngineLoad] = ()
+    load: EngineLoad,
+    admission: AdmissionState,
+    cold: tuple[str, ...],
+    engines: Sequence[EngineLoad] = (),
+    kept: tuple[str, ...] = (),
 ) -> bytes:
-    """Our answer to another peer's probe; as many of the `cold` as fit into what that peer reads.
+    """Our answer to another peer's probe; as many of the `cold` and `kept` as fit into what that peer reads.
 
     `load` is of all `engines` together, which are named where there are several.
     """
     each = tuple((_bucket(one.running), _bucket(one.waiting), one.slots) for one in engines[:ENGINES_LIMIT])
-    answer = ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, admission, cold, each)
+    answer = ProbeAnswer(_bucket(load.running), _bucket(load.waiting), load.slots, admission, cold, each, kept)
     encoded = msgspec.json.encode(answer)
     while len(encoded) > PROBE_LIMIT_BYTES:
-        answer = msgspec.structs.replace(answer, cold=answer.cold[: len(answer.cold) // 2])
+        cold, kept = answer.cold, answer.kept
+        answer = msgspec.structs.replace(answer, cold=cold[: len(cold) // 2], kept=kept[: len(kept) // 2])
         encoded = msgspec.json.encode(answer)
     return encoded
 
@@ -178,7 +186,7 @@ class Peers:
             log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))
             return False
         now = self._clock()
-        self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT])
+        self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT], answer.kept[:COLD_LIMIT], now)
         self._observer.observe_probe(peer, *load, answer.admission, now - began, now, engines)
         return True
 

@@ -40,6 +40,7 @@ class Excluded(IntEnum):
     CONTINUING = 20  # it is not known to go on with an answer that broke off elsewhere
     AGENT = 21  # a personal agent that was not measured, and of whose topics the query hardly is
     DISTRUSTED = 22  # audits found that its peer answers less than half as well as it claims, and it is set aside
+    COLD = 23  # its model is not loaded, and its owner has none loaded because others ask
 
     @property
     def word(self) -> str:
@@ -65,6 +66,8 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     roster = view.roster
     remote = ~roster.local
     excluded = np.zeros(len(roster), dtype=np.uint8)
+    if view.kept is not None and query.pin is None:  # as a closed door: a peer that is named refuses itself
+        excluded[remote & view.kept] = Excluded.COLD
     excluded[view.score < theta_s] = Excluded.SCORE
     if roster.personal and query.models is None:
         is_spoken_for = np.zeros(len(roster), dtype=np.bool_)

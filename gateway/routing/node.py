@@ -15,7 +15,7 @@ from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.domains import FromDocuments, Likely, likely
-from gateway.beliefs.memory import FormerModels, RefusedFields, Serving
+from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
 from gateway.beliefs.queueing import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
@@ -53,7 +53,7 @@ class Node:
         self._from_documents = FromDocuments()
         self._refused_fields, self._former_models = RefusedFields(), FormerModels()
         self._now = 0.0  # as we were told last
-        self._cold: dict[PeerId, frozenset[str]] = {}
+        self._loading = Loading()
         self.sessions = Sessions(beliefs.config.sessions)
         self._own: tuple[Agent, ...] = ()
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
@@ -150,7 +150,7 @@ class Node:
             elif event.kind == "left":
                 self._scored = None
                 self.beliefs.forget(event.peer)
-                self._cold.pop(event.peer, None)
+                self._loading.tell(event.peer, set(), set(), now)
 
     def observe_own_load(
         self,
@@ -190,11 +190,11 @@ class Node:
         self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2, engines)
         self.beliefs.observe_rtt(peer, rtt_s)
 
-    def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None:
-        """Which of a peer's agents, or ours, have a model that its engine would have to load first."""
-        self._cold.pop(peer, None)
-        if agents and peer in self.beliefs:
-            self._cold[peer] = frozenset(agents)
+    def observe_cold(self, peer: PeerId, agents: Collection[str], kept: Collection[str] = (), now: float = 0.0) -> None:
+        """Which of a peer's agents, or ours, have a model that its engine would have to load first; `kept`: of
+        another's, those that are not loaded because we ask, as it said at `now`."""
+        if peer in self.beliefs:
+            self._loading.tell(peer, {*agents}, {*kept}, now)
 
     def own_mean_service_s(self) -> float:
         """E[S] of our own engine: seconds that one job is in a slot."""
@@ -285,7 +285,8 @@ class Node:
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             refusing=self._refusing(scored.roster, query.guarded),
             warm_tokens=self._warm(scored.roster, query, now),
-            cold=self._cold_rows(scored.roster),
+            cold=self._loading.cold(roster.peer_ids, roster.agents),
+            kept=self._loading.kept(roster.peer_ids, roster.agents, now),
             on_trial=self._on_trial(scored) if query.is_auto else None,
             bases=scored.bases,
             likely=topics,
@@ -343,13 +344,6 @@ class Node:
         who = {peer for peer, gen in members.items() if self._refused_fields.refuses(peer, gen, fields)}
         return np.array([peer in who for peer in roster.peer_ids], dtype=np.bool_)
 
-    def _cold_rows(self, roster: Roster) -> BoolArray | None:
-        """(N,) whose model has to be loaded first; None where nobody's has."""
-        if not self._cold:
-            return None
-        pairs = zip(roster.peer_ids, roster.agents, strict=True)
-        return np.array([agent in self._cold.get(peer, ()) for peer, agent in pairs], dtype=np.bool_)
-
     def _warm(self, roster: Roster, query: Query, now: float) -> FloatArray | None:
         """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
         warm = self.sessions.recall(query.session, now) if query.session is not None else None
@@ -366,7 +360,7 @@ class Node:
         if self._scored is None or self._revision != self.gossip.revision:
             self._revision = self.gossip.revision
             self.beliefs.keep([self.me, *(member.id for member in self.gossip.members())])
-            self._cold = {peer: agents for peer, agents in self._cold.items() if peer in self.beliefs}
+            self._loading.keep(self.beliefs)
             self._details = {peer: agents for peer, agents in self._details.items() if peer in self.beliefs}
             self._refused = {pair: needs for pair, needs in self._refused.items() if pair[0] in self.beliefs}
             self._scored = build_roster(

@@ -66,6 +66,7 @@ class View:
     refusing: BoolArray | None = None  # (N,) has refused the query's guarded fields before; None: nobody
     warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
     cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
+    kept: BoolArray | None = None  # (N,) it is not loaded because we ask, as its peer has just said; None: nobody's
     on_trial: BoolArray | None = None  # (N,) has had its share of `auto` queries for now; None: nobody
     distrusted: BoolArray | None = None  # (N,) audits found its peer out, and it is set aside; None: nobody
     bases: Sequence[Basis] = ()  # (N,) what each score rests on, for a person to read

@@ -126,6 +126,8 @@ def nobody(
     busy = [candidate.wait_s for candidate in excluded if candidate.excluded == Excluded.CLOSED.word]
     if busy:  # until the first of them is believed to have a slot; at least a second (RFC 9110)
         return Nobody("everybody is busy", status=503, code="saturated", retry_after_s=max(1.0, min(busy)))
+    if (cold := _cold(excluded)) is not None:
+        return cold
     held = next((str(each.excluded) for each in excluded if str(each.excluded).startswith("field:")), None)
     if held:
         return Nobody(
@@ -157,6 +159,22 @@ def _chat_only(endpoint: str, query: Query, excluded: Sequence[Candidate]) -> No
         f"{names} is a personal agent, which does not answer /v1/{endpoint}: ask it at /v1/chat/completions",
         status=404,
         code=ENDPOINT_MISSING,
+    )
+
+
+def _cold(excluded: Sequence[Candidate]) -> Nobody | None:
+    """Whose model is not loaded for us, where nobody else could answer; None where it is not for that."""
+    cold = [each for each in excluded if each.excluded == Excluded.COLD.word]
+    if not cold:
+        return None
+    models, peers = ({each.model for each in cold}, {each.peer_name for each in cold})
+    what, who = (" or ".join(f"`{name}`" for name in sorted(some)[:4]) for some in (models, peers))
+    return Nobody(
+        f"the model {what} is not loaded now at peer {who}, whose owner has none loaded because others ask: ask for "
+        "`auto`, or have it used there, or let others have it loaded there (`engine.load_for_others: true`)",
+        status=503,
+        code="not_loaded",
+        retry_after_s=2,
     )
 
 
@@ -227,7 +245,8 @@ _ENGINES_WITH = {
     "messages/count_tokens": "vLLM or llama.cpp in a present version here or at an approved peer",
 }
 _COULD = {  # reasons that leave somebody who has the endpoint, now or later
-    code.word for code in (Excluded.CLOSED, Excluded.SILENT, Excluded.RETRIED, Excluded.MODALITY, Excluded.CONTEXT)
+    code.word
+    for code in (Excluded.CLOSED, Excluded.COLD, Excluded.SILENT, Excluded.RETRIED, Excluded.MODALITY, Excluded.CONTEXT)
 }
 _AWAY = {code.word for code in (Excluded.DEAD, Excluded.SUSPECT, Excluded.SILENT)}
 _PASSING = _AWAY | {Excluded.RETRIED.word}

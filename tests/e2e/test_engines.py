@@ -193,7 +193,7 @@ async def test_a_model_is_loaded_for_others_only_where_its_owner_wants_it(
     shown = {"capabilities": ["completion"], "model_info": {}, "details": {}}
     pages = {"/api/tags": tags, "/api/show": shown, "/api/ps": {"models": []}, "/api/version": {"version": "1"}}
     async with AsyncExitStack() as stack:
-        extra = "" if allowed else ", load_for_others: false"
+        extra = ", load_for_others: true" if allowed else ""
         _, lazy = await peer_of_two(
             cluster, tmp_path, stack, {"model": "small"}, {"model": "m", "owned_by": "library", "pages": pages}, extra
         )

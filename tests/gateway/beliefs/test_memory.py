@@ -1,7 +1,16 @@
 """What a peer remembers of others beyond their cards."""
 
 from discovery.records import PeerId
-from gateway.beliefs.memory import FORMER_S, PEERS_LIMIT, SETS_LIMIT, FormerModels, RefusedFields, Serving
+from gateway.beliefs.memory import (
+    FORMER_S,
+    KEPT_S,
+    PEERS_LIMIT,
+    SETS_LIMIT,
+    FormerModels,
+    Loading,
+    RefusedFields,
+    Serving,
+)
 
 BEN, CLEO = PeerId("ben"), PeerId("cleo")
 
@@ -71,3 +80,19 @@ def test_of_the_many_that_left_the_last_are_known() -> None:
 
     known = former.served_by(0.0)
     assert (PEERS_LIMIT, False, True) == (len(known), "m1" in known, f"m{PEERS_LIMIT + 1}" in known)
+
+
+def test_a_word_that_a_model_is_not_loaded_for_us_counts_for_a_moment() -> None:
+    """That it is not loaded counts on: it costs seconds, whoever may have it loaded."""
+    loading, peers, agents = Loading(), (BEN, BEN, BEN, CLEO), ("cold", "kept", "warm", "kept")
+    assert (None, None) == (loading.cold(peers, agents), loading.kept(peers, agents, 0.0))
+
+    loading.tell(BEN, {"cold"}, {"kept"}, 5.0)
+
+    kept = loading.kept(peers, agents, 5.0 + KEPT_S)
+    cold = loading.cold(peers, agents)
+    assert kept is not None and [False, True, False, False] == kept.tolist()
+    assert cold is not None and [True, True, False, False] == cold.tolist()
+    assert loading.kept(peers, agents, 5.1 + KEPT_S) is None
+    loading.keep({CLEO})
+    assert loading.cold(peers, agents) is None

@@ -76,6 +76,17 @@ async def test_an_agent_of_replicas_is_served_where_the_fewest_wait_a_slot() -> 
     assert 3 == len(working)
 
 
+async def test_of_replicas_one_that_suits_comes_before_one_with_less_to_do() -> None:
+    """Such as one that has the model loaded, for whom none is loaded."""
+    doors = doors_of(1, 4)
+    doors.serve([Agent("m", "m", 0, engine=0), Agent("m", "m", 0, engine=1)])
+    working = await jobs(doors.all[0], 1, remote=False)
+
+    found = [doors.of("m", suits) for suits in (lambda one: one.engine == 0, lambda one: True, lambda one: False)]
+
+    assert (1, [0, 1, 1]) == (len(working), [one.engine for one in found if one])
+
+
 async def test_others_see_the_sum_and_each_engine_behind_it() -> None:
     doors = doors_of(1, 4)
     working = [*await jobs(doors.all[0], 3, remote=False), *await jobs(doors.all[1], 2, remote=False)]

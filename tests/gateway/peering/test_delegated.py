@@ -12,8 +12,10 @@ import pytest
 from discovery.records import Agent
 from gateway.agent.agent import PersonalAgent
 from gateway.agent.settings import AgentSettings
+from gateway.capacity.limits import Limits
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.peering.frames import TOLD, Receipt
+from gateway.peering.given import Given
 from gateway.peering.remote import FIELDS_REFUSED, PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target
@@ -58,7 +60,8 @@ async def test_a_personal_agent_answers_whom_its_owner_allows_and_is_not_there_f
         pair.ben.doors.serve([Agent("scripted-1", "scripted-1", 4096), pirate], {"pirate": Pirate()})
         _, said = await ask(pair, delegated("pirate"))
         refused = []
-        pair.ben.app._may_use = lambda agent, peer: agent != "pirate" or peer != pair.ada.id
+        may_use = lambda agent, peer: agent != "pirate" or peer != pair.ada.id  # noqa: E731
+        pair.ben.app._given = lambda peer: Given(peer, Limits(), may_use)
         for agent in ("pirate", "nobody"):
             with pytest.raises(UpstreamError) as caught:
                 await ask(pair, delegated(agent))

@@ -18,6 +18,8 @@ from discovery.identity import Identity
 from discovery.records import Agent, PeerId
 from discovery.request_auth import Audience, hashed, sign_request
 from gateway.capacity.doors import Doors
+from gateway.capacity.limits import Limits
+from gateway.peering.given import Given
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated, until
@@ -173,7 +175,7 @@ async def test_a_probe_names_no_agent_that_the_asking_peer_may_not_use(
     """Nor does she hear of it among those whose model is not loaded."""
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         monkeypatch.setattr(Doors, "cold", ("hidden", "plain"))
-        pair.ben.app._may_use = lambda agent, peer: agent != "hidden"
+        pair.ben.app._given = lambda peer: Given(peer, Limits(), lambda agent, peer: agent != "hidden")
         async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
             answer = await response.read()
 

@@ -5,13 +5,16 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
+from gateway.capacity.limits import Limit, Limits
 from gateway.capacity.rules import EngineLoad
+from gateway.peering.given import Given
 from gateway.peering.probes import FRESH_S, PROBE_LIMIT_BYTES, Peers, ProbeAnswer, decode_load, encode_load
 from tests.cluster import id_of
 from tests.fakes import ScriptedEngine
@@ -36,16 +39,21 @@ async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
     assert ProbeAnswer(4, 0, 8, "soft") == answers[-1]
 
 
-async def test_a_probe_tells_which_models_are_not_loaded(tmp_path: Path) -> None:
-    """And a peer of an older version, which does not say so, has none."""
+async def test_a_probe_tells_which_models_are_not_loaded_and_which_are_not_because_one_asks(tmp_path: Path) -> None:
+    """The owner says which, by the engine or by a limit. And a peer of an older version has none."""
+    answers = list[ProbeAnswer]()
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         watched = pair.ben.door.engine._engine
         assert watched is not None
         watched.state = replace(watched.state, models=(replace(watched.state.models[0], is_loaded=False),))
-        async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
-            answer = msgspec.json.decode(await response.read(), type=ProbeAnswer)
+        for limits, by_engine in ((Limits(), True), (Limits(), False), (Limits([Limit("anyone", cold=True)]), False)):
+            pair.ben.app._given = partial(Given, limits=limits)
+            pair.ben.door.loads_for_others = by_engine
+            async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+                answers.append(msgspec.json.decode(await response.read(), type=ProbeAnswer))
 
-    assert ("scripted-1",) == answer.cold
+    one = ("scripted-1",)
+    assert [(one, ()), ((), one), (one, ())] == [(answer.cold, answer.kept) for answer in answers]
     older = msgspec.json.decode(b'{"running":0,"waiting":0,"slots":8,"admission":"open"}', type=ProbeAnswer)
     assert () == older.cold
 
@@ -100,8 +108,8 @@ class Heard:
     ) -> None:
         self.loads.append((peer, jobs, slots, admission))
 
-    def observe_cold(self, peer: PeerId, agents: Collection[str]) -> None:
-        self.cold.append(tuple(agents))
+    def observe_cold(self, peer: PeerId, agents: Collection[str], kept: Collection[str] = (), now: float = 0.0) -> None:
+        self.cold.append((*agents, *kept))
 
     def observe_closed(self, peer: PeerId, now: float) -> None:
         self.closed.append(peer)

@@ -11,6 +11,7 @@ from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, Domain, PeerId, Profile, Pulse
 from gateway.beliefs.belief import BeliefConfig, Outcome
+from gateway.beliefs.memory import KEPT_S
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.routing.node import Node
@@ -549,6 +550,19 @@ def test_what_a_model_takes_to_load_is_expected_and_no_slander() -> None:
 
     factor = ada.node.beliefs.expect(ada.node.beliefs.rows([ben]), ada.now + 14.0).wait_factor[0]
     assert 0.8 < factor < 1.25
+
+
+def test_a_model_that_is_not_loaded_because_we_ask_is_no_candidate_until_that_is_old_news() -> None:
+    """Its owner may load it any moment. Who names the peer asks it anyway: it refuses itself."""
+    ada, cleo, ben = two_equals()
+    ada.node.observe_cold(cleo, [], ["small"], ada.now)
+    told = {ada.decide().target.peer_id for _ in range(30)}
+    pinned = ada.decide(replace(MATHS, pin=cleo)).target.peer_id
+    ada.now += KEPT_S + 0.1
+    old = ada.decide(replace(MATHS, models=frozenset({"small"})))
+
+    assert ({ben}, cleo) == (told, pinned)
+    assert "cold" not in {old.excluded_because(index) for index in range(len(old.excluded))}
 
 
 def test_our_own_cold_model_counts_too_and_only_that_one() -> None:

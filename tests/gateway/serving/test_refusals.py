@@ -231,6 +231,13 @@ def test_what_waiting_cannot_help_is_no_503(reasons: tuple[str, ...], status: in
     assert ", ".join(reasons) in told.message
 
 
+def test_a_model_that_its_owner_does_not_have_loaded_for_others_is_told_with_what_to_do() -> None:
+    told = nobody("chat/completions", Query(), [row("cold"), row("model", "cleo")], None, [], {})
+
+    assert (503, "not_loaded") == (told.status, told.code)
+    assert "at peer `ben`" in told.message and "engine.load_for_others: true" in told.message
+
+
 def test_a_busy_peer_that_takes_a_field_outranks_one_that_does_not() -> None:
     """Waiting helps."""
     told = nobody("chat/completions", Query(), [row("field:top_k"), row("closed", "cleo")], None, [], {})
