@@ -107,6 +107,7 @@ def own(
     agent: Annotated[str, typer.Argument(help="A personal agent of the running peer.")],
     limit: Limit = None,
     concurrency: Concurrency = 2,
+    max_tokens: MaxTokens = None,
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -114,7 +115,8 @@ def own(
     from profiler import owning
     from profiler.measure import MeasureConfig
 
-    raise typer.Exit(owning.own(_expanded(home), agent, limit, MeasureConfig(concurrency=concurrency), as_json))
+    config = MeasureConfig(concurrency=concurrency, max_tokens=max_tokens)
+    raise typer.Exit(owning.own(_expanded(home), agent, limit, config, as_json))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from gateway.cli.own_peer import OwnPeer
 from gateway.home.folder import Home
 from profiler.grading.short import contains
 
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from gateway.cli import options
 from gateway.cli.demo.agents import GENERALIST, LIBRARIAN, MATHEMATICIAN, OWNERS, Asked, examples, queries, write_agents
-from gateway.cli.demo.counting import Answer, ask, count, summary
+from gateway.cli.demo.counting import ANSWER_TOKENS, Answer, ask, count, summary
 from gateway.cli.demo.peers import DemoFailed, DemoPeer, start_peers, wait
 from gateway.cli.own_peer import OwnPeer
 from gateway.home.folder import Home
@@ -121,7 +121,8 @@ async def show(peers: list[DemoPeer]) -> None:
 
 async def measured(peer: DemoPeer) -> dict[str, Any]:
     """Have a peer's agent asked its owner's questions, by the command that an owner has. Raises DemoFailed."""
-    command = ("-m", "profiler", "own", OWNERS[peer.name], "--limit", str(MEASURED), "--json", "--home", str(peer.home))
+    limits = ("--limit", str(MEASURED), "--max-tokens", str(ANSWER_TOKENS), "--concurrency", "1")
+    command = ("-m", "profiler", "own", OWNERS[peer.name], *limits, "--json", "--home", str(peer.home))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=pipe, stderr=pipe)
     try:
