@@ -7,14 +7,16 @@ rule looks for is never said: its name is.
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from gateway.privacy.detectors import DETECTORS
+from gateway.privacy.media import without_media
 from gateway.privacy.spellings import Buffer, Spelling, Unreadable, slices, spellings
 from gateway.wire.codec import UNREADABLE
 
@@ -69,6 +71,12 @@ class Asked:
     attachments: frozenset[str] = frozenset()
     key: str | None = ""  # the name of the API key; empty: none
     topics: frozenset[str] | None = frozenset()
+    files: tuple[tuple[int, int], ...] = ()  # where files of a form begin and end in the body
+
+    @property
+    def texts(self) -> Iterator[Buffer]:
+        """The parts of the body that are read: all but what lies between the ends of pictures and recordings."""
+        return without_media(self.body, self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +105,20 @@ class Rules:
         if len({rule.name for rule in config.rules}) < len(config.rules):
             raise RuleError("`privacy.rules`: two rules have one name: rename one of them")
         self.needs_topics = any(rule.topics for rule in config.rules)
-        self._words = {rule.name: tuple(map(_folded, rule.words)) for rule in config.rules}
-        self._paths = {rule.name: _paths(rule.paths, home) for rule in config.rules if rule.paths}
+        self._sought: dict[str, Callable[[Spelling], bool]] = {}  # what rules look for in texts
+        for rule in config.rules:
+            self._sought |= {pattern: DETECTORS[pattern] for pattern in rule.patterns}
+            if rule.words:
+                self._sought[f"words of {rule.name}"] = partial(_has_word, tuple(map(_folded, rule.words)))
+            if rule.paths:
+                self._sought[f"paths of {rule.name}"] = partial(_has_path, _paths(rule.paths, home))
 
     def __bool__(self) -> bool:
         return bool(self.all)
 
     def verdict(self, asked: Asked) -> Verdict:
         """How far this request may go."""
-        found, texts = ANYWHERE, _Texts(asked)
+        found, texts = ANYWHERE, _Texts(asked, self._sought)
         for rule in sorted(self.all, key=lambda rule: REACHES.index(rule.to)):
             if found.rule and REACHES.index(found.reach) <= REACHES.index(rule.to):
                 break
@@ -118,7 +131,7 @@ class Rules:
 
     def explain(self, asked: Asked) -> list[tuple[Rule, bool | None]]:
         """Every rule, and whether it holds; None: that cannot be told."""
-        texts = _Texts(asked)
+        texts = _Texts(asked, self._sought)
         return [(rule, self._holds(rule, asked, texts)) for rule in self.all]
 
     def _holds(self, rule: Rule, asked: Asked, texts: "_Texts") -> bool | None:
@@ -142,52 +155,39 @@ class Rules:
         if rule.topics:
             yield None if asked.topics is None else not asked.topics.isdisjoint(rule.topics)
         if rule.patterns:
-            yield texts.have(rule.patterns)
+            yield texts.have(*rule.patterns)
         if rule.words:
-            yield texts.contain(self._words[rule.name])
+            yield texts.have(f"words of {rule.name}")
         if rule.paths:
-            yield texts.name(self._paths[rule.name])
+            yield texts.have(f"paths of {rule.name}")
 
 
 class _Texts:
-    """The spellings of one request's texts, made once for all rules."""
+    """What stands in one request's texts of all that rules look for, found in one pass once a rule needs it."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
-        self._spelled: list[Spelling] | None = None
-        self._found: dict[str, bool] = {}
+    def __init__(self, asked: Asked, sought: Mapping[str, Callable[[Spelling], bool]]) -> None:
+        self._asked, self._sought = asked, sought
+        self._found: set[str] | None = None
         self._is_whole = True  # whether all of it could be read
 
-    def have(self, patterns: Collection[str]) -> bool | None:
-        """Whether one of these patterns is there."""
-        for pattern in patterns:
-            if pattern not in self._found:
-                self._found[pattern] = any(map(DETECTORS[pattern], self._all()))
-            if self._found[pattern]:
-                return True
-        return self._unless_unreadable()
-
-    def contain(self, words: Collection[str]) -> bool | None:
-        """Whether one of these words, folded, is there."""
-        for spelling in self._all():
-            folded = _folded(spelling.text)
-            if any(word in folded for word in words):
-                return True
-        return self._unless_unreadable()
-
-    def name(self, paths: re.Pattern[str]) -> bool | None:
-        """Whether one of these paths is there."""
-        return True if any(paths.search(spelling.text) for spelling in self._all()) else self._unless_unreadable()
-
-    def _unless_unreadable(self) -> bool | None:
+    def have(self, *signs: str) -> bool | None:
+        """Whether one of these is there; None: not all can be read."""
+        if self._found is None:
+            self._found = self._look()
+        if not self._found.isdisjoint(signs):
+            return True
         return False if self._is_whole else None
 
-    def _all(self) -> list[Spelling]:
-        if self._spelled is None:
-            self._spelled = list(self._read())
-        return self._spelled
+    def _look(self) -> set[str]:
+        """A spelling at a time: all of them together are many times as large as the request."""
+        found = set[str]()
+        for spelling in self._spellings():
+            found |= {sign for sign, is_in in self._sought.items() if sign not in found and is_in(spelling)}
+            if len(found) == len(self._sought):
+                break
+        return found
 
-    def _read(self) -> Iterator[Spelling]:
+    def _spellings(self) -> Iterator[Spelling]:
         for text in self._texts():
             try:
                 yield from spellings(text)
@@ -196,7 +196,8 @@ class _Texts:
 
     def _texts(self) -> Iterator[str]:
         """The body as it came; and the parts of each of its lists in a row, for what stands partly in each of two."""
-        yield from slices(self._asked.body)
+        for part in self._asked.texts:
+            yield from slices(part)
         if not self._asked.is_json:
             return
         try:
@@ -207,7 +208,8 @@ class _Texts:
         if _has_token_ids(body):
             self._is_whole = False
         for parts in _split(body):
-            yield from slices("".join(_leaves(parts)).encode("utf-8", "replace"))
+            for part in without_media("".join(_leaves(parts)).encode("utf-8", "replace")):
+                yield from slices(part)
 
 
 def checked(rule: Rule) -> str:
@@ -236,6 +238,15 @@ def _check(rule: Rule, number: int, topics: Collection[str]) -> None:
             raise RuleError(f"{where}: a value of `{key}` is empty: write one, or leave `{key}` out")
     if any(len(word) > 500 for word in (*rule.words, *rule.paths)):
         raise RuleError(f"{where}: words and paths have 500 characters at most")
+
+
+def _has_word(words: Collection[str], spelling: Spelling) -> bool:
+    folded = _folded(spelling.text)
+    return any(word in folded for word in words)
+
+
+def _has_path(paths: re.Pattern[str], spelling: Spelling) -> bool:
+    return bool(paths.search(spelling.text))
 
 
 def _folded(text: str) -> str:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gateway.privacy.others import OtherRequest
 from gateway.privacy.rules import ANYWHERE, Asked, Rule, Rules, Verdict
-from gateway.privacy.spellings import Buffer
 from gateway.routing.node import Node
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.request import MEDIA_NEEDS, Request
@@ -52,14 +52,17 @@ class Leaving:
             return Verdict("this machine")
         return await self._asked(await self._of(request, came))
 
-    async def of_other(
-        self, endpoint: str, body: Buffer, *, is_json: bool, model: str | None, headers: Mapping[str, str], key: str
-    ) -> Verdict:
+    async def of_other(self, request: OtherRequest, headers: Mapping[str, str], key: str) -> Verdict:
         """The same of an endpoint beside chat. What it is about is not judged, and so cannot be told."""
         if not self._rules:
             return ANYWHERE
-        attached = frozenset() if is_json else frozenset({"audio" if endpoint.startswith("audio/") else "file"})
-        return await self._asked(Asked(body, is_json, (model or "auto",), headers, attached, key, topics=None))
+        if self._node.roster.here.all():
+            return Verdict("this machine")
+        is_json, is_audio = request.fields is not None, request.endpoint.startswith("audio/")
+        attached = frozenset() if is_json else frozenset({"audio" if is_audio else "file"})
+        files = tuple((part.begin, part.end) for part in request.parts if part.filename is not None)
+        models = (request.model or "auto",)
+        return await self._asked(Asked(request.body, is_json, models, headers, attached, key, None, files))
 
     async def explain(self, request: Request, came: Came) -> tuple[Verdict, list[tuple[Rule, bool | None]]]:
         """The verdict, and of every rule whether it holds; None: that cannot be told."""

@@ -172,10 +172,7 @@ class Others:
         """How far the owner's rules let it go."""
         if self._leaving is None:
             return ANYWHERE
-        is_json = request.fields is not None
-        return await self._leaving.of_other(
-            request.endpoint, request.body, is_json=is_json, model=request.model, headers=headers, key=key
-        )
+        return await self._leaving.of_other(request, headers, key)
 
     def _candidates(self, request: OtherRequest, wishes: Wishes, verdict: Verdict) -> list[Having]:
         """Who has the endpoint and the model, in the order in which they are asked."""

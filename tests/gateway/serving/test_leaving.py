@@ -8,9 +8,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from gateway.privacy.others import JSON, OtherRequest
 from gateway.privacy.rules import ANYWHERE, PrivacyConfig, Rule, Rules, Verdict
 from gateway.serving.leaving import INLINE_BYTES, Came, Leaving
 from gateway.topics.reader import Judged
+from gateway.wire.bodies import FORM
 from gateway.wire.request import read_request
 
 CATEGORIES = ("medicine", "law", "coding", "coding")
@@ -136,9 +138,9 @@ async def test_a_long_body_is_read_beside_the_event_loop() -> None:
 async def test_other_endpoints_are_judged_by_all_but_their_topic() -> None:
     of = leaving(Rule("mail", patterns=("email",)), Rule("sound", "my machines", attachments=("audio",)))
 
-    rerank = await of.of_other("rerank", b'{"query": "a@b.org"}', is_json=True, model=None, headers={}, key="")
-    sound = await of.of_other("audio/transcriptions", b"--x", is_json=False, model="w", headers={}, key="")
-    health = await leaving(MEDICAL).of_other("rerank", b"{}", is_json=True, model=None, headers={}, key="")
+    rerank = await of.of_other(OtherRequest("rerank", JSON, b'{"query": "a@b.org"}', None, {}), {}, "")
+    sound = await of.of_other(OtherRequest("audio/transcriptions", FORM, b"--x", "w", None), {}, "")
+    health = await leaving(MEDICAL).of_other(OtherRequest("rerank", JSON, b"{}", None, {}), {}, "")
 
     assert [("this machine", "mail"), ("my machines", "sound")] == [(one.reach, one.rule) for one in (rerank, sound)]
     assert Verdict("this machine", "health", is_told=False) == health
