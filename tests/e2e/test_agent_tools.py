@@ -80,7 +80,9 @@ async def test_a_tool_that_changes_things_is_the_owners_alone(cluster: Cluster, 
     assert 'told: echo {"a": 1} ' == reading
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed", "file gone"])
+@pytest.mark.parametrize(
+    "how", ["killed", *(pytest.param(how, marks=pytest.mark.slow) for how in ("stopped", "file gone"))]
+)
 async def test_a_deaf_server_ends_with_its_peer_and_with_its_file(cluster: Cluster, tmp_path: Path, how: str) -> None:
     caller = Caller()
     pids = tmp_path / "pids"

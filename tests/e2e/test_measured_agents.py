@@ -7,6 +7,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from profiler.cli import main
 from tests.e2e.network import Cluster
 from tests.e2e.test_personal_agents import systems, write
@@ -36,6 +38,7 @@ async def profiled(home: Path, *arguments: str) -> tuple[int, Any, str]:
     return code, json.loads(out.getvalue() or "null"), err.getvalue()
 
 
+@pytest.mark.slow
 async def test_what_an_owner_found_reaches_who_may_use_the_agent(cluster: Cluster, tmp_path: Path) -> None:
     """And counts as another agent's once its prompt is another."""
     path = write(tmp_path / "ada", "porter", PORTER)

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.e2e.network import Cluster, start
 from tests.e2e.peer import ppai
 
@@ -37,6 +39,7 @@ async def test_others_hear_of_a_pause_and_a_drained_peer_finishes_what_it_has(cl
     assert "stopping" in ben.output
 
 
+@pytest.mark.slow
 async def test_a_rule_keeps_a_secret_from_a_peer_until_it_is_the_owner_s_own(cluster: Cluster) -> None:
     """By default, without any setting. Both have the secret of one network."""
     await start(cluster, "ada", "ben")

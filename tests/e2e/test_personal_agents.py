@@ -234,6 +234,7 @@ topics:
 KEELS = "What torque do the keel bolts get?"
 
 
+@pytest.mark.slow
 async def test_a_question_of_an_agent_s_topics_finds_it_and_others_stay_at_home(
     cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -323,6 +323,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_index_that_is_killed_twenty_times_is_whole_and_is_finished(tmp_path: Path) -> None:
     """At a later step each time, from before the file is made to the last vectors; documents change meanwhile."""

@@ -77,7 +77,9 @@ def test_a_reader_that_hangs_or_says_nonsense_is_ended(boot: str, said: str, fil
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limits, or not all")
-@pytest.mark.parametrize(("boot", "said"), [(GREEDY, "over 1 GiB of memory"), (BUSY, "takes over 30 s")])
+@pytest.mark.parametrize(
+    ("boot", "said"), [(GREEDY, "over 1 GiB of memory"), pytest.param(BUSY, "takes over 30 s", marks=pytest.mark.slow)]
+)
 def test_memory_and_time_are_limited(boot: str, said: str, file: Path) -> None:
     reading = Reading(boot=boot)
 

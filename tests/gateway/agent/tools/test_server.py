@@ -139,7 +139,7 @@ async def test_a_long_result_is_cut() -> None:
     assert len(result.text) < RESULT_BYTES + 100 and "[cut: 500000 bytes" in result.text
 
 
-@pytest.mark.parametrize("mode", ["endless", "flood"])
+@pytest.mark.parametrize("mode", ["endless", pytest.param("flood", marks=pytest.mark.slow)])
 async def test_one_that_never_ends_is_ended_and_costs_little_memory(mode: str) -> None:
     def peak_mib() -> float:
         (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
@@ -171,7 +171,9 @@ async def test_a_program_that_is_not_there_is_said_with_the_remedy() -> None:
         assert server.problem and said in server.problem and "disabled" in server.problem
 
 
-@pytest.mark.parametrize("mode", ["good", "deaf", "escape", "hang"])
+@pytest.mark.parametrize(
+    "mode", ["good", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("deaf", "escape", "hang"))]
+)
 async def test_when_it_is_left_nothing_of_it_is_left(mode: str, tmp_path: Path) -> None:
     """Also of one that takes no notice of SIGTERM, and of helpers that left its group."""
     async with running(mode, str(tmp_path / "pids")) as server:
@@ -182,7 +184,7 @@ async def test_when_it_is_left_nothing_of_it_is_left(mode: str, tmp_path: Path) 
     await until(lambda: not any(map(is_alive, pids)), within_s=5)
 
 
-@pytest.mark.parametrize("mode", ["crash", "escape"])
+@pytest.mark.parametrize("mode", ["crash", pytest.param("escape", marks=pytest.mark.slow)])
 async def test_helpers_of_one_that_ends_by_itself_end_with_it(mode: str, tmp_path: Path) -> None:
     async with running(mode, str(tmp_path / "pids")) as server:
         await until(lambda: server.tools)
@@ -210,7 +212,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("mode", ["deaf", "escape", "hang-call"])
+@pytest.mark.parametrize(
+    "mode", ["escape", pytest.param("deaf", marks=pytest.mark.slow), pytest.param("hang-call", marks=pytest.mark.slow)]
+)
 async def test_a_peer_that_is_killed_leaves_nothing_running(mode: str, tmp_path: Path) -> None:
     """kill -9: nobody can clean up, and the server does not listen."""
     command = settings(mode, str(tmp_path / "pids")).command
