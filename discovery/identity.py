@@ -76,6 +76,31 @@ class Identity:
         return context
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What lies in a home of an identity; None for what does not.
+
+    The certificate holds from `begins` to `ends`, UTC.
+    """
+
+    id: PeerId | None = None
+    begins: datetime.datetime | None = None
+    ends: datetime.datetime | None = None
+
+
+def look_at(home: Path) -> Seen:
+    """The identity in `home` as it is: makes, renews and repairs nothing. Raises IdentityError."""
+    key_path, cert_path, tls_key_path = home / "identity.key", home / "tls.crt", home / "tls.key"
+    if not key_path.exists():
+        return Seen()
+    peer = peer_id(_load_or_create_key(key_path).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    if not (cert_path.exists() and tls_key_path.exists()):
+        return Seen(peer)
+    _read(tls_key_path, read_secret)
+    cert = _parse(cert_path, _read(cert_path, read_unchanged), x509.load_pem_x509_certificate)
+    return Seen(peer, cert.not_valid_before_utc, cert.not_valid_after_utc)
+
+
 def verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
     """Whether `signature` is the Ed25519 signature of `data` by `peer`; False for an invalid id or signature."""
     try:

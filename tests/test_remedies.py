@@ -23,6 +23,13 @@ FOREIGN = {
     "--require-hashes": "pip",
     "--gpu-memory-utilization": "vllm serve",
     "--build-arg": "docker build",
+    "--max-model-len": "vllm serve",
+    "--metrics": "llama-server",
+    "--enable-metrics": "sglang.launch_server",
+    "--add-port": "firewall-cmd",
+    "--add-service": "firewall-cmd",
+    "--permanent": "firewall-cmd",
+    "--reload": "firewall-cmd",
 }
 # words after `ppai` that are no command: "run ppai as root"
 PROSE = {"again", "and", "as", "command", "in", "is", "on", "peer", "reads", "that", "with", "would", "wrote"}

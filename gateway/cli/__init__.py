@@ -15,6 +15,7 @@ from gateway.cli.agents import agent_ask, agent_check, agent_index, agent_init, 
 from gateway.cli.asking import ask, feedback, models, privacy_test, route, status
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
+from gateway.cli.mending.doctor import doctor
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, drain, pause, peers, resume, revoke
 from gateway.cli.secret import secret_holders, secret_new
@@ -54,7 +55,7 @@ def ppai(
 
 
 _PEERS = (peers, approve, revoke, pause, resume, drain, invite, invites, uninvite, join)
-for command in (serve, ask, feedback, route, status, models, *_PEERS, init, pull, demo):
+for command in (serve, ask, feedback, route, status, doctor, models, *_PEERS, init, pull, demo):
     app.command()(command)
 
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)

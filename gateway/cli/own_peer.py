@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException, HTTPResponse
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,9 +55,9 @@ class OwnPeer:
         """The JSON at `path`. Raises NotRunning, PeerRefused."""
         return self._ask(path, None, 10)
 
-    def post(self, path: str, body: Mapping[str, object]) -> Any:
+    def post(self, path: str, body: Mapping[str, object], headers: Mapping[str, str] = MappingProxyType({})) -> Any:
         """The JSON that `path` answers to `body`. Raises NotRunning, PeerRefused."""
-        return self._ask(path, body, 60)
+        return self._ask(path, body, 60, headers)
 
     def stream(
         self, path: str, body: Mapping[str, object], headers: Mapping[str, str]
@@ -82,8 +83,14 @@ class OwnPeer:
                 raise self._gone(error) from error
         raise self._gone(EOFError("the answer broke off"))
 
-    def _ask(self, path: str, body: Mapping[str, object] | None, timeout_s: float) -> Any:
-        with self._open(path, body, {}, timeout_s) as response:
+    def _ask(
+        self,
+        path: str,
+        body: Mapping[str, object] | None,
+        timeout_s: float,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Any:
+        with self._open(path, body, headers, timeout_s) as response:
             try:
                 return json.load(response)
             except (OSError, HTTPException, ValueError) as error:

@@ -104,6 +104,7 @@ def engine_status(
                 "id": shown.get(model.name, model.id),
                 "context_tokens": model.context_tokens,
                 "loaded": model.is_loaded,
+                "abilities": sorted(model.modalities),
                 "profiled": shown.get(model.name, model.name) in profiled,
                 "parameters": model.parameters or None,
                 "quantisation": model.quantisation or None,

@@ -34,6 +34,7 @@ UNREADY_INTERVAL_S = 0.25
 UNREADY_GROWTH = 1.05
 UNREADY_LIMIT_S = 2.0
 LEARN_SOON_S = 3.0  # s for which others are not told yet what an engine does, since what is tried is mostly known then
+NONE_YET = "no engine yet"  # why there is none, until all that may be one was looked for
 LOOK_AGAIN_S = 2.0  # s that a request waits for a look at an engine which did not know a model of its own list
 
 
@@ -130,7 +131,7 @@ class LocalEngine:
         self._engine: Engine | None = None
         self._adopted_port = 0  # where the engine was found, if it was not named
         self.not_adopted: tuple[str, ...] = ()  # engines of other people, each with what takes it
-        self._problem = "no engine yet"
+        self._problem = NONE_YET
         self._unready_looks = 0  # in a row
         self._learning: asyncio.Task[None] | None = None
         self._learns_since: float | None = None  # when there was first something to learn; None: there is nothing

@@ -105,15 +105,18 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
     return Membership(identity, admission, gossip, remembered, peers_path, tuple(warnings), shared)
 
 
-def check(config: NetworkConfig, folder: Path) -> None:
-    """Raises what `join` and Network would raise of this configuration; makes and changes nothing."""
+def check(config: NetworkConfig, folder: Path) -> str:
+    """Raises what `join` and Network would raise of this configuration; makes and changes nothing.
+
+    Returns what the owner is to hear of the network's secret; empty where nothing.
+    """
     _, secret = _admission(config, folder)
-    if secret:
-        warning_about(secret, version("ppai"))
+    warning = warning_about(secret, version("ppai")) if secret else ""
     for text in config.advertise:
         address_of("network.advertise", text)
     for text in config.seeds:
         _host_port("network.seeds", text)
+    return warning
 
 
 def _admission(config: NetworkConfig, folder: Path) -> tuple[Admission, bytes | None]:

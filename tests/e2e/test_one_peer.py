@@ -357,3 +357,13 @@ async def test_a_stop_in_mid_answer_is_told_to_clients_and_is_no_traceback(tmp_p
     assert "stopping" == json.loads(streamed.strip().rpartition("data: ")[2])["error"]["code"]
     assert 2 == peer.output.count("answer_ended_by_stop")
     assert "Traceback" not in peer.output
+
+
+async def test_the_doctor_finds_nothing_wrong_with_it(peer: PeerProcess) -> None:
+    """And looks at its engine, its ports and its network through its pages."""
+    quiet = {"PPAI_NETWORK_MDNS": "false"}
+    told = await asyncio.to_thread(ppai, "doctor", "--json", "--home", str(peer.home), env=quiet)
+
+    found = {one["id"]: one["ok"] for one in json.loads(told.stdout)}
+    assert (0, []) == (told.returncode, [name for name, ok in found.items() if ok is False])
+    assert {"peer", "port-peer", "engine-found", "engine-token", "identity"} <= {name for name in found if found[name]}

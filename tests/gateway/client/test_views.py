@@ -106,6 +106,7 @@ def test_the_engine_s_status_is_plain_data() -> None:
                 "id": "m",
                 "context_tokens": 4096,
                 "loaded": True,
+                "abilities": ["text"],
                 "profiled": True,
                 "parameters": 8,
                 "quantisation": "Q4_K_M",
