@@ -65,6 +65,7 @@ from gateway.peering.network import Membership, Network, join
 from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
 from gateway.peering.settling import Settling
+from gateway.person.watching import Watching
 from gateway.privacy.rules import Rules
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
@@ -180,7 +181,11 @@ class Runtime:
         session = await stack.enter_async_context(engine_session())
         self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
         stack.push_async_callback(self._fleet.stop)
-        self._sharing = Sharing(self._config.admission, self._home.path / "paused.json", on_battery=is_on_battery)
+        self._watching = Watching(self._config.admission, self._are_engines_idle, self._activity_changed)
+        self._sharing = Sharing(
+            self._config.admission, self._home.path / "paused.json", on_battery=is_on_battery,
+            activity=lambda: self._watching.activity,
+        )  # fmt: skip
         self._doors = Doors([self._door_to(engine) for engine in self._fleet.engines])
         opening = Opening(self._home.path / "indexes", self._encoder, self._say)
         self._personal = PersonalAgents(self._home.agents, self._say, opening.parts, opening.forget)
@@ -277,6 +282,7 @@ class Runtime:
             refolding = tasks.create_task(self._refold(), name="refolding")
             auditing = tasks.create_task(self._audits.run(), name="audits")
             draining = tasks.create_task(self._drained(stop), name="draining")
+            looking = tasks.create_task(self._watching.run(), name="person")
             following = tasks.create_task(self._personal.run(self._cards_changed), name="agents")
             self._greet()
             await stop.wait()
@@ -289,6 +295,7 @@ class Runtime:
             refolding.cancel()
             auditing.cancel()
             following.cancel()
+            looking.cancel()
             draining.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
@@ -424,6 +431,16 @@ class Runtime:
         for door in self._doors.shown:
             engine = door.engine  # one that comes and goes all day is told seldom
             self._notices.limited("engine", f"engine {engine.name}", engine_line(engine.origin, engine.state))
+
+    def _are_engines_idle(self) -> bool:
+        """Whether none has a job, of whomever."""
+        return not any(engine.in_flight or engine.state.others for engine in self._fleet.engines)
+
+    def _activity_changed(self) -> None:
+        """The person began or ended something: who waits is let in or turned away, and others hear of it, now."""
+        self._sharing.look_again()
+        self._doors.admit_waiting()
+        self._network.tell_admission(self._doors.admission)
 
     def _door_changed(self) -> None:
         """The door opened or closed to other peers: they hear of it now, not after the next look at the engine."""

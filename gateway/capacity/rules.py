@@ -41,8 +41,22 @@ class AdmissionConfig:
     # Tokens that a peer may have had of late beyond what it gave; then it is served while nobody waits. 0: no limit.
     exposure_tokens: Annotated[float, msgspec.Meta(ge=0)] = 10_000_000.0
     on_battery: bool = False  # whether they may while this machine runs on its battery: that is the owner's to use up
+    while_used: bool = True  # whether they may while somebody uses keyboard or mouse
+    while_full_screen: bool = False  # whether they may while a program has the whole screen
+    while_gpu_busy: bool = False  # whether they may while the graphics card is busy with other work
     # What one of them may have of an agent at once, and whether a model is loaded for it; the first that fits counts.
     limits: tuple[Limit, ...] = ()
+
+
+USED_S = 300.0  # s for which keyboard and mouse count as used after somebody touched them
+
+
+class Activity(NamedTuple):
+    """What the person at this machine is doing; None: the machine does not tell, and nobody is kept out by it."""
+
+    used_s: float | None = None  # since somebody touched keyboard or mouse
+    is_full_screen: bool | None = None
+    is_gpu_busy: bool | None = None  # with other work than our engines'
 
 
 class Presence(NamedTuple):
@@ -53,6 +67,7 @@ class Presence(NamedTuple):
     weekday: int  # 0: Monday
     minute: int  # of the day, by the machine's own time
     is_on_battery: bool
+    activity: Activity = Activity()
 
 
 def why_closed(now: Presence, config: AdmissionConfig, spans: Spans) -> str:
@@ -64,7 +79,19 @@ def why_closed(now: Presence, config: AdmissionConfig, spans: Spans) -> str:
         return f"you paused it{for_}: run ppai resume"
     if not is_within(spans, now.weekday, now.minute):
         return f"others may use it at {', '.join(config.hours)} (admission.hours)"
-    return "it runs on its battery (admission.on_battery)" if now.is_on_battery and not config.on_battery else ""
+    if now.is_on_battery and not config.on_battery:
+        return "it runs on its battery (admission.on_battery)"
+    return _why_in_use(now.activity, config)
+
+
+def _why_in_use(now: Activity, config: AdmissionConfig) -> str:
+    if now.is_full_screen and not config.while_full_screen:
+        return "a program has the whole screen (admission.while_full_screen)"
+    if now.is_gpu_busy and not config.while_gpu_busy:
+        return "its graphics card is busy with other work (admission.while_gpu_busy)"
+    if now.used_s is not None and now.used_s < USED_S and not config.while_used:
+        return "somebody uses keyboard or mouse (admission.while_used)"
+    return ""
 
 
 class Room(NamedTuple):

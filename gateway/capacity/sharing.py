@@ -1,4 +1,4 @@
-"""Whether others may use this machine's engines now: the owner's word (pause, drain), hours, battery.
+"""Whether others may use this machine's engines now: the owner's word (pause, drain), hours, battery, what he is doing.
 
 What follows from these is decided in rules.py; this reads the clocks and the battery, and keeps the owner's word over a
 restart. The owner's own requests never ask it.
@@ -14,7 +14,7 @@ import msgspec
 
 from discovery.private_files import OpenToOthers, read_unchanged, write_private
 from gateway.capacity.hours import read_hours
-from gateway.capacity.rules import AdmissionConfig, Presence, why_closed
+from gateway.capacity.rules import Activity, AdmissionConfig, Presence, why_closed
 from gateway.wire.codec import UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class Sharing:
         file: Path | None = None,
         *,
         on_battery: Callable[[], bool] = lambda: False,
+        activity: Callable[[], Activity] = Activity,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         local: Callable[[float], time.struct_time] = time.localtime,
@@ -42,6 +43,7 @@ class Sharing:
         """`file` holds the owner's pause; where it cannot be read, it counts as one. Raises HoursError."""
         self._config, self._spans, self._file = config, read_hours(config.hours), file
         self._on_battery, self._clock, self._wall_clock, self._local = on_battery, clock, wall_clock, local
+        self._activity = activity
         self._until = self._kept()  # unix s until which others get nothing; 0: they may
         self._is_draining, self._why, self._read_at = False, "", -math.inf
 
@@ -56,6 +58,10 @@ class Sharing:
         if now - self._read_at >= FRESH_S:
             self._why, self._read_at = why_closed(self._presence(), self._config, self._spans), now
         return self._why
+
+    def look_again(self) -> None:
+        """Something of it has changed."""
+        self._read_at = -math.inf
 
     def pause(self, seconds: float | None) -> None:
         """Nothing for others for so long; None: until `resume`. Raises OSError where that cannot be kept."""
@@ -75,7 +81,7 @@ class Sharing:
         local = self._local(wall)
         left_s = max(0.0, self._until - wall)
         minute = local.tm_hour * 60 + local.tm_min
-        return Presence(left_s, self._is_draining, local.tm_wday, minute, self._on_battery())
+        return Presence(left_s, self._is_draining, local.tm_wday, minute, self._on_battery(), self._activity())
 
     def _set(self, until: float) -> None:
         self._until, self._read_at = until, -math.inf

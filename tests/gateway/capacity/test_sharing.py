@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from gateway.capacity.hours import HoursError
-from gateway.capacity.rules import AdmissionConfig
+from gateway.capacity.rules import USED_S, Activity, AdmissionConfig
 from gateway.capacity.sharing import FRESH_S, Sharing
 
 NIGHTS = AdmissionConfig(hours=("mon-fri 18:00-08:00",))
 MONDAY_NOON = 1_764_590_400.0  # 2025-12-01 12:00 UTC
+
+
+NOTHING = Activity()
 
 
 @dataclass
@@ -20,6 +23,7 @@ class Machine:
 
     wall: float = MONDAY_NOON
     is_on_battery: bool = False
+    activity: Activity = NOTHING
     read: list[float] = field(default_factory=list)
 
     def sharing(self, config: AdmissionConfig = AdmissionConfig(), file: Path | None = None) -> Sharing:  # noqa: B008
@@ -28,7 +32,10 @@ class Machine:
             return self.is_on_battery
 
         clock = lambda: self.wall  # noqa: E731
-        return Sharing(config, file, on_battery=battery, clock=clock, wall_clock=clock, local=time.gmtime)
+        return Sharing(
+            config, file, on_battery=battery, activity=lambda: self.activity,
+            clock=clock, wall_clock=clock, local=time.gmtime,
+        )  # fmt: skip
 
 
 def test_a_pause_ends_by_itself_or_is_ended() -> None:
@@ -98,6 +105,36 @@ def test_a_drain_goes_before_all_else_until_it_is_taken_back() -> None:
 
     assert (True, "it ends once the jobs of others have (ppai drain)") == draining
     assert (False, "it runs on its battery (admission.on_battery)") == (sharing.is_draining, sharing.why())
+
+
+USED, GAME, BUSY = Activity(used_s=USED_S - 1), Activity(is_full_screen=True), Activity(is_gpu_busy=True)
+
+
+@pytest.mark.parametrize(
+    ("activity", "config", "why"),
+    [
+        (USED, AdmissionConfig(), ""),
+        (USED, AdmissionConfig(while_used=False), "somebody uses keyboard or mouse (admission.while_used)"),
+        (Activity(used_s=USED_S), AdmissionConfig(while_used=False), ""),
+        (GAME, AdmissionConfig(), "a program has the whole screen (admission.while_full_screen)"),
+        (GAME, AdmissionConfig(while_full_screen=True), ""),
+        (BUSY, AdmissionConfig(), "its graphics card is busy with other work (admission.while_gpu_busy)"),
+        (BUSY, AdmissionConfig(while_gpu_busy=True), ""),
+        (Activity(), AdmissionConfig(while_used=False), ""),
+    ],
+)
+def test_while_somebody_uses_the_machine_others_get_what_he_lets_them(
+    activity: Activity, config: AdmissionConfig, why: str
+) -> None:
+    """And at once, when he begins: it is not waited until what was read is old."""
+    machine = Machine()
+    sharing = machine.sharing(config)
+    before = sharing.why()
+    machine.activity = activity
+    kept = sharing.why()
+    sharing.look_again()
+
+    assert ("", "", why) == (before, kept, sharing.why())
 
 
 def test_a_battery_is_read_now_and_then_however_often_is_asked() -> None:
