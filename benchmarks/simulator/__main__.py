@@ -6,12 +6,13 @@ load        seconds and percent right against the arrival rate (the paper's Fig.
 beta        the same against the price of time (Fig. 9).
 scale       the same against the number of agents (Fig. 10), and milliseconds a decision.
 churn       agents that join, leave and crash. adversary: agents that lie.
+sharing     who gets how much of one peer's engine, by what he gave. flood: how long its owner waits.
 calibrate   seconds a token of the embedded engine, or of one at --engine URL. live: three real peers on this machine.
 
-All but staleness, calibrate and live route recorded queries. Without --outcomes they take the repository's small sample
-with few queries (configs/experiments/sample.yaml), which shows that they work. The figures of docs/results/simulator.md
-are on RouterDC's outcomes: `python -m benchmarks.gather --help` says how to get them. They need the pulled encoder
-(`ppai pull encoder`); live and calibrate need `ppai pull smollm2`.
+All but staleness, sharing, flood, calibrate and live route recorded queries. Without --outcomes they take the
+repository's small sample with few queries (configs/experiments/sample.yaml), which shows that they work. The figures of
+docs/results/simulator.md are on RouterDC's outcomes: `python -m benchmarks.gather --help` says how to get them. They
+need the pulled encoder (`ppai pull encoder`); live and calibrate need `ppai pull smollm2`.
 """
 
 import argparse
@@ -73,7 +74,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _settings(options: argparse.Namespace) -> tuple[Settings, str]:
     """The settings, and what to call them. Checks what the experiment needs besides."""
-    if options.experiment == "staleness":
+    if options.experiment in ("staleness", "sharing", "flood"):
         return read(options.config), options.config.name
     encoder_folder()
     if options.outcomes:

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmarks.simulator.disturbed import adversary, churn
 from benchmarks.simulator.scale import scale
 from benchmarks.simulator.settings import Settings
+from benchmarks.simulator.sharing import flood, sharing
 from benchmarks.simulator.staleness import staleness
 from benchmarks.simulator.tables import beta_curve, load_curve, table1
 
@@ -18,5 +19,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "scale": scale,
     "churn": churn,
     "adversary": adversary,
+    "sharing": lambda settings, seeds, outcomes: sharing(settings, seeds),
+    "flood": lambda settings, seeds, outcomes: flood(settings, seeds),
     "staleness": lambda settings, seeds, outcomes: staleness(settings, seeds),
 }

@@ -53,7 +53,8 @@ class FairShare:
         if not self._present[peer]:
             if clock != NEWCOMERS or not self._has_newcomers:
                 self._clocks.catch_up(clock)
-            self._among_newcomers.catch_up(peer)
+            if clock == NEWCOMERS:
+                self._among_newcomers.catch_up(peer)
         self._present[peer] += 1
 
     def first(self, waiting: Iterable[Who]) -> Who | None:
@@ -68,12 +69,14 @@ class FairShare:
         of_peer = Counter(who.peer for who in waiting)
         of_clock = Counter(self._clock_of(who.peer) for who in waiting)
         mine = self._clock_of(peer)
-        last = max(of_clock, key=lambda clock: self._done(clock, of_clock[clock]), default=None)
-        if last is None or (last != mine and self._done(last, of_clock[last]) <= self._done(mine, of_clock[mine] + 1)):
+        last = max(of_clock, key=lambda clock: self._done(clock, of_clock[clock]), default=mine)
+        is_common = last == mine or self._done(last, of_clock[last]) <= self._done(mine, of_clock[mine] + 1)
+        if is_common and mine != NEWCOMERS:
             return None
-        among = [other for other in of_peer if self._clock_of(other) == last]
-        behind = max(among, key=lambda other: self._done_among(other, of_peer[other]))
-        if last == mine and self._done_among(behind, of_peer[behind]) <= self._done_among(peer, of_peer[peer] + 1):
+        clock = mine if is_common else last  # among newcomers one may give way to another
+        among = [other for other in of_peer if self._clock_of(other) == clock]
+        behind = max(among, key=lambda other: self._done_among(other, of_peer[other]), default=peer)
+        if is_common and self._done_among(behind, of_peer[behind]) <= self._done_among(peer, of_peer[peer] + 1):
             return None
         return next(who for who in reversed(waiting) if who.peer == behind)
 
@@ -82,7 +85,8 @@ class FairShare:
         clock = self._clock_of(who.peer)
         who.counted, who.rate = self._ordinary, 1 / self._weight_of(clock)
         self._clocks.reach(clock)
-        self._among_newcomers.reach(who.peer)
+        if clock == NEWCOMERS:
+            self._among_newcomers.reach(who.peer)
         self._run(who.peer, who.counted, who.rate)
 
     def leave(self, who: Waiting, work: float | None = None) -> None:
@@ -119,8 +123,10 @@ class FairShare:
         return self._among_newcomers[peer] + requests * self._ordinary
 
     def _run(self, peer: str, work: float, rate: float) -> None:
-        self._clocks.run(self._clock_of(peer), work * rate)
-        self._among_newcomers.run(peer, work)
+        clock = self._clock_of(peer)
+        self._clocks.run(clock, work * rate)
+        if clock == NEWCOMERS:
+            self._among_newcomers.run(peer, work)
 
 
 class _Clocks:

@@ -111,6 +111,13 @@ def test_newcomers_together_have_a_fifth_however_many_they_are() -> None:
         assert pytest.approx(scene.share("a"), rel=0.1) == scene.share("b")
 
 
+def test_one_newcomer_does_not_keep_the_others_out_of_their_common_share() -> None:
+    """All their places are the flood's, and those of the contributors are due to them: the flood's are given up."""
+    scene = contended({"a": Peer(0.5), "b": Peer(0.5), "flood": Peer(at_once=40), "new": Peer(at_once=2)})
+
+    assert pytest.approx(NEWCOMERS_SHARE / 2, rel=0.2) == scene.share("new")
+
+
 def test_newcomers_alone_have_everything_in_equal_parts() -> None:
     scene = contended({"a": Peer(at_once=2), "b": Peer(at_once=40)})
 
