@@ -22,6 +22,7 @@ WORDS = frozenset(
      "rights", "abilities", "modalities", "untold"}
 )  # fmt: skip
 _NOT_WORDS = re.compile(r"[^A-Za-z0-9_. +-]")
+_NO_NAMES = frozenset({"ppai", "none", "auto", "embedded"})  # words of PPAI's own that also are names
 _V4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 _V6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?:%\w+)?(?![\w:])")
 _HOST = re.compile(r"(?<=//)[^/\s:\[\]<>]+")
@@ -39,7 +40,7 @@ def scrubbed(text: str, names: Iterable[str] = ()) -> str:
     text = _QUOTED.sub(
         lambda found: found[0] if _OURS.fullmatch(found[1] or found[2] or found[3] or "") else "<value>", text
     )
-    for name in sorted(filter(None, names), key=len, reverse=True):
+    for name in sorted({*names} - _NO_NAMES - {""}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<name>", text)
     text = _V4.sub(_kind, text)
     text = _V6.sub(_kind, text)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.doctor.finding import Finding
+from gateway.engines.engine_state import NOT_WANTED
 
 SMALL_CONTEXT = 8192  # tokens; Ollama's own setting is 4,096, and instructions of coding agents alone are longer
 WITHOUT_METRICS: Mapping[str, str] = {
@@ -31,7 +32,7 @@ def engine_findings(rows: Sequence[Row], ask: Ask) -> list[Finding]:
 def _of_one(row: Row, ask: Ask) -> list[Finding]:
     name = row["origin"] if row["origin"] != "none" else row["name"]
     if problem := row["problem"]:
-        is_fault = row.get("is_fault", True)
+        is_fault = row.get("is_fault", True) and not problem.startswith(NOT_WANTED)
         remedy = "start the engine, or name another: `engine.url` in config.yaml, or ppai serve --engine URL"
         return [Finding("engine-found", False if is_fault else None, f"{name}: {problem}", remedy if is_fault else "")]
     models = row["models"]

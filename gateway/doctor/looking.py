@@ -103,7 +103,7 @@ def _row(engine: LocalEngine) -> Row:
         "origin": engine.origin,
         "not_adopted": list(engine.not_adopted),
         "problem": state.problem,
-        "is_fault": engine.config.url != "none" and state.problem != STARTS_LATER,
+        "is_fault": state.problem != STARTS_LATER,
         "family": state.family,
         "place": state.place,
         "models": models,

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
-from discovery.names import quoted
+from discovery.names import is_id, quoted
 from gateway.doctor.finding import Finding
 
 Page = Mapping[str, Any]
 
 # Words of refusals (discovery/admission.py, discovery/request_auth.py), and what their kind is called here.
 _SECRET, _CLOCK = "secret", "clocks differ"
+REFUSES_US = "it refuses us"  # begins why, where the other side keeps us out (discovery/dialler.py)
 _KINDS = (
     (ip_network("127.0.0.0/8"), "this machine alone"),
     (ip_network("100.64.0.0/10"), "a VPN such as Tailscale, or a provider's NAT"),
@@ -52,7 +53,8 @@ def _peers(peers: Sequence[Page], mdns: bool | None) -> Finding:
     alive = [peer for peer in peers if peer["state"] == "alive"]
     if alive:
         away = len(peers) - len(alive)
-        return Finding("network-peers", True, f"{len(alive)} peers answer" + (f", {away} do not" if away else ""))
+        answer = "1 peer answers" if len(alive) == 1 else f"{len(alive)} peers answer"
+        return Finding("network-peers", True, answer + (f", {away} of those known not" if away else ""))
     if peers:
         said = f"none of {len(peers)} known peers answers: {quoted(peers[0]['name'])}, {peers[0]['reason'] or 'silent'}"
         return Finding("network-peers", False, said, "run `ppai doctor` there; is a firewall or a VPN between?")
@@ -67,7 +69,10 @@ def _refused(network: Page) -> list[Finding]:
     """Peers that we keep out: those of another secret first, since that is a mistake and not a wish."""
     found = []
     for peer in network["refused"]:
-        said = f"{quoted(peer['name'])} ({peer['id'][:10]}) is kept out"
+        who = quoted(peer["name"]) + (
+            f" ({peer['id'][:10]})" if is_id(peer["id"]) else ""
+        )  # else where nobody is known
+        said = f"{who} {'keeps us out' if peer['why'].startswith(REFUSES_US) else 'is kept out'}"
         check = (
             "network-secret"
             if _SECRET in peer["why"]

@@ -9,6 +9,7 @@ import msgspec
 from discovery.records import CONTEXT_LIMIT, JOBS_LIMIT, PARAMETERS_LIMIT, SLOTS_LIMIT, printable
 from gateway.engines.address import Place
 
+NOT_WANTED = "this peer has no engine of its own (engine.url: none)"  # begins the problem of a peer without one
 DEFAULT_SLOTS = 8  # where neither the configuration nor the engine says
 NAME_CHARS = 128  # of a model, as the network calls it
 MODELS_LIMIT = 1024  # of one engine; a card names 16 of them

@@ -18,7 +18,7 @@ from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address
 from gateway.engines.connections import ConnectionBroken
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
-from gateway.engines.engine_state import EngineState, ModelFacts, as_owner_says
+from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as_owner_says
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.port_owner import is_our_own, is_person_else, name_of, owner_of
@@ -271,8 +271,7 @@ class LocalEngine:
             self._bridge()
             return
         if self.config.url == "none":
-            none = "this peer has no engine of its own (engine.url: none)"
-            self._problem = f"{none}: name one with --engine URL, or start another peer"
+            self._problem = f"{NOT_WANTED}: name one with --engine URL, or start another peer"
             return
         if self.config.url not in _WITHOUT_ADDRESS:
             self._take(self.config.url, f"the engine at {self._shown_url}", self.config.api_key)

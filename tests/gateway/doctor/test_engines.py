@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.doctor.engines import engine_findings
+from gateway.engines.engine_state import NOT_WANTED
 
 MODEL = {"id": "m", "context_tokens": 32768, "loaded": True, "abilities": ["text", "tools"]}
 ENGINE: dict[str, Any] = {
@@ -26,6 +27,7 @@ def test_a_good_engine_has_no_fault() -> None:
     [
         ({"problem": "nobody answers at http://127.0.0.1:9"}, "", "engine-found", False, "--engine URL"),
         ({"problem": "none wanted", "is_fault": False}, "", "engine-found", None, ""),
+        ({"problem": f"{NOT_WANTED}: name one with --engine URL"}, "", "engine-found", None, ""),
         ({"models": []}, "", "engine-found", False, "load a model"),
         ({"not_adopted": ["port 1234 is ben's: --engine URL"]}, "", "engine-found", None, ""),
         ({}, "it answered 500", "engine-token", False, "logs"),

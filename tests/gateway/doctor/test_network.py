@@ -55,6 +55,16 @@ def test_each_fault_is_told_once_with_its_remedy(
     assert remedy in found[0].remedy
 
 
+def test_whoever_keeps_us_out_is_told_by_its_address() -> None:
+    """Who it is we do not know."""
+    address, why = "192.168.1.9:8471", "it refuses us, and says: 'the two peers have different secrets: copy the file'"
+    refused = {"refused": [{"name": address, "id": address, "why": why}]}
+    told = network_findings({"network": {**NETWORK, **refused}}, [BEN], mdns=True, in_container=False)
+
+    (found,) = [one for one in told if one.ok is False]
+    assert ("network-secret", f"'{address}' keeps us out") == (found.id, found.said)
+
+
 def test_nobody_known_is_no_fault_and_nobody_who_answers_is_one() -> None:
     alone = network_findings({"network": NETWORK}, [], mdns=False, in_container=False)
     lost = network_findings({"network": NETWORK}, [{**BEN, "state": "dead"}], mdns=True, in_container=False)
