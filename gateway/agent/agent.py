@@ -14,7 +14,7 @@ import msgspec
 from gateway.agent.citing import NamedStream, Sources, fixes_form, named_whole
 from gateway.agent.parts import Acts, Found, Knows
 from gateway.agent.prompt import question_in, with_prompt
-from gateway.agent.quoting import quotable, quotation
+from gateway.agent.quoting import quotation, quotes
 from gateway.agent.settings import AgentSettings
 from gateway.agent.steps import answer
 from gateway.agent.whole import answered
@@ -63,15 +63,16 @@ class _Asked:
         fields: Fields = _fields(body)
         found = await self._found(fields)
         passages = found.passages[:_PASSAGES] if found is not None and found.is_enough else ()
-        quoted = quotable(passages, fields) if settings.knowledge.answers == "quotation" else None
-        passages = passages if quoted is None else (quoted,)
+        quoted = quotes(passages, fields) if settings.knowledge.answers == "quotation" else ()
+        passages = tuple(dict.fromkeys(passage for passage, _ in quoted)) or passages
         sources = Sources(
             name, passages, None if found is None else bool(passages),
             has_line=settings.sources == "line" and not fixes_form(fields),
             has_annotations=settings.sources != "none",
         )  # fmt: skip
-        if quoted is not None:
-            yield PersonalReply(answered(quotation(quoted), stream=stream), name, sources)
+        if quoted:
+            written = quotation([sentence for _, sentence in quoted])
+            yield PersonalReply(answered(written, stream=stream), name, sources)
             return
         if "messages" in fields:
             fields = {**fields, "messages": with_prompt(fields["messages"], settings, passages)}

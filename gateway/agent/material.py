@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+LEAST = 0.42  # nearness: below it a passage does not answer, in any documents (docs/results/agents.md#documents)
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -13,7 +15,8 @@ class Passage:
     heading: str  # under which it stands; may be empty
     text: str
     nearness: float  # cosine of the question and its nearest sentence; 0 where it was found by words alone
-    sentence: str = ""  # that sentence; empty where the passage was compared as a whole
+    # the sentences nearest to the question with their cosines, best first; none where it was compared as a whole
+    sentences: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,13 +266,17 @@ async def test_an_owners_questions_are_asked_with_and_without(tmp_path: Path, en
     async with peer_serving(tmp_path) as requests:
         code, out, err = await run(encoder_folder, "own", "porter", "--limit", "4", "--home", str(tmp_path), "--json")
         again, table, _ = await run(encoder_folder, "own", "porter", "--limit", "4", "--home", str(tmp_path))
+        bounded = ("own", "porter", "--limit", "5", "--max-tokens", "7", "--home", str(tmp_path))
+        await run(encoder_folder, *bounded)
 
-        asked = [(await request.json()).get("model") for request in requests]
+        bodies = [await request.json() for request in requests]
+    assert [7, 7] == [body["max_tokens"] for body in bodies if body.get("max_tokens") == 7]
+    asked = [body.get("model") for body in bodies]
     found = json.loads(out)
     assert (0, 4, 12) == (code, len(found["asked"]), found["questions"]), err
     assert [(1.0, 0.0)] * 4 == [(row["right"], row["right_without"]) for row in found["asked"]]
     assert ["porter"] * 4 + ["tiny"] * 4 == asked[:8], "and nothing is asked twice"
-    assert 10 == len(asked)
+    assert 13 == len(asked)
     assert 0 == again and "90 % right are expected of it" in " ".join(table.split())
 
 

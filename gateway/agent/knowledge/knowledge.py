@@ -14,6 +14,7 @@ from typing import TypeVar
 from gateway.agent.knowledge.everyday import everyday
 from gateway.agent.knowledge.following import Following, Source, calibrated, gently, threshold_of
 from gateway.agent.knowledge.search import COMPARED, QUOTABLE, Encode, Search
+from gateway.agent.material import LEAST
 from gateway.agent.parts import Found
 from gateway.agent.settings import KnowledgeSettings
 from profiler.encoder import Encoder, EncoderError
@@ -21,7 +22,6 @@ from profiler.essence import essence
 
 log = logging.getLogger(__name__)
 
-LEAST = 0.42  # nearness: below it a passage does not answer, in any documents (docs/results/knowledge.md)
 EVERYDAY_SHARE = 0.02  # of everyday questions may seem to be answered from the documents
 CHANGED_SHARE = 0.2  # of the pieces: after so many more or fewer the threshold is calibrated again
 

@@ -28,6 +28,7 @@ CANDIDATES = 40  # of each order
 COMPARED = 1  # pieces whose sentences are compared with the question; of others the whole is
 QUOTABLE = 3  # the same where the nearest sentence is to be quoted
 SENTENCES = 8  # of a piece
+NEAREST = 2  # of them that are told
 RANK = 60  # of reciprocal ranks: the larger, the more it counts to be in both orders
 
 _BLOCK = 1024  # vectors compared at once: as float32 they fit into a processor's cache
@@ -183,5 +184,5 @@ class Search:
                 self._sentences.popitem(last=False)
         self._sentences.move_to_end(piece)
         cosines = self._sentences[piece] @ vector
-        nearest = int(cosines.argmax())
-        return replace(passage, nearness=float(cosines[nearest]), sentence=sentences[nearest])
+        nearest = tuple((float(cosines[at]), sentences[at]) for at in np.argsort(-cosines, kind="stable")[:NEAREST])
+        return replace(passage, nearness=nearest[0][0], sentences=nearest)

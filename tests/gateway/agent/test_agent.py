@@ -154,7 +154,7 @@ async def test_an_agents_tools_run_inside_and_its_answer_is_still_its_own() -> N
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_quotation_is_answered_without_the_model_and_names_its_source(stream: bool) -> None:
     """Where the documents do not have it, the model answers, and says so."""
-    found = Passage("handbook.md", "Holidays", "Rest. You have 30 days.", 0.8, "You have 30 days.")
+    found = Passage("handbook.md", "Holidays", "Rest. You have 30 days.", 0.8, ((0.8, "You have 30 days."),))
     settings = AgentSettings(knowledge=KnowledgeSettings(answers="quotation"))
     engine = ToldEngine()
 

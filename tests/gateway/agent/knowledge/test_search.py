@@ -58,9 +58,10 @@ def test_sentences_are_told_of_as_many_passages_as_are_compared_by_them(file: Pa
     few = search.find(question, WORDS.name, WORDS.encode, 3)
     all_ = search.find(question, WORDS.name, WORDS.encode, 3, 3)
 
-    assert [True, False, False] == [bool(passage.sentence) for passage in few]
-    assert "The mast stands." in [passage.sentence for passage in all_]
-    assert all(passage.sentence and passage.sentence in passage.text for passage in all_)
+    assert [True, False, False] == [bool(passage.sentences) for passage in few]
+    assert "The mast stands." in [passage.sentences[0][1] for passage in all_]
+    assert all(passage.nearness == passage.sentences[0][0] for passage in all_)
+    assert all(text in passage.text for passage in all_ for _, text in passage.sentences)
     assert [passage.text for passage in few] == [passage.text for passage in all_]
 
 
