@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,16 @@ def is_right(text: str, answer: str) -> bool:
     return contains(text.partition("\n\nSource")[0], answer)
 
 
-async def ask(client: Any, peer: DemoPeer, question: str, *, stream: bool = False, alone: bool = False) -> Answer:
-    """Ask the peer; `alone`: its own bare model."""
+async def ask(
+    client: Any,
+    peer: DemoPeer,
+    question: str,
+    *,
+    stream: bool = False,
+    alone: bool = False,
+    begun: Callable[[str], None] = lambda peer: None,
+) -> Answer:
+    """Ask the peer; `alone`: its own bare model. `begun` is told who answers as soon as that one does."""
     began = time.monotonic()
     text = model = ""
     create = client.chat.completions.with_streaming_response.create
@@ -66,6 +74,7 @@ async def ask(client: Any, peer: DemoPeer, question: str, *, stream: bool = Fals
         messages=[{"role": "user", "content": question}], max_tokens=ANSWER_TOKENS, temperature=0, stream=stream, **to,
     ) as response:  # fmt: skip
         headers = response.headers
+        begun(headers["x-ppai-peer"])
         if stream:
             async for chunk in await response.parse():
                 text += chunk.choices[0].delta.content or "" if chunk.choices else ""

@@ -11,15 +11,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from gateway.cli import options
 from gateway.cli.demo.agents import GENERALIST, LIBRARIAN, MATHEMATICIAN, OWNERS, Asked, examples, queries, write_agents
 from gateway.cli.demo.counting import ANSWER_TOKENS, Answer, ask, count, summary
-from gateway.cli.demo.peers import DemoFailed, DemoPeer, start_peers, wait
+from gateway.cli.demo.peers import START_TIMEOUT_S, DemoFailed, DemoPeer, start_peers, wait
 from gateway.cli.own_peer import OwnPeer
 from gateway.home.folder import Home
 from gateway.home.weights import locate
@@ -56,7 +56,7 @@ def run_demo(weights: Path) -> None:
         _say(
             f"  ben    {MATHEMATICIAN:14} the model writes the sum, a calculator works it out; word problems stay hard"
         )
-        _say(f"  cleo   {LIBRARIAN:14} quotes the sentence of its documents that is nearest; it understands nothing")
+        _say(f"  cleo   {LIBRARIAN:14} quotes what its documents say that is nearest; it understands nothing")
         try:
             asyncio.run(show(peers))
         except openai.OpenAIError as error:
@@ -99,24 +99,37 @@ async def show(peers: list[DemoPeer]) -> None:
         for line in summary(counted):
             _say(line)
 
-        _head(f"{last.name} is killed (kill -9) in the middle of 6 questions; the others take over")
-        streamed = [asyncio.create_task(ask(client, first, question, stream=True)) for question in QUESTIONS[:6]]
-        await asyncio.sleep(0.3)  # so that it is at work when it dies
-        last.process.kill()
-        results = await asyncio.gather(*streamed, return_exceptions=True)
-        for question, result in zip(QUESTIONS, results, strict=False):
-            if isinstance(result, Answer):
-                died = f"{result.peer}, which died; {' and then '.join(result.went_on)} went on,"
-                _say(f"  {question}\n  > {result.line}")
-                _say(f"    by {died if result.went_on else result.peer} in {result.took_s:.2f} s")
-        broken = sum(isinstance(result, BaseException) for result in results)
-        _say(f"killed; of 6 questions {6 - broken} were answered, {broken} ended in an error")
-
-        _head(f"Without {last.name}: its documents are gone, the calculator is still there")
+        dead = await kill_one(client, peers)
+        _head(f"Without {dead.name}: its agent is gone, the other one is still there")
         for agent in (LIBRARIAN, MATHEMATICIAN):
             (asked,) = examples(agent, 1)
-            if (await _shown(client, first, asked)).peer == last.name:
-                raise DemoFailed(f"{last.name} answered after its death")
+            if (await _shown(client, first, asked)).peer == dead.name:
+                raise DemoFailed(f"{dead.name} answered after its death")
+
+
+async def kill_one(client: Any, peers: Sequence[DemoPeer]) -> DemoPeer:
+    """Kill the first of the other peers that begins to answer, and show what becomes of the questions."""
+    first, *others = peers
+    begun: asyncio.Queue[str] = asyncio.Queue()
+    streamed = [asyncio.create_task(ask(client, first, one, stream=True, begun=begun.put_nowait)) for one in QUESTIONS]
+    dead = others[-1]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_TIMEOUT_S):
+            names = {other.name: other for other in others}
+            while (name := await begun.get()) not in names:
+                pass
+            dead = names[name]
+    dead.process.kill()
+    _head(f"{dead.name} is killed (kill -9) in the middle of {len(QUESTIONS)} questions; the others take over")
+    results = await asyncio.gather(*streamed, return_exceptions=True)
+    for question, result in zip(QUESTIONS, results, strict=True):
+        if isinstance(result, Answer):
+            died = f"{result.peer}, which died; {' and then '.join(result.went_on)} went on,"
+            _say(f"  {question}\n  > {result.line}")
+            _say(f"    by {died if result.went_on else result.peer} in {result.took_s:.2f} s")
+    broken = sum(isinstance(result, BaseException) for result in results)
+    _say(f"killed; of {len(results)} questions {len(results) - broken} were answered, {broken} ended in an error")
+    return dead
 
 
 async def measured(peer: DemoPeer) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """The demo shows what came of this run, and ends with what to type next."""
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.demo.show import next_steps
+from gateway.home.folder import Home
+from gateway.home.weights import WeightsMissing, locate
 
 
 def test_the_demo_ends_with_what_to_type_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +21,23 @@ def test_the_demo_ends_with_what_to_type_next(tmp_path: Path, monkeypatch: pytes
 
     assert [".", "ppai", "ppai", "ppai"] == away
     assert ["ppai init", "ppai serve", "ppai ask 'Why is the sky blue?'"] == here
+
+
+@pytest.mark.slow
+def test_nine_of_ten_queries_reach_their_agent_and_more_are_right_than_by_the_model_alone() -> None:
+    """The whole demo: real peers, nothing stored, and no answer lost when one of them dies."""
+    try:
+        [locate(name, Home.default().weights) for name in ("smollm2", "encoder")]
+    except WeightsMissing as missing:
+        pytest.skip(str(missing))
+
+    command = [sys.executable, "-m", "gateway.cli", "demo"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+    said = ran.stdout + ran.stderr
+    assert 0 == ran.returncode, said
+    (found,) = re.findall(r"(\d+) of 30 reached the right agent", said)
+    ((through, alone),) = re.findall(r"Right answers: (\d+) of 30 through the network, (\d+) by", said)
+    assert int(found) >= 27 and int(through) >= int(alone) + 10, said
+    assert "of 8 questions 8 were answered, 0 ended in an error" in said
+    assert re.search(r"by \w+, which died; \w+ went on,", said)
