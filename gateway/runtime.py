@@ -46,7 +46,7 @@ from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring
-from gateway.measuring.auditing import Auditing
+from gateway.measuring.auditing import Auditing, KeptHonesty
 from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.owned.configuring import configured
 from gateway.measuring.owned.domains import Domains
@@ -241,9 +241,12 @@ class Runtime:
             clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
             adapters=Adapters(),
         )  # fmt: skip
+        kept = KeptHonesty(self._home.path / "audits.json", self._node.honesty, clock, time.time)
+        if kept.warning:
+            self._say(f"warning: {kept.warning}")
         self._audits = Auditing(
             config.trust, self._node, self._doors, dispatcher, self._reader, clock,
-            lambda text: self._notices.limited("audits", text, text),
+            lambda text: self._notices.limited("audits", text, text), kept.keep,
         ).audits  # fmt: skip
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(

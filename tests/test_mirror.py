@@ -46,6 +46,7 @@ WITHOUT_MODULE = {
     "discovery/guards.py": "takes each guard of the room out, and its test must fail",
     "gateway/agent/injections.py": "30 texts against prompt, documents, tools and steps together",
     "gateway/privacy/guards.py": "takes each guard of the rules out, and its test must fail",
+    "gateway/trust/guards.py": "takes guards of several rooms out, and their tests must fail",
     "gateway/routing/herding.py": "many nodes together",
     "gateway/routing/first_hour.py": "names, worth, costs, beliefs and policy together",
     "profiler/builtin.py": "the built-in questions: data",

@@ -1,6 +1,6 @@
 """Networks that do not stand still: agents that join, leave, crash and change (churn), or lie (adversary)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.progress import say
 from benchmarks.simulator.asks import LOST, Answered, Ask
+from benchmarks.simulator.audited import found_out, simulate_audited
 from benchmarks.simulator.contenders import DOOR, Contender, contender, figures, simulate
-from benchmarks.simulator.figures import ratio, row
+from benchmarks.simulator.figures import difference, ratio, row
 from benchmarks.simulator.fleet import Fleet
 from benchmarks.simulator.network import Spread
 from benchmarks.simulator.peer import PeerSpec
@@ -22,6 +23,7 @@ from benchmarks.simulator.world import Setting, World
 from discovery.records import Profile
 from gateway.capacity.rules import AdmissionConfig
 
+Runs = list[dict[str, float]]
 PERIOD_S = 2.0  # discovery/detector.py, up to 100 peers
 
 
@@ -42,11 +44,16 @@ def churn(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str,
 
 
 def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[str, object]:
-    """Rows by policy and kind of lie; x is the share of liars. `caught`: what they answer, the fair share being 1."""
+    """Rows by policy and kind of lie; x is the share of liars. `caught`: what they answer, the fair share being 1.
+
+    Liars are slow and say that they are idle ("load"), claim to be right always ("vector"), or that and answer nothing
+    right ("nonsense"). `checks` compare `default` that has audited its peers with the same network without liars.
+    """
     recorded, wanted = load(outcomes, settings.workload.lengths), settings.adversary
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
-    rows = []
-    for kind in ("load", "vector"):
+    rows: list[dict[str, object]] = []
+    runs: dict[tuple[str, float], Runs] = {}
+    for kind in ("load", "vector", "nonsense"):
         for share in wanted.shares:
             for name in ("default", "p2c"):
                 of = [_lying_run(fleet, contender(name, settings.prequal), kind, share) for fleet in fleets]
@@ -54,7 +61,30 @@ def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[
                 say(f"adversary: {kind} liars {share:g}, {name}: {np.mean([run['mean_s'] for run in of]):.3f} s, "
                     f"{np.mean([run['accuracy'] for run in of]):.1f} %, caught "
                     f"{np.mean([run['caught'] for run in of]):.2f}")  # fmt: skip
-    return {"experiment": "adversary", "rows": rows, "liar_slowness": wanted.liar_slowness}
+    for kind in ("vector", "nonsense"):
+        for share in wanted.shares:
+            who = contender("default", settings.prequal)
+            of = [_lying_run(fleet, who, kind, share, wanted.audits) for fleet in fleets]
+            runs[kind, share] = of
+            rows.append(row("default", share, of, lie=kind, audits=wanted.audits))
+            accuracy, caught = (np.mean([run[name] for run in of]) for name in ("accuracy", "caught"))
+            say(f"adversary: {kind} liars {share:g}, {wanted.audits} audits: {accuracy:.1f} %, caught {caught:.2f}")
+    return {
+        "experiment": "adversary", "rows": rows, "liar_slowness": wanted.liar_slowness,
+        "checks": found_out(seeds[0]) | _losses(runs, wanted.shares),
+    }  # fmt: skip
+
+
+def _losses(runs: Mapping[tuple[str, float], Runs], shares: Sequence[float]) -> dict[str, object]:
+    """What liars cost those who have audited them: accuracy in points, and the p99 as a ratio."""
+    checks: dict[str, object] = {}
+    for kind in ("vector", "nonsense"):
+        for share in shares:
+            if share and (kind, 0.0) in runs:
+                of, honest = runs[kind, share], runs[kind, 0.0]
+                checks[f"audited, {share:g} {kind} - honest, accuracy"] = difference(of, honest, "accuracy")
+                checks[f"audited, {share:g} {kind}/honest, p99"] = ratio(of, honest, "p99_s")
+    return checks
 
 
 # --- churn
@@ -99,7 +129,7 @@ def _run_with_homes(world: World, asks: Sequence[Ask], late: int) -> list[Answer
 # --- lies
 
 
-def _lying_run(fleet: Fleet, who: Contender, kind: str, share: float) -> dict[str, float]:
+def _lying_run(fleet: Fleet, who: Contender, kind: str, share: float, audits: int = 0) -> dict[str, float]:
     wanted = fleet.settings.adversary
     liars = frozenset(range(round(share * wanted.agents)))
     asks = _asks(fleet, wanted.rho, wanted.agents, wanted.queries)
@@ -108,18 +138,23 @@ def _lying_run(fleet: Fleet, who: Contender, kind: str, share: float) -> dict[st
         network = _network(fleet, door, wanted.agents)
         specs = list(network.peers)
         for j in liars:
-            specs[j] = _load_liar(specs[j], wanted.liar_slowness) if kind == "load" else _boaster(specs[j], fleet)
+            specs[j] = _liar(specs[j], fleet, kind)
         return replace(network, peers=tuple(specs))
 
     asks = [replace(ask, entry=len(liars) + ask.entry % (wanted.agents - len(liars))) for ask in asks]
-    answered = simulate(setting, who, asks, fleet.seed)
+    if audits:
+        answered = simulate_audited(setting(DOOR if who.has_door else None), who, asks, fleet, audits)
+    else:
+        answered = simulate(setting, who, asks, fleet.seed)
     of = figures(answered, wanted.warm_up)
     caught = np.mean([answer.peer in liars for answer in answered if answer.peer != LOST])
     return {**of, "caught": float(caught) / share if share else 0.0}
 
 
-def _load_liar(spec: PeerSpec, slowness: float) -> PeerSpec:
-    return replace(spec, says_idle=True, speed=spec.speed.slowed(slowness))
+def _liar(spec: PeerSpec, fleet: Fleet, kind: str) -> PeerSpec:
+    if kind == "load":
+        return replace(spec, says_idle=True, speed=spec.speed.slowed(fleet.settings.adversary.liar_slowness))
+    return replace(_boaster(spec, fleet), answers_wrong=kind == "nonsense")
 
 
 def _boaster(spec: PeerSpec, fleet: Fleet) -> PeerSpec:

@@ -24,6 +24,7 @@ class PeerSpec:
     agent: Agent
     model: int = 0  # column of the recorded outcomes
     region: int = 0
+    answers_wrong: bool = False  # whatever it is asked
     says_idle: bool = False  # a load liar: its pulses and probe answers show an idle engine, its door takes everybody
     engines: int = 1  # alike, each with an agent of its own and a door of its own
 

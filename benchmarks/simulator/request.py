@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.engine import Job
-from benchmarks.simulator.peer import Serving, Turn
+from benchmarks.simulator.peer import PeerSpec, Serving, Turn
 from benchmarks.simulator.world import World
 from discovery.records import AdmissionState, PeerId
 from gateway.beliefs.belief import Outcome, Reservation
@@ -220,7 +220,7 @@ class Request:
 
     def _close(self, peer: int, now: float) -> None:
         ask = self._ask
-        grade = 0.0 if peer == LOST else float(ask.grades[self._world.serving[peer].spec.model])
+        grade = 0.0 if peer == LOST else _grade(ask, self._world.serving[peer].spec)
         attempts, reason = len(self._course.asked), self._course.choice.reason
         self._world.answered.append(Answered(ask.at, ask.task, now - ask.at, grade, peer, attempts, reason))
 
@@ -257,3 +257,7 @@ def _offer(serving: Serving, job: Job, now: float) -> None:
 
 def _never(job: Job, now: float) -> None:
     raise AssertionError("nobody crashes in a vote")
+
+
+def _grade(ask: Ask, spec: PeerSpec) -> float:
+    return 0.0 if spec.answers_wrong else float(ask.grades[spec.model])

@@ -104,6 +104,7 @@ class Adversary(_Sized, frozen=True):
     rho: _Positive
     shares: tuple[_Share, ...]
     liar_slowness: _Positive
+    audits: _Count
 
 
 class Settings(_Section, frozen=True):

@@ -1,23 +1,46 @@
 """Audits (gateway/trust/audits.py) on the way of every request: the dispatcher is asked as by a program of ours."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
+from gateway.measuring.kept import read_kept, write_kept
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
 from gateway.topics.reader import RelevanceReader
 from gateway.trust.audits import Audits, TrustConfig
 from gateway.trust.budget import Due
+from gateway.trust.honesty import Honesty, Kept
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.events import EventSplitter, OversizedEvent
 
 _CHAT = "chat/completions"
+_REMEDY = "peers are audited anew, and those found out before are believed until then"
 JUDGE_S = 10.0  # s that a question may take to be judged: nobody waits for it
+
+
+class KeptHonesty:
+    """What audits found, in the home: a restart of this peer acquits nobody."""
+
+    def __init__(self, path: Path, honesty: Honesty, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        """Raises KeptError."""
+        self._path, self._honesty, self._clock, self._wall = path, honesty, clock, wall
+        kept, self.warning = read_kept(path, Kept, _REMEDY)
+        if kept:
+            honesty.restore(kept, clock(), wall())
+
+    async def keep(self) -> None:
+        """Without room for it what is known goes on, and is known until this peer stops."""
+        kept = self._honesty.kept(self._clock(), self._wall())
+        with suppress(OSError):
+            await asyncio.to_thread(write_kept, self._path, kept)
 
 
 class Auditing:
@@ -32,8 +55,10 @@ class Auditing:
         reader: RelevanceReader,
         clock: Callable[[], float],
         tell: Callable[[str], None],
+        keep: Callable[[], Awaitable[None]],
     ) -> None:
-        """`tell` is given what the owner is to hear."""
+        """`tell` is given what the owner is to hear; `keep` is called when there is something new to be kept."""
+        self._keep = keep
         self._node, self._doors, self._dispatcher, self._reader, self._clock = node, doors, dispatcher, reader, clock
         self.audits = Audits(config, self.ask, self.may, self.found, clock, tell=tell)
 
@@ -66,6 +91,7 @@ class Auditing:
         if judged is not None:
             relevance = judged.relevance.astype(np.float64)
             self._node.observe_audit(due.peer, due.agent, judged.category, relevance, score, self._clock())
+            await self._keep()
 
 
 class _Delta(msgspec.Struct):

@@ -16,7 +16,7 @@ fails an audit after that. Failures, cuts and slowness are no matter of honesty:
 
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import log
 from typing import Literal
 
@@ -36,7 +36,9 @@ _PEERS_REMEMBERED = 4096  # who was audited longest ago is forgotten first
 
 
 @dataclass(slots=True)
-class _Known:
+class Audited:
+    """What audits of one peer came to; times are s of the clock that `now` is of."""
+
     odds: float = 0.0  # log odds that it boasts, in [-CERTAIN, CERTAIN]
     claimed: float = 0.0  # sums that fade with each audit
     right: float = 0.0
@@ -73,11 +75,19 @@ class Standing:
         return "behaves like it claims" if self.verdict == "like" else f"worse than it claims{count}"
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All of it, to outlive this process: its times are of the wall's clock."""
+
+    peers: dict[str, Audited] = field(default_factory=dict)
+    known_then: tuple[str, ...] | None = None
+
+
 class Honesty:
     """What audits said of each peer. Ours alone: it is told to nobody, and what others say does not change it."""
 
     def __init__(self) -> None:
-        self._peers: OrderedDict[PeerId, _Known] = OrderedDict()
+        self._peers: OrderedDict[PeerId, Audited] = OrderedDict()
         self._known_then: frozenset[PeerId] | None = None  # who was there when somebody was convicted first
 
     def audited(self, peer: PeerId, claimed: float, score: float, now: float, known: Collection[PeerId] = ()) -> None:
@@ -88,7 +98,7 @@ class Honesty:
         if not (0.0 <= score <= 1.0 and 0.0 < claimed <= 1.0):
             return
         self._forget(now)
-        of = self._peers.setdefault(peer, _Known())
+        of = self._peers.setdefault(peer, Audited())
         self._peers.move_to_end(peer)
         of.at, of.asked, of.total = now, of.asked + 1, of.total + score
         keep = 1 - 1 / MEMORY
@@ -122,9 +132,21 @@ class Honesty:
 
     def standing(self, peer: PeerId, now: float) -> Standing:
         """All of it, to be shown."""
-        of = self._peers.get(peer, _Known())
+        of = self._peers.get(peer, Audited())
         aside_s = max(0.0, of.until - now)
         return Standing(of.verdict, of.total, of.asked, self.weight(peer), self.share(peer), aside_s)
+
+    def kept(self, now: float, wall: float) -> Kept:
+        """What is to be restored; it is `wall` s by the wall's clock."""
+        known = None if self._known_then is None else tuple(map(str, sorted(self._known_then)))
+        return Kept({str(peer): _moved(of, wall - now) for peer, of in self._peers.items()}, known)
+
+    def restore(self, kept: Kept, now: float, wall: float) -> None:
+        """Take over what `kept` returned in an earlier run. A clock that was set back sets nobody aside for longer."""
+        for peer, of in kept.peers.items():
+            of = _moved(of, now - wall)
+            self._peers[PeerId(peer)] = replace(of, at=min(of.at, now), until=min(of.until, now + LONGEST_S))
+        self._known_then = None if kept.known_then is None else frozenset(map(PeerId, kept.known_then))
 
     def _forget(self, now: float) -> None:
         while self._peers:
@@ -132,6 +154,10 @@ class Honesty:
             if len(self._peers) < _PEERS_REMEMBERED and now - self._peers[oldest].at < REMEMBERED_S:
                 return
             del self._peers[oldest]
+
+
+def _moved(of: Audited, seconds: float) -> Audited:
+    return replace(of, at=of.at + seconds, until=of.until + seconds)
 
 
 def _step(claimed: float, score: float) -> float:

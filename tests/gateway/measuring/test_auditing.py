@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from gateway.capacity.rules import EngineLoad
-from gateway.measuring.auditing import Auditing
+from gateway.measuring.auditing import Auditing, KeptHonesty
 from gateway.privacy.rules import Rule
 from gateway.trust.audits import TrustConfig
 from gateway.trust.budget import Due
+from gateway.trust.honesty import LONGEST_S, Honesty
 from tests.cluster import id_of
 from tests.fakes import ScriptedEngine
 from tests.gateway.routing.test_node import Ada, agent
@@ -33,12 +34,16 @@ class Reader:
         return SimpleNamespace(relevance=np.array([1.0, 0.0]), category="maths") if self.knows else None
 
 
+async def keep() -> None:
+    return None
+
+
 def auditing(
     node: object, dispatcher: object = None, load: EngineLoad = IDLE, reader: Reader | None = None
 ) -> Auditing:
     doors = SimpleNamespace(load=load)
     return Auditing(
-        TrustConfig(), node, doors, dispatcher, reader or Reader(), lambda: 0.0, lambda text: None,  # type: ignore[arg-type]
+        TrustConfig(), node, doors, dispatcher, reader or Reader(), lambda: 0.0, lambda text: None, keep,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -142,3 +147,55 @@ async def test_a_question_that_nobody_can_judge_teaches_nothing() -> None:
     await auditing(ada.node, reader=Reader(knows=False)).found(Due(ben, "small", "maths"), "sum", 0.0)
 
     assert not ada.node.observations
+
+
+# --- what outlives a restart ---
+
+
+async def test_a_restart_acquits_nobody(tmp_path: Path) -> None:
+    """Its clock begins anew: what is left of the time that somebody is set aside is told by the wall's."""
+    path, ben = tmp_path / "audits.json", id_of(1)
+    before, after = Honesty(), Honesty()
+    for _ in range(4):
+        before.audited(ben, 0.9, 0.0, 5000.0)
+    await KeptHonesty(path, before, lambda: 5000.0, lambda: 1e9).keep()
+
+    kept = KeptHonesty(path, after, lambda: 7.0, lambda: 1e9 + 40.0)
+
+    assert "" == kept.warning
+    assert before.standing(ben, 5040.0) == after.standing(ben, 7.0)
+    assert 20.0 == after.standing(ben, 7.0).set_aside_s
+    assert after.is_suspicious(id_of(2))
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+async def test_a_damaged_file_is_set_aside_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "audits.json"
+    path.write_text('{"peers": {"ben": {"odds": "much"}}}')
+    path.chmod(0o600)
+
+    kept = KeptHonesty(path, Honesty(), lambda: 0.0, lambda: 1e9)
+
+    assert "audited anew" in kept.warning
+    assert (tmp_path / "audits.json.damaged").exists()
+
+
+async def test_without_room_for_it_what_was_found_goes_on(tmp_path: Path) -> None:
+    honesty = Honesty()
+    kept = KeptHonesty(tmp_path / "none" / "audits.json", honesty, lambda: 0.0, lambda: 1e9)
+    for _ in range(4):
+        honesty.audited(id_of(1), 0.9, 0.0, 0.0)
+
+    await kept.keep()
+
+    assert honesty.set_aside(0.0)
+
+
+def test_a_clock_that_was_set_back_sets_nobody_aside_for_longer_than_ever() -> None:
+    before, after = Honesty(), Honesty()
+    for _ in range(4):
+        before.audited(id_of(1), 0.9, 0.0, 0.0)
+
+    after.restore(before.kept(0.0, 1e9), 0.0, 0.0)
+
+    assert LONGEST_S >= after.standing(id_of(1), 0.0).set_aside_s
