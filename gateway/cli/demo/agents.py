@@ -27,7 +27,7 @@ class Asked:
 
 
 def queries() -> tuple[Asked, ...]:
-    """The 30 that the demo counts; no agent was tuned on them."""
+    """The 30 that the demo counts; topics, documents and prompts were written without them."""
     lines = (_ground() / "queries.tsv").read_text("utf-8").splitlines()
     return tuple(Asked(*line.split("\t")) for line in lines if line and not line.startswith("#"))
 

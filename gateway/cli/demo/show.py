@@ -94,7 +94,7 @@ async def show(peers: list[DemoPeer]) -> None:
         for asked in (one for agent in OWNERS.values() for one in examples(agent, SHOWN)):
             await _shown(client, first, asked)
 
-        _head("30 questions that nothing was tuned on, one after another")
+        _head("30 other questions, one after another")
         counted = [await count(client, first, asked) for asked in queries()]
         for line in summary(counted):
             _say(line)
