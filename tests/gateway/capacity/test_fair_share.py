@@ -144,13 +144,14 @@ def test_by_arrival_who_asks_the_most_would_have_the_most() -> None:
 
 def test_nobody_saves_up_turns_while_away() -> None:
     share = FairShare(lambda peer: 0.5)
+    one_job(share, "b", ORDINARY)
     for _ in range(20):
         one_job(share, "a", ORDINARY)
     waiting = [Ticket(k, is_own=False, peer="ab"[k % 2]) for k in range(8)]
 
     order = served(share, waiting)
 
-    assert ["a", "b"] * 4 == order or ["b", "a"] * 4 == order
+    assert {"a", "b"} == set(order[:3])  # b is one job behind at most, not nineteen
 
 
 def test_what_one_had_too_much_of_is_still_owed_after_a_pause() -> None:
