@@ -1,6 +1,7 @@
 """Engines of a peer that does not run are looked at once, over real sockets; none is started."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from gateway.doctor.finding import Finding
 from gateway.doctor.looking import look
 from gateway.engines.local import EngineConfig
 from gateway.home.folder import Home
-from tests.fakes import ScriptedEngine
+from tests.fakes import ScriptedEngine, going_on
 
 CLOSED = "http://127.0.0.1:9"
 
@@ -52,6 +53,20 @@ async def test_of_two_the_one_that_is_away_is_named(tmp_path: Path) -> None:
     (gone,) = [one for one in told if one.ok is False]
     assert "engine-found" == gone.id
     assert CLOSED in gone.said
+
+
+async def test_one_that_hangs_is_named_and_the_other_is_not_tried_out_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a peer learns of an engine by trying, it learns when it runs."""
+    monkeypatch.setattr(looking, "LOOK_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hangs = EngineConfig(f"http://127.0.0.1:{silent.getsockname()[1]}", name="hangs")
+        async with ScriptedEngine(**going_on("one two three")).serving() as engine:
+            told = await look((EngineConfig(engine.url, name="here"), hangs), Home(tmp_path))
+
+    assert [("engine-found", True)] == [(one.id, hangs.url in one.said) for one in told if one.ok is False]
+    assert [] == engine.tried
 
 
 async def test_the_embedded_engine_is_not_started_but_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
