@@ -8,10 +8,9 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -19,17 +18,15 @@ import numpy as np
 
 from discovery.membership import Event
 from discovery.names import is_taken, looks_like_id
-from discovery.records import Agent, PeerId, Pulse
-from gateway.agent.agent import PersonalAgent
+from discovery.records import PeerId, Pulse
 from gateway.agent.owned.agents import PersonalAgents
-from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.agent.owned.opening import Opening
 from gateway.beliefs.domains import LIKELY
 from gateway.beliefs.domains import alone as likely_alone
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.allowance import Allowance, AllowanceConfig
 from gateway.capacity.door import Door
-from gateway.capacity.doors import Doors, Served
+from gateway.capacity.doors import Doors
 from gateway.capacity.hours import read_hours
 from gateway.capacity.limits import Limits, Named
 from gateway.capacity.sharing import Sharing
@@ -48,15 +45,13 @@ from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring
 from gateway.measuring.auditing import Auditing, KeptHonesty
 from gateway.measuring.feedback import Answered, Feedback
-from gateway.measuring.owned.configuring import configured
 from gateway.measuring.owned.domains import Domains
 from gateway.measuring.power import is_on_battery
 from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
-from gateway.measuring.targets import Configured, Target
 from gateway.models.published import shipped_priors
+from gateway.own_agents import OwnAgents
 from gateway.peering import network
-from gateway.peering.card import OwnEngine, distinct, in_order, own_agents
 from gateway.peering.enquiries import Enquiries
 from gateway.peering.given import Given
 from gateway.peering.invitations import Invitations
@@ -143,8 +138,6 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._notices = Notices(say, time.monotonic)
         self._encoder = OpenedOnce(self._full_encoder)  # for topics of queries, and for documents
-        self._served: tuple[Agent, ...] = ()  # what our node knows of our agents
-        self._served_personal: Mapping[str, PersonalAgent] = {}  # those of them that are no bare models
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -202,7 +195,11 @@ class Runtime:
             (self._config.peer.host, self._peer_listener.getsockname()[1]), self._pulse, self._heard,
             connections_to_peers(self._descriptors),
         )  # fmt: skip
-        self._network.may_use = self._may_use
+        self._own = OwnAgents(
+            self._fleet, self._doors, self._node, self._network, self._personal, self._profiles, self._domains,
+            self._config.agents.publish,
+        )  # fmt: skip
+        self._network.may_use = self._own.may_use
         self._limits = Limits(self._config.admission.limits, lambda: Named(self._network.vouched, self._network.mine))
         await stack.enter_async_context(self._network)
         self._invitations = Invitations(
@@ -255,14 +252,14 @@ class Runtime:
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(
-            config.profile, self._home.path / "profile", self._targets, self._profiles, self._reader,
-            self._cards_changed, clock, domains=self._domains, attracts=self._attracts,
+            config.profile, self._home.path / "profile", self._own.targets, self._profiles, self._reader,
+            self._own.changed, clock, domains=self._domains, attracts=self._attracts,
             kept_shut=self._sharing.why,
         )  # fmt: skip
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
-            url, token, clock, clock(), self._cards_changed, config.routing, self._feedback, self._measuring,
-            self._personal, self._other_peers, self._invitations, self._sharing, self._settling,
+            url, token, clock, clock(), self._own.changed, config.routing, self._feedback, self._measuring,
+            self._personal, self._own.other_peers, self._invitations, self._sharing, self._settling,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),
@@ -286,7 +283,7 @@ class Runtime:
             auditing = tasks.create_task(self._audits.run(), name="audits")
             draining = tasks.create_task(self._drained(stop), name="draining")
             looking = tasks.create_task(self._watching.run(), name="person")
-            following = tasks.create_task(self._personal.run(self._cards_changed), name="agents")
+            following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
             self._greet()
             await stop.wait()
             self._say("stopping: answers in progress may end")
@@ -320,14 +317,14 @@ class Runtime:
                 return
 
     async def _refold(self) -> None:
-        await refold(self._home.path / "profile", self._profiles, self._reader, self._cards_changed, self._say)
+        await refold(self._home.path / "profile", self._profiles, self._reader, self._own.changed, self._say)
 
     def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
         network, admission = self._network, self._config.admission
         app = PeerApp(
             network.transport, self._invitations.inviting.answer, self._doors, network.admission.may,
             network.admission.mode != "open", network.details_for, network.identity.sign, telemetry, time.monotonic,
-            patience, given=lambda peer: Given(peer, self._limits, self._may_use), settling=self._settling,
+            patience, given=lambda peer: Given(peer, self._limits, self._own.may_use), settling=self._settling,
             allowance=Allowance(AllowanceConfig(
                 requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
             )),
@@ -389,26 +386,6 @@ class Runtime:
         tails = await self._reader.tails(tuple(topics), texts)
         return None if tails is None else list(map(likely_alone, tails))
 
-    def _targets(self) -> list[Target]:
-        """Our agents, each with the engine that serves it."""
-        models = {door: {model.name: model for model in door.engine.state.models} for door in self._doors.up}
-        serving = self._doors.serving.items()
-        return [
-            Target(agent, models[served.door][served.model], served.door, self._configured(agent, served))
-            for agent, served in serving
-            if served.model in models[served.door]
-        ]
-
-    def _configured(self, agent: str, served: Served) -> Configured | None:
-        """What stands before the model of an agent; None of a bare model."""
-        personal = self._served_personal.get(agent)
-        if personal is None:
-            return None
-        alone = (one.name for one in self._served if one.kind == "model" and one.model == served.model)
-        bare = (one for one in alone if self._doors.serving[one].door is served.door)
-        progress = self._personal.progress_of(agent)
-        return configured(personal, served.model, next(bare, served.model), self._personal.folder, progress)
-
     def _pulse(self, me: PeerId) -> Pulse:
         """How we are doing, for the others and for our own beliefs."""
         pulse = self._doors.pulse(me)
@@ -423,10 +400,10 @@ class Runtime:
         self._node.observe_cold(self._node.me, self._doors.cold)
         self._doors.admit_waiting()
         self._measuring.seen()
-        makes = [(target.agent, target.make) for target in self._targets() if target.is_read]
+        makes = [(target.agent, target.make) for target in self._own.targets() if target.is_read]
         self._profiles.served(makes)
         self._domains.served(makes)
-        self._cards_changed()
+        self._own.changed()
         self._network.tell_admission(self._doors.admission)
         for door in self._doors.all:
             for line in door.engine.not_adopted:
@@ -448,39 +425,6 @@ class Runtime:
     def _door_changed(self) -> None:
         """The door opened or closed to other peers: they hear of it now, not after the next look at the engine."""
         self._network.tell_admission(self._doors.admission)
-
-    def _cards_changed(self) -> None:
-        """Our agents or their vectors may have changed: decide with them, and tell the others."""
-        engines = [
-            OwnEngine(engine.name, self._doors.number_of(door), engine.state, engine.config.last_resort)
-            for engine, door in zip(self._fleet.engines, self._doors.all, strict=True)
-        ]
-        publish, personal = self._config.agents.publish, self._personal.agents
-        models = own_agents(engines, self._profiles.of, publish)
-        rows = self._personal.rows(models, {engine.name: engine.number for engine in engines}, self._measured)
-        served = in_order((*models, *rows), publish)
-        if served != self._served or personal is not self._served_personal:
-            self._served, self._served_personal = served, personal
-            self._doors.serve(served, personal)
-            self._node.serve(served)
-        others = self._other_peers()
-        rules = self._personal.rules(others) if personal else ""
-        self._network.publish(
-            distinct(served), self._doors.load.slots, self._personal.not_for_all, rules,
-            is_new=any(engine.is_new for engine in self._fleet.engines),
-        )  # fmt: skip
-
-    def _measured(self, agent: Agent) -> Agent:
-        """A personal agent with what was found when it was measured."""
-        return replace(agent, profiles=self._profiles.of(agent.name), domain=self._domains.of(agent.name))
-
-    def _other_peers(self) -> OtherPeers:
-        """Whom the owner may mean where an agent's file says who may use it."""
-        return OtherPeers(self._network.vouched, self._network.mine)
-
-    def _may_use(self, agent: str, peer: PeerId) -> bool:
-        """Whether another peer, which may ask us, may use this agent."""
-        return agent not in self._personal.agents or self._personal.may_use(agent, peer, self._other_peers())
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)

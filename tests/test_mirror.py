@@ -9,6 +9,7 @@ ROOMS = ("discovery", "profiler", "gateway", "benchmarks")
 DATA = "recorded outcomes go in; tests/benchmarks/simulator/test_main.py runs it on a few"
 UNTESTED = {
     "profiler/__main__.py": "two lines, which tests/profiler/test_cli.py runs",
+    "gateway/own_agents.py": "wires parts together; tests/e2e/test_personal_agents.py asks them",
     "gateway/runtime.py": "builds a whole peer; every test in tests/e2e starts it",
     "gateway/client/running.py": "a record, no code",
     "gateway/agent/settings.py": "records, no code",

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.home.folder import Home, HomeError, Running
-from gateway.port_owner import name_of, owner_of
+from gateway.home.port_owner import name_of, owner_of
 from gateway.wire.text import header_text
 
 

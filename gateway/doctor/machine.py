@@ -9,8 +9,8 @@ from discovery.identity import IdentityError, look_at
 from discovery.private_files import OpenToOthers
 from gateway.doctor.finding import Finding, tried
 from gateway.home.folder import Home, HomeError
+from gateway.home.port_owner import name_of, owner_of
 from gateway.home.weights import CATALOGUE, WeightsMissing, locate
-from gateway.port_owner import name_of, owner_of
 from gateway.server.listeners import PortTaken, bind
 
 LEAST_FREE_BYTES = 200_000_000  # the larger of the weights is 93 MB to fetch and 98 MB when unpacked

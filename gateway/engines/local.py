@@ -21,7 +21,7 @@ from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissin
 from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as_owner_says
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.port_owner import is_our_own, is_person_else, name_of, owner_of
+from gateway.home.port_owner import is_our_own, is_person_else, name_of, owner_of
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from gateway.port_owner import FIRST_PERSON, is_our_own, is_person_else, name_of, owner_of
+from gateway.home.port_owner import FIRST_PERSON, is_our_own, is_person_else, name_of, owner_of
 from tests.gateway.stranger import UID, needs_root, strangers_engine
 
 
