@@ -1,11 +1,13 @@
 """What the owner says holds at once, with real peers: others hear of a pause, a drained peer ends, a rule keeps."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.network import Cluster, start
+from tests.e2e.network import SECRET, Cluster, start
 from tests.e2e.peer import ppai
 
 HEARD_S = 2.0  # within which others hear that a door has closed
@@ -55,6 +57,38 @@ async def test_a_rule_keeps_a_secret_from_a_peer_until_it_is_the_owner_s_own(clu
     assert (422, "privacy_rule", 0) == (kept[0], kept[2]["error"]["code"], asked)
     assert "may go to  my machines: the rule secrets holds" in shown
     assert (200, "ben") == (mine[0], mine[1]["x-ppai-peer"])
+
+
+@pytest.mark.slow
+async def test_a_game_closes_the_door_within_two_seconds_and_its_end_opens_it(cluster: Cluster, tmp_path: Path) -> None:
+    """Who is inside is finished, who waits is turned away, and ben's own programs are answered all the while."""
+    game = tmp_path / "game"
+    xprop = tmp_path / "bin" / "xprop"  # as X11's command answers, with and without a game in front
+    xprop.parent.mkdir()
+    xprop.write_text(f'#!/bin/sh\necho "window id # 0x7"\n[ -e "{game}" ] && echo _NET_WM_STATE_FULLSCREEN || true\n')
+    xprop.chmod(0o755)
+    await start(cluster, "ada")
+    env = {**SECRET, "DISPLAY": ":7", "PATH": f"{xprop.parent}:{os.environ['PATH']}", "PPAI_ENGINE_SLOTS": "1"}
+    await cluster.start("ben", "--seed", cluster.seed(), env=env)
+    await cluster.until_ready()
+    ben = cluster.engines["ben"]
+    ben.delay_s = 3.0
+    asking = [asyncio.create_task(cluster.ask("ada", {"x-ppai-route": "ben"})) for _ in range(2)]
+    await ben.until(lambda engine: engine.active == 1)
+
+    game.touch()
+    heard_s = await cluster.until(lambda seen: _admission(seen) == "closed", timeout_s=HEARD_S)
+    status = await _ppai("status", "--home", str(cluster.peers["ben"].home))
+    inside = [await asking[0], len(ben.asked)]
+    own = await cluster.ask("ben", {"x-ppai-route": "local"})
+    game.unlink()
+    opened_s = await cluster.until(lambda seen: _admission(seen) != "closed", timeout_s=HEARD_S)
+    waited = await asking[1]
+
+    assert "get nothing now: a program has the whole screen" in status
+    assert (200, 1, 200, 200) == (inside[0][0], inside[1], own[0], waited[0])
+    assert heard_s < HEARD_S and opened_s < HEARD_S, f"closed after {heard_s:.2f} s, open after {opened_s:.2f} s"
+    print(f"closed after {heard_s:.2f} s, open after {opened_s:.2f} s")
 
 
 def _admission(seen: dict[str, list[dict[str, Any]]]) -> str:

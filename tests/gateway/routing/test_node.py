@@ -557,11 +557,13 @@ def test_a_model_that_is_not_loaded_because_we_ask_is_no_candidate_until_that_is
     ada, cleo, ben = two_equals()
     ada.node.observe_cold(cleo, [], ["small"], ada.now)
     told = {ada.decide().target.peer_id for _ in range(30)}
+    fresh = ada.decide(replace(MATHS, models=frozenset({"small"})))
     pinned = ada.decide(replace(MATHS, pin=cleo)).target.peer_id
     ada.now += KEPT_S + 0.1
     old = ada.decide(replace(MATHS, models=frozenset({"small"})))
 
     assert ({ben}, cleo) == (told, pinned)
+    assert "cold" in {fresh.excluded_because(index) for index in range(len(fresh.excluded))}
     assert "cold" not in {old.excluded_because(index) for index in range(len(old.excluded))}
 
 
