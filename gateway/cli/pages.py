@@ -49,6 +49,7 @@ WHY_NOT = {
     "score": "it is expected to be too weak",
     "embedded": "it stands back: another can begin soon",
     "trial": "nobody vouched for it, and strangers had their tenth of our requests for now: run ppai approve",
+    "cold": "its model is not loaded, and its owner has none loaded because others ask",
     "distrusted": "it answers less than half as well as it claims: see ppai peers; name it to ask it all the same",
 }
 LOAD_SOURCES = {"metrics": "as the engine tells", "own count": "as counted here"}

@@ -68,10 +68,16 @@ class Cluster:
     async def until(
         self, condition: Callable[[dict[str, list[dict[str, Any]]]], bool], timeout_s: float = 10.0
     ) -> float:
-        """Seconds until `condition` holds on everybody's `ppai peers`; fails after `timeout_s`."""
+        """Seconds until `condition` holds on everybody's `ppai peers`; fails after `timeout_s`.
+
+        A peer that ends, and takes no connection any more, is not among them.
+        """
         began = time.monotonic()
         while True:
-            seen = {name: await self.get(name, "/ppai/v1/peers") for name in self.peers if self.is_running(name)}
+            seen = {}
+            for name in filter(self.is_running, self.peers):
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    seen[name] = await self.get(name, "/ppai/v1/peers")
             if condition(seen):
                 return time.monotonic() - began
             if time.monotonic() - began > timeout_s:
