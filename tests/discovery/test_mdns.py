@@ -228,6 +228,7 @@ async def test_whole_peers_find_each_other_by_mdns(net: str, tmp_path: Path) -> 
             await asyncio.wait(tasks)
 
 
+@pytest.mark.slow
 async def test_who_only_looks_finds_the_network_s_peers_and_is_found_by_nobody(net: str) -> None:
     """`ppai join --pin` on a machine without a peer."""
     async with announced(announcement(net, 1)) as hints, announced(announcement(net + "x", 2)):

@@ -29,7 +29,7 @@ async def post(cluster: Cluster, endpoint: str, by: str = "auto", **fields: Any)
 
 
 @pytest.mark.parametrize("by", BY)
-@pytest.mark.parametrize("endpoint", ["responses", "messages"])
+@pytest.mark.parametrize("endpoint", [pytest.param("responses", marks=pytest.mark.slow), "messages"])
 async def test_named_events_come_byte_for_byte(cluster: Cluster, endpoint: str, by: str) -> None:
     await start(cluster, "ada", "ben", **WITH)
 
@@ -71,6 +71,7 @@ async def test_the_name_that_was_asked_for_comes_back_wherever_one_stands(cluste
             assert "my-model" in said
 
 
+@pytest.mark.slow
 async def test_the_openai_sdk_runs_its_tools_at_another_peer(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben", **WITH)
     at_ben: dict[str, Any] = {"model": "auto", "tools": [TOOL], "extra_headers": {"x-ppai-route": "ben"}}

@@ -63,6 +63,7 @@ async def until_offered(caller: Caller, cluster: Cluster, name: str, within_s: f
             await asyncio.sleep(0.2)
 
 
+@pytest.mark.slow
 async def test_a_tool_that_changes_things_is_the_owners_alone(cluster: Cluster, tmp_path: Path) -> None:
     caller = Caller()
     write(tmp_path / "ada", "handy", AGENT + entry("bad", sys.executable, "-I", BAD, "good", side_effects="allowed"))

@@ -161,6 +161,7 @@ async def test_an_engine_that_comes_and_goes_neither_flaps_nor_grows(cluster: Cl
     assert [(200, "large")] * 2 == [(status, headers["x-ppai-model"]) for status, headers, _ in answers]
 
 
+@pytest.mark.slow
 async def test_a_last_resort_is_asked_when_nobody_else_can_and_never_for_what_stays_here(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -184,7 +185,7 @@ async def test_a_last_resort_is_asked_when_nobody_else_can_and_never_for_what_st
     assert (1, True) == (len(cloud.asked), kept >= 500), why
 
 
-@pytest.mark.parametrize("allowed", [True, False])
+@pytest.mark.parametrize("allowed", [pytest.param(True, marks=pytest.mark.slow), False])
 async def test_a_model_is_loaded_for_others_only_where_its_owner_wants_it(
     cluster: Cluster, tmp_path: Path, allowed: bool
 ) -> None:

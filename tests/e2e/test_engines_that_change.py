@@ -74,6 +74,7 @@ async def until_not(cluster: Cluster, name: str, status: int) -> tuple[int, dict
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stream", [pytest.param(False, id="whole"), pytest.param(True, id="streamed", marks=pytest.mark.slow)]
 )

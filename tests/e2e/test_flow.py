@@ -32,7 +32,7 @@ class CountedPieces(Sequence[bytes]):
         return DONE if index == PIECES else PIECE
 
 
-@pytest.mark.parametrize("peer", ["ada", "ben"])
+@pytest.mark.parametrize("peer", [pytest.param("ada", marks=pytest.mark.slow), "ben"])
 async def test_a_client_that_reads_slowly_holds_the_engine_back(cluster: Cluster, peer: str, tmp_path: Path) -> None:
     """The engine stalls with the client, our memory does not grow, and afterwards every byte arrives."""
     pieces = CountedPieces()
@@ -71,7 +71,13 @@ def _rss(cluster: Cluster, name: str) -> int:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("window", ["before the first token", "mid-stream", "not streamed"])
+@pytest.mark.parametrize(
+    "window",
+    [
+        *(pytest.param(window, marks=pytest.mark.slow) for window in ("before the first token", "not streamed")),
+        "mid-stream",
+    ],
+)
 async def test_a_client_that_leaves_cancels_the_other_peers_engine_within_a_second(
     cluster: Cluster, window: str
 ) -> None:

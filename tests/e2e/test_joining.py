@@ -79,6 +79,7 @@ async def test_a_line_joins_two_machines_at_once(cluster: Cluster, monkeypatch: 
     assert "joined by the invitation for ben" in cluster.peers["ada"].output
 
 
+@pytest.mark.slow
 async def test_a_machine_without_a_peer_joins_and_has_its_rights_when_it_starts(cluster: Cluster) -> None:
     """It has no home before; and programs read who it was."""
     line = json.loads(ppai("invite", "--json", "--for", "ben", *home(cluster, "ada")).stdout)
@@ -161,6 +162,7 @@ async def test_a_machine_in_the_middle_is_refused_and_told(cluster: Cluster, tmp
     assert {} == json.loads((cluster._folder / "ada" / "peers.json").read_text())["granted"]
 
 
+@pytest.mark.slow
 async def test_an_inviter_that_is_away_is_told_from_one_that_refuses(cluster: Cluster) -> None:
     line = await invited(cluster, "--for", "ben")
     await asyncio.to_thread(cluster.peers["ada"].stop)

@@ -5,10 +5,13 @@ import json
 import sqlite3
 from typing import Any
 
+import pytest
+
 from tests.e2e.network import Cluster, start
 from tests.e2e.peer import ppai
 
 
+@pytest.mark.slow
 async def test_both_owners_read_the_same_tab_and_it_outlives_a_stop(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben")
     for _ in range(3):

@@ -4,6 +4,8 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.network import Cluster
 
 ALIASES = "routing: {aliases: {coder: [qwen3-coder-30b-a3b-instruct, qwen2.5-coder:7b-instruct, auto]}}\n"
@@ -20,6 +22,7 @@ async def three(cluster: Cluster, tmp_path: Path) -> None:
     await cluster.until_ready()
 
 
+@pytest.mark.slow
 async def test_a_model_is_found_by_any_of_its_names_and_listed_once(cluster: Cluster, tmp_path: Path) -> None:
     await three(cluster, tmp_path)
 
@@ -37,6 +40,7 @@ async def test_a_model_is_found_by_any_of_its_names_and_listed_once(cluster: Clu
     assert (OTHER, ["cleo"]) == (found["id"], found["ppai"]["peers"])
 
 
+@pytest.mark.slow
 async def test_an_alias_of_several_models_goes_down_its_list_as_their_peers_fall_out(
     cluster: Cluster, tmp_path: Path
 ) -> None:

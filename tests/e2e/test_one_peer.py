@@ -294,6 +294,7 @@ def test_stopping_is_clean(own_peer: PeerProcess) -> None:
     assert not (own_peer.home / "running.json").exists()
 
 
+@pytest.mark.slow
 def test_port_in_use_home_in_use_and_home_not_writable_say_what_to_do(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -189,6 +189,7 @@ async def test_a_librarian_answers_from_its_documents_and_says_where_to_any_clie
     assert str(tmp_path) not in json.dumps(cluster.engines["ada"].asked), "no path of the disk"
 
 
+@pytest.mark.slow
 async def test_a_calculator_runs_inside_and_no_client_sees_the_call(cluster: Cluster, tmp_path: Path) -> None:
     """The engine's model calls tools; the client, which offered none, gets words alone."""
     write(tmp_path / "ada", "sums", "prompt: You add up.\nbuiltin: calculator\nuse: approved\n")

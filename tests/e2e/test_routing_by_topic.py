@@ -81,7 +81,14 @@ async def _profile_both(cluster: Cluster) -> None:
     await cluster.until_ready()
     for name, knows in (("ada", tasks - {"chemistry"}), ("ben", frozenset({"chemistry"}))):
         cluster.engines[name].answer = Student(knows)
-        flags = ("--json", "--concurrency", "8", "--no-code")  # running what answers hold takes longer than all else
+        flags = (
+            "--json",
+            "--concurrency",
+            "8",
+            "--limit",
+            "500",
+            "--no-code",
+        )  # running what answers hold takes longer than all else
         done = await asyncio.to_thread(profile, cluster.peers[name].home, *flags)
         assert 0 == done.returncode, done.stderr
         told = json.loads(done.stdout)
@@ -188,6 +195,7 @@ async def test_the_encoder_fits_the_memory_and_time_budget(unmeasured: Cluster) 
     assert known_ms < 2
 
 
+@pytest.mark.slow
 async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -213,6 +221,7 @@ async def test_without_weights_the_fast_encoder_reads_and_the_command_is_named(
     await asyncio.to_thread(ada.wait, lambda: "ppai pull encoder" in ada.output, "to name the command")
 
 
+@pytest.mark.slow
 async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Cluster, tmp_path: Path) -> None:
     """Its answers are folded again without asking; the card carries both vectors, and who has the old gate reads it."""
     await cluster.start("ada")

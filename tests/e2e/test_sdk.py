@@ -36,6 +36,7 @@ def check_through_a_peer(engine: EmbeddedEngine, home: Path, python: Path) -> tu
         return check(engine, peer.wait_ready().url, "--running", f"{engine.url}/metrics", python=python)
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.parametrize(
     "python",

@@ -83,7 +83,7 @@ async def test_an_engine_that_refuses_after_a_sign_of_life_is_told_in_the_stream
     assert b'"stream_cut_short"' in body and b": ppai " in body and b"[DONE]" not in body
 
 
-@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_while_an_engine_loads_and_nobody_else_can_it_is_told_how_far_and_when_to_come_back(
     tmp_path: Path, stream: bool
 ) -> None:

@@ -70,6 +70,7 @@ async def test_streams_and_embeddings_travel_too(pair: Cluster) -> None:
     assert not [name for name in sent if name.startswith("x-")]
 
 
+@pytest.mark.slow
 async def test_killing_one_leaves_the_other_serving(cluster: Cluster) -> None:
     """Ada's own engine is slow, so that ben answers. Whom he leaves without an answer she answers all the same."""
     await cluster.start("ada", delay_s=0.5)
@@ -100,6 +101,7 @@ async def test_leaving_is_told_at_once(cluster: Cluster) -> None:
     await cluster.until(lambda seen: not seen["ada"] or seen["ada"][0]["state"] == "left", timeout_s=3)
 
 
+@pytest.mark.slow
 async def test_in_tofu_mode_nothing_is_delegated_before_both_approve(cluster: Cluster) -> None:
     await cluster.start("ada", env={})
     await cluster.start("ben", "--seed", cluster.seed(), env={})
@@ -129,6 +131,7 @@ async def test_in_tofu_mode_nothing_is_delegated_before_both_approve(cluster: Cl
     assert (200, "ben") == (both[0], both[1]["x-ppai-peer"])
 
 
+@pytest.mark.slow
 async def test_approvals_survive_a_restart_and_can_be_revoked(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben")
     ada = cluster.peers["ada"]
@@ -193,6 +196,7 @@ async def test_a_seed_that_is_down_at_start_is_found_later(cluster: Cluster, tmp
         await asyncio.to_thread(peer.stop)
 
 
+@pytest.mark.slow
 async def test_a_copied_home_is_noticed_by_both_and_takes_nobody_s_place(cluster: Cluster) -> None:
     await start(cluster, "ada", "ben")
     ada, seed = cluster.peers["ada"], cluster.seed()
@@ -270,7 +274,7 @@ async def test_a_burst_is_shared_and_a_peer_stopped_in_it_costs_nothing_but_time
 
 @SHARED
 async def test_100_delegated_requests_share_a_connection(pair: Cluster) -> None:
-    """One more may be opened meanwhile, for gossip that speaks at the same moment as a request.
+    """Two more may be opened meanwhile, where gossip or a tab of both speaks at the same moment as a request.
 
     tests/gateway/peering/test_delegated.py counts them where nobody gossips.
     """
@@ -287,7 +291,7 @@ async def test_100_delegated_requests_share_a_connection(pair: Cluster) -> None:
         opened |= dialled() - before
 
     assert before
-    assert len(opened) <= 1
+    assert len(opened) <= 2
 
 
 @pytest.mark.alone

@@ -13,6 +13,7 @@ KEYS = {
 TARGETS = ("direct", "ppai", "delegated")
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_every_target_has_its_figures_in_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["--json", "--rounds", "1", "--seconds", "0.2", "--scenarios", "c16,s1"])

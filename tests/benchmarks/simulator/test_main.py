@@ -23,6 +23,7 @@ TINY: dict[str, dict[str, Any]] = {
     "churn": {"agents": 40, "queries": 120, "every_s": 0.2, "warm_up": 0.0},
     "adversary": {"agents": 10, "queries": 120, "shares": [0.2], "warm_up": 0.0},
 }
+QUICK = ("table1", "staleness", "adversary")  # the others are left to `make test-all`
 
 
 @pytest.fixture
@@ -44,7 +45,9 @@ def needs_encoder() -> None:
         pytest.skip(str(missing))
 
 
-@pytest.mark.parametrize("experiment", TINY)
+@pytest.mark.parametrize(
+    "experiment", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TINY]
+)
 def test_every_experiment_prints_the_contract(
     experiment: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

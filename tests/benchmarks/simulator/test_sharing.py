@@ -34,6 +34,7 @@ def test_by_arrival_who_asks_the_most_has_the_most(result: dict[str, object]) ->
     assert {*GIFTS, FREE_RIDER, RENAMED, NEWCOMER} == {name for policy, name in rows if policy == "fair shares"}
 
 
+@pytest.mark.slow
 def test_a_flood_by_one_name_or_a_hundred_keeps_the_owner_waiting_a_fifth_longer_at_most() -> None:
     found = flood(SETTINGS, [101], 0.15)
 

@@ -41,6 +41,7 @@ def url_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
         yield cache(lambda engine: stack.enter_context(TABLES[engine][0](tmp_path_factory.mktemp("clients"))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "client"), RUNS)
 def test_a_client_sees_what_it_expects_and_the_page_says_so(
     engine: str, client: str, url_of: Callable[[str], str]

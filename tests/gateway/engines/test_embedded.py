@@ -163,6 +163,7 @@ def test_no_orphan_after_kill_9_of_the_parent(model: Path, tmp_path: Path, phase
         child.wait(timeout=3)
 
 
+@pytest.mark.slow
 async def test_a_child_deaf_to_sigterm_is_killed(model: Path, tmp_path: Path) -> None:
     """It inherits the deafness, as from a shell's `trap '' TERM`."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -250,6 +251,7 @@ async def test_the_log_stays_short(model: Path, tmp_path: Path) -> None:
         assert log.stat().st_size <= LOG_LIMIT_BYTES
 
 
+@pytest.mark.slow
 async def test_an_engine_for_which_there_is_no_process_or_file_is_tried_again(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,7 @@ def test_where_the_inviter_is_must_be_the_address_of_a_peer(at: str) -> None:
         Invitation.read("", "123456", [at])
 
 
+@pytest.mark.slow
 async def test_six_digits_find_their_inviter_by_mdns(tmp_path: Path) -> None:
     """Real multicast on loopback, in a network of its own."""
     net = f"test-{uuid.uuid4()}"

@@ -80,6 +80,7 @@ async def test_words_for_people_between_messages_are_passed_over(caplog: pytest.
     assert not [r for r in caplog.records if "Welcome" in r.getMessage() or "private words" in r.getMessage()]
 
 
+@pytest.mark.slow
 async def test_a_call_that_hangs_can_be_left_and_the_next_one_runs() -> None:
     async with running("hang") as server:
         await until(lambda: server.tools)
@@ -115,6 +116,7 @@ async def test_a_server_that_ends_after_every_call_comes_back() -> None:
         await until(lambda: server.tools)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["mute", "hang-list"])
 async def test_one_that_never_connects_is_left_after_a_time(mode: str) -> None:
     async with running(mode, connect_s=0.7) as server:
