@@ -81,14 +81,7 @@ async def _profile_both(cluster: Cluster) -> None:
     await cluster.until_ready()
     for name, knows in (("ada", tasks - {"chemistry"}), ("ben", frozenset({"chemistry"}))):
         cluster.engines[name].answer = Student(knows)
-        flags = (
-            "--json",
-            "--concurrency",
-            "8",
-            "--limit",
-            "500",
-            "--no-code",
-        )  # running what answers hold takes longer than all else
+        flags = ("--json", "--concurrency", "8", "--no-code")  # running what answers hold takes longer than all else
         done = await asyncio.to_thread(profile, cluster.peers[name].home, *flags)
         assert 0 == done.returncode, done.stderr
         told = json.loads(done.stdout)
