@@ -194,7 +194,7 @@ class ClientApp:
             await self._others.answer(endpoint, kind, body, headers, client, client.request_id, key)
         except InvalidRequest as error:
             await _answer_invalid(client, endpoint, error)
-        except Exception:
+        except Exception:  # a bug, which ends this request and no other
             log.exception("bug=request endpoint=%s", endpoint)
             if not client.has_started:
                 await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)

@@ -82,6 +82,24 @@ def owner_only(peer: RunningPeer) -> list[Any]:
 
 def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     owners = owner_only(peer)
+    _add_calls_on_sharing(app, peer, owners)
+    _add_calls_on_joining(app, peer, owners)
+    _add_calls_on_agents(app, peer, owners)
+
+    @app.get("/ppai/v1/events", dependencies=owners)
+    async def events() -> list[dict[str, object]]:
+        """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
+        return peer.route_log.tail
+
+    @app.get("/ppai/v1/tabs", dependencies=owners)
+    async def tabs() -> list[dict[str, Any]]:
+        """What each other peer and we gave each other, who weighs the most first."""
+        rows = [_tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
+        return sorted(rows, key=lambda row: (-row["weight"], row["id"]))
+
+
+def _add_calls_on_sharing(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
+    """Who may ask and answer, and whether others get anything now."""
 
     @app.post("/ppai/v1/approve", dependencies=owners)
     async def approve(request: fastapi.Request) -> dict[str, Any]:
@@ -109,17 +127,9 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             peer.doors.admit_waiting()
         return {"kept_shut": peer.sharing.why() or None, "remote_running": peer.doors.load.remote_running}
 
-    @app.post("/ppai/v1/profile", dependencies=owners)
-    async def profile(request: fastapi.Request) -> dict[str, Any]:
-        gate = peer.dispatcher.reader.gate
-        peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.measuring.makes())
-        peer.cards_changed()
-        return {"published": True, "seq": peer.network.version}
 
-    @app.post("/ppai/v1/domain", dependencies=owners)
-    async def domain(request: fastapi.Request) -> dict[str, Any]:
-        found = await peer.measuring.fold_now((await read_json(request, _Which)).agent)
-        return {**asdict(found), "seq": peer.network.version}
+def _add_calls_on_joining(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
+    """Invitations that were made, and one that is taken."""
 
     @app.get("/ppai/v1/invites", dependencies=owners)
     async def invites() -> list[dict[str, Any]]:
@@ -151,16 +161,21 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             friend = await peer.invitations.join(Invitation.read(asked.line, asked.pin, asked.at), terms)
         return {"peer": friend.peer, "name": friend.name, "rights": list(friend.rights), "say": list(friend.say)}
 
-    @app.get("/ppai/v1/events", dependencies=owners)
-    async def events() -> list[dict[str, object]]:
-        """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
-        return peer.route_log.tail
 
-    @app.get("/ppai/v1/tabs", dependencies=owners)
-    async def tabs() -> list[dict[str, Any]]:
-        """What each other peer and we gave each other, who weighs the most first."""
-        rows = [_tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
-        return sorted(rows, key=lambda row: (-row["weight"], row["id"]))
+def _add_calls_on_agents(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
+    """What our agents are, and what they were measured to be good at."""
+
+    @app.post("/ppai/v1/profile", dependencies=owners)
+    async def profile(request: fastapi.Request) -> dict[str, Any]:
+        gate = peer.dispatcher.reader.gate
+        peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.measuring.makes())
+        peer.cards_changed()
+        return {"published": True, "seq": peer.network.version}
+
+    @app.post("/ppai/v1/domain", dependencies=owners)
+    async def domain(request: fastapi.Request) -> dict[str, Any]:
+        found = await peer.measuring.fold_now((await read_json(request, _Which)).agent)
+        return {**asdict(found), "seq": peer.network.version}
 
     @app.get("/ppai/v1/agents", dependencies=owners)
     async def agents() -> list[dict[str, Any]]:

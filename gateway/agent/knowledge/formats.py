@@ -189,8 +189,7 @@ def html(content: bytes) -> Iterator[Block]:
             if re.fullmatch("h[1-6]", last.tag):
                 yield Block("heading", text, int(last.tag[1]))
             else:
-                kind = {"tr": "row", "pre": "code"}.get(last.tag, "text")
-                yield Block(kind, text)  # type: ignore[arg-type]
+                yield Block("row" if last.tag == "tr" else "code" if last.tag == "pre" else "text", text)
 
     for node in parser.body.traverse(include_text=True) if parser.body else ():
         if node.tag == "table":

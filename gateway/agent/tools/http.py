@@ -53,7 +53,7 @@ class _Bounded(httpx2.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await super().handle_async_request(request)
-        response.stream = _BoundedStream(response.stream, self._refuse)  # type: ignore[arg-type]
+        response.stream = _BoundedStream(response.stream, self._refuse)  # type: ignore[arg-type]  # of two kinds, by type
         return response
 
 

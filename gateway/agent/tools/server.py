@@ -123,7 +123,7 @@ class Server:
             way = self._way_of(self._settings)
         except ImportError as error:
             return f"{error.name} is not installed: pip install 'ppai[agents]'"
-        except Exception as error:
+        except Exception as error:  # a command or an address that cannot be: this server alone is disabled
             return visible(str(error))
         try:
             return await self._connected(way)

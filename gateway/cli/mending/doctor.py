@@ -65,7 +65,7 @@ def _settings(home: "Home", file: Path | None) -> "Config | str":
     try:
         config = load(home, file, {})
         check(config, home)
-    except Exception as error:
+    except Exception as error:  # each part has errors of its own; a bug goes on its way below
         if type(error).__module__.split(".")[0] not in ("gateway", "discovery", "profiler"):
             raise  # a bug
         return str(error)
