@@ -1,307 +1,291 @@
 """Whether the tests of attacks would notice: each guard is taken out of a copy of the code, and its test must fail."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-class Guard(NamedTuple):
-    """One line of defence: `guard` of `file` becomes `without`, and the test `held_by` has to fail then."""
-
-    attack: str
-    file: str
-    guard: str
-    without: str
-    held_by: str
-
+from tests.guards import Guard, with_all, without
 
 VERIFIED = "if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):"
 GUARDS = [
     Guard(
         "1, 3, 7, 8: forged",
-        "envelopes",
+        "discovery/envelopes.py",
         VERIFIED,
         "if False:",
-        "envelopes::test_a_record_signed_by_another_is_refused",
+        "discovery/test_envelopes.py::test_a_record_signed_by_another_is_refused",
     ),
     Guard(
         "1, 3, 7: forged, in a network",
-        "../benchmarks/gossip/cluster",
+        "benchmarks/gossip/cluster.py",
         "signed = opened(envelope)",
         "signed = Signed(parse(envelope), envelope)",
-        "gossip::test_a_third_party_cannot_touch_a_victim",
+        "discovery/test_gossip.py::test_a_third_party_cannot_touch_a_victim",
     ),
     Guard(
         "2: another domain",
-        "envelopes",
+        "discovery/envelopes.py",
         'f"ppai/1/{kind}\\0{net}\\0".encode() + payload',
         "payload",
-        "envelopes::test_a_signature_belongs_to_one_kind_and_one_network",
+        "discovery/test_envelopes.py::test_a_signature_belongs_to_one_kind_and_one_network",
     ),
     Guard(
         "4: replay",
-        "membership",
+        "discovery/membership.py",
         "if held is not None and not supersedes(pulse, held.record):",
         "if False:",
-        "membership::test_the_dead_come_back_by_a_newer_pulse_only",
+        "discovery/test_membership.py::test_the_dead_come_back_by_a_newer_pulse_only",
     ),
     Guard(
         "4: replay of a card",
-        "membership",
+        "discovery/membership.py",
         "if supersedes(card, entry.card.record) else []",
         "if True else []",
-        "membership::test_who_left_comes_back_only_by_a_newer_card",
+        "discovery/test_membership.py::test_who_left_comes_back_only_by_a_newer_card",
     ),
     Guard(
         "5: equivocation",
-        "membership",
+        "discovery/membership.py",
         "entry.conflict = (held, other)",
         "pass",
-        "membership::test_two_records_of_one_version_are_shown_and_the_first_stays",
+        "discovery/test_membership.py::test_two_records_of_one_version_are_shown_and_the_first_stays",
     ),
     Guard(
         "6: out of bounds",
-        "records",
+        "discovery/records.py",
         "if not low <= value < high:",
         "if False:",
-        "envelopes::test_a_signed_record_out_of_bounds_is_refused",
+        "discovery/test_envelopes.py::test_a_signed_record_out_of_bounds_is_refused",
     ),
     Guard(
         "6: versions out of bounds",
-        "messages",
+        "discovery/messages.py",
         "gen: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]",
         "gen: int",
-        "messages::test_a_malformed_message_is_refused",
+        "discovery/test_messages.py::test_a_malformed_message_is_refused",
     ),
     Guard(
         "9: made-up ids",
-        "members",
+        "discovery/members.py",
         'if len(self._by_state["alive"]) + len(self._by_state["suspect"]) < self._live_limit:',
         "if True:",
-        "membership::test_strangers_cannot_fill_the_table",
+        "discovery/test_membership.py::test_strangers_cannot_fill_the_table",
     ),
     Guard(
         "10: long message",
-        "messages",
+        "discovery/messages.py",
         "if len(body) > MESSAGE_LIMIT_BYTES:",
         "if False:",
-        "messages::test_a_message_beyond_64_kib_is_refused_unread",
+        "discovery/test_messages.py::test_a_message_beyond_64_kib_is_refused_unread",
     ),
     Guard(
         "11: wrong vector",
-        "records",
+        "discovery/records.py",
         "if len(profile.evidence) != len(profile.capability):",
         "if False:",
-        "envelopes::test_a_capability_vector_out_of_bounds_is_refused",
+        "discovery/test_envelopes.py::test_a_capability_vector_out_of_bounds_is_refused",
     ),
     Guard(
         "12: resurrection by a pulse",
-        "membership",
+        "discovery/membership.py",
         'if entry is None or entry.state == "left" or pulse.gen < entry.card.record.gen:\n            return []',
         "if entry is None:\n            return []",
-        "membership::test_who_left_comes_back_only_by_a_newer_card",
+        "discovery/test_membership.py::test_who_left_comes_back_only_by_a_newer_card",
     ),
     Guard(
         "13: lost state",
-        "own",
+        "discovery/own.py",
         "self.gen = max(self.gen, gen) + 1",
         "self.gen = self.gen",
-        "gossip::test_a_peer_that_lost_its_state_jumps_ahead_of_itself",
+        "discovery/test_gossip.py::test_a_peer_that_lost_its_state_jumps_ahead_of_itself",
     ),
     Guard(
         "13: clones race",
-        "own",
+        "discovery/own.py",
         "if len(self._jumps) >= (self._config.young_limit if is_young else self._config.limit):",
         "if False:",
-        "gossip::test_two_peers_with_one_identity_are_told_and_the_original_outlives_the_copy",
+        "discovery/test_gossip.py::test_two_peers_with_one_identity_are_told_and_the_original_outlives_the_copy",
     ),
     Guard(
         "14: clocks",
-        "records",
+        "discovery/records.py",
         "return record.gen, record.seq",
         'return getattr(record, "ts", 0), record.seq',
-        "membership::test_the_wall_clock_decides_nothing",
+        "discovery/test_membership.py::test_the_wall_clock_decides_nothing",
     ),
     Guard(
         "25: addresses",
-        "records",
+        "discovery/records.py",
         "if ip.is_unspecified or ip.is_multicast or ip.is_link_local or (ip.is_reserved and not ip.is_loopback):",
         "if False:",
-        "records::test_no_peer_lives_there",
+        "discovery/test_records.py::test_no_peer_lives_there",
     ),
     Guard(
         "25: loopback",
-        "records",
+        "discovery/records.py",
         "if on_loopback or not ipaddress.ip_address(a.ip).is_loopback",
         "",
-        "records::test_loopback_is_dialled_by_those_on_loopback_only",
+        "discovery/test_records.py::test_loopback_is_dialled_by_those_on_loopback_only",
     ),
     Guard(
         "25: ports",
-        "records",
+        "discovery/records.py",
         "if not (1024 <= address.port <= 65535 or address.port == 443):",
         "if False:",
-        "records::test_no_peer_listens_on_a_system_port",
+        "discovery/test_records.py::test_no_peer_listens_on_a_system_port",
     ),
     Guard(
         "27: foreign announcements",
-        "mdns",
+        "discovery/mdns.py",
         "return PeerId(peer) if is_ours and peer != announcement.id else None",
         "return PeerId(peer)",
-        "mdns::test_foreign_announcements_are_passed_over",
+        "discovery/test_mdns.py::test_foreign_announcements_are_passed_over",
     ),
     Guard(
         "27: flood",
-        "mdns",
+        "discovery/mdns.py",
         "for _ in range(LOOKUPS_AT_ONCE):",
         "for _ in range(1):",
-        "mdns::test_names_that_lead_nowhere_do_not_hold_up_the_others",
+        "discovery/test_mdns.py::test_names_that_lead_nowhere_do_not_hold_up_the_others",
     ),
     Guard(
         "9: made-up ids passed on",
-        "reconcile",
+        "discovery/reconcile.py",
         'if mine is not None and mine.state != "dead" and mine.relayed:',
         'if mine is not None and mine.state != "dead":',
-        "gossip::test_a_stranger_that_moves_must_answer_again",
+        "discovery/test_gossip.py::test_a_stranger_that_moves_must_answer_again",
     ),
     Guard(
         "25: reflected dials",
-        "client",
+        "discovery/client.py",
         "return is_good or self._dials.allow(address, self._clocks.monotonic())",
         "return True",
-        "client::test_an_address_that_strangers_name_is_dialled_once_a_minute",
+        "discovery/test_client.py::test_an_address_that_strangers_name_is_dialled_once_a_minute",
     ),
     Guard(
         "10: places",
-        "transport",
+        "discovery/transport.py",
         "outbox = self._to_strangers if self._gossip.is_stranger(send.to) else self._outbox",
         "outbox = self._outbox",
-        "transport::test_strangers_that_let_us_wait_keep_no_approved_peer_waiting",
+        "discovery/test_transport.py::test_strangers_that_let_us_wait_keep_no_approved_peer_waiting",
     ),
     Guard(
         "10: time",
-        "endpoint",
+        "discovery/endpoint.py",
         "return self._gossip.is_stranger(peer)",
         "return False",
-        "endpoint::test_strangers_together_take_a_bounded_share_of_our_time",
+        "discovery/test_endpoint.py::test_strangers_together_take_a_bounded_share_of_our_time",
     ),
     Guard(
         "join: used line",
-        "inviting",
+        "discovery/inviting.py",
         'if invite.state != "open" and not (invite.by == joiner and self._has_rights(joiner)):',
         "if False:",
-        "inviting::test_a_used_line_lets_nobody_else_in",
+        "discovery/test_inviting.py::test_a_used_line_lets_nobody_else_in",
     ),
     Guard(
         "join: ended line",
-        "inviting",
+        "discovery/inviting.py",
         'if invite.state != "open" and not (invite.by == joiner and self._has_rights(joiner)):',
         "if False:",
-        "inviting::test_withdrawn_and_expired_ones_let_nobody_in",
+        "discovery/test_inviting.py::test_withdrawn_and_expired_ones_let_nobody_in",
     ),
     Guard(
         "join: two at once",
-        "inviting",
+        "discovery/inviting.py",
         "self._invites.used(invite, joiner, name)  # before anything waits",
         "await __import__('asyncio').sleep(0); self._invites.used(invite, joiner, name)  #",
-        "inviting::test_two_who_come_at_once_are_one_too_many",
+        "discovery/test_inviting.py::test_two_who_come_at_once_are_one_too_many",
     ),
     Guard(
         "join: replay after a revocation",
-        "inviting",
+        "discovery/inviting.py",
         "not (invite.by == joiner and self._has_rights(joiner))",
         "not (invite.by == joiner)",
-        "inviting::test_who_lost_the_answer_asks_again_until_he_is_revoked",
+        "discovery/test_inviting.py::test_who_lost_the_answer_asks_again_until_he_is_revoked",
     ),
     Guard(
         "join: not kept",
-        "inviting",
+        "discovery/inviting.py",
         "write_private(self._path, invites.encode(self._invites.kept()))",
         "pass",
-        "inviting::test_it_stays_used_and_withdrawn_over_a_restart",
+        "discovery/test_inviting.py::test_it_stays_used_and_withdrawn_over_a_restart",
     ),
     Guard(
         "join: without the secret",
-        "join_messages",
+        "discovery/join_messages.py",
         'if not hmac.compare_digest(proof.mac, hmac.digest(key, covered, "sha256")):',
         "if False:",
-        "inviting::test_who_cannot_prove_it_hears_no_more_than_a_stranger",
+        "discovery/test_inviting.py::test_who_cannot_prove_it_hears_no_more_than_a_stranger",
     ),
     Guard(
         "join: another's id",
-        "join_messages",
+        "discovery/join_messages.py",
         "if not verify(signer, proof.signature, covered):",
         "if False:",
-        "join_messages::test_a_proof_covers_what_is_said_and_needs_key_and_identity",
+        "discovery/test_join_messages.py::test_a_proof_covers_what_is_said_and_needs_key_and_identity",
     ),
     Guard(
         "join: in the middle, by line",
-        "joining",
+        "discovery/joining.py",
         "pin = bytes.fromhex(invite_id), secrets.token_bytes(16), Pin(line.cert)",
         "pin = bytes.fromhex(invite_id), secrets.token_bytes(16), Pin(None)",
-        "joining::test_who_answers_in_the_inviters_place_hears_nothing",
+        "discovery/test_joining.py::test_who_answers_in_the_inviters_place_hears_nothing",
     ),
     Guard(
         "join: in the middle, by PIN",
-        "join_messages",
+        "discovery/join_messages.py",
         "ends = (public_key(p.inviter), p.inviter_cert, public_key(p.joiner), p.joiner_cert)",
         "ends = (public_key(p.inviter), b'', public_key(p.joiner), b'')",
-        "joining::test_who_passes_digits_on_is_refused_and_the_try_counts",
+        "discovery/test_joining.py::test_who_passes_digits_on_is_refused_and_the_try_counts",
     ),
     Guard(
         "join: whoever answers",
-        "joining",
+        "discovery/joining.py",
         "check_takes(answer, parties, key, verify)",
         "pass",
-        "joining::test_a_machine_that_takes_whoever_comes_is_not_believed",
+        "discovery/test_joining.py::test_a_machine_that_takes_whoever_comes_is_not_believed",
     ),
     Guard(
         "join: tries",
-        "inviting",
+        "discovery/inviting.py",
         "if invite is None or invite.tries >= PIN_TRIES:",
         "if invite is None:",
-        "inviting::test_a_try_that_is_not_finished_counts",
+        "discovery/test_inviting.py::test_a_try_that_is_not_finished_counts",
     ),
     Guard(
         "join: made-up inviters",
-        "joining",
+        "discovery/joining.py",
         "if tries == PIN_TRIES:",
         "if False:",
-        "joining::test_digits_are_tried_at_three_peers_and_no_more",
+        "discovery/test_joining.py::test_digits_are_tried_at_three_peers_and_no_more",
     ),
     Guard(
         "join: one PIN at a time",
-        "invites",
+        "discovery/invites.py",
         "if invite.pin and (before := self.open_pin(now)):",
         "if False and (before := self.open_pin(now)):",
-        "invites::test_one_pin_is_open_at_a_time",
+        "discovery/test_invites.py::test_one_pin_is_open_at_a_time",
     ),
     Guard(
         "join: points",
-        "pins",
+        "discovery/pins.py",
         "key: bytes = self._side.finish(point)",
         "key: bytes = bytes(32)",
-        "pins::test_a_message_is_none_where_it_is_reflected_malformed_or_of_the_same_side",
+        "discovery/test_pins.py::test_a_message_is_none_where_it_is_reflected_malformed_or_of_the_same_side",
     ),
     Guard(
         "join: where a line leads",
-        "join_messages",
+        "discovery/join_messages.py",
         """        for address in addresses:
             check_address(address)
 """,
         "",
-        "join_messages::test_a_line_leads_to_no_other_service",
+        "discovery/test_join_messages.py::test_a_line_leads_to_no_other_service",
     ),
     Guard(
         "join: flood",
-        "endpoint",
+        "discovery/endpoint.py",
         """        site = site_of(peer_ip)
         self._check_room(site)
         if not self._hellos.allow(site, self._clocks.monotonic()):
@@ -310,28 +294,28 @@ GUARDS = [
             yield
 """,
         "        yield\n",
-        "endpoint::test_who_has_proven_nothing_gets_the_room_of_a_hello",
+        "discovery/test_endpoint.py::test_who_has_proven_nothing_gets_the_room_of_a_hello",
     ),
     Guard(
         "secret: a revoked holder returns as another",
-        "holders",
+        "discovery/holders.py",
         "if self.is_closed and card.id not in self._holders:",
         "if False:",
-        "holders::test_after_a_revocation_new_ids_wait_and_holders_stay",
+        "discovery/test_holders.py::test_after_a_revocation_new_ids_wait_and_holders_stay",
     ),
     Guard(
         "secret: the same, over a restart",
-        "holders",
+        "discovery/holders.py",
         "self._holders, self.is_closed = dict.fromkeys(read_ids(known.ids)), known.closed",
         "self._holders = dict.fromkeys(read_ids(known.ids))",
-        "holders::test_new_ids_wait_over_a_restart_and_whoever_was_a_holder_is_one_still",
+        "discovery/test_holders.py::test_new_ids_wait_over_a_restart_and_whoever_was_a_holder_is_one_still",
     ),
     Guard(
         "secret: one let in by name, too",
-        "admission",
+        "discovery/admission.py",
         "            self.holders.note(card)\n",
         "",
-        "holders::test_who_was_let_in_by_name_and_knows_the_secret_is_a_holder",
+        "discovery/test_holders.py::test_who_was_let_in_by_name_and_knows_the_secret_is_a_holder",
     ),
 ]
 
@@ -340,24 +324,10 @@ GUARDS = [
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
 def test_without_its_guard_an_attack_succeeds_and_its_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    for room in ("discovery", "benchmarks/gossip", "tests/discovery"):
-        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "benchmarks/__init__.py", "tests/__init__.py", "tests/cluster.py"):
-        shutil.copy(ROOT / file, tmp_path / file)
-    attacked = (tmp_path / "discovery" / f"{guard.file}.py").resolve()
-    source = attacked.read_text(encoding="utf-8")
-    assert 1 == source.count(guard.guard), "the guard has moved: name it anew"
-
-    assert 0 == held(tmp_path, guard)
-    attacked.write_text(source.replace(guard.guard, guard.without), encoding="utf-8")
-
-    assert 1 == held(tmp_path, guard)
+    assert 1 == without(guard, tmp_path)
 
 
-def held(copy: Path, guard: Guard) -> int:
-    """pytest's verdict on the guard's test in a copy of the code: 0 passed, 1 failed, else it could not be run."""
-    file, _, name = guard.held_by.partition("::")
-    test = f"tests/discovery/test_{file}.py::{name}"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "60", "--", test]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=copy, env=environment, check=False, capture_output=True).returncode
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_with_all_guards_in_place_every_attack_fails(tmp_path: Path) -> None:
+    assert 0 == with_all(GUARDS, tmp_path)

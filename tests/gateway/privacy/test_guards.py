@@ -1,110 +1,94 @@
 """Whether tests would notice a leak: each guard is taken out of a copy of the gateway, and its test must fail."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-
-
-class Guard(NamedTuple):
-    """One line of defence: `guard` of `file` becomes `without`, and the test `held_by` has to fail then."""
-
-    leak: str
-    file: str
-    guard: str
-    without: str
-    held_by: str
-
+from tests.guards import Guard, with_all, without
 
 RULES = "gateway/privacy/test_rules.py::"
 DISPATCH = "gateway/serving/test_dispatch.py::"
 GUARDS = [
     Guard(
         "41: a secret leaves",
-        "routing/candidates.py",
+        "gateway/routing/candidates.py",
         "excluded[~roster.within(query.reach)] = Excluded.PRIVACY",
         "pass",
         "e2e/test_taint.py::test_a_thousand_secrets_stay_where_they_are",
     ),
     Guard(
         "to whom is only approved",
-        "routing/roster.py",
+        "gateway/routing/roster.py",
         'mine=_placed(pairs, ("here",), is_mine)',
         'mine=_placed(pairs, ("here",), vouches)',
         "gateway/routing/test_roster.py::test_an_agent_is_within_a_rule_where_it_says_that_it_runs_there",
     ),
     Guard(
         "to an agent's servers of tools",
-        "routing/roster.py",
+        "gateway/routing/roster.py",
         "agent.place in places and agent.is_contained and",
         "agent.place in places and",
         "gateway/routing/test_roster.py::test_an_agent_whose_tools_may_ask_others_is_within_no_rule_and_on_no_machine",
     ),
     Guard(
         "to our own engine elsewhere",
-        "serving/dispatch.py",
+        "gateway/serving/dispatch.py",
         "here_only=wishes.stays_here or is_kept,",
         "here_only=wishes.stays_here,",
         f"{DISPATCH}test_an_engine_of_ours_elsewhere_is_no_machine_of_mine",
     ),
     Guard(
         "to who came while it waited",
-        "serving/leaving.py",
+        "gateway/serving/leaving.py",
         'if not always and self._node.roster.here.all():\n            return Verdict("this machine")',
         "if not always and self._node.roster.here.all():\n            return ANYWHERE",
         "gateway/serving/test_leaving.py::test_while_all_runs_on_this_machine_nothing_is_looked_at_and_it_stays_here",
     ),
     Guard(
         "by a rule that fails",
-        "serving/leaving.py",
+        "gateway/serving/leaving.py",
         'return Verdict("this machine", "not_judged", is_told=False)',
         "return ANYWHERE",
         "gateway/serving/test_leaving.py::test_a_bug_keeps_the_request_here_and_says_nothing_of_it",
     ),
     Guard(
         "by a topic that nobody judged",
-        "privacy/rules.py",
+        "gateway/privacy/rules.py",
         "yield None if asked.topics is None else not asked.topics.isdisjoint(rule.topics)",
         "yield bool(asked.topics) and not asked.topics.isdisjoint(rule.topics)",
         f"{RULES}test_what_cannot_be_told_stays_here",
     ),
     Guard(
         "as token ids",
-        "privacy/rules.py",
+        "gateway/privacy/rules.py",
         "if _has_token_ids(body):",
         "if False:",
         f"{RULES}test_what_cannot_be_told_stays_here",
     ),
     Guard(
         "escaped without end",
-        "privacy/spellings.py",
+        "gateway/privacy/spellings.py",
         "        seen.add(text)\n    raise Unreadable",
         "        seen.add(text)",
         f"{RULES}test_what_cannot_be_told_stays_here",
     ),
     Guard(
         "in two parts",
-        "privacy/rules.py",
+        "gateway/privacy/rules.py",
         "for parts in _split(body):",
         "for parts in ():",
         f"{RULES}test_a_secret_that_is_split_over_two_parts_is_found",
     ),
     Guard(
         "in an encoding",
-        "privacy/spellings.py",
+        "gateway/privacy/spellings.py",
         "yield from spellings(inside, depth - 1)",
         "pass",
         f"{RULES}test_a_thousand_secrets_are_found_in_every_field_and_encoding",
     ),
     Guard(
         "by a laxer rule",
-        "privacy/rules.py",
+        "gateway/privacy/rules.py",
         "if found.rule and REACHES.index(found.reach) <= REACHES.index(rule.to):",
         "if False:",
         f"{RULES}test_the_strictest_of_those_that_hold_counts_whatever_their_order",
@@ -114,28 +98,12 @@ GUARDS = [
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, ids=[guard.leak for guard in GUARDS])
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
 def test_without_its_guard_a_request_leaks_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    assert is_noticed(tmp_path, guard)
+    assert 1 == without(guard, tmp_path)
 
 
-def is_noticed(tmp_path: Path, guard: Guard) -> bool:
-    """Whether the guard's test passes as long as it stands, and fails without it."""
-    shutil.copytree(ROOT / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("__pycache__"))
-    for beside in ("discovery", "profiler", "benchmarks", "configs", "tests", "pyproject.toml"):
-        (tmp_path / beside).symlink_to(ROOT / beside)
-    attacked = tmp_path / "gateway" / guard.file
-    source = attacked.read_text(encoding="utf-8")
-    assert 1 == source.count(guard.guard), "the guard has moved: name it anew"
-
-    before = held(tmp_path, guard)
-    attacked.write_text(source.replace(guard.guard, guard.without), encoding="utf-8")
-    return (before, held(tmp_path, guard)) == (0, 1)
-
-
-def held(copy: Path, guard: Guard) -> int:
-    """pytest's verdict on the guard's test with a copy of the gateway: 0 passed, 1 failed, else it could not be run."""
-    test = f"tests/{guard.held_by}"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "120", "--", test]
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=copy, env=environment, check=False, capture_output=True).returncode
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_with_all_guards_in_place_nothing_leaks(tmp_path: Path) -> None:
+    assert 0 == with_all(GUARDS, tmp_path)

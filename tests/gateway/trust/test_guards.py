@@ -4,55 +4,55 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.privacy.test_guards import Guard, is_noticed
+from tests.guards import Guard, with_all, without
 
 HONESTY, NODE = "gateway/trust/test_honesty.py::", "gateway/routing/test_node.py::"
 GUARDS = [
     Guard(
         "35: an inflated claim",
-        "trust/honesty.py",
+        "gateway/trust/honesty.py",
         'return min(1.0, of.ratio) if of and of.verdict == "worse" else 1.0',
         "return 1.0",
         f"{NODE}test_a_claim_of_a_convicted_peer_counts_less_where_nothing_was_seen_too",
     ),
     Guard(
         "36: good and bad by turns",
-        "trust/honesty.py",
+        "gateway/trust/honesty.py",
         "max(-CERTAIN, of.odds + _step(claimed, score))",
         "of.odds + _step(claimed, score)",
         f"{HONESTY}test_good_answers_of_yesterday_pay_for_few_bad_ones_of_today",
     ),
     Guard(
         "37: a new id",
-        "routing/node.py",
+        "gateway/routing/node.py",
         "(is_named or not self.honesty.is_suspicious(peer))",
         "True",
         f"{NODE}test_a_new_name_gains_nothing_once_somebody_was_convicted",
     ),
     Guard(
         "nonsense for answers",
-        "routing/candidates.py",
+        "gateway/routing/candidates.py",
         "if view.distrusted is not None and query.pin is None:",
         "if False:",
         f"{NODE}test_who_answers_nonsense_stands_back_for_a_while_and_answers_where_nobody_else_can",
     ),
     Guard(
         "audits without end",
-        "trust/budget.py",
+        "gateway/trust/budget.py",
         "return len(of.times) < A_DAY",
         "return True",
         "gateway/trust/test_budget.py::test_no_peer_is_asked_more_than_fifty_times_a_day_however_much_it_is_used",
     ),
     Guard(
         "an answer that is run",
-        "trust/audits.py",
+        "gateway/trust/audits.py",
         "tuple(one for one in found if one.grade not in RUNS_CODE)",
         "tuple(found)",
         "gateway/trust/test_audits.py::test_no_question_is_asked_whose_answer_would_have_to_be_run",
     ),
     Guard(
         "a failure as a wrong answer",
-        "measuring/auditing.py",
+        "gateway/measuring/auditing.py",
         "self._is_complete and not self._is_broken else None",
         "True else None",
         "gateway/measuring/test_auditing.py::test_a_failure_or_a_cut_is_no_answer",
@@ -62,6 +62,12 @@ GUARDS = [
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, ids=[guard.leak for guard in GUARDS])
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
 def test_without_its_guard_a_liar_is_believed_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    assert is_noticed(tmp_path, guard)
+    assert 1 == without(guard, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_with_all_guards_in_place_no_liar_is_believed(tmp_path: Path) -> None:
+    assert 0 == with_all(GUARDS, tmp_path)

@@ -1,0 +1,68 @@
+"""Whether the tests of attacks would notice: a guard is taken out of a copy of the code, and its test must fail.
+
+Tables of guards lie in the `test_guards.py` of a room or package; docs/results/security.md names attacks by number.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+
+
+class Guard(NamedTuple):
+    """One line of defence: `guard` of `file` becomes `without`, and the test `held_by` has to fail then.
+
+    `attack` may begin with numbers of attacks, as in "17, 18: replayed". `file` counts from the root, `held_by` from
+    tests/.
+    """
+
+    attack: str
+    file: str
+    guard: str
+    without: str
+    held_by: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the attacks that it holds off; empty where it holds off others."""
+        found = re.match(r"(\d+(?:, \d+)*): ", self.attack)
+        return tuple(map(int, found[1].split(", "))) if found else ()
+
+
+def without(guard: Guard, copy: Path) -> int:
+    """pytest's verdict on the guard's test in a copy of the code that lacks the guard: 1 where it is missed."""
+    room = Path(guard.file).parts[0]
+    _lay_out(copy, room)
+    attacked = copy / guard.file
+    source = attacked.read_text(encoding="utf-8")
+    assert 1 == source.count(guard.guard), "the guard has moved: name it anew"
+    attacked.write_text(source.replace(guard.guard, guard.without), encoding="utf-8")
+    return _verdict(copy, (guard,))
+
+
+def with_all(guards: Iterable[Guard], copy: Path) -> int:
+    """pytest's verdict on the tests of all these guards in a copy of the code as it is: 0 where all pass."""
+    _lay_out(copy, "discovery")
+    return _verdict(copy, guards)
+
+
+def _lay_out(copy: Path, room: str) -> None:
+    """Everything at the root, of which `room` is a copy and the rest leads here."""
+    shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for beside in ("discovery", "gateway", "profiler", "benchmarks", "configs", "docs", "tests", "pyproject.toml"):
+        if beside != room:
+            (copy / beside).symlink_to(ROOT / beside)
+
+
+def _verdict(copy: Path, guards: Iterable[Guard]) -> int:
+    """0: the guards' tests passed, 1: one failed, else they could not be run."""
+    tests = dict.fromkeys(f"tests/{guard.held_by}" for guard in guards)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "120", "--", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=copy, env=environment, check=False, capture_output=True).returncode
