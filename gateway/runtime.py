@@ -81,6 +81,7 @@ from gateway.server.listeners import (
 from gateway.serving.dispatch import Dispatcher, Routed
 from gateway.serving.litellm_adapters import Adapters
 from gateway.serving.others import Others
+from gateway.telemetry.kept_log import KeptLog
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.notices import Notices, limit_lines
@@ -101,12 +102,13 @@ Say = Callable[[str], None]
 def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
     check(config, home)
-    log_to_stderr(config.log_level)
+    log = KeptLog(home.path / "peer.log")
+    log_to_stderr(config.log_level, log.handler)
     limit_lines(time.monotonic)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(config, home, say))
+        runner.run(_serve(config, home, say, log))
 
 
 def check(config: Config, home: Home) -> None:
@@ -121,28 +123,31 @@ def check(config: Config, home: Home) -> None:
     read_hours(config.admission.hours)
 
 
-async def _serve(config: Config, home: Home, say: Say) -> None:
+async def _serve(config: Config, home: Home, say: Say, log: KeptLog) -> None:
     stop = asyncio.Event()
     call_on_stop(asyncio.get_running_loop(), stop.set)
-    async with Runtime(config, home, say) as runtime:
+    async with Runtime(config, home, say, log, stop) as runtime:
         gc.collect()
         gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
-        await runtime.run(stop)
+        await runtime.run()
 
 
 class Runtime:
     """One peer's parts, built on entry and closed on exit."""
 
-    def __init__(self, config: Config, home: Home, say: Say) -> None:
-        self._config, self._home, self._say = config, home, say
+    def __init__(self, config: Config, home: Home, say: Say, log: KeptLog, stop: asyncio.Event) -> None:
+        """`stop`: set by whoever wants the peer to end, the owner's programs included."""
+        self._config, self._home, self._log, self._stop = config, home, log, stop
+        self._say = log.along(say)
         self._stack = AsyncExitStack()
-        self._notices = Notices(say, time.monotonic)
+        self._notices = Notices(self._say, time.monotonic)
         self._encoder = OpenedOnce(self._full_encoder)  # for topics of queries, and for documents
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
         async with AsyncExitStack() as stack:
             stack.enter_context(self._home.held())
+            stack.enter_context(self._log)
             await self._build(stack)
             self._stack = stack.pop_all()
         return self
@@ -150,7 +155,7 @@ class Runtime:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await self._stack.__aexit__(kind, error, trace)
 
     async def _build(self, stack: AsyncExitStack) -> None:
         config, home = self._config, self._home
@@ -259,7 +264,7 @@ class Runtime:
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, token, clock, clock(), self._own.changed, config.routing, self._feedback, self._measuring,
-            self._personal, self._own.other_peers, self._invitations, self._sharing, self._settling,
+            self._personal, self._own.other_peers, self._invitations, self._sharing, self._settling, self._stop.set,
         )  # fmt: skip
         self._client_server = server(
             ClientApp(dispatcher, pages_app(running), client, keys, token, others),
@@ -269,8 +274,8 @@ class Runtime:
         self._home.announce(Running(url=url, pid=os.getpid(), token=token))
         stack.callback(self._home.retire)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set."""
+    async def run(self) -> None:
+        """Serve until the event `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(self._client_server.serve(sockets=[self._client_listener]), name="client side")
             to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
@@ -281,11 +286,11 @@ class Runtime:
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
             auditing = tasks.create_task(self._audits.run(), name="audits")
-            draining = tasks.create_task(self._drained(stop), name="draining")
+            draining = tasks.create_task(self._drained(), name="draining")
             looking = tasks.create_task(self._watching.run(), name="person")
             following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
             self._greet()
-            await stop.wait()
+            await self._stop.wait()
             self._say("stopping: answers in progress may end")
             watching.cancel()
             await self._network.transport.leave()
@@ -302,7 +307,7 @@ class Runtime:
             settling.cancel()  # the last: it writes down what was answered until now
             await self._fleet.stop()
 
-    async def _drained(self, stop: asyncio.Event) -> None:
+    async def _drained(self) -> None:
         """End this peer once the owner has drained it and no job of others is left; own ones get a while, too."""
         since: float | None = None
         while True:
@@ -313,7 +318,7 @@ class Runtime:
                 continue
             since = now if since is None else since
             if not load.ours or now - since >= DRAIN_OWN_S:
-                stop.set()
+                self._stop.set()
                 return
 
     async def _refold(self) -> None:

@@ -18,6 +18,8 @@ from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.mending.doctor import doctor
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, drain, pause, peers, resume, revoke
+from gateway.cli.running.logs import logs
+from gateway.cli.running.stopping import stop
 from gateway.cli.secret import secret_holders, secret_new
 from gateway.cli.serving import demo, serve
 from gateway.cli.setup import config_check, config_show, init, pull
@@ -55,7 +57,7 @@ def ppai(
 
 
 _PEERS = (peers, approve, revoke, pause, resume, drain, invite, invites, uninvite, join)
-for command in (serve, ask, feedback, route, status, doctor, models, *_PEERS, init, pull, demo):
+for command in (serve, stop, ask, feedback, route, status, logs, doctor, models, *_PEERS, init, pull, demo):
     app.command()(command)
 
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)

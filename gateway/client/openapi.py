@@ -285,6 +285,7 @@ _STATUS = {
 _OWNER = {
     "/ppai/v1/events": _get("the owner reads the last lines of the route log", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
     "/ppai/v1/sharing": _post("the owner lets others have nothing, or something again", _SHARING, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/stop": _post("the owner ends this peer; answers in progress get seconds", {}, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/privacy": _post(
         "the owner sees how far a text may go, and which rules hold", _ROUTE, _OBJECT, _OWNERS_KEY
     ),

@@ -127,6 +127,12 @@ def _add_calls_on_sharing(app: fastapi.FastAPI, peer: RunningPeer, owners: list[
             peer.doors.admit_waiting()
         return {"kept_shut": peer.sharing.why() or None, "remote_running": peer.doors.load.remote_running}
 
+    @app.post("/ppai/v1/stop", dependencies=owners)
+    async def stop() -> dict[str, Any]:
+        """This peer ends as on SIGTERM: it says goodbye, answers in progress get a few seconds."""
+        peer.stop()
+        return {"stopping": True}
+
 
 def _add_calls_on_joining(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
     """Invitations that were made, and one that is taken."""

@@ -66,3 +66,4 @@ class RunningPeer:
     invitations: Invitations
     sharing: Sharing  # whether others may use our engines now
     settling: Settling  # what each other peer and we gave each other
+    stop: Callable[[], None]  # has this peer end, as SIGTERM does

@@ -126,6 +126,13 @@ class Home:
         except (OSError, *UNREADABLE):
             return None
 
+    def is_taken(self) -> bool:
+        """Whether a peer serves from this home, begins to or is about to end."""
+        try:
+            return is_held(self.path / LOCK)
+        except OSError:
+            return False
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep every other peer from serving from this home. Raises HomeError where one does."""

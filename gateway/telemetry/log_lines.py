@@ -17,8 +17,8 @@ class LogLines(logging.Formatter):
         return visible(super().format(record))
 
 
-def log_to_stderr(level: str) -> None:
-    """From now on, log from this level up."""
+def log_to_stderr(level: str, *others: logging.Handler) -> None:
+    """From now on, log from this level up: to stderr, and to `others`, which format as they like."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.basicConfig(level=level.upper(), handlers=[handler, *others])

@@ -60,7 +60,13 @@ class LineLimit(logging.Filter):
         self._left_out = Counter[str]()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is written."""
+        """Whether the line is written: one decision for all handlers that have this filter."""
+        known: dict[str, object] = vars(record)
+        if "lets_through" not in known:
+            known["lets_through"] = self._lets_through(record)
+        return bool(known["lets_through"])
+
+    def _lets_through(self, record: logging.LogRecord) -> bool:
         if record.levelno <= logging.DEBUG:
             return True
         kind, now = f"{record.pathname}:{record.lineno}", self._clock()

@@ -289,9 +289,14 @@ async def test_the_commands_see_the_running_peer(peer: PeerProcess) -> None:
     assert "scripted-1" == json.loads(told.stdout)["engine"]["models"][0]["id"]
 
 
-def test_stopping_is_clean(own_peer: PeerProcess) -> None:
-    assert 0 == own_peer.stop()
-    assert not (own_peer.home / "running.json").exists()
+def test_stopping_is_clean_and_the_log_stays(own_peer: PeerProcess) -> None:
+    """`ppai stop` returns when the peer has ended; what it said is read afterwards."""
+    stopped = ppai("stop", "--home", str(own_peer.home))
+
+    assert (0, f"the peer of {own_peer.home} has ended\n") == (stopped.returncode, stopped.stderr)
+    assert (0, False) == (own_peer.stop(), (own_peer.home / "running.json").exists())
+    shown = ppai("logs", "--home", str(own_peer.home)).stdout
+    assert [True, True] == [words in shown for words in (f"serves {own_peer.url}/v1\n", "stopping: ")]
 
 
 @pytest.mark.slow

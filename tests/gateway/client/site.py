@@ -65,6 +65,7 @@ class Site:
     observed: list[tuple[object, ...]]  # what was learnt from grades
     agents: Path  # where files of personal agents lie
     settling: Settling
+    stops: list[bool]  # one for each time the owner wanted the peer to end
 
     async def get(self, path: str) -> tuple[int, Any]:
         response = await self.http.get(path)
@@ -121,7 +122,7 @@ async def opened(
             kept_shut=sharing.why,
         )
         telemetry, route_log, changed = Telemetry(), RouteLog(home / "route.jsonl"), list[bool]()
-        observed = list[tuple[object, ...]]()
+        observed, stops = list[tuple[object, ...]](), list[bool]()
         learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")
         personal = PersonalAgents(home / "agents", lambda said: None)
         with ThreadPoolExecutor(1) as worker:
@@ -138,7 +139,7 @@ async def opened(
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
                 Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None), sharing,
-                settling,
+                settling, lambda: stops.append(True),
             )  # fmt: skip
             pages = pages_app(running)
 
@@ -147,7 +148,7 @@ async def opened(
 
             transport = httpx.ASGITransport(asked)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-                yield Site(http, place, node, engine, changed, learning, observed, home / "agents", settling)
+                yield Site(http, place, node, engine, changed, learning, observed, home / "agents", settling, stops)
 
 
 def no_encoder() -> Ladder:

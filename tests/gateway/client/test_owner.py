@@ -12,6 +12,7 @@ from tests.peers import party
 
 OWNERS_CALLS = (
     "/ppai/v1/sharing",
+    "/ppai/v1/stop",
     "/ppai/v1/privacy",
     "/ppai/v1/approve",
     "/ppai/v1/revoke",
@@ -30,6 +31,7 @@ async def test_the_owner_s_calls_are_the_owner_s(site: Site, path: str, token: s
     response = await site.http.post(path, content=b'{"who":"ben"}', headers=headers)
 
     assert (401, "not_the_owner") == (response.status_code, response.json()["error"]["code"])
+    assert not site.stops
     assert frozenset() == site.network.admission.approved()
 
 
@@ -40,6 +42,12 @@ async def test_nobody_but_the_owner_reads_the_route_log(site: Site) -> None:
 
     assert (401, "not_the_owner") == (refused.status_code, refused.json()["error"]["code"])
     assert (200, []) == (read.status_code, read.json())
+
+
+async def test_the_owner_ends_the_peer(site: Site) -> None:
+    answer = await site.post("/ppai/v1/stop", {}, OWNER)
+
+    assert ((200, {"stopping": True}), 1) == (answer, len(site.stops))
 
 
 async def test_the_owner_approves_and_revokes(site: Site, tmp_path: Path) -> None:

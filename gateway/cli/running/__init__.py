@@ -1,0 +1,1 @@
+"""Commands about the peer that runs: end it, read its log."""
