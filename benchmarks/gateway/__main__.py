@@ -4,6 +4,8 @@ A row says requests a second; microseconds added to the time to an answer, of a 
 of CPU a request; MiB of memory. Every scenario is run against every target in every round, in an order drawn
 anew; figures are medians over the rounds, `added` is against the engine asked directly in the same round. Everything
 shares this machine, driver and engine too: compare targets of one run, not runs.
+
+`--ledger` says instead where that CPU goes in a peer, in microseconds a request by stage (ledger.py).
 """
 
 import argparse
@@ -12,6 +14,7 @@ import random
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,9 +23,11 @@ from typing import Any
 import uvloop
 
 from benchmarks.gateway.driver import SCENARIOS, Scenario, WrongAnswer, drive
+from benchmarks.gateway.ledger import REST, STAGES, spent
 from benchmarks.gateway.targets import NotStarted, Target, start
 
 Cell = dict[str, float]
+Cells = dict[tuple[str, str], list[Cell]]  # by (target, scenario): what each round found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,12 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [scenario for scenario in SCENARIOS if scenario.name in options.scenarios.split(",")]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         try:
-            targets = start(stack, Path(folder), options.wanted, options.rivals, options.against, _say)
+            targets = start(
+                stack, Path(folder), options.wanted, options.rivals, options.against, _say, sampled=options.ledger
+            )
             cells = _measure(targets, chosen, options.rounds, options.seconds, random.Random(options.seed))
         except (NotStarted, WrongAnswer, OSError) as error:
             _say(f"benchmarks.gateway: {error}")
             return 1
-    rows = [_row(target, scenario, cells) for scenario in chosen for target in targets]
+    row = _ledger_row if options.ledger else _row
+    shown = [target for target in targets if target.samples or not options.ledger]
+    rows = [row(target, scenario, cells) for scenario in chosen for target in shown]
     print(json.dumps({"rows": rows}) if options.json else _table(rows))
     return 0
 
@@ -50,6 +59,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--against", type=Path, action="append", default=[], metavar="DIR",
         help="also another checkout of PPAI, an older one say; rows `ppai@DIR`; may be repeated",
     )  # fmt: skip
+    parser.add_argument("--ledger", action="store_true", help="where the CPU goes in a peer, by stage; not on Windows")
     parser.add_argument(
         "--targets", dest="wanted", type=_among, default=_among(""), metavar="NAME,...", help="these, not all of them"
     )
@@ -74,11 +84,10 @@ def _among(names: str) -> Callable[[str], bool]:
 
 def _measure(
     targets: Sequence[Target], chosen: Sequence[Scenario], rounds: int, seconds: float, rng: random.Random
-) -> dict[tuple[str, str], list[Cell]]:
-    """By (target, scenario): what each round found."""
+) -> Cells:
     for target in targets:
         uvloop.run(drive(target.port, chosen[0], 0.3))  # warm up
-    cells: dict[tuple[str, str], list[Cell]] = {}
+    cells: Cells = {}
     for number in range(rounds):
         for scenario in chosen:
             for target in rng.sample(targets, len(targets)):
@@ -88,18 +97,27 @@ def _measure(
 
 
 def _cell(target: Target, scenario: Scenario, seconds: float) -> Cell:
-    before = target.cpu_s()
+    before, began = target.cpu_s(), time.monotonic()
     load = uvloop.run(drive(target.port, scenario, seconds))
+    cpu_us = (target.cpu_s() - before) / len(load.latencies_s) * 1e6
     return {
         "rps": load.rps,
         "p50_us": load.quantile_s(0.5) * 1e6,
         "p99_us": load.quantile_s(0.99) * 1e6,
-        "cpu_us": (target.cpu_s() - before) / len(load.latencies_s) * 1e6,
+        "cpu_us": cpu_us,
         "rss_mib": target.rss_mib(),
+        **spent(target.stacks(began, time.monotonic()), cpu_us),
     }
 
 
-def _row(target: Target, scenario: Scenario, cells: dict[tuple[str, str], list[Cell]]) -> dict[str, Any]:
+def _ledger_row(target: Target, scenario: Scenario, cells: Cells) -> dict[str, Any]:
+    own = cells[target.name, scenario.name]
+    stages = {stage: round(statistics.fmean(cell[stage] for cell in own), 1) for stage in (*STAGES, REST)}
+    total = round(statistics.fmean(cell["cpu_us"] for cell in own), 1)
+    return {"target": target.name, "scenario": scenario.name, **stages, "cpu_us_per_request": total}
+
+
+def _row(target: Target, scenario: Scenario, cells: Cells) -> dict[str, Any]:
     own, direct = cells[target.name, scenario.name], cells["direct", scenario.name]
     pairs = list(zip(own, direct, strict=True))
     return {

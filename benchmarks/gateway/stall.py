@@ -22,9 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateway.targets import NO_ENGINE, ROOT, NotStarted, free_port, started
+from benchmarks.gateway.targets import NO_ENGINE, ROOT, WATCHED, NotStarted, free_port, started
 
-WATCHED = Path(__file__).with_name("watched.py")
 SETTLE_S = 1.0  # what a peer does once at its start is over
 AFTER_S = 0.05  # what an answered request leaves behind belongs to it: its memory is given back
 DELEGATED_LIMIT_BYTES = 8 << 20
@@ -143,7 +142,7 @@ def _start(stack: ExitStack, folder: Path, against: Sequence[Path]) -> list[Watc
 
 def _peer(stack: ExitStack, folder: Path, checkout: Path, name: str, *more: str) -> Watched:
     port, stalls = free_port(), folder / f"{name}.stalls"
-    command = [sys.executable, str(WATCHED), str(stalls), "serve", "--home", str(folder / name), "--no-mdns"]
+    command = [sys.executable, str(WATCHED), "stalls", str(stalls), "serve", "--home", str(folder / name), "--no-mdns"]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", *more]
     started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
     return Watched(port, {name: stalls})

@@ -9,7 +9,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.gateway.engine import MODEL
@@ -21,6 +22,7 @@ except ImportError as error:
 
 START_TIMEOUT_S = 60.0  # litellm imports for 5 s on an idle machine
 ROOT = Path(__file__).parents[2]
+WATCHED = Path(__file__).with_name("watched.py")
 LITELLM = ROOT / ".venv-rivals" / "bin" / "litellm"
 VLLM_ROUTER = ROOT / ".venv-vllm-router" / "bin" / "vllm-router"
 INSTALLS = {  # in environments of their own: their dependencies disagree with ours
@@ -51,6 +53,7 @@ class Target:
     name: str
     port: int
     processes: tuple[psutil.Process, ...]
+    samples: tuple[Path, ...] = ()  # files to which those that are watched write their stacks (watched.py)
 
     def cpu_s(self) -> float:
         """CPU time of the processes and their children so far."""
@@ -58,6 +61,11 @@ class Target:
 
     def rss_mib(self) -> float:
         return float(sum(process.memory_info().rss for process in self._family()) / (1 << 20))
+
+    def stacks(self, since: float, until: float) -> list[str]:
+        """What the processes were doing between two times of time.monotonic(), sample by sample."""
+        lines = (line.partition(" ") for file in self.samples for line in file.read_text().splitlines())
+        return [stack for at, _, stack in lines if since <= float(at) < until]
 
     def _family(self) -> list[psutil.Process]:
         children = [child for process in self.processes for child in process.children(recursive=True)]
@@ -79,10 +87,13 @@ def start(
     rivals: bool,
     against: Sequence[Path],
     say: Callable[[str], None],
+    *,
+    sampled: bool = False,
 ) -> list[Target]:
     """The engine, a peer, a pair of peers, the same of other checkouts of PPAI, and the rivals that are installed.
 
-    Those that are `wanted` by name, and the engine. Raises NotStarted for all but rivals.
+    Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. Raises NotStarted for all but
+    rivals.
     """
     for path in against:
         if not (path / "gateway").is_dir():
@@ -94,7 +105,7 @@ def start(
     for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
         for name, begin in {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair}.items():
             if wanted(name):
-                targets.append(begin(stack, folder, name, checkout, url))
+                targets.append(begin(stack, folder, name, checkout, url, sampled=sampled))
     for name, command_at in (_rivals(folder, port) if rivals else {}).items():
         if not wanted(name):
             continue
@@ -110,22 +121,25 @@ def start(
     return targets
 
 
-def _peer(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *more: str) -> Target:
+def _peer(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *more: str, sampled: bool) -> Target:
     """`ppai serve` as that checkout has it; alone, unless `more` says where its peers are."""
-    port = free_port()
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(folder / name), "--engine", engine]
+    port, samples = free_port(), folder / f"{name}.stacks"
+    begin = [str(WATCHED), "stacks", str(samples)] if sampled else ["-m", "gateway.cli"]
+    command = [sys.executable, *begin, "serve", "--home", str(folder / name), "--engine", engine]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
-    return started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
+    target = started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
+    return replace(target, samples=(samples,)) if sampled else target
 
 
-def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str) -> Target:
+def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *, sampled: bool) -> Target:
     """A peer without an engine in front of one that has it: every request is delegated."""
     hop = free_port()
-    answering = _peer(stack, folder, f"{name}-answering", checkout, engine, "--peer-port", str(hop))
-    asking = _peer(
-        stack, folder, name, checkout, NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
+    peer = partial(_peer, stack, folder, sampled=sampled)
+    answering = peer(f"{name}-answering", checkout, engine, "--peer-port", str(hop))
+    asking = peer(
+        name, checkout, NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
     )  # ready as soon as the other one may be asked
-    return Target(name, asking.port, (*asking.processes, *answering.processes))
+    return Target(name, asking.port, (*asking.processes, *answering.processes), (*asking.samples, *answering.samples))
 
 
 def _rivals(folder: Path, engine: int) -> dict[str, Callable[[int], list[str]]]:

@@ -1,26 +1,37 @@
-"""A peer whose event loop is watched: `python watched.py FILE serve ...` is `ppai serve ...` of the folder it runs in.
+"""A peer that is watched: `python watched.py WHAT FILE serve ...` is `ppai serve ...` of the folder it runs in.
 
-FILE gets a line for each stall: when it ended (time.monotonic(), which processes share) and its length, in seconds. A
-stall is the time between two beats of a timer that is due every millisecond.
+WHAT says what FILE gets a line for, each beginning with when it was, by time.monotonic(), which processes share:
+
+    stalls  each stall of its event loop: when it ended, and its length in seconds. A stall is the time between two
+            beats of a timer that is due every millisecond.
+    stacks  each sample, one in so many milliseconds of CPU time: the functions under way, the innermost first, as
+            `file:function`. What C code does without a function of Python's below it, such as the event loop's own
+            work, is met in the function that it calls next; what other threads do, in what the loop is at meanwhile.
 """
 
 import asyncio
 import os
 import runpy
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 BEAT_S = 0.001
-LEAST_S = 0.002  # shorter ones are the timer's own
+LEAST_S = 0.002  # shorter stalls are the timer's own
+SAMPLE_S = 0.002  # of CPU time; Linux looks at such timers at each tick, 100 to 1000 times a second
+FRAMES = 24  # of a sample: from the innermost function to the task that runs it
 
 
-def main(file: str, *arguments: str) -> None:
-    stalls, run = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), asyncio.Runner.run
+def main(what: str, file: str, *arguments: str) -> None:
+    lines, run = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), asyncio.Runner.run
+    watch = {"stalls": _watch_stalls, "stacks": _watch_stacks}[what]
 
     def run_watched(runner: asyncio.Runner, *given: Any, **named: Any) -> Any:
-        _watch(runner.get_loop(), stalls)
+        watch(runner.get_loop(), lambda line: os.write(lines, line))
         return run(runner, *given, **named)
 
     asyncio.Runner.run = run_watched  # type: ignore[method-assign, assignment]  # ppai itself is not changed
@@ -30,18 +41,30 @@ def main(file: str, *arguments: str) -> None:
     runpy.run_module("gateway.cli", run_name="__main__", alter_sys=True)
 
 
-def _watch(loop: asyncio.AbstractEventLoop, stalls: int) -> None:
+def _watch_stalls(loop: asyncio.AbstractEventLoop, say: Callable[[bytes], object]) -> None:
     last = time.monotonic()
 
     def beat() -> None:
         nonlocal last
         now = time.monotonic()
         if now - last > LEAST_S:
-            os.write(stalls, b"%.6f %.6f\n" % (now, now - last))
+            say(b"%.6f %.6f\n" % (now, now - last))
         last = now
         loop.call_later(BEAT_S, beat)
 
     loop.call_soon(beat)
+
+
+def _watch_stacks(loop: asyncio.AbstractEventLoop, say: Callable[[bytes], object]) -> None:
+    def sample(number: int, frame: FrameType | None) -> None:
+        functions = list[str]()
+        while frame is not None and len(functions) < FRAMES:
+            functions.append(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
+            frame = frame.f_back
+        say(f"{time.monotonic():.6f} {' '.join(functions)}\n".encode())
+
+    signal.signal(signal.SIGPROF, sample)
+    signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
 
 
 if __name__ == "__main__":

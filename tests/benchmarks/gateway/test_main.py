@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks.gateway.__main__ import main
+from benchmarks.gateway.ledger import REST, STAGES
 
 KEYS = {
     *("target", "scenario", "rps", "added_p50_us", "added_p99_us"),
@@ -31,3 +32,15 @@ def test_every_target_has_its_figures_in_every_scenario(capsys: pytest.CaptureFi
         row["scenario"]: row["cpu_us_per_request"] / row["cpu_us_per_word"] for row in rows if row["target"] == "ppai"
     } == pytest.approx({"c16": 1, "s1": 8}, rel=0.01)
     assert ppai["rss_mib"] > direct["rss_mib"] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_the_ledger_shares_what_a_request_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["--ledger", "--json", "--targets", "ppai", "--rounds", "1", "--seconds", "2", "--scenarios", "c16"])
+
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    stages = {stage: row[stage] for stage in (*STAGES, REST)}
+    assert (0, "ppai") == (code, row["target"])
+    assert sum(stages.values()) == pytest.approx(row["cpu_us_per_request"], abs=1)
+    assert min(stages["plan"], stages["let in"], stages["parse"]) > stages[REST] / 4
