@@ -43,7 +43,7 @@ from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring
-from gateway.measuring.auditing import Auditing, KeptHonesty
+from gateway.measuring.auditing import Auditing, KeptTrust
 from gateway.measuring.feedback import Answered, Feedback
 from gateway.measuring.owned.domains import Domains
 from gateway.measuring.power import is_on_battery
@@ -65,7 +65,7 @@ from gateway.privacy.rules import Rules
 from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
-from gateway.routing.worth import TOPICAL, Space
+from gateway.routing.worth import Space
 from gateway.server.event_loop import call_on_stop, new_event_loop
 from gateway.server.listeners import (
     Server,
@@ -89,6 +89,7 @@ from gateway.telemetry.route_log import RouteLog
 from gateway.topics import reader
 from gateway.topics.reader import open_reader
 from gateway.trust.ledger import Ledger
+from gateway.trust.observed import TOPICAL
 from gateway.upstream import Patience
 from profiler.encoder import Encoder, EncoderError, OpenedOnce, open_encoder
 
@@ -243,12 +244,12 @@ class Runtime:
             clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
             adapters=Adapters(),
         )  # fmt: skip
-        kept = KeptHonesty(self._home.path / "audits.json", self._node.honesty, clock, time.time)
-        if kept.warning:
-            self._say(f"warning: {kept.warning}")
+        self._kept = KeptTrust(self._home.path, self._node.honesty, self._node.observations, clock, time.time)
+        for warning in self._kept.warnings:
+            self._say(f"warning: {warning}")
         self._audits = Auditing(
             config.trust, self._node, self._doors, dispatcher, self._reader, clock,
-            lambda text: self._notices.limited("audits", text, text), kept.keep,
+            lambda text: self._notices.limited("audits", text, text), self._kept.keep,
         ).audits  # fmt: skip
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(
@@ -286,6 +287,7 @@ class Runtime:
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
             auditing = tasks.create_task(self._audits.run(), name="audits")
+            keeping = tasks.create_task(self._kept.run(), name="trust")
             draining = tasks.create_task(self._drained(), name="draining")
             looking = tasks.create_task(self._watching.run(), name="person")
             following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
@@ -304,7 +306,8 @@ class Runtime:
             draining.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})
-            settling.cancel()  # the last: it writes down what was answered until now
+            settling.cancel()  # the last: they write down what was answered and graded until now
+            keeping.cancel()
             await self._fleet.stop()
 
     async def _drained(self) -> None:

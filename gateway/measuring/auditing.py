@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -17,30 +18,86 @@ from gateway.topics.reader import RelevanceReader
 from gateway.trust.audits import Audits, TrustConfig
 from gateway.trust.budget import Due
 from gateway.trust.honesty import Honesty, Kept
+from gateway.trust.observed import KeptPair, Observations
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.events import EventSplitter, OversizedEvent
 
 _CHAT = "chat/completions"
-_REMEDY = "peers are audited anew, and those found out before are believed until then"
+KEEP_S = 60.0  # s between two looks whether anything is to be written: a crash loses what was learnt since
 JUDGE_S = 10.0  # s that a question may take to be judged: nobody waits for it
 
 
-class KeptHonesty:
-    """What audits found, in the home: a restart of this peer acquits nobody."""
+class Outliving(Protocol):
+    """What is known and shall outlive this process."""
 
-    def __init__(self, path: Path, honesty: Honesty, clock: Callable[[], float], wall: Callable[[], float]) -> None:
-        """Raises KeptError."""
-        self._path, self._honesty, self._clock, self._wall = path, honesty, clock, wall
-        kept, self.warning = read_kept(path, Kept, _REMEDY)
+    @property
+    def changes(self) -> int:
+        """Rises with whatever is learnt."""
+        ...
+
+    def kept(self, now: float, wall: float) -> Any:
+        """What is to be restored; it is `wall` s by the wall's clock."""
+        ...
+
+    def restore(self, kept: Any, now: float, wall: float) -> None:
+        """Take over what `kept` returned in an earlier run."""
+        ...
+
+
+class KeptTrust:
+    """What audits found and what answers were worth, in the home: a restart of this peer acquits nobody.
+
+    `run` writes what changed, once a minute and when it ends; `keep` writes it now.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        honesty: Honesty,
+        observations: Observations,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        """`warnings`: what the owner is to hear of files that could not be read. Raises KeptError."""
+        self._clock, self._wall, self.warnings = clock, wall, list[str]()
+        self._files: list[tuple[Path, Outliving]] = []
+        self._written: dict[Path, int] = {}
+        self._open(home / "audits.json", honesty, Kept, "peers are audited anew, and believed until then")
+        self._open(home / "seen.json", observations, list[KeptPair], "what agents are worth is learnt anew")
+
+    def _open(self, path: Path, of: Outliving, kind: Any, remedy: str) -> None:
+        kept, warning = read_kept(path, kind, remedy)
+        self.warnings += [warning] if warning else []
         if kept:
-            honesty.restore(kept, clock(), wall())
+            of.restore(kept, self._clock(), self._wall())
+        self._files.append((path, of))
+        self._written[path] = of.changes
+
+    async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await pause(KEEP_S)
+                await self.keep()
+        finally:
+            for changed in self._changed():
+                self._write(*changed)
 
     async def keep(self) -> None:
         """Without room for it what is known goes on, and is known until this peer stops."""
-        kept = self._honesty.kept(self._clock(), self._wall())
+        for changed in self._changed():
+            await asyncio.to_thread(self._write, *changed)
+
+    def _changed(self) -> list[tuple[Path, Any, int]]:
+        now, wall = self._clock(), self._wall()
+        changed = [(path, of) for path, of in self._files if of.changes != self._written[path]]
+        return [(path, of.kept(now, wall), of.changes) for path, of in changed]
+
+    def _write(self, path: Path, kept: Any, changes: int) -> None:
         with suppress(OSError):
-            await asyncio.to_thread(write_kept, self._path, kept)
+            write_kept(path, kept)
+            self._written[path] = changes
 
 
 class Auditing:

@@ -25,8 +25,9 @@ from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
-from gateway.routing.worth import REFRESH_S, TRIAL, Observations, Space, Trial, lifted
+from gateway.routing.worth import REFRESH_S, TRIAL, Space, Trial, corrected, lifted
 from gateway.trust.honesty import Honesty
+from gateway.trust.observed import Observations
 from profiler.scoring import pair_scores
 
 
@@ -299,7 +300,7 @@ class Node:
         for one in roster.topical if self.observations else ():
             if (claim := found.get(one.row)) is not None:
                 believed = claim.right * self.honesty.share(one.peer)
-                right = self.observations.corrected(one.peer, one.agent, believed, now)
+                right = corrected(believed, *self.observations.topical(one.peer, one.agent, now))
                 found[one.row] = claim._replace(right=right)
         return found
 

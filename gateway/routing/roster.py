@@ -18,8 +18,9 @@ from gateway.beliefs.domains import Topical, Topics, topical
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.privacy.rules import Reach
-from gateway.routing.worth import STRANGER, Basis, Observations, Space, Worth, claims
+from gateway.routing.worth import STRANGER, Basis, Space, Worth, claims
 from gateway.trust.honesty import Honesty
+from gateway.trust.observed import Observations
 from profiler.scoring import pair_scores
 
 BoolArray = NDArray[np.bool_]
@@ -105,7 +106,7 @@ class ScoredRoster:
             return
         for row, pair in enumerate(zip(self.roster.peer_ids, self.roster.agents, strict=True)):
             if pair == (peer, agent):
-                right, seen = observed.seen(peer, agent, space, now)
+                right, seen = observed.seen(peer, agent, space.categories, now)
                 self.capabilities[row] = self.worth.row(row).seeing(right[None], seen[None]).value[0]
                 self.bases[row] = replace(self.bases[row], seen=observed.count_of(peer, agent))
 

@@ -3,7 +3,7 @@
     claimed    what was claimed before we saw an answer: its capability vector, else its name (models/priors.py)
     weight     pseudo-answers that the claim counts beside answers that we graded: at most 8, times its peer's honesty
                (trust/honesty.py); where that convicts it, only a share of the claim is believed
-    seen       our own graded answers, by category; they fade with a half-life of a day
+    seen       our own graded answers, by category (trust/observed.py); they fade with a half-life of a day
     doubt      pseudo-answers behind the claim: the fewer, the more is taken off, once
 
 Failures, cuts and slowness are no term of it: they are cost (beliefs/). An agent of ours has no claim beside its
@@ -12,15 +12,14 @@ answers where it was measured. A claim changes its own agent's worth and nobody 
 Arrays are (N, K): N agents, K prototypes.
 """
 
-from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from discovery.records import Agent, PeerId
+from discovery.records import Agent
 from gateway.beliefs.domains import LIKELY, Likely
 from gateway.models.priors import Priors, group_of
 from profiler.scoring import dequantise
@@ -33,10 +32,7 @@ POOLED = 40.0  # answers in other categories that count for one: a vector's cate
 DOUBT = 0.5  # standard deviations taken off, so that of two equal agents the better known one scores higher
 STRANGER = 0.5  # honesty of a peer that nobody vouched for: mode `open` let it in
 TRIAL = 20  # graded answers after which such a peer is no longer on trial
-HALF_LIFE_S = 86400.0
 REFRESH_S = 60.0  # how often what was seen is let fade in the scores
-TOPICAL = "(topics)"  # the category of answers to queries of an agent's own topics: no gate's
-_PAIRS_REMEMBERED = 4096  # agents whose answers we graded; who was graded longest ago is forgotten first
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +165,11 @@ def lifted(score: NDArray[np.float64], local: NDArray[np.bool_], likely: Mapping
     return found
 
 
+def corrected(claimed: float, right: float, seen: float) -> float:
+    """The share right that is claimed of an agent's own topics, beside sums of what was seen of its answers to such."""
+    return (CLAIM_LIMIT * claimed + right) / (CLAIM_LIMIT + seen)
+
+
 def _of_vector(total: Floats, by_name: Floats, is_believed: NDArray[np.bool_], space: Space) -> Floats:
     """How much of a claim is the vector's, (N, K); the rest is the name's.
 
@@ -203,90 +204,6 @@ def _vectors(agents: Sequence[Agent], space: Space) -> tuple[Floats, Floats, NDA
     vectors[found] = dequantise(b"".join(one.capability for one in usable)).reshape(-1, length)
     evidence[found] = np.array([one.evidence for one in usable], dtype=float).reshape(-1, length)
     return vectors, evidence, measured
-
-
-@dataclass(slots=True)
-class _Seen:
-    """Answers of one agent: by category the sum of scores, the sum of weights, as of when; and how many there were."""
-
-    sums: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    count: int = 0
-
-    def faded(self, category: str, now: float) -> tuple[float, float]:
-        right, weight, at = self.sums.get(category, (0.0, 0.0, now))
-        left = 0.5 ** (max(0.0, now - at) / HALF_LIFE_S)
-        return right * left, weight * left
-
-
-class Observations:
-    """Answers that were graded here, never their text. Peers that leave are remembered: they may come back.
-
-    `touched` names the agents of which answers were graded since it was asked last.
-    """
-
-    def __init__(self) -> None:
-        self._pairs: OrderedDict[tuple[PeerId, str], _Seen] = OrderedDict()
-        self._counts: dict[PeerId, int] = {}
-        self._touched: set[tuple[PeerId, str]] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self._pairs)
-
-    def observe(self, peer: PeerId, agent: str, category: str, score: float, weight: float, now: float) -> None:
-        """An answer of this agent to a query of this category was graded: 1 right, 0 wrong.
-
-        `weight` up to 1 says how much it counts: 1 a grade, less a hint, such as that it is asked again elsewhere.
-        A score that is no share, and what has no weight, teaches nothing.
-        """
-        if not (0.0 <= score <= 1.0 and weight > 0.0):
-            return
-        weight = min(weight, 1.0)
-        of = self._pairs.setdefault((peer, agent), _Seen())
-        right, seen = of.faded(category, now)
-        of.sums[category] = right + score * weight, seen + weight, now
-        of.count += 1
-        self._counts[peer] = self.count(peer) + 1
-        self._pairs.move_to_end((peer, agent))
-        self._touched.add((peer, agent))
-        if len(self._pairs) > _PAIRS_REMEMBERED:
-            self._forget_oldest()
-
-    def count(self, peer: PeerId) -> int:
-        """How many answers of this peer were graded."""
-        return self._counts.get(peer, 0)
-
-    def count_of(self, peer: PeerId, agent: str) -> int:
-        """How many of this agent."""
-        return self._pairs[peer, agent].count if (peer, agent) in self._pairs else 0
-
-    def seen(self, peer: PeerId, agent: str, space: Space, now: float) -> tuple[Floats, Floats]:
-        """Sums of scores and of weights by prototype, (K,) each: every prototype has those of its category."""
-        of = self._pairs.get((peer, agent), _Seen())
-        faded = {category: of.faded(category, now) for category in of.sums}
-        found = np.array([faded.get(category, (0.0, 0.0)) for category in space.categories]).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
-
-    def corrected(self, peer: PeerId, agent: str, right: float, now: float) -> float:
-        """The share right that is claimed of an agent's own topics, beside what was seen of its answers to such."""
-        seen_right, seen = self._pairs.get((peer, agent), _Seen()).faded(TOPICAL, now)
-        return (CLAIM_LIMIT * right + seen_right) / (CLAIM_LIMIT + seen)
-
-    def pairs(self) -> Collection[tuple[PeerId, str]]:
-        """All agents of which answers were graded."""
-        self._touched.clear()
-        return tuple(self._pairs)
-
-    def touched(self) -> Collection[tuple[PeerId, str]]:
-        """Those of them since this, or `pairs`, was asked last."""
-        found, self._touched = self._touched, set()
-        return found
-
-    def _forget_oldest(self) -> None:
-        (peer, agent), forgotten = self._pairs.popitem(last=False)
-        self._touched.add((peer, agent))
-        self._counts[peer] -= forgotten.count
-        if not self._counts[peer]:
-            del self._counts[peer]
 
 
 class Trial:

@@ -87,6 +87,7 @@ class Honesty:
     """What audits said of each peer. Ours alone: it is told to nobody, and what others say does not change it."""
 
     def __init__(self) -> None:
+        self.changes = 0  # audits that counted
         self._peers: OrderedDict[PeerId, Audited] = OrderedDict()
         self._known_then: frozenset[PeerId] | None = None  # who was there when somebody was convicted first
 
@@ -97,6 +98,7 @@ class Honesty:
         """
         if not (0.0 <= score <= 1.0 and 0.0 < claimed <= 1.0):
             return
+        self.changes += 1
         self._forget(now)
         of = self._peers.setdefault(peer, Audited())
         self._peers.move_to_end(peer)

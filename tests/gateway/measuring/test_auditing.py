@@ -1,5 +1,6 @@
 """Audits as they go over the network: like any request, by the owner's rules, at nobody's cost but ours."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 from gateway.capacity.rules import EngineLoad
-from gateway.measuring.auditing import Auditing, KeptHonesty
+from gateway.measuring.auditing import Auditing, KeptTrust
 from gateway.privacy.rules import Rule
 from gateway.trust.audits import TrustConfig
 from gateway.trust.budget import Due
 from gateway.trust.honesty import LONGEST_S, Honesty
+from gateway.trust.observed import Observations
 from tests.cluster import id_of
 from tests.fakes import ScriptedEngine
 from tests.gateway.routing.test_node import Ada, agent
@@ -152,43 +154,91 @@ async def test_a_question_that_nobody_can_judge_teaches_nothing() -> None:
 # --- what outlives a restart ---
 
 
+def kept_in(
+    home: Path, honesty: Honesty, seen: Observations | None = None, now: float = 0.0, wall: float = 1e9
+) -> KeptTrust:
+    observations = Observations() if seen is None else seen
+    return KeptTrust(home, honesty, observations, lambda: now, lambda: wall)
+
+
 async def test_a_restart_acquits_nobody(tmp_path: Path) -> None:
     """Its clock begins anew: what is left of the time that somebody is set aside is told by the wall's."""
-    path, ben = tmp_path / "audits.json", id_of(1)
-    before, after = Honesty(), Honesty()
+    ben, before, after = id_of(1), Honesty(), Honesty()
+    kept = kept_in(tmp_path, before, now=5000.0)
     for _ in range(4):
         before.audited(ben, 0.9, 0.0, 5000.0)
-    await KeptHonesty(path, before, lambda: 5000.0, lambda: 1e9).keep()
+    await kept.keep()
 
-    kept = KeptHonesty(path, after, lambda: 7.0, lambda: 1e9 + 40.0)
+    kept = kept_in(tmp_path, after, now=7.0, wall=1e9 + 40.0)
 
-    assert "" == kept.warning
+    assert [] == kept.warnings
     assert before.standing(ben, 5040.0) == after.standing(ben, 7.0)
     assert 20.0 == after.standing(ben, 7.0).set_aside_s
     assert after.is_suspicious(id_of(2))
-    assert 0o600 == path.stat().st_mode & 0o777
+    assert 0o600 == (tmp_path / "audits.json").stat().st_mode & 0o777
 
 
-async def test_a_damaged_file_is_set_aside_and_told(tmp_path: Path) -> None:
-    path = tmp_path / "audits.json"
-    path.write_text('{"peers": {"ben": {"odds": "much"}}}')
+async def test_a_restart_forgets_no_grade(tmp_path: Path) -> None:
+    """What is learnt is written once a minute, and what was learnt since when the peer stops."""
+    ben, before, after = id_of(1), Observations(), Observations()
+    kept, pauses = kept_in(tmp_path, Honesty(), before), asyncio.Queue[float]()
+
+    async def pause(seconds: float) -> None:
+        await pauses.get()
+
+    running = asyncio.create_task(kept.run(pause))
+    before.observe(ben, "small", "food", 1.0, 1.0, 0.0)
+    pauses.put_nowait(0.0)
+    while not (tmp_path / "seen.json").exists():
+        await asyncio.sleep(0.001)
+    before.observe(ben, "small", "food", 0.0, 1.0, 0.0)
+    running.cancel()
+    await asyncio.wait({running})
+
+    kept_in(tmp_path, Honesty(), after)
+
+    assert ([1.0], [2.0]) == tuple(of.tolist() for of in after.seen(ben, "small", ["food"], 0.0))
+    assert 0o600 == (tmp_path / "seen.json").stat().st_mode & 0o777
+
+
+async def test_what_has_not_changed_is_not_written(tmp_path: Path) -> None:
+    kept = kept_in(tmp_path, Honesty())
+
+    await kept.keep()
+
+    assert not any((tmp_path / name).exists() for name in ("audits.json", "seen.json"))
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged", "remedy"),
+    [
+        ("audits.json", '{"peers": {"ben": {"odds": "much"}}}', "audited anew"),
+        ("seen.json", '[{"peer": "ben"}]', "learnt anew"),
+    ],
+)
+async def test_a_damaged_file_is_set_aside_and_told(tmp_path: Path, name: str, damaged: str, remedy: str) -> None:
+    path = tmp_path / name
+    path.write_text(damaged)
     path.chmod(0o600)
 
-    kept = KeptHonesty(path, Honesty(), lambda: 0.0, lambda: 1e9)
+    (warning,) = kept_in(tmp_path, Honesty()).warnings
 
-    assert "audited anew" in kept.warning
-    assert (tmp_path / "audits.json.damaged").exists()
+    assert remedy in warning
+    assert (tmp_path / f"{name}.damaged").exists()
 
 
-async def test_without_room_for_it_what_was_found_goes_on(tmp_path: Path) -> None:
-    honesty = Honesty()
-    kept = KeptHonesty(tmp_path / "none" / "audits.json", honesty, lambda: 0.0, lambda: 1e9)
+async def test_without_room_for_it_what_was_found_goes_on_and_is_written_later(tmp_path: Path) -> None:
+    home, honesty = tmp_path / "none", Honesty()
+    kept = kept_in(home, honesty)
     for _ in range(4):
         honesty.audited(id_of(1), 0.9, 0.0, 0.0)
 
     await kept.keep()
 
     assert honesty.set_aside(0.0)
+    home.mkdir(mode=0o700)
+    await kept.keep()
+    assert (home / "audits.json").exists()
 
 
 def test_a_clock_that_was_set_back_sets_nobody_aside_for_longer_than_ever() -> None:

@@ -17,7 +17,7 @@ from gateway.measuring.feedback import (
     LearningConfig,
     UnknownRequest,
 )
-from gateway.routing.worth import Observations, Space
+from gateway.trust.observed import Observations
 from gateway.wire.request import Request, read_request
 
 EGG = "how long do I boil an egg?"
@@ -172,10 +172,10 @@ def test_a_grade_moves_what_an_agent_is_worth_for_that_category_alone() -> None:
     seen = Observations()
     learning = Feedback(LearningConfig(), seen.observe, b"key")
     learning.answered(answered("r1", 0.0))
-    space = Space("s1", ("food", "maths"))
+    categories = ("food", "maths")
 
     learning.grade("r1", -1.0, 1.0)
 
-    right, weight = seen.seen(PeerId("ben"), "small", space, now=1.0)
+    right, weight = seen.seen(PeerId("ben"), "small", categories, now=1.0)
     assert ([0.0, 0.0], [GRADE_WEIGHT, 0.0]) == (right.tolist(), weight.tolist())
-    assert [GRADE_WEIGHT / 2, 0.0] == seen.seen(PeerId("ben"), "small", space, now=86401.0)[1].tolist()
+    assert [GRADE_WEIGHT / 2, 0.0] == seen.seen(PeerId("ben"), "small", categories, now=86401.0)[1].tolist()

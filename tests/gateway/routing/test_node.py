@@ -19,7 +19,8 @@ from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query
 from gateway.routing.roster import EQUAL_SCORE
-from gateway.routing.worth import TOPICAL, Space
+from gateway.routing.worth import Space
+from gateway.trust.observed import TOPICAL
 from tests.cluster import card_of, id_of, pulse_of, signed
 
 SPACE = Space("s1", ("maths", "law"))

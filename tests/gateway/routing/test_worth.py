@@ -12,16 +12,16 @@ from gateway.models.priors import Priors
 from gateway.models.published import shipped_priors
 from gateway.routing.worth import (
     CLAIM_LIMIT,
-    HALF_LIFE_S,
     NAMES_SPREAD,
     STRANGER,
     Basis,
-    Observations,
     Space,
     Trial,
     Worth,
     claims,
+    corrected,
 )
+from gateway.trust.observed import Observations
 
 CATEGORIES = ("maths", "coding", "food", "small talk", "maths")
 OLD, NEW = Space("s", CATEGORIES), Space("s", CATEGORIES, carries_means=True)
@@ -165,7 +165,7 @@ def test_worth_is_a_share_whatever_is_claimed(rows: list[tuple[float, int, bool]
 
 
 def seeing(of: Worth, observed: Observations, now: float = 0.0, agent: str = "a") -> Worth:
-    right, seen = observed.seen(BEN, agent, NEW, now)
+    right, seen = observed.seen(BEN, agent, CATEGORIES, now)
     return of.seeing(right[None], seen[None])
 
 
@@ -177,7 +177,7 @@ def test_an_observation_moves_what_was_seen_in_its_category_and_nothing_else() -
 
     assert {"right": [0, 4], "seen": [0, 4]} == changed(before, seeing(before, observed))
     assert {} == changed(before, seeing(before, observed, agent="b"))
-    assert [0.0] * 5 == observed.seen(CLEO, "a", NEW, 0.0)[1].tolist()
+    assert [0.0] * 5 == observed.seen(CLEO, "a", CATEGORIES, 0.0)[1].tolist()
 
 
 def test_what_was_seen_replaces_the_claim() -> None:
@@ -189,6 +189,11 @@ def test_what_was_seen_replaces_the_claim() -> None:
     assert seeing(worth(LARGE), observed).mean[0, 2] < 0.45
 
 
+def test_what_is_claimed_of_an_agent_s_topics_gives_way_to_what_was_seen() -> None:
+    """As a vector does: eight answers weigh as much as the claim."""
+    assert [0.8, 0.4, 0.0] == pytest.approx([corrected(0.8, 0.0, seen) for seen in (0.0, 8.0, 1e15)], abs=1e-9)
+
+
 def test_a_hint_counts_less_than_a_grade() -> None:
     grade, hint = Observations(), Observations()
     grade.observe(BEN, "a", "food", 0.0, 1.0, 0.0)
@@ -197,54 +202,6 @@ def test_a_hint_counts_less_than_a_grade() -> None:
     means = [seeing(worth(LARGE), observed).mean[0, 2] for observed in (grade, hint, Observations())]
 
     assert sorted(means) == means
-
-
-def test_what_was_seen_fades_by_half_a_day() -> None:
-    observed = Observations()
-    for _ in range(4):
-        observed.observe(BEN, "a", "food", 0.5, 1.0, 0.0)
-
-    assert [4, 2, 1] == pytest.approx([observed.seen(BEN, "a", NEW, days * HALF_LIFE_S)[1][2] for days in range(3)])
-    observed.observe(BEN, "a", "food", 0.5, 1.0, HALF_LIFE_S)
-    assert (3.0, 1.5) == pytest.approx([of[2] for of in observed.seen(BEN, "a", NEW, HALF_LIFE_S)][::-1])
-    assert 5 == observed.count(BEN) == observed.count_of(BEN, "a")  # how many there were does not fade
-
-
-@pytest.mark.parametrize(
-    ("score", "weight"), [(1.1, 1.0), (-0.1, 1.0), (float("nan"), 1.0), (0.5, 0.0), (0.5, float("nan"))]
-)
-def test_what_is_no_grade_teaches_nothing(score: float, weight: float) -> None:
-    observed = Observations()
-
-    observed.observe(BEN, "a", "food", score, weight, 0.0)
-
-    assert (False, 0) == (bool(observed), observed.count(BEN))
-
-
-def test_a_category_that_the_gate_does_not_have_is_kept_for_one_that_has_it() -> None:
-    observed = Observations()
-    observed.observe(BEN, "a", "travel", 1.0, 1.0, 0.0)
-
-    assert [0.0] * 5 == observed.seen(BEN, "a", NEW, 0.0)[1].tolist()
-    assert [1.0] == observed.seen(BEN, "a", Space("t", ("travel",)), 0.0)[1].tolist()
-
-
-def test_who_was_graded_longest_ago_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.routing.worth._PAIRS_REMEMBERED", 2)
-    observed = Observations()
-    for agent in "aba":
-        observed.observe(BEN, agent, "food", 1.0, 1.0, 0.0)
-    observed.observe(CLEO, "c", "food", 1.0, 1.0, 0.0)
-
-    assert {(BEN, "a"), (CLEO, "c")} == set(observed.pairs())
-    assert (2, 1) == (observed.count(BEN), observed.count(CLEO))
-
-
-def test_whose_answers_were_graded_is_told_once() -> None:
-    observed = Observations()
-    observed.observe(BEN, "a", "food", 1.0, 1.0, 0.0)
-
-    assert ({(BEN, "a")}, set()) == (observed.touched(), observed.touched())
 
 
 # --- strangers ---
