@@ -30,6 +30,7 @@ from discovery.peer_file import CachedPeer, PeerFile
 from discovery.private_files import set_aside
 from discovery.records import Address, Card, PeerId, Pulse
 from discovery.request_auth import HashedBody, Refused
+from discovery.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Transport:
         )
         place = (net, gossip, self.endpoint, self.client, verify, self.carry_out, clocks)
         self.dialler = Dialler(*place, on_loopback=on_loopback, config=c.dialler)
+        self.traffic = Traffic()
         self._outbox: asyncio.Queue[Send] = asyncio.Queue(4 * c.sends_at_once)
         self._to_strangers: asyncio.Queue[Send] = asyncio.Queue(4 * c.strangers_at_once)
         self._cached: dict[str, CachedPeer] = {}
@@ -133,7 +135,10 @@ class Transport:
 
     def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """See Endpoint.handle_sync."""
-        return self.endpoint.handle_sync(peer, body, peer_ip)
+        self.traffic.came(body)
+        answer = self.endpoint.handle_sync(peer, body, peer_ip)
+        self.traffic.out(answer)
+        return answer
 
     def open_stream(
         self,
@@ -260,6 +265,7 @@ class Transport:
         if not self.client.addresses(send.to):
             return  # it has no address and only asks; its records reach us when it calls
         body = encode(send.message, self._net)
+        self.traffic.out(body)
         try:
             try:
                 answer = await self.client.post(send.to, SYNC_PATH, body)
@@ -267,6 +273,7 @@ class Transport:
                 if refused.code != "unknown_peer" or not await self.dialler.greet(send.to):
                     raise
                 answer = await self.client.post(send.to, SYNC_PATH, body)
+            self.traffic.came(answer)
             if answer:
                 self.endpoint.take_answer(send.to, answer)
         except DialledLately:

@@ -12,6 +12,7 @@ from gateway.client.models import add_model_pages
 from gateway.client.owner import add_owner_calls
 from gateway.client.paths import hint
 from gateway.client.running import RunningPeer
+from gateway.client.scraped.page import add_metrics_page
 from gateway.client.status import add_status_pages
 from gateway.client.stored import add_stored_answers
 from gateway.wire.errors import InvalidRequest, endpoint_of, whole_error
@@ -32,7 +33,8 @@ def pages_app(peer: RunningPeer) -> fastapi.FastAPI:
         return _error(request, error.status, error.message, error.code, error.param)
 
     for add in (
-        add_model_pages, add_stored_answers, add_status_pages, add_explanation, add_feedback, add_owner_calls,
+        add_model_pages, add_stored_answers, add_status_pages, add_metrics_page, add_explanation, add_feedback,
+        add_owner_calls,
     ):  # fmt: skip
         add(app, peer)
     return app

@@ -1,4 +1,4 @@
-"""How the peer is doing: alive, ready, its metrics, its status, the peers that it knows."""
+"""How the peer is doing: alive, ready, its status, the peers that it knows."""
 
 from collections.abc import Collection
 from importlib.metadata import version
@@ -32,10 +32,6 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.get("/openapi.json")
     async def openapi() -> dict[str, Any]:
         return openapi_page(version("ppai"))
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(peer.telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/ppai/v1/status")
     async def status() -> dict[str, Any]:

@@ -115,6 +115,7 @@ class PeerApp:
         try:
             await self._answer(scope, receive, client)
         except Refused as refused:
+            self._telemetry.observe_turned_away(refused.code)
             await asyncio.sleep(self._transport.endpoint.pause_s(_ip_of(scope)))
             await _send(client, refused.status, self._transport.endpoint.refusal(refused))
         except ClientGone:

@@ -132,7 +132,8 @@ class Attempts:
         )
         self._telemetry.observe(
             "local" if candidate.local else "remote",
-            attempt.status, attempt.ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens,
+            attempt.status, attempt.ttft_s if self._request.stream else None, attempt.latency_s,
+            attempt.prompt_tokens, attempt.tokens, candidate.wait_s + candidate.service_s + candidate.transit_s,
         )  # fmt: skip
         self.done.append((candidate, attempt))
         if self._broken is not None:
@@ -191,6 +192,7 @@ class Attempts:
         while candidate is not None and candidate.local:
             turn = await self._own_turn(candidate, began)
             if isinstance(turn, Turn):
+                self._telemetry.observe_wait(candidate.wait_s, self._clock() - began)
                 return self._inside(turn, candidate, began)
             self._course.turn(turn)
             candidate, began = self._course.next(self._clock()), self._clock()

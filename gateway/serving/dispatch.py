@@ -174,15 +174,20 @@ class Dispatcher:
             routed.request, attempts, self._patience, self._clock,
             continues=routed.wishes.may_continue, leaves=leaves,
         )  # fmt: skip
+        left: UpstreamError | None = None
         try:
-            return await forwarder.run(client, asked.timing)
+            left = await forwarder.run(client, asked.timing)
+            return left
         finally:
             attempts.close()
             for candidate, attempt in attempts.done:
                 self._remember(routed.request.session, candidate.queue, attempt.status != "ok")
                 if attempt.status == "ok":
                     self._answered(asked.request_id, routed, candidate, asked.began)
-            self._route_log.write(attempts.line(self._wall_clock(), asked.request_id))
+            line = attempts.line(self._wall_clock(), asked.request_id)
+            self._route_log.write(line)
+            if left is None:
+                self._telemetry.observe_answer(str(line["status"]), str(line["reason"]))
 
     async def decide(
         self,
@@ -205,9 +210,10 @@ class Dispatcher:
         self, endpoint: str, body: bytes, came: Came, wishes: Wishes, judge_s: float, *, everybody: bool = False
     ) -> Routed:
         """The same; `body` may say what came in another form. The rules look at what came."""
-        asked = (endpoint, body, wishes.session)
+        asked, began = (endpoint, body, wishes.session), self._clock()
         request, travel = await asyncio.to_thread(self._read, *asked) if takes_long(body) else self._read(*asked)
         verdict = await self.leaving.verdict(request, came, always=everybody)
+        self._telemetry.observe_stage("read", self._clock() - began)
         query = await self._query(request, travel, len(body), wishes, judge_s, verdict)
         refusals.check_needs(query, self._node.roster)
         return Routed(request, wishes, travel, query, await self._choose(query, everybody=everybody), verdict)
@@ -254,11 +260,20 @@ class Dispatcher:
     async def _choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
         """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself."""
         (jobs, slots, served_tokens), engines = self._doors.own_loads(waits_at)
-        self._node.observe_own_load(jobs, slots, self._clock(), served_tokens, engines)
-        plan = self._node.plan(query, self._clock())
+        began = self._clock()
+        self._node.observe_own_load(jobs, slots, began, served_tokens, engines)
+        plan = self._node.plan(query, began)
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
-        silent = asked - await self._peers.probe(asked) if asked else asked
+        silent, probing_s = asked, 0.0
+        if asked:
+            probing = self._clock()
+            silent = asked - await self._peers.probe(asked)
+            probing_s = self._clock() - probing
+            self._telemetry.observe_stage("probe", probing_s)
         decision = self._node.decide(query, plan, self._clock(), silent)
+        self._telemetry.observe_stage("choose", self._clock() - began - probing_s)
+        if waits_at is None and not everybody:  # else a look while it waits, or a person's question
+            self._telemetry.observe_decision(decision.reason)
         return decision.choice(len(decision.order) if everybody else self._course.rows, everybody=everybody)
 
     async def _query(
@@ -276,9 +291,11 @@ class Dispatcher:
         judged = None
         self.reader.attend(roster.topics)
         if len(roster) > 1 and (request.text or request.earlier):
+            judging = self._clock()
             judged = await self.reader.judge(
                 request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
             )
+            self._telemetry.observe_stage("judge", self._clock() - judging)
         return Query(
             models=summed_up(chain),
             chain=chain if len(chain) > 1 else (),

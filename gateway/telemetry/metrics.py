@@ -1,111 +1,147 @@
-"""Prometheus metrics: what the peer counts and times. Never prompt text, keys or signatures."""
+"""Prometheus metrics: what the peer counts and times. Never prompt text, keys or signatures, and no name of a peer.
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate
-from math import inf
+Every label has a bounded number of values. What a peer is, rather than does, is read when it is scraped
+(gateway/client/scraped/gauges.py).
+"""
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from collections.abc import Iterator
+from typing import Literal
 
-_TTFT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-_LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
 
-_Counts = Counter[tuple[str, ...]]
+from gateway.telemetry.counts import Counts, Spread, histogram
+from gateway.telemetry.genai import DURATION_BOUNDS_S, FIRST_TOKEN_BOUNDS_S, TOKEN_BOUNDS_S
+
+Target = Literal["local", "remote"]  # who was asked; a label with the peer in it would grow without bound
+Stage = Literal["read", "judge", "probe", "choose"]
+_STAGE_BOUNDS_S = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class _Asked:
+    """What those of one kind did who were asked."""
+
+    __slots__ = ("duration", "expected", "first_token", "per_token", "prompt_tokens", "tokens")
+
+    def __init__(self) -> None:
+        self.prompt_tokens = self.tokens = 0
+        self.first_token, self.per_token = Spread(FIRST_TOKEN_BOUNDS_S), Spread(TOKEN_BOUNDS_S)
+        self.duration, self.expected = Spread(DURATION_BOUNDS_S), Spread(DURATION_BOUNDS_S)
 
 
 class Telemetry:
-    """One peer's metrics: plain numbers, made into Prometheus' families when they are scraped.
-
-    The client library's own counters take a lock at every step (docs/results/gateway.md#small-costs).
-    """
+    """One peer's metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests, self._tokens, self._served, self._refused = _Counts(), _Counts(), _Counts(), _Counts()
-        self._continued = _Counts()
-        self._ttft = defaultdict[str, _Spread](lambda: _Spread(_TTFT_BUCKETS))
-        self._latency = defaultdict[str, _Spread](lambda: _Spread(_LATENCY_BUCKETS))
+        self._attempts, self._answers, self._decisions, self._refused = Counts(), Counts(), Counts(), Counts()
+        self._served, self._continued, self._turned_away = Counts(), Counts(), Counts()
+        self._asked: dict[str, _Asked] = {target: _Asked() for target in ("local", "remote")}
+        self._served_tokens = [0, 0]  # of prompts, and written
+        self._expected_wait, self._wait = Spread(_WAIT_BOUNDS_S), Spread(_WAIT_BOUNDS_S)
+        self._stages = {stage: Spread(_STAGE_BOUNDS_S) for stage in ("read", "judge", "probe", "choose")}
         self.registry.register(self)
 
-    def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
-        """A gauge read when it is scraped."""
-        Gauge(name, help_text, registry=self.registry).set_function(value)
-
     def observe(
-        self, target: str, status: str, ttft_s: float | None, latency_s: float, prompt_tokens: int, tokens: int
+        self,
+        target: Target,
+        status: str,
+        ttft_s: float | None,
+        latency_s: float,
+        prompt_tokens: int,
+        tokens: int,
+        expected_s: float = 0.0,
     ) -> None:
-        """One attempt; `target` is "local" or "remote" (a label a peer would grow without bound)."""
-        self._requests[target, status] += 1
-        self._tokens[target, "prompt"] += prompt_tokens if status == "ok" else 0
-        self._tokens[target, "completion"] += tokens
-        if status == "ok":
-            self._latency[target].add(latency_s)
-            if ttft_s is not None:
-                self._ttft[target].add(ttft_s)
+        """One attempt. `ttft_s` is None of an answer in one piece; `expected_s`: how long it was expected to take."""
+        self._attempts.add((target, status))
+        asked = self._asked[target]
+        asked.tokens += tokens
+        if status != "ok":
+            return
+        asked.prompt_tokens += prompt_tokens
+        asked.duration.add(latency_s)
+        asked.expected.add(expected_s)
+        if ttft_s is not None:
+            asked.first_token.add(ttft_s)
+            if tokens > 1:
+                asked.per_token.add((latency_s - ttft_s) / (tokens - 1))
 
-    def observe_continued(self, target: str, status: str) -> None:
-        """One attempt to go on with an answer that broke off elsewhere; `target` as in `observe`."""
-        self._continued[target, status] += 1
+    def observe_answer(self, status: str, reason: str) -> None:
+        """One request of our programs, after all its attempts; `reason`: how it was chosen who is asked."""
+        self._answers.add((status, _kind(reason)))
+
+    def observe_decision(self, reason: str) -> None:
+        """One decision who is asked; a request whose candidates have failed, or changed, is decided anew."""
+        self._decisions.add((_kind(reason),))
+
+    def observe_stage(self, stage: Stage, seconds: float) -> None:
+        """What a part of deciding took."""
+        self._stages[stage].add(seconds)
+
+    def observe_wait(self, expected_s: float, waited_s: float) -> None:
+        """A request of our programs that waited at the door of our engine and was let in."""
+        self._expected_wait.add(expected_s)
+        self._wait.add(waited_s)
+
+    def observe_continued(self, target: Target, status: str) -> None:
+        """One attempt to go on with an answer that broke off elsewhere."""
+        self._continued.add((target, status))
 
     def observe_served(self, status: str, prompt_tokens: int, tokens: int) -> None:
         """One request that another peer delegated to us."""
-        self._served[status,] += 1
-        self._tokens["served", "prompt"] += prompt_tokens
-        self._tokens["served", "completion"] += tokens
+        self._served.add((status,))
+        self._served_tokens[0] += prompt_tokens
+        self._served_tokens[1] += tokens
+
+    def observe_turned_away(self, code: str) -> None:
+        """One request of another peer, or of whoever dials its port, that was refused before anything was run."""
+        self._turned_away.add((code,))
 
     def observe_refused(self, http_status: int, code: str) -> None:
-        """One request of this machine's programs that nobody was asked; `code` is one of ours, never the client's.
-
-        It is counted without what stands behind its colon, a field's name: there are many of those.
-        """
-        self._refused[str(http_status), code.partition(":")[0]] += 1
+        """One request of this machine's programs that nobody was asked."""
+        self._refused.add((str(http_status), _kind(code)))
 
     def exposition(self) -> bytes:
         """Prometheus text format."""
         return generate_latest(self.registry)
 
+    def describe(self) -> list[Metric]:
+        """Nothing is scraped only to learn the names."""
+        return []
+
     def collect(self) -> Iterator[Metric]:
         """What the registry asks for when it is scraped."""
-        yield _counter("ppai_requests", "Attempts, by who was asked", ("target", "status"), self._requests)
-        yield _counter("ppai_tokens", "Tokens read and written, by who was asked", ("target", "kind"), self._tokens)
-        yield _counter("ppai_served", "Requests of other peers, run here", ("status",), self._served)
-        yield _counter("ppai_continued", "Attempts to go on with an answer", ("target", "status"), self._continued)
-        yield _counter("ppai_refused", "Requests that nobody was asked", ("status", "code"), self._refused)
-        yield _histogram("ppai_time_to_first_token_seconds", "From asking to the first event", self._ttft)
-        yield _histogram("ppai_request_duration_seconds", "From asking to the last byte", self._latency)
+        asked = ("target", "status")
+        yield self._attempts.family("ppai_requests", "Attempts, by who was asked", asked)
+        yield self._answers.family("ppai_answers", "Requests, after all attempts", ("status", "reason"))
+        yield self._decisions.family("ppai_decisions", "Decisions who is asked", ("reason",))
+        yield self._refused.family("ppai_refused", "Requests that nobody was asked", ("status", "code"))
+        yield self._continued.family("ppai_continued", "Attempts to go on with an answer", asked)
+        yield self._served.family("ppai_served", "Requests of other peers, run here", ("status",))
+        yield self._turned_away.family("ppai_turned_away", "Requests refused at the peer port", ("code",))
+        yield self._tokens().family("ppai_tokens", "Tokens read and written, by who was asked", ("target", "kind"))
+        for name, help_text, of in (
+            ("time_to_first_token", "From asking to the first event of a stream", "first_token"),
+            ("time_per_output_token", "Between the tokens of a stream", "per_token"),
+            ("request_duration", "From asking to the last byte", "duration"),
+            ("expected_duration", "What these answers were expected to take", "expected"),
+        ):
+            spreads = {target: getattr(asked, of) for target, asked in self._asked.items()}
+            yield histogram(f"ppai_{name}_seconds", help_text, "target", spreads)
+        waits = {"expected": self._expected_wait, "actual": self._wait}
+        yield histogram("ppai_wait_seconds", "At the door of our engine, as expected and as it was", "kind", waits)
+        yield histogram("ppai_stage_seconds", "Added before anybody is asked, by stage", "stage", self._stages)
+
+    def _tokens(self) -> Counts:
+        counted = {target: (asked.prompt_tokens, asked.tokens) for target, asked in self._asked.items()}
+        counts = Counts()
+        for target, (prompt, completion) in {**counted, "served": tuple(self._served_tokens)}.items():
+            counts.add((target, "prompt"), prompt)
+            counts.add((target, "completion"), completion)
+        return counts
 
 
-class _Spread:
-    """How many values fell below each bound, and their sum."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def add(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        """(upper bound, values up to it), the last one for all."""
-        return [
-            ("+Inf" if bound == inf else repr(float(bound)), float(count))
-            for bound, count in zip((*self._bounds, inf), accumulate(self._counts), strict=True)
-        ]
-
-
-def _counter(name: str, help_text: str, labels: Sequence[str], counts: _Counts) -> Metric:
-    family = CounterMetricFamily(name, help_text, labels=labels)
-    for values, count in counts.items():
-        family.add_metric(values, count)
-    return family
-
-
-def _histogram(name: str, help_text: str, spreads: Mapping[str, _Spread]) -> Metric:
-    family = HistogramMetricFamily(name, help_text, labels=("target",))
-    for target, spread in spreads.items():
-        family.add_metric((target,), spread.cumulative(), spread.sum)
-    return family
+def _kind(said: str) -> str:
+    """A reason or code without what stands behind its colon, the name of a field or a rule: there are many of those."""
+    return said.partition(":")[0]

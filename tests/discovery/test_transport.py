@@ -32,6 +32,21 @@ async def test_peers_of_one_seed_find_each_other_and_say_goodbye(tmp_path: Path)
         await until(lambda: ("left", "left") == (state(a, c), state(b, c)))
 
 
+async def test_what_one_peer_sends_the_other_hears(tmp_path: Path) -> None:
+    """Gossip is counted at both ends, answers included."""
+    async with (
+        running_peer(tmp_path / "a", loops=False) as a,
+        running_peer(tmp_path / "b", loops=False) as b,
+    ):
+        await a.transport.hello(b.address)
+        await a.transport._deliver(Send(b.identity.id, Digest({}, 0)))
+
+    sent, heard = a.transport.traffic, b.transport.traffic
+    assert sent.sent == 1 < sent.sent_bytes
+    assert (sent.sent, sent.sent_bytes) == (heard.received, heard.received_bytes)
+    assert (sent.received, sent.received_bytes) == (heard.sent, heard.sent_bytes)
+
+
 async def test_a_known_peer_is_found_again_without_seeds(tmp_path: Path) -> None:
     """peers.json: who was met is greeted at the next start, and approvals hold."""
     async with running_peer(tmp_path / "b") as b:

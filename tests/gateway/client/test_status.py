@@ -30,13 +30,6 @@ async def test_a_stranger_hears_whether_we_are_ready_and_not_what_is_missing(tmp
         assert (503, {"ready": False, "missing": [KEY_TELLS]}) == await site.get("/ready")
 
 
-async def test_metrics_are_prometheus_text(site: Site) -> None:
-    response = await site.http.get("/metrics")
-
-    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert "# TYPE ppai_requests_total counter" in response.text
-
-
 async def test_status_tells_who_this_is_and_what_is_missing(site: Site, tmp_path: Path) -> None:
     async with party(tmp_path / "ben") as ben:
         site.network.gossip.learn([ben.gossip.own_card()], 0.0)

@@ -1182,6 +1182,30 @@ async def test_a_request_that_nobody_is_asked_has_its_line_and_its_count(
     assert 'ppai_refused_total{code="not_ready",status="503"} 1.0' in metrics
 
 
+async def test_a_request_is_counted_whole_with_its_decision_its_stages_and_its_wait(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """One request of two attempts is one answer; a person's question who would answer is no decision."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask({"x-ppai-route": "local"}, stream=True)
+        await ada.dispatcher.decide("chat/completions", json.dumps(CHAT).encode(), {}, everybody=True)
+        theirs.status = 500
+        await ada.ask()
+        metrics = ada.telemetry.exposition().decode()
+
+    answers = [line for line in metrics.splitlines() if line.startswith("ppai_answers_total{")]
+    decided = [line for line in metrics.splitlines() if line.startswith("ppai_decisions_total{")]
+    assert 2 == sum(float(line.split()[-1]) for line in answers) == sum(float(line.split()[-1]) for line in decided)
+    assert 'ppai_answers_total{reason="pinned",status="ok"} 1.0' in answers
+    for counted in (
+        'ppai_stage_seconds_count{stage="read"} 3.0',
+        'ppai_wait_seconds_count{kind="actual"}',
+        'ppai_time_to_first_token_seconds_count{target="local"} 1.0',
+        'ppai_time_per_output_token_seconds_count{target="local"} 1.0',
+    ):
+        assert counted in metrics
+
+
 async def test_no_log_holds_what_was_said(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,5 +1,7 @@
 """Metrics as Prometheus reads them."""
 
+from collections.abc import Callable
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -44,7 +46,7 @@ def test_what_was_not_answered_is_counted_and_not_timed(status: str) -> None:
         samples["ppai_tokens_total", "prompt", "remote"],
         samples["ppai_tokens_total", "completion", "remote"],
     )
-    assert ("ppai_request_duration_seconds_count", "remote") not in samples
+    assert 0 == samples["ppai_request_duration_seconds_count", "remote"]
 
 
 def test_others_requests_are_counted_apart() -> None:
@@ -65,12 +67,50 @@ def test_two_peers_in_one_process_have_their_own_metrics() -> None:
     assert ("ppai_served_total", "ok") not in samples_of(other)
 
 
-def test_a_gauge_is_read_when_it_is_scraped() -> None:
-    metrics, value = Telemetry(), [1.0]
-    metrics.watch("ppai_test", "test", lambda: value[0])
-    value[0] = 2.0
+def test_an_answer_in_one_piece_has_no_first_token() -> None:
+    """All of it came at once: its time to the last byte is no time to the first token."""
+    metrics = Telemetry()
+    metrics.observe("local", "ok", None, 3.0, 7, 4)
 
-    assert 2.0 == samples_of(metrics)["ppai_test",]
+    samples = samples_of(metrics)
+
+    assert 0 == samples["ppai_time_to_first_token_seconds_count", "local"]
+    assert 0 == samples["ppai_time_per_output_token_seconds_count", "local"]
+
+
+def test_time_per_token_counts_from_the_first_token_on() -> None:
+    metrics = Telemetry()
+    metrics.observe("local", "ok", 1.0, 3.0, 7, 5)
+    metrics.observe("local", "ok", 1.0, 1.0, 7, 1)  # a single token has no time between tokens
+
+    samples = samples_of(metrics)
+
+    assert (1, 0.5) == tuple(samples[f"ppai_time_per_output_token_seconds_{x}", "local"] for x in ("count", "sum"))
+
+
+def test_what_was_expected_stands_beside_what_was() -> None:
+    metrics = Telemetry()
+    metrics.observe("remote", "ok", 0.5, 2.0, 7, 4, expected_s=1.5)
+    metrics.observe_wait(0.25, 1.0)
+
+    samples = samples_of(metrics)
+
+    assert (1.5, 2.0) == (
+        samples["ppai_expected_duration_seconds_sum", "remote"],
+        samples["ppai_request_duration_seconds_sum", "remote"],
+    )
+    assert (0.25, 1.0) == tuple(samples["ppai_wait_seconds_sum", kind] for kind in ("expected", "actual"))
+
+
+@pytest.mark.parametrize(("reason", "label"), [("best", "best"), ("privacy:secrets", "privacy"), ("field:n", "field")])
+def test_reasons_are_counted_by_kind(reason: str, label: str) -> None:
+    metrics = Telemetry()
+    metrics.observe_decision(reason)
+    metrics.observe_answer("ok", reason)
+
+    samples = samples_of(metrics)
+
+    assert (1, 1) == (samples["ppai_decisions_total", label], samples["ppai_answers_total", label, "ok"])
 
 
 def test_the_names_of_fields_make_no_series_of_their_own() -> None:
@@ -79,3 +119,15 @@ def test_the_names_of_fields_make_no_series_of_their_own() -> None:
         telemetry.observe_refused(503, f"peer_field:{name}")
 
     assert b'ppai_refused_total{code="peer_field",status="503"} 3.0' in telemetry.exposition()
+
+
+@pytest.mark.parametrize("observe", [lambda t, code: t.observe_refused(503, code), Telemetry.observe_turned_away])
+def test_a_code_that_another_peer_makes_up_each_time_makes_a_bounded_number_of_series(
+    observe: Callable[[Telemetry, str], None],
+) -> None:
+    """A refusal's code is the other peer's word: it must not fill our memory, nor Prometheus'."""
+    telemetry = Telemetry()
+    for number in range(1000):
+        observe(telemetry, f"peer_{number}")
+
+    assert 100 > sum(b"peer_" in line for line in telemetry.exposition().splitlines())

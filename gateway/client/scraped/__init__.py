@@ -1,0 +1,1 @@
+"""What Prometheus scrapes: /metrics, and the state of the peer in it."""

@@ -1,0 +1,67 @@
+"""Counts and histograms as plain numbers, which are made into Prometheus' families when they are scraped.
+
+The client library's own counters take a lock at every step (docs/results/gateway.md#small-costs).
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from math import inf
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+
+SERIES_LIMIT = 64  # of one count
+OTHER = "other"  # the label of what is beyond that
+
+
+class Counts(dict[tuple[str, ...], float]):
+    """Counts by label values. What others may choose makes no more than SERIES_LIMIT series; the rest is `other`.
+
+    Example: an error's code may be an engine's or another peer's word.
+    """
+
+    def add(self, labels: tuple[str, ...], by: float = 1) -> None:
+        """Count."""
+        try:
+            self[labels] += by
+        except KeyError:
+            known = labels if len(self) < SERIES_LIMIT else (OTHER,) * len(labels)
+            self[known] = self.get(known, 0) + by
+
+    def family(self, name: str, help_text: str, labels: Sequence[str]) -> Metric:
+        """As Prometheus has it; `name` without `_total`."""
+        family = CounterMetricFamily(name, help_text, labels=labels)
+        for values, count in self.items():
+            family.add_metric(values, count)
+        return family
+
+
+class Spread:
+    """How many values fell below each bound, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """(upper bound, values up to it), the last one for all."""
+        return [
+            ("+Inf" if bound == inf else repr(float(bound)), float(count))
+            for bound, count in zip((*self._bounds, inf), accumulate(self._counts), strict=True)
+        ]
+
+
+def histogram(name: str, help_text: str, label: str, spreads: Mapping[str, Spread]) -> Metric:
+    """As Prometheus has it: one series a value of `label`, those too of which nothing was counted yet."""
+    family = HistogramMetricFamily(name, help_text, labels=(label,))
+    for value, spread in spreads.items():
+        family.add_metric((value,), spread.cumulative(), spread.sum)
+    return family
