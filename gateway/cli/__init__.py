@@ -13,6 +13,7 @@ import typer
 
 from gateway.cli.agents import agent_ask, agent_check, agent_index, agent_init, agent_list, agent_share
 from gateway.cli.asking import ask, feedback, models, privacy_test, route, status
+from gateway.cli.installing.service import install, uninstall
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.mending.doctor import doctor
@@ -57,7 +58,23 @@ def ppai(
 
 
 _PEERS = (peers, approve, revoke, pause, resume, drain, invite, invites, uninvite, join)
-for command in (serve, stop, ask, feedback, route, status, logs, doctor, models, *_PEERS, init, pull, demo):
+for command in (
+    serve,
+    stop,
+    ask,
+    feedback,
+    route,
+    status,
+    logs,
+    doctor,
+    models,
+    *_PEERS,
+    init,
+    pull,
+    install,
+    uninstall,
+    demo,
+):
     app.command()(command)
 
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
