@@ -29,6 +29,7 @@ from gateway.privacy.rules import PrivacyConfig
 from gateway.routing.course import CourseConfig
 from gateway.routing.policy import SchedulerConfig
 from gateway.strict import ConfigError, Reader, leaf_paths, read_tree
+from gateway.telemetry.log_lines import LogConfig
 from gateway.topics.reader import GateConfig
 from gateway.trust.audits import TrustConfig
 
@@ -54,6 +55,7 @@ class Config:
     schema: int = SCHEMA
     name: str = ""  # what people call this peer; empty: the host's name
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log: LogConfig = field(default_factory=LogConfig)
     client: ClientConfig = field(default_factory=ClientConfig)
     peer: PeerConfig = field(default_factory=PeerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)

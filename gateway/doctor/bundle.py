@@ -18,8 +18,8 @@ from gateway.doctor.network import kind_of
 
 # keys whose texts are words of PPAI's own, not of people
 WORDS = frozenset(
-    {"state", "admission", "family", "place", "load_source", "version", "kind", "quantisation", "log_level", "mode",
-     "rights", "abilities", "modalities", "untold"}
+    {"state", "admission", "family", "place", "load_source", "version", "kind", "quantisation", "log_level", "format",
+     "mode", "rights", "abilities", "modalities", "untold"}
 )  # fmt: skip
 _NOT_WORDS = re.compile(r"[^A-Za-z0-9_. +-]")
 _NO_NAMES = frozenset({"ppai", "none", "auto", "embedded"})  # words of PPAI's own that also are names
@@ -29,7 +29,8 @@ _HOST = re.compile(r"(?<=//)[^/\s:\[\]<>]+")
 _ID = re.compile(r"\b[a-z2-7]{52}\b")
 _QUOTED = re.compile(r"`([^`]*)`|(?<!\w)'([^']*)'(?!\w)|\"([^\"]*)\"")
 _GROUPS = (
-    "network|engines?|client|peer|admission|embedded|routing|scheduler|course|beliefs|agents|privacy|profile|learning"
+    "network|engines?|log|client|peer|admission|embedded|routing|scheduler|course|beliefs|agents|privacy|profile|"
+    "learning"
 )
 _OURS = re.compile(rf"ppai(-profile)?( (--)?[a-z0-9]+| [A-Z]+)*|({_GROUPS})\.[a-z_]+|[A-Z]+")
 _PATH = re.compile(r"(?<![\w/<:])~?/[^\s:,;)]+")

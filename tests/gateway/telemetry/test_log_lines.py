@@ -1,8 +1,13 @@
 """A log line shows what others say, and obeys nothing of it."""
 
+import json
 import logging
+import subprocess
+import sys
 
-from gateway.telemetry.log_lines import LogLines
+import pytest
+
+from gateway.telemetry.log_lines import JsonLines, LogLines
 
 
 def test_a_line_has_no_character_that_steers_a_terminal() -> None:
@@ -22,3 +27,69 @@ def test_a_traceback_keeps_its_lines() -> None:
     lines = LogLines().format(record).splitlines()
 
     assert ("ValueError: engine said ]0;x", True) == (lines[-1], len(lines) > 3)
+
+
+def record_of(template: str, *args: object) -> logging.LogRecord:
+    return logging.LogRecord("gateway.peering", logging.WARNING, __file__, 1, template, args, None)
+
+
+@pytest.mark.parametrize(
+    ("template", "args", "event", "fields"),
+    [
+        ("attempt_failed peer=%s status=%s", ("ben", "failed"), "attempt_failed", {"peer": "ben", "status": "failed"}),
+        ("ready after_s=%.1f pid=%d", (0.25, 7), "ready", {"after_s": 0.25, "pid": 7}),
+        (
+            "bug=request endpoint=%s left_out=3",
+            ("chat",),
+            "bug",
+            {"bug": "request", "endpoint": "chat", "left_out": "3"},
+        ),
+        ("seed_silent seed=%s:%d: still trying", ("box", 8471), "seed_silent", {"seed": "box"}),
+        ("peer event=%s at=100%% for=%s", ("left", "ben"), "peer", {"event": "left", "at": "100", "for": "ben"}),
+        ("Cannot connect to %s", ("box",), None, None),
+        ("mended", (), "mended", None),
+    ],
+)
+def test_a_json_line_has_each_field_by_its_name(
+    template: str, args: tuple[object, ...], event: str | None, fields: dict[str, object] | None
+) -> None:
+    line = json.loads(JsonLines().format(record_of(template, *args)))
+
+    assert (event, fields) == (line.get("event"), line.get("fields"))
+    assert ("warning", "gateway.peering", template % args) == (line["level"], line["logger"], line["message"])
+    assert line["at"].endswith("+00:00")
+
+
+def test_a_json_line_is_one_line_whatever_a_peer_is_called() -> None:
+    line = JsonLines().format(record_of("failed peer=%s", 'b"\n\x1b[2J{"level": "error"}\u202e'))
+
+    assert 1 == len(line.splitlines())
+    assert {"peer": 'b"\n[2J{"level": "error"}'} == json.loads(line)["fields"]
+
+
+def test_a_json_line_of_an_error_holds_its_trace() -> None:
+    try:
+        raise ValueError("engine said so")
+    except ValueError as error:
+        record = logging.LogRecord("x", 40, __file__, 1, "bug", (), (type(error), error, error.__traceback__))
+
+    assert json.loads(JsonLines().format(record))["trace"].endswith("ValueError: engine said so")
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_what_a_peer_says_is_a_line_of_the_same_kind_as_what_it_logs(kind: str) -> None:
+    """Whatever the level is: what it says at its start is told."""
+    code = (
+        "import logging; from gateway.telemetry.log_lines import LogConfig, log_to_stderr\n"
+        f"say = log_to_stderr('warning', config=LogConfig({kind!r}))\n"
+        "say and say('serves 100% of http://127.0.0.1:8470')\n"
+        "logging.getLogger('gateway').warning('failed peer=%s', 'ben')"
+    )
+    lines = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.splitlines()
+
+    if kind == "text":
+        assert ["WARNING gateway failed peer=ben"] == [line.split(" ", 2)[2] for line in lines]
+    else:
+        said, failed = map(json.loads, lines)
+        assert ("ppai", "serves 100% of http://127.0.0.1:8470") == (said["logger"], said["message"])
+        assert {"peer": "ben"} == failed["fields"]
