@@ -27,7 +27,10 @@ from profiler import cli as profile_cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-COMMANDS = {"ppai": cli.app, "ppai-profile": profile_cli.app}
+COMMANDS: dict[str, Any] = {
+    "ppai": typer.main.get_command(cli.app),
+    "ppai-profile": typer.main.get_command(profile_cli.app),
+}
 PATH = re.compile(r"(?:[\w-]+/)+[\w.-]+\.(?:py|md|yaml|yml)")
 
 
@@ -78,7 +81,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def resolve(words: list[str]) -> tuple[Any, list[str]]:
     """(the command that is meant, what is left for it). Fails where there is none."""
-    command = typer.main.get_command(COMMANDS[words[0]])
+    command = COMMANDS[words[0]]
     rest = words[1:]
     if words[0] == "ppai-profile" and (not rest or rest[0].startswith("--")) and rest != ["--version"]:
         rest = ["measure", *rest]
@@ -134,8 +137,7 @@ def test_the_readme_lists_every_command() -> None:
     listed = {tuple(words[:3]) for row in rows(section(ROOT / "README.md", "Commands")) for words in commands(row[0])}
     listed |= {tuple(words[:3]) for row in rows(section(ROOT / "README.md", "Commands")) for words in commands(row[1])}
 
-    for program, app in COMMANDS.items():
-        group = typer.main.get_command(app)
+    for program, group in COMMANDS.items():
         for name, command in group.commands.items():
             for path in [(name, sub) for sub in command.commands] if hasattr(command, "commands") else [(name,)]:
                 assert any(words[: len(path) + 1] == (program, *path) for words in listed), f"{program} {path}"

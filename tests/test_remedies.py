@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from gateway.config import Config, leaf_paths
 from tests.test_docs import COMMANDS, PAGES, ROOT, page_name, quoted, text_of, unknown_flags
@@ -46,7 +45,7 @@ def flags_of(command: Any) -> set[str]:
     return own.union({"--help"}, *map(flags_of, getattr(command, "commands", {}).values()))
 
 
-FLAGS = set().union(*(flags_of(typer.main.get_command(app)) for app in COMMANDS.values()))
+FLAGS = set().union(*map(flags_of, COMMANDS.values()))
 
 
 @cache
@@ -55,10 +54,10 @@ def sayings(source: Path) -> tuple[str, ...]:
 
     What an f-string fills in is `X`.
     """
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
     found = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
@@ -70,7 +69,7 @@ def unknown_in(text: str) -> set[str]:
     """Flags and commands in a text that nothing knows."""
     lost = set(_FLAG.findall(text)) - FLAGS - FOREIGN.keys()
     for found in _COMMAND.finditer(text):
-        known = typer.main.get_command(COMMANDS[found[1]]).commands  # type: ignore[attr-defined]
+        known = COMMANDS[found[1]].commands
         if found[2] in known:
             lost |= {f"{found[0]} ({flag})" for flag in unknown_flags(shlex.split(found[0])) - FOREIGN.keys()}
         elif found[2] not in PROSE:
