@@ -79,14 +79,9 @@ async def _announce_and_browse(
     ips = find_interfaces()
     if not _own_addresses().intersection(map(ipaddress.ip_address, ips)):
         raise OSError(f"no interface has the address {', '.join(ips)}")
-    names: asyncio.Queue[str] = asyncio.Queue(NAMES_LIMIT)
-
-    def heard(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if state_change is not ServiceStateChange.Removed and not names.full():
-            names.put_nowait(name)
-
+    names = asyncio.Queue[str](NAMES_LIMIT)
     async with AsyncZeroconf(interfaces=list(ips)) as zeroconf:
-        browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[heard])
+        browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[into(names)])
         try:
             # cooperating_responders skips asking, for over a second, whether our name is taken: it holds our id
             await zeroconf.async_register_service(_service_info(announcement, ips), cooperating_responders=True)
@@ -106,17 +101,13 @@ async def find(net: str, ips: tuple[str, ...], seconds: float) -> list[Address]:
 
     Raises OSError, RuntimeError.
     """
-    names: asyncio.Queue[str] = asyncio.Queue(NAMES_LIMIT)
+    names = asyncio.Queue[str](NAMES_LIMIT)
     found: dict[Address, None] = {}
     asked = Announcement(PeerId(""), net, b"", 0)
 
-    def heard(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if state_change is not ServiceStateChange.Removed and not names.full():
-            names.put_nowait(name)
-
     try:
         async with AsyncZeroconf(interfaces=list(ips)) as zeroconf:
-            browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[heard])
+            browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[into(names)])
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     hint = lambda address, peer: found.setdefault(address)  # noqa: E731
@@ -125,6 +116,16 @@ async def find(net: str, ips: tuple[str, ...], seconds: float) -> list[Address]:
     except ZeroconfError as error:
         raise OSError(str(error)) from error
     return list(found)
+
+
+def into(names: asyncio.Queue[str]) -> Callable[[Zeroconf, str, str, ServiceStateChange], None]:
+    """What a browser calls: announced names wait in `names` while there is room there. A goodbye takes none back."""
+
+    def heard(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        if state_change is not ServiceStateChange.Removed and not names.full():
+            names.put_nowait(name)
+
+    return heard
 
 
 async def follow(names: asyncio.Queue[str], look_up: Callable[[str], Awaitable[None]]) -> None:

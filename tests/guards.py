@@ -43,13 +43,14 @@ def without(guard: Guard, copy: Path) -> int:
     source = attacked.read_text(encoding="utf-8")
     assert 1 == source.count(guard.guard), "the guard has moved: name it anew"
     attacked.write_text(source.replace(guard.guard, guard.without), encoding="utf-8")
-    return _verdict(copy, (guard,))
+    return _run(copy, (guard,)).returncode
 
 
-def with_all(guards: Iterable[Guard], copy: Path) -> int:
-    """pytest's verdict on the tests of all these guards in a copy of the code as it is: 0 where all pass."""
+def with_all(guards: Iterable[Guard], copy: Path) -> str:
+    """What fails of the tests of all these guards in a copy of the code as it is; empty where none does."""
     _lay_out(copy, "discovery")
-    return _verdict(copy, guards)
+    ran = _run(copy, guards)
+    return ran.stdout[-4000:] if ran.returncode else ""
 
 
 def _lay_out(copy: Path, room: str) -> None:
@@ -60,9 +61,9 @@ def _lay_out(copy: Path, room: str) -> None:
             (copy / beside).symlink_to(ROOT / beside)
 
 
-def _verdict(copy: Path, guards: Iterable[Guard]) -> int:
-    """0: the guards' tests passed, 1: one failed, else they could not be run."""
+def _run(copy: Path, guards: Iterable[Guard]) -> subprocess.CompletedProcess[str]:
+    """pytest on the guards' tests: it returns 0 where they pass, 1 where one fails, else it could not run them."""
     tests = dict.fromkeys(f"tests/{guard.held_by}" for guard in guards)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "120", "--", *tests]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(command, cwd=copy, env=environment, check=False, capture_output=True).returncode
+    return subprocess.run(command, cwd=copy, env=environment, check=False, capture_output=True, text=True)

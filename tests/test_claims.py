@@ -16,6 +16,7 @@ import pytest
 from benchmarks.outcomes import SAMPLE
 from gateway.home.folder import Home
 from gateway.home.weights import WeightsMissing, locate
+from tests.test_docs import PAGES as DOCS
 from tests.test_docs import anchors, page_name, rows, section, text_of
 
 ROOT = Path(__file__).parent.parent
@@ -168,3 +169,24 @@ def test_a_claim_runs_from_a_fresh_clone(words: list[str], capsys: pytest.Captur
     said = capsys.readouterr()
     assert (0, True) == (status, bool(said.out)), said.err
     assert str(SAMPLE) in said.err
+
+
+@pytest.mark.parametrize("page", DOCS, ids=page_name)
+def test_tests_that_are_named_exist(page: Path) -> None:
+    """As `folder/test_file.py::test_name`, with as much of the path as tells which."""
+    named = re.findall(r"([\w/]*test_\w+\.py)::(test_\w+)", text_of(page))
+    files = {
+        file: [found for found in (ROOT / "tests").rglob(Path(file).name) if is_at(found, file)] for file, _ in named
+    }
+
+    lost = {f"{file}::{name}" for file, name in named if not any(defines(found, name) for found in files[file])}
+
+    assert set() == lost
+
+
+def is_at(found: Path, named: str) -> bool:
+    return f"/{found.relative_to(ROOT)}".endswith(f"/{named}")
+
+
+def defines(file: Path, test: str) -> bool:
+    return f"def {test}(" in text_of(file)

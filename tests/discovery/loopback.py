@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -105,19 +106,27 @@ async def running_peer(
 
 
 @asynccontextmanager
-async def garbage_server(identity: Identity, answer: bytes | None) -> AsyncIterator[Address]:
-    """A TLS server that answers anything with `answer` and hangs up, or says nothing at all."""
+async def garbage_server(
+    identity: Identity,
+    answer: bytes | None,
+    context: ssl.SSLContext | None = None,
+    asked: Callable[[bytes], None] = lambda first: None,
+) -> AsyncIterator[Address]:
+    """A TLS server that answers anything with `answer` and hangs up, or says nothing at all.
+
+    `asked` is called with the first bytes of each request.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            await reader.read(100)
+            asked(await reader.read(100))
             if answer is None:
                 await reader.read()
             writer.write(answer or b"")
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=identity.server_ssl_context())
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context or identity.server_ssl_context())
     async with server:
         yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
 

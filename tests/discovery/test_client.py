@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,20 @@ async def test_a_server_with_another_certificate_gets_no_byte(tmp_path: Path) ->
             with pytest.raises(PeerUnreachable, match="another certificate"):
                 await ask(a, b)
             assert [] == mallory.served
+
+
+async def test_a_server_below_tls_1_3_gets_no_byte(tmp_path: Path) -> None:
+    """Attack 16: it has the right certificate, and would let others read and alter what older TLS lets them."""
+    heard: list[bytes] = []
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        b = Identity.load_or_create(tmp_path / "b")
+        older = b.server_ssl_context()
+        older.minimum_version = older.maximum_version = ssl.TLSVersion.TLSv1_2
+        async with garbage_server(b, b"HTTP/1.1 200 OK\r\n\r\n", older, heard.append) as address:
+            with pytest.raises(PeerUnreachable):
+                await a.transport.hello(address)
+
+    assert b"" == b"".join(heard)
 
 
 @pytest.mark.parametrize("offset_s", [-3600.0, 3600.0, 86400.0])

@@ -203,6 +203,22 @@ async def test_verifying_one_message_takes_a_bounded_time(tmp_path: Path, sender
         assert 0 < sum(one is not None for one in opened) <= most
 
 
+async def test_what_is_known_is_not_verified_again(tmp_path: Path) -> None:
+    """Attack 4: anybody can say again what others signed. It costs no signature, however often."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        await a.transport.hello(b.address)
+        endpoint, verified, check = a.transport.endpoint, list[bytes](), a.transport.endpoint._verify
+        endpoint._verify = lambda peer, signature, data: verified.append(data) or check(peer, signature, data)  # type: ignore[func-returns-value]
+        known = a.gossip.member(b.identity.id)
+        open_ = endpoint.opener(b.identity.id)
+
+        again = [open_(b.gossip.own_card().envelope) for _ in range(1000)]
+
+        assert [None] * 1000 == again
+        assert [] == verified
+        assert known == a.gossip.member(b.identity.id)
+
+
 @pytest.mark.parametrize("mode", ["tofu", "open"])
 async def test_strangers_together_take_a_bounded_share_of_our_time(tmp_path: Path, mode: Mode) -> None:
     """However many ids they have, and from however many addresses they come: hellos and messages in one pool."""

@@ -143,8 +143,8 @@ def test_when_many_fall_silent_at_once_nobody_is_buried_at_first() -> None:
     assert all("dead" == cluster.states(0)[n] for n in (5, 6, 7, 8))
 
 
-def test_an_indirect_probe_saves_who_only_we_cannot_hear() -> None:
-    """0 and 1 cannot talk, and gossip brings no pulse either: a third peer's probe does, signed by the subject."""
+def test_who_only_we_cannot_reach_is_kept_alive_by_what_others_pass_on() -> None:
+    """Attack 46: 0 and 1 cannot talk. The third peer passes their pulses on, which they alone can sign."""
     cluster = Cluster(3, seed=10)
     cluster.until(cluster.all_alive, within_s=10)
     gossip = cluster.gossip(0)

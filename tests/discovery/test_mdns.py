@@ -10,9 +10,10 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
-from zeroconf import ServiceInfo
+from zeroconf import ServiceInfo, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from discovery import mdns
@@ -110,9 +111,10 @@ async def test_foreign_announcements_are_passed_over(net: str) -> None:
     """Attack 27: whatever others announce under our service, no hint comes of it and browsing goes on."""
     async with AsyncZeroconf(interfaces=list(LOOPBACK)) as zeroconf, announced(announcement(net, 1)) as hints:
         announcing = []
-        for text in FOREIGN:
+        labels = [f"ppai-{id_of(1)[:20]}", *(f"evil-{uuid.uuid4().hex[:8]}" for _ in FOREIGN)]  # the first is ours
+        for label, text in zip(labels, FOREIGN, strict=False):
             properties = {key: net if value == "NET" else value for key, value in text.items()}
-            info = foreign(f"evil-{uuid.uuid4().hex[:8]}", properties)
+            info = foreign(label, properties)
             announcing.append(await zeroconf.async_register_service(info, cooperating_responders=True))
         await asyncio.gather(*announcing)
         async with announced(announcement(net, 2)):
@@ -137,6 +139,20 @@ async def test_names_that_lead_nowhere_do_not_hold_up_the_others() -> None:
         await found.wait()
     following.cancel()
     await asyncio.wait([following])
+
+
+def test_a_flood_of_names_is_dropped_and_a_forged_goodbye_takes_nothing_back() -> None:
+    """Attack 27: anybody on the network may say so, in anybody's name."""
+    names = asyncio.Queue[str](mdns.NAMES_LIMIT)
+    heard = mdns.into(names)
+    nobody = cast(Zeroconf, None)
+    heard(nobody, SERVICE, "peer", ServiceStateChange.Added)
+    heard(nobody, SERVICE, "peer", ServiceStateChange.Removed)
+    for number in range(10_000):
+        heard(nobody, SERVICE, f"ghost-{number}", ServiceStateChange.Added)
+
+    waiting = [names.get_nowait() for _ in range(names.qsize())]
+    assert ["peer", *(f"ghost-{number}" for number in range(mdns.NAMES_LIMIT - 1))] == waiting
 
 
 async def test_where_mdns_does_not_work_a_warning_names_the_remedy(net: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -66,6 +66,27 @@ async def test_a_request_altered_after_signing_reaches_no_engine(tmp_path: Path)
     assert [] == engine.asked
 
 
+@pytest.mark.parametrize("spoken", [None, ssl.TLSVersion.TLSv1_2], ids=["no TLS", "TLS 1.2"])
+async def test_who_does_not_speak_tls_1_3_is_told_nothing(tmp_path: Path, spoken: ssl.TLSVersion | None) -> None:
+    """Not so much as a refusal: others on the network could read and alter it. And no place is kept for him."""
+    older = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    older.check_hostname, older.verify_mode = False, ssl.CERT_NONE
+    older.maximum_version = spoken or ssl.TLSVersion.MAXIMUM_SUPPORTED
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        told = b""
+        with suppress(OSError):
+            port, context = pair.ben.address.port, older if spoken else None
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+            writer.write(b"POST /peer/1/delegate HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+            async with asyncio.timeout(5):
+                told = await reader.read()
+            writer.close()
+
+        assert b"HTTP" not in told
+        await until(lambda: 1 == len(pair.ben.web._places))  # ada's
+        assert [] == engine.asked
+
+
 async def test_the_peer_port_serves_the_protocol_only(tmp_path: Path) -> None:
     """Every refusal has the protocol's own form: the caller reads code and clock from it."""
     asked: list[tuple[str, str, dict[str, str], int, str]] = [
@@ -74,6 +95,7 @@ async def test_the_peer_port_serves_the_protocol_only(tmp_path: Path) -> None:
         ("POST", "/v1/chat/completions", {}, 404, "not_found"),
         ("POST", "/peer/2/delegate", {}, 404, "not_found"),
         ("POST", "/peer/1/delegate", {"content-encoding": "gzip"}, 400, "malformed"),
+        ("POST", "/peer/1/delegate", {"upgrade": "h2c"}, 400, "malformed"),
         ("POST", "/peer/1/hello", {}, 400, "malformed"),
         ("GET", "/peer/1/join", {}, 404, "not_found"),
         ("POST", "/peer/1/join", {"content-encoding": "gzip"}, 400, "malformed"),

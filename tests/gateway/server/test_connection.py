@@ -88,6 +88,39 @@ async def test_what_is_no_http_is_refused_without_a_line_in_the_log(caplog: pyte
     assert "" == caplog.text
 
 
+AMBIGUOUS = {
+    "two lengths": HEAD + b"content-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    "a length, and chunks": HEAD + b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks that are not the last encoding": HEAD + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "a length with a sign": HEAD + b"content-length: +1\r\n\r\na",
+    "a chunk's size with a prefix": CHUNKED + b"0x1\r\na\r\n0\r\n\r\n",
+    "a chunk that is longer than it says": CHUNKED + b"1\r\nab\r\n0\r\n\r\n",
+    "a folded line": HEAD + b"x: a\r\n content-length: 1\r\n\r\na",
+    "a line that ends in LF alone": b"POST / HTTP/1.1\nhost: x\ncontent-length: 1\n\na",
+    "a line that ends in CR alone": HEAD + b"x: a\rcontent-length: 1\r\n\r\na",
+    "a blank before the colon": HEAD + b"content-length : 1\r\n\r\na",
+    "a NUL in a value": HEAD + b"x: a\0\r\ncontent-length: 1\r\n\r\na",
+}
+
+
+@pytest.mark.parametrize("sent", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_what_two_readers_could_read_in_two_ways_is_refused(sent: bytes) -> None:
+    """Attack 21: a proxy in front of us would see one request, and we another behind it. Nobody is asked anything."""
+    asked = []
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await echo(scope, receive, send)
+
+    async with serving(note) as served:
+        reader, writer = await served.say(sent + b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n")
+        told = await said(reader)
+        writer.close()
+
+    assert told.startswith(b"HTTP/1.1 400")
+    assert "/smuggled" not in asked
+
+
 async def test_requests_ahead_of_their_answers_are_few() -> None:
     """They would all be kept."""
 

@@ -122,7 +122,11 @@ def test_leaving_twice_is_leaving_once() -> None:
     assert not places.vouch(place, "ada")
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["take", "vouch", "rest", "leave"])), max_size=80))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["take", "vouch", "rest", "leave"])), min_size=20, max_size=80
+    )
+)
 def test_no_bound_is_ever_passed(steps: list[tuple[str, str]]) -> None:
     places, held = Places(FAST), list[Place]()
     for number, (site, step) in enumerate(steps):

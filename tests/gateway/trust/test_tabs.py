@@ -139,8 +139,11 @@ def test_colluding_receipts_of_others_move_nothing_here(pair: Pair, tmp_path: Pa
     said = signed_bytes(fortune)
     both = Signed(fortune, third.sign(said).hex(), pair.ben.sign(said).hex())
 
-    with pytest.raises(NotBetweenUs):
-        pair.of_ada.countersign(pair.ben.id, both, both, 0.0)
+    his = Signed(fortune, pair.ben.sign(said).hex(), pair.ben.sign(said).hex())  # he shows it as if it were with us
+
+    for stated in (both, his):
+        with pytest.raises(NotBetweenUs):
+            pair.of_ada.countersign(pair.ben.id, stated, stated, 0.0)
 
     assert not pair.of_ada.signed(pair.ben.id, both, 0.0)
     assert 0 == pair.of_ada[pair.ben.id].weight(0.0)

@@ -1,0 +1,210 @@
+"""Whether tests would notice an open door: each guard of the transport is taken out of a copy, and its test must fail.
+
+Attacks 15 to 27 of docs/results/security.md: who connects, what is signed, and what a connection may cost.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.guards import Guard, with_all, without
+
+CLIENT, AUTH = "discovery/test_client.py::", "discovery/test_request_auth.py::"
+CONNECTION = "gateway/server/test_connection.py::"
+GUARDS = [
+    Guard(
+        "15: another certificate",
+        "discovery/client.py",
+        "if presented != self.digest or",
+        "if",
+        f"{CLIENT}test_a_server_with_another_certificate_gets_no_byte",
+    ),
+    Guard(
+        "16: TLS 1.2, at our door",
+        "discovery/identity.py",
+        "context.minimum_version = ssl.TLSVersion.TLSv1_3",
+        "context.minimum_version = ssl.TLSVersion.TLSv1_2",
+        "gateway/peering/test_listener.py::test_who_does_not_speak_tls_1_3_is_told_nothing",
+    ),
+    Guard(
+        "16: TLS 1.2, at another's",
+        "discovery/client.py",
+        ' or ssl_object.version() != "TLSv1.3"',
+        "",
+        f"{CLIENT}test_a_server_below_tls_1_3_gets_no_byte",
+    ),
+    Guard(
+        "17, 29: replayed at once",
+        "discovery/request_auth.py",
+        "if any(memory.has(peer, nonce, now) for memory in self._nonces.values()):",
+        "if False:",
+        f"{AUTH}test_a_replayed_request_is_refused_at_any_time",
+    ),
+    Guard(
+        "17: replayed later",
+        "discovery/request_auth.py",
+        "if abs(time_ms / 1000 - unix_s) > self._config.window_s:",
+        "if False:",
+        f"{AUTH}test_a_replayed_request_is_refused_at_any_time",
+    ),
+    Guard(
+        "18: sent on to another peer",
+        "discovery/request_auth.py",
+        "        audience.id,\n        str(audience.gen),\n        audience.cert.hex(),\n",
+        "",
+        f"{AUTH}test_a_request_that_is_not_for_us_now_is_refused",
+    ),
+    Guard(
+        "19: another path",
+        "discovery/request_auth.py",
+        "        method,\n        raw_path,\n",
+        "",
+        f"{AUTH}test_a_request_that_is_not_for_us_now_is_refused",
+    ),
+    Guard(
+        "19: another body",
+        "gateway/peering/listener.py",
+        "            elif claimed != sha256:",
+        "            elif False:",
+        "gateway/peering/test_listener.py::test_another_body_than_the_signed_one_reaches_no_engine",
+    ),
+    Guard(
+        "20, 43: a foreign Host",
+        "gateway/server/callers.py",
+        "return name in LOCAL_NAMES or name in allowed or _is_address(name)",
+        "return name in LOCAL_NAMES or name in allowed or bool(name)",
+        "gateway/server/test_callers.py::test_host_table",
+    ),
+    Guard(
+        "20: a Host that hides its end",
+        "gateway/server/callers.py",
+        'return urlsplit(url).hostname or ""',
+        'return url.lower().partition("#")[2] or urlsplit(url).hostname or ""',
+        "gateway/server/test_callers.py::test_host_table",
+    ),
+    Guard(
+        "21: read in two ways",
+        "gateway/server/connection.py",
+        "self._refuse(*_refusal(error))",
+        "pass",
+        f"{CONNECTION}test_what_two_readers_could_read_in_two_ways_is_refused",
+    ),
+    Guard(
+        "21: both lengths",
+        "gateway/peering/listener.py",
+        'if "transfer-encoding" in headers or not',
+        "if not",
+        "gateway/peering/test_listener.py::test_a_body_has_a_length",
+    ),
+    Guard(
+        "21: an upgrade",
+        "gateway/peering/listener.py",
+        'or "upgrade" in headers:',
+        "or False:",
+        "gateway/peering/test_listener.py::test_the_peer_port_serves_the_protocol_only",
+    ),
+    Guard(
+        "10: a compressed body",
+        "gateway/peering/listener.py",
+        'if "content-encoding" in headers or "upgrade" in headers:',
+        "if False:",
+        "gateway/peering/test_listener.py::test_the_peer_port_serves_the_protocol_only",
+    ),
+    Guard(
+        "10: a million chunks",
+        "gateway/server/connection.py",
+        "if self._pieces > PIECES_FREE + self._body_bytes // PIECE_BYTES:",
+        "if False:",
+        f"{CONNECTION}test_a_body_of_many_tiny_chunks_is_refused",
+    ),
+    Guard(
+        "22: a head byte by byte",
+        "gateway/server/connection.py",
+        "elif self._head_until is not None and now > self._head_until:",
+        "elif False:",
+        f"{CONNECTION}test_a_head_has_so_many_seconds",
+    ),
+    Guard(
+        "22: a head without end",
+        "gateway/server/connection.py",
+        "if self._unparsed > self._bounds.head_bytes:",
+        "if False:",
+        f"{CONNECTION}test_a_head_without_end_is_refused_when_it_is_too_long",
+    ),
+    Guard(
+        "22: a body byte by byte",
+        "gateway/server/connection.py",
+        "elif self._body_since is not None and self._is_slow(self._body_since, now):",
+        "elif False:",
+        f"{CONNECTION}test_a_body_comes_at_a_least_rate",
+    ),
+    Guard(
+        "22: an answer that nobody reads",
+        "gateway/server/connection.py",
+        "elif self.flow.write_paused and self._is_unread(now):",
+        "elif False:",
+        f"{CONNECTION}test_an_answer_that_nobody_reads_is_ended",
+    ),
+    Guard(
+        "23: idle connections",
+        "gateway/server/places.py",
+        "if (evicted := _longest_idle(rivals)) is None:",
+        "if True:",
+        "gateway/server/test_listeners.py::test_connections_on_which_nothing_is_asked_keep_nobody_out",
+    ),
+    Guard(
+        "23: connections without end",
+        "gateway/server/places.py",
+        "if self._at_site[site] >= self._config.for_a_site:",
+        "if False:",
+        "gateway/server/test_places.py::test_a_site_that_is_busy_everywhere_is_refused",
+    ),
+    Guard(
+        "24: a redirect",
+        "discovery/client.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        f"{CLIENT}test_a_redirect_is_not_followed",
+    ),
+    Guard(
+        "31: an answer that claims to be packed",
+        "discovery/client.py",
+        'if response.headers.get("content-encoding", "identity") != "identity":',
+        "if False:",
+        f"{CLIENT}test_an_encoded_answer_is_not_unpacked",
+    ),
+    Guard(
+        "31: an answer to gossip without end",
+        "discovery/client.py",
+        "if len(body) > MESSAGE_LIMIT_BYTES:",
+        "if False:",
+        f"{CLIENT}test_an_endless_answer_is_cut_off",
+    ),
+    Guard(
+        "43: a page of another site",
+        "gateway/server/callers.py",
+        'return name == "localhost" or (_is_address(name) and ip_address(name).is_loopback)',
+        "return bool(name)",
+        "gateway/server/test_callers.py::test_origin_table",
+    ),
+    Guard(
+        "43: nobody asks",
+        "gateway/client/app.py",
+        'self._check_caller(headers, scope["http_version"])',
+        "pass",
+        "gateway/client/test_app.py::test_a_name_that_is_not_ours_is_refused",
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
+def test_without_its_guard_a_door_is_open_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
+    assert 1 == without(guard, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_with_all_guards_in_place_every_door_is_shut(tmp_path: Path) -> None:
+    assert "" == with_all(GUARDS, tmp_path)
