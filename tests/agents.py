@@ -30,7 +30,8 @@ def responses(body: Asked, said: Said | None = None) -> dict[str, Any] | list[by
     if said is None:
         has_result = isinstance(body["input"], list) and any("output" in item for item in body["input"])
         said = _first_tool([tool["name"] for tool in body.get("tools") or ()], has_result)
-    usage = {"input_tokens": 7, "output_tokens": len(WORDS), "total_tokens": 7 + len(WORDS)}
+    read, written = _read(body, "input"), len(WORDS if isinstance(said, Call) else said)
+    usage: dict[str, Any] = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
     usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
     begun: dict[str, Any] = {
         "id": "resp_1", "object": "response", "created_at": 1, "model": body["model"], "status": "in_progress",
@@ -57,10 +58,10 @@ def responses(body: Asked, said: Said | None = None) -> dict[str, Any] | list[by
         fields += [{**at, "text": text, "logprobs": []}, {**at, "part": item["content"][0]}]
     kinds += ["response.output_item.done", "response.completed"]
     fields += [{"output_index": 0, "item": item}, {"response": done}]
-    return [
-        _event(kind, sequence_number=number, **said)
-        for number, (kind, said) in enumerate(zip(kinds, fields, strict=True))
-    ]
+    if not said:  # as engines say what has nothing to add to an answer that was begun
+        kinds, fields = [*kinds[:2], kinds[-1]], [*fields[:2], {"response": {**done, "output": []}}]
+    numbered = enumerate(zip(kinds, fields, strict=True))
+    return [_event(kind, sequence_number=number, **told) for number, (kind, told) in numbered]
 
 
 def messages(body: Asked, said: Said | None = None) -> dict[str, Any] | list[bytes]:
@@ -76,18 +77,22 @@ def messages(body: Asked, said: Said | None = None) -> dict[str, Any] | list[byt
     else:
         first, block = {"type": "text", "text": ""}, {"type": "text", "text": "".join(said)}
         deltas = [{"type": "text_delta", "text": word} for word in said]
-    stop, written = "tool_use" if is_call else "end_turn", {"output_tokens": len(WORDS)}
-    usage = {"input_tokens": 7, **written}
+    stop, written = "tool_use" if is_call else "end_turn", {"output_tokens": len(WORDS if is_call else said)}
+    read = _read(body, "messages")
+    usage = {"input_tokens": read, **written}
     head = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "stop_sequence": None}
     if not body.get("stream"):
         return {**head, "content": [block], "stop_reason": stop, "usage": usage}
-    begun = {**head, "content": [], "stop_reason": None, "usage": {"input_tokens": 7, "output_tokens": 1}}
-    return [
-        _event("message_start", message=begun),
+    begun = {**head, "content": [], "stop_reason": None, "usage": {"input_tokens": read, "output_tokens": 1}}
+    within = [
         _event("content_block_start", index=0, content_block=first),
         _event("ping"),
         *(_event("content_block_delta", index=0, delta=delta) for delta in deltas),
         _event("content_block_stop", index=0),
+    ]
+    return [
+        _event("message_start", message=begun),
+        *(within if said else ()),  # as engines say what has nothing to add to an answer that was begun
         _event("message_delta", delta={"stop_reason": stop, "stop_sequence": None}, usage=written),
         _event("message_stop"),
     ]  # fmt: skip
@@ -125,6 +130,83 @@ def chat(body: Asked, said: Said = WORDS) -> dict[str, Any] | list[bytes]:
 
 APIS = {"responses": responses, "messages": messages, "messages/count_tokens": count_tokens}
 OPENAPI = {"/openapi.json": {"paths": {f"/v1/{name}": {} for name in ("chat/completions", *APIS)}}}
+
+
+def going_on(text: str) -> dict[str, Any]:
+    """Behaviour of an engine that says `text` on these APIs, and goes on where a request ends with its beginning."""
+
+    def said(body: Asked, held: str, bound: str) -> list[str]:
+        rest = text.removeprefix(begun(body, held)).split(" ")
+        words = [word if place == 0 and rest[0] else f" {word}" for place, word in enumerate(rest)]
+        return [word for word in words if word.strip()][: body.get(bound)]
+
+    return {
+        "messages": lambda body: messages(body, said(body, "messages", "max_tokens")),
+        "responses": lambda body: responses(body, said(body, "input", "max_output_tokens")),
+        "chat/completions": lambda body: chat(body, said(body, "messages", "max_tokens")),
+    }
+
+
+def begun(body: Asked, held: str) -> str:
+    """What an assistant has said so far, by the last turn."""
+    last = body[held][-1] if isinstance(body[held], list) else {}
+    if last.get("role") != "assistant":
+        return ""
+    return last["content"] if isinstance(last["content"], str) else last["content"][0]["text"]
+
+
+def heard(endpoint: str, stream: bytes) -> tuple[str, dict[str, int]]:
+    """(text, usage) of a stream of Messages or Responses in which each event has its place; asserts that."""
+    events = [json.loads(line[6:]) for line in stream.split(b"\n") if line.startswith(b"data: {")]
+    names = [line[7:].decode() for line in stream.split(b"\n") if line.startswith(b"event: ")]
+    assert names == [event["type"] for event in events]
+    return _blocks(events) if endpoint == "messages" else _items(events)
+
+
+def _blocks(events: list[dict[str, Any]]) -> tuple[str, dict[str, int]]:
+    events = [event for event in events if event["type"] != "ping"]
+    begins, *within, told, ends = events
+    assert ("message_start", "message_delta", "message_stop") == (begins["type"], told["type"], ends["type"])
+    assert told["delta"]["stop_reason"]
+    text, is_open, blocks = "", False, 0
+    for event in within:
+        kind = event["type"].removeprefix("content_block_")
+        assert (kind == "start") != is_open and event["index"] == blocks - (kind != "start")
+        blocks, is_open = blocks + (kind == "start"), kind != "stop"
+        text += event["delta"]["text"] if kind == "delta" else ""
+    assert not is_open
+    return text, {**begins["message"]["usage"], **told["usage"]}
+
+
+def _items(events: list[dict[str, Any]]) -> tuple[str, dict[str, int]]:
+    kinds = [event["type"].removeprefix("response.") for event in events]
+    texts = "".join(event["delta"] for event in events if event["type"].endswith("output_text.delta"))
+    ends = ["output_text.done", "content_part.done", "output_item.done"]
+    order = ["created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", *ends]
+    order = [kind for kind in order if kind in kinds or kind in ends]
+    assert order == list(dict.fromkeys(kinds[:-1])) and kinds[-1] in ("completed", "incomplete")
+    assert len(kinds) - 1 == len(order) + max(0, kinds.count("output_text.delta") - 1)
+    if "sequence_number" in events[0]:
+        assert [*range(len(events))] == [event["sequence_number"] for event in events]
+    last = events[-1]["response"]
+    (item,), done = last["output"], {event["type"]: event for event in events}
+    (part,) = item["content"]
+    repeated = {
+        part["text"],
+        done["response.output_text.done"]["text"],
+        done["response.content_part.done"]["part"]["text"],
+        done["response.output_item.done"]["item"]["content"][0]["text"],
+    }
+    assert {texts} == repeated
+    ids = {event["item_id"] for event in events if "item_id" in event} | {item["id"]}
+    assert {done["response.output_item.done"]["item"]["id"]} == ids
+    assert 1 == len({event["response"]["id"] for event in events if "response" in event})
+    return texts, last["usage"]
+
+
+def _read(body: Asked, held: str) -> int:
+    """Tokens of the prompt: a few, and the words that were answered so far."""
+    return 7 + len(begun(body, held).split())
 
 
 def _first_tool(tools: Sequence[str], has_result: bool) -> Said:

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 
-from gateway.engines.family import TRIAL
+from gateway.engines.learning.going_on import TRIAL
 
 Answer = Callable[[dict[str, Any]], str]
 _EMBEDDING = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
@@ -29,7 +29,8 @@ def held_port() -> Iterator[int]:
 
 def is_trial(body: dict[str, Any]) -> bool:
     """Whether a peer asks this of its own accord, to learn whether the engine goes on with answers that were begun."""
-    return body.get("messages", [])[:1] == TRIAL or (body.get("prompt"), body.get("max_tokens")) == ("a", 1)
+    turns = [body[name][:1] for name in ("messages", "input") if name in body]
+    return TRIAL in turns or (body.get("prompt"), body.get("max_tokens")) == ("a", 1)
 
 
 @dataclass

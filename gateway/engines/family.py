@@ -7,16 +7,12 @@ idle. tests/gateway/engines/engine_pages.py has a sample of each family, and whe
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
 
 from gateway.engines.engine_api import EngineApi
-from gateway.engines.engine_state import CONTINUING, DEFAULT_SLOTS, EngineModel
-from gateway.upstream import UpstreamError
-from gateway.wire.codec import UNREADABLE
-from gateway.wire.events import EventSplitter, OversizedEvent
+from gateway.engines.engine_state import DEFAULT_SLOTS, EngineModel
 
 # (running, waiting)
 LOAD_GAUGES = (
@@ -114,98 +110,6 @@ class Family(Protocol):
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
         """(the models now, (running, waiting) or None where the engine does not tell its load). Asked every second."""
         ...
-
-
-TRIAL = [{"role": "user", "content": "Count the days."}]
-_BEGUN = "The days are Monday, Tuesday,\n"  # an answer that breaks off, at a place that many chat templates cut
-_RAW_TOKENS = 3  # a prompt of one letter has at most so many, unless it was put into a template
-
-
-async def continues(api: EngineApi, family: str, model: str) -> tuple[str, ...]:
-    """The endpoints at which this model goes on with an answer that was begun, each tested with answers of two tokens.
-
-    An engine that closes the assistant's turn instead shows it by the tokens of its prompt: they grow with what was
-    begun, and by a template's besides. What is begun twice as long tells the two apart, whatever the model says. vLLM
-    and llama.cpp show the prompt itself, and are asked for that first. Raises aiohttp.ClientError.
-    """
-    try:
-        if not await _shows_open_turn(api, family, model):
-            return ()
-        chats = [await _tried(api, family, model, begun) for begun in ("", _BEGUN, _BEGUN * 2)]
-        begun, twice = (after.prompt - before.prompt for before, after in pairwise(chats))
-        if not 0 < begun == twice or _BEGUN.strip() in "".join(chat.text for chat in chats):
-            return ()
-    except (*UNREADABLE, UpstreamError, OversizedEvent):
-        return ()
-    with suppress(*UNREADABLE, UpstreamError):
-        body = {"model": model, "prompt": "a", "max_tokens": 1}
-        usage = (await api.post("/v1/completions", body, _Completion)).usage
-        if 0 < usage.prompt_tokens <= _RAW_TOKENS:
-            return "chat/completions", "completions"
-    return ("chat/completions",)
-
-
-async def _shows_open_turn(api: EngineApi, family: str, model: str) -> bool:
-    """Whether the prompt ends with what was begun, where the engine shows its prompts; True where it does not."""
-    asked = {"model": model, "messages": [*TRIAL, {"role": "assistant", "content": _BEGUN}]}
-    if family == "llamacpp":
-        shown: _Prompt = await api.post("/apply-template", asked, _Prompt)
-        return shown.prompt.endswith(_BEGUN)
-    if family == "vllm":
-        whole: _Tokens = await api.post("/tokenize", {**asked, **CONTINUING[family]}, _Tokens)
-        alone: _Tokens = await api.post("/tokenize", {"model": model, "messages": TRIAL}, _Tokens)
-        return whole.count > alone.count > 0 and whole.tokens[: alone.count] == alone.tokens
-    return True
-
-
-async def _tried(api: EngineApi, family: str, model: str, begun: str) -> "_Tried":
-    """What the engine says after this, streamed, as what is gone on with always is; and the tokens of its prompt."""
-    body: dict[str, object] = {
-        "model": model, "messages": TRIAL, "max_tokens": 2, "temperature": 0,
-        "stream": True, "stream_options": {"include_usage": True},
-    }  # fmt: skip
-    if begun:
-        body |= {"messages": [*TRIAL, {"role": "assistant", "content": begun}], **CONTINUING.get(family, {})}
-    events = EventSplitter().feed(await api.stream("/v1/chat/completions", body))
-    chunks = [msgspec.json.decode(event.data, type=_Chunk) for event in events if event.is_object]
-    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
-    return _Tried(text, max((chunk.usage.prompt_tokens for chunk in chunks if chunk.usage), default=0))
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-
-
-class _Completion(msgspec.Struct):
-    usage: _Usage
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-
-
-class _Prompt(msgspec.Struct):
-    prompt: str
-
-
-class _Tokens(msgspec.Struct):
-    count: int
-    tokens: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    text: str
-    prompt: int  # tokens
 
 
 def read_load(metrics: bytes) -> tuple[int, int] | None:

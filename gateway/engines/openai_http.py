@@ -19,7 +19,8 @@ from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi, StillLoading, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
-from gateway.engines.family import Family, Listing, continues, read_listing, read_load
+from gateway.engines.family import Family, Listing, read_listing, read_load
+from gateway.engines.learning.going_on import continues
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, OTHERS, leaving_out, says_not_known, without
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -125,7 +126,8 @@ class OpenAIEngine:
         found: tuple[str, ...] | None = None
         try:
             async with asyncio.timeout(LEARN_TIMEOUT_S):
-                found = await continues(self._api, family.name, model)
+                tells = next((each.endpoints for each in self.state.models if each.id == model), ())
+                found = await continues(self._api, family.name, model, tells)
         except (TimeoutError, aiohttp.ClientError, OSError):
             self._learn_attempts[model] = self._learn_attempts.get(model, 0) + 1
         if found is None and self._learn_attempts[model] >= LEARN_ATTEMPTS:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.privacy.agent_fields import AGENTS_DROPPED, AGENTS_TRAVEL, STATELESS, keeps
 from gateway.privacy.names import said
-from gateway.wire.bodies import AGENT_ENDPOINTS, ENDPOINTS
+from gateway.wire.bodies import AGENT_ENDPOINTS, ENDPOINTS, TURNS
 from gateway.wire.codec import UNREADABLE, Fields, Pieces, Value, raw, view_of, write_fields
 from gateway.wire.errors import InvalidRequest, without_words
 from gateway.wire.request import Request, read_request
@@ -99,10 +99,11 @@ class _Delegation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Turn(msgspec.Struct):
-    """A message, as far as it tells whether an answer was begun."""
+    """A message or another item, as far as it tells whether an answer was begun."""
 
-    role: str
+    role: str = ""
     content: Any = None
+    status: str | None = None
 
 
 _TURNS: msgspec.json.Decoder[list[_Turn]] = msgspec.json.Decoder(list[_Turn])
@@ -133,9 +134,14 @@ def _is_begun(request: Request) -> bool:
     """Whether a stream's request ends with an answer that was begun; of a completion, the prompt may be one."""
     if request.endpoint == "completions":
         return request.stream and bytes(view_of(request.fields["prompt"])[:1]) == b'"'
-    if request.endpoint != "chat/completions" or not request.stream:
+    if request.endpoint not in TURNS or not request.stream:
         return False
-    last = _TURNS.decode(view_of(request.fields["messages"]))[-1]
+    try:
+        last = _TURNS.decode(view_of(request.fields[TURNS[request.endpoint]]))[-1]
+    except (*UNREADABLE, LookupError):
+        return False
+    if request.endpoint == "responses":
+        return (last.role, last.status) == ("assistant", "incomplete") and bool(last.content)
     return last.role == "assistant" and isinstance(last.content, str) and bool(last.content)
 
 

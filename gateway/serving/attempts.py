@@ -20,7 +20,7 @@ from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
-from gateway.serving.continuing import Said
+from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.telemetry.metrics import Telemetry

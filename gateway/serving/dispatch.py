@@ -28,7 +28,7 @@ from gateway.routing.query import Query
 from gateway.serving import refusals
 from gateway.serving.alive import KEEPALIVE_S, kept_alive
 from gateway.serving.attempts import Attempts, GoingOn
-from gateway.serving.continuing import Said
+from gateway.serving.continuing.said import Said
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
 from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Came, Leaving

@@ -10,14 +10,15 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.serving.continuing import Said, may_continue
+from gateway.serving.continuing.begun import begun
+from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents
 from gateway.wire.bodies import AGENT_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import error_event, is_no_answer, message_in, whole_error
-from gateway.wire.events import Event, as_events, encode_event
+from gateway.wire.events import Event, as_events
 from gateway.wire.request import Request
 from gateway.wire.tokens import METERED, Meter
 
@@ -120,12 +121,12 @@ class Forwarder:
         continues: bool = False,
         leaves: frozenset[str] = frozenset(),
     ) -> None:
-        """`continues`: whether an answer that breaks off may be gone on with elsewhere (continuing.py).
+        """`continues`: whether an answer that breaks off may be gone on with elsewhere (continuing/).
 
         `leaves`: codes of errors that the client is not told, as long as it has got nothing: `run` returns them.
         """
         self._leaves = leaves
-        self._said = Said(request) if continues and may_continue(request) else None
+        self._said = begun(request) if continues else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._meter = Meter(request)
@@ -260,7 +261,7 @@ class Forwarder:
                 else:
                     await client.start(200, STREAM, headers)
             if goes_on and not event.is_done:
-                await self._pass_on(event, client)
+                await self._pass_on(event, client, rename)
                 continue
             is_usage = self._meter.event(event.data)
             if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
@@ -271,16 +272,16 @@ class Forwarder:
         if not is_done:
             await client.send(b"", more=False)
 
-    async def _pass_on(self, event: Event, client: Client) -> None:
+    async def _pass_on(self, event: Event, client: Client, rename: Callable[[bytes], bytes]) -> None:
         """An event of whoever goes on with what another began."""
         assert self._said is not None, "an answer goes on that was heard"
         is_usage = self._meter.event(event.data)
         try:
-            passed = self._said.passed_on(event.data)
+            passed = self._said.passed_on(rename(event.data))
         except UNREADABLE as error:
-            raise UpstreamError("whoever goes on sent no chunk of an answer", code="bad_stream") from error
-        if passed is not None and (not is_usage or self._request.include_usage):
-            await client.send(encode_event(passed), more=True)
+            raise UpstreamError("whoever goes on sent no part of an answer", code="bad_stream") from error
+        if passed and (not is_usage or self._request.include_usage):
+            await client.send(passed, more=True)
 
     def _report(self, status: Status, began: float, error: UpstreamError | None) -> Attempt:
         prompt_tokens, tokens = self._meter.tokens

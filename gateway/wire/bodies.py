@@ -118,7 +118,18 @@ FORM = "multipart/form-data"
 FORMS = frozenset({"audio/transcriptions"})  # of OTHERS, those that take a form
 ASSUMED = frozenset({"chat/completions", "completions", "embeddings"})  # every engine has them: only models differ
 AGENT_ENDPOINTS = frozenset({"responses", "messages", "messages/count_tokens"})  # with events that have names
+TURNS = {"chat/completions": "messages", "messages": "messages", "responses": "input"}  # the field that holds them
 COUNTING = frozenset({"messages/count_tokens"})  # answer with a number, and write nothing
+
+
+def begun_turn(endpoint: str, text: str) -> dict[str, Any]:
+    """What a model has said so far, as the last turn of a request for the rest; one of Responses says `incomplete`."""
+    if endpoint != "responses":
+        return {"role": "assistant", "content": text}
+    part = {"type": "output_text", "text": text, "annotations": []}
+    return {"type": "message", "id": "msg_begun", "role": "assistant", "status": "incomplete", "content": [part]}
+
+
 _PATHS = {"messages": "/v1/chat/completions or /v1/messages", "input": "/v1/responses", "prompt": "/v1/completions"}
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     endpoint: msgspec.json.Decoder(body) for endpoint, body in BODIES.items()

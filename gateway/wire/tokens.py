@@ -29,7 +29,7 @@ def usage_of(body: bytes) -> tuple[int, int] | None:
     usage = reply.usage or (inner.usage if inner else None)
     if usage is None:
         return None
-    return usage.prompt_tokens or usage.input_tokens, usage.completion_tokens or usage.output_tokens
+    return usage.prompt_tokens or usage.all_input_tokens, usage.completion_tokens or usage.output_tokens
 
 
 class Seen:
@@ -170,6 +170,12 @@ class _Usage(msgspec.Struct):
     completion_tokens: _Tokens = 0
     input_tokens: _Tokens = 0
     output_tokens: _Tokens = 0
+    cache_read_input_tokens: _Tokens | None = None  # those that are remembered: Messages counts them apart
+    cache_creation_input_tokens: _Tokens | None = None
+
+    @property
+    def all_input_tokens(self) -> int:
+        return self.input_tokens + (self.cache_read_input_tokens or 0) + (self.cache_creation_input_tokens or 0)
 
 
 class _Inner(msgspec.Struct):

@@ -13,6 +13,8 @@ import pytest
 
 from gateway.engines.embedded import EmbeddedConfig
 from gateway.peering.enquiries import INTERVAL_S
+from gateway.wire.bodies import TURNS
+from tests import agents
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
 from tests.embedded import running, smollm2
 from tests.fakes import going_on
@@ -20,6 +22,7 @@ from tests.fakes import going_on
 WORDS = [f"w{number}" for number in range(60)]
 TEXT = " ".join(WORDS)
 TOKEN_S = 0.03
+AGENTS = {name: api for name, api in agents.going_on(TEXT).items() if name != "chat/completions"}
 STREAM = {**HELLO, "model": "same", "stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -35,10 +38,10 @@ async def start(cluster: Cluster, *names: str, slots: int = 64, **behaviour: Any
             await asyncio.sleep(0.05)
 
 
-async def continuing(cluster: Cluster, by: str, name: str) -> bool:
-    """Whether `by` knows that the agent of `name` goes on with answers."""
+async def continuing(cluster: Cluster, by: str, name: str, endpoint: str = "chat/completions") -> bool:
+    """Whether `by` knows that the agent of `name` goes on with answers at that endpoint."""
     peers = await cluster.get(by, "/ppai/v1/peers")
-    return any(agent["continues"] for peer in peers if peer["name"] == name for agent in peer["agents"])
+    return any(endpoint in agent["continues"] for peer in peers if peer["name"] == name for agent in peer["agents"])
 
 
 async def read(
@@ -101,6 +104,31 @@ async def test_a_stream_of_a_peer_that_is_killed_goes_on_at_another(cluster: Clu
     async with cluster.http.get(cluster.peers["ada"].url + "/metrics") as response:
         metrics = await response.text()
     assert 'ppai_continued_total{status="ok",target="remote"} 1.0' in metrics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["messages", "responses"])
+async def test_streams_of_coding_agents_go_on_at_another_peer_too(cluster: Cluster, endpoint: str) -> None:
+    pages = {**going_on(TEXT)["pages"], **agents.OPENAPI}
+    await start(cluster, "ben", "cleo", token_s=TOKEN_S, apis=AGENTS, pages=pages)
+    asking = asyncio.create_task(stream_of(cluster, endpoint))
+
+    first = await begun(cluster, 1, 15)
+    await asyncio.to_thread(cluster.peers[first].stop, signal.SIGKILL)
+    text, usage = agents.heard(endpoint, await asking)
+
+    assert (TEXT, len(WORDS)) == (text, usage["output_tokens"])
+    other = cluster.engines[{"ben": "cleo", "cleo": "ben"}[first]].asked[-1]
+    said = agents.begun(other, TURNS[endpoint])
+    assert 5 < len(said.split()) < len(WORDS) and TEXT.startswith(said)
+
+
+async def stream_of(cluster: Cluster, endpoint: str) -> bytes:
+    """A whole stream of named events."""
+    bound = {"messages": "max_tokens", "responses": "max_output_tokens"}[endpoint]
+    body = {"model": "same", "stream": True, TURNS[endpoint]: HELLO["messages"], bound: 200}
+    async with cluster.http.post(f"{cluster.peers['ada'].url}/v1/{endpoint}", json=body) as response:
+        return await response.read()
 
 
 @pytest.mark.slow

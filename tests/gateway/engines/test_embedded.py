@@ -96,7 +96,8 @@ async def test_it_goes_on_with_answers_that_another_began(model: Path, tmp_path:
         assert await looked_at.learn()
         await looked_at.refresh()
 
-    assert ("chat/completions", "completions") == looked_at.state.models[0].continues
+    everywhere = ("chat/completions", "completions", "messages", "responses")
+    assert everywhere == looked_at.state.models[0].continues
 
 
 async def test_a_killed_child_comes_back_where_it_was(model: Path, tmp_path: Path) -> None:

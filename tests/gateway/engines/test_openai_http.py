@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.upstream import Patience, UpstreamError
-from tests.fakes import ScriptedEngine, going_on
+from tests.fakes import ScriptedEngine
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
 STREAM = b'{"messages":[{"role":"user","content":"hi"}],"stream":true}'
@@ -379,49 +379,3 @@ async def test_an_engine_that_loads_is_told_so_in_its_own_words() -> None:
 
     is_loading = "the engine at URL is still loading its model"
     assert [f"{is_loading} (it says: Loading model, 43 %[2J)", is_loading] == problems
-
-
-async def learnt(session: aiohttp.ClientSession, fake: ScriptedEngine) -> tuple[str, ...]:
-    engine = OpenAIEngine(fake.url, session)
-    await engine.refresh()
-    assert () == engine.state.models[0].continues, "it is not assumed"
-    await engine.learn()
-    await engine.refresh()
-    assert engine.to_learn is None
-    return engine.state.models[0].continues
-
-
-async def test_an_engine_that_goes_on_with_answers_is_known_by_trying_once(session: aiohttp.ClientSession) -> None:
-    async with ScriptedEngine(**going_on("Wednesday and so on")).serving() as fake:
-        assert ("chat/completions", "completions") == await learnt(session, fake)
-        assert {2, 1} == {body["max_tokens"] for body in fake.tried} and 4 == len(fake.tried)
-
-
-@pytest.mark.parametrize(
-    "behaviour",
-    [
-        {},
-        {"pages": {"/tokenize": {"count": 3, "tokens": [1, 2, 3]}}},  # it closes the turn unseen
-        {"owned_by": "sglang"},  # its prompts do not grow: it passes over the turn
-        {"owned_by": "llamacpp", "pages": {"/props": {}, "/apply-template": {"prompt": "Monday, Tuesday,\n</turn>"}}},
-        {"owned_by": "sglang", "prompt_tokens": lambda body: 7 + 9 * (len(body["messages"]) > 1)},
-        {**going_on("w"), "answer": lambda body: body["messages"][-1]["content"] if body.get("messages") else "w"},
-        {**going_on("w"), "status": 400},
-        {**going_on("w"), "page": b"<html>"},
-    ],
-)
-async def test_what_does_not_go_on_is_not_told_as_if_it_did(
-    session: aiohttp.ClientSession, behaviour: dict[str, Any]
-) -> None:
-    async with ScriptedEngine(**behaviour).serving() as fake:
-        assert "chat/completions" not in await learnt(session, fake)
-
-
-async def test_an_engine_that_cannot_be_asked_is_tried_three_times(session: aiohttp.ClientSession) -> None:
-    async with ScriptedEngine(**going_on("w")).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
-        await engine.refresh()
-
-    learnt = [(await engine.learn(), engine.to_learn) for _ in range(3)]
-
-    assert [(False, "scripted-1"), (False, "scripted-1"), (False, None)] == learnt

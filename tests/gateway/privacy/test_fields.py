@@ -8,6 +8,7 @@ import pytest
 
 from gateway.privacy import fields as table
 from gateway.privacy.fields import Travel, Unacceptable, delegation, may_travel, read_delegation, who_takes
+from gateway.wire.bodies import TURNS, begun_turn
 from gateway.wire.known import MAX_TOKENS_LIMIT, PROMPTS_LIMIT
 from gateway.wire.request import encode_request, read_request
 from gateway.wire.sampling import NUMBER_LIMIT, SAMPLING
@@ -298,9 +299,32 @@ def test_an_answer_that_was_begun_is_sent_to_be_gone_on_with() -> None:
     assert request.fields.keys() == plain.fields.keys()
 
 
+@pytest.mark.parametrize("endpoint", ["messages", "responses"])
+def test_an_answer_of_the_agents_apis_that_was_begun_is_sent_so_too(endpoint: str) -> None:
+    bound = "max_tokens" if endpoint == "messages" else "max_output_tokens"
+    asked = {TURNS[endpoint]: [*MESSAGES, begun_turn(endpoint, "I")], bound: 9, "stream": True}
+    travel = may_travel(read_request(endpoint, json.dumps(asked, separators=(",", ":")).encode()), trusted=False)
+
+    payload = b"".join(delegation(endpoint, "a", "m", travel, continues=True))
+    _, request = read_delegation(payload, trusted=False)
+
+    assert request.continues
+    for other in (
+        payload.replace(b'"assistant"', b'"user"'),
+        payload.replace(b'"stream":true', b'"stream":false'),
+        payload.replace(b'"incomplete"', b'"completed"').replace(b'"content":"I"', b'"content":""'),
+        payload.replace(b'"incomplete"', b"7").replace(b'"content":"I"', b'"content":[]'),
+    ):
+        with pytest.raises(Unacceptable):
+            read_delegation(other, trusted=False)
+
+
 @pytest.mark.parametrize(
     "payload",
     [
+        begun(b"responses", b'{"input":"hi","stream":true}'),
+        begun(b"responses", b'{"input":[],"stream":true}'),
+        begun(b"messages/count_tokens", b'{"messages":[{"role":"assistant","content":"I"}]}'),
         begun(b"chat/completions", b'{"messages":[{"role":"user","content":"hi"}],"stream":true}'),
         begun(b"chat/completions", BEGUN.replace(b',"stream":true', b"")),
         begun(b"chat/completions", BEGUN.replace(b'"I"', b'""')),

@@ -9,10 +9,11 @@ import aiohttp
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.serving.continuing import Said
+from gateway.serving.continuing.said import Said
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience
 from gateway.wire.request import encode_request, read_request
+from tests import agents
 from tests.fakes import ScriptedEngine, going_on
 
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
@@ -481,6 +482,26 @@ async def test_a_stream_cut_after_any_event_goes_on_without_a_token_lost_or_doub
     is_cut = cut_after < 14
     assert is_cut == (b": continued by p1\n\n" in client.body) == bool(second.asked)
     assert ["failed", "ok"][: 1 + is_cut] == [attempt.status for attempt in attempts] or cut_after == 14
+
+
+@pytest.mark.parametrize(("endpoint", "cut_after"), [("messages", 5), ("messages", 15), ("responses", 6)])
+async def test_a_stream_of_named_events_goes_on_under_the_name_that_was_asked_for(
+    session: aiohttp.ClientSession, endpoint: str, cut_after: int
+) -> None:
+    """tests/gateway/serving/continuing/test_begun.py breaks it off at each of its events."""
+    apis = agents.going_on(TEXT)
+    async with (
+        ScriptedEngine(apis=apis, cut_after=cut_after).serving() as first,
+        ScriptedEngine(apis=apis).serving() as second,
+    ):
+        asked = {"endpoint": endpoint, "shown": "asked", "model": "scripted-1"}
+        client, attempts = await forward(session, first, second, kind=GoingOn, **asked)  # type: ignore[arg-type]
+
+    text, usage = agents.heard(endpoint, client.body)
+    assert (TEXT, 7, 12) == (text, usage["input_tokens"], usage["output_tokens"])
+    assert b"scripted-1" not in client.body and 1 == client.body.count(b": continued by p1\n\n")
+    assert ["failed", "ok"] == [attempt.status for attempt in attempts]
+    assert TEXT.startswith(agents.begun(second.asked[0], "messages" if endpoint == "messages" else "input"))
 
 
 async def test_it_goes_on_again_where_who_goes_on_breaks_off_too(session: aiohttp.ClientSession) -> None:

@@ -62,6 +62,8 @@ def test_only_the_chunk_without_choices_is_usage_alone(data: bytes, is_alone: bo
         (b'{"usage":{"input_tokens":3,"output_tokens":4}}', (3, 4)),
         (b'{"type":"response.completed","response":{"usage":{"input_tokens":3,"output_tokens":4}}}', (3, 4)),
         (b'{"type":"message_start","message":{"usage":{"input_tokens":3,"output_tokens":0}}}', (3, 0)),
+        (b'{"usage":{"cache_read_input_tokens":30,"input_tokens":3,"output_tokens":4}}', (33, 4)),
+        (b'{"usage":{"cache_creation_input_tokens":30,"cache_read_input_tokens":null,"input_tokens":3}}', (33, 0)),
     ],
 )
 def test_usage_is_read_in_the_forms_of_responses_and_messages(reply: bytes, usage: tuple[int, int]) -> None:

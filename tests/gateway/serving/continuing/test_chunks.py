@@ -1,11 +1,12 @@
-"""What was said so far of an answer, whether another may go on with it, and what asks for the rest."""
+"""What was said so far of a chat or a completion, and what asks for the rest."""
 
 import json
 from typing import Any
 
 import pytest
 
-from gateway.serving.continuing import UNREAD_BYTES, Said, may_continue
+from gateway.serving.continuing.chunks import Chunks
+from gateway.serving.continuing.said import UNREAD_BYTES
 from gateway.wire.request import Request, read_request
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
@@ -26,40 +27,18 @@ def delta(**fields: Any) -> bytes:
     return chunk({"delta": fields})
 
 
-def heard(*events: bytes, request: Request | None = None) -> Said:
-    said = Said(request or read())
+def heard(*events: bytes, request: Request | None = None) -> Chunks:
+    said = Chunks(request or read())
     for event in events:
         said.hear(event)
     return said
 
 
+def told(event: bytes) -> dict[str, Any]:
+    return json.loads(event.removeprefix(b"data: "))
+
+
 BEGUN = (delta(role="assistant", content=""), delta(content="one"), delta(content=" two"))
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "fields", "expected"),
-    [
-        ("chat/completions", {}, True),
-        ("completions", {}, True),
-        ("chat/completions", {"tools": [{"type": "function", "function": {"name": "f"}}]}, True),
-        ("chat/completions", {"logprobs": False, "n": 1, "response_format": None}, True),
-        ("chat/completions", {"stream": False}, False),
-        ("chat/completions", {"n": 2}, False),
-        ("chat/completions", {"logprobs": True}, False),
-        ("chat/completions", {"response_format": {"type": "json_object"}}, False),
-        ("chat/completions", {"guided_json": {"type": "object"}}, False),
-        ("chat/completions", {"continue_final_message": True}, False),
-        ("chat/completions", {"messages": [{"role": "assistant", "content": "I"}]}, False),
-        ("completions", {"prompt": ["a", "b"]}, False),
-        ("completions", {"prompt": [1, 2]}, False),
-        ("completions", {"echo": True}, False),
-        ("completions", {"suffix": "end"}, False),
-        ("responses", {"input": "hi"}, False),
-        ("embeddings", {"input": "hi"}, False),
-    ],
-)
-def test_what_may_go_on_elsewhere(endpoint: str, fields: dict[str, Any], expected: bool) -> None:
-    assert expected is may_continue(read(endpoint, **fields))
 
 
 def test_the_rest_is_asked_with_what_was_said_and_that_much_less_to_say() -> None:
@@ -140,8 +119,8 @@ def test_events_of_who_goes_on_are_parts_of_the_first_answer() -> None:
     end = said.passed_on(chunk({"delta": {}, "finish_reason": "stop"}, **other))
     used = said.passed_on(chunk(**other, usage={"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10}))
 
-    assert begins is None and word and end and used
-    shown = [json.loads(event) for event in (word, end, used)]
+    assert b"" == begins
+    shown = [told(event) for event in (word, end, used)]
     assert {("c1", 7, "m")} == {(event["id"], event["created"], event["model"]) for event in shown}
     assert [{"content": " three"}, {}] == [event["choices"][0]["delta"] for event in shown[:2]]
     assert {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10} == shown[2]["usage"]
@@ -157,11 +136,11 @@ def test_it_breaks_twice_and_each_part_is_counted_once() -> None:
     used = said.passed_on(chunk(usage={"prompt_tokens": 13, "completion_tokens": 4}))
 
     assert 7 == rest.max_tokens
-    assert used and {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17} == json.loads(used)["usage"]
+    assert {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17} == told(used)["usage"]
 
 
 def test_a_long_answer_is_not_kept_as_events() -> None:
-    said, event = Said(read()), delta(content="word ")
+    said, event = Chunks(read()), delta(content="word ")
     for _ in range(3 * UNREAD_BYTES // len(event)):
         said.hear(event)
 

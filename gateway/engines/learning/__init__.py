@@ -1,0 +1,1 @@
+"""What an engine does not tell of itself, and shows when it is tried."""
