@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from math import log2
+from string import ascii_letters, digits
+from typing import AnyStr
 
 from gateway.privacy.spellings import Spelling
 
@@ -73,6 +75,7 @@ _ISSUERS = re.compile(  # first digits, and the lengths that go with them
     r"|(?:5[06-9]|6[37])\d{14}|220[0-4]\d{12}|(?:508|60|65|81|82)\d{13,14}"
 )
 _IBAN = re.compile(r"[A-Za-z]{2}[0-9][0-9](?=[ \u00a0.-]?[A-Za-z0-9])", re.A)
+_KINDS = bytes(ord("0" if chr(sign) in digits else "a" if chr(sign) in ascii_letters else ".") for sign in range(256))
 _IBAN_CHARS = {  # by country, of the whole number (SWIFT's register)
     country: chars
     for chars, countries in {
@@ -97,17 +100,22 @@ def _api_key(spelling: Spelling) -> bool:
     text = spelling.text
     if any(map(_API_KEYS.search, spelling.long_words)):
         return True
+    if not spelling.has_value:  # as all of the rest have one
+        return False
     if any(begin in text for begin in _DOTTED) and _DOTTED_KEYS.search(text):
         return True
     return ":AA" in text and bool(_BOT.search(text))
 
 
 def _token(spelling: Spelling) -> bool:
-    text, lower = spelling.text, spelling.lower
-    if "eyJ" in text and _JWT.search(text):
-        return True
+    text = spelling.text
     if any((found := _IN_URL.match(text, at)) and not _is_blank(found[1]) for at in _all(text, "://")):
         return True
+    if not spelling.has_value:  # as all of the rest have one
+        return False
+    if "eyJ" in text and _JWT.search(text):
+        return True
+    lower = spelling.lower
     if any((found := _BEARER.match(text, at)) and _is_random(found[1]) for at in _all(lower, "bearer")):
         return True
     return any(
@@ -115,7 +123,7 @@ def _token(spelling: Spelling) -> bool:
     )
 
 
-def _all(text: str, part: str) -> Iterator[int]:
+def _all(text: AnyStr, part: AnyStr) -> Iterator[int]:
     """Where a part begins, everywhere."""
     at = text.find(part)
     while at >= 0:
@@ -170,7 +178,8 @@ def _has_check_digit(number: str) -> bool:
 
 def _iban(spelling: Spelling) -> bool:
     text = spelling.text
-    for begin in _IBAN.finditer(text) if spelling.digits >= 8 else ():
+    kinds = text.encode("latin-1", "replace").translate(_KINDS) if spelling.digits >= 8 else b""
+    for begin in filter(None, (_IBAN.match(text, at) for at in _all(kinds, b"aa00"))):
         chars = _IBAN_CHARS.get(begin[0][:2].upper(), 0) if not text[begin.start() - 1 : begin.start()].isalnum() else 0
         rest = _rest_of_iban(chars).match(text, begin.end()) if chars else None
         if rest and _is_account((begin[0] + "".join(filter(str.isalnum, rest[0]))).upper()):

@@ -100,6 +100,7 @@ class Rules:
         Raises RuleError.
         """
         self.all = config.rules
+        self._strictest_first = sorted(self.all, key=lambda rule: REACHES.index(rule.to))
         for number, rule in enumerate(config.rules):
             _check(rule, number, topics)
         if len({rule.name for rule in config.rules}) < len(config.rules):
@@ -119,7 +120,7 @@ class Rules:
     def verdict(self, asked: Asked) -> Verdict:
         """How far this request may go."""
         found, texts = ANYWHERE, _Texts(asked, self._sought)
-        for rule in sorted(self.all, key=lambda rule: REACHES.index(rule.to)):
+        for rule in self._strictest_first:
             if found.rule and REACHES.index(found.reach) <= REACHES.index(rule.to):
                 break
             holds = self._holds(rule, asked, texts)

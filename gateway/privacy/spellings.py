@@ -11,7 +11,6 @@ from binascii import Error, a2b_base64, unhexlify
 from collections.abc import Iterator
 from functools import cached_property
 from html import unescape
-from itertools import repeat
 from mmap import mmap
 from unicodedata import digit, normalize
 from urllib.parse import unquote
@@ -23,6 +22,7 @@ OVERLAP_BYTES = 1 << 12  # that two slices have in common: a secret up to so lon
 STEPS = 8  # times that escapes are undone; what is escaped more often cannot be read
 DEPTH = 3  # encodings inside encodings
 LONG = 12  # letters of a word that may hold a secret, or be an encoded one
+VALUE = 16  # letters and other signs without a gap, of which a random value has at least so many
 _WRAPPED = 40  # letters of a line from which on the next may belong to it, as e-mail programs wrap Base64
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -37,16 +37,27 @@ _ENTITY = re.compile(r"&#?\w{1,32};")
 _QUOTED = re.compile(r"=(?:([0-9A-F]{2})|\r?\n)")
 _QUOTED_LEAST = 3  # of those, below which they are taken for names and values
 _MEANT = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "0": "\0"}
+_PLAIN = {"\\n": "\n", '\\"': '"', "\\t": "\t", "\\/": "/", "\\r": "\r", "\\'": "'"}  # escapes that need no look around
 _IN_WORDS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-="
-_BLANKS = bytes(sign if sign in _IN_WORDS else 0x20 for sign in range(256))
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _DIGITS, _HEX_DIGITS, _BASE32 = b"0123456789", b"0123456789abcdefABCDEF", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# Texts as patterns of a few letters, in which runs of a kind are found by bytes.find: many times as fast as a pattern.
+_WORD_OR_BLANK = bytes(ord("w" if sign in _IN_WORDS else " ") for sign in range(256))
+_HEX_OR_BLANK = bytes(
+    ord("h" if sign in _HEX_DIGITS else "x" if sign == ord("x") else " " if sign in b" :,\t\n-" else ".")
+    for sign in range(256)
+)
+_VALUE_OR_BLANK = bytes(ord("v" if sign > 127 or sign in _IN_WORDS + b".~!@#$%^&*" else " ") for sign in range(256))
+_LONG_RUN, _LONG_VALUE = b"w" * LONG, b"v" * VALUE
+_ENDING = re.compile(rb"=(?![A-Za-z0-9+/_=-])")
 _NOT_DIGITS = bytes(set(range(256)) - set(_DIGITS))
 _HEX_PAIRS = re.compile(r"(?:(?:0x)?[0-9a-fA-F]{2}[ :,\t\n-]{1,2}){6,}(?:0x)?[0-9a-fA-F]{2}")
 _HEX_SIGNS = re.compile(r"0x|[ :,\t\n-]")
 _PRINTED = re.compile(rb"[\t\n\r\x20-\x7e]{6,}")
 _WIDE = re.compile(rb"(?:[\t\n\r\x20-\x7e]\x00){6,}|(?:\x00[\t\n\r\x20-\x7e]){6,}")  # UTF-16
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_KINDS = bytes(  # of bytes: control characters, printed ones, others
+    ord("p" if sign in b"\t\n\r" or 0x20 <= sign < 0x7F else "c" if sign < 0x20 else "o") for sign in range(256)
+)
 
 
 class Unreadable(Exception):
@@ -61,21 +72,54 @@ class Spelling:
 
     @cached_property
     def lower(self) -> str:
-        return self.text.lower()
+        """The text in small letters, each at the place of its own."""
+        lower = self.text.lower()
+        return lower if len(lower) == len(self.text) else "".join(sign.lower()[0] for sign in self.text)
 
     @cached_property
     def _bytes(self) -> bytes:
         return self.text.encode("utf-8", "replace")
 
     @cached_property
-    def words(self) -> list[bytes]:
-        """All runs of letters, digits and the other signs of Base64, in order."""
-        return self._bytes.translate(_BLANKS).split()
+    def long_words(self) -> list[str]:
+        """Runs of LONG or more letters, digits and other signs of Base64, in order."""
+        return [self._bytes[begin:end].decode() for begin, end in self._long]
 
     @cached_property
-    def long_words(self) -> list[str]:
-        """Those of LONG letters and more."""
-        return [word.decode() for word in self.words if len(word) >= LONG]
+    def has_value(self) -> bool:
+        """Whether VALUE signs of those that stand in passwords and keys follow each other."""
+        return _LONG_VALUE in self._bytes.translate(_VALUE_OR_BLANK)
+
+    def maybe_encoded(self) -> list[bytes]:
+        """Those, and shorter ones that end with `=`, in order."""
+        data, found = self._bytes, self._long
+        if b"=" in data:
+            ends = (sign.end() for sign in _ENDING.finditer(data))
+            begun = ((self._shape.rfind(b" ", 0, end) + 1, end) for end in ends)
+            found = sorted([*found, *((begin, end) for begin, end in begun if end - begin < LONG)])
+        return [data[begin:end] for begin, end in found]
+
+    @property
+    def may_have_hex_pairs(self) -> bool:
+        """Whether two pairs of hexadecimal digits follow each other as in a dump of bytes: `4d 5a`, `0x4d, 0x5a`."""
+        shape = self._bytes.translate(_HEX_OR_BLANK)
+        shape = shape.replace(b"hxhh", b"hh") if b"hxhh" in shape else shape
+        return b" hh hh " in shape or b" hh  hh " in shape
+
+    @cached_property
+    def _shape(self) -> bytes:
+        """As many signs: `w` for one of a word, else a blank."""
+        return self._bytes.translate(_WORD_OR_BLANK)
+
+    @cached_property
+    def _long(self) -> list[tuple[int, int]]:
+        """Where the long words begin and end."""
+        shape, found, end = self._shape, list[tuple[int, int]](), 0
+        while (begin := shape.find(_LONG_RUN, end)) >= 0:
+            end = shape.find(b" ", begin)
+            end = len(shape) if end < 0 else end
+            found.append((begin, end))
+        return found
 
     @cached_property
     def digits(self) -> int:
@@ -117,14 +161,22 @@ def _undone(text: str) -> str:
         text = _INVISIBLE.sub("", normalize("NFKC", text))
         text = _FOREIGN_DIGIT.sub(lambda found: str(digit(found[0], 0)), text)
     if "\\" in text:
-        text = _ESCAPE.sub(_meant, text)
-        if _HALF.search(text):  # JSON writes what is beyond U+FFFF as two escapes
+        text = "\\".join(map(_unescaped, text.split("\\\\")))
+        if not text.isascii() and _HALF.search(text):  # JSON writes what is beyond U+FFFF as two escapes
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if "%" in text and _PERCENT.search(text):
         text = unquote(text, errors="replace")
     if "&" in text and _ENTITY.search(text):
         text = unescape(text)
     return text
+
+
+def _unescaped(text: str) -> str:
+    """One layer of escapes undone, in a text that holds no escaped backslash."""
+    plain = text
+    for escape, meant in _PLAIN.items():
+        plain = plain.replace(escape, meant)
+    return plain if "\\" not in plain else _ESCAPE.sub(_meant, text)
 
 
 def _meant(escape: re.Match[str]) -> str:
@@ -142,17 +194,14 @@ def _encoded(spelling: Spelling) -> Iterator[str]:
     """What stands in the text as Base64, Base32, hexadecimal digits or quoted-printable, if that is text again."""
     if spelling.text.count("=") >= _QUOTED_LEAST and len(_QUOTED.findall(spelling.text)) >= _QUOTED_LEAST:
         yield _QUOTED.sub(_of_quoted, spelling.text)
-    words = spelling.words
-    lengths = list(map(len, words))
-    for word in _runs([word for word, chars in zip(words, lengths, strict=True) if chars >= LONG or word[-1:] == b"="]):
+    for word in _runs(spelling.maybe_encoded()):
         letters = word.rstrip(b"=")
         if b"=" in letters:  # a name and its value
             for part in letters.split(b"="):
                 yield from _of_word(part)
         else:
             yield from _of_word(letters)
-    row = bytes(map(min, lengths, repeat(255)))
-    if b"\2" * 6 in row or b"\4" * 6 in row:
+    if spelling.may_have_hex_pairs:
         for run in _HEX_PAIRS.finditer(spelling.text):
             yield from _of_hex(_HEX_SIGNS.sub("", run[0]).encode())
 
@@ -201,15 +250,15 @@ def _whole(letters: bytes) -> bytes:
 
 def _read(found: bytes) -> Iterator[str]:
     """The text in decoded bytes: all of it where they are text, else what of them can be printed."""
-    if len(found) < 6:
-        return
-    try:
-        text = found.decode()
-        if not _CONTROL.search(text):
-            yield text
+    kinds = found.translate(_KINDS)
+    if len(found) >= 6 and b"c" not in kinds:
+        try:
+            yield found.decode()
             return
-    except UnicodeDecodeError:
-        pass
+        except UnicodeDecodeError:
+            pass
+    if b"pppppp" not in kinds and b"\0" not in found:
+        return
     for run in _PRINTED.findall(found):
         yield run.decode()
     if b"\0" in found:

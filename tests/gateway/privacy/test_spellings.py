@@ -1,10 +1,16 @@
 """A text is read as it would be meant, however it is written."""
 
 import json
+import re
 import time
+import unicodedata
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gateway.privacy import detectors
+from gateway.privacy import spellings as module
 from gateway.privacy.spellings import OVERLAP_BYTES, SLICE_BYTES, Unreadable, slices, spellings
 from tests.gateway.privacy.secrets import WRITTEN
 
@@ -66,3 +72,49 @@ def test_no_text_takes_long(piece: str) -> None:
         pass
 
     assert time.process_time() - began < 1.0
+
+
+ESCAPED = st.lists(st.sampled_from(["\\", "\\\\", "n", '"', "u0041", "u{1F600}", "ud83d", "x4", "x41", "/", "\n", "é"]))
+WORDS = st.lists(st.sampled_from(["=", " ", "a", "a1+/_-", "b" * 11, "C" * 12, "d" * 41, "==", "\n", "é", "x=y"]))
+
+
+@given(ESCAPED)
+def test_escapes_are_undone_from_the_left(pieces: list[str]) -> None:
+    """The quick way does what one pass from the left does."""
+    text = "".join(pieces)
+    plain = module._ESCAPE.sub(module._meant, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    assert unicodedata.normalize("NFKC", plain) == unicodedata.normalize("NFKC", module._undone(text))
+
+
+@given(WORDS)
+def test_words_that_may_hold_something_are_those_that_a_pattern_finds(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    words = [word.encode() for word in re.findall(r"[A-Za-z0-9+/_=-]+", text)]
+
+    found = module.Spelling(text)
+
+    assert [word for word in words if len(word) >= module.LONG or word.endswith(b"=")] == found.maybe_encoded()
+    assert [word.decode() for word in words if len(word) >= module.LONG] == found.long_words
+
+
+@settings(max_examples=30)
+@given(st.from_regex(module._HEX_PAIRS))
+def test_no_dump_of_bytes_is_passed_over(text: str) -> None:
+    assert module.Spelling(text).may_have_hex_pairs
+
+
+@pytest.mark.parametrize("name", ["_DOTTED_KEYS", "_BOT", "_JWT", "_BEARER", "_GIVEN"])
+def test_what_is_looked_for_in_values_alone_has_one(name: str) -> None:
+    @settings(max_examples=30)
+    @given(st.from_regex(getattr(detectors, name)))
+    def has_value(text: str) -> None:
+        assert module.Spelling(text).has_value
+
+    has_value()
+
+
+def test_small_letters_stand_where_the_large_ones_did() -> None:
+    """One letter becomes two small ones, and a secret behind it would be looked for a place too far."""
+    assert "i secret" == module.Spelling("\u0130 SECRET").lower
+    assert detectors.DETECTORS["token"](module.Spelling("\u0130 PASSWORD=q8Zr2LmT5vXw91Kd"))
