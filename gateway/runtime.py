@@ -32,6 +32,9 @@ from gateway.capacity.limits import Limits, Named
 from gateway.capacity.sharing import Sharing
 from gateway.client.api_keys import ApiKeys, check_reachable
 from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
+from gateway.client.page.entry import Entry
+from gateway.client.page.showing import Showing
+from gateway.client.page.watching import Watching as PagesWatching
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.client.views import engine_line, waiting_lines
@@ -262,13 +265,15 @@ class Runtime:
             self._own.changed, clock, domains=self._domains, attracts=self._attracts,
             kept_shut=self._sharing.why,
         )  # fmt: skip
+        entry = Entry(token, clock, lambda: secrets.token_urlsafe(32))
         running = RunningPeer(
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
-            url, token, clock, clock(), self._own.changed, config.routing, self._feedback, self._measuring,
+            url, entry, clock, clock(), self._own.changed, config.routing, self._feedback, self._measuring,
             self._personal, self._own.other_peers, self._invitations, self._sharing, self._settling, self._stop.set,
         )  # fmt: skip
+        self._pages = PagesWatching(Showing(running), secrets.token_hex(4), clock)
         self._client_server = server(
-            ClientApp(dispatcher, pages_app(running), client, keys, token, others),
+            ClientApp(dispatcher, pages_app(running, self._pages), client, keys, entry.is_owner, others),
             places_for_programs(self._descriptors), CLIENT_BOUNDS,
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
@@ -290,6 +295,7 @@ class Runtime:
             keeping = tasks.create_task(self._kept.run(), name="trust")
             draining = tasks.create_task(self._drained(), name="draining")
             looking = tasks.create_task(self._watching.run(), name="person")
+            showing = tasks.create_task(self._pages.run(), name="page")
             following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
             self._greet()
             await self._stop.wait()
@@ -303,6 +309,8 @@ class Runtime:
             auditing.cancel()
             following.cancel()
             looking.cancel()
+            showing.cancel()
+            self._pages.end()
             draining.cancel()
             self._client_server.should_exit = self._peer_server.should_exit = True
             await asyncio.wait({serving, to_peers})

@@ -14,6 +14,8 @@ import typer
 
 from gateway import cli
 from gateway.client.app import EXPOSED_HEADERS
+from gateway.client.page.files import page_files
+from gateway.client.page.watching import Watching
 from gateway.client.pages import pages_app
 from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.client.running import RunningPeer
@@ -212,8 +214,9 @@ def test_where_to_change_what_leads_to_code_that_exists() -> None:
 
 
 def test_endpoints_are_those_of_the_code() -> None:
-    pages = pages_app(cast(RunningPeer, None)).routes  # they read the peer when asked, not before
-    served = {f"{method} {route.path}" for route in cast(Any, pages) for method in route.methods}
+    pages = cast(Any, pages_app(cast(RunningPeer, None), cast(Watching, None)).routes)  # they read the peer when asked
+    served = {f"{method} {route.path}" for route in pages if route.path not in page_files() for method in route.methods}
+    served |= {"GET /", "GET /page/{name}"}
     served |= {f"POST {path}" for path in [*ENDPOINT_PATHS, *OTHER_PATHS, *BODY_LIMITS_BYTES]}
     listed = {row[0].strip("`") for row in rows(section(ROOT / "docs/architecture.md", "Endpoints"))}
 

@@ -20,6 +20,7 @@ from gateway.cli.mending.doctor import doctor
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, drain, pause, peers, resume, revoke
 from gateway.cli.running.logs import logs
+from gateway.cli.running.opening import open_page
 from gateway.cli.running.stopping import stop
 from gateway.cli.secret import secret_holders, secret_new
 from gateway.cli.serving import demo, serve
@@ -76,6 +77,7 @@ for command in (
     demo,
 ):
     app.command()(command)
+app.command("open")(open_page)
 
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
 config_app.command("show")(config_show)

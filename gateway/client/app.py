@@ -5,11 +5,10 @@ The generating endpoints are raw ASGI, since every request pays for each layer. 
 """
 
 import asyncio
-import hmac
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from mmap import mmap
@@ -18,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
+from gateway.client.page.files import is_page
 from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.server.callers import is_allowed_host, is_allowed_origin
 from gateway.server.connection import KEEPALIVE_S, Bounds, hang_up
@@ -97,13 +97,16 @@ class ClientApp:
         pages: AsgiApp,
         config: ClientConfig,
         keys: ApiKeys,
-        token: str,
+        is_owner: Callable[[str], bool],
         others: Others | None = None,
     ) -> None:
-        """`token` is the owner's: our own commands need no key. `others` answers the endpoints beside chat."""
+        """`is_owner` knows the owner by his bearer token: our own commands and pages need no key.
+
+        `others` answers the endpoints beside chat.
+        """
         self._others = others
         self._dispatcher, self._pages, self._config = dispatcher, pages, config
-        self._keys, self._token, self._is_open = keys, token, config.api_keys == "open"
+        self._keys, self._is_owner, self._is_open = keys, is_owner, config.api_keys == "open"
         self._unknown = UnknownCallers()
         allowed = {config.host, *config.allowed_hosts}
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
@@ -156,14 +159,14 @@ class ClientApp:
         return body if charset_of(body) == PLAIN else await asyncio.to_thread(in_utf8, body)
 
     async def _key_of(self, scope: Scope, headers: Mapping[str, str]) -> str | None:
-        """The name of the caller's key, empty where he needs none; None of a stranger who asks one of PROBES.
+        """The name of the caller's key, empty where he needs none; None of a stranger who asks what needs none.
 
         Of others raises InvalidRequest (401).
         """
         try:
             return self._check_key(headers)
         except InvalidRequest:
-            if scope["path"] not in PROBES:
+            if scope["path"] not in PROBES and not is_page(scope["path"]):
                 raise
             await self._hold_up(scope)
             return None
@@ -227,7 +230,7 @@ class ClientApp:
             is_known = bool(name) or not asks_for_key(self._config.host, self._keys, is_open)
         except ApiKeyError as error:
             raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
-        if not is_known and not hmac.compare_digest(given.encode(), self._token.encode()):
+        if not is_known and not self._is_owner(given):
             raise InvalidRequest(
                 "Incorrect API key provided; the owner of this peer makes one with `ppai key add NAME`",
                 status=401,

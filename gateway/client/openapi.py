@@ -237,8 +237,17 @@ _PROFILE = {
     ),
     "additionalProperties": False,
 }
+_TICKET = _fields({"ticket": {"type": "string"}})
 _DOMAIN = _fields({"agent": {"type": "string"}})
 _READY = _fields({"ready": {"type": "boolean"}, "missing": {"type": "array", "items": {"type": "string"}}})
+
+_WATCH = {
+    "get": {
+        "summary": "what is there and what changes, for the page; the owner is told more than others",
+        "responses": {"200": _response("one event a change", _TEXT, _EVENTS), **_ERRORS},
+    }
+}
+_REQUEST_ID = {"name": "which", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 _MODELS = {
     "/v1/models": _get(
@@ -277,6 +286,8 @@ _STATUS = {
     },
     "/openapi.json": _get("this page", _OBJECT),
     "/ppai/v1/status": _get("engine, network, gate", _OBJECT),
+    "/ppai/v1/watch": _WATCH,
+    "/page/enter": _post("a page shows the ticket of its link, and gets a token", _TICKET, _OBJECT),
     "/ppai/v1/peers": _get("every peer known", _LIST_OF_OBJECTS),
     "/ppai/v1/tabs": _get("what each peer and this one gave each other (the owner's)", _LIST_OF_OBJECTS),
     "/ppai/v1/feedback": _post("how good an answer was, from -1 to 1, by its `x-request-id`", _GRADE, _COUNTED),
@@ -284,6 +295,13 @@ _STATUS = {
 }
 _OWNER = {
     "/ppai/v1/events": _get("the owner reads the last lines of the route log", _LIST_OF_OBJECTS, security=_OWNERS_KEY),
+    "/ppai/v1/decisions/{which}": _get(
+        "the owner sees what was decided about one of the last requests",
+        _OBJECT,
+        parameters=[_REQUEST_ID],
+        security=_OWNERS_KEY,
+    ),
+    "/ppai/v1/page/ticket": _post("the owner makes a link to the page, for one use", {}, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/sharing": _post("the owner lets others have nothing, or something again", _SHARING, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/stop": _post("the owner ends this peer; answers in progress get seconds", {}, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/privacy": _post(

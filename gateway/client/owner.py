@@ -4,7 +4,6 @@ measured to be good at, read the route log, see who may use a personal agent.
 The token lies in the home's running.json, which that user alone can read.
 """
 
-import hmac
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -69,15 +68,20 @@ def owner_only(peer: RunningPeer) -> list[Any]:
     """The dependencies of a call that wants the owner's token. They raise InvalidRequest (401)."""
 
     async def check_owner(request: fastapi.Request) -> None:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), peer.token.encode()):
+        if not is_from_owner(peer, request):
             raise InvalidRequest(
-                "this call is the owner's: send the token of the peer's running.json as a bearer token",
+                "this call is the owner's: send the token of the peer's running.json as a bearer token; "
+                "for the page, run `ppai open`",
                 status=401,
                 code="not_the_owner",
             )
 
     return [fastapi.Depends(check_owner)]
+
+
+def is_from_owner(peer: RunningPeer, request: fastapi.Request) -> bool:
+    """Whether it bears the owner's token, or that of a page that he let in."""
+    return peer.entry.is_owner(request.headers.get("authorization", "").removeprefix("Bearer "))
 
 
 def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
@@ -94,7 +98,7 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.get("/ppai/v1/tabs", dependencies=owners)
     async def tabs() -> list[dict[str, Any]]:
         """What each other peer and we gave each other, who weighs the most first."""
-        rows = [_tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
+        rows = [tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
         return sorted(rows, key=lambda row: (-row["weight"], row["id"]))
 
 
@@ -278,7 +282,8 @@ def _shown(served: Agent) -> dict[str, Any]:
     }
 
 
-def _tab_row(peer: RunningPeer, other: PeerId, tab: Tab) -> dict[str, Any]:
+def tab_row(peer: RunningPeer, other: PeerId, tab: Tab) -> dict[str, Any]:
+    """What another peer and we gave each other."""
     settling, network = peer.settling, peer.network
     weight = settling.weight(other)
     return {

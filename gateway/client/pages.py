@@ -10,6 +10,8 @@ from gateway.client.explain import add_explanation
 from gateway.client.feedback import add_feedback
 from gateway.client.models import add_model_pages
 from gateway.client.owner import add_owner_calls
+from gateway.client.page.page import add_page
+from gateway.client.page.watching import Watching
 from gateway.client.paths import hint
 from gateway.client.running import RunningPeer
 from gateway.client.scraped.page import add_metrics_page
@@ -18,7 +20,7 @@ from gateway.client.stored import add_stored_answers
 from gateway.wire.errors import InvalidRequest, endpoint_of, whole_error
 
 
-def pages_app(peer: RunningPeer) -> fastapi.FastAPI:
+def pages_app(peer: RunningPeer, watching: Watching) -> fastapi.FastAPI:
     app = fastapi.FastAPI(title="PPAI", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.exception_handler(HTTPException)
@@ -37,6 +39,7 @@ def pages_app(peer: RunningPeer) -> fastapi.FastAPI:
         add_owner_calls,
     ):  # fmt: skip
         add(app, peer)
+    add_page(app, peer, watching)
     return app
 
 

@@ -9,6 +9,7 @@ from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others
 from gateway.capacity.doors import Doors
 from gateway.capacity.sharing import Sharing
+from gateway.client.page.entry import Entry
 from gateway.measuring.feedback import Feedback
 from gateway.measuring.owned.coming import Coming
 from gateway.measuring.profiles import Profiles
@@ -54,7 +55,7 @@ class RunningPeer:
     telemetry: Telemetry
     route_log: RouteLog
     url: str  # of the client side
-    token: str  # the owner's
+    entry: Entry  # who counts as the owner
     clock: Callable[[], float]  # monotonic seconds
     began: float  # by that clock
     cards_changed: Callable[[], None]  # to be called when our agents' vectors have changed

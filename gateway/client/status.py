@@ -8,6 +8,7 @@ from typing import Any
 import fastapi
 from fastapi.responses import JSONResponse, Response
 
+from discovery.members import Member
 from gateway.capacity.door import Door
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
@@ -24,7 +25,7 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
     @app.get("/ready")
     async def ready(request: fastapi.Request) -> Response:
-        absent = _missing(peer)
+        absent = missing_here(peer)
         is_stranger = getattr(request.state, "is_stranger", False)  # he hears whether, not what our engine lacks
         shown = [KEY_TELLS] if absent and is_stranger else absent
         return JSONResponse({"ready": not absent, "missing": shown}, 503 if absent else 200)
@@ -35,37 +36,53 @@ def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
 
     @app.get("/ppai/v1/status")
     async def status() -> dict[str, Any]:
-        waiting = peer.network.waiting()
-        return {
-            "id": peer.node.me,
-            "name": peer.node.name,
-            "version": version("ppai"),
-            "url": peer.url,
-            "uptime_s": round(peer.clock() - peer.began, 1),
-            **_engines_status(peer),
-            "network": _network_status(peer, list(waiting.values())),
-            "gate": _gate_status(peer),
-            "measuring": peer.measuring.progress(),
-            "kept_shut": peer.sharing.why() or None,
-            "say": waiting_lines(waiting),
-            "missing": _missing(peer),
-        }
+        return status_of(peer)
 
     @app.get("/ppai/v1/peers")
     async def peers() -> list[dict[str, Any]]:
-        return peer_rows(_known_peers(peer))
+        return peers_of(peer)
 
 
-def _missing(peer: RunningPeer) -> list[str]:
+def status_of(peer: RunningPeer) -> dict[str, Any]:
+    """How the peer is doing, as `ppai status --json` shows it."""
+    waiting = peer.network.waiting()
+    return {
+        "id": peer.node.me,
+        "name": peer.node.name,
+        "version": version("ppai"),
+        "url": peer.url,
+        "uptime_s": round(peer.clock() - peer.began, 1),
+        **_engines_status(peer),
+        "network": _network_status(peer, list(waiting.values())),
+        "gate": _gate_status(peer),
+        "measuring": peer.measuring.progress(),
+        "kept_shut": peer.sharing.why() or None,
+        "say": waiting_lines(waiting),
+        "missing": missing_here(peer),
+    }
+
+
+def peers_of(peer: RunningPeer) -> list[dict[str, Any]]:
+    """Every peer that is known, as `ppai peers --json` shows it."""
+    return peer_rows(_known_peers(peer))
+
+
+def missing_here(peer: RunningPeer) -> list[str]:
+    """What is lacking so that nobody can answer; empty: somebody can."""
     return missing(peer.node.roster, peer.doors.problem)
 
 
 def _engines_status(peer: RunningPeer) -> dict[str, Any]:
     """`engine`: our engines together; `engines`: each of them."""
-    doors, space = peer.doors, peer.dispatcher.reader.gate.space
+    each = engine_rows(peer)
+    return {"engine": engines_status(each, peer.doors.load, peer.doors.problem), "engines": each}
+
+
+def engine_rows(peer: RunningPeer) -> list[dict[str, Any]]:
+    """Each of our engines."""
+    space = peer.dispatcher.reader.gate.space
     profiled = {agent.name for agent in peer.node.own_agents if space in agent.profiles}
-    each = [_engine_status(peer, door, profiled) for door in doors.shown]
-    return {"engine": engines_status(each, doors.load, doors.problem), "engines": each}
+    return [_engine_status(peer, door, profiled) for door in peer.doors.shown]
 
 
 def _engine_status(peer: RunningPeer, door: Door, profiled: Collection[str]) -> dict[str, Any]:
@@ -122,19 +139,21 @@ def _gate_status(peer: RunningPeer) -> dict[str, Any]:
 
 
 def _known_peers(peer: RunningPeer) -> list[KnownPeer]:
+    return [known_peer(peer, member) for member in peer.network.gossip.members()]
+
+
+def known_peer(peer: RunningPeer, member: Member) -> KnownPeer:
+    """A peer as gossip knows it, with what else we know of it."""
     network, beliefs, now = peer.network, peer.node.beliefs, peer.clock()
-    contacts = network.transport.client.contacts
-    return [
-        KnownPeer(
-            member,
-            peer.node.agents_of(member),
-            network.admission.rights(member.id),
-            network.transport.client.addresses(member.id),
-            network.gossip.age(member.id, now),
-            beliefs[member.id].rtt_s if member.id in beliefs else None,
-            contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
-            network.admission.is_mine(member.id),
-            peer.node.honesty.standing(member.id, now),
-        )
-        for member in network.gossip.members()
-    ]
+    client = network.transport.client
+    return KnownPeer(
+        member,
+        peer.node.agents_of(member),
+        network.admission.rights(member.id),
+        client.addresses(member.id),
+        network.gossip.age(member.id, now),
+        beliefs[member.id].rtt_s if member.id in beliefs else None,
+        client.contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
+        network.admission.is_mine(member.id),
+        peer.node.honesty.standing(member.id, now),
+    )

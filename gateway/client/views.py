@@ -146,7 +146,7 @@ class KnownPeer:
 
 def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
     """Every peer known: who it is, what it runs, how it is, what it may do."""
-    return [_peer_row(peer) for peer in peers]
+    return [peer_row(peer) for peer in peers]
 
 
 def refused_rows(refused: Mapping[PeerId, tuple[str, str]]) -> list[dict[str, str]]:
@@ -200,7 +200,8 @@ def waiting_lines(waiting: Mapping[PeerId, str]) -> list[str]:
     return [f"{peers} to be approved: run `ppai approve ID` for whom you trust: {shown}"]
 
 
-def _peer_row(peer: KnownPeer) -> dict[str, Any]:
+def peer_row(peer: KnownPeer) -> dict[str, Any]:
+    """Who a peer is, what it runs, how it is, what it may do."""
     member, card, pulse = peer.member, peer.member.card, peer.member.pulse
     return {
         "id": member.id,
@@ -212,7 +213,7 @@ def _peer_row(peer: KnownPeer) -> dict[str, Any]:
         "refuses_us": peer.refuses_us or None,
         "addresses": [str(address) for address in card.addr],
         "path": str(peer.dialled[0]) if peer.dialled else None,
-        "agents": [_agent_row(agent) for agent in peer.agents],
+        "agents": [agent_row(agent) for agent in peer.agents],
         "slots": card.slots,
         "running": pulse.running if pulse else None,
         "waiting": pulse.waiting if pulse else None,
@@ -233,7 +234,8 @@ def _trust(standing: Standing | None) -> dict[str, Any] | None:
     return {"verdict": standing.verdict, "words": standing.words, "asked": standing.asked, **shown}
 
 
-def _agent_row(agent: Agent) -> dict[str, Any]:
+def agent_row(agent: Agent) -> dict[str, Any]:
+    """What is told of an agent, and its newest capability vector."""
     profiles = {
         space: {"capability": [value / 255 for value in profile.capability], "evidence": list(profile.evidence)}
         for space, profile in agent.profiles.items()

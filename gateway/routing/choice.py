@@ -4,7 +4,8 @@ A Decision holds arrays over all N candidates and stays inside routing. A Choice
 logs, headers, pages and the command line: they show what was decided, and decide nothing again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from discovery.records import Agent, PeerId
@@ -61,6 +62,8 @@ class Choice:
     order: tuple[Candidate, ...]
     may_go_elsewhere: bool  # whether another peer may answer, now or as soon as it has room
     rest: tuple[Candidate, ...] = ()
+    among: int = 0  # pairs that were judged
+    explained: Callable[[], "Choice"] | None = field(default=None, compare=False, repr=False)  # with everybody in it
 
     @property
     def target(self) -> Candidate | None:

@@ -5,6 +5,7 @@ nothing of how a policy chooses.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,8 @@ class Decision:
             order=tuple(map(self.candidate, order)),
             may_go_elsewhere=self.may_go_elsewhere,
             rest=tuple(map(self.candidate, rest)),
+            explained=partial(self.choice, len(self.order), everybody=True),
+            among=len(self.excluded),
         )
 
     def excluded_because(self, index: int) -> str | None:

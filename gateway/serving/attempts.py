@@ -156,6 +156,11 @@ class Attempts:
             code = printable(attempt.error, CODE_CHARS)  # a peer's, perhaps
             log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, code)
 
+    @property
+    def choice(self) -> Choice:
+        """As it was decided last."""
+        return self._course.choice
+
     def close(self) -> None:
         """Nobody will be asked any more."""
         self._tell(self._course.settled())
@@ -185,6 +190,7 @@ class Attempts:
             "prompt_tokens": attempt.prompt_tokens if attempt else 0,
             "tokens": attempt.tokens if attempt else 0,
             **({"parts": [_part(*part) for part in parts]} if self._broken is not None else {}),
+            **({"tried": [_tried(*tried) for tried in self.done]} if len(self.done) > 1 else {}),
         }
 
     async def _next_of_choice(self) -> Target | None:
@@ -291,6 +297,13 @@ class Attempts:
 def _part(by: Candidate, attempt: Attempt) -> dict[str, object]:
     """What one of several agents that answered together did."""
     return {"peer": by.peer_name, "model": by.model, "status": attempt.status, "tokens": attempt.tokens}
+
+
+def _tried(by: Candidate, attempt: Attempt) -> dict[str, object]:
+    """How one of several attempts went."""
+    code = printable(attempt.error, CODE_CHARS) if attempt.error else None
+    how = {"status": attempt.status, "code": code, "latency_s": round(attempt.latency_s, 4)}
+    return {"peer": by.peer_name, "model": by.model, **how}
 
 
 def _considered(candidate: Candidate) -> dict[str, object]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
-from gateway.models.names import NamesConfig, summed_up
+from gateway.models.names import NamesConfig, sayable, summed_up
 from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
@@ -34,6 +34,7 @@ from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Came, Leaving
 from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import Patience, Upstream, UpstreamError
@@ -61,6 +62,14 @@ class Routed:
     query: Query
     choice: Choice
     verdict: Verdict = ANYWHERE  # of the owner's rules
+
+
+class Decided(NamedTuple):
+    """What is kept of a request's decision for the owner to look at: nothing that the request says."""
+
+    query: Query
+    choice: Choice
+    verdict: Verdict
 
 
 class _Asked(NamedTuple):
@@ -135,7 +144,7 @@ class Dispatcher:
         if error is not None and error.code in _MISSING and may_translate:
             error = await self._ask_as_chat(routed, asked, client)
         if error is not None:
-            self._log_refusal(endpoint, asked.request_id, error.status, error.code)
+            self._log_refusal(endpoint, asked.request_id, error.status, error.code, routed)
             await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
 
     async def _ask_as_chat(self, routed: Routed, asked: "_Asked", client: Client) -> UpstreamError | None:
@@ -161,14 +170,15 @@ class Dispatcher:
         """Ask along the choice; an error that the client is to be told: nobody could be asked, or one of `leaves`."""
         if not routed.choice.order:
             return self.why_nobody(routed)
+        recorded = self._recorded(routed, asked)
         attempts = Attempts(
             self._node, self._doors, self._peers, self._telemetry, self._clock, routed.request, self._patience,
             Course(routed.choice, self._course, self._clock()),
-            target=partial(self._target, routed),
+            target=partial(self._target, routed, recorded),
             decide_again=lambda engine: self._choose(replace(routed.query, is_held=True), waits_at=engine),
             decide_anew=partial(self._decide_anew, routed, asked.came),
             guarded=routed.query.guarded,
-            decide_to_go_on=partial(self._decide_to_go_on, routed),
+            decide_to_go_on=partial(self._decide_to_go_on, routed, recorded),
         )  # fmt: skip
         forwarder = Forwarder(
             routed.request, attempts, self._patience, self._clock,
@@ -185,7 +195,8 @@ class Dispatcher:
                 if attempt.status == "ok":
                     self._answered(asked.request_id, routed, candidate, asked.began)
             line = attempts.line(self._wall_clock(), asked.request_id)
-            self._route_log.write(line)
+            self._keep_decision(recorded, routed, attempts.choice)
+            self._route_log.write(line, recorded)
             if left is None:
                 self._telemetry.observe_answer(str(line["status"]), str(line["reason"]))
 
@@ -230,7 +241,7 @@ class Dispatcher:
             raise self.why_nobody(replace(routed, query=query, choice=choice))
         return choice
 
-    async def _decide_to_go_on(self, routed: Routed, said: Said, by: Candidate) -> GoingOn | None:
+    async def _decide_to_go_on(self, routed: Routed, recorded: Recorded, said: Said, by: Candidate) -> GoingOn | None:
         """Who may go on with an answer that broke off: agents with the same model, or one that the client named."""
         rest = said.rest()
         key, named = model_key(by.model), routed.query.chain or (routed.query.models,)
@@ -247,7 +258,7 @@ class Dispatcher:
             return None
         travel = may_travel(rest, trusted=self._node.admission.mode != "open")
         routed = replace(routed, request=rest, travel=travel, query=query, choice=choice)
-        return choice, rest, partial(self._target, routed)
+        return choice, rest, partial(self._target, routed, recorded)
 
     def _read(self, endpoint: str, body: bytes, session: str | None) -> tuple[Request, Travel]:
         """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
@@ -330,11 +341,30 @@ class Dispatcher:
             while len(self._failed) > _FAILURES_KEPT:
                 del self._failed[next(iter(self._failed))]
 
-    def _log_refusal(self, endpoint: str, request_id: str, http_status: int, code: str) -> None:
+    def _log_refusal(
+        self, endpoint: str, request_id: str, http_status: int, code: str, routed: Routed | None = None
+    ) -> None:
         """A line and a count for a request that nobody was asked: a mistake in it, or nobody there to ask."""
         self._telemetry.observe_refused(http_status, code)
         line = {"at": round(self._wall_clock(), 3), "request": request_id, "endpoint": endpoint, "peer": None}
-        self._route_log.write({**line, "reason": code, "attempts": 0, "status": "refused", "http_status": http_status})
+        recorded = self._route_log.recent.began(line)
+        if routed:
+            self._keep_decision(recorded, routed, routed.choice)
+        refused = {"reason": code, "attempts": 0, "status": "refused", "http_status": http_status}
+        self._route_log.write({**line, **refused}, recorded)
+
+    def _recorded(self, routed: Routed, asked: "_Asked") -> Recorded:
+        """The request, as the page shows it while it runs."""
+        request, choice = routed.request, routed.choice
+        recorded = self._route_log.recent.began({
+            "at": round(self._wall_clock(), 3), "request": asked.request_id, "endpoint": request.endpoint,
+            "asked": sayable(request.model), "peer": None, "reason": choice.reason, "status": "running",
+        })  # fmt: skip
+        self._keep_decision(recorded, routed, choice)
+        return recorded
+
+    def _keep_decision(self, recorded: Recorded, routed: Routed, choice: Choice) -> None:
+        self._route_log.recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
 
     def why_nobody(self, routed: Routed) -> UpstreamError:
         """What a client is told where the choice has no candidate."""
@@ -344,9 +374,12 @@ class Dispatcher:
         error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
         return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
 
-    def _target(self, routed: Routed, candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
+    def _target(
+        self, routed: Routed, recorded: Recorded, candidate: Candidate, reason: str, upstream: Upstream, began: float
+    ) -> Target:
         """One candidate, ready to be asked."""
         request = routed.request
+        recorded.line |= {"peer": candidate.peer_name, "model": candidate.model}
         shown = {
             "x-ppai-peer": candidate.peer_name,
             "x-ppai-model": candidate.model,

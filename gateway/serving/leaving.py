@@ -6,7 +6,7 @@ stays on this machine.
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -39,7 +39,13 @@ class Leaving:
 
     def __init__(self, rules: Rules, node: Node, reader: RelevanceReader) -> None:
         self._rules, self._node, self._reader = rules, node, reader
+        self.held: Counter[str] = Counter()  # by rule, how many requests it has kept from going further
         self._topics: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The owner's."""
+        return self._rules.all
 
     async def verdict(self, request: Request, came: Came, *, always: bool = False) -> Verdict:
         """How far this request may go.
@@ -50,7 +56,8 @@ class Leaving:
             return ANYWHERE
         if not always and self._node.roster.here.all():
             return Verdict("this machine")
-        return await self._asked(await self._of(request, came))
+        verdict = await self._asked(await self._of(request, came))
+        return verdict if always else self._counted(verdict)
 
     async def of_other(self, request: OtherRequest, headers: Mapping[str, str], key: str) -> Verdict:
         """The same of an endpoint beside chat. What it is about is not judged, and so cannot be told."""
@@ -62,12 +69,18 @@ class Leaving:
         attached = frozenset() if is_json else frozenset({"audio" if is_audio else "file"})
         files = tuple((part.begin, part.end) for part in request.parts if part.filename is not None)
         models = (request.model or "auto",)
-        return await self._asked(Asked(request.body, is_json, models, headers, attached, key, None, files))
+        asked = Asked(request.body, is_json, models, headers, attached, key, None, files)
+        return self._counted(await self._asked(asked))
 
     async def explain(self, request: Request, came: Came) -> tuple[Verdict, list[tuple[Rule, bool | None]]]:
         """The verdict, and of every rule whether it holds; None: that cannot be told."""
         asked = await self._of(request, came)
         return await self._asked(asked), await asyncio.to_thread(self._rules.explain, asked)
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        if verdict.rule:
+            self.held[verdict.rule] += 1
+        return verdict
 
     async def _asked(self, asked: Asked) -> Verdict:
         try:

@@ -3,11 +3,12 @@
 It writes what it is given; what a line says is serving's.
 """
 
-from collections import deque
 from pathlib import Path
 from typing import IO
 
 import msgspec
+
+from gateway.telemetry.recent import KEPT, Recent, Recorded
 
 LIMIT_BYTES = 16 << 20  # about 60,000 requests; then one older file is kept beside it
 LINE_LIMIT_BYTES = 8192  # many times a line of today
@@ -17,23 +18,26 @@ TEXT_CHARS = 256  # of a text in a line; names are shorter
 class RouteLog:
     """One JSON line a request: who was asked, why, how it went."""
 
-    def __init__(self, file: Path, keep: int = 200, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, file: Path, keep: int = KEPT, limit_bytes: int = LIMIT_BYTES) -> None:
         self._file, self._limit_bytes = file, limit_bytes
         self._handle: IO[bytes] | None = None
-        self._tail: deque[dict[str, object]] = deque(maxlen=keep)
+        self.recent = Recent(keep)
 
     @property
     def tail(self) -> list[dict[str, object]]:
         """The last lines, the newest last."""
-        return list(self._tail)
+        return self.recent.lines
 
-    def write(self, line: dict[str, object]) -> None:
-        """Append; a full disk costs the line, not the request. A line that is too long is cut to its short texts."""
+    def write(self, line: dict[str, object], one: Recorded | None = None) -> None:
+        """Append; a full disk costs the line, not the request. A line that is too long is cut to its short texts.
+
+        `one`: the request, as it was known while it ran.
+        """
         encoded = msgspec.json.encode(line)
         if len(encoded) > LINE_LIMIT_BYTES:
             line = _shortened(line)
             encoded = msgspec.json.encode(line)
-        self._tail.append(line)
+        self.recent.ended(line, one)
         try:
             handle = self._handle or self._open()
             handle.write(encoded + b"\n")

@@ -1,1 +1,1 @@
-"""Commands about the peer that runs: end it, read its log."""
+"""Commands about the peer that runs: end it, read its log, open its page."""

@@ -3,8 +3,9 @@
 import json
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.capacity.sharing import Sharing
+from gateway.client.page.entry import Entry
+from gateway.client.page.showing import Showing
+from gateway.client.page.watching import Watching
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.home.weights import WeightsMissing
@@ -66,6 +70,8 @@ class Site:
     agents: Path  # where files of personal agents lie
     settling: Settling
     stops: list[bool]  # one for each time the owner wanted the peer to end
+    running: RunningPeer
+    watching: Watching
 
     async def get(self, path: str) -> tuple[int, Any]:
         response = await self.http.get(path)
@@ -125,7 +131,7 @@ async def opened(
         observed, stops = list[tuple[object, ...]](), list[bool]()
         learning = Feedback(LearningConfig(feedback), lambda *seen: observed.append(seen), b"key")
         personal = PersonalAgents(home / "agents", lambda said: None)
-        with ThreadPoolExecutor(1) as worker:
+        with ThreadPoolExecutor(1) as worker, closing(route_log):
             dispatcher = Dispatcher(
                 NamesConfig(), CourseConfig(), Patience(1.0, 1.0, 1.0), node, doors_of(gate),
                 Peers(node, place.transport, lambda: 0.0, 1.0),
@@ -133,22 +139,37 @@ async def opened(
                 clock=lambda: 0.0, wall_clock=lambda: 0.0, rules=Rules(PrivacyConfig(rules), "/home/ada"),
             )  # fmt: skip
             settling = Settling(place.gossip, place.transport, place.identity.sign, [], lambda rows: None, lambda: 0.0)
+            entry = Entry("tok", lambda: 0.0, map("secret-{}".format, count()).__next__)
             running = RunningPeer(
                 node, place, doors_of(gate), Profiles(home / "profiles.json"), dispatcher, telemetry, route_log,
-                "http://127.0.0.1:8470", "tok", lambda: 0.0, 0.0, lambda: changed.append(True),
+                "http://127.0.0.1:8470", entry, lambda: 0.0, 0.0, lambda: changed.append(True),
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
                 Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None), sharing,
                 settling, lambda: stops.append(True),
             )  # fmt: skip
-            pages = pages_app(running)
+            watching = Watching(Showing(running), "boot", lambda: 0.0)
+            pages = pages_app(running, watching)
 
             async def asked(scope: Any, receive: Any, send: Any) -> None:
                 await pages({**scope, "state": {"is_stranger": as_stranger}}, receive, send)
 
             transport = httpx.ASGITransport(asked)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-                yield Site(http, place, node, engine, changed, learning, observed, home / "agents", settling, stops)
+                yield Site(
+                    http,
+                    place,
+                    node,
+                    engine,
+                    changed,
+                    learning,
+                    observed,
+                    home / "agents",
+                    settling,
+                    stops,
+                    running,
+                    watching,
+                )
 
 
 def no_encoder() -> Ladder:

@@ -48,7 +48,7 @@ def side(
     home: Path, serving: Serving | None = None, base_url: str = "http://localhost", **config: Any
 ) -> httpx.AsyncClient:
     keys = ApiKeys(home / "api_keys.json")
-    app = ClientApp(serving or Serving(), a_page, ClientConfig(**config), keys, "tok")  # type: ignore[arg-type]
+    app = ClientApp(serving or Serving(), a_page, ClientConfig(**config), keys, "tok".__eq__)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)  # type: ignore[arg-type]
 
 
@@ -117,7 +117,7 @@ async def test_pages_are_told_whether_who_asks_has_shown_a_key(tmp_path: Path, k
         seen.append(scope["state"]["is_stranger"])
         await a_page(scope, receive, send)
 
-    app = ClientApp(Serving(), pages, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok")  # type: ignore[arg-type]
+    app = ClientApp(Serving(), pages, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok".__eq__)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:  # type: ignore[arg-type]
         await http.get("/ready", headers={"authorization": f"Bearer {key}"} if key else {})
 
@@ -224,7 +224,7 @@ async def test_anthropic_s_clients_are_told_in_their_form_whoever_refuses_them(t
 async def test_who_shows_no_key_is_not_answered_as_fast_as_he_can_ask(tmp_path: Path, path: str) -> None:
     """Off loopback, where strangers reach us."""
     ApiKeys(tmp_path / "api_keys.json").add("laptop")
-    app = ClientApp(Serving(), a_page, ClientConfig(host="0.0.0.0"), ApiKeys(tmp_path / "api_keys.json"), "tok")  # type: ignore[arg-type]
+    app = ClientApp(Serving(), a_page, ClientConfig(host="0.0.0.0"), ApiKeys(tmp_path / "api_keys.json"), "tok".__eq__)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 1))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.1") as http:
         answered = {(await http.get(path)).status_code for _ in range(32)}
@@ -276,7 +276,7 @@ async def test_only_http_1_0_may_leave_our_name_out(
         return {"type": "http.request", "body": b"", "more_body": False}
 
     scope = {"type": "http", "http_version": version, "method": "GET", "path": "/health", "query_string": b""}
-    app = ClientApp(Serving(), a_page, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok")  # type: ignore[arg-type]
+    app = ClientApp(Serving(), a_page, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok".__eq__)  # type: ignore[arg-type]
     await app({**scope, "headers": [(b"host", host) for host in headers], "client": ("127.0.0.1", 1)}, receive, send)
 
     assert status == sent[0]["status"]

@@ -1,6 +1,7 @@
 """The life of a request at the asking peer: ada and ben with their own engines, on loopback."""
 
 import asyncio
+import gc
 import json
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
+from types import FunctionType, ModuleType
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ from gateway.routing.course import CourseConfig
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
-from gateway.serving.dispatch import Dispatcher
+from gateway.serving.dispatch import Decided, Dispatcher
 from gateway.serving.translated import Adapters
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.route_log import RouteLog
@@ -1164,6 +1166,51 @@ async def test_the_log_line_says_who_why_and_how_it_went(
     assert expected.items() <= line.items()
     assert ["ben"] == [one["peer"] for one in line["considered"]]
     assert 0 < line["ttft_s"] <= line["latency_s"]
+
+
+async def test_a_request_is_recorded_while_it_runs_and_with_whom_it_is(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """For the page: who is asked now, though another was asked before, and what was decided among whom."""
+    mine.status, theirs.delay_s = 500, 5.0
+    async with desk(tmp_path, mine, theirs) as ada:
+        asking = asyncio.create_task(ada.ask({"x-ppai-route": "auto"}))
+        while not theirs.asked:
+            await asyncio.sleep(0.01)
+        [running] = ada.route_log.recent.all
+        seen = running.is_running, running.line["peer"], running.line["status"]
+        asking.cancel()
+        await asyncio.wait([asking])
+
+        [ended] = ada.route_log.recent.all
+    assert (True, "ben", "running") == seen
+    assert (False, "cancelled") == (ended.is_running, ended.line["status"])
+    assert [("ada", "failed"), ("ben", "cancelled")] == [(one["peer"], one["status"]) for one in ended.line["tried"]]
+    assert isinstance(ended.decided, Decided)
+    explained = ended.decided.choice.explained()
+    assert {"ada", "ben"} == {row.peer_name for row in (*explained.order, *explained.rest)}
+
+
+async def test_what_is_kept_of_a_decision_holds_no_word_of_the_request(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Everything that a kept request leads to is looked at, however deep."""
+    secret = "the canary sang at noon"
+    async with desk(tmp_path, mine, theirs) as ada:
+        messages = [{"role": "system", "content": secret}, {"role": "user", "content": f"tell me why {secret}"}]
+        await ada.ask(messages=messages)
+        seen, ahead = set[int](), list[object](ada.route_log.recent.all)
+        texts = []
+        while ahead:
+            one = ahead.pop()
+            if id(one) in seen or isinstance(one, type | ModuleType | FunctionType):
+                continue
+            seen.add(id(one))
+            texts += [str(one)] if isinstance(one, str | bytes) else []
+            ahead += gc.get_referents(one)
+
+    assert len(texts) > 20
+    assert [] == [text for text in texts if secret in text]
 
 
 async def test_a_request_that_nobody_is_asked_has_its_line_and_its_count(

@@ -144,3 +144,13 @@ async def test_other_endpoints_are_judged_by_all_but_their_topic() -> None:
 
     assert [("this machine", "mail"), ("my machines", "sound")] == [(one.reach, one.rule) for one in (rerank, sound)]
     assert Verdict("this machine", "health", is_told=False) == health
+
+
+async def test_what_a_rule_decided_is_counted_and_what_was_only_explained_is_not() -> None:
+    asked = leaving(Rule("here", words=("canary",)))
+
+    await verdict(asked, "the canary")
+    await verdict(asked, "a crow")
+    await verdict(asked, "the canary", always=True)
+
+    assert {"here": 1} == asked.held

@@ -1,0 +1,117 @@
+"""Who watches the page's stream: each is told everything once, and then what changes.
+
+Nothing is read for the page while nobody watches, but a sample of the loads every few seconds.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import msgspec
+
+from gateway.client.page.board import Board, Change
+from gateway.client.page.loads import EVERY_S, Loads
+from gateway.client.page.showing import may_see
+
+LOOK_S = 0.4  # s between two looks at the peer while somebody watches
+SIGN_S = 15.0  # s without news, until a page is told that the peer is there
+WATCHERS = 16  # streams at a time
+
+
+class TooMany(Exception):
+    """As many pages watch as may."""
+
+
+class Shown(Protocol):
+    """What is looked at (showing.py)."""
+
+    def loads(self) -> dict[str, tuple[int, int] | None]: ...
+
+    def values(self) -> dict[str, bytes]: ...
+
+
+class Watching:
+    """The board, and the streams that are told of it."""
+
+    def __init__(self, shown: Shown, boot: str, clock: Callable[[], float]) -> None:
+        """`boot` names this run of the peer: a page that knows another is told everything anew."""
+        self._shown, self._boot, self._clock = shown, boot, clock
+        self._board, self._loads = Board(), Loads()
+        self._changed, self._watched = asyncio.Event(), asyncio.Event()
+        self._watchers, self._is_over = 0, False
+
+    async def run(self) -> None:
+        """Look, for as long as the peer serves."""
+        while True:
+            if self._watchers:
+                self._look()
+                await asyncio.sleep(LOOK_S)
+                continue
+            self._loads.look(self._clock(), self._shown.loads())
+            self._watched.clear()
+            try:
+                async with asyncio.timeout(EVERY_S):
+                    await self._watched.wait()
+            except TimeoutError:
+                pass
+
+    def end(self) -> None:
+        """The peer is being stopped: every stream ends, and its page asks again until one is there."""
+        self._is_over = True
+        self._tell()
+
+    async def stream(self, last: str, is_owner: Callable[[], bool]) -> AsyncIterator[bytes]:
+        """Events for one page; `last` is the id of the last one that it had, empty of none. Raises TooMany.
+
+        `is_owner` is asked anew for each: whoever is not any longer is told so, and the stream ends.
+        """
+        if self._watchers >= WATCHERS:
+            raise TooMany
+        self._watchers += 1
+        try:
+            self._watched.set()
+            self._look()
+            began_as_owner, version = is_owner(), self._version_of(last)
+            yield b"event: past\ndata: " + msgspec.json.encode(self._loads.past()) + b"\n\n"
+            while True:
+                if is_owner() != began_as_owner:
+                    yield b"event: entry\ndata: {}\n\n"
+                    return
+                change = self._board.since(version, lambda key: may_see(key, is_owner=began_as_owner))
+                version = change.version
+                yield b": here\n\n" if change.is_empty else self._event(change)
+                if not await self._goes_on(version):
+                    return
+        finally:
+            self._watchers -= 1
+
+    async def _goes_on(self, version: int) -> bool:
+        """Wait until the board is newer, or a sign of life is due. False: the peer ends, and there is no news."""
+        try:
+            async with asyncio.timeout(SIGN_S):
+                while self._board.version == version and not self._is_over:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return self._board.version != version or not self._is_over
+
+    def _look(self) -> None:
+        self._loads.look(self._clock(), self._shown.loads())
+        if self._board.show(self._shown.values()):
+            self._tell()
+
+    def _tell(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _version_of(self, last: str) -> int | None:
+        """The version of an id that this run gave out; None of any other."""
+        boot, _, version = last.partition("-")
+        return int(version) if boot == self._boot and version.isascii() and version.isdigit() else None
+
+    def _event(self, change: Change) -> bytes:
+        """The change as one event, whose values are JSON already."""
+        keys = b",".join(msgspec.json.encode(key) + b":" + value for key, value in change.values.items())
+        gone, is_all = msgspec.json.encode(change.gone), b"true" if change.is_all else b"false"
+        head = f"id: {self._boot}-{change.version}\nevent: change\ndata: ".encode()
+        return head + b'{"all":' + is_all + b',"set":{' + keys + b'},"gone":' + gone + b"}\n\n"
