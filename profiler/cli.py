@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]  # it is there for others
 
 from profiler import bugs
 
@@ -92,7 +93,12 @@ def measure(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the engine questions, grade the answers, publish what it is good at."""
+    """Ask the engine questions, grade the answers, publish what it is good at.
+
+    Example: ppai-profile
+
+    Example: ppai-profile measure --agent librarian
+    """
     from profiler import commands
     from profiler.measure import MeasureConfig
 
@@ -111,7 +117,10 @@ def own(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a personal agent its owner's questions, with what it has and by its model alone; publish what they find."""
+    """Ask a personal agent its owner's questions, with what it has and by its model alone; publish what they find.
+
+    Example: ppai-profile own librarian
+    """
     from profiler import owning
     from profiler.measure import MeasureConfig
 
@@ -136,7 +145,10 @@ def train(
     seed: Annotated[int, typer.Option(help="Of clustering and training.")] = 0,
     home: Home = HOME,
 ) -> None:
-    """Fit a QAGate to your own texts (needs: pip install 'ppai[train]')."""
+    """Fit a QAGate to your own texts (needs: pip install 'ppai[train]').
+
+    Example: ppai-profile train --queries texts.jsonl --out gate
+    """
     from profiler import commands
     from profiler.train import TrainConfig
 
@@ -151,7 +163,10 @@ def show(
     home: Home = HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was measured here, or which prototypes a text is relevant to. Asks nobody."""
+    """Show what was measured here, or which prototypes a text is relevant to. Asks nobody.
+
+    Example: ppai-profile show
+    """
     from profiler import commands
 
     raise typer.Exit(commands.show(_expanded(home), text, png, as_json))
@@ -163,6 +178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or (arguments[0] not in COMMANDS and arguments[0] not in ("--help", "--version")):
         arguments.insert(0, "measure")
+    completion_init()  # answers a shell that completes words (`ppai completion`)
     try:
         app(arguments, prog_name="ppai-profile")
     except SystemExit as end:

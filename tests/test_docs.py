@@ -145,6 +145,30 @@ def test_the_readme_lists_every_command() -> None:
                 assert any(words[: len(path) + 1] == (program, *path) for words in listed), f"{program} {path}"
 
 
+def every_command() -> Iterator[tuple[str, Any]]:
+    """(its words, the command) of each command of both programs."""
+    for program, group in COMMANDS.items():
+        for name, command in group.commands.items():
+            if not hasattr(command, "commands"):
+                yield f"{program} {name}", command
+            for sub, inner in getattr(command, "commands", {}).items():
+                yield f"{program} {name} {sub}", inner
+
+
+EVERY = dict(every_command())
+
+
+@pytest.mark.parametrize(("words", "command"), EVERY.items(), ids=EVERY)
+def test_every_command_s_help_has_an_example_that_it_takes(words: str, command: Any) -> None:
+    examples = re.findall(r"^Example: (.+)$", command.help, flags=re.M)
+
+    assert examples, f"{words} --help shows no example"
+    for example in examples:
+        meant, rest = resolve(shlex.split(example))
+        assert command.callback.__name__ == meant.callback.__name__, f"{words}: {example}"
+        meant.make_context(words, rest)  # fails of usage
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_make_targets_and_modules_exist(page: Path) -> None:
     targets = re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), flags=re.M)

@@ -20,6 +20,10 @@ ROOMS = ("discovery", "profiler", "gateway")
 FOREIGN = {
     "--no-deps": "pip",
     "--require-hashes": "pip",
+    "--no-build-isolation": "pip",
+    "--upgrade": "pip",
+    "--pull": "docker compose build",
+    "--detach": "docker compose up",
     "--gpu-memory-utilization": "vllm serve",
     "--build-arg": "docker build",
     "--max-model-len": "vllm serve",

@@ -10,10 +10,13 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]  # it is there for others
 
 from gateway.cli.agents import agent_ask, agent_check, agent_index, agent_init, agent_list, agent_share
 from gateway.cli.asking import ask, feedback, models, privacy_test, route, status
+from gateway.cli.installing.completion import completion
 from gateway.cli.installing.service import install, uninstall
+from gateway.cli.installing.upgrading import upgrade
 from gateway.cli.joining import invite, invites, join, uninvite
 from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.mending.doctor import doctor
@@ -58,24 +61,11 @@ def ppai(
     pass
 
 
+_RUNNING = (serve, stop, status, logs, doctor)
+_ASKING = (ask, feedback, route, models)
 _PEERS = (peers, approve, revoke, pause, resume, drain, invite, invites, uninvite, join)
-for command in (
-    serve,
-    stop,
-    ask,
-    feedback,
-    route,
-    status,
-    logs,
-    doctor,
-    models,
-    *_PEERS,
-    init,
-    pull,
-    install,
-    uninstall,
-    demo,
-):
+_MACHINE = (init, pull, install, uninstall, upgrade, completion, demo)
+for command in (*_RUNNING, *_ASKING, *_PEERS, *_MACHINE):
     app.command()(command)
 app.command("open")(open_page)
 
@@ -119,8 +109,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has not all characters is shown escapes for the rest
             stream.reconfigure(errors="backslashreplace")
+    completion_init()  # answers a shell that completes words (`ppai completion`)
     try:
-        app()
+        app(prog_name="ppai")
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(130)
     except Exception as error:  # whatever went wrong is told in one line, and a bug is kept in a file

@@ -35,7 +35,10 @@ def agent_init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an agent of this name.")] = False,
 ) -> None:
-    """Write an agent's file, in which every key is explained, to be edited."""
+    """Write an agent's file, in which every key is explained, to be edited.
+
+    Example: ppai agent init librarian
+    """
     from gateway.agent.owned.files import check_name
     from gateway.config import data_dir
 
@@ -69,7 +72,10 @@ def _with(text: str, documents: Path) -> str:
 
 
 def agent_check(names: NamesArgument = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Say what is wrong with agents, and who may use them; exit 1 where something is."""
+    """Say what is wrong with agents, and who may use them; exit 1 where something is.
+
+    Example: ppai agent check librarian
+    """
     place = home_of(home)
     files, running = _files(place, names or ()), _running(place)
     rows = [{**_checked(path), **running.get(path.stem, {})} for path in files]
@@ -88,7 +94,10 @@ def agent_check(names: NamesArgument = None, home: HomeOption = None, as_json: J
 
 
 def agent_index(name: NameArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show how far an agent's documents are read, until all can be searched; exit 1 where some cannot be read."""
+    """Show how far an agent's documents are read, until all can be searched; exit 1 where some cannot be read.
+
+    Example: ppai agent index librarian
+    """
     import time
 
     from rich.progress import BarColumn, Progress, TextColumn
@@ -133,7 +142,10 @@ def _documents(found: Mapping[str, Any]) -> str:
 
 
 def agent_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the agents: which model each asks, who may use it, and why one is not served."""
+    """List the agents: which model each asks, who may use it, and why one is not served.
+
+    Example: ppai agent list
+    """
     place = home_of(home)
     running = _running(place)
     rows = [{**_checked(path), **running.get(path.stem, {})} for path in _files(place, ())]
@@ -162,7 +174,10 @@ def agent_ask(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask one of this machine's agents a question."""
+    """Ask one of this machine's agents a question.
+
+    Example: ppai agent ask librarian 'When does it open?'
+    """
     place = home_of(home)
     problem = _checked(_file(place, name))["problem"]
     if problem:
@@ -179,7 +194,10 @@ def agent_share(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change who may use an agent, and show what they then see."""
+    """Change who may use an agent, and show what they then see.
+
+    Example: ppai agent share librarian ben
+    """
     from gateway.agent.owned.files import share
 
     place = home_of(home)

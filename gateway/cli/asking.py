@@ -22,7 +22,12 @@ def ask(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the running peer one question."""
+    """Ask the running peer one question.
+
+    Example: ppai ask 'Name a prime above 90.'
+
+    Example: ppai ask --route ben --max-tokens 100 'Why is the sky blue?'
+    """
     from gateway.cli.own_peer import OwnPeer
 
     if route is not None:
@@ -64,7 +69,10 @@ def feedback(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how good an answer was: this peer asks its agent more often, or less, for such things."""
+    """Say how good an answer was: this peer asks its agent more often, or less, for such things.
+
+    Example: ppai feedback 78160a8918130b5453377799c93dd952 good
+    """
     from gateway.cli.own_peer import OwnPeer
 
     body = {"request": _not_empty(request, "REQUEST", "ppai ask says it"), "score": 1 if grade == "good" else -1}
@@ -99,7 +107,10 @@ def route(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who would answer a query, and why; nothing is sent to a model. Exit 1 where nobody would."""
+    """Show who would answer a query, and why; nothing is sent to a model. Exit 1 where nobody would.
+
+    Example: ppai route 'What is a prime number?'
+    """
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import NOT_MEASURED, route_lines
 
@@ -127,7 +138,10 @@ def privacy_test(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how far a text may go, and which rules hold. Nothing is sent anywhere."""
+    """Show how far a text may go, and which rules hold. Nothing is sent anywhere.
+
+    Example: ppai privacy test 'The diagnosis of Mr. Smith is ...'
+    """
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import privacy_lines
 
@@ -151,7 +165,10 @@ def _header(said: str) -> tuple[str, str]:
 
 
 def models(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the models that the network serves, and who serves each."""
+    """List the models that the network serves, and who serves each.
+
+    Example: ppai models
+    """
     from gateway.cli.own_peer import OwnPeer
 
     found = OwnPeer(home_of(home)).get("/v1/models")["data"]
@@ -178,7 +195,10 @@ def _agent_words(entry: Mapping[str, Any]) -> str:
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show how the running peer is doing."""
+    """Show how the running peer is doing.
+
+    Example: ppai status
+    """
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import status_lines
 

@@ -49,7 +49,12 @@ def invite(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Invite one machine: prints a line to paste there after `ppai join`. It lets one machine in, once."""
+    """Invite one machine: prints a line to paste there after `ppai join`. It lets one machine in, once.
+
+    Example: ppai invite
+
+    Example: ppai invite --pin --for ben
+    """
     from gateway.cli.own_peer import OwnPeer
 
     seconds = seconds_of(expires or (PIN_OPEN if pin else LINE_OPEN))
@@ -71,7 +76,10 @@ def invite(
 
 
 def invites(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List invitations: those open, and what became of those of the last days."""
+    """List invitations: those open, and what became of those of the last days.
+
+    Example: ppai invites
+    """
     from gateway.cli.own_peer import OwnPeer
 
     found = OwnPeer(home_of(home)).get("/ppai/v1/invites")
@@ -90,7 +98,10 @@ def uninvite(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Withdraw invitations that nobody has used yet. Who has joined by one is shut out with `ppai revoke`."""
+    """Withdraw invitations that nobody has used yet. Who has joined by one is shut out with `ppai revoke`.
+
+    Example: ppai uninvite ben
+    """
     from gateway.cli.own_peer import OwnPeer
 
     if bool(who) == everybody:
@@ -132,6 +143,10 @@ def join(
 
     Works with and without a running peer here. Exit codes: 4 the invitation is no good (used, withdrawn, expired, wrong
     PIN), 5 who invited cannot be reached; 0 to 3 as everywhere.
+
+    Example: ppai join PPAI1:...
+
+    Example: ppai join --pin
     """
     from gateway.cli.own_peer import OwnPeer, PeerRefused, serving
 

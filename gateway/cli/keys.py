@@ -10,7 +10,10 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Whom or what 
 
 
 def key_add(name: NameArgument, home: HomeOption = None) -> None:
-    """Make an API key and print it, once. With the first one, clients need a key."""
+    """Make an API key and print it, once. With the first one, clients need a key.
+
+    Example: ppai key add phone
+    """
     from gateway.client.api_keys import ApiKeys
 
     if not name.strip():
@@ -24,7 +27,10 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
 
 
 def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List whom keys were made for."""
+    """List whom keys were made for.
+
+    Example: ppai key list
+    """
     from gateway.client.api_keys import ApiKeys
 
     names = ApiKeys(home_of(home).api_keys_file).names
@@ -37,7 +43,10 @@ def key_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def key_remove(name: NameArgument, home: HomeOption = None) -> None:
-    """Withdraw a key; it stops counting at once."""
+    """Withdraw a key; it stops counting at once.
+
+    Example: ppai key remove phone
+    """
     from gateway.client.api_keys import ApiKeys
 
     if not name.strip():

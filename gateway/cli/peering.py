@@ -14,7 +14,12 @@ def peers(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List this peer and all that it knows: state and why, rights, load and its age, address, models."""
+    """List this peer and all that it knows: state and why, rights, load and its age, address, models.
+
+    Example: ppai peers
+
+    Example: ppai peers --ledger
+    """
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import NOT_MEASURED, are_all_measured, peer_lines
 
@@ -45,7 +50,12 @@ def approve(
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Let peers send us work, and send them ours."""
+    """Let peers send us work, and send them ours.
+
+    Example: ppai approve ben
+
+    Example: ppai approve --mine ben cleo
+    """
     from gateway.cli.own_peer import OwnPeer
 
     for who in names:
@@ -59,7 +69,10 @@ def revoke(
     names: Annotated[list[str], typer.Argument(help="Peers' names or ids; of an id the first characters do.")],
     home: HomeOption = None,
 ) -> None:
-    """Take both rights away from peers, whatever the admission mode would grant."""
+    """Take both rights away from peers, whatever the admission mode would grant.
+
+    Example: ppai revoke ben
+    """
     from gateway.cli.own_peer import OwnPeer
 
     for who in names:
@@ -72,18 +85,27 @@ def pause(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let others have nothing of this machine, for a while or until `ppai resume`; your own requests go on."""
+    """Let others have nothing of this machine, for a while or until `ppai resume`; your own requests go on.
+
+    Example: ppai pause 2h
+    """
     seconds = seconds_of(duration) if duration else None
     _share(home, as_json, {"do": "pause", "seconds": seconds})
 
 
 def resume(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Let others use this machine again, within your hours and rules."""
+    """Let others use this machine again, within your hours and rules.
+
+    Example: ppai resume
+    """
     _share(home, as_json, {"do": "resume"})
 
 
 def drain(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Take nothing new of others, finish what they have here, say goodbye and end the peer."""
+    """Take nothing new of others, finish what they have here, say goodbye and end the peer.
+
+    Example: ppai drain
+    """
     _share(home, as_json, {"do": "drain"})
 
 

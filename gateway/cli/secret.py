@@ -7,7 +7,10 @@ from gateway.cli.setup import say_whether_it_counts
 
 
 def secret_new(home: HomeOption = None) -> None:
-    """Make a new secret, from the next start of this peer on: whoever knows the old one alone is then kept out."""
+    """Make a new secret, from the next start of this peer on: whoever knows the old one alone is then kept out.
+
+    Example: ppai secret new
+    """
     from gateway.cli.own_peer import serving
 
     place = home_of(home)
@@ -24,7 +27,10 @@ def secret_new(home: HomeOption = None) -> None:
 
 
 def secret_holders(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List who has shown this peer that he knows the secret. `ppai revoke ID` shuts out one of them."""
+    """List who has shown this peer that he knows the secret. `ppai revoke ID` shuts out one of them.
+
+    Example: ppai secret holders
+    """
     from discovery.names import with_id
     from gateway.cli.own_peer import OwnPeer
 

@@ -41,7 +41,12 @@ def serve(
     ] = None,
     no_mdns: Annotated[bool, typer.Option("--no-mdns", help="Neither announce nor look on the local network.")] = False,
 ) -> None:
-    """Start a peer: an OpenAI endpoint in front of this machine's engine, one of the network's answers."""
+    """Start a peer: an OpenAI endpoint in front of this machine's engine, one of the network's answers.
+
+    Example: ppai serve
+
+    Example: ppai serve --engine http://127.0.0.1:8000 --seed 192.0.2.7:8471
+    """
     from gateway.runtime import run_peer
 
     flags: dict[str, object] = {
@@ -65,7 +70,10 @@ def serve(
 
 
 def demo(home: HomeOption = None) -> None:
-    """Show it: three peers on this machine, each with an agent of its own, one endpoint; then one is killed."""
+    """Show it: three peers on this machine, each with an agent of its own, one endpoint; then one is killed.
+
+    Example: ppai demo
+    """
     from gateway.cli.demo.show import run_demo
 
     run_demo(home_of(home).weights)

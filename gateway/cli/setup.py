@@ -26,7 +26,12 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing configuration and secret.")] = False,
 ) -> None:
     """Make a home: a configuration file to edit, and the network's secret. In a home that is there, --secret alone sets
-    the secret, and nothing else."""
+    the secret, and nothing else.
+
+    Example: ppai init
+
+    Example: ppai init --secret -
+    """
     from discovery.secret_strength import require_strong
     from gateway.cli.own_peer import serving
     from gateway.config import data_dir
@@ -87,7 +92,10 @@ def pull(
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Fetch the small model or the encoder into the home folder."""
+    """Fetch the small model or the encoder into the home folder.
+
+    Example: ppai pull encoder
+    """
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from gateway.home.pull import PullError
@@ -115,14 +123,20 @@ def pull(
 
 
 def config_show(home: HomeOption = None, config: ConfigOption = None) -> None:
-    """Print the configuration in force, as YAML."""
+    """Print the configuration in force, as YAML.
+
+    Example: ppai config show
+    """
     from gateway.config import as_yaml
 
     show(as_yaml(load(home_of(home), config, {})), end="")
 
 
 def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:
-    """Check the configuration file and the environment as `ppai serve` does; exit 1 with the first mistake."""
+    """Check the configuration file and the environment as `ppai serve` does; exit 1 with the first mistake.
+
+    Example: ppai config check
+    """
     from gateway.runtime import check
 
     peer_home = home_of(home)

@@ -87,6 +87,15 @@ def uninstall(home: HomeOption = None) -> None:
     show(f"removed {service.file}; the home {place.path} stays")
 
 
+def restart_command(home: "Home") -> str:
+    """What starts the installed service of this home anew; "" where there is none."""
+    try:
+        service = _service(home)
+    except (NotInstalled, units.UnfitProgram):
+        return ""
+    return shlex.join(service.restart) if service.file.exists() else ""
+
+
 def _service(home: "Home") -> units.Service:
     """The one of this home on this system. Raises NotInstalled where none can be."""
     users = Path.home()

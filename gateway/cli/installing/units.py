@@ -31,6 +31,7 @@ class Service:
     content: bytes
     start: tuple[Command, ...]  # once the file is written, also over an older one
     stop: tuple[Command, ...]  # while the file is there
+    restart: Command  # the peer that runs, by a new one
     forget: tuple[Command, ...] = ()  # once it is gone; none needs to succeed
     boot: Command = ()  # lets it start at boot, not only when its user logs in; may be forbidden
 
@@ -67,6 +68,7 @@ def _systemd(kind: str, name: str, content: bytes, folder: Path, control: Comman
         kind, folder / unit, content,
         start=((*control, "daemon-reload"), (*control, "enable", unit), (*control, "restart", unit)),
         stop=((*control, "disable", "--now", unit),),
+        restart=(*control, "restart", unit),
         forget=((*control, "reset-failed", unit), (*control, "daemon-reload")),
         boot=boot,
     )  # fmt: skip
@@ -106,6 +108,7 @@ def launch_agent(name: str, command: Command, folder: Path, uid: int) -> Service
         "an agent of launchd", file, plistlib.dumps(content),
         start=(("launchctl", "bootstrap", domain, str(file)),),
         stop=(("launchctl", "bootout", f"{domain}/{name}"),),
+        restart=("launchctl", "kickstart", "-k", f"{domain}/{name}"),
     )  # fmt: skip
 
 
@@ -137,4 +140,5 @@ def windows_task(name: str, command: Command, file: Path, user: str) -> Service:
         "a task of Windows", file, ElementTree.tostring(root, "utf-16", xml_declaration=True),
         start=(("schtasks", "/Create", "/F", "/TN", name, "/XML", str(file)), ("schtasks", "/Run", "/TN", name)),
         stop=(("schtasks", "/Delete", "/F", "/TN", name),),
+        restart=("schtasks", "/Run", "/TN", name),
     )  # fmt: skip

@@ -32,7 +32,12 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Look for what is wrong with this peer, its machine, its engines and its network. Exit 1 where a check fails."""
+    """Look for what is wrong with this peer, its machine, its engines and its network. Exit 1 where a check fails.
+
+    Example: ppai doctor
+
+    Example: ppai doctor --bundle trouble.zip
+    """
     from gateway.doctor.examining import Running, examine
 
     place = home_of(home)

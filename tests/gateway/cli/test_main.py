@@ -95,7 +95,7 @@ def test_what_is_wrong_outside_of_ppai_is_no_bug(
 
 
 def test_a_bug_among_expected_errors_of_tasks_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
+    def broken(prog_name: str) -> None:
         raise ExceptionGroup("tasks", [OSError(errno.EMFILE, "too many"), RuntimeError("oops")])
 
     monkeypatch.setattr(cli, "app", broken)
