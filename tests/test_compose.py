@@ -72,6 +72,19 @@ def test_plain_up_is_the_gpu_profile() -> None:
     assert services("gpu").keys() == services().keys()
 
 
+@pytest.mark.parametrize("profile", ["cpu", "gpu", ""])
+def test_prometheus_and_grafana_come_alone_or_beside_a_peer_and_listen_on_loopback(profile: str) -> None:
+    running = services(f"{profile},observability".strip(","))
+
+    assert {"prometheus", "grafana"} == {*running} - {*services(profile)} if profile else {*running}
+    assert "--web.listen-address=127.0.0.1:9090" in running["prometheus"]["command"]
+    assert "127.0.0.1" == running["grafana"]["environment"]["GF_SERVER_HTTP_ADDR"]
+    for name in ("prometheus", "grafana"):
+        given = [Path(volume["source"]) for volume in running[name]["volumes"] if volume["type"] == "bind"]
+        assert given
+        assert all(path.exists() and path.is_relative_to(ROOT / "configs") for path in given), given
+
+
 def test_both_profiles_at_once_are_refused() -> None:
     """They would fight for the ports and share one identity."""
     done = compose("config", "-q", COMPOSE_PROFILES="gpu,cpu")

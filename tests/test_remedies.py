@@ -24,6 +24,7 @@ FOREIGN = {
     "--upgrade": "pip",
     "--pull": "docker compose build",
     "--detach": "docker compose up",
+    "--profile": "docker compose up",
     "--gpu-memory-utilization": "vllm serve",
     "--build-arg": "docker build",
     "--max-model-len": "vllm serve",

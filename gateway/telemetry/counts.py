@@ -4,7 +4,7 @@ The client library's own counters take a lock at every step (docs/results/gatewa
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import inf
 
@@ -17,8 +17,12 @@ OTHER = "other"  # the label of what is beyond that
 class Counts(dict[tuple[str, ...], float]):
     """Counts by label values. What others may choose makes no more than SERIES_LIMIT series; the rest is `other`.
 
-    Example: an error's code may be an engine's or another peer's word.
+    Example: an error's code may be an engine's or another peer's word. Those of `known` are told from the start, as 0:
+    a series that begins at 1 has no rate.
     """
+
+    def __init__(self, known: Iterable[tuple[str, ...]] = ()) -> None:
+        super().__init__(dict.fromkeys(known, 0.0))
 
     def add(self, labels: tuple[str, ...], by: float = 1) -> None:
         """Count."""

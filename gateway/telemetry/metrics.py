@@ -5,6 +5,7 @@ Every label has a bounded number of values. What a peer is, rather than does, is
 """
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -15,6 +16,7 @@ from gateway.telemetry.genai import DURATION_BOUNDS_S, FIRST_TOKEN_BOUNDS_S, TOK
 
 Target = Literal["local", "remote"]  # who was asked; a label with the peer in it would grow without bound
 Stage = Literal["read", "judge", "probe", "choose"]
+_TARGETS, _STATUSES = ("local", "remote"), ("ok", "refused", "failed", "cancelled")
 _STAGE_BOUNDS_S = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _WAIT_BOUNDS_S = (0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -35,9 +37,10 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._attempts, self._answers, self._decisions, self._refused = Counts(), Counts(), Counts(), Counts()
-        self._served, self._continued, self._turned_away = Counts(), Counts(), Counts()
-        self._asked: dict[str, _Asked] = {target: _Asked() for target in ("local", "remote")}
+        self._attempts, self._continued = Counts(product(_TARGETS, _STATUSES)), Counts(product(_TARGETS, _STATUSES))
+        self._answers, self._decisions, self._refused, self._turned_away = Counts(), Counts(), Counts(), Counts()
+        self._served = Counts((status,) for status in _STATUSES)
+        self._asked: dict[str, _Asked] = {target: _Asked() for target in _TARGETS}
         self._served_tokens = [0, 0]  # of prompts, and written
         self._expected_wait, self._wait = Spread(_WAIT_BOUNDS_S), Spread(_WAIT_BOUNDS_S)
         self._stages = {stage: Spread(_STAGE_BOUNDS_S) for stage in ("read", "judge", "probe", "choose")}
