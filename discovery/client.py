@@ -8,7 +8,8 @@ import hashlib
 import math
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,6 +27,8 @@ from discovery.records import Address, PeerId, dialable
 from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
 from discovery.strangers import StrangersDials
 from discovery.uploads import LEAST_BYTES_PER_S, Upload, while_it_moves
+
+PORTS_KEPT = 128  # ports of our own connections to one peer that are remembered: as many as it may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Pin(aiohttp.Fingerprint):
     def __init__(self, digest: bytes | None) -> None:
         super().__init__(digest or bytes(32))
         self.digest = digest
+        self.own_ports = deque[int](maxlen=PORTS_KEPT)  # where our connections to this peer came from, at our end
 
     def check(self, transport: asyncio.BaseTransport) -> None:
         """Raises ServerFingerprintMismatch for another certificate, or for TLS below 1.3."""
@@ -78,6 +82,7 @@ class Pin(aiohttp.Fingerprint):
         if presented != self.digest or ssl_object.version() != "TLSv1.3":
             host, port, *_ = transport.get_extra_info("peername")
             raise aiohttp.ServerFingerprintMismatch(self.digest, presented, host, port)
+        self.own_ports.append(transport.get_extra_info("sockname")[1])
 
 
 class PeerClient:
@@ -99,7 +104,7 @@ class PeerClient:
         `on_refusal(peer, why)` is called when a peer begins to refuse our requests, or does so for another reason.
         """
         self.config = config or ClientConfig()
-        self._gossip, self._sign, self._clocks, self._on_loopback = gossip, sign, clocks, on_loopback
+        self._gossip, self._sign, self._clocks, self.on_loopback = gossip, sign, clocks, on_loopback
         self._dials = dials or StrangersDials()
         self._session: aiohttp.ClientSession | None = None
         self._opening = WeakValueDictionary[Address, asyncio.Semaphore]()  # by address, while somebody uses it
@@ -148,9 +153,14 @@ class PeerClient:
     def addresses(self, peer: PeerId) -> list[Address]:
         """Where we may dial a peer: the last good address first, then the untried, then the longest failed."""
         member = self._gossip.member(peer)
-        addresses = dialable(member.card.addr, on_loopback=self._on_loopback) if member else ()
+        addresses = dialable(member.card.addr, on_loopback=self.on_loopback) if member else ()
         contact = self.contacts[peer]
         return sorted(addresses, key=lambda a: (a != contact.good, contact.failed.get(a, -math.inf)))
+
+    def own_ports(self, peer: PeerId) -> Collection[int]:
+        """Which ports of ours the last connections to this peer came from, as this machine sees them."""
+        contact = self.contacts.get(peer)
+        return contact.pin.own_ports if contact and contact.pin else ()
 
     def may_dial(self, address: Address, peer: PeerId | None) -> bool:
         """Whether to dial `address` for a stranger, maybe named `peer`: where it answered us last, else seldom."""

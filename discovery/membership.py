@@ -120,9 +120,12 @@ class Membership:
         return self._change_state(entry, "alive", "it answers", now)
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> list[Event]:
-        """Note that a dial or request of ours failed: the peer is suspect until it answers us, even while it pulses."""
+        """Note that a dial or request of ours failed: the peer is suspect until it answers us, even while it pulses.
+
+        Who tells no address only asks, and never answers: its pulses alone say that it is there.
+        """
         entry = self.table.get(peer)
-        if entry is None or entry.state not in ("alive", "suspect"):
+        if entry is None or entry.state not in ("alive", "suspect") or not _card(entry).addr:
             return []
         if entry.failed_at is None:
             entry.failed_at = now
@@ -214,6 +217,8 @@ class Membership:
 
         def take(e: Entry) -> None:
             e.card = signed
+            if not card.addr:
+                e.failed_at = None
             if is_elsewhere:  # it has answered where it was, so it is a stranger where it is now
                 e.relayed, e.look_at = e.kept or self._vouched(e.id), self._detector.awake(now)
             e.refresh_versions()

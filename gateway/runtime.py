@@ -289,6 +289,7 @@ class Runtime:
             taking_part = tasks.create_task(self._network.run(), name="network")
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             settling = tasks.create_task(self._settling.run(), name="tabs")
+            looked_at = tasks.create_task(self._network.looks.run(self._own.changed), name="looks")
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
             auditing = tasks.create_task(self._audits.run(), name="audits")
@@ -304,6 +305,7 @@ class Runtime:
             await self._network.transport.leave()
             taking_part.cancel()
             enquiring.cancel()
+            looked_at.cancel()
             measuring.cancel()
             refolding.cancel()
             auditing.cancel()
@@ -344,7 +346,7 @@ class Runtime:
             allowance=Allowance(AllowanceConfig(
                 requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
             )),
-            exposure_tokens=admission.exposure_tokens,
+            exposure_tokens=admission.exposure_tokens, looks=network.looks_for_others, entered=network.looks.entered,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())

@@ -19,6 +19,7 @@ from discovery.endpoint import Clocks
 from discovery.envelopes import seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
+from discovery.mdns import Ear
 from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.request_auth import Refused
 from discovery.transport import Transport
@@ -28,6 +29,8 @@ from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.peering.card import OwnEngine, own_agents
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
+from gateway.peering.reach.looks import FEATURE as LOOK_FEATURE
+from gateway.peering.reach.looks import LooksForOthers
 from gateway.peering.remote import PeerUpstream
 from gateway.peering.settling import FEATURE, Settling
 from gateway.server.listeners import Server, bind, places_for_peers, server
@@ -66,6 +69,7 @@ class AnsweringPeer(Party):
     web: Server
     app: PeerApp
     settling: Settling
+    entered: list[str]  # at which of its addresses peers with rights came in
 
 
 @dataclass
@@ -113,7 +117,7 @@ async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | N
     transport = Transport(identity, NET, gossip, admission, idle, lambda events, now: None, clocks, on_loopback=True)
     agents = (Agent("scripted-1", "scripted-1", 4096),) if addresses else ()
     head = (identity.id, home.name, 0, 0, "join", 0, addresses, identity.cert_sha256)
-    features = (FEATURE,) if addresses else ()
+    features = (FEATURE, LOOK_FEATURE) if addresses else ()
     card = Card(*head, len(agents), 86400, agents, features=features)  # type: ignore[arg-type]
     gossip.publish(card, time.monotonic())
     async with transport:
@@ -146,10 +150,12 @@ async def answering_peer(
         doors = doors_of(door)
         async with party(home, (address,), door) as me:
             telemetry = Telemetry()
-            settling = tabs_of(me)
+            settling, entered = tabs_of(me), list[str]()
             app = PeerApp(
                 me.transport, nobody_joins, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign,
                 telemetry, time.monotonic, PATIENCE, heartbeat_s, settling=settling,
+                looks=LooksForOthers(me.gossip, me.transport, Ear(time.monotonic), time.monotonic),
+                entered=entered.append,
             )  # fmt: skip
             web = server(
                 app,
@@ -171,6 +177,7 @@ async def answering_peer(
                     web,
                     app,
                     settling,
+                    entered,
                 )
             finally:
                 web.should_exit = web.force_exit = True

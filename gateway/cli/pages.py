@@ -129,7 +129,7 @@ def _network_lines(network: Page, columns: Width) -> list[str]:
     peers = "no other peer" if not count else "1 other peer" if count == 1 else f"{count} other peers"
     named = f"`{network['name']}`, " if "name" in network else ""
     lines = fact("network", f"{named}admission: {network['admission']}, {peers} (ppai peers)", columns)
-    lines += fact("", f"peers reach us at {', '.join(network['addresses'])}", columns)
+    lines += fact("", _reached_at(network), columns)
     if left_out := network.get("left_out_of_card"):
         count = "" if len(left_out) == 1 else f" and {len(left_out) - 1} more"
         lines += fact("", f"the card has no room for {left_out[0]}{count} (agents.publish ranks them)", columns)
@@ -141,6 +141,12 @@ def _network_lines(network: Page, columns: Width) -> list[str]:
         twin = "another machine runs with a copy of this home: give one of the two a new home (ppai init --home DIR)"
         lines += fact("", twin, columns)
     return lines
+
+
+def _reached_at(network: Page) -> str:
+    if not network["addresses"]:
+        return "asks only: nobody who tried has reached this peer, so no other asks it (ppai doctor says why)"
+    return f"peers reach us at {', '.join(network['addresses'])}"
 
 
 PEER_HEAD = Row(("peer", "id", "state", "rights", "run", "wait", "slots", "heard"), "address: models")
@@ -171,7 +177,8 @@ def _own_row(status: Page) -> Row:
     names = [f"{model['id']}{'' if model.get('profiled', True) else '?'}" for model in engine["models"]]
     network = status["network"]
     cells = (quoted(status["name"]), id_shown(status["id"]), "this one", "", *jobs)
-    said = f"{', '.join(network['addresses'])}: {', '.join(names) or 'no model'}; admission: {network['admission']}"
+    at = ", ".join(network["addresses"]) or "asks only"
+    said = f"{at}: {', '.join(names) or 'no model'}; admission: {network['admission']}"
     return Row(cells, said)
 
 
@@ -181,9 +188,11 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     names = [_shown(agent, space) for agent in peer["agents"]]
     why = f"{peer['reason']}; " if peer["state"] != "alive" and peer["reason"] else ""
     why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
-    path = peer["path"] or "it calls us"
+    only_asks = peer["state"] == "alive" and not peer.get("addresses", True)
+    path = peer["path"] or ("nobody reaches it" if only_asks else "it calls us")
     rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
-    cells = (quoted(peer["name"]), id_shown(peer["id"]), peer["state"], rights, *jobs, heard)
+    state = "asks only" if only_asks else peer["state"]
+    cells = (quoted(peer["name"]), id_shown(peer["id"]), state, rights, *jobs, heard)
     return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}{_trust_words(peer.get('trust'))}")
 
 

@@ -27,6 +27,8 @@ from gateway.peering.network import NetworkConfigError
 from gateway.trust.tab import Account, Tab
 from gateway.wire.errors import InvalidRequest
 
+LOOKERS = 32  # peers that are asked at once to dial us back
+
 
 class _Who(msgspec.Struct):
     who: str
@@ -94,6 +96,13 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     async def events() -> list[dict[str, object]]:
         """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
         return peer.route_log.tail
+
+    @app.post("/ppai/v1/look", dependencies=owners)
+    async def look() -> list[dict[str, Any]]:
+        """Other peers dial us back now, each once a minute: what every one of them found."""
+        looks = peer.network.looks
+        await looks.ask(looks.lookers()[:LOOKERS])
+        return looks.rows(looks.others()[:LOOKERS])
 
     @app.get("/ppai/v1/tabs", dependencies=owners)
     async def tabs() -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from gateway.doctor.finding import Finding
 from gateway.doctor.looking import TOKEN, look
 from gateway.doctor.machine import home_findings, identity_findings, port_finding, weights_findings
 from gateway.doctor.network import network_findings
+from gateway.doctor.reach import reach_findings
 from gateway.doctor.surroundings import firewall_finding, is_container, mdns_findings
 from gateway.home.folder import Home
 from gateway.peering import network
@@ -30,6 +31,7 @@ class Running:
     status: Mapping[str, Any]
     peers: Sequence[Mapping[str, Any]]
     ask: Callable[[Mapping[str, object]], str]  # a chat request for our own engine: what went wrong, or ""
+    looks: Sequence[Mapping[str, Any]] | None = None  # what peers found who dialled it back; None: it has none asked
 
 
 def examine(
@@ -91,8 +93,10 @@ def _of_running(peer: Running, config: Config | None) -> list[Finding]:
     found += engine_findings(status.get("engines") or [status["engine"]], ask)
     wanted = config.network.mdns if config else None
     found += network_findings(status, peer.peers, mdns=wanted, in_container=is_container())
+    if peer.looks is not None:
+        found += reach_findings(peer.looks)
     ports = [urlsplit(f"//{address}").port for address in status["network"]["addresses"]]
-    return found + (_surroundings(config, ports[0] or config.peer.port) if config and ports else [])
+    return found + (_surroundings(config, next(filter(None, ports), config.peer.port)) if config else [])
 
 
 def _connected(address: str) -> Finding:

@@ -96,13 +96,15 @@ def _refusing(peers: Sequence[Page]) -> list[Finding]:
 def _unreached(peers: Sequence[Page]) -> list[Finding]:
     """Peers to which no address of theirs leads: they call us, and cannot be asked."""
     remedy = "there: let its peer port through the firewall, or say where it is reached (network.advertise)"
-    return [
-        Finding(
-            "network-reach", False, f"{quoted(peer['name'])} calls us, but none of its addresses answers us", remedy
-        )
-        for peer in peers
-        if peer["state"] == "alive" and peer["path"] is None
-    ]
+    found = []
+    for peer in (peer for peer in peers if peer["state"] == "alive" and peer["path"] is None):
+        if not peer.get("addresses", True):
+            said = f"{quoted(peer['name'])} only asks: nobody who tried has reached it"
+            found.append(Finding("network-reach", None, said, "run `ppai doctor` there, which says why"))
+        else:
+            said = f"{quoted(peer['name'])} calls us, but none of its addresses answers us"
+            found.append(Finding("network-reach", False, said, remedy))
+    return found
 
 
 def _clock(network: Page, peers: Sequence[Page]) -> Finding:
@@ -130,6 +132,8 @@ def _clone(network: Page, peers: Sequence[Page]) -> Finding:
 def _addresses(network: Page, in_container: bool) -> list[Finding]:
     """Where others reach us, and what such an address is good for."""
     kinds = {text: kind_of(text.rpartition(":")[0].strip("[]")) for text in network["addresses"]}
+    if not kinds:
+        return [Finding("network-addresses", None, "others are told no address: nobody reached us, so we only ask")]
     said = "; ".join(f"{text}: {kind}" for text, kind in kinds.items())
     remedy = "say where others reach this machine: network.advertise, or ppai serve --advertise IP:PORT"
     if all(kind == "this machine alone" for kind in kinds.values()):

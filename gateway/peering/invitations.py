@@ -86,7 +86,8 @@ class Invitations:
         self._network, self._folder, self._rights_changed = network, folder, rights_changed
         self._me = Joiner(network.identity, network.admission.net, network.name)
         place = Place(
-            network.admission.net, network.identity, lambda: network.name, network.addresses, secret
+            network.admission.net, network.identity, lambda: network.name,
+            lambda: network.addresses() or network.own_addresses(), secret,
         )  # fmt: skip
         self.inviting = Inviting(
             place, folder / "invites.json", time.time, verify, network.transport.endpoint.room_for_unknown,

@@ -31,6 +31,8 @@ from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_
 from gateway.peering.given import Given
 from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
+from gateway.peering.reach.looks import LIMIT_BYTES as LOOK_LIMIT_BYTES
+from gateway.peering.reach.looks import LOOK_PATH, LooksForOthers
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH, Settling
 from gateway.server.connection import Bounds, Connection
@@ -49,6 +51,7 @@ BODY_LIMITS_BYTES = {
     PROBE_PATH: 0,
     AGENTS_PATH: 0,
     TAB_PATH: TAB_LIMIT_BYTES,
+    LOOK_PATH: LOOK_LIMIT_BYTES,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
     OTHER_PATH: 32 << 20,  # a recording, which is kept in a file
 }
@@ -90,12 +93,15 @@ class PeerApp:
         settling: Settling | None = None,
         allowance: Allowance | None = None,
         exposure_tokens: float = 0.0,
+        looks: LooksForOthers | None = None,
+        entered: Callable[[str], None] = lambda ip: None,
     ) -> None:
         """`join(body, ip)` answers who comes with an invitation (discovery/inviting.py).
 
         `details(peer)`: what we tell this peer of our agents (discovery/details.py).
         `given(peer)`: what of our agents this peer may have. `settling` keeps what each had; one that had
-        `exposure_tokens` more than it gave is served while nobody waits (0: no limit).
+        `exposure_tokens` more than it gave is served while nobody waits (0: no limit). `looks` dials back who asks for
+        it; `entered(ip)` is told at which of our addresses a peer with rights came in.
         """
         self._transport, self._join, self._doors = transport, join, doors
         self._may, self._trusted = may, trusted
@@ -103,11 +109,13 @@ class PeerApp:
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._settling, self._exposure_tokens = settling, exposure_tokens
+        self._looks, self._entered = looks, entered
         self._allowance = allowance or Allowance()
         self._may_ask = {
             PROBE_PATH: self._allowance.may_probe,
             AGENTS_PATH: self._allowance.may_enquire,
             TAB_PATH: self._allowance.may_state,
+            LOOK_PATH: self._allowance.may_look,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,13 +162,13 @@ class PeerApp:
             elif claimed != sha256:
                 self._transport.endpoint.note_forgery(peer)
                 raise Refused(401, "bad_signature", "the body is another than the one that was signed")
-            await self._answer_peer(peer, path, body, sha256, receive, client, caller)
+            await self._answer_peer(peer, path, body, sha256, receive, client, scope)
 
     def _let_in(self, path: str, raw_path: str, headers: Mapping[str, str], sha256: str, scope: Scope) -> PeerId:
         """Who signed this request, and may make it. Raises Refused."""
         peer = self._transport.authenticate("POST", raw_path, headers, sha256, _ip_of(scope))
         if self._may(peer, "ask"):
-            _vouch(scope, peer)
+            self._see_in(scope, peer)
         elif path != SYNC_PATH:
             raise Refused(403, "not_approved", "this peer does not take your requests: its owner runs `ppai approve`")
         if path in (DELEGATE_PATH, OTHER_PATH):
@@ -168,6 +176,16 @@ class PeerApp:
         if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
         return peer
+
+    def _see_in(self, scope: Scope, peer: PeerId) -> None:
+        """A peer with rights makes a request on this connection. Raises Refused."""
+        connection = _connection(scope)
+        if connection is None or connection.vouched_by == peer:
+            return
+        if not connection.vouch(peer):
+            raise Refused(429, "too_many_requests", "you have too many connections to this peer")
+        if scope.get("server"):
+            self._entered(str(scope["server"][0]))
 
     def _see_to_share(self, peer: PeerId, ip: str) -> None:
         """Count one more delegation. Raises Refused where this peer has had as much as it may for now."""
@@ -216,8 +234,9 @@ class PeerApp:
             self._allowance.release(sender, size)
 
     async def _answer_peer(
-        self, peer: PeerId, path: str, body: bytes, sha256: str, receive: Receive, client: AsgiClient, caller: str
+        self, peer: PeerId, path: str, body: bytes, sha256: str, receive: Receive, client: AsgiClient, scope: Scope
     ) -> None:
+        caller = _ip_of(scope)
         if path == SYNC_PATH:
             await _send(client, 200, self._transport.handle_sync(peer, body, caller))
         elif path == PROBE_PATH:
@@ -228,6 +247,10 @@ class PeerApp:
             if self._settling is None:
                 raise Refused(404, "not_found", "no tabs are kept here")
             await _send(client, 200, self._settling.answer(peer, body))
+        elif path == LOOK_PATH:
+            if self._looks is None or not caller:
+                raise Refused(404, "not_found", "nobody is dialled back from here")
+            await _send(client, 200, await self._looks.answer(peer, caller, int(scope["client"][1]), body))
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:
@@ -297,12 +320,6 @@ def _connection(scope: Scope) -> Connection | None:
     """The connection that a request came on, where a server of ours made the scope."""
     found = scope.get("extensions", {}).get("ppai.connection")
     return found if isinstance(found, Connection) else None
-
-
-def _vouch(scope: Scope, peer: PeerId) -> None:
-    connection = _connection(scope)
-    if connection and not connection.vouch(peer):
-        raise Refused(429, "too_many_requests", "you have too many connections to this peer")
 
 
 def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:

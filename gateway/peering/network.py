@@ -24,10 +24,12 @@ from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
+from discovery.mdns import Ear
 from discovery.membership import Event
 from discovery.names import UnknownPeer, find, is_id
 from discovery.private_files import read_secret
 from discovery.records import (
+    ADDRESSES_LIMIT,
     Address,
     AdmissionState,
     Agent,
@@ -42,12 +44,17 @@ from discovery.secret_strength import warning_about
 from discovery.transport import Transport, TransportConfig
 from gateway.peering import enquiries, passing, settling
 from gateway.peering.card import fit
+from gateway.peering.reach import looks
+from gateway.peering.reach.evidence import Evidence
+from gateway.peering.reach.looks import Looks, LooksForOthers
 
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%[\w.-]+)?\]?")  # a name or an address: no scheme, path or blank
 # what may be asked of us beyond what a peer of 0.1.0 answers
-FEATURES = (enquiries.FEATURE, passing.FEATURE, settling.FEATURE, CONTINUE_FEATURE, "messages", "responses")
+FEATURES = (
+    enquiries.FEATURE, passing.FEATURE, settling.FEATURE, looks.FEATURE, CONTINUE_FEATURE, "messages", "responses"
+)  # fmt: skip
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
 
 
@@ -147,13 +154,19 @@ class Network:
         self.name = printable(name, 64) or "peer"
         self._config, self._host, self._port = config, *listener
         self._advertised = tuple(address_of("network.advertise", text) for text in config.advertise)
-        on_loopback = all(address.ip.startswith("127.") or address.ip == "::1" for address in self.addresses())
+        on_loopback = all(address.ip.startswith("127.") or address.ip == "::1" for address in self.own_addresses())
         self.transport = Transport(
             self.identity, config.name, self.gossip, self.admission,
             lambda now: pulse(self.identity.id), on_events, Clocks(time.monotonic, time.time),
             on_loopback=on_loopback, peers_path=membership.peers_path,
             config=TransportConfig(client=ClientConfig(connections=connections)),
         )  # fmt: skip
+        self.ear, evidence, clock = Ear(time.monotonic), Evidence(), time.monotonic
+        self.looks = Looks(
+            self.gossip, self.transport, self.ear, lambda peer: bool(self.admission.rights(peer)), self.own_addresses,
+            self._advertised[0].port if self._advertised else self._port, evidence, clock,
+        )  # fmt: skip
+        self.looks_for_others = LooksForOthers(self.gossip, self.transport, self.ear, clock)
         self.transport.restore(membership.remembered)
         for seed in config.seeds:
             self.transport.add_seed(*_host_port("network.seeds", seed))
@@ -182,10 +195,17 @@ class Network:
                 tasks.create_task(self._announce(), name="mdns")
 
     def addresses(self) -> tuple[Address, ...]:
-        """Where others reach us: as configured, else at our interfaces."""
+        """Which addresses others are told: as configured, else those at which we are reached, as far as that is known.
+
+        None where others tried and did not reach us: then we only ask (reach/evidence.py).
+        """
+        return self._advertised or self.looks.published()
+
+    def own_addresses(self) -> tuple[Address, ...]:
+        """Where we listen: as configured, else at our interfaces."""
         if self._advertised:
             return self._advertised
-        return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:4]
+        return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:ADDRESSES_LIMIT]
 
     def details_for(self, peer: PeerId) -> bytes:
         """What we tell this peer of our agents: of those that it may use."""
@@ -211,7 +231,9 @@ class Network:
         known in a moment, so that nobody is to ask before; who asked may not ask again for some time. What does not fit
         into the card is left out, which is said once while it stays so; each change is tried whole.
         """
-        slots, addresses = slots if agents else 0, self.addresses()
+        if not (addresses := self.addresses()):
+            agents = ()  # nobody could ask them
+        slots = slots if agents else 0
         published = (agents, slots, addresses, frozenset(not_for_all), rules, is_new)
         if self._published == published:
             return
@@ -308,7 +330,7 @@ class Network:
 
     async def _announce(self) -> None:
         announcement = mdns.Announcement(self.identity.id, self._config.name, self.identity.cert_sha256, self._port)
-        await mdns.run(announcement, lambda: mdns.interfaces(self._host), self.transport.hint)
+        await mdns.run(announcement, lambda: mdns.interfaces(self._host), self.transport.hint, self.ear)
 
 
 def _secret(config: NetworkConfig, own_file: Path) -> bytes | None:

@@ -36,11 +36,11 @@ def announcement(net: str, number: int) -> Announcement:
 
 @asynccontextmanager
 async def announced(
-    announcement: Announcement, interfaces: tuple[str, ...] = LOOPBACK
+    announcement: Announcement, interfaces: tuple[str, ...] = LOOPBACK, ear: mdns.Ear | None = None
 ) -> AsyncIterator[set[tuple[Address, PeerId]]]:
     """Announce and browse meanwhile; yields the hints that come."""
     hints: set[tuple[Address, PeerId]] = set()
-    run = mdns.run(announcement, lambda: interfaces, lambda address, peer: hints.add((address, peer)))
+    run = mdns.run(announcement, lambda: interfaces, lambda address, peer: hints.add((address, peer)), ear)
     task = asyncio.create_task(run)
     try:
         yield hints
@@ -253,3 +253,23 @@ async def test_who_only_looks_finds_the_network_s_peers_and_is_found_by_nobody(n
         assert [Address("127.0.0.1", 20_001)] == await mdns.find(net, LOOPBACK, 2.0)
 
     assert set() == hints
+
+
+@pytest.mark.alone
+async def test_an_ear_hears_who_announces_itself_now_and_nobody_else(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says None before it listens, while it settles, and after it was closed."""
+    monkeypatch.setattr(mdns, "SETTLING_S", 1.0)
+    clock = asyncio.get_running_loop().time
+    ears = {number: mdns.Ear(clock) for number in (1, 2)}
+    assert await ears[1].hears(id_of(2), 0.0, 0.0) is None
+    async with announced(announcement(net, 1), ear=ears[1]), announced(announcement(net, 2), ear=ears[2]):
+        await until(lambda: all(ear._open for ear in ears.values()))
+        assert await ears[1].hears(id_of(2), 0.0, 0.0) is None
+        await ears[1].settled(0.2)
+        since = clock()
+
+        while not await ears[1].hears(id_of(2), since, 0.5):  # zeroconf takes the same packet within a second for one
+            ears[2].announce()
+        assert await ears[1].hears(id_of(3), since, 0.1) is False
+
+    assert await ears[1].hears(id_of(2), 0.0, 0.0) is None

@@ -212,6 +212,18 @@ def test_a_failed_request_makes_suspect_until_it_answers() -> None:
     assert "alive" == members.member(ONE).state
 
 
+def test_who_tells_no_address_any_more_is_alive_by_its_pulses() -> None:
+    """Nobody can reach it: an answer would be waited for without end."""
+    members = merged([signed(card_of(ONE)), signed(pulse_of(ONE, seq=1))])
+    members.suspect(ONE, 1.0)
+    members.merge(signed(replace(card_of(ONE, seq=2), addr=())), 2.0)
+
+    members.merge(signed(pulse_of(ONE, seq=2, t_ms=2000)), 3.0)
+
+    assert "alive" == members.member(ONE).state
+    assert [] == members.suspect(ONE, 4.0)
+
+
 def test_strangers_cannot_fill_the_table() -> None:
     """Attack 9: 5,000 made-up peers with good signatures; the known stay, dialled newcomers still get in."""
     members = membership(live_limit=100, departed_limit=200)

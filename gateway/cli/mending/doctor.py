@@ -87,11 +87,22 @@ def _peer(home: "Home") -> "Running | str | None":
         if home.running() is None:
             return None
         peer = OwnPeer(home)
+        looks = _looks(peer)  # first: what they find is in the pages
         return Running(
-            peer.url, peer.get("/ppai/v1/status"), peer.get("/ppai/v1/peers"), lambda body: _asked(peer, body)
+            peer.url, peer.get("/ppai/v1/status"), peer.get("/ppai/v1/peers"), lambda body: _asked(peer, body), looks
         )
     except (NotRunning, PeerRefused, OpenToOthers) as error:
         return str(error)
+
+
+def _looks(peer: Any) -> Any:
+    """What other peers find who dial ours back now; None of a peer of an earlier version."""
+    from gateway.cli.own_peer import NotRunning, PeerRefused
+
+    try:
+        return peer.post("/ppai/v1/look", {})
+    except (NotRunning, PeerRefused):
+        return None
 
 
 def _asked(peer: Any, body: Any) -> str:
