@@ -104,6 +104,7 @@ def engine_status(
                 "id": shown.get(model.name, model.id),
                 "context_tokens": model.context_tokens,
                 "loaded": model.is_loaded,
+                "loading": None if model.loading is None else round(model.loading, 2),
                 "abilities": sorted(model.modalities),
                 "profiled": shown.get(model.name, model.name) in profiled,
                 "parameters": model.parameters or None,

@@ -1,6 +1,6 @@
 """Reads an engine's own pages, within bounds. No page that is read here makes an engine load a model."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -10,6 +10,7 @@ from yarl import URL
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import message_in
+from gateway.wire.events import EventSplitter
 from gateway.wire.text import visible
 
 PAGE_LIMIT_BYTES = 8 << 20  # many times the longest page known, vLLM's /openapi.json
@@ -82,6 +83,16 @@ class EngineApi:
         url, body = URL(self.at(path), encoded=True), b"{}" if method == "POST" else None
         async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
             return response.status, response.content_type, await _read(response)
+
+    async def events(self, path: str) -> AsyncIterator[bytes]:
+        """The data of a stream of events, for as long as it lasts. Raises as `get` does, and OversizedEvent."""
+        splitter, headers = EventSplitter(), {**self._headers, "connection": "close"}
+        async with self._session.get(self.at(path), headers=headers, allow_redirects=False) as response:
+            if response.status != 200:
+                raise UpstreamError(f"GET {path} answered {response.status}")
+            async for chunk in response.content.iter_any():
+                for event in splitter.feed(chunk):
+                    yield event.data
 
     async def _page(self, path: str, response: aiohttp.ClientResponse, kind: Any) -> Any:
         if response.status in (401, 403):

@@ -52,6 +52,7 @@ class EngineModel:
     quantisation: str = ""  # in the engine's own words, e.g. Q4_K_M; empty: it does not say
     is_kept_by_use: bool = False  # its engine unloads what nobody uses, so that each request keeps it in memory longer
     endpoints: tuple[str, ...] = ()  # of the API, those that it answers; empty: not told
+    loading: float | None = None  # how much of it is loaded, 0 to 1; None: it is not being loaded, or not told
     continues: tuple[str, ...] = ()  # endpoints at which it goes on with an answer that somebody else began: as tested
 
     @property

@@ -12,6 +12,8 @@ import msgspec
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, DEFAULT_SLOTS, MEDIA, UNTOLD, EngineModel
 from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_load
+from gateway.engines.llamacpp.pages import Props
+from gateway.engines.llamacpp.router import LlamaRouter, is_router
 from gateway.engines.ollama import Ollama, is_ollama
 from gateway.wire.bodies import ASSUMED, ENDPOINTS, OTHERS
 
@@ -21,6 +23,8 @@ _LM_STUDIO_CONTEXT = 4096  # tokens with which LM Studio loads a model by defaul
 async def recognise(api: EngineApi, listing: Listing) -> Family:
     """The family of an engine that lists these models."""
     known: dict[str, Family] = {"vllm": Vllm(), "llamacpp": LlamaCpp(), "sglang": Sglang()}
+    if listing.owner == "llamacpp" and await is_router(api):
+        return LlamaRouter()
     if listing.owner in known:
         return known[listing.owner]
     if await is_ollama(api):
@@ -95,7 +99,7 @@ class LlamaCpp(Unknown):
         if self._embeds is None:
             self._embeds = await api.status_of("/v1/embeddings", {"input": "a"}) != 501
             self._endpoints = await self._answered(api)
-        props = await api.get("/props", _Props)
+        props = await api.get("/props", Props)
         context = props.default_generation_settings.n_ctx
         tools = ("tools",) if props.chat_template_caps.supports_tools else ()
         embeds = ("embeddings",) if self._embeds else ()
@@ -198,20 +202,6 @@ def _model(entry: ModelEntry, *also: str, context: int = 0) -> EngineModel:
         untold=() if entry.architecture else MEDIA,
         parameters=meta.n_params,
     )
-
-
-class _GenerationSettings(msgspec.Struct):
-    n_ctx: int = 0
-
-
-class _TemplateCaps(msgspec.Struct):
-    supports_tools: bool = True
-
-
-class _Props(msgspec.Struct):
-    total_slots: int = DEFAULT_SLOTS
-    chat_template_caps: _TemplateCaps = msgspec.field(default_factory=_TemplateCaps)
-    default_generation_settings: _GenerationSettings = msgspec.field(default_factory=_GenerationSettings)
 
 
 class _SglangModel(msgspec.Struct):

@@ -103,6 +103,10 @@ class LiteLLMEngine:
                 await answer.aclose()
 
     to_learn: str | None = None
+    is_followed = False
+
+    async def follow(self) -> None:
+        """Nothing: a provider tells of no model that it loads."""
 
     async def learn(self) -> bool:
         """Nothing: what a provider makes of an unfinished answer is its own matter."""

@@ -94,6 +94,15 @@ class Engine(Upstream, Protocol):
         """Try one of them; True where that found an ability, which the next look tells."""
         ...
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether it loads a model, and tells how far it is to who asks for that: `follow`."""
+        ...
+
+    async def follow(self) -> None:
+        """Read for a while how far that is, which the next looks tell."""
+        ...
+
     async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body) of a page about an answer that it keeps. Raises UpstreamError."""
         ...
@@ -134,6 +143,7 @@ class LocalEngine:
         self._problem = NONE_YET
         self._unready_looks = 0  # in a row
         self._learning: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._learns_since: float | None = None  # when there was first something to learn; None: there is nothing
         self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
         self._is_wanted = asyncio.Event()  # a look before its time
@@ -191,8 +201,9 @@ class LocalEngine:
         try:
             await self._watch(tasks, seen)
         finally:
-            if self._learning:
-                self._learning.cancel()
+            for task in (self._learning, self._following):
+                if task:
+                    task.cancel()
 
     async def _watch(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:
         while True:
@@ -207,6 +218,7 @@ class LocalEngine:
             self.has_looked = True
             seen()
             self._begin_to_learn(tasks)
+            self._begin_to_follow(tasks)
             self._unready_looks = 0 if self.state.is_ready else self._unready_looks + 1
             for looked in waiting:
                 if not looked.done():
@@ -235,6 +247,11 @@ class LocalEngine:
         self._learns_since = self._learns_since or asyncio.get_running_loop().time()
         if self._engine is not None and (self._learning is None or self._learning.done()):
             self._learning = tasks.create_task(self._learn(self._engine), name=f"learning {self.name}")
+
+    def _begin_to_follow(self, tasks: asyncio.TaskGroup) -> None:
+        """Have read how far the engine is with what it loads."""
+        if self._engine is not None and self._engine.is_followed and (not self._following or self._following.done()):
+            self._following = tasks.create_task(self._engine.follow(), name=f"following {self.name}")
 
     async def _learn(self, engine: Engine) -> None:
         if await engine.learn():

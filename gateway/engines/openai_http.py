@@ -21,6 +21,7 @@ from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing, read_load
 from gateway.engines.learning.going_on import continues
+from gateway.engines.llamacpp.router import LlamaRouter
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, OTHERS, leaving_out, says_not_known, without
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -117,6 +118,16 @@ class OpenAIEngine:
             return None
         loaded = (model.id for model in self.state.models if model.is_loaded and "text" in model.modalities)
         return next((model for model in loaded if model not in self._continues), None)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a model is being loaded of which `follow` reads how far it is."""
+        return isinstance(self._family, LlamaRouter) and any(each.loading is not None for each in self.state.models)
+
+    async def follow(self) -> None:
+        """Read for a while how far models are loaded, which the next looks tell."""
+        if isinstance(self._family, LlamaRouter):
+            await self._family.follow(self._api)
 
     async def learn(self) -> bool:
         """Ask a model once whether it goes on with an answer that was begun; True where the next look tells that."""

@@ -5,7 +5,7 @@ already, so what those would say follows in a comment, or in the error event of 
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
@@ -43,6 +43,7 @@ class KeptAlive:
         self.request_id = client.request_id
         self.has_started = False  # the answer, and not only the stream
         self._client, self._endpoint, self._headers, self._interval_s = client, endpoint, headers, interval_s
+        self.loading: Callable[[], float | None] = lambda: None  # how much is loaded, 0 to 1, of what is waited for
         self._is_open = False  # whether the stream began before its answer
         self._is_sending = False
         self._loop = asyncio.get_running_loop()
@@ -106,7 +107,12 @@ class KeptAlive:
         due = since >= self._interval_s
         self._timer = self._loop.call_later(self._interval_s if due else self._interval_s - since, self._look)
         if due and not self._is_sending:  # what is being sent, the client does not take yet
-            self._beat = self._loop.create_task(self._write(WAITING))
+            self._beat = self._loop.create_task(self._write(self._waiting()))
+
+    def _waiting(self) -> bytes:
+        """What is said while nothing else is; of a model that is being loaded, how far it is."""
+        loaded = self.loading()
+        return WAITING if loaded is None else b": ppai waiting loaded=%d%%\n\n" % (100 * loaded)
 
     async def _write(self, comment: bytes) -> None:
         """A comment, before which the stream begins if it has not."""

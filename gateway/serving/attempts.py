@@ -11,7 +11,7 @@ from functools import partial
 from discovery.records import PeerId, printable
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Turn
-from gateway.capacity.doors import Doors
+from gateway.capacity.doors import Doors, Served
 from gateway.capacity.line import LOOK_S
 from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
@@ -71,6 +71,7 @@ class Attempts:
         self._broken: tuple[Said, Candidate] | None = None  # an answer that broke off, and who began it
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
+        self._at: Served | None = None  # our engine that is asked now
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
 
@@ -165,6 +166,14 @@ class Attempts:
         """Nobody will be asked any more."""
         self._tell(self._course.settled())
 
+    @property
+    def loading(self) -> float | None:
+        """How much of the model is loaded, 0 to 1, that our own engine loads for this; None where it loads none."""
+        if self._at is None:
+            return None
+        models = self._at.door.engine.state.models
+        return next((model.loading for model in models if model.name == self._at.model), None)
+
     def line(self, wall_time: float, request_id: str) -> dict[str, object]:
         """The route log's line: who answered, among whom, and how it went."""
         choice = self._course.choice
@@ -205,6 +214,7 @@ class Attempts:
         if candidate is None:
             return None
         allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
+        self._at = None
         upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         target = self._target(candidate, self._course.choice.reason, upstream, began)
         self._reserve(candidate)
@@ -268,6 +278,7 @@ class Attempts:
             self._doors.door_of(candidate.engine).leave(turn)
             raise
         self._reserve(candidate)
+        self._at = self._doors.at(candidate.agent, candidate.engine, candidate.model)
         return target
 
     async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:

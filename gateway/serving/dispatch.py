@@ -26,7 +26,7 @@ from gateway.routing.course import Course, CourseConfig
 from gateway.routing.node import Node
 from gateway.routing.query import Query
 from gateway.serving import refusals
-from gateway.serving.alive import KEEPALIVE_S, kept_alive
+from gateway.serving.alive import KEEPALIVE_S, KeptAlive, kept_alive
 from gateway.serving.attempts import Attempts, GoingOn
 from gateway.serving.continuing.said import Said
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
@@ -79,6 +79,7 @@ class _Asked(NamedTuple):
     came: Came
     began: float
     timing: Mapping[str, str]  # headers
+    kept: KeptAlive | None = None  # the client, where it gets signs of life
 
 
 class Dispatcher:
@@ -132,7 +133,7 @@ class Dispatcher:
         asked = _Asked(request_id, came, began, timing)
         if routed.request.stream:
             with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
-                await self._lead(routed, asked, kept)
+                await self._lead(routed, asked._replace(kept=kept), kept)
         else:
             await self._lead(routed, asked, client)
 
@@ -180,6 +181,8 @@ class Dispatcher:
             guarded=routed.query.guarded,
             decide_to_go_on=partial(self._decide_to_go_on, routed, recorded),
         )  # fmt: skip
+        if asked.kept is not None:
+            asked.kept.loading = lambda: attempts.loading
         forwarder = Forwarder(
             routed.request, attempts, self._patience, self._clock,
             continues=routed.wishes.may_continue, leaves=leaves,

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
 from tests.e2e.peer import PeerProcess
+from tests.router_engine import ScriptedRouter, progress
 
 TOLD = ["peer", "model", "score", "cost-s", "reason", "attempts"]
 
@@ -81,6 +82,27 @@ async def test_an_engine_that_refuses_after_a_sign_of_life_is_told_in_the_stream
 
     assert (200, "text/event-stream; charset=utf-8") == (response.status, response.headers["content-type"])
     assert b'"stream_cut_short"' in body and b": ppai " in body and b"[DONE]" not in body
+
+
+@pytest.mark.slow
+async def test_signs_of_life_say_how_far_the_engine_is_with_loading_the_model(tmp_path: Path) -> None:
+    """As llama.cpp tells it as a router. A stream that waits for anything else says no such thing."""
+    router = ScriptedRouter(tells=[progress("cold", 0.42)])
+    async with router.serving(), aiohttp.ClientSession() as http, asyncio.timeout(30):
+        peer = PeerProcess(tmp_path / "home", "--engine", router.url, env={"PPAI_CLIENT_KEEPALIVE_S": "0.2"})
+        await asyncio.to_thread(peer.__enter__)
+        try:
+            await asyncio.to_thread(peer.wait_ready)
+            said = b""
+            async with http.post(peer.url + CHAT, json={**HELLO, "model": "cold", "stream": True}) as response:
+                async for line in response.content:
+                    said += line
+                    if b"loaded=42%" in line:
+                        router.loaded.set()
+        finally:
+            await asyncio.to_thread(peer.stop)
+
+    assert said.startswith(b": ppai waiting") and b"hello" in said and said.endswith(b"data: [DONE]\n\n")
 
 
 @pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.slow)])

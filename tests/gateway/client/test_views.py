@@ -106,6 +106,7 @@ def test_the_engine_s_status_is_plain_data() -> None:
                 "id": "m",
                 "context_tokens": 4096,
                 "loaded": True,
+                "loading": None,
                 "abilities": ["text"],
                 "profiled": True,
                 "parameters": 8,

@@ -48,6 +48,18 @@ async def test_silence_begins_the_stream_and_a_comment_says_what_headers_would()
     assert (1, True) == (client.sent, client.is_complete)
 
 
+async def test_how_far_a_model_is_loaded_stands_in_the_sign_of_life() -> None:
+    client = Recorder()
+    with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:
+        await waited(client)
+        kept.loading = lambda: 0.4299
+        async with asyncio.timeout(5):
+            while b": ppai waiting loaded=42%\n\n" not in client.body:
+                await asyncio.sleep(0.005)
+        kept.loading = lambda: None
+        await waited(client, client.body.count(WAITING) + 1)
+
+
 async def test_silence_between_events_is_filled() -> None:
     client = Recorder()
     with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:

@@ -1,0 +1,76 @@
+"""llama.cpp as a router: which models are loaded and how far one is; looking loads nothing."""
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from gateway.engines.openai_http import OpenAIEngine
+from tests.router_engine import ScriptedRouter, progress
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def looked(engine: OpenAIEngine) -> dict[str, float | None]:
+    """How far each model is loaded."""
+    await engine.refresh()
+    assert engine.state.problem is None
+    return {model.id: model.loading for model in engine.state.models}
+
+
+async def test_it_tells_which_models_are_loaded_and_looking_loads_none(session: aiohttp.ClientSession) -> None:
+    async with ScriptedRouter().serving() as router:
+        engine = OpenAIEngine(router.url, session)
+        for _ in range(12):
+            await engine.refresh()
+
+    warm, cold = engine.state.models
+    assert (True, 2048, ("text",), 135_000_000) == (
+        warm.is_loaded, warm.context_tokens, warm.modalities, warm.parameters
+    )  # fmt: skip
+    assert (False, 0, ("text", "tools")) == (cold.is_loaded, cold.context_tokens, cold.modalities)
+    assert ("embeddings",) == warm.untold
+    state = engine.state
+    assert ("llamacpp", 2, True, 1, 2) == (
+        state.family, state.slots, state.is_slots_known, state.running, state.waiting
+    )  # fmt: skip
+    assert 1 == router.paths.count("/props?model=warm&autoload=false"), "a model's page is read once"
+    assert not [path for path in router.paths if "cold" in path]
+
+
+async def test_how_far_a_model_is_loaded_is_followed_until_it_is(session: aiohttp.ClientSession) -> None:
+    tells = [progress("warm", 0.9), progress("cold", 0.2), progress("cold", 0.42), {"model": "cold", "data": 7}]
+    router = ScriptedRouter(tells=tells)
+    async with router.serving():
+        engine = OpenAIEngine(router.url, session)
+        assert {"warm": None, "cold": None} == await looked(engine)
+        assert not engine.is_followed
+        router.status["cold"] = "loading"
+        assert {"warm": None, "cold": 0.0} == await looked(engine)
+
+        assert engine.is_followed
+        following = asyncio.create_task(engine.follow())
+        async with asyncio.timeout(5):
+            while (await looked(engine))["cold"] != 0.42:
+                await asyncio.sleep(0.01)
+        router.status["cold"] = "loaded"
+        assert {"warm": None, "cold": None} == await looked(engine)
+        router.loaded.set()
+        await following
+
+    assert not engine.is_followed
+
+
+async def test_a_router_without_such_a_page_is_not_followed_for_long(session: aiohttp.ClientSession) -> None:
+    """Older ones have none; and it may end at any time."""
+    router = ScriptedRouter(status={"cold": "loading"})
+    async with router.serving():
+        engine = OpenAIEngine(router.url, session)
+        await looked(engine)
+    await engine.follow()
+
+    assert 0 == router.followers
