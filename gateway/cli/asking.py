@@ -194,13 +194,29 @@ def _agent_words(entry: Mapping[str, Any]) -> str:
     return f"; an agent on {' or '.join(entry['models']) or 'a model that is not said'}{has}"
 
 
-def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Stay, and follow peers and requests; in a pipe a line for each news.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show how the running peer is doing.
 
     Example: ppai status
+
+    Example: ppai status --watch
     """
     from gateway.cli.own_peer import OwnPeer
     from gateway.cli.pages import status_lines
+
+    if watch and as_json:
+        raise typer.BadParameter("programs follow GET /ppai/v1/watch: leave --json out", param_hint="--watch")
+    if watch:
+        from gateway.cli.running.watching import watch as stay
+
+        stay(home_of(home))
+        return
 
     found = OwnPeer(home_of(home)).get("/ppai/v1/status")
     if as_json:

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,9 @@ from urllib.parse import urlsplit
 from gateway.home.folder import Home, HomeError, Running
 from gateway.home.port_owner import name_of, owner_of
 from gateway.wire.text import header_text
+
+STARTS_S, LOOK_S = 10.0, 0.05  # s for a peer that holds the home to serve; between two looks whether it does
+SILENT_S = 60.0  # s without an event, after which the peer counts as gone; it sends one every 15 s
 
 
 class NotRunning(Exception):
@@ -37,11 +41,23 @@ def serving(home: Home) -> str:
     return "ppai serve" + ("" if is_usual else f" --home {shlex.quote(str(home.path))}")
 
 
+def _awaited(home: Home) -> Running | None:
+    """The peer that is about to serve from this home, once it does. Raises NotRunning where that takes long."""
+    until = time.monotonic() + STARTS_S
+    while home.is_taken():
+        if running := home.running():
+            return running
+        if time.monotonic() > until:
+            raise NotRunning(f"a peer is starting from {home.path}, or ending, and does not answer: see ppai logs")
+        time.sleep(LOOK_S)
+    return None
+
+
 class OwnPeer:
-    """The running peer of one home. Raises NotRunning where there is none."""
+    """The running peer of one home; one that is starting is waited for. Raises NotRunning where there is none."""
 
     def __init__(self, home: Home) -> None:
-        running = home.running()
+        running = home.running() or _awaited(home)
         if running is None:
             raise NotRunning(f"no peer is running from {home.path}; start one with: {serving(home)}")
         self._running: Running = running
@@ -65,6 +81,21 @@ class OwnPeer:
         """(response headers, the data of each event). Raises NotRunning, PeerRefused."""
         response = self._open(path, body, headers, 600)
         return {name.lower(): value for name, value in response.headers.items()}, self._events(response)
+
+    def events(self, path: str) -> Iterator[tuple[str, Any]]:
+        """(its name, its data) of each event at `path`, until the peer ends them. Raises NotRunning, PeerRefused."""
+        name = ""
+        with self._open(path, None, {}, SILENT_S) as response:
+            try:
+                for line in response:
+                    field, _, value = line.decode().rstrip("\r\n").partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, json.loads(value)
+            except (OSError, HTTPException, ValueError) as error:
+                raise self._gone(error) from error
+        raise self._gone(EOFError("it ends"))
 
     def _events(self, response: HTTPResponse) -> Iterator[dict[str, Any]]:
         """The data of each event up to `[DONE]`. Raises PeerRefused for an error, NotRunning where they break off."""

@@ -1,10 +1,12 @@
 """ppai serve, demo: run peers."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say
+from gateway.cli.running.watching import below
 
 
 def serve(
@@ -40,6 +42,9 @@ def serve(
         typer.Option("--transparent", help="Route the engine's own model names and unknown names like `auto`."),
     ] = None,
     no_mdns: Annotated[bool, typer.Option("--no-mdns", help="Neither announce nor look on the local network.")] = False,
+    screen: Annotated[
+        bool, typer.Option("--screen/--no-screen", help="Keep peers and requests in view, on a terminal.")
+    ] = True,
 ) -> None:
     """Start a peer: an OpenAI endpoint in front of this machine's engine, one of the network's answers.
 
@@ -47,8 +52,6 @@ def serve(
 
     Example: ppai serve --engine http://127.0.0.1:8000 --seed 192.0.2.7:8471
     """
-    from gateway.runtime import run_peer
-
     flags: dict[str, object] = {
         "engine.url": engine,
         "client.host": host,
@@ -66,7 +69,12 @@ def serve(
     if engine and "//" in engine and "@" in engine:
         say("others on this machine can read the password in --engine (ps): write it as engine.url into config.yaml")
     place = home_of(home)
-    run_peer(load(place, config, flags), place, say=say)
+    settings = load(place, config, flags)
+    with below(place) if screen else nullcontext():
+        say(f"starting a peer from {place.path}")
+        from gateway.runtime import run_peer
+
+        run_peer(settings, place, say=say)
 
 
 def demo(home: HomeOption = None) -> None:

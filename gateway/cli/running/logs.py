@@ -1,17 +1,16 @@
 """ppai logs: what the peer said, what became of requests, what the embedded engine said, also when none runs."""
 
-import json
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
 from gateway.cli.options import HomeOption, home_of, say, show
+from gateway.cli.running.screen import request_line
 
 LOOK_S = 0.2  # s between two looks for new lines
 
@@ -64,27 +63,6 @@ def logs(
     if follow:
         for line in _following(files, place):
             show(shown(line))
-
-
-def request_line(line: str) -> str:
-    """What became of one request, for people: when, who answered with which model, how it went, why it was asked.
-
-    Example: `17:03:12  ben  qwen3:32b  ok in 1.24 s, 212 tokens  best`. A line that is none stays as it is.
-    """
-    try:
-        row: dict[str, Any] = json.loads(line)
-        when = datetime.fromtimestamp(row["at"]).strftime("%H:%M:%S")
-        return "  ".join(part for part in (when, *request_cells(row)) if part)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
-        return line
-
-
-def request_cells(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    """(who, with which model, how it went, why) of a line of the route log. Raises KeyError."""
-    took = f" in {row['latency_s']:.2f} s" if row.get("latency_s") is not None else ""
-    tokens = f", {row['tokens']} tokens" if row.get("tokens") else ""
-    tries = f", {row['attempts']} tries" if row.get("attempts", 1) > 1 else ""
-    return row["peer"] or "nobody", row.get("model") or "", f"{row['status']}{took}{tokens}{tries}", row["reason"]
 
 
 class _Place(NamedTuple):

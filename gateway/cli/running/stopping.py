@@ -26,22 +26,26 @@ def stop(home: HomeOption = None) -> None:
     from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused
 
     place = home_of(home)
-    running = place.running()
-    if running is None:
+    if not place.is_taken():
         show(f"no peer is running from {place.path}")
         return
     try:
         OwnPeer(place).post("/ppai/v1/stop", {})
     except NotRunning as error:
-        if place.running() is not None:
-            raise StillRunning(f"{_first_words(error)}; end it with: kill {running.pid}") from error
+        if place.is_taken():
+            raise StillRunning(f"{str(error).partition(';')[0]}; end it with: {_kill(place)}") from error
     except PeerRefused as error:
         if error.status != 404:
             raise
-        raise StillRunning(f"the peer is of a version that takes no `ppai stop`: kill {running.pid}") from error
+        raise StillRunning(f"the peer is of a version that takes no `ppai stop`: {_kill(place)}") from error
     if not _has_ended(place):
-        raise StillRunning(f"the peer has not ended in {ENDED_WITHIN_S:.0f} s; end it with: kill -9 {running.pid}")
+        raise StillRunning(f"the peer has not ended in {ENDED_WITHIN_S:.0f} s; end it with: {_kill(place, ' -9')}")
     say(f"the peer of {place.path} has ended")
+
+
+def _kill(home: "Home", how: str = "") -> str:
+    running = home.running()
+    return f"kill{how} {running.pid if running else 'PID'}"
 
 
 def _has_ended(home: "Home") -> bool:
@@ -52,7 +56,3 @@ def _has_ended(home: "Home") -> bool:
             return False
         time.sleep(LOOK_S)
     return True
-
-
-def _first_words(error: Exception) -> str:
-    return str(error).partition(";")[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import own_peer
 from gateway.cli.own_peer import NotRunning, OwnPeer, PeerRefused, serving
 from gateway.home.folder import Home, Running
 from tests.gateway.cli.answering import Peer
@@ -133,3 +134,23 @@ def test_the_command_that_starts_a_peer_can_be_typed_as_it_is(tmp_path: Path, mo
         serving(Home(tmp_path)),
         serving(Home(tmp_path / "my home")),
     ]
+
+
+def test_a_peer_that_is_starting_is_waited_for(tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds its home before it serves from it."""
+    home = Home(tmp_path)
+
+    def serves(seconds: float) -> None:
+        home.announce(Running(f"http://127.0.0.1:{peer.server_port}", os.getpid(), "tok"))
+
+    monkeypatch.setattr(own_peer.time, "sleep", serves)
+    with home.held():
+        assert {} == OwnPeer(home).get("/ppai/v1/status")
+
+
+def test_a_peer_that_is_starting_for_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_peer, "STARTS_S", 0.0)
+    home = Home(tmp_path)
+
+    with home.held(), pytest.raises(NotRunning, match=r"a peer is starting from .* see ppai logs"):
+        OwnPeer(home)
