@@ -176,6 +176,7 @@ class Runtime:
         self._node = Node(
             config.name or socket.gethostname(), membership.gossip, membership.admission,
             policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(), priors=shipped_priors(),
+            alone=config.scheduler if config.scheduler.mode == "default" else None,
         )  # fmt: skip
         await self._build_engines(stack)
         await self._build_network(stack, membership)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.numbers import FloatArray
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, SchedulerConfig, decided, ranked_by
 from gateway.routing.query import Query, View

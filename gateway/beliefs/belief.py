@@ -19,7 +19,7 @@ from typing import Annotated, Generic, Literal, NamedTuple
 import msgspec
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
-from gateway.beliefs.queueing import Real
+from gateway.beliefs.numbers import Real
 from gateway.beliefs.sessions import SessionConfig, WorkDone
 from gateway.beliefs.speed import Speed, SpeedConfig
 

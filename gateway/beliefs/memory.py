@@ -105,6 +105,10 @@ class Loading:
         """Forget all others."""
         self._said = {peer: one for peer, one in self._said.items() if peer in known}
 
+    def is_cold(self, peer: PeerId, agent: str) -> bool:
+        """Whether the model of this one has to be loaded first."""
+        return peer in self._said and agent in self._said[peer].cold
+
     def cold(self, peers: Sequence[PeerId], agents: Sequence[str]) -> NDArray[np.bool_] | None:
         """(N,) whose model has to be loaded first; None where nobody's has. `peers`, `agents`: (N,) pairs."""
         return _rows(peers, agents, {peer: one.cold for peer, one in self._said.items()})

@@ -4,26 +4,21 @@ Every argument may be a float or an array over peers, (N,). `slots` is c, the jo
 `backlog` is n̂, the jobs running and waiting there. Numbers in, numbers out: nothing here knows of peers or evidence.
 """
 
-from typing import TypeAlias, TypeVar, cast
-
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float64]
-Real = TypeVar("Real", float, FloatArray)
+from gateway.beliefs.numbers import Real, exponential, greater, lesser, root
 
 SATURATED = 0.95  # ρ from which a queue is taken to grow: its steady state is too long and too far away to be of use
 
 
 def jobs_ahead(backlog: Real, slots: Real) -> Real:
     """max(0, n̂ - c + 1): how many of `backlog` jobs must leave `slots` servers before a new one starts."""
-    return cast(Real, np.maximum(0.0, backlog - slots + 1.0))
+    return greater(backlog - slots + 1.0, 0.0)
 
 
 def streams(backlog: Real, slots: Real) -> Real:
     """min(n̂, c - 1) + 1: jobs that would be decoded together with a new one, itself included."""
-    together: Real = np.minimum(backlog, slots - 1.0) + 1.0
-    return together
+    return lesser(backlog, slots - 1.0) + 1.0
 
 
 def turn(mean_service_s: Real, slots: Real) -> Real:
@@ -39,7 +34,7 @@ def wait(backlog: Real, slots: Real, mean_service_s: Real, wait_factor: Real) ->
     h = 3 it is charged two turns all the same; a factor on the jobs ahead alone could never charge it.
     """
     turns = wait_factor * (jobs_ahead(backlog, slots) + 1.0) - 1.0
-    return cast(Real, np.maximum(0.0, turns) * turn(mean_service_s, slots))
+    return greater(turns, 0.0) * turn(mean_service_s, slots)
 
 
 def queue_length(utilisation: Real, slots: Real) -> Real:
@@ -47,7 +42,7 @@ def queue_length(utilisation: Real, slots: Real) -> Real:
 
     Sakasegawa's approximation of Erlang C (1977); exact for one slot.
     """
-    jobs: Real = utilisation ** np.sqrt(2.0 * (slots + 1.0)) / (1.0 - utilisation)
+    jobs: Real = utilisation ** root(2.0 * (slots + 1.0)) / (1.0 - utilisation)
     return jobs
 
 
@@ -58,11 +53,13 @@ def carried(jobs: Real, utilisation: Real, mean_service_s: Real, slots: Real, ag
     or shrinks by λ - cμ, for `horizon_s` at most. This is what the second term of Eq. (7) was meant to say.
     """
     drain_rate = slots / mean_service_s
-    rho = np.minimum(utilisation, SATURATED)
+    rho = lesser(utilisation, SATURATED)
     steady = slots * rho + queue_length(rho, slots)
-    relaxed = steady + (jobs - steady) * np.exp(-age_s * drain_rate * (1.0 - np.sqrt(rho)) ** 2)
-    drift = (utilisation - 1.0) * drain_rate * np.minimum(age_s, horizon_s)
-    return cast(Real, np.where(utilisation < SATURATED, relaxed, np.maximum(0.0, jobs + drift))[()])
+    relaxed = steady + (jobs - steady) * exponential(-age_s * drain_rate * (1.0 - root(rho)) ** 2)
+    drifted = greater(jobs + (utilisation - 1.0) * drain_rate * lesser(age_s, horizon_s), 0.0)
+    if isinstance(utilisation, float):
+        return relaxed if utilisation < SATURATED else drifted
+    return np.where(utilisation < SATURATED, relaxed, drifted)
 
 
 def backlog_spread(utilisation: Real, slots: Real, arrival_rate: Real, age_s: Real) -> Real:
@@ -71,8 +68,8 @@ def backlog_spread(utilisation: Real, slots: Real, arrival_rate: Real, age_s: Re
     As much as may have come and gone since, both Poisson: sqrt(2·λ·age). At most what it is in the long run, where the
     jobs in slots are about Poisson and the queue about geometric.
     """
-    rho = np.minimum(utilisation, SATURATED)
+    rho = lesser(utilisation, SATURATED)
     queue = queue_length(rho, slots)
     settled = slots * rho + queue + queue * queue
-    moved = 2.0 * arrival_rate * np.minimum(age_s, 1e9)
-    return cast(Real, np.sqrt(np.minimum(settled, moved)))
+    moved = 2.0 * arrival_rate * lesser(age_s, 1e9)
+    return root(lesser(settled, moved))

@@ -5,14 +5,15 @@ Knows nothing of scores or policies. Reading costs the same few array operations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
 from gateway.beliefs.belief import Belief, BeliefConfig, Columns, Outcome, Reservation
-from gateway.beliefs.queueing import FloatArray, Real, carried
+from gateway.beliefs.numbers import FloatArray, Real, by_rows, exponential, greater, lesser
+from gateway.beliefs.queueing import carried
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 
@@ -197,11 +198,12 @@ class Beliefs:
     def expect(self, rows: NDArray[np.intp], now: float) -> Expected:
         """What to expect of the peers at `rows`, at `now`: evidence faded to `now`, backlog carried on to `now`."""
         self._restack()
-        if len(rows) == 1:  # numpy costs more a call than the arithmetic of one: the same formulas, on floats
-            row: Columns[float] = Columns(*self._table[rows[0]].tolist())
-            return Expected(*np.array([*_expected(row, now, self.config).values()])[:, None])
-        columns: Columns[FloatArray] = Columns(*self._table[rows].T)
-        return Expected(**_expected(columns, now, self.config))
+        return Expected(*by_rows(partial(_expected, now, self.config), list(self._table[rows].T)))
+
+    def expect_one(self, row: int, now: float) -> tuple[float, ...]:
+        """The same of one peer: the fields of Expected, in their order."""
+        self._restack()
+        return _expected(now, self.config, *self._table[row].tolist())
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
@@ -226,34 +228,23 @@ class Beliefs:
         self._stale.clear()
 
 
-def _expected(columns: Columns[Real], now: float, config: BeliefConfig) -> dict[str, Real]:
-    """The fields of Expected, by name and in their order, from what is known of the peers."""
-    of = columns
-    keep = np.exp(np.minimum(0.0, of.as_of - now) / config.tau_s)
+def _expected(now: float, config: BeliefConfig, *columns: Real) -> tuple[Real, ...]:
+    """The fields of Expected, in their order, from what is known of the peers: the fields of Columns."""
+    of: Columns[Real] = Columns(*columns)
+    keep = exponential(lesser(of.as_of - now, 0.0) / config.tau_s)
     prior_exposure_s = config.prior_arrivals / config.prior_utilisation * of.typical_s / of.slots
     shape = config.prior_jobs + of.completions * keep
     arrival_rate = (config.prior_arrivals + of.arrivals * keep) / (prior_exposure_s + of.exposure_s * keep)
     mean_service_s = ((config.prior_jobs - 1.0) * of.typical_s + of.busy_s * keep) / (shape - 1.0)
     utilisation = arrival_rate * mean_service_s / of.slots
-    age_s = cast(Real, np.maximum(0.0, now - of.birth))
+    age_s = greater(now - of.birth, 0.0)
     believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
-    backlog = cast(Real, np.maximum(believed, of.own_jobs))  # ours are there until answered, whatever pulses say
+    backlog = greater(believed, of.own_jobs)  # ours are there until answered, whatever pulses say
     keep_turns = keep ** (1.0 / of.memory)
     wait_factor = (config.prior_turns + of.turns_seen * keep_turns) / (
         config.prior_turns + of.turns_expected * keep_turns
     )
-    return {
-        "arrival_rate": arrival_rate,
-        "mean_service_s": mean_service_s,
-        "shape": shape,
-        "utilisation": utilisation,
-        "backlog": backlog,
-        "slots": of.slots,
-        "wait_factor": wait_factor,
-        "prefill_s": of.prefill_s,
-        "step_s": of.step_s,
-        "stream_s": of.stream_s,
-        "rtt_s": of.rtt_s,
-        "admission": of.admission,
-        "age_s": age_s,
-    }
+    return (
+        arrival_rate, mean_service_s, shape, utilisation, backlog, of.slots, wait_factor,
+        of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.admission, age_s,
+    )  # fmt: skip

@@ -1,15 +1,16 @@
 """Who may answer one query: the candidate set E_i, Eq. (11), and for everybody else the reason why not."""
 
+from collections.abc import Iterator
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
-from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.numbers import FloatArray
 from gateway.models.needs import least_tokens
 from gateway.routing.query import Query, View
-from gateway.routing.roster import BoolArray, Roster
+from gateway.routing.roster import BoolArray, Kind, Roster
 
 
 class Excluded(IntEnum):
@@ -55,38 +56,89 @@ def among(*codes: int) -> BoolArray:
     return table
 
 
+KINDS_KEPT = 64  # of queries, for which a roster remembers whom they exclude
 EMBEDDED_PATIENCE_S = 10.0  # within which another must be expected to begin, else the embedded model is a candidate
 
 
 def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.uint8]:
     """E_i, Eq. (11): (N,) codes, 0 for a candidate, else an `Excluded`. `theta_s` is the least score of a candidate.
 
-    Where several reasons hold, the one with the lowest code is given: each assignment below overwrites those before.
+    Where several reasons hold, the one with the lowest code is given.
     """
     roster = view.roster
-    remote = ~roster.local
-    excluded = np.zeros(len(roster), dtype=np.uint8)
+    excluded = _for_good(query, roster).excluded.copy()
+    for who, code in _for_now(query, view, theta_s):
+        excluded[who & ((excluded == 0) | (excluded > code))] = code
+    _spare_last_resort(roster, excluded)
+    _prefer_room(query, roster, excluded)
+    if query.avoid is not None:
+        _avoid(query.avoid, roster, excluded)
+    if view.on_trial is not None:
+        _stand_back(view.on_trial, Excluded.TRIAL, roster, excluded)
+    if view.distrusted is not None and query.pin is None:
+        _stand_back(view.distrusted, Excluded.DISTRUSTED, roster, excluded)
+    return excluded
+
+
+def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArray, Excluded]]:
+    """Whom the state of things excludes, and what this query's size is too much for."""
+    roster = view.roster
     if view.kept is not None and query.pin is None:  # as a closed door: a peer that is named refuses itself
-        excluded[remote & view.kept] = Excluded.COLD
-    excluded[view.score < theta_s] = Excluded.SCORE
+        yield ~roster.local & view.kept, Excluded.COLD
+    if theta_s > 0.0:
+        yield view.score < theta_s, Excluded.SCORE
     if roster.personal and query.models is None:
         is_spoken_for = np.zeros(len(roster), dtype=np.bool_)
         is_spoken_for[[row for row in view.likely if view.is_likely(row)]] = True
-        excluded[roster.is_personal() & ~is_spoken_for & ~view.profiled] = Excluded.AGENT
+        yield roster.is_personal() & ~is_spoken_for & ~view.profiled, Excluded.AGENT
+    if view.silent is not None:
+        yield ~roster.local & view.silent, Excluded.SILENT
+    if query.pin is None:  # our news of a named peer's door may be seconds old: it is asked, and refuses itself
+        yield ~roster.local & (view.expected.admission >= ADMISSION_LEVEL["closed"]), Excluded.CLOSED
+    if view.refusing is not None:
+        yield ~roster.local & view.refusing, Excluded.FIELD
+    if roster.least_context < (least := least_tokens(query.prompt_tokens)):
+        limit = roster.context_tokens
+        yield (limit > 0) & (limit < least), Excluded.CONTEXT
+
+
+def only_own(query: Query, roster: Roster) -> int | None:
+    """The one agent that may answer, where it is ours and nothing but how busy it is can keep it from that; its row."""
+    found = _for_good(query, roster).only_own
+    if found is None or query.chain or roster.least_context < query.prompt_tokens + (query.max_tokens or 1):
+        return None
+    return None if roster.last_resort[found] or roster.personal else found
+
+
+def _for_good(query: Query, roster: Roster) -> Kind:
+    """Whom a query of this kind excludes on this roster, whatever the state of things; remembered for the last kinds.
+
+    What a program asks for is mostly of the same kind.
+    """
+    kind = (
+        *(query.pin, query.pinned_local is None, query.needs, query.endpoint, query.is_chat, query.models),
+        *(query.reach, query.here_only, query.goes_on),
+    )
+    known = roster.kinds.get(kind)
+    if known is None:
+        while len(roster.kinds) >= KINDS_KEPT:
+            del roster.kinds[next(iter(roster.kinds))]
+        excluded = _excluded_kind(query, roster)
+        left = (excluded == 0).nonzero()[0].tolist()
+        known = Kind(excluded, left[0] if len(left) == 1 and roster.local[left[0]] else None)
+        roster.kinds[kind] = known
+    return known
+
+
+def _excluded_kind(query: Query, roster: Roster) -> NDArray[np.uint8]:
+    """Each assignment overwrites those before: of several reasons the one with the lowest code is given."""
+    excluded = np.zeros(len(roster), dtype=np.uint8)
     if query.goes_on is not None:
         excluded[[query.goes_on not in endpoints for endpoints in roster.continues]] = Excluded.CONTINUING
-    if view.silent is not None:
-        excluded[remote & view.silent] = Excluded.SILENT
-    if query.pin is None:  # our news of a named peer's door may be seconds old: it is asked, and refuses itself
-        excluded[remote & (view.expected.admission >= ADMISSION_LEVEL["closed"])] = Excluded.CLOSED
-    else:
+    if query.pin is not None:
         excluded[~_is_pinned(query.pin, roster)] = Excluded.PINNED
-    if view.refusing is not None:
-        excluded[remote & view.refusing] = Excluded.FIELD
     if query.pinned_local is not None:
-        excluded[remote] = Excluded.PINNED_LOCAL
-    limit = roster.context_tokens
-    excluded[(limit > 0) & (limit < least_tokens(query.prompt_tokens))] = Excluded.CONTEXT
+        excluded[~roster.local] = Excluded.PINNED_LOCAL
     if query.needs:
         excluded[[not query.needs <= modalities for modalities in roster.modalities]] = Excluded.MODALITY
     if query.endpoint:
@@ -102,14 +154,6 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
     excluded[~roster.approved] = Excluded.NOT_APPROVED
     excluded[roster.suspect] = Excluded.SUSPECT
     excluded[roster.dead] = Excluded.DEAD
-    _spare_last_resort(roster, excluded)
-    _prefer_room(query, roster, excluded)
-    if query.avoid is not None:
-        _avoid(query.avoid, roster, excluded)
-    if view.on_trial is not None:
-        _stand_back(view.on_trial, Excluded.TRIAL, roster, excluded)
-    if view.distrusted is not None and query.pin is None:
-        _stand_back(view.distrusted, Excluded.DISTRUSTED, roster, excluded)
     return excluded
 
 
@@ -118,7 +162,7 @@ def embedded_stands_back(excluded: NDArray[np.uint8], wait_s: FloatArray, roster
 
     It is there so that a peer without an engine answers at all. Among embedded models alone the ordinary rules decide.
     """
-    if roster.embedded.any():
+    if roster.has_embedded:
         soon = (excluded == 0) & ~roster.embedded & (wait_s <= EMBEDDED_PATIENCE_S)
         if soon.any():
             excluded[(excluded == 0) & roster.embedded] = Excluded.EMBEDDED
@@ -157,7 +201,7 @@ def _serves(names: frozenset[str], roster: Roster) -> BoolArray:
 
 def _spare_last_resort(roster: Roster, excluded: NDArray[np.uint8]) -> None:
     """Exclude last resorts, in place, unless nobody else is a candidate."""
-    if roster.last_resort.any() and ((excluded == 0) & ~roster.last_resort).any():
+    if roster.has_last_resort and ((excluded == 0) & ~roster.last_resort).any():
         excluded[(excluded == 0) & roster.last_resort] = Excluded.LAST_RESORT
 
 
@@ -167,6 +211,8 @@ def _prefer_room(query: Query, roster: Roster, excluded: NDArray[np.uint8]) -> N
     First it is room for the longest answer that the query allows, then for its prompt alone. Where nobody seems to have
     even that, those with the largest context remain: the estimate errs, and only an engine counts.
     """
+    if roster.least_context >= query.prompt_tokens + (query.max_tokens or 1):
+        return
     limit = roster.context_tokens
     for tokens in (query.prompt_tokens + (query.max_tokens or 1), query.prompt_tokens + 1):
         is_short = (limit > 0) & (limit < tokens)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
-import numpy as np
 
-from gateway.beliefs.queueing import Real, jobs_ahead
+from gateway.beliefs.numbers import Real, greater, root
+from gateway.beliefs.queueing import jobs_ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,8 @@ def risk(backlog: Real, slots: Real, mean_service_s: Real, shape: Real, weight: 
 
     1/μ of a Gamma(a, b) posterior has the relative standard deviation 1/sqrt(a - 2): completions seen make it smaller.
     """
-    jobs = np.maximum(1.0, jobs_ahead(backlog, slots))
-    risk_s: Real = weight * mean_service_s * np.sqrt(jobs / (shape - 2.0))
-    return risk_s
+    jobs = greater(jobs_ahead(backlog, slots), 1.0)
+    return weight * mean_service_s * root(jobs / (shape - 2.0))
 
 
 def crowding(output_tokens: float, stream_s: Real, streams: Real, weight: float) -> Real:

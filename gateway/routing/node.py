@@ -5,6 +5,7 @@ Takes `now` and returns what to do; touched on the event loop only. Knows nothin
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -16,15 +17,17 @@ from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.beliefs.domains import FromDocuments, Likely, likely
 from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
-from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.models.priors import Priors
-from gateway.routing.choice import Candidate
+from gateway.routing.candidates import only_own
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision
-from gateway.routing.policy import Plan, Policy
+from gateway.routing.policy import Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
+from gateway.routing.utility import only_choice
 from gateway.routing.worth import REFRESH_S, TRIAL, Space, Trial, corrected, lifted
 from gateway.trust.honesty import Honesty
 from gateway.trust.observed import Observations
@@ -44,11 +47,16 @@ class Node:
         rng: np.random.Generator,
         space: Space | None = None,
         priors: Priors | None = None,
+        alone: SchedulerConfig | None = None,
     ) -> None:
-        """`priors`: what models are worth that nobody measured; without, as the curves of public results have it."""
+        """`priors`: what models are worth that nobody measured; without, as the curves of public results have it.
+
+        `alone`: how an agent of ours is weighed that nobody else competes with (`only`); None: by `policy`, too.
+        """
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space, self._priors = policy, rng, space, priors or Priors()
+        self._alone = alone
         self.observations, self._trial, self._refreshed_at = Observations(), Trial(), 0.0
         self.honesty = Honesty()
         self._from_documents = FromDocuments()
@@ -205,6 +213,30 @@ class Node:
     def observe_closed(self, peer: PeerId, now: float) -> None:
         """A probe was turned away: we may not ask there. Until its next pulse it is no candidate."""
         self.beliefs.observe_closed(peer, now)
+
+    def only(self, query: Query, now: float) -> Choice | None:
+        """The choice where one agent may answer, which is ours: there is nothing to weigh. None: plan, and decide."""
+        scored = self._seen_roster(now)
+        roster = scored.roster
+        row = only_own(query, roster) if self._alone else None
+        if row is None or self._alone is None or self._alone.theta_s > 0:
+            return None
+        warm = self._warm(roster, query, now)
+        only = only_choice(
+            query, roster, row, self.beliefs.expect_one(int(roster.rows[row]), now), self._alone,
+            score=float(scored.scores(query.relevance)[row]),
+            output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
+            warm_tokens=0.0 if warm is None else float(warm[row]),
+            is_cold=self._loading.is_cold(self.me, roster.agents[row]),
+            unprofiled=not scored.profiled[row],
+            basis=scored.bases[row].words(query.category) if scored.bases else "",
+        )  # fmt: skip
+        return replace(only, among=len(roster), explained=partial(self._explained, only, query, now))
+
+    def _explained(self, only: Choice, query: Query, now: float) -> Choice:
+        """The same with everybody in it, and why each of the others is no candidate."""
+        whole = self.decide(query, self.plan(query, now), now).choice(1, everybody=True)
+        return replace(whole, order=only.order, beta_per_s=only.beta_per_s)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.numbers import FloatArray
 from gateway.routing import cost
 from gateway.routing.chain import Chained
 from gateway.routing.decision import Decision

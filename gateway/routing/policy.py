@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.numbers import FEW, FloatArray
 from gateway.routing.candidates import Excluded, among
 from gateway.routing.cost import CostConfig
 from gateway.routing.decision import Decision
@@ -79,13 +79,13 @@ class Policy(Protocol):
 def own_and_others(draft: Decision) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices of our own candidates and of the others'."""
     is_candidate, local = draft.excluded == 0, draft.view.roster.local
-    return np.flatnonzero(is_candidate & local), np.flatnonzero(is_candidate & ~local)
+    return (is_candidate & local).nonzero()[0], (is_candidate & ~local).nonzero()[0]
 
 
 def ranked_by(fresh: Decision, by: FloatArray, pool: Iterable[int], rng: np.random.Generator) -> list[int]:
     """The pool's candidates, best first by the column `by`, (N,); equal ones (to 1e-12) in an order drawn by lot."""
     still = [index for index in pool if not fresh.excluded[index]]
-    lot = rng.random(len(still)).tolist()
+    lot = [rng.random() for _ in still] if len(still) <= FEW else rng.random(len(still)).tolist()  # the same numbers
     keyed = sorted(zip([-round(float(by[index]), 12) for index in still], lot, still, strict=True))
     return [index for _, _, index in keyed]
 
@@ -97,32 +97,35 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
     is followed by the others. Without an own engine, who could answer if need be comes last. `reason` says how the
     first was found, unless a pin, a body that may not travel, a topic or an unfamiliar query explains it better.
     """
-    local = fresh.view.roster.local
-    own = [index for index in ranked[1:] if local[index]]
-    order = [*ranked[:1], *(index for index in ranked[1:] if not local[index]), *own]
+    roster, excluded = fresh.view.roster, fresh.excluded
+    own, others = list[int](), list[int]()
+    for index in ranked[1:]:
+        (own if roster.local[index] else others).append(index)
+    order = [*ranked[:1], *others, *own]
     if fresh.query.pin is not None:
         reason = "pinned"
     elif fresh.query.pinned_local is not None:
         reason = fresh.query.pinned_local
-    elif fresh.query.rule is not None and (fresh.excluded == Excluded.PRIVACY).any():
+    elif fresh.query.rule is not None and (excluded == Excluded.PRIVACY).any():
         reason = fresh.query.rule
     elif reason == "best" and order and fresh.view.is_likely(order[0]):
         reason = "topic"
     elif reason == "best" and not fresh.query.is_familiar:
         reason = "unfamiliar"
-    has_own = any(local[index] for index in order)
-    if not has_own or all(local[index] for index in order):
-        unasked = np.flatnonzero(fresh.excluded == 0)
+    has_own = bool(own) or bool(order and roster.local[order[0]])
+    if not has_own or not (others or not roster.local[order[0]]):
+        unasked = (excluded == 0).nonzero()[0]
         if len(unasked) > _FOLLOW:
             unasked = unasked[np.argpartition(-fresh.utility[unasked], _FOLLOW)[:_FOLLOW]]
         order += [index for index in ranked_by(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
     if not has_own:
-        last = np.flatnonzero(local & _UNSUITED[fresh.excluded])
+        last = (roster.local & _UNSUITED[excluded]).nonzero()[0]
         if not len(last):
-            last = np.flatnonzero(fresh.excluded == Excluded.SILENT)
+            last = (excluded == Excluded.SILENT).nonzero()[0]
         reason = reason if order or not len(last) else "fallback"
         order += last.tolist()
-    order += np.flatnonzero(fresh.excluded == Excluded.LAST_RESORT).tolist()
-    if order and fresh.view.roster.last_resort[order[0]] and fresh.query.pin is None:
-        reason = "last_resort"
+    if roster.has_last_resort:
+        order += (excluded == Excluded.LAST_RESORT).nonzero()[0].tolist()
+        if order and roster.last_resort[order[0]] and fresh.query.pin is None:
+            reason = "last_resort"
     return fresh.ordered(tuple(order), reason if order else "none")

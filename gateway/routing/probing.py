@@ -9,7 +9,8 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.beliefs.queueing import FloatArray, backlog_spread, turn
+from gateway.beliefs.numbers import FloatArray
+from gateway.beliefs.queueing import backlog_spread, turn
 from gateway.beliefs.table import Expected
 from gateway.routing.decision import Decision
 

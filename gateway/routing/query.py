@@ -7,7 +7,7 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.beliefs.domains import LIKELY, Likely, Topics
-from gateway.beliefs.queueing import FloatArray
+from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.table import Expected
 from gateway.models.names import Chain
 from gateway.privacy.rules import Reach

@@ -5,7 +5,8 @@ Pure: cards and rights in, columns out. A capability vector counts only in the s
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from discovery.members import Member
 from discovery.names import shown_names
 from discovery.records import WHOLE, Agent, PeerId, Place
 from gateway.beliefs.domains import Topical, Topics, topical
+from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.privacy.rules import Reach
@@ -33,6 +35,13 @@ EQUAL_SCORE = 0.5  # where no gate tells agents apart every score is the same, a
 def kind_of(endpoint: str) -> str:
     """The feature in a peer's card that says that it knows this endpoint."""
     return endpoint.partition("/")[0]
+
+
+class Kind(NamedTuple):
+    """What is the same for all queries that ask for the same, such as one model and pictures."""
+
+    excluded: NDArray[np.uint8]  # (N,) codes of candidates.py; not to be changed
+    only_own: int | None  # the row of the one that is left, where it is ours
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +73,19 @@ class Roster:
     topics: frozenset[Topics] = frozenset()  # of all of them
     mine: BoolArray | None = None  # (N,) runs on a machine of the owner's, ours or one tagged so; None: `here`
     vouched: BoolArray | None = None  # (N,) its peer is vouched for, and it is said to be in no cloud; None: `here`
+
+    kinds: dict[object, Kind] = field(init=False, default_factory=dict)  # those met, see candidates.py
+    least_context: float = field(init=False)  # the shortest that is known; inf: none is
+    away: FloatArray = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
+    has_embedded: bool = field(init=False)
+    has_last_resort: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = self.context_tokens[self.context_tokens > 0]
+        object.__setattr__(self, "least_context", float(known.min()) if len(known) else inf)
+        object.__setattr__(self, "away", 1.0 - self.local)
+        object.__setattr__(self, "has_embedded", bool(self.embedded.any()))
+        object.__setattr__(self, "has_last_resort", bool(self.last_resort.any()))
 
     def having(self, endpoint: str) -> BoolArray:
         """(N,) who has this endpoint, or may have it: what an engine does not tell is tried."""

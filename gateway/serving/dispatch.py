@@ -285,7 +285,17 @@ class Dispatcher:
         (jobs, slots, served_tokens), engines = self._doors.own_loads(waits_at)
         began = self._clock()
         self._node.observe_own_load(jobs, slots, began, served_tokens, engines)
-        plan = self._node.plan(query, began)
+        choice, probing_s = None if everybody else self._node.only(query, began), 0.0
+        if choice is None:
+            choice, probing_s = await self._weigh(query, began, everybody=everybody)
+        self._telemetry.observe_stage("choose", self._clock() - began - probing_s)
+        if waits_at is None and not everybody:  # else a look while it waits, or a person's question
+            self._telemetry.observe_decision(choice.reason)
+        return choice
+
+    async def _weigh(self, query: Query, now: float, *, everybody: bool) -> tuple[Choice, float]:
+        """The choice among several, and the seconds for which they were probed."""
+        plan = self._node.plan(query, now)
         asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
         silent, probing_s = asked, 0.0
         if asked:
@@ -294,10 +304,7 @@ class Dispatcher:
             probing_s = self._clock() - probing
             self._telemetry.observe_stage("probe", probing_s)
         decision = self._node.decide(query, plan, self._clock(), silent)
-        self._telemetry.observe_stage("choose", self._clock() - began - probing_s)
-        if waits_at is None and not everybody:  # else a look while it waits, or a person's question
-            self._telemetry.observe_decision(decision.reason)
-        return decision.choice(len(decision.order) if everybody else self._course.rows, everybody=everybody)
+        return decision.choice(len(decision.order) if everybody else self._course.rows, everybody=everybody), probing_s
 
     async def _query(
         self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict

@@ -6,6 +6,7 @@ import pytest
 
 from discovery.records import EngineCounts, PeerId
 from gateway.beliefs.belief import Outcome
+from gateway.beliefs.numbers import FEW
 from gateway.beliefs.table import Beliefs, Expected, peer_of
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 
@@ -107,17 +108,20 @@ def test_one_answer_moves_what_is_expected_of_its_category_by_half_at_most() -> 
 
 
 def test_one_row_expects_what_it_expects_among_others() -> None:
-    """One candidate is reckoned with floats, several with arrays: the same formulas."""
-    table, other = beliefs(), PeerId("c")
-    table.add(other, slots=8)
+    """A few candidates are reckoned with floats, many with arrays: the same formulas."""
+    table, others = beliefs(), [PeerId(f"c{number}") for number in range(FEW)]
+    for other in others:
+        table.add(other, slots=8)
     for pulse, birth in pulses([(2.0, 6, 5, 1.5)] * 5):
         table.observe_pulse(replace(pulse, running=1, waiting=3), birth)
     table.reserve(reservation(at=9.0))
 
-    alone, among = table.expect(table.rows([PEER]), 17.0), table.expect(table.rows([other, PEER]), 17.0)
+    alone, among = table.expect(table.rows([PEER]), 17.0), table.expect(table.rows([*others, PEER]), 17.0)
 
     for column in fields(Expected):
-        assert getattr(alone, column.name).tolist() == pytest.approx(getattr(among, column.name)[1:].tolist(), abs=0)
+        assert getattr(alone, column.name).tolist() == pytest.approx(
+            getattr(among, column.name)[-1:].tolist(), rel=1e-12
+        )
 
 
 def test_every_column_is_read_under_the_name_that_it_was_written_with() -> None:

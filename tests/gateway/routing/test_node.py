@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from discovery.admission import Admission
 from discovery.gossip import Gossip
@@ -14,6 +16,8 @@ from gateway.beliefs.belief import BeliefConfig, Outcome
 from gateway.beliefs.memory import KEPT_S
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
+from gateway.routing.candidates import KINDS_KEPT
+from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
@@ -42,6 +46,7 @@ class Ada:
     exploration: float = 0.0
     strangers: bool = False  # nobody vouches for whom the mode lets in
     priors: Priors | None = None
+    alone: bool = False  # what nobody competes with is not weighed
     node: Node = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +55,10 @@ class Ada:
         beliefs = Beliefs(BeliefConfig())
         decide = policy(SchedulerConfig(exploration=self.exploration))
         admission = Admission(self.mode, "test")  # type: ignore[arg-type]
-        self.node = Node("ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE, self.priors)
+        self.node = Node(
+            "ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE, self.priors,
+            SchedulerConfig() if self.alone else None,
+        )  # fmt: skip
         self.node.serve([agent("own", capability=(128, 128))])
 
     def hear(self, *records: Card | Pulse) -> None:
@@ -73,6 +81,12 @@ class Ada:
 
     def excluded(self, query: Query = MATHS) -> dict[str, str | None]:
         return {c.peer_name: c.excluded for c in self.decide(query).candidates}
+
+
+def approximately(candidate: Candidate) -> tuple[object, ...]:
+    """Its values, numbers to 1e-12."""
+    values = (*candidate, *candidate.expected)
+    return tuple(pytest.approx(value, rel=1e-12) if isinstance(value, float) else value for value in values)
 
 
 # --- who there is ---
@@ -966,3 +980,65 @@ def test_what_is_claimed_of_its_topics_is_held_against_the_answers_graded_here()
     assert claimed == 0.9 and ada.node.view(query, ada.now).likely[2].right == pytest.approx(0.9 * 8 / 24)
     assert scores(ada) == plain
     assert ada.decide(query).target.agent == "own"  # type: ignore[union-attr]
+
+
+# --- one that nobody competes with ---
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 20),
+    st.integers(1, 4),
+    st.sampled_from([None, 1, 4000]),
+    st.sampled_from([MATHS, Query(), Query(pin="local"), Query(pinned_local="field:n", beta_per_s=0.1)]),
+    st.integers(0, 2),
+    st.floats(0.0, 100.0),
+)
+def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
+    jobs: int, slots: int, max_tokens: int | None, asked: Query, others: int, now: float
+) -> None:
+    ada = Ada(alone=True)
+    for number in range(1, others + 1):
+        ada.meet(number, agent("other"))
+    query = replace(asked, models=frozenset({"own"}), prompt_tokens=90, max_tokens=max_tokens, session="s")
+    ada.now = now
+    ada.node.observe_own_load(jobs, slots, now, 500)
+    (own,) = ada.decide(query).choice(11).order
+    reservation = ada.node.dispatch(own, now)
+    ada.node.observe(reservation, Outcome(ada.node.me, "ok", 0.1, 0.5, 40), now)
+
+    only = ada.node.only(query, now)
+
+    among = ada.decide(query).choice(11)
+    assert only is not None
+    assert (among.reason, among.may_go_elsewhere, among.rest) == (only.reason, only.may_go_elsewhere, only.rest)
+    assert among.among == only.among == 1 + others
+    assert among.explained and only.explained
+    assert [each.excluded for each in among.explained().rest] == [each.excluded for each in only.explained().rest]
+    (found,), (expected,) = only.order, among.order
+    assert approximately(expected) == approximately(found)
+    assert among.beta_per_s == pytest.approx(only.beta_per_s, rel=1e-12)
+
+
+def test_an_agent_with_a_rival_is_weighed() -> None:
+    ada = Ada(alone=True)
+    ada.meet(1)
+
+    assert ada.node.only(MATHS, ada.now) is None
+    assert ada.node.only(replace(MATHS, models=frozenset({"small"})), ada.now) is None  # nor is one of others'
+    assert ada.node.only(replace(MATHS, models=frozenset({"own"}), prompt_tokens=9000), ada.now) is None  # too long
+    assert ada.node.only(replace(MATHS, models=frozenset({"own"})), ada.now) is not None
+
+
+def test_kinds_of_queries_are_remembered_within_bounds_and_never_changed() -> None:
+    ada = Ada()
+    ada.meet(1)
+    ada.decide(MATHS)
+    (before,) = (kind.excluded.tolist() for kind in ada.node.roster.kinds.values())
+
+    for number in range(3 * KINDS_KEPT):
+        ada.decide(replace(MATHS, endpoint=f"e{number}", prompt_tokens=9000))
+    ada.decide(MATHS)
+
+    assert KINDS_KEPT == len(ada.node.roster.kinds)
+    assert before == list(ada.node.roster.kinds.values())[-1].excluded.tolist()
