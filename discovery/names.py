@@ -4,6 +4,7 @@ A peer chooses its own name, so a name proves nothing. An id is its key, and nob
 stranger may call itself `local`, like us, like an approved peer, or like the id of another one: it gets nothing by it.
 """
 
+import hashlib
 import re
 import shlex
 from collections import Counter
@@ -14,8 +15,10 @@ from discovery.records import InvalidRecord, PeerId, printable, public_key
 RESERVED = frozenset({"local", "auto"})  # what `x-ppai-route` means by them is never another peer
 START_MIN = 4  # characters of an id that may stand for it
 SHOWN = 10  # characters of an id that are shown, at least
+SPOKEN = 5  # words of an id that are compared aloud
 _LISTED = 8  # peers in one error message
 
+_CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
 _ID_LETTERS = re.compile(r"[a-z2-7]+")
 _SECOND_DIGIT = re.compile(r".*?[2-7].*?[2-7]")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._' -]*")  # ASCII alone: other letters may look like these
@@ -105,6 +108,21 @@ def id_shown(peer: str) -> str:
     """The characters of an id that people are shown: ten, and on to the second digit, so that it looks like no word."""
     second = _SECOND_DIGIT.match(peer)
     return peer[: max(SHOWN, second.end() if second else len(peer))]
+
+
+def spoken(peer: str) -> str:
+    """An id as five words that two people can compare aloud: `lusab babad gutih tugad bakul`.
+
+    They are the first 80 bits of its SHA-256, as proquints (arXiv:0901.4016): nobody finds a key with the same words.
+    """
+    digest = hashlib.sha256(peer.encode()).digest()
+    return " ".join(_proquint(int.from_bytes(digest[at : at + 2], "big")) for at in range(0, 2 * SPOKEN, 2))
+
+
+def _proquint(bits: int) -> str:
+    """16 bits as consonant, vowel, consonant, vowel, consonant: four bits, two, four, two, four."""
+    letters = ((bits >> 12, _CONSONANTS), (bits >> 10, _VOWELS), (bits >> 6, _CONSONANTS), (bits >> 4, _VOWELS))
+    return "".join(which[part % len(which)] for part, which in (*letters, (bits, _CONSONANTS)))
 
 
 def quoted(text: str) -> str:

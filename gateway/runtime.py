@@ -1,6 +1,7 @@
 """The running peer: the only place that makes tasks, clients, clocks and random numbers, and hands them down."""
 
 import asyncio
+import datetime
 import gc
 import logging
 import os
@@ -8,11 +9,13 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +42,8 @@ from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.client.views import engine_line, waiting_lines
 from gateway.config import Config
+from gateway.doctor import examining
+from gateway.doctor.finding import Finding
 from gateway.engines.embedded import EmbeddedEngine, ModelMissing
 from gateway.engines.fleet import Fleet, check_all
 from gateway.engines.local import LocalEngine
@@ -84,7 +89,6 @@ from gateway.server.listeners import (
 from gateway.serving.dispatch import Dispatcher, Routed
 from gateway.serving.litellm_adapters import Adapters
 from gateway.serving.others import Others
-from gateway.telemetry import otel
 from gateway.telemetry.kept_log import KeptLog
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
@@ -126,7 +130,6 @@ def check(config: Config, home: Home) -> None:
     gate = reader.check(config.routing)
     Rules(config.privacy, str(Path.home()), gate.categories)
     read_hours(config.admission.hours)
-    otel.check(config.otel)
 
 
 async def _serve(config: Config, home: Home, say: Say, log: KeptLog) -> None:
@@ -236,8 +239,6 @@ class Runtime:
         patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
         telemetry, route_log = Telemetry(), RouteLog(self._home.path / "route.jsonl")
         stack.callback(route_log.close)
-        self._tracing = _tracing(config.otel, self._node.name)
-        stack.push_async_callback(self._tracing.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
         self._reader = open_reader(config.routing, worker, self._encoder, self._home.background)
@@ -250,7 +251,7 @@ class Runtime:
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
-            adapters=Adapters(), tracing=self._tracing,
+            adapters=Adapters(),
         )  # fmt: skip
         self._kept = KeptTrust(self._home.path, self._node.honesty, self._node.observations, clock, time.time)
         for warning in self._kept.warnings:
@@ -275,6 +276,7 @@ class Runtime:
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, entry, clock, clock(), self._own.changed, config.routing, self._feedback, self._measuring,
             self._personal, self._own.other_peers, self._invitations, self._sharing, self._settling, self._stop.set,
+            partial(self._examine, url),
         )  # fmt: skip
         self._pages = PagesWatching(Showing(running), secrets.token_hex(4), clock)
         self._client_server = server(
@@ -325,6 +327,18 @@ class Runtime:
             keeping.cancel()
             await self._fleet.stop()
 
+    def _examine(
+        self,
+        url: str,
+        status: Mapping[str, Any],
+        peers: Sequence[Mapping[str, Any]],
+        ask: Callable[[Mapping[str, object]], str],
+        looks: Sequence[Mapping[str, Any]],
+    ) -> list[Finding]:
+        """What `ppai doctor` finds, for the page; it blocks."""
+        running = examining.Running(url, status, peers, ask, looks)
+        return examining.examine(self._home, self._config, running, datetime.datetime.now(datetime.UTC))
+
     async def _drained(self) -> None:
         """End this peer once the owner has drained it and no job of others is left; own ones get a while, too."""
         since: float | None = None
@@ -352,7 +366,6 @@ class Runtime:
                 requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
             )),
             exposure_tokens=admission.exposure_tokens, looks=network.looks_for_others, entered=network.looks.entered,
-            tracing=self._tracing,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
@@ -473,16 +486,6 @@ class Runtime:
             self._notices.limited("gate", "gate", f"routing by load alone, not by topic: {self._reader.problem}")
         elif why := self._reader.full_problem:
             self._notices.limited("gate", "gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
-
-
-def _tracing(config: otel.OtelConfig, peer: str) -> otel.Tracing:
-    """What tells a collector of requests; its library is loaded where one is named. Raises OtelError."""
-    otel.check(config)
-    if not config.endpoint:
-        return otel.Untraced()
-    from gateway.telemetry.tracing import OpenTelemetry
-
-    return OpenTelemetry(config, peer)
 
 
 def _stop(worker: ThreadPoolExecutor) -> None:

@@ -219,6 +219,7 @@ _INVITE = _fields(
     pin=_BOOLEAN,
     mine=_BOOLEAN,
     secret=_BOOLEAN,
+    qr=_BOOLEAN,
 )
 _UNINVITE = _fields({"who": _NULLABLE_TEXT})
 _TEXT = {"type": "string"}
@@ -302,6 +303,7 @@ _OWNER = {
         security=_OWNERS_KEY,
     ),
     "/ppai/v1/page/ticket": _post("the owner makes a link to the page, for one use", {}, _OBJECT, _OWNERS_KEY),
+    "/ppai/v1/doctor": _post("the owner has the checks of `ppai doctor` made", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
     "/ppai/v1/look": _post("the owner has other peers dial this one back now", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
     "/ppai/v1/sharing": _post("the owner lets others have nothing, or something again", _SHARING, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/stop": _post("the owner ends this peer; answers in progress get seconds", {}, _OBJECT, _OWNERS_KEY),

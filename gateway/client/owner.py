@@ -46,6 +46,7 @@ class _Invite(msgspec.Struct):
     pin: bool = False
     mine: bool = False
     secret: bool = False
+    qr: bool = False  # the line as the rows of a QR code, too
 
 
 class _Uninvite(msgspec.Struct):
@@ -100,15 +101,20 @@ def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     @app.post("/ppai/v1/look", dependencies=owners)
     async def look() -> list[dict[str, Any]]:
         """Other peers dial us back now, each once a minute: what every one of them found."""
-        looks = peer.network.looks
-        await looks.ask(looks.lookers()[:LOOKERS])
-        return looks.rows(looks.others()[:LOOKERS])
+        return await looks_of(peer)
 
     @app.get("/ppai/v1/tabs", dependencies=owners)
     async def tabs() -> list[dict[str, Any]]:
         """What each other peer and we gave each other, who weighs the most first."""
         rows = [tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
         return sorted(rows, key=lambda row: (-row["weight"], row["id"]))
+
+
+async def looks_of(peer: RunningPeer) -> list[dict[str, Any]]:
+    """What other peers find who dial this one back, once they have been asked to."""
+    looks = peer.network.looks
+    await looks.ask(looks.lookers()[:LOOKERS])
+    return looks.rows(looks.others()[:LOOKERS])
 
 
 def _add_calls_on_sharing(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
@@ -164,7 +170,8 @@ def _add_calls_on_joining(app: fastapi.FastAPI, peer: RunningPeer, owners: list[
                 label, rights, asked.expires_s, pin=asked.pin, mine=asked.mine, gives_secret=asked.secret
             )
         where = [str(address) for address in peer.network.addresses()]
-        return {"pin" if asked.pin else "line": offer.text, **invite_row(offer.invite), "addresses": where}
+        code = {"qr": _qr(offer.text)} if asked.qr and not asked.pin else {}
+        return {"pin" if asked.pin else "line": offer.text, **code, **invite_row(offer.invite), "addresses": where}
 
     @app.post("/ppai/v1/uninvite", dependencies=owners)
     async def uninvite(request: fastapi.Request) -> list[dict[str, Any]]:
@@ -213,6 +220,13 @@ def _add_calls_on_agents(app: fastapi.FastAPI, peer: RunningPeer, owners: list[A
         if await peer.personal.look():
             peer.cards_changed()
         return _agent_rows(peer)
+
+
+def _qr(line: str) -> list[str]:
+    """The rows of its QR code, of 0 and 1, with the margin of four that cameras look for."""
+    import segno
+
+    return ["".join(map(str, map(int, map(bool, row)))) for row in segno.make(line, error="l").matrix_iter(border=4)]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from gateway.client.explain import add_explanation
 from gateway.client.feedback import add_feedback
 from gateway.client.models import add_model_pages
 from gateway.client.owner import add_owner_calls
+from gateway.client.page.checks import add_checks
 from gateway.client.page.page import add_page
 from gateway.client.page.watching import Watching
 from gateway.client.paths import hint
@@ -40,6 +41,7 @@ def pages_app(peer: RunningPeer, watching: Watching) -> fastapi.FastAPI:
     ):  # fmt: skip
         add(app, peer)
     add_page(app, peer, watching)
+    add_checks(app, peer)
     return app
 
 

@@ -1,6 +1,6 @@
 """The running peer, as the pages of the client side see it. runtime.py builds it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +43,20 @@ class Measuring(Protocol):
         ...
 
 
+class Examine(Protocol):
+    """What is wrong with this peer, its machine and its network (gateway/doctor/examining.py); it blocks."""
+
+    def __call__(
+        self,
+        status: Mapping[str, Any],
+        peers: Sequence[Mapping[str, Any]],
+        ask: Callable[[Mapping[str, object]], str],
+        looks: Sequence[Mapping[str, Any]],
+    ) -> Sequence[Any]:
+        """Findings: dataclasses. `ask`: a chat request for our own engine; what went wrong, or ""."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunningPeer:
     """What the pages read, and the few things that the owner may change."""
@@ -68,3 +82,4 @@ class RunningPeer:
     sharing: Sharing  # whether others may use our engines now
     settling: Settling  # what each other peer and we gave each other
     stop: Callable[[], None]  # has this peer end, as SIGTERM does
+    examine: Examine

@@ -1,6 +1,7 @@
 """Whom a person means by a name or an id, and what strangers' names can do about it: nothing."""
 
 import hashlib
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from discovery.names import (
     AmbiguousPeer,
     PeerNameError,
     UnknownPeer,
+    _proquint,
     find,
     id_shown,
     is_id,
@@ -15,6 +17,7 @@ from discovery.names import (
     meant,
     quoted,
     shown_names,
+    spoken,
     with_id,
 )
 from discovery.records import PeerId, peer_id
@@ -153,3 +156,15 @@ def test_a_stranger_costs_an_approved_peer_not_even_its_bare_name() -> None:
 )
 def test_a_foreign_text_is_one_printable_word(text: str, said: str) -> None:
     assert said == quoted(text)
+
+
+def test_an_id_is_spoken_as_five_words_that_no_near_id_has() -> None:
+    """Proquints of 127.0.0.1 and 63.84.220.193, as their author gives them."""
+    words = {spoken(f"{'a' * 51}{letter}") for letter in "abcdefgh"}
+
+    assert 8 == len(words)
+    assert all(
+        re.fullmatch(r"([bdfghjklmnprstvz][aiou]){2}[bdfghjklmnprstvz]", word) for it in words for word in it.split()
+    )
+    assert {5} == {len(it.split()) for it in words}
+    assert ["lusab", "babad", "gutih", "tugad"] == [_proquint(bits) for bits in (0x7F00, 0x0001, 0x3F54, 0xDCC1)]

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from discovery.members import Member
-from discovery.names import shown_names
+from discovery.names import shown_names, spoken
 from discovery.records import Agent, PeerId
 from gateway.client.owner import tab_row
 from gateway.client.running import RunningPeer
@@ -88,6 +88,7 @@ class Showing:
         peer, network = self._peer, self._peer.network
         return {
             "id": peer.node.me,
+            "words": spoken(peer.node.me),
             "name": peer.node.name,
             "version": version("ppai"),
             "url": peer.url,
@@ -137,7 +138,7 @@ def _json(value: object) -> bytes:
 
 def _peer(known: KnownPeer, shown: str) -> dict[str, Any]:
     row = {key: value for key, value in peer_row(known).items() if key not in _APART}
-    return {**row, "shown": shown}
+    return {**row, "shown": shown, "words": spoken(known.member.id)}
 
 
 def _load(member: Member, known: KnownPeer) -> list[Any]:

@@ -25,6 +25,7 @@ from gateway.client.page.showing import Showing
 from gateway.client.page.watching import Watching
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
+from gateway.doctor.finding import Finding
 from gateway.home.weights import WeightsMissing
 from gateway.measuring.feedback import Feedback, LearningConfig
 from gateway.measuring.owned.coming import Coming
@@ -146,7 +147,7 @@ async def opened(
                 GateConfig(), learning, Unmeasured(node),
                 personal, lambda: Others(place.vouched, place.mine),
                 Invitations(place, home / "ada", b"", lambda: None, lambda kind, text: None), sharing,
-                settling, lambda: stops.append(True),
+                settling, lambda: stops.append(True), examine,
             )  # fmt: skip
             watching = Watching(Showing(running), "boot", lambda: 0.0)
             pages = pages_app(running, watching)
@@ -170,6 +171,16 @@ async def opened(
                     running,
                     watching,
                 )
+
+
+def examine(status: Any, peers: Any, ask: Any, looks: Any) -> list[Finding]:
+    """One finding about each that was handed over."""
+    return [
+        Finding("peer", True, f"{status['name']} with {len(peers)} peers, {len(looks)} looks"),
+        Finding(
+            "engine-answers", None, ask({"model": "no-such-model", "messages": [{"role": "user", "content": "hi"}]})
+        ),
+    ]
 
 
 def no_encoder() -> Ladder:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import segno
 
 from discovery.records import Agent, PeerId
 from gateway.trust.tab import Sums
@@ -255,3 +256,17 @@ async def test_the_owner_reads_what_each_gave_who_weighs_the_most_first(site: Si
 
 async def test_nobody_else_reads_them(site: Site) -> None:
     assert 401 == (await site.http.get("/ppai/v1/tabs")).status_code
+
+
+async def test_an_invitation_comes_as_a_qr_code_of_its_line_where_one_is_asked_for(site: Site) -> None:
+    """With the margin of four modules that cameras look for; six digits are typed."""
+    asked = {"expires_s": 60, "rights": ["ask"], "qr": True}
+
+    _, by_line = await site.post("/ppai/v1/invite", asked, OWNER)
+    _, by_pin = await site.post("/ppai/v1/invite", {**asked, "pin": True}, OWNER)
+
+    drawn = [[int(dot) for dot in row] for row in by_line["qr"]]
+    assert [list(map(bool, row)) for row in segno.make(by_line["line"], error="l").matrix_iter(border=4)] == [
+        list(map(bool, row)) for row in drawn
+    ]
+    assert [0] * len(drawn) == drawn[3] and "qr" not in by_pin

@@ -1,28 +1,121 @@
-import { enter } from "./entry.js";
+// The page: which area is shown, what needs the owner, and the stream behind all of it.
+
+import { access } from "./access.js";
+import { agents } from "./agents.js";
+import { chat } from "./chat.js";
+import { checks } from "./checks.js";
+import { h, icon, keep, put, say } from "./dom.js";
+import { ask, enter, isOwner } from "./entry.js";
+import { machine } from "./machine.js";
+import { network } from "./network.js";
+import { privacy } from "./privacy.js";
+import { requests } from "./requests.js";
+import { apply, applyPast, group, isWaiting, me, onChange, redraw, sharing } from "./state.js";
 import { follow } from "./stream.js";
+import { count } from "./words.js";
 
-const shown = new Map();
-const state = document.getElementById("state");
+const AREAS = [network, requests, agents, chat, machine, access, privacy, checks];
+const main = document.getElementById("main");
+const mounted = new Map(); // by area, its section
+let shown = null;
 
-function draw() {
-  document.getElementById("name").textContent = shown.get("me")?.name ?? "PPAI";
-  const peers = [...shown].filter(([key]) => key.startsWith("peer/")).map(([, peer]) => {
-    const row = document.createElement("li");
-    row.textContent = `${peer.shown}: ${peer.state}`;
-    return row;
-  });
-  document.getElementById("peers").replaceChildren(...peers);
+/** Show an area; its section is made when it is first looked at, and keeps what was typed into it. */
+function show(id, isAsked) {
+  const area = AREAS.find((one) => one.id === id) ?? AREAS[0];
+  if (shown === area) return;
+  mounted.get(shown)?.setAttribute("hidden", "");
+  shown = area;
+  if (!mounted.has(area)) {
+    const section = h("section", { class: `area ${area.id}`, "aria-labelledby": `h-${area.id}` },
+      h("h1", { id: `h-${area.id}`, tabindex: "-1", text: area.title }));
+    area.mount(section);
+    mounted.set(area, section);
+    main.append(section);
+  }
+  mounted.get(area).removeAttribute("hidden");
+  area.draw(null);
+  for (const link of document.querySelectorAll(".areas a")) put(link, { "aria-current": link.hash === `#${area.id}` && "page" });
+  document.title = `${area.title} · ${me().name ?? "PPAI"}`;
+  if (isAsked) mounted.get(area).firstChild.focus();
 }
 
+document.querySelector(".areas").append(...AREAS.map((area) =>
+  h("a", { href: `#${area.id}` }, icon(area.icon), h("span", { text: area.title }))));
+addEventListener("hashchange", () => location.hash !== "#main" && show(location.hash.slice(1), true));
+
+onChange((dirty) => {
+  if (dirty.has("me") || dirty.has("sharing")) drawTop();
+  if (dirty.has("peer") || dirty.has("me") || dirty.has("sharing")) drawNews();
+  shown?.draw(dirty);
+});
+
+function drawTop() {
+  const { name = "PPAI", network: net = "" } = me();
+  put(document.getElementById("name"), { text: name });
+  put(document.getElementById("net"), { text: net && `network ${net}` });
+  const pause = document.getElementById("pause");
+  put(pause, { hidden: !isOwner(), text: sharing().kept_shut ? "Share again" : "Pause sharing" });
+  if (shown) document.title = `${shown.title} · ${name}`;
+}
+
+/** What needs somebody: peers that wait, what is missing, sharing that is off. */
+function drawNews() {
+  const waiting = [...group("peer").values()].filter(isWaiting);
+  const news = [];
+  if (!isOwner() && me().id) {
+    news.push(["link", "You see what programs of this machine may read. As its owner, run", "ppai open", null]);
+  }
+  if (waiting.length) {
+    const who = waiting.length === 1 ? `“${waiting[0].name}”` : count(waiting.length, "peer");
+    news.push(["wait", `${who} ${waiting.length === 1 ? "waits" : "wait"} to be approved.`, "", "access"]);
+  }
+  for (const lack of me().missing ?? []) news.push([`lack ${lack}`, lack, "", "checks"]);
+  if (me().identity_in_use) news.push(["twice", "This peer's identity is in use elsewhere: two peers run from copies of one home.", "", "checks"]);
+  if (sharing().kept_shut) news.push(["shut", `Others get nothing now: ${sharing().kept_shut}.`, "", null]);
+  keep(document.getElementById("news"), news, ([key]) => key,
+    ([, text, code, area]) => h("p", { class: "news" }, h("span", { text }), code && h("code", { text: code }),
+      area && h("a", { href: `#${area}`, text: area === "access" ? "Look at it" : "See the checks" })),
+    (node, [, text]) => put(node.firstChild, { text }));
+}
+
+document.getElementById("pause").addEventListener("click", async () => {
+  const isShut = Boolean(sharing().kept_shut);
+  try {
+    await ask("/ppai/v1/sharing", { do: isShut ? "resume" : "pause" });
+    say(isShut ? "Others may use this machine again." : "Others get nothing until you share again. Your own requests go on.");
+  } catch (error) {
+    say(error.message, "bad");
+  }
+});
+
+// Light or dark: as the system says, until somebody chooses. The choice is no secret, and is kept.
+const THEMES = ["", "dark", "light"];
+function setTheme(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  put(document.getElementById("theme"), { text: { dark: "Dark", light: "Light" }[theme] ?? "Auto", "aria-label": `Colours: ${theme || "as the system"}` });
+}
+const kept = () => localStorage.getItem("ppai-theme") ?? "";
+setTheme(kept());
+document.getElementById("theme").addEventListener("click", () => {
+  const next = THEMES[(THEMES.indexOf(kept()) + 1) % THEMES.length];
+  localStorage.setItem("ppai-theme", next);
+  setTheme(next);
+});
+
 const failed = await enter();
+if (failed) say(failed, "bad");
+show(location.hash.slice(1), false);
 follow({
-  change(change) {
-    if (change.all) shown.clear();
-    for (const [key, value] of Object.entries(change.set)) shown.set(key, value);
-    for (const key of change.gone) shown.delete(key);
-    draw();
+  change: apply,
+  past: applyPast,
+  state(now) {
+    const box = document.getElementById("state");
+    put(box, { data: { state: now } });
+    put(box.lastChild, { text: now === "live" ? "Live" : "This peer does not answer; trying again" });
   },
-  past() {},
-  state: (now) => (state.textContent = failed || (now === "live" ? "Live" : "This peer does not answer; trying again")),
-  left() {},
+  left() {
+    say("This tab is no longer the owner's: run ppai open for a new link.", "bad");
+    redraw("me");
+  },
 });
