@@ -26,7 +26,15 @@ AGENTS_TRAVEL: Mapping[str, frozenset[str]] = {
     "messages/count_tokens": MESSAGES,
 }
 AGENTS_DROPPED = frozenset(  # of Responses and Messages, besides
-    {"client_metadata", "prompt_cache_options", "cache_control", "inference_geo"}
+    {
+        "client_metadata",
+        "prompt_cache_options",
+        "cache_control",
+        "inference_geo",
+        "speed",
+        "user_profile_id",
+        "workspace_id",
+    }
 )
 STATELESS = {"store": raw(False)}
 

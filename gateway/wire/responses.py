@@ -26,6 +26,7 @@ class OutputText(Closed, tag="output_text"):
     text: str
     annotations: Empty | UnsetType | None = UNSET
     logprobs: Empty | UnsetType | None = UNSET
+    parsed: UnsetType | None = UNSET  # as the SDK of OpenAI writes one that it gives back
 
 
 class ReasoningText(Closed, tag="reasoning_text"):
@@ -80,6 +81,9 @@ class _Item(Closed):
     namespace: Text = UNSET
     caller: _Caller | UnsetType | None = UNSET
     created_by: UnsetType | None = UNSET
+    waits_not: bool | UnsetType | None = msgspec.field(default=UNSET, name="async")
+    async_: UnsetType | None = UNSET  # this and the next: as the SDK of OpenAI writes a call that it gives back
+    parsed_arguments: UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
         if (self.content if self.type in _OUTPUTS else self.output) not in (UNSET, None):
@@ -114,6 +118,7 @@ class _Described(Closed, kw_only=True):
     output_schema: Schema | UnsetType | None = UNSET
     defer_loading: bool | UnsetType | None = UNSET
     allowed_callers: list[Literal["direct"]] | UnsetType | None = UNSET
+    waits_not: bool | UnsetType | None = msgspec.field(default=UNSET, name="async")
 
 
 class _Function(_Described, kw_only=True):

@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,9 @@ async def continuing(cluster: Cluster, by: str, name: str, endpoint: str = "chat
     return any(endpoint in agent["continues"] for peer in peers if peer["name"] == name for agent in peer["agents"])
 
 
-async def read(
-    cluster: Cluster, name: str, headers: dict[str, str] | None = None, kill_at: int = 0, **fields: Any
-) -> dict[str, Any]:
-    """One stream to its end: its text, its events, its comments, and who began it.
-
-    `kill_at`: the token with which that peer is killed.
-    """
-    events, comments, text, tokens, is_done = [], [], "", 0, False
+async def read(cluster: Cluster, name: str, headers: dict[str, str] | None = None, **fields: Any) -> dict[str, Any]:
+    """One stream to its end: its text, its events, its comments, and who began it."""
+    events, comments, text, is_done = [], [], "", False
     url, body = cluster.peers[name].url + CHAT, {**STREAM, **fields}
     async with cluster.http.post(url, json=body, headers=headers) as response:
         by = response.headers["x-ppai-peer"]
@@ -62,10 +58,7 @@ async def read(
             if not said.startswith("data: {"):
                 continue
             events.append(json.loads(said[6:]))
-            words = [choice["delta"].get("content") or "" for choice in events[-1].get("choices", ())]
-            text, tokens = text + "".join(words), tokens + any(words)
-            if tokens == kill_at and any(words):
-                os.kill(cluster.peers[by].pid, signal.SIGKILL)
+            text += "".join(choice["delta"].get("content") or "" for choice in events[-1].get("choices", ()))
     error = next((event["error"] for event in events if "error" in event), None)
     return {"by": by, "done": is_done, "events": events, "comments": comments, "error": error, "text": text}
 
@@ -185,17 +178,20 @@ async def test_of_200_streams_and_three_peers_of_which_one_is_killed_no_client_s
     assert sum(went_on.values()) == sum(answer["by"] == first for answer in answers) > 20
 
 
-NUMBERS = {  # an answer without ties, which is the same twice: a story of SmolLM2 is not, since prompts are kept
-    "model": "auto",
-    "messages": [{"role": "user", "content": "Write the numbers from 1 to 100, separated by commas."}],
-    "temperature": 0,
-    "max_tokens": 200,
+NUMBERS = "Write the numbers from 1 to 100, separated by commas."  # a story of SmolLM2 has ties, and so differs
+ASKED: dict[str, dict[str, Any]] = {
+    "chat/completions": {"messages": [{"role": "user", "content": NUMBERS}], "max_tokens": 200},
+    "messages": {"messages": [{"role": "user", "content": NUMBERS}], "max_tokens": 200},
+    "responses": {"input": NUMBERS, "max_output_tokens": 200},
 }
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-async def test_a_real_answer_killed_at_every_tenth_token_is_the_unbroken_one(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("endpoint", ASKED)
+async def test_a_real_answer_killed_at_every_tenth_token_is_the_unbroken_one(
+    cluster: Cluster, tmp_path: Path, endpoint: str
+) -> None:
     """Two real llama.cpp, a peer before each; whoever answers is killed, and started again for the next answer.
 
     Where what was said ends inside a word, its pieces may make other tokens when they are read at once, and the rest
@@ -212,23 +208,65 @@ async def test_a_real_answer_killed_at_every_tenth_token_is_the_unbroken_one(clu
             seeds = ("--seed", cluster.seed()) if cluster.peers else ()
             await cluster.start(name, *seeds, engine=engine.url, env=SECRET | {"PPAI_ENGINE_API_KEY": engine.api_key})
         await cluster.start("ada", "--seed", cluster.seed(), engine="none")
-        await until_both(cluster)
-        whole = await read(cluster, "ada", **NUMBERS)
-        assert 200 == whole["events"][-1]["usage"]["completion_tokens"], "it is long enough"
+        await until_both(cluster, endpoint)
+        whole = await killed(cluster, endpoint, 0)
+        assert 200 == whole.tokens, "it is long enough"
         broken = []
         for token in range(10, 210, 10):
-            broken.append(await read(cluster, "ada", kill_at=token, **NUMBERS))
-            peer = cluster.peers[broken[-1]["by"]]
+            broken.append(await killed(cluster, endpoint, token))
+            peer = cluster.peers[broken[-1].by]
             await asyncio.to_thread(peer.stop)
             await asyncio.to_thread(peer.__enter__)
             await asyncio.sleep(INTERVAL_S + 2)  # what it learnt of its engine after its start is asked for not before
-            await until_both(cluster)
+            await until_both(cluster, endpoint)
 
     for token, answer in zip(range(10, 210, 10), broken, strict=True):
-        print(f"killed at {token}: {differs(answer['text'], whole['text']) or 'equal'}")
-    assert all(answer["done"] and answer["error"] is None for answer in broken)
-    assert {200} == {answer["events"][-1]["usage"]["completion_tokens"] for answer in broken}
-    assert 18 <= sum(answer["text"] == whole["text"] for answer in broken)
+        print(f"killed at {token}: {differs(answer.text, whole.text) or 'equal'}")
+    assert all(answer.is_done and answer.error is None for answer in broken)
+    assert {200} == {answer.tokens for answer in broken}
+    assert 18 <= sum(answer.text == whole.text for answer in broken)
+
+
+@dataclass
+class Answer:
+    """A stream of any API, as its client has it."""
+
+    by: str
+    text: str = ""
+    tokens: int = 0  # as its usage says
+    is_done: bool = False
+    error: Any = None
+
+
+async def killed(cluster: Cluster, endpoint: str, kill_at: int) -> Answer:
+    """One stream to its end, of which the peer that began it is killed at the token `kill_at`."""
+    body, said = {"model": "auto", "temperature": 0, "stream": True, **ASKED[endpoint]}, 0
+    if endpoint == "chat/completions":
+        body["stream_options"] = {"include_usage": True}
+    async with cluster.http.post(f"{cluster.peers['ada'].url}/v1/{endpoint}", json=body) as response:
+        answer = Answer(response.headers["x-ppai-peer"])
+        async for line in response.content:
+            answer.is_done = answer.is_done or line == b"data: [DONE]\n"
+            if not line.startswith(b"data: {"):
+                continue
+            event = json.loads(line[6:])
+            answer.is_done = answer.is_done or event.get("type") in ("message_stop", "response.completed")
+            answer.error = answer.error or event.get("error")
+            usage = (event.get("response") or event).get("usage") or {}
+            answer.tokens = usage.get("completion_tokens") or usage.get("output_tokens") or answer.tokens
+            word = word_in(event)
+            answer.text, said = answer.text + word, said + bool(word)
+            if said == kill_at and word:
+                os.kill(cluster.peers[answer.by].pid, signal.SIGKILL)
+    return answer
+
+
+def word_in(event: dict[str, Any]) -> str:
+    """What an event of any API says."""
+    if isinstance(event.get("delta"), str):
+        return event["delta"] if event["type"] == "response.output_text.delta" else ""
+    deltas = [choice["delta"] for choice in event.get("choices") or ()] + [event.get("delta") or {}]
+    return "".join(delta.get("content") or delta.get("text") or "" for delta in deltas)
 
 
 def differs(said: str, whole: str) -> str:
@@ -239,14 +277,14 @@ def differs(said: str, whole: str) -> str:
     return f"{said[max(0, at - 30) : at]!r} goes on with {said[at : at + 30]!r}, not with {whole[at : at + 30]!r}"
 
 
-async def until_both(cluster: Cluster) -> None:
+async def until_both(cluster: Cluster, endpoint: str) -> None:
     """Both that serve are there, and known to go on with answers."""
     async with asyncio.timeout(60):
         while True:
             peers = {peer["name"]: peer for peer in await cluster.get("ada", "/ppai/v1/peers")}
             if all(
                 peers[name]["state"] == "alive" and peers[name]["admission"] == "open" and
-                any(agent["continues"] for agent in peers[name]["agents"])
+                any(endpoint in agent["continues"] for agent in peers[name]["agents"])
                 for name in ("ben", "cleo")
             ):  # fmt: skip
                 return

@@ -1,16 +1,19 @@
 """Peers of 0.1.0 as it was first written stay in the network: they meet new ones, gossip, and delegate both ways."""
 
 import asyncio
+import signal
 import subprocess
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from discovery.identity import Identity
 from tests import agents
 from tests.e2e.network import SECRET, Cluster
-from tests.fakes import ScriptedEngine
+from tests.e2e.test_continuing import continuing, read
+from tests.fakes import ScriptedEngine, going_on
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +157,37 @@ async def test_an_older_peer_is_not_asked_for_an_api_that_it_does_not_know(
     assert (404, 200, "old") == (response.status, chat[0], chat[1]["x-ppai-peer"])
     assert "pip install 'ppai[litellm]'" in said and "`model-old`" in said
     assert not any("input" in asked for asked in cluster.engines["old"].asked)
+
+
+@pytest.mark.parametrize("dies", ["old", "new"])
+async def test_what_an_older_peer_began_goes_on_at_a_newer_one_and_never_the_other_way(
+    cluster: Cluster, older: Path, dies: str
+) -> None:
+    """An older one would take the last turn for a closed one, and begin anew: it is not asked, and the client told."""
+    text = " ".join(f"w{number}" for number in range(60))
+    behaviour: dict[str, Any] = {"model": "same", **going_on(text), "token_s": 0.05, "env": SECRET}
+    await cluster.start("new", **behaviour)
+    await cluster.start("old", "--seed", cluster.seed(), code=older, **behaviour)
+    await cluster.start("ada", "--seed", cluster.seed(), engine="none", env=SECRET)
+    async with asyncio.timeout(30):
+        while not await continuing(cluster, "ada", "new"):
+            await asyncio.sleep(0.05)
+        await cluster.until(lambda seen: 2 == sum(bool(peer["rights"]) for peer in seen["ada"]))
+
+    asking = [asyncio.create_task(read(cluster, "ada", model="same")) for _ in range(8)]
+    async with asyncio.timeout(30):
+        while sum(engine.active for engine in cluster.engines.values()) < 8:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(cluster.peers[dies].stop, signal.SIGKILL)
+    answers = await asyncio.gather(*asking)
+
+    broken = [answer for answer in answers if answer["by"] == dies]
+    assert broken and {text} == {answer["text"] for answer in answers if answer["by"] != dies}
+    if dies == "old":
+        assert {text} == {answer["text"] for answer in broken}
+        assert {(": continued by new",)} == {tuple(answer["comments"]) for answer in broken}
+    else:
+        assert {"peer_unreachable"} == {answer["error"]["code"] for answer in broken}
+        assert all(text.startswith(answer["text"]) for answer in broken)
+        assert {"user"} == {body["messages"][-1]["role"] for body in cluster.engines["old"].asked}

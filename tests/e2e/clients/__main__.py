@@ -8,17 +8,19 @@ import tempfile
 from pathlib import Path
 
 from tests.e2e.clients import coding_agents, environments
-from tests.e2e.clients.conformance import CODERS, PAGE, TABLES, VLLM, page, said, table
+from tests.e2e.clients.conformance import APIS, CODERS, PAGE, TABLES, VLLM, page, said, table
 from tests.e2e.vllm_env import is_prepared
 
 
 def main(word: str = "") -> int:
     wanted = [title for title in TABLES if word.lower() in title.lower()]
-    others = [title for title in wanted if title != CODERS]
+    others = [title for title in wanted if title not in (CODERS, APIS)]
     if CODERS in wanted and (why := coding_agents.why_not_here()):
         print(why, file=sys.stderr)
         return 1
-    if (others and not environments.is_prepared()) or (VLLM in wanted and not is_prepared()):
+    are_sdks_there = all(map(environments.has, (environments.CLIENTS, environments.NODE)))
+    is_here = (not others or environments.is_prepared()) and (APIS not in wanted or are_sdks_there)
+    if not is_here or (VLLM in wanted and not is_prepared()):
         print("prepare first: python -m tests.e2e.vllm_env; python -m tests.e2e.clients.environments", file=sys.stderr)
         return 1
     tables, failed = {title: said(title) for title in TABLES}, []

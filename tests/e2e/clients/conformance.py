@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.e2e.clients import coding_agents
+from tests.e2e.clients.api_engine import before_two
 from tests.e2e.clients.environments import AGENTS, CLIENTS, KERNELS, LITELLM, NODE_MODULES, NODE_OPENAI, ROOT
 from tests.e2e.clients.tool_engine import ToolEngine
 from tests.e2e.peer import PeerProcess
@@ -34,8 +35,9 @@ tried before the embedded engine, and before a scripted one that calls tools: wh
 ## How long a client waits
 
 A stream with nothing to say yet (a long prefill, a cold load, a queue) says that it lives: an engine's comments pass,
-and after `client.keepalive_s` (10) without an event comes `: ppai waiting`. So a read timeout above that holds through
-any prefill. A stream that begins so has its headers already; before its first event then stands
+and after `client.keepalive_s` (10) without an event comes `: ppai waiting`, with ` loaded=42%` behind it where your own
+engine tells how far it is with loading the model. So a read timeout above that holds through any prefill. A stream that
+begins so has its headers already; before its first event then stands
 `: ppai peer=NAME model=MODEL score=S cost-s=S reason=WHY attempts=N` (a blank in a name is `%20`), and a refusal is the
 error event of the API, with `retry-after=S` in that comment. The SDKs read over comments.
 
@@ -69,6 +71,10 @@ The table is of the real programs, in a network namespace where there is nothing
 others serve a model that it has not, and a fourth has an engine with chat alone. The task is a file with a bug, which
 is to be read and changed, and a check, which is to be run: by the program's own tools, which a scripted engine calls
 (tests/e2e/clients/coding_engine.py).
+
+The table of SDKs has the cases of the compliance tests of [Open Responses](https://www.openresponses.org), written
+anew, before an engine that says all that these want. A peer passes on what an engine says: llama.cpp leaves out fields
+that they want, before a peer as without one.
 """
 
 
@@ -94,6 +100,14 @@ def python_framework(environment: Path, framework: str) -> Callable[[str], Seen]
 
 def node_framework(framework: str) -> Callable[[str], Seen]:
     return lambda url: _run("node", str(HERE / "node_frameworks.mjs"), framework, url, str(NODE_MODULES))
+
+
+def python_api(python: Path, client: str) -> Callable[[str], Seen]:
+    return lambda urls: _run(str(python), str(HERE / "api_clients.py"), client, urls)
+
+
+def node_api(client: str) -> Callable[[str], Seen]:
+    return lambda urls: _run("node", str(HERE / "node_apis.mjs"), client, urls, str(NODE_MODULES))
 
 
 def coding_agent(name: str) -> Callable[[str], Seen]:
@@ -140,6 +154,15 @@ FRAMEWORKS: dict[str, Callable[[str], Seen]] = {
 }
 
 
+SDKS: dict[str, Callable[[str], Seen]] = {
+    "openai": python_api(CLIENTS / "bin" / "python", "openai"),
+    "openai for Node": node_api("openai"),
+    "ai-sdk, Responses": node_api("ai-sdk, Responses"),
+    "Open Responses": python_api(Path(sys.executable), "open-responses"),
+    "anthropic": python_api(CLIENTS / "bin" / "python", "anthropic"),
+    "anthropic for Node": node_api("anthropic"),
+    "ai-sdk, Messages": node_api("ai-sdk, Messages"),
+}
 CODING: dict[str, Callable[[str], Seen]] = {name: coding_agent(name) for name in coding_agents.AGENTS}
 
 
@@ -172,9 +195,11 @@ def before_tools(folder: Path) -> Iterator[str]:
 LLAMACPP = f"llama.cpp, the embedded engine (xllamacpp {version('xllamacpp')})"
 VLLM = f"vLLM on the CPU ({VLLM_PACKAGE.replace('==', ' ')})"
 TOOLS = "A scripted engine that calls tools (tests/e2e/clients/tool_engine.py)"
+APIS = "SDKs of Responses and Messages before two peers, whose engines are scripted (tests/e2e/clients/api_engine.py)"
 CODERS = "Coding agents before several peers, whose engines are scripted"
 TABLES: dict[str, tuple[Callable[[Path], AbstractContextManager[str]], Mapping[str, Callable[[str], Seen]]]] = {
     CODERS: (before_nothing, CODING),
+    APIS: (before_two, SDKS),
     LLAMACPP: (before_llamacpp, SUITE),
     VLLM: (before_vllm, SUITE),
     f"Frameworks before {LLAMACPP}": (before_llamacpp, FRAMEWORKS),

@@ -9,7 +9,7 @@
 .venv-kernels   frameworks that want 3.x: haystack, semantic-kernel, dspy, and the command llm
 .venv-aider     aider, a coding agent
 .venv-mcp       public servers of tools: time, fetch
-.work/node      the openai package for Node and two frameworks, where there is npm
+.work/node      the packages of OpenAI and Anthropic for Node and two frameworks, where there is npm
 .work/coders    the coding agents of npm: Codex, Claude Code and opencode, 1.2 GB
 .work/mcp       public servers of tools for Node: everything, filesystem, memory
 """
@@ -42,7 +42,8 @@ RECIPES = {
 }
 NODE_RECIPES = {
     NODE: (
-        *("openai@6.49.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92"),
+        *("openai@6.49.0", "@anthropic-ai/sdk@1.14.0", "ai@6.0.326", "@ai-sdk/openai-compatible@2.0.92"),
+        *("@ai-sdk/openai@3.0.141", "@ai-sdk/anthropic@3.0.140"),
         *("@langchain/openai@1.5.8", "@langchain/core@1.4.0", "zod@4.6.7"),
     ),
     CODERS: ("@openai/codex@0.171.0", "@anthropic-ai/claude-code@2.1.332", "opencode-ai@1.18.33"),

@@ -11,11 +11,12 @@ import pytest
 from tests.e2e import vllm_env
 from tests.e2e.clients import coding_agents
 from tests.e2e.clients.conformance import CODERS, HEAD, LLAMACPP, OF_NODE, PAGE, TABLES, VLLM, said
-from tests.e2e.clients.environments import NODE, has, is_prepared
+from tests.e2e.clients.environments import CLIENTS, NODE, has, is_prepared
 from tests.e2e.vllm_env import OPENAI3
 
 OURS = {"openai 2.x", "curl"}  # what `make test` can run
-IN_NODE = {"openai for Node", *OF_NODE}
+IN_NODE = {"openai for Node", "anthropic for Node", "ai-sdk, Responses", "ai-sdk, Messages", *OF_NODE}
+PREPARED = {"openai": CLIENTS, "anthropic": CLIENTS}  # of one environment alone
 
 
 def marks_of(engine: str, client: str) -> list[pytest.MarkDecorator]:
@@ -84,5 +85,6 @@ def _skip_what_is_missing(client: str) -> None:
         pytest.skip("the packages for Node are not installed: python -m tests.e2e.clients.environments")
     if client == "openai 3.x" and not OPENAI3.is_dir():
         pytest.skip("openai 3.x is not prepared: python -m tests.e2e.vllm_env")
-    if client not in {*OURS, *IN_NODE, "openai 3.x"} and not is_prepared():
+    is_here = has(PREPARED[client]) if client in PREPARED else is_prepared()
+    if client not in {*OURS, *IN_NODE, "openai 3.x", "Open Responses"} and not is_here:
         pytest.skip("not prepared: python -m tests.e2e.clients.environments")

@@ -21,10 +21,12 @@ CALL = {  # as the SDKs give an answer back
     "status": "completed",
     "namespace": None,
     "caller": None,
+    "async_": None,
+    "parsed_arguments": None,
 }
 RESULT = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "5"}]}
 THOUGHT = {"type": "reasoning", "id": "r", "summary": [], "content": None, "encrypted_content": "gAAA"}
-SAID = {"type": "output_text", "text": "hi", "annotations": [], "logprobs": None}
+SAID = {"type": "output_text", "text": "hi", "annotations": [], "logprobs": None, "parsed": None}
 CUSTOM = {"type": "custom", "name": "patch", "format": {"type": "grammar", "syntax": "lark", "definition": "start: X"}}
 LEAST: dict[str, dict[str, Any]] = {
     "responses": {"input": "hi"},
@@ -52,7 +54,7 @@ RESPONSES: dict[str, Any] = {
     "include": ["reasoning.encrypted_content"],
     "truncation": "disabled",
     "tools": [
-        {"type": "function", "name": "f", "parameters": SCHEMA, "strict": False},
+        {"type": "function", "name": "f", "parameters": SCHEMA, "strict": False, "async": True},
         {"type": "custom", "name": "p", "format": {"type": "text"}},
         {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "g", "parameters": SCHEMA}]},
     ],
@@ -126,6 +128,9 @@ DROPPED: dict[str, dict[str, Any]] = {
         "service_tier": "auto",
         "cache_control": CACHED,
         "inference_geo": "us",
+        "speed": "fast",
+        "user_profile_id": "u",
+        "workspace_id": "w",
     },
 }
 PINS: dict[str, list[tuple[dict[str, Any], str]]] = {
@@ -146,6 +151,7 @@ PINS: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "mcp"}]}]}, "tools.tools"),
         ({"tools": [{"type": "function", "name": "f", "parameters": {"$ref": "https://x"}}]}, "tools"),
         ({"input": [{"type": "item_reference", "id": "m"}]}, "input.item_reference"),
+        ({"input": [{**CALL, "parsed_arguments": {"x": 1}}]}, "input.parsed_arguments"),
         ({"input": [{"type": "web_search_call", "id": "w"}]}, "input.unknown"),
         ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input.input_file"),
         (
