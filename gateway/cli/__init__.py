@@ -22,6 +22,7 @@ from gateway.cli.keys import key_add, key_list, key_remove
 from gateway.cli.mending.doctor import doctor
 from gateway.cli.options import say, show
 from gateway.cli.peering import approve, drain, pause, peers, resume, revoke
+from gateway.cli.running.listing import agents
 from gateway.cli.running.logs import logs
 from gateway.cli.running.opening import open_page
 from gateway.cli.running.stopping import stop
@@ -62,7 +63,7 @@ def ppai(
 
 
 _RUNNING = (serve, stop, status, logs, doctor)
-_ASKING = (ask, feedback, route, models)
+_ASKING = (ask, feedback, route, models, agents)
 _PEERS = (peers, approve, revoke, pause, resume, drain, invite, invites, uninvite, join)
 _MACHINE = (init, pull, install, uninstall, upgrade, completion, demo)
 for command in (*_RUNNING, *_ASKING, *_PEERS, *_MACHINE):
