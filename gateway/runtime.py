@@ -64,7 +64,7 @@ from gateway.peering.enquiries import Enquiries
 from gateway.peering.given import Given
 from gateway.peering.invitations import Invitations
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
-from gateway.peering.network import Membership, Network, join
+from gateway.peering.network import Membership, Network, join, peer_name
 from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
 from gateway.peering.settling import Settling
@@ -177,7 +177,7 @@ class Runtime:
         for warning in membership.warnings:
             self._say(f"warning: {warning}")
         self._node = Node(
-            config.name or socket.gethostname(), membership.gossip, membership.admission,
+            peer_name(config.name or socket.gethostname()), membership.gossip, membership.admission,
             policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(), priors=shipped_priors(),
             alone=config.scheduler if config.scheduler.mode == "default" else None,
         )  # fmt: skip
@@ -397,6 +397,8 @@ class Runtime:
     def _greet(self) -> None:
         name = self._node.name
         self._say(f"PPAI peer `{name}` serves {url_of(self._client_listener)}/v1")
+        if self._config.name not in ("", name):
+            self._say(f"the name is `{name}`: at most 64 characters that can be printed are kept of it")
         if is_taken(name) or looks_like_id(name):
             self._say(f"nobody can ask this peer by the name `{name}`, which means something else: give --name NAME")
         addresses = ", ".join(str(address) for address in self._network.addresses())

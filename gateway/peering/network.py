@@ -133,6 +133,11 @@ def _admission(config: NetworkConfig, folder: Path) -> tuple[Admission, bytes | 
     return Admission(mode, config.name, secret, [_listed(peer) for peer in config.allowlist]), secret
 
 
+def peer_name(text: str) -> str:
+    """What others see of a name that an owner or a host gave: at most 64 characters, each of which can be printed."""
+    return printable(text, 64) or "peer"
+
+
 class Network:
     """The running side of a Membership: what it publishes, and what its owner tells it."""
 
@@ -151,7 +156,7 @@ class Network:
         Raises NetworkConfigError.
         """
         self.identity, self.admission, self.gossip = membership.identity, membership.admission, membership.gossip
-        self.name = printable(name, 64) or "peer"
+        self.name = peer_name(name)
         self._config, self._host, self._port = config, *listener
         self._advertised = tuple(address_of("network.advertise", text) for text in config.advertise)
         on_loopback = all(address.ip.startswith("127.") or address.ip == "::1" for address in self.own_addresses())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.wire.text import header_text, read_header_text
 from tests.e2e.network import Cluster
 
 ALIASES = "routing: {aliases: {coder: [qwen3-coder-30b-a3b-instruct, qwen2.5-coder:7b-instruct, auto]}}\n"
@@ -64,3 +65,26 @@ async def test_an_alias_of_several_models_goes_down_its_list_as_their_peers_fall
     assert ["ben", "ada", "cleo", "cleo"] == [headers["x-ppai-peer"] for _, headers, _ in answers]
     assert ["coder", "coder", "coder", OTHER] == [answer["model"] for _, _, answer in answers]
     assert not any("models" in body for body in cluster.engines["cleo"].asked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("工作站 👩 é", "工作站 👩 é"), ("a\x1b[2Jd\u202ea\n" + "x" * 99, "a[2Jda" + "x" * 58)],
+)
+async def test_a_name_of_any_letters_is_shown_everywhere_without_what_steers_a_terminal(
+    cluster: Cluster, given: str, kept: str
+) -> None:
+    """To its owner, in the header of an answer, to another peer, and to who asks for it by that name."""
+    ada = await cluster.start("ada", "--name", given)
+    await cluster.start("ben", "--seed", cluster.seed())
+    await cluster.until_ready()
+
+    _, headers, _ = await cluster.ask("ada", model="auto", headers={"x-ppai-route": "local"})
+    _, asked, _ = await cluster.ask("ben", model="auto", headers={"x-ppai-route": header_text(kept)})
+    (seen,) = await cluster.get("ben", "/ppai/v1/peers")
+
+    assert [True, True] == [kept in read_header_text(answer["x-ppai-peer"]) for answer in (headers, asked)]
+    assert (kept, kept) == (seen["name"], (await cluster.get("ada", "/ppai/v1/status"))["name"])
+    assert "\x1b" not in ada.output
+    assert (given != kept) == (f"the name is `{kept}`" in ada.output)
