@@ -48,6 +48,7 @@ class Admission:
         self._granted: dict[PeerId, frozenset[Right]] = {}
         self._revoked: set[PeerId] = set()
         self._mine: set[PeerId] = set()  # of those granted, the user's own machines
+        self._relayed: set[PeerId] = set()  # of those granted, who may be reached through us
 
     def proof(self, peer: PeerId, cert: bytes) -> bytes:
         """The proof for `peer`'s card that it knows the secret: see Holders.proof. Empty in other modes."""
@@ -88,8 +89,16 @@ class Admission:
         """Whether the user said that this peer is a machine of his own. No secret, list or mode says so."""
         return peer in self._mine
 
-    def approve(self, peer: PeerId, *, rights: Iterable[Right] = RIGHTS, mine: bool | None = None) -> None:
+    def may_relay(self, peer: PeerId) -> bool:
+        """Whether this peer may be reached through us: the user said so, or that it is his own. No mode says so."""
+        return peer in self._relayed or peer in self._mine
+
+    def approve(
+        self, peer: PeerId, *, rights: Iterable[Right] = RIGHTS, mine: bool | None = None, relay: bool | None = None
+    ) -> None:
         """Grant `rights` to this peer, known or not. `mine`: whether it is the user's own; None: as it was.
+
+        `relay`: whether it may be reached through us, likewise.
 
         Raises AdmissionError at the limit of grants.
         """
@@ -99,6 +108,8 @@ class Admission:
         self._granted[peer] = frozenset(rights)
         if mine is not None:
             (self._mine.add if mine else self._mine.discard)(peer)
+        if relay is not None:
+            (self._relayed.add if relay else self._relayed.discard)(peer)
 
     def add_rights(self, peer: PeerId, rights: Iterable[Right], *, mine: bool | None = None) -> None:
         """Grant `rights` besides those that it has; `mine` as for `approve`. Raises AdmissionError at the limit."""
@@ -113,6 +124,7 @@ class Admission:
             self.holders.revoke(peer)
         self._granted.pop(peer, None)
         self._mine.discard(peer)
+        self._relayed.discard(peer)
         self._revoked.add(peer)
 
     def approved(self) -> frozenset[PeerId]:
@@ -122,6 +134,10 @@ class Admission:
     def waiting(self, peers: Iterable[PeerId]) -> tuple[PeerId, ...]:
         """Those of `peers` that have no right yet and wait for the user to approve or revoke them."""
         return tuple(p for p in peers if p not in self._revoked and not self.rights(p))
+
+    def relayed(self) -> list[str]:
+        """Who the user said may be reached through us."""
+        return sorted(self._relayed)
 
     def state(self) -> tuple[dict[str, list[str]], list[str], list[str]]:
         """(rights by peer id, revoked ids, ids of the user's own): what the user decided, as peers.json stores it."""
@@ -134,6 +150,7 @@ class Admission:
         revoked: Iterable[str],
         mine: Iterable[str] = (),
         known: KnownHolders | None = None,
+        relayed: Iterable[str] = (),
     ) -> None:
         """Take over what `state` returned in an earlier run, and who held the secret (`holders.state()`).
 
@@ -141,6 +158,7 @@ class Admission:
         """
         self._granted, self._revoked = read_rights(granted, revoked, known)
         self._mine = {PeerId(peer) for peer in mine} & self._granted.keys()
+        self._relayed = {PeerId(peer) for peer in relayed} & self._granted.keys()
         self.holders.restore(known or KnownHolders())
 
     def forget(self, peer: PeerId) -> None:

@@ -43,6 +43,7 @@ class ClientConfig:
     connections_each: int = 128  # connections to one peer; each running stream needs one
     # requests to one peer whose answer has not begun: it closes connections beyond 32 on which nobody proved himself
     opening_each: int = 24
+    direct_again_s: float = 60.0  # s between two tries of a direct way to a peer that is reached through a relay
 
 
 class PeerUnreachable(Exception):
@@ -131,31 +132,50 @@ class PeerClient:
         if self._session is not None:
             await self._session.close()
 
-    async def first_contact(self, address: Address, body: bytes) -> tuple[bytes, Pin]:
+    async def first_contact(self, address: Address, body: bytes, expected: PeerId | None = None) -> tuple[bytes, Pin]:
         """POST a hello to an address whose certificate we do not know yet: (the answer's body, the pin it made).
 
-        The caller must compare `Pin.digest` with the card in the answer before it believes the answer.
+        Of several peers behind a relay the `expected` one is asked for. The caller must compare `Pin.digest` with the
+        card in the answer before it believes the answer.
         Raises PeerUnreachable, Refused.
         """
         pin = Pin(None)
-        async with self._exchange(str(address), address, pin, "/peer/1/hello", (body,), {}) as response:
+        exchange = self._exchange(str(address), address, pin, "/peer/1/hello", (body,), {}, name=expected)
+        async with exchange as response:
             answer = await self._read(str(address), response)
             if response.status != 200:
                 raise _refused(response.status, answer)
             return answer, pin
 
-    def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int) -> None:
-        """Keep the connection of a first contact that succeeded. `time_ms`: the peer's wall clock, unix ms."""
+    def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int, *, is_named: bool = False) -> None:
+        """Keep the connection of a first contact that succeeded. `time_ms`: the peer's wall clock, unix ms.
+
+        `is_named`: it was asked for by its name.
+        """
         contact = self.contacts[peer]
         contact.pin, contact.good = pin, address
+        if is_named:
+            contact.named = {address}
         contact.skew_ms = time_ms - int(self._clocks.unix() * 1000)
 
-    def addresses(self, peer: PeerId) -> list[Address]:
-        """Where we may dial a peer: the last good address first, then the untried, then the longest failed."""
+    def addresses(self, peer: PeerId, *, tries_direct: bool = False) -> list[Address]:
+        """Where we may dial a peer: the last good address first, then the untried, then the longest failed.
+
+        Direct ways come before relays. `tries_direct`: also before a relay that is good, once in a while.
+        """
         member = self._gossip.member(peer)
-        addresses = dialable(member.card.addr, on_loopback=self.on_loopback) if member else ()
-        contact = self.contacts[peer]
-        return sorted(addresses, key=lambda a: (a != contact.good, contact.failed.get(a, -math.inf)))
+        if member is None:
+            return []
+        addresses, contact = dialable(member.card.addr, on_loopback=self.on_loopback), self.contacts[peer]
+        relays, good, now = member.card.through_relays, contact.good, self._clocks.monotonic()
+        if tries_direct and good in relays and now - contact.direct_at > self.config.direct_again_s:
+            contact.direct_at, good = now, None
+        return sorted(addresses, key=lambda a: (a != good, a in relays, contact.failed.get(a, -math.inf)))
+
+    def is_relayed(self, peer: PeerId) -> bool:
+        """Whether a relay is between us and where this peer answered last."""
+        member, contact = self._gossip.member(peer), self.contacts.get(peer)
+        return bool(member and contact and contact.good in member.card.through_relays)
 
     def own_ports(self, peer: PeerId) -> Collection[int]:
         """Which ports of ours the last connections to this peer came from, as this machine sees them."""
@@ -175,7 +195,10 @@ class PeerClient:
         PeerUnreachable, Refused.
         """
         limited = self._gossip.is_stranger(peer)
-        async with self.stream(peer, path, body, answer_s=self.config.answer_s, limited=limited) as response:
+        asked = self.stream(
+            peer, path, body, answer_s=self.config.answer_s, limited=limited, tries_direct=True
+        )  # fmt: skip
+        async with asked as response:
             answer = await self._read(peer, response)
             if response.status >= 400:
                 raise _refused(response.status, answer)
@@ -191,6 +214,7 @@ class PeerClient:
         answer_s: float = 10.0,
         *,
         limited: bool = False,
+        tries_direct: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Make a signed, pinned POST and yield the response, whatever its status, once its head has arrived.
 
@@ -201,7 +225,8 @@ class PeerClient:
         """
         body = hashed(body) if isinstance(body, bytes) else body
         for attempt in range(2):
-            async with self._at_some_address(peer, path, body, headers or {}, answer_s, limited) as response:
+            known = self.addresses(peer, tries_direct=tries_direct)
+            async with self._at_some_address(peer, path, body, headers or {}, answer_s, limited, known) as response:
                 if response.status != 401:
                     self.contacts.note_status(peer, path, response.status)
                     yield response
@@ -217,9 +242,16 @@ class PeerClient:
 
     @asynccontextmanager
     async def _at_some_address(
-        self, peer: PeerId, path: str, body: HashedBody, headers: Mapping[str, str], answer_s: float, limited: bool
+        self,
+        peer: PeerId,
+        path: str,
+        body: HashedBody,
+        headers: Mapping[str, str],
+        answer_s: float,
+        limited: bool,
+        known: list[Address],
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        audience, known = self._audience(peer), self.addresses(peer)
+        audience = self._audience(peer)
         addresses = [address for address in known if not limited or self.may_dial(address, peer)]
         if known and not addresses:
             raise DialledLately(peer)
@@ -228,8 +260,9 @@ class PeerClient:
             signed = self._signed(audience, path, body.sha256)
             async with AsyncExitStack() as stack:
                 exchange = self._exchange(
-                    peer, address, self._pin(audience), path, body.pieces, {**headers, **signed}, answer_s
-                )
+                    peer, address, self._pin(audience), path, body.pieces, {**headers, **signed}, answer_s,
+                    self._name_at(peer, address),
+                )  # fmt: skip
                 try:
                     response = await stack.enter_async_context(exchange)
                 except PeerUnreachable as error:
@@ -251,7 +284,9 @@ class PeerClient:
         pieces: tuple[bytes | memoryview, ...],
         headers: Mapping[str, str],
         answer_s: float | None = None,
+        name: str | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """`name`: what TLS is asked for, where several peers are behind the address."""
         assert self._session is not None, "use PeerClient as an async context manager"
         url = yarl.URL(f"https://{address}{path}", encoded=True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_s)
@@ -263,7 +298,7 @@ class PeerClient:
                     url,
                     data=body,
                     headers={**headers, "content-length": str(body.size)},
-                    ssl=pin, timeout=timeout, allow_redirects=False,
+                    ssl=pin, timeout=timeout, allow_redirects=False, server_hostname=name,
                 )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PeerUnreachable(peer, why_unreachable(error)) from error
@@ -287,6 +322,12 @@ class PeerClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PeerUnreachable(peer, f"its answer broke off ({why_unreachable(error)})") from error
         return bytes(body)
+
+    def _name_at(self, peer: PeerId, address: Address) -> str | None:
+        """What TLS is asked for at this address of this peer: its id at a relay, and where it was met by that."""
+        member, contact = self._gossip.member(peer), self.contacts[peer]
+        is_named = address in contact.named or (member is not None and address in member.card.through_relays)
+        return peer if is_named else None
 
     def _audience(self, peer: PeerId) -> Audience:
         member = self._gossip.member(peer)

@@ -3,6 +3,7 @@
 A bounded number of peers is remembered, those asked last. Times are seconds of the caller's monotonic clock.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Contact(Generic[Pin]):
     pin: Pin | None = None  # the certificate that it may present, as the client checks it
     good: Address | None = None  # where it answered last; None once it failed there
     failed: dict[Address, float] = field(default_factory=dict)  # when each address failed, since the last success
+    direct_at: float = -math.inf  # when it was tried last whether a direct way is open, while a relay's is used
+    named: set[Address] = field(default_factory=set)  # where it was met by asking TLS for its name
     skew_ms: int = 0  # its wall clock minus ours
     gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
     refuses: str = ""  # why it does not take our requests, in words for the user

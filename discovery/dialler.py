@@ -96,14 +96,15 @@ class Dialler:
         has the `expected` id where one is given. Only whom the user named is to `keep`: mDNS, cards and strangers'
         greetings make us dial as well.
         """
-        answer, pin = await self._client.first_contact(address, encode(self._endpoint.introduction(), self._net))
+        greeting = encode(self._endpoint.introduction(), self._net)
+        answer, pin = await self._client.first_contact(address, greeting, expected)
         hello = self._read_hello(answer, address)
         card = hello.card.record
         assert isinstance(card, Card), "decode() lets only cards into a hello"
         if card.cert != pin.digest or expected not in (None, card.id):
             raise PeerUnreachable(str(address), "somebody else than the card says answers there")
         self._endpoint.welcome(hello, keep=keep)
-        self._client.trust(card.id, address, pin, hello.time_ms)
+        self._client.trust(card.id, address, pin, hello.time_ms, is_named=expected is not None)
         self._endpoint.forget_refusal(card.id, PeerId(str(address)))
         self._refused_at.pop(card.id, None)
         if address in card.addr:  # else it says that it is elsewhere, and there nobody has answered yet

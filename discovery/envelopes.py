@@ -130,6 +130,7 @@ class _CardWire(msgspec.Struct, frozen=True, array_like=True):
     proof: bytes = b""
     features: tuple[str, ...] = ()
     details: bytes = b""
+    relayed: int = 0
 
 
 class _PulseWire(msgspec.Struct, frozen=True, array_like=True):
@@ -157,7 +158,7 @@ def _encode_card(card: Card) -> bytes:
     agents = tuple(_AgentWire(a.name, a.model, a.context_tokens, a.modalities, _profiles_wire(a)) for a in card.agents)
     addr = tuple((a.ip, a.port) for a in card.addr)
     head = (public_key(card.id), card.name, card.gen, card.seq, card.flag, card.ts)
-    tail = (card.proof, card.features, card.details)
+    tail = (card.proof, card.features, card.details, card.relayed)
     return msgspec.msgpack.encode(_CardWire(*head, addr, card.cert, card.slots, card.ttl_s, agents, *tail))
 
 
@@ -173,7 +174,7 @@ def _decode_card(payload: bytes) -> Card:
     )
     addr = tuple(Address(ip, port) for ip, port in w.addr)
     head = (peer_id(w.id), w.name, w.gen, w.seq, w.flag, w.ts)
-    return Card(*head, addr, w.cert, w.slots, w.ttl_s, agents, w.proof, w.features, w.details)
+    return Card(*head, addr, w.cert, w.slots, w.ttl_s, agents, w.proof, w.features, w.details, w.relayed)
 
 
 def _encode_pulse(p: Pulse) -> bytes:

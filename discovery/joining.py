@@ -79,7 +79,7 @@ async def join_by_line(line: Line, me: Joiner) -> Joined:
     async with _session() as session:
         for address in line.addresses:
             try:
-                answer = await _exchange(session, address, pin, ask)
+                answer = await _exchange(session, address, pin, ask, line.id)
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
                 continue
@@ -154,11 +154,16 @@ def _session() -> aiohttp.ClientSession:
     )
 
 
-async def _exchange(session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request) -> Answer:
-    """Raises Refused, PeerUnreachable. A peer that is busy with strangers counts nothing, and is asked again."""
+async def _exchange(
+    session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request, name: str | None = None
+) -> Answer:
+    """Raises Refused, PeerUnreachable. A peer that is busy with strangers counts nothing, and is asked again.
+
+    `name`: the inviter's id, by which a relay tells it from others.
+    """
     for pause_s in (*BUSY_PAUSES_S, None):
         try:
-            return await _ask(session, address, pin, request)
+            return await _ask(session, address, pin, request, name)
         except Refused as refused:
             if refused.status != 429 or pause_s is None:
                 raise
@@ -166,12 +171,16 @@ async def _exchange(session: aiohttp.ClientSession, address: Address, pin: Pin, 
     raise AssertionError("the last time it is raised")
 
 
-async def _ask(session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request) -> Answer:
+async def _ask(
+    session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request, name: str | None
+) -> Answer:
     """Raises Refused, PeerUnreachable."""
     url = yarl.URL(f"https://{address}{JOIN_PATH}", encoded=True)
     timeout = aiohttp.ClientTimeout(total=2 * ANSWER_S, sock_connect=ANSWER_S)
     try:
-        post = session.post(url, data=encode(request), ssl=pin, timeout=timeout, allow_redirects=False)
+        post = session.post(
+            url, data=encode(request), ssl=pin, timeout=timeout, allow_redirects=False, server_hostname=name
+        )
         async with post as response:
             body = await _read(response)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -50,11 +50,12 @@ class PeerFile:
     version: int = 1
     mine: list[str] = field(default_factory=list)
     secret: KnownHolders = field(default_factory=KnownHolders)  # who knows the network's; not the secret
+    relayed: list[str] = field(default_factory=list)  # who may be reached through us
 
     @property
-    def decided(self) -> tuple[dict[str, list[str]], list[str], list[str], KnownHolders]:
+    def decided(self) -> tuple[dict[str, list[str]], list[str], list[str], KnownHolders, list[str]]:
         """What the user decided, and who knows the secret: what `Admission.restore` takes."""
-        return self.granted, self.revoked, self.mine, self.secret
+        return self.granted, self.revoked, self.mine, self.secret, self.relayed
 
 
 def load(path: Path, tell: Callable[[str], None] = log.warning) -> PeerFile:
@@ -138,7 +139,7 @@ def _rebuilt(path: Path, data: bytes, why: str, tell: Callable[[str], None]) -> 
 def _salvaged(data: bytes) -> PeerFile:
     """The rights in a peers.json that is cut off or damaged elsewhere."""
     text, content = data.decode(errors="replace"), PeerFile()
-    for key in ("granted", "revoked", "mine", "secret"):
+    for key in ("granted", "revoked", "mine", "secret", "relayed"):
         try:
             found: Any = json.JSONDecoder().raw_decode(text, text.index(f'"{key}": ') + len(key) + 4)[0]
             content = _parsed(Path(), msgspec.json.encode(replace(content, **{key: found})))

@@ -136,6 +136,12 @@ class Card:
     proof: bytes = b""  # (32,) proof that it knows the network's secret (admission.py), or empty
     features: tuple[str, ...] = ()  # what else may be asked of it, e.g. `agents`; a reader passes over unknown words
     details: bytes = b""  # (8,) changes whenever its answer to POST /peer/1/agents may have; or empty
+    relayed: int = 0  # bit k: addr[k] is a relay's, which tells peers apart by the name that TLS is asked for
+
+    @property
+    def through_relays(self) -> frozenset[Address]:
+        """Those of its addresses that are a relay's."""
+        return frozenset(address for number, address in enumerate(self.addr) if self.relayed >> number & 1)
 
 
 class EngineCounts(NamedTuple):
@@ -299,6 +305,7 @@ def _validate_card(card: Card) -> None:
         _check_text("features", feature, 32)
     if len(card.details) not in (0, 8):
         raise InvalidRecord("details", "expected no or 8 bytes")
+    _check_count("relayed", card.relayed, 0, 1 << ADDRESSES_LIMIT)
     _check_count("slots", card.slots, 0, SLOTS_LIMIT)
     _check_count("ttl_s", card.ttl_s, 60, 7 * 86400)
     _check_length("agents", card.agents, 0, AGENTS_LIMIT)  # 0: it has no engine (yet) and only asks

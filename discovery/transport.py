@@ -301,4 +301,5 @@ class Transport:
         self._cached = {peer.id: peer for peer in peers}
         granted, revoked, mine = self._admission.state()
         secret = self._admission.holders.state()
-        return PeerFile(self._gossip.gen, granted, revoked, peers, mine=mine, secret=secret)
+        relayed = self._admission.relayed()
+        return PeerFile(self._gossip.gen, granted, revoked, peers, mine=mine, secret=secret, relayed=relayed)

@@ -25,6 +25,7 @@ from gateway.models.names import NamesConfig
 from gateway.peering.card import AgentsConfig
 from gateway.peering.listener import PeerConfig
 from gateway.peering.network import NetworkConfig
+from gateway.peering.reach.relay import RelayConfig
 from gateway.privacy.rules import PrivacyConfig
 from gateway.routing.course import CourseConfig
 from gateway.routing.policy import SchedulerConfig
@@ -59,6 +60,7 @@ class Config:
     client: ClientConfig = field(default_factory=ClientConfig)
     peer: PeerConfig = field(default_factory=PeerConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    relay: RelayConfig = field(default_factory=RelayConfig)
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     engines: tuple[EngineConfig, ...] = ()  # several; then `engine` is not given

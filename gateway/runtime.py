@@ -67,6 +67,7 @@ from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join, peer_name
 from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
+from gateway.peering.reach.relay import Relay
 from gateway.peering.settling import Settling
 from gateway.person.watching import Watching
 from gateway.privacy.rules import Rules
@@ -173,6 +174,8 @@ class Runtime:
         check_reachable(config.client.host, keys, config.client.api_keys == "open")
         self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
+        relay = config.relay
+        self._relay_listener = _listen(stack, relay.host, relay.port, "relay.port:") if relay.serve else None
         membership = join(config.network, home.path)
         for warning in membership.warnings:
             self._say(f"warning: {warning}")
@@ -215,6 +218,9 @@ class Runtime:
             self._config.agents.publish,
         )  # fmt: skip
         self._network.may_use = self._own.may_use
+        relay = Relay(self._config.relay, self._network.admission.may_relay, time.monotonic)
+        self._network.relay = relay if self._relay_listener is not None else None
+        self._network.tunnels.changed = self._own.changed
         self._limits = Limits(self._config.admission.limits, lambda: Named(self._network.vouched, self._network.mine))
         await stack.enter_async_context(self._network)
         self._invitations = Invitations(
@@ -284,6 +290,7 @@ class Runtime:
             places_for_programs(self._descriptors), CLIENT_BOUNDS,
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
+        self._network.tunnels.adopt = self._peer_server.adopt
         self._home.announce(Running(url=url, pid=os.getpid(), token=token))
         stack.callback(self._home.retire)
 
@@ -297,6 +304,10 @@ class Runtime:
             enquiring = tasks.create_task(self._enquiries.run(), name="enquiries")
             settling = tasks.create_task(self._settling.run(), name="tabs")
             looked_at = tasks.create_task(self._network.looks.run(self._own.changed), name="looks")
+            reaching = [tasks.create_task(self._network.tunnels.run(), name="tunnels")]
+            if self._network.relay is not None and self._relay_listener is not None:
+                relaying = self._network.relay.run(self._relay_listener)
+                reaching.append(tasks.create_task(relaying, name="relay"))
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
             auditing = tasks.create_task(self._audits.run(), name="audits")
@@ -313,6 +324,8 @@ class Runtime:
             taking_part.cancel()
             enquiring.cancel()
             looked_at.cancel()
+            for one in reaching:
+                one.cancel()
             measuring.cancel()
             refolding.cancel()
             auditing.cancel()
@@ -366,6 +379,7 @@ class Runtime:
                 requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
             )),
             exposure_tokens=admission.exposure_tokens, looks=network.looks_for_others, entered=network.looks.entered,
+            relay=network.relay,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())

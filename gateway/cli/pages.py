@@ -130,6 +130,12 @@ def _network_lines(network: Page, columns: Width) -> list[str]:
     named = f"`{network['name']}`, " if "name" in network else ""
     lines = fact("network", f"{named}admission: {network['admission']}, {peers} (ppai peers)", columns)
     lines += fact("", _reached_at(network), columns)
+    for relay in network.get("relays", ()):
+        lines += fact("", f"the relay {relay['relay']}: {relay['problem'] or 'others reach us through it'}", columns)
+    if relayed := network.get("relayed"):
+        streams = sum(row["streams"] for row in relayed)
+        peers = "1 peer is" if len(relayed) == 1 else f"{len(relayed)} peers are"
+        lines += fact("", f"{peers} reached through this one, by {streams} connections now", columns)
     if left_out := network.get("left_out_of_card"):
         count = "" if len(left_out) == 1 else f" and {len(left_out) - 1} more"
         lines += fact("", f"the card has no room for {left_out[0]}{count} (agents.publish ranks them)", columns)

@@ -48,6 +48,10 @@ def approve(
         Optional[bool],  # noqa: UP045 - typer reads the annotation at run time
         typer.Option("--mine/--not-mine", help="They are your own machines: rules let more go there than to others."),
     ] = None,
+    relay: Annotated[
+        Optional[bool],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Option("--relay/--no-relay", help="They may be reached through this peer, if it is a relay."),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Let peers send us work, and send them ours.
@@ -59,9 +63,10 @@ def approve(
     from gateway.cli.own_peer import OwnPeer
 
     for who in names:
-        said = {"who": who} if mine is None else {"who": who, "mine": mine}
+        said = {"who": who, **{key: tag for key, tag in (("mine", mine), ("relay", relay)) if tag is not None}}
         changed = OwnPeer(home_of(home)).post("/ppai/v1/approve", said)
         tagged = ", is one of your own machines" if changed.get("mine") else ""
+        tagged += ", may be reached through this peer" if relay else ""
         show(f"{_called(changed)} may ask us and answer us{tagged}; it must approve this peer too")
 
 

@@ -206,7 +206,7 @@ _GRADE = {
     "additionalProperties": False,
 }
 _COUNTED = _fields({"request": {"type": "string"}, "counted": {"type": "boolean"}})
-_WHO = _fields({"who": {"type": "string"}}, mine={"type": ["boolean", "null"]})
+_WHO = _fields({"who": {"type": "string"}}, mine={"type": ["boolean", "null"]}, relay={"type": ["boolean", "null"]})
 _BOOLEAN = {"type": "boolean"}
 _SHARING = _fields(
     {"do": {"enum": ["pause", "resume", "drain"]}},

@@ -33,6 +33,7 @@ LOOKERS = 32  # peers that are asked at once to dial us back
 class _Who(msgspec.Struct):
     who: str
     mine: bool | None = None  # of who is approved: whether it is the owner's own machine
+    relay: bool | None = None  # whether it may be reached through this peer
 
 
 class _Which(msgspec.Struct):
@@ -122,7 +123,9 @@ def _add_calls_on_sharing(app: fastapi.FastAPI, peer: RunningPeer, owners: list[
 
     @app.post("/ppai/v1/approve", dependencies=owners)
     async def approve(request: fastapi.Request) -> dict[str, Any]:
-        return await _change_rights(peer, request, lambda asked: peer.network.approve(asked.who, asked.mine))
+        return await _change_rights(
+            peer, request, lambda asked: peer.network.approve(asked.who, asked.mine, asked.relay)
+        )
 
     @app.post("/ppai/v1/revoke", dependencies=owners)
     async def revoke(request: fastapi.Request) -> dict[str, Any]:
@@ -258,6 +261,7 @@ async def _change_rights(
         "name": peer.network.name_of(changed),
         "rights": sorted(peer.network.admission.rights(changed)),
         "mine": peer.network.admission.is_mine(changed),
+        "relay": peer.network.admission.may_relay(changed),
     }
 
 

@@ -45,6 +45,7 @@ def network_findings(status: Page, peers: Sequence[Page], *, mdns: bool | None, 
         _clock(network, peers),
         _clone(network, peers),
         *_addresses(network, in_container),
+        *_relays(network),
         *_waiting(network),
     ]
 
@@ -145,6 +146,20 @@ def _addresses(network: Page, in_container: bool) -> list[Finding]:
             Finding("network-addresses", False, f"others are told an address inside of a container ({said})", remedy)
         ]
     return [Finding("network-addresses", True, f"others are told {said}")]
+
+
+def _relays(network: Page) -> list[Finding]:
+    """The relays through which others are to reach us."""
+    found = []
+    for relay in network.get("relays", ()):
+        if relay["problem"]:
+            said = f"others do not reach us through the relay {relay['relay']}: {relay['problem']}"
+            remedy = "there: relay.serve, its two ports open, and `ppai approve NAME --relay` for this peer"
+            found.append(Finding("network-relay", False, said, remedy))
+        else:
+            said = f"others reach us through the relay {relay['relay']}, at {' and '.join(relay['at'])}"
+            found.append(Finding("network-relay", True, said))
+    return found
 
 
 def _waiting(network: Page) -> list[Finding]:

@@ -33,6 +33,7 @@ from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
 from gateway.peering.reach.looks import LIMIT_BYTES as LOOK_LIMIT_BYTES
 from gateway.peering.reach.looks import LOOK_PATH, LooksForOthers
+from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH, Relay
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH, Settling
 from gateway.server.connection import Bounds, Connection
@@ -52,6 +53,7 @@ BODY_LIMITS_BYTES = {
     AGENTS_PATH: 0,
     TAB_PATH: TAB_LIMIT_BYTES,
     LOOK_PATH: LOOK_LIMIT_BYTES,
+    REACH_PATH: REACH_LIMIT_BYTES,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
     OTHER_PATH: 32 << 20,  # a recording, which is kept in a file
 }
@@ -95,13 +97,14 @@ class PeerApp:
         exposure_tokens: float = 0.0,
         looks: LooksForOthers | None = None,
         entered: Callable[[str], None] = lambda ip: None,
+        relay: Relay | None = None,
     ) -> None:
         """`join(body, ip)` answers who comes with an invitation (discovery/inviting.py).
 
         `details(peer)`: what we tell this peer of our agents (discovery/details.py).
         `given(peer)`: what of our agents this peer may have. `settling` keeps what each had; one that had
         `exposure_tokens` more than it gave is served while nobody waits (0: no limit). `looks` dials back who asks for
-        it; `entered(ip)` is told at which of our addresses a peer with rights came in.
+        it; `entered(ip)` is told at which of our addresses a peer with rights came in. `relay` puts others through.
         """
         self._transport, self._join, self._doors = transport, join, doors
         self._may, self._trusted = may, trusted
@@ -109,7 +112,7 @@ class PeerApp:
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._settling, self._exposure_tokens = settling, exposure_tokens
-        self._looks, self._entered = looks, entered
+        self._looks, self._entered, self._relay = looks, entered, relay
         self._allowance = allowance or Allowance()
         self._may_ask = {
             PROBE_PATH: self._allowance.may_probe,
@@ -250,7 +253,13 @@ class PeerApp:
         elif path == LOOK_PATH:
             if self._looks is None or not caller:
                 raise Refused(404, "not_found", "nobody is dialled back from here")
+            if not scope["client"][1]:  # a relay says where it comes from
+                raise Refused(409, "relayed", "who asks through a relay is not dialled back")
             await _send(client, 200, await self._looks.answer(peer, caller, int(scope["client"][1]), body))
+        elif path == REACH_PATH:
+            if self._relay is None:
+                raise Refused(409, "no_relay", "this peer is no relay: its owner sets `relay.serve`")
+            await _send(client, 200, self._relay.admit(peer, body))
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:

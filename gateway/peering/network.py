@@ -47,6 +47,8 @@ from gateway.peering.card import fit
 from gateway.peering.reach import looks
 from gateway.peering.reach.evidence import Evidence
 from gateway.peering.reach.looks import Looks, LooksForOthers
+from gateway.peering.reach.relay import Relay
+from gateway.peering.reach.tunnels import Tunnels
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class NetworkConfig:
     mdns: bool = True  # announce ourselves on the local network, and listen for others
     seeds: tuple[str, ...] = ()  # HOST:PORT of peers to stay in touch with, beyond the local network
     advertise: tuple[str, ...] = ()  # IP:PORT where others reach us, if not at our interfaces (containers, VPNs)
+    relay: tuple[str, ...] = ()  # HOST:PORT of a peer that lets us be reached through it, if we are not directly
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,9 @@ def check(config: NetworkConfig, folder: Path) -> str:
     warning = warning_about(secret, version("ppai")) if secret else ""
     for text in config.advertise:
         address_of("network.advertise", text)
-    for text in config.seeds:
-        _host_port("network.seeds", text)
+    for key, places in (("network.seeds", config.seeds), ("network.relay", config.relay)):
+        for text in places:
+            _host_port(key, text)
     return warning
 
 
@@ -171,6 +175,10 @@ class Network:
             self.gossip, self.transport, self.ear, lambda peer: bool(self.admission.rights(peer)), self.own_addresses,
             self._advertised[0].port if self._advertised else self._port, evidence, clock,
         )  # fmt: skip
+        self.tunnels = Tunnels(
+            [_host_port("network.relay", text) for text in config.relay], self.transport, lambda: None
+        )  # fmt: skip
+        self.relay: Relay | None = None  # that we are to others
         self.looks_for_others = LooksForOthers(self.gossip, self.transport, self.ear, clock)
         self.transport.restore(membership.remembered)
         for seed in config.seeds:
@@ -202,9 +210,10 @@ class Network:
     def addresses(self) -> tuple[Address, ...]:
         """Which addresses others are told: as configured, else those at which we are reached, as far as that is known.
 
-        None where others tried and did not reach us: then we only ask (reach/evidence.py).
+        None where others tried and did not reach us: then we only ask (reach/evidence.py). Relays come last.
         """
-        return self._advertised or self.looks.published()
+        relays = self.tunnels.addresses()
+        return (*(self._advertised or self.looks.published())[: ADDRESSES_LIMIT - len(relays)], *relays)
 
     def own_addresses(self) -> tuple[Address, ...]:
         """Where we listen: as configured, else at our interfaces."""
@@ -236,10 +245,11 @@ class Network:
         known in a moment, so that nobody is to ask before; who asked may not ask again for some time. What does not fit
         into the card is left out, which is said once while it stays so; each change is tried whole.
         """
+        relays = self.tunnels.addresses()
         if not (addresses := self.addresses()):
             agents = ()  # nobody could ask them
         slots = slots if agents else 0
-        published = (agents, slots, addresses, frozenset(not_for_all), rules, is_new)
+        published = (agents, slots, addresses, relays, frozenset(not_for_all), rules, is_new)
         if self._published == published:
             return
         self._published, self._agents, self._told = published, agents, {}
@@ -253,6 +263,7 @@ class Network:
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=in_card,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
             features=FEATURES, details=self._digest,
+            relayed=sum(1 << number for number, address in enumerate(addresses) if address in relays),
         )  # fmt: skip
         fitted = fit(card)
         if fitted.left_out and fitted.left_out != self.left_out_of_card:
@@ -272,15 +283,17 @@ class Network:
         card = self.gossip.own_card()
         return card.record.seq if card else 0
 
-    async def approve(self, who: str, mine: bool | None = None) -> PeerId:
+    async def approve(self, who: str, mine: bool | None = None, relay: bool | None = None) -> PeerId:
         """Grant both rights; `mine`: whether it is the owner's machine, None: as it was.
+
+        `relay`: whether it may be reached through us, likewise.
 
         Raises UnknownPeer, AmbiguousPeer, AdmissionError.
         """
         peer = find(who, self._known(), self.name)
         if peer == self.identity.id:
             raise UnknownPeer(who, (), "is this peer itself")
-        self.admission.approve(peer, mine=mine)
+        self.admission.approve(peer, mine=mine, relay=relay)
         self.gossip.keep(peer)
         self.transport.endpoint.forget_refusal(peer)
         await self.transport.save()

@@ -72,8 +72,11 @@ class Connection(HttpToolsProtocol):
         place: Place,
         vouch: Callable[[Place, str], bool],
         left: Callable[[Place], None],
+        caller: str | None = None,
     ) -> None:
+        """`caller`: the address that it comes from, where a relay is between and told it; its port is 0 then."""
         super().__init__(config, server_state, app_state)
+        self._caller = caller
         self._bounds, self._place, self._vouch, self._left = bounds, place, vouch, left
         self._extensions = {"ppai.connection": self}
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
@@ -105,6 +108,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if self._caller is not None:
+            self.client = self._caller, 0
         now = self.loop.time()
         self._head_until, self._place.idle_since = now + self._bounds.first_head_s, now
 

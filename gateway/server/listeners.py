@@ -135,24 +135,34 @@ class Server(uvicorn.Server):
                 log.warning("not_accepted reason=%r", error.strerror)
                 await asyncio.sleep(FULL_S)
                 continue
-            place, evicted = self._places.take(site_of(address[0]), loop.time())
-            if evicted is not None and (connection := self._open.pop(evicted, None)):
-                connection.transport.abort()
-            if place is None:
-                accepted.close()
+            if not self._seat(accepted, address[0]):
                 refused += 1
                 await asyncio.sleep(REFUSED_S if refused % REFUSED_AT_ONCE == 0 else 0)
                 continue
-            arrival = asyncio.create_task(self._arrive(accepted, place))
-            self._arriving.add(arrival)
-            arrival.add_done_callback(self._arriving.discard)
             await asyncio.sleep(0)
 
-    async def _arrive(self, accepted: socket.socket, place: Place) -> None:
+    def adopt(self, accepted: socket.socket, caller: str) -> bool:
+        """Take a connection that came another way, of who is at the address `caller`; closed where no place is left."""
+        return self._seat(accepted, caller, caller)
+
+    def _seat(self, accepted: socket.socket, ip: str, caller: str | None = None) -> bool:
+        place, evicted = self._places.take(site_of(ip), asyncio.get_running_loop().time())
+        if evicted is not None and (connection := self._open.pop(evicted, None)):
+            connection.transport.abort()
+        if place is None:
+            accepted.close()
+            return False
+        arrival = asyncio.create_task(self._arrive(accepted, place, caller))
+        self._arriving.add(arrival)
+        arrival.add_done_callback(self._arriving.discard)
+        return True
+
+    async def _arrive(self, accepted: socket.socket, place: Place, caller: str | None) -> None:
         """Make a connection of an accepted socket."""
         connection = Connection(
-            self.config, self.server_state, self.lifespan.state, self._bounds, place, self._places.vouch, self._left
-        )
+            self.config, self.server_state, self.lifespan.state, self._bounds, place, self._places.vouch, self._left,
+            caller,
+        )  # fmt: skip
         tls = self.config.ssl
         patience = dict.fromkeys(
             ("ssl_handshake_timeout", "ssl_shutdown_timeout"), self._bounds.handshake_s if tls else None

@@ -157,3 +157,20 @@ def test_an_invitation_adds_rights_and_takes_none() -> None:
     admission.add_rights(id_of(2), ["ask"])
 
     assert [{"ask", "answer"}, {"ask"}] == [admission.rights(id_of(n)) for n in (1, 2)]
+
+
+def test_who_may_be_reached_through_us_was_named_or_is_the_user_s_own() -> None:
+    """No mode, list or right says so; a revocation takes it, and it outlives a restart."""
+    admission = Admission("open", "net")
+    admission.approve(A)
+    assert not admission.may_relay(A)
+    admission.approve(A, relay=True)
+    admission.approve(B, mine=True)
+    assert admission.may_relay(A) and admission.may_relay(B)
+
+    again = Admission("tofu", "net")
+    again.restore(*admission.state(), relayed=admission.relayed())
+    assert again.may_relay(A) and again.may_relay(B)
+    again.approve(B, mine=False)
+    again.revoke(A)
+    assert not again.may_relay(A) and not again.may_relay(B)

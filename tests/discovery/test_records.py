@@ -188,3 +188,13 @@ def test_central_types_have_the_agreed_fields() -> None:
     assert ("id", "gen", "seq", "running", "waiting", "slots", "arrivals", "completions", "busy_ms", "t_ms") == (
         Pulse.__match_args__[:10]
     )
+
+
+def test_a_card_says_which_of_its_addresses_are_relays() -> None:
+    one, two = Address("192.0.2.1", 8471), Address("192.0.2.2", 8472)
+    card = replace(card_of(id_of(1)), addr=(one, two), relayed=0b10)
+
+    validate(card)
+    assert frozenset({two}) == card.through_relays
+    with pytest.raises(InvalidRecord, match="relayed"):
+        validate(replace(card, relayed=16))

@@ -59,7 +59,7 @@ async def test_the_owner_approves_and_revokes(site: Site, tmp_path: Path) -> Non
         approved = await site.post("/ppai/v1/approve", {"who": "ben"}, OWNER)
         revoked = await site.post("/ppai/v1/revoke", {"who": ben.id[:8]}, OWNER)
 
-    said = {"peer": ben.id, "name": "ben", "mine": False}
+    said = {"peer": ben.id, "name": "ben", "mine": False, "relay": False}
     assert (200, {**said, "rights": ["answer", "ask"]}) == approved
     assert (200, {**said, "rights": []}) == revoked
 

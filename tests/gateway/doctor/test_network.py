@@ -42,6 +42,9 @@ def test_a_good_network_has_no_fault() -> None:
         ({"addresses": ["127.0.0.1:8471"]}, {}, "network-addresses", None, "network.advertise"),
         ({"addresses": ["172.17.0.2:8471"]}, {}, "network-addresses", False, "--advertise"),
         ({"waiting": ["dora"]}, {}, "network-approval", None, "ppai approve ID"),
+        ({"relays": [{"relay": "h:8471", "problem": "it is full", "at": []}]}, {}, "network-relay", False, "--relay"),
+        ({"addresses": []}, {}, "network-addresses", None, ""),
+        ({}, {"path": None, "addresses": []}, "network-reach", None, "ppai doctor"),
     ],
 )
 def test_each_fault_is_told_once_with_its_remedy(

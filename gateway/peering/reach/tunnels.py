@@ -1,0 +1,263 @@
+"""Our tunnels to relays: through them others reach this peer, which is behind a NAT or a firewall (relay.py).
+
+1. Each relay of `network.relay` is said hello to, and asked for a key by a signed request.
+2. SPARES connections to its port wait there. Over one that is used somebody's TLS begins: it is handed to our own peer
+   side, as a connection that was accepted, and another spare is opened.
+3. A relay that ends, restarts or moves is met again, after 1, 2, 4 .. 30 s. Our card names the relays at which spares
+   wait, the nearest first, behind the addresses at which we are reached directly.
+
+A relay tells from where who uses a tunnel comes. That is believed as far as bounds on callers go, and no further.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from discovery.client import PeerUnreachable
+from discovery.envelopes import UNREADABLE
+from discovery.records import Address, InvalidRecord, PeerId, check_address
+from discovery.request_auth import Refused
+from discovery.transport import Transport
+from gateway.peering.reach.looks import plain
+from gateway.peering.reach.passes import KEY_BYTES, new_pass
+from gateway.peering.reach.relay import DIAL, HELLO_S, PIECE_BYTES, PING, PING_S, PONG_S, REACH_PATH
+
+log = logging.getLogger(__name__)
+
+SPARES = 4
+SILENT_S = 2 * PING_S + PONG_S  # s without a sign of life after which a spare is given up
+PAUSE_S, PAUSE_LIMIT_S = 1.0, 30.0  # until a relay is met again; it doubles
+TOLD_LIMIT = 2  # relays that our card names
+Adopt = Callable[[socket.socket, str], bool]  # takes a connection of a caller at that address, if there is room
+_FAILURES = (OSError, TimeoutError, asyncio.IncompleteReadError, PeerUnreachable, Refused, ValueError, *UNREADABLE)
+
+
+class _Given(msgspec.Struct):
+    port: int
+    number: int
+    key: str
+    for_s: float
+
+
+@dataclass(slots=True)
+class Relayed:
+    """How it is with one relay."""
+
+    at: str  # HOST:PORT, as it was typed
+    peer: PeerId | None = None
+    addresses: tuple[Address, ...] = ()  # of the relay's own port, first the one that we use
+    spares: int = 0  # that wait there
+    streams: int = 0  # connections through it
+    rtt_s: float = 0.0  # of the last signed request
+    is_up: bool = False  # others reach us through it
+    problem: str = "not met yet"
+
+
+class Tunnels:
+    """Through which relays we are reached."""
+
+    def __init__(self, relays: Sequence[tuple[str, int]], transport: Transport, changed: Callable[[], None]) -> None:
+        """`changed` is called when a relay came or went."""
+        self._transport, self.changed = transport, changed
+        self.relays = {place: Relayed(f"{place[0]}:{place[1]}") for place in relays}
+        self.adopt: Adopt = lambda connection, ip: False  # until our peer side listens
+
+    def addresses(self) -> tuple[Address, ...]:
+        """Where others reach us through relays, the nearest first."""
+        up = sorted((one for one in self.relays.values() if one.is_up), key=lambda one: one.rtt_s)
+        return tuple(dict.fromkeys(address for one in up for address in one.addresses))[:TOLD_LIMIT]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """How it is with each, for the owner."""
+        return [
+            {
+                "relay": one.at, "peer": one.peer,
+                "at": [str(address) for address in one.addresses] if one.is_up else [],
+                "streams": one.streams, "rtt_s": round(one.rtt_s, 4), "problem": "" if one.is_up else one.problem,
+            }
+            for one in self.relays.values()
+        ]  # fmt: skip
+
+    async def run(self) -> None:
+        """Keep tunnels open until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for (host, port), relay in self.relays.items():
+                tasks.create_task(self._follow(host, port, relay), name=f"relay {relay.at}")
+
+    async def _follow(self, host: str, port: int, relay: Relayed) -> None:
+        pause_s = PAUSE_S
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._meet(host, port, relay)
+                await _Connected(relay, self._transport, lambda: self.adopt, self.changed).run()
+            except* _FAILURES as group:
+                error = group.exceptions[0]
+                while isinstance(error, BaseExceptionGroup):
+                    error = error.exceptions[0]
+                relay.problem = _why(error)
+            if relay.is_up:
+                relay.is_up = False
+                self.changed()
+            log.info("relay_lost relay=%s reason=%r", relay.at, relay.problem)
+            lasted_s = asyncio.get_running_loop().time() - began
+            pause_s = PAUSE_S if lasted_s > PAUSE_LIMIT_S else pause_s
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_LIMIT_S)
+
+    async def _meet(self, host: str, port: int, relay: Relayed) -> None:
+        """Say hello to the relay, unless we know it. Raises Refused, PeerUnreachable, OSError, TimeoutError."""
+        if relay.peer is not None and self._transport.client.addresses(relay.peer):
+            return
+        async with asyncio.timeout(HELLO_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        relay.peer = await self._transport.hello(Address(plain(str(found[0][4][0])), port))
+
+
+class _Connected:
+    """One relay while it is there."""
+
+    def __init__(
+        self, relay: Relayed, transport: Transport, adopt: Callable[[], Adopt], changed: Callable[[], None]
+    ) -> None:
+        self._relay, self._transport, self._adopt, self._changed = relay, transport, adopt, changed
+        self._number, self._key, self._counter = 0, b"", 0
+
+    async def run(self) -> None:
+        """Until the relay is lost. Raises what it was lost by."""
+        for_s = await self._new_key()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(SPARES):
+                tasks.create_task(self._spares(tasks))
+            while True:
+                await asyncio.sleep(for_s / 2)
+                for_s = await self._new_key()
+
+    async def _new_key(self) -> float:
+        """Fetch a key; for how many seconds it is good. Raises Refused, PeerUnreachable, ValueError."""
+        relay, loop = self._relay, asyncio.get_running_loop()
+        assert relay.peer is not None, "it was met"
+        began = loop.time()
+        given = msgspec.json.decode(await self._transport.client.post(relay.peer, REACH_PATH, b"{}"), type=_Given)
+        relay.rtt_s = loop.time() - began
+        contact = self._transport.client.contacts[relay.peer]
+        assert contact.good is not None, "it has just answered there"
+        key, known = bytes.fromhex(given.key), self._transport.client.addresses(relay.peer)
+        ips = dict.fromkeys((contact.good.ip, *(address.ip for address in known)))  # IPv4 and IPv6, where it has both
+        addresses = tuple(Address(ip, given.port) for ip in ips)[:TOLD_LIMIT]
+        try:
+            for address in addresses:
+                check_address(address)
+        except InvalidRecord as error:
+            raise ValueError(f"the relay's port cannot be told to others: {error}") from error
+        if len(key) != KEY_BYTES or not 10 <= given.for_s <= 86400:
+            raise ValueError("the relay's answer is out of bounds")
+        relay.addresses, self._number, self._key, self._counter = addresses, given.number, key, 0
+        return given.for_s
+
+    async def _spares(self, tasks: asyncio.TaskGroup) -> None:
+        """Keep one connection waiting, and open the next when it is used. Raises OSError when the relay is lost."""
+        while True:
+            reader, writer = await self._open()
+            try:
+                ip = await self._wait(reader, writer)
+            except BaseException:
+                writer.close()
+                raise
+            handing_over = tasks.create_task(self._hand_over(reader, writer, ip))
+            handing_over.add_done_callback(partial(_closed, writer))  # also where it never began
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        relay = self._relay
+        where = relay.addresses[0]
+        async with asyncio.timeout(HELLO_S):
+            reader, writer = await asyncio.open_connection(where.ip, where.port, limit=PIECE_BYTES)
+        self._counter += 1
+        writer.write(new_pass(self._number, self._key, self._counter))
+        return reader, writer
+
+    async def _wait(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        """Answer pings until somebody dials us: from where. Raises OSError, TimeoutError, IncompleteReadError."""
+        relay, waits = self._relay, False
+        try:
+            while True:
+                async with asyncio.timeout(SILENT_S if waits else HELLO_S):
+                    said = await reader.readexactly(1)
+                if said == DIAL:
+                    async with asyncio.timeout(HELLO_S):
+                        size = (await reader.readexactly(1))[0]
+                        return (await reader.readexactly(size)).decode("ascii", "replace")
+                if said != PING:
+                    raise OSError("it says what no relay says")
+                writer.write(PING)
+                if not waits:
+                    waits = True
+                    relay.spares += 1
+                    if not relay.is_up:
+                        log.info("relay_reached relay=%s at=%s", relay.at, relay.addresses[0])
+                        relay.is_up = True
+                        self._changed()
+        finally:
+            relay.spares -= waits
+
+    async def _hand_over(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ip: str) -> None:
+        """Let our peer side serve who came, and copy both ways until either ends."""
+        ours, theirs = socket.socketpair()
+        self._relay.streams += 1
+        try:
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            if not self._adopt()(theirs, ip):
+                ours.close()
+                return
+            near = await _streams(ours)
+            copying = [asyncio.create_task(_copy(reader, near[1])), asyncio.create_task(_copy(near[0], writer))]
+            try:
+                await asyncio.gather(*copying)
+            finally:
+                for one in copying:
+                    one.cancel()
+                near[1].close()
+        except OSError:
+            pass  # one of both broke off: that is all that the other needs to see
+        finally:
+            self._relay.streams -= 1
+
+
+def _closed(writer: asyncio.StreamWriter, _: object) -> None:
+    writer.close()
+
+
+async def _streams(connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A pair of sockets is TCP on Windows, and else has a family of its own."""
+    if connection.family == getattr(socket, "AF_UNIX", None):
+        return await asyncio.open_unix_connection(sock=connection, limit=PIECE_BYTES)
+    return await asyncio.open_connection(sock=connection, limit=PIECE_BYTES)
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while piece := await source.read(PIECE_BYTES):
+        sink.write(piece)
+        await sink.drain()
+    if sink.can_write_eof() and not sink.is_closing():
+        sink.write_eof()
+
+
+def _why(error: BaseException) -> str:
+    """What a relay was lost by, in words for its user."""
+    if isinstance(error, PeerUnreachable):
+        return f"it cannot be reached: {error.reason}"
+    if isinstance(error, Refused):
+        return error.message
+    if isinstance(error, asyncio.IncompleteReadError):
+        return "it closed our tunnels"
+    with suppress(AttributeError):
+        return str(getattr(error, "strerror", None) or error) or "no answer in time"
+    return str(error)
