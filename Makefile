@@ -68,7 +68,7 @@ lint: install
 lock:
 	$(LOCK) pyproject.toml -o constraints.txt
 	printf 'hatchling\neditables\n' | $(LOCK) - -o constraints-build.txt
-	$(LOCK) pyproject.toml --extra test --extra dev --extra bench --extra agents -o constraints-dev.txt \
+	$(LOCK) pyproject.toml --extra test --extra dev --extra bench --extra agents --extra otel -o constraints-dev.txt \
 		$$(sed -n 's/^\([a-z0-9.-]*\)==[^;]*$$/--no-emit-package \1/p' constraints.txt)
 
 clean:

@@ -97,6 +97,10 @@ class Transport:
 
     # --- for the gateway ---
 
+    def vouches(self, peer: PeerId) -> bool:
+        """See Admission.vouches."""
+        return self._admission.vouches(peer)
+
     def hint(self, address: Address, peer: PeerId | None = None) -> None:
         """See Dialler.hint."""
         self.dialler.hint(address, peer)

@@ -31,6 +31,7 @@ from gateway.routing.course import CourseConfig
 from gateway.routing.policy import SchedulerConfig
 from gateway.strict import ConfigError, Reader, leaf_paths, read_tree
 from gateway.telemetry.log_lines import LogConfig
+from gateway.telemetry.otel import OtelConfig
 from gateway.topics.reader import GateConfig
 from gateway.trust.audits import TrustConfig
 
@@ -74,6 +75,7 @@ class Config:
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
+    otel: OtelConfig = field(default_factory=OtelConfig)
 
     @property
     def own_engines(self) -> tuple[EngineConfig, ...]:

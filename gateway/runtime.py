@@ -90,6 +90,7 @@ from gateway.server.listeners import (
 from gateway.serving.dispatch import Dispatcher, Routed
 from gateway.serving.litellm_adapters import Adapters
 from gateway.serving.others import Others
+from gateway.telemetry import otel
 from gateway.telemetry.kept_log import KeptLog
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
@@ -131,6 +132,7 @@ def check(config: Config, home: Home) -> None:
     gate = reader.check(config.routing)
     Rules(config.privacy, str(Path.home()), gate.categories)
     read_hours(config.admission.hours)
+    otel.check(config.otel)
 
 
 async def _serve(config: Config, home: Home, say: Say, log: KeptLog) -> None:
@@ -245,6 +247,8 @@ class Runtime:
         patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
         telemetry, route_log = Telemetry(), RouteLog(self._home.path / "route.jsonl")
         stack.callback(route_log.close)
+        self._tracing = _tracing(config.otel, self._node.name)
+        stack.push_async_callback(self._tracing.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
         self._reader = open_reader(config.routing, worker, self._encoder, self._home.background)
@@ -257,7 +261,7 @@ class Runtime:
         dispatcher = Dispatcher(
             config.routing, config.course, patience, self._node, self._doors, peers, self._reader, telemetry, route_log,
             clock=clock, wall_clock=time.time, rules=rules, answered=self._answered, keepalive_s=client.keepalive_s,
-            adapters=Adapters(),
+            adapters=Adapters(), tracing=self._tracing,
         )  # fmt: skip
         self._kept = KeptTrust(self._home.path, self._node.honesty, self._node.observations, clock, time.time)
         for warning in self._kept.warnings:
@@ -380,6 +384,7 @@ class Runtime:
             )),
             exposure_tokens=admission.exposure_tokens, looks=network.looks_for_others, entered=network.looks.entered,
             relay=network.relay,
+            tracing=self._tracing,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
@@ -502,6 +507,16 @@ class Runtime:
             self._notices.limited("gate", "gate", f"routing by load alone, not by topic: {self._reader.problem}")
         elif why := self._reader.full_problem:
             self._notices.limited("gate", "gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
+
+
+def _tracing(config: otel.OtelConfig, peer: str) -> otel.Tracing:
+    """What tells a collector of requests; its library is loaded where one is named. Raises OtelError."""
+    otel.check(config)
+    if not config.endpoint:
+        return otel.Untraced()
+    from gateway.telemetry.tracing import OpenTelemetry
+
+    return OpenTelemetry(config, peer)
 
 
 def _stop(worker: ThreadPoolExecutor) -> None:

@@ -35,6 +35,7 @@ from gateway.peering.remote import PeerUpstream
 from gateway.peering.settling import FEATURE, Settling
 from gateway.server.listeners import Server, bind, places_for_peers, server
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import Tracing
 from gateway.trust.tabs import Row
 from gateway.upstream import Patience
 from tests.fakes import ScriptedEngine
@@ -140,7 +141,12 @@ async def nobody_joins(body: bytes, peer_ip: str) -> bytes:
 
 @asynccontextmanager
 async def answering_peer(
-    home: Path, scripted: ScriptedEngine, slots: int, trusted: bool, heartbeat_s: float
+    home: Path,
+    scripted: ScriptedEngine,
+    slots: int,
+    trusted: bool,
+    heartbeat_s: float,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[AnsweringPeer]:
     """A peer's whole answering side, in front of a scripted engine that is already serving."""
     listener = bind("127.0.0.1", 0, "--peer-port")
@@ -155,7 +161,7 @@ async def answering_peer(
                 me.transport, nobody_joins, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign,
                 telemetry, time.monotonic, PATIENCE, heartbeat_s, settling=settling,
                 looks=LooksForOthers(me.gossip, me.transport, Ear(time.monotonic), time.monotonic),
-                entered=entered.append,
+                entered=entered.append, tracing=tracing,
             )  # fmt: skip
             web = server(
                 app,

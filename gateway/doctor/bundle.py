@@ -30,7 +30,7 @@ _ID = re.compile(r"\b[a-z2-7]{52}\b")
 _QUOTED = re.compile(r"`([^`]*)`|(?<!\w)'([^']*)'(?!\w)|\"([^\"]*)\"")
 _GROUPS = (
     "network|engines?|log|client|peer|admission|embedded|routing|scheduler|course|beliefs|agents|privacy|profile|"
-    "learning"
+    "learning|trust|otel"
 )
 _OURS = re.compile(rf"ppai(-profile)?( (--)?[a-z0-9]+| [A-Z]+)*|({_GROUPS})\.[a-z_]+|[A-Z]+")
 _PATH = re.compile(r"(?<![\w/<:])~?/[^\s:,;)]+")

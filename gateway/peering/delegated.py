@@ -58,7 +58,8 @@ class Delegated:
         self._payload, self._payload_sha256 = payload, payload_sha256
         self._sign, self._clock = sign, clock
         self._sent, self.has_begun = hashlib.sha256(), False  # `has_begun`: some of the answer was sent
-        self._meter: Meter | None = None  # None until the request was read
+        self.endpoint, self.agent, self.is_stream = "", "", False  # of the request, once it was read
+        self._meter: Meter | None = None  # None until then
         self._from_documents: bool | None = None  # what a personal agent says of its answer
 
     @property
@@ -84,7 +85,9 @@ class Delegated:
                 agent, request = await asyncio.to_thread(self._read_large)
             else:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
+            self.endpoint, self.is_stream = request.endpoint, request.stream
             served, model = self._given.agent_of(self._doors, agent)
+            self.agent = agent
             if served.personal is not None and request.endpoint not in PERSONAL_ENDPOINTS:
                 raise UpstreamError(f"a personal agent has no /v1/{request.endpoint}", status=404, code=NO_ENDPOINT)
             if request.continues and request.endpoint not in model.continues:

@@ -40,6 +40,7 @@ from gateway.server.connection import Bounds, Connection
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.server.spool import spooled
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import Ended, Tracing, Untraced
 from gateway.upstream import Patience
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class PeerApp:
         settling: Settling | None = None,
         allowance: Allowance | None = None,
         exposure_tokens: float = 0.0,
+        tracing: Tracing | None = None,
         looks: LooksForOthers | None = None,
         entered: Callable[[str], None] = lambda ip: None,
         relay: Relay | None = None,
@@ -113,7 +115,7 @@ class PeerApp:
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._settling, self._exposure_tokens = settling, exposure_tokens
         self._looks, self._entered, self._relay = looks, entered, relay
-        self._allowance = allowance or Allowance()
+        self._allowance, self._tracing = allowance or Allowance(), tracing or Untraced()
         self._may_ask = {
             PROBE_PATH: self._allowance.may_probe,
             AGENTS_PATH: self._allowance.may_enquire,
@@ -224,7 +226,7 @@ class PeerApp:
                     self._sign,
                     self._clock,
                 )
-                await self._run(peer, PassedOn(*asked), receive, client, _ip_of(scope))
+                await self._run(peer, PassedOn(*asked), receive, client, scope)
 
     @contextmanager
     def _held(self, sender: PeerId, size: int) -> Iterator[None]:
@@ -267,21 +269,23 @@ class PeerApp:
             work = Delegated(
                 self._doors, self._given(peer), body, sha256, trusted, patience, self._sign, self._clock
             )  # fmt: skip
-            await self._run(peer, work, receive, client, caller)
+            await self._run(peer, work, receive, client, scope)
 
     async def _run(
-        self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient, ip: str
+        self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient, scope: Scope
     ) -> None:
         try:
-            await until_gone(self._delegate(peer, work, client, ip), receive)
+            await until_gone(self._delegate(peer, work, client, scope), receive)
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", peer[:10])
             stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
             await client.send(stopping, more=False)
             raise
 
-    async def _delegate(self, peer: PeerId, work: Delegated | PassedOn, client: AsgiClient, ip: str) -> None:
+    async def _delegate(self, peer: PeerId, work: Delegated | PassedOn, client: AsgiClient, scope: Scope) -> None:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
+        trace = self._tracing.served(headers_of(scope), is_known=self._transport.vouches(peer))
+        began, first_at = self._clock(), None
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
@@ -289,13 +293,17 @@ class PeerApp:
             try:
                 async with aclosing(work.frames()) as frames:
                     async for frame in frames:
+                        first_at = first_at or self._clock()
                         await client.send(frame, more=True)
             except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
                 log.exception("bug=delegation peer=%s", peer[:10])
             finally:
                 beating.cancel()
                 self._telemetry.observe_served(work.status, *work.usage)
-                self._allowance.spend(peer, site_of(ip), 0, work.sums.work, self._clock())
+                ttft_s = first_at - began if first_at and work.is_stream else None
+                ended = Ended(work.status, None, ttft_s, self._clock() - began, *work.usage)
+                trace.ended(work.endpoint, work.agent, ended)
+                self._allowance.spend(peer, site_of(_ip_of(scope)), 0, work.sums.work, self._clock())
                 if self._settling is not None:
                     self._settling.given(peer, work.sums)
                 if work.is_in_vain:

@@ -126,6 +126,7 @@ class PassedOn:
     """One such request of another peer, run on our own engine: the frames of its answer, and what came of it."""
 
     usage = (0, 0)  # tokens, which such an answer does not have
+    is_stream = False
     sums = Sums()  # what it came to, by its time
 
     def __init__(
@@ -141,6 +142,7 @@ class PassedOn:
     ) -> None:
         """`given`: what the peer that asks may have of our agents."""
         self.status, self.has_begun, self._is_unacceptable = "cancelled", False, False
+        self.endpoint, self.agent = "", ""  # of the request, once it was read
         self._doors, self._given, self._query, self._body, self._sha256 = doors, given, query, body, body_sha256
         self._patience, self._sign, self._clock = patience, sign, clock
         self._sent = hashlib.sha256()
@@ -156,6 +158,7 @@ class PassedOn:
         try:
             asked, request = await asyncio.to_thread(self._read)
             served, model = self._given.agent_of(self._doors, asked.agent)
+            self.endpoint, self.agent = asked.endpoint, asked.agent
             kind, body = await asyncio.to_thread(request.travelling, served.model)
             if served.personal is not None or asked.endpoint not in model.endpoints:
                 raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")

@@ -32,6 +32,7 @@ from gateway.peering.frames import (
     name_of,
     receipt_bytes,
 )
+from gateway.telemetry.otel import TRACEPARENT
 from gateway.trust.tab import Sums
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.claims import wait_s
@@ -75,16 +76,27 @@ class PeerUpstream:
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
     ) -> AsyncIterator["PeerReply"]:
         """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
-        async with self.asked(DELEGATE, body, patience, PeerReply, stream=stream) as reply:
+        traced = {TRACEPARENT: headers[TRACEPARENT]} if TRACEPARENT in headers else {}
+        async with self.asked(DELEGATE, body, patience, PeerReply, stream=stream, headers=traced) as reply:
             yield reply
 
     @asynccontextmanager
     async def asked(
-        self, path: str, body: Pieces, patience: Patience, kind: type["PeerReply"], *, stream: bool
+        self,
+        path: str,
+        body: Pieces,
+        patience: Patience,
+        kind: type["PeerReply"],
+        *,
+        stream: bool,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator["PeerReply"]:
-        """The answer of this `kind` to what is posted to `path`, once it has begun. Raises UpstreamError."""
+        """The answer of this `kind` to what is posted to `path`, once it has begun; `headers` go with it.
+
+        Raises UpstreamError.
+        """
         asked = await asyncio.to_thread(hashed, *body) if sum(map(len, body)) > LARGE_BYTES else hashed(*body)
-        dialled = self._open_stream(self._peer, path, asked, answer_s=self._silence_s)
+        dialled = self._open_stream(self._peer, path, asked, headers, answer_s=self._silence_s)
         try:
             response = await dialled.__aenter__()
         except PeerUnreachable as error:

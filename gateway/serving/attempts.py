@@ -6,6 +6,7 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from discovery.records import PeerId, printable
@@ -23,7 +24,9 @@ from gateway.routing.node import Node
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
+from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import Ended, RequestTrace, Untraced
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.request import Request
@@ -54,6 +57,7 @@ class Attempts:
         decide_anew: Callable[[], Awaitable[Choice]],
         guarded: frozenset[str] = frozenset(),
         decide_to_go_on: Callable[[Said, Candidate], Awaitable[GoingOn | None]] | None = None,
+        trace: RequestTrace | None = None,
     ) -> None:
         """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
 
@@ -67,7 +71,7 @@ class Attempts:
         self._request, self._patience, self._course = request, patience, course
         self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
         self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
-        self._decide_to_go_on = decide_to_go_on
+        self._decide_to_go_on, self._trace = decide_to_go_on, trace or Untraced()
         self._broken: tuple[Said, Candidate] | None = None  # an answer that broke off, and who began it
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
@@ -131,11 +135,15 @@ class Attempts:
         self._tell(
             self._course.ended(self._reservation, outcome, by_engine=attempt.by_engine, is_unsuited=attempt.is_unsuited)
         )
+        ttft_s = attempt.ttft_s if self._request.stream else None
         self._telemetry.observe(
             "local" if candidate.local else "remote",
-            attempt.status, attempt.ttft_s if self._request.stream else None, attempt.latency_s,
+            attempt.status, ttft_s, attempt.latency_s,
             attempt.prompt_tokens, attempt.tokens, candidate.wait_s + candidate.service_s + candidate.transit_s,
         )  # fmt: skip
+        self._trace.attempt_ended(
+            Ended(attempt.status, attempt.error, ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens)
+        )
         self.done.append((candidate, attempt))
         if self._broken is not None:
             self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
@@ -218,7 +226,10 @@ class Attempts:
         upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         target = self._target(candidate, self._course.choice.reason, upstream, began)
         self._reserve(candidate)
-        return target
+        headers = self._trace.attempt(
+            candidate.model, PPAI, candidate.peer_name, may_tell=self._node.admission.vouches(candidate.peer_id)
+        )
+        return replace(target, upstream_headers={**target.upstream_headers, **headers}) if headers else target
 
     async def _choice_anew(self) -> Choice | None:
         """Where nobody is left: a choice among those who serve now, if they are others than before."""
@@ -279,6 +290,8 @@ class Attempts:
             raise
         self._reserve(candidate)
         self._at = self._doors.at(candidate.agent, candidate.engine, candidate.model)
+        family = self._at.door.engine.state.family
+        self._trace.attempt(candidate.model, family, candidate.peer_name, may_tell=False)
         return target
 
     async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:

@@ -34,6 +34,7 @@ from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Came, Leaving
 from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import RequestTrace, Tracing, Untraced
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import BUDGET_S, RelevanceReader
@@ -79,6 +80,7 @@ class _Asked(NamedTuple):
     came: Came
     began: float
     timing: Mapping[str, str]  # headers
+    trace: RequestTrace
     kept: KeptAlive | None = None  # the client, where it gets signs of life
 
 
@@ -103,13 +105,14 @@ class Dispatcher:
         answered: Callable[[str, Routed, Candidate, float], None] = lambda request_id, routed, by, began: None,
         keepalive_s: float = KEEPALIVE_S,
         adapters: Adapters | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """`answered(request_id, routed, by, began)` is called when a request got its whole answer.
 
         `keepalive_s`: after so long without an event a stream gets a comment. `adapters`: what says as a chat what no
         engine here has an endpoint for. `rules`: what may leave this machine.
         """
-        self._adapters = adapters
+        self._adapters, self._tracing = adapters, tracing or Untraced()
         self.leaving = Leaving(rules or Rules(PrivacyConfig(rules=()), ""), node, reader)
         self.reader, self._answered, self._keepalive_s = reader, answered, keepalive_s
         self._names, self._course, self._patience = names, course, patience
@@ -122,15 +125,17 @@ class Dispatcher:
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str, key: str = ""
     ) -> None:
         """Answer one request; `key`: the name of its API key. Raises InvalidRequest; the client is told all else."""
-        began = self._clock()
+        began, trace = self._clock(), self._tracing.request(endpoint, headers)
         came = Came(body, headers, key)
         try:
             routed = await self._decide(endpoint, body, came, read_headers(headers), BUDGET_S)
         except InvalidRequest as invalid:
-            self._log_refusal(endpoint, request_id, invalid.status, invalid.code or "invalid_request")
+            code = invalid.code or "invalid_request"
+            self._log_refusal(endpoint, request_id, invalid.status, code)
+            trace.ended("", "refused", code)
             raise
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        asked = _Asked(request_id, came, began, timing)
+        asked = _Asked(request_id, came, began, timing, trace)
         if routed.request.stream:
             with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
                 await self._lead(routed, asked._replace(kept=kept), kept)
@@ -146,6 +151,7 @@ class Dispatcher:
             error = await self._ask_as_chat(routed, asked, client)
         if error is not None:
             self._log_refusal(endpoint, asked.request_id, error.status, error.code, routed)
+            asked.trace.ended(sayable(routed.request.model), "refused", error.code)
             await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
 
     async def _ask_as_chat(self, routed: Routed, asked: "_Asked", client: Client) -> UpstreamError | None:
@@ -180,6 +186,7 @@ class Dispatcher:
             decide_anew=partial(self._decide_anew, routed, asked.came),
             guarded=routed.query.guarded,
             decide_to_go_on=partial(self._decide_to_go_on, routed, recorded),
+            trace=asked.trace,
         )  # fmt: skip
         if asked.kept is not None:
             asked.kept.loading = lambda: attempts.loading
@@ -201,7 +208,9 @@ class Dispatcher:
             self._keep_decision(recorded, routed, attempts.choice)
             self._route_log.write(line, recorded)
             if left is None:
-                self._telemetry.observe_answer(str(line["status"]), str(line["reason"]))
+                status, reason = str(line["status"]), str(line["reason"])
+                self._telemetry.observe_answer(status, reason)
+                asked.trace.ended(sayable(routed.request.model), status, reason, len(attempts.done))
 
     async def decide(
         self,

@@ -64,7 +64,7 @@ class ScriptedPeer:
             async with aiohttp.ClientSession() as session:
 
                 @asynccontextmanager
-                async def open_stream(peer: PeerId, path: str, body: HashedBody, answer_s: float = 10):
+                async def open_stream(peer: PeerId, path: str, body: HashedBody, headers: object, answer_s: float = 10):
                     async with asyncio.timeout(answer_s):
                         response = await session.post(url + path, data=b"".join(body.pieces))
                     async with response:

@@ -37,7 +37,9 @@ from gateway.routing.policy import SchedulerConfig
 from gateway.serving.dispatch import Decided, Dispatcher
 from gateway.serving.translated import Adapters
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import OtelConfig, Tracing
 from gateway.telemetry.route_log import RouteLog
+from gateway.telemetry.tracing import OpenTelemetry
 from gateway.topics.reader import RelevanceReader
 from gateway.upstream import Patience
 from gateway.wire.bodies import ENDPOINTS
@@ -45,6 +47,7 @@ from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.errors import InvalidRequest
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
+from tests.collector import collecting
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.test_forward import Recorder
 from tests.gateway.serving.test_translated import Shouting
@@ -110,14 +113,15 @@ async def desk(
     course: CourseConfig | None = None,
     adapters: Adapters | None = None,
     rules: tuple[Rule, ...] = (),
+    tracing: tuple[Tracing | None, Tracing | None] = (None, None),
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
     `slots`: of ada's engine; 0: it does not say. Without `trusted` ben's network is open, and he refuses fields of
-    engines, as a peer of an older version does.
+    engines, as a peer of an older version does. `tracing`: hers and his.
     """
     async with (
-        answering_peer(home / "ben", theirs, their_slots, trusted, 1.0) as ben,
+        answering_peer(home / "ben", theirs, their_slots, trusted, 1.0, tracing[1]) as ben,
         party(home / "ada") as me,
         ready_engine(mine or ScriptedEngine(url="http://127.0.0.1:9"), slots) as engine,
     ):
@@ -138,7 +142,7 @@ async def desk(
                 RelevanceReader(QAGate.load(shipped_gate()), _no_encoder, worker), telemetry, route_log,
                 clock=time.monotonic, wall_clock=lambda: 1e9, rules=Rules(PrivacyConfig(rules), "/home/ada"),
                 answered=lambda request, _, by, began: answered.append((request, by.peer_name, by.agent)),
-                adapters=adapters,
+                adapters=adapters, tracing=tracing[0],
             )  # fmt: skip
             yield Desk(dispatcher, answered, node, door, route_log, telemetry, me, ben)
 
@@ -1251,6 +1255,33 @@ async def test_a_request_is_counted_whole_with_its_decision_its_stages_and_its_w
         'ppai_time_per_output_token_seconds_count{target="local"} 1.0',
     ):
         assert counted in metrics
+
+
+@pytest.mark.parametrize(("hers", "his"), [(True, True), (True, False), (False, True)])
+async def test_a_request_is_one_trace_over_two_peers_where_both_owners_say_so(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, hers: bool, his: bool
+) -> None:
+    """Read back from a collector that both send to, and no word of prompt or answer is in what it got."""
+    with collecting() as collector:
+        tracing = (
+            OpenTelemetry(OtelConfig(collector.url, hers), "ada"),
+            OpenTelemetry(OtelConfig(collector.url, his), "ben"),
+        )
+        async with desk(tmp_path, mine, theirs, tracing=tracing) as ada:
+            await ada.ask({"x-ppai-route": "ben"}, stream=True)
+            with pytest.raises(InvalidRequest):
+                await ada.ask(model="no-such-model")
+        for one in tracing:
+            await one.close()
+
+    spans = {(span.peer, span.kind, span.failed): span for span in collector.spans}
+    whole, attempt, served = spans["ada", 2, False], spans["ada", 3, False], spans["ben", 2, False]
+    assert (whole.id, whole.trace) == (attempt.parent, attempt.trace)
+    assert (hers and his) == ((attempt.id, attempt.trace) == (served.parent, served.trace))
+    assert ("chat scripted-1", "chat scripted-1") == (attempt.name, served.name)
+    assert "model_not_found" == spans["ada", 2, True].attributes["error.type"]
+    assert 1 == sum(point.count for point in collector.metrics["ben", "gen_ai.server.time_to_first_token"])
+    assert not [word for word in (b"secret", b"three") if word in collector.raw]
 
 
 async def test_no_log_holds_what_was_said(
