@@ -264,9 +264,13 @@ def test_headers_are_those_of_the_code() -> None:
 
 
 def test_reasons_are_those_of_the_code() -> None:
-    excluded = section(ROOT / "docs/architecture.md", "Headers").partition("is no candidate:")[2]
+    """Why somebody was not asked; `pinned_local` is shown as what pinned the request."""
+    not_asked = rows(section(ROOT / "docs/why.md", "Why somebody was not asked"))
+    reasons = rows(section(ROOT / "docs/why.md", "Reasons"))
+    chosen = {name.partition(":")[0] for row in reasons for name in quoted(row[0])}
 
-    assert {code.word for code in Excluded} - {"pinned_local"} == set(quoted(excluded))
+    assert {code.word for code in Excluded} - {"pinned_local"} == {quoted(row[0])[0] for row in not_asked}
+    assert {"best", "topic", "unfamiliar", "local_idle", "only_candidate", "explored", "fallback", "none"} <= chosen
 
 
 def test_the_table_of_what_travels_is_the_codes() -> None:
