@@ -19,6 +19,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 COPY pyproject.toml README.md LICENSE ./
 COPY configs configs
+COPY docs/operations.md docs/protocol.md docs/clients.md docs/glossary.md docs/
 COPY discovery discovery
 COPY profiler profiler
 COPY gateway gateway

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,18 @@ def test_build_sees_what_the_dockerfile_copies_and_nothing_else() -> None:
     assert "*" in lines
     assert {"gateway", "discovery", "profiler", "configs"} <= copied == allowed
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_build_has_all_that_the_wheel_is_made_of() -> None:
+    """Packages, and data that ships beside them: a wheel without one of those files is not built at all."""
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
+    steps = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    copied = {Path(name) for step in steps for name in step.split()}
+
+    for name in [*wheel["packages"], *wheel["force-include"]]:
+        assert copied & {Path(name), *Path(name).parents}, f"the Dockerfile copies no {name}"
 
 
 def test_hadolint_finds_nothing() -> None:
