@@ -13,7 +13,7 @@ SLOWEST = --durations=20 --durations-min=1
 # Tests start a hundred processes: without bytecode each of them would compile its sources again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-all missing lint install weights lock clean
+.PHONY: demo test test-all missing site lint install weights lock clean
 
 # pip knows no hash of a folder, so the package itself goes second: of it nothing is fetched. Of what pip says, the names of the
 # packages are passed on, and its exit code by way of a file.
@@ -55,6 +55,10 @@ test-all: install missing weights lint
 	$(PYTEST) $(SLOWEST) $(PARALLEL) -m "not slow and not alone" || failed=$$?; \
 	echo "test-all took $$((($$(date +%s) - began) / 60)) minutes"; exit $$failed
 
+# The pages as a site, to be read from disk or served: `python3 -m http.server -d site`. Nothing is loaded from elsewhere.
+site: install
+	@$(BIN)/mkdocs build --quiet && echo "site/index.html"
+
 missing: install
 	@$(BIN)/python -m tests.missing
 
@@ -68,7 +72,7 @@ lint: install
 lock:
 	$(LOCK) pyproject.toml -o constraints.txt
 	printf 'hatchling\neditables\n' | $(LOCK) - -o constraints-build.txt
-	$(LOCK) pyproject.toml --extra test --extra dev --extra bench --extra agents --extra otel -o constraints-dev.txt \
+	$(LOCK) pyproject.toml --extra test --extra dev --extra bench --extra agents --extra otel --extra docs -o constraints-dev.txt \
 		$$(sed -n 's/^\([a-z0-9.-]*\)==[^;]*$$/--no-emit-package \1/p' constraints.txt)
 
 clean:
