@@ -268,6 +268,18 @@ def test_our_own_engine_gets_every_byte(endpoint: str) -> None:
     assert (body,) == encode_request(read_request(endpoint, body), "m")
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "body"),
+    [
+        ("responses", {"input": [RESULT]}),
+        ("responses", {"input": [RESULT, {"role": "user", "content": "and?"}, THOUGHT, CALL]}),
+        ("messages", {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}]}),
+    ],
+)
+def test_a_result_without_its_call_travels_and_the_engine_judges_it(endpoint: str, body: dict[str, Any]) -> None:
+    assert body.items() <= delegated(endpoint, body).items()
+
+
 def test_a_large_image_travels_whole() -> None:
     data = "A" * (4 << 20)
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}

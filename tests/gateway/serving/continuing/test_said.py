@@ -7,7 +7,7 @@ import pytest
 from gateway.serving.continuing.begun import begun
 from gateway.wire.codec import view_of
 from tests import agents
-from tests.gateway.serving.continuing.parts import MANY, events, read, stream
+from tests.gateway.serving.continuing.parts import MANY, events, heard, read, stream
 
 
 @pytest.mark.parametrize("second", [{}, {"is_sparse": True}], ids=["whole", "sparse"])
@@ -75,3 +75,31 @@ def test_an_answer_as_long_as_it_may_be_is_ended_in_its_api_s_words(endpoint: st
     text, usage = agents.heard(endpoint, sent)
     assert ("w0 w1 w2", 3) == (text, usage["output_tokens"])
     assert (b'"max_output_tokens"' if endpoint == "responses" else b'"stop_reason":"max_tokens"') in sent
+
+
+@pytest.mark.parametrize("endpoint", ["messages", "responses"])
+def test_who_repeats_what_was_said_is_passed_on_and_counted_as_what_it_says(endpoint: str) -> None:
+    """What goes on is not compared with what was said: an answer may repeat itself. Events stay in their order."""
+    parts = events(endpoint, read(endpoint))[:6]
+    said = heard(endpoint, parts)
+    begun_words = said.tokens
+    said.rest()
+
+    sent = stream(parts) + b"".join(map(said.passed_on, events(endpoint, read(endpoint))))
+
+    text, usage = agents.heard(endpoint, sent)
+    assert f"{' '.join(MANY.split()[:begun_words])}{MANY}" == text
+    assert begun_words + 9 == usage["output_tokens"] == said.tokens
+
+
+@pytest.mark.parametrize("endpoint", ["messages", "responses"])
+def test_who_contradicts_what_was_said_changes_nothing_of_it(endpoint: str) -> None:
+    """Another id, model and time, another text at the end than its words said, and a second beginning."""
+    parts = events(endpoint, read(endpoint))[:6]
+    said = heard(endpoint, parts)
+    rest = events(endpoint, said.rest(), resp_1="resp_9", msg_1="msg_9")
+    lied = [event.replace(b'"text": "', b'"text": "not ') if b"completed" in event else event for event in rest]
+
+    sent = stream(parts) + b"".join(map(said.passed_on, (lied[0], *lied)))
+
+    assert (MANY, b"_9" in sent, b"not " in sent) == (agents.heard(endpoint, sent)[0], False, False)
