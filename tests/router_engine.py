@@ -17,6 +17,7 @@ class ScriptedRouter:
     status: dict[str, str] = field(default_factory=lambda: {"warm": "loaded", "cold": "unloaded"})
     tells: list[dict[str, Any]] = field(default_factory=list)
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
+    load: tuple[int, int] = (0, 0)  # running and waiting
     paths: list[str] = field(default_factory=list)
     followers: int = 0
     url: str = ""
@@ -62,7 +63,8 @@ class ScriptedRouter:
     async def _metrics(self, request: web.Request) -> web.Response:
         self.paths.append(request.path_qs)
         assert request.query["autoload"] == "false" and self.status[request.query["model"]] == "loaded"
-        return web.Response(text="llamacpp:requests_processing 1\nllamacpp:requests_deferred 2\n")
+        running, waiting = self.load
+        return web.Response(text=f"llamacpp:requests_processing {running}\nllamacpp:requests_deferred {waiting}\n")
 
     async def _sse(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})

@@ -30,6 +30,11 @@ class Served:
         """Whether its engine would have to load the model first."""
         return self.model in self.door.engine.state.cold
 
+    @property
+    def loading(self) -> float | None:
+        """How much of the model its engine has loaded, 0 to 1, while it loads it."""
+        return next((each.loading for each in self.door.engine.state.models if each.name == self.model), None)
+
     def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
         """This engine, or a turn at it, as the agent asks it (gateway.upstream.Personal)."""
         if self.personal is None:

@@ -60,12 +60,18 @@ class Delegated:
         self._sent, self.has_begun = hashlib.sha256(), False  # `has_begun`: some of the answer was sent
         self.endpoint, self.agent, self.is_stream = "", "", False  # of the request, once it was read
         self._meter: Meter | None = None  # None until then
+        self._served: Served | None = None
         self._from_documents: bool | None = None  # what a personal agent says of its answer
 
     @property
     def usage(self) -> tuple[int, int]:
         """(prompt, completion) tokens, as Forwarder counts them."""
         return self._meter.tokens if self._meter else (0, 0)
+
+    @property
+    def loading(self) -> float | None:
+        """How much of the model is loaded, 0 to 1, that our engine loads for it; None where it loads none."""
+        return self._served.loading if self._served else None
 
     @property
     def sums(self) -> Sums:
@@ -87,7 +93,7 @@ class Delegated:
                 agent, request = read_delegation(self._payload, trusted=self._trusted)
             self.endpoint, self.is_stream = request.endpoint, request.stream
             served, model = self._given.agent_of(self._doors, agent)
-            self.agent = agent
+            self.agent, self._served = agent, served
             if served.personal is not None and request.endpoint not in PERSONAL_ENDPOINTS:
                 raise UpstreamError(f"a personal agent has no /v1/{request.endpoint}", status=404, code=NO_ENDPOINT)
             if request.continues and request.endpoint not in model.continues:

@@ -15,6 +15,7 @@
 Pure: bytes in, bytes out.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -33,6 +34,7 @@ NO_ENDPOINT = "endpoint_not_served"  # the code of a refusal of an endpoint that
 NOT_LOADED, NOT_GIVEN, LIMITED = "not_loaded", "not_given", "limited"  # codes of errors here, not of refusals
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 TYPE_CHARS = 200  # of a content type
+_LOADED = re.compile(rb": queued loaded=(\d{1,3})%\n")
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
@@ -105,6 +107,17 @@ def refusal_of(status: int, code: str, retry_after_s: float | None) -> Refusal:
     """
     known = code if code in TOLD else "engine_failed"
     return Refusal(status, _REFUSED_AS.get(known, known), TOLD[known], retry_after_s)
+
+
+def queued(loaded: float | None) -> bytes:
+    """A sign of life; `loaded`: how much of the model is loaded, 0 to 1, where one is being loaded for the request."""
+    return QUEUED if loaded is None else b": queued loaded=%d%%\n\n" % (100 * loaded)
+
+
+def loaded_in(signs: bytes) -> float | None:
+    """How much is loaded, 0 to 1, by the last of such signs; None where it says nothing of that."""
+    said = _LOADED.match(signs, max(0, signs.rfind(QUEUED[:-2])))
+    return None if said is None else min(int(said[1]), 100) / 100
 
 
 def encode_refusal(refusal: Refusal, name: Literal["refused", "broke"] = "refused") -> bytes:

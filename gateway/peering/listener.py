@@ -27,7 +27,7 @@ from gateway.capacity.doors import Doors
 from gateway.capacity.limits import Limits
 from gateway.peering.delegated import Delegated
 from gateway.peering.enquiries import AGENTS_PATH
-from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, refusal_of
+from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, queued, refusal_of
 from gateway.peering.given import Given
 from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
@@ -289,7 +289,7 @@ class PeerApp:
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(_beat(client, self._heartbeat_s))
+            beating = tasks.create_task(_beat(client, self._heartbeat_s, lambda: work.loading))
             try:
                 async with aclosing(work.frames()) as frames:
                     async for frame in frames:
@@ -346,13 +346,13 @@ def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:
     return PeerId(headers["ppai-id"]) if is_same else UNPROVED
 
 
-async def _beat(client: AsgiClient, interval_s: float) -> None:
-    """A sign of life after every second in which nothing was sent."""
+async def _beat(client: AsgiClient, interval_s: float, loading: Callable[[], float | None]) -> None:
+    """A sign of life after every second in which nothing was sent; `loading`: how much is loaded of what it is for."""
     while True:
         sent = client.sent
         await asyncio.sleep(interval_s)
         if client.sent == sent:
-            await client.send(QUEUED, more=True)
+            await client.send(queued(loading()), more=True)
 
 
 async def _send(client: AsgiClient, status: int, body: bytes) -> None:

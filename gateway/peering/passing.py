@@ -147,6 +147,8 @@ class PassedOn:
         self._patience, self._sign, self._clock = patience, sign, clock
         self._sent = hashlib.sha256()
 
+    loading: float | None = None  # such an answer says nothing of that
+
     @property
     def is_in_vain(self) -> bool:
         """Whether it came to nothing through the asking peer's doing."""

@@ -23,12 +23,14 @@ from gateway.peering.frames import (
     ENGINE_REFUSED,
     NO_AGENT,
     NO_ENDPOINT,
+    QUEUED,
     SILENCE_S,
     UNACCEPTABLE,
     Head,
     Receipt,
     Refusal,
     WholeReply,
+    loaded_in,
     name_of,
     receipt_bytes,
 )
@@ -70,6 +72,7 @@ class PeerUpstream:
         self._got = got
         self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
         self._allowed, self._silence_s = allowed, silence_s
+        self.loading: float | None = None  # how much of the model is loaded, 0 to 1, while its engine loads it
 
     @asynccontextmanager
     async def open(
@@ -110,10 +113,15 @@ class PeerUpstream:
                 response, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
             )
             reply.settled = lambda receipt: self._got(self._peer, reply.credit(receipt, sum(map(len, body))))
+            reply.waits = self._wait
             await reply.begin(stream)
             yield reply
         finally:
             await dialled.__aexit__(None, None, None)
+
+    def _wait(self, signs: bytes) -> None:
+        """It said that it is there, and nothing else."""
+        self.loading = loaded_in(signs)
 
     async def _turned_away(self, response: aiohttp.ClientResponse) -> UpstreamError:
         """It answered, but would not begin: we are not approved there, or it is of another version."""
@@ -159,6 +167,7 @@ class PeerReply:
         self._events = self._read_bytes = 0
         self._seen, self._most = hashlib.sha256(), Seen()
         self.settled: Callable[[Receipt], None] = lambda receipt: None  # called with a receipt that holds
+        self.waits: Callable[[bytes], None] = lambda signs: None  # called with signs of life
         self._splitter, self._ready = EventSplitter(), deque[Event]()
         self._whole: bytes | None = None
         self._first: Event | None = None
@@ -298,6 +307,8 @@ class PeerReply:
                 async with asyncio.timeout(self._silence_s):
                     chunk = await self._response.content.readany()
                 self._ready += self._splitter.feed(chunk)
+                if chunk.startswith(QUEUED[:-2]):
+                    self.waits(chunk)
             except TimeoutError as error:
                 raise self._gone(f"{self._silence_s:g} s of silence") from error
             except OversizedEvent as error:

@@ -17,7 +17,7 @@ from gateway.capacity.line import LOOK_S
 from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
 from gateway.peering.probes import Peers
-from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED
+from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED, PeerUpstream
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node
@@ -75,7 +75,7 @@ class Attempts:
         self._broken: tuple[Said, Candidate] | None = None  # an answer that broke off, and who began it
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
-        self._at: Served | None = None  # our engine that is asked now
+        self._at: Served | PeerUpstream | None = None  # who is asked now
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
 
@@ -176,11 +176,8 @@ class Attempts:
 
     @property
     def loading(self) -> float | None:
-        """How much of the model is loaded, 0 to 1, that our own engine loads for this; None where it loads none."""
-        if self._at is None:
-            return None
-        models = self._at.door.engine.state.models
-        return next((model.loading for model in models if model.name == self._at.model), None)
+        """How much of the model is loaded, 0 to 1, that an engine loads for this; None where none does, or tells."""
+        return self._at.loading if self._at else None
 
     def line(self, wall_time: float, request_id: str) -> dict[str, object]:
         """The route log's line: who answered, among whom, and how it went."""
@@ -222,8 +219,7 @@ class Attempts:
         if candidate is None:
             return None
         allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
-        self._at = None
-        upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
+        self._at = upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         target = self._target(candidate, self._course.choice.reason, upstream, began)
         self._reserve(candidate)
         headers = self._trace.attempt(

@@ -85,24 +85,25 @@ async def test_an_engine_that_refuses_after_a_sign_of_life_is_told_in_the_stream
 
 
 @pytest.mark.slow
-async def test_signs_of_life_say_how_far_the_engine_is_with_loading_the_model(tmp_path: Path) -> None:
-    """As llama.cpp tells it as a router. A stream that waits for anything else says no such thing."""
+@pytest.mark.parametrize("by", ["ada", "ben"])
+async def test_signs_of_life_say_how_far_the_engine_is_with_loading_the_model(cluster: Cluster, by: str) -> None:
+    """As llama.cpp tells it as a router, at one's own or over the hop; for others where its owner lets them load."""
     router = ScriptedRouter(tells=[progress("cold", 0.42)])
-    async with router.serving(), aiohttp.ClientSession() as http, asyncio.timeout(30):
-        peer = PeerProcess(tmp_path / "home", "--engine", router.url, env={"PPAI_CLIENT_KEEPALIVE_S": "0.2"})
-        await asyncio.to_thread(peer.__enter__)
-        try:
-            await asyncio.to_thread(peer.wait_ready)
-            said = b""
-            async with http.post(peer.url + CHAT, json={**HELLO, "model": "cold", "stream": True}) as response:
-                async for line in response.content:
-                    said += line
-                    if b"loaded=42%" in line:
-                        router.loaded.set()
-        finally:
-            await asyncio.to_thread(peer.stop)
+    env = {**SECRET, "PPAI_CLIENT_KEEPALIVE_S": "0.2", "PPAI_ENGINE_LOAD_FOR_OTHERS": "true"}
+    async with router.serving(), asyncio.timeout(40):
+        await cluster.start(by, engine=router.url, env=env)
+        if by == "ben":
+            await cluster.start("ada", "--seed", cluster.seed(), engine="none", env=env)
+            await cluster.until(lambda seen: any(peer["admission"] == "open" for peer in seen["ada"]))
+        said, body = b"", {**HELLO, "model": "cold", "stream": True}
+        async with cluster.http.post(cluster.peers["ada"].url + CHAT, json=body) as response:
+            async for line in response.content:
+                said += line
+                if b"loaded=42%" in line:
+                    router.loaded.set()
 
-    assert said.startswith(b": ppai waiting") and b"hello" in said and said.endswith(b"data: [DONE]\n\n")
+    assert said.startswith(b": ppai waiting") and f"peer={by}".encode() in said
+    assert b"hello" in said and said.endswith(b"data: [DONE]\n\n")
 
 
 @pytest.mark.parametrize("stream", [True, pytest.param(False, marks=pytest.mark.slow)])

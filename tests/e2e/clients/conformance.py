@@ -35,7 +35,7 @@ tried before the embedded engine, and before a scripted one that calls tools: wh
 ## How long a client waits
 
 A stream with nothing to say yet (a long prefill, a cold load, a queue) says that it lives: an engine's comments pass,
-and after `client.keepalive_s` (10) without an event comes `: ppai waiting`, with ` loaded=42%` behind it where your own
+and after `client.keepalive_s` (10) without an event comes `: ppai waiting`, with ` loaded=42%` behind it where the
 engine tells how far it is with loading the model. So a read timeout above that holds through any prefill. A stream that
 begins so has its headers already; before its first event then stands
 `: ppai peer=NAME model=MODEL score=S cost-s=S reason=WHY attempts=N` (a blank in a name is `%20`), and a refusal is the

@@ -3,6 +3,7 @@
 import json
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,9 @@ from gateway.peering.frames import (
     encode_receipt,
     encode_refusal,
     encode_reply,
+    loaded_in,
     name_of,
+    queued,
     receipt_bytes,
     refusal_of,
 )
@@ -88,6 +91,24 @@ def test_what_is_signed_differs_with_every_field() -> None:
     signed = {receipt_bytes(msgspec.structs.replace(RECEIPT, **{name: value})) for name, value in other}
 
     assert len(other) == len(signed - {receipt_bytes(RECEIPT)})
+
+
+@pytest.mark.parametrize(
+    ("signs", "loaded"),
+    [
+        (queued(0.4299), 0.42),
+        (queued(1.0), 1.0),
+        (QUEUED, None),
+        (queued(0.1) + queued(0.2), 0.2),
+        (queued(0.1) + QUEUED, None),
+        (b": queued loaded=900%\n\n", 1.0),
+        (b": queued loaded=12345%\n\n", None),
+        (b": queued loaded=-5%\n\n", None),
+        (b"", None),
+    ],
+)
+def test_a_sign_of_life_may_say_how_much_is_loaded(signs: bytes, loaded: float | None) -> None:
+    assert loaded == loaded_in(signs)
 
 
 def test_queued_is_no_event() -> None:

@@ -23,7 +23,7 @@ async def looked(engine: OpenAIEngine) -> dict[str, float | None]:
 
 
 async def test_it_tells_which_models_are_loaded_and_looking_loads_none(session: aiohttp.ClientSession) -> None:
-    async with ScriptedRouter().serving() as router:
+    async with ScriptedRouter(load=(1, 2)).serving() as router:
         engine = OpenAIEngine(router.url, session)
         for _ in range(12):
             await engine.refresh()
