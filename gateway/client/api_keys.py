@@ -53,11 +53,17 @@ class ApiKeys:
 
     def name_of(self, key: str) -> str:
         """Whose key this is; empty where it is none. Takes as long for a wrong one as for a right one."""
+        return self.look_up(key)[0]
+
+    def look_up(self, key: str) -> tuple[str, bool]:
+        """The same, and whether there are any keys. Raises ApiKeyError where the file cannot be read."""
         self._refresh()
+        if not self._hashes:
+            return "", False
         given, found = _hash(key), ""
         for name, digest in self._hashes.items():
             found = name if hmac.compare_digest(digest, given) else found
-        return found
+        return found, True
 
     def _refresh(self) -> None:
         try:
@@ -84,17 +90,14 @@ class ApiKeys:
             ) from error
 
 
-def asks_for_key(host: str, keys: ApiKeys, is_open: bool) -> bool:
-    """Whether a request needs a key now: where there are keys, and off loopback also where there are none (any more).
-
-    Raises ApiKeyError where the file cannot be read.
-    """
-    return not is_open and (not _is_loopback(host) or bool(keys.names))
+def asks_for_key(host: str, are_there_any: bool, is_open: bool) -> bool:
+    """Whether a request needs a key: where there are keys, and off loopback also where there are none (any more)."""
+    return not is_open and (are_there_any or not _is_loopback(host))
 
 
 def check_reachable(host: str, keys: ApiKeys, is_open: bool) -> None:
     """Raises ApiKeyError where a key is asked for and nobody has one."""
-    if not asks_for_key(host, keys, is_open) or keys.names:
+    if is_open or keys.names or not asks_for_key(host, False, is_open):
         return
     raise ApiKeyError(
         f"client.host is {host}, which other machines reach, and there is no API key: make one: `ppai key add NAME`,"

@@ -20,7 +20,7 @@ from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_o
 from gateway.client.page.files import is_page
 from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.server.callers import is_allowed_host, is_allowed_origin
-from gateway.server.connection import KEEPALIVE_S, Bounds, hang_up
+from gateway.server.connection import KEEPALIVE_S, Bounds, connection_of, hang_up
 from gateway.server.edge import (
     AsgiApp,
     AsgiClient,
@@ -129,11 +129,13 @@ class ClientApp:
                 if "content-encoding" in headers:
                     raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
                 async with spooled(receive, self._config.body_limit_bytes) as file:
-                    await until_gone(self._pass_on(other, file, scope, headers, client, key or ""), receive)
+                    passing = self._pass_on(other, file, scope, headers, client, key or "")
+                    await until_gone(passing, receive, connection_of(scope))
             elif endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 body = await self._plain(body, headers.get("content-encoding"))
-                await until_gone(self._generate(endpoint, body, headers, client, key or ""), receive)
+                answering = self._generate(endpoint, body, headers, client, key or "")
+                await until_gone(answering, receive, connection_of(scope))
             elif endpoint is not None or other is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:
@@ -226,8 +228,8 @@ class ClientApp:
         """The name of the key; empty of none. Raises InvalidRequest (401) where keys are asked for and this is none."""
         given, is_open = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", "")), self._is_open
         try:
-            name = self._keys.name_of(given) if given else ""
-            is_known = bool(name) or not asks_for_key(self._config.host, self._keys, is_open)
+            name, are_there_any = self._keys.look_up(given) if given or not is_open else ("", False)
+            is_known = bool(name) or not asks_for_key(self._config.host, are_there_any, is_open)
         except ApiKeyError as error:
             raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
         if not is_known and not self._is_owner(given):

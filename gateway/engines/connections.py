@@ -94,6 +94,9 @@ class Answer:
         self._pieces: deque[bytes] = deque()
         self._untaken_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._until = 0.0  # when the reader who waits gives up
+        self._timer: asyncio.TimerHandle | None = None  # that is due then, or earlier: a stream waits for each piece
 
     @property
     def is_too_much(self) -> bool:
@@ -121,7 +124,7 @@ class Answer:
         Raises ConnectionBroken, TimeoutError.
         """
         if not self._pieces:
-            until = asyncio.get_running_loop().time() + within_s
+            until = self._loop.time() + within_s
             while not self._pieces:
                 if self.is_complete:
                     return b""
@@ -141,6 +144,8 @@ class Answer:
         """
         if not self.is_released:
             self.is_released = True
+            if self._timer is not None:
+                self._timer.cancel()
             self._connection.released(at_its_end)
 
     def add(self, piece: bytes) -> None:
@@ -154,14 +159,28 @@ class Answer:
             self._waiter.set_result(None)
 
     async def _news(self, until: float) -> None:
-        loop = asyncio.get_running_loop()
-        waiter = self._waiter = loop.create_future()
-        timer = loop.call_at(until, _give_up, waiter)
+        self._until, self._waiter = until, self._loop.create_future()
+        if self._timer is None or self._timer.when() > until:
+            self._set_timer()
         try:
-            await waiter
+            await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._until, self._give_up)
+
+    def _give_up(self) -> None:
+        """Time is up for who waits; or it was for an earlier piece, and more has come since."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._until:
+            self._set_timer()
+        else:
+            self._waiter.set_exception(TimeoutError())
 
 
 class Connection(asyncio.Protocol):
@@ -318,8 +337,3 @@ def _slices(body: Pieces) -> Iterator[memoryview]:
         view = memoryview(piece)
         for begin in range(0, len(view), LARGE_BYTES):
             yield view[begin : begin + LARGE_BYTES]
-
-
-def _give_up(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())

@@ -36,7 +36,7 @@ from gateway.peering.reach.looks import LOOK_PATH, LooksForOthers
 from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH, Relay
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH, Settling
-from gateway.server.connection import Bounds, Connection
+from gateway.server.connection import Bounds, connection_of
 from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
 from gateway.server.spool import spooled
 from gateway.telemetry.metrics import Telemetry
@@ -184,7 +184,7 @@ class PeerApp:
 
     def _see_in(self, scope: Scope, peer: PeerId) -> None:
         """A peer with rights makes a request on this connection. Raises Refused."""
-        connection = _connection(scope)
+        connection = connection_of(scope)
         if connection is None or connection.vouched_by == peer:
             return
         if not connection.vouch(peer):
@@ -275,7 +275,7 @@ class PeerApp:
         self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient, scope: Scope
     ) -> None:
         try:
-            await until_gone(self._delegate(peer, work, client, scope), receive)
+            await until_gone(self._delegate(peer, work, client, scope), receive, connection_of(scope))
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", peer[:10])
             stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
@@ -333,15 +333,9 @@ async def _read(scope: Scope, receive: Receive, size: int) -> tuple[bytes, str]:
     return body, digest.hexdigest()
 
 
-def _connection(scope: Scope) -> Connection | None:
-    """The connection that a request came on, where a server of ours made the scope."""
-    found = scope.get("extensions", {}).get("ppai.connection")
-    return found if isinstance(found, Connection) else None
-
-
 def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:
     """Whose body this will be, as far as we know before it is read: who proved himself on this connection before."""
-    connection = _connection(scope)
+    connection = connection_of(scope)
     is_same = connection is not None and connection.vouched_by == headers.get("ppai-id")
     return PeerId(headers["ppai-id"]) if is_same else UNPROVED
 

@@ -222,7 +222,7 @@ class Node:
         if row is None or self._alone is None or self._alone.theta_s > 0:
             return None
         warm = self._warm(roster, query, now)
-        only = only_choice(
+        return only_choice(
             query, roster, row, self.beliefs.expect_one(int(roster.rows[row]), now), self._alone,
             score=float(scored.scores(query.relevance)[row]),
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
@@ -230,13 +230,13 @@ class Node:
             is_cold=self._loading.is_cold(self.me, roster.agents[row]),
             unprofiled=not scored.profiled[row],
             basis=scored.bases[row].words(query.category) if scored.bases else "",
+            explained=partial(self._explained, query, now),
         )  # fmt: skip
-        return replace(only, among=len(roster), explained=partial(self._explained, only, query, now))
 
-    def _explained(self, only: Choice, query: Query, now: float) -> Choice:
-        """The same with everybody in it, and why each of the others is no candidate."""
+    def _explained(self, query: Query, now: float, only: Candidate, beta_per_s: float) -> Choice:
+        """The choice of one with everybody in it, and why each of the others is no candidate."""
         whole = self.decide(query, self.plan(query, now), now).choice(1, everybody=True)
-        return replace(whole, order=only.order, beta_per_s=only.beta_per_s)
+        return replace(whole, order=(only,), beta_per_s=beta_per_s)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""

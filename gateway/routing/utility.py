@@ -1,5 +1,6 @@
 """What each candidate is worth for one query: utility U(i,j), Eq. (9), from score and cost, as a draft Decision."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ from gateway.beliefs.numbers import FEW, FloatArray, Real, by_rows, greater
 from gateway.beliefs.queueing import streams, wait
 from gateway.routing import cost
 from gateway.routing.candidates import candidate_set, embedded_stands_back
-from gateway.routing.choice import Choice
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision, candidate_of
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
@@ -71,10 +72,11 @@ def only_choice(
     is_cold: bool,
     unprofiled: bool,
     basis: str,
+    explained: Callable[[Candidate, float], Choice],
 ) -> Choice:
     """The choice of the one agent of ours that may answer, as `assess` and a policy would make it, without arrays.
 
-    `expected`: the fields of Expected of its queue.
+    `expected`: the fields of Expected of its queue. `explained(candidate, beta)`: the same with everybody in it.
     """
     _, mean_service_s, shape, _, backlog, slots, wait_factor, prefill_s, step_s, stream_s, rtt_s, *_ = expected
     costs = _costs(
@@ -88,7 +90,10 @@ def only_choice(
         loading_s=config.cost.loading_s * is_cold, warm_tokens=int(warm_tokens), unprofiled=unprofiled, basis=basis,
     )  # fmt: skip
     reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
-    return Choice(reason, beta, (candidate,), may_go_elsewhere=False)
+    return Choice(
+        reason, beta, (candidate,),
+        may_go_elsewhere=False, among=len(roster), explained=partial(explained, candidate, beta),
+    )  # fmt: skip
 
 
 def _costs(

@@ -89,6 +89,15 @@ class Connection(HttpToolsProtocol):
         self._closing_since: float | None = None
         self._is_refused = False
         self._closing: asyncio.TimerHandle | None = None
+        self._gone: Callable[[], None] | None = None
+
+    def watch(self, gone: Callable[[], None] | None) -> None:
+        """Have `gone` called once the client hangs up, or soon if it has; None: nobody is to be told any more."""
+        self._gone = gone
+        if gone is not None:
+            self.flow.resume_reading()  # what is not read does not end: uvicorn stops reading behind a large body
+            if self.cycle.disconnected:
+                self.loop.call_soon(gone)
 
     def vouch(self, peer: str) -> bool:
         """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""
@@ -116,6 +125,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._left(self._place)
         super().connection_lost(exc)
+        if self._gone is not None:
+            self._gone()
         self._extensions.clear()  # it leads back here; and the timer, too: without them TLS's buffers are freed at once
         if self._closing is not None:
             self._closing.cancel()
@@ -302,8 +313,13 @@ def collect(connection: socket.socket, size: int) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
+def connection_of(scope: Mapping[str, Any]) -> Connection | None:
+    """The connection that a request came on, where a server of ours made the scope."""
+    found = scope.get("extensions", {}).get("ppai.connection")
+    return found if isinstance(found, Connection) else None
+
+
 def hang_up(scope: Mapping[str, Any]) -> None:
     """Close the connection of a request at once, so that nobody takes what was sent for the whole."""
-    found = scope.get("extensions", {}).get("ppai.connection")
-    if isinstance(found, Connection):
-        found.transport.abort()
+    if (connection := connection_of(scope)) is not None:
+        connection.transport.abort()

@@ -69,32 +69,56 @@ async def read_body(
             return body.getvalue()
 
 
-async def until_gone(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Run `work`; cancel it when the client hangs up, in whichever phase of the answer that is."""
-    job, is_gone = asyncio.current_task(), False
+class Watched(Protocol):
+    """A connection that says when its client hangs up."""
+
+    def watch(self, gone: Callable[[], None] | None) -> None:
+        """Have `gone` called once the client hangs up, or soon if it has; None: nobody is to be told any more."""
+        ...
+
+
+async def until_gone(work: Coroutine[Any, Any, None], receive: Receive, connection: Watched | None = None) -> None:
+    """Run `work`; cancel it when the client hangs up, in whichever phase of the answer that is.
+
+    The `connection` says when; where there is none, as with a server that is not ours, a second task asks `receive`.
+    """
+    job, is_gone, is_over = asyncio.current_task(), False, False
     assert job, "a coroutine runs in a task"
 
-    def hang_up(watch: asyncio.Task[None]) -> None:
+    def hang_up() -> None:
         nonlocal is_gone
-        is_gone = not watch.cancelled()
-        if is_gone:
+        if not is_over:
+            is_gone = True
             job.cancel()
 
-    watch = asyncio.create_task(_disconnected(receive))
-    watch.add_done_callback(hang_up)
+    watch = connection or _Asking(receive)
+    watch.watch(hang_up)
     try:
         await work
     except asyncio.CancelledError:
         if not is_gone or job.uncancel():  # somebody else wants it to end, too
             raise
     finally:
-        watch.remove_done_callback(hang_up)
-        watch.cancel()
+        is_over = True
+        watch.watch(None)
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Asking:
+    """Watches a connection by asking for more of it than the body."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, gone: Callable[[], None] | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._task = None if gone is None else asyncio.create_task(self._until_gone(gone))
+
+    async def _until_gone(self, gone: Callable[[], None]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        gone()
 
 
 class AsgiClient:
@@ -109,7 +133,8 @@ class AsgiClient:
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         self.has_started = True
         lines = {"content-type": content_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        lines |= {**self._extra, **headers}
+        lines.update(self._extra)
+        lines.update(headers)
         await self._send({"type": "http.response.start", "status": status, "headers": _encode(lines)})
 
     async def send(self, body: bytes, *, more: bool) -> None:
@@ -138,4 +163,7 @@ class AsgiClient:
 
 def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     """Header lines; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
-    return [(k.encode("latin-1"), header_text(one_line(v)).encode()) for k, v in headers.items()]
+    return [
+        (k.encode("latin-1"), (v if v.isascii() and v.isprintable() else header_text(one_line(v))).encode())
+        for k, v in headers.items()
+    ]

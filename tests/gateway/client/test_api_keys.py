@@ -76,3 +76,11 @@ def test_keys_are_read_as_both_apis_send_them() -> None:
         bearer_of("Basic k", ""),
         bearer_of("", "k"),
     )
+
+
+def test_one_look_tells_whose_a_key_is_and_whether_there_are_any(tmp_path: Path) -> None:
+    keys = ApiKeys(tmp_path / "api_keys.json")
+    before = keys.look_up("sk-ppai-wrong")
+    phone = keys.add("phone")
+
+    assert (("", False), ("phone", True), ("", True)) == (before, keys.look_up(phone), keys.look_up("sk-ppai-wrong"))

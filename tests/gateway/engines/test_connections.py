@@ -217,6 +217,19 @@ async def test_silence_before_and_within_an_answer_times_out() -> None:
         answer.release()
 
 
+async def test_every_piece_has_its_own_time_however_long_all_of_them_take() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WHOLE[: -len(b"hello")])
+        for letter in b"hello":
+            await asyncio.sleep(0.2)
+            writer.write(bytes([letter]))
+
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        assert list(b"hello") == [(await answer.piece(0.8))[0] for _ in range(5)]
+        answer.release()
+
+
 async def test_an_answer_left_early_is_hung_up_on() -> None:
     async with engine(CHUNKED[:-5]) as (served, connections):
         answer = await ask(connections)

@@ -135,8 +135,8 @@ GUARDS = [
     Guard(
         "40: hung up",
         "gateway/server/edge.py",
-        "        if is_gone:\n            job.cancel()",
-        "        pass",
+        "            is_gone = True\n            job.cancel()",
+        "            pass",
         f"{DELEGATED}test_a_client_that_hangs_up_at_the_asker_frees_the_engine_behind_the_peer",
     ),
     Guard(

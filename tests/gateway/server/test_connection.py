@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT
+from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT, connection_of
+from gateway.server.edge import read_body, until_gone
 from tests.gateway.server.serving import BOUNDS, said, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
@@ -304,3 +305,76 @@ async def _gone(receive: Any, ended: asyncio.Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     ended.set()
+
+
+# --- who hangs up ---
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"a" * (1 << 18)], ids=["no body", "a body behind which the server stops reading"]
+)
+async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body: bytes) -> None:
+    began, ended, beside = asyncio.Event(), asyncio.Event(), set[asyncio.Task[Any]]()
+
+    async def work() -> None:
+        beside.update(asyncio.all_tasks() - before)
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_body(scope, receive, 1 << 20)
+        await until_gone(work(), receive, connection_of(scope))
+
+    async with serving(app) as served, asyncio.timeout(5):
+        _, writer = await served.connect()
+        before = asyncio.all_tasks()
+        writer.write(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body)
+        await began.wait()
+        writer.close()
+        await ended.wait()
+
+    assert 1 == len({task for task in beside if "run_asgi" in repr(task)}) == len(beside - {asyncio.current_task()})
+
+
+async def test_work_for_who_has_left_already_ends() -> None:
+    """The client hung up while its body was on the way to the work."""
+    left, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        connection = connection_of(scope)
+        await read_body(scope, receive, 1 << 20)
+        while connection is not None and not connection.transport.is_closing():
+            await asyncio.sleep(0.01)
+        left.set()
+        await until_gone(work(), receive, connection)
+
+    async with serving(app) as served, asyncio.timeout(5):
+        _, writer = await served.say(HEAD + b"content-length: 1\r\n\r\na")
+        writer.close()
+        await left.wait()
+        await ended.wait()
+
+
+async def test_who_leaves_after_the_answer_ends_nothing() -> None:
+    over = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_body(scope, receive, 1 << 20)
+        await until_gone(answer(send, b"done"), receive, connection_of(scope))
+        await asyncio.sleep(0.1)  # a later work of the same task is not cancelled for it
+        over.set()
+
+    async with serving(app) as served, asyncio.timeout(5):
+        reader, writer = await served.say(HEAD + b"content-length: 1\r\nconnection: close\r\n\r\na")
+        assert (await said(reader)).endswith(b"done")
+        writer.close()
+        await over.wait()
