@@ -153,7 +153,7 @@ class PeerClient:
         `is_named`: it was asked for by its name.
         """
         contact = self.contacts[peer]
-        contact.pin, contact.good = pin, address
+        contact.pin, contact.good, contact.met = pin, address, address
         if is_named:
             contact.named = {address}
         contact.skew_ms = time_ms - int(self._clocks.unix() * 1000)
@@ -161,12 +161,15 @@ class PeerClient:
     def addresses(self, peer: PeerId, *, tries_direct: bool = False) -> list[Address]:
         """Where we may dial a peer: the last good address first, then the untried, then the longest failed.
 
-        Direct ways come before relays. `tries_direct`: also before a relay that is good, once in a while.
+        One that its card does not name is among them where it answered our hello. Direct ways come before relays, and
+        where it `tries_direct` also before a relay that is good, once in a while.
         """
         member = self._gossip.member(peer)
         if member is None:
             return []
         addresses, contact = dialable(member.card.addr, on_loopback=self.on_loopback), self.contacts[peer]
+        if addresses and contact.met is not None and contact.met not in addresses:
+            addresses = (*addresses, contact.met)  # such as the outside of a router that forwards the port
         relays, good, now = member.card.through_relays, contact.good, self._clocks.monotonic()
         if tries_direct and good in relays and now - contact.direct_at > self.config.direct_again_s:
             contact.direct_at, good = now, None

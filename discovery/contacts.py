@@ -27,6 +27,7 @@ class Contact(Generic[Pin]):
     failed: dict[Address, float] = field(default_factory=dict)  # when each address failed, since the last success
     direct_at: float = -math.inf  # when it was tried last whether a direct way is open, while a relay's is used
     named: set[Address] = field(default_factory=set)  # where it was met by asking TLS for its name
+    met: Address | None = None  # where it answered our hello: its card may not know of it; None once it failed there
     skew_ms: int = 0  # its wall clock minus ours
     gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
     refuses: str = ""  # why it does not take our requests, in words for the user
@@ -39,8 +40,8 @@ class Contact(Generic[Pin]):
 
     def note_failure(self, address: Address, known: list[Address], now: float) -> None:
         """It did not answer there; `known` are the addresses of its card."""
-        if self.good == address:
-            self.good = None
+        self.good = None if self.good == address else self.good
+        self.met = None if self.met == address else self.met
         self.failed = {**{a: at for a, at in self.failed.items() if a in known}, address: now}
 
 

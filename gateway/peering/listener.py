@@ -106,7 +106,7 @@ class PeerApp:
         `details(peer)`: what we tell this peer of our agents (discovery/details.py).
         `given(peer)`: what of our agents this peer may have. `settling` keeps what each had; one that had
         `exposure_tokens` more than it gave is served while nobody waits (0: no limit). `looks` dials back who asks for
-        it; `entered(ip)` is told at which of our addresses a peer with rights came in. `relay` puts others through.
+        it; `entered(ip)` is told at which of our addresses a peer came in. `relay` puts others through.
         """
         self._transport, self._join, self._doors = transport, join, doors
         self._may, self._trusted = may, trusted
@@ -145,7 +145,9 @@ class PeerApp:
         size = _size(headers, BODY_LIMITS_BYTES[path])
         if path == HELLO_PATH:
             body, _ = await _read(scope, receive, size)
-            await _send(client, 200, self._transport.handle_hello(body, caller))
+            answer = self._transport.handle_hello(body, caller)
+            self._note_entry(scope)
+            await _send(client, 200, answer)
             return
         if path == JOIN_PATH:
             body, _ = await _read(scope, receive, size)
@@ -189,6 +191,9 @@ class PeerApp:
             return
         if not connection.vouch(peer):
             raise Refused(429, "too_many_requests", "you have too many connections to this peer")
+        self._note_entry(scope)
+
+    def _note_entry(self, scope: Scope) -> None:
         if scope.get("server"):
             self._entered(str(scope["server"][0]))
 

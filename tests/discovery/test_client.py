@@ -146,6 +146,19 @@ async def test_the_address_that_answered_is_dialled_first_the_one_that_failed_la
         assert [nobody[2], nobody[0], nobody[1]] == client.addresses(peer)
 
 
+async def test_a_peer_is_asked_where_it_was_met_though_its_card_names_another_place(tmp_path: Path) -> None:
+    """Such as the outside of a router that forwards the port: its certificate says who it is."""
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        elsewhere = replace(own_card(b), addr=(Address("192.0.2.1", 8471),))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("discovery.records.check_address", lambda address: None)
+            b.gossip.publish(elsewhere, 0.0)
+            await a.transport.hello(b.address)
+
+        assert b"served:?" == await ask(a, b)
+        assert [b.address, Address("192.0.2.1", 8471)] == a.transport.client.addresses(b.identity.id)
+
+
 async def test_an_address_that_strangers_name_is_dialled_once_a_minute(tmp_path: Path) -> None:
     """However many made-up peers name it; our own requests go there nevertheless, and approved peers do."""
     async with running_peer(tmp_path / "a", loops=False, mode="tofu") as a:

@@ -81,3 +81,13 @@ def test_a_refusal_is_told_once() -> None:
         known.note_refusal(BEN, why)
 
     assert ["a", "b"] == told
+
+
+def test_where_a_peer_was_met_is_forgotten_once_it_fails_there() -> None:
+    ben = contacts()[BEN]
+    ben.good = ben.met = THERE
+
+    ben.note_failure(HERE, [HERE], 5.0)
+    assert THERE == ben.met
+    ben.note_failure(THERE, [HERE], 6.0)
+    assert (None, None) == (ben.good, ben.met)

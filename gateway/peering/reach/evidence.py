@@ -1,7 +1,7 @@
 """Where others reached us, and which of our addresses they are told (P).
 
 1. A *look* is what another peer found when it dialled us back at the address that it sees us from (looks.py). An
-   *entry* is a peer with rights that made a request at one of our addresses. Both count for an hour.
+   *entry* is a peer that said hello, or has rights, and came in at one of our addresses. Both count for an hour.
 2. Before anybody looked, others are told all addresses of our interfaces.
 3. Once one of them was reached, they are told those that were; and those outside of this machine (a router's that
    forwards the port) at which two peers reached us, or the only one that looks.
@@ -48,7 +48,7 @@ class Evidence:
 
     def __init__(self) -> None:
         self._looks: dict[PeerId, Look] = {}  # the newest of each peer, the oldest first
-        self._entries: dict[str, float] = {}  # our own IP -> when a peer with rights came in there last
+        self._entries: dict[str, float] = {}  # our own IP -> when a peer came in there last
 
     def looked(self, look: Look) -> None:
         """A peer has looked."""
@@ -58,7 +58,7 @@ class Evidence:
             del self._looks[next(iter(self._looks))]
 
     def entered(self, ip: str, now: float) -> None:
-        """A peer with rights made a request at our address `ip`."""
+        """A peer came in at our address `ip`."""
         if ip in self._entries or len(self._entries) < ENTRIES_LIMIT:
             self._entries[ip] = now
 

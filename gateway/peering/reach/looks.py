@@ -124,7 +124,7 @@ class Looks:
         return self.evidence.published(self._own(), len(self.lookers()), self._clock(), self._may_publish)
 
     def entered(self, ip: str) -> None:
-        """A peer with rights came in at this address of ours."""
+        """A peer came in at this address of ours."""
         with suppress(ValueError):
             self.evidence.entered(plain(ip), self._clock())
 
@@ -149,9 +149,13 @@ class Looks:
                     changed()
 
     def lookers(self) -> list[PeerId]:
-        """Who can look at us now."""
-        members = map(self._gossip.member, self.others())
-        return [member.id for member in members if member is not None and FEATURE in member.card.features]
+        """Who can look at us now: not those that we reach through a relay, who see that alone."""
+        members, is_relayed = map(self._gossip.member, self.others()), self._transport.client.is_relayed
+        return [
+            member.id
+            for member in members
+            if member is not None and FEATURE in member.card.features and not is_relayed(member.id)
+        ]
 
     def others(self) -> list[PeerId]:
         """The same, with those whose version of PPAI does not look."""
@@ -225,6 +229,8 @@ class Looks:
         if look is None:
             can = member is not None and FEATURE in member.card.features
             why = "it gave no answer that we can use" if can else "its version of PPAI does not look"
+            if self._transport.client.is_relayed(peer):
+                why = "a relay is between"
             return {**row, "reached": None, "why": why, "own": False, "hears_us": None, "heard": None}
         return {
             **row,

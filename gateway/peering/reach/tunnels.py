@@ -3,14 +3,16 @@
 1. Each relay of `network.relay` is said hello to, and asked for a key by a signed request.
 2. SPARES connections to its port wait there. Over one that is used somebody's TLS begins: it is handed to our own peer
    side, as a connection that was accepted, and another spare is opened.
-3. A relay that ends, restarts or moves is met again, after 1, 2, 4 .. 30 s. Our card names the relays at which spares
-   wait, the nearest first, behind the addresses at which we are reached directly.
+3. A relay that ends, restarts or moves is met again, after 1, 2, 4 .. 30 s, and every 2 s where it was there lately.
+   Our card names the relays at which spares wait, the nearest first, behind the addresses at which we are reached
+   directly.
 
 A relay tells from where who uses a tunnel comes. That is believed as far as bounds on callers go, and no further.
 """
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 SPARES = 4
 SILENT_S = 2 * PING_S + PONG_S  # s without a sign of life after which a spare is given up
 PAUSE_S, PAUSE_LIMIT_S = 1.0, 30.0  # until a relay is met again; it doubles
+RECENT_S, RECENT_PAUSE_S = 120.0, 2.0  # for so long after it was there it is tried at least so often
 TOLD_LIMIT = 2  # relays that our card names
 Adopt = Callable[[socket.socket, str], bool]  # takes a connection of a caller at that address, if there is room
 _FAILURES = (OSError, TimeoutError, asyncio.IncompleteReadError, PeerUnreachable, Refused, ValueError, *UNREADABLE)
@@ -52,7 +55,7 @@ class Relayed:
 
     at: str  # HOST:PORT, as it was typed
     peer: PeerId | None = None
-    addresses: tuple[Address, ...] = ()  # of the relay's own port, first the one that we use
+    used: Address | None = None  # its own port, where we reach it
     spares: int = 0  # that wait there
     streams: int = 0  # connections through it
     rtt_s: float = 0.0  # of the last signed request
@@ -72,18 +75,26 @@ class Tunnels:
     def addresses(self) -> tuple[Address, ...]:
         """Where others reach us through relays, the nearest first."""
         up = sorted((one for one in self.relays.values() if one.is_up), key=lambda one: one.rtt_s)
-        return tuple(dict.fromkeys(address for one in up for address in one.addresses))[:TOLD_LIMIT]
+        return tuple(dict.fromkeys(address for one in up for address in self._at(one)))[:TOLD_LIMIT]
 
     def rows(self) -> list[dict[str, Any]]:
         """How it is with each, for the owner."""
         return [
             {
                 "relay": one.at, "peer": one.peer,
-                "at": [str(address) for address in one.addresses] if one.is_up else [],
+                "at": [str(address) for address in self._at(one)] if one.is_up else [],
                 "streams": one.streams, "rtt_s": round(one.rtt_s, 4), "problem": "" if one.is_up else one.problem,
             }
             for one in self.relays.values()
         ]  # fmt: skip
+
+    def _at(self, relay: Relayed) -> list[Address]:
+        """Where others dial a relay: where we do, then at the other addresses of its card, e.g. of IPv6."""
+        if relay.used is None or relay.peer is None:
+            return []
+        others = self._transport.client.addresses(relay.peer)
+        ips = dict.fromkeys((relay.used.ip, *(address.ip for address in others)))
+        return [Address(ip, relay.used.port) for ip in ips]
 
     async def run(self) -> None:
         """Keep tunnels open until cancelled."""
@@ -92,9 +103,8 @@ class Tunnels:
                 tasks.create_task(self._follow(host, port, relay), name=f"relay {relay.at}")
 
     async def _follow(self, host: str, port: int, relay: Relayed) -> None:
-        pause_s = PAUSE_S
+        loop, pause_s, there_at = asyncio.get_running_loop(), PAUSE_S, -math.inf
         while True:
-            began = asyncio.get_running_loop().time()
             try:
                 await self._meet(host, port, relay)
                 await _Connected(relay, self._transport, lambda: self.adopt, self.changed).run()
@@ -104,13 +114,11 @@ class Tunnels:
                     error = error.exceptions[0]
                 relay.problem = _why(error)
             if relay.is_up:
-                relay.is_up = False
+                relay.is_up, pause_s, there_at = False, PAUSE_S, loop.time()
                 self.changed()
             log.info("relay_lost relay=%s reason=%r", relay.at, relay.problem)
-            lasted_s = asyncio.get_running_loop().time() - began
-            pause_s = PAUSE_S if lasted_s > PAUSE_LIMIT_S else pause_s
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, PAUSE_LIMIT_S)
+            pause_s = min(2 * pause_s, RECENT_PAUSE_S if loop.time() - there_at < RECENT_S else PAUSE_LIMIT_S)
 
     async def _meet(self, host: str, port: int, relay: Relayed) -> None:
         """Say hello to the relay, unless we know it. Raises Refused, PeerUnreachable, OSError, TimeoutError."""
@@ -149,17 +157,14 @@ class _Connected:
         relay.rtt_s = loop.time() - began
         contact = self._transport.client.contacts[relay.peer]
         assert contact.good is not None, "it has just answered there"
-        key, known = bytes.fromhex(given.key), self._transport.client.addresses(relay.peer)
-        ips = dict.fromkeys((contact.good.ip, *(address.ip for address in known)))  # IPv4 and IPv6, where it has both
-        addresses = tuple(Address(ip, given.port) for ip in ips)[:TOLD_LIMIT]
+        key, used = bytes.fromhex(given.key), Address(contact.good.ip, given.port)
         try:
-            for address in addresses:
-                check_address(address)
+            check_address(used)
         except InvalidRecord as error:
             raise ValueError(f"the relay's port cannot be told to others: {error}") from error
         if len(key) != KEY_BYTES or not 10 <= given.for_s <= 86400:
             raise ValueError("the relay's answer is out of bounds")
-        relay.addresses, self._number, self._key, self._counter = addresses, given.number, key, 0
+        relay.used, self._number, self._key, self._counter = used, given.number, key, 0
         return given.for_s
 
     async def _spares(self, tasks: asyncio.TaskGroup) -> None:
@@ -176,7 +181,8 @@ class _Connected:
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         relay = self._relay
-        where = relay.addresses[0]
+        where = relay.used
+        assert where is not None, "it has given us a key"
         async with asyncio.timeout(HELLO_S):
             reader, writer = await asyncio.open_connection(where.ip, where.port, limit=PIECE_BYTES)
         self._counter += 1
@@ -201,7 +207,7 @@ class _Connected:
                     waits = True
                     relay.spares += 1
                     if not relay.is_up:
-                        log.info("relay_reached relay=%s at=%s", relay.at, relay.addresses[0])
+                        log.info("relay_reached relay=%s at=%s", relay.at, relay.used)
                         relay.is_up = True
                         self._changed()
         finally:

@@ -181,7 +181,7 @@ async def test_who_comes_in_is_noted_with_our_address(scene: Scene) -> None:
     await scene.looks.ask([scene.ben.id])
     await scene.looks.ask([scene.ben.id])
 
-    assert [HERE] == scene.ben.entered  # once a connection
+    assert [HERE, HERE] == scene.ben.entered  # by the hello, and once a connection
     scene.looks.entered("::ffff:192.168.1.4")
     assert {"192.168.1.4"} == set(scene.evidence._entries)
 

@@ -103,7 +103,7 @@ async def test_a_peer_is_asked_through_a_relay_and_directly_again_when_that_open
     await scene.introduce(nowhere())
     assert b"" != await scene.ask()
     assert client.is_relayed(scene.ben.id) and scene.told
-    assert client.addresses(scene.ben.id)[0] == scene.state.addresses[0]
+    assert client.addresses(scene.ben.id)[0] == scene.state.used
     assert scene.relay.rows()[0]["bytes"] > 0
 
     await scene.introduce(scene.ben.address)
@@ -246,10 +246,10 @@ async def test_a_relay_that_ends_is_met_again(scene: Scene, monkeypatch: pytest.
 
 
 async def test_the_nearest_relay_is_told_first(scene: Scene) -> None:
-    far = module.Relayed("far:1", PeerId("x"), (Address(HERE, 9999),), is_up=True, rtt_s=9.0)
+    far = module.Relayed("far:1", scene.hal.id, Address(HERE, 9999), is_up=True, rtt_s=9.0)
     scene.tunnels.relays = {("far", 1): far, (HERE, 1): scene.state}
 
-    assert [scene.state.addresses[0], far.addresses[0]] == list(scene.tunnels.addresses())
+    assert [scene.state.used, far.used] == list(scene.tunnels.addresses())
     far.is_up = False
-    assert scene.state.addresses == scene.tunnels.addresses()
-    assert [[], [str(scene.state.addresses[0])]] == [row["at"] for row in scene.tunnels.rows()]
+    assert (scene.state.used,) == scene.tunnels.addresses()
+    assert [[], [str(scene.state.used)]] == [row["at"] for row in scene.tunnels.rows()]
