@@ -25,8 +25,15 @@ _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
 
 
 def on_config(config: Any) -> Any:
-    """Headings have the anchors that GitHub gives them: the pages link to each other there, too."""
+    """Headings have the anchors that GitHub gives them: the pages link to each other there, too.
+
+    A page that mkdocs.yml does not name stands at the end of the menu.
+    """
     config.mdx_configs.setdefault("toc", {})["slugify"] = slug
+    docs = Path(config.docs_dir)
+    rest = {page.relative_to(docs).as_posix() for page in docs.rglob("*.md")} - set(_named(config.nav))
+    if rest:
+        config.nav.append({"Further": sorted(rest)})
     return config
 
 
@@ -76,6 +83,15 @@ def commands() -> str:
             with click.Context(command, info_name=path, terminal_width=100, max_content_width=100) as context:
                 lines += [f"## {path}", "", "```text", command.get_help(context).rstrip(), "```", ""]
     return "\n".join(lines)
+
+
+def _named(nav: Any) -> Iterator[str]:
+    """Every page in a menu."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for below in nav.values() if isinstance(nav, dict) else nav:
+            yield from _named(below)
 
 
 def _tree(command: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -27,7 +27,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_site_builds_and_loads_nothing_from_elsewhere(site: Path) -> None:
-    """Its own links are checked by the build, which is strict: pages, anchors, and pages that no menu leads to."""
+    """Its own links are checked by the build, which is strict: pages and anchors."""
     loads = re.compile(
         r"<(?:script|img|iframe|source)[^>]*\ssrc=\"(https?:)?//|<link[^>]*href=\"(https?:)?//|@import|url\(.?https?:"
     )
@@ -47,6 +47,16 @@ def test_every_command_is_in_the_site_with_its_help(site: Path) -> None:
     assert not [name for name in names if f">{name}<" not in page]
     with click.Context(command.commands["serve"], info_name="ppai serve"):
         assert "--engine" in page
+
+
+def test_a_page_that_nobody_put_into_the_menu_stands_at_its_end() -> None:
+    config: Any = load_config(str(ROOT / "mkdocs.yml"))
+    config.nav = [{"Start": "index.md"}, {"How good it is": [{"Gateway": "results/gateway.md"}]}]
+
+    further = WEBSITE["on_config"](config).nav[-1]["Further"]
+
+    assert "results/agents.md" in further
+    assert {"index.md", "results/gateway.md"}.isdisjoint(further)
 
 
 @pytest.mark.parametrize("link", ["[words](nowhere.md)", "[words](index.md#nowhere)"])
