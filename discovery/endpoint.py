@@ -40,9 +40,11 @@ class EndpointConfig:
     verify_s: float = 0.02  # s for the signatures of one message; records left over come again with a later message
     strangers_verify_s: float = 0.005  # s, where a stranger sends it
     strangers: StrangersConfig = field(default_factory=StrangersConfig)
-    refusals_per_s: float = 4.0  # refusals to one site that are sent at once, in the long run; further ones are held up
+    refusals_per_s: float = 1.0  # refusals to one site that are sent at once, in the long run; further ones are held up
     refusals_burst: float = 32.0  # refusals to one site sent at once
     refusal_pause_s: float = 1.0  # s that a further one is held up, so that asking again and again is slow
+    held_up_per_s: float = 32.0  # refusals to all sites that are held up so long, in the long run
+    flood_pause_s: float = 4.0  # s that any further one is: a flood from many addresses holds all places of strangers
     fresh_pulse_s: float = 0.5  # s; a probe is answered with a pulse no older than this
     auth: AuthConfig = field(default_factory=AuthConfig)
 
@@ -78,6 +80,7 @@ class Endpoint:
         self._hellos = Throttle(c.hellos_per_s, c.hellos_burst)
         self._syncs = Throttle(c.syncs_per_s, c.syncs_burst)
         self._refusals = Throttle(c.refusals_per_s, c.refusals_burst)
+        self._held_up = Throttle(c.held_up_per_s, c.refusals_burst)
         self._strangers = StrangersTime(c.strangers)
         self._pulsed_at = float("-inf")
         self.refused: OrderedDict[PeerId, tuple[str, str]] = OrderedDict()  # peer -> (name, reason), newest last
@@ -168,8 +171,10 @@ class Endpoint:
 
     def pause_s(self, peer_ip: str) -> float:
         """Call before a refusal is sent: the seconds to hold it up, more than 0 for a site that is refused often."""
-        is_seldom = self._refusals.allow(site_of(peer_ip), self._clocks.monotonic())
-        return 0.0 if is_seldom else self._config.refusal_pause_s
+        now, c = self._clocks.monotonic(), self._config
+        if self._refusals.allow(site_of(peer_ip), now):
+            return 0.0
+        return c.refusal_pause_s if self._held_up.allow("", now) else c.flood_pause_s
 
     def introduction(self) -> Hello:
         """Our hello: our card and a fresh pulse. Raises Refused (503) before the first card."""

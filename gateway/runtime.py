@@ -486,8 +486,8 @@ class Runtime:
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
         self._node.receive(events, now)
-        may = self._network.admission.may
-        if any(event.kind == "pulse" and may(event.peer, "answer") for event in events):
+        ours = [event for event in events if self._network.admission.may(event.peer, "answer")]
+        if any(event.kind == "pulse" for event in ours):
             self._doors.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation"):
@@ -500,7 +500,7 @@ class Runtime:
         if self._limits and self._notices.is_due("limits"):
             for line in self._limits.unmeant():
                 self._notices.limited("limits", line, line)
-        if len(self._node.roster) > 1:
+        if ours and len(self._node.roster) > 1:  # else strangers would have it made anew with each of their events
             self._reader.warm_up()
             self._reader.attend(self._node.roster.topics)
         if self._reader.problem:

@@ -11,6 +11,7 @@ from tests.test_docs import rows, section
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "results" / "security.md"
+SECURITY = TESTS.parent / "SECURITY.md"
 LIST = [row for row in rows(section(PAGE, "The list")) if row[0].isdigit()]
 
 
@@ -24,6 +25,14 @@ def guards() -> list[Guard]:
 def named(cell: str) -> set[str]:
     """The tests in a cell, from tests/."""
     return set(re.findall(r"`([\w/]+\.py::test_\w+)`", cell))
+
+
+@pytest.mark.parametrize("row", rows(section(SECURITY, "What holds today")), ids=lambda row: row[0][:40])
+def test_a_threat_has_an_answer_and_tests(row: list[str]) -> None:
+    threat, holds, _, tests = row
+
+    assert threat and holds
+    assert (TESTS.parent / re.findall(r"`([^`]+)`", tests)[0]).is_file()
 
 
 def test_the_list_is_whole() -> None:

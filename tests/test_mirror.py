@@ -23,6 +23,7 @@ UNTESTED = {
     "gateway/topics/wordings/names.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "gateway/topics/wordings/writing.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "benchmarks/progress.py": "one print",
+    "benchmarks/gateway/attacker.py": "the process that tests/benchmarks/gateway/test_flood.py starts",
     "benchmarks/gateway/targets.py": "starts what tests/benchmarks/gateway/test_main.py measures",
     "benchmarks/gateway/watched.py": "the process that test_stall.py and test_main.py there start",
     "benchmarks/gossip/picture.py": "one plot of half an hour of measure.py",

@@ -167,7 +167,7 @@ def _measure(
                 _ask(target.port, body)
                 time.sleep(AFTER_S)
                 for name, file in target.stalls.items():
-                    found[name, case].append(_longest_ms(file, began))
+                    found[name, case].append(longest_ms(file, began)[0])
     return {key: stalls for key, stalls in found.items() if stalls}
 
 
@@ -181,10 +181,11 @@ def _ask(port: int, body: bytes) -> None:
         raise http.client.HTTPException(f"a peer answered {response.status}: {said[:300].decode(errors='replace')}")
 
 
-def _longest_ms(stalls: Path, since: float) -> float:
-    """The longest stall that ended later than `since`; 0 where there is none."""
-    lines = [line.split() for line in stalls.read_text().splitlines()]
-    return max((float(length) * 1000 for ended, length in lines if float(ended) > since), default=0.0)
+def longest_ms(stalls: Path, since: float) -> tuple[float, float]:
+    """The longest stall that ended later than `since`, and the most that the loop worked in one; 0 of none."""
+    lines = [[float(value) for value in line.split()] for line in stalls.read_text().splitlines()]
+    found = [(1000 * length, 1000 * worked) for ended, length, worked in lines if ended > since] or [(0.0, 0.0)]
+    return max(length for length, _ in found), max(worked for _, worked in found)
 
 
 def _row(target: str, case: Case, size_bytes: int, stalls: Sequence[float]) -> dict[str, Any]:

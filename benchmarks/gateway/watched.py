@@ -2,8 +2,9 @@
 
 WHAT says what FILE gets a line for, each beginning with when it was, by time.monotonic(), which processes share:
 
-    stalls  each stall of its event loop: when it ended, and its length in seconds. A stall is the time between two
-            beats of a timer that is due every millisecond.
+    stalls  each stall of its event loop: when it ended, its length in seconds, and how many of them the loop's thread
+            worked; else the system had other work. A stall is the time between two beats of a timer that is due every
+            millisecond.
     stacks  each sample, one in so many milliseconds of CPU time: the functions under way, the innermost first, as
             `file:function`. What C code does without a function of Python's below it, such as the event loop's own
             work, is met in the function that it calls next; what other threads do, in what the loop is at meanwhile.
@@ -42,14 +43,14 @@ def main(what: str, file: str, *arguments: str) -> None:
 
 
 def _watch_stalls(loop: asyncio.AbstractEventLoop, say: Callable[[bytes], object]) -> None:
-    last = time.monotonic()
+    last, worked = time.monotonic(), 0.0
 
     def beat() -> None:
-        nonlocal last
-        now = time.monotonic()
+        nonlocal last, worked
+        now, work = time.monotonic(), time.thread_time()
         if now - last > LEAST_S:
-            say(b"%.6f %.6f\n" % (now, now - last))
-        last = now
+            say(b"%.6f %.6f %.6f\n" % (now, now - last, work - worked))
+        last, worked = now, work
         loop.call_later(BEAT_S, beat)
 
     loop.call_soon(beat)

@@ -336,6 +336,18 @@ async def test_who_is_refused_again_and_again_is_refused_slowly(tmp_path: Path) 
         assert 0.0 == endpoint.pause_s("192.0.2.2")
 
 
+async def test_a_flood_from_many_addresses_is_refused_more_slowly_still_and_a_newcomer_at_once(tmp_path: Path) -> None:
+    """Refusing costs time too, and each address may hold dozens of connections on which it is refused."""
+    async with running_peer(tmp_path / "a", loops=False) as a:
+        endpoint = a.transport.endpoint
+        endpoint._clocks = Clock().clocks()
+
+        pauses = [endpoint.pause_s(f"192.0.2.{number % 64}") for number in range(64 * 34)]
+
+        assert [0.0] * 64 * 32 + [1.0] * 32 + [4.0] * 96 == pauses
+        assert 0.0 == endpoint.pause_s("192.0.2.99")
+
+
 async def test_a_hello_with_a_card_of_another_is_no_introduction(tmp_path: Path) -> None:
     """Whoever repeats a card that is not his makes nobody's acquaintance: no request of his can be signed."""
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
