@@ -196,6 +196,7 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
     only_asks = peer["state"] == "alive" and not peer.get("addresses", True)
     path = peer["path"] or ("nobody reaches it" if only_asks else "it calls us")
+    path += " through a relay" if peer.get("relayed") else ""
     rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
     state = "asks only" if only_asks else peer["state"]
     cells = (quoted(peer["name"]), id_shown(peer["id"]), state, rights, *jobs, heard)

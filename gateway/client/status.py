@@ -159,4 +159,5 @@ def known_peer(peer: RunningPeer, member: Member) -> KnownPeer:
         client.contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
         network.admission.is_mine(member.id),
         peer.node.honesty.standing(member.id, now),
+        network.transport.client.is_relayed(member.id),
     )

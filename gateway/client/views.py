@@ -143,6 +143,7 @@ class KnownPeer:
     refuses_us: str = ""  # why it does not take our requests; empty where it does, or was not asked
     is_mine: bool = False  # the owner said that it is a machine of his own
     standing: Standing | None = None  # what audits said of it
+    is_relayed: bool = False  # a relay is between us
 
 
 def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
@@ -214,6 +215,7 @@ def peer_row(peer: KnownPeer) -> dict[str, Any]:
         "refuses_us": peer.refuses_us or None,
         "addresses": [str(address) for address in card.addr],
         "path": str(peer.dialled[0]) if peer.dialled else None,
+        "relayed": peer.is_relayed,
         "agents": [agent_row(agent) for agent in peer.agents],
         "slots": card.slots,
         "running": pulse.running if pulse else None,

@@ -10,6 +10,7 @@ from gateway.doctor.finding import Finding
 Page = Mapping[str, Any]
 
 # Words of refusals (discovery/admission.py, discovery/request_auth.py), and what their kind is called here.
+WAYS_SHOWN = 8  # peers of which the way is told, one line each
 _SECRET, _CLOCK = "secret", "clocks differ"
 REFUSES_US = "it refuses us"  # begins why, where the other side keeps us out (discovery/dialler.py)
 _KINDS = (
@@ -21,6 +22,7 @@ _KINDS = (
     (ip_network("172.16.0.0/12"), "a private network"),
     (ip_network("192.168.0.0/16"), "a private network"),
     (ip_network("fe80::/10"), "one link alone"),
+    (ip_network("fd7a:115c:a1e0::/48"), "a VPN (Tailscale)"),
     (ip_network("fc00::/7"), "a private network"),
     (ip_network("::1/128"), "this machine alone"),
 )
@@ -42,6 +44,7 @@ def network_findings(status: Page, peers: Sequence[Page], *, mdns: bool | None, 
         *_refused(network),
         *_refusing(peers),
         *_unreached(peers),
+        *_ways(peers),
         _clock(network, peers),
         _clone(network, peers),
         *_addresses(network, in_container),
@@ -105,6 +108,20 @@ def _unreached(peers: Sequence[Page]) -> list[Finding]:
         else:
             said = f"{quoted(peer['name'])} calls us, but none of its addresses answers us"
             found.append(Finding("network-reach", False, said, remedy))
+    return found
+
+
+def _ways(peers: Sequence[Page]) -> list[Finding]:
+    """By which way each peer is reached: one that relays, or a VPN that is up, shows here."""
+    reached = [peer for peer in peers if peer["state"] == "alive" and peer["path"]]
+    found = []
+    for peer in reached[:WAYS_SHOWN]:
+        kind = kind_of(peer["path"].rpartition(":")[0].strip("[]"))
+        way = f"through a relay at {peer['path']}" if peer.get("relayed") else f"directly at {peer['path']}: {kind}"
+        found.append(Finding("network-path", True, f"{quoted(peer['name'])} is reached {way}"))
+    if len(reached) > WAYS_SHOWN:
+        more = f"the ways to {len(reached) - WAYS_SHOWN} more peers: ppai peers"
+        found.append(Finding("network-path", True, more))
     return found
 
 

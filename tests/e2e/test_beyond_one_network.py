@@ -274,6 +274,21 @@ def test_what_the_relay_adds(peers: dict[str, PeerThere]) -> None:
     assert through_ms - direct_ms < 10  # 2 on a quiet machine
 
 
+def test_a_vpn_that_goes_and_comes_is_followed(peers: dict[str, PeerThere]) -> None:
+    """Meanwhile the relay is used; the direct way is taken again when it is there."""
+    ben, vic = peers["ben"], peers["vic"]
+    run(*ben.prefix, "ip", "addr", "del", "100.64.0.2/24", "dev", "vpn")
+    until(lambda: "100.64.0.2:8471" not in ben.get("/ppai/v1/status")[1]["network"]["addresses"], 20)
+    gone_s = until(lambda: vic.answers_of("ben"), 30)
+    assert f"{RELAY}:8472" == path_to(vic, "ben")
+
+    run(*ben.prefix, "ip", "addr", "add", "100.64.0.2/24", "dev", "vpn")
+    back_s = until(lambda: "100.64.0.2:8471" == path_to(vic, "ben"), 90)
+
+    print(f"the relay answered {gone_s:.1f} s after the VPN went, direct again {back_s:.1f} s after it came")
+    assert vic.answers_of("ben")
+
+
 def test_a_relay_that_was_killed_is_used_again_soon_after(peers: dict[str, PeerThere]) -> None:
     relay = peers["relay"]
     relay.stop(9)

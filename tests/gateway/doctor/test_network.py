@@ -58,6 +58,20 @@ def test_each_fault_is_told_once_with_its_remedy(
     assert remedy in found[0].remedy
 
 
+def test_the_way_to_each_peer_is_told() -> None:
+    """A VPN or a relay by its name; of many, those that are not shown are counted."""
+    others = [
+        {**BEN, "path": "100.64.0.3:8471"}, {**BEN, "path": "[fd7a:115c:a1e0::5]:8471"},
+        {**BEN, "path": "203.0.113.9:8472", "relayed": True}, {**BEN, "state": "dead"}, *[BEN] * 9,
+    ]  # fmt: skip
+    told = network_findings({"network": NETWORK}, others, mdns=True, in_container=False)
+    ways = [one.said for one in told if one.id == "network-path"]
+
+    assert "a VPN such as Tailscale" in ways[0] and "a VPN (Tailscale)" in ways[1]
+    assert ways[2].endswith("is reached through a relay at 203.0.113.9:8472")
+    assert 9 == len(ways) and "4 more" in ways[-1]
+
+
 def test_whoever_keeps_us_out_is_told_by_its_address() -> None:
     """Who it is we do not know."""
     address, why = "192.168.1.9:8471", "it refuses us, and says: 'the two peers have different secrets: copy the file'"

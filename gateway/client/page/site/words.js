@@ -66,5 +66,5 @@ export function thousands(n) {
 export function path(peer) {
   if (peer.state === "dead" || peer.state === "left") return "not connected";
   if (!peer.path) return "it calls us; we cannot call it";
-  return peer.path.startsWith("relay") ? `relayed (${peer.path})` : `direct (${peer.path})`;
+  return peer.relayed ? `through a relay (${peer.path})` : `direct (${peer.path})`;
 }
