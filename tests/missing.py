@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from profiler.sandbox import problem
 from tests.e2e import older, test_namespaces, test_prometheus, vllm_env
 from tests.e2e.clients import coding_agents, environments
+from tests.e2e.page import browser
 
 DISK_GB = 12  # 3.4 of vLLM, 2.3 of torch for training, 4.5 of clients and models; the rest is written while tests run
 
@@ -23,6 +24,8 @@ def lacks() -> Iterator[str]:
         yield f"tests/e2e/test_older_peers.py: {why}"
     if why := coding_agents.why_not_here():
         yield f"tests/e2e/clients, coding agents: {why}"
+    if why := browser.why_not_here():
+        yield f"tests/e2e/page: {why}"
     if why := test_namespaces.why_not_here():
         yield f"tests/e2e/test_namespaces.py: {why}; run as root, with iproute2"
     if why := test_prometheus.why_not_here():

@@ -11,6 +11,7 @@
 .venv-mcp       public servers of tools: time, fetch
 .work/node      the packages of OpenAI and Anthropic for Node and two frameworks, where there is npm
 .work/coders    the coding agents of npm: Codex, Claude Code and opencode, 1.2 GB
+.work/axe       axe-core, which judges whether everybody can use the page
 .work/mcp       public servers of tools for Node: everything, filesystem, memory
 """
 
@@ -24,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 CLIENTS, LITELLM, NODE = ROOT / ".venv-clients", ROOT / ".venv-litellm", ROOT / ".work" / "node"
 SCHEMATHESIS, AGENTS, KERNELS = ROOT / ".venv-schemathesis", ROOT / ".venv-agents", ROOT / ".venv-kernels"
+AXE = ROOT / ".work" / "axe"
 AIDER, CODERS = ROOT / ".venv-aider", ROOT / ".work" / "coders"
 TOOLS, NODE_TOOLS = ROOT / ".venv-mcp", ROOT / ".work" / "mcp"
 NODE_MODULES = NODE / "node_modules"
@@ -46,6 +48,7 @@ NODE_RECIPES = {
         *("@ai-sdk/openai@3.0.141", "@ai-sdk/anthropic@3.0.140"),
         *("@langchain/openai@1.5.8", "@langchain/core@1.4.0", "zod@4.6.7"),
     ),
+    AXE: ("axe-core@4.14.1",),
     CODERS: ("@openai/codex@0.171.0", "@anthropic-ai/claude-code@2.1.332", "opencode-ai@1.18.33"),
     NODE_TOOLS: tuple(
         f"@modelcontextprotocol/server-{name}@2026.8.31" for name in ("everything", "filesystem", "memory")

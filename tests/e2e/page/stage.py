@@ -44,6 +44,7 @@ MODELS = (
     "phi4-14b",
     "qwen2.5-coder-7b",
 )
+FIRST = ("alive", "alive", "alive", "alive", "alive", "suspect", "alive", "alive", "dead")  # the states of the first
 REASONS = ("best", "best", "best", "topic", "local_idle", "explored", "pinned", "unfamiliar")
 WHY = {"alive": "", "suspect": "no pulse for 6 s", "dead": "no pulse for 20 s", "left": "said goodbye"}
 TOKEN = "owner-of-the-stage"
@@ -97,7 +98,7 @@ class Stage:
             "asked": "auto",
             "peer": None if status == "refused" else by,
             "model": self.rng.choice(MODELS),
-            "reason": self.rng.choice(REASONS),
+            "reason": "model_not_found" if status == "refused" else self.rng.choice(REASONS),
             "score": 0.8,
             "attempts": 1 if self.rng.random() < 0.95 else 2,
             "status": status,
@@ -169,7 +170,8 @@ class Stage:
         name = NAMES[n] if n < len(NAMES) else f"{rng.choice(NAMES)}-{n}"
         if hostile and n == 0:
             name = "<img src=x onerror=alert(1)>"
-        state = "alive" if n < 3 else rng.choices(("alive", "suspect", "dead", "left"), (84, 6, 6, 4))[0]
+        chosen = rng.choices(("alive", "suspect", "dead", "left"), (84, 6, 6, 4))[0]
+        state = FIRST[n] if n < len(FIRST) else chosen
         rights = [] if n % 7 == 4 else ["answer", "ask"]
         verdict = {"verdict": "like", "words": "behaves like it claims", "asked": 24, "right": 22.0, "weight": 8.0}
         return {
@@ -210,7 +212,7 @@ class Stage:
             "embedded": False,
             "parameters": 7_000_000_000,
             "quantisation": "Q4_K_M",
-            "prior": "prior from the name: 7B qwen2.5",
+            "prior": f"prior from the name: {model}",
             "good": good if is_measured else None,
             "evidence": [0 if value is None else rng.randint(2, 20) for value in good] if is_measured else None,
         }
@@ -337,7 +339,7 @@ def stage_app(stage: Stage, watching: Watching) -> fastapi.FastAPI:
 @asynccontextmanager
 async def staged(stage: Stage, port: int = 0) -> AsyncIterator[str]:
     """The stage on loopback: its URL."""
-    watching = Watching(stage, "stage", time.monotonic)
+    watching = Watching(stage, str(time.monotonic_ns()), time.monotonic)
     watching._loads = _past(stage)
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(stage_app(stage, watching), log_level="warning", lifespan="off"))

@@ -4,7 +4,9 @@ import { h, keep, put } from "./dom.js";
 import { group, isLive, me } from "./state.js";
 import { count, percent, thousands } from "./words.js";
 
-let head, body, detail, note, sort = "name", onlyMeasured = false;
+const MOST = 40; // rows that are drawn unless all are asked for: thousands of cells take their time
+
+let head, body, detail, note, all, sort = "name", onlyMeasured = false, filter = "", showsAll = false;
 
 export const agents = {
   id: "agents", title: "Agents", icon: "agents",
@@ -14,11 +16,13 @@ export const agents = {
     detail = h("p", { class: "cell-told", "aria-live": "polite" });
     note = h("p", { class: "hint" });
     const measured = h("input", { type: "checkbox", on: { change: (event) => { onlyMeasured = event.target.checked; draw(); } } });
+    const find = h("input", { type: "search", class: "find", placeholder: "Find an agent or peer", "aria-label": "Find an agent or peer", on: { input: (event) => { filter = event.target.value.toLowerCase(); draw(); } } });
+    all = h("button", { type: "button", class: "quiet", on: { click: () => { showsAll = true; draw(); } } });
     section.append(
       h("p", { class: "lead", text: "The share of questions of each kind that an agent answered right, as its peer measured it. The fuller a cell's bar, the more questions are behind it. Choose a category to sort by it." }),
-      h("div", { class: "toolbar" }, h("label", { class: "check" }, measured, "measured only"), scale()),
+      h("div", { class: "toolbar" }, find, h("label", { class: "check" }, measured, "measured only"), scale()),
       detail,
-      h("div", { class: "scroll heat-box", tabindex: "0", role: "region", "aria-label": "What each agent is good at" }, h("table", { class: "heat" }, h("thead", {}, head), body)), note);
+      h("div", { class: "scroll heat-box", tabindex: "0", role: "region", "aria-label": "What each agent is good at" }, h("table", { class: "heat" }, h("thead", {}, head), body)), h("div", { class: "toolbar" }, note, all));
     body.addEventListener("pointerover", (event) => tell(event.target.closest("td")));
     body.addEventListener("focusin", (event) => tell(event.target.closest("td, th")));
     body.addEventListener("keydown", move);
@@ -38,15 +42,17 @@ function rows() {
 function draw() {
   const categories = me().categories ?? [];
   const at = categories.indexOf(sort);
-  const shown = rows().filter(({ agent }) => !onlyMeasured || agent.good).sort((a, b) => at < 0
+  const found = rows().filter(({ agent, peer }) => (!onlyMeasured || agent.good) && (!filter || `${agent.name} ${peer}`.toLowerCase().includes(filter))).sort((a, b) => at < 0
     ? b.isOwn - a.isOwn || a.peer.localeCompare(b.peer) || a.agent.name.localeCompare(b.agent.name)
     : (b.agent.good?.[at] ?? -1) - (a.agent.good?.[at] ?? -1));
+  const shown = showsAll ? found : found.slice(0, MOST);
+  put(all, { hidden: shown.length === found.length, text: `Show all ${found.length}` });
   keep(head, ["name", ...categories], (name) => name,
     (name) => h("th", { scope: "col" }, h("button", { type: "button", on: { click: () => { sort = name; draw(); } } }, h("span", { text: name === "name" ? "Agent" : name }))),
     (node, name) => put(node, { "aria-sort": name === sort ? (name === "name" ? "ascending" : "descending") : "none", class: name === "name" ? "corner" : "" }));
   keep(body, shown, ({ key }) => key, () => heatRow(), (node, row) => drawRow(node, row, categories));
-  const unmeasured = shown.filter(({ agent }) => !agent.good).length;
-  put(note, { text: !shown.length ? "No agents yet." : `${count(shown.length, "agent")}, ${unmeasured} unmeasured: those are judged by what their name lets expect, until somebody measures them.` });
+  const unmeasured = found.filter(({ agent }) => !agent.good).length;
+  put(note, { text: !found.length ? "No agents." : `${count(found.length, "agent")}, ${unmeasured} unmeasured: those are judged by what their name lets expect, until somebody measures them.` });
 }
 
 function heatRow() {
@@ -70,7 +76,7 @@ function drawRow(node, { peer, agent, isOwn }, categories) {
     const told = `${agent.name} of ${peer}, ${category}: ${value === null ? "unmeasured" : `${percent(value)} right in ${count(evidence, "question")}`}`;
     node.append(value === null
       ? h("td", { class: "none", tabindex: "-1", data: { told } }, h("span", { class: "unseen", text: "unmeasured" }))
-      : h("td", { class: "cell", tabindex: "-1", data: { told, strong: value > 0.62 ? "1" : "0" }, css: { "--value": value, "--evidence": Math.min(1, evidence / 12) } }, h("span", { text: Math.round(value * 100) })));
+      : h("td", { class: "cell", tabindex: "-1", data: { told }, css: { "--value": value, "--evidence": Math.min(1, evidence / 12) } }, h("span", { text: Math.round(value * 100) })));
   });
   if (node === node.parentNode?.firstChild) node.firstChild.setAttribute("tabindex", "0");
 }
@@ -89,6 +95,6 @@ function move(event) {
 }
 
 function scale() {
-  const step = (value) => h("span", { class: "cell", css: { "--value": value, "--evidence": 1 }, data: { strong: value > 0.62 ? "1" : "0" }, text: Math.round(value * 100) });
+  const step = (value) => h("span", { class: "cell", css: { "--value": value, "--evidence": 1 }, text: Math.round(value * 100) });
   return h("p", { class: "scale" }, "right, % ", [0, 0.25, 0.5, 0.75, 1].map(step));
 }

@@ -93,7 +93,7 @@ const THEMES = ["", "dark", "light"];
 function setTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
-  put(document.getElementById("theme"), { text: { dark: "Dark", light: "Light" }[theme] ?? "Auto", "aria-label": `Colours: ${theme || "as the system"}` });
+  put(document.getElementById("theme"), { text: { dark: "Dark", light: "Light" }[theme] ?? "Auto", title: "Colours: dark, light, or as the system says" });
 }
 const kept = () => localStorage.getItem("ppai-theme") ?? "";
 setTheme(kept());

@@ -9,6 +9,7 @@ const SIZE = 720, MIDDLE = SIZE / 2; // the height in which it is laid out; its 
 const RINGS = ["mine", "approved", "others"];
 const RING_NAMES = { mine: "your machines", approved: "approved", others: "others" };
 const SIZES = [[12, 27], [26, 20], [70, 13], [160, 9]]; // up to so many peers, this radius
+const FEW = 14; // peers, up to which each has its own angle
 const INNER = 135; // the least radius of a ring: names stand between it and the middle
 const JUST_MS = 1500; // for which a line still shows a request that has ended
 
@@ -35,10 +36,30 @@ export function layout(peers, stretch) {
   rows.forEach((row, index) => {
     const ring = at(row.radius), turn = (n) => -Math.PI / 2 + ((n + (index % 2 ? 0.5 : 0.25)) / row.peers.length) * 2 * Math.PI;
     const where = (angle) => ({ x: stretch * MIDDLE + stretch * ring * Math.cos(angle), y: MIDDLE + ring * Math.sin(angle) });
-    rings.push({ ...row, radius: ring, label: where(turn(0.5)) });
-    row.peers.forEach((peer, n) => placed.push({ peer, r, ...where(turn(n)) }));
+    rings.push({ ...row, radius: ring, label: { x: stretch * MIDDLE, y: MIDDLE + ring } });
+    row.peers.forEach((peer, n) => placed.push({ peer, r, ring, ...where(turn(n)) }));
   });
+  if (peers.length <= FEW) spread(placed, rings, stretch);
   return { placed, rings };
+}
+
+/** Give each of few an angle of its own, those of one ring far apart, so that no line passes behind another peer. */
+function spread(placed, rings, stretch) {
+  const all = placed.length, free = new Set(placed.keys());
+  const angle = (slot) => -Math.PI / 2 + (slot / all) * 2 * Math.PI;
+  const apart = (one, other) => Math.min((one - other + 2 * all) % all, (other - one + 2 * all) % all);
+  rings.forEach((ring, index) => {
+    const here = placed.filter((it) => it.ring === ring.radius);
+    here.forEach((it, n) => {
+      const ideal = ((n + index / 2) / here.length) * all;
+      const slot = [...free].reduce((best, one) => (apart(one, ideal) < apart(best, ideal) ? one : best));
+      free.delete(slot);
+      it.x = stretch * (MIDDLE + it.ring * Math.cos(angle(slot + 0.5)));
+      it.y = MIDDLE + it.ring * Math.sin(angle(slot + 0.5));
+    });
+    const between = angle(Math.floor(all / 2));
+    ring.label = { x: stretch * (MIDDLE + ring.radius * Math.cos(between)), y: MIDDLE + ring.radius * Math.sin(between) };
+  });
 }
 
 export class Picture {
@@ -73,7 +94,8 @@ export class Picture {
     const { placed, rings } = layout(peers, this.stretch);
     const asked = this.asked();
     const showsNames = peers.length <= 40;
-    put(this.svg, { "aria-label": summary(peers), data: { many: peers.length > 70, narrow: this.svg.clientWidth < 520 } });
+    this.isNarrow = this.svg.clientWidth < 520;
+    put(this.svg, { "aria-label": summary(peers), data: { many: peers.length > 70, narrow: this.isNarrow } });
     keep(this.rings, rings, (ring) => `${ring.name} ${Math.round(ring.radius)}`,
       () => s("g", {}, s("ellipse", { cy: MIDDLE, class: "ring" }), s("text", { class: "ring-name" })),
       (node, ring) => {
@@ -125,9 +147,10 @@ export class Picture {
     put(sign, { d: SIGNS[kind]?.(r) ?? "" });
     put(busy, { text: r > 15 && running !== null ? `${running}${waiting ? `+${waiting}` : ""}` : "", y: 5 });
     const above = y < MIDDLE - 40 ? -1 : 1; // names stand away from the middle
+    const line = this.isNarrow ? 19 : 15, first = this.isNarrow ? 25 : 21;
     const isNamed = showsNames || selected === peer.id;
-    put(name, { y: above > 0 ? r + 21 : -r - (r > 15 ? 25 : 10), text: isNamed ? short(peer.shown, 16) : "" });
-    put(model, { y: above > 0 ? r + 36 : -r - 11, text: showsNames && r > 15 ? short(group("good").get(peer.id)?.[0]?.name ?? "", 20) : "" });
+    put(name, { y: above > 0 ? r + first : -r - (r > 15 ? 11 + line : 10), text: isNamed ? short(peer.shown, 16) : "" });
+    put(model, { y: above > 0 ? r + first + line : -r - 11, text: showsNames && r > 15 ? short(group("good").get(peer.id)?.[0]?.name ?? "", 20) : "" });
   }
 
   ownNode() {
