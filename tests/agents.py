@@ -104,7 +104,8 @@ def count_tokens(body: Asked) -> dict[str, Any]:
 
 def chat(body: Asked, said: Said = WORDS) -> dict[str, Any] | list[bytes]:
     """The answer of POST /v1/chat/completions: whole, or the events of a stream."""
-    usage = {"prompt_tokens": 7, "completion_tokens": len(WORDS), "total_tokens": 7 + len(WORDS)}
+    read, written = _read(body, "messages"), len(WORDS if isinstance(said, Call) else said)
+    usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
     end = "tool_calls" if isinstance(said, Call) else "stop"
     if isinstance(said, Call):
         called = {"id": f"call_{said.number}", "type": "function"}
@@ -152,7 +153,8 @@ def begun(body: Asked, held: str) -> str:
     last = body[held][-1] if isinstance(body[held], list) else {}
     if last.get("role") != "assistant":
         return ""
-    return last["content"] if isinstance(last["content"], str) else last["content"][0]["text"]
+    content = last.get("content") or ""
+    return content if isinstance(content, str) else content[0].get("text", "")
 
 
 def heard(endpoint: str, stream: bytes) -> tuple[str, dict[str, int]]:

@@ -61,6 +61,7 @@ _JWT = re.compile(_BOUND + r"eyJ[\w-]{8,}\.(?:eyJ[\w-]{8,}\.[\w-]{8,}|[\w-]*\.[\
 _BEARER = re.compile(r"(?i:bearer)[ :=\"']{1,4}([\w.~+/-]{20,})")
 _IN_URL = re.compile(r"://[^\s/:@\"'<>]{0,128}:([^\s/:@\"'<>]{3,128})@[\w.\[-]")
 _NAMES = ("secret", "token", "key", "password", "passwd", "passphrase", "pwd")
+_NO_SECRETS = ("prompt_cache_",)  # what stands before a name that is none's: by that key programs name conversations
 _GIVEN = re.compile(r"\w+[\w-]{0,24}[\"'`\]]{0,2}\s{0,4}(?::=|=>|[:=])\s{0,4}[\"'`]{0,3}([\w+/=.~!@#$%^&*-]{16,200})")
 _LOCAL = r"[^\s@<>()\[\]\\,;:\"'`=|&?/]"
 _BEFORE_AT = re.compile(_LOCAL + r"\Z")
@@ -119,7 +120,9 @@ def _token(spelling: Spelling) -> bool:
     if any((found := _BEARER.match(text, at)) and _is_random(found[1]) for at in _all(lower, "bearer")):
         return True
     return any(
-        (found := _GIVEN.match(text, at)) and _is_random(found[1]) for name in _NAMES for at in _all(lower, name)
+        (found := _GIVEN.match(text, at)) and _is_random(found[1]) and not lower.endswith(_NO_SECRETS, 0, at)
+        for name in _NAMES
+        for at in _all(lower, name)
     )
 
 

@@ -10,9 +10,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from gateway.engines.embedded import EmbeddedConfig
+from gateway.engines.openai_http import OpenAIEngine
+from gateway.serving.continuing.begun import begun
+from gateway.wire.events import EventSplitter
+from gateway.wire.request import Request, encode_request, read_request
+from tests import agents
 from tests.e2e.network import Cluster
 from tests.e2e.peer import PeerProcess
 from tests.e2e.vllm_env import OPENAI3, is_prepared
@@ -129,3 +135,45 @@ async def test_vllm_and_llamacpp_are_one_peer_and_one_goes_on_without_the_other(
     assert {vllm.model, mine} == {headers["x-ppai-model"] for _, headers, _ in loaded}
     assert ["vllm", "llamacpp"] == [engine["family"] for engine in status["engines"]]
     assert (503, True) == (gone[0], f"`{mine}`" in gone[2]["error"]["message"])
+
+
+async def test_it_goes_on_with_responses_and_chats_that_break_off_and_not_with_messages(vllm: VllmServer) -> None:
+    """As it is tried at each start; and a response in two parts is the one that it gives in one, wherever it breaks."""
+    async with aiohttp.ClientSession() as session:
+        engine = OpenAIEngine(vllm.url, session)
+        await engine.refresh()
+        await engine.learn()
+        await engine.refresh()
+        (model,) = engine.state.models
+        asked = {"model": model.id, "input": NUMBERS, "max_output_tokens": 60, "temperature": 0, "stream": True}
+        request = read_request("responses", json.dumps(asked).encode())
+
+        async def events(request: Request) -> list[bytes]:
+            body = b"".join(map(bytes, encode_request(request, model.id)))
+            kind = {"content-type": "application/json"}
+            async with session.post(f"{vllm.url}/v1/responses", data=body, headers=kind) as answer:
+                return [event.data for event in EventSplitter().feed(await answer.read())]
+
+        whole = await events(request)
+        for cut in (1, 2, 3, 4, 5, 10, 40, len(whole) - 4, len(whole) - 1):
+            said = begun(request)
+            assert said is not None
+            for event in whole[:cut]:
+                said.hear(event)
+            rest = (
+                said.ending() if said.is_whole else b"".join(map(said.passed_on, await events(said.rest())))
+            )  # fmt: skip
+
+            named = (b"event: %b\ndata: %b\n\n" % (json.loads(event)["type"].encode(), event) for event in whole[:cut])
+            text, usage = agents.heard("responses", b"".join(named) + rest)
+            assert (said_in(whole), 60) == (text, usage["output_tokens"]), cut
+
+    assert ("chat/completions", "completions", "responses") == model.continues
+
+
+NUMBERS = "Write the numbers from 1 to 30, separated by commas."
+
+
+def said_in(events: list[bytes]) -> str:
+    deltas = [event for event in map(json.loads, events) if event["type"] == "response.output_text.delta"]
+    return "".join(event["delta"] for event in deltas)

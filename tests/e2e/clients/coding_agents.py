@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import agents
 from tests.e2e.clients import coding_engine
 from tests.e2e.clients.environments import AIDER, CODERS, LITELLM, has
 from tests.e2e.network import Cluster, cluster_in
@@ -259,6 +260,31 @@ class Trial:
         assert "".join(coding_engine.WORDS).split() == re.findall(r"word\d+", words)[-100:], words[-300:]
         return "ok"
 
+    async def speaks_with_a_kill(self) -> str:
+        """The same, although the peer that answers is killed in the middle: the other's engine goes on."""
+        self.behave(token_s=0.05)
+        await self.cluster.until(self.may_both_go_on, timeout_s=60)
+        async with self.at_work("coder", coding_engine.SPEAK) as run:
+            name = await self.by_whom(1, run)
+            await asyncio.sleep(2)
+            other = self.cluster.engines[{"ben": "cleo", "cleo": "ben"}[name]]
+            await asyncio.to_thread(self.cluster.peers[name].stop, signal.SIGKILL)
+            try:
+                words = await run.end()
+            finally:
+                await asyncio.to_thread(lambda: self.cluster.peers[name].__enter__().wait_ready())
+                await self.cluster.until_ready()
+        assert "".join(coding_engine.WORDS).split() == re.findall(r"word\d+", words)[-100:], words[-300:]
+        asked = [agents.begun(body, "input" if "input" in body else "messages") for body in other.asked]
+        assert any(asked), "the other peer's engine was asked for the rest"
+        return "ok"
+
+    def may_both_go_on(self, seen: dict[str, list[dict[str, Any]]]) -> bool:
+        """Whether it is known of ben and cleo that they go on, in each API."""
+        apis = {"chat/completions", "messages", "responses"}
+        going = [peer for peer in seen["ada"] if any(apis <= {*agent["continues"]} for agent in peer["agents"])]
+        return {"ben", "cleo"} <= {peer["name"] for peer in going}
+
     async def is_told_of_an_unknown_model(self) -> str:
         """It ends, and says why."""
         async with self.at_work("nobody", coding_engine.SPEAK) as run:
@@ -303,6 +329,7 @@ def checks_of(trial: Trial) -> dict[str, Callable[[], Awaitable[str]]]:
         "the task, an engine that refuses new fields": lambda: trial.solves("coder", apis=strict),
         "who asks is left out": trial.says_not_who_asks,
         **({} if trial.agent.speaks_chat else {"the task, an engine with chat alone": lambda: trial.solves("chatter")}),
+        "words, the peer killed in an answer": trial.speaks_with_a_kill,
         "the task, the peer killed before an answer": lambda: trial.solves_with_a_kill(0.5, delay_s=1.0),
         "the task, the peer killed in an answer": lambda: trial.solves_with_a_kill(1.0, token_s=0.7),
         "an unknown model": trial.is_told_of_an_unknown_model,
@@ -320,7 +347,7 @@ async def seen_by(name: str, only: str = "") -> dict[str, str]:
                 seeds = ("--seed", cluster.seed()) if cluster.peers else ()
                 pages = {"/openapi.json": {"paths": {f"/v1/{path}": {} for path in apis}}}
                 await cluster.start(
-                    peer, *seeds, model=model, apis=apis, pages=pages, context_tokens=200_000,
+                    peer, *seeds, model=model, apis=apis, pages=pages, context_tokens=200_000, owned_by="scripted",
                     python=LITELLM / "bin" / "python",
                 )  # fmt: skip
             await cluster.until_ready()

@@ -26,7 +26,15 @@ Answer = Callable[[dict[str, Any]], Said]
 
 
 def answer(api: str, body: dict[str, Any]) -> Said:
-    """What is said to this: the next step of the task, or words."""
+    """What is said to this: the next step of the task, or words; of words that were begun, the rest."""
+    said = _in_one(body)
+    begun = agents.begun(body, "input" if "input" in body else "messages")
+    if isinstance(said, Call) or not begun:
+        return said
+    return re.findall(r"\S+\s*|\s+", "".join(said).removeprefix(begun))
+
+
+def _in_one(body: dict[str, Any]) -> Said:
     prompt = _prompt(body)
     if SPEAK in prompt:
         return WORDS

@@ -45,6 +45,7 @@ def test_a_number_whose_check_digits_are_wrong_is_none(kind: str) -> None:
         "2019 2020 2021 2022; 1000 2000 3000 4000; 0000 0000 0000 0000",
         "DE12 is a postcode area, GB29 a road, and 4711 a scent",
         "call +49 30 901820 or 030 90182-0",
+        '{"prompt_cache_key": "01a21919-190d-7c90-a341-d3a873d1b604"}',  # Codex names its conversations so
         "uuid 123e4567-e89b-12d3-a456-426614174000 and ISBN 978-3-16-148410-0",
         "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----",
         "Authorization: Bearer <your-api-key-goes-here-please>",
