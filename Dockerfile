@@ -10,11 +10,18 @@ FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 
-# Dependencies before sources: this layer changes only with the two files that name them, each with its sha256.
+# For `strip`, in this stage alone.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
+
+# Dependencies before sources: this layer changes only with the two files that name them, each with its sha256. Tables for a
+# debugger, which two wheels carry, and packages' own tests are a fifth of it, and nobody needs them here.
 COPY constraints.txt constraints-build.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv /opt/ppai/venv \
     && /opt/ppai/venv/bin/python -m pip install --only-binary=:all: --require-hashes --no-deps -r constraints.txt \
+    && find /opt/ppai/venv \( -path '*/xllamacpp/*.so' -o -path '*/uvloop/*.so' \) -exec strip --strip-unneeded {} + \
+    && find /opt/ppai/venv \( -path '*/onnx/backend/test' -o -path '*/numpy/*/tests' \) -prune -exec rm -rf {} + \
     && python -m pip install --only-binary=:all: --require-hashes --no-deps -r constraints-build.txt
 
 COPY pyproject.toml README.md LICENSE ./

@@ -13,7 +13,7 @@ SLOWEST = --durations=20 --durations-min=1
 # Tests start a hundred processes: without bytecode each of them would compile its sources again.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test test-all missing site lint install weights lock clean
+.PHONY: demo test test-all test-docker missing site lint install weights lock clean
 
 # pip knows no hash of a folder, so the package itself goes second: of it nothing is fetched. Of what pip says, the names of the
 # packages are passed on, and its exit code by way of a file.
@@ -58,6 +58,11 @@ test-all: install missing weights lint
 # The pages as a site, to be read from disk or served: `python3 -m http.server -d site`. Nothing is loaded from elsewhere.
 site: install
 	@$(BIN)/mkdocs build --quiet && echo "site/index.html"
+
+# Needs root and Debian's packages docker.io and debootstrap; makes its own base image, in minutes the first time.
+test-docker: install weights
+	@$(BIN)/python -m tests.e2e.vllm_env
+	@PPAI_TEST_DOCKER=1 $(PYTEST) -v -s --timeout 1800 tests/docker
 
 missing: install
 	@$(BIN)/python -m tests.missing

@@ -4,7 +4,7 @@ It is made from the values by key that the page is made from as well (gateway/cl
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,9 +12,10 @@ from gateway.cli.layout import FACT, Row, table
 from gateway.cli.pages import REASONS
 
 Values = Mapping[str, Any]
+Rows = Sequence[Mapping[str, Any]]
 
 LEAST_ROWS = 3  # of peers and of requests each, on a small terminal
-STATES = ("alive", "suspect", "dead")  # the order in which peers are listed; others come last
+_RANKS = {"alive": 0, "suspect": 1, "dead": 2}  # the order in which peers are listed; others come last
 _PEER_STYLES = {"alive": "green", "suspect": "yellow", "dead": "dim"}
 _REQUEST_STYLES = {"running": "cyan", "ok": "", "cancelled": "yellow"}  # all others failed
 
@@ -34,8 +35,10 @@ def screen_lines(values: Values, rows: int) -> list[Line]:
     left = max(rows - len(lines) - 3, 2 * LEAST_ROWS)  # two heads, and a line between
     peers, requests = _peers(values), _requests(values)
     for_peers = min(len(peers), max(LEAST_ROWS, left // 2, left - len(requests)))
-    lines += _cut(peers, for_peers, "ppai peers") or [Line("no other peer yet", "dim")]
-    lines += [Line(""), *(_cut(requests, left - for_peers, "ppai logs requests") or [Line("no request yet", "dim")])]
+    shown, more = _cut(peers, for_peers, "ppai peers")
+    lines += [*_peer_lines(shown, values), *more] if shown else [Line("no other peer yet", "dim")]
+    shown, more = _cut(requests, left - for_peers, "ppai logs requests")
+    lines += [Line(""), *_request_lines(shown), *more] if shown else [Line(""), Line("no request yet", "dim")]
     return lines[:rows]
 
 
@@ -63,17 +66,18 @@ def _own(values: Values) -> list[Line]:
     return lines + [Line(f"{'':{FACT}}{said}", "yellow") for said in values["me"]["say"]]
 
 
-def _peers(values: Values) -> list[Line]:
-    """The head and one line a peer; nothing where there is none."""
+def _peers(values: Values) -> list[Mapping[str, Any]]:
+    """All others: those that are there first."""
     found = [value for key, value in values.items() if key.startswith("peer/")]
-    if not found:
-        return []
-    found.sort(key=lambda peer: (STATES.index(peer["state"]) if peer["state"] in STATES else len(STATES), peer["name"]))
-    rows = [_peer_row(peer, values) for peer in found]
-    lines = table(Row(("peer", "state", "jobs", "answers us"), "models"), rows, None, right=(2,))
-    return [Line(lines[0], "bold")] + [
-        Line(line, _PEER_STYLES.get(peer["state"], "")) for line, peer in zip(lines[1:], found, strict=True)
-    ]
+    return sorted(found, key=lambda peer: (_RANKS.get(peer["state"], len(_RANKS)), peer["name"]))
+
+
+def _peer_lines(peers: Rows, values: Values) -> list[Line]:
+    """The head, and one line a peer."""
+    rows = [_peer_row(peer, values) for peer in peers]
+    head, *lines = table(Row(("peer", "state", "jobs", "answers us"), "models"), rows, None, right=(2,))
+    styles = [_PEER_STYLES.get(peer["state"], "") for peer in peers]
+    return [Line(head, "bold"), *map(Line, lines, styles)]
 
 
 def _peer_row(peer: Mapping[str, Any], values: Values) -> Row:
@@ -85,24 +89,26 @@ def _peer_row(peer: Mapping[str, Any], values: Values) -> Row:
     return Row((peer["shown"], peer["state"], jobs, answers), f"{models or 'no model'}{trust}")
 
 
-def _requests(values: Values) -> list[Line]:
-    """The head and one line a request, the newest first; nothing where there is none."""
+def _requests(values: Values) -> list[Mapping[str, Any]]:
+    """All that are kept, the newest first."""
     numbered = {int(key.partition("/")[2]): value for key, value in values.items() if key.startswith("request/")}
-    if not numbered:
-        return []
-    found = [numbered[number] for number in sorted(numbered, reverse=True)]
-    rows = [Row((when_of(row), *request_cells(row)[:3]), _why(row)) for row in found]
-    lines = table(Row(("asked", "answers", "with", "how it went"), "why"), rows, None)
-    return [Line(lines[0], "bold")] + [
-        Line(line, _REQUEST_STYLES.get(row["status"], "red")) for line, row in zip(lines[1:], found, strict=True)
-    ]
+    return [numbered[number] for number in sorted(numbered, reverse=True)]
 
 
-def _cut(lines: list[Line], rows: int, command: str) -> list[Line]:
-    """The head and so many rows; the last says how many are left out."""
-    if len(lines) <= rows + 1:
-        return lines
-    return [*lines[:rows], Line(f"and {len(lines) - rows} more: {command}", "dim")]
+def _request_lines(requests: Rows) -> list[Line]:
+    """The head, and one line a request."""
+    rows = [Row((when_of(row), *request_cells(row)[:3]), _why(row)) for row in requests]
+    head, *lines = table(Row(("asked", "answers", "with", "how it went"), "why"), rows, None)
+    styles = [_REQUEST_STYLES.get(row["status"], "red") for row in requests]
+    return [Line(head, "bold"), *map(Line, lines, styles)]
+
+
+def _cut(found: Rows, rows: int, command: str) -> tuple[Rows, list[Line]]:
+    """(those that have room, the line that says how many have none)."""
+    if len(found) <= rows:
+        return found, []
+    kept = max(rows - 1, 1)
+    return found[:kept], [Line(f"and {len(found) - kept} more: {command}", "dim")]
 
 
 def _why(row: Mapping[str, Any]) -> str:
