@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from tests.fakes import ScriptedEngine
-from tests.test_start import commands
+from tests.test_start import blocks, commands
 
 pytestmark = [
     pytest.mark.slow,
@@ -102,7 +102,7 @@ async def test_a_quick_start_leads_to_an_answer(section: str, tmp_path: Path) ->
     todo = commands(section)
     with an_engine() as engine:
         async with machines(tmp_path, {machine for machine, _ in todo}, engine) as at:
-            line = secret = said = ""
+            line = secret = said = shown = ""
             for machine, command in todo:
                 for name, address in VPN.items():
                     if name in at:
@@ -111,7 +111,12 @@ async def test_a_quick_start_leads_to_an_answer(section: str, tmp_path: Path) ->
                     command = command.replace(stands_for, engine)
                 command = command.replace("127.0.0.1:8470", f"127.0.0.1:{at[machine].client}")
                 said = await at[machine].run(command.replace("LINE", line).replace("SECRET", secret))
+                shown += f"{machine}$ {command}\n{said}"
                 line = (re.findall(r"PPAI1:\S+", said) or [line])[-1]
                 secret = (re.findall(r"^[0-9a-f]{32}$", said, re.M) or [secret])[-1]
 
     assert "97 is one." in said
+    for line in (line for language, _, text in blocks(section) if language == "text" for line in text.splitlines()):
+        found = re.search("^" + ".*".join(map(re.escape, line.split("..."))) + "$", shown, re.M)
+        assert found, f"`{line}` is not in, or not after what the page shows before it:\n{shown}"
+        shown = shown[found.end() :]
