@@ -1,0 +1,108 @@
+"""Whether tests would notice an abused relay or look: each guard is taken out of a copy, and its test must fail."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.guards import Guard, with_all, without
+
+HERE, ROOM = "gateway/peering/reach/", "gateway/peering/reach/"
+GUARDS = [
+    Guard(
+        "a relay for everybody",
+        f"{ROOM}relay.py",
+        "if not self._may(peer):",
+        "if False:",
+        f"{HERE}test_relay.py::test_who_may_not_is_given_no_key_and_opens_no_tunnel",
+    ),
+    Guard(
+        "a tunnel of whose right has ended",
+        f"{ROOM}relay.py",
+        "while self._may(peer) and await self._is_alive(tunnel):",
+        "while await self._is_alive(tunnel):",
+        f"{HERE}test_relay.py::test_whose_right_ends_is_put_through_to_no_more",
+    ),
+    Guard(
+        "a forged pass",
+        f"{ROOM}passes.py",
+        "if not hmac.compare_digest(_mac(known.key, shown[4:20]), shown[20:]):",
+        "if False:",
+        f"{HERE}test_passes.py::test_a_pass_opens_one_tunnel_of_whose_key_it_is",
+    ),
+    Guard(
+        "a pass shown twice",
+        f"{ROOM}passes.py",
+        "return known.peer if _count(known, counter) else None",
+        "return known.peer",
+        f"{HERE}test_passes.py::test_passes_may_overtake_each_other_and_each_counts_once",
+    ),
+    Guard(
+        "bytes without end",
+        f"{ROOM}relay.py",
+        'raise OSError("its bytes of this hour are used up")',
+        "pass",
+        f"{HERE}test_relay.py::test_the_bytes_of_an_hour_end_a_stream_and_the_other_peer_keeps_its_own",
+    ),
+    Guard(
+        "a hello that never comes",
+        f"{ROOM}relay.py",
+        "async with asyncio.timeout(HELLO_S):\n            first",
+        "async with asyncio.timeout(None):\n            first",
+        f"{HERE}test_relay.py::test_who_says_nothing_is_hung_up_on",
+    ),
+    Guard(
+        "streams without end",
+        f"{ROOM}relay.py",
+        "behind.streams >= config.streams_each or all_streams >= config.streams:",
+        "False:",
+        f"{HERE}test_relay.py::test_streams_of_each_and_of_all_are_bounded",
+    ),
+    Guard(
+        "a relay that names whom to dial",
+        "gateway/peering/listener.py",
+        'if not scope["client"][1]:  # a relay says where it comes from',
+        "if False:",
+        f"{HERE}test_tunnels.py::test_who_comes_through_a_relay_is_not_dialled_back",
+    ),
+    Guard(
+        "a relay in the middle",
+        "discovery/client.py",
+        "if presented != self.digest or",
+        "if",
+        f"{HERE}test_tunnels.py::test_a_relay_that_puts_itself_between_is_noticed_before_a_word",
+    ),
+    Guard(
+        "a look at another machine",
+        f"{ROOM}looks.py",
+        "            check_address(address)\n        except (ValueError",
+        "            pass\n        except (ValueError",
+        f"{HERE}test_looks.py::test_what_cannot_be_dialled_is_refused",
+    ),
+    Guard(
+        "looks without end",
+        f"{ROOM}looks.py",
+        "if not self._room:",
+        "if False:",
+        f"{HERE}test_looks.py::test_only_so_many_looks_are_made_at_once",
+    ),
+    Guard(
+        "one peer that says where we are",
+        f"{ROOM}evidence.py",
+        "if count >= enough]",
+        "if count]",
+        f"{HERE}test_evidence.py::test_others_are_told_what_was_reached",
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
+def test_without_its_guard_a_relay_or_a_look_is_abused_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
+    assert 1 == without(guard, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_with_all_guards_in_place_neither_is_abused(tmp_path: Path) -> None:
+    assert "" == with_all(GUARDS, tmp_path)
