@@ -79,7 +79,7 @@ async def test_a_large_body_on_a_slow_link_makes_no_healthy_peer_silent(
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
         async with slow_reader(b.identity, pause_s) as (address, taken):
-            a.transport.client.addresses = lambda peer: [address]  # type: ignore[method-assign]
+            a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
             began = asyncio.get_running_loop().time()
             try:
                 stream = a.transport.open_stream(b.identity.id, "/peer/1/delegate", bytes(BODY_BYTES), {}, SILENCE_S)
@@ -101,11 +101,11 @@ async def test_a_gossip_message_has_the_time_that_it_takes(tmp_path: Path) -> No
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
         async with dripping(b.identity, 12, 4096, 0.1) as address:
-            a.transport.client.addresses = lambda peer: [address]  # type: ignore[method-assign]
+            a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
             a.transport.client.config = config
             answer = await a.transport.client.post(b.identity.id, "/peer/1/sync", b"?")
         async with dripping(b.identity, 12, 16, 0.1) as address:
-            a.transport.client.addresses = lambda peer: [address]  # type: ignore[method-assign]
+            a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
             with pytest.raises(PeerUnreachable, match="broke off"):
                 await a.transport.client.post(b.identity.id, "/peer/1/sync", b"?")
 
