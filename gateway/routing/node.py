@@ -87,6 +87,11 @@ class Node:
         return frozenset(agent.name for agent in self._own if agent.place == "here")
 
     @property
+    def own_models(self) -> frozenset[str]:
+        """What our own engines call their models; no personal agent's."""
+        return frozenset(agent.model for agent in self._own if agent.kind == "model")
+
+    @property
     def names(self) -> Mapping[PeerId, str]:
         """What every other peer calls itself, by id; those that have left are not in it."""
         return self._scored_roster().names
@@ -221,12 +226,12 @@ class Node:
         row = only_own(query, roster) if self._alone else None
         if row is None or self._alone is None or self._alone.theta_s > 0:
             return None
-        warm = self._warm(roster, query, now)
+        warm = self._still_warm(query, now)
         return only_choice(
             query, roster, row, self.beliefs.expect_one(int(roster.rows[row]), now), self._alone,
-            score=float(scored.scores(query.relevance)[row]),
+            score=scored.score(row, query.relevance),
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
-            warm_tokens=0.0 if warm is None else float(warm[row]),
+            warm_tokens=0.0 if warm is None else self._warm_at(warm, roster, row, query),
             is_cold=self._loading.is_cold(self.me, roster.agents[row]),
             unprofiled=not scored.profiled[row],
             basis=scored.bases[row].words(query.category) if scored.bases else "",
@@ -379,15 +384,27 @@ class Node:
 
     def _warm(self, roster: Roster, query: Query, now: float) -> FloatArray | None:
         """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
-        warm = self.sessions.recall(query.session, now) if query.session is not None else None
-        if warm is None or warm.queue not in self.beliefs:
+        warm = self._still_warm(query, now)
+        if warm is None:
             return None
-        tokens, belief = np.zeros(len(roster)), self.beliefs[warm.queue]
-        for index, pair in enumerate(zip(roster.queues, roster.agents, strict=True)):
-            if pair == (warm.queue, warm.agent):
-                room = float(roster.context_tokens[index]) * belief.slots or self.sessions.config.room_tokens
-                tokens[index] = min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
+        tokens = np.zeros(len(roster))
+        for row, queue in enumerate(roster.queues):
+            if queue == warm.queue:
+                tokens[row] = self._warm_at(warm, roster, row, query)
         return tokens
+
+    def _still_warm(self, query: Query, now: float) -> Warm | None:
+        """Where this conversation may be warm."""
+        warm = self.sessions.recall(query.session, now) if query.session is not None else None
+        return warm if warm is not None and warm.queue in self.beliefs else None
+
+    def _warm_at(self, warm: Warm, roster: Roster, row: int, query: Query) -> float:
+        """Prompt tokens of this conversation that one still holds."""
+        if (roster.queues[row], roster.agents[row]) != (warm.queue, warm.agent):
+            return 0.0
+        belief = self.beliefs[warm.queue]
+        room = float(roster.context_tokens[row]) * belief.slots or self.sessions.config.room_tokens
+        return min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
 
     def _scored_roster(self) -> ScoredRoster:
         if self._scored is None or self._revision != self.gossip.revision:

@@ -18,6 +18,7 @@ from discovery.records import WHOLE, Agent, PeerId, Place
 from gateway.beliefs.domains import Topical, Topics, topical
 from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.table import Beliefs
+from gateway.models.names import Chain
 from gateway.models.priors import Priors
 from gateway.privacy.rules import Reach
 from gateway.routing.worth import STRANGER, Basis, Space, Worth, claims
@@ -77,6 +78,9 @@ class Roster:
     kinds: dict[object, Kind] = field(init=False, default_factory=dict)  # those met, see candidates.py
     least_context: float = field(init=False)  # the shortest that is known; inf: none is
     away: FloatArray = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
+    served: frozenset[str] = field(init=False)  # names of models and agents
+    chains: dict[object, Chain] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
+    is_all_here: bool = field(init=False)  # all run on this machine
     has_embedded: bool = field(init=False)
     has_last_resort: bool = field(init=False)
 
@@ -84,6 +88,8 @@ class Roster:
         known = self.context_tokens[self.context_tokens > 0]
         object.__setattr__(self, "least_context", float(known.min()) if len(known) else inf)
         object.__setattr__(self, "away", 1.0 - self.local)
+        object.__setattr__(self, "served", frozenset((*self.models, *self.agents)))
+        object.__setattr__(self, "is_all_here", bool(self.here.all()))
         object.__setattr__(self, "has_embedded", bool(self.embedded.any()))
         object.__setattr__(self, "has_last_resort", bool(self.last_resort.any()))
 
@@ -131,6 +137,12 @@ class ScoredRoster:
                 right, seen = observed.seen(peer, agent, space.categories, now)
                 self.capabilities[row] = self.worth.row(row).seeing(right[None], seen[None]).value[0]
                 self.bases[row] = replace(self.bases[row], seen=observed.count_of(peer, agent))
+
+    def score(self, row: int, relevance: NDArray[np.floating[Any]] | None) -> float:
+        """s(i,j) of one of them."""
+        if self.capabilities is None or relevance is None:
+            return EQUAL_SCORE
+        return float(pair_scores(relevance, self.capabilities[row : row + 1])[0])
 
     def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
-from gateway.models.names import NamesConfig, sayable, summed_up
+from gateway.models.names import Chain, NamesConfig, sayable, summed_up
 from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel, delegation, may_travel
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 _CHAT = "chat/completions"
 _PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 _MISSING = frozenset({ENDPOINT_MISSING, "peer_endpoint"})  # codes: who may be asked has no such endpoint
+CHAINS_KEPT = 256  # names that were asked for, of which it is remembered whom they mean
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
@@ -306,18 +307,28 @@ class Dispatcher:
         decision = self._node.decide(query, plan, self._clock(), silent)
         return decision.choice(len(decision.order) if everybody else self._course.rows, everybody=everybody), probing_s
 
+    def _meant(self, asked: tuple[str, ...]) -> Chain:
+        """Whom these names of models mean: remembered with the roster, while nobody else served one until recently."""
+        roster = self._node.roster
+        # where unknown names mean `auto`, nobody waits for one
+        former = {} if self._names.transparent else self._node.former_models(self._clock())
+        if not former and asked in roster.chains:
+            return roster.chains[asked]
+        names = roster.served.union(former)
+        chain = refusals.models_meant(asked, names, self._node.own_models, self._names) if names else (None,)
+        if not former:
+            while len(roster.chains) >= CHAINS_KEPT:
+                del roster.chains[next(iter(roster.chains))]
+            roster.chains[asked] = chain
+        return chain
+
     async def _query(
         self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict
     ) -> Query:
         roster = self._node.roster
         rule = f"privacy:{verdict.rule}" if verdict.rule else None
         is_kept = rule is not None and verdict.reach == "this machine"
-        own = {agent.model for agent in self._node.own_agents if agent.kind == "model"}
-        names = {*roster.models, *roster.agents}
-        if not self._names.transparent:  # where unknown names mean `auto`, nobody waits for one
-            names |= self._node.former_models(self._clock()).keys()
-        asked = (request.model, *request.instead)
-        chain = refusals.models_meant(asked, names, own, self._names) if names else (None,)
+        chain = self._meant((request.model, *request.instead))
         judged = None
         self.reader.attend(roster.topics)
         if len(roster) > 1 and (request.text or request.earlier):

@@ -54,7 +54,7 @@ class Leaving:
         """
         if not self._rules:
             return ANYWHERE
-        if not always and self._node.roster.here.all():
+        if not always and self._node.roster.is_all_here:
             return Verdict("this machine")
         verdict = await self._asked(await self._of(request, came))
         return verdict if always else self._counted(verdict)
@@ -63,7 +63,7 @@ class Leaving:
         """The same of an endpoint beside chat. What it is about is not judged, and so cannot be told."""
         if not self._rules:
             return ANYWHERE
-        if self._node.roster.here.all():
+        if self._node.roster.is_all_here:
             return Verdict("this machine")
         is_json, is_audio = request.fields is not None, request.endpoint.startswith("audio/")
         attached = frozenset() if is_json else frozenset({"audio" if is_audio else "file"})
