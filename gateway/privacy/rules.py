@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Literal
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -24,6 +25,7 @@ Reach = Literal["this machine", "my machines", "approved", "anyone"]
 REACHES: tuple[Reach, ...] = ("this machine", "my machines", "approved", "anyone")  # the strictest first
 Attachment = Literal["image", "audio", "file"]
 Pattern = Literal["private_key", "api_key", "token", "email", "card", "iban"]
+REMEMBERED = 1 << 14  # texts, at some hundred bytes each: a slice of each of so many conversations
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TEXTS_APART = frozenset({"type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "media_type", "detail"})
 _TOKEN_FIELDS = ("prompt", "input")  # that may be token ids
@@ -106,20 +108,21 @@ class Rules:
         if len({rule.name for rule in config.rules}) < len(config.rules):
             raise RuleError("`privacy.rules`: two rules have one name: rename one of them")
         self.needs_topics = any(rule.topics for rule in config.rules)
-        self._sought: dict[str, Callable[[Spelling], bool]] = {}  # what rules look for in texts
+        sought: dict[str, Callable[[Spelling], bool]] = {}  # what rules look for in texts
         for rule in config.rules:
-            self._sought |= {pattern: DETECTORS[pattern] for pattern in rule.patterns}
+            sought |= {pattern: DETECTORS[pattern] for pattern in rule.patterns}
             if rule.words:
-                self._sought[f"words of {rule.name}"] = partial(_has_word, tuple(map(_folded, rule.words)))
+                sought[f"words of {rule.name}"] = partial(_has_word, tuple(map(_folded, rule.words)))
             if rule.paths:
-                self._sought[f"paths of {rule.name}"] = partial(_has_path, _paths(rule.paths, home))
+                sought[f"paths of {rule.name}"] = partial(_has_path, _paths(rule.paths, home))
+        self._read = _Reader(sought)
 
     def __bool__(self) -> bool:
         return bool(self.all)
 
     def verdict(self, asked: Asked) -> Verdict:
         """How far this request may go."""
-        found, texts = ANYWHERE, _Texts(asked, self._sought)
+        found, texts = ANYWHERE, _Texts(asked, self._read)
         for rule in self._strictest_first:
             if found.rule and REACHES.index(found.reach) <= REACHES.index(rule.to):
                 break
@@ -132,7 +135,7 @@ class Rules:
 
     def explain(self, asked: Asked) -> list[tuple[Rule, bool | None]]:
         """Every rule, and whether it holds; None: that cannot be told."""
-        texts = _Texts(asked, self._sought)
+        texts = _Texts(asked, self._read)
         return [(rule, self._holds(rule, asked, texts)) for rule in self.all]
 
     def _holds(self, rule: Rule, asked: Asked, texts: "_Texts") -> bool | None:
@@ -163,11 +166,48 @@ class Rules:
             yield texts.have(f"paths of {rule.name}")
 
 
+class _Read(NamedTuple):
+    """What was found in a text, and whether all of it could be read."""
+
+    signs: frozenset[str]
+    is_whole: bool
+
+
+class _Reader:
+    """Looks for signs in texts. A conversation is sent whole at every turn: what was read in a text is remembered."""
+
+    def __init__(self, sought: Mapping[str, Callable[[Spelling], bool]]) -> None:
+        self.sought = sought
+        self._known: dict[bytes, _Read] = {}  # by the hash of a text; threads read texts side by side
+
+    def read(self, text: str) -> _Read:
+        """Of a text of at most a slice."""
+        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        read = self._known.get(key)
+        if read is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            read = self._known[key] = self._looked_at(text)
+        return read
+
+    def _looked_at(self, text: str) -> _Read:
+        """A spelling at a time: all of them together are many times as large as the text."""
+        found = set[str]()
+        try:
+            for spelling in spellings(text):
+                found |= {sign for sign, is_in in self.sought.items() if sign not in found and is_in(spelling)}
+                if len(found) == len(self.sought):
+                    break
+        except Unreadable:
+            return _Read(frozenset(found), is_whole=False)
+        return _Read(frozenset(found), is_whole=True)
+
+
 class _Texts:
     """What stands in one request's texts of all that rules look for, found in one pass once a rule needs it."""
 
-    def __init__(self, asked: Asked, sought: Mapping[str, Callable[[Spelling], bool]]) -> None:
-        self._asked, self._sought = asked, sought
+    def __init__(self, asked: Asked, reader: _Reader) -> None:
+        self._asked, self._reader = asked, reader
         self._found: set[str] | None = None
         self._is_whole = True  # whether all of it could be read
 
@@ -180,20 +220,14 @@ class _Texts:
         return False if self._is_whole else None
 
     def _look(self) -> set[str]:
-        """A spelling at a time: all of them together are many times as large as the request."""
         found = set[str]()
-        for spelling in self._spellings():
-            found |= {sign for sign, is_in in self._sought.items() if sign not in found and is_in(spelling)}
-            if len(found) == len(self._sought):
+        for text in self._texts():
+            read = self._reader.read(text)
+            found |= read.signs
+            self._is_whole &= read.is_whole
+            if len(found) == len(self._reader.sought):
                 break
         return found
-
-    def _spellings(self) -> Iterator[Spelling]:
-        for text in self._texts():
-            try:
-                yield from spellings(text)
-            except Unreadable:
-                self._is_whole = False
 
     def _texts(self) -> Iterator[str]:
         """The body as it came; and the parts of each of its lists in a row, for what stands partly in each of two."""

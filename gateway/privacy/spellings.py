@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 Buffer = bytes | memoryview | mmap
 
-SLICE_BYTES = 1 << 16  # looked at in one go: one pattern over megabytes would hold up everybody else
+SLICE_BYTES = 1 << 14  # looked at in one go, and once as long as it stays the same: conversations grow at their end
 OVERLAP_BYTES = 1 << 12  # that two slices have in common: a secret up to so long lies whole in one of them
 STEPS = 8  # times that escapes are undone; what is escaped more often cannot be read
 DEPTH = 3  # encodings inside encodings

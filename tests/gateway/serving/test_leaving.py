@@ -43,7 +43,7 @@ class Node:
 
     @property
     def roster(self) -> Any:
-        return type("Roster", (), {"here": np.array(self.here)})
+        return type("Roster", (), {"is_all_here": all(self.here)})
 
 
 def leaving(*rules: Rule, here: tuple[bool, ...] = (True, False), reader: Reader | None = None) -> Leaving:
