@@ -185,6 +185,7 @@ def _own_row(status: Page) -> Row:
     cells = (quoted(status["name"]), id_shown(status["id"]), "this one", "", *jobs)
     at = ", ".join(network["addresses"]) or "asks only"
     said = f"{at}: {', '.join(names) or 'no model'}; admission: {network['admission']}"
+    said += f"; in words: {status['words']}" if status.get("words") else ""
     return Row(cells, said)
 
 
@@ -200,7 +201,8 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
     state = "asks only" if only_asks else peer["state"]
     cells = (quoted(peer["name"]), id_shown(peer["id"]), state, rights, *jobs, heard)
-    return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}{_trust_words(peer.get('trust'))}")
+    aloud = f"; in words: {peer['words']}" if not peer["rights"] and peer.get("words") else ""
+    return Row(cells, f"{why}{path}: {', '.join(names) or 'no model'}{_trust_words(peer.get('trust'))}{aloud}")
 
 
 def _trust_words(trust: Page | None) -> str:

@@ -9,6 +9,7 @@ import fastapi
 from fastapi.responses import JSONResponse, Response
 
 from discovery.members import Member
+from discovery.names import spoken
 from gateway.capacity.door import Door
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
@@ -49,6 +50,7 @@ def status_of(peer: RunningPeer) -> dict[str, Any]:
     return {
         "id": peer.node.me,
         "name": peer.node.name,
+        "words": spoken(peer.node.me),
         "version": version("ppai"),
         "url": peer.url,
         "uptime_s": round(peer.clock() - peer.began, 1),

@@ -11,7 +11,7 @@ import numpy as np
 from discovery.admission import Right
 from discovery.invites import PIN_TRIES, Invite
 from discovery.members import Member
-from discovery.names import with_id
+from discovery.names import spoken, with_id
 from discovery.records import Address, AdmissionState, Agent, Kind, PeerId
 from gateway.capacity.rules import EngineLoad, most_open
 from gateway.engines.engine_state import EngineState
@@ -208,6 +208,7 @@ def peer_row(peer: KnownPeer) -> dict[str, Any]:
     return {
         "id": member.id,
         "name": card.name,
+        "words": spoken(member.id),
         "state": member.state,
         "reason": member.reason,
         "rights": sorted(peer.rights),

@@ -8,6 +8,7 @@ A peer's word, such as its name or why it refuses us, is passed on as it is: the
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from math import isfinite
 from typing import Any
@@ -58,31 +59,33 @@ class Showing:
             found[member.id] = (pulse.running, pulse.waiting) if pulse else None
         return found
 
-    def values(self) -> dict[str, bytes]:
-        """Everything, by key."""
+    def values(self) -> Iterator[tuple[str, bytes]]:
+        """Everything, by key; read as it is asked for, so that whoever asks can pause."""
         peer = self._peer
-        found = {"me": _json(self._me()), "sharing": _json(_sharing(peer))}
-        found |= {f"engine/{row['name'] or 'own'}": _json(row) for row in engine_rows(peer)}
-        found |= {f"rule/{row['name']}": _json(row) for row in _rules(peer)}
+        yield "me", _json(self._me())
+        yield "sharing", _json(_sharing(peer))
+        yield from ((f"engine/{row['name'] or 'own'}", _json(row)) for row in engine_rows(peer))
+        yield from ((f"rule/{row['name']}", _json(row)) for row in _rules(peer))
         own = peer.doors.load
-        found["load/me"] = _json([own.running, own.waiting, peer.doors.admission, None])
-        found["good/me"] = self._good_of(peer.node.me, tuple(peer.node.own_agents))
+        yield "load/me", _json([own.running, own.waiting, peer.doors.admission, None])
+        yield "good/me", self._good_of(peer.node.me, tuple(peer.node.own_agents))
         members = peer.network.gossip.members()
         approved = [member.id for member in members if peer.network.admission.may(member.id, "answer")]
         shown = shown_names({member.id: member.card.name for member in members}, approved, peer.node.name)
         for member in members:
             known = known_peer(peer, member)
-            found[f"peer/{member.id}"] = _json(_peer(known, shown[member.id]))
-            found[f"load/{member.id}"] = _json(_load(member, known))
-            found[f"good/{member.id}"] = self._good_of(member.id, tuple(known.agents))
+            yield f"peer/{member.id}", _json(_peer(known, shown[member.id]))
+            yield f"load/{member.id}", _json(_load(member, known))
+            yield f"good/{member.id}", self._good_of(member.id, tuple(known.agents))
+        there = {peer.node.me, *(member.id for member in members)}
+        self._good = {each: kept for each, kept in self._good.items() if each in there}
         for one in peer.route_log.recent.all:
             how = {"is_running": one.is_running, "is_explained": one.decided is not None}
-            found[f"request/{one.number}"] = _json({**one.line, **how})
+            yield f"request/{one.number}", _json({**one.line, **how})
         for invite in peer.invitations.inviting.all():
-            found[f"invite/{invite.id}"] = _json(invite_row(invite))
+            yield f"invite/{invite.id}", _json(invite_row(invite))
         for other, tab in peer.settling.tabs.all().items():
-            found[f"tab/{other}"] = _json(tab_row(peer, other, tab))
-        return found
+            yield f"tab/{other}", _json(tab_row(peer, other, tab))
 
     def _me(self) -> dict[str, Any]:
         peer, network = self._peer, self._peer.network
@@ -137,8 +140,13 @@ def _json(value: object) -> bytes:
 
 
 def _peer(known: KnownPeer, shown: str) -> dict[str, Any]:
-    row = {key: value for key, value in peer_row(known).items() if key not in _APART}
-    return {**row, "shown": shown, "words": spoken(known.member.id)}
+    """Its row without what is told apart, or moves all the time: that would be news twice a second."""
+    row = {key: value for key, value in peer_row(replace(known, agents=())).items() if key not in _APART}
+    if trust := row["trust"]:
+        is_aside = trust.pop("set_aside_s") > 0
+        calm = {key: _two_digits(it) if isinstance(it, float) else it for key, it in trust.items()}
+        row["trust"] = {**calm, "is_aside": is_aside}
+    return {**row, "shown": shown}
 
 
 def _load(member: Member, known: KnownPeer) -> list[Any]:

@@ -1,10 +1,12 @@
 """Who watches the page's stream: each is told everything once, and then what changes.
 
-Nothing is read for the page while nobody watches, but a sample of the loads every few seconds.
+Nothing is read for the page while nobody watches, but a sample of the loads every few seconds. While somebody does, a
+look takes a twentieth of the time at most, and gives way to requests again and again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol
 
 import msgspec
@@ -13,7 +15,11 @@ from gateway.client.page.board import Board, Change
 from gateway.client.page.loads import EVERY_S, Loads
 from gateway.client.page.showing import may_see
 
+log = logging.getLogger(__name__)
+
 LOOK_S = 0.4  # s between two looks at the peer while somebody watches
+LOOK_SHARE = 0.05  # of the time that looks may take: with very many peers there are fewer
+AT_ONCE = 24  # keys that are read until others get the event loop
 SIGN_S = 15.0  # s without news, until a page is told that the peer is there
 WATCHERS = 16  # streams at a time
 
@@ -27,7 +33,7 @@ class Shown(Protocol):
 
     def loads(self) -> dict[str, tuple[int, int] | None]: ...
 
-    def values(self) -> dict[str, bytes]: ...
+    def values(self) -> Iterator[tuple[str, bytes]]: ...
 
 
 class Watching:
@@ -39,13 +45,13 @@ class Watching:
         self._board, self._loads = Board(), Loads()
         self._changed, self._watched = asyncio.Event(), asyncio.Event()
         self._watchers, self._is_over = 0, False
+        self._looking = asyncio.Lock()
 
     async def run(self) -> None:
         """Look, for as long as the peer serves."""
         while True:
             if self._watchers:
-                self._look()
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(max(LOOK_S, await self._looked_s() / LOOK_SHARE))
                 continue
             self._loads.look(self._clock(), self._shown.loads())
             self._watched.clear()
@@ -70,7 +76,7 @@ class Watching:
         self._watchers += 1
         try:
             self._watched.set()
-            self._look()
+            await self._look()
             began_as_owner, version = is_owner(), self._version_of(last)
             yield b"event: past\ndata: " + msgspec.json.encode(self._loads.past()) + b"\n\n"
             while True:
@@ -95,10 +101,28 @@ class Watching:
             pass
         return self._board.version != version or not self._is_over
 
-    def _look(self) -> None:
-        self._loads.look(self._clock(), self._shown.loads())
-        if self._board.show(self._shown.values()):
-            self._tell()
+    async def _looked_s(self) -> float:
+        """What a look took; a bug in what is shown is told, and ends no peer."""
+        try:
+            return await self._look()
+        except Exception:
+            log.exception("bug=page")
+            return SIGN_S * LOOK_SHARE
+
+    async def _look(self) -> float:
+        """Show what there is now; the seconds that it took of the event loop."""
+        async with self._looking:
+            began, took_s, found = self._clock(), 0.0, dict[str, bytes]()
+            self._loads.look(began, self._shown.loads())
+            for number, (key, value) in enumerate(self._shown.values(), 1):
+                found[key] = value
+                if number % AT_ONCE == 0:
+                    took_s += self._clock() - began
+                    await asyncio.sleep(0)
+                    began = self._clock()
+            if self._board.show(found):
+                self._tell()
+            return took_s + self._clock() - began
 
     def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

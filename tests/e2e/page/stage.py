@@ -11,7 +11,7 @@ import contextlib
 import random
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,8 +68,8 @@ class Stage:
         found = {key[5:]: value for key, value in self.values_now.items() if key.startswith("load/")}
         return {peer: (load[0], load[1]) if load[0] is not None else None for peer, load in found.items()}
 
-    def values(self) -> dict[str, bytes]:
-        return {key: msgspec.json.encode(value) for key, value in self.values_now.items()}
+    def values(self) -> Iterator[tuple[str, bytes]]:
+        return ((key, msgspec.json.encode(value)) for key, value in dict(self.values_now).items())
 
     def tick(self) -> None:
         """Loads move."""
@@ -184,6 +184,7 @@ class Stage:
             "rights": rights,
             "mine": n % 3 == 0 and bool(rights),
             "refuses_us": None,
+            "relayed": n == 6,
             "addresses": [f"192.168.1.{n % 250 + 2}:8471"],
             "path": None if n % 11 == 5 else f"192.168.1.{n % 250 + 2}:8471",
             "slots": rng.choice((1, 2, 4, 8, 16)),

@@ -108,6 +108,17 @@ async def test_the_first_key_closes_everything_but_what_monitors_ask(tmp_path: P
     assert ([(401, "invalid_api_key")] * 2, [200] * 3, [200] * 2) == (refused, allowed, probes)
 
 
+async def test_the_page_s_files_need_no_key_and_what_they_show_does(tmp_path: Path) -> None:
+    """A browser cannot send one before a script of ours runs; a page that was let in is the owner."""
+    ApiKeys(tmp_path / "api_keys.json").add("phone")
+    async with side(tmp_path) as http:
+        files = [(await http.get(path)).status_code for path in ("/", "/page/app.js")]
+        entered = (await http.post("/page/enter", content=b"{}")).status_code
+        shown = [(await http.get(path)).status_code for path in ("/ppai/v1/watch", "/ppai/v1/status", "/pages")]
+
+    assert ([200, 200], 200, [401] * 3) == (files, entered, shown)
+
+
 @pytest.mark.parametrize(("key", "is_stranger"), [("tok", False), ("wrong", True), ("", True)])
 async def test_pages_are_told_whether_who_asks_has_shown_a_key(tmp_path: Path, key: str, is_stranger: bool) -> None:
     ApiKeys(tmp_path / "api_keys.json").add("phone")

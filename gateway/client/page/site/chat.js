@@ -70,7 +70,8 @@ async function askAll() {
 
 function answerBox() {
   const by = h("p", { class: "by", text: "deciding" }), body = h("div", { class: "said-text" }), why = h("div", { class: "why" });
-  return { node: h("article", { class: "answer" }, by, body, why), by, body, why };
+  const thought = h("div", { class: "said-text" }), thinking = h("details", { class: "thinking", hidden: true }, h("summary", { text: "What it thought" }), thought);
+  return { node: h("article", { class: "answer" }, by, thinking, body, why), by, body, why, thought, thinking };
 }
 
 /** Ask one and show what comes. Returns the answer's text, as far as it came. */
@@ -94,16 +95,18 @@ async function stream(who, messages, box, signal) {
       const event = JSON.parse(piece.slice(6));
       if (event.error) throw new Error(event.error.message);
       tokens = event.usage?.completion_tokens ?? tokens;
-      const delta = event.choices?.[0]?.delta?.content;
-      if (delta) {
-        firstAt ||= performance.now();
-        answer += delta;
+      const { content, reasoning_content, reasoning = reasoning_content } = event.choices?.[0]?.delta ?? {};
+      if (content || reasoning) firstAt ||= performance.now();
+      if (reasoning) box.thought.append(reasoning);
+      if (content) {
+        answer += content;
         put(box.body, { text: answer });
       }
+      put(box.thinking, { hidden: !box.thought.textContent });
     }
     const took = performance.now() - began, writing = performance.now() - firstAt;
-    const speed = tokens > 1 && writing > 50 ? `, ${Math.round(tokens / (writing / 1000))} tokens a second` : "";
-    box.why.append(h("span", { class: "hint", text: `${(took / 1000).toFixed(1)} s, first word after ${((firstAt - began) / 1000).toFixed(1)} s${speed}. ` }));
+    const speed = firstAt && tokens > 1 && writing > 50 ? `, ${Math.round(tokens / (writing / 1000))} tokens a second` : "";
+    box.why.append(h("span", { class: "hint", text: `${(took / 1000).toFixed(1)} s${firstAt ? `, first word after ${((firstAt - began) / 1000).toFixed(1)} s` : ", and no word"}${speed}. ` }));
     if (isOwner() && id) box.why.append(whyBox(id));
   } catch (error) {
     box.why.append(h("p", { class: signal.aborted ? "hint" : "bad", text: signal.aborted ? "stopped" : error.message }));

@@ -106,7 +106,7 @@ export class Picture {
       () => s("line", { y1: MIDDLE }),
       (line, { peer, x, y }) => put(line, {
         x1: middle, x2: x.toFixed(1), y2: y.toFixed(1),
-        class: `line ${peer.path ? "direct" : "inbound"} ${asked.running.has(peer.shown) ? "asked" : asked.just.has(peer.shown) ? "just" : ""}`,
+        class: `line ${peer.relayed ? "relayed" : peer.path ? "direct" : "inbound"} ${asked.running.has(peer.shown) ? "asked" : asked.just.has(peer.shown) ? "just" : ""}`,
       }));
     keep(this.nodes, placed, ({ peer }) => peer.id, ({ peer }) => this.node(peer.id), (node, it) => this.drawNode(node, it, selected, showsNames));
     this.drawOwn(selected, asked);

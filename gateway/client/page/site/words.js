@@ -65,6 +65,6 @@ export function thousands(n) {
 /** How a peer is connected. */
 export function path(peer) {
   if (peer.state === "dead" || peer.state === "left") return "not connected";
-  if (!peer.path) return "it calls us; we cannot call it";
+  if (!peer.path) return peer.addresses.length ? "it calls us; we cannot call it" : "it asks only; nobody reaches it";
   return peer.relayed ? `through a relay (${peer.path})` : `direct (${peer.path})`;
 }

@@ -1,18 +1,22 @@
 """What the page is shown of a peer, and that nothing of it is a prompt."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from discovery.envelopes import seal
 from discovery.records import Agent, Profile
 from gateway.client.page.showing import by_category, may_see
+from tests.cluster import id_of
 from tests.gateway.client.site import GATE, Site
 from tests.peers import party
 
 
 async def shown(site: Site) -> dict[str, object]:
-    return {key: json.loads(value) for key, value in site.watching._shown.values().items()}
+    return {key: json.loads(value) for key, value in site.watching._shown.values()}
 
 
 async def test_this_machine_and_the_peers_it_knows_are_shown(site: Site, tmp_path: Path) -> None:
@@ -57,3 +61,24 @@ def test_what_the_owner_asks_and_gives_is_for_him_alone() -> None:
 
     assert list(keys) == [key for key in keys if may_see(key, is_owner=True)]
     assert list(keys[:6]) == [key for key in keys if may_see(key, is_owner=False)]
+
+
+async def test_what_was_made_of_a_card_is_kept_until_it_changes_and_forgotten_with_its_peer(site: Site) -> None:
+    """Of 200 peers; prints what a look costs (docs/results/page.md)."""
+    profiles = {GATE.space: Profile(bytes([200] * GATE.K), (3,) * GATE.K)}
+    agents = tuple(Agent(name, name, 4096, place="here", profiles=profiles) for name in ("m1", "m2"))
+    own = site.network.gossip.own_card().record
+    cards = [replace(own, id=id_of(n), name=f"peer{n}", agents=agents) for n in range(200)]
+    site.network.gossip.learn([seal(card, site.network.admission.net, lambda data: bytes(64)) for card in cards], 0.0)
+
+    shown, looks = site.watching._shown, []
+    shown._good["who is no longer there"] = ((), b"[]")
+    for _ in range(3):
+        began = time.process_time()
+        looks.append((dict(site.watching._shown.values()), (time.process_time() - began) * 1000))
+    (first, first_ms), *_, (last, last_ms) = looks
+    kept = [key for key in first if key.startswith("good/") and first[key] is last[key]]
+    print(f"a look at 200 peers: first {first_ms:.0f} ms of CPU, then {last_ms:.0f} ms")
+
+    assert (201, 201) == (len(kept), len(shown._good))
+    assert 200 == sum(key.startswith("peer/") for key in last)

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
-from gateway.client.page.watching import WATCHERS, TooMany, Watching
+from gateway.client.page.watching import AT_ONCE, WATCHERS, TooMany, Watching
 
 
 class Shown:
@@ -21,9 +21,9 @@ class Shown:
     def loads(self) -> dict[str, tuple[int, int] | None]:
         return {"me": (1, 0)}
 
-    def values(self) -> dict[str, bytes]:
+    def values(self) -> Iterator[tuple[str, bytes]]:
         self.looks += 1
-        return {key: json.dumps(value).encode() for key, value in self.now.items()}
+        return ((key, json.dumps(value).encode()) for key, value in dict(self.now).items())
 
 
 @asynccontextmanager
@@ -132,3 +132,35 @@ async def test_a_peer_that_is_stopped_ends_its_streams() -> None:
         watching.end()
 
         assert await rest is None
+
+
+async def test_a_bug_in_what_is_shown_ends_no_peer(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Shown):
+        def values(self) -> Iterator[tuple[str, bytes]]:
+            if self.looks:
+                raise ZeroDivisionError
+            return super().values()
+
+    async with watched(Broken(a=1)) as watching:
+        await anext(watching.stream("", lambda: True))
+        assert 0.7 == pytest.approx(await watching._looked_s(), abs=0.1)
+
+    assert "bug=page" in caplog.text
+
+
+async def test_a_look_at_very_many_gives_way_to_others_again_and_again() -> None:
+    shown = Shown(**{f"peer_{n}": n for n in range(AT_ONCE * 10)})
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with watched(shown) as watching:
+        counting = asyncio.create_task(count())
+        await anext(watching.stream("", lambda: True))
+        counting.cancel()
+
+    assert turns >= 10
