@@ -34,7 +34,7 @@ UNREADY_INTERVAL_S = 0.25
 UNREADY_GROWTH = 1.05
 UNREADY_LIMIT_S = 2.0
 LEARN_SOON_S = 3.0  # s for which others are not told yet what an engine does, since what is tried is mostly known then
-NONE_YET = "no engine yet"  # why there is none, until all that may be one was looked for
+NONE_YET = "still looking for an engine"  # why there is none, until all that may be one was looked for
 LOOK_AGAIN_S = 2.0  # s that a request waits for a look at an engine which did not know a model of its own list
 
 

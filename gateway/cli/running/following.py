@@ -30,6 +30,7 @@ class Following(threading.Thread):
         super().__init__(name="following", daemon=True)
         self._home, self._over = home, threading.Event()
         self.values: dict[str, Any] = {}  # replaced, never changed; empty while no peer serves
+        self.problem: NotRunning | PeerRefused | None = None  # why they are empty
         self.changed = threading.Event()
 
     def run(self) -> None:
@@ -39,14 +40,14 @@ class Following(threading.Thread):
                     self._hold(values)
                     if self._over.is_set():
                         return
-            except (NotRunning, PeerRefused):
-                self._hold({})
+            except (NotRunning, PeerRefused) as error:
+                self._hold({}, error)
             self._over.wait(AGAIN_S)
 
     def end(self) -> None:
         """It ends by itself with the next news; nobody needs to wait for that."""
         self._over.set()
 
-    def _hold(self, values: dict[str, Any]) -> None:
-        self.values = values
+    def _hold(self, values: dict[str, Any], problem: NotRunning | PeerRefused | None = None) -> None:
+        self.values, self.problem = values, problem
         self.changed.set()

@@ -14,6 +14,7 @@ from gateway.cli.pages import REASONS
 Values = Mapping[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
+STARTING = "the peer is starting"
 LEAST_ROWS = 3  # of peers and of requests each, on a small terminal
 _RANKS = {"alive": 0, "suspect": 1, "dead": 2}  # the order in which peers are listed; others come last
 _PEER_STYLES = {"alive": "green", "suspect": "yellow", "dead": "dim"}
@@ -27,10 +28,13 @@ class Line(NamedTuple):
     style: str = ""
 
 
-def screen_lines(values: Values, rows: int) -> list[Line]:
-    """At most so many lines; each may be longer than the terminal is wide, and is then cut."""
+def screen_lines(values: Values, rows: int, absent: str = STARTING) -> list[Line]:
+    """At most so many lines; each may be longer than the terminal is wide, and is then cut.
+
+    `absent`: what is said where there are no values.
+    """
     if "me" not in values:
-        return [Line("the peer is starting", "bold")]
+        return [Line(absent, "bold")]
     lines = [*_head(values), *_own(values), Line("")]
     left = max(rows - len(lines) - 3, 2 * LEAST_ROWS)  # two heads, and a line between
     peers, requests = _peers(values), _requests(values)

@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli.options import show
-from gateway.cli.own_peer import OwnPeer
+from gateway.cli.own_peer import NotRunning, OwnPeer
 from gateway.cli.running.following import Following, snapshots
-from gateway.cli.running.screen import Line, news, screen_lines
+from gateway.cli.running.screen import STARTING, Line, news, screen_lines
 from gateway.wire.text import visible
 
 if TYPE_CHECKING:
@@ -73,13 +73,19 @@ def _draw(live: Any, following: Following, is_over: threading.Event, limit: int 
     drawn: object = None
     while not is_over.is_set():
         size = live.console.size
-        now = (following.values, size)
+        now = (following.values, following.problem, size)
         if now != drawn and _is_ours(live.console.file):
             rows = size.height if limit is None else min(limit, size.height // 2)
-            live.update(_text(screen_lines(following.values, rows)), refresh=True)
+            live.update(_text(screen_lines(following.values, rows, _absent(following, limit is None))), refresh=True)
             drawn = now
         following.changed.wait(LOOK_S)
         following.changed.clear()
+
+
+def _absent(following: Following, is_whole: bool) -> str:
+    """Why nothing is shown. Below `ppai serve` a peer that does not run is one that begins to."""
+    problem = following.problem
+    return STARTING if problem is None or (isinstance(problem, NotRunning) and not is_whole) else str(problem)
 
 
 def _text(lines: list[Line]) -> Any:

@@ -59,7 +59,9 @@ def test_a_peer_that_goes_leaves_nothing_and_is_looked_for_again(
     """Twice here: whoever follows sees its values, then nothing."""
     peer.body, seen = CHANGES, list[dict[str, Any]]()
     following = Following(home)
-    monkeypatch.setattr(following, "_hold", lambda values: (seen.append(values), len(seen) == 8 and following.end()))
+    monkeypatch.setattr(
+        following, "_hold", lambda values, problem=None: (seen.append(values), len(seen) == 8 and following.end())
+    )
     monkeypatch.setattr("gateway.cli.running.following.AGAIN_S", 0.0)
 
     following.run()

@@ -10,8 +10,10 @@ from typing import TextIO
 import pytest
 
 from gateway.cli.options import say
-from gateway.cli.own_peer import NotRunning
-from gateway.cli.running.watching import below, watch
+from gateway.cli.own_peer import NotRunning, PeerRefused
+from gateway.cli.running.following import Following
+from gateway.cli.running.screen import STARTING
+from gateway.cli.running.watching import _absent, below, watch
 from gateway.home.folder import Home
 from tests.gateway.cli.answering import Peer
 from tests.gateway.cli.running.test_following import event
@@ -124,3 +126,19 @@ def test_the_whole_screen_is_ours_until_the_person_ends_it(
 
     shown = terminal.all()
     assert shown.index("\x1b[?1049h") < shown.index("8 slots") < shown.index("\x1b[?1049l")
+
+
+@pytest.mark.parametrize(("is_whole", "expected"), [(True, "restart it"), (False, STARTING)])
+def test_a_peer_that_went_is_no_peer_that_starts(home: Home, is_whole: bool, expected: str) -> None:
+    """Whoever watches is told that it went; `ppai serve` itself is about to serve."""
+    following = Following(home)
+    following.problem = NotRunning("the peer does not answer; restart it: ppai serve")
+
+    assert expected in _absent(following, is_whole)
+
+
+def test_a_refusal_is_shown_in_both_screens(home: Home) -> None:
+    following = Following(home)
+    following.problem = PeerRefused("too many pages watch this peer already", 503)
+
+    assert [True, True] == ["too many" in _absent(following, is_whole) for is_whole in (True, False)]
