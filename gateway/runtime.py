@@ -485,9 +485,8 @@ class Runtime:
         self._network.tell_admission(self._doors.admission)
 
     def _heard(self, events: tuple[Event, ...], now: float) -> None:
-        self._node.receive(events, now)
-        ours = [event for event in events if self._network.admission.may(event.peer, "answer")]
-        if any(event.kind == "pulse" for event in ours):
+        theirs = self._node.receive(events, now)
+        if any(event.kind == "pulse" for event in theirs):
             self._doors.look_around()
         for event in events:
             if event.kind in ("refused", "equivocation"):
@@ -500,7 +499,7 @@ class Runtime:
         if self._limits and self._notices.is_due("limits"):
             for line in self._limits.unmeant():
                 self._notices.limited("limits", line, line)
-        if ours and len(self._node.roster) > 1:  # else strangers would have it made anew with each of their events
+        if theirs and len(self._node.roster) > 1:  # else strangers would have it made anew with each of their events
             self._reader.warm_up()
             self._reader.attend(self._node.roster.topics)
         if self._reader.problem:

@@ -29,7 +29,7 @@ from discovery.admission import Admission
 from discovery.envelopes import open_envelope, seal
 from discovery.identity import verify
 from discovery.messages import Hello, decode, encode
-from discovery.records import Card, PeerId, peer_id
+from discovery.records import Card, PeerId, Pulse, peer_id
 from discovery.request_auth import Audience, hashed, sign_request
 
 NET = "flood"  # the network's name
@@ -52,7 +52,9 @@ class Name:
         cert, now = bytes(32), int(time.time())
         proof = admission.proof(self.id, cert) if admission else b""
         card = Card(self.id, "flood", now, 1, "join", now, (), cert, 0, 86400, (), proof)
-        return encode(Hello(seal(card, NET, self.key.sign), None, now * 1000), NET)
+        pulse = Pulse(self.id, now, 1, 0, 0, 4, 0, 0, 0, 1000, 0, 0, "open")  # idle, four slots
+        said, load = seal(card, NET, self.key.sign), seal(pulse, NET, self.key.sign)
+        return encode(Hello(said, load, now * 1000), NET)
 
 
 def new_name() -> Name:

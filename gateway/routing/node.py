@@ -152,19 +152,28 @@ class Node:
         """Somebody was approved or revoked."""
         self._scored = None
 
-    def receive(self, events: Iterable[Event], now: float) -> None:
-        """What gossip heard: pulses are evidence about load; a change of card or state is seen by its revision."""
+    def receive(self, events: Iterable[Event], now: float) -> list[Event]:
+        """What gossip heard: pulses are evidence about load; a change of card or state is seen by its revision.
+
+        Returns what is of peers that may answer us. Others' load is nobody's: ids that strangers make up leave nothing
+        behind.
+        """
         self._now = now
+        theirs = list[Event]()
         for event in events:
+            if event.kind == "left":
+                self._scored = None
+                self.beliefs.forget(event.peer)
+                self._loading.tell(event.peer, set(), set(), now)
+            if not self.admission.may(event.peer, "answer"):
+                continue
+            theirs.append(event)
             if event.kind == "pulse":
                 member = self.gossip.member(event.peer)
                 if member is not None and member.pulse is not None:
                     self.beliefs.add(event.peer, max(1, member.card.slots))
                     self.beliefs.observe_pulse(member.pulse, now - self.gossip.age(event.peer, now))
-            elif event.kind == "left":
-                self._scored = None
-                self.beliefs.forget(event.peer)
-                self._loading.tell(event.peer, set(), set(), now)
+        return theirs
 
     def observe_own_load(
         self,

@@ -105,6 +105,15 @@ GUARDS = [
         f"{BELIEF}test_a_peer_that_says_idle_while_jobs_wait_convicts_itself",
     ),
     Guard(
+        "9: what made-up ids say of their load",
+        "gateway/routing/node.py",
+        """            if not self.admission.may(event.peer, "answer"):
+                continue
+""",
+        "",
+        "gateway/routing/test_node.py::test_pulses_of_who_may_not_answer_leave_nothing_behind",
+    ),
+    Guard(
         "34: always busy, and asking",
         "gateway/trust/tab.py",
         "return 0.0 if got < SMALL_GIFT else FLOOR + (1 - FLOOR) * got / (got + given + SMALL)",

@@ -264,6 +264,27 @@ def test_pulses_teach_load() -> None:
     assert ada.decide().candidates[1].wait_s > idle
 
 
+def test_pulses_of_who_may_not_answer_leave_nothing_behind() -> None:
+    """Made-up ids cost nothing; one that is approved is known by its next pulse."""
+    ada = Ada(mode="tofu")
+    for number in range(1, 300):
+        ada.meet(number)
+    step = ada.node.gossip.learn([signed(ada.pulse(8, seq=2, t_ms=2000))], ada.now)
+    before = ada.node.receive(step.events, ada.now), known_to(ada)
+
+    ada.node.admission.approve(id_of(7))
+    step = ada.node.gossip.learn([signed(ada.pulse(7, seq=2, t_ms=2000))], ada.now)
+    after = ada.node.receive(step.events, ada.now), known_to(ada)
+
+    assert ([], [id_of(0)]) == before
+    assert (list(step.events), [id_of(0), id_of(7)]) == after
+
+
+def known_to(ada: Ada) -> list[PeerId]:
+    """Of whose load she believes something."""
+    return [id_of(number) for number in range(300) if id_of(number) in ada.node.beliefs]
+
+
 def test_a_closed_door_is_no_candidate() -> None:
     ada = Ada()
     ada.meet(1, admission="closed")
