@@ -21,6 +21,7 @@ OF_ROOT = {
     "CHANGELOG.md": "changelog.md",
 }
 _LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_MACHINE = re.compile(r"^(```\w+) \w+$", re.M)
 _FENCE = re.compile(r"(^```.*?^```$)", re.M | re.S)
 
 
@@ -48,9 +49,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, files: Any, **others: Any) -> str:
-    """Links as the site has them."""
+    """Links as the site has them, and blocks without the machine that stands behind their language (start.md)."""
     there = {file.src_uri for file in files}
-    parts = _FENCE.split(markdown)
+    parts = _FENCE.split(_MACHINE.sub(r"\1", markdown))
     parts[::2] = [_LINK.sub(lambda link: fitted(link, page.file.src_uri, there), part) for part in parts[::2]]
     return "".join(parts)
 

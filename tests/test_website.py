@@ -36,6 +36,7 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(site: Path) -> None:
     assert {"index.html", "start.html", "why.html", "faq.html", "commands.html"} <= {page.name for page in pages}
     assert not [file for file in (*pages, *site.rglob("*.css")) if loads.search(file.read_text(encoding="utf-8"))]
     assert not [*site.rglob("*.py")]
+    assert not [page for page in pages if "```" in page.read_text(encoding="utf-8")], "a block is none in the site"
 
 
 def test_every_command_is_in_the_site_with_its_help(site: Path) -> None:
