@@ -114,7 +114,7 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
     check(config, home)
     log = KeptLog(home.path / "peer.log")
-    say = log_to_stderr(config.log_level, log.handler, config=config.log) or say
+    log_to_stderr(config.log_level, log.handler, config=config.log)
     limit_lines(time.monotonic)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)

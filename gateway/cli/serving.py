@@ -7,6 +7,7 @@ import typer
 
 from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say
 from gateway.cli.running.watching import below
+from gateway.telemetry.log_lines import json_line
 
 
 def serve(
@@ -70,11 +71,13 @@ def serve(
         say("others on this machine can read the password in --engine (ps): write it as engine.url into config.yaml")
     place = home_of(home)
     settings = load(place, config, flags)
-    with below(place) if screen else nullcontext():
-        say(f"starting a peer from {place.path}")
+    is_json = settings.log.format == "json"
+    tell = (lambda text: say(json_line(text))) if is_json else say
+    with below(place) if screen and not is_json else nullcontext():
+        tell(f"starting a peer from {place.path}")
         from gateway.runtime import run_peer
 
-        run_peer(settings, place, say=say)
+        run_peer(settings, place, say=tell)
 
 
 def demo(home: HomeOption = None) -> None:

@@ -5,7 +5,7 @@ As text for people, or as one JSON object a line for programs that collect logs.
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -62,20 +62,16 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-def log_to_stderr(level: str, *others: logging.Handler, config: LogConfig = TEXT) -> Callable[[str], None] | None:
-    """From now on, log from this level up: to stderr, and to `others`, which format as they like.
+def json_line(text: str) -> str:
+    """What a peer says, as JsonLines has it."""
+    return JsonLines().format(logging.LogRecord("ppai", logging.INFO, __file__, 0, "%s", (text,), None))
 
-    Returns how the peer is to say something there, where that is no plain line.
-    """
-    is_json = config.format == "json"
+
+def log_to_stderr(level: str, *others: logging.Handler, config: LogConfig = TEXT) -> None:
+    """From now on, log from this level up: to stderr, and to `others`, which format as they like."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if is_json else LogLines())
+    handler.setFormatter(JsonLines() if config.format == "json" else LogLines())
     logging.basicConfig(level=level.upper(), handlers=[handler, *others])
-
-    def say(text: str) -> None:
-        handler.handle(logging.LogRecord("ppai", logging.INFO, __file__, 0, "%s", (text,), None))
-
-    return say if is_json else None
 
 
 def _fields(record: logging.LogRecord) -> Iterator[tuple[str, object]]:

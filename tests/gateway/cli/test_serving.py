@@ -1,10 +1,12 @@
 """Flags of `ppai serve` are configuration keys: a bad one is named by its key, before anything is opened."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway import runtime
 from gateway.cli.serving import serve
 from gateway.config import ConfigError
 
@@ -39,3 +41,19 @@ def test_a_password_on_the_command_line_is_warned_of_and_not_repeated(
 
     said = capsys.readouterr().err
     assert ("config.yaml" in said, "hunter2" in said) == (True, False)
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_all_that_serve_says_is_in_the_form_of_the_log(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From its first line on, and on a terminal too: a program that collects logs reads nothing else."""
+    (tmp_path / "config.yaml").write_text(f"log: {{format: {kind}}}")
+    monkeypatch.setattr(runtime, "run_peer", lambda config, home, say: say("stopping"))
+
+    serve(home=tmp_path, screen=True)
+
+    lines = capsys.readouterr().err.splitlines()
+    if kind == "json":
+        lines = [json.loads(line)["message"] for line in lines]
+    assert [f"starting a peer from {tmp_path}", "stopping"] == lines
