@@ -20,6 +20,7 @@ LARGE_BYTES = 1 << 18  # more takes milliseconds to read, so that a thread does 
 QUICK_BYTES, QUICK_VALUES = 1 << 14, 2000  # so much is read in a few milliseconds whatever it holds
 SLICE_BYTES = 1 << 17  # looked at in one go
 _BACKSLASHES = re.compile(rb"\\*")
+_NO_MARKS = bytes(set(range(256)) - set(b'"{[,\\'))
 _VALUE, _COMMA, _BACKSLASH = 32, 8, 1  # what each costs, as measured, in units of the cheapest
 
 Pieces = tuple[bytes | memoryview, ...]  # of one body or value, to be sent one after the other
@@ -74,7 +75,20 @@ def is_utf8(value: msgspec.Raw) -> bool:
 
 def takes_long(body: bytes) -> bool:
     """Whether reading `body` holds up everybody else, so that a thread should do it."""
-    return len(body) > LARGE_BYTES or (len(body) > QUICK_BYTES and has_more_values(body, QUICK_VALUES))
+    if len(body) <= QUICK_BYTES or len(body) > LARGE_BYTES:
+        return len(body) > LARGE_BYTES
+    return values_at_most(body) > QUICK_VALUES and has_more_values(body, QUICK_VALUES)
+
+
+def values_at_most(body: bytes) -> int:
+    """How many values `body` costs (has_more_values) if all that looks like one counts, in strings too.
+
+    Ten times as fast, and enough to know that most bodies are quick.
+    """
+    marks = body.translate(None, _NO_MARKS)
+    commas, backslashes, quotes = (len(marks) - len(marks.translate(None, mark)) for mark in (b",", b"\\", b'"'))
+    values = quotes // 2 + 1 + len(marks) - commas - backslashes - quotes
+    return -(-(_VALUE * values + _COMMA * commas + _BACKSLASH * backslashes) // _VALUE)
 
 
 def has_more_values(body: bytes, limit: int) -> bool:

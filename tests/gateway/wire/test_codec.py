@@ -19,6 +19,7 @@ from gateway.wire.codec import (
     raw,
     read_fields,
     takes_long,
+    values_at_most,
     write_fields,
 )
 
@@ -172,6 +173,14 @@ def test_where_a_slice_ends_does_not_matter(value: Any, slice_bytes: int) -> Non
 )
 def test_eight_megabytes_are_looked_through(body: bytes, more: bool) -> None:
     assert more == has_more_values(body, 100_000)
+
+
+@settings(max_examples=60)
+@given(JSON, st.booleans())
+def test_the_quick_look_never_counts_too_little(value: Any, ascii: bool) -> None:
+    body = json.dumps([value], ensure_ascii=ascii).encode()
+
+    assert not has_more_values(body, values_at_most(body))
 
 
 @pytest.mark.parametrize(
