@@ -230,14 +230,17 @@ class Others:
         began: float,
     ) -> None:
         status = "ok" if failure is None else "refused" if failure.status in (*BUSY, 404) else "failed"
-        if failure is not None:
+        reason = f"endpoint:{request.endpoint}"
+        if failure is not None and not attempts:
             self._telemetry.observe_refused(failure.status, failure.code)
+        else:
+            self._telemetry.observe_answer(status, reason)
         line = {
             "at": round(self._wall_clock(), 3),
             "request": request_id,
             "endpoint": request.endpoint,
             "peer": by or None,
-            "reason": f"endpoint:{request.endpoint}",
+            "reason": reason,
             "attempts": attempts,
             "status": status,
             "latency_s": round(self._clock() - began, 4),

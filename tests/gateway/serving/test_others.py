@@ -42,8 +42,8 @@ class _NoPeers:
 class Counter:
     """Ada's side for such requests, and what she logs."""
 
-    def __init__(self, others: Others, log: Path) -> None:
-        self._others, self._log = others, log
+    def __init__(self, others: Others, log: Path, telemetry: Telemetry) -> None:
+        self._others, self._log, self.telemetry = others, log, telemetry
 
     async def ask(self, endpoint: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Recorder:
         client = Recorder()
@@ -77,11 +77,12 @@ async def counter(
         node.serve(own_agents(own, lambda agent, is_shared: {}))
         log = RouteLog(home / "route.jsonl")
         with closing(log):
+            telemetry = Telemetry()
             others = Others(
-                names or NamesConfig(), Patience(5, 5, 5), node, made, _NoPeers(), Telemetry(), log,
+                names or NamesConfig(), Patience(5, 5, 5), node, made, _NoPeers(), telemetry, log,
                 clock=time.monotonic, wall_clock=lambda: 1e9,
             )  # fmt: skip
-            yield Counter(others, home / "route.jsonl")
+            yield Counter(others, home / "route.jsonl", telemetry)
 
 
 async def test_the_engine_that_has_it_is_asked(tmp_path: Path) -> None:
@@ -98,6 +99,19 @@ async def test_the_engine_that_has_it_is_asked(tmp_path: Path) -> None:
     assert ("rerank", "ada", "endpoint:rerank", "ok") == tuple(
         line[k] for k in ("endpoint", "peer", "reason", "status")
     )
+
+
+async def test_a_request_is_counted_once_as_answered_or_as_one_that_nobody_was_asked(tmp_path: Path) -> None:
+    async with counter(tmp_path, MediaEngine(["rerank"], "ranker")) as ada:
+        await ada.ask("rerank", {"model": "auto", **RERANK})
+        await ada.ask("audio/speech", {"input": "hi"})
+        metrics = ada.telemetry.exposition().decode()
+
+    counted = [line for line in metrics.splitlines() if line.startswith(("ppai_answers_total{", "ppai_refused_total{"))]
+    assert [
+        'ppai_answers_total{reason="endpoint",status="ok"} 1.0',
+        'ppai_refused_total{code="endpoint_not_served",status="404"} 1.0',
+    ] == counted
 
 
 async def test_tokenize_is_at_the_root(tmp_path: Path) -> None:
