@@ -249,6 +249,8 @@ def test_a_machine_joins_by_an_invitation_through_the_relay_in_one_step(
 
 
 def test_twenty_streams_at_once_pass_the_relay(peers: dict[str, PeerThere]) -> None:
+    until(lambda: peers["ada"].answers_of("ben"), 60)
+
     async def all_of() -> list[bool]:
         return await asyncio.gather(*(asyncio.to_thread(peers["ada"].answers_of, "ben") for _ in range(20)))
 
@@ -257,6 +259,7 @@ def test_twenty_streams_at_once_pass_the_relay(peers: dict[str, PeerThere]) -> N
 
 def timed(peer: PeerThere, other: str, count: int) -> list[float]:
     """Seconds of so many questions in a row, over one connection of a program's; all are answered."""
+    until(lambda: peer.answers_of(other), 60)
     times = json.loads(run(*peer.prefix, sys.executable, "-c", TIMED, peer.url, other, str(count)))
     assert None not in times
     return list(times)
@@ -289,8 +292,23 @@ def test_a_vpn_that_goes_and_comes_is_followed(peers: dict[str, PeerThere]) -> N
     assert vic.answers_of("ben")
 
 
+def test_a_nat_that_changes_its_address_is_overcome(peers: dict[str, PeerThere]) -> None:
+    """What was open through it is dead, and both ends notice by signs of life that do not come."""
+    nat = ("ip", "-n", f"{TAG}natben", "addr")
+    until(lambda: peers["ada"].answers_of("ben"), 60)
+    run(*nat, "del", "10.99.0.2/24", "dev", "wan")
+    run(*nat, "add", "10.99.0.22/24", "dev", "wan")
+    began = time.monotonic()
+
+    until(lambda: not peers["ada"].answers_of("ben"), 10)
+    until(lambda: peers["ada"].answers_of("ben") and peers["ben"].answers_of("ada"), 90)
+
+    print(f"answered both ways {time.monotonic() - began:.1f} s after the NAT changed its address")
+
+
 def test_a_relay_that_was_killed_is_used_again_soon_after(peers: dict[str, PeerThere]) -> None:
     relay = peers["relay"]
+    until(lambda: peers["ada"].answers_of("ben") and peers["vic"].answers_of("ben"), 60)
     relay.stop(9)
     assert not peers["ada"].answers_of("ben") and peers["vic"].answers_of("ben")
 

@@ -68,6 +68,30 @@ async def test_a_peer_answers_through_a_relay(relayed: Cluster) -> None:
     assert ben["path"] == ben["addresses"][1]
 
 
+async def test_a_peer_of_0_1_0_is_put_through_to_the_only_peer_there(relayed: Cluster, older: Path) -> None:
+    """It names nobody in its hello, and reads the card up to what it knows."""
+    port = relayed.seed().rpartition(":")[2]
+    await relayed.start("old", "--seed", f"127.0.0.1:{port}", code=older)
+
+    status, headers, _ = await relayed.until_answered("old", PIN)
+
+    assert (200, "ben") == (status, headers["x-ppai-peer"])
+
+
+async def test_what_peers_tell_each_other_through_a_relay_is_counted(relayed: Cluster) -> None:
+    """Nobody asks anything: what passes the relay is gossip, probes and looks."""
+
+    async def passed() -> int:
+        return sum(row["bytes"] for row in (await relayed.get("relay", "/ppai/v1/status"))["network"]["relayed"])
+
+    before, began = await passed(), time.monotonic()
+    await asyncio.sleep(15)
+    per_s = (await passed() - before) / (time.monotonic() - began)
+
+    print(f"{per_s / 1000:.1f} kB/s through the relay to and from one of three peers")
+    assert 0 < per_s < 50_000
+
+
 async def test_twenty_streams_at_once_go_through(relayed: Cluster) -> None:
     answers = await asyncio.gather(*(relayed.ask("ada", PIN) for _ in range(20)))
 

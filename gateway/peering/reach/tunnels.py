@@ -3,7 +3,7 @@
 1. Each relay of `network.relay` is said hello to, and asked for a key by a signed request.
 2. SPARES connections to its port wait there. Over one that is used somebody's TLS begins: it is handed to our own peer
    side, as a connection that was accepted, and another spare is opened.
-3. A relay that ends, restarts or moves is met again, after 1, 2, 4 .. 30 s, and every 2 s where it was there lately.
+3. A relay that ends, restarts or moves is met again, after 1, 2, 4 .. 30 s, and every second where it was there lately.
    Our card names the relays at which spares wait, the nearest first, behind the addresses at which we are reached
    directly.
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 SPARES = 4
 SILENT_S = 2 * PING_S + PONG_S  # s without a sign of life after which a spare is given up
 PAUSE_S, PAUSE_LIMIT_S = 1.0, 30.0  # until a relay is met again; it doubles
-RECENT_S, RECENT_PAUSE_S = 120.0, 2.0  # for so long after it was there it is tried at least so often
+RECENT_S, RECENT_PAUSE_S = 120.0, 1.0  # for so long after it was there it is tried at least so often
 TOLD_LIMIT = 2  # relays that our card names
 Adopt = Callable[[socket.socket, str], bool]  # takes a connection of a caller at that address, if there is room
 _FAILURES = (OSError, TimeoutError, asyncio.IncompleteReadError, PeerUnreachable, Refused, ValueError, *UNREADABLE)
