@@ -113,6 +113,10 @@ class Loading:
         """(N,) whose model has to be loaded first; None where nobody's has. `peers`, `agents`: (N,) pairs."""
         return _rows(peers, agents, {peer: one.cold for peer, one in self._said.items()})
 
+    def keeps_any(self, peer: PeerId) -> bool:
+        """Whether a peer said of some agent that its model is not loaded because we ask, however long ago."""
+        return peer in self._said and bool(self._said[peer].kept)
+
     def kept(self, peers: Sequence[PeerId], agents: Sequence[str], now: float) -> NDArray[np.bool_] | None:
         """(N,) whose model is not loaded because we ask; None where there is nobody. `peers`, `agents`: (N,) pairs."""
         fresh = ((peer, one) for peer, one in self._said.items() if one.kept and now - one.at <= KEPT_S)

@@ -102,12 +102,13 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
         yield (limit > 0) & (limit < least), Excluded.CONTEXT
 
 
-def only_own(query: Query, roster: Roster) -> int | None:
-    """The one agent that may answer, where it is ours and nothing but how busy it is can keep it from that; its row."""
-    found = _for_good(query, roster).only_own
+def only_one(query: Query, roster: Roster) -> int | None:
+    """The one agent that may answer, where nothing but the state of things can keep it from that; its row."""
+    found = _for_good(query, roster).only
     if found is None or query.chain or roster.least_context < query.prompt_tokens + (query.max_tokens or 1):
         return None
-    return None if roster.last_resort[found] or roster.personal else found
+    is_ordinary = query.rule is None and not roster.personal and not roster.last_resort[found]
+    return found if is_ordinary else None
 
 
 def _for_good(query: Query, roster: Roster) -> Kind:
@@ -125,7 +126,7 @@ def _for_good(query: Query, roster: Roster) -> Kind:
             del roster.kinds[next(iter(roster.kinds))]
         excluded = _excluded_kind(query, roster)
         left = (excluded == 0).nonzero()[0].tolist()
-        known = Kind(excluded, left[0] if len(left) == 1 and roster.local[left[0]] else None)
+        known = Kind(excluded, left[0] if len(left) == 1 else None)
         roster.kinds[kind] = known
     return known
 

@@ -21,7 +21,7 @@ from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.sessions import Sessions, Warm, WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
 from gateway.models.priors import Priors
-from gateway.routing.candidates import only_own
+from gateway.routing.candidates import only_one
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy, SchedulerConfig
@@ -229,11 +229,14 @@ class Node:
         self.beliefs.observe_closed(peer, now)
 
     def only(self, query: Query, now: float) -> Choice | None:
-        """The choice where one agent may answer, which is ours: there is nothing to weigh. None: plan, and decide."""
+        """The choice where one agent may answer: there is nothing to weigh. None: plan, and decide."""
         scored = self._seen_roster(now)
         roster = scored.roster
-        row = only_own(query, roster) if self._alone else None
+        row = only_one(query, roster) if self._alone else None
         if row is None or self._alone is None or self._alone.theta_s > 0:
+            return None
+        peer, agent = roster.peer_ids[row], roster.agents[row]
+        if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded):
             return None
         warm = self._still_warm(query, now)
         return only_choice(
@@ -241,11 +244,16 @@ class Node:
             score=scored.score(row, query.relevance),
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             warm_tokens=0.0 if warm is None else self._warm_at(warm, roster, row, query),
-            is_cold=self._loading.is_cold(self.me, roster.agents[row]),
+            is_cold=self._loading.is_cold(peer, agent),
             unprofiled=not scored.profiled[row],
             basis=scored.bases[row].words(query.category) if scored.bases else "",
             explained=partial(self._explained, query, now),
         )  # fmt: skip
+
+    def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str]) -> bool:
+        """Whether nothing that passes, or that it once refused, keeps another peer's agent from a query."""
+        has_room = queue in self.beliefs and self.beliefs[queue].admission != "closed"
+        return has_room and not self._loading.keeps_any(peer) and not (guarded and self._refused_fields)
 
     def _explained(self, query: Query, now: float, only: Candidate, beta_per_s: float) -> Choice:
         """The choice of one with everybody in it, and why each of the others is no candidate."""

@@ -42,7 +42,7 @@ class Kind(NamedTuple):
     """What is the same for all queries that ask for the same, such as one model and pictures."""
 
     excluded: NDArray[np.uint8]  # (N,) codes of candidates.py; not to be changed
-    only_own: int | None  # the row of the one that is left, where it is ours
+    only: int | None  # the row of the one that is left; None: nobody is, or several are
 
 
 @dataclass(frozen=True, slots=True, eq=False)

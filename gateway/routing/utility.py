@@ -74,13 +74,13 @@ def only_choice(
     basis: str,
     explained: Callable[[Candidate, float], Choice],
 ) -> Choice:
-    """The choice of the one agent of ours that may answer, as `assess` and a policy would make it, without arrays.
+    """The choice of the one agent that may answer, as `assess` and a policy would make it, without arrays.
 
     `expected`: the fields of Expected of its queue. `explained(candidate, beta)`: the same with everybody in it.
     """
     _, mean_service_s, shape, _, backlog, slots, wait_factor, prefill_s, step_s, stream_s, rtt_s, *_ = expected
     costs = _costs(
-        query, output_tokens, config.cost, warm_tokens, float(is_cold), 0.0,
+        query, output_tokens, config.cost, warm_tokens, float(is_cold), float(roster.away[row]),
         backlog, slots, mean_service_s, shape, wait_factor, prefill_s, step_s, stream_s, rtt_s,
     )  # fmt: skip
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
@@ -92,7 +92,7 @@ def only_choice(
     reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
     return Choice(
         reason, beta, (candidate,),
-        may_go_elsewhere=False, among=len(roster), explained=partial(explained, candidate, beta),
+        may_go_elsewhere=not candidate.local, among=len(roster), explained=partial(explained, candidate, beta),
     )  # fmt: skip
 
 

@@ -1014,19 +1014,23 @@ def test_what_is_claimed_of_its_topics_is_held_against_the_answers_graded_here()
     st.sampled_from([MATHS, Query(), Query(pin="local"), Query(pinned_local="field:n", beta_per_s=0.1)]),
     st.integers(0, 2),
     st.floats(0.0, 100.0),
+    st.booleans(),
 )
 def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
-    jobs: int, slots: int, max_tokens: int | None, asked: Query, others: int, now: float
+    jobs: int, slots: int, max_tokens: int | None, asked: Query, others: int, now: float, is_far: bool
 ) -> None:
     ada = Ada(alone=True)
     for number in range(1, others + 1):
         ada.meet(number, agent("other"))
-    query = replace(asked, models=frozenset({"own"}), prompt_tokens=90, max_tokens=max_tokens, session="s")
+    wanted = {"own"}
+    if is_far:
+        ben, asked, others, wanted = ada.meet(9, agent("far"), waiting=jobs), Query(body_bytes=900), others + 1, {"far"}
+        ada.node.observe_cold(ben, {"far"} if jobs % 2 else ())
+    query = replace(asked, models=frozenset(wanted), prompt_tokens=90, max_tokens=max_tokens, session="s")
     ada.now = now
     ada.node.observe_own_load(jobs, slots, now, 500)
-    (own,) = ada.decide(query).choice(11).order
-    reservation = ada.node.dispatch(own, now)
-    ada.node.observe(reservation, Outcome(ada.node.me, "ok", 0.1, 0.5, 40), now)
+    (one,) = ada.decide(query).choice(11).order
+    ada.node.observe(ada.node.dispatch(one, now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), now)
 
     only = ada.node.only(query, now)
 
@@ -1045,10 +1049,27 @@ def test_an_agent_with_a_rival_is_weighed() -> None:
     ada = Ada(alone=True)
     ada.meet(1)
 
+    own, far = replace(MATHS, models=frozenset({"own"})), replace(MATHS, models=frozenset({"small"}))
     assert ada.node.only(MATHS, ada.now) is None
-    assert ada.node.only(replace(MATHS, models=frozenset({"small"})), ada.now) is None  # nor is one of others'
-    assert ada.node.only(replace(MATHS, models=frozenset({"own"}), prompt_tokens=9000), ada.now) is None  # too long
-    assert ada.node.only(replace(MATHS, models=frozenset({"own"})), ada.now) is not None
+    assert ada.node.only(replace(own, prompt_tokens=9000), ada.now) is None  # too long
+    assert ada.node.only(replace(own, reach="my machines", rule="privacy:mine"), ada.now) is None  # which it must name
+    assert ada.node.only(own, ada.now) is not None
+    assert ada.node.only(far, ada.now) is not None
+
+
+def test_another_peer_whose_door_is_closed_or_that_refused_such_a_field_is_weighed() -> None:
+    ada = Ada(alone=True)
+    ben = ada.meet(1)
+    far = replace(MATHS, models=frozenset({"small"}))
+
+    ada.node.refused_fields(ben, frozenset({"top_k"}))
+    assert ada.node.only(replace(far, guarded=frozenset({"top_k"})), ada.now) is None
+    ada.node.observe_cold(ben, {"small"}, {"small"}, ada.now)
+    assert ada.node.only(far, ada.now) is None
+    ada.node.observe_cold(ben, ())
+    assert ada.node.only(far, ada.now) is not None
+    ada.node.observe_closed(ben, ada.now)
+    assert ada.node.only(far, ada.now) is None
 
 
 def test_kinds_of_queries_are_remembered_within_bounds_and_never_changed() -> None:
