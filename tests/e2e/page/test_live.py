@@ -100,6 +100,7 @@ async def test_who_waits_is_approved_after_a_look_at_the_words_and_revoked(clust
         await tab.page.wait_for_selector(".person:not(.waiting) button:has-text('Revoke')")
         rights = (await cluster.get("ada", "/ppai/v1/peers"))[0]["rights"]
         await tab.page.click(".person button:has-text('Revoke')")
+        await tab.page.click(".person button:has-text('Really revoke?')")
         await tab.page.wait_for_selector(".person.waiting")
 
     assert shown == said_by_ben and 5 == len(shown.split())

@@ -51,7 +51,7 @@ async def test_a_peer_called_as_markup_is_text_and_runs_nothing() -> None:
         for area in AREAS:
             await tab.area(area)
         await tab.area("network")
-        await tab.page.click(".peers li:first-child button")
+        await tab.page.click(".peers button:has-text('<img')")
         shown = await tab.text(".detail h2")
         made = await tab.page.evaluate("document.querySelectorAll('main img, main script').length")
         refused = await tab.page.evaluate(MAKE_MARKUP)

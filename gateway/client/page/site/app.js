@@ -26,21 +26,26 @@ function show(id, isAsked) {
   mounted.get(shown)?.setAttribute("hidden", "");
   shown = area;
   if (!mounted.has(area)) {
-    const section = h("section", { class: `area ${area.id}`, "aria-labelledby": `h-${area.id}` },
-      h("h1", { id: `h-${area.id}`, tabindex: "-1", text: area.title }));
+    const section = h(
+      "section",
+      { class: `area ${area.id}`, "aria-labelledby": `h-${area.id}` },
+      h("h1", { id: `h-${area.id}`, tabindex: "-1", text: area.title }),
+    );
     area.mount(section);
     mounted.set(area, section);
     main.append(section);
   }
   mounted.get(area).removeAttribute("hidden");
   area.draw(null);
-  for (const link of document.querySelectorAll(".areas a")) put(link, { "aria-current": link.hash === `#${area.id}` && "page" });
+  for (const link of document.querySelectorAll(".areas a"))
+    put(link, { "aria-current": link.hash === `#${area.id}` && "page" });
   document.title = `${area.title} · ${me().name ?? "PPAI"}`;
   if (isAsked) mounted.get(area).firstChild.focus();
 }
 
-document.querySelector(".areas").append(...AREAS.map((area) =>
-  h("a", { href: `#${area.id}` }, icon(area.icon), h("span", { text: area.title }))));
+document
+  .querySelector(".areas")
+  .append(...AREAS.map((area) => h("a", { href: `#${area.id}` }, icon(area.icon), h("span", { text: area.title }))));
 addEventListener("hashchange", () => location.hash !== "#main" && show(location.hash.slice(1), true));
 
 onChange((dirty) => {
@@ -70,19 +75,39 @@ function drawNews() {
     news.push(["wait", `${who} ${waiting.length === 1 ? "waits" : "wait"} to be approved.`, "", "access"]);
   }
   for (const lack of me().missing ?? []) news.push([`lack ${lack}`, lack, "", "checks"]);
-  if (me().identity_in_use) news.push(["twice", "This peer's identity is in use elsewhere: two peers run from copies of one home.", "", "checks"]);
+  if (me().identity_in_use)
+    news.push([
+      "twice",
+      "This peer's identity is in use elsewhere: two peers run from copies of one home.",
+      "",
+      "checks",
+    ]);
   if (sharing().kept_shut) news.push(["shut", `Others get nothing now: ${sharing().kept_shut}.`, "", null]);
-  keep(document.getElementById("news"), news, ([key]) => key,
-    ([, text, code, area]) => h("p", { class: "news" }, h("span", { text }), code && h("code", { text: code }),
-      area && h("a", { href: `#${area}`, text: area === "access" ? "Look at it" : "See the checks" })),
-    (node, [, text]) => put(node.firstChild, { text }));
+  keep(
+    document.getElementById("news"),
+    news,
+    ([key]) => key,
+    ([, text, code, area]) =>
+      h(
+        "p",
+        { class: "news" },
+        h("span", { text }),
+        code && h("code", { text: code }),
+        area && h("a", { href: `#${area}`, text: area === "access" ? "Look at it" : "See the checks" }),
+      ),
+    (node, [, text]) => put(node.firstChild, { text }),
+  );
 }
 
 document.getElementById("pause").addEventListener("click", async () => {
   const isShut = Boolean(sharing().kept_shut);
   try {
     await ask("/ppai/v1/sharing", { do: isShut ? "resume" : "pause" });
-    say(isShut ? "Others may use this machine again." : "Others get nothing until you share again. Your own requests go on.");
+    say(
+      isShut
+        ? "Others may use this machine again."
+        : "Others get nothing until you share again. Your own requests go on.",
+    );
   } catch (error) {
     say(error.message, "bad");
   }
@@ -93,7 +118,10 @@ const THEMES = ["", "dark", "light"];
 function setTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
-  put(document.getElementById("theme"), { text: { dark: "Dark", light: "Light" }[theme] ?? "Auto", title: "Colours: dark, light, or as the system says" });
+  put(document.getElementById("theme"), {
+    text: { dark: "Dark", light: "Light" }[theme] ?? "Auto",
+    title: "Colours: dark, light, or as the system says",
+  });
 }
 const kept = () => localStorage.getItem("ppai-theme") ?? "";
 setTheme(kept());

@@ -7,10 +7,16 @@ const KINDS = { true: ["ok", "holds"], false: ["fail", "fails"], null: ["open", 
 let list, head, button;
 
 export const checks = {
-  id: "checks", title: "Checks", icon: "checks",
+  id: "checks",
+  title: "Checks",
+  icon: "checks",
   mount(section) {
     list = h("ul", { class: "findings" });
-    head = h("p", { class: "lead", role: "status", text: "What ppai doctor looks at: this machine, its engines, its network. Each engine is asked for one token." });
+    head = h("p", {
+      class: "lead",
+      role: "status",
+      text: "What ppai doctor looks at: this machine, its engines, its network. Each engine is asked for one token.",
+    });
     button = h("button", { type: "button", class: "main", text: "Examine this peer", on: { click: examine } });
     section.append(head, h("div", { class: "toolbar" }, button), list);
   },
@@ -24,8 +30,14 @@ async function examine() {
   try {
     const found = await ask("/ppai/v1/doctor", {});
     const failed = found.filter((one) => one.ok === false).length;
-    put(head, { text: failed ? `${failed} of ${found.length} checks failed.` : `None of ${found.length} checks failed.` });
-    list.replaceChildren(...[...found].sort((a, b) => (a.ok === false ? 0 : a.ok === null ? 1 : 2) - (b.ok === false ? 0 : b.ok === null ? 1 : 2)).map(finding));
+    put(head, {
+      text: failed ? `${failed} of ${found.length} checks failed.` : `None of ${found.length} checks failed.`,
+    });
+    list.replaceChildren(
+      ...[...found]
+        .sort((a, b) => (a.ok === false ? 0 : a.ok === null ? 1 : 2) - (b.ok === false ? 0 : b.ok === null ? 1 : 2))
+        .map(finding),
+    );
   } catch (error) {
     put(head, { text: error.message });
   }
@@ -34,6 +46,12 @@ async function examine() {
 
 function finding(one) {
   const [kind, word] = KINDS[String(one.ok)];
-  return h("li", { class: `finding ${kind}` }, h("span", { class: "mark", role: "img", "aria-label": word }), h("code", { text: one.id }), h("span", { text: one.said }),
-    one.remedy && h("span", { class: "remedy" }, "Remedy: ", h("code", { text: one.remedy })));
+  return h(
+    "li",
+    { class: `finding ${kind}` },
+    h("span", { class: "mark", role: "img", "aria-label": word }),
+    h("code", { text: one.id }),
+    h("span", { text: one.said }),
+    one.remedy && h("span", { class: "remedy" }, `Remedy: ${one.remedy}`),
+  );
 }

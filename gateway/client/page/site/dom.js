@@ -9,7 +9,8 @@ export const h = (tag, props = {}, ...children) => filled(document.createElement
 export const s = (tag, props = {}, ...children) => filled(document.createElementNS(SVG, tag), props, children);
 
 /** One of the page's icons. */
-export const icon = (name) => s("svg", { class: "icon", "aria-hidden": "true", focusable: "false" }, s("use", { href: `#i-${name}` }));
+export const icon = (name) =>
+  s("svg", { class: "icon", "aria-hidden": "true", focusable: "false" }, s("use", { href: `#i-${name}` }));
 
 function filled(node, props, children) {
   for (const [name, handler] of Object.entries(props.on ?? {})) node.addEventListener(name, handler);
@@ -25,7 +26,8 @@ export function put(node, props) {
     if (name === "text") {
       if (node.textContent !== String(value)) node.textContent = value;
     } else if (name === "css") {
-      for (const [key, it] of Object.entries(value)) if (node.style.getPropertyValue(key) !== String(it)) node.style.setProperty(key, it);
+      for (const [key, it] of Object.entries(value))
+        if (node.style.getPropertyValue(key) !== String(it)) node.style.setProperty(key, it);
     } else if (name === "data") {
       for (const [key, it] of Object.entries(value)) if (node.dataset[key] !== String(it)) node.dataset[key] = it;
     } else if (name === "class") {
@@ -64,6 +66,33 @@ export function keep(parent, items, keyOf, make, update) {
       kept.delete(key);
     }
   }
+}
+
+/** A button for what is hard to undo: the first click asks, a second one within seconds does it. */
+export function twice(text, question, act) {
+  let armed = 0;
+  const disarm = () => {
+    clearTimeout(armed);
+    armed = 0;
+    put(button, { text });
+  };
+  const button = h("button", {
+    type: "button",
+    class: "quiet danger",
+    text,
+    on: {
+      click() {
+        if (armed) {
+          disarm();
+          act();
+        } else {
+          put(button, { text: question });
+          armed = setTimeout(disarm, 5000);
+        }
+      },
+    },
+  });
+  return button;
 }
 
 /** Say something to whoever cannot see it happen, and show it for a while. */

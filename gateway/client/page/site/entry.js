@@ -31,7 +31,11 @@ export async function enter() {
 /** The JSON that this peer answers: a GET, or with a body a POST. Throws an Error with the peer's own words. */
 export async function ask(path, body) {
   const headers = withToken(body === undefined ? {} : { "content-type": "application/json" });
-  const asked = { headers, cache: "no-store", ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }) };
+  const asked = {
+    headers,
+    cache: "no-store",
+    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+  };
   let response;
   try {
     response = await fetch(path, asked);

@@ -5,10 +5,16 @@ import { keep, put, s } from "./dom.js";
 import { group, isWaiting, me } from "./state.js";
 import { STATES } from "./words.js";
 
-const SIZE = 720, MIDDLE = SIZE / 2; // the height in which it is laid out; its width follows the room that there is
+const SIZE = 720,
+  MIDDLE = SIZE / 2; // the height in which it is laid out; its width follows the room that there is
 const RINGS = ["mine", "approved", "others"];
 const RING_NAMES = { mine: "your machines", approved: "approved", others: "others" };
-const SIZES = [[12, 27], [26, 20], [70, 13], [160, 9]]; // up to so many peers, this radius
+const SIZES = [
+  [12, 27],
+  [26, 20],
+  [70, 13],
+  [160, 9],
+]; // up to so many peers, this radius
 const FEW = 14; // peers, up to which each has its own angle
 const INNER = 135; // the least radius of a ring: names stand between it and the middle
 const JUST_MS = 1500; // for which a line still shows a request that has ended
@@ -18,7 +24,8 @@ const ringOf = (peer) => (peer.mine ? "mine" : peer.rights.includes("answer") ? 
 /** Where each peer stands: {peer, x, y, r} each, and the rings. The same peers stand at the same places. */
 export function layout(peers, stretch) {
   const r = (SIZES.find(([most]) => peers.length <= most) ?? [0, 6.5])[1];
-  const apart = r > 15 ? 4.6 * r : 2.9 * r, rows = [];
+  const apart = r > 15 ? 4.6 * r : 2.9 * r,
+    rows = [];
   let radius = INNER;
   for (const name of RINGS) {
     const here = peers.filter((peer) => ringOf(peer) === name).sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -29,13 +36,19 @@ export function layout(peers, stretch) {
       at += size;
     }
   }
-  const most = MIDDLE - r - (r > 15 ? 38 : 16), outer = rows.at(-1)?.radius ?? INNER;
+  const most = MIDDLE - r - (r > 15 ? 38 : 16),
+    outer = rows.at(-1)?.radius ?? INNER;
   const inner = rows.length === 1 ? most * 0.72 : Math.min(INNER, most * 0.5);
   const at = (value) => (rows.length === 1 ? inner : inner + ((value - INNER) / (outer - INNER)) * (most - inner));
-  const placed = [], rings = [];
+  const placed = [],
+    rings = [];
   rows.forEach((row, index) => {
-    const ring = at(row.radius), turn = (n) => -Math.PI / 2 + ((n + (index % 2 ? 0.5 : 0.25)) / row.peers.length) * 2 * Math.PI;
-    const where = (angle) => ({ x: stretch * MIDDLE + stretch * ring * Math.cos(angle), y: MIDDLE + ring * Math.sin(angle) });
+    const ring = at(row.radius),
+      turn = (n) => -Math.PI / 2 + ((n + (index % 2 ? 0.5 : 0.25)) / row.peers.length) * 2 * Math.PI;
+    const where = (angle) => ({
+      x: stretch * MIDDLE + stretch * ring * Math.cos(angle),
+      y: MIDDLE + ring * Math.sin(angle),
+    });
     rings.push({ ...row, radius: ring, label: { x: stretch * MIDDLE, y: MIDDLE + ring } });
     row.peers.forEach((peer, n) => placed.push({ peer, r, ring, ...where(turn(n)) }));
   });
@@ -45,7 +58,8 @@ export function layout(peers, stretch) {
 
 /** Give each of few an angle of its own, those of one ring far apart, so that no line passes behind another peer. */
 function spread(placed, rings, stretch) {
-  const all = placed.length, free = new Set(placed.keys());
+  const all = placed.length,
+    free = new Set(placed.keys());
   const angle = (slot) => -Math.PI / 2 + (slot / all) * 2 * Math.PI;
   const apart = (one, other) => Math.min((one - other + 2 * all) % all, (other - one + 2 * all) % all);
   rings.forEach((ring, index) => {
@@ -58,7 +72,10 @@ function spread(placed, rings, stretch) {
       it.y = MIDDLE + it.ring * Math.sin(angle(slot + 0.5));
     });
     const between = angle(Math.floor(all / 2));
-    ring.label = { x: stretch * (MIDDLE + ring.radius * Math.cos(between)), y: MIDDLE + ring.radius * Math.sin(between) };
+    ring.label = {
+      x: stretch * (MIDDLE + ring.radius * Math.cos(between)),
+      y: MIDDLE + ring.radius * Math.sin(between),
+    };
   });
 }
 
@@ -74,8 +91,14 @@ export class Picture {
     this.own = this.ownNode();
     this.stretch = 1;
     this.selected = "";
-    this.svg = s("svg", { class: "picture", viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": "The network" },
-      this.rings, this.lines, this.nodes, this.own.node);
+    this.svg = s(
+      "svg",
+      { class: "picture", viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": "The network" },
+      this.rings,
+      this.lines,
+      this.nodes,
+      this.own.node,
+    );
     new ResizeObserver(() => this.fit()).observe(this.svg);
   }
 
@@ -90,31 +113,54 @@ export class Picture {
 
   draw(selected) {
     this.selected = selected;
-    const peers = [...group("peer").values()], middle = MIDDLE * this.stretch;
+    const peers = [...group("peer").values()],
+      middle = MIDDLE * this.stretch;
     const { placed, rings } = layout(peers, this.stretch);
     const asked = this.asked();
     const showsNames = peers.length <= 40;
     this.isNarrow = this.svg.clientWidth < 520;
     put(this.svg, { "aria-label": summary(peers), data: { many: peers.length > 70, narrow: this.isNarrow } });
-    keep(this.rings, rings, (ring) => `${ring.name} ${Math.round(ring.radius)}`,
+    keep(
+      this.rings,
+      rings,
+      (ring) => `${ring.name} ${Math.round(ring.radius)}`,
       () => s("g", {}, s("ellipse", { cy: MIDDLE, class: "ring" }), s("text", { class: "ring-name" })),
       (node, ring) => {
         put(node.firstChild, { cx: middle, rx: (ring.radius * this.stretch).toFixed(1), ry: ring.radius.toFixed(1) });
-        put(node.lastChild, { x: ring.label.x.toFixed(1), y: ring.label.y.toFixed(1), text: ring.isFirst && showsNames ? RING_NAMES[ring.name] : "" });
-      });
-    keep(this.lines, placed.filter(({ peer }) => peer.rights.length && peer.state !== "dead" && peer.state !== "left"), ({ peer }) => peer.id,
+        put(node.lastChild, {
+          x: ring.label.x.toFixed(1),
+          y: ring.label.y.toFixed(1),
+          text: ring.isFirst && showsNames ? RING_NAMES[ring.name] : "",
+        });
+      },
+    );
+    keep(
+      this.lines,
+      placed.filter(({ peer }) => peer.rights.length && peer.state !== "dead" && peer.state !== "left"),
+      ({ peer }) => peer.id,
       () => s("line", { y1: MIDDLE }),
-      (line, { peer, x, y }) => put(line, {
-        x1: middle, x2: x.toFixed(1), y2: y.toFixed(1),
-        class: `line ${peer.relayed ? "relayed" : peer.path ? "direct" : "inbound"} ${asked.running.has(peer.shown) ? "asked" : asked.just.has(peer.shown) ? "just" : ""}`,
-      }));
-    keep(this.nodes, placed, ({ peer }) => peer.id, ({ peer }) => this.node(peer.id), (node, it) => this.drawNode(node, it, selected, showsNames));
+      (line, { peer, x, y }) =>
+        put(line, {
+          x1: middle,
+          x2: x.toFixed(1),
+          y2: y.toFixed(1),
+          class: `line ${peer.relayed ? "relayed" : peer.path ? "direct" : "inbound"} ${asked.running.has(peer.shown) ? "asked" : asked.just.has(peer.shown) ? "just" : ""}`,
+        }),
+    );
+    keep(
+      this.nodes,
+      placed,
+      ({ peer }) => peer.id,
+      ({ peer }) => this.node(peer.id),
+      (node, it) => this.drawNode(node, it, selected, showsNames),
+    );
     this.drawOwn(selected, asked);
   }
 
   /** Who is asked now, and by whom a request has just been answered, by name. */
   asked() {
-    const running = new Map(), now = performance.now();
+    const running = new Map(),
+      now = performance.now();
     for (const [number, one] of group("request")) {
       if (one.is_running && one.peer) running.set(one.peer, (running.get(one.peer) ?? 0) + 1);
       const before = this.seen.get(number);
@@ -128,9 +174,19 @@ export class Picture {
   }
 
   node(id) {
-    return s("g", { class: "node", on: { click: () => this.select(id) } },
-      s("title"), s("circle", { class: "halo" }), s("circle", { class: "disc" }), s("circle", { class: "track" }), s("circle", { class: "load" }),
-      s("path", { class: "sign" }), s("text", { class: "node-count" }), s("text", { class: "node-name" }), s("text", { class: "node-model" }));
+    return s(
+      "g",
+      { class: "node", on: { click: () => this.select(id) } },
+      s("title"),
+      s("circle", { class: "halo" }),
+      s("circle", { class: "disc" }),
+      s("circle", { class: "track" }),
+      s("circle", { class: "load" }),
+      s("path", { class: "sign" }),
+      s("text", { class: "node-count" }),
+      s("text", { class: "node-name" }),
+      s("text", { class: "node-model" }),
+    );
   }
 
   drawNode(node, { peer, x, y, r }, selected, showsNames) {
@@ -138,8 +194,13 @@ export class Picture {
     const [running, waiting] = group("load").get(peer.id) ?? [null, null];
     const share = running === null || !peer.slots ? 0 : Math.min(1, running / peer.slots);
     const kind = isWaiting(peer) ? "waiting" : peer.state;
-    put(node, { class: `node ${kind} ${peer.trust?.verdict === "worse" ? "distrusted" : ""} ${selected === peer.id ? "selected" : ""}`, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` });
-    put(title, { text: `${peer.shown}: ${isWaiting(peer) ? "waits to be approved" : STATES[peer.state]}${running === null ? "" : `, ${running} of ${peer.slots} busy`}` });
+    put(node, {
+      class: `node ${kind} ${peer.trust?.verdict === "worse" ? "distrusted" : ""} ${selected === peer.id ? "selected" : ""}`,
+      transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`,
+    });
+    put(title, {
+      text: `${peer.shown}: ${isWaiting(peer) ? "waits to be approved" : STATES[peer.state]}${running === null ? "" : `, ${running} of ${peer.slots} busy`}`,
+    });
     put(halo, { r: r + 9 });
     put(disc, { r });
     put(track, { r: r + 4 });
@@ -147,23 +208,42 @@ export class Picture {
     put(sign, { d: SIGNS[kind]?.(r) ?? "" });
     put(busy, { text: r > 15 && running !== null ? `${running}${waiting ? `+${waiting}` : ""}` : "", y: 5 });
     const above = y < MIDDLE - 40 ? -1 : 1; // names stand away from the middle
-    const line = this.isNarrow ? 19 : 15, first = this.isNarrow ? 25 : 21;
+    const line = this.isNarrow ? 19 : 15,
+      first = this.isNarrow ? 25 : 21;
     const isNamed = showsNames || selected === peer.id;
-    put(name, { y: above > 0 ? r + first : -r - (r > 15 ? 11 + line : 10), text: isNamed ? short(peer.shown, 16) : "" });
-    put(model, { y: above > 0 ? r + first + line : -r - 11, text: showsNames && r > 15 ? short(group("good").get(peer.id)?.[0]?.name ?? "", 20) : "" });
+    put(name, {
+      y: above > 0 ? r + first : -r - (r > 15 ? 11 + line : 10),
+      text: isNamed ? short(peer.shown, 16) : "",
+    });
+    put(model, {
+      y: above > 0 ? r + first + line : -r - 11,
+      text: showsNames && r > 15 ? short(group("good").get(peer.id)?.[0]?.name ?? "", 20) : "",
+    });
   }
 
   ownNode() {
-    const node = s("g", { class: "node own", on: { click: () => this.select("") } },
-      s("title"), s("circle", { class: "halo", r: 50 }), s("circle", { class: "disc", r: 38 }), s("circle", { class: "track", r: 44 }),
-      s("circle", { class: "load" }), s("text", { class: "node-name", y: -1 }), s("text", { class: "node-model", y: 15 }));
+    const node = s(
+      "g",
+      { class: "node own", on: { click: () => this.select("") } },
+      s("title"),
+      s("circle", { class: "halo", r: 50 }),
+      s("circle", { class: "disc", r: 38 }),
+      s("circle", { class: "track", r: 44 }),
+      s("circle", { class: "load" }),
+      s("text", { class: "node-name", y: -1 }),
+      s("text", { class: "node-model", y: 15 }),
+    );
     return { node };
   }
 
   drawOwn(selected, asked) {
     const [title, , , , load, name, sub] = this.own.node.children;
-    const own = me(), [running = 0, waiting = 0] = group("load").get("me") ?? [];
-    put(this.own.node, { transform: `translate(${MIDDLE * this.stretch} ${MIDDLE})`, class: `node own ${selected === "" ? "selected" : ""} ${asked.running.has(own.name) ? "asked" : ""}` });
+    const own = me(),
+      [running = 0, waiting = 0] = group("load").get("me") ?? [];
+    put(this.own.node, {
+      transform: `translate(${MIDDLE * this.stretch} ${MIDDLE})`,
+      class: `node own ${selected === "" ? "selected" : ""} ${asked.running.has(own.name) ? "asked" : ""}`,
+    });
     put(title, { text: `${own.name}: this machine` });
     arc(load, 44, Math.min(1, running / Math.max(1, own.slots ?? 1)));
     put(name, { text: short(own.name ?? "", 9) });
@@ -182,7 +262,11 @@ const SIGNS = {
 
 function arc(circle, r, share) {
   const around = 2 * Math.PI * r;
-  put(circle, { r, "stroke-dasharray": `${(share * around).toFixed(1)} ${around.toFixed(1)}`, transform: "rotate(-90)" });
+  put(circle, {
+    r,
+    "stroke-dasharray": `${(share * around).toFixed(1)} ${around.toFixed(1)}`,
+    transform: "rotate(-90)",
+  });
 }
 
 const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);

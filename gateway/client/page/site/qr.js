@@ -9,6 +9,16 @@ export function qrPicture(rows) {
   rows.forEach((row, y) => {
     for (const run of row.matchAll(/1+/g)) path += `M${run.index} ${y}h${run[0].length}v1h-${run[0].length}z`;
   });
-  return s("svg", { class: "qr", viewBox: `0 0 ${size} ${size}`, role: "img", "aria-label": "The same line as a QR code", "shape-rendering": "crispEdges" },
-    s("rect", { width: size, height: size, class: "qr-light" }), s("path", { d: path, class: "qr-dark" }));
+  return s(
+    "svg",
+    {
+      class: "qr",
+      viewBox: `0 0 ${size} ${size}`,
+      role: "img",
+      "aria-label": "The same line as a QR code",
+      "shape-rendering": "crispEdges",
+    },
+    s("rect", { width: size, height: size, class: "qr-light" }),
+    s("path", { d: path, class: "qr-dark" }),
+  );
 }

@@ -3,11 +3,16 @@
 import { put, s } from "./dom.js";
 import { SAMPLES } from "./state.js";
 
-const WIDTH = 240, HEIGHT = 48;
+const WIDTH = 240,
+  HEIGHT = 48;
 
 export function spark() {
-  return s("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
-    s("path", { class: "spark-wait" }), s("path", { class: "spark-run" }));
+  return s(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
+    s("path", { class: "spark-wait" }),
+    s("path", { class: "spark-run" }),
+  );
 }
 
 /** `samples`: [running, waiting] or null each, the newest last. `slots`: what fills the height. */
@@ -17,12 +22,17 @@ export function drawSpark(svg, samples, slots) {
   put(run, { d: area(samples, top, (one) => one[0]) });
   put(wait, { d: area(samples, top, (one) => one[0] + one[1]) });
   const newest = samples.at(-1);
-  put(svg, { "aria-label": newest ? `Five minutes of load; now ${newest[0]} running, ${newest[1]} waiting` : "Load not known" });
+  put(svg, {
+    "aria-label": newest ? `Five minutes of load; now ${newest[0]} running, ${newest[1]} waiting` : "Load not known",
+  });
 }
 
 function area(samples, top, value) {
-  const step = WIDTH / (SAMPLES - 1), first = SAMPLES - samples.length;
-  let path = "", isOpen = false, x = 0;
+  const step = WIDTH / (SAMPLES - 1),
+    first = SAMPLES - samples.length;
+  let path = "",
+    isOpen = false,
+    x = 0;
   samples.forEach((one, at) => {
     x = (first + at) * step;
     if (one === null) {

@@ -7,7 +7,8 @@ const listeners = new Set();
 let dirty = new Set();
 let isDue = false;
 
-export const SAMPLES = 60, EVERY_MS = 5000;
+export const SAMPLES = 60,
+  EVERY_MS = 5000;
 export const past = new Map(); // by peer, the last five minutes of [running, waiting] or null
 
 export const group = (name) => groups.get(name) ?? groups.set(name, new Map()).get(name);
@@ -26,7 +27,11 @@ export function onChange(draw) {
 }
 
 export function apply(change) {
-  if (change.all) for (const [name, rows] of groups) { rows.clear(); touch(name); }
+  if (change.all)
+    for (const [name, rows] of groups) {
+      rows.clear();
+      touch(name);
+    }
   for (const [key, value] of Object.entries(change.set)) {
     const [name, id] = parts(key);
     group(name).set(id, value);

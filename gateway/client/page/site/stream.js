@@ -10,11 +10,13 @@ const SILENT_MS = 40000; // the peer gives a sign of life every 15 s
 /** Read events for ever. `on.change(data)`, `on.past(data)`, `on.state("live" | "lost")`, `on.left()`. */
 export async function follow(on) {
   let last = "";
-  for (let tries = 0; ; ) {
+  for (let tries = 0; ;) {
     const ending = new AbortController();
     try {
       const response = await fetch("/ppai/v1/watch", {
-        headers: withToken(last ? { "last-event-id": last } : {}), cache: "no-store", signal: ending.signal,
+        headers: withToken(last ? { "last-event-id": last } : {}),
+        cache: "no-store",
+        signal: ending.signal,
       });
       if (!response.ok) throw new Error(String(response.status));
       tries = 0;

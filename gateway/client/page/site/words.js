@@ -14,16 +14,33 @@ const REASONS = {
   last_resort: "nobody else could",
   fallback: "nobody suited, so this machine tried",
   none: "nobody could be asked",
-  random: "by lot (mode random)", paper: "by the paper's own rule", "mode:local": "this machine only (mode local)",
+  random: "by lot (mode random)",
+  paper: "by the paper's own rule",
+  "mode:local": "this machine only (mode local)",
 };
 
 const EXCLUDED = {
-  dead: "gone", suspect: "not heard of lately", not_approved: "not approved", place: "elsewhere than this machine",
-  privacy: "a privacy rule", model: "another model", endpoint: "lacks what was asked", modality: "cannot take it",
-  context: "too long for it", pinned: "another was named", closed: "its door is closed", silent: "did not answer in time",
-  retried: "failed this just now", score: "not good enough at it", embedded: "the small model stands back",
-  trial: "on trial, had its share", distrusted: "audits found it out", last_resort: "only if nobody else can",
-  continuing: "cannot go on with it", agent: "asked by name only", cold: "not loaded",
+  dead: "gone",
+  suspect: "not heard of lately",
+  not_approved: "not approved",
+  place: "elsewhere than this machine",
+  privacy: "a privacy rule",
+  model: "another model",
+  endpoint: "lacks what was asked",
+  modality: "cannot take it",
+  context: "too long for it",
+  pinned: "another was named",
+  closed: "its door is closed",
+  silent: "did not answer in time",
+  retried: "failed this just now",
+  score: "not good enough at it",
+  embedded: "the small model stands back",
+  trial: "on trial, had its share",
+  distrusted: "audits found it out",
+  last_resort: "only if nobody else can",
+  continuing: "cannot go on with it",
+  agent: "asked by name only",
+  cold: "not loaded",
 };
 
 /** Why the first one was chosen. */
@@ -51,15 +68,26 @@ export function seconds(value) {
 }
 
 export function clock(at) {
-  return new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  return new Date(at * 1000).toLocaleTimeString([], {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hour12: false,
+  });
 }
 
-export const percent = (value) => `${Math.round(value * 100)} %`;
+export const percent = (value) => `${Math.round(value * 100)}\u00a0%`;
 
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
 export function thousands(n) {
-  return n >= 1e9 ? `${(n / 1e9).toFixed(1)} B` : n >= 1e6 ? `${(n / 1e6).toFixed(1)} M` : n >= 1e4 ? `${Math.round(n / 1000)} k` : n.toLocaleString();
+  return n >= 1e9
+    ? `${(n / 1e9).toFixed(1)} B`
+    : n >= 1e6
+      ? `${(n / 1e6).toFixed(1)} M`
+      : n >= 1e4
+        ? `${Math.round(n / 1000)} k`
+        : n.toLocaleString();
 }
 
 /** How a peer is connected. */
