@@ -1,8 +1,9 @@
 """Networks that do not stand still: agents that join, leave, crash and change (churn), or lie (adversary)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from discovery.records import Profile
 from gateway.capacity.rules import AdmissionConfig
 
 Runs = list[dict[str, float]]
+TRIES = 50  # of each router, after which a liar about load must have no more than its fair share
 PERIOD_S = 2.0  # discovery/detector.py, up to 100 peers
 
 
@@ -53,18 +55,28 @@ def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[
     fleets = [Fleet.of(settings, recorded, seed) for seed in seeds]
     rows: list[dict[str, object]] = []
     runs: dict[tuple[str, float], Runs] = {}
+    later: list[float] = []
+
+    @cache
+    def lying(name: str, kind: str, share: float, audits: int = 0) -> Runs:
+        return [_lying_run(fleet, contender(name, settings.prequal), kind, share, audits) for fleet in fleets]
+
+    def ran(name: str, kind: str, share: float, audits: int = 0) -> Runs:
+        return lying(name, kind if share else "", share, audits)  # where nobody lies there is no kind of lie
+
     for kind in ("load", "vector", "nonsense"):
         for share in wanted.shares:
             for name in ("default", "p2c"):
-                of = [_lying_run(fleet, contender(name, settings.prequal), kind, share) for fleet in fleets]
+                of = ran(name, kind, share)
+                if (name, kind) == ("default", "load"):
+                    later.append(float(np.mean([run["caught_later"] for run in of])))
                 rows.append(row(name, share, of, lie=kind))
                 say(f"adversary: {kind} liars {share:g}, {name}: {np.mean([run['mean_s'] for run in of]):.3f} s, "
                     f"{np.mean([run['accuracy'] for run in of]):.1f} %, caught "
                     f"{np.mean([run['caught'] for run in of]):.2f}")  # fmt: skip
     for kind in ("vector", "nonsense"):
         for share in wanted.shares:
-            who = contender("default", settings.prequal)
-            of = [_lying_run(fleet, who, kind, share, wanted.audits) for fleet in fleets]
+            of = ran("default", kind, share, wanted.audits)
             runs[kind, share] = of
             rows.append(row("default", share, of, lie=kind, audits=wanted.audits))
             accuracy, caught = (np.mean([run[name] for run in of]) for name in ("accuracy", "caught"))
@@ -72,6 +84,7 @@ def adversary(settings: Settings, seeds: Sequence[int], outcomes: Path) -> dict[
     return {
         "experiment": "adversary", "rows": rows, "liar_slowness": wanted.liar_slowness,
         "checks": found_out(seeds[0]) | _losses(runs, wanted.shares),
+        f"load liars' share after {TRIES} tries": max(later),
     }  # fmt: skip
 
 
@@ -147,8 +160,28 @@ def _lying_run(fleet: Fleet, who: Contender, kind: str, share: float, audits: in
     else:
         answered = simulate(setting, who, asks, fleet.seed)
     of = figures(answered, wanted.warm_up)
-    caught = np.mean([answer.peer in liars for answer in answered if answer.peer != LOST])
-    return {**of, "caught": float(caught) / share if share else 0.0}
+    later = {ask.at for ask in _after(asks, TRIES)}
+    return {
+        **of,
+        "caught": _caught(answered, liars, share),
+        "caught_later": _caught([answer for answer in answered if answer.at in later], liars, share),
+    }
+
+
+def _caught(answered: Sequence[Answered], liars: frozenset[int], share: float) -> float:
+    """What liars answer, the fair share being 1."""
+    who = [answer.peer in liars for answer in answered if answer.peer != LOST]
+    return float(np.mean(who)) / share if share and who else 0.0
+
+
+def _after(asks: Sequence[Ask], tries: int) -> list[Ask]:
+    """What each router asks after its first `tries`."""
+    seen, later = Counter[int](), []
+    for ask in sorted(asks, key=lambda ask: ask.at):
+        seen[ask.entry] += 1
+        if seen[ask.entry] > tries:
+            later.append(ask)
+    return later
 
 
 def _liar(spec: PeerSpec, fleet: Fleet, kind: str) -> PeerSpec:

@@ -117,7 +117,9 @@ class Auditing:
         """`tell` is given what the owner is to hear; `keep` is called when there is something new to be kept."""
         self._keep = keep
         self._node, self._doors, self._dispatcher, self._reader, self._clock = node, doors, dispatcher, reader, clock
-        self.audits = Audits(config, self.ask, self.may, self.found, clock, tell=tell)
+        self.audits = Audits(
+            config, self.ask, self.may, self.found, clock, tell=tell, is_doubted=node.honesty.is_doubted
+        )
 
     def may(self, peer: PeerId) -> bool:
         """Both of us approved the other, it is there and has room, and nobody here has anything to do."""

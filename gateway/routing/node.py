@@ -381,7 +381,9 @@ class Node:
         return np.array([peer in on_trial for peer in scored.roster.peer_ids], dtype=np.bool_)
 
     def _seen_roster(self, now: float) -> ScoredRoster:
-        """The roster with what answers were seen to be worth; what was seen fades."""
+        """The roster with what answers were seen to be worth; what was seen fades, and verdicts do."""
+        if self.honesty.fades_at <= now and self.honesty.fade(now):
+            self._scored = None
         scored = self._scored_roster()
         if self.observations and scored.worth is not None and self._space is not None:
             is_due = not 0 <= now - self._refreshed_at < REFRESH_S

@@ -199,7 +199,8 @@ def build_roster(
     audited = audited or Honesty()
     trust = {peer: (STRANGER if peer in unknown else 1.0) * audited.weight(peer) for peer in names}
     honesty = [None if peer == me else trust[peer] for peer in roster.peer_ids]
-    claimed, bases, measured = claims([agent for *_, agent, _ in pairs], honesty, space, priors or Priors())
+    proven = [audited.borne_out(peer) for peer in roster.peer_ids]
+    claimed, bases, measured = claims([agent for *_, agent, _ in pairs], honesty, space, priors or Priors(), proven)
     worth = claimed.believed(np.array([audited.share(peer) for peer in roster.peer_ids]))
     capabilities = np.asfortranarray(worth.value, dtype=np.float32)
     return ScoredRoster(roster, capabilities, measured, names, strangers, worth, claimed.claimed, bases)

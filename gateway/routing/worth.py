@@ -2,7 +2,7 @@
 
     claimed    what was claimed before we saw an answer: its capability vector, else its name (models/priors.py)
     weight     pseudo-answers that the claim counts beside answers that we graded: at most 8, times its peer's honesty
-               (trust/honesty.py); where that convicts it, only a share of the claim is believed
+               (trust/honesty.py); where audits bear it out up to 64, where they convict it only a share is believed
     seen       our own graded answers, by category (trust/observed.py); they fade with a half-life of a day
     doubt      pseudo-answers behind the claim: the fewer, the more is taken off, once
 
@@ -27,6 +27,7 @@ from profiler.scoring import dequantise
 Floats = NDArray[np.floating[Any]]
 
 CLAIM_LIMIT = 8.0  # pseudo-answers that a claim counts at most beside what we saw
+PROVEN_LIMIT = 64.0  # and a vector that audits bear out: what 40 audits saw says less than the vector that they prove
 NAMES_SPREAD = 16.0  # what a name counts in one category, it counts so many times beside a vector of all categories
 POOLED = 40.0  # answers in other categories that count for one: a vector's categories are folded towards each other
 DOUBT = 0.5  # standard deviations taken off, so that of two equal agents the better known one scores higher
@@ -118,11 +119,16 @@ class Basis:
 
 
 def claims(
-    agents: Sequence[Agent], honesty: Sequence[float | None], space: Space, priors: Priors
+    agents: Sequence[Agent],
+    honesty: Sequence[float | None],
+    space: Space,
+    priors: Priors,
+    borne_out: Sequence[float] = (),
 ) -> tuple[Worth, list[Basis], NDArray[np.bool_]]:
     """The worth of agents of which we saw nothing, what it rests on, and who of them has a vector in our space, (N,).
 
-    `honesty` is each one's peer's, None for agents of ours.
+    `honesty` is each one's peer's, None for agents of ours; `borne_out` how far audits bear its peer's claims out, from
+    0 to 1, no entry at all where nobody was audited.
     """
     expected = [priors.expected(one.base or one.model, one.parameters, one.quantisation, one.place) for one in agents]
     most = [{} if agent.topics else one.most for agent, one in zip(agents, expected, strict=True)]
@@ -142,7 +148,9 @@ def claims(
     doubt = trust * np.where(share < 1, share * by_vector + (1 - share) * by_name, by_vector)
     if not space.carries_means:
         doubt = np.where(share < 1, doubt, np.inf)
-    weight = trust * np.maximum(by_name, np.where(own, here, np.minimum(here, CLAIM_LIMIT)))
+    certain = np.array(borne_out or [0.0] * len(agents))[:, None]
+    most_counted = CLAIM_LIMIT + (PROVEN_LIMIT - CLAIM_LIMIT) * certain
+    weight = trust * np.maximum(by_name, np.where(own, here, np.minimum(here, most_counted)))
     nothing = np.zeros_like(weight)
     worth = Worth(share * vectors + (1 - share) * named, weight, doubt, limit, nothing, nothing)
     bases = [

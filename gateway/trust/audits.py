@@ -52,16 +52,18 @@ class Audits:
         clock: Callable[[], float],
         *,
         tell: Callable[[str], None],
+        is_doubted: Callable[[PeerId], bool] = lambda _: False,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
         """`ask(peer, agent, messages, request_id)`: the answer's text, None where there was none or it was cut.
 
-        `may`: whether a peer may be audited now. `found(due, query, score)` is told what an answer was worth.
+        `is_doubted`: who was found to boast is audited as often as at first. `may`: whether a peer may be audited now.
+        `found(due, query, score)` is told what an answer was worth.
         """
         self._config, self._ask, self._may, self._found = config, ask, may, found
         self._clock, self._tell, self._pause, self._rng = clock, tell, pause, rng or random.Random()
-        self._budget = Budget()
+        self._budget, self._is_doubted = Budget(), is_doubted
         self._questions: tuple[Question, ...] = ()
         self._asked: OrderedDict[PeerId, set[str]] = OrderedDict()
         self._request_id = ""
@@ -69,7 +71,7 @@ class Audits:
     def answered(self, peer: PeerId, agent: str, category: str, request_id: str) -> None:
         """A peer answered a request of ours; audits themselves earn none."""
         if not self.is_audit(request_id) and self._config.audits == "on":
-            self._budget.answered(peer, agent, category)
+            self._budget.answered(peer, agent, category, is_doubted=self._is_doubted(peer))
 
     def is_audit(self, request_id: str) -> bool:
         """Whether this request is the audit that is under way."""

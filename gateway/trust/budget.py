@@ -39,12 +39,12 @@ class Budget:
     def __init__(self) -> None:
         self._accounts: OrderedDict[PeerId, _Account] = OrderedDict()
 
-    def answered(self, peer: PeerId, agent: str, category: str) -> None:
-        """A peer's agent answered a request of ours, of a category of our gate."""
+    def answered(self, peer: PeerId, agent: str, category: str, *, is_doubted: bool = False) -> None:
+        """A peer's agent answered a request of ours, of a category of our gate. Who is doubted is asked as at first."""
         last = Due(peer, agent, category)
         of = self._accounts.setdefault(peer, _Account(last))
         of.last = last
-        of.earned = min(SAVED, of.earned + (FIRST_SHARE if of.audits < FIRST else SHARE))
+        of.earned = min(SAVED, of.earned + (FIRST_SHARE if of.audits < FIRST or is_doubted else SHARE))
         self._accounts.move_to_end(peer)
         if len(self._accounts) > _PEERS:
             self._accounts.popitem(last=False)

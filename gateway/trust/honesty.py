@@ -5,10 +5,15 @@ of that agent for that question; so much of it as is true is what a peer's hones
 
     weight   pseudo-answers that its claims count: times observed / claimed, as long as that is below 1
     share    how much of a claim is believed where we saw nothing: all of it, until a test says that it boasts
+    borne out  how far the same test says that it does not: then a measured vector counts more beside what we saw
 
 The test is Wald's, run on for as long as we know the peer: is it right as often as it claims, or two thirds as often?
 Each answer moves the odds. They are bounded on both sides, so that good answers of yesterday pay for no more than a
 few bad ones of today. Either verdict errs in about one of ninety peers. Smaller boasts than a third are beneath it.
+
+A verdict that no audit bears out any more fades: after a day in which the peer might have shown better, and after twice
+as long each time that it is spoken anew. Half of the doubt is left, so that half of the evidence brings it back. Who
+lies again and again is believed ever more rarely; who mended his engine is believed again without anybody asking.
 
 Who answers less than half as well as it claims is set aside, for a minute at first, and twice as long each time that it
 fails an audit after that. Failures, cuts and slowness are no matter of honesty: they are cost (beliefs/).
@@ -17,7 +22,7 @@ fails an audit after that. Failures, cuts and slowness are no matter of honesty:
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from math import log
+from math import inf, log
 from typing import Literal
 
 from discovery.records import PeerId
@@ -31,6 +36,7 @@ MEMORY = 64.0  # audits that observed / claimed rests on; older ones fade
 PATIENCE = 8.0  # answers as claimed that are assumed beside them, for the weight
 USELESS = 0.5  # observed / claimed below which a convicted peer is set aside
 FIRST_S, LONGEST_S = 60.0, 86400.0  # s that it is set aside: at first, and at most
+FADES_S, FADES_LAST_S = 86400.0, 16 * 86400.0  # s without an audit that bears it out, and a verdict fades: as above
 REMEMBERED_S = 30 * 86400.0  # after its last audit a peer is forgotten
 _PEERS_REMEMBERED = 4096  # who was audited longest ago is forgotten first
 
@@ -48,6 +54,8 @@ class Audited:
     until: float = 0.0  # when it is no longer set aside
     next_s: float = FIRST_S  # how long it is set aside the next time
     at: float = 0.0  # of the last audit
+    verdicts: int = 0  # how often it was found to boast
+    fades_at: float = 0.0  # when the verdict "worse" fades
 
     @property
     def ratio(self) -> float:
@@ -88,6 +96,7 @@ class Honesty:
 
     def __init__(self) -> None:
         self.changes = 0  # audits that counted
+        self.fades_at = inf  # when the next verdict fades: then `fade` has something to do
         self._peers: OrderedDict[PeerId, Audited] = OrderedDict()
         self._known_then: frozenset[PeerId] | None = None  # who was there when somebody was convicted first
 
@@ -100,6 +109,7 @@ class Honesty:
             return
         self.changes += 1
         self._forget(now)
+        self.fade(now)
         of = self._peers.setdefault(peer, Audited())
         self._peers.move_to_end(peer)
         of.at, of.asked, of.total = now, of.asked + 1, of.total + score
@@ -107,17 +117,46 @@ class Honesty:
         of.claimed, of.right = of.claimed * keep + claimed, of.right * keep + score
         of.odds = min(CERTAIN, max(-CERTAIN, of.odds + _step(claimed, score)))
         if of.odds >= CERTAIN:
+            of.verdicts += of.verdict != "worse"
             of.verdict = "worse"
             self._known_then = self._known_then or frozenset((*known, peer))
         elif of.odds <= -CERTAIN:
             of.verdict, of.until, of.next_s = "like", 0.0, FIRST_S
         if of.verdict == "worse" and of.ratio < USELESS and score < USELESS and of.until <= now:
             of.until, of.next_s = now + of.next_s, min(2 * of.next_s, LONGEST_S)
+        if of.verdict == "worse" and of.odds > 0:
+            of.fades_at = max(now, of.until) + min(FADES_S * 2.0 ** (of.verdicts - 1), FADES_LAST_S)
+        self._look_ahead()
+
+    def fade(self, now: float) -> bool:
+        """Let verdicts fade that no audit bore out for long; whether there were any. Half of the doubt is left."""
+        if now < self.fades_at:
+            return False
+        faded = [of for of in self._peers.values() if of.verdict == "worse" and of.fades_at <= now]
+        for of in faded:
+            of.verdict, of.odds = "untested", CERTAIN / 2
+            of.right = (of.right + of.claimed) / 2
+        self.changes += bool(faded)
+        self._look_ahead()
+        return bool(faded)
+
+    def _look_ahead(self) -> None:
+        self.fades_at = min((of.fades_at for of in self._peers.values() if of.verdict == "worse"), default=inf)
+
+    def is_doubted(self, peer: PeerId) -> bool:
+        """Whether it was found to boast, and audits have not shown since that it does not."""
+        of = self._peers.get(peer)
+        return of is not None and of.verdicts > 0 and of.verdict != "like"
 
     def weight(self, peer: PeerId) -> float:
         """How much its claims count, in [0, 1]."""
         of = self._peers.get(peer)
         return min(1.0, (PATIENCE + of.right) / (PATIENCE + of.claimed)) if of else 1.0
+
+    def borne_out(self, peer: PeerId) -> float:
+        """How far audits bear its claims out, from 0 (nothing known, or in doubt) to 1 (as sure as we get)."""
+        of = self._peers.get(peer)
+        return max(0.0, -of.odds / CERTAIN) if of else 0.0
 
     def share(self, peer: PeerId) -> float:
         """How much of its claims is believed where nothing was seen, in [0, 1]."""
@@ -147,7 +186,11 @@ class Honesty:
         """Take over what `kept` returned in an earlier run. A clock that was set back sets nobody aside for longer."""
         for peer, of in kept.peers.items():
             of = _moved(of, now - wall)
-            self._peers[PeerId(peer)] = replace(of, at=min(of.at, now), until=min(of.until, now + LONGEST_S))
+            self._peers[PeerId(peer)] = replace(
+                of, at=min(of.at, now), until=min(of.until, now + LONGEST_S),
+                fades_at=min(of.fades_at, now + FADES_LAST_S),
+            )  # fmt: skip
+        self._look_ahead()
         self._known_then = None if kept.known_then is None else frozenset(map(PeerId, kept.known_then))
 
     def _forget(self, now: float) -> None:
@@ -159,7 +202,7 @@ class Honesty:
 
 
 def _moved(of: Audited, seconds: float) -> Audited:
-    return replace(of, at=of.at + seconds, until=of.until + seconds)
+    return replace(of, at=of.at + seconds, until=of.until + seconds, fades_at=of.fades_at + seconds)
 
 
 def _step(claimed: float, score: float) -> float:

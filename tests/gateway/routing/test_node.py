@@ -848,6 +848,20 @@ def test_a_claim_of_a_convicted_peer_counts_less_where_nothing_was_seen_too() ->
     assert max(after[1], after[2]) < 0.85 * before[1]
 
 
+def test_a_claim_counts_again_once_its_verdict_has_faded() -> None:
+    ada = Ada()
+    ben = ada.meet(1, agent(capability=(230, 230)))
+    law = Query(relevance=np.array([0.0, 1.0]))
+    before = [c.score for c in ada.decide(law).candidates]
+    audited(ada, ben, *[1.0, 1.0, 0.0] * 14)
+    convicted = [c.score for c in ada.decide(law).candidates]
+
+    ada.now = ada.node.honesty.fades_at
+
+    assert convicted[1] < 0.85 * before[1]
+    assert before[1] == pytest.approx([c.score for c in ada.decide(law).candidates][1], abs=0.02)
+
+
 def test_who_claims_nine_tenths_and_is_right_in_six_is_ranked_behind_an_honest_eight_after_forty_audits() -> None:
     """In 95 of 100 runs, by the score that the decision is made from, in every category."""
     rng, behind, runs = np.random.default_rng(5), 0, 100

@@ -13,6 +13,7 @@ from gateway.models.published import shipped_priors
 from gateway.routing.worth import (
     CLAIM_LIMIT,
     NAMES_SPREAD,
+    PROVEN_LIMIT,
     STRANGER,
     Basis,
     Space,
@@ -92,6 +93,21 @@ def test_a_claim_weighs_eight_answers_at_most_times_the_honesty_of_its_peer() ->
     assert {CLAIM_LIMIT * STRANGER} == set(worth(many, honesty=STRANGER).weight[0])
     assert (worth(LARGE).weight <= CLAIM_LIMIT).all()
     assert (worth(LARGE, honesty=STRANGER).weight == STRANGER * worth(LARGE).weight).all()
+
+
+def test_a_vector_that_audits_bear_out_weighs_more_and_a_name_does_not() -> None:
+    """Else the few answers of forty audits blur what thousands have measured."""
+    many = measured(LARGE, 0.9, 1000)
+
+    def weights(agent: Agent, certain: float, honesty: float = 1.0) -> set[float]:
+        return set(claims([agent], [honesty], NEW, shipped_priors(), [certain])[0].weight[0])
+
+    assert [{CLAIM_LIMIT}, {(CLAIM_LIMIT + PROVEN_LIMIT) / 2}, {PROVEN_LIMIT}] == [
+        weights(many, certain) for certain in (0.0, 0.5, 1.0)
+    ]
+    assert {PROVEN_LIMIT * STRANGER} == weights(many, 1.0, STRANGER)
+    assert {40.0, 20.0} == weights(measured(LARGE, 0.9), 1.0)  # no more than was asked
+    assert weights(LARGE, 0.0) == weights(LARGE, 1.0)
 
 
 def test_our_own_answers_weigh_what_they_are() -> None:

@@ -24,6 +24,17 @@ def test_a_twentieth_of_our_traffic_pays_for_the_first_twenty_and_a_hundredth_fo
     assert FIRST + 10 == audits_of(first + round(10 / SHARE))
 
 
+def test_who_is_doubted_is_asked_as_often_as_at_first() -> None:
+    budget, made = Budget(), 0
+    for number in range(800):
+        budget.answered(BEN, "small", "maths", is_doubted=number >= 400)
+        if budget.due(lambda _: True, 0.0) is not None:
+            budget.spend(BEN, 0.0)
+            made += 1
+
+    assert round(800 * FIRST_SHARE) == made
+
+
 def test_no_peer_is_asked_more_than_fifty_times_a_day_however_much_it_is_used() -> None:
     budget = Budget()
 

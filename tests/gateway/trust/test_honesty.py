@@ -2,10 +2,11 @@
 
 import random
 
+import msgspec
 import pytest
 
 from discovery.records import PeerId
-from gateway.trust.honesty import FIRST_S, LONGEST_S, REMEMBERED_S, Honesty
+from gateway.trust.honesty import FADES_S, FIRST_S, LONGEST_S, REMEMBERED_S, Honesty, Kept
 
 BEN, CLEO = PeerId("ben"), PeerId("cleo")
 
@@ -92,6 +93,81 @@ def test_who_answers_nonsense_is_set_aside_and_twice_as_long_after_each_audit_th
 
     assert lengths[:4] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S, 8 * FIRST_S]
     assert lengths[-1] == LONGEST_S
+
+
+# --- verdicts fade ---
+
+
+def found_out(honesty: Honesty, now: float) -> int:
+    """How many wrong answers convict it."""
+    for number in range(1, 20):
+        answer(honesty, 0.0, now=now)
+        if honesty.standing(BEN, now).verdict == "worse":
+            return number
+    raise AssertionError("nothing convicts it")
+
+
+def test_a_verdict_fades_after_a_day_and_half_of_the_evidence_brings_it_back_for_twice_as_long() -> None:
+    """Who lies again and again is believed ever more rarely; who mended his engine is believed again."""
+    honesty, now, lengths, answers = Honesty(), 0.0, [], []
+    for _ in range(6):
+        answers.append(found_out(honesty, now))
+        assert honesty.fades_at > now
+        lengths.append(honesty.fades_at - now - honesty.standing(BEN, now).set_aside_s)
+        now = honesty.fades_at
+        assert not honesty.fade(now - 1.0)
+        assert honesty.fade(now)
+        assert ("untested", 1.0) == (honesty.standing(BEN, now).verdict, honesty.share(BEN))
+
+    assert [FADES_S * times for times in (1, 2, 4, 8, 16, 16)] == lengths
+    assert [4, 2, 2, 2, 2, 2] == answers
+
+
+def test_an_audit_that_bears_a_verdict_out_renews_it() -> None:
+    honesty = Honesty()
+    answer(honesty, *[0.0] * 4)
+
+    answer(honesty, 0.0, now=0.9 * FADES_S)
+
+    assert 1.9 * FADES_S + honesty.standing(BEN, 0.9 * FADES_S).set_aside_s == honesty.fades_at
+
+
+def test_who_was_found_out_is_doubted_until_audits_show_that_it_behaves_like_it_claims() -> None:
+    honesty = Honesty()
+    assert not honesty.is_doubted(BEN)
+    answer(honesty, *[0.0] * 4)
+    assert honesty.is_doubted(BEN)
+    assert honesty.fade(2 * FADES_S)
+    assert honesty.is_doubted(BEN)
+
+    answer(honesty, *[1.0] * 40, now=2 * FADES_S)
+
+    assert ("like", False) == (honesty.standing(BEN, 2 * FADES_S).verdict, honesty.is_doubted(BEN))
+
+
+def test_a_verdict_fades_over_a_restart_by_the_clock_of_the_wall() -> None:
+    before, after = Honesty(), Honesty()
+    answer(before, *[0.0] * 4, now=5000.0)
+    bytes_ = msgspec.json.encode(before.kept(5000.0, 1e9))
+
+    after.restore(msgspec.json.decode(bytes_, type=Kept), 7.0, 1e9 + 1000.0)
+
+    left_s = before.fades_at - 5000.0 - 1000.0
+    assert 7.0 + left_s == pytest.approx(after.fades_at)
+    assert not after.fade(7.0 + left_s - 1.0)
+    assert after.fade(7.0 + left_s + 1.0)
+
+
+def test_audits_bear_out_claims_as_far_as_they_found_them_true() -> None:
+    honesty, found = Honesty(), []
+    for _ in range(60):
+        found.append(honesty.borne_out(BEN))
+        answer(honesty, 1.0)
+
+    assert (0.0, 1.0) == (found[0], found[-1])
+    assert found == sorted(found)
+    answer(honesty, *[0.0] * 7)
+    assert 0.0 == honesty.borne_out(BEN)
 
 
 def test_who_is_worse_than_it_claims_and_still_useful_is_not_set_aside() -> None:
