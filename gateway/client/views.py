@@ -234,7 +234,10 @@ def peer_row(peer: KnownPeer) -> dict[str, Any]:
 def _trust(standing: Standing | None) -> dict[str, Any] | None:
     if standing is None:
         return None
-    shown = {name: round(getattr(standing, name), 3) for name in ("right", "weight", "share", "set_aside_s")}
+    shown = {
+        name: round(getattr(standing, name), 3)
+        for name in ("right", "weight", "share", "set_aside_s", "compared", "alike")
+    }
     return {"verdict": standing.verdict, "words": standing.words, "asked": standing.asked, **shown}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
 from gateway.measuring.kept import read_kept, write_kept
+from gateway.models.same import model_key
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
 from gateway.topics.reader import RelevanceReader
@@ -19,6 +20,7 @@ from gateway.trust.audits import Audits, TrustConfig
 from gateway.trust.budget import Due
 from gateway.trust.honesty import Honesty, Kept
 from gateway.trust.observed import KeptPair, Observations
+from gateway.trust.twins import Twin
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.events import EventSplitter, OversizedEvent
@@ -118,8 +120,9 @@ class Auditing:
         self._keep = keep
         self._node, self._doors, self._dispatcher, self._reader, self._clock = node, doors, dispatcher, reader, clock
         self.audits = Audits(
-            config, self.ask, self.may, self.found, clock, tell=tell, is_doubted=node.honesty.is_doubted
-        )
+            config, self.ask, self.may, self.found, clock, tell=tell, is_doubted=node.honesty.is_doubted,
+            twins=self.twins, compared=node.honesty.compared,
+        )  # fmt: skip
 
     def may(self, peer: PeerId) -> bool:
         """Both of us approved the other, it is there and has room, and nobody here has anything to do."""
@@ -132,6 +135,18 @@ class Auditing:
         is_aside = peer in self._node.honesty.set_aside(self._clock())
         load = self._doors.load
         return both and has_room and not is_aside and not load.ours and not load.waiting
+
+    def twins(self, due: Due) -> list[Twin]:
+        """Bare models that claim to be the one of this agent: of ours, and of peers that may be audited now."""
+        roster = self._node.roster
+        rows = list(zip(roster.peer_ids, roster.agents, roster.models, roster.local.tolist(), strict=True))
+        is_model = [one is None for one in roster.personal or [None] * len(rows)]
+        key = next((model_key(model) for peer, agent, model, _ in rows if (peer, agent) == due[:2]), None)
+        return [
+            Twin(peer, agent, is_own)
+            for (peer, agent, model, is_own), is_bare in zip(rows, is_model, strict=True)
+            if is_bare and peer != due.peer and model_key(model) == key and (is_own or self.may(peer))
+        ]
 
     async def ask(self, peer: PeerId, agent: str, messages: Sequence[dict[str, str]], request_id: str) -> str | None:
         """What this agent of this peer answers; None where it does not, or may not be asked this."""

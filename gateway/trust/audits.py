@@ -16,6 +16,7 @@ from typing import Literal
 
 from discovery.records import PeerId
 from gateway.trust.budget import Budget, Due
+from gateway.trust.twins import Answer, Twin, differ, odd_ones
 from gateway.trust.wording import reworded
 from profiler.grading.grades import RUNS_CODE, graded
 from profiler.grading.programs import Job
@@ -53,17 +54,21 @@ class Audits:
         *,
         tell: Callable[[str], None],
         is_doubted: Callable[[PeerId], bool] = lambda _: False,
+        twins: Callable[[Due], Sequence[Twin]] = lambda _: (),
+        compared: Callable[[PeerId, bool], None] = lambda peer, is_alike: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
         """`ask(peer, agent, messages, request_id)`: the answer's text, None where there was none or it was cut.
 
         `is_doubted`: who was found to boast is audited as often as at first. `may`: whether a peer may be audited now.
-        `found(due, query, score)` is told what an answer was worth.
+        `found(due, query, score)` is told what an answer was worth. `twins`: who claims the same model and may be asked
+        now, `compared(peer, is_alike)` whether it answered as they did.
         """
         self._config, self._ask, self._may, self._found = config, ask, may, found
         self._clock, self._tell, self._pause, self._rng = clock, tell, pause, rng or random.Random()
         self._budget, self._is_doubted = Budget(), is_doubted
+        self._twins, self._compared = twins, compared
         self._questions: tuple[Question, ...] = ()
         self._asked: OrderedDict[PeerId, set[str]] = OrderedDict()
         self._request_id = ""
@@ -101,15 +106,53 @@ class Audits:
 
     async def _audit(self, due: Due) -> None:
         question, messages = reworded(self._choose(due), self._rng)
-        self._budget.spend(due.peer, self._clock())
-        self._request_id = secrets.token_hex(16)
-        text = await self._ask(due.peer, due.agent, messages, self._request_id)
-        if text is None:  # a failure or a cut is cost, and was counted as such
+        first = await self._answer(due.peer, due.agent, question, messages)
+        if first is None:
             return
+        await self._found(due, question.query, first.score)
+        answers = [first]
+        for twin in self._payable(due):
+            other = await self._answer(twin.peer, twin.agent, question, messages, is_own=twin.is_own)
+            if other is None:
+                continue
+            if not twin.is_own:
+                await self._found(Due(twin.peer, twin.agent, due.category), question.query, other.score)
+            answers.append(other)
+            if twin.is_own or len(answers) == 3 or not differ(first, other):
+                break
+        self._compare(answers)
+
+    async def _answer(
+        self, peer: PeerId, agent: str, question: Question, messages: Sequence[dict[str, str]], *, is_own: bool = False
+    ) -> Answer | None:
+        """What it says, graded; None where it says nothing: a failure or a cut is cost, and was counted as such."""
+        if not is_own:
+            self._budget.spend(peer, self._clock())
+        self._request_id = secrets.token_hex(16)
+        text = await self._ask(peer, agent, messages, self._request_id)
+        if text is None:
+            return None
         score = graded(question.grade, text, question.answer, question.choices, question.query)
         assert not isinstance(score, Job), "no question is asked whose answer has to be run"
-        log.info("audited peer=%s agent=%s score=%.2f", due.peer[:12], due.agent[:64], score)
-        await self._found(due, question.query, score)
+        log.info("audited peer=%s agent=%s score=%.2f", peer[:12], agent[:64], score)
+        return Answer(peer, text, score, is_own)
+
+    def _payable(self, due: Due) -> list[Twin]:
+        """Our own engine with the same model, else two others that are due as well."""
+        twins = self._twins(due)
+        own = [twin for twin in twins if twin.is_own]
+        return own[:1] or [twin for twin in twins if self._budget.has_earned(twin.peer, self._clock())][:2]
+
+    def _compare(self, answers: Sequence[Answer]) -> None:
+        """Who answered as others of its model did is noted; who did not is audited more often."""
+        if len(answers) < 2:
+            return
+        odd = odd_ones(answers)
+        for one in answers:
+            if not one.is_own:
+                self._compared(one.peer, one.peer not in odd)
+        for peer in odd:
+            self._budget.suspect(peer)
 
     def _choose(self, due: Due) -> Question:
         """One of the kind that it answered last, as far as there is one that it was not asked yet."""

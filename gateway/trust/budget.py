@@ -55,6 +55,16 @@ class Budget:
         best = max((of for of in earned if may(of.last.peer)), key=lambda of: of.earned, default=None)
         return best.last if best else None
 
+    def has_earned(self, peer: PeerId, now: float) -> bool:
+        """Whether our traffic pays for an audit of this peer now."""
+        of = self._accounts.get(peer)
+        return of is not None and of.earned >= 1.0 - 1e-9 and self._has_room(of, now)
+
+    def suspect(self, peer: PeerId) -> None:
+        """Something speaks against it: it is asked as often as at first, for as many audits."""
+        if peer in self._accounts:
+            self._accounts[peer].audits = 0
+
     def spend(self, peer: PeerId, now: float) -> None:
         """It is audited now."""
         of = self._accounts[peer]

@@ -55,6 +55,8 @@ class Audited:
     next_s: float = FIRST_S  # how long it is set aside the next time
     at: float = 0.0  # of the last audit
     verdicts: int = 0  # how often it was found to boast
+    compared: int = 0  # answers that were compared with those of others with the same model, and how many were alike
+    alike: int = 0
     fades_at: float = 0.0  # when the verdict "worse" fades
 
     @property
@@ -73,14 +75,20 @@ class Standing:
     weight: float  # what its claims count
     share: float  # what of them is believed
     set_aside_s: float  # for how long yet; 0: it is not
+    compared: int = 0  # answers compared with those of others with the same model
+    alike: int = 0
 
     @property
     def words(self) -> str:
         """`untested`, `untested (7 of 9)`, `behaves like it claims`, `worse than it claims (31 of 60)`."""
         count = f" ({self.right:.0f} of {self.asked})" if self.asked else ""
-        if self.verdict == "untested":
-            return f"untested{count}"
-        return "behaves like it claims" if self.verdict == "like" else f"worse than it claims{count}"
+        said = {
+            "untested": f"untested{count}",
+            "like": "behaves like it claims",
+            "worse": f"worse than it claims{count}",
+        }
+        twins = f", answers as others of its model do ({self.alike} of {self.compared})" if self.compared else ""
+        return said[self.verdict] + twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,12 @@ class Honesty:
         if of.verdict == "worse" and of.odds > 0:
             of.fades_at = max(now, of.until) + min(FADES_S * 2.0 ** (of.verdicts - 1), FADES_LAST_S)
         self._look_ahead()
+
+    def compared(self, peer: PeerId, is_alike: bool) -> None:
+        """An answer was compared with those of others with the same model. A person is told; nothing else follows."""
+        if (of := self._peers.get(peer)) is not None:
+            of.compared, of.alike = of.compared + 1, of.alike + is_alike
+            self.changes += 1
 
     def fade(self, now: float) -> bool:
         """Let verdicts fade that no audit bore out for long; whether there were any. Half of the doubt is left."""
@@ -175,7 +189,9 @@ class Honesty:
         """All of it, to be shown."""
         of = self._peers.get(peer, Audited())
         aside_s = max(0.0, of.until - now)
-        return Standing(of.verdict, of.total, of.asked, self.weight(peer), self.share(peer), aside_s)
+        return Standing(
+            of.verdict, of.total, of.asked, self.weight(peer), self.share(peer), aside_s, of.compared, of.alike
+        )
 
     def kept(self, now: float, wall: float) -> Kept:
         """What is to be restored; it is `wall` s by the wall's clock."""

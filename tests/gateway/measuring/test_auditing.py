@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from discovery.records import Agent
 from gateway.capacity.rules import EngineLoad
 from gateway.measuring.auditing import Auditing, KeptTrust
 from gateway.privacy.rules import Rule
@@ -38,6 +39,10 @@ class Reader:
 
 async def keep() -> None:
     return None
+
+
+def model(name: str, of: str) -> Agent:
+    return replace(agent(name), model=of)
 
 
 def auditing(
@@ -126,6 +131,30 @@ def test_nobody_is_audited_while_we_have_work_ourselves(load: EngineLoad) -> Non
     ada = Ada()
 
     assert not auditing(ada.node, load=load).may(ada.meet(1))
+
+
+# --- twins ---
+
+
+def test_twins_claim_one_model_whatever_it_is_called_there_and_may_be_audited_now() -> None:
+    ada = Ada()
+    ben = ada.meet(1, model("a", "Qwen/Qwen2.5-7B-Instruct"))
+    cleo = ada.meet(2, model("b", "qwen2.5:7b-instruct-q4_K_M"), model("c", "qwen2.5:14b-instruct"))
+    ada.meet(3, model("d", "qwen2.5:7b-instruct"), waiting=1)
+    ada.node.serve([replace(model("mine", "qwen2.5:7b-instruct"), place="here")])
+
+    found = auditing(ada.node).twins(Due(ben, "a", "maths"))
+
+    assert {(ada.node.me, "mine", True), (cleo, "b", False)} == set(found)
+    assert [] == auditing(ada.node).twins(Due(cleo, "c", "maths"))
+    assert [] == auditing(ada.node).twins(Due(ben, "gone", "maths"))
+
+
+async def test_our_own_engine_answers_as_a_twin(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    async with ScriptedEngine(answer=lambda body: "820").serving() as mine, desk(tmp_path, mine, theirs) as ada:
+        text = await auditing(ada.node, ada.dispatcher).ask(ada.me.id, "scripted-1", ASKED, "r1")
+
+    assert ("820", 1, 0) == (text and text.strip(), len(mine.asked), len(theirs.asked))
 
 
 # --- what follows ---

@@ -12,6 +12,7 @@ import pytest
 from discovery.records import PeerId
 from gateway.trust.audits import Audits, TrustConfig
 from gateway.trust.budget import Due
+from gateway.trust.twins import Twin
 from profiler.grading.grades import RUNS_CODE
 from profiler.queries import load_questions
 
@@ -84,6 +85,101 @@ def test_who_is_due_is_asked_one_question_of_what_it_is_used_for() -> None:
     assert Due(BEN, "small", "maths") == due
     assert "maths" == known[query].category
     assert score in (0.0, 1.0)
+
+
+# --- twins ---
+
+CLEO, DORA, ME = PeerId("cleo"), PeerId("dora"), PeerId("me")
+RIGHT, WRONG = "the right one", "the wrong one"
+
+
+@dataclass
+class Twins:
+    """Ben is due; `said` is what each peer answers, in whose order they are his twins: RIGHT, WRONG or nothing."""
+
+    said: dict[PeerId, str | None]
+    due: tuple[PeerId, ...] = (BEN, CLEO, DORA)
+    asked: list[PeerId] = field(default_factory=list)
+    graded: dict[PeerId, float] = field(default_factory=dict)
+    compared: dict[PeerId, bool] = field(default_factory=dict)
+    looks: int = 1
+
+    def run(self, file: str) -> "Twins":
+        audits = Audits(
+            TrustConfig(questions=file), self._ask, lambda peer: peer == BEN, self._found, lambda: 0.0,
+            tell=lambda text: None, pause=self._pause, rng=random.Random(1),
+            twins=lambda _: [Twin(peer, "small", peer == ME) for peer in self.said if peer != BEN],
+            compared=self.compared.__setitem__,
+        )  # fmt: skip
+        for number in range(20):
+            for peer in self.due:
+                audits.answered(peer, "small", "maths", str(number))
+        try:
+            asyncio.run(audits.run())
+        except Stop:
+            self.suspected = [peer for peer in self.due if audits._budget._accounts[peer].audits == 0]
+        return self
+
+    async def _ask(self, peer: PeerId, agent: str, messages: Sequence[dict[str, str]], request_id: str) -> str | None:
+        self.asked.append(peer)
+        said = self.said[peer]
+        return said if said is None else {RIGHT: "It is 4.", WRONG: "I say it is 5."}[said]
+
+    async def _found(self, due: Due, query: str, score: float) -> None:
+        self.graded[due.peer] = score
+
+    async def _pause(self, seconds: float) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise Stop
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> str:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(json.dumps({"query": "2+2?", "task": "t", "answer": "4", "grade": "number"}) + "\n")
+    return str(file)
+
+
+def test_two_that_claim_one_model_and_are_due_get_the_same_question(sums: str) -> None:
+    """Each answer is an audit of its peer; where they agree nobody else is asked."""
+    found = Twins({BEN: RIGHT, CLEO: RIGHT, DORA: RIGHT}).run(sums)
+
+    assert [BEN, CLEO] == found.asked
+    assert {BEN: 1.0, CLEO: 1.0} == found.graded
+    assert {BEN: True, CLEO: True} == found.compared
+
+
+def test_where_two_differ_a_third_is_referee_and_the_odd_one_is_audited_more_often(sums: str) -> None:
+    found = Twins({BEN: WRONG, CLEO: RIGHT, DORA: RIGHT}).run(sums)
+
+    assert [BEN, CLEO, DORA] == found.asked
+    assert {BEN: False, CLEO: True, DORA: True} == found.compared
+    assert [BEN] == found.suspected
+
+
+def test_our_own_engine_with_the_same_model_is_asked_first_and_costs_no_other_peer_anything(sums: str) -> None:
+    found = Twins({BEN: WRONG, CLEO: RIGHT, ME: RIGHT}).run(sums)
+
+    assert [BEN, ME] == found.asked
+    assert {BEN: 0.0} == found.graded
+    assert {BEN: False} == found.compared
+
+
+def test_a_twin_that_our_traffic_does_not_pay_for_is_not_asked(sums: str) -> None:
+    found = Twins({BEN: WRONG, CLEO: RIGHT}, due=(BEN,)).run(sums)
+
+    assert ([BEN], {}, []) == (found.asked, found.compared, found.suspected)
+
+
+def test_a_twin_that_does_not_answer_says_nothing_of_the_other(sums: str) -> None:
+    found = Twins({BEN: RIGHT, CLEO: None, DORA: RIGHT}).run(sums)
+
+    assert [BEN, CLEO, DORA] == found.asked
+    assert {BEN: True, DORA: True} == found.compared
+
+
+# --- what is asked ---
 
 
 def test_an_audit_earns_no_audit() -> None:

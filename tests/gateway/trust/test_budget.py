@@ -35,6 +35,28 @@ def test_who_is_doubted_is_asked_as_often_as_at_first() -> None:
     assert round(800 * FIRST_SHARE) == made
 
 
+def test_whom_something_speaks_against_is_asked_as_at_first_for_as_many_audits() -> None:
+    budget = Budget()
+    budget.suspect(CLEO)  # who never answered us
+    audits_of(1000, budget)
+
+    budget.suspect(BEN)
+
+    assert FIRST == audits_of(round(FIRST / FIRST_SHARE), budget)
+    assert 1 == audits_of(round(1 / SHARE), budget)
+
+
+def test_who_is_due_is_known_apart_from_whose_turn_it_is() -> None:
+    budget = Budget()
+    for _ in range(20):
+        budget.answered(BEN, "small", "maths")
+
+    assert budget.has_earned(BEN, 0.0)
+    assert not budget.has_earned(CLEO, 0.0)
+    budget.spend(BEN, 0.0)
+    assert not budget.has_earned(BEN, 0.0)
+
+
 def test_no_peer_is_asked_more_than_fifty_times_a_day_however_much_it_is_used() -> None:
     budget = Budget()
 

@@ -1,6 +1,7 @@
 """Whom to believe: who claims too much is found out, who does not is left alone, and no new name makes up for it."""
 
 import random
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -168,6 +169,20 @@ def test_audits_bear_out_claims_as_far_as_they_found_them_true() -> None:
     assert found == sorted(found)
     answer(honesty, *[0.0] * 7)
     assert 0.0 == honesty.borne_out(BEN)
+
+
+def test_how_a_peer_s_answers_compare_is_told_and_changes_nothing_else() -> None:
+    honesty = Honesty()
+    honesty.compared(BEN, False)  # who was never audited
+    answer(honesty, 1.0)
+    before = honesty.standing(BEN, 0.0)
+
+    for is_alike in (True, False, True):
+        honesty.compared(BEN, is_alike)
+
+    found = honesty.standing(BEN, 0.0)
+    assert "untested (1 of 1), answers as others of its model do (2 of 3)" == found.words
+    assert before == replace(found, compared=0, alike=0)
 
 
 def test_who_is_worse_than_it_claims_and_still_useful_is_not_set_aside() -> None:
