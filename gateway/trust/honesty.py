@@ -34,6 +34,9 @@ CERTAIN = log(90)  # log odds at which the test ends: one error in ninety
 LIKELIEST = 0.95  # share right that a claim is taken for at most: one wrong answer convicts nobody
 MEMORY = 64.0  # audits that observed / claimed rests on; older ones fade
 PATIENCE = 8.0  # answers as claimed that are assumed beside them, for the weight
+# Of a boaster's claims even the true share is believed so far alone: they do not say where they are false, and of many
+# such the best looks better than it is.
+CAUTION = 0.9
 USELESS = 0.5  # observed / claimed below which a convicted peer is set aside
 FIRST_S, LONGEST_S = 60.0, 86400.0  # s that it is set aside: at first, and at most
 FADES_S, FADES_LAST_S = 86400.0, 16 * 86400.0  # s without an audit that bears it out, and a verdict fades: as above
@@ -175,7 +178,7 @@ class Honesty:
     def share(self, peer: PeerId) -> float:
         """How much of its claims is believed where nothing was seen, in [0, 1]."""
         of = self._peers.get(peer)
-        return min(1.0, of.ratio) if of and of.verdict == "worse" else 1.0
+        return CAUTION * min(1.0, of.ratio) if of and of.verdict == "worse" else 1.0
 
     def set_aside(self, now: float) -> frozenset[PeerId]:
         """Who is not asked now while anybody else can answer."""

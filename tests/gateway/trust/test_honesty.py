@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from discovery.records import PeerId
-from gateway.trust.honesty import FADES_S, FIRST_S, LONGEST_S, REMEMBERED_S, Honesty, Kept
+from gateway.trust.honesty import CAUTION, FADES_S, FIRST_S, LONGEST_S, REMEMBERED_S, Honesty, Kept
 
 BEN, CLEO = PeerId("ben"), PeerId("cleo")
 
@@ -54,7 +54,7 @@ def test_of_a_convicted_peer_only_the_share_that_is_true_is_believed_and_of_othe
 
     found = honesty.standing(BEN, 0.0)
     assert ("worse", 40, 20.0) == (found.verdict, found.asked, found.right)
-    assert found.share == pytest.approx(0.5 / 0.9, abs=0.02)
+    assert found.share == pytest.approx(CAUTION * 0.5 / 0.9, abs=0.02)
     assert found.weight < 0.7
     assert (1.0, 1.0) == (honesty.share(CLEO), honesty.weight(CLEO))
 
