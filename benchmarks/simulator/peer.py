@@ -104,12 +104,13 @@ class Serving:
         self.line.leave(turn)
         self._admit(now)
 
-    def offer(self, job: Job, now: float) -> bool:
-        """Another peer's job: whether it is taken."""
+    def offer(self, job: Job, now: float) -> Turn | None:
+        """Another peer's job: its turn; None where it is not taken."""
         if self.rules is not None and self.admission == "closed":
-            return False
-        self.join(Turn(job, now, is_own=self.rules is None), now)
-        return True
+            return None
+        turn = Turn(job, now, is_own=self.rules is None)
+        self.join(turn, now)
+        return turn
 
     def pulse(self, now: float) -> Pulse:
         """How it is doing; id, gen and seq are the publisher's."""

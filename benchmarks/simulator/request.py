@@ -169,8 +169,35 @@ class Request:
     def _arrive(self, peer: int, serving: Serving, job: Job, now: float) -> None:
         if not serving.is_up:
             self._world.at(now + SILENCE_S, partial(self._gave_up, peer, False))
-        elif not serving.offer(job, now):
+        elif (turn := serving.offer(job, now)) is not None:
+            self._watch(serving, turn)
+        else:
             self._world.at(now + self._world.delay_s(self._ask.entry, peer), self._refused)
+
+    def _watch(self, serving: Serving, turn: Turn) -> None:
+        """Look elsewhere once it is late, as gateway/serving/late.py does."""
+        after_s = self._course.late_after_s
+        if after_s is not None and self._world.setting.door is not None:  # routers that we compare with do not
+            self._world.at(self._began + after_s, partial(self._late, serving, turn, after_s))
+
+    def _late(self, serving: Serving, turn: Turn, pause_s: float, now: float) -> None:
+        """It is there, and has not begun: somebody else may be the better choice. Then it is left.
+
+        Simplified: an engine that reads the prompt is not left. Without probes: news as old as it is.
+        """
+        if turn.is_inside or not serving.is_up:
+            return
+        self._node.observe_late(self._reservation, is_late=True)
+        self._read(now)
+        query = replace(self._ask.query, is_held=True)
+        choice = self._node.decide(query, self._node.plan(query, now), now).choice(COURSE.rows)
+        if not self._course.may_leave_for(choice):
+            self._world.at(now + pause_s, partial(self._late, serving, turn, 2 * pause_s))
+            return
+        serving.withdraw(turn, now)
+        self._observe("cancelled", None, 0, now)
+        self._course.leave(choice)
+        self._next(now)
 
     def _refused(self, now: float) -> None:
         self._observe("refused", None, 0, now)
@@ -207,7 +234,7 @@ class Request:
         self._close(peer, now)
 
     def _observe(
-        self, status: Literal["ok", "refused", "failed"], ttft_s: float | None, tokens: int, now: float
+        self, status: Literal["ok", "refused", "failed", "cancelled"], ttft_s: float | None, tokens: int, now: float
     ) -> None:
         peer = peer_of(self._reservation.queue)
         outcome = Outcome(peer, status, ttft_s, now - self._began, tokens)

@@ -129,6 +129,8 @@ class Columns(NamedTuple, Generic[Real]):
     prefill_s: Real
     step_s: Real
     stream_s: Real
+    late: Real  # jobs of ours that should have begun by now, and have not
+    late_since: Real  # when the first of them should have; inf: none
 
 
 @dataclass(slots=True)
@@ -155,6 +157,7 @@ class Belief:
     kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: list[Reservation] = field(default_factory=list)
+    late: list[Reservation] = field(default_factory=list)  # those of them that should have begun, and have not
 
     def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
         """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored."""
@@ -252,6 +255,8 @@ class Belief:
             prefill_s=rates.prefill_s,
             step_s=rates.step_s,
             stream_s=rates.stream_s,
+            late=len(self.late),
+            late_since=min((one.arrives_at + one.wait_s for one in self.late), default=inf),
         )
 
     @property

@@ -58,7 +58,9 @@ class Expected:
     mean_service_s: FloatArray  # E[S] = E[1/μ], one slot
     shape: FloatArray  # a of the Gamma posterior of μ: a0 and the completions remembered
     utilisation: FloatArray  # E[λ]·E[S]/c
-    backlog: FloatArray  # n̂, jobs at the peer now, ours included; never fewer than it owes us
+    # n̂, jobs at the peer now, ours included. Never fewer than it owes us, whatever pulses say; and where a job of ours
+    # is late, others have all its slots, and it is expected to wait as long again as it is late.
+    backlog: FloatArray
     slots: FloatArray  # c
     wait_factor: FloatArray  # h
     prefill_s: FloatArray  # seconds a prompt token
@@ -181,11 +183,19 @@ class Beliefs:
         if (belief := self._touch(reservation.queue)) is not None:
             belief.reservations.append(reservation)
 
+    def observe_late(self, reservation: Reservation, is_late: bool) -> None:
+        """A job of ours should have begun by now, and has not; or it has begun after all."""
+        belief = self._touch(reservation.queue)
+        if belief is not None and reservation in belief.reservations and is_late != (reservation in belief.late):
+            (belief.late.append if is_late else belief.late.remove)(reservation)
+
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing."""
         belief = self._touch(reservation.queue)
         if belief is not None and reservation in belief.reservations:
             belief.reservations.remove(reservation)
+            if reservation in belief.late:
+                belief.late.remove(reservation)
             belief.observe_outcome(reservation, outcome, now)
             if outcome.status == "ok" and outcome.tokens > 0:
                 self._observe_length(reservation.category, outcome.tokens)
@@ -239,7 +249,8 @@ def _expected(now: float, config: BeliefConfig, *columns: Real) -> tuple[Real, .
     utilisation = arrival_rate * mean_service_s / of.slots
     age_s = greater(now - of.birth, 0.0)
     believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
-    backlog = greater(believed, of.own_jobs)  # ours are there until answered, whatever pulses say
+    others = of.slots + of.late - 1.0 + greater(now - of.late_since, 0.0) * of.slots / mean_service_s
+    backlog = greater(greater(believed, of.own_jobs), others * lesser(of.late, 1.0))
     keep_turns = keep ** (1.0 / of.memory)
     wait_factor = (config.prior_turns + of.turns_seen * keep_turns) / (
         config.prior_turns + of.turns_expected * keep_turns

@@ -13,6 +13,11 @@ import msgspec
 from gateway.beliefs.numbers import Real, greater, root
 from gateway.beliefs.queueing import jobs_ahead
 
+# A peer that we do not know is expected to read as a GPU or nearly; a core takes up to so many times as long
+# (docs/results/simulator.md#constants).
+READING = 8.0
+LEAST_LATE_S = 1.0  # below, no look elsewhere is worth its probes
+
 
 @dataclass(frozen=True, slots=True)
 class CostConfig:
@@ -44,6 +49,15 @@ def service(
 def transit(rtt_s: Real, body_bytes: Real, bandwidth_bytes_per_s: float) -> Real:
     """D = RTT + bytes/bandwidth: the request goes there and the first token comes back. 0 where nothing travels."""
     return rtt_s + body_bytes / bandwidth_bytes_per_s
+
+
+def late_after(wait_s: float, transit_s: float, reading_s: float, turn_s: float) -> float:
+    """Seconds after which a first word is late: what was expected, and a turn more, a second at least.
+
+    A prompt may take READING times as long to be read as expected: of an engine that we do not know yet, nobody can
+    tell waiting from reading, and what was read is lost where it is left.
+    """
+    return wait_s + transit_s + READING * reading_s + max(turn_s, LEAST_LATE_S)
 
 
 def risk(backlog: Real, slots: Real, mean_service_s: Real, shape: Real, weight: float) -> Real:

@@ -18,10 +18,15 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
    request of its own: failures from before the break, such as a dial that took too long, count no more. Where those who
    could go on are busy or not reached, all are asked again after AGAIN_S, each time after a pause of twice the length.
 
+8. A request that waits at another peer is decided again once its first word is late, and then after pauses of twice
+   the length. It goes where the new choice leads, `leaves` times at most: whoever was to begin has not, be it a liar or
+   a peer that we know badly. The one it leaves is charged for the time, and has not failed.
+
 Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
 """
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -42,6 +47,8 @@ class CourseConfig:
     # Closed doors met along one choice, each a round trip: then the request waits at home, or is told to come back.
     refusals: Annotated[int, msgspec.Meta(ge=1, le=64)] = 8
     within_s: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 600.0  # the OpenAI SDKs give up then
+    # Peers that a request leaves since they have not begun it in time; 0: it waits for each as long as it lives.
+    leaves: Annotated[int, msgspec.Meta(ge=0, le=64)] = 3
 
     @property
     def rows(self) -> int:
@@ -72,6 +79,7 @@ class Course:
         self._refusals = 0  # along the present choice
         self._at: Candidate | None = None
         self._since = self._breaks = 0  # the first of `asked` that counts now; how often the answer broke off
+        self._leaves = 0  # peers that were left since they did not begin
         self._rounds = 0  # in which nobody could be reached who goes on
         self._undecided: list[Asked] = []  # errors that may be the request's own fault
 
@@ -111,6 +119,27 @@ class Course:
         if target is None or self._has_failed(target):
             return False
         return not target.local or (at is not None and at.local and at.queue != target.queue)
+
+    @property
+    def late_after_s(self) -> float | None:
+        """Seconds from sending after which the peer that is asked is late; None where the request would not leave it.
+
+        After a break nobody is left: who goes on is one of few.
+        """
+        at = self._at
+        if at is None or at.local or self._breaks or self.choice.reason == "pinned" or at.late_after_s == inf:
+            return None
+        return at.late_after_s if self._leaves < self._config.leaves else None
+
+    def may_leave_for(self, choice: Choice) -> bool:
+        """Whether a choice made while another peer is late sends the request away from it."""
+        target, at = choice.target, self._at
+        return target is not None and at is not None and target.queue != at.queue and not self._has_failed(target)
+
+    def leave(self, choice: Choice) -> None:
+        """Follow a new choice, away from a peer that is late."""
+        self._leaves += 1
+        self.turn(choice)
 
     def turn(self, choice: Choice) -> None:
         """Follow a new choice, from its beginning."""

@@ -7,6 +7,7 @@ nothing of how a policy chooses.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.queueing import jobs_ahead, streams, turn
 from gateway.routing.candidates import Excluded, among
 from gateway.routing.choice import Candidate, Choice
+from gateway.routing.cost import late_after
 from gateway.routing.query import Query, View
 from gateway.routing.roster import Roster
 
@@ -126,7 +128,7 @@ class Decision:
         view, e, at = self.view, self.view.expected, np.array(indices, dtype=np.intp)
         columns = (
             *(view.score, self.wait_s, self.service_s, self.transit_s, self.risk_s, self.crowding_s, self.cost_s),
-            *(self.utility, e.rtt_s, e.backlog, e.slots, e.mean_service_s),
+            *(self.utility, e.rtt_s, e.backlog, e.slots, e.mean_service_s, e.prefill_s),
         )
         numbers = zip(*[column[at].tolist() for column in columns], strict=True)
         return tuple(
@@ -167,6 +169,7 @@ def candidate_of(
     backlog: float,
     slots: float,
     mean_service_s: float,
+    prefill_s: float,
     *,
     loading_s: float,
     warm_tokens: int,
@@ -213,4 +216,5 @@ def candidate_of(
         is_auto=query.is_auto,
         personal=roster.personal[index] if roster.personal else None,
         likely=likely,
+        late_after_s=inf if loading_s else late_after(wait_s, transit_s, expected.prompt_tokens * prefill_s, turn_s),
     )

@@ -284,6 +284,10 @@ class Node:
         self.beliefs.reserve(reservation)
         return reservation
 
+    def observe_late(self, reservation: Reservation, is_late: bool) -> None:
+        """A query that we sent to another peer should have begun by now, and has not; or it has after all."""
+        self.beliefs.observe_late(reservation, is_late)
+
     def observe(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """Learn from how a dispatched query went.
 

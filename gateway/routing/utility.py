@@ -87,7 +87,8 @@ def only_choice(
     beta = SERVICE_WORTH / max(costs[1], 1e-9) if beta is None else beta
     candidate = candidate_of(
         query, roster, row, score, *costs, utility(score, costs[-1], beta), rtt_s, backlog, slots, mean_service_s,
-        loading_s=config.cost.loading_s * is_cold, warm_tokens=int(warm_tokens), unprofiled=unprofiled, basis=basis,
+        prefill_s, loading_s=config.cost.loading_s * is_cold, warm_tokens=int(warm_tokens), unprofiled=unprofiled,
+        basis=basis,
     )  # fmt: skip
     reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
     return Choice(

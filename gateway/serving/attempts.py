@@ -24,6 +24,7 @@ from gateway.routing.node import Node
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
+from gateway.serving.late import LATE, Leavable
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace, Untraced
@@ -53,7 +54,7 @@ class Attempts:
         patience: Patience,
         course: Course,
         target: TargetOf,
-        decide_again: Callable[[int], Awaitable[Choice]],
+        decide_again: Callable[[int | None], Awaitable[Choice]],
         decide_anew: Callable[[], Awaitable[Choice]],
         guarded: frozenset[str] = frozenset(),
         decide_to_go_on: Callable[[Said, Candidate], Awaitable[GoingOn | None]] | None = None,
@@ -62,8 +63,8 @@ class Attempts:
         """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
 
         `decide_again(engine)`: the choice as it would be made now, while the request waits at the door of this engine
-        of ours. `decide_anew`: the choice, read anew with the models that are served now; it raises UpstreamError and
-        InvalidRequest where nobody is.
+        of ours, or at another peer. `decide_anew`: the choice, read anew with the models that are served now; it raises
+        UpstreamError and InvalidRequest where nobody is.
         `guarded`: fields of the request that not every peer takes. `decide_to_go_on(said, by)`: who may go on with an
         answer that `by` began; None where nobody may, no candidate where those who may are busy.
         """
@@ -76,6 +77,8 @@ class Attempts:
         self._is_left = False  # by its client, while it waited for a peer that the client named
         self._asked: Candidate
         self._at: Served | PeerUpstream | None = None  # who is asked now
+        self._better: Choice | None = None  # that leads away from a peer that is late
+        self._loaded = -1.0  # how much of its model that peer had loaded when we looked last
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
 
@@ -129,6 +132,9 @@ class Attempts:
     def observe(self, attempt: Attempt) -> None:
         """The one asked last is done, one way or another."""
         candidate = self._asked
+        better = self._better if attempt.error == LATE else None
+        if better is not None:
+            attempt = replace(attempt, status="cancelled")
         outcome = Outcome(
             candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
         )
@@ -145,6 +151,8 @@ class Attempts:
             Ended(attempt.status, attempt.error, ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens)
         )
         self.done.append((candidate, attempt))
+        if better is not None:
+            self._course.leave(better)
         if self._broken is not None:
             self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
         if attempt.error == ABILITY_REFUSED:
@@ -208,7 +216,7 @@ class Attempts:
         }
 
     async def _next_of_choice(self) -> Target | None:
-        candidate, began = self._course.next(self._clock()), self._clock()
+        candidate, began, self._better = self._course.next(self._clock()), self._clock(), None
         while candidate is not None and candidate.local:
             turn = await self._own_turn(candidate, began)
             if isinstance(turn, Turn):
@@ -219,13 +227,32 @@ class Attempts:
         if candidate is None:
             return None
         allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
-        self._at = upstream = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
+        self._at = peer = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
+        upstream: Upstream = peer
+        self._loaded = -1.0
+        late_after_s = self._course.late_after_s if self._request.stream else None
+        if late_after_s is not None:
+            upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._began)
         target = self._target(candidate, self._course.choice.reason, upstream, began)
         self._reserve(candidate)
         headers = self._trace.attempt(
             candidate.model, PPAI, candidate.peer_name, may_tell=self._node.admission.vouches(candidate.peer_id)
         )
         return replace(target, upstream_headers={**target.upstream_headers, **headers}) if headers else target
+
+    def _began(self) -> None:
+        """A peer that was late has begun."""
+        self._node.observe_late(self._reservation, is_late=False)
+
+    async def _look_elsewhere(self) -> bool:
+        """Whether somebody else is the better choice, now that the peer that was asked is late."""
+        if self.loading is not None and self.loading > self._loaded:  # it says that it gets on with it
+            self._loaded = self.loading
+            return False
+        self._node.observe_late(self._reservation, is_late=True)
+        choice = await self._decide_again(None)
+        self._better = choice if self._course.may_leave_for(choice) else None
+        return self._better is not None
 
     async def _choice_anew(self) -> Choice | None:
         """Where nobody is left: a choice among those who serve now, if they are others than before."""

@@ -282,7 +282,10 @@ class Dispatcher:
             raise InvalidRequest("the body is nested too deeply: flatten it", code="invalid_json") from error
 
     async def _choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
-        """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself."""
+        """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself.
+
+        A query that is held and waits at no door of ours waits at another peer.
+        """
         (jobs, slots, served_tokens), engines = self._doors.own_loads(waits_at)
         began = self._clock()
         self._node.observe_own_load(jobs, slots, began, served_tokens, engines)
@@ -290,7 +293,7 @@ class Dispatcher:
         if choice is None:
             choice, probing_s = await self._weigh(query, began, everybody=everybody)
         self._telemetry.observe_stage("choose", self._clock() - began - probing_s)
-        if waits_at is None and not everybody:  # else a look while it waits, or a person's question
+        if not query.is_held and not everybody:  # else a look while it waits, or a person's question
             self._telemetry.observe_decision(choice.reason)
         return choice
 

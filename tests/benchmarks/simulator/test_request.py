@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.simulator.asks import LOST
 from benchmarks.simulator.contenders import DOOR, contender
-from benchmarks.simulator.engine import EngineSpeed
-from benchmarks.simulator.peer import PeerSpec
+from benchmarks.simulator.engine import EngineSpeed, Job
+from benchmarks.simulator.peer import PeerSpec, Turn
 from benchmarks.simulator.request import carry
 from benchmarks.simulator.staleness import AGENT
 from benchmarks.simulator.workload import plain_asks
@@ -69,6 +69,24 @@ def test_a_closed_door_sends_the_query_on() -> None:
 
     assert max(answer.attempts for answer in answered) >= 2
     assert LOST not in {answer.peer for answer in answered}
+
+
+def test_a_job_that_does_not_begin_where_it_was_promised_goes_elsewhere() -> None:
+    """One peer is full and says that it is idle and fast: within seconds its job is at the honest one."""
+    full, idle, ours = EngineSpeed(1, 0.0, 1.0, 0.0), EngineSpeed(1, 0.0, 0.02, 0.0), EngineSpeed(1, 0.0, 9.0, 0.0)
+    specs = (PeerSpec(ours, AGENT), PeerSpec(full, AGENT, says_idle=True), PeerSpec(idle, AGENT))
+    world = World(Setting(specs, 1, REGIONS, SPREAD, DOOR), contender("default", PREQUAL).policy_of, seed=1)
+    for peer, tokens_per_s in ((0, 0.1), (1, 1000.0), (2, 50.0)):
+        world.nodes[0].beliefs[world.ids[peer]].speed.observe_claim(1.0, 0, 10_000, 10_000 / tokens_per_s)
+    never = Job(0, 10**6, lambda job, now: None, lambda job, now: None)
+    world.serving[1].join(Turn(never, 0.0, is_own=True), 0.0)
+    (ask,) = plain_asks(1.0, 1, 1, EXPONENTIAL, "poisson", 1)
+
+    (answer,) = carry(world, [replace(ask, output_tokens=100)])
+
+    assert (2, 2) == (answer.peer, answer.attempts)
+    assert 2.0 < answer.latency_s < 8.0
+    assert 1 == world.serving[1].jobs
 
 
 def test_a_burst_is_shared() -> None:

@@ -50,6 +50,43 @@ def test_no_peer_is_believed_to_have_fewer_jobs_than_it_owes_us() -> None:
     assert 5.0 == expected(table, 10.0, "backlog")
 
 
+def test_while_a_job_of_ours_is_late_others_have_all_slots() -> None:
+    """Whatever its pulses say: it would have begun else. With two late ones the second waits for the first, too.
+
+    The longer the first is late the longer the line must be that it stands in: a turn for each turn.
+    """
+    table = beliefs(slots=4)
+    first, second = reservation(at=6.0, wait_s=4.0), reservation(at=10.0)
+    for job in (first, second):
+        table.reserve(job)
+    table.observe_pulse(replace(QUIET, slots=4), 10.0)
+    found = [expected(table, 10.0, "backlog")]
+
+    for job, is_late in ((first, True), (second, True), (first, False), (second, False)):
+        table.observe_late(job, is_late)
+        table.observe_late(job, is_late)
+        found.append(expected(table, 10.0, "backlog"))
+
+    assert [2.0, 4.0, 5.0, 4.0, 2.0] == found
+    table.observe_late(first, True)
+    turn_s = expected(table, 11.0, "mean_service_s") / 4
+    assert 4.0 + 3.0 / turn_s == pytest.approx(expected(table, 13.0, "backlog"))
+
+
+def test_a_late_job_that_is_answered_or_left_is_late_no_more() -> None:
+    table = beliefs(slots=4)
+    job = reservation()
+    table.observe_late(job, True)  # it was never sent
+    table.reserve(job)
+    table.observe_late(job, True)
+
+    table.observe_outcome(job, Outcome(PEER, "cancelled", None, 3.0, 0), 3.0)
+    table.observe_late(job, True)
+
+    assert [] == table[PEER].late
+    assert 4.0 > expected(table, 3.0, "backlog")
+
+
 def test_a_second_outcome_of_one_job_changes_nothing() -> None:
     table = beliefs()
     job = reservation()

@@ -114,6 +114,13 @@ GUARDS = [
         "gateway/routing/test_node.py::test_pulses_of_who_may_not_answer_leave_nothing_behind",
     ),
     Guard(
+        "33: idle, and it does not begin",
+        "gateway/beliefs/table.py",
+        "greater(greater(believed, of.own_jobs), others * lesser(of.late, 1.0))",
+        "greater(believed, of.own_jobs)",
+        "gateway/beliefs/test_table.py::test_while_a_job_of_ours_is_late_others_have_all_slots",
+    ),
+    Guard(
         "34: always busy, and asking",
         "gateway/trust/tab.py",
         "return 0.0 if got < SMALL_GIFT else FLOOR + (1 - FLOOR) * got / (got + given + SMALL)",

@@ -37,6 +37,12 @@ def test_service_slows_as_streams_join_a_batch() -> None:
     assert (0.34, 2.14) == (pytest.approx(alone), pytest.approx(sixteen))
 
 
+def test_a_first_word_is_late_a_turn_after_it_was_due_and_reading_may_take_eight_times_as_long() -> None:
+    assert 3.0 == cost.late_after(wait_s=1.0, transit_s=0.0, reading_s=0.0, turn_s=2.0)
+    assert 1.5 == cost.late_after(wait_s=0.0, transit_s=0.5, reading_s=0.0, turn_s=0.001)
+    assert 9.0 == cost.late_after(wait_s=0.0, transit_s=0.0, reading_s=1.0, turn_s=0.0)
+
+
 def test_crowding_is_what_the_others_lose() -> None:
     """Beside three streams, 100 tokens hold each of them up by 100·b; alone, or in a lone slot, nobody."""
     assert 3 * 100 * 1.2e-3 == pytest.approx(cost.crowding(100.0, 1.2e-3, 4.0, 1.0))

@@ -1,6 +1,7 @@
 """The way of one request: in order, within its budget, and with outcomes that mean what they say."""
 
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pytest
@@ -134,6 +135,62 @@ def test_a_further_attempt_begins_within_its_time_or_not_at_all() -> None:
     late = CONFIG.within_s + 1
     way = course("a", "b")
     assert ["a"] == walk(way, {"a": "failed", "b": "ok"}, now=late)
+
+
+# --- who is late
+
+
+def late_for(*names: str, after_s: float = 2.0, reason: str = "best", config: CourseConfig = CONFIG) -> Course:
+    """Along these peers, of whom the first is asked."""
+    rows = tuple(row._replace(late_after_s=after_s) for row in choice(*names).order)
+    way = Course(replace(choice(*names), order=rows, reason=reason), config, now=0.0)
+    way.next(0.0)
+    return way
+
+
+def test_another_peer_is_late_after_a_while_and_ours_whom_the_client_named_and_who_loads_never() -> None:
+    assert 2.0 == late_for("a", "b").late_after_s
+    assert None is late_for("own", "a").late_after_s
+    assert None is late_for("a", reason="pinned").late_after_s
+    assert None is late_for("a", after_s=inf).late_after_s
+    assert None is late_for("a", config=replace(CONFIG, leaves=0)).late_after_s
+
+
+def test_who_is_late_is_left_for_another_queue_that_has_not_failed() -> None:
+    way = late_for("a", "b")
+    assert not way.may_leave_for(choice("a", "b"))
+    assert not way.may_leave_for(choice())
+    assert way.may_leave_for(choice("own"))
+
+    way.ended(candidate("a").reservation(0.0), outcome("a", "failed"))
+    way.next(0.0)
+
+    assert not way.may_leave_for(choice("a"))
+
+
+def test_who_was_left_has_not_failed_and_three_are_left_at_most() -> None:
+    way, asked = late_for("a", "b"), []
+    for name in "bcd":
+        told = way.ended(candidate("x").reservation(0.0), outcome("x", "cancelled"))
+        assert ["cancelled"] == [one.status for _, one in told]
+        assert way.late_after_s is not None
+        rows = tuple(row._replace(late_after_s=1.0) for row in choice(name, "a").order)
+        way.leave(replace(choice(name, "a"), order=rows))
+        asked.append(way.next(0.0))
+
+    assert ["b", "c", "d"] == [row.peer_name for row in asked if row]
+    assert None is way.late_after_s
+    assert "a" == getattr(way.next(0.0), "peer_name", None)
+
+
+def test_nobody_who_goes_on_with_an_answer_is_left() -> None:
+    way = late_for("a")
+    way.ended(candidate("a").reservation(0.0), outcome("a", "failed", tokens=3))
+    assert way.go_on()
+    way.turn(replace(choice("b"), order=tuple(row._replace(late_after_s=1.0) for row in choice("b").order)))
+    way.next(0.0)
+
+    assert None is way.late_after_s
 
 
 # --- waiting at our own door

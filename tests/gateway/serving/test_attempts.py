@@ -17,6 +17,7 @@ from gateway.routing.course import Course, CourseConfig
 from gateway.routing.query import Query
 from gateway.serving.attempts import Attempts
 from gateway.serving.forward import Attempt, Target
+from gateway.serving.late import LATE, Leavable
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Upstream
 from gateway.wire.request import read_request
@@ -51,12 +52,15 @@ class Desk:
     door: Door = field(default_factory=lambda: door_of(1, is_slots_known=True))
     now: float = 10.0
 
-    def attempts(self, choice: Choice, again: Callable[[int], Awaitable[Choice]] | None = None) -> Attempts:
+    def attempts(
+        self, choice: Choice, again: Callable[[int | None], Awaitable[Choice]] | None = None, *, stream: bool = True
+    ) -> Attempts:
         async def never(*_: object) -> Choice:
             raise AssertionError("nobody looks for another peer here")
 
         return Attempts(
-            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, REQUEST,
+            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now,
+            replace(REQUEST, stream=stream),
             PATIENCE, Course(choice, CourseConfig(), self.now), target, again or never, never,
         )  # type: ignore[arg-type] # fmt: skip
 
@@ -130,7 +134,7 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
     at_home = replace(elsewhere, order=tuple(row for row in elsewhere.order if row.local))
     inside = await desk.door.own_turn(0.0)
 
-    async def again(engine: int) -> Choice:
+    async def again(engine: int | None) -> Choice:
         return elsewhere
 
     attempts = desk.attempts(at_home, again)
@@ -142,6 +146,44 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
 
     assert inside and asked is not None and "peer-1" == asked.headers["peer"]
     assert (0, [ben]) == (desk.door.load.waiting, desk.peers.served_by)
+
+
+async def test_a_peer_that_is_late_is_left_unless_it_gets_on_with_loading_a_model() -> None:
+    """It has not failed, and is charged for the time; who merely says that it loads is left at the next look."""
+    desk = Desk()
+    ben = desk.ada.meet(1, agent("better", capability=(255, 255)))
+    there = desk.choice()
+    at_home = replace(there, order=tuple(row for row in there.order if row.local))
+
+    async def again(engine: int | None) -> Choice:
+        assert engine is None
+        return at_home
+
+    attempts = desk.attempts(there, again)
+    asked = await attempts.next()
+    assert asked is not None and isinstance(asked.upstream, Leavable) and isinstance(attempts._at, PeerUpstream)
+    attempts._at.loading = 0.25
+    assert [False, True] == [await asked.upstream._look(), await asked.upstream._look()]
+    assert 1 == len(desk.ada.node.beliefs[ben].late)
+
+    attempts.observe(Attempt("refused", None, 3.0, 0, 0, error=LATE))
+    following = await attempts.next()
+
+    assert following is not None and isinstance(following.upstream, Turn)
+    assert ["cancelled"] == [attempt.status for _, attempt in attempts.done]
+    assert (0, []) == (desk.reservations(ben), desk.ada.node.beliefs[ben].late)
+    desk.door.leave(following.upstream)
+
+
+async def test_a_whole_answer_is_waited_for() -> None:
+    """Nobody can tell from outside whether it has begun."""
+    desk = Desk()
+    desk.ada.meet(1, agent("better", capability=(255, 255)))
+
+    attempts = desk.attempts(desk.choice(), stream=False)
+    asked = await attempts.next()
+
+    assert asked is not None and isinstance(asked.upstream, PeerUpstream)
 
 
 @pytest.mark.parametrize("pin", ["local", id_of(1)])

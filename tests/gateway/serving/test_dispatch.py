@@ -931,6 +931,33 @@ async def test_what_was_refused_everywhere_goes_to_who_has_room_again(
         assert 0 == len(ada.node.beliefs[ada.me.id].reservations) + ada.door.load.waiting
 
 
+async def test_a_peer_that_does_not_begin_is_left_for_who_is_free_by_then(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Ben said that he is idle, and is still silent when ada's own engine is: she waits for him no longer than due."""
+    mine.delay_s = theirs.delay_s = 30.0
+    async with desk(tmp_path, mine, theirs, slots=1) as ada:
+        busy = asyncio.create_task(ada.ask({"x-ppai-route": "local"}))
+        await mine.until(lambda engine: engine.active == 1)
+        waiting = asyncio.create_task(ada.ask(stream=True))
+        await theirs.until(lambda engine: engine.active == 1)
+        mine.delay_s = 0.0
+        busy.cancel()
+        await asyncio.wait([busy])
+
+        client = await asyncio.wait_for(waiting, 10)
+        await theirs.until(lambda engine: engine.active == 0)
+
+        assert (200, "ada", "2") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
+        assert client.body.endswith(b"data: [DONE]\n\n")
+        assert ["cancelled", "cancelled", "ok"] == [outcome.status for _, outcome in ada.node.outcomes]
+        assert 0 == len(ada.node.beliefs[ada.ben.id].reservations) == len(ada.node.beliefs[ada.ben.id].late)
+        told = ada.route_log.tail[-1]
+        assert [("ben", "cancelled", "peer_late")] == [
+            (one["peer"], one["status"], one["code"]) for one in told["tried"][:1]
+        ]
+
+
 async def test_what_waits_at_our_door_has_our_next_slot(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:

@@ -11,7 +11,7 @@ GUARDS = [
     Guard(
         "35: an inflated claim",
         "gateway/trust/honesty.py",
-        'return min(1.0, of.ratio) if of and of.verdict == "worse" else 1.0',
+        'return CAUTION * min(1.0, of.ratio) if of and of.verdict == "worse" else 1.0',
         "return 1.0",
         f"{NODE}test_a_claim_of_a_convicted_peer_counts_less_where_nothing_was_seen_too",
     ),
@@ -28,6 +28,20 @@ GUARDS = [
         "(is_named or not self.honesty.is_suspicious(peer))",
         "True",
         f"{NODE}test_a_new_name_gains_nothing_once_somebody_was_convicted",
+    ),
+    Guard(
+        "a verdict that is waited out, again and again",
+        "gateway/trust/honesty.py",
+        "min(FADES_S * 2.0 ** (of.verdicts - 1), FADES_LAST_S)",
+        "FADES_S",
+        f"{HONESTY}test_a_verdict_fades_after_a_day_and_half_of_the_evidence_brings_it_back_for_twice_as_long",
+    ),
+    Guard(
+        "another model than the one that is named",
+        "gateway/trust/audits.py",
+        "self._budget.suspect(peer)",
+        "pass",
+        "gateway/trust/test_audits.py::test_where_two_differ_a_third_is_referee_and_the_odd_one_is_audited_more_often",
     ),
     Guard(
         "nonsense for answers",
