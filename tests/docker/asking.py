@@ -16,7 +16,7 @@ def get(path: str, url: str = URL) -> tuple[int, Any]:
 
 
 def chat(url: str = URL, **headers: str) -> tuple[int, Any, dict[str, str]]:
-    """(status, JSON, headers) of one short question."""
+    """(status, JSON, headers) of one short question; 0 where nobody listens."""
     body = {"model": "auto", "max_tokens": 12, "messages": [{"role": "user", "content": "Name a prime above 90."}]}
     named = {"content-type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), named)
@@ -25,6 +25,8 @@ def chat(url: str = URL, **headers: str) -> tuple[int, Any, dict[str, str]]:
             return response.status, json.load(response), {key.lower(): value for key, value in response.headers.items()}
     except urllib.error.HTTPError as error:
         return error.code, json.load(error), {}
+    except OSError:
+        return 0, None, {}
 
 
 def wait(condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> float:
