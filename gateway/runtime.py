@@ -273,7 +273,7 @@ class Runtime:
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(
             config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
-            clock=clock, wall_clock=time.time, leaving=dispatcher.leaving,
+            clock=clock, wall_clock=time.time, leaving=dispatcher.leaving, tracing=self._tracing,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(

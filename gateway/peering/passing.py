@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from mmap import mmap
 from typing import Annotated, cast
@@ -109,16 +109,24 @@ class PassingToPeers:
 
     @asynccontextmanager
     async def asked(
-        self, peer: PeerId, name: str, endpoint: str, agent: str, content_type: str, body: Pieces, patience: Patience
+        self,
+        peer: PeerId,
+        name: str,
+        endpoint: str,
+        agent: str,
+        content_type: str,
+        body: Pieces,
+        patience: Patience,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Passed]:
-        """The agent's answer. Raises UpstreamError."""
+        """The agent's answer; `headers` go with the request. Raises UpstreamError."""
         events = ANSWER_LIMIT_BYTES // PART_BYTES * 4 + EVENTS_BESIDE
         within_s = patience.whole_s + patience.first_event_s
         allowed = Allowance(events, ANSWER_LIMIT_BYTES * 3 // 2, within_s, may_call=True)
         upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed, got=self._got)
         asked = msgspec.json.encode(_Asked(endpoint, agent, content_type))
         path = f"{OTHER_PATH}?{urlsafe_b64encode(asked).decode()}"
-        async with upstream.asked(path, body, patience, PassingReply, stream=False) as reply:
+        async with upstream.asked(path, body, patience, PassingReply, stream=False, headers=headers) as reply:
             yield cast(PassingReply, reply)
 
 

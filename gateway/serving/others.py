@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from discovery.records import PeerId
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors
-from gateway.models.names import NamesConfig, summed_up
+from gateway.models.names import NamesConfig, sayable, summed_up
 from gateway.peering.passing import FEATURE
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
@@ -26,7 +26,9 @@ from gateway.serving.forward import BUSY, Client, answer_error
 from gateway.serving.having import Having, Other, Wanted, who_has
 from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Leaving
+from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import Ended, RequestTrace, Tracing, Untraced
 from gateway.telemetry.route_log import RouteLog
 from gateway.upstream import Passed, Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
@@ -47,9 +49,17 @@ class ToPeers(Protocol):
     """The way to other peers for such requests (gateway/peering/passing.py)."""
 
     def asked(
-        self, peer: PeerId, name: str, endpoint: str, agent: str, content_type: str, body: Pieces, patience: Patience
+        self,
+        peer: PeerId,
+        name: str,
+        endpoint: str,
+        agent: str,
+        content_type: str,
+        body: Pieces,
+        patience: Patience,
+        headers: Mapping[str, str],
     ) -> AbstractAsyncContextManager[Passed]:
-        """Its agent's answer. Raises UpstreamError."""
+        """Its agent's answer; `headers` go with the request. Raises UpstreamError."""
         ...
 
 
@@ -69,9 +79,10 @@ class Others:
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         leaving: Leaving | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """`leaving` says how far a request may go; None: anywhere."""
-        self._leaving = leaving
+        self._leaving, self._tracing = leaving, tracing or Untraced()
         self._names, self._patience, self._node, self._doors, self._peers = names, patience, node, doors, peers
         self._telemetry, self._route_log, self._clock, self._wall_clock = telemetry, route_log, clock, wall_clock
         self._lacking: dict[tuple[str, str], float] = {}  # (engine, endpoint), tried in vain -> until when
@@ -91,6 +102,7 @@ class Others:
         A client whose answer broke off is left incomplete: its connection is to be closed.
         """
         began, by, attempts = self._clock(), "", 0
+        trace = self._tracing.request(endpoint, headers)
         wishes = read_headers(headers)
         request = await asyncio.to_thread(read_other, endpoint, content_type, body)
         found = self._candidates(request, wishes, await self._verdict(request, headers, key))
@@ -105,28 +117,41 @@ class Others:
                 "x-ppai-reason": f"endpoint:{endpoint}",
                 "x-ppai-attempts": str(attempts),
             }
+            asked_at = self._clock()
             try:
-                await self._ask(candidate, request, wishes, client, shown)
+                await self._ask(candidate, request, wishes, client, shown, trace)
                 failure = None
-                break
             except Unacceptable as error:
                 failure = _stays_here(str(error))
             except UpstreamError as error:
                 failure = error
                 log.warning("attempt_failed peer=%s endpoint=%s code=%s", candidate.name, endpoint, error.code[:64])
+            code, took_s = failure.code if failure else None, self._clock() - asked_at
+            trace.attempt_ended(Ended(_status(failure), code, None, took_s, 0, 0))
+            if failure is None:
+                break
         if failure is not None and not client.has_started:
             sent_back = {"x-ppai-reason": "none", "x-ppai-attempts": str(attempts)}
             await answer_error(client, endpoint, failure, sent_back)
-        self._log(request, request_id, by, attempts, failure, began)
+        status = self._log(request, request_id, by, attempts, failure, began)
+        trace.ended(sayable(request.model or ""), status, f"endpoint:{endpoint}", attempts)
 
     async def _ask(
-        self, candidate: Having, request: OtherRequest, wishes: Wishes, client: Client, shown: Mapping[str, str]
+        self,
+        candidate: Having,
+        request: OtherRequest,
+        wishes: Wishes,
+        client: Client,
+        shown: Mapping[str, str],
+        trace: RequestTrace,
     ) -> None:
         """Raises UpstreamError where another may do better, or where the answer broke off; Unacceptable."""
         endpoint, patience = request.endpoint, self._patience
         if not candidate.is_own:
             kind, body = await asyncio.to_thread(request.travelling, candidate.agent.model)
-            asked = (candidate.peer, candidate.name, endpoint, candidate.agent.name, kind, body, patience)
+            known = self._node.admission.vouches(candidate.peer)
+            headers = trace.attempt(candidate.agent.model, PPAI, candidate.name, may_tell=known)
+            asked = (candidate.peer, candidate.name, endpoint, candidate.agent.name, kind, body, patience, headers)
             async with self._peers.asked(*asked) as reply:
                 await self._pass_on(reply, candidate, endpoint, client, shown)
             return
@@ -134,6 +159,8 @@ class Others:
         sent = {**wishes.passed, "content-type": kind}
         turn = await self._doors.door_of(candidate.agent.engine).own_turn(self._clock())
         assert isinstance(turn, Turn), "nobody looks elsewhere"
+        family = self._doors.door_of(candidate.agent.engine).engine.state.family
+        trace.attempt(candidate.agent.model, family, candidate.name, may_tell=False)
         async with turn.open(endpoint, body, sent, stream=False, patience=patience) as opened:
             await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)
 
@@ -228,8 +255,9 @@ class Others:
         attempts: int,
         failure: UpstreamError | None,
         began: float,
-    ) -> None:
-        status = "ok" if failure is None else "refused" if failure.status in (*BUSY, 404) else "failed"
+    ) -> str:
+        """Count it, write its line, and return how it went."""
+        status = _status(failure)
         reason = f"endpoint:{request.endpoint}"
         if failure is not None and not attempts:
             self._telemetry.observe_refused(failure.status, failure.code)
@@ -246,6 +274,13 @@ class Others:
             "latency_s": round(self._clock() - began, 4),
         }
         self._route_log.write(line)
+        return status
+
+
+def _status(failure: UpstreamError | None) -> str:
+    if failure is None:
+        return "ok"
+    return "refused" if failure.status in (*BUSY, 404) else "failed"
 
 
 def _stays_here(field: str) -> UpstreamError:

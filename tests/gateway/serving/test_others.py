@@ -23,10 +23,13 @@ from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from gateway.serving.others import Others
 from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import OtelConfig, Tracing
 from gateway.telemetry.route_log import RouteLog
+from gateway.telemetry.tracing import OpenTelemetry
 from gateway.upstream import Patience
 from gateway.wire.bodies import OTHERS
 from gateway.wire.errors import InvalidRequest
+from tests.collector import collecting
 from tests.gateway.serving.test_forward import Recorder
 from tests.media_engine import SPEECH, MediaEngine
 from tests.peers import doors_of, party, ready_engine
@@ -58,7 +61,11 @@ class Counter:
 
 @asynccontextmanager
 async def counter(
-    home: Path, *engines: MediaEngine, configs: tuple[EngineConfig, ...] = (), names: NamesConfig | None = None
+    home: Path,
+    *engines: MediaEngine,
+    configs: tuple[EngineConfig, ...] = (),
+    names: NamesConfig | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Counter]:
     """Ada before these engines."""
     async with AsyncExitStack() as stack:
@@ -80,7 +87,7 @@ async def counter(
             telemetry = Telemetry()
             others = Others(
                 names or NamesConfig(), Patience(5, 5, 5), node, made, _NoPeers(), telemetry, log,
-                clock=time.monotonic, wall_clock=lambda: 1e9,
+                clock=time.monotonic, wall_clock=lambda: 1e9, tracing=tracing,
             )  # fmt: skip
             yield Counter(others, home / "route.jsonl", telemetry)
 
@@ -112,6 +119,20 @@ async def test_a_request_is_counted_once_as_answered_or_as_one_that_nobody_was_a
         'ppai_answers_total{reason="endpoint",status="ok"} 1.0',
         'ppai_refused_total{code="endpoint_not_served",status="404"} 1.0',
     ] == counted
+
+
+async def test_a_request_is_a_span_with_one_for_each_engine_that_was_asked(tmp_path: Path) -> None:
+    silent, ranks = MediaEngine([], "a", tells=False), MediaEngine(["rerank"], "b", tells=False)
+    with collecting() as collector:
+        tracing = OpenTelemetry(OtelConfig(collector.url), "ada")
+        async with counter(tmp_path, silent, ranks, tracing=tracing) as ada:
+            await ada.ask("rerank", {"model": "auto", **RERANK})
+        await tracing.close()
+
+    whole = next(span for span in collector.spans if span.kind == 2)
+    asked = [(span.name, span.failed) for span in collector.spans if span.parent == whole.id]
+    assert ("rerank auto", False, 2) == (whole.name, whole.failed, whole.attributes["ppai.attempts"])
+    assert [("rerank a", True), ("rerank b", False)] == asked
 
 
 async def test_tokenize_is_at_the_root(tmp_path: Path) -> None:
