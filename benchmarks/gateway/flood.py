@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for _ in range(options.rounds):
                 for kind in rng.sample(options.kinds, len(options.kinds)):
                     victim = victims["strangers" if kind == "strangers" else "known"]
-                    _measure(victim, found["alone"], min(options.seconds, 10.0))
+                    _measure(victim, found["alone"], min(options.seconds, 5.0))
                     with _attack(victim, kind, options.nice, found[kind]):
                         _measure(victim, found[kind], options.seconds)
                     time.sleep(SETTLE_S)
