@@ -17,7 +17,7 @@ collect_ignore_glob = [] if IS_ASKED else ["test_*.py"]
 def engine() -> Iterator[Engine]:
     if why := why_not_here():
         pytest.fail(why)
-    kept = tempfile.TemporaryDirectory(prefix="ppai-docker-", ignore_cleanup_errors=True)
+    kept = tempfile.TemporaryDirectory(prefix="ppai-docker-")
     with kept as folder, Engine(Path(folder)) as running:
         running.build("ppai", ROOT)
         yield running

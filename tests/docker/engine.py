@@ -63,6 +63,8 @@ class Engine:
             self.docker("rm", "--force", *left)
         self._daemon.terminate()
         self._daemon.wait(60)
+        for mount in (self._folder / "exec" / "netns").glob("*"):  # the daemon leaves them, and with them the folder
+            self._run("umount", str(mount))
 
     def docker(self, *words: str, timeout_s: float = 600, stdin: bytes | None = None) -> str:
         """What `docker ...` prints; fails with what it said."""
