@@ -102,6 +102,8 @@ class _Request:
             return
         if outcome.ttft_s is not None:
             tracing.client_first_chunk.record(outcome.ttft_s, labels)
+        if not (outcome.prompt_tokens or outcome.tokens):  # of speech or a ranking nobody counts any
+            return
         for kind, tokens in (("input", outcome.prompt_tokens), ("output", outcome.tokens)):
             tracing.client_tokens.record(tokens, {**labels, genai.TOKEN_TYPE: kind})
 

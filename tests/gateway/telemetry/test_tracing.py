@@ -71,6 +71,19 @@ async def test_metrics_have_the_conventions_names_and_our_bounds() -> None:
     assert (0.5, list(genai.TOKEN_BOUNDS_S)) == (per_token.sum, list(per_token.explicit_bounds))
 
 
+async def test_an_answer_without_tokens_is_no_answer_of_zero_tokens() -> None:
+    def does(tracing: OpenTelemetry) -> None:
+        trace = tracing.request("rerank", {})
+        trace.attempt("ranker", "vllm", "ada", may_tell=False)
+        trace.attempt_ended(Ended("ok", None, None, 0.1, 0, 0))
+        trace.ended("auto", "ok", "endpoint:rerank", 1)
+
+    collector = await told(does=does)
+
+    assert ("ada", genai.CLIENT_DURATION) in collector.metrics
+    assert ("ada", genai.CLIENT_TOKENS) not in collector.metrics
+
+
 @pytest.mark.parametrize(
     ("across", "may_tell", "handed_on"), [(True, True, True), (True, False, False), (False, True, False)]
 )
