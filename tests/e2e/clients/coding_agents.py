@@ -262,8 +262,9 @@ class Trial:
 
     async def speaks_with_a_kill(self) -> str:
         """The same, although the peer that answers is killed in the middle: the other's engine goes on."""
-        self.behave(token_s=0.05)
+        self.behave()
         await self.cluster.until(self.may_both_go_on, timeout_s=60)
+        self.behave(token_s=0.05)
         async with self.at_work("coder", coding_engine.SPEAK) as run:
             name = await self.by_whom(1, run)
             await asyncio.sleep(2)
@@ -295,6 +296,8 @@ class Trial:
     async def hangs_up(self) -> str:
         """It is stopped as by Ctrl-C; the engine at the other peer hears of it."""
         engines = [self.cluster.engines[name] for name in ("ben", "cleo")]
+        self.behave()
+        await self.cluster.until(self.may_both_go_on, timeout_s=60)  # what peers try of their engines is over
         self.behave(token_s=0.2)
         async with self.at_work("coder", coding_engine.SPEAK) as run:
             await self.by_whom(1, run)
