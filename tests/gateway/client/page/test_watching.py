@@ -94,7 +94,8 @@ async def test_a_page_that_is_the_owner_s_no_longer_hears_nothing_more_of_his() 
         [await anext(stream) for _ in range(2)]
         is_owner = False
         shown.now["request/2"] = 1
-        rest = [event async for event in stream]
+        async with asyncio.timeout(5):
+            rest = [event async for event in stream]
 
     assert [("entry", "", {})] == [read(event) for event in rest]
 
