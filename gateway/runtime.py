@@ -87,7 +87,8 @@ from gateway.server.listeners import (
     server,
     url_of,
 )
-from gateway.serving.dispatch import Dispatcher, Routed
+from gateway.serving.deciding.decider import Routed
+from gateway.serving.dispatch import Dispatcher
 from gateway.serving.litellm_adapters import Adapters
 from gateway.serving.others import Others
 from gateway.telemetry import otel
@@ -273,7 +274,7 @@ class Runtime:
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(
             config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
-            clock=clock, wall_clock=time.time, leaving=dispatcher.leaving, tracing=self._tracing,
+            clock=clock, wall_clock=time.time, leaving=dispatcher.decider.leaving, tracing=self._tracing,
         )  # fmt: skip
         url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(

@@ -52,6 +52,7 @@ WITHOUT_MODULE = {
     "gateway/privacy/guards.py": "takes each guard of the rules out, and its test must fail",
     "gateway/server/guards.py": "takes each guard of the transport out, and its test must fail",
     "gateway/trust/guards.py": "takes guards of several rooms out, and their tests must fail",
+    "gateway/serving/no_room.py": "decider, attempts, course and doors together, where everybody is busy",
     "gateway/routing/herding.py": "many nodes together",
     "gateway/routing/first_hour.py": "names, worth, costs, beliefs and policy together",
     "profiler/builtin.py": "the built-in questions: data",

@@ -11,17 +11,17 @@ REST = "rest"
 STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and functions of files
     "record": (
         *(f"gateway/serving/attempts.py:{name}" for name in ("observe", "line", "close")),
-        *("gateway/serving/dispatch.py:_remember", "gateway/serving/forward.py:_report"),
-        *("gateway/measuring/feedback.py", "gateway/telemetry/"),
+        *("gateway/serving/deciding/queries.py:remember", "gateway/serving/forward.py:_report"),
+        *("gateway/serving/recording/", "gateway/measuring/feedback.py", "gateway/telemetry/"),
     ),
     "client write": (
         *(f"gateway/server/edge.py:{name}" for name in ("start", "send", "answer", "comment")),
         *("gateway/serving/alive.py", "uvicorn/protocols/http/httptools_impl.py:send"),
     ),
-    "parse": ("gateway/serving/dispatch.py:_read", "gateway/serving/headers.py"),
+    "parse": ("gateway/serving/deciding/queries.py:read", "gateway/serving/headers.py"),
     "judge": ("gateway/topics/", "gateway/serving/leaving.py"),
     "plan": (
-        *(f"gateway/serving/dispatch.py:{name}" for name in ("_choose", "_query")),
+        *("gateway/serving/deciding/decider.py:choose", "gateway/serving/deciding/queries.py:query"),
         *("gateway/serving/refusals.py", "gateway/peering/probes.py:probe"),
     ),
     "upstream write": (

@@ -47,7 +47,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
     async def route(request: fastapi.Request) -> dict[str, Any]:
         asked = await read_json(request, _Question)
         headers = {name: value for name, value in headers_of(request.scope).items() if "ppai" in name}
-        routed = await peer.dispatcher.decide(
+        routed = await peer.dispatcher.decider.decide(
             "chat/completions", asked.body, {**asked.sent, **headers}, EXPLAIN_S, key=asked.key, everybody=True
         )
         query, choice, target = routed.query, routed.choice, routed.choice.target
@@ -60,7 +60,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
                 "rule": routed.verdict.rule or None,
                 "told": routed.verdict.is_told,
             },
-            "problem": None if target else peer.dispatcher.why_nobody(routed).message,
+            "problem": None if target else peer.dispatcher.decider.why_nobody(routed).message,
             "category": query.category or None,
             "familiar": query.is_familiar,
             "forms": query.forms,
@@ -76,7 +76,7 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         """Owner: how far a text may go, and of every rule whether it holds. What a rule found is not said."""
         asked = await read_json(request, _Question)
         read = read_request("chat/completions", asked.body)
-        verdict, rules = await peer.dispatcher.leaving.explain(read, Came(asked.body, asked.sent, asked.key))
+        verdict, rules = await peer.dispatcher.decider.leaving.explain(read, Came(asked.body, asked.sent, asked.key))
         return {
             **_verdict(verdict),
             "rules": [

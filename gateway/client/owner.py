@@ -196,7 +196,7 @@ def _add_calls_on_agents(app: fastapi.FastAPI, peer: RunningPeer, owners: list[A
 
     @app.post("/ppai/v1/profile", dependencies=owners)
     async def profile(request: fastapi.Request) -> dict[str, Any]:
-        gate = peer.dispatcher.reader.gate
+        gate = peer.dispatcher.decider.reader.gate
         peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.measuring.makes())
         peer.cards_changed()
         return {"published": True, "seq": peer.network.version}

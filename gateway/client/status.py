@@ -82,7 +82,7 @@ def _engines_status(peer: RunningPeer) -> dict[str, Any]:
 
 def engine_rows(peer: RunningPeer) -> list[dict[str, Any]]:
     """Each of our engines."""
-    space = peer.dispatcher.reader.gate.space
+    space = peer.dispatcher.decider.reader.gate.space
     profiled = {agent.name for agent in peer.node.own_agents if space in agent.profiles}
     return [_engine_status(peer, door, profiled) for door in peer.doors.shown]
 
@@ -131,7 +131,7 @@ def _secret_status(peer: RunningPeer) -> dict[str, Any]:
 
 def _gate_status(peer: RunningPeer) -> dict[str, Any]:
     """Which gate, and who reads for it; `folder` is empty for the shipped one."""
-    reader, config = peer.dispatcher.reader, peer.gate
+    reader, config = peer.dispatcher.decider.reader, peer.gate
     return {
         "space": reader.gate.space,
         "prototypes": reader.gate.K,

@@ -24,7 +24,7 @@ from gateway.wire.bodies import ENDPOINTS
 from gateway.wire.errors import InvalidRequest
 from tests.fakes import ScriptedEngine
 from tests.gateway.privacy.secrets import KINDS, drawn
-from tests.gateway.serving.test_dispatch import Desk, desk
+from tests.gateway.serving.desk import Desk, desk
 from tests.gateway.serving.test_forward import Recorder
 
 SECRETS = 1000

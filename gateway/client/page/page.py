@@ -14,7 +14,7 @@ from gateway.client.page.files import PLACE, PageFile, page_files
 from gateway.client.page.watching import TooMany, Watching
 from gateway.client.running import RunningPeer
 from gateway.client.views import candidate_rows
-from gateway.serving.dispatch import Decided
+from gateway.serving.recording.requests import Decided
 from gateway.wire.errors import InvalidRequest
 
 ENTRIES_PER_S, ENTRIES_AT_ONCE = 1.0, 8.0  # tickets that are looked at, of one address
@@ -98,7 +98,7 @@ def _decision(decided: Decided, peer: RunningPeer) -> dict[str, Any]:
             "category": query.category or None,
             "familiar": query.is_familiar,
             "forms": query.forms,
-            "top": _top(query.relevance, peer.dispatcher.reader.gate.categories),
+            "top": _top(query.relevance, peer.dispatcher.decider.reader.gate.categories),
             "prompt_tokens": query.prompt_tokens,
             "needs": sorted(query.needs),
         },

@@ -48,7 +48,8 @@ class Showing:
     def __init__(self, peer: RunningPeer) -> None:
         self._peer = peer
         self._good: dict[PeerId, tuple[tuple[Agent, ...], bytes]] = {}
-        self._names, self._owner = np.unique(np.array(peer.dispatcher.reader.gate.categories), return_inverse=True)
+        categories = peer.dispatcher.decider.reader.gate.categories
+        self._names, self._owner = np.unique(np.array(categories), return_inverse=True)
 
     def loads(self) -> dict[str, tuple[int, int] | None]:
         """(jobs in its engines, jobs that wait) of this machine, as `me`, and of each peer; None where not known."""
@@ -99,7 +100,7 @@ class Showing:
             "admission": network.admission.mode,
             "addresses": [str(address) for address in network.addresses()],
             "categories": self._names.tolist(),
-            "reading": peer.dispatcher.reader.problem,
+            "reading": peer.dispatcher.decider.reader.problem,
             "missing": missing_here(peer),
             "say": waiting_lines(network.waiting()),
             "identity_in_use": network.gossip.identity_in_use,
@@ -117,7 +118,7 @@ class Showing:
         row = agent_row(agent)
         capability, evidence = row.pop("capability"), row.pop("evidence")
         row.pop("spaces")
-        space = self._peer.dispatcher.reader.gate.space
+        space = self._peer.dispatcher.decider.reader.gate.space
         if space not in agent.profiles or len(capability) != len(self._owner):
             return {**row, "good": None, "evidence": None}
         return {**row, **by_category(capability, evidence, self._owner)}
@@ -168,6 +169,6 @@ def _sharing(peer: RunningPeer) -> dict[str, Any]:
 
 def _rules(peer: RunningPeer) -> Iterator[Mapping[str, Any]]:
     """Each of the owner's privacy rules, and how often it decided how far a request went."""
-    leaving = peer.dispatcher.leaving
+    leaving = peer.dispatcher.decider.leaving
     for rule in leaving.rules:
         yield {"name": rule.name, "to": rule.to, "when": checked(rule), "held": leaving.held.get(rule.name, 0)}

@@ -22,7 +22,7 @@ ASK = f"/ppai/gateway/serving/forward.py:run /ppai/gateway/serving/dispatch.py:_
         (f"/ppai/gateway/serving/attempts.py:next {ASK}", "dispatch"),
         (f"/ppai/gateway/engines/connections.py:ask /ppai/gateway/engines/connections.py:post {ASK}", "upstream write"),
         (f"/ppai/gateway/engines/connections.py:asked {LOOP}", "relay"),
-        (f"/lib/numpy/_core/numeric.py:full /ppai/gateway/serving/dispatch.py:_choose {LOOP}", "plan"),
+        (f"/lib/numpy/_core/numeric.py:full /ppai/gateway/serving/deciding/decider.py:choose {LOOP}", "plan"),
         (f"/lib/uvicorn/protocols/http/httptools_impl.py:on_body {LOOP}", "let in"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from tests.guards import Guard, with_all, without
 
 RULES = "gateway/privacy/test_rules.py::"
-DISPATCH = "gateway/serving/test_dispatch.py::"
+DECIDER = "gateway/serving/deciding/test_decider.py::"
 GUARDS = [
     Guard(
         "41: a secret leaves",
@@ -32,10 +32,10 @@ GUARDS = [
     ),
     Guard(
         "to our own engine elsewhere",
-        "gateway/serving/dispatch.py",
+        "gateway/serving/deciding/queries.py",
         "here_only=wishes.stays_here or is_kept,",
         "here_only=wishes.stays_here,",
-        f"{DISPATCH}test_an_engine_of_ours_elsewhere_is_no_machine_of_mine",
+        f"{DECIDER}test_an_engine_of_ours_elsewhere_is_no_machine_of_mine",
     ),
     Guard(
         "to who came while it waited",

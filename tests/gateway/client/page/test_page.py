@@ -7,7 +7,7 @@ import pytest
 
 from gateway.client.page.files import GUARDS, page_files
 from gateway.client.page.page import ENTRIES_AT_ONCE
-from gateway.serving.dispatch import Decided
+from gateway.serving.recording.requests import Decided
 from tests.gateway.client.site import OWNER, Site
 
 
@@ -70,7 +70,7 @@ async def test_a_request_that_is_not_kept_is_a_404(site: Site) -> None:
 
 async def test_a_decision_shows_everybody_who_was_judged_and_what_it_was_about(site: Site) -> None:
     body = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
-    routed = await site.running.dispatcher.decide("chat/completions", body, {})
+    routed = await site.running.dispatcher.decider.decide("chat/completions", body, {})
     recent = site.running.route_log.recent
     recent.decided(recent.began({"request": "r1"}), Decided(routed.query, routed.choice, routed.verdict), 1)
 

@@ -1,0 +1,1 @@
+"""A decision: what a request asks for, and who answers it."""

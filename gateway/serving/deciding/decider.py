@@ -1,0 +1,170 @@
+"""Who answers a request: the order of read, rules, query, needs and choice, at first and each time anew.
+
+A shell around Node: it asks and measures, and chooses nothing itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from gateway.capacity.doors import Doors
+from gateway.models.names import NamesConfig
+from gateway.models.same import model_key
+from gateway.peering.probes import Peers
+from gateway.privacy.fields import Travel
+from gateway.privacy.rules import ANYWHERE, Rules, Verdict
+from gateway.routing.candidates import Excluded
+from gateway.routing.choice import Candidate, Choice
+from gateway.routing.node import Node
+from gateway.routing.query import Query
+from gateway.serving import refusals
+from gateway.serving.continuing.said import Said
+from gateway.serving.deciding.queries import Queries
+from gateway.serving.headers import Wishes, read_headers
+from gateway.serving.leaving import Came, Leaving
+from gateway.telemetry.metrics import Telemetry
+from gateway.topics.reader import BUDGET_S, RelevanceReader
+from gateway.upstream import UpstreamError
+from gateway.wire.codec import takes_long
+from gateway.wire.request import Request
+
+_PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A request that was read and decided."""
+
+    request: Request
+    wishes: Wishes
+    travel: Travel
+    query: Query
+    choice: Choice
+    verdict: Verdict = ANYWHERE  # of the owner's rules
+
+
+class Decider:
+    """Decides about requests of this machine's programs."""
+
+    def __init__(
+        self,
+        names: NamesConfig,
+        rows: int,
+        node: Node,
+        doors: Doors,
+        peers: Peers,
+        reader: RelevanceReader,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        rules: Rules,
+    ) -> None:
+        """`rows`: so many candidates a choice names. `rules`: what may leave this machine."""
+        self.reader, self.leaving = reader, Leaving(rules, node, reader)
+        self.queries = Queries(names, node, reader, telemetry, clock)
+        self._rows, self._node, self._doors, self._peers = rows, node, doors, peers
+        self._telemetry, self._clock = telemetry, clock
+
+    async def decide(
+        self,
+        endpoint: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        judge_s: float = BUDGET_S,
+        *,
+        key: str = "",
+        everybody: bool = False,
+    ) -> Routed:
+        """Who answers this request: read it, judge it within `judge_s`, probe, choose. Raises InvalidRequest.
+
+        `everybody`: the choice explains those who are not asked, too.
+        """
+        came = Came(body, headers, key)
+        return await self.decide_came(endpoint, body, came, read_headers(headers), judge_s, everybody=everybody)
+
+    async def decide_came(
+        self,
+        endpoint: str,
+        body: bytes,
+        came: Came,
+        wishes: Wishes,
+        judge_s: float = BUDGET_S,
+        *,
+        everybody: bool = False,
+    ) -> Routed:
+        """The same; `body` may say what came in another form. The rules look at what came."""
+        asked, began = (endpoint, body, wishes.session), self._clock()
+        read = self.queries.read
+        request, travel = await asyncio.to_thread(read, *asked) if takes_long(body) else read(*asked)
+        verdict = await self.leaving.verdict(request, came, always=everybody)
+        self._telemetry.observe_stage("read", self._clock() - began)
+        query = await self.queries.query(request, travel, len(body), wishes, judge_s, verdict)
+        refusals.check_needs(query, self._node.roster)
+        return Routed(request, wishes, travel, query, await self.choose(query, everybody=everybody), verdict)
+
+    async def decide_anew(self, routed: Routed, came: Came) -> Choice:
+        """The choice among those who serve now. Raises UpstreamError and InvalidRequest where it has nobody."""
+        verdict = routed.verdict
+        if verdict.reach == "this machine" and not verdict.rule:  # nothing was looked at while nobody else was there
+            verdict = await self.leaving.verdict(routed.request, came)
+        query = await self.queries.query(
+            routed.request, routed.travel, len(came.body), routed.wishes, BUDGET_S, verdict
+        )
+        refusals.check_needs(query, self._node.roster)
+        choice = await self.choose(query)
+        if not choice.order:
+            raise self.why_nobody(replace(routed, query=query, choice=choice))
+        return choice
+
+    async def decide_to_go_on(self, routed: Routed, said: Said, by: Candidate) -> Routed | None:
+        """Who may go on with an answer that broke off: agents with the same model, or one that the client named."""
+        rest = said.rest()
+        key, named = model_key(by.model), routed.query.chain or (routed.query.models,)
+        same = frozenset(model for model in self._node.roster.models if model_key(model) == key)
+        query = replace(
+            routed.query, models=same.union(*(names or () for names in named)), chain=(),
+            prompt_tokens=rest.prompt_tokens, max_tokens=rest.max_tokens,
+            goes_on=rest.endpoint if rest.continues else None,
+        )  # fmt: skip
+        choice = await self.choose(query)
+        names = query.models or frozenset()
+        may_come = (each for each in choice.rest if each.excluded in _PASSING and {each.model, each.agent} & names)
+        if not choice.order and all(each.peer_id == by.peer_id for each in may_come):
+            return None
+        return replace(routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice)
+
+    async def choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
+        """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself.
+
+        A query that is held and waits at no door of ours waits at another peer.
+        """
+        (jobs, slots, served_tokens), engines = self._doors.own_loads(waits_at)
+        began = self._clock()
+        self._node.observe_own_load(jobs, slots, began, served_tokens, engines)
+        choice, probing_s = None if everybody else self._node.only(query, began), 0.0
+        if choice is None:
+            choice, probing_s = await self._weigh(query, began, everybody=everybody)
+        self._telemetry.observe_stage("choose", self._clock() - began - probing_s)
+        if not query.is_held and not everybody:  # else a look while it waits, or a person's question
+            self._telemetry.observe_decision(choice.reason)
+        return choice
+
+    def why_nobody(self, routed: Routed) -> UpstreamError:
+        """What a client is told where the choice has no candidate."""
+        problem = self._doors.problem
+        missing = refusals.missing(self._node.roster, problem)
+        former = self._node.former_models(self._clock())
+        error = refusals.nobody(routed.request.endpoint, routed.query, routed.choice.rest, problem, missing, former)
+        return UpstreamError(error.message, status=error.status, code=error.code, retry_after_s=error.retry_after_s)
+
+    async def _weigh(self, query: Query, now: float, *, everybody: bool) -> tuple[Choice, float]:
+        """The choice among several, and the seconds for which they were probed."""
+        plan = self._node.plan(query, now)
+        asked = {plan.draft.view.roster.peer_ids[index] for index in plan.probe}
+        silent, probing_s = asked, 0.0
+        if asked:
+            probing = self._clock()
+            silent = asked - await self._peers.probe(asked)
+            probing_s = self._clock() - probing
+            self._telemetry.observe_stage("probe", probing_s)
+        decision = self._node.decide(query, plan, self._clock(), silent)
+        return decision.choice(len(decision.order) if everybody else self._rows, everybody=everybody), probing_s

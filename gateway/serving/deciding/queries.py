@@ -1,0 +1,116 @@
+"""What a request asks for, as routing sees it: its body is read, its models are meant, its topic is judged."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from discovery.records import PeerId
+from gateway.models.names import Chain, NamesConfig, summed_up
+from gateway.privacy.fields import Travel, may_travel
+from gateway.privacy.rules import Verdict
+from gateway.routing.node import Node
+from gateway.routing.query import Query
+from gateway.serving import refusals
+from gateway.serving.headers import Wishes
+from gateway.telemetry.metrics import Telemetry
+from gateway.topics.reader import RelevanceReader
+from gateway.wire.bodies import ASSUMED, PERSONAL_ENDPOINTS
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.request import Request, read_request
+from gateway.wire.tokens import asking_for_usage
+
+CHAINS_KEPT = 256  # names that were asked for, of which it is remembered whom they mean
+_FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
+
+
+class Queries:
+    """Makes requests into queries."""
+
+    def __init__(
+        self,
+        names: NamesConfig,
+        node: Node,
+        reader: RelevanceReader,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+    ) -> None:
+        self._names, self._node, self._reader = names, node, reader
+        self._telemetry, self._clock = telemetry, clock
+        self._failed: dict[str, PeerId] = {}  # by session: the queue of who failed it last
+
+    def read(self, endpoint: str, body: bytes, session: str | None) -> tuple[Request, Travel]:
+        """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
+        try:
+            request = asking_for_usage(read_request(endpoint, body, session))
+            return request, self.travel(request)
+        except RecursionError as error:  # not too deep for the first decoder, but for who reads on
+            raise InvalidRequest("the body is nested too deeply: flatten it", code="invalid_json") from error
+
+    def travel(self, request: Request) -> Travel:
+        """What of it may leave this machine."""
+        return may_travel(request, trusted=self._node.admission.mode != "open")
+
+    async def query(
+        self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict
+    ) -> Query:
+        """What is asked of whom, judged within `judge_s`. Raises InvalidRequest for a name that means nobody."""
+        roster = self._node.roster
+        rule = f"privacy:{verdict.rule}" if verdict.rule else None
+        is_kept = rule is not None and verdict.reach == "this machine"
+        chain = self._meant((request.model, *request.instead))
+        judged = None
+        self._reader.attend(roster.topics)
+        if len(roster) > 1 and (request.text or request.earlier):
+            judging = self._clock()
+            judged = await self._reader.judge(
+                request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
+            )
+            self._telemetry.observe_stage("judge", self._clock() - judging)
+        return Query(
+            models=summed_up(chain),
+            chain=chain if len(chain) > 1 else (),
+            patience_s=self._names.patience_s,
+            prompt_tokens=request.prompt_tokens,
+            max_tokens=request.max_tokens,
+            category=judged.category if judged else "",
+            endpoint="" if request.endpoint in ASSUMED else request.endpoint,
+            is_chat=request.endpoint in PERSONAL_ENDPOINTS,
+            needs=request.needs,
+            body_bytes=body_bytes,
+            session=request.session,
+            pin=refusals.peer_meant(wishes.pin, self._node.me, self._node.name, self._node.names, roster),
+            pinned_local="client" if wishes.stays_here else rule if is_kept else travel.pinned_by,
+            here_only=wishes.stays_here or is_kept,
+            reach="anyone" if is_kept else verdict.reach,
+            rule=rule,
+            guarded=travel.guarded,
+            avoid=self._failed.get(request.session) if wishes.is_retry else None,
+            beta_per_s=wishes.beta_per_s,
+            relevance=judged.relevance.astype(np.float64) if judged else None,
+            is_familiar=judged.is_familiar if judged else True,
+            forms=judged.forms if judged else (),
+            drawn=judged.drawn if judged else {},
+        )
+
+    def remember(self, session: str, queue: PeerId, has_failed: bool) -> None:
+        """Who failed a conversation last, or was left before it answered: a retry goes to somebody else first."""
+        self._failed.pop(session, None)
+        if has_failed:
+            self._failed[session] = queue
+            while len(self._failed) > _FAILURES_KEPT:
+                del self._failed[next(iter(self._failed))]
+
+    def _meant(self, asked: tuple[str, ...]) -> Chain:
+        """Whom these names of models mean: remembered with the roster, while nobody else served one until recently."""
+        roster = self._node.roster
+        # where unknown names mean `auto`, nobody waits for one
+        former = {} if self._names.transparent else self._node.former_models(self._clock())
+        if not former and asked in roster.chains:
+            return roster.chains[asked]
+        names = roster.served.union(former)
+        chain = refusals.models_meant(asked, names, self._node.own_models, self._names) if names else (None,)
+        if not former:
+            while len(roster.chains) >= CHAINS_KEPT:
+                del roster.chains[next(iter(roster.chains))]
+            roster.chains[asked] = chain
+        return chain

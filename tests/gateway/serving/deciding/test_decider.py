@@ -1,0 +1,272 @@
+"""Who answers: how far the owner's rules let a request go, and what is told where nobody may be asked."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from discovery.records import Agent
+from gateway.privacy.rules import Rule
+from gateway.wire.errors import InvalidRequest
+from tests.fakes import ScriptedEngine
+from tests.gateway.serving.desk import CHAT, PICTURE, Desk, desk, excluded
+from tests.gateway.serving.test_forward import Recorder
+
+# --- how far the owner's rules let a request go ---
+
+
+CARD = "my card is 4242 4242 4242 4242"
+SECRETS = Rule("secrets", "my machines", patterns=("card",))
+
+
+def told(desk: Desk, place: str) -> None:
+    """Ben, who is in her roster, tells where his engine runs."""
+    assert "ben" in desk.node.roster.peer_names
+    desk.node.hear_details(desk.ben.id, [Agent("scripted-1", "scripted-1", 4096, place=place)])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("to", "mine", "place", "may"),
+    [
+        ("this machine", True, "here", False),
+        ("my machines", False, "here", False),
+        ("my machines", True, "here", True),
+        ("my machines", True, "other host", False),
+        ("my machines", True, "", False),  # it does not say where: that is no place of mine
+        ("approved", False, "here", True),
+        ("approved", False, "other host", True),
+        ("approved", True, "cloud", False),  # somebody else's, whoever may ask it
+        ("approved", False, "", False),
+        ("anyone", False, "", True),
+    ],
+)
+async def test_a_rule_says_who_may_be_asked(
+    tmp_path: Path, theirs: ScriptedEngine, to: str, mine: bool, place: str, may: bool
+) -> None:
+    """Ada has no engine: ben is asked, or nobody is, and her client is told which rule says so."""
+    rule = replace(SECRETS, to=to)  # type: ignore[arg-type]
+    async with desk(tmp_path, None, theirs, rules=(rule,)) as ada:
+        ada.me.admission.approve(ada.ben.id, mine=mine)
+        told(ada, place)
+        kept = await ada.ask(messages=[{"role": "user", "content": CARD}])
+        free = await ada.ask()
+
+    assert (200, 1 + may) == (free.status, len(theirs.asked))
+    if may:
+        assert 200 == kept.status
+    else:
+        assert (422, "privacy_rule") == (kept.status, kept.error["code"])
+        assert "privacy:secrets" in str(kept.error["message"]) and f"`{to}`" in str(kept.error["message"])
+        assert "4242" not in kept.body.decode()
+
+
+@pytest.mark.parametrize("to", ["this machine", "my machines", "approved"])
+async def test_what_a_rule_keeps_from_others_is_answered_here(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, to: str
+) -> None:
+    """Whatever the client asks for, and when its engine fails, too."""
+    rule = replace(SECRETS, to=to)  # type: ignore[arg-type]
+    async with desk(tmp_path, mine, theirs, rules=(rule,)) as ada:
+        said = {"messages": [{"role": "user", "content": CARD}]}
+        answered = await ada.ask(**said)
+        pinned = await ada.ask({"x-ppai-route": "ben"}, **said)
+        mine.status = 500
+        failed = await ada.ask(**said)
+
+    assert (200, "ada", "privacy:secrets") == (
+        answered.status, answered.headers["x-ppai-peer"], answered.headers["x-ppai-reason"],
+    )  # fmt: skip
+    assert [422, 500] == [pinned.status, failed.status]
+    assert [] == theirs.asked
+
+
+@pytest.mark.parametrize("place", ["other host", "cloud"])
+@pytest.mark.parametrize("to", ["this machine", "my machines"])
+async def test_an_engine_of_ours_elsewhere_is_no_machine_of_mine(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, place: str, to: str
+) -> None:
+    """Also where its context seems too short for the request, and it would be tried all the same."""
+    rule = replace(SECRETS, to=to)  # type: ignore[arg-type]
+    async with desk(tmp_path, mine, theirs, rules=(rule,)) as ada:
+        own = [replace(agent, place=place, context_tokens=16) for agent in ada.node.own_agents]  # type: ignore[arg-type]
+        ada.node.serve(own)
+        client = await ada.ask(messages=[{"role": "user", "content": f"{CARD} {'and so on ' * 40}"}])
+
+    assert 422 == client.status
+    assert [] == mine.asked + theirs.asked
+
+
+async def test_a_peer_that_comes_while_a_request_waits_at_home_is_not_asked(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Nothing was looked at while nobody else was there."""
+    mine.delay_s = 0.3
+    async with desk(tmp_path, mine, theirs, slots=1, rules=(Rule("all"),)) as ada:
+        ada.me.admission.revoke(ada.ben.id)
+        ada.node.rights_changed()
+        first = asyncio.create_task(ada.ask())
+        await mine.until(lambda engine: engine.active == 1)
+        second = asyncio.create_task(ada.ask())
+        await asyncio.sleep(0)
+        ada.me.admission.approve(ada.ben.id)
+        ada.node.rights_changed()
+        ada.door.look_around()
+        clients = await asyncio.gather(first, second)
+
+    assert [200, 200] == [client.status for client in clients]
+    assert (2, 0) == (len(mine.asked), len(theirs.asked))
+
+
+async def test_an_answer_that_breaks_off_goes_on_within_the_rule(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Ben has the same model; what was said so far would travel with the question."""
+    mine.model, mine.cut_after = "scripted-1", 2
+    async with desk(tmp_path, mine, theirs, rules=(SECRETS,)) as ada:
+        client = await ada.ask(stream=True, messages=[{"role": "user", "content": CARD}])
+
+    assert b'"error"' in client.body
+    assert [] == theirs.asked
+
+
+async def test_the_api_key_of_a_program_is_a_condition(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    body = json.dumps({**CHAT, "model": "scripted-1"}).encode()
+    async with desk(tmp_path, mine, theirs, rules=(Rule("phone", keys=("phone",)),)) as ada:
+        clients = {key: Recorder() for key in ("phone", "laptop")}
+        for key, client in clients.items():
+            await ada.dispatcher.answer("chat/completions", body, {}, client, "r1", key)
+
+    assert {"phone": 422, "laptop": 200} == {key: client.status for key, client in clients.items()}
+
+
+# --- nobody to ask ---
+
+
+async def test_without_an_engine_and_peers_the_problem_is_told(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, None, theirs) as ada:
+        ada.ben.gossip.leave(0.0)
+        card = ada.ben.gossip.own_card()
+        ada.me.gossip.learn([card], 0.0)
+        client = await ada.ask()
+
+    assert (503, "not_ready") == (client.status, client.error["code"])
+    assert "127.0.0.1:9" in client.error["message"]
+    assert "retry-after" in client.headers
+
+
+async def test_without_an_engine_a_pin_to_it_tells_its_problem(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    """Though ben could answer: the client said `local`."""
+    async with desk(tmp_path, None, theirs) as ada:
+        client = await ada.ask({"x-ppai-route": "local"})
+
+    assert (503, "not_ready") == (client.status, client.error["code"])
+    assert "127.0.0.1:9" in client.error["message"]
+    assert [] == theirs.asked
+
+
+async def test_without_an_engine_a_peer_that_waits_to_be_approved_is_no_help(
+    tmp_path: Path, theirs: ScriptedEngine
+) -> None:
+    """The engine's problem is what the user can do something about; of a pin, the approval is."""
+    async with desk(tmp_path, None, theirs) as ada:
+        ada.me.admission.revoke(ada.ben.id)
+        ada.node.rights_changed()
+        plain, pinned = await ada.ask(), await ada.ask({"x-ppai-route": "ben"})
+
+    assert (503, "not_ready") == (plain.status, plain.error["code"])
+    assert "127.0.0.1:9" in plain.error["message"]
+    assert f"ppai approve {ada.ben.id}" in pinned.error["message"]
+
+
+async def test_what_nobody_serves_is_said_so(tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine) -> None:
+    """Our engine says that its model takes text alone; ben's card does not say more."""
+    mine.models = b'{"data":[{"id":"mine","architecture":{"input_modalities":["text"]}}]}'
+    async with desk(tmp_path, mine, theirs) as ada:
+        with pytest.raises(InvalidRequest, match="nobody here takes image") as caught:
+            await ada.ask(messages=PICTURE)
+
+    assert (422, "capability_missing") == (caught.value.status, caught.value.code)
+
+
+@pytest.mark.parametrize("endpoint", ["chat/completions", "responses", "messages"])
+async def test_tools_are_refused_by_every_api_of_an_engine_that_says_it_has_none(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, endpoint: str
+) -> None:
+    """It would ignore them."""
+    tool = {"type": "function", "function": {"name": "f"}} if endpoint == "chat/completions" else {"name": "f"}
+    body = json.dumps({**CHAT, "input": "hi", "max_tokens": 5, "tools": [tool]}).encode()
+    async with desk(tmp_path, mine, theirs) as ada:
+        ada.me.admission.revoke(ada.ben.id)
+        ada.node.serve([replace(ada.node.own_agents[0], modalities=("text",))])
+        with pytest.raises(InvalidRequest, match="takes tools") as caught:
+            await ada.dispatcher.answer(endpoint, body, {}, Recorder(), "r1")
+
+    assert (422, "capability_missing", []) == (caught.value.status, caught.value.code, mine.asked)
+
+
+async def test_a_clients_retry_goes_to_another_peer_than_the_one_that_failed(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Cut off in mid-stream nobody else is asked, for the client has part of an answer: it tries again itself."""
+    mine.cut_after = 2
+    async with desk(tmp_path, mine, theirs) as ada:
+        await ada.ask({"x-ppai-route": "ada"}, stream=True)
+        body = json.dumps({**CHAT, "stream": True}).encode()
+        first = await excluded(ada, body, {"x-stainless-retry-count": "0"})
+        again = await excluded(ada, body, {"x-stainless-retry-count": "1"})
+        answered = await ada.ask({"x-stainless-retry-count": "1"}, stream=True)
+
+    assert (None, "retried") == (first["ada"], again["ada"])
+    assert ("ben", "1") == (answered.headers["x-ppai-peer"], answered.headers["x-ppai-attempts"])
+    assert answered.body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_a_model_whose_engine_died_is_not_ready_and_a_model_that_nobody_had_does_not_exist(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """Ben is there all the while. An engine that comes back with another model has dropped the old one."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        agents = ada.node.own_agents
+        await ada.ask()
+        ada.node.serve([])
+        gone = await ada.ask(model="mine")
+        with pytest.raises(InvalidRequest) as caught:
+            await ada.ask(model="minr")
+        ada.node.serve(agents)
+        back = await ada.ask(model="mine")
+        ada.node.serve([])
+        ada.node.serve([replace(agents[0], name="next", model="next")])
+        with pytest.raises(InvalidRequest, match="does not exist"):
+            await ada.ask(model="mine")
+
+    assert (503, "not_ready", "2") == (gone.status, gone.error["code"], gone.headers["retry-after"])
+    assert "`mine`" in gone.error["message"] and "`ada` had it" in gone.error["message"]
+    assert (404, "model_not_found") == (caught.value.status, caught.value.code)
+    assert (200, []) == (back.status, theirs.asked)
+
+
+async def test_a_model_of_a_peer_that_is_gone_names_the_peer(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    """First it is silent, then it has left."""
+    async with desk(tmp_path, mine, theirs) as ada:
+        ada.me.transport.suspect(ada.ben.id, "test")
+        silent = await ada.ask(model="scripted-1")
+        ada.ben.gossip.leave(0.0)
+        ada.me.gossip.learn([ada.ben.gossip.own_card()], 0.0)
+        left = await ada.ask(model="scripted-1")
+
+    for answer in (silent, left):
+        assert (503, "not_ready", "2") == (answer.status, answer.error["code"], answer.headers["retry-after"])
+        assert "`ben` had it" in answer.error["message"]
+
+
+async def test_without_an_engine_of_our_own_others_answer(tmp_path: Path, theirs: ScriptedEngine) -> None:
+    async with desk(tmp_path, None, theirs) as ada:
+        client = await ada.ask()
+
+    assert (200, "ben") == (client.status, client.headers["x-ppai-peer"])
