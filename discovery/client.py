@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import secrets
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,6 +29,7 @@ from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, h
 from discovery.strangers import StrangersDials
 from discovery.uploads import LEAST_BYTES_PER_S, Upload, while_it_moves
 
+CHANGED = "what came back was changed on the way"
 PORTS_KEPT = 128  # ports of our own connections to one peer that are remembered: as many as it may have
 
 
@@ -75,9 +77,12 @@ class Pin(aiohttp.Fingerprint):
         self.own_ports = deque[int](maxlen=PORTS_KEPT)  # where our connections to this peer came from, at our end
 
     def check(self, transport: asyncio.BaseTransport) -> None:
-        """Raises ServerFingerprintMismatch for another certificate, or for TLS below 1.3."""
+        """Raises ServerFingerprintMismatch for another certificate, or TLS below 1.3; OSError where TLS has ended."""
         ssl_object = transport.get_extra_info("ssl_object")
-        presented = hashlib.sha256(ssl_object.getpeercert(binary_form=True)).digest()
+        try:
+            presented = hashlib.sha256(ssl_object.getpeercert(binary_form=True)).digest()
+        except ValueError as error:  # what followed the handshake was no TLS: OpenSSL has forgotten who is there
+            raise ConnectionAbortedError(CHANGED) from error
         if self.digest is None:
             self.digest = presented
         if presented != self.digest or ssl_object.version() != "TLSv1.3":
@@ -144,7 +149,7 @@ class PeerClient:
         async with exchange as response:
             answer = await self._read(str(address), response)
             if response.status != 200:
-                raise _refused(response.status, answer)
+                raise refusal(response.status, answer)
             return answer, pin
 
     def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int, *, is_named: bool = False) -> None:
@@ -204,7 +209,7 @@ class PeerClient:
         async with asked as response:
             answer = await self._read(peer, response)
             if response.status >= 400:
-                raise _refused(response.status, answer)
+                raise refusal(response.status, answer)
             return answer
 
     @asynccontextmanager
@@ -239,7 +244,7 @@ class PeerClient:
             if attempt or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
                 if details.code == "bad_signature":
                     self.contacts.note_refusal(peer, FORGED)
-                raise _refused(401, answer)
+                raise refusal(401, answer)
             contact = self.contacts[peer]
             contact.skew_ms, contact.gen = details.time_ms - int(self._clocks.unix() * 1000), details.gen
 
@@ -350,18 +355,33 @@ class PeerClient:
         return sign_request(self._gossip.id, self._sign, audience, "POST", path, body_sha256, time_ms, nonce)
 
 
-def _refused(status: int, answer: bytes) -> Refused:
+def refusal(status: int, answer: bytes) -> Refused:
+    """A peer's refusal; of what answers in other words, a question whether it is a peer."""
     details = read_refusal(answer)
-    message = details.message or f"the peer answered {status}"
+    message = details.message or f"the peer answered {status}: is it an older ppai, or no peer?"
     return Refused(status, details.code or "unknown", message, details.gen)
 
 
 def why_unreachable(error: BaseException) -> str:
-    """What of a dial or an exchange failed, in words."""
+    """What of a dial or an exchange failed, in words. An address may answer what no peer does: a captive portal's."""
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
         return "it presents another certificate than its card names"
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
-    return type(error).__name__
+    if isinstance(error, aiohttp.ClientSSLError):  # an OSError whose number is none of the system's
+        return "no TLS of a peer's is spoken there: does something else answer, as a captive portal does?"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "no HTTP comes back: does something else answer than a peer?"
+    if _is_of_tls(error):
+        return CHANGED
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno).lower()
+    if isinstance(cause, aiohttp.ClientPayloadError):
+        return "it ends too early"
+    return "it hung up" if isinstance(cause, ConnectionError | aiohttp.ServerDisconnectedError) else str(cause)
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether OpenSSL found it; aiohttp passes it on as an OSError of the same number, which means another thing."""
+    return error is not None and (isinstance(error, ssl.SSLError) or _is_of_tls(error.__cause__))

@@ -13,7 +13,7 @@ import aiohttp
 import yarl
 
 from discovery.admission import Right
-from discovery.client import PeerUnreachable, Pin, why_unreachable
+from discovery.client import PeerUnreachable, Pin, refusal, why_unreachable
 from discovery.identity import Identity, verify
 from discovery.invites import PIN_TRIES, InviteError, mirrored, rights_of
 from discovery.join_messages import (
@@ -38,7 +38,7 @@ from discovery.join_messages import (
 )
 from discovery.pins import Agreement, InvalidPoint
 from discovery.records import Address, InvalidRecord, PeerId, peer_id, printable, public_key
-from discovery.request_auth import Refused, read_refusal
+from discovery.request_auth import Refused
 
 BUSY_PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # s
 ANSWER_S = 10.0  # s for connecting and for an answer, each
@@ -186,9 +186,7 @@ async def _ask(
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise PeerUnreachable(str(address), why_unreachable(error)) from error
     if response.status != 200:
-        said = read_refusal(body)
-        message = said.message or f"the peer answered {response.status}: is it an older ppai, or no peer?"
-        raise Refused(response.status, said.code or "unknown", message)
+        raise refusal(response.status, body)
     try:
         return decode_answer(body)
     except InvalidJoin as error:

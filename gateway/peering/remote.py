@@ -13,7 +13,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from discovery.client import PeerUnreachable
+from discovery.client import PeerUnreachable, why_unreachable
 from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
 from discovery.records import PeerId
@@ -314,7 +314,7 @@ class PeerReply:
             except OversizedEvent as error:
                 raise self._cut_short(str(error)) from error
             except (aiohttp.ClientError, OSError) as error:
-                raise self._gone(str(error) or type(error).__name__) from error
+                raise self._gone(why_unreachable(error)) from error
             if not chunk:
                 raise self._gone("it closed the connection")
             self._read_bytes += len(chunk)

@@ -1,8 +1,10 @@
 """Our requests to other peers: whom they reach, what they bear, and what they cost, over real sockets and TLS."""
 
 import asyncio
+import contextlib
 import os
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -251,3 +253,49 @@ async def test_a_peer_that_never_answers_costs_its_timeout_only(tmp_path: Path) 
         async with asyncio.timeout(2):
             with pytest.raises(PeerUnreachable, match="no answer in time"):
                 await a.transport.hello(address)
+
+
+PAGE = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\r\n<html></html>"
+MOVED = b"HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/login\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "speaks_tls", "said"),
+    [
+        (PAGE, False, "captive portal"),
+        (MOVED, False, "captive portal"),
+        (b"SSH-2.0-x\r\n", False, "captive portal"),
+        (b"", False, "it hung up"),
+        (PAGE, True, "no hello comes back"),
+        (MOVED, True, "or no peer"),
+        (b"SSH-2.0-x\r\n", True, "no HTTP comes back"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", True, "it ends too early"),
+        (b"", True, "it hung up"),
+    ],
+)
+async def test_an_address_that_answers_what_no_peer_does_is_told_in_words(
+    tmp_path: Path, answer: bytes, speaks_tls: bool, said: str
+) -> None:
+    """A captive portal, a login page, another service: no name of a class, no error number read as another one."""
+    async with running_peer(tmp_path / "a", loops=False) as a, other_service(answer, speaks_tls, a.identity) as address:
+        with pytest.raises((PeerUnreachable, Refused), match=said):
+            await a.transport.hello(address)
+
+
+@contextlib.asynccontextmanager
+async def other_service(answer: bytes, speaks_tls: bool, identity: Identity) -> AsyncIterator[Address]:
+    """What says this to whoever connects and says something."""
+    if speaks_tls:
+        async with garbage_server(identity, answer) as address:
+            yield address
+        return
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read(100)
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])

@@ -95,6 +95,34 @@ async def test_who_dials_is_put_through_to_whom_he_names() -> None:
         assert not ben[0]._buffer and 17 == sum(row["bytes"] for row in scene.relay.rows())  # type: ignore[attr-defined]
 
 
+async def test_two_that_hold_one_id_are_both_served_and_neither_shuts_the_other_out() -> None:
+    """A home that was copied to a second machine, which has the key: a dial comes to one of both, while that is there.
+
+    One of them opens all tunnels that an id may have: the other is told no, and comes in when they are gone.
+    """
+    async with relaying() as scene:
+        first, second = await scene.tunnel(BEN), await scene.tunnel(BEN)
+        dialled = [await scene.connect(hello(BEN)) for _ in range(2)]
+        assert [BEN, BEN] == [module.name_asked((await scene.dialled(one))[1]) for one in (first, second)]
+        for number, one in enumerate((first, second)):
+            one[1].write(b"from %d" % number)
+        said = {await one[0].readexactly(6) for one in dialled}
+        assert {b"from 0", b"from 1"} == said
+
+        await scene.tunnel(BEN, module.TUNNELS_EACH)
+        given = json.loads(scene.relay.admit(BEN, b"{}"))
+        late = await scene.connect(new_pass(given["number"], bytes.fromhex(given["key"]), 1))
+        assert await scene.is_closed(late)
+        assert (
+            1 == scene.relay.refused["too many tunnels"] and module.TUNNELS_EACH + 2 == scene.relay._behind[BEN].tunnels
+        )
+        for taken in range(4):
+            await scene.connect(hello(BEN))
+            await until(lambda taken=taken: module.TUNNELS_EACH - 1 - taken == len(scene.relay._behind[BEN].waiting))
+        another = await scene.connect(new_pass(given["number"], bytes.fromhex(given["key"]), 2))
+        assert PING == await another[0].readexactly(1)
+
+
 async def test_without_a_name_the_only_peer_is_meant_and_of_several_none() -> None:
     async with relaying() as scene:
         ben = await scene.tunnel(BEN, 2)

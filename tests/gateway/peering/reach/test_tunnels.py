@@ -36,8 +36,11 @@ def nowhere() -> Address:
 class Scene:
     """Ada asks ben, who is behind something; hal relays."""
 
-    def __init__(self, ada: Party, ben: AnsweringPeer, hal: AnsweringPeer, relay: Relay) -> None:
+    def __init__(
+        self, ada: Party, ben: AnsweringPeer, hal: AnsweringPeer, relay: Relay, engine: ScriptedEngine
+    ) -> None:
         self.ada, self.ben, self.hal, self.relay, self.told = ada, ben, hal, relay, list[object]()
+        self.engine = engine
         self.allowed = {ben.id}
         self.tunnels = Tunnels([(HERE, hal.address.port)], ben.transport, lambda: self.told.append(1))
         self.tunnels.adopt = ben.web.adopt
@@ -77,7 +80,7 @@ async def relaying(tmp_path: Path, answer: bytes | None = None) -> AsyncIterator
         relay = Relay(RelayConfig(serve=True), lambda peer: peer in scene.allowed, time.monotonic)
         if answer is not None:
             relay.admit = lambda peer, body: answer  # type: ignore[method-assign]
-        scene = Scene(ada, ben, hal, relay)
+        scene = Scene(ada, ben, hal, relay, engine)
         hal.app._relay = relay
         hal.admission.approve(ben.id)
         ben.admission.approve(ada.id)
