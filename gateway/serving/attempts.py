@@ -14,7 +14,6 @@ from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors, Served
 from gateway.capacity.line import LOOK_S
-from gateway.models.names import sayable
 from gateway.peering.allowance import allowance
 from gateway.peering.probes import Peers
 from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED, PeerUpstream
@@ -25,6 +24,7 @@ from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.serving.late import LATE, Leavable
+from gateway.serving.recording.lines import CODE_CHARS, route_line
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace, Untraced
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 TargetOf = Callable[[Candidate, str, Upstream, float], Target]  # (candidate, reason, upstream, began)
 GoingOn = tuple[Choice, Request, TargetOf]  # who may go on with an answer that broke off, and what each is asked
 LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
-CODE_CHARS = 64  # of an error's code that are logged
 
 
 class Attempts:
@@ -189,31 +188,10 @@ class Attempts:
 
     def line(self, wall_time: float, request_id: str) -> dict[str, object]:
         """The route log's line: who answered, among whom, and how it went."""
-        choice = self._course.choice
-        candidate, attempt = self.done[-1] if self.done else (choice.target, None)
-        parts = [(by, part) for by, part in self.done if part.ttft_s is not None]
-        assert candidate, "a course has somebody to ask"
-        return {
-            "at": round(wall_time, 3),
-            "request": request_id,
-            "endpoint": self._request.endpoint,
-            "asked": candidate.model if self._request.model == candidate.model else sayable(self._request.model),
-            "peer": candidate.peer_name,
-            "model": candidate.model,
-            "reason": choice.reason,
-            "considered": [_considered(candidate) for candidate in choice.order],
-            "score": round(candidate.score, 4),
-            "wait_s": round(candidate.wait_s, 4),
-            "cost_s": round(candidate.cost_s, 4),
-            "attempts": len(self.done),
-            "status": attempt.status if attempt and not self._is_left else "cancelled",
-            "ttft_s": round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
-            "latency_s": round(attempt.latency_s, 4) if attempt else None,
-            "prompt_tokens": attempt.prompt_tokens if attempt else 0,
-            "tokens": attempt.tokens if attempt else 0,
-            **({"parts": [_part(*part) for part in parts]} if self._broken is not None else {}),
-            **({"tried": [_tried(*tried) for tried in self.done]} if len(self.done) > 1 else {}),
-        }
+        return route_line(
+            wall_time, request_id, self._request, self._course.choice, self.done,
+            is_left=self._is_left, is_continued=self._broken is not None,
+        )  # fmt: skip
 
     async def _next_of_choice(self) -> Target | None:
         candidate, began, self._better = self._course.next(self._clock()), self._clock(), None
@@ -339,26 +317,3 @@ class Attempts:
     def _tell(self, verdicts: list[Verdict]) -> None:
         for reservation, outcome in verdicts:
             self._node.observe(reservation, outcome, self._clock())
-
-
-def _part(by: Candidate, attempt: Attempt) -> dict[str, object]:
-    """What one of several agents that answered together did."""
-    return {"peer": by.peer_name, "model": by.model, "status": attempt.status, "tokens": attempt.tokens}
-
-
-def _tried(by: Candidate, attempt: Attempt) -> dict[str, object]:
-    """How one of several attempts went."""
-    code = printable(attempt.error, CODE_CHARS) if attempt.error else None
-    how = {"status": attempt.status, "code": code, "latency_s": round(attempt.latency_s, 4)}
-    return {"peer": by.peer_name, "model": by.model, **how}
-
-
-def _considered(candidate: Candidate) -> dict[str, object]:
-    return {
-        "peer": candidate.peer_name,
-        "score": round(candidate.score, 4),
-        "wait_s": round(candidate.wait_s, 4),
-        "service_s": round(candidate.service_s, 4),
-        "cost_s": round(candidate.cost_s, 4),
-        "utility": round(candidate.utility, 5),
-    }
