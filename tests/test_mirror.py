@@ -10,7 +10,9 @@ DATA = "recorded outcomes go in; tests/benchmarks/simulator/test_main.py runs it
 UNTESTED = {
     "profiler/__main__.py": "two lines, which tests/profiler/test_cli.py runs",
     "gateway/own_agents.py": "wires parts together; tests/e2e/test_personal_agents.py asks them",
-    "gateway/runtime.py": "builds a whole peer; every test in tests/e2e starts it",
+    "gateway/runtime/opening.py": "opens what is configured; every test in tests/e2e starts it",
+    "gateway/runtime/peer.py": "builds a whole peer; every test in tests/e2e starts it",
+    "gateway/runtime/running.py": "runs a whole peer; every test in tests/e2e starts it",
     "gateway/client/running.py": "a record, no code",
     "gateway/agent/settings.py": "records, no code",
     "gateway/agent/parts.py": "protocols, no code",

@@ -75,7 +75,7 @@ def serve(
     tell = (lambda text: say(json_line(text))) if is_json else say
     with below(place) if screen and not is_json else nullcontext():
         tell(f"starting a peer from {place.path}")
-        from gateway.runtime import run_peer
+        from gateway.runtime.running import run_peer
 
         run_peer(settings, place, say=tell)
 

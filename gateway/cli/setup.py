@@ -137,7 +137,7 @@ def config_check(home: HomeOption = None, config: ConfigOption = None) -> None:
 
     Example: ppai config check
     """
-    from gateway.runtime import check
+    from gateway.runtime.running import check
 
     peer_home = home_of(home)
     check(load(peer_home, config, {}), peer_home)

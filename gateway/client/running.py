@@ -1,4 +1,4 @@
-"""The running peer, as the pages of the client side see it. runtime.py builds it."""
+"""The running peer, as the pages of the client side see it. runtime/peer.py builds it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -313,7 +313,7 @@ def test_nothing_is_asked_of_the_internet_when_litellm_is_loaded() -> None:
 
 
 def test_nothing_of_litellm_is_loaded_for_other_engines() -> None:
-    loaded = "import gateway.runtime; assert 'litellm' not in sys.modules; import litellm"
+    loaded = "import gateway.runtime.running; assert 'litellm' not in sys.modules; import litellm"
 
     subprocess.run([PYTHON, "-c", f"import sys; {loaded}"], check=True, cwd=ROOT, timeout=100, env=OFFLINE)
 

@@ -133,7 +133,7 @@ def _user() -> str:
 
 def _require_valid(home: "Home") -> None:
     """Raises what `ppai serve` would raise of the settings: a service that cannot start is started again for ever."""
-    from gateway.runtime import check
+    from gateway.runtime.running import check
 
     check(load(home, None, {}), home)
 

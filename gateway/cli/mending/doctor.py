@@ -65,7 +65,7 @@ def _line(found: "Finding") -> str:
 
 def _settings(home: "Home", file: Path | None) -> "Config | str":
     """The settings in force, or why a peer does not start with them."""
-    from gateway.runtime import check
+    from gateway.runtime.running import check
 
     try:
         config = load(home, file, {})

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.gateway.ledger import REST, STAGES, spent, stage_of
 
 ROOT = Path(__file__).parents[3]
-LOOP = "/usr/lib/asyncio/runners.py:run /home/ada/gateway/runtime.py:run_peer"
+LOOP = "/usr/lib/asyncio/runners.py:run /home/ada/gateway/runtime/running.py:run_peer"
 ASK = f"/ppai/gateway/serving/forward.py:run /ppai/gateway/serving/dispatch.py:_ask {LOOP}"
 
 

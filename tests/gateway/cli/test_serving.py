@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway import runtime
 from gateway.cli.serving import serve
 from gateway.config import ConfigError
+from gateway.runtime import running
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_all_that_serve_says_is_in_the_form_of_the_log(
 ) -> None:
     """From its first line on, and on a terminal too: a program that collects logs reads nothing else."""
     (tmp_path / "config.yaml").write_text(f"log: {{format: {kind}}}")
-    monkeypatch.setattr(runtime, "run_peer", lambda config, home, say: say("stopping"))
+    monkeypatch.setattr(running, "run_peer", lambda config, home, say: say("stopping"))
 
     serve(home=tmp_path, screen=True)
 

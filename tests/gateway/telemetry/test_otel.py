@@ -11,7 +11,7 @@ from gateway.telemetry.otel import Ended, OtelConfig, OtelError, Untraced
 
 def test_without_a_collector_nothing_of_it_is_loaded() -> None:
     """Its interface alone may be: other packages bring that."""
-    code = "import sys, gateway.runtime; print('opentelemetry.sdk' in sys.modules)"
+    code = "import sys, gateway.runtime.running; print('opentelemetry.sdk' in sys.modules)"
 
     assert "False" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
 

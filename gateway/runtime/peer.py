@@ -1,13 +1,10 @@
-"""The running peer: the only place that makes tasks, clients, clocks and random numbers, and hands them down."""
+"""A peer's parts: the only place that makes tasks, clients, clocks and random numbers, and hands them down."""
 
 import asyncio
 import datetime
-import gc
-import logging
 import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from discovery.membership import Event
-from discovery.names import is_taken, looks_like_id
 from discovery.records import PeerId, Pulse
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.opening import Opening
@@ -30,26 +26,22 @@ from gateway.beliefs.table import Beliefs
 from gateway.capacity.allowance import Allowance, AllowanceConfig
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
-from gateway.capacity.hours import read_hours
 from gateway.capacity.limits import Limits, Named
 from gateway.capacity.sharing import Sharing
 from gateway.client.api_keys import ApiKeys, check_reachable
-from gateway.client.app import CLIENT_BOUNDS, ClientApp, check_pages
+from gateway.client.app import CLIENT_BOUNDS, ClientApp
 from gateway.client.page.entry import Entry
 from gateway.client.page.showing import Showing
 from gateway.client.page.watching import Watching as PagesWatching
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
-from gateway.client.views import engine_line, waiting_lines
 from gateway.config import Config
 from gateway.doctor import examining
 from gateway.doctor.finding import Finding
-from gateway.engines.embedded import EmbeddedEngine, ModelMissing
-from gateway.engines.fleet import Fleet, check_all
+from gateway.engines.fleet import Fleet
 from gateway.engines.local import LocalEngine
 from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
-from gateway.home.weights import WeightsMissing, locate
 from gateway.measuring.asking import IdleMeasuring
 from gateway.measuring.auditing import Auditing, KeptTrust
 from gateway.measuring.feedback import Answered, Feedback
@@ -59,7 +51,6 @@ from gateway.measuring.profiles import Profiles
 from gateway.measuring.refolding import refold
 from gateway.models.published import shipped_priors
 from gateway.own_agents import OwnAgents
-from gateway.peering import network
 from gateway.peering.enquiries import Enquiries
 from gateway.peering.given import Given
 from gateway.peering.invitations import Invitations
@@ -75,11 +66,12 @@ from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.worth import Space
-from gateway.server.event_loop import call_on_stop, new_event_loop
+from gateway.runtime.greeting import greeting
+from gateway.runtime.opening import embedded_engine, full_encoder, tracing
+from gateway.runtime.telling import Telling
 from gateway.server.listeners import (
     Server,
     bind,
-    check_places,
     connections_to_peers,
     places_for_peers,
     places_for_programs,
@@ -91,58 +83,20 @@ from gateway.serving.deciding.decider import Routed
 from gateway.serving.dispatch import Dispatcher
 from gateway.serving.litellm_adapters import Adapters
 from gateway.serving.others import Others
-from gateway.telemetry import otel
 from gateway.telemetry.kept_log import KeptLog
-from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.metrics import Telemetry
-from gateway.telemetry.notices import Notices, limit_lines
+from gateway.telemetry.notices import Notices
 from gateway.telemetry.route_log import RouteLog
-from gateway.topics import reader
 from gateway.topics.reader import open_reader
 from gateway.trust.ledger import Ledger
 from gateway.trust.observed import TOPICAL
 from gateway.upstream import Patience
-from profiler.encoder import Encoder, EncoderError, OpenedOnce, open_encoder
+from profiler.encoder import OpenedOnce
 
 DRAIN_LOOK_S = 0.5  # s between two looks whether others' jobs have ended
 DRAIN_OWN_S = 30.0  # s that own jobs get after those, until a drained peer ends
-THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
 
 Say = Callable[[str], None]
-
-
-def run_peer(config: Config, home: Home, say: Say) -> None:
-    """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
-    check(config, home)
-    log = KeptLog(home.path / "peer.log")
-    log_to_stderr(config.log_level, log.handler, config=config.log)
-    limit_lines(time.monotonic)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
-    sys.setswitchinterval(THREAD_TURN_S)
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(config, home, say, log))
-
-
-def check(config: Config, home: Home) -> None:
-    """Raises what `run_peer` would raise of this configuration, before anything starts; makes and changes nothing."""
-    check_places((config.client.host, config.client.port), (config.peer.host, config.peer.port))
-    check_pages(config.client)
-    check_reachable(config.client.host, ApiKeys(home.api_keys_file), config.client.api_keys == "open")
-    network.check(config.network, home.path)
-    check_all(config.own_engines)
-    gate = reader.check(config.routing)
-    Rules(config.privacy, str(Path.home()), gate.categories)
-    read_hours(config.admission.hours)
-    otel.check(config.otel)
-
-
-async def _serve(config: Config, home: Home, say: Say, log: KeptLog) -> None:
-    stop = asyncio.Event()
-    call_on_stop(asyncio.get_running_loop(), stop.set)
-    async with Runtime(config, home, say, log, stop) as runtime:
-        gc.collect()
-        gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
-        await runtime.run()
 
 
 class Runtime:
@@ -153,8 +107,9 @@ class Runtime:
         self._config, self._home, self._log, self._stop = config, home, log, stop
         self._say = log.along(say)
         self._stack = AsyncExitStack()
-        self._notices = Notices(self._say, time.monotonic)
-        self._encoder = OpenedOnce(self._full_encoder)  # for topics of queries, and for documents
+        self._telling = Telling(Notices(self._say, time.monotonic))
+        # for topics of queries, and for documents
+        self._encoder = OpenedOnce(partial(full_encoder, config.routing.encoder_model, home))
 
     async def __aenter__(self) -> "Runtime":
         self._home.prepare()
@@ -193,7 +148,8 @@ class Runtime:
 
     async def _build_engines(self, stack: AsyncExitStack) -> None:
         session = await stack.enter_async_context(engine_session())
-        self._fleet = Fleet(self._config.own_engines, session, self._new_embedded)
+        embedded = partial(embedded_engine, self._config.embedded, self._home)
+        self._fleet = Fleet(self._config.own_engines, session, embedded)
         stack.push_async_callback(self._fleet.stop)
         self._watching = Watching(self._config.admission, self._are_engines_idle, self._activity_changed)
         self._sharing = Sharing(
@@ -228,7 +184,7 @@ class Runtime:
         await stack.enter_async_context(self._network)
         self._invitations = Invitations(
             self._network, self._home.path, membership.secret, self._node.rights_changed,
-            lambda kind, text: self._notices.limited(kind, text, text),
+            self._telling.limited,
         )  # fmt: skip
         self._network.publish((), 0)
         ledger = Ledger(self._home.path / "ledger.db", self._say)
@@ -248,7 +204,7 @@ class Runtime:
         patience = Patience(client.first_token_timeout_s, client.idle_timeout_s, client.answer_timeout_s)
         telemetry, route_log = Telemetry(), RouteLog(self._home.path / "route.jsonl")
         stack.callback(route_log.close)
-        self._tracing = _tracing(config.otel, self._node.name)
+        self._tracing = tracing(config.otel, self._node.name)
         stack.push_async_callback(self._tracing.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
@@ -269,7 +225,7 @@ class Runtime:
             self._say(f"warning: {warning}")
         self._audits = Auditing(
             config.trust, self._node, self._doors, dispatcher, self._reader, clock,
-            lambda text: self._notices.limited("audits", text, text), self._kept.keep,
+            partial(self._telling.limited, "audits"), self._kept.keep,
         ).audits  # fmt: skip
         passing = PassingToPeers(self._network.transport.open_stream, peers.failed, self._settling.got)
         others = Others(
@@ -321,7 +277,9 @@ class Runtime:
             looking = tasks.create_task(self._watching.run(), name="person")
             showing = tasks.create_task(self._pages.run(), name="page")
             following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
-            self._greet()
+            url, network = url_of(self._client_listener), self._network
+            for line in greeting(self._config, self._node.name, url, network.addresses(), network.admission.mode):
+                self._say(line)
             await self._stop.wait()
             self._say("stopping: answers in progress may end")
             watching.cancel()
@@ -397,36 +355,6 @@ class Runtime:
             weight=lambda peer: self._settling.weight(peer),
         )  # fmt: skip
 
-    def _new_embedded(self) -> EmbeddedEngine:
-        try:
-            model = locate("smollm2", self._home.weights)
-        except WeightsMissing as error:
-            raise ModelMissing(str(error)) from error
-        return EmbeddedEngine(model, self._config.embedded, self._home.path / "engine.log")
-
-    def _full_encoder(self) -> Encoder:
-        """The configured encoder; the pulled one only if its files are whole. Raises EncoderError."""
-        model, weights = self._config.routing.encoder_model, self._home.weights
-        try:
-            if not model:
-                locate("encoder", weights)
-        except WeightsMissing as error:
-            raise EncoderError(str(error)) from error
-        return open_encoder(model, weights)
-
-    def _greet(self) -> None:
-        name = self._node.name
-        self._say(f"PPAI peer `{name}` serves {url_of(self._client_listener)}/v1")
-        if self._config.name not in ("", name):
-            self._say(f"the name is `{name}`: at most 64 characters that can be printed are kept of it")
-        if is_taken(name) or looks_like_id(name):
-            self._say(f"nobody can ask this peer by the name `{name}`, which means something else: give --name NAME")
-        addresses = ", ".join(str(address) for address in self._network.addresses())
-        mode = self._network.admission.mode
-        self._say(f"peers reach it at {addresses} (network `{self._config.network.name}`, admission: {mode})")
-        self._say(_names_rule(self._config))
-        self._say(_MEASURING[self._config.profile.auto])
-
     def _answered(self, request_id: str, routed: Routed, by: Candidate, began: float) -> None:
         """A request of our programs got its answer: what is said of it later can be laid to who gave it."""
         if self._audits.is_audit(request_id):
@@ -464,12 +392,7 @@ class Runtime:
         self._domains.served(makes)
         self._own.changed()
         self._network.tell_admission(self._doors.admission)
-        for door in self._doors.all:
-            for line in door.engine.not_adopted:
-                self._notices.limited("not adopted", line, f"not adopted: {line}")
-        for door in self._doors.shown:
-            engine = door.engine  # one that comes and goes all day is told seldom
-            self._notices.limited("engine", f"engine {engine.name}", engine_line(engine.origin, engine.state))
+        self._telling.engines(self._doors)
 
     def _are_engines_idle(self) -> bool:
         """Whether none has a job, of whomever."""
@@ -489,34 +412,13 @@ class Runtime:
         theirs = self._node.receive(events, now)
         if any(event.kind == "pulse" for event in theirs):
             self._doors.look_around()
-        for event in events:
-            if event.kind in ("refused", "equivocation"):
-                self._notices.limited(event.kind, event.kind + event.peer, f"{event.kind}: {event.reason}")
-            elif event.kind in ("generation", "identity_in_use", "identity_free"):
-                self._notices.limited("identity", "identity", event.reason)
-        if self._notices.is_due("waiting"):
-            for line in waiting_lines(self._network.waiting()):
-                self._notices.limited("waiting", "waiting", line)
-        if self._limits and self._notices.is_due("limits"):
-            for line in self._limits.unmeant():
-                self._notices.limited("limits", line, line)
+        self._telling.events(events)
+        self._telling.waiting(self._network.waiting)
+        self._telling.limits(self._limits)
         if theirs and len(self._node.roster) > 1:  # else strangers would have it made anew with each of their events
             self._reader.warm_up()
             self._reader.attend(self._node.roster.topics)
-        if self._reader.problem:
-            self._notices.limited("gate", "gate", f"routing by load alone, not by topic: {self._reader.problem}")
-        elif why := self._reader.full_problem:
-            self._notices.limited("gate", "gate", f"the fast encoder alone tells topics apart, less exactly: {why}")
-
-
-def _tracing(config: otel.OtelConfig, peer: str) -> otel.Tracing:
-    """What tells a collector of requests; its library is loaded where one is named. Raises OtelError."""
-    otel.check(config)
-    if not config.endpoint:
-        return otel.Untraced()
-    from gateway.telemetry.tracing import OpenTelemetry
-
-    return OpenTelemetry(config, peer)
+        self._telling.topics(self._reader)
 
 
 def _stop(worker: ThreadPoolExecutor) -> None:
@@ -528,15 +430,3 @@ def _listen(stack: AsyncExitStack, host: str, port: int, flag: str) -> socket.so
     listener = bind(host, port, flag)
     stack.callback(listener.close)
     return listener
-
-
-_MEASURING = {
-    "idle": "your models are measured while nobody uses their engine (profile.auto: off ends that)",
-    "off": "models are measured only by hand: `ppai-profile` (profile.auto: off)",
-}
-
-
-def _names_rule(config: Config) -> str:
-    if config.routing.transparent:
-        return "model names: unknown ones and the engine's own are routed like `auto` (--transparent)"
-    return "model names: `auto` lets PPAI choose; unknown ones are refused (route them too with --transparent)"
