@@ -50,8 +50,12 @@ class PeerProcess:
         self.url = ""  # that of the process before, where it is started again
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env, cwd=self.code)
-        self.wait(lambda: self._find_url() is not None, "to listen")
-        return self
+        try:
+            return self.wait(lambda: self._find_url() is not None, "to listen")
+        except BaseException:
+            self._process.kill()  # nobody will leave what was never entered
+            self._process.wait()
+            raise
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
