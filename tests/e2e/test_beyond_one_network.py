@@ -5,7 +5,6 @@ ben 10.2.0.2 - NAT 10.99.0.2 -+        eva fd00:99::5, no IPv4
 vic 10.3.0.2 - NAT 10.99.0.3 -+        ben 100.64.0.2 - VPN, MTU 1280 - vic 100.64.0.3
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -29,7 +28,7 @@ TAG = f"pr{os.getpid() % 10000}"
 HOMES = {"ada": 1, "ben": 2, "vic": 3}
 PEERS = ("relay", "ada", "ben", "vic", "eva")
 RELAY, RELAY6 = "10.99.0.9", "fd00:99::9"
-ENV = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_SCHEDULER_EXPLORATION": "0"}
+ENV = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_SCHEDULER_EXPLORATION": "0", "PPAI_ENGINE_SLOTS": "32"}
 NAT = """table ip n {
   chain post { type nat hook postrouting priority 100; oifname "wan" masquerade fully-random; }
   chain forward { type filter hook forward priority 0; policy drop; iifname "lan" accept; ct state established accept; }
@@ -139,23 +138,51 @@ class PeerThere(PeerProcess):
         return self.ask("/v1/chat/completions", asked, f"x-ppai-route: {other}")[0] == 200
 
 
-ENGINE = """
+TEXT = " ".join(f"w{number}" for number in range(60))
+MODELS = {"ben": "pair", "vic": "pair"}  # what one of them begins the other can end
+ENGINE = f"""
 import asyncio, sys
-from tests.fakes import ScriptedEngine
+from tests.fakes import ScriptedEngine, going_on
 
-async def main(name):
-    pages = {"/openapi.json": {"paths": {"/v1/chat/completions": {}}}}
-    made = ScriptedEngine(model=f"model-{name}", answer=lambda body: f"from {name}", pages=pages)
+async def main(model):
+    behaviour = going_on({TEXT!r})
+    said = behaviour.pop("answer")
+
+    def answer(body):
+        made.token_s = 0.2 if body.get("stream") else 0.0
+        return said(body)
+
+    made = ScriptedEngine(model=model, answer=answer, **behaviour)
     async with made.serving() as engine:
         print(engine.url, flush=True)
         await asyncio.sleep(3600)
 
 asyncio.run(main(sys.argv[1]))
 """
+STREAMED = """
+import http.client, json, sys, time
+url, fields, headers = sys.argv[1].removeprefix("http://"), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True, **fields})
+connection = http.client.HTTPConnection(url, timeout=60)
+connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json", **headers})
+answer = connection.getresponse()
+print(answer.getheader("x-ppai-peer"), flush=True)
+text, error, done, at, pauses = "", None, False, time.monotonic(), [0.0]
+for line in answer:
+    if line.strip():
+        pauses.append(time.monotonic() - at)
+        at = time.monotonic()
+    done = done or line.startswith(b"data: [DONE]")
+    if line.startswith(b"data: {"):
+        event = json.loads(line[6:])
+        error = error or event.get("error")
+        text += "".join(choice["delta"].get("content") or "" for choice in event.get("choices", ()))
+print(json.dumps({"status": answer.status, "text": text, "error": error, "done": done, "pause_s": max(pauses)}))
+"""
 TIMED = """
 import http.client, json, sys, time
 url, other, count = sys.argv[1].removeprefix("http://"), sys.argv[2], int(sys.argv[3])
-body, times = json.dumps({"messages": [{"role": "user", "content": "hi"}]}), []
+body, times = json.dumps({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2}), []
 connection = http.client.HTTPConnection(url)
 for _ in range(count):
     began = time.perf_counter()
@@ -170,7 +197,7 @@ print(json.dumps(times))
 
 @contextlib.contextmanager
 def engine_in(internet: Internet, name: str) -> Iterator[str]:
-    command = [*internet.within(name), sys.executable, "-c", ENGINE, name]
+    command = [*internet.within(name), sys.executable, "-c", ENGINE, MODELS.get(name, f"model-{name}")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -248,13 +275,40 @@ def test_a_machine_joins_by_an_invitation_through_the_relay_in_one_step(
     assert "ben" == json.loads(joined)["name"]
 
 
+@contextlib.contextmanager
+def streaming(peer: PeerThere, headers: dict[str, str], **fields: Any) -> Iterator["Streaming"]:
+    """A stream that a program asks this peer for, on its own machine; its head has come."""
+    command = [*peer.prefix, sys.executable, "-c", STREAMED, peer.url, json.dumps(fields), json.dumps(headers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield Streaming(process, process.stdout.readline().strip())
+
+
+class Streaming:
+    """`by`: who began to answer."""
+
+    def __init__(self, process: subprocess.Popen[str], by: str) -> None:
+        self.by, self._process = by, process
+
+    def end(self) -> dict[str, Any]:
+        """Its status, text, error, whether it is done, and the longest pause in s."""
+        return dict(json.loads(self._process.communicate(timeout=60)[0]))
+
+
 def test_twenty_streams_at_once_pass_the_relay(peers: dict[str, PeerThere]) -> None:
+    """Each runs for 12 s, and all begin before the first one ends."""
     until(lambda: peers["ada"].answers_of("ben"), 60)
+    with contextlib.ExitStack() as stack:
+        pin = {"x-ppai-route": "ben"}
+        began = time.monotonic()
+        running = [stack.enter_context(streaming(peers["ada"], pin)) for _ in range(20)]
+        began_s = time.monotonic() - began
+        (row,) = [row for row in peers["relay"].get("/ppai/v1/status")[1]["network"]["relayed"] if row["streams"] >= 20]
+        ended = [one.end() for one in running]
 
-    async def all_of() -> list[bool]:
-        return await asyncio.gather(*(asyncio.to_thread(peers["ada"].answers_of, "ben") for _ in range(20)))
-
-    assert [True] * 20 == asyncio.run(all_of())
+    print(f"all 20 had begun after {began_s:.1f} s, with {row['streams']} connections; the longest pause", end=" ")
+    print(f"{max(answer['pause_s'] for answer in ended):.1f} s")
+    assert {(TEXT, True)} == {(answer["text"], answer["done"]) for answer in ended}
 
 
 def timed(peer: PeerThere, other: str, count: int) -> list[float]:
@@ -292,12 +346,55 @@ def test_a_vpn_that_goes_and_comes_is_followed(peers: dict[str, PeerThere]) -> N
     assert vic.answers_of("ben")
 
 
+def move_nat(home: str) -> None:
+    """Its provider gives it another address: what was open through it is dead, and nobody is told."""
+    nat = ("ip", "-n", f"{TAG}nat{home}")
+    (shown,) = json.loads(run(*nat, "-j", "-4", "addr", "show", "dev", "wan"))
+    (address,) = [info["local"] for info in shown["addr_info"]]
+    network, _, number = address.rpartition(".")
+    run(*nat, "addr", "del", f"{address}/24", "dev", "wan")
+    run(*nat, "addr", "add", f"{network}.{int(number) + 20}/24", "dev", "wan")
+
+
+def test_a_stream_goes_on_elsewhere_when_its_nat_changes_its_address(peers: dict[str, PeerThere]) -> None:
+    ada = peers["ada"]
+    until(lambda: all(continues(ada, name) and ada.answers_of(name) for name in MODELS), 60)
+
+    with streaming(ada, {}, model="pair") as stream:
+        assert stream.by in MODELS
+        time.sleep(2)  # some words
+        move_nat(stream.by)
+        answer = stream.end()
+
+    print(f"it went on {answer['pause_s']:.1f} s after {stream.by}'s NAT changed its address")
+    assert (TEXT, True, None) == (answer["text"], answer["done"], answer["error"])
+    assert answer["pause_s"] < 10
+
+
+def test_a_stream_that_may_go_nowhere_else_ends_with_the_reason(peers: dict[str, PeerThere]) -> None:
+    ada = peers["ada"]
+    until(lambda: ada.answers_of("ben"), 60)
+
+    with streaming(ada, {"x-ppai-route": "ben"}) as stream:
+        time.sleep(2)  # some words
+        move_nat("ben")
+        answer = stream.end()
+
+    print(f"it ended after {answer['pause_s']:.1f} s: {answer['error']}")
+    assert TEXT.startswith(answer["text"]) and answer["text"] and not answer["done"]
+    assert "silence" in answer["error"]["message"] and answer["pause_s"] < 10
+
+
+def continues(peer: PeerThere, other: str) -> bool:
+    """Whether it knows that the other's agent goes on with answers that were begun."""
+    rows = [row for row in peer.get("/ppai/v1/peers")[1] if row["name"] == other]
+    return any("chat/completions" in agent["continues"] for row in rows for agent in row["agents"])
+
+
 def test_a_nat_that_changes_its_address_is_overcome(peers: dict[str, PeerThere]) -> None:
-    """What was open through it is dead, and both ends notice by signs of life that do not come."""
-    nat = ("ip", "-n", f"{TAG}natben", "addr")
+    """Both ends notice by signs of life that do not come."""
     until(lambda: peers["ada"].answers_of("ben"), 60)
-    run(*nat, "del", "10.99.0.2/24", "dev", "wan")
-    run(*nat, "add", "10.99.0.22/24", "dev", "wan")
+    move_nat("ben")
     began = time.monotonic()
 
     until(lambda: not peers["ada"].answers_of("ben"), 10)
