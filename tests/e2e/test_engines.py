@@ -80,6 +80,7 @@ async def test_two_engines_are_one_peer_and_each_answers_for_its_models(cluster:
     assert told["missing"] == []
 
 
+@pytest.mark.slow
 async def test_replicas_share_the_load_by_who_has_the_fewest_waiting(cluster: Cluster, tmp_path: Path) -> None:
     """Within a tenth, for our own programs and for another peer's, which sees one agent with the slots of both."""
     async with AsyncExitStack() as stack:

@@ -104,6 +104,7 @@ async def test_who_hangs_up_ends_the_work(cluster: Cluster) -> None:
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.slow
 async def test_a_peer_that_has_it_answers(cluster: Cluster) -> None:
     """Ada has no such engine; once ben's has told his, his answers. Nothing is kept in memory on either side."""
     async with MediaEngine().serving() as engine:

@@ -260,6 +260,7 @@ async def test_a_peer_with_a_new_gate_is_understood_in_both_spaces(cluster: Clus
     assert new.space == (await cluster.get("ada", "/ppai/v1/status"))["gate"]["space"]
 
 
+@pytest.mark.slow
 async def test_in_the_first_hour_the_large_model_answers_although_nobody_measured_it(cluster: Cluster) -> None:
     """A laptop asks for what anybody may answer; `ppai route` and `ppai peers` say what that rests on."""
     await cluster.start("ada", model="SmolLM2-135M-Instruct")
