@@ -137,9 +137,8 @@ async def test_a_client_that_does_not_want_that_gets_the_error(cluster: Cluster)
     assert (False, []) == (answer["done"], answer["comments"]) and TEXT.startswith(answer["text"])
 
 
-@pytest.mark.parametrize(
-    ("model", "goes_on"), [("org/Same-GGUF", True), pytest.param("another", False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "goes_on"), [("org/Same-GGUF", True), ("another", False)])
 async def test_our_own_engine_is_followed_by_whoever_has_its_model(cluster: Cluster, model: str, goes_on: bool) -> None:
     """Under whatever name. Another model would go on in another voice, and is not asked."""
     await cluster.start("ada", **going_on(TEXT, model="same", cut_after=10))

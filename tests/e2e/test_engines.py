@@ -186,7 +186,8 @@ async def test_a_last_resort_is_asked_when_nobody_else_can_and_never_for_what_st
     assert (1, True) == (len(cloud.asked), kept >= 500), why
 
 
-@pytest.mark.parametrize("allowed", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [True, False])
 async def test_a_model_is_loaded_for_others_only_where_its_owner_wants_it(
     cluster: Cluster, tmp_path: Path, allowed: bool
 ) -> None:

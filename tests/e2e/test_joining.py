@@ -95,6 +95,7 @@ async def test_a_machine_without_a_peer_joins_and_has_its_rights_when_it_starts(
     await cluster.until_answered("ada", {"x-ppai-route": "ben"})
 
 
+@pytest.mark.slow
 async def test_six_digits_join_two_machines(cluster: Cluster) -> None:
     await cluster.start("ben", env={})
     pin = await invited(cluster, "--pin", "--for", "ben")

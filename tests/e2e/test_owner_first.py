@@ -15,6 +15,7 @@ from tests.e2e.peer import ppai
 HEARD_S = 2.0  # within which others hear that a door has closed
 
 
+@pytest.mark.slow
 async def test_others_hear_of_a_pause_and_a_drained_peer_finishes_what_it_has(cluster: Cluster) -> None:
     """Ben's own programs are answered all the while."""
     await start(cluster, "ada", "ben")

@@ -67,6 +67,7 @@ async def test_a_file_is_an_agent_chosen_by_name_and_no_other_request_changes(cl
     }
 
 
+@pytest.mark.slow
 async def test_an_agent_is_seen_and_used_by_whom_its_owner_allows(cluster: Cluster, tmp_path: Path) -> None:
     """Ben and Cleo know the network's secret. One agent is for all of them, one for Ben, one for nobody else."""
     await cluster.start("ben")
