@@ -8,9 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +35,23 @@ class Guard(NamedTuple):
         """The numbers of the attacks that it holds off; empty where it holds off others."""
         found = re.match(r"(\d+(?:, \d+)*): ", self.attack)
         return tuple(map(int, found[1].split(", "))) if found else ()
+
+
+def tests_of(guards: Sequence[Guard]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The two tests of a table: without each guard its test fails; with all of them no test does."""
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(300)
+    @pytest.mark.parametrize("guard", guards, ids=[guard.attack for guard in guards])
+    def fails_without(tmp_path: Path, guard: Guard) -> None:
+        assert 1 == without(guard, tmp_path)
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(600)
+    def holds_with_all(tmp_path: Path) -> None:
+        assert "" == with_all(guards, tmp_path)
+
+    return fails_without, holds_with_all
 
 
 def without(guard: Guard, copy: Path) -> int:

@@ -1,10 +1,6 @@
 """Whether the tests of attacks would notice: each guard is taken out of a copy of the code, and its test must fail."""
 
-from pathlib import Path
-
-import pytest
-
-from tests.guards import Guard, with_all, without
+from tests.guards import Guard, tests_of
 
 VERIFIED = "if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):"
 GUARDS = [
@@ -361,15 +357,4 @@ GUARDS = [
     ),
 ]
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
-def test_without_its_guard_an_attack_succeeds_and_its_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    assert 1 == without(guard, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_with_all_guards_in_place_every_attack_fails(tmp_path: Path) -> None:
-    assert "" == with_all(GUARDS, tmp_path)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)

@@ -105,7 +105,7 @@ class Watching:
         """What a look took; a bug in what is shown is told, and ends no peer."""
         try:
             return await self._look()
-        except Exception:
+        except Exception:  # of whatever part of the peer is looked at
             log.exception("bug=page")
             return SIGN_S * LOOK_SHARE
 

@@ -4,11 +4,7 @@ Attacks 28 to 47 of docs/results/security.md, without those that tables of other
 answered, what a load says, who gets which share, and what is done where others do not answer.
 """
 
-from pathlib import Path
-
-import pytest
-
-from tests.guards import Guard, with_all, without
+from tests.guards import Guard, tests_of
 
 REMOTE, DELEGATED = "gateway/peering/test_remote.py::", "gateway/peering/test_delegated.py::"
 FIELDS, BELIEF = "gateway/privacy/test_fields.py::", "gateway/beliefs/test_belief.py::"
@@ -171,15 +167,4 @@ GUARDS = [
     ),
 ]
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
-def test_without_its_guard_a_peer_is_abused_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    assert 1 == without(guard, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_with_all_guards_in_place_no_peer_is_abused(tmp_path: Path) -> None:
-    assert "" == with_all(GUARDS, tmp_path)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)

@@ -1,10 +1,6 @@
 """Whether tests would notice a leak: each guard is taken out of a copy of the gateway, and its test must fail."""
 
-from pathlib import Path
-
-import pytest
-
-from tests.guards import Guard, with_all, without
+from tests.guards import Guard, tests_of
 
 RULES = "gateway/privacy/test_rules.py::"
 DECIDER = "gateway/serving/deciding/test_decider.py::"
@@ -95,15 +91,4 @@ GUARDS = [
     ),
 ]
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
-def test_without_its_guard_a_request_leaks_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    assert 1 == without(guard, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_with_all_guards_in_place_nothing_leaks(tmp_path: Path) -> None:
-    assert "" == with_all(GUARDS, tmp_path)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)

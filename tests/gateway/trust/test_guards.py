@@ -1,10 +1,6 @@
 """Whether tests would notice a liar that is believed: each guard is taken out of a copy, and its test must fail."""
 
-from pathlib import Path
-
-import pytest
-
-from tests.guards import Guard, with_all, without
+from tests.guards import Guard, tests_of
 
 HONESTY, NODE = "gateway/trust/test_honesty.py::", "gateway/routing/test_node.py::"
 GUARDS = [
@@ -73,15 +69,4 @@ GUARDS = [
     ),
 ]
 
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("guard", GUARDS, ids=[guard.attack for guard in GUARDS])
-def test_without_its_guard_a_liar_is_believed_and_a_test_says_so(tmp_path: Path, guard: Guard) -> None:
-    assert 1 == without(guard, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_with_all_guards_in_place_no_liar_is_believed(tmp_path: Path) -> None:
-    assert "" == with_all(GUARDS, tmp_path)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
