@@ -61,6 +61,9 @@ WITHOUT_MODULE = {
     "profiler/builtin.py": "the built-in questions: data",
     "profiler/form_prompts.py": "the prompts of form categories: data",
     "profiler/everyday_prompts.py": "our own prompts on all subjects: data",
+    "gateway/routing/node_scores.py": "of Node: what it expects of each agent, and whom it believes",
+    "gateway/routing/node_topics.py": "of Node: agents with topics of their own",
+    "gateway/routing/node_warmth.py": "of Node: where conversations and models are warm",
 }
 
 

@@ -13,7 +13,7 @@ from gateway.routing.choice import Choice
 from gateway.routing.decision import Decision
 from gateway.routing.query import Query
 from tests.cluster import id_of
-from tests.gateway.routing.test_node import MATHS, Ada, agent
+from tests.gateway.routing.ada import MATHS, Ada, agent
 
 
 def everybody(decision: Decision) -> Choice:

@@ -20,7 +20,7 @@ from gateway.trust.honesty import LONGEST_S, Honesty
 from gateway.trust.observed import Observations
 from tests.cluster import id_of
 from tests.fakes import ScriptedEngine
-from tests.gateway.routing.test_node import Ada, agent
+from tests.gateway.routing.ada import Ada, agent
 from tests.gateway.serving.desk import Desk, desk
 
 ASKED = [{"role": "user", "content": "What is the sum of all whole numbers from 1 to 40?"}]

@@ -1,7 +1,7 @@
 """What routing tells everybody else: a few rows, best first, and everybody's reason where nobody may answer."""
 
 from gateway.routing.query import Query
-from tests.gateway.routing.test_node import Ada, agent
+from tests.gateway.routing.ada import Ada, agent
 
 PINNED_AWAY = Query(pin="nobody")
 

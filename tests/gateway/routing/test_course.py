@@ -11,7 +11,7 @@ from gateway.beliefs.belief import Expectation, Outcome
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import AGAIN_S, Course, CourseConfig
 from gateway.routing.decision import Query
-from tests.gateway.routing.test_node import Ada, agent
+from tests.gateway.routing.ada import Ada, agent
 
 CONFIG = CourseConfig(attempts=3, refusals=2, within_s=60.0)
 ANYTHING = Query(relevance=np.array([1.0, 0.0]))

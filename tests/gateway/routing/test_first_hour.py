@@ -16,7 +16,7 @@ from gateway.models.priors import Priors
 from gateway.models.published import shipped_priors
 from gateway.routing.query import Query
 from gateway.routing.worth import Space
-from tests.gateway.routing.test_node import Ada
+from tests.gateway.routing.ada import Ada
 
 EVERYDAY = ("maths", "coding", "sql", "food", "travel", "translation", "medicine", "tool use", "small talk", "law")
 BENCHMARKS = ("mmlu", "gsm8k", "cmmlu", "humaneval", "health", "law", "arc_challenge", "history", "math", "cs")

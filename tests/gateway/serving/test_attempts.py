@@ -23,7 +23,7 @@ from gateway.upstream import Upstream
 from gateway.wire.request import read_request
 from tests.cluster import id_of
 from tests.gateway.capacity.test_door import door_of
-from tests.gateway.routing.test_node import MATHS, Ada, agent
+from tests.gateway.routing.ada import MATHS, Ada, agent
 from tests.peers import PATIENCE
 
 REQUEST = read_request("chat/completions", json.dumps({"messages": [{"role": "user", "content": "hi"}]}).encode())

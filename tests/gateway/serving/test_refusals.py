@@ -13,7 +13,7 @@ from gateway.routing.query import Query
 from gateway.routing.roster import Roster
 from gateway.serving.refusals import check_needs, missing, models_meant, nobody, peer_meant
 from gateway.wire.errors import InvalidRequest
-from tests.gateway.routing.test_node import Ada
+from tests.gateway.routing.ada import Ada
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})
 

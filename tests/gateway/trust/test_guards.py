@@ -2,7 +2,7 @@
 
 from tests.guards import Guard, tests_of
 
-HONESTY, NODE = "gateway/trust/test_honesty.py::", "gateway/routing/test_node.py::"
+HONESTY, NODE = "gateway/trust/test_honesty.py::", "gateway/routing/test_node_scores.py::"
 GUARDS = [
     Guard(
         "35: an inflated claim",

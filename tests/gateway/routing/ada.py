@@ -1,0 +1,83 @@
+"""A node of one peer in memory, with what it hears from: what tests of Node share."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from discovery.admission import Admission
+from discovery.gossip import Gossip
+from discovery.records import Agent, Card, PeerId, Profile, Pulse
+from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.table import Beliefs
+from gateway.models.priors import Priors
+from gateway.routing.choice import Candidate
+from gateway.routing.node import Node
+from gateway.routing.policies import policy
+from gateway.routing.policy import SchedulerConfig
+from gateway.routing.query import Query
+from gateway.routing.worth import Space
+from tests.cluster import card_of, id_of, pulse_of, signed
+
+SPACE = Space("s1", ("maths", "law"))
+MATHS = Query(relevance=np.array([1.0, 0.0]))
+NAMED = 0.341  # mathematics of a chat model of unknown size and family, less half a standard deviation
+
+
+def agent(name: str = "small", space: str = "s1", capability: Sequence[int] | None = None, **more: object) -> Agent:
+    profiles = {} if capability is None else {space: Profile(bytes(capability), (9,) * len(capability))}
+    return Agent(name, name, 4096, profiles=profiles, **more)  # type: ignore[arg-type]
+
+
+@dataclass
+class Ada:
+    """A node with what it hears from; `now` stands still unless moved."""
+
+    mode: str = "open"
+    now: float = 0.0
+    exploration: float = 0.0
+    strangers: bool = False  # nobody vouches for whom the mode lets in
+    priors: Priors | None = None
+    alone: bool = False  # what nobody competes with is not weighed
+    node: Node = field(init=False)
+
+    def __post_init__(self) -> None:
+        gossip = Gossip(id_of(0), 1, lambda record: signed(record), random.Random(7), vouched=lambda _: True)
+        gossip.publish(card_of(id_of(0), name="ada"), self.now)
+        beliefs = Beliefs(BeliefConfig())
+        decide = policy(SchedulerConfig(exploration=self.exploration))
+        admission = Admission(self.mode, "test")  # type: ignore[arg-type]
+        self.node = Node(
+            "ada", gossip, admission, decide, beliefs, np.random.default_rng(7), SPACE, self.priors,
+            SchedulerConfig() if self.alone else None,
+        )  # fmt: skip
+        self.node.serve([agent("own", capability=(128, 128))])
+
+    def hear(self, *records: Card | Pulse) -> None:
+        step = self.node.gossip.learn([signed(record) for record in records], self.now)
+        self.node.receive(step.events, self.now)
+
+    def meet(self, number: int, *agents: Agent, name: str = "", **pulse: object) -> PeerId:
+        """Peer `number` joins and pulses; where everybody is let in, somebody vouches for it."""
+        if self.mode == "open" and not self.strangers:
+            self.node.admission.approve(id_of(number))
+        card = card_of(id_of(number), name=name or f"peer-{number}")
+        self.hear(replace(card, slots=2, agents=agents or (agent(),)), self.pulse(number, **pulse))
+        return id_of(number)
+
+    def pulse(self, number: int, **more: object) -> Pulse:
+        return replace(pulse_of(id_of(number)), slots=2, **more)  # type: ignore[arg-type]
+
+    def decide(self, query: Query = MATHS):
+        return self.node.decide(query, self.node.plan(query, self.now), self.now)
+
+    def excluded(self, query: Query = MATHS) -> dict[str, str | None]:
+        return {c.peer_name: c.excluded for c in self.decide(query).candidates}
+
+
+def approximately(candidate: Candidate) -> tuple[object, ...]:
+    """Its values, numbers to 1e-12."""
+    values = (*candidate, *candidate.expected)
+    return tuple(pytest.approx(value, rel=1e-12) if isinstance(value, float) else value for value in values)
