@@ -23,6 +23,7 @@ class MediaEngine:
     tells: bool = True
     status: int = 200
     cut_after: int | None = None  # bytes of speech, then the connection is closed
+    stall_after: int | None = None  # bytes of speech, then no more come
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     hung_up: int = 0
     delay_s: float = 0.0
@@ -71,7 +72,13 @@ class MediaEngine:
     async def _speech(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "audio/wav"})
         await response.prepare(request)
-        await response.write(SPEECH[: self.cut_after])
+        await response.write(SPEECH[: self.cut_after or self.stall_after])
+        if self.stall_after is not None:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.hung_up += 1
+                raise
         if self.cut_after is not None:
             assert request.transport
             request.transport.abort()

@@ -174,24 +174,27 @@ class PassedOn:
                 raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
             async with self._given.turn(served, asked.agent) as turn:
                 started = self._clock()
-                opened = served.door.engine.open(
-                    asked.endpoint, body, {"content-type": kind}, stream=False, patience=self._patience
-                )
-                async with opened as reply:
-                    if reply.status in RETRYABLE:
-                        status = reply.status if reply.status in (429, 503) else 502
-                        wait = wait_s(reply.retry_after)
-                        raise UpstreamError(
-                            "its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait
-                        )
-                    head = Head(reply.status, reply.content_type[:TYPE_CHARS])
-                    yield self._frame("head", msgspec.json.encode(head))
-                    async for piece in cast(Passed, reply).pieces():
-                        for at in range(0, len(piece), PART_BYTES):
-                            yield self._frame("part", b64encode(piece[at : at + PART_BYTES]))
-                times = int((started - began) * 1000), int((self._clock() - started) * 1000)
-                self.sums = timed(times[1])
-                turn.work = self.sums.work
+                try:
+                    opened = served.door.engine.open(
+                        asked.endpoint, body, {"content-type": kind}, stream=False, patience=self._patience
+                    )
+                    async with opened as reply:
+                        if reply.status in RETRYABLE:
+                            status = reply.status if reply.status in (429, 503) else 502
+                            wait = wait_s(reply.retry_after)
+                            raise UpstreamError(
+                                "its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait
+                            )
+                        head = Head(reply.status, reply.content_type[:TYPE_CHARS])
+                        yield self._frame("head", msgspec.json.encode(head))
+                        async for piece in cast(Passed, reply).pieces():
+                            for at in range(0, len(piece), PART_BYTES):
+                                yield self._frame("part", b64encode(piece[at : at + PART_BYTES]))
+                finally:
+                    times = int((started - began) * 1000), int((self._clock() - started) * 1000)
+                    if self.has_begun:  # also where it was hung up on: the engine's time was had
+                        self.sums = timed(times[1])
+                        turn.work = self.sums.work
             self.status = "ok"
             receipt = Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times)
             yield encode_receipt(receipt, self._sign)

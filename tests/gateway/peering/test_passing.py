@@ -1,10 +1,12 @@
 """Requests beside chat between two peers, over TLS on loopback: what is sent arrives, and no part passes for all."""
 
 import asyncio
+import itertools
 import json
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +15,7 @@ import pytest
 from discovery.request_auth import HashedBody, Refused, hashed, read_refusal
 from gateway.peering.passing import OTHER_PATH, PART_BYTES, PassingToPeers
 from gateway.privacy.forms import write_form
+from gateway.trust.tab import TOKENS_A_SECOND
 from gateway.upstream import UpstreamError
 from tests.gateway.peering.asking import until
 from tests.media_engine import SPEECH, MediaEngine
@@ -119,6 +122,29 @@ async def test_who_hangs_up_ends_the_work_there(tmp_path: Path) -> None:
         asked.cancel()
         await until(lambda: engine.hung_up == 1)
         await until(lambda: pair.ben.door.load.running == 0)
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_an_answer_that_ends_before_its_end_is_work_had(tmp_path: Path, hangs_up: bool) -> None:
+    """Who hangs up after the first part, or whose engine breaks off, pays for the engine's time until then."""
+    engine = MediaEngine(stall_after=PART_BYTES) if hangs_up else MediaEngine(cut_after=PART_BYTES)
+    async with pair_before(tmp_path, engine) as pair:
+        pair.ben.app._clock = itertools.count(time.monotonic()).__next__  # a second passes at each look
+        passing = PassingToPeers(pair.ada.transport.open_stream, lambda *_: None)
+        asked = passing.asked(pair.ben.id, "ben", "audio/speech", "media-1", JSON, (b'{"input":"hi"}',), PATIENCE)
+        with suppress(UpstreamError):
+            async with asked as reply:
+                async for _ in reply.pieces():
+                    if hangs_up:
+                        break
+        await until(lambda: pair.ben.door.load.running == 0 and exposure(pair) > 0)
+
+    assert TOKENS_A_SECOND <= exposure(pair)
+
+
+def exposure(pair: Pair) -> float:
+    """What ada had of ben more than she gave."""
+    return pair.ben.settling.exposure(pair.ada.id)
 
 
 async def test_a_body_that_is_not_the_one_signed_reaches_no_engine(tmp_path: Path) -> None:
