@@ -2,7 +2,7 @@
 
 Deficit round robin in the limit of a small quantum: each peer has a clock that runs ahead by its work over its weight,
 and whose clock is the furthest behind is next. So a peer of weight 1 gets twice the work of one of weight .5 while both
-wait, whatever the size and number of their requests. Three rules beside that:
+wait, whatever the size and number of their requests. Four rules beside that:
 
 1. Newcomers, who have no weight, share one clock. While others wait it gets NEWCOMERS_SHARE of the work, however many
    they are: a hundred new names gain nothing. Among themselves they go by what each had.

@@ -12,6 +12,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.capacity.doors import Doors
 from gateway.measuring.kept import read_kept, write_kept
+from gateway.measuring.reply import choices
 from gateway.models.same import model_key
 from gateway.routing.node import Node
 from gateway.serving.dispatch import Dispatcher
@@ -21,12 +22,13 @@ from gateway.trust.budget import Due
 from gateway.trust.honesty import Honesty, Kept
 from gateway.trust.observed import KeptPair, Observations
 from gateway.trust.twins import Twin
-from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.events import EventSplitter, OversizedEvent
+from profiler.engine import EngineError
 
 _CHAT = "chat/completions"
 KEEP_S = 60.0  # s between two looks whether anything is to be written: a crash loses what was learnt since
+ANSWER_S = 300.0  # s that an answer may take: one is asked at a time, and slowness is no score
 JUDGE_S = 10.0  # s that a question may take to be judged: nobody waits for it
 
 
@@ -154,8 +156,9 @@ class Auditing:
         client = Collected(request_id)
         headers = {"x-ppai-route": peer, "x-ppai-continue": "0"}
         try:
-            await self._dispatcher.answer(_CHAT, msgspec.json.encode(body), headers, client, request_id)
-        except InvalidRequest:  # it has left, or serves something else now
+            async with asyncio.timeout(ANSWER_S):
+                await self._dispatcher.answer(_CHAT, msgspec.json.encode(body), headers, client, request_id)
+        except (TimeoutError, InvalidRequest):  # it has left, or serves something else now
             return None
         return client.text
 
@@ -166,21 +169,6 @@ class Auditing:
             relevance = judged.relevance.astype(np.float64)
             self._node.observe_audit(due.peer, due.agent, judged.category, relevance, score, self._clock())
             await self._keep()
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = []
-
-
-_CHUNK = msgspec.json.Decoder(_Chunk)
 
 
 class Collected:
@@ -218,8 +206,8 @@ class Collected:
             for event in self._splitter.feed(body):
                 self._is_broken = self._is_broken or event.is_error
                 if event.is_object and not event.is_error:
-                    self._text += "".join(one.delta.content or "" for one in _CHUNK.decode(event.data).choices)
-        except (OversizedEvent, *UNREADABLE):
+                    self._text += "".join(one.words for one in choices(event.data))
+        except (OversizedEvent, EngineError):
             self._is_broken = True
 
     async def comment(self, said: bytes) -> None:

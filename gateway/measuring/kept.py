@@ -14,7 +14,7 @@ class KeptError(Exception):
 
 
 def read_kept(path: Path, kind: Any, remedy: str) -> tuple[Any, str]:
-    """(what the file holds, as `kind`, a dict; what the owner is to hear). Raises KeptError.
+    """(what the file holds, as `kind`, or {} where it holds nothing; what the owner is to hear). Raises KeptError.
 
     A damaged file is set aside, and nothing is known then; `remedy` says how what it held comes back.
     """

@@ -38,6 +38,11 @@ class _Choice(msgspec.Struct):
     message: _Words | None = None
     finish_reason: str | None = None
 
+    @property
+    def words(self) -> str:
+        """What a chunk of a stream adds to the text."""
+        return (self.delta and self.delta.content) or ""
+
 
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] = []
@@ -64,20 +69,20 @@ async def read_reply(engine: Upstream, body: Mapping[str, Any], within_s: float)
             size += len(event.data)
             if event.is_error or size > BODY_LIMIT:
                 raise EngineError("it failed in the middle of its answer, or does not end")
-            for choice in _choices(event.data) if event.is_object else ():
-                text += (choice.delta and choice.delta.content) or ""
+            for choice in choices(event.data) if event.is_object else ():
+                text += choice.words
                 reason = choice.finish_reason or reason
     return Reply(text, reason)
 
 
 def _whole(said: bytes) -> Reply:
-    choices = _choices(said)
-    if not choices or choices[0].message is None:
+    found = choices(said)
+    if not found or found[0].message is None:
         raise EngineError("it answered something that is no chat completion")
-    return Reply(choices[0].message.content or "", choices[0].finish_reason or "")
+    return Reply(found[0].message.content or "", found[0].finish_reason or "")
 
 
-def _choices(said: bytes) -> list[_Choice]:
+def choices(said: bytes) -> list[_Choice]:
     """Of one chunk, or one answer. Raises EngineError."""
     try:
         return _CHUNK.decode(said).choices

@@ -38,7 +38,7 @@ class Ledger:
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda line: None) -> None:
         """`say` is called where the file could not be read. Raises OSError where none can be made."""
-        self._path, self._since_pruned = path, 0
+        self._path, self._since_pruned = path, ROWS_LIMIT  # so that the first rows prune what earlier runs left
         self.rows: list[Row] = []  # the newest of each side of each tab, when it was opened
         try:
             self._file = self._open()
@@ -92,8 +92,7 @@ class Ledger:
     def _prune(self) -> None:
         self._since_pruned = 0
         keep = f"SELECT id FROM rows ORDER BY id DESC LIMIT {ROWS_LIMIT}"
-        self._file.execute(f"DELETE FROM rows WHERE id NOT IN ({keep}) AND id NOT IN ({_NEWEST})")
-        newest = f"SELECT max(id) FROM rows GROUP BY peer, side ORDER BY max(id) DESC LIMIT {2 * PEERS_LIMIT}"
+        newest = f"{_NEWEST} ORDER BY max(id) DESC LIMIT {2 * PEERS_LIMIT}"
         self._file.execute(f"DELETE FROM rows WHERE id NOT IN ({keep}) AND id NOT IN ({newest})")
 
 

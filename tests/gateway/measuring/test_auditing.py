@@ -86,6 +86,18 @@ async def test_a_failure_or_a_cut_is_no_answer(
         assert None is await ask(ada)
 
 
+async def test_an_answer_that_trickles_is_none_after_a_while(
+    tmp_path: Path, theirs: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And others are audited again; its engine hears that nobody waits any more."""
+    monkeypatch.setattr("gateway.measuring.auditing.ANSWER_S", 0.3)
+    theirs.token_s = 60.0
+    async with desk(tmp_path, None, theirs) as ada:
+        async with asyncio.timeout(5):
+            assert None is await ask(ada)
+        await theirs.until(lambda engine: engine.active == 0)
+
+
 async def test_what_the_owner_s_rules_keep_here_is_not_asked_elsewhere(tmp_path: Path, theirs: ScriptedEngine) -> None:
     rule = Rule(name="sums", to="this machine", words=("whole numbers",))
     async with desk(tmp_path, None, theirs, rules=(rule,)) as ada:

@@ -49,6 +49,17 @@ def test_it_is_bounded_and_keeps_the_last_word_on_everybody(tmp_path: Path) -> N
     assert {"early", "ben"} == {each.peer for each in Ledger(tmp_path / "ledger.db").rows}
 
 
+def test_it_is_bounded_over_many_short_runs(tmp_path: Path) -> None:
+    """Each writes fewer rows than one run would prune after."""
+    for batch in range(26):
+        ledger = Ledger(tmp_path / "ledger.db")
+        ledger.append([row(k + batch) for k in range(ROWS_LIMIT // 20)])
+        ledger.close()
+
+    count = sqlite3.connect(tmp_path / "ledger.db").execute("SELECT count(*) FROM rows").fetchone()[0]
+    assert ROWS_LIMIT <= count <= 1.1 * ROWS_LIMIT
+
+
 def test_nobody_else_may_read_it(tmp_path: Path) -> None:
     Ledger(tmp_path / "ledger.db")
 
