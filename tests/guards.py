@@ -37,7 +37,7 @@ class Guard(NamedTuple):
         return tuple(map(int, found[1].split(", "))) if found else ()
 
 
-def tests_of(guards: Sequence[Guard]) -> tuple[Callable[..., None], Callable[..., None]]:
+def checked(guards: Sequence[Guard]) -> tuple[Callable[..., None], Callable[..., None]]:
     """The two tests of a table: without each guard its test fails; with all of them no test does."""
 
     @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Whether the tests of attacks would notice: each guard is taken out of a copy of the code, and its test must fail."""
 
-from tests.guards import Guard, tests_of
+from tests.guards import Guard, checked
 
 VERIFIED = "if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):"
 GUARDS = [
@@ -357,4 +357,4 @@ GUARDS = [
     ),
 ]
 
-test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)

@@ -4,7 +4,7 @@ Attacks 28 to 47 of docs/results/security.md, without those that tables of other
 answered, what a load says, who gets which share, and what is done where others do not answer.
 """
 
-from tests.guards import Guard, tests_of
+from tests.guards import Guard, checked
 
 REMOTE, DELEGATED = "gateway/peering/test_remote.py::", "gateway/peering/test_delegated.py::"
 FIELDS, BELIEF = "gateway/privacy/test_fields.py::", "gateway/beliefs/test_belief.py::"
@@ -167,4 +167,4 @@ GUARDS = [
     ),
 ]
 
-test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)

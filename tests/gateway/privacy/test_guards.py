@@ -1,6 +1,6 @@
 """Whether tests would notice a leak: each guard is taken out of a copy of the gateway, and its test must fail."""
 
-from tests.guards import Guard, tests_of
+from tests.guards import Guard, checked
 
 RULES = "gateway/privacy/test_rules.py::"
 DECIDER = "gateway/serving/deciding/test_decider.py::"
@@ -91,4 +91,4 @@ GUARDS = [
     ),
 ]
 
-test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)

@@ -3,7 +3,7 @@
 Attacks 15 to 27 of docs/results/security.md: who connects, what is signed, and what a connection may cost.
 """
 
-from tests.guards import Guard, tests_of
+from tests.guards import Guard, checked
 
 CLIENT, AUTH = "discovery/test_client.py::", "discovery/test_request_auth.py::"
 CONNECTION = "gateway/server/test_connection.py::"
@@ -192,4 +192,4 @@ GUARDS = [
     ),
 ]
 
-test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)

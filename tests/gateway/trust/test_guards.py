@@ -1,6 +1,6 @@
 """Whether tests would notice a liar that is believed: each guard is taken out of a copy, and its test must fail."""
 
-from tests.guards import Guard, tests_of
+from tests.guards import Guard, checked
 
 HONESTY, NODE = "gateway/trust/test_honesty.py::", "gateway/routing/test_node_scores.py::"
 GUARDS = [
@@ -69,4 +69,4 @@ GUARDS = [
     ),
 ]
 
-test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)

@@ -1,6 +1,6 @@
 """Whether tests would notice an abused relay or look: each guard is taken out of a copy, and its test must fail."""
 
-from tests.guards import Guard, tests_of
+from tests.guards import Guard, checked
 
 HERE, ROOM = "gateway/peering/reach/", "gateway/peering/reach/"
 GUARDS = [
@@ -111,4 +111,4 @@ GUARDS = [
     ),
 ]
 
-test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = tests_of(GUARDS)
+test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)
