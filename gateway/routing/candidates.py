@@ -102,13 +102,14 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
         yield (limit > 0) & (limit < least), Excluded.CONTEXT
 
 
-def only_one(query: Query, roster: Roster) -> int | None:
-    """The one agent that may answer, where nothing but the state of things can keep it from that; its row."""
-    found = _for_good(query, roster).only
+def only_one(query: Query, roster: Roster) -> tuple[int, NDArray[np.uint8]] | None:
+    """The row of the one agent that may answer, where nothing but the state of things can keep it from that; and the
+    codes of everybody, not to be changed."""
+    excluded, found = _for_good(query, roster)
     if found is None or query.chain or roster.least_context < query.prompt_tokens + (query.max_tokens or 1):
         return None
     is_ordinary = query.rule is None and not roster.personal and not roster.last_resort[found]
-    return found if is_ordinary else None
+    return (found, excluded) if is_ordinary else None
 
 
 def _for_good(query: Query, roster: Roster) -> Kind:

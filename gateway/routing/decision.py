@@ -109,15 +109,8 @@ class Decision:
         )
 
     def excluded_because(self, index: int) -> str | None:
-        """None for a candidate; else dead | suspect | not_approved | model | ... | field:<name> | privacy..."""
-        code = int(self.excluded[index])
-        if code == Excluded.PRIVACY:
-            return self.query.rule or Excluded.PRIVACY.word
-        if code == Excluded.PINNED_LOCAL:
-            return self.query.pinned_local
-        if code == Excluded.FIELD:
-            return f"field:{'+'.join(sorted(self.query.guarded))}"
-        return Excluded(code).word if code else None
+        """See the function of this name."""
+        return excluded_because(self.query, int(self.excluded[index]))
 
     def candidate(self, index: int) -> Candidate:
         """Row `index`."""
@@ -151,6 +144,17 @@ class Decision:
             return found
         topic = f"topic: {one.topic}, P {one.probability:.2f}".replace("P 0.", "P .")
         return f"{topic}; {found}" if found else topic
+
+
+def excluded_because(query: Query, code: int) -> str | None:
+    """None for a candidate; else dead | suspect | not_approved | model | ... | field:<name> | privacy..."""
+    if code == Excluded.PRIVACY:
+        return query.rule or Excluded.PRIVACY.word
+    if code == Excluded.PINNED_LOCAL:
+        return query.pinned_local
+    if code == Excluded.FIELD:
+        return f"field:{'+'.join(sorted(query.guarded))}"
+    return Excluded(code).word if code else None
 
 
 def candidate_of(

@@ -27,7 +27,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
-from gateway.routing.utility import only_choice
+from gateway.routing.utility import left_out, only_choice
 from gateway.routing.worth import REFRESH_S, TRIAL, Space, Trial, corrected, lifted
 from gateway.trust.honesty import Honesty
 from gateway.trust.observed import Observations
@@ -232,9 +232,10 @@ class Node:
         """The choice where one agent may answer: there is nothing to weigh. None: plan, and decide."""
         scored = self._seen_roster(now)
         roster = scored.roster
-        row = only_one(query, roster) if self._alone else None
-        if row is None or self._alone is None or self._alone.theta_s > 0:
+        found = only_one(query, roster) if self._alone else None
+        if found is None or self._alone is None or self._alone.theta_s > 0:
             return None
+        row, excluded = found
         peer, agent = roster.peer_ids[row], roster.agents[row]
         if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded):
             return None
@@ -247,18 +248,13 @@ class Node:
             is_cold=self._loading.is_cold(peer, agent),
             unprofiled=not scored.profiled[row],
             basis=scored.bases[row].words(query.category) if scored.bases else "",
-            explained=partial(self._explained, query, now),
+            rest=partial(left_out, query, scored, excluded),
         )  # fmt: skip
 
     def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str]) -> bool:
         """Whether nothing that passes, or that it once refused, keeps another peer's agent from a query."""
         has_room = queue in self.beliefs and self.beliefs[queue].admission != "closed"
         return has_room and not self._loading.keeps_any(peer) and not (guarded and self._refused_fields)
-
-    def _explained(self, query: Query, now: float, only: Candidate, beta_per_s: float) -> Choice:
-        """The choice of one with everybody in it, and why each of the others is no candidate."""
-        whole = self.decide(query, self.plan(query, now), now).choice(1, everybody=True)
-        return replace(whole, order=(only,), beta_per_s=beta_per_s)
 
     def plan(self, query: Query, now: float) -> Plan:
         """Who could answer, and which of them are worth a probe first."""

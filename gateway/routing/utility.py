@@ -11,14 +11,15 @@ from gateway.beliefs.queueing import streams, wait
 from gateway.routing import cost
 from gateway.routing.candidates import candidate_set, embedded_stands_back
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.decision import Decision, candidate_of
+from gateway.routing.decision import Decision, candidate_of, excluded_because
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
-from gateway.routing.roster import Roster
+from gateway.routing.roster import Roster, ScoredRoster
 
 # Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
 # answers (docs/results/simulator.md#constants).
 SERVICE_WORTH = 0.04
+_NO_COSTS = (0.0,) * 6
 
 
 def utility(score: Real, cost_s: Real, beta_per_s: float) -> Real:
@@ -72,11 +73,11 @@ def only_choice(
     is_cold: bool,
     unprofiled: bool,
     basis: str,
-    explained: Callable[[Candidate, float], Choice],
+    rest: Callable[[], tuple[Candidate, ...]],
 ) -> Choice:
     """The choice of the one agent that may answer, as `assess` and a policy would make it, without arrays.
 
-    `expected`: the fields of Expected of its queue. `explained(candidate, beta)`: the same with everybody in it.
+    `expected`: the fields of Expected of its queue. `rest()`: everybody else, for who wants to see them.
     """
     _, mean_service_s, shape, _, backlog, slots, wait_factor, prefill_s, step_s, stream_s, rtt_s, *_ = expected
     costs = _costs(
@@ -93,7 +94,32 @@ def only_choice(
     reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
     return Choice(
         reason, beta, (candidate,),
-        may_go_elsewhere=not candidate.local, among=len(roster), explained=partial(explained, candidate, beta),
+        may_go_elsewhere=not candidate.local, among=len(roster),
+        explained=partial(_with_rest, reason, beta, candidate, len(roster), rest),
+    )  # fmt: skip
+
+
+def _with_rest(
+    reason: str, beta_per_s: float, only: Candidate, among: int, rest: Callable[[], tuple[Candidate, ...]]
+) -> Choice:
+    return Choice(reason, beta_per_s, (only,), may_go_elsewhere=not only.local, rest=rest(), among=among)
+
+
+def left_out(query: Query, scored: ScoredRoster, excluded: NDArray[np.uint8]) -> tuple[Candidate, ...]:
+    """Everybody but the one that `only_one` found, each with the reason why not; `excluded`: its codes.
+
+    Nobody has computed what they would cost: all seconds are 0, and so is the utility.
+    """
+    return tuple(
+        candidate_of(
+            query, scored.roster, row, scored.score(row, query.relevance), *_NO_COSTS, utility=0.0, rtt_s=0.0,
+            backlog=0.0, slots=1.0, mean_service_s=0.0, prefill_s=0.0, loading_s=0.0, warm_tokens=0,
+            unprofiled=not scored.profiled[row],
+            basis=scored.bases[row].words(query.category) if scored.bases else "",
+            excluded=excluded_because(query, code),
+        )
+        for row, code in enumerate(excluded.tolist())
+        if code
     )  # fmt: skip
 
 

@@ -332,6 +332,45 @@ def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
     assert among.beta_per_s == pytest.approx(only.beta_per_s, rel=1e-12)
 
 
+def test_an_explanation_shows_who_was_there_when_it_was_decided() -> None:
+    """However much later it is asked for: one peer has left since, another is trusted no more, a third has come."""
+    ada = Ada(alone=True)
+    for number in (1, 2):
+        ada.meet(number, agent("other"))
+    query = replace(MATHS, models=frozenset({"own"}))
+    only = ada.node.only(query, ada.now)
+    assert only is not None and only.explained is not None
+    at_once = only.explained()
+
+    ada.now = 500.0
+    ada.hear(replace(card_of(id_of(1)), seq=2, flag="leave", agents=()))
+    ada.node.admission.revoke(id_of(2))
+    ada.node.rights_changed()
+    ada.meet(3, agent("own"))
+    ada.node.serve([agent("new")])
+    assert {"ada": None, "peer-2": "not_approved", "peer-3": None} == ada.excluded()
+
+    assert at_once == only.explained()
+    assert (only.order, only.reason, only.beta_per_s) == (at_once.order, at_once.reason, at_once.beta_per_s)
+    assert [("peer-1", "model"), ("peer-2", "model")] == [(one.peer_name, one.excluded) for one in at_once.rest]
+
+
+def test_an_explanation_draws_no_lots_and_looks_at_nothing_anew() -> None:
+    """Seen answers fade by the time of the latest request, not by that of the one which is explained."""
+    ada = Ada(alone=True, exploration=1.0)
+    ben = ada.meet(1, agent("other", capability=(200, 200)))
+    only = ada.node.only(replace(MATHS, models=frozenset({"own"})), 0.0)
+    assert only is not None and only.explained is not None
+    ada.node.observations.observe(ben, "other", "maths", 1.0, 1.0, 900.0)
+    ada.node.view(MATHS, 900.0)
+    before = (ada.node._rng.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
+
+    only.explained()
+
+    assert before == (ada.node._rng.bit_generator.state, ada.node._refreshed_at, ada.node._scored)
+    assert 900.0 == ada.node._refreshed_at
+
+
 def test_an_agent_with_a_rival_is_weighed() -> None:
     ada = Ada(alone=True)
     ada.meet(1)
