@@ -141,7 +141,8 @@ class ClientApp:
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
                 method = "GET" if scope["method"] == "HEAD" else scope["method"]
-                page = {**scope, "method": method, "state": {"request_id": request_id, "is_stranger": key is None}}
+                state = {"request_id": request_id, "is_stranger": key is None, "has_key": bool(key)}
+                page = {**scope, "method": method, "state": state}
                 await self._pages(page, receive, client.pass_on)
         except InvalidRequest as error:
             if error.status in (401, 403):

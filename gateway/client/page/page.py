@@ -33,7 +33,9 @@ def add_page(app: fastapi.FastAPI, peer: RunningPeer, watching: Watching) -> Non
     @app.get("/ppai/v1/watch")
     async def watch(request: fastapi.Request) -> Response:
         """What is there and what changes, as server-sent events; the owner is told more than others."""
-        events = watching.stream(request.headers.get("last-event-id", ""), lambda: is_from_owner(peer, request))
+        says_owner = "authorization" in request.headers and not getattr(request.state, "has_key", False)
+        last = request.headers.get("last-event-id", "")
+        events = watching.stream(last, lambda: is_from_owner(peer, request), says_owner=says_owner)
         try:
             first = await anext(events)
         except TooMany as error:

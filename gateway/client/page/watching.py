@@ -22,6 +22,7 @@ LOOK_SHARE = 0.05  # of the time that looks may take: with very many peers there
 AT_ONCE = 24  # keys that are read until others get the event loop
 SIGN_S = 15.0  # s without news, until a page is told that the peer is there
 WATCHERS = 16  # streams at a time
+NOT_OWNER = b"event: entry\ndata: {}\n\n"  # the page is not the owner's, or not any longer
 
 
 class TooMany(Exception):
@@ -66,10 +67,13 @@ class Watching:
         self._is_over = True
         self._tell()
 
-    async def stream(self, last: str, is_owner: Callable[[], bool]) -> AsyncIterator[bytes]:
+    async def stream(
+        self, last: str, is_owner: Callable[[], bool], *, says_owner: bool = False
+    ) -> AsyncIterator[bytes]:
         """Events for one page; `last` is the id of the last one that it had, empty of none. Raises TooMany.
 
-        `is_owner` is asked anew for each: whoever is not any longer is told so, and the stream ends.
+        `is_owner` is asked anew for each: whoever is not any longer is told so, and the stream ends. So is, at once,
+        who `says_owner` and is not: his page holds a token of an earlier run of the peer.
         """
         if self._watchers >= WATCHERS:
             raise TooMany
@@ -78,10 +82,13 @@ class Watching:
             self._watched.set()
             await self._look()
             began_as_owner, version = is_owner(), self._version_of(last)
+            if says_owner and not began_as_owner:
+                yield NOT_OWNER
+                return
             yield b"event: past\ndata: " + msgspec.json.encode(self._loads.past()) + b"\n\n"
             while True:
                 if is_owner() != began_as_owner:
-                    yield b"event: entry\ndata: {}\n\n"
+                    yield NOT_OWNER
                     return
                 change = self._board.since(version, lambda key: may_see(key, is_owner=began_as_owner))
                 version = change.version

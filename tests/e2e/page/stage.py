@@ -306,7 +306,7 @@ class Stage:
         }
 
 
-def stage_app(stage: Stage, watching: Watching) -> fastapi.FastAPI:
+def stage_app(stage: Stage, watching: Watching, token: str, wants_key: bool) -> fastapi.FastAPI:
     """The page before the stage: files and stream as they are, calls that answer something."""
     app = fastapi.FastAPI()
     for path, file in page_files().items():
@@ -314,12 +314,15 @@ def stage_app(stage: Stage, watching: Watching) -> fastapi.FastAPI:
 
     @app.post("/page/enter")
     async def enter() -> dict[str, str]:
-        return {"token": TOKEN}
+        return {"token": token}
 
     @app.get("/ppai/v1/watch")
     async def watch(request: fastapi.Request) -> Response:
-        is_owner = request.headers.get("authorization") == f"Bearer {TOKEN}"
-        events = watching.stream(request.headers.get("last-event-id", ""), lambda: is_owner)
+        given = request.headers.get("authorization", "")
+        is_owner = given == f"Bearer {token}"
+        if wants_key and not is_owner:
+            return Response(status_code=401)
+        events = watching.stream(request.headers.get("last-event-id", ""), lambda: is_owner, says_owner=bool(given))
         return StreamingResponse(_after(await anext(events), events), media_type="text/event-stream")
 
     @app.get("/ppai/v1/decisions/{which}")
@@ -338,12 +341,14 @@ def stage_app(stage: Stage, watching: Watching) -> fastapi.FastAPI:
 
 
 @asynccontextmanager
-async def staged(stage: Stage, port: int = 0) -> AsyncIterator[str]:
-    """The stage on loopback: its URL."""
+async def staged(stage: Stage, port: int = 0, *, token: str = TOKEN, wants_key: bool = False) -> AsyncIterator[str]:
+    """The stage on loopback: its URL. `token` is the owner's in this run; `wants_key`: others need an API key."""
     watching = Watching(stage, str(time.monotonic_ns()), time.monotonic)
     watching._loads = _past(stage)
     listener = socket.create_server(("127.0.0.1", port))
-    server = uvicorn.Server(uvicorn.Config(stage_app(stage, watching), log_level="warning", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(stage_app(stage, watching, token, wants_key), log_level="warning", lifespan="off")
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     running = asyncio.create_task(watching.run())
     try:

@@ -124,6 +124,25 @@ async def test_a_page_that_lost_its_peer_says_so_and_goes_on_where_it_was() -> N
     assert "does not answer" in lost
 
 
+@pytest.mark.parametrize(("wants_key", "state", "rows"), [(False, "live", 3), (True, "refused", 0)])
+async def test_a_tab_is_a_guest_s_once_the_peer_was_started_again(wants_key: bool, state: str, rows: int) -> None:
+    """Tokens end with the run that gave them out. Where there are API keys a guest sees nothing, and is told why."""
+    stage = Stage(3)
+    stage.ask()
+    async with browsing() as tab:
+        async with staged(stage) as url:
+            await tab.open(f"{url}/#{'ticket' * 4}")
+            await tab.page.wait_for_selector("#pause:not([hidden])")
+        async with staged(stage, int(url.rpartition(":")[2]), token="of the next run", wants_key=wants_key):
+            await tab.page.wait_for_selector(f"#state[data-state={state}]", timeout=15000)
+            await tab.page.wait_for_selector("#pause", state="hidden")
+            said, note = await tab.text("#said"), await tab.text(".flow .hint")
+            await tab.page.wait_for_function(f"document.querySelectorAll('.peers li').length === {rows}")
+            kept = await tab.page.evaluate("sessionStorage.length")
+
+    assert ("ppai open" in said, "owner" in note, 0) == (True, True, kept)
+
+
 @pytest.mark.timeout(240)
 async def test_two_hundred_peers_and_ten_thousand_requests_are_drawn_in_time_and_in_bounds() -> None:
     """By the CPU time of the page's own thread, which other work on the machine does not add to."""

@@ -119,20 +119,26 @@ async def test_the_page_s_files_need_no_key_and_what_they_show_does(tmp_path: Pa
     assert ([200, 200], 200, [401] * 3) == (files, entered, shown)
 
 
-@pytest.mark.parametrize(("key", "is_stranger"), [("tok", False), ("wrong", True), ("", True)])
-async def test_pages_are_told_whether_who_asks_has_shown_a_key(tmp_path: Path, key: str, is_stranger: bool) -> None:
-    ApiKeys(tmp_path / "api_keys.json").add("phone")
-    seen = []
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("tok", (False, False)), ("phone's", (False, True)), ("wrong", (True, False)), ("", (True, False))],
+)
+async def test_pages_are_told_whether_who_asks_has_shown_a_key(
+    tmp_path: Path, key: str, told: tuple[bool, bool]
+) -> None:
+    """(whether he is a stranger, whether he has an API key)"""
+    made = ApiKeys(tmp_path / "api_keys.json").add("phone")
+    key, seen = made if key == "phone's" else key, []
 
     async def pages(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(scope["state"]["is_stranger"])
+        seen.append((scope["state"]["is_stranger"], scope["state"]["has_key"]))
         await a_page(scope, receive, send)
 
     app = ClientApp(Serving(), pages, ClientConfig(), ApiKeys(tmp_path / "api_keys.json"), "tok".__eq__)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:  # type: ignore[arg-type]
         await http.get("/ready", headers={"authorization": f"Bearer {key}"} if key else {})
 
-    assert [is_stranger] == seen
+    assert [told] == seen
 
 
 @pytest.mark.parametrize(("host", "answered"), [("127.0.0.1", 200), ("::1", 200), ("0.0.0.0", 401), ("box.lan", 401)])

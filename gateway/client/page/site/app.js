@@ -10,11 +10,16 @@ import { machine } from "./machine.js";
 import { network } from "./network.js";
 import { privacy } from "./privacy.js";
 import { requests } from "./requests.js";
-import { apply, applyPast, group, isWaiting, me, onChange, redraw, sharing } from "./state.js";
+import { apply, applyPast, group, isWaiting, me, onChange, sharing } from "./state.js";
 import { follow } from "./stream.js";
 import { count } from "./words.js";
 
 const AREAS = [network, requests, agents, chat, machine, access, privacy, checks];
+const STATES = {
+  live: "Live",
+  lost: "This peer does not answer; trying again",
+  refused: "This peer shows itself to its owner alone: run ppai open",
+};
 const main = document.getElementById("main");
 const mounted = new Map(); // by area, its section
 let shown = null;
@@ -140,10 +145,10 @@ follow({
   state(now) {
     const box = document.getElementById("state");
     put(box, { data: { state: now } });
-    put(box.lastChild, { text: now === "live" ? "Live" : "This peer does not answer; trying again" });
+    put(box.lastChild, { text: STATES[now] });
   },
   left() {
     say("This tab is no longer the owner's: run ppai open for a new link.", "bad");
-    redraw("me");
+    apply({ all: true, set: {}, gone: [] }); // what a guest may see comes anew
   },
 });

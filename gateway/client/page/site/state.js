@@ -50,9 +50,6 @@ export function applyPast(loads) {
   touch("past");
 }
 
-/** A request of this page's own changed something that is no value of the stream. */
-export const redraw = (name) => touch(name);
-
 function parts(key) {
   const slash = key.indexOf("/");
   return slash < 0 ? [key, ""] : [key.slice(0, slash), key.slice(slash + 1)];

@@ -2,22 +2,36 @@
 //
 // EventSource cannot send the owner's token, so events are read from a fetch.
 
-import { leave, withToken } from "./entry.js";
+import { isOwner, leave, withToken } from "./entry.js";
 
 const AGAIN_MS = [300, 1000, 2000, 5000]; // before each further try
 const SILENT_MS = 40000; // the peer gives a sign of life every 15 s
 
-/** Read events for ever. `on.change(data)`, `on.past(data)`, `on.state("live" | "lost")`, `on.left()`. */
+/**
+ * Read events for ever. `on.change(data)`, `on.past(data)`, `on.left()`, and `on.state`: "live", "lost", or "refused" where
+ * the peer asks for a key that this tab does not have.
+ */
 export async function follow(on) {
   let last = "";
+  const left = () => {
+    leave();
+    last = "";
+    on.left();
+  };
   for (let tries = 0; ;) {
     const ending = new AbortController();
+    const wasOwner = isOwner();
+    let state = "lost";
     try {
       const response = await fetch("/ppai/v1/watch", {
         headers: withToken(last ? { "last-event-id": last } : {}),
         cache: "no-store",
         signal: ending.signal,
       });
+      if (response.status === 401) {
+        state = "refused";
+        if (wasOwner) left(); // the peer was started again, and knows the token no longer
+      }
       if (!response.ok) throw new Error(String(response.status));
       tries = 0;
       on.state("live");
@@ -25,17 +39,14 @@ export async function follow(on) {
         if (event.id) last = event.id;
         if (event.name === "change") on.change(JSON.parse(event.data));
         else if (event.name === "past") on.past(JSON.parse(event.data));
-        else if (event.name === "entry") {
-          leave();
-          last = "";
-          on.left();
-        }
+        else if (event.name === "entry") left();
       }
     } catch {
       // it broke off, or nobody answered
     }
     ending.abort();
-    on.state("lost");
+    if (wasOwner && !isOwner()) continue; // at once, as a guest
+    on.state(state);
     await new Promise((resume) => setTimeout(resume, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]));
   }
 }

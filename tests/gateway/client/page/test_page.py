@@ -62,6 +62,16 @@ async def test_the_stream_tells_the_owner_of_requests_and_nobody_else(site: Site
     assert ["ada", "ada"] == [change["me"]["name"] for change in seen]
 
 
+async def test_a_token_that_this_run_did_not_give_out_begins_no_guest_s_stream(site: Site) -> None:
+    """Who sends none is a guest, and so is a program that shows an API key, as `has_key` tells."""
+    site.watching.end()
+    old = await site.http.get("/ppai/v1/watch", headers={"authorization": "Bearer of an earlier run"})
+    told = [await stream_of(site, headers) for headers in ({}, OWNER)]
+
+    assert b"event: entry\ndata: {}\n\n" == old.content
+    assert [True, True] == ["me" in change for change in told]
+
+
 async def test_a_request_that_is_not_kept_is_a_404(site: Site) -> None:
     response = await site.http.get("/ppai/v1/decisions/r1", headers=OWNER)
 

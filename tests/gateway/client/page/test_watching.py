@@ -100,6 +100,18 @@ async def test_a_page_that_is_the_owner_s_no_longer_hears_nothing_more_of_his() 
     assert [("entry", "", {})] == [read(event) for event in rest]
 
 
+@pytest.mark.parametrize(("is_owner", "begins"), [(False, "entry"), (True, "past")])
+async def test_a_page_with_a_token_of_an_earlier_run_is_told_so_at_once(is_owner: bool, begins: str) -> None:
+    """Tokens live in memory: else the tab would keep the owner's buttons, which are refused."""
+    async with watched(Shown(me=1)) as watching:
+        stream = watching.stream("", lambda: is_owner, says_owner=True)
+        name, *_ = read(await anext(stream))
+        watching.end()
+        rest = [event async for event in stream]
+
+    assert (begins, is_owner) == (name, bool(rest))
+
+
 async def test_nothing_is_read_while_nobody_watches() -> None:
     shown = Shown(a=1)
     async with watched(shown) as watching:
