@@ -15,7 +15,6 @@ MAGIC = b"PPAI"
 PASS_BYTES = len(MAGIC) + 8 + 8 + 32
 KEY_BYTES = 32
 KEY_S = 600.0  # for which a key opens tunnels; the tunnels stay
-KEYS_LIMIT = 256
 KEYS_EACH = 2  # of one peer: the next one is fetched before the last one ends
 COUNTERS_KEPT = 64  # passes of one key may overtake each other by so many
 
@@ -38,7 +37,9 @@ def new_pass(number: int, key: bytes, counter: int) -> bytes:
 class Passes:
     """At the relay: which keys are out. Times are seconds of a monotonic clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, peers: int) -> None:
+        """`peers`: how many may have keys at once; beyond them the oldest keys go."""
+        self._limit = KEYS_EACH * peers
         self._keys: OrderedDict[int, _Key] = OrderedDict()
         self._next = 1
 
@@ -49,7 +50,7 @@ class Passes:
         mine = [number for number, known in self._keys.items() if known.peer == peer]
         for number in mine[: len(mine) - KEYS_EACH + 1]:
             del self._keys[number]
-        while len(self._keys) >= KEYS_LIMIT:
+        while len(self._keys) >= self._limit:
             self._keys.popitem(last=False)
         number, self._next = self._next, self._next + 1
         self._keys[number] = _Key(peer, key, now + KEY_S)

@@ -95,7 +95,7 @@ class Relay:
         """`may`: whether a peer may be reached through us."""
         self._config, self._may, self._clock = config, may, clock
         self._port = config.port
-        self._passes, self._behind = Passes(), dict[PeerId, _Behind]()
+        self._passes, self._behind = Passes(config.peers), dict[PeerId, _Behind]()
         self._keys = Throttle(1.0, 16.0)
         per_hour = config.gib_per_hour * (1 << 30)
         self._quota = Throttle(per_hour / 3600, per_hour / 6)

@@ -2,14 +2,17 @@
 
 import random
 
-from gateway.peering.reach.passes import COUNTERS_KEPT, KEY_BYTES, KEY_S, KEYS_LIMIT, Passes, new_pass
+import pytest
+
+from discovery.records import PeerId
+from gateway.peering.reach.passes import COUNTERS_KEPT, KEY_BYTES, KEY_S, KEYS_EACH, Passes, new_pass
 from tests.cluster import id_of
 
 KEY, BEN, CLEO = b"k" * KEY_BYTES, id_of(1), id_of(2)
 
 
 def test_a_pass_opens_one_tunnel_of_whose_key_it_is() -> None:
-    passes = Passes()
+    passes = Passes(2)
     ben, cleo = passes.issue(BEN, KEY, 0.0), passes.issue(CLEO, b"c" * KEY_BYTES, 0.0)
 
     assert [BEN, CLEO] == [
@@ -20,7 +23,7 @@ def test_a_pass_opens_one_tunnel_of_whose_key_it_is() -> None:
 
 
 def test_passes_may_overtake_each_other_and_each_counts_once() -> None:
-    passes, order = Passes(), list(range(1, 60))
+    passes, order = Passes(1), list(range(1, 60))
     number = passes.issue(BEN, KEY, 0.0)
     random.Random(1).shuffle(order)
 
@@ -32,7 +35,7 @@ def test_passes_may_overtake_each_other_and_each_counts_once() -> None:
 
 
 def test_garbage_opens_nothing() -> None:
-    passes = Passes()
+    passes = Passes(2)
     good = new_pass(passes.issue(BEN, KEY, 0.0), KEY, 1)
 
     for damaged in (b"", good[:-1], good + b"x", b"XXXX" + good[4:], good[:30] + b"!" + good[31:], bytes(52)):
@@ -41,13 +44,23 @@ def test_garbage_opens_nothing() -> None:
 
 
 def test_keys_end_and_are_bounded() -> None:
-    passes = Passes()
+    passes = Passes(2)
     first = passes.issue(BEN, KEY, 0.0)
     assert passes.holder(new_pass(first, KEY, 1), KEY_S + 1) is None
 
     for _ in range(3):
         newest = passes.issue(BEN, KEY, 0.0)
     assert passes.holder(new_pass(newest - 2, KEY, 1), 1.0) is None  # of three the two newest
-    for number in range(KEYS_LIMIT + 9):
+    for number in range(2 * KEYS_EACH + 9):
         passes.issue(id_of(number), KEY, 1.0)
-    assert KEYS_LIMIT == len(passes._keys)
+    assert 2 * KEYS_EACH == len(passes._keys)
+
+
+@pytest.mark.parametrize("peers", [1, 200, 1024])
+def test_as_many_peers_as_a_relay_serves_have_good_keys_each(peers: int) -> None:
+    """Each has two while it fetches the next: as many as `relay.peers` may be lose none of them to the others."""
+    passes, held = Passes(peers), dict[int, PeerId]()
+    for _ in range(KEYS_EACH):
+        held |= {passes.issue(id_of(number), KEY, 0.0): id_of(number) for number in range(peers)}
+
+    assert held == {number: passes.holder(new_pass(number, KEY, 1), 1.0) for number in held}
