@@ -20,7 +20,8 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 
 8. A request that waits at another peer is decided again once its first word is late, and then after pauses of twice
    the length. It goes where the new choice leads, `leaves` times at most: whoever was to begin has not, be it a liar or
-   a peer that we know badly. The one it leaves is charged for the time, and has not failed.
+   a peer that we know badly. The one it leaves is charged for the time, and has not failed. A peer that loads the model
+   and has got further with that since the last look is not left.
 
 Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
 """
@@ -80,6 +81,7 @@ class Course:
         self._at: Candidate | None = None
         self._since = self._breaks = 0  # the first of `asked` that counts now; how often the answer broke off
         self._leaves = 0  # peers that were left since they did not begin
+        self._loaded = -1.0  # how much of its model the one that is asked had loaded at the last look
         self._rounds = 0  # in which nobody could be reached who goes on
         self._undecided: list[Asked] = []  # errors that may be the request's own fault
 
@@ -97,6 +99,7 @@ class Course:
         elif failures and failures == self._config.attempts - 1:
             left = own or left
         self._at, self._left = (left[0], left[1:]) if left else (None, [])
+        self._loaded = -1.0
         return self._at
 
     def may_go_on(self, now: float) -> bool:
@@ -130,6 +133,16 @@ class Course:
         if at is None or at.local or self._breaks or self.choice.reason == "pinned" or at.late_after_s == inf:
             return None
         return at.late_after_s if self._leaves < self._config.leaves else None
+
+    def gets_on(self, loading: float | None) -> bool:
+        """Whether a late peer says that it has got further with loading its model, and so is not left; told at a look.
+
+        `loading`: how much is loaded, 0 to 1; None where it does not say, or loads none.
+        """
+        if loading is None or loading <= self._loaded:
+            return False
+        self._loaded = loading
+        return True
 
     def may_leave_for(self, choice: Choice) -> bool:
         """Whether a choice made while another peer is late sends the request away from it."""

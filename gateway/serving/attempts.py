@@ -77,7 +77,6 @@ class Attempts:
         self._asked: Candidate
         self._at: Served | PeerUpstream | None = None  # who is asked now
         self._better: Choice | None = None  # that leads away from a peer that is late
-        self._loaded = -1.0  # how much of its model that peer had loaded when we looked last
         self._reservation: Reservation
         self.done: list[tuple[Candidate, Attempt]] = []
 
@@ -207,7 +206,6 @@ class Attempts:
         allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
         self._at = peer = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         upstream: Upstream = peer
-        self._loaded = -1.0
         late_after_s = self._course.late_after_s if self._request.stream else None
         if late_after_s is not None:
             upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._began)
@@ -224,8 +222,7 @@ class Attempts:
 
     async def _look_elsewhere(self) -> bool:
         """Whether somebody else is the better choice, now that the peer that was asked is late."""
-        if self.loading is not None and self.loading > self._loaded:  # it says that it gets on with it
-            self._loaded = self.loading
+        if self._course.gets_on(self.loading):
             return False
         self._node.observe_late(self._reservation, is_late=True)
         choice = await self._decide_again(None)

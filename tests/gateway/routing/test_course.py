@@ -168,6 +168,16 @@ def test_who_is_late_is_left_for_another_queue_that_has_not_failed() -> None:
     assert not way.may_leave_for(choice("a"))
 
 
+def test_who_is_late_is_not_left_while_it_gets_further_with_loading_its_model() -> None:
+    """It begins at nothing with everybody who is asked; who says no more than before does not get on."""
+    way = late_for("a", "b")
+    way.next(0.0)
+    assert [True, True, False, False, True, False] == [way.gets_on(said) for said in (0.0, 0.5, 0.5, 0.25, 1.0, None)]
+
+    way.next(0.0)
+    assert way.gets_on(0.25)
+
+
 def test_who_was_left_has_not_failed_and_three_are_left_at_most() -> None:
     way, asked = late_for("a", "b"), []
     for name in "bcd":
