@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import msgspec
 
 from gateway.serving.continuing.said import Said
-from gateway.wire.events import encode_event
 from gateway.wire.request import Request
 
 _SILENT = frozenset({"ping"})
@@ -19,7 +18,6 @@ class Blocks(Said):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        self._message: dict[str, Any] = {}
         self._open: int | None = None  # the block that was begun and not ended
         self._blocks = 0  # that were begun
         self._shift: int | None = None  # from whoever goes on's numbers of blocks to ours; None: it has begun none
@@ -58,10 +56,6 @@ class Blocks(Said):
         events.append({"type": "message_stop"})
         return b"".join(map(self._sent, events))
 
-    @property
-    def _head(self) -> Mapping[str, Any]:
-        return self._message
-
     def _begun_block(self, event: dict[str, Any]) -> list[dict[str, Any]]:
         """What says that a block begins: nothing but its words where it goes on with the open one."""
         block, before = event.get("content_block"), list[dict[str, Any]]()
@@ -81,25 +75,18 @@ class Blocks(Said):
         self._read()
         return [] if self._open is None else [{"type": "content_block_stop", "index": self._open}]
 
-    def _sent(self, event: dict[str, Any]) -> bytes:
-        data = msgspec.json.encode(event)
-        self.hear(data)
-        return encode_event(data, str(event.get("type") or ""))
-
     def _summed(self, usage: object) -> dict[str, Any]:
-        """The usage of all parts: what was said before was a prompt to whoever goes on, and is part of the answer."""
+        """See `_in_all`; the prompt is counted at the beginning of an answer, and here only where they do."""
         said = usage if isinstance(usage, dict) else {}
-        added = said.get("output_tokens")
-        summed = {**said, "output_tokens": self._begun + added if isinstance(added, int) else self.tokens}
-        if isinstance(asked := said.get("input_tokens"), int):
-            summed["input_tokens"] = max(0, asked - self._begun)
-        return summed
+        asked = said.get("input_tokens")
+        read, written = self._in_all(asked, said.get("output_tokens"))
+        return {**said, **({"input_tokens": read} if isinstance(asked, int) else {}), "output_tokens": written}
 
     def _read_event(self, data: bytes) -> None:
         event = _EVENT.decode(data)
         match event.type:
             case "message_start":
-                self._message = msgspec.json.decode(data, type=dict[str, Any])
+                self._head = msgspec.json.decode(data, type=dict[str, Any])
             case "content_block_start":
                 self._open, self._blocks = event.index, max(self._blocks, event.index + 1)
                 self._is_text = self._is_text and event.content_block.get("type") == "text"

@@ -1,6 +1,5 @@
 """Chat and completions: an answer in chunks, which all have the same head (P)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,7 +16,6 @@ class Chunks(Said):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        self._kept: dict[str, Any] = {}
         self._has_usage = False
 
     def passed_on(self, data: bytes) -> bytes:
@@ -30,7 +28,7 @@ class Chunks(Said):
             if isinstance(delta := choice.get("delta"), dict):
                 delta.pop("role", None)
         if isinstance(usage, dict):
-            chunk["usage"] = self._summed(usage)
+            chunk["usage"] = usage | _usage(*self._in_all(usage.get("prompt_tokens"), usage.get("completion_tokens")))
         passed = msgspec.json.encode({**chunk, **self._head})
         self.hear(passed)
         return encode_event(passed)
@@ -46,24 +44,14 @@ class Chunks(Said):
             events.append(self._event({"choices": [], "usage": _usage(asked, self._tokens)}))
         return b"".join((*events, DONE))
 
-    @property
-    def _head(self) -> Mapping[str, Any]:
-        return self._kept
-
     def _event(self, chunk: dict[str, Any]) -> bytes:
         return encode_event(msgspec.json.encode({**self._head, **chunk}))
 
-    def _summed(self, usage: dict[str, Any]) -> dict[str, Any]:
-        """The usage of all parts: what was said before was a prompt to whoever goes on, and is part of the answer."""
-        prompt, added = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-        asked = prompt - self._begun if isinstance(prompt, int) else self.request.prompt_tokens
-        return {**usage, **_usage(max(0, asked), self._begun + added if isinstance(added, int) else self.tokens)}
-
     def _read_event(self, data: bytes) -> None:
         chunk = _CHUNK.decode(data)
-        if not self._kept:
+        if not self._head:
             whole = msgspec.json.decode(data, type=dict[str, Any])
-            self._kept = {name: whole[name] for name in _HEAD if name in whole}
+            self._head = {name: whole[name] for name in _HEAD if name in whole}
         self._has_usage = self._has_usage or (chunk.usage is not None and not chunk.choices)
         for choice in chunk.choices or ():
             self._read_choice(choice)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import msgspec
 
 from gateway.serving.continuing.said import Said
-from gateway.wire.events import encode_event
 from gateway.wire.request import Request
 
 _BEGINNINGS = frozenset({"response.created", "response.queued", "response.in_progress"})
@@ -31,7 +30,6 @@ class Items(Said):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        self._response: dict[str, Any] = {}
         self._place: dict[str, Any] = {}  # of its message; empty until that has begun
         self._steps = 0  # of its message that were heard
         self._number: int | None = None  # of the next event; None: they have none
@@ -79,12 +77,8 @@ class Items(Said):
         }  # fmt: skip
         why = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
         closed = self._closed("incomplete")
-        response = {**self._response, **why, "output": [*self._ended], "usage": usage}
+        response = {**self._head, **why, "output": [*self._ended], "usage": usage}
         return b"".join(map(self._sent, (*closed, {"type": "response.incomplete", "response": response})))
-
-    @property
-    def _head(self) -> Mapping[str, Any]:
-        return self._response
 
     def _message(self, status: str = "completed") -> dict[str, Any]:
         """The message as an item of the answer."""
@@ -136,35 +130,30 @@ class Items(Said):
             items = [*self._ended]
         else:
             items = [*self._ended, *items]
-        kept = {"store": False} if "store" in self._response else {}
-        return {**theirs, **self._response, **kept, "output": items, "usage": self._summed(theirs.get("usage"))}
+        kept = {"store": False} if "store" in self._head else {}
+        return {**theirs, **self._head, **kept, "output": items, "usage": self._summed(theirs.get("usage"))}
 
     def _summed(self, usage: object) -> dict[str, Any] | None:
-        """The usage of all parts: what was said before was a prompt to whoever goes on, and is part of the answer."""
+        """See `_in_all`."""
         if not isinstance(usage, dict):
             return None
-        asked, added = (usage.get(name) for name in ("input_tokens", "output_tokens"))
-        read = max(0, asked - self._begun) if isinstance(asked, int) else self.request.prompt_tokens
-        written = self._begun + added if isinstance(added, int) else self.tokens
+        read, written = self._in_all(usage.get("input_tokens"), usage.get("output_tokens"))
         return {**usage, "input_tokens": read, "output_tokens": written, "total_tokens": read + written}
 
     def _sent(self, event: dict[str, Any]) -> bytes:
+        """Numbered, where the events are."""
         self._read()
         if self._number is None:
             event.pop("sequence_number", None)
         else:
             event["sequence_number"] = self._number
-        data = msgspec.json.encode(event)
-        self.hear(data)
-        return encode_event(data, str(event.get("type") or ""))
+        return super()._sent(event)
 
     def _read_event(self, data: bytes) -> None:
         event = _EVENT.decode(data)
         self._number = None if event.sequence_number is None else event.sequence_number + 1
         if event.type in _BEGINNINGS:
-            self._response = self._response or {
-                name: value for name, value in event.response.items() if name not in _OF_NOW
-            }
+            self._head = self._head or {name: value for name, value in event.response.items() if name not in _OF_NOW}
         elif event.type in _ENDS:
             self._is_finished = self._is_over = True
         elif event.type == _DELTA and not event.logprobs:

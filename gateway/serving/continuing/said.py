@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.wire.bodies import TURNS, begun_turn
 from gateway.wire.codec import UNREADABLE, Fields, Value, pieces_of, raw, view_of
+from gateway.wire.events import encode_event
 from gateway.wire.request import Request
 
 UNREAD_BYTES = 1 << 18  # of events that are kept as they came; they are read when more come, or when an answer breaks
@@ -23,6 +24,7 @@ class Said(ABC):
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self._head: dict[str, Any] = {}  # what the first event says of the answer as a whole; empty until it was read
         self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._text: list[str] = []
@@ -97,14 +99,23 @@ class Said(ABC):
     def ending(self) -> bytes:
         """The events that end an answer of which only these are missing."""
 
-    @property
-    @abstractmethod
-    def _head(self) -> Mapping[str, Any]:
-        """What the first event says of the answer as a whole; empty until it was read."""
-
     @abstractmethod
     def _read_event(self, data: bytes) -> None:
         """Raises what UNREADABLE names."""
+
+    def _sent(self, event: dict[str, Any]) -> bytes:
+        """An event named by its type, as the client is sent it."""
+        data = msgspec.json.encode(event)
+        self.hear(data)
+        return encode_event(data, str(event.get("type") or ""))
+
+    def _in_all(self, asked: object, added: object) -> tuple[int, int]:
+        """(prompt, answer) tokens of all parts, by what whoever goes on counts of its own.
+
+        What was said before was a prompt to it, and is part of the answer. No number: as far as we know ourselves.
+        """
+        read = max(0, asked - self._begun) if isinstance(asked, int) else self.request.prompt_tokens
+        return read, self._begun + added if isinstance(added, int) else self.tokens
 
     def _turns(self, fields: Fields, text: str) -> dict[str, Value]:
         """Those of these fields that hold what is asked, with the text as what was answered so far."""
