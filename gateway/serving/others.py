@@ -11,7 +11,7 @@ from math import inf
 from mmap import mmap
 from typing import Protocol, cast
 
-from discovery.records import PeerId
+from discovery.records import PeerId, printable
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig, sayable, summed_up
@@ -26,6 +26,7 @@ from gateway.serving.forward import BUSY, Client, answer_error
 from gateway.serving.having import Having, Other, Wanted, who_has
 from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Leaving
+from gateway.serving.recording.lines import CODE_CHARS
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace, Tracing, Untraced
@@ -125,7 +126,8 @@ class Others:
                 failure = _stays_here(str(error))
             except UpstreamError as error:
                 failure = error
-                log.warning("attempt_failed peer=%s endpoint=%s code=%s", candidate.name, endpoint, error.code[:64])
+                said = printable(error.code, CODE_CHARS)  # a peer's, perhaps
+                log.warning("attempt_failed peer=%s endpoint=%s code=%s", candidate.name, endpoint, said)
             code, took_s = failure.code if failure else None, self._clock() - asked_at
             trace.attempt_ended(Ended(_status(failure), code, None, took_s, 0, 0))
             if failure is None:

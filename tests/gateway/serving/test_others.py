@@ -22,11 +22,12 @@ from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from gateway.serving.others import Others
+from gateway.serving.recording.lines import CODE_CHARS
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import OtelConfig, Tracing
 from gateway.telemetry.route_log import RouteLog
 from gateway.telemetry.tracing import OpenTelemetry
-from gateway.upstream import Patience
+from gateway.upstream import Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.errors import InvalidRequest
 from tests.collector import collecting
@@ -183,6 +184,23 @@ async def test_an_engine_that_fails_is_followed_by_the_next(tmp_path: Path) -> N
         answer = await ada.ask("rerank", RERANK)
 
     assert (200, "b", "2") == (answer.status, answer.headers["x-ppai-model"], answer.headers["x-ppai-attempts"])
+
+
+async def test_a_peer_s_code_is_logged_as_text_that_moves_no_cursor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is whatever the peer likes: a terminal would obey it, and a further line would be another's."""
+
+    async def refuse(*_: object) -> None:
+        raise UpstreamError("no", code="\x1b[2Jgone\nattempt_ok" + "x" * 200)
+
+    async with counter(tmp_path, MediaEngine()) as ada:
+        monkeypatch.setattr(ada._others, "_ask", refuse)
+        await ada.ask("rerank", RERANK)
+
+    (said,) = (record.getMessage() for record in caplog.records if "attempt_failed" in record.getMessage())
+    assert said.isprintable()
+    assert ("[2Jgoneattempt_ok" + "x" * 200)[:CODE_CHARS] == said.partition("code=")[2]
 
 
 async def test_the_client_s_own_mistake_is_told_and_not_tried_again(tmp_path: Path) -> None:
