@@ -72,10 +72,11 @@ class Showing:
         yield "good/me", self._good_of(peer.node.me, tuple(peer.node.own_agents))
         members = peer.network.gossip.members()
         approved = [member.id for member in members if peer.network.admission.may(member.id, "answer")]
+        waiting = peer.network.waiting()
         shown = shown_names({member.id: member.card.name for member in members}, approved, peer.node.name)
         for member in members:
             known = known_peer(peer, member)
-            yield f"peer/{member.id}", _json(_peer(known, shown[member.id]))
+            yield f"peer/{member.id}", _json({**_peer(known, shown[member.id]), "waiting": member.id in waiting})
             yield f"load/{member.id}", _json(_load(member, known))
             yield f"good/{member.id}", self._good_of(member.id, tuple(known.agents))
         there = {peer.node.me, *(member.id for member in members)}

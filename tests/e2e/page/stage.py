@@ -182,6 +182,7 @@ class Stage:
             "state": state,
             "reason": WHY[state],
             "rights": rights,
+            "waiting": not rights and state in ("alive", "suspect"),
             "mine": n % 3 == 0 and bool(rights),
             "refuses_us": None,
             "relayed": n == 6,

@@ -101,10 +101,12 @@ async def test_who_waits_is_approved_after_a_look_at_the_words_and_revoked(clust
         rights = (await cluster.get("ada", "/ppai/v1/peers"))[0]["rights"]
         await tab.page.click(".person button:has-text('Revoke')")
         await tab.page.click(".person button:has-text('Really revoke?')")
-        await tab.page.wait_for_selector(".person.waiting")
+        await tab.page.wait_for_selector(".person", state="detached")
+        news = await tab.text("#news")
 
     assert shown == said_by_ben and 5 == len(shown.split())
     assert ["answer", "ask"] == rights
+    assert "waits to be approved" not in news, "he who was revoked waits for nobody"
 
 
 async def test_a_machine_is_invited_by_line_and_qr_code_and_joins_on_its_own_page(cluster: Cluster) -> None:

@@ -17,8 +17,8 @@ export const sharing = () => group("sharing").get("") ?? {};
 
 export const isLive = (peer) => peer.state === "alive" || peer.state === "suspect";
 
-/** Whether a peer is there and has no right yet. */
-export const isWaiting = (peer) => !peer.rights.length && isLive(peer);
+/** Whether it is there and waits for the owner's word: the peer's own rule, by which one that was revoked does not wait. */
+export const isWaiting = (peer) => peer.waiting;
 
 /** Call `draw(dirty)` in the next frame after changes; `dirty` is the Set of groups that changed. Returns how to end it. */
 export function onChange(draw) {

@@ -31,6 +31,21 @@ async def test_this_machine_and_the_peers_it_knows_are_shown(site: Site, tmp_pat
     assert {"engine/idle", "sharing", "load/me", "good/me"} <= found.keys()
 
 
+async def test_who_waits_is_who_has_no_word_of_the_owner_s(site: Site, tmp_path: Path) -> None:
+    """As `ppai peers` counts them: not who was revoked, though he is there and has no right."""
+    async with party(tmp_path / "ben") as ben:
+        site.network.gossip.learn([ben.gossip.own_card()], 0.0)
+        met = await shown(site)
+        await site.network.approve(ben.id)
+        approved = await shown(site)
+        await site.network.revoke(ben.id)
+        revoked = await shown(site)
+
+    key = f"peer/{ben.id}"
+    assert [True, False, False] == [found[key]["waiting"] for found in (met, approved, revoked)]
+    assert ([], []) == (revoked[key]["rights"], revoked["me"]["say"])
+
+
 async def test_two_looks_at_a_peer_at_rest_are_the_same(site: Site, tmp_path: Path) -> None:
     """Else every page would be told of something twice a second."""
     async with party(tmp_path / "ben") as ben:
