@@ -1,7 +1,7 @@
 """How busy each peer was in the last five minutes (P): one sample every few seconds, for the page to draw."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 EVERY_S = 5.0  # s between two samples
 SAMPLES = 60  # of each peer: the last five minutes
@@ -14,10 +14,11 @@ class Loads:
         self._past: dict[str, deque[tuple[int, int] | None]] = {}
         self._next = 0.0
 
-    def look(self, now: float, loads: Mapping[str, tuple[int, int] | None]) -> None:
-        """These are the loads now; taken down when the next sample is due. Peers that are gone are forgotten."""
+    def look(self, now: float, read: Callable[[], Mapping[str, tuple[int, int] | None]]) -> None:
+        """`read` what the loads are now, when the next sample is due. Peers that are gone are forgotten."""
         if now < self._next:
             return
+        loads = read()
         self._next = now + EVERY_S
         self._past = {peer: self._past.get(peer) or deque[tuple[int, int] | None](maxlen=SAMPLES) for peer in loads}
         for peer, load in loads.items():

@@ -54,7 +54,7 @@ class Watching:
             if self._watchers:
                 await asyncio.sleep(max(LOOK_S, await self._looked_s() / LOOK_SHARE))
                 continue
-            self._loads.look(self._clock(), self._shown.loads())
+            self._loads.look(self._clock(), self._shown.loads)
             self._watched.clear()
             try:
                 async with asyncio.timeout(EVERY_S):
@@ -120,7 +120,7 @@ class Watching:
         """Show what there is now; the seconds that it took of the event loop."""
         async with self._looking:
             began, took_s, found = self._clock(), 0.0, dict[str, bytes]()
-            self._loads.look(began, self._shown.loads())
+            self._loads.look(began, self._shown.loads)
             for number, (key, value) in enumerate(self._shown.values(), 1):
                 found[key] = value
                 if number % AT_ONCE == 0:

@@ -368,7 +368,7 @@ def _past(stage: Stage) -> Loads:
     loads = Loads()
     for n in range(60):
         stage.tick()
-        loads.look(time.monotonic() + (n - 60) * EVERY_S, stage.loads())
+        loads.look(time.monotonic() + (n - 60) * EVERY_S, stage.loads)
     return loads
 
 
