@@ -290,7 +290,6 @@ _STATUS = {
     "/ppai/v1/watch": _WATCH,
     "/page/enter": _post("a page shows the ticket of its link, and gets a token", _TICKET, _OBJECT),
     "/ppai/v1/peers": _get("every peer known", _LIST_OF_OBJECTS),
-    "/ppai/v1/tabs": _get("what each peer and this one gave each other (the owner's)", _LIST_OF_OBJECTS),
     "/ppai/v1/feedback": _post("how good an answer was, from -1 to 1, by its `x-request-id`", _GRADE, _COUNTED),
     "/ppai/v1/route": _post("who would answer, and why; nothing is sent to a model", _ROUTE, _OBJECT),
 }
@@ -305,6 +304,9 @@ _OWNER = {
     "/ppai/v1/page/ticket": _post("the owner makes a link to the page, for one use", {}, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/doctor": _post("the owner has the checks of `ppai doctor` made", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
     "/ppai/v1/look": _post("the owner has other peers dial this one back now", {}, _LIST_OF_OBJECTS, _OWNERS_KEY),
+    "/ppai/v1/tabs": _get(
+        "the owner sees what each peer and this one gave each other", _LIST_OF_OBJECTS, security=_OWNERS_KEY
+    ),
     "/ppai/v1/sharing": _post("the owner lets others have nothing, or something again", _SHARING, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/stop": _post("the owner ends this peer; answers in progress get seconds", {}, _OBJECT, _OWNERS_KEY),
     "/ppai/v1/privacy": _post(

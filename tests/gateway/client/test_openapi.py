@@ -26,6 +26,24 @@ def test_every_endpoint_of_the_client_side_stands_there_and_no_other() -> None:
     assert {(method, path.replace("{name:path}", "{name}")) for method, path in served} == told
 
 
+def test_the_page_wants_the_owner_s_token_where_the_call_does() -> None:
+    pages = cast(Any, pages_app(cast(RunningPeer, None), cast(Watching, None)).routes)
+    owners = {
+        (method.lower(), route.path)
+        for route in pages
+        for method in route.methods
+        if any(one.dependency.__qualname__.startswith("owner_only.") for one in getattr(route, "dependencies", ()))
+    }
+
+    told = {
+        (method, path)
+        for path, methods in PAGE["paths"].items()
+        for method, call in methods.items()
+        if call.get("security") == [{"bearer": []}]
+    }
+    assert owners and owners == told
+
+
 def test_references_lead_somewhere() -> None:
     text = msgspec.json.encode(PAGE).decode()
     referred = {piece.partition('"')[0] for piece in text.split("#/components/schemas/")[1:]}
