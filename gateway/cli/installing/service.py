@@ -52,6 +52,9 @@ def install(
             raise NotInstalled(f"a peer is running from {place.path}: end it first (ppai stop), then run this again")
         _end_peer(place)
     place.prepare()
+    if service.file.exists():
+        for command in service.stop:  # launchd refuses to load what is loaded
+            _try(command)
     service.file.parent.mkdir(parents=True, exist_ok=True)
     service.file.write_bytes(service.content)
     try:

@@ -219,6 +219,33 @@ def test_other_systems_are_told_by_their_own_commands(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("system", "ends", "starts"),
+    [
+        ("linux", "systemctl --user disable --now", "systemctl --user restart"),
+        ("darwin", "launchctl bootout", "launchctl bootstrap"),
+        ("win32", "schtasks /Delete", "schtasks /Run"),
+    ],
+)
+@pytest.mark.parametrize("fails", ["nothing", "*disable*--now*", "*bootout*", "*/Delete*"])
+def test_a_second_time_the_service_that_is_there_ends_before_the_new_one_starts(
+    system: str, ends: str, starts: str, fails: str, told: Told, started: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """launchd refuses to load what is loaded; and one that does not run any more cannot be ended."""
+    monkeypatch.setattr(module.sys, "platform", system)
+    monkeypatch.setenv("USERNAME", "ada")
+    install(home=started.path)
+    before = len(told())
+    monkeypatch.setenv("FAILS", fails)
+
+    install(home=started.path)
+
+    again = told()[before:]
+    assert again[0].startswith(ends)
+    assert any(line.startswith(starts) for line in again[1:])
+    assert [] == [line for line in again[1:] if line.startswith(ends)], "the new one is there"
+
+
 def test_root_s_peer_is_a_service_of_the_machine(
     told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
