@@ -24,7 +24,7 @@ import uvloop
 
 from benchmarks.gateway.driver import SCENARIOS, Scenario, WrongAnswer, drive
 from benchmarks.gateway.ledger import REST, STAGES, spent
-from benchmarks.gateway.targets import NotStarted, Target, start
+from benchmarks.gateway.targets import NotStarted, Target, start, table
 
 Cell = dict[str, float]
 Cells = dict[tuple[str, str], list[Cell]]  # by (target, scenario): what each round found
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     row = _ledger_row if options.ledger else _row
     shown = [target for target in targets if target.samples or not options.ledger]
     rows = [row(target, scenario, cells) for scenario in chosen for target in shown]
-    print(json.dumps({"rows": rows}) if options.json else _table(rows))
+    print(json.dumps({"rows": rows}) if options.json else table(rows, names=2))
     return 0
 
 
@@ -134,11 +134,6 @@ def _row(target: Target, scenario: Scenario, cells: Cells) -> dict[str, Any]:
 
 def _median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 1)
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---|---" + "|--:" * (len(rows[0]) - 2) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
 
 
 def _say(text: str) -> None:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from benchmarks.gateway.engine import MODEL
 from benchmarks.gateway.targets import PAIR_ENVIRONMENT
 from discovery.admission import Admission
+from discovery.endpoint import HELLO_PATH
 from discovery.envelopes import open_envelope, seal
 from discovery.identity import verify
 from discovery.messages import Hello, decode, encode
@@ -33,7 +34,7 @@ from discovery.records import Card, PeerId, Pulse, peer_id
 from discovery.request_auth import Audience, hashed, sign_request
 
 NET = "flood"  # the network's name
-HELLO, DELEGATE = "/peer/1/hello", "/peer/1/delegate"
+DELEGATE = "/peer/1/delegate"
 AT_ONCE = 64  # delegations under way: each refusal is a little late
 SITES = 64
 QUESTION = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
@@ -104,7 +105,7 @@ async def delegations(port: int, per_s: float, names: int, heard: Counter[str], 
     known = [new_name() for _ in range(names)]
     async with line(port) as first:
         for name in known:
-            while (said := await first.post(HELLO, name.hello(admission)))[0] == 429:
+            while (said := await first.post(HELLO_PATH, name.hello(admission)))[0] == 429:
                 await asyncio.sleep(0.2)  # so many a second are taken from one address
             assert said[0] == 200, said
     greeting = decode(said[1], NET, lambda envelope: open_envelope(envelope, NET, verify))
@@ -135,7 +136,7 @@ async def strangers(port: int, per_s: float, names: int, heard: Counter[str], re
     async def greet(site: str) -> None:
         async with line(port, site) as mine:
             while True:
-                heard[f"hello {(await mine.post(HELLO, new_name().hello(None)))[0]}"] += 1
+                heard[f"hello {(await mine.post(HELLO_PATH, new_name().hello(None)))[0]}"] += 1
 
     async def unsigned(site: str) -> None:
         async with line(port, site) as mine:
@@ -152,7 +153,7 @@ async def strangers(port: int, per_s: float, names: int, heard: Counter[str], re
 
     async def unfinished(site: str) -> None:
         async with line(port, site) as mine:
-            mine.writer.write(b"POST /peer/1/hello HTTP/1.1\r\nx: ")
+            mine.writer.write(f"POST {HELLO_PATH} HTTP/1.1\r\nx: ".encode())
             await mine.reader.read()
         heard["unfinished head"] += 1
 

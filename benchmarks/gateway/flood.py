@@ -30,13 +30,12 @@ from typing import Any
 
 from benchmarks.gateway.attacker import NET
 from benchmarks.gateway.stall import longest_ms
-from benchmarks.gateway.targets import ROOT, WATCHED, NotStarted, Target, free_port, started
+from benchmarks.gateway.targets import ROOT, NotStarted, Target, free_port, started, table, watched
 from gateway.capacity.allowance import SITE_FACTOR
 
 QUOTA_PER_S = 5.0  # of one peer; two cores can ask ten times that
 FLOOD = 10  # times what may pass
 OWNER_INTERVAL_S = 0.1
-STALL_LIMIT_MS = 50
 SETTLE_S = 1.0
 KINDS = {
     "one": ("delegations", FLOOD * QUOTA_PER_S, 1),
@@ -85,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"benchmarks.gateway.flood: {error}", file=sys.stderr)
             return 1
     rows = [_row(kind, seen) for kind, seen in found.items()]
-    print(json.dumps({"rows": rows}) if options.json else _table(rows))
+    print(json.dumps({"rows": rows}) if options.json else table(rows, names=1))
     return 0
 
 
@@ -120,11 +119,10 @@ def _start(stack: ExitStack, folder: Path, kinds: Sequence[str]) -> dict[str, Vi
 
 
 def _victim(stack: ExitStack, folder: Path, name: str, engine: int, environment: Sequence[str]) -> Victim:
-    port, hop, stalls = free_port(), free_port(), folder / f"{name}.stalls"
-    command = [*environment, sys.executable, str(WATCHED), "stalls", str(stalls), "serve", "--home", str(folder / name)]
-    command += ["--no-mdns", "--port", str(port), "--peer-host", "127.0.0.1", "--peer-port", str(hop)]
-    command += ["--engine", f"http://127.0.0.1:{engine}"]
-    return Victim(started(stack, folder, name, port, command, ready="/ready", cwd=ROOT), hop, stalls)
+    hop = free_port()
+    options = ("--peer-port", str(hop), "--engine", f"http://127.0.0.1:{engine}")
+    target, stalls = watched(stack, folder, name, *options, environment=environment)
+    return Victim(target, hop, stalls)
 
 
 @contextmanager
@@ -199,11 +197,6 @@ def _row(kind: str, seen: Seen) -> dict[str, Any]:
         "cpu_percent": round(100 * statistics.median(seen.cpu), 1),
         "growth_mib": round(max(seen.growth_mib), 1),
     }
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" + "|--:" * (len(rows[0]) - 1) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
 
 
 if __name__ == "__main__":

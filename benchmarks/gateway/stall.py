@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateway.targets import NO_ENGINE, ROOT, WATCHED, NotStarted, free_port, started
+from benchmarks.gateway.targets import NO_ENGINE, ROOT, NotStarted, free_port, started, table, watched
 
 SETTLE_S = 1.0  # what a peer does once at its start is over
 AFTER_S = 0.05  # what an answered request leaves behind belongs to it: its memory is given back
@@ -95,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"benchmarks.gateway.stall: {error}", file=sys.stderr)
             return 1
     rows = [_row(target, case, len(bodies[case]), found) for (target, case), found in stalls.items()]
-    print(json.dumps({"rows": rows}) if options.json else _table(rows))
+    print(json.dumps({"rows": rows}) if options.json else table(rows, names=2))
     return 0
 
 
@@ -141,11 +141,8 @@ def _start(stack: ExitStack, folder: Path, against: Sequence[Path]) -> list[Watc
 
 
 def _peer(stack: ExitStack, folder: Path, checkout: Path, name: str, *more: str) -> Watched:
-    port, stalls = free_port(), folder / f"{name}.stalls"
-    command = [sys.executable, str(WATCHED), "stalls", str(stalls), "serve", "--home", str(folder / name), "--no-mdns"]
-    command += ["--port", str(port), "--peer-host", "127.0.0.1", *more]
-    started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
-    return Watched(port, {name: stalls})
+    target, stalls = watched(stack, folder, name, *more, checkout=checkout)
+    return Watched(target.port, {name: stalls})
 
 
 def _measure(
@@ -198,11 +195,6 @@ def _row(target: str, case: Case, size_bytes: int, stalls: Sequence[float]) -> d
         "most_ms": round(max(stalls), 1),
         "limit_ms": case.limit_ms,
     }
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---|---" + "|--:" * (len(rows[0]) - 2) + "|"]
-    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
 
 
 if __name__ == "__main__":

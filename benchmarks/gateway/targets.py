@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -201,6 +201,25 @@ def started(
             raise NotStarted(f"it did not come up: {log.read_text(errors='replace')[-300:]}")
         time.sleep(0.05)
     return Target(name, port, (psutil.Process(process.pid),))
+
+
+def watched(
+    stack: ExitStack, folder: Path, name: str, *options: str, checkout: Path = ROOT, environment: Sequence[str] = ()
+) -> tuple[Target, Path]:
+    """A peer that is ready, and the file in which the stalls of its event loop stand (watched.py).
+
+    `options`: further ones of `ppai serve`. `environment`: a command that runs it in another one. Raises NotStarted.
+    """
+    port, stalls = free_port(), folder / f"{name}.stalls"
+    command = [*environment, sys.executable, str(WATCHED), "stalls", str(stalls), "serve", "--home", str(folder / name)]
+    command += ["--no-mdns", "--port", str(port), "--peer-host", "127.0.0.1", *options]
+    return started(stack, folder, name, port, command, ready="/ready", cwd=checkout), stalls
+
+
+def table(rows: Sequence[Mapping[str, object]], names: int) -> str:
+    """Rows as a table of Markdown; so many first columns hold names, the others numbers."""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * names + "|--:" * (len(rows[0]) - names) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
 
 
 def _answers(url: str) -> bool:
