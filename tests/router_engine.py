@@ -40,6 +40,7 @@ class ScriptedRouter:
             await runner.cleanup()
 
     async def _models(self, request: web.Request) -> web.Response:
+        self.paths.append(request.path_qs)
         entries = [
             {
                 "id": model, "object": "model", "owned_by": "llamacpp", "created": 1, "status": {"value": value},

@@ -36,7 +36,7 @@ async def recognise(api: EngineApi, listing: Listing) -> Family:
     return Unknown(listing.owner)
 
 
-class Unknown:
+class Unknown(Family):
     """Any engine that lists its models; its load is read from /metrics if it has that page."""
 
     def __init__(self, name: str) -> None:
@@ -154,7 +154,7 @@ class Tgi(Unknown):
         return Description(models, info.max_batch_size or DEFAULT_SLOTS, is_slots_known=bool(info.max_batch_size))
 
 
-class LmStudio:
+class LmStudio(Family):
     """LM Studio. It lists the models on disk and loads one when it is asked.
 
     It has no metrics: asking for /metrics would only write an error into its log.

@@ -38,12 +38,17 @@ class Meta(msgspec.Struct):
     n_params: int = 0
 
 
+class Status(msgspec.Struct):
+    value: str = ""  # loaded, loading, unloaded
+
+
 class ModelEntry(msgspec.Struct):
     id: str
     owned_by: str = ""
     max_model_len: int | None = None  # vLLM, SGLang
     architecture: Architecture | None = None  # llama.cpp
     meta: Meta | None = None
+    status: Status | None = None  # llama.cpp as a router
 
 
 class Listing(msgspec.Struct):
@@ -98,8 +103,7 @@ class Description:
 class Family(Protocol):
     """One kind of engine. Methods raise as EngineApi does."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
         """All that the engine tells of its models. Asked rarely."""
@@ -110,6 +114,10 @@ class Family(Protocol):
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
         """(the models now, (running, waiting) or None where the engine does not tell its load). Asked every second."""
         ...
+
+    async def follow(self, api: EngineApi) -> None:
+        """Read for a while how far models are loaded, where the engine tells it; called while one is `loading`."""
+        return  # most do not tell
 
 
 def read_load(metrics: bytes) -> tuple[int, int] | None:

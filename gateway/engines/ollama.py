@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import BY_DEFAULT, UNTOLD, EngineModel
-from gateway.engines.family import Description, Listing
+from gateway.engines.family import Description, Family, Listing
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 
@@ -36,7 +36,7 @@ async def is_ollama(api: EngineApi) -> bool:
     return bool(await api.find("/api/version", _Version))
 
 
-class Ollama:
+class Ollama(Family):
     """One Ollama. Its settings are read from our environment, where a user sets them for both programs."""
 
     name = "ollama"

@@ -21,7 +21,6 @@ from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing, read_load
 from gateway.engines.learning.going_on import continues
-from gateway.engines.llamacpp.router import LlamaRouter
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, OTHERS, leaving_out, says_not_known, without
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -122,11 +121,11 @@ class OpenAIEngine:
     @property
     def is_followed(self) -> bool:
         """Whether a model is being loaded of which `follow` reads how far it is."""
-        return isinstance(self._family, LlamaRouter) and any(each.loading is not None for each in self.state.models)
+        return any(each.loading is not None for each in self.state.models)
 
     async def follow(self) -> None:
         """Read for a while how far models are loaded, which the next looks tell."""
-        if isinstance(self._family, LlamaRouter):
+        if self._family is not None:
             await self._family.follow(self._api)
 
     async def learn(self) -> bool:

@@ -24,21 +24,6 @@ class Props(msgspec.Struct):
     default_generation_settings: _GenerationSettings = msgspec.field(default_factory=_GenerationSettings)
 
 
-class _Status(msgspec.Struct):
-    value: str = ""
-
-
-class _Entry(msgspec.Struct):
-    id: str
-    status: _Status = msgspec.field(default_factory=_Status)
-
-
-class Models(msgspec.Struct):
-    """GET /v1/models of a router, as far as it says which models are loaded."""
-
-    data: list[_Entry]
-
-
 class Progress(msgspec.Struct):
     """How far a model is loaded: `value` of one stage, all of which are named, or that one alone."""
 

@@ -14,8 +14,8 @@ import msgspec
 
 from gateway.engines.engine_api import EngineApi
 from gateway.engines.engine_state import DEFAULT_SLOTS, MEDIA, MODELS_LIMIT, EngineModel
-from gateway.engines.family import Description, Listing, Meta, ModelEntry, read_listing, read_load
-from gateway.engines.llamacpp.pages import Event, Models, Props
+from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_listing, read_load
+from gateway.engines.llamacpp.pages import Event, Props
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.events import OversizedEvent
@@ -29,7 +29,7 @@ async def is_router(api: EngineApi) -> bool:
     return page is not None and page.role == "router"
 
 
-class LlamaRouter:
+class LlamaRouter(Family):
     """See the module. What a model is given, it tells once it is loaded."""
 
     name = "llamacpp"
@@ -39,7 +39,7 @@ class LlamaRouter:
         self._progress: dict[str, float] = {}  # of models that are being loaded, by id
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
-        models = await self._models(api)
+        models = await self._models(api, listing)
         slots = max((props.total_slots for props in self._props.values()), default=0)
         return Description(models, slots or DEFAULT_SLOTS, is_slots_known=slots > 0)
 
@@ -47,7 +47,7 @@ class LlamaRouter:
         self, api: EngineApi, models: tuple[EngineModel, ...]
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
         """Which models are loaded or being loaded, and the load of those that are; None where one does not tell it."""
-        now = await self._models(api)
+        now = await self._models(api, read_listing(await api.get("/v1/models", Any)))
         pages = [await api.text(_page("metrics", model.id)) for model in now if model.is_loaded]
         loads = [load for page in pages if (load := read_load(page))]
         load = (sum(each[0] for each in loads), sum(each[1] for each in loads))
@@ -68,15 +68,15 @@ class LlamaRouter:
         if event.model in self._progress and event.data.progress is not None:
             self._progress[event.model] = event.data.progress.share
 
-    async def _models(self, api: EngineApi) -> tuple[EngineModel, ...]:
-        page = await api.get("/v1/models", Any)
-        status = {entry.id: entry.status.value for entry in msgspec.convert(page, Models).data[:MODELS_LIMIT]}
+    async def _models(self, api: EngineApi, listing: Listing) -> tuple[EngineModel, ...]:
+        entries = listing.data[:MODELS_LIMIT]
+        status = {entry.id: entry.status.value if entry.status else "" for entry in entries}
         self._progress = {id: self._progress.get(id, 0.0) for id, value in status.items() if value == "loading"}
         self._props = {id: props for id, props in self._props.items() if status.get(id) == "loaded"}
         for id, value in status.items():
             if value == "loaded" and id not in self._props:
                 self._props[id] = await api.find(_page("props", id), Props) or Props()
-        return tuple(self._model(entry) for entry in read_listing(page).data if entry.id in status)
+        return tuple(self._model(entry) for entry in entries)
 
     def _model(self, entry: ModelEntry) -> EngineModel:
         props, meta = self._props.get(entry.id), entry.meta or Meta()

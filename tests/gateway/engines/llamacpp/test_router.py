@@ -42,6 +42,16 @@ async def test_it_tells_which_models_are_loaded_and_looking_loads_none(session: 
     assert not [path for path in router.paths if "cold" in path]
 
 
+async def test_its_list_is_read_once_to_know_it_and_once_a_look(session: aiohttp.ClientSession) -> None:
+    router = ScriptedRouter()
+    async with router.serving():
+        engine = OpenAIEngine(router.url, session)
+        for _ in range(3):
+            await engine.refresh()
+
+    assert 1 + 3 == router.paths.count("/v1/models")
+
+
 async def test_how_far_a_model_is_loaded_is_followed_until_it_is(session: aiohttp.ClientSession) -> None:
     tells = [progress("warm", 0.9), progress("cold", 0.2), progress("cold", 0.42), {"model": "cold", "data": 7}]
     router = ScriptedRouter(tells=tells)
