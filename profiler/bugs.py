@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 FOLDER = "reports"
@@ -65,6 +64,8 @@ def report(error: BaseException, program: str) -> str:
 
 def installed() -> str:
     """The version of PPAI that runs, `unknown` where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("ppai")
     except PackageNotFoundError:

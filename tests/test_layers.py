@@ -207,6 +207,13 @@ def test_pure_files_load_nothing_heavy() -> None:
     assert [] == loaded_by(PURE, HEAVY)
 
 
+def test_no_command_of_ppai_waits_for_what_few_of_them_need() -> None:
+    """`gateway.cli` names every command; what one of them needs beyond that, it imports itself."""
+    of_few = {"msgspec", "xml.etree.ElementTree", "plistlib", "urllib.request", "importlib.metadata", "discovery"}
+
+    assert [] == loaded_by(["gateway.cli"], HEAVY | of_few | {"numpy", "rich", "asyncio"})
+
+
 def test_pure_files_load_numpy_only_where_the_table_says_so() -> None:
     assert [] == loaded_by(WITHOUT_NUMPY, {"numpy"})
 

@@ -1,6 +1,5 @@
 """ppai invite, invites, uninvite, join: let one more machine in, in one step."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -181,6 +180,7 @@ def join(
 
 def _alone(place: "Home", config: "Config | None", asked: Mapping[str, Any]) -> dict[str, Any]:
     """Join where no peer runs: the home and its identity are made if there is none."""
+    import asyncio
     import socket
 
     from discovery.invites import rights_of
@@ -207,6 +207,8 @@ def _alone(place: "Home", config: "Config | None", asked: Mapping[str, Any]) -> 
 
 
 def _nearby(config: "Config | None") -> list[str]:
+    import asyncio
+
     from gateway.peering.invitations import JoinFailed, peers_nearby
 
     assert config is not None, "with a PIN, settings are read"

@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import ConfigOption, HomeOption, home_of, load, say
-from gateway.cli.running.watching import below
-from gateway.telemetry.log_lines import json_line
 
 
 def serve(
@@ -72,6 +70,9 @@ def serve(
     place = home_of(home)
     settings = load(place, config, flags)
     is_json = settings.log.format == "json"
+    from gateway.cli.running.watching import below
+    from gateway.telemetry.log_lines import json_line
+
     tell = (lambda text: say(json_line(text))) if is_json else say
     with below(place) if screen and not is_json else nullcontext():
         tell(f"starting a peer from {place.path}")

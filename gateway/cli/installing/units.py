@@ -5,11 +5,9 @@ here ends well on the manager's word, is started again when it failed and not wh
 """
 
 import hashlib
-import plistlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from subprocess import list2cmdline
-from xml.etree import ElementTree
 
 Command = tuple[str, ...]
 UNBOOT: Command = ("loginctl", "disable-linger")  # undoes `boot` of a service whose file begins with LINGERS
@@ -95,6 +93,8 @@ def _systemd_word(text: str) -> str:
 
 def launch_agent(name: str, command: Command, folder: Path, uid: int) -> Service:
     """A user's of macOS, in `folder`."""
+    import plistlib
+
     file, domain = folder / f"{name}.plist", f"gui/{uid}"
     content = {
         "Label": name,
@@ -114,6 +114,8 @@ def launch_agent(name: str, command: Command, folder: Path, uid: int) -> Service
 
 def windows_task(name: str, command: Command, file: Path, user: str) -> Service:
     """A task that Windows starts when `user` logs on; the file is what it was made from."""
+    from xml.etree import ElementTree
+
     root = ElementTree.Element("Task", version="1.2", xmlns=TASK_XML)
 
     def add(path: str, *pairs: tuple[str, str]) -> None:

@@ -4,11 +4,9 @@ import json
 import shlex
 import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from gateway.cli.options import HomeOption, home_of, say, show
 
@@ -73,6 +71,9 @@ def commands(installed: Installed) -> list[str]:
 
 
 def _installed() -> Installed:
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.request import url2pathname
+
     python, prefix = sys.executable, PurePath(sys.prefix)
     try:
         noted = json.loads(distribution("ppai").read_text("direct_url.json") or "{}")

@@ -10,7 +10,6 @@ from typing import Annotated, Literal, NamedTuple
 import typer
 
 from gateway.cli.options import HomeOption, home_of, say, show
-from gateway.cli.running.screen import request_line
 
 LOOK_S = 0.2  # s between two looks for new lines
 
@@ -49,6 +48,8 @@ def logs(
     """
     if as_json and which != "requests":
         raise typer.BadParameter("only requests are kept as JSON: ppai logs requests --json", param_hint="--json")
+    from gateway.cli.running.screen import request_line
+
     folder = home_of(home).path
     files = [folder / name for name in FILES[which]]
     shown: Callable[[str], str] = request_line if which == "requests" and not as_json else str

@@ -58,7 +58,7 @@ def test_what_pip_noted_down_is_read(
         def read_text(self, name: str) -> str | None:
             return None if noted is None else json.dumps(noted)
 
-    monkeypatch.setattr(module, "distribution", lambda name: Distribution())
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Distribution())
     found = module._installed()
 
     assert expected == (found.folder, found.is_editable, found.repository)
