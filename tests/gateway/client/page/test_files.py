@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from gateway.cli.pages import REASONS, WHY_NOT
 from gateway.client.page.files import FOLDER, PLACE, POLICY, is_page, page_files
+from gateway.routing.candidates import Excluded
 
 FILES = page_files()
 SCRIPTS = sorted(path for path in FILES if path.endswith(".js"))
@@ -53,3 +55,17 @@ def test_no_script_makes_markup_or_code_of_text(script: str) -> None:
     assert set(re.findall(r"localStorage\.\w+\(\"([^\"]*)", text)) <= {"ppai-theme"}
     assert all(it.startswith("./") for it in re.findall(r'(?:from|import) "([^"]+)"', text))
     assert set(re.findall(r"https?://[^\s\"'`]+", text)) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_the_page_and_the_commands_say_each_reason_in_words() -> None:
+    """Else a person reads a code on the one that the other explains."""
+    source = (FOLDER / "words.js").read_text(encoding="utf-8")
+
+    def keys(table: str) -> set[str]:
+        body = source.split(f"const {table} = {{")[1].split("\n};")[0]
+        return {key.partition(":")[0] for key in re.findall(r'^  "?([\w:]+)"?:', body, re.MULTILINE)}
+
+    by_rule = {"pinned_local", "field"}  # shown with the field or the rule that keeps it
+    codes = {code.word for code in Excluded} - by_rule
+    assert codes <= keys("EXCLUDED") and codes <= WHY_NOT.keys()
+    assert set(REASONS) - {"field", "privacy"} <= keys("REASONS") and keys("REASONS") - {"none"} <= set(REASONS)
