@@ -89,6 +89,11 @@ def data_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"
 
 
+def groups() -> frozenset[str]:
+    """What the groups of keys are called, such as `network`."""
+    return frozenset(path.partition(".")[0] for path in leaf_paths(Config) if "." in path)
+
+
 def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
     """Flag > environment > file > default. `flags` maps dotted paths to values; None means not given.
 

@@ -28,18 +28,18 @@ _V6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?:%\w+)?
 _HOST = re.compile(r"(?<=//)[^/\s:\[\]<>]+")
 _ID = re.compile(r"\b[a-z2-7]{52}\b")
 _QUOTED = re.compile(r"`([^`]*)`|(?<!\w)'([^']*)'(?!\w)|\"([^\"]*)\"")
-_GROUPS = (
-    "network|engines?|log|client|peer|admission|embedded|routing|scheduler|course|beliefs|agents|privacy|profile|"
-    "learning|trust|otel"
-)
-_OURS = re.compile(rf"ppai(-profile)?( (--)?[a-z0-9]+| [A-Z]+)*|({_GROUPS})\.[a-z_]+|[A-Z]+")
+_OURS = re.compile(r"ppai(-profile)?( (--)?[a-z0-9]+| [A-Z]+)*|[A-Z]+")
+_KEY = re.compile(r"([a-z_]+)(?:\.[a-z0-9_]+)+")  # of the settings, where its group is one
 _PATH = re.compile(r"(?<![\w/<:])~?/[^\s:,;)]+")
 
 
-def scrubbed(text: str, names: Iterable[str] = ()) -> str:
-    """A sentence of a finding without what tells who or where: `names`, addresses, hosts, paths, ids, quoted values."""
+def scrubbed(text: str, names: Iterable[str], groups: Collection[str]) -> str:
+    """A sentence of a finding without what tells who or where: `names`, addresses, hosts, paths, ids, quoted values.
+
+    Keys of the settings stay: `groups` are those that Config has, such as `relay` of `relay.serve`.
+    """
     text = _QUOTED.sub(
-        lambda found: found[0] if _OURS.fullmatch(found[1] or found[2] or found[3] or "") else "<value>", text
+        lambda found: found[0] if _is_ours(found[1] or found[2] or found[3] or "", groups) else "<value>", text
     )
     for name in sorted({*names} - _NO_NAMES - {""}, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<name>", text)
@@ -47,6 +47,12 @@ def scrubbed(text: str, names: Iterable[str] = ()) -> str:
     text = _V6.sub(_kind, text)
     text = _HOST.sub(lambda found: found[0] if found[0].startswith("<") else "<host>", text)
     return _ID.sub("<id>", _PATH.sub("<path>", text))
+
+
+def _is_ours(quoted: str, groups: Collection[str]) -> bool:
+    """Whether it is a command of ours, a word in capitals of its usage, or a key of the settings."""
+    key = _KEY.fullmatch(quoted)
+    return key[1] in groups if key else _OURS.fullmatch(quoted) is not None
 
 
 def _kind(found: re.Match[str]) -> str:
@@ -93,11 +99,13 @@ def names_in(pages: Iterable[Any]) -> set[str]:
     return found
 
 
-def files_of(findings: Sequence[Finding], pages: Mapping[str, Any], names: Collection[str]) -> dict[str, bytes]:
-    """The files of a bundle, by name: the findings in words, and each page without any."""
+def files_of(
+    findings: Sequence[Finding], pages: Mapping[str, Any], names: Collection[str], groups: Collection[str]
+) -> dict[str, bytes]:
+    """The files of a bundle, by name: the findings in words (see `scrubbed`), and each page without any."""
     found = [asdict(one) for one in findings]
     for one in found:
-        one["said"], one["remedy"] = scrubbed(one["said"], names), scrubbed(one["remedy"], names)
+        one["said"], one["remedy"] = (scrubbed(one[key], names, groups) for key in ("said", "remedy"))
     files = {"findings": found, **{name: bare(page) for name, page in pages.items()}}
     return {f"{name}.json": json.dumps(page, indent=1).encode() for name, page in files.items()}
 

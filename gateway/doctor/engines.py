@@ -41,10 +41,7 @@ def _of_one(row: Row, ask: Ask) -> list[Finding]:
         return [
             Finding("engine-found", False, said, "load a model there; `engine.serve` leaves out what it does not name")
         ]
-    served = ", ".join(model["id"] for model in models[:3]) + (
-        f" and {len(models) - 3} more" if len(models) > 3 else ""
-    )
-    found = Finding("engine-found", True, f"{name} serves {served}")
+    found = Finding("engine-found", True, f"{name} serves {_some([model['id'] for model in models])}")
     return [found, _token(row, name, ask), *_contexts(models), _tools(name, models), _load(row, name)]
 
 

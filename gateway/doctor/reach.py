@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from discovery.names import quoted
+from discovery.records import Address
 from gateway.doctor.finding import Finding
 
 Row = Mapping[str, Any]
@@ -28,7 +29,7 @@ def _reached(row: Row, is_reached: bool) -> Finding:
     who = quoted(row["name"])
     if row["reached"] is None:
         return Finding("reach-us", None, f"{who} did not dial us back: {row['why']}")
-    at = f"[{row['ip']}]:{row['port']}" if ":" in row["ip"] else f"{row['ip']}:{row['port']}"
+    at = Address(row["ip"], row["port"])
     if row["reached"]:
         return Finding("reach-us", True, f"{who} reached us at {at}")
     if row["own"]:

@@ -120,6 +120,7 @@ def _write_bundle(
     file: Path, found: "list[Finding]", settings: "Config | str", peer: "Running | None", home: "Home"
 ) -> None:
     """Say what the zip will hold, then write it."""
+    from gateway.config import groups
     from gateway.doctor.bundle import files_of, names_in, zipped
     from profiler import bugs
 
@@ -131,7 +132,7 @@ def _write_bundle(
     names = {str(home.path), str(Path.home()), socket.gethostname(), _user()} | names_in(
         [peer.status, peer.peers] if peer else []
     )
-    files = files_of(found, pages, names)
+    files = files_of(found, pages, names, groups())
     say(f"{file} will hold, with addresses, names and paths replaced by their kind, and no key or prompt:")
     for name, content in files.items():
         say(f"  {name}  {len(content)} bytes")

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.config import Config
+from gateway.config import Config, groups
 from gateway.doctor.bundle import bare, files_of, names_in, scrubbed, zipped
 from gateway.doctor.finding import Finding
 from gateway.engines.engine_state import ModelFacts
 from gateway.engines.local import EngineConfig
 from gateway.peering.network import NetworkConfig
+from gateway.strict import leaf_paths
 
 ID = "abcdefgh234567" * 3 + "abcdefgh23"
 
@@ -27,13 +28,19 @@ ID = "abcdefgh234567" * 3 + "abcdefgh23"
         ("ben's peer and ben run", "<name>'s peer and <name> run"),
         ("'living room' is away; `secretword` and `gpu.corp`", "<value> is away; <value> and <value>"),
         ("run `ppai pull smollm2`, see `network.advertise`", "run `ppai pull smollm2`, see `network.advertise`"),
+        ("see `gpu.corp` and `printer.local`", "see <value> and <value>"),
         ("run `ppai approve ID` there", "run `ppai approve ID` there"),
         ("run `ppai serve --engine URL`: none", "run `ppai serve --engine URL`: none"),
         ("PPAI 0.1.0 at 14:05:09", "PPAI 0.1.0 at 14:05:09"),
     ],
 )
 def test_a_sentence_keeps_what_is_no_secret(said: str, left: str) -> None:
-    assert left == scrubbed(said, {"ben", "ppai", "none", ""})
+    assert left == scrubbed(said, {"ben", "ppai", "none", ""}, groups())
+
+
+@pytest.mark.parametrize("path", [path for path in leaf_paths(Config) if "." in path])
+def test_every_key_of_the_settings_stays_in_words(path: str) -> None:
+    assert f"see `{path}`" == scrubbed(f"see `{path}`", (), groups())
 
 
 def test_no_text_of_people_is_in_the_file() -> None:
@@ -46,7 +53,7 @@ def test_no_text_of_people_is_in_the_file() -> None:
     found = [Finding("peer", False, "hush is away, at 198.51.100.7", "ask hush")]
     pages = {"settings": settings, "status": status, "peers": [{"name": "hush", "state": "alive", "rights": ["ask"]}]}
 
-    packed = zipped(files_of(found, pages, names_in(pages.values())))
+    packed = zipped(files_of(found, pages, names_in(pages.values()), groups()))
 
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
