@@ -107,6 +107,7 @@ def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
         "reach": network.looks.state(),
         "relays": network.tunnels.rows(),
         "relayed": network.relay.rows() if network.relay else [],
+        "relay_refused": dict(network.relay.refused) if network.relay else {},
         "peers": sum(member.state in ("alive", "suspect") for member in network.gossip.members()),
         "waiting": waiting,
         "refusing": [known.member.card.name for known in _known_peers(peer) if known.refuses_us],

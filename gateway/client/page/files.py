@@ -18,7 +18,7 @@ _KINDS = {
 # Scripts and styles of these files alone; no page frames this one; and no text of a peer becomes markup, whatever our
 # scripts do with it (trusted types; a browser without them keeps the rest).
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )

@@ -7,7 +7,7 @@
 3. The TLS is between the two peers, with the certificate of the card: a relay reads nothing, and answers for nobody. It
    sees who is connected with whom, when, and how many bytes.
 4. Everything is bounded: peers, tunnels, streams, bytes an hour of each peer, how long nothing may move, and what comes
-   from one site. Who is refused is counted, and shown to both owners.
+   from one site. Who is refused is counted, and shown to the relay's owner.
 """
 
 import asyncio

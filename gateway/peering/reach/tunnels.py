@@ -15,14 +15,13 @@ import logging
 import math
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from discovery.client import PeerUnreachable
+from discovery.client import PeerUnreachable, why_unreachable
 from discovery.envelopes import UNREADABLE
 from discovery.records import Address, InvalidRecord, PeerId, check_address
 from discovery.request_auth import Refused
@@ -264,6 +263,4 @@ def _why(error: BaseException) -> str:
         return error.message
     if isinstance(error, asyncio.IncompleteReadError):
         return "it closed our tunnels"
-    with suppress(AttributeError):
-        return str(getattr(error, "strerror", None) or error) or "no answer in time"
-    return str(error)
+    return why_unreachable(error)

@@ -124,6 +124,18 @@ async def test_a_page_that_lost_its_peer_says_so_and_goes_on_where_it_was() -> N
     assert "does not answer" in lost
 
 
+async def test_a_peer_that_is_to_be_asked_is_the_chosen_one_in_the_chat() -> None:
+    stage = Stage(3)
+    peer = stage.peers[1]
+    async with looking(stage) as tab:
+        await tab.page.click(f".peers button:has-text('{peer['shown']}')")
+        await tab.page.click(".detail [data-act=Ask]")
+        await tab.page.wait_for_selector("section.chat:not([hidden])")
+        chosen = await tab.page.input_value("section.chat select >> nth=0")
+
+    assert f"{peer['id']} {stage.values_now['good/' + peer['id']][0]['name']}" == chosen
+
+
 @pytest.mark.parametrize(("wants_key", "state", "rows"), [(False, "live", 3), (True, "refused", 0)])
 async def test_a_tab_is_a_guest_s_once_the_peer_was_started_again(wants_key: bool, state: str, rows: int) -> None:
     """Tokens end with the run that gave them out. Where there are API keys a guest sees nothing, and is told why."""

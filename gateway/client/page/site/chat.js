@@ -16,7 +16,8 @@ let log,
   compare,
   send,
   stop,
-  running = [];
+  running = [],
+  next = "";
 const turns = []; // {role, content} of the conversation; a compared answer goes on with the left one
 
 export const chat = {
@@ -110,8 +111,16 @@ export const chat = {
       );
       if (choices.some((one) => one.value === value)) select.value = value;
     }
+    const chosen = next && choices.find((one) => one.value.startsWith(`${next} `));
+    if (chosen) first.value = chosen.value;
+    next = "";
   },
 };
+
+/** The chat begins with this peer's first agent when it is shown next. */
+export function askNext(peer) {
+  next = peer;
+}
 
 async function askAll() {
   const content = text.value.trim();

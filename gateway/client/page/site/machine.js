@@ -5,7 +5,7 @@ import { group, me, past, sharing } from "./state.js";
 import { drawSpark, spark } from "./spark.js";
 import { count, thousands } from "./words.js";
 
-const DOORS = { open: "open to others", closed: "closed to others", full: "full", busy: "busy" };
+const DOORS = { open: "open to others", soft: "open, but others would wait", closed: "closed to others" };
 const PLACES = { here: "on this machine", "other host": "on another machine", cloud: "in a cloud" };
 
 let list, own, line, note;

@@ -1,6 +1,7 @@
 // The network: the picture, every peer as a list, one of them in full, and the requests as they come.
 
 import { h, keep, put, say, twice } from "./dom.js";
+import { askNext } from "./chat.js";
 import { ask, isOwner } from "./entry.js";
 import { Picture } from "./picture.js";
 import { requestRow, newest } from "./requests.js";
@@ -247,7 +248,7 @@ function peerDetail() {
       ),
       act("It is mine", "quiet", "/ppai/v1/approve", (who) => `${who} counts as your own machine.`, { mine: true }),
       revoke,
-      h("a", { class: "button quiet", href: "#chat", data: { act: "Ask" }, text: "Ask it" }),
+      h("a", { class: "button quiet", href: "#chat", data: { act: "Ask" }, text: "Ask it", on: { click: () => askNext(id) } }),
     ),
   ];
 }
@@ -298,7 +299,6 @@ function drawPeer() {
       Ask: peer.rights.includes("answer") && isAlive,
     };
     put(button, { hidden: !has[button.dataset.act] || (button.dataset.act !== "Ask" && !isOwner()) });
-    if (button.dataset.act === "Ask") put(button, { href: `#chat` });
   }
 }
 
