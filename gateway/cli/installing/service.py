@@ -79,7 +79,7 @@ def uninstall(home: HomeOption = None) -> None:
     if not service.file.exists():
         show(f"the system starts no peer of {place.path}: there is no {service.file}")
         return
-    lingers = service.file.read_bytes().startswith(units.LINGERS)
+    lingers = _lingers_by_us(service)
     if place.running() is not None:
         _end_peer(place)
     for command in service.stop:
@@ -116,7 +116,15 @@ def _service(home: "Home") -> units.Service:
     if os.geteuid() == 0:
         return units.systemd_system(name, command, Path("/etc/systemd/system"))
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or users / ".config") / "systemd" / "user"
-    return units.systemd_user(name, command, folder, lingers=(LINGERING / _user()).exists())
+    service = units.systemd_user(name, command, folder, lingers=(LINGERING / _user()).exists())
+    if _lingers_by_us(service):  # a second `ppai install` finds on what the first one turned on
+        return units.systemd_user(name, command, folder, lingers=False)
+    return service
+
+
+def _lingers_by_us(service: units.Service) -> bool:
+    """Whether `ppai install` made this user's services start at boot, as the file that is there says."""
+    return service.file.exists() and service.file.read_bytes().startswith(units.LINGERS)
 
 
 def _program() -> tuple[str, ...]:

@@ -50,6 +50,12 @@ class Tab:
         await self.page.click(f".areas a[href='#{name}']")
         await self.page.wait_for_selector(f"section.{name}:not([hidden])")
 
+    async def has(self, selector: str, count: int) -> None:
+        """Wait for so many of them. A function that looks again and again would be `eval`, which CSP forbids."""
+        from playwright.async_api import expect
+
+        await expect(self.page.locator(selector)).to_have_count(count)
+
     async def text(self, selector: str) -> str:
         return str(await self.page.inner_text(selector))
 

@@ -149,7 +149,7 @@ async def test_a_tab_is_a_guest_s_once_the_peer_was_started_again(wants_key: boo
             await tab.page.wait_for_selector(f"#state[data-state={state}]", timeout=15000)
             await tab.page.wait_for_selector("#pause", state="hidden")
             said, note = await tab.text("#said"), await tab.text(".flow .hint")
-            await tab.page.wait_for_function(f"document.querySelectorAll('.peers li').length === {rows}")
+            await tab.has(".peers li", rows)
             kept = await tab.page.evaluate("sessionStorage.length")
 
     assert ("ppai open" in said, "owner" in note, 0) == (True, True, kept)

@@ -1,7 +1,7 @@
 // Who may use this machine and be used: those who wait, invitations, those who may, and the owner's word on sharing.
 
 import { h, keep, put, say, twice } from "./dom.js";
-import { ask, isOwner } from "./entry.js";
+import { isOwner, tell } from "./entry.js";
 import { qrPicture } from "./qr.js";
 import { group, isWaiting, me, sharing } from "./state.js";
 import { STATES } from "./words.js";
@@ -187,7 +187,7 @@ export const access = {
             type: "button",
             class: "quiet",
             text: "Withdraw",
-            on: { click: () => act("/ppai/v1/uninvite", { who: one.id }, "It lets nobody in any more.") },
+            on: { click: () => tell("/ppai/v1/uninvite", { who: one.id }, "It lets nobody in any more.") },
           }),
         ),
       (node, one) => {
@@ -207,7 +207,7 @@ export const access = {
 
 function person(peer, isNew) {
   const approve = (mine) =>
-    act(
+    tell(
       "/ppai/v1/approve",
       { who: peer.id, ...(mine ? { mine } : {}) },
       `${peer.shown} may ask this machine and answer it; it must approve this one too.`,
@@ -227,7 +227,7 @@ function person(peer, isNew) {
         h("button", { type: "button", class: "quiet", text: "Approve as mine", on: { click: () => approve(true) } }),
       !isNew &&
         twice("Revoke", "Really revoke?", () =>
-          act("/ppai/v1/revoke", { who: peer.id }, `${peer.shown} may no longer ask this machine, nor be asked.`),
+          tell("/ppai/v1/revoke", { who: peer.id }, `${peer.shown} may no longer ask this machine, nor be asked.`),
         ),
     ),
   );
@@ -244,20 +244,9 @@ function drawPerson(node, peer) {
   });
 }
 
-async function act(path, body, said) {
-  try {
-    const found = await ask(path, body);
-    if (said) say(said);
-    return found;
-  } catch (error) {
-    say(error.message, "bad");
-    return null;
-  }
-}
-
 async function invite() {
   const { forWhom, hours, mine, pin, made } = parts;
-  const found = await act("/ppai/v1/invite", {
+  const found = await tell("/ppai/v1/invite", {
     for: forWhom.value || null,
     expires_s: Number(hours.value),
     rights: ["ask", "answer"],
@@ -300,14 +289,14 @@ async function takePart(field) {
     .replace(/^ppai join\s+/, "")
     .replace(/^['"]|['"]$/g, "");
   if (!line) return;
-  const found = await act("/ppai/v1/join", { line, rights: ["ask", "answer"] }, "");
+  const found = await tell("/ppai/v1/join", { line, rights: ["ask", "answer"] }, "");
   if (!found) return;
   say(`Joined ${found.name}: both approve each other.`);
   field.value = "";
 }
 
 const share = (body) =>
-  act(
+  tell(
     "/ppai/v1/sharing",
     body,
     {

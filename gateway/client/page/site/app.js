@@ -5,7 +5,7 @@ import { agents } from "./agents.js";
 import { chat } from "./chat.js";
 import { checks } from "./checks.js";
 import { h, icon, keep, put, say } from "./dom.js";
-import { ask, enter, isOwner } from "./entry.js";
+import { enter, isOwner, tell } from "./entry.js";
 import { machine } from "./machine.js";
 import { network } from "./network.js";
 import { privacy } from "./privacy.js";
@@ -104,19 +104,11 @@ function drawNews() {
   );
 }
 
-document.getElementById("pause").addEventListener("click", async () => {
-  const isShut = Boolean(sharing().kept_shut);
-  try {
-    await ask("/ppai/v1/sharing", { do: isShut ? "resume" : "pause" });
-    say(
-      isShut
-        ? "Others may use this machine again."
-        : "Others get nothing until you share again. Your own requests go on.",
-    );
-  } catch (error) {
-    say(error.message, "bad");
-  }
-});
+document.getElementById("pause").addEventListener("click", () =>
+  sharing().kept_shut
+    ? tell("/ppai/v1/sharing", { do: "resume" }, "Others may use this machine again.")
+    : tell("/ppai/v1/sharing", { do: "pause" }, "Others get nothing until you share again. Your own requests go on."),
+);
 
 // Light or dark: as the system says, until somebody chooses. The choice is no secret, and is kept.
 const THEMES = ["", "dark", "light"];

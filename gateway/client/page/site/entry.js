@@ -1,6 +1,8 @@
 // How this tab becomes the owner's: a link of `ppai open` carries a ticket, which is exchanged for a token once.
 // The token lives as long as the tab, and goes nowhere but into the header of requests to this peer.
 
+import { say } from "./dom.js";
+
 const KEPT = "ppai-token";
 let token = sessionStorage.getItem(KEPT) || "";
 
@@ -45,4 +47,16 @@ export async function ask(path, body) {
   const said = await response.json().catch(() => null);
   if (!response.ok) throw new Error(said?.error?.message || `The peer answered ${response.status}`);
   return said;
+}
+
+/** Have the peer do something, and say `said` when it has, or why not. Returns what it answered; null of a failure. */
+export async function tell(path, body, said = "") {
+  try {
+    const found = await ask(path, body);
+    if (said) say(said);
+    return found;
+  } catch (error) {
+    say(error.message, "bad");
+    return null;
+  }
 }

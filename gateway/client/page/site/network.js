@@ -1,8 +1,8 @@
 // The network: the picture, every peer as a list, one of them in full, and the requests as they come.
 
-import { h, keep, put, say, twice } from "./dom.js";
+import { h, keep, put, twice } from "./dom.js";
 import { askNext } from "./chat.js";
-import { ask, isOwner } from "./entry.js";
+import { isOwner, tell } from "./entry.js";
 import { Picture } from "./picture.js";
 import { requestRow, newest } from "./requests.js";
 import { drawSpark, spark } from "./spark.js";
@@ -206,18 +206,11 @@ function drawTags(list, agents) {
 
 function peerDetail() {
   const id = selected;
-  const tell = async (path, said, body = {}) => {
-    try {
-      await ask(path, { who: id, ...body });
-      say(said(group("peer").get(id)?.shown ?? "It"));
-    } catch (error) {
-      say(error.message, "bad");
-    }
-  };
+  const order = (path, said, body = {}) => tell(path, { who: id, ...body }, said(group("peer").get(id)?.shown ?? "It"));
   const act = (label, kind, ...told) =>
-    h("button", { type: "button", class: kind, text: label, data: { act: label }, on: { click: () => tell(...told) } });
+    h("button", { type: "button", class: kind, text: label, data: { act: label }, on: { click: () => order(...told) } });
   const revoke = twice("Revoke", "Really revoke?", () =>
-    tell("/ppai/v1/revoke", (who) => `${who} may no longer ask this machine, nor be asked.`),
+    order("/ppai/v1/revoke", (who) => `${who} may no longer ask this machine, nor be asked.`),
   );
   put(revoke, { data: { act: "Revoke" } });
   return [

@@ -113,6 +113,22 @@ def test_what_started_at_boot_before_does_so_afterwards(
     assert [] == [line for line in told() if "linger" in line]
 
 
+def test_what_the_first_installation_turned_on_is_turned_off_after_a_second_one(
+    told: Told, started: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_user", lambda: "ada")
+    monkeypatch.setattr(Home, "is_taken", lambda self: False)
+    install(home=started.path)
+    (tmp_path / "linger").mkdir()  # as `loginctl enable-linger` does
+    (tmp_path / "linger" / "ada").touch()
+
+    install(home=started.path)
+    monkeypatch.setattr(Home, "running", lambda self: None)
+    uninstall(home=started.path)
+
+    assert "loginctl disable-linger" == told()[-1]
+
+
 @pytest.mark.parametrize("fails", ["systemctl*daemon-reload", "systemctl*enable*", "systemctl*restart*"])
 def test_a_manager_that_refuses_is_told_and_nothing_is_left(
     fails: str, told: Told, started: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
