@@ -7,8 +7,11 @@ import hashlib
 import hmac
 import secrets
 import shlex
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -17,6 +20,7 @@ from discovery.private_files import OpenToOthers, read_unchanged, write_private
 from gateway.wire.codec import UNREADABLE
 
 PREFIX = "sk-ppai-"  # what scanners for leaked keys and people recognise
+LOOK_S = 0.25  # s for which what the file held counts
 
 
 class ApiKeyError(Exception):
@@ -24,10 +28,15 @@ class ApiKeyError(Exception):
 
 
 class ApiKeys:
-    """The keys in one file. It is read again when it has changed, so keys hold without a restart."""
+    """The keys in one file. It is read again when it has changed, so keys hold without a restart.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    Whether it has changed is looked at every LOOK_S, and at once where a key is shown that is none of those known. So a
+    new key holds at once, and one that was withdrawn is refused after LOOK_S at the latest.
+    """
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file, self._clock = file, clock
+        self._looked_at = -inf
         self._seen: tuple[int, int, int] | None = None
         self._hashes: dict[str, str] = {}
 
@@ -57,15 +66,24 @@ class ApiKeys:
 
     def look_up(self, key: str) -> tuple[str, bool]:
         """The same, and whether there are any keys. Raises ApiKeyError where the file cannot be read."""
-        self._refresh()
+        is_fresh = self._clock() - self._looked_at < LOOK_S
+        found = self._known(key) if is_fresh else ""
+        if not is_fresh or (key and not found):
+            self._refresh()
+            found = self._known(key)
+        return found, bool(self._hashes)
+
+    def _known(self, key: str) -> str:
+        """Whose key this is, as the file was when it was looked at last."""
         if not self._hashes:
-            return "", False
+            return ""
         given, found = _hash(key), ""
         for name, digest in self._hashes.items():
             found = name if hmac.compare_digest(digest, given) else found
-        return found, True
+        return found
 
     def _refresh(self) -> None:
+        self._looked_at = -inf  # where it cannot be read, the next request looks again
         try:
             now = self._file.stat()
             if (seen := (now.st_mtime_ns, now.st_ino, now.st_size)) != self._seen:
@@ -79,6 +97,7 @@ class ApiKeys:
             raise ApiKeyError(
                 f"{self._file} cannot be read ({error}); remove it and make new keys: ppai key add"
             ) from error
+        self._looked_at = self._clock()
 
     def _write(self, hashes: dict[str, str]) -> None:
         try:

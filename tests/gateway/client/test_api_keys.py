@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.client.api_keys import ApiKeyError, ApiKeys, bearer_of, check_reachable
+from gateway.client.api_keys import LOOK_S, ApiKeyError, ApiKeys, bearer_of, check_reachable
 
 
 @pytest.fixture
@@ -22,15 +22,37 @@ def test_a_key_is_kept_as_its_hash_for_its_owner_alone(file: Path) -> None:
 
 
 def test_keys_count_and_stop_counting_without_a_restart(file: Path) -> None:
-    serving, command = ApiKeys(file), ApiKeys(file)
+    """A new one at once; one that was withdrawn after LOOK_S at the latest."""
+    now = [0.0]
+    serving, command = ApiKeys(file, lambda: now[0]), ApiKeys(file)
 
-    before = serving.names
+    before = serving.look_up("")
     phone, laptop = command.add("phone"), command.add("laptop")
     made = (serving.name_of(phone), serving.name_of(laptop), serving.name_of("sk-ppai-wrong"), serving.name_of(""))
     command.remove("phone")
+    now[0] += LOOK_S
 
-    assert ([], ("phone", "laptop", "", "")) == (before, made)
+    assert (("", False), ("phone", "laptop", "", "")) == (before, made)
     assert ("", "laptop", ["laptop"]) == (serving.name_of(phone), serving.name_of(laptop), serving.names)
+
+
+@pytest.mark.parametrize("has_keys", [False, True])
+def test_requests_look_at_the_file_a_few_times_a_second(
+    file: Path, monkeypatch: pytest.MonkeyPatch, has_keys: bool
+) -> None:
+    """Those without a key, and those with one that is known; the first key closes the door after LOOK_S."""
+    now, looks, stat = [0.0], list[Path](), Path.stat
+    key = ApiKeys(file).add("phone") if has_keys else ""
+    keys = ApiKeys(file, lambda: now[0])
+    monkeypatch.setattr(Path, "stat", lambda path: (looks.append(path), stat(path))[1])
+
+    asked = [keys.look_up(key) for _ in range(100)]
+    looked = len(looks)
+    ApiKeys(file).add("laptop")
+    now[0] += LOOK_S
+
+    assert (1, {("phone" if has_keys else "", has_keys)}) == (looked, {*asked})
+    assert ("phone" if has_keys else "", True) == keys.look_up(key)
 
 
 def test_names_are_used_once_and_must_be_known(file: Path) -> None:

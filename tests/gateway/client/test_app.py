@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ async def a_page(scope: Any, receive: Any, send: Any) -> None:
 def side(
     home: Path, serving: Serving | None = None, base_url: str = "http://localhost", **config: Any
 ) -> httpx.AsyncClient:
-    keys = ApiKeys(home / "api_keys.json")
+    keys = ApiKeys(home / "api_keys.json", count().__next__)  # a request a second: each looks at the file
     app = ClientApp(serving or Serving(), a_page, ClientConfig(**config), keys, "tok".__eq__)  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)  # type: ignore[arg-type]
 
