@@ -5,7 +5,8 @@ of several marks the strictest counts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import session_key
@@ -15,6 +16,8 @@ _SESSION = ("x-session-id", "x-conversation-id", "x-claude-code-session-id")
 _LOCAL_ONLY = ("x-ppai-local-only", "x-ppai-local")
 KNOWN = (*_LOCAL_ONLY, "x-ppai-route", "x-ppai-beta", "x-ppai-continue", "x-ppai-as-peer")  # of the names in x-ppai-
 _PASSED = ("anthropic-version", "anthropic-beta")  # what an engine with /v1/messages may want to know
+_RETRIES = "x-stainless-retry-count"  # the SDKs of OpenAI and Anthropic send it with each request
+_READ = frozenset({*_SESSION, *_PASSED})  # and those in x-ppai-; a request without any of them wishes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class Wishes:
 
 def read_headers(headers: Mapping[str, str]) -> Wishes:
     """Header names are in lower case, values of repeated ones joined by commas. Raises InvalidRequest."""
+    is_retry = headers.get(_RETRIES, "0") != "0"
+    if _READ.isdisjoint(headers) and "ppai" not in "\n".join(headers):
+        return _AGAIN if is_retry else _NOTHING
     for name in headers:
         if "ppai" in name and name not in KNOWN and name.replace("_", "-").removeprefix("x-").startswith("ppai"):
             known = ", ".join(f"`{header}`" for header in KNOWN)
@@ -44,7 +50,7 @@ def read_headers(headers: Mapping[str, str]) -> Wishes:
         session=next((session_key(headers[name]) for name in _SESSION if headers.get(name)), None),
         pin=_pin(read_header_text(headers.get("x-ppai-route", "auto"))),
         stays_here=any(mark.strip() != "0" for name in _LOCAL_ONLY for mark in headers.get(name, "0").split(",")),
-        is_retry=headers.get("x-stainless-retry-count", "0") != "0",
+        is_retry=is_retry,
         beta_per_s=_number(headers, "x-ppai-beta"),
         may_continue=all(mark.strip() != "0" for mark in headers.get("x-ppai-continue", "1").split(",")),
         as_peer=any(mark.strip() != "0" for mark in headers.get("x-ppai-as-peer", "0").split(",")),
@@ -73,3 +79,10 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
     if not 0 <= value < 1e9:
         raise InvalidRequest(f"the header `{name}` must be a number from 0 up", param=name)
     return value
+
+
+_NOTHING = Wishes(
+    None, None, stays_here=False, is_retry=False, beta_per_s=None, may_continue=True, as_peer=False,
+    passed=MappingProxyType({}),
+)  # fmt: skip
+_AGAIN = replace(_NOTHING, is_retry=True)
