@@ -239,7 +239,7 @@ def test_where_to_change_what_leads_to_code_that_exists() -> None:
 
 def test_endpoints_are_those_of_the_code() -> None:
     pages = cast(Any, pages_app(cast(RunningPeer, None), cast(Watching, None)).routes)  # they read the peer when asked
-    served = {f"{method} {route.path}" for route in pages if route.path not in page_files() for method in route.methods}
+    served = {f"{route.method} {route.path}" for route in pages if route.path not in page_files()}
     served |= {"GET /", "GET /page/{name}"}
     served |= {f"POST {path}" for path in [*ENDPOINT_PATHS, *OTHER_PATHS, *BODY_LIMITS_BYTES]}
     listed = {row[0].strip("`") for row in rows(section(ROOT / "docs/architecture.md", "Endpoints"))}

@@ -214,6 +214,13 @@ def test_no_command_of_ppai_waits_for_what_few_of_them_need() -> None:
     assert [] == loaded_by(["gateway.cli"], HEAVY | of_few | {"numpy", "rich", "asyncio"})
 
 
+def test_a_peer_that_serves_does_not_load_what_no_request_needs() -> None:
+    """Each of these costs megabytes and a part of the start."""
+    assert [] == loaded_by(
+        ["gateway.runtime.running"], {"fastapi", "pydantic", "torch", "litellm", "onnxruntime", "rich"}
+    )
+
+
 def test_pure_files_load_numpy_only_where_the_table_says_so() -> None:
     assert [] == loaded_by(WITHOUT_NUMPY, {"numpy"})
 

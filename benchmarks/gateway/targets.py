@@ -95,14 +95,12 @@ def start(
     Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. Raises NotStarted for all but
     rivals.
     """
-    for path in against:
-        if not (path / "gateway").is_dir():
-            raise NotStarted(f"{path} is no checkout of PPAI: it has no folder gateway")
+    checkouts = checkouts_of(against)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
     targets = [started(stack, folder, "direct", port, command)]
-    for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
+    for suffix, checkout in checkouts.items():
         for name, begin in {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair}.items():
             if wanted(name):
                 targets.append(begin(stack, folder, name, checkout, url, sampled=sampled))
@@ -119,6 +117,14 @@ def start(
         except NotStarted as error:
             say(f"{name} is left out: {error}")
     return targets
+
+
+def checkouts_of(against: Sequence[Path]) -> dict[str, Path]:
+    """What stands behind a target's name, and where its code is; without a suffix this one. Raises NotStarted."""
+    for path in against:
+        if not (path / "gateway").is_dir():
+            raise NotStarted(f"{path} is no checkout of PPAI: it has no folder gateway")
+    return {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}
 
 
 def _peer(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *more: str, sampled: bool) -> Target:
@@ -192,15 +198,23 @@ def started(
 ) -> Target:
     environment = {**os.environ, **LITELLM_ENVIRONMENT, **PAIR_ENVIRONMENT}
     log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=cwd)
-    stack.callback(_end, process)
+    process = launched(stack, log, command, environment, cwd)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not _answers(f"http://127.0.0.1:{port}{ready}"):
         if process.poll() is not None or time.monotonic() > deadline:
             raise NotStarted(f"it did not come up: {log.read_text(errors='replace')[-300:]}")
         time.sleep(0.05)
     return Target(name, port, (psutil.Process(process.pid),))
+
+
+def launched(
+    stack: ExitStack, log: Path, command: list[str], environment: Mapping[str, str], cwd: Path
+) -> subprocess.Popen[bytes]:
+    """A process whose words go into `log`, and which ends with the stack."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=cwd)
+    stack.callback(_end, process)
+    return process
 
 
 def watched(

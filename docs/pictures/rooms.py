@@ -236,7 +236,7 @@ def intro(y: float) -> list[str]:
     said = (
         "An arrow points at what a package may import. It is left out where a longer way leads to the same box, but",
         "a longer way alone allows nothing. The whole table, from which this is drawn, is tests/layers.toml.",
-        "Green is pure: values in, values out, without I/O, clock, randomness or waiting, FastAPI or torch.",
+        "Green is pure: values in, values out, without I/O, clock, randomness or waiting, frameworks or torch.",
         "Of a white box, the files after `pure:` are. `+ discovery` says that it imports from that room, too.",
     )
     title = text(MARGIN, y, "The rooms of PPAI, the packages of its gateway, and who may import whom", "title")

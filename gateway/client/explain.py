@@ -5,10 +5,10 @@ Nothing is sent to a model.
 
 from typing import Annotated, Any
 
-import fastapi
 import msgspec
+from starlette.requests import Request
 
-from gateway.client.bodies import read_json
+from gateway.client.calls import Calls, read_json
 from gateway.client.owner import owner_only
 from gateway.client.running import RunningPeer
 from gateway.client.views import candidate_rows, personal_fields, waiting_lines
@@ -42,9 +42,9 @@ class _Question(msgspec.Struct):
         return {name.lower(): value for name, value in self.headers.items()}
 
 
-def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
-    @app.post("/ppai/v1/route")
-    async def route(request: fastapi.Request) -> dict[str, Any]:
+def add_explanation(calls: Calls, peer: RunningPeer) -> None:
+    @calls.post("/ppai/v1/route")
+    async def route(request: Request) -> dict[str, Any]:
         asked = await read_json(request, _Question)
         headers = {name: value for name, value in headers_of(request.scope).items() if "ppai" in name}
         routed = await peer.dispatcher.decider.decide(
@@ -71,8 +71,8 @@ def add_explanation(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             "say": waiting_lines(waiting),
         }
 
-    @app.post("/ppai/v1/privacy", dependencies=owner_only(peer))
-    async def privacy(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/privacy", owner_only(peer))
+    async def privacy(request: Request) -> dict[str, Any]:
         """Owner: how far a text may go, and of every rule whether it holds. What a rule found is not said."""
         asked = await read_json(request, _Question)
         read = read_request("chat/completions", asked.body)

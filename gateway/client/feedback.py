@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-import fastapi
 import msgspec
+from starlette.requests import Request
 
-from gateway.client.bodies import read_json
+from gateway.client.calls import Calls, read_json
 from gateway.client.running import RunningPeer
 from gateway.measuring.feedback import REMEMBERED, UnknownRequest
 from gateway.wire.errors import InvalidRequest
@@ -16,9 +16,9 @@ class _Grade(msgspec.Struct, forbid_unknown_fields=True):
     score: Annotated[float, msgspec.Meta(ge=-1, le=1)]
 
 
-def add_feedback(app: fastapi.FastAPI, peer: RunningPeer) -> None:
-    @app.post("/ppai/v1/feedback")
-    async def feedback(request: fastapi.Request) -> dict[str, Any]:
+def add_feedback(calls: Calls, peer: RunningPeer) -> None:
+    @calls.post("/ppai/v1/feedback")
+    async def feedback(request: Request) -> dict[str, Any]:
         grade = await read_json(request, _Grade)
         if not peer.feedback.is_open:
             raise InvalidRequest(

@@ -2,23 +2,25 @@
 
 from typing import Any
 
-import fastapi
-from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 
+from gateway.client.calls import Calls
 from gateway.client.running import RunningPeer
 from gateway.client.views import model_entries, model_entry
 from gateway.wire.errors import InvalidRequest
 
 
-def add_model_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
+def add_model_pages(calls: Calls, peer: RunningPeer) -> None:
+    @calls.get("/v1/models")
+    async def models(_: Request) -> dict[str, Any]:
         return {"object": "list", "data": model_entries(peer.node.roster, peer.node.untold)}
 
-    @app.get("/v1/models/{name:path}")
-    async def model(name: str) -> Response:
+    @calls.get("/v1/models/{name:path}")
+    async def model(request: Request) -> dict[str, Any]:
+        name: str = request.path_params["name"]
         if not name.strip("/"):  # `/v1/models/`
-            raise fastapi.HTTPException(404)
+            raise HTTPException(404)
         entry = model_entry(name, peer.node.roster, peer.node.untold)
         if entry is None:
             raise InvalidRequest(
@@ -27,4 +29,4 @@ def add_model_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
                 param="model",
                 code="model_not_found",
             )
-        return JSONResponse(entry)
+        return entry

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-import fastapi
 import msgspec
+from starlette.requests import Request
 
 from discovery.admission import AdmissionError
 from discovery.invites import InviteError, rights_of
@@ -19,7 +19,7 @@ from discovery.names import AmbiguousPeer, PeerNameError
 from discovery.records import Agent, PeerId, printable
 from gateway.agent.agent import PersonalAgent
 from gateway.agent.owned.consent import unmeant
-from gateway.client.bodies import read_bytes, read_json
+from gateway.client.calls import Calls, Needs, read_bytes, read_json
 from gateway.client.running import RunningPeer
 from gateway.client.views import invite_row
 from gateway.peering.invitations import Invitation, JoinFailed, Terms
@@ -68,10 +68,10 @@ class _Sharing(msgspec.Struct):
     seconds: Annotated[float, msgspec.Meta(gt=0, le=366 * 86400)] | None = None  # of a pause; None: until resumed
 
 
-def owner_only(peer: RunningPeer) -> list[Any]:
-    """The dependencies of a call that wants the owner's token. They raise InvalidRequest (401)."""
+def owner_only(peer: RunningPeer) -> Needs:
+    """What a call needs that wants the owner's token. It raises InvalidRequest (401)."""
 
-    async def check_owner(request: fastapi.Request) -> None:
+    def check_owner(request: Request) -> None:
         if not is_from_owner(peer, request):
             raise InvalidRequest(
                 "this call is the owner's: send the token of the peer's running.json as a bearer token; "
@@ -80,32 +80,32 @@ def owner_only(peer: RunningPeer) -> list[Any]:
                 code="not_the_owner",
             )
 
-    return [fastapi.Depends(check_owner)]
+    return check_owner
 
 
-def is_from_owner(peer: RunningPeer, request: fastapi.Request) -> bool:
+def is_from_owner(peer: RunningPeer, request: Request) -> bool:
     """Whether it bears the owner's token, or that of a page that he let in."""
     return peer.entry.is_owner(request.headers.get("authorization", "").removeprefix("Bearer "))
 
 
-def add_owner_calls(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+def add_owner_calls(calls: Calls, peer: RunningPeer) -> None:
     owners = owner_only(peer)
-    _add_calls_on_sharing(app, peer, owners)
-    _add_calls_on_joining(app, peer, owners)
-    _add_calls_on_agents(app, peer, owners)
+    _add_calls_on_sharing(calls, peer, owners)
+    _add_calls_on_joining(calls, peer, owners)
+    _add_calls_on_agents(calls, peer, owners)
 
-    @app.get("/ppai/v1/events", dependencies=owners)
-    async def events() -> list[dict[str, object]]:
+    @calls.get("/ppai/v1/events", owners)
+    async def events(_: Request) -> list[dict[str, object]]:
         """The lines of route.jsonl, which nobody else may read either: when, of whom and how much the owner asks."""
         return peer.route_log.tail
 
-    @app.post("/ppai/v1/look", dependencies=owners)
-    async def look() -> list[dict[str, Any]]:
+    @calls.post("/ppai/v1/look", owners)
+    async def look(_: Request) -> list[dict[str, Any]]:
         """Other peers dial us back now, each once a minute: what every one of them found."""
         return await looks_of(peer)
 
-    @app.get("/ppai/v1/tabs", dependencies=owners)
-    async def tabs() -> list[dict[str, Any]]:
+    @calls.get("/ppai/v1/tabs", owners)
+    async def tabs(_: Request) -> list[dict[str, Any]]:
         """What each other peer and we gave each other, who weighs the most first."""
         rows = [tab_row(peer, other, tab) for other, tab in peer.settling.tabs.all().items()]
         return sorted(rows, key=lambda row: (-row["weight"], row["id"]))
@@ -118,21 +118,21 @@ async def looks_of(peer: RunningPeer) -> list[dict[str, Any]]:
     return looks.rows(looks.others()[:LOOKERS])
 
 
-def _add_calls_on_sharing(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
+def _add_calls_on_sharing(calls: Calls, peer: RunningPeer, owners: Needs) -> None:
     """Who may ask and answer, and whether others get anything now."""
 
-    @app.post("/ppai/v1/approve", dependencies=owners)
-    async def approve(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/approve", owners)
+    async def approve(request: Request) -> dict[str, Any]:
         return await _change_rights(
             peer, request, lambda asked: peer.network.approve(asked.who, asked.mine, asked.relay)
         )
 
-    @app.post("/ppai/v1/revoke", dependencies=owners)
-    async def revoke(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/revoke", owners)
+    async def revoke(request: Request) -> dict[str, Any]:
         return await _change_rights(peer, request, lambda asked: peer.network.revoke(asked.who))
 
-    @app.post("/ppai/v1/sharing", dependencies=owners)
-    async def sharing(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/sharing", owners)
+    async def sharing(request: Request) -> dict[str, Any]:
         """Others get nothing (for a while, or until this peer ends), or may again; at once."""
         asked = await read_json(request, _Sharing)
         try:
@@ -149,22 +149,22 @@ def _add_calls_on_sharing(app: fastapi.FastAPI, peer: RunningPeer, owners: list[
             peer.doors.admit_waiting()
         return {"kept_shut": peer.sharing.why() or None, "remote_running": peer.doors.load.remote_running}
 
-    @app.post("/ppai/v1/stop", dependencies=owners)
-    async def stop() -> dict[str, Any]:
+    @calls.post("/ppai/v1/stop", owners)
+    async def stop(_: Request) -> dict[str, Any]:
         """This peer ends as on SIGTERM: it says goodbye, answers in progress get a few seconds."""
         peer.stop()
         return {"stopping": True}
 
 
-def _add_calls_on_joining(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
+def _add_calls_on_joining(calls: Calls, peer: RunningPeer, owners: Needs) -> None:
     """Invitations that were made, and one that is taken."""
 
-    @app.get("/ppai/v1/invites", dependencies=owners)
-    async def invites() -> list[dict[str, Any]]:
+    @calls.get("/ppai/v1/invites", owners)
+    async def invites(_: Request) -> list[dict[str, Any]]:
         return [invite_row(invite) for invite in peer.invitations.inviting.all()]
 
-    @app.post("/ppai/v1/invite", dependencies=owners)
-    async def invite(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/invite", owners)
+    async def invite(request: Request) -> dict[str, Any]:
         asked = await read_json(request, _Invite)
         label = printable(asked.label or "", 64)
         with _told(param="invite"):
@@ -176,14 +176,14 @@ def _add_calls_on_joining(app: fastapi.FastAPI, peer: RunningPeer, owners: list[
         code = {"qr": _qr(offer.text)} if asked.qr and not asked.pin else {}
         return {"pin" if asked.pin else "line": offer.text, **code, **invite_row(offer.invite), "addresses": where}
 
-    @app.post("/ppai/v1/uninvite", dependencies=owners)
-    async def uninvite(request: fastapi.Request) -> list[dict[str, Any]]:
+    @calls.post("/ppai/v1/uninvite", owners)
+    async def uninvite(request: Request) -> list[dict[str, Any]]:
         asked = await read_json(request, _Uninvite)
         with _told(param="who", status=404):
             return [invite_row(invite) for invite in peer.invitations.inviting.withdraw(asked.who)]
 
-    @app.post("/ppai/v1/join", dependencies=owners)
-    async def join(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/join", owners)
+    async def join(request: Request) -> dict[str, Any]:
         asked = await read_json(request, _Join)
         with _told(param="line" if asked.line else "pin"):
             terms = Terms(rights_of(asked.rights), asked.mine, asked.secret)
@@ -191,35 +191,35 @@ def _add_calls_on_joining(app: fastapi.FastAPI, peer: RunningPeer, owners: list[
         return {"peer": friend.peer, "name": friend.name, "rights": list(friend.rights), "say": list(friend.say)}
 
 
-def _add_calls_on_agents(app: fastapi.FastAPI, peer: RunningPeer, owners: list[Any]) -> None:
+def _add_calls_on_agents(calls: Calls, peer: RunningPeer, owners: Needs) -> None:
     """What our agents are, and what they were measured to be good at."""
 
-    @app.post("/ppai/v1/profile", dependencies=owners)
-    async def profile(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/profile", owners)
+    async def profile(request: Request) -> dict[str, Any]:
         gate = peer.dispatcher.decider.reader.gate
         peer.profiles.publish(await read_bytes(request), gate.space, gate.K, peer.measuring.makes())
         peer.cards_changed()
         return {"published": True, "seq": peer.network.version}
 
-    @app.post("/ppai/v1/domain", dependencies=owners)
-    async def domain(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/domain", owners)
+    async def domain(request: Request) -> dict[str, Any]:
         found = await peer.measuring.fold_now((await read_json(request, _Which)).agent)
         return {**asdict(found), "seq": peer.network.version}
 
-    @app.get("/ppai/v1/agents", dependencies=owners)
-    async def agents() -> list[dict[str, Any]]:
+    @calls.get("/ppai/v1/agents", owners)
+    async def agents(_: Request) -> list[dict[str, Any]]:
         return _agent_rows(peer)
 
-    @app.post("/ppai/v1/agents/topics", dependencies=owners)
-    async def topics(request: fastapi.Request) -> dict[str, Any]:
+    @calls.post("/ppai/v1/agents/topics", owners)
+    async def topics(request: Request) -> dict[str, Any]:
         found = await peer.measuring.coming((await read_json(request, _Which)).agent)
         return {
             "own": len(found.own), "missed": list(found.missed),
             "others": len(found.others), "strays": list(found.strays),
         }  # fmt: skip
 
-    @app.post("/ppai/v1/agents/look", dependencies=owners)
-    async def look() -> list[dict[str, Any]]:
+    @calls.post("/ppai/v1/agents/look", owners)
+    async def look(_: Request) -> list[dict[str, Any]]:
         if await peer.personal.look():
             peer.cards_changed()
         return _agent_rows(peer)
@@ -245,7 +245,7 @@ def _told(*, param: str, status: int = 400) -> Iterator[None]:
 
 
 async def _change_rights(
-    peer: RunningPeer, request: fastapi.Request, change: Callable[[_Who], Awaitable[PeerId]]
+    peer: RunningPeer, request: Request, change: Callable[[_Who], Awaitable[PeerId]]
 ) -> dict[str, Any]:
     asked = await read_json(request, _Who)
     try:

@@ -5,12 +5,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import fastapi
-from fastapi.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from discovery.members import Member
 from discovery.names import spoken
 from gateway.capacity.door import Door
+from gateway.client.calls import Calls, json_response
 from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
 from gateway.client.views import KnownPeer, engine_status, engines_status, peer_rows, refused_rows, waiting_lines
@@ -19,28 +20,28 @@ from gateway.serving.refusals import missing
 KEY_TELLS = "ask with an API key to hear what"
 
 
-def add_status_pages(app: fastapi.FastAPI, peer: RunningPeer) -> None:
-    @app.get("/health")
-    async def health() -> dict[str, str]:
+def add_status_pages(calls: Calls, peer: RunningPeer) -> None:
+    @calls.get("/health")
+    async def health(_: Request) -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/ready")
-    async def ready(request: fastapi.Request) -> Response:
+    @calls.get("/ready")
+    async def ready(request: Request) -> Response:
         absent = missing_here(peer)
         is_stranger = getattr(request.state, "is_stranger", False)  # he hears whether, not what our engine lacks
         shown = [KEY_TELLS] if absent and is_stranger else absent
-        return JSONResponse({"ready": not absent, "missing": shown}, 503 if absent else 200)
+        return json_response({"ready": not absent, "missing": shown}, 503 if absent else 200)
 
-    @app.get("/openapi.json")
-    async def openapi() -> dict[str, Any]:
+    @calls.get("/openapi.json")
+    async def openapi(_: Request) -> dict[str, Any]:
         return openapi_page(version("ppai"))
 
-    @app.get("/ppai/v1/status")
-    async def status() -> dict[str, Any]:
+    @calls.get("/ppai/v1/status")
+    async def status(_: Request) -> dict[str, Any]:
         return status_of(peer)
 
-    @app.get("/ppai/v1/peers")
-    async def peers() -> list[dict[str, Any]]:
+    @calls.get("/ppai/v1/peers")
+    async def peers(_: Request) -> list[dict[str, Any]]:
         return peers_of(peer)
 
 

@@ -2,9 +2,10 @@
 
 import re
 
-import fastapi
-from fastapi.responses import Response
+from starlette.requests import Request
+from starlette.responses import Response
 
+from gateway.client.calls import Calls
 from gateway.client.running import RunningPeer
 from gateway.upstream import UpstreamError
 from gateway.wire.errors import NO_PATH, InvalidRequest
@@ -12,9 +13,10 @@ from gateway.wire.errors import NO_PATH, InvalidRequest
 _ID = re.compile(r"(?=.*\w)[\w.:-]{1,256}", re.ASCII)
 
 
-def add_stored_answers(app: fastapi.FastAPI, peer: RunningPeer) -> None:
-    async def asked(request: fastapi.Request, name: str, after: str = "") -> Response:
+def add_stored_answers(calls: Calls, peer: RunningPeer) -> None:
+    async def asked(request: Request, after: str = "") -> Response:
         """The answer of the first of our engines that knows it. Raises InvalidRequest: 404 where none does."""
+        name: str = request.path_params["name"]
         if not _ID.fullmatch(name):
             raise InvalidRequest("the id of a response has letters, digits, `_`, `-`, `.` and `:`", param="response_id")
         query = f"?{request.url.query}" if request.url.query else ""
@@ -31,18 +33,18 @@ def add_stored_answers(app: fastapi.FastAPI, peer: RunningPeer) -> None:
             status=404, param="response_id", code="response_not_found",
         )  # fmt: skip
 
-    @app.get("/v1/responses/{name}")
-    async def get(request: fastapi.Request, name: str) -> Response:
-        return await asked(request, name)
+    @calls.get("/v1/responses/{name}")
+    async def get(request: Request) -> Response:
+        return await asked(request)
 
-    @app.delete("/v1/responses/{name}")
-    async def delete(request: fastapi.Request, name: str) -> Response:
-        return await asked(request, name)
+    @calls.delete("/v1/responses/{name}")
+    async def delete(request: Request) -> Response:
+        return await asked(request)
 
-    @app.post("/v1/responses/{name}/cancel")
-    async def cancel(request: fastapi.Request, name: str) -> Response:
-        return await asked(request, name, "/cancel")
+    @calls.post("/v1/responses/{name}/cancel")
+    async def cancel(request: Request) -> Response:
+        return await asked(request, "/cancel")
 
-    @app.get("/v1/responses/{name}/input_items")
-    async def input_items(request: fastapi.Request, name: str) -> Response:
-        return await asked(request, name, "/input_items")
+    @calls.get("/v1/responses/{name}/input_items")
+    async def input_items(request: Request) -> Response:
+        return await asked(request, "/input_items")

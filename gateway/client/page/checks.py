@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import fastapi
 import msgspec
+from starlette.requests import Request
 
+from gateway.client.calls import Calls
 from gateway.client.owner import looks_of, owner_only
 from gateway.client.running import RunningPeer
 from gateway.client.status import peers_of, status_of
@@ -17,11 +18,11 @@ from gateway.wire.errors import InvalidRequest, message_in
 ASKING_S = 60.0  # s for one token of one of our engines
 
 
-def add_checks(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+def add_checks(calls: Calls, peer: RunningPeer) -> None:
     examining = asyncio.Lock()
 
-    @app.post("/ppai/v1/doctor", dependencies=owner_only(peer))
-    async def doctor() -> list[dict[str, Any]]:
+    @calls.post("/ppai/v1/doctor", owner_only(peer))
+    async def doctor(_: Request) -> list[dict[str, Any]]:
         """What is wrong, or holds: one finding a check, each with its remedy. It takes seconds."""
         async with examining:  # two pages that ask at once do not ask the engines twice at once
             loop = asyncio.get_running_loop()

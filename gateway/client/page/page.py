@@ -1,14 +1,14 @@
 """The calls of the page: its files, how it is let in, its stream, and what was decided about a request."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import fastapi
 import msgspec
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from discovery.throttle import Throttle
-from gateway.client.bodies import read_json
+from gateway.client.calls import Calls, Endpoint, json_response, read_json
 from gateway.client.owner import is_from_owner, owner_only
 from gateway.client.page.files import PLACE, PageFile, page_files
 from gateway.client.page.watching import TooMany, Watching
@@ -25,13 +25,13 @@ class _Ticket(msgspec.Struct):
     ticket: str
 
 
-def add_page(app: fastapi.FastAPI, peer: RunningPeer, watching: Watching) -> None:
+def add_page(calls: Calls, peer: RunningPeer, watching: Watching) -> None:
     for path, file in page_files().items():
-        app.add_api_route(path, _shown(file), methods=["GET"], include_in_schema=False)
-    _add_entry(app, peer)
+        calls.get(path, is_told=False)(_shown(file))
+    _add_entry(calls, peer)
 
-    @app.get("/ppai/v1/watch")
-    async def watch(request: fastapi.Request) -> Response:
+    @calls.get("/ppai/v1/watch")
+    async def watch(request: Request) -> Response:
         """What is there and what changes, as server-sent events; the owner is told more than others."""
         says_owner = "authorization" in request.headers and not getattr(request.state, "has_key", False)
         last = request.headers.get("last-event-id", "")
@@ -44,26 +44,26 @@ def add_page(app: fastapi.FastAPI, peer: RunningPeer, watching: Watching) -> Non
         kept = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(_after(first, events), media_type="text/event-stream", headers=kept)
 
-    @app.get("/ppai/v1/decisions/{which}", dependencies=owner_only(peer))
-    async def decision(which: str) -> dict[str, Any]:
+    @calls.get("/ppai/v1/decisions/{which}", owner_only(peer))
+    async def decision(request: Request) -> dict[str, Any]:
         """What was decided about one of the last requests: by its number, or by its request id."""
-        one = peer.route_log.recent.find(which)
+        one = peer.route_log.recent.find(request.path_params["which"])
         if one is None or not isinstance(one.decided, Decided):
             said = "nothing is kept of that request: it is none of the last ones, or nothing was decided about it"
             raise InvalidRequest(said, status=404, code="decision_not_kept")
         return {"number": one.number, **_decision(one.decided, peer)}
 
 
-def _add_entry(app: fastapi.FastAPI, peer: RunningPeer) -> None:
+def _add_entry(calls: Calls, peer: RunningPeer) -> None:
     entering = Throttle(ENTRIES_PER_S, ENTRIES_AT_ONCE)
 
-    @app.post("/ppai/v1/page/ticket", dependencies=owner_only(peer))
-    async def ticket() -> dict[str, str]:
+    @calls.post("/ppai/v1/page/ticket", owner_only(peer))
+    async def ticket(_: Request) -> dict[str, str]:
         """A link by which a browser becomes the owner's, once."""
         return {"url": f"{peer.url}/#{peer.entry.ticket()}"}
 
-    @app.post(PLACE + "enter")
-    async def enter(request: fastapi.Request) -> Response:
+    @calls.post(PLACE + "enter")
+    async def enter(request: Request) -> Response:
         """The token of a page, for a ticket."""
         asked = await read_json(request, _Ticket)
         if not entering.allow(request.client.host if request.client else "", peer.clock()):
@@ -72,11 +72,11 @@ def _add_entry(app: fastapi.FastAPI, peer: RunningPeer) -> None:
         if token is None:
             said = "this link was used already, or is too old: run `ppai open` for a new one"
             raise InvalidRequest(said, status=403, code="ticket_not_good")
-        return JSONResponse({"token": token}, headers={"cache-control": "no-store"})
+        return json_response({"token": token}, headers={"cache-control": "no-store"})
 
 
-def _shown(file: PageFile) -> Callable[[fastapi.Request], Awaitable[Response]]:
-    async def shown(request: fastapi.Request) -> Response:
+def _shown(file: PageFile) -> Endpoint:
+    async def shown(request: Request) -> Response:
         if file.is_known(request.headers.get("if-none-match", "")):
             return Response(status_code=304, headers=file.headers())
         return Response(file.content, media_type=file.kind, headers=file.headers())

@@ -15,12 +15,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import fastapi
 import msgspec
 import uvicorn
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from discovery.names import spoken
+from gateway.client.calls import Calls
 from gateway.client.page.files import page_files
 from gateway.client.page.loads import EVERY_S, Loads
 from gateway.client.page.page import _after, _shown
@@ -307,18 +309,18 @@ class Stage:
         }
 
 
-def stage_app(stage: Stage, watching: Watching, token: str, wants_key: bool) -> fastapi.FastAPI:
+def stage_app(stage: Stage, watching: Watching, token: str, wants_key: bool) -> Starlette:
     """The page before the stage: files and stream as they are, calls that answer something."""
-    app = fastapi.FastAPI()
+    calls = Calls()
     for path, file in page_files().items():
-        app.add_api_route(path, _shown(file), methods=["GET"])
+        calls.get(path)(_shown(file))
 
-    @app.post("/page/enter")
-    async def enter() -> dict[str, str]:
+    @calls.post("/page/enter")
+    async def enter(_: Request) -> dict[str, str]:
         return {"token": token}
 
-    @app.get("/ppai/v1/watch")
-    async def watch(request: fastapi.Request) -> Response:
+    @calls.get("/ppai/v1/watch")
+    async def watch(request: Request) -> Response:
         given = request.headers.get("authorization", "")
         is_owner = given == f"Bearer {token}"
         if wants_key and not is_owner:
@@ -326,19 +328,20 @@ def stage_app(stage: Stage, watching: Watching, token: str, wants_key: bool) -> 
         events = watching.stream(request.headers.get("last-event-id", ""), lambda: is_owner, says_owner=bool(given))
         return StreamingResponse(_after(await anext(events), events), media_type="text/event-stream")
 
-    @app.get("/ppai/v1/decisions/{which}")
-    async def decision(which: str) -> dict[str, Any]:
+    @calls.get("/ppai/v1/decisions/{which}")
+    async def decision(request: Request) -> dict[str, Any]:
+        which: str = request.path_params["which"]
         return stage.decision(int(which) if which.isdigit() else stage.requests)
 
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    @calls.get("/v1/models")
+    async def models(_: Request) -> dict[str, Any]:
         return {"data": [{"id": name} for name in ("auto", *MODELS)]}
 
-    @app.post("/ppai/v1/{rest:path}")
-    async def done(rest: str) -> Response:
-        return JSONResponse({"peer": "x", "name": "x", "rights": [], "kept_shut": None})
+    @calls.post("/ppai/v1/{rest:path}")
+    async def done(_: Request) -> dict[str, Any]:
+        return {"peer": "x", "name": "x", "rights": [], "kept_shut": None}
 
-    return app
+    return Starlette(routes=calls.all)
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.client.bodies import BODY_LIMIT_BYTES
+from gateway.client.calls import BODY_LIMIT_BYTES
 from gateway.engines.engine_state import EngineState
 from tests.gateway.client.site import OWNER, Site
 

@@ -1,0 +1,167 @@
+"""`python -m benchmarks.gateway.start`: what starting a peer takes, and what memory one holds that has nothing to do.
+
+A row says milliseconds from the command `ppai serve` to its first answer, the CPU time spent until then, and MiB held
+some seconds later (PSS: of what processes share, each counts its part): by a peer alone before its engine, and by one
+that knows another peer and has judged queries, with encoders and gate loaded. Checkouts are started in turns; figures
+are medians. The second of two starts finds Python's bytecode written and the files in memory, as on a machine in use.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # it has no types
+
+from benchmarks.gateway.driver import WrongAnswer
+from benchmarks.gateway.targets import PAIR_ENVIRONMENT, NotStarted, checkouts_of, free_port, launched, started, table
+
+LOOK_S = 0.002  # s between two tries of the first request
+LIMIT_S = 60.0
+SETTLED_S = 5.0  # s after the last answer, until memory is read
+QUERIES = 20  # of different words, until encoders and gate count as loaded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 a peer did not come up or answered wrongly, 2 PSS cannot be read here."""
+    options = _options(argv)
+    if not psutil.LINUX:
+        print("benchmarks.gateway.start reads PSS from /proc, which only Linux has", file=sys.stderr)
+        return 2
+    try:
+        checkouts = {f"ppai{suffix}": checkout for suffix, checkout in checkouts_of(options.against).items()}
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            engine = free_port()
+            command = [sys.executable, "-m", "benchmarks.gateway.engine", str(engine)]
+            started(stack, Path(folder), "engine", engine, command)
+            rows = _measure(checkouts, f"http://127.0.0.1:{engine}", Path(folder), options.rounds)
+    except (NotStarted, WrongAnswer, OSError) as error:
+        print(f"benchmarks.gateway.start: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({"rows": rows}) if options.json else table(rows, names=1))
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gateway.start",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--against", type=Path, action="append", default=[], metavar="DIR", help="also another checkout of PPAI"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="starts of each checkout")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser.parse_args(argv)
+
+
+def _measure(checkouts: dict[str, Path], engine: str, folder: Path, rounds: int) -> list[dict[str, object]]:
+    """A row for each checkout."""
+    starts: dict[str, list[tuple[float, float]]] = {name: [] for name in checkouts}
+    for number in range(-1, rounds):  # the first round warms up
+        for name, checkout in checkouts.items():
+            with ExitStack() as stack:
+                peer = _Peer(stack, folder / f"{name}.{number}", checkout, engine)
+                found = peer.first_answer_s(), peer.cpu_s()
+            if number >= 0:
+                starts[name].append(found)
+    return [
+        {
+            "target": name,
+            "first_answer_ms": round(statistics.median(whole for whole, _ in starts[name]) * 1e3),
+            "cpu_ms": round(statistics.median(cpu for _, cpu in starts[name]) * 1e3),
+            "idle_mib": round(_idle_mib(checkout, engine, folder / f"{name}.alone"), 1),
+            "with_encoder_mib": round(_judging_mib(checkout, engine, folder / f"{name}.judging"), 1),
+        }
+        for name, checkout in checkouts.items()
+    ]
+
+
+def _idle_mib(checkout: Path, engine: str, home: Path) -> float:
+    """PSS of a peer that knows no other and has answered once."""
+    with ExitStack() as stack:
+        peer = _Peer(stack, home, checkout, engine)
+        peer.first_answer_s()
+        return peer.settled_mib()
+
+
+def _judging_mib(checkout: Path, engine: str, home: Path) -> float:
+    """PSS of a peer that knows another one, and chooses between both by what queries are about."""
+    with ExitStack() as stack:
+        hop = free_port()
+        other = _Peer(stack, home.with_suffix(".other"), checkout, engine, "--peer-port", str(hop))
+        other.first_answer_s()
+        peer = _Peer(stack, home, checkout, engine, "--seed", f"127.0.0.1:{hop}")
+        peer.first_answer_s()
+        ends_at = time.monotonic() + LIMIT_S
+        while not peer.encoders():
+            if time.monotonic() > ends_at:
+                raise NotStarted(f"no encoder was loaded in {LIMIT_S:.0f} s; are the weights pulled?")
+            time.sleep(0.2)
+        for number in range(QUERIES):
+            peer.ask(f"How do I bake bread number {number} without yeast?")
+        return peer.settled_mib()
+
+
+class _Peer:
+    """A peer that was just started."""
+
+    def __init__(self, stack: ExitStack, home: Path, checkout: Path, engine: str, *more: str) -> None:
+        self._port = free_port()
+        command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(home), "--engine", engine]
+        command += ["--port", str(self._port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
+        self._began = time.perf_counter()
+        process = launched(stack, home.with_suffix(".log"), command, {**os.environ, **PAIR_ENVIRONMENT}, checkout)
+        self._process = psutil.Process(process.pid)
+
+    def first_answer_s(self) -> float:
+        """How long after its command it answers, asked again and again. Raises NotStarted."""
+        while time.perf_counter() - self._began < LIMIT_S and self._process.status() != psutil.STATUS_ZOMBIE:
+            try:
+                self.ask("Hello")
+                return time.perf_counter() - self._began
+            except (OSError, WrongAnswer):  # not there, or without its engine yet
+                time.sleep(LOOK_S)
+        raise NotStarted(f"no answer of the peer in {LIMIT_S:.0f} s")
+
+    def ask(self, text: str) -> None:
+        """Raises OSError, WrongAnswer."""
+        body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
+        if "Good morning" not in self._said("POST", "/v1/chat/completions", json.dumps(body)):
+            raise WrongAnswer("an answer was not the engine's")
+
+    def encoders(self) -> list[str]:
+        """Which are loaded."""
+        gate = json.loads(self._said("GET", "/ppai/v1/status"))["gate"]
+        return list(gate["encoders"])
+
+    def cpu_s(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    def settled_mib(self) -> float:
+        """PSS, some seconds from now."""
+        time.sleep(SETTLED_S)
+        return float(self._process.memory_full_info().pss / (1 << 20))
+
+    def _said(self, method: str, path: str, body: str | None = None) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=LIMIT_S)
+        try:
+            connection.request(method, path, body, {"content-type": "application/json"})
+            return connection.getresponse().read().decode()
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from error
+        finally:
+            connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
