@@ -5,7 +5,7 @@ how much of the engine others get is rules.py's. The counts make pulses and answ
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol, TypeVar
 
@@ -14,8 +14,7 @@ from gateway.capacity.fair_share import Weight
 from gateway.capacity.line import LOOK_S, Line, Ticket
 from gateway.capacity.rules import AdmissionConfig, EngineLoad, Room, admission_state, retry_after_s
 from gateway.engines.engine_state import EngineState
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError
-from gateway.wire.codec import Pieces
+from gateway.upstream import Upstream, UpstreamError
 
 Found = TypeVar("Found")
 KEPT_SHUT_S = 60.0  # s after which a peer may ask again whom the owner lets have nothing for now
@@ -62,32 +61,30 @@ class OwnEngine(Upstream, Protocol):
 
 
 class Turn(Ticket):
-    """A request at the door, and the task that waits for it to enter. Inside, it is the way to the engine."""
+    """A request at the door, and the task that waits for it to enter, if it has to."""
 
-    __slots__ = ("_door", "_engine", "is_turned_away", "woken")
+    __slots__ = ("_woken", "door", "is_turned_away")
 
     def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
-        self._door, self.woken, self.is_turned_away = door, asyncio.Event(), False
-        self._engine: Upstream = door.engine
+        self.door, self.is_turned_away = door, False
+        self._woken: asyncio.Event | None = None  # None: nobody has waited yet
 
-    def through(self, agent: Callable[[Upstream], Upstream]) -> "Turn":
-        """This turn, with an agent before the engine: it may ask the engine several times, all of them inside."""
-        self._engine = agent(self._door.engine)
-        return self
+    def wake(self) -> None:
+        """Something has changed for who waits."""
+        if self._woken is not None:
+            self._woken.set()
 
-    @asynccontextmanager
-    async def open(
-        self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
-    ) -> AsyncIterator[Reply]:
-        """Ask the engine, and leave the door behind when that is done (see gateway.upstream.Upstream)."""
-        with self._door.inside(self):
-            async with self._engine.open(endpoint, body, headers, stream=stream, patience=patience) as reply:
-                yield reply
+    async def news(self, within_s: float | None = None) -> None:
+        """Wait until something has changed, or so long."""
+        self._woken = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._woken.wait()
 
 
 class Door:
-    """Lets our own programs (`own_turn`) and other peers (`remote_turn`) to the engine."""
+    """Lets our own programs (`come`, `own_turn`) and other peers (`remote_turn`) to the engine."""
 
     def __init__(
         self,
@@ -116,6 +113,8 @@ class Door:
         self._spare: asyncio.Timeout | None = None  # of who asks the engine while nobody else does
         self._line = Line[Turn](config, weight=weight)
         self._busy_s, self._booked_at, self._began = 0.0, clock(), clock()
+        self._state: EngineState | None = None  # of which `_room_there` was made
+        self._room_there = Room(1)
 
     @property
     def load(self) -> EngineLoad:
@@ -130,12 +129,16 @@ class Door:
     @property
     def admission(self) -> AdmissionState:
         """Whether other peers' work would be taken: closed while there is no engine."""
-        return self._admission(self._room)
+        room = self._room
+        if self._is_closed_to_others(room, is_shut=bool(self._kept_shut())):
+            return "closed"
+        state = admission_state(self._line.load(room), self._config)
+        return "soft" if state == "closed" else state  # somebody who waits gives a place
 
     def own_load(self) -> tuple[int, int, int]:
         """(jobs in the engine or waiting for it, whoever sent them; slots; tokens read and written in all)."""
-        load = self.load
-        return load.running + load.waiting, load.slots, self.tokens_in + self.tokens_out
+        room = self._room
+        return self._line.jobs(room), room.slots, self.tokens_in + self.tokens_out
 
     def pulse(self, me: PeerId) -> Pulse:
         """How we are doing, as others may know it; id, gen and seq are the publisher's."""
@@ -160,14 +163,23 @@ class Door:
         Or what `look` found: a better place than the line. The first in line call it whenever somebody may have room
         again, and every LOOK_S. Without `look` the request must stay here, and waits in the same order.
         """
-        turn = Turn(self, since, is_own=True, may_look=look is not None)
+        turn = self.come(since, may_look=look is not None)
+        return turn if turn.is_inside else await self.wait(turn, look)
+
+    def come(self, since: float, *, may_look: bool) -> Turn:
+        """A request of our own is here: inside, to be `ended`; or in line, from which `wait` leads.
+
+        `may_look`: whether it looks for a better place while it waits.
+        """
+        turn = Turn(self, since, is_own=True, may_look=may_look)
         self._join(turn)
+        return turn
+
+    async def wait(self, turn: Turn, look: Callable[[], Awaitable[Found | None]] | None) -> "Turn | Found":
+        """What `own_turn` does for one that is in line."""
         try:
             while not turn.is_inside:
-                turn.woken.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S if look else None):
-                        await turn.woken.wait()
+                await turn.news(LOOK_S if look else None)
                 if look and not turn.is_inside and turn in self._line.looking():
                     found = await look()
                     if found is not None and not turn.is_inside:
@@ -181,7 +193,7 @@ class Door:
     def look_around(self) -> None:
         """Somebody may have room again: the first in line look for it."""
         for turn in self._line.looking():
-            turn.woken.set()
+            turn.wake()
 
     @property
     def quiet_s(self) -> float:
@@ -225,7 +237,7 @@ class Door:
         self._join(turn)
         try:
             while not (turn.is_inside or turn.is_turned_away):
-                await turn.woken.wait()
+                await turn.news()
         except BaseException:
             if not turn.is_turned_away:
                 self.leave(turn)
@@ -254,79 +266,89 @@ class Door:
 
     @contextmanager
     def inside(self, turn: Turn) -> Iterator[None]:
-        """A turn that is inside, until it leaves. It is completed unless it failed.
+        """A turn that is inside, until it leaves. It is completed unless it failed."""
+        has_failed = True
+        try:
+            yield
+            has_failed = False
+        except (asyncio.CancelledError, GeneratorExit):
+            has_failed = False
+            raise
+        finally:
+            self.ended(turn, has_failed=has_failed)
+
+    def ended(self, turn: Turn, *, has_failed: bool) -> None:
+        """A turn that was inside has ended. It is completed unless it failed.
 
         A job whose client hangs up has ended too: it had its slot for a while, and E[S] is how long a job has one.
         """
-        try:
-            yield
-            self.completions += 1
-        except (asyncio.CancelledError, GeneratorExit):
-            self.completions += 1
-            raise
-        finally:
-            self.leave(turn)
+        self.completions += not has_failed
+        self.leave(turn)
 
     def leave(self, turn: Turn) -> None:
-        """A turn has ended, however it ended: whoever is next may enter."""
-        self._book()
-        self._used_at = self._clock()
+        """A turn is gone, from the line or from inside: whoever is next may enter."""
+        room = self._book()
+        self._used_at = self._booked_at
         self._line.leave(turn)
-        self._let_in()
+        self._let_in(room)
 
     def admit_waiting(self) -> None:
         """Let those in whose turn has come: called when the engine's state was read."""
-        self._book()
-        self._let_in()
+        self._let_in(self._book())
 
     def _join(self, turn: Turn) -> None:
-        self._book()
-        self._used_at = self._clock()
+        room = self._book()
+        self._used_at = self._booked_at
         if self._spare:
             self._spare.reschedule(0.0)  # which cancels what is asked there
             self._spare = None
-        self._line.join(turn)
-        self._let_in()
+        if turn.is_own and self._line.enters_at_once(turn, room):
+            self._watch_door(room, is_shut=bool(self._kept_shut()))
+        else:
+            self._line.join(turn)
+            self._let_in(room)
 
-    def _let_in(self) -> None:
-        room = self._room
-        if self._kept_shut():
-            for turn in [turn for turn in self._line if not turn.is_own]:
+    def _let_in(self, room: Room) -> None:
+        is_shut = bool(self._kept_shut())
+        if not self._line.is_empty:
+            for turn in [turn for turn in self._line if is_shut and not turn.is_own]:
                 self._turn_away(turn)
-        for turn in self._line.admit(room):
-            turn.woken.set()
-        self._watch_door(room)
+            for turn in self._line.admit(room):
+                turn.wake()
+        self._watch_door(room, is_shut=is_shut)
 
     def _turn_away(self, turn: Turn) -> None:
         """Another's request that waits hears now that it will not be let in; who is inside is let finish."""
         self._line.leave(turn)
         turn.is_turned_away = True
-        turn.woken.set()
+        turn.wake()
 
     @property
     def _is_empty(self) -> bool:
         """Whether nobody is inside, and nobody waits."""
-        return not self._line.inside and next(iter(self._line), None) is None
+        return not self._line.inside and self._line.is_empty
 
     @property
     def _room(self) -> Room:
+        """What the engine has room for: worked out when its state is another than before."""
         state = self.engine.state
-        return Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
+        if state is not self._state:
+            self._state = state
+            self._room_there = Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
+        return self._room_there
 
-    def _admission(self, room: Room) -> AdmissionState:
-        if self._kept_shut() or not room.is_ready:
-            return "closed"
-        state = admission_state(self._line.load(room), self._config)
-        return "soft" if state == "closed" and self._line.has_place_to_give else state
+    def _is_closed_to_others(self, room: Room, *, is_shut: bool) -> bool:
+        return is_shut or not room.is_ready or self._line.is_closed(room)
 
-    def _watch_door(self, room: Room) -> None:
-        is_closed = self._admission(room) == "closed"
+    def _watch_door(self, room: Room, *, is_shut: bool) -> None:
+        is_closed = self._is_closed_to_others(room, is_shut=is_shut)
         if is_closed != self._is_closed:
             self._is_closed = is_closed
             self._door_changed()
 
-    def _book(self) -> None:
+    def _book(self) -> Room:
         """Count the slot-seconds worked until now, before the number of jobs inside changes."""
-        now = self._clock()
-        self._busy_s += min(self._line.inside, max(1, self.engine.state.slots)) * (now - self._booked_at)
+        now, room = self._clock(), self._room
+        self._busy_s += min(self._line.inside, room.slots) * (now - self._booked_at)
         self._booked_at = now
+        return room

@@ -6,10 +6,9 @@ numbered as they come up, from 0; while only one ever did, its number is WHOLE, 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from discovery.records import WHOLE, AdmissionState, Agent, PeerId, Pulse
-from gateway.capacity.door import Door, Turn
+from gateway.capacity.door import Door
 from gateway.capacity.rules import EngineLoad, loads_together, most_open, pulses_together
 from gateway.upstream import Personal, Upstream
 
@@ -36,11 +35,8 @@ class Served:
         return next((each.loading for each in self.door.engine.state.models if each.name == self.model), None)
 
     def over(self, engine: Upstream, *, is_own: bool) -> Upstream:
-        """This engine, or a turn at it, as the agent asks it (gateway.upstream.Personal)."""
-        if self.personal is None:
-            return engine
-        agent = partial(self.personal.over, is_own=is_own)
-        return engine.through(agent) if isinstance(engine, Turn) else agent(engine)
+        """This engine as the agent asks it (gateway.upstream.Personal)."""
+        return engine if self.personal is None else self.personal.over(engine, is_own=is_own)
 
 
 class Doors:
@@ -94,8 +90,10 @@ class Doors:
 
     def at(self, agent: str, engine: int, model: str) -> Served:
         """The agent as the engine of this number serves it; where it went meanwhile, the bare `model` there."""
-        served = (each for each in self._serving.get(agent, ()) if each.engine == engine)
-        return next(served, Served(engine, self.door_of(engine), model))
+        for served in self._serving.get(agent, ()):
+            if served.engine == engine:
+                return served
+        return Served(engine, self.door_of(engine), model)
 
     def door_of(self, engine: int) -> Door:
         """The door of the engine of this number; WHOLE: of the only one."""
@@ -148,12 +146,13 @@ class Doors:
 
         `held_at`: the engine at whose door one job is not to be counted.
         """
+        if len(self.up) == 1:
+            jobs, slots, tokens = self.up[0].own_load()
+            return (jobs - (held_at is not None), slots, tokens), []
         loads = [door.own_load() for door in self.up]
         if held_at is not None:
             jobs, slots, tokens = loads[max(0, held_at)]
             loads[max(0, held_at)] = (jobs - 1, slots, tokens)
-        if len(loads) == 1:
-            return loads[0], []
         answering = [load for load, door in zip(loads, self.up, strict=True) if door in self._answering]
         jobs, slots = sum(jobs for jobs, *_ in answering), sum(slots for _, slots, _ in answering)
         return (jobs, slots, sum(tokens for *_, tokens in loads)), loads

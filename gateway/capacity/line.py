@@ -32,6 +32,8 @@ from gateway.capacity.rules import (
     AdmissionConfig,
     EngineLoad,
     Room,
+    admission_state,
+    is_line_full,
     may_start_local,
     may_start_remote,
     peer_places,
@@ -97,16 +99,31 @@ class Line(Generic[Place]):
         """Requests that have entered and not left."""
         return self._own_inside + self._others_inside
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody waits."""
+        return not (self._own or self._others)
+
+    def jobs(self, room: Room) -> int:
+        """In line or in the engine, whoever sent them."""
+        return len(self._own) + len(self._others) + self._own_inside + self._others_inside + room.elsewhere
+
     def load(self, room: Room) -> EngineLoad:
         """What the engine is doing: our own jobs as they are this moment, other programs' as it last told."""
         slots, inside = room.slots, self.inside
-        jobs = inside + room.elsewhere
-        running = min(slots, jobs)
-        waiting = len(self._own) + len(self._others) + jobs - running
         own_queued = max(0, self._own_inside - max(0, slots - self._others_inside))
-        return EngineLoad(
-            slots, running, self._others_inside, waiting, len(self._own) + own_queued, inside, room.is_elastic
-        )
+        running = min(slots, inside + room.elsewhere)
+        return EngineLoad(slots, running, self._others_inside, self._waiting(room), len(self._own) + own_queued, inside)
+
+    def is_closed(self, room: Room) -> bool:
+        """Whether another peer's request is refused, unless somebody who waits gives it its place."""
+        if not is_line_full(self._waiting(room), room.slots, self.config):
+            return False
+        return admission_state(self.load(room), self.config) == "closed" and not self.has_place_to_give
+
+    def _waiting(self, room: Room) -> int:
+        """Requests in line, and those inside that wait for a slot of the engine."""
+        return len(self._own) + len(self._others) + max(0, self.inside + room.elsewhere - room.slots)
 
     def is_full_for(self, peer: str, room: Room) -> bool:
         """Whether this peer has as many places in line as one may have."""
@@ -124,16 +141,25 @@ class Line(Generic[Place]):
         peers = [place.peer for place in self._others if place.peer]
         return len(set(peers)) < len(peers)
 
+    def enters_at_once(self, place: Place, room: Room) -> bool:
+        """Whether a request of our own enters now, as if it had joined and been admitted: nobody waits, and it may."""
+        if self._own or self._others or not self._lets_own_in(room):
+            return False
+        self.arrivals += not place.may_look
+        self._enter(place)
+        return True
+
     def join(self, place: Place) -> None:
         """Take a place in line; `admit` says who enters then."""
+        self.arrivals += not place.may_look
         insort(self._own if place.is_own else self._others, place, key=self._order)
         if not place.is_own:
             self._share.join(place.peer)
-        self.arrivals += not place.may_look
 
     def admit(self, room: Room) -> Iterator[Place]:
         """Those whose turn has come, in order; each counts as inside from the moment it is given out."""
         while (place := self._next(room)) is not None:
+            (self._own if place.is_own else self._others).remove(place)
             self._enter(place)
             yield place
 
@@ -169,20 +195,18 @@ class Line(Generic[Place]):
     def _next(self, room: Room) -> Place | None:
         if len(self._own) > self._limit or (self._own and not room.is_ready):
             return self._own[0]
-        if not self._own and not self._others:
-            return None
-        load = self.load(room)
-        if self._others and may_start_remote(load, self.config, is_due=self._passed >= OWN_IN_A_ROW):
+        if self._others and may_start_remote(self.load(room), self.config, is_due=self._passed >= OWN_IN_A_ROW):
             most = peer_places(remote_slots(room.slots, self.config.reserve))
             may = (place for place in self._others if not place.peer or self._of_peer[place.peer] < most)
             if (first := self._share.first(may)) is not None:
                 return first
-        if self._own and may_start_local(load):
-            return self._own[0]
-        return None
+        return self._own[0] if self._own and self._lets_own_in(room) else None
+
+    def _lets_own_in(self, room: Room) -> bool:
+        """Whether the first of our own enters, where no other peer's request goes before it."""
+        return not room.is_ready or may_start_local(self.inside, room)
 
     def _enter(self, place: Place) -> None:
-        (self._own if place.is_own else self._others).remove(place)
         place.is_inside = True
         self.arrivals += place.may_look
         if place.is_own:

@@ -112,7 +112,6 @@ class EngineLoad(NamedTuple):
     waiting: int  # at the gateway, local and remote
     local_waiting: int
     ours: int = 0  # in the engine, through this door: without those of programs that use it directly
-    is_elastic: bool = False  # the engine never said how many slots it has, and makes nobody wait
 
 
 def loads_together(loads: Sequence[EngineLoad]) -> EngineLoad:
@@ -126,7 +125,6 @@ def loads_together(loads: Sequence[EngineLoad]) -> EngineLoad:
         waiting=sum(load.waiting for load in loads),
         local_waiting=sum(load.local_waiting for load in loads),
         ours=sum(load.ours for load in loads),
-        is_elastic=any(load.is_elastic for load in loads),
     )
 
 
@@ -175,9 +173,14 @@ def peer_places(places: int) -> int:
 def admission_state(load: EngineLoad, config: AdmissionConfig) -> AdmissionState:
     """open: a remote job would start at once. soft: it would wait. closed: it is refused."""
     may_start = may_start_remote(load, config)
-    if load.waiting >= config.queue_per_slot * load.slots and not may_start:
+    if is_line_full(load.waiting, load.slots, config) and not may_start:
         return "closed"
     return "open" if may_start and not load.waiting else "soft"
+
+
+def is_line_full(waiting: int, slots: int, config: AdmissionConfig) -> bool:
+    """Whether as many jobs wait as may."""
+    return waiting >= config.queue_per_slot * slots
 
 
 def may_start_remote(load: EngineLoad, config: AdmissionConfig, *, is_due: bool = False) -> bool:
@@ -189,12 +192,13 @@ def may_start_remote(load: EngineLoad, config: AdmissionConfig, *, is_due: bool 
     return is_free and load.remote_running < remote_slots(load.slots, config.reserve)
 
 
-def may_start_local(load: EngineLoad) -> bool:
+def may_start_local(inside: int, room: Room) -> bool:
     """Whether a request of our own should enter the engine now; where all slots are ours, it loses nothing by waiting.
 
-    Where other programs use the engine too, its own queue is the fair one, and our place in it counts.
+    `inside`: jobs that came through this door. Where other programs use the engine too, its own queue is the fair one,
+    and our place in it counts.
     """
-    return load.ours < load.slots or load.is_elastic
+    return inside < room.slots or room.is_elastic
 
 
 def retry_after_s(load: EngineLoad, config: AdmissionConfig, mean_service_s: float) -> int:

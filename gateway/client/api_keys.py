@@ -30,8 +30,8 @@ class ApiKeyError(Exception):
 class ApiKeys:
     """The keys in one file. It is read again when it has changed, so keys hold without a restart.
 
-    Whether it has changed is looked at every LOOK_S, and at once where a key is shown that is none of those known. So a
-    new key holds at once, and one that was withdrawn is refused after LOOK_S at the latest.
+    Whether it has changed is looked at every LOOK_S, and at once where there are keys and another is shown. So a
+    further key holds at once; the first one, and that one was withdrawn, after LOOK_S at the latest.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,6 +67,8 @@ class ApiKeys:
     def look_up(self, key: str) -> tuple[str, bool]:
         """The same, and whether there are any keys. Raises ApiKeyError where the file cannot be read."""
         is_fresh = self._clock() - self._looked_at < LOOK_S
+        if is_fresh and not self._hashes:
+            return "", False
         found = self._known(key) if is_fresh else ""
         if not is_fresh or (key and not found):
             self._refresh()
@@ -102,6 +104,7 @@ class ApiKeys:
     def _write(self, hashes: dict[str, str]) -> None:
         try:
             write_private(self._file, msgspec.json.encode(hashes))
+            self._looked_at = -inf
         except OSError as error:
             raise ApiKeyError(
                 f"cannot write {self._file}: {error.strerror}. "

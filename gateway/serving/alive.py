@@ -5,8 +5,7 @@ already, so what those would say follows in a comment, or in the error event of 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -21,23 +20,12 @@ WAITING = b": ppai waiting\n\n"
 _TOLD = ("retry-after",)  # of the headers that are not ours, those that a comment tells
 
 
-@contextmanager
-def kept_alive(
-    client: Client, endpoint: str, headers: Mapping[str, str], interval_s: float = KEEPALIVE_S
-) -> Iterator["KeptAlive"]:
-    """The client of a stream, which gets a comment after every `interval_s` in which it got nothing.
-
-    `headers` are those that are known before anybody answers.
-    """
-    kept = KeptAlive(client, endpoint, headers, interval_s)
-    try:
-        yield kept
-    finally:
-        kept.close()
-
-
 class KeptAlive:
-    """See kept_alive; a Client (gateway/serving/forward.py) whose answer starts later than its stream may."""
+    """The client of a stream, which gets a comment after every `interval_s` in which it got nothing, until `close`.
+
+    A Client (gateway/serving/forward.py) whose answer starts later than its stream may. `headers` are those that are
+    known before anybody answers.
+    """
 
     def __init__(self, client: Client, endpoint: str, headers: Mapping[str, str], interval_s: float) -> None:
         self.request_id = client.request_id

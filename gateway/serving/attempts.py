@@ -5,11 +5,12 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple, Protocol
 
-from discovery.records import PeerId, printable
+from discovery.records import printable
 from gateway.beliefs.belief import Outcome, Reservation
 from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors, Served
@@ -27,57 +28,88 @@ from gateway.serving.late import LATE, Leavable
 from gateway.serving.recording.lines import CODE_CHARS, route_line
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
-from gateway.telemetry.otel import Ended, RequestTrace, Untraced
+from gateway.telemetry.otel import Ended, RequestTrace
 from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
-TargetOf = Callable[[Candidate, str, Upstream, float], Target]  # (candidate, reason, upstream, began)
-GoingOn = tuple[Choice, Request, TargetOf]  # who may go on with an answer that broke off, and what each is asked
 LOOK_LIMIT_S = 8.0  # s between two looks at a peer whose door is open, and whose engine refuses
+
+
+class Way(Protocol):
+    """What whoever knows the request says of it: what each candidate is asked, and the choice made anew."""
+
+    def target(self, candidate: Candidate, reason: str, by: Served | Upstream, began: float) -> Target:
+        """The candidate, ready to be asked; it has been waited for since `began`. `by`: our engine, or its peer."""
+        ...
+
+    async def again(self, engine: int | None) -> Choice:
+        """The choice as it would be made now, while the request waits at this engine's door; None: at another peer."""
+        ...
+
+    async def anew(self) -> Choice:
+        """The choice, read anew with the models that are served now.
+
+        Raises UpstreamError and InvalidRequest where nobody is.
+        """
+        ...
+
+    async def to_go_on(self, said: Said, by: Candidate) -> "GoingOn | None":
+        """Who may go on with an answer that `by` began.
+
+        None where nobody may, no candidate where those who may are busy.
+        """
+        ...
+
+
+class GoingOn(NamedTuple):
+    """Who may go on with an answer that broke off, and what each of them is asked."""
+
+    choice: Choice
+    request: Request
+    way: Way
+
+
+class Around(NamedTuple):
+    """What all requests of a peer are asked with."""
+
+    node: Node
+    doors: Doors
+    peers: Peers
+    telemetry: Telemetry
+    clock: Callable[[], float]
+    patience: Patience
 
 
 class Attempts:
     """What `gateway.serving.forward.Targets` asks for, told to beliefs, metrics and the route log."""
 
+    # What has not happened, and mostly does not.
+    _decided_after = 0  # after how many attempts the choice was made
+    _goes_on: GoingOn | None = None  # with an answer that broke off
+    _broken: tuple[Said, Candidate] | None = None  # that answer, and who began it
+    _is_left = False  # by its client, while it waited for a peer that the client named
+    _turn: Turn | None = None  # inside our own engine
+    _at: Served | PeerUpstream | None = None  # who is asked now
+    _better: Choice | None = None  # that leads away from a peer that is late
+    _asked: Candidate
+    _reservation: Reservation
+
     def __init__(
         self,
-        node: Node,
-        doors: Doors,
-        peers: Peers,
-        telemetry: Telemetry,
-        clock: Callable[[], float],
+        around: Around,
         request: Request,
-        patience: Patience,
         course: Course,
-        target: TargetOf,
-        decide_again: Callable[[int | None], Awaitable[Choice]],
-        decide_anew: Callable[[], Awaitable[Choice]],
+        way: Way,
         guarded: frozenset[str] = frozenset(),
-        decide_to_go_on: Callable[[Said, Candidate], Awaitable[GoingOn | None]] | None = None,
         trace: RequestTrace | None = None,
     ) -> None:
-        """`target(candidate, reason, upstream, began)`: the candidate, ready to be asked.
-
-        `decide_again(engine)`: the choice as it would be made now, while the request waits at the door of this engine
-        of ours, or at another peer. `decide_anew`: the choice, read anew with the models that are served now; it raises
-        UpstreamError and InvalidRequest where nobody is.
-        `guarded`: fields of the request that not every peer takes. `decide_to_go_on(said, by)`: who may go on with an
-        answer that `by` began; None where nobody may, no candidate where those who may are busy.
-        """
-        self._node, self._doors, self._peers, self._telemetry, self._clock = node, doors, peers, telemetry, clock
-        self._request, self._patience, self._course = request, patience, course
-        self._target, self._decide_again, self._decide_anew, self._guarded = target, decide_again, decide_anew, guarded
-        self._known, self._decided_after = self._serving, 0  # whom the choice knew, after how many attempts it was made
-        self._decide_to_go_on, self._trace = decide_to_go_on, trace or Untraced()
-        self._broken: tuple[Said, Candidate] | None = None  # an answer that broke off, and who began it
-        self._is_left = False  # by its client, while it waited for a peer that the client named
-        self._asked: Candidate
-        self._at: Served | PeerUpstream | None = None  # who is asked now
-        self._better: Choice | None = None  # that leads away from a peer that is late
-        self._reservation: Reservation
+        """`guarded`: fields of the request that not every peer takes."""
+        self._node, self._doors, self._peers, self._telemetry, self._clock, self._patience = around
+        self._request, self._course, self._way, self._guarded, self._trace = request, course, way, guarded, trace
+        self._known = self._node.roster  # whom the choice knew
         self.done: list[tuple[Candidate, Attempt]] = []
 
     async def next(self) -> Target | None:
@@ -101,14 +133,14 @@ class Attempts:
 
     async def _go_on(self, said: Said, by: Candidate, pause_s: float = 0.0) -> bool:
         """Decide who goes on; where they are busy again and again, until nothing more may be begun."""
-        while self._decide_to_go_on is not None and self._course.may_go_on(self._clock()):
+        while self._course.may_go_on(self._clock()):
             await asyncio.sleep(pause_s)
-            found = await self._decide_to_go_on(said, by)
+            found = await self._way.to_go_on(said, by)
             if found is None:
                 return False
-            choice, self._request, self._target = found
-            self._course.turn(choice)
-            if choice.order:
+            self._goes_on, self._request = found, found.request
+            self._course.turn(found.choice)
+            if found.choice.order:
                 self._broken = said, by
                 return True
             pause_s = LOOK_S
@@ -136,6 +168,9 @@ class Attempts:
         outcome = Outcome(
             candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
         )
+        if self._turn is not None:
+            turn, self._turn = self._turn, None
+            turn.door.ended(turn, has_failed=attempt.status in ("refused", "failed"))
         self._tell(
             self._course.ended(self._reservation, outcome, by_engine=attempt.by_engine, is_unsuited=attempt.is_unsuited)
         )
@@ -145,31 +180,37 @@ class Attempts:
             attempt.status, ttft_s, attempt.latency_s,
             attempt.prompt_tokens, attempt.tokens, candidate.wait_s + candidate.service_s + candidate.transit_s,
         )  # fmt: skip
-        self._trace.attempt_ended(
-            Ended(attempt.status, attempt.error, ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens)
-        )
+        if self._trace is not None:
+            self._trace.attempt_ended(
+                Ended(attempt.status, attempt.error, ttft_s, attempt.latency_s, attempt.prompt_tokens, attempt.tokens)
+            )
         self.done.append((candidate, attempt))
         if better is not None:
             self._course.leave(better)
         if self._broken is not None:
             self._telemetry.observe_continued("local" if candidate.local else "remote", attempt.status)
-        if attempt.error == ABILITY_REFUSED:
-            self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
-        elif attempt.error == ENDPOINT_MISSING:
-            self._node.lacks(candidate.peer_id, candidate.agent, self._request.endpoint)
-        elif attempt.error == FIELDS_REFUSED:
-            self._node.refused_fields(candidate.peer_id, self._guarded)
         if attempt.from_documents is not None:
             self._node.observe_documents(candidate, attempt.from_documents, self._clock())
-        if candidate.local and (attempt.status == "ok" or attempt.tokens):
-            self._doors.door_of(candidate.engine).count_tokens(attempt.prompt_tokens, attempt.tokens)
-        elif not candidate.local and attempt.status == "ok":
-            self._peers.served(candidate.peer_id)
-        if not candidate.local:
+        if candidate.local:
+            if attempt.status == "ok" or attempt.tokens:
+                self._doors.door_of(candidate.engine).count_tokens(attempt.prompt_tokens, attempt.tokens)
+        else:
+            if attempt.status == "ok":
+                self._peers.served(candidate.peer_id)
             self._doors.look_around()
         if attempt.error:
-            code = printable(attempt.error, CODE_CHARS)  # a peer's, perhaps
-            log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, attempt.status, code)
+            self._note_error(candidate, attempt.error, attempt.status)
+
+    def _note_error(self, candidate: Candidate, error: str, status: str) -> None:
+        """What an error says of whoever answered with it."""
+        if error == ABILITY_REFUSED:
+            self._node.refused(candidate.peer_id, candidate.agent, self._request.needs)
+        elif error == ENDPOINT_MISSING:
+            self._node.lacks(candidate.peer_id, candidate.agent, self._request.endpoint)
+        elif error == FIELDS_REFUSED:
+            self._node.refused_fields(candidate.peer_id, self._guarded)
+        code = printable(error, CODE_CHARS)  # a peer's, perhaps
+        log.warning("attempt_failed peer=%s status=%s code=%s", candidate.peer_name, status, code)
 
     @property
     def choice(self) -> Choice:
@@ -178,6 +219,8 @@ class Attempts:
 
     def close(self) -> None:
         """Nobody will be asked any more."""
+        if self._turn is not None:  # a bug between here and the engine, which must not cost it a slot for good
+            self._turn.door.leave(self._turn)
         self._tell(self._course.settled())
 
     @property
@@ -193,28 +236,54 @@ class Attempts:
         )  # fmt: skip
 
     async def _next_of_choice(self) -> Target | None:
-        candidate, began, self._better = self._course.next(self._clock()), self._clock(), None
+        now, self._better = self._clock(), None
+        candidate = self._course.next(now)
         while candidate is not None and candidate.local:
-            turn = await self._own_turn(candidate, began)
-            if isinstance(turn, Turn):
-                self._telemetry.observe_wait(candidate.wait_s, self._clock() - began)
-                return self._inside(turn, candidate, began)
-            self._course.turn(turn)
-            candidate, began = self._course.next(self._clock()), self._clock()
-        if candidate is None:
-            return None
+            turn = self._doors.door_of(candidate.engine).come(
+                self._course.began, may_look=self._course.may_look and self._broken is None
+            )
+            if turn.is_inside:
+                self._telemetry.observe_wait(candidate.wait_s, 0.0)
+                return self._inside(turn, candidate, now)
+            choice = await self._wait(turn, candidate, now)
+            if choice is None:
+                self._telemetry.observe_wait(candidate.wait_s, self._clock() - now)
+                return self._inside(turn, candidate, now)
+            self._course.turn(choice)
+            now = self._clock()
+            candidate = self._course.next(now)
+        return None if candidate is None else self._elsewhere(candidate, now)
+
+    def _inside(self, turn: Turn, candidate: Candidate, began: float) -> Target:
+        """Our own engine, ready to be asked."""
+        self._turn = turn
+        self._at = served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
+        target = self._target(candidate, served, began)
+        self._reserve(candidate)
+        if self._trace is not None:
+            family = served.door.engine.state.family
+            self._trace.attempt(candidate.model, family, candidate.peer_name, may_tell=False)
+        return target
+
+    def _elsewhere(self, candidate: Candidate, began: float) -> Target:
+        """Another peer, ready to be asked."""
         allowed = allowance(self._request, self._patience.first_event_s + self._patience.whole_s)
         self._at = peer = self._peers.upstream(candidate.peer_id, candidate.peer_name, allowed)
         upstream: Upstream = peer
         late_after_s = self._course.late_after_s if self._request.stream else None
         if late_after_s is not None:
             upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._began)
-        target = self._target(candidate, self._course.choice.reason, upstream, began)
+        target = self._target(candidate, upstream, began)
         self._reserve(candidate)
-        headers = self._trace.attempt(
-            candidate.model, PPAI, candidate.peer_name, may_tell=self._node.admission.vouches(candidate.peer_id)
-        )
+        if self._trace is None:
+            return target
+        may_tell = self._node.admission.vouches(candidate.peer_id)
+        headers = self._trace.attempt(candidate.model, PPAI, candidate.peer_name, may_tell=may_tell)
         return replace(target, upstream_headers={**target.upstream_headers, **headers}) if headers else target
+
+    def _target(self, candidate: Candidate, by: Served | Upstream, began: float) -> Target:
+        way = self._goes_on.way if self._goes_on else self._way
+        return way.target(candidate, self._course.choice.reason, by, began)
 
     def _began(self) -> None:
         """A peer that was late has begun."""
@@ -225,7 +294,7 @@ class Attempts:
         if self._course.gets_on(self.loading):
             return False
         self._node.observe_late(self._reservation, is_late=True)
-        choice = await self._decide_again(None)
+        choice = await self._way.again(None)
         self._better = choice if self._course.may_leave_for(choice) else None
         return self._better is not None
 
@@ -240,16 +309,16 @@ class Attempts:
         for candidate, attempt in self.done:
             if candidate.local and attempt.error == MODEL_UNKNOWN:
                 await self._doors.door_of(candidate.engine).engine.look_again()
-        if self._serving == self._known:
+        if not self._has_changed:
             return None
-        self._known = self._serving
-        return await self._decide_anew()
+        self._known = self._node.roster
+        return await self._way.anew()
 
     @property
-    def _serving(self) -> tuple[tuple[PeerId, ...], tuple[str, ...]]:
-        """Who serves which agents now."""
-        roster = self._node.roster
-        return roster.peer_ids, roster.agents
+    def _has_changed(self) -> bool:
+        """Whether others serve by now, or others serve other agents."""
+        now, known = self._node.roster, self._known
+        return (now.peer_ids, now.agents) != (known.peer_ids, known.agents)
 
     async def _when_it_has_room(self, candidate: Candidate) -> Choice:
         """The choice anew as soon as the peer that the client named has room, or serves others or nothing.
@@ -263,10 +332,9 @@ class Attempts:
             while self._clock() + pause_s <= self._course.until:
                 await asyncio.sleep(pause_s)
                 has_answered = await self._peers.probe({candidate.peer_id})
-                has_changed = self._serving != self._known
-                if not has_answered or has_changed or self._node.has_room(candidate.peer_id):
-                    self._known = self._serving
-                    return await self._decide_anew()
+                if not has_answered or self._has_changed or self._node.has_room(candidate.peer_id):
+                    self._known = self._node.roster
+                    return await self._way.anew()
                 pause_s = LOOK_S
         except asyncio.CancelledError:  # the client hung up; nothing is reserved
             self._is_left = True
@@ -279,33 +347,20 @@ class Attempts:
             retry_after_s=max(1.0, candidate.wait_s),
         )
 
-    def _inside(self, turn: Turn, candidate: Candidate, began: float) -> Target:
-        """Our own engine, ready to be asked."""
+    async def _wait(self, turn: Turn, candidate: Candidate, began: float) -> Choice | None:
+        """Wait in line for our own engine; the choice that leads the request elsewhere instead, where one is better."""
+        look = partial(self._look, candidate.engine) if turn.may_look else None
         try:
-            target = self._target(candidate, self._course.choice.reason, turn, began)
-        except BaseException:  # a bug, which must not cost the engine a slot for good
-            self._doors.door_of(candidate.engine).leave(turn)
-            raise
-        self._reserve(candidate)
-        self._at = self._doors.at(candidate.agent, candidate.engine, candidate.model)
-        family = self._at.door.engine.state.family
-        self._trace.attempt(candidate.model, family, candidate.peer_name, may_tell=False)
-        return target
-
-    async def _own_turn(self, candidate: Candidate, began: float) -> Turn | Choice:
-        """Our own engine's turn; or, where the request waits and another is the better choice, that choice."""
-        try:
-            may_look = self._course.may_look and self._broken is None
-            look = partial(self._look, candidate.engine) if may_look else None
-            return await self._doors.door_of(candidate.engine).own_turn(self._course.began, look)
+            found = await turn.door.wait(turn, look)
         except BaseException:  # the client hung up: our engine is what it waited for
             self._reserve(candidate)
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
             raise
+        return None if isinstance(found, Turn) else found
 
     async def _look(self, engine: int) -> Choice | None:
         """The choice as it would be made now, if it leads away from the engine of ours that the request waits for."""
-        choice = await self._decide_again(engine)
+        choice = await self._way.again(engine)
         return choice if self._course.leads_elsewhere(choice) else None
 
     def _reserve(self, candidate: Candidate) -> None:

@@ -6,21 +6,20 @@ A shell around Decider and Course: it asks and tells, and decides nothing itself
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
-from gateway.capacity.doors import Doors
+from gateway.capacity.doors import Doors, Served
 from gateway.models.names import NamesConfig, sayable
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import delegation
 from gateway.privacy.rules import PrivacyConfig, Rules
-from gateway.routing.choice import Candidate
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
 from gateway.routing.node import Node
-from gateway.serving.alive import KEEPALIVE_S, KeptAlive, kept_alive
-from gateway.serving.attempts import Attempts, GoingOn
+from gateway.serving.alive import KEEPALIVE_S, KeptAlive
+from gateway.serving.attempts import Around, Attempts, GoingOn
 from gateway.serving.continuing.said import Said
 from gateway.serving.deciding.decider import Decider, Routed
 from gateway.serving.forward import Client, Forwarder, Target, answer_error
@@ -29,7 +28,7 @@ from gateway.serving.leaving import Came
 from gateway.serving.recording.requests import RequestLog
 from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
-from gateway.telemetry.otel import RequestTrace, Tracing, Untraced
+from gateway.telemetry.otel import RequestTrace, Tracing
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
 from gateway.topics.reader import RelevanceReader
@@ -48,7 +47,7 @@ class _Asked(NamedTuple):
     came: Came
     began: float
     timing: Mapping[str, str]  # headers
-    trace: RequestTrace
+    trace: RequestTrace | None
     kept: KeptAlive | None = None  # the client, where it gets signs of life
 
 
@@ -80,37 +79,37 @@ class Dispatcher:
         `keepalive_s`: after so long without an event a stream gets a comment. `adapters`: what says as a chat what no
         engine here has an endpoint for. `rules`: what may leave this machine.
         """
-        self._adapters, self._tracing = adapters, tracing or Untraced()
+        self._adapters, self._tracing = adapters, tracing
         rules = rules or Rules(PrivacyConfig(rules=()), "")
         self.decider = Decider(names, course.rows, node, doors, peers, reader, telemetry, clock, rules)
         self._log = RequestLog(telemetry, route_log, wall_clock)
         self._answered, self._keepalive_s = answered, keepalive_s
-        self._course, self._patience = course, patience
-        self._node, self._doors, self._peers = node, doors, peers
-        self._telemetry, self._clock = telemetry, clock
+        self._course, self._node, self._telemetry, self._clock = course, node, telemetry, clock
+        self._around = Around(node, doors, peers, telemetry, clock, patience)
 
     async def answer(
         self, endpoint: str, body: bytes, headers: Mapping[str, str], client: Client, request_id: str, key: str = ""
     ) -> None:
         """Answer one request; `key`: the name of its API key. Raises InvalidRequest; the client is told all else."""
-        began, trace = self._clock(), self._tracing.request(endpoint, headers)
+        began, trace = self._clock(), self._tracing.request(endpoint, headers) if self._tracing else None
         came = Came(body, headers, key)
         try:
             routed = await self.decider.decide_came(endpoint, body, came, read_headers(headers))
         except InvalidRequest as invalid:
             code = invalid.code or "invalid_request"
             self._log.refused(endpoint, request_id, invalid.status, code)
-            trace.ended("", "refused", code)
+            if trace:
+                trace.ended("", "refused", code)
             raise
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
-        asked = _Asked(request_id, came, began, timing, trace)
-        if routed.request.stream:
-            with kept_alive(client, endpoint, timing, self._keepalive_s) as kept:
-                await self._lead(routed, asked._replace(kept=kept), kept)
-        else:
-            await self._lead(routed, asked, client)
+        kept = KeptAlive(client, endpoint, timing, self._keepalive_s) if routed.request.stream else None
+        try:
+            await self._lead(routed, _Asked(request_id, came, began, timing, trace, kept), kept or client)
+        finally:
+            if kept:
+                kept.close()
 
-    async def _lead(self, routed: Routed, asked: "_Asked", client: Client) -> None:
+    async def _lead(self, routed: Routed, asked: _Asked, client: Client) -> None:
         """Ask who may be asked; where nobody has the endpoint, and it can be said as a chat, ask that."""
         endpoint = routed.request.endpoint
         may_translate = may_be_chat(self._adapters, endpoint, is_pinned=routed.travel.pinned_by is not None)
@@ -119,10 +118,11 @@ class Dispatcher:
             error = await self._ask_as_chat(routed, asked, client)
         if error is not None:
             self._log.refused(endpoint, asked.request_id, error.status, error.code, routed)
-            asked.trace.ended(sayable(routed.request.model), "refused", error.code)
+            if asked.trace:
+                asked.trace.ended(sayable(routed.request.model), "refused", error.code)
             await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
 
-    async def _ask_as_chat(self, routed: Routed, asked: "_Asked", client: Client) -> UpstreamError | None:
+    async def _ask_as_chat(self, routed: Routed, asked: _Asked, client: Client) -> UpstreamError | None:
         """The same, said as a chat and answered as if it were not; an error that the client is to be told."""
         assert self._adapters is not None, "it may be a chat"
         endpoint, fields = routed.request.endpoint, fields_of(routed.request)
@@ -140,26 +140,19 @@ class Dispatcher:
             await translated.close()
 
     async def _ask(
-        self, routed: Routed, asked: "_Asked", client: Client, leaves: frozenset[str] = frozenset()
+        self, routed: Routed, asked: _Asked, client: Client, leaves: frozenset[str] = frozenset()
     ) -> UpstreamError | None:
         """Ask along the choice; an error that the client is to be told: nobody could be asked, or one of `leaves`."""
         if not routed.choice.order:
             return self.decider.why_nobody(routed)
         recorded = self._log.began(routed, asked.request_id)
-        attempts = Attempts(
-            self._node, self._doors, self._peers, self._telemetry, self._clock, routed.request, self._patience,
-            Course(routed.choice, self._course, self._clock()),
-            target=partial(self._target, routed, recorded),
-            decide_again=lambda engine: self.decider.choose(replace(routed.query, is_held=True), waits_at=engine),
-            decide_anew=partial(self.decider.decide_anew, routed, asked.came),
-            guarded=routed.query.guarded,
-            decide_to_go_on=partial(self._decide_to_go_on, routed, recorded),
-            trace=asked.trace,
-        )  # fmt: skip
+        course = Course(routed.choice, self._course, self._clock())
+        way = _Way(self, routed, asked.came, recorded)
+        attempts = Attempts(self._around, routed.request, course, way, routed.query.guarded, asked.trace)
         if asked.kept is not None:
             asked.kept.loading = lambda: attempts.loading
         forwarder = Forwarder(
-            routed.request, attempts, self._patience, self._clock,
+            routed.request, attempts, self._around.patience, self._clock,
             continues=routed.wishes.may_continue, leaves=leaves,
         )  # fmt: skip
         left: UpstreamError | None = None
@@ -167,26 +160,26 @@ class Dispatcher:
             left = await forwarder.run(client, asked.timing)
             return left
         finally:
-            attempts.close()
-            for candidate, attempt in attempts.done:
-                self.decider.queries.remember(routed.request.session, candidate.queue, attempt.status != "ok")
-                if attempt.status == "ok":
-                    self._answered(asked.request_id, routed, candidate, asked.began)
-            line = attempts.line(self._log.wall_clock(), asked.request_id)
-            self._log.decided(recorded, routed, attempts.choice)
-            self._log.ended(recorded, line)
-            if left is None:
-                status, reason = str(line["status"]), str(line["reason"])
-                self._telemetry.observe_answer(status, reason)
+            self._ended(routed, asked, recorded, attempts, is_left=left is not None)
+
+    def _ended(self, routed: Routed, asked: _Asked, recorded: Recorded, attempts: Attempts, *, is_left: bool) -> None:
+        """Learn from the attempts and write of them; `is_left`: the request goes on as a chat, or is refused."""
+        attempts.close()
+        for candidate, attempt in attempts.done:
+            self.decider.queries.remember(routed.request.session, candidate.queue, attempt.status != "ok")
+            if attempt.status == "ok":
+                self._answered(asked.request_id, routed, candidate, asked.began)
+        line = attempts.line(self._log.wall_clock(), asked.request_id)
+        self._log.decided(recorded, routed, attempts.choice)
+        self._log.ended(recorded, line)
+        if not is_left:
+            status, reason = str(line["status"]), str(line["reason"])
+            self._telemetry.observe_answer(status, reason)
+            if asked.trace:
                 asked.trace.ended(sayable(routed.request.model), status, reason, len(attempts.done))
 
-    async def _decide_to_go_on(self, routed: Routed, recorded: Recorded, said: Said, by: Candidate) -> GoingOn | None:
-        """Who may go on with an answer that `by` began, and what each of them is asked; None: nobody."""
-        found = await self.decider.decide_to_go_on(routed, said, by)
-        return None if found is None else (found.choice, found.request, partial(self._target, found, recorded))
-
-    def _target(
-        self, routed: Routed, recorded: Recorded, candidate: Candidate, reason: str, upstream: Upstream, began: float
+    def target_of(
+        self, routed: Routed, recorded: Recorded, candidate: Candidate, reason: str, by: Served | Upstream, began: float
     ) -> Target:
         """One candidate, ready to be asked."""
         request = routed.request
@@ -199,13 +192,38 @@ class Dispatcher:
             "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
         }
         asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
-        untold = request.needs & self._node.untold(candidate.peer_id, candidate.agent)
-        if candidate.local:
-            served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
-            body = encode_request(request, served.model, served.door.engine.state.continuing)
-            upstream = served.over(upstream, is_own=not routed.wishes.as_peer)
+        untold = request.needs
+        if untold:
+            untold &= self._node.untold(candidate.peer_id, candidate.agent)
+        if isinstance(by, Served):
+            engine = by.door.engine
+            body = encode_request(request, by.model, engine.state.continuing)
+            upstream = by.over(engine, is_own=not routed.wishes.as_peer)
             return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
         body = delegation(
             request.endpoint, candidate.agent, candidate.model, routed.travel, continues=request.continues
         )
-        return Target(upstream, body, candidate.model, asked, shown, began, untold=untold)
+        return Target(by, body, candidate.model, asked, shown, began, untold=untold)
+
+
+class _Way(NamedTuple):
+    """One request, as its attempts ask of it (gateway.serving.attempts.Way)."""
+
+    dispatcher: Dispatcher
+    routed: Routed
+    came: Came
+    recorded: Recorded
+
+    def target(self, candidate: Candidate, reason: str, by: Served | Upstream, began: float) -> Target:
+        return self.dispatcher.target_of(self.routed, self.recorded, candidate, reason, by, began)
+
+    async def again(self, engine: int | None) -> Choice:
+        query = replace(self.routed.query, is_held=True)
+        return await self.dispatcher.decider.choose(query, waits_at=engine)
+
+    async def anew(self) -> Choice:
+        return await self.dispatcher.decider.decide_anew(self.routed, self.came)
+
+    async def to_go_on(self, said: Said, by: Candidate) -> GoingOn | None:
+        found = await self.dispatcher.decider.decide_to_go_on(self.routed, said, by)
+        return None if found is None else GoingOn(found.choice, found.request, self._replace(routed=found))

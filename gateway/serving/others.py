@@ -159,12 +159,13 @@ class Others:
             return
         kind, body = request.asking(candidate.agent.model)
         sent = {**wishes.passed, "content-type": kind}
-        turn = await self._doors.door_of(candidate.agent.engine).own_turn(self._clock())
+        door = self._doors.door_of(candidate.agent.engine)
+        turn = await door.own_turn(self._clock())
         assert isinstance(turn, Turn), "nobody looks elsewhere"
-        family = self._doors.door_of(candidate.agent.engine).engine.state.family
-        trace.attempt(candidate.agent.model, family, candidate.name, may_tell=False)
-        async with turn.open(endpoint, body, sent, stream=False, patience=patience) as opened:
-            await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)
+        with door.inside(turn):
+            trace.attempt(candidate.agent.model, door.engine.state.family, candidate.name, may_tell=False)
+            async with door.engine.open(endpoint, body, sent, stream=False, patience=patience) as opened:
+                await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)
 
     async def _pass_on(
         self, reply: Passed, candidate: Having, endpoint: str, client: Client, shown: Mapping[str, str]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -66,7 +66,7 @@ class Job:
 
     async def _local(self) -> None:
         turn = await self._door.own_turn(0.0)
-        async with opened(turn):
+        with opened(turn):
             await self._stay()
 
     async def _stay(self) -> None:
@@ -85,10 +85,10 @@ class Job:
         await asyncio.wait([self.task])
 
 
-def opened(turn: Turn | str) -> AbstractAsyncContextManager[Reply]:
-    """The engine, by a turn that has come."""
+def opened(turn: Turn | str) -> AbstractContextManager[None]:
+    """Inside, by a turn that has come."""
     assert isinstance(turn, Turn)
-    return turn.open("e", (), {}, stream=True, patience=PATIENCE)
+    return turn.door.inside(turn)
 
 
 async def settle() -> None:
@@ -414,7 +414,7 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
 async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
     door = door_of(8, others=others)
-    async with opened(await door.own_turn(0.0)):
+    with opened(await door.own_turn(0.0)):
         assert load == (door.load.running, door.load.waiting)
 
 
@@ -450,7 +450,7 @@ class Waiter:
         if isinstance(turn, str):
             self.went = turn
             return
-        async with opened(turn):
+        with opened(turn):
             self.is_inside = True
             await self._end.wait()
 
@@ -527,7 +527,7 @@ async def test_what_must_stay_here_waits_with_the_rest() -> None:
     assert (True, False) == (line[0].is_inside, stays.done())
     await line[0].end()
 
-    async with opened(await stays):
+    with opened(await stays):
         assert 1 == door.load.running
 
 

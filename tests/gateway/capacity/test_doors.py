@@ -182,10 +182,12 @@ async def test_an_agent_asks_its_engine_as_often_as_it_needs_with_one_place() ->
     assert served is not None
     turn = await door.own_turn(0.0)
     second = asyncio.create_task(door.own_turn(1.0))
-    upstream = served.over(turn, is_own=True)
+    upstream = served.over(door.engine, is_own=True)
 
-    async with upstream.open("chat/completions", (b"",), {}, stream=False, patience=Patience(1, 1, 1)):
-        await asyncio.sleep(0)
+    assert isinstance(turn, Turn)
+    with door.inside(turn):
+        async with upstream.open("chat/completions", (b"",), {}, stream=False, patience=Patience(1, 1, 1)):
+            await asyncio.sleep(0)
         assert not second.done() and door.load.running == 1
 
     left = await second

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.capacity.line import LINE_LIMIT, LOOKERS, OWN_IN_A_ROW, Line, Ticket
-from gateway.capacity.rules import AdmissionConfig, Room, remote_slots
+from gateway.capacity.rules import AdmissionConfig, Room, admission_state, remote_slots
 
 SERVICE_S = 1.0
 
@@ -197,6 +197,52 @@ def test_whatever_happens_the_line_keeps_its_laws(
         assert load.remote_running <= remote_slots(slots, reserve)
         assert load.ours == sum(ticket.is_inside for ticket in there)
         assert not any(ticket.is_own for ticket in line) or load.ours >= slots
+
+
+@given(slots=st.integers(1, 3), limit=st.integers(0, 2), is_ready=st.booleans(), is_elastic=st.booleans(), steps=STEPS)
+def test_who_enters_at_once_is_who_would_enter_from_the_line(
+    slots: int, limit: int, is_ready: bool, is_elastic: bool, steps: list[tuple[str, int]]
+) -> None:
+    """The same events, with and without the short way in: the same are inside, wait, and are counted."""
+    room = Room(slots, 0, is_elastic, is_ready)
+    short, long = Line[Ticket](AdmissionConfig(), limit=limit), Line[Ticket](AdmissionConfig(), limit=limit)
+    there = list[tuple[Ticket, Ticket]]()
+    for now, (step, which) in enumerate(steps):
+        if step == "leave" and there:
+            for line, ticket in zip((short, long), there.pop(which % len(there)), strict=True):
+                line.leave(ticket)
+        elif step != "leave":
+            mine, twin = (Ticket(now, is_own=step != "other", may_look=step == "own") for _ in range(2))
+            there.append((mine, twin))
+            if not (mine.is_own and short.enters_at_once(mine, room)):
+                short.join(mine)
+            long.join(twin)
+        list(short.admit(room))
+        list(long.admit(room))
+
+        assert [mine.is_inside for mine, _ in there] == [twin.is_inside for _, twin in there]
+        assert (short.load(room), short.arrivals) == (long.load(room), long.arrivals)
+        assert [ticket.since for ticket in short] == [ticket.since for ticket in long]
+
+
+@given(
+    slots=st.integers(1, 3),
+    inside=st.integers(0, 5),
+    others=st.integers(0, 5),
+    queue=st.sampled_from([0.0, 0.5, 2.0]),
+    elsewhere=st.integers(0, 3),
+)
+def test_the_line_is_closed_where_the_rules_close_it(
+    slots: int, inside: int, others: int, queue: float, elsewhere: int
+) -> None:
+    config, room = AdmissionConfig(queue_per_slot=queue), Room(slots, elsewhere)
+    line = Line[Ticket](config)
+    for now in range(inside + others):
+        line.join(Ticket(now, is_own=now < inside))
+        list(line.admit(room))
+
+    assert (admission_state(line.load(room), config) == "closed") == line.is_closed(room)
+    assert line.jobs(room) == line.load(room).running + line.load(room).waiting
 
 
 def test_arrivals_count_what_this_peer_answers() -> None:

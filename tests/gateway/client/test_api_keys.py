@@ -22,12 +22,15 @@ def test_a_key_is_kept_as_its_hash_for_its_owner_alone(file: Path) -> None:
 
 
 def test_keys_count_and_stop_counting_without_a_restart(file: Path) -> None:
-    """A new one at once; one that was withdrawn after LOOK_S at the latest."""
+    """The first one, and that one was withdrawn, after LOOK_S at the latest; a further one at once."""
     now = [0.0]
     serving, command = ApiKeys(file, lambda: now[0]), ApiKeys(file)
 
     before = serving.look_up("")
-    phone, laptop = command.add("phone"), command.add("laptop")
+    phone = command.add("phone")
+    now[0] += LOOK_S
+    assert "phone" == serving.name_of(phone)
+    laptop = command.add("laptop")
     made = (serving.name_of(phone), serving.name_of(laptop), serving.name_of("sk-ppai-wrong"), serving.name_of(""))
     command.remove("phone")
     now[0] += LOOK_S
@@ -36,13 +39,13 @@ def test_keys_count_and_stop_counting_without_a_restart(file: Path) -> None:
     assert ("", "laptop", ["laptop"]) == (serving.name_of(phone), serving.name_of(laptop), serving.names)
 
 
-@pytest.mark.parametrize("has_keys", [False, True])
+@pytest.mark.parametrize(("has_keys", "shown"), [(False, ""), (False, "none"), (True, "phone's")])
 def test_requests_look_at_the_file_a_few_times_a_second(
-    file: Path, monkeypatch: pytest.MonkeyPatch, has_keys: bool
+    file: Path, monkeypatch: pytest.MonkeyPatch, has_keys: bool, shown: str
 ) -> None:
-    """Those without a key, and those with one that is known; the first key closes the door after LOOK_S."""
+    """Without a key, with the one that an SDK wants where there are none, and with one that is known."""
     now, looks, stat = [0.0], list[Path](), Path.stat
-    key = ApiKeys(file).add("phone") if has_keys else ""
+    key = ApiKeys(file).add("phone") if has_keys else shown
     keys = ApiKeys(file, lambda: now[0])
     monkeypatch.setattr(Path, "stat", lambda path: (looks.append(path), stat(path))[1])
 

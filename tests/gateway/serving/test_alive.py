@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import closing
 
 import pytest
 
-from gateway.serving.alive import WAITING, KeptAlive, kept_alive
+from gateway.serving.alive import WAITING, KeptAlive
 from gateway.serving.forward import STREAM, answer_error
 from gateway.upstream import UpstreamError
 from tests.gateway.serving.test_forward import Recorder
@@ -26,7 +27,7 @@ async def waited(client: Recorder, beats: int = 1) -> None:
 
 async def test_a_stream_with_events_in_time_is_as_it_was() -> None:
     client = Recorder()
-    with kept_alive(client, "chat/completions", TIMING, 5) as kept:
+    with closing(KeptAlive(client, "chat/completions", TIMING, 5)) as kept:
         await kept.start(200, STREAM, SHOWN)
         await kept.send(EVENT, more=True)
         await kept.send(EVENT, more=False)
@@ -37,7 +38,7 @@ async def test_a_stream_with_events_in_time_is_as_it_was() -> None:
 async def test_silence_begins_the_stream_and_a_comment_says_what_headers_would() -> None:
     """Which name who answers, so they cannot be sent before somebody does."""
     client = Recorder()
-    with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:
+    with closing(KeptAlive(client, "chat/completions", TIMING, 0.02)) as kept:
         await waited(client, 2)
         assert not kept.has_started, "another candidate may still be asked"
         await kept.start(200, STREAM, SHOWN)
@@ -50,7 +51,7 @@ async def test_silence_begins_the_stream_and_a_comment_says_what_headers_would()
 
 async def test_how_far_a_model_is_loaded_stands_in_the_sign_of_life() -> None:
     client = Recorder()
-    with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:
+    with closing(KeptAlive(client, "chat/completions", TIMING, 0.02)) as kept:
         await waited(client)
         kept.loading = lambda: 0.4299
         async with asyncio.timeout(5):
@@ -62,7 +63,7 @@ async def test_how_far_a_model_is_loaded_stands_in_the_sign_of_life() -> None:
 
 async def test_silence_between_events_is_filled() -> None:
     client = Recorder()
-    with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:
+    with closing(KeptAlive(client, "chat/completions", TIMING, 0.02)) as kept:
         await kept.start(200, STREAM, SHOWN)
         await kept.send(EVENT, more=True)
         await waited(client)
@@ -86,7 +87,7 @@ async def test_a_refusal_after_a_sign_of_life_is_an_event_of_its_api(
 ) -> None:
     client = Recorder()
     busy = UpstreamError("everybody is busy", status=503, code="saturated", retry_after_s=7)
-    with kept_alive(client, endpoint, TIMING, 0.02) as kept:
+    with closing(KeptAlive(client, endpoint, TIMING, 0.02)) as kept:
         await waited(client)
         await answer_error(kept, endpoint, busy, {"x-ppai-attempts": "1"})
 
@@ -101,7 +102,7 @@ async def test_a_refusal_after_a_sign_of_life_is_an_event_of_its_api(
 
 async def test_a_refusal_in_time_keeps_its_status() -> None:
     client = Recorder()
-    with kept_alive(client, "messages", TIMING, 5) as kept:
+    with closing(KeptAlive(client, "messages", TIMING, 5)) as kept:
         await answer_error(kept, "messages", UpstreamError("later", status=503, code="busy"), TIMING)
 
     assert (529, "application/json") == (client.status, client.content_type)
@@ -109,7 +110,7 @@ async def test_a_refusal_in_time_keeps_its_status() -> None:
 
 async def test_an_answer_in_one_piece_after_a_sign_of_life_is_an_error() -> None:
     client = Recorder()
-    with kept_alive(client, "responses", TIMING, 0.02) as kept:
+    with closing(KeptAlive(client, "responses", TIMING, 0.02)) as kept:
         await waited(client)
         await kept.answer(200, "application/json", b"{}", SHOWN)
 
@@ -119,12 +120,12 @@ async def test_an_answer_in_one_piece_after_a_sign_of_life_is_an_error() -> None
 async def test_an_engine_s_comment_passes_but_not_at_once_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some say `processing` whenever they are asked: such a stream keeps its headers."""
     early, late = Recorder(), Recorder()
-    with kept_alive(early, "chat/completions", TIMING, 5) as kept:
+    with closing(KeptAlive(early, "chat/completions", TIMING, 5)) as kept:
         await kept.comment(b": hold on\n\n")
         await kept.start(200, STREAM, SHOWN)
         await kept.comment(b": thinking\n\n")
     monkeypatch.setattr("gateway.serving.alive.ENGINE_COMMENT_AFTER_S", 0)
-    with kept_alive(late, "chat/completions", TIMING, 5) as kept:
+    with closing(KeptAlive(late, "chat/completions", TIMING, 5)) as kept:
         await kept.comment(b": hold on\n\n")
         await kept.start(200, STREAM, SHOWN)
 
@@ -139,7 +140,7 @@ async def test_who_reads_slowly_gets_no_signs_of_life_on_top() -> None:
             await super().send(body, more=more)
 
     client = Slow()
-    with kept_alive(client, "chat/completions", TIMING, 0.02) as kept:
+    with closing(KeptAlive(client, "chat/completions", TIMING, 0.02)) as kept:
         await kept.start(200, STREAM, SHOWN)
         await kept.send(EVENT, more=True)
         assert EVENT == client.body
@@ -149,7 +150,7 @@ async def test_who_reads_slowly_gets_no_signs_of_life_on_top() -> None:
 async def test_no_name_breaks_out_of_its_comment(name: str) -> None:
     """Peers choose theirs."""
     client = Recorder()
-    with kept_alive(client, "chat/completions", {}, 0.02) as kept:
+    with closing(KeptAlive(client, "chat/completions", {}, 0.02)) as kept:
         await waited(client)
         await kept.start(200, STREAM, {"x-ppai-peer": name, "x-ppai-score": "1"})
 
@@ -162,7 +163,7 @@ async def test_nothing_is_left_behind() -> None:
     client, kept = Recorder(), list[KeptAlive]()
 
     async def hung_up_on(headers: Mapping[str, str]) -> None:
-        with kept_alive(client, "chat/completions", headers, 0.02) as one:
+        with closing(KeptAlive(client, "chat/completions", headers, 0.02)) as one:
             kept.append(one)
             await asyncio.sleep(5)
 

@@ -9,14 +9,15 @@ import pytest
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door, Turn
-from gateway.capacity.doors import Doors
+from gateway.capacity.doors import Doors, Served
 from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
 from gateway.routing.query import Query
-from gateway.serving.attempts import Attempts
-from gateway.serving.forward import Attempt, Target
+from gateway.serving.attempts import Around, Attempts, GoingOn
+from gateway.serving.continuing.said import Said
+from gateway.serving.forward import Attempt, Status, Target
 from gateway.serving.late import LATE, Leavable
 from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Upstream
@@ -55,14 +56,11 @@ class Desk:
     def attempts(
         self, choice: Choice, again: Callable[[int | None], Awaitable[Choice]] | None = None, *, stream: bool = True
     ) -> Attempts:
-        async def never(*_: object) -> Choice:
-            raise AssertionError("nobody looks for another peer here")
-
-        return Attempts(
-            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now,
-            replace(REQUEST, stream=stream),
-            PATIENCE, Course(choice, CourseConfig(), self.now), target, again or never, never,
+        around = Around(
+            self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, PATIENCE
         )  # type: ignore[arg-type] # fmt: skip
+        course = Course(choice, CourseConfig(), self.now)
+        return Attempts(around, replace(REQUEST, stream=stream), course, FixedWay(again or never))
 
     def choice(self, query: Query | None = None) -> Choice:
         return self.ada.decide(*([query] if query else [])).choice(9)
@@ -71,8 +69,25 @@ class Desk:
         return len(self.ada.node.beliefs[peer or self.ada.node.me].reservations)
 
 
-def target(candidate: Candidate, reason: str, upstream: Upstream, began: float) -> Target:
-    return Target(upstream, (), candidate.model, candidate.model, {"peer": candidate.peer_name}, began)
+async def never(*_: object) -> Choice:
+    raise AssertionError("nobody looks for another peer here")
+
+
+@dataclass
+class FixedWay:
+    """A request whose choice is made anew as `again` says."""
+
+    again: Callable[[int | None], Awaitable[Choice]]
+
+    def target(self, candidate: Candidate, reason: str, by: Served | Upstream, began: float) -> Target:
+        upstream = by.door.engine if isinstance(by, Served) else by
+        return Target(upstream, (), candidate.model, candidate.model, {"peer": candidate.peer_name}, began)
+
+    async def anew(self) -> Choice:
+        return await never()
+
+    async def to_go_on(self, said: Said, by: Candidate) -> GoingOn | None:
+        return None
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -86,10 +101,10 @@ async def test_a_slot_is_reserved_when_it_is_asked_and_free_when_it_has_answered
     attempts = desk.attempts(desk.choice())
 
     asked = await attempts.next()
-    assert asked is not None and isinstance(asked.upstream, Turn)
+    assert asked is not None and desk.door.engine is asked.upstream
     assert (1, 1) == (desk.reservations(), desk.door.load.running)
     attempts.observe(ANSWERED)
-    desk.door.leave(asked.upstream)
+    attempts.close()
 
     assert (0, 0) == (desk.reservations(), desk.door.load.running)
     assert [("ada", "ok")] == [(candidate.peer_name, attempt.status) for candidate, attempt in attempts.done]
@@ -169,10 +184,11 @@ async def test_a_peer_that_is_late_is_left_unless_it_gets_on_with_loading_a_mode
     attempts.observe(Attempt("refused", None, 3.0, 0, 0, error=LATE))
     following = await attempts.next()
 
-    assert following is not None and isinstance(following.upstream, Turn)
+    assert following is not None and desk.door.engine is following.upstream
     assert ["cancelled"] == [attempt.status for _, attempt in attempts.done]
     assert (0, []) == (desk.reservations(ben), desk.ada.node.beliefs[ben].late)
-    desk.door.leave(following.upstream)
+    attempts.close()
+    assert 0 == desk.door.load.running
 
 
 async def test_a_whole_answer_is_waited_for() -> None:
@@ -196,8 +212,21 @@ async def test_a_target_that_cannot_be_made_costs_no_slot(pin: str) -> None:
     def broken(*_: object) -> Target:
         raise RuntimeError("a bug")
 
-    attempts._target = broken
+    attempts._way.target = broken  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="a bug"):
         await attempts.next()
+    attempts.close()
 
     assert (0, 0, 0) == (desk.door.load.running, desk.reservations(), desk.reservations(ben))
+
+
+@pytest.mark.parametrize(("status", "counted"), [("ok", 1), ("cancelled", 1), ("failed", 0), ("refused", 0)])
+async def test_a_job_that_our_engine_did_not_do_is_no_completion(status: Status, counted: int) -> None:
+    """An engine that fails at once must not look fast; what its client gave up had a slot as any other."""
+    desk = Desk()
+    attempts = desk.attempts(desk.choice())
+
+    await attempts.next()
+    attempts.observe(replace(ANSWERED, status=status))
+
+    assert (counted, 0) == (desk.door.completions, desk.door.load.running)
