@@ -1,6 +1,6 @@
 """What the forwarder needs of whoever answers, our own engine or another peer: a reply, whole or event by event."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -67,6 +67,16 @@ class Reply(Protocol):
         Raises UpstreamError when the stream is cut short or stalls.
         """
         ...
+
+
+def pour(reply: Reply, takes: Callable[[bytes, int], bool]) -> None:
+    """Have `events` offer what comes to `takes` first: plain events (wire/events.py), as they came, and how many.
+
+    What it takes (True) does not come out of `events`. It is called where bytes arrive, so that it must not wait or
+    raise. Only of a reply that has a method `pour`, as our own engine's; of any other all comes out of `events`.
+    """
+    if (begin := getattr(reply, "pour", None)) is not None:
+        begin(takes)
 
 
 def from_documents(reply: Reply) -> bool | None:

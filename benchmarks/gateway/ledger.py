@@ -15,8 +15,12 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
         *("gateway/serving/recording/", "gateway/measuring/feedback.py", "gateway/telemetry/"),
     ),
     "client write": (
-        *(f"gateway/server/edge.py:{name}" for name in ("start", "send", "answer", "comment")),
-        *("gateway/serving/alive.py", "uvicorn/protocols/http/httptools_impl.py:send"),
+        *(f"gateway/server/edge.py:{name}" for name in ("start", "send", "push", "answer", "comment")),
+        *(
+            "gateway/serving/alive.py",
+            "gateway/server/connection.py:write_piece",
+            "uvicorn/protocols/http/httptools_impl.py:send",
+        ),
     ),
     "parse": ("gateway/serving/deciding/queries.py:read", "gateway/serving/headers.py"),
     "judge": ("gateway/topics/", "gateway/serving/leaving.py"),

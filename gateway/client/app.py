@@ -134,8 +134,9 @@ class ClientApp:
             elif endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 body = await self._plain(body, headers.get("content-encoding"))
-                answering = self._generate(endpoint, body, headers, client, key or "")
-                await until_gone(answering, receive, connection_of(scope))
+                if (connection := connection_of(scope)) is not None:
+                    client.writes = partial(connection.write_piece, scope)
+                await until_gone(self._generate(endpoint, body, headers, client, key or ""), receive, connection)
             elif endpoint is not None or other is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:

@@ -6,7 +6,6 @@ does not need (docs/results/gateway.md). httptools parses, as on the serving sid
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 from urllib.parse import urlsplit
@@ -91,12 +90,14 @@ class Answer:
         self.has_bytes = self.has_head = self.is_complete = self.is_released = False
         self.error: ConnectionBroken | None = None
         self._connection = connection
-        self._pieces: deque[bytes] = deque()
+        self._pieces = list[bytes]()
         self._untaken_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._until = 0.0  # when the reader who waits gives up
+        self._within_s = 0.0  # how long after a piece he waits for the next
         self._timer: asyncio.TimerHandle | None = None  # that is due then, or earlier: a stream waits for each piece
+        self._takes: Callable[[bytes], bool] | None = None
 
     @property
     def is_too_much(self) -> bool:
@@ -108,11 +109,12 @@ class Answer:
 
         `until` is the event loop's time. Raises ConnectionBroken, TimeoutError.
         """
+        self._until = until
         try:
             while not self.has_head:
                 if self.error:
                     raise self.error
-                await self._news(until)
+                await self._news()
         except BaseException:
             self.release()
             raise
@@ -124,18 +126,23 @@ class Answer:
         Raises ConnectionBroken, TimeoutError.
         """
         if not self._pieces:
-            until = self._loop.time() + within_s
+            self._within_s, self._until = within_s, self._loop.time() + within_s
             while not self._pieces:
                 if self.is_complete:
                     return b""
                 if self.error:
                     raise self.error
-                await self._news(until)
-        taken = self._pieces.popleft() if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
-        self._untaken_bytes = 0
+                await self._news()
+        taken = self._untaken()
         self._connection.go_on()
         return taken
+
+    def pour(self, takes: Callable[[bytes], bool]) -> None:
+        """Offer what comes to `takes` first, as it is read: what it takes (True), no call of `piece` returns.
+
+        It is offered only while somebody waits for a piece, who therefore has all before it, and waits on behind it.
+        """
+        self._takes = takes
 
     def release(self, *, at_its_end: bool = False) -> None:
         """End this answer. If it was read to its end, its connection is kept; else the connection is closed.
@@ -154,13 +161,24 @@ class Answer:
         self._untaken_bytes += len(piece)
 
     def wake(self) -> None:
-        """Wake the reader: the answer has changed."""
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        """The answer has changed: pour what came, or wake the reader."""
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._takes is not None and self._pieces and not self.is_complete:
+            offered = self._untaken()
+            if self._takes(offered):
+                self._until = self._loop.time() + self._within_s
+                return
+            self.add(offered)
+        self._waiter.set_result(None)
 
-    async def _news(self, until: float) -> None:
-        self._until, self._waiter = until, self._loop.create_future()
-        if self._timer is None or self._timer.when() > until:
+    def _untaken(self) -> bytes:
+        pieces, self._pieces, self._untaken_bytes = self._pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _news(self) -> None:
+        self._waiter = self._loop.create_future()
+        if self._timer is None or self._timer.when() > self._until:
             self._set_timer()
         try:
             await self._waiter

@@ -24,7 +24,7 @@ from gateway.engines.learning.going_on import continues
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, OTHERS, leaving_out, says_not_known, without
 from gateway.wire.codec import UNREADABLE, Pieces
-from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent
+from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent, plain_events
 
 KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
 CONNECT_TIMEOUT_S = 5.0
@@ -301,6 +301,8 @@ class EngineReply:
         self.is_stream = self.content_type.startswith(may_be) or (stream and not self.content_type)
         self.retry_after = answer.headers.get("retry-after")
         self._answer, self._patience, self._url = answer, patience, url
+        self._splitter = EventSplitter(with_comments=True)
+        self._last = deque[bytes](maxlen=2)  # events, of which the last may tell the usage, and the one before the end
         self._clock = asyncio.get_running_loop().time
 
     async def read(self) -> bytes:
@@ -332,26 +334,36 @@ class EngineReply:
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
+    def pour(self, takes: Callable[[bytes, int], bool]) -> None:
+        """See gateway.upstream.pour."""
+
+        def take(piece: bytes) -> bool:
+            if not self._splitter.is_between or not (count := plain_events(piece)) or not takes(piece, count):
+                return False
+            self._last.append(piece)
+            return True
+
+        self._answer.pour(take)
+
     async def events(self) -> AsyncIterator[Event]:
-        splitter, wait_s = EventSplitter(with_comments=True), self._patience.first_event_s
-        is_complete, last = False, deque[Event](maxlen=2)  # the last chunk may tell the usage, the one before the end
+        is_complete, wait_s = False, self._patience.first_event_s
         try:
             while True:
                 piece = await self._answer.piece(wait_s)
                 if not piece and is_complete:
                     return
-                if not piece and any(event.finishes for event in last):
+                if not piece and any(event.finishes for event in EventSplitter().feed(b"".join(self._last))[-2:]):
                     yield Event(DONE, b"[DONE]")  # it was left out; the answer is whole
                     return
                 if not piece:
                     raise self._cut_short(None)
-                for event in splitter.feed(piece):
+                for event in self._splitter.feed(piece):
                     if event.is_comment:
                         yield event
                         continue
                     wait_s = self._patience.idle_s
                     is_complete = is_complete or event.ends_stream
-                    last.append(event)
+                    self._last.append(event.raw)
                     yield event
                     if event.is_done:
                         self._answer.release(at_its_end=True)

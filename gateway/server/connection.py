@@ -22,6 +22,7 @@ from uvicorn.server import ServerState
 
 from discovery.uploads import acknowledged_bytes
 from gateway.server.dialects import in_http_1_0, without_offer
+from gateway.server.edge import Scope
 from gateway.server.places import Place
 from gateway.wire.errors import endpoint_of, whole_error
 
@@ -98,6 +99,19 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()  # what is not read does not end: uvicorn stops reading behind a large body
             if self.cycle.disconnected:
                 self.loop.call_soon(gone)
+
+    def write_piece(self, scope: Scope, piece: bytes) -> bool:
+        """Write a piece of the chunked body of this request's answer; False where it is to be sent by ASGI.
+
+        That is where it has not begun, where its client reads too slowly, and in HTTP/1.0.
+        """
+        cycle = self.cycle
+        if cycle.scope is not scope or not cycle.chunked_encoding or cycle.response_complete:
+            return False
+        if self.flow.write_paused or cycle.disconnected:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
 
     def vouch(self, peer: str) -> bool:
         """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""

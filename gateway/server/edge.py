@@ -128,6 +128,7 @@ class AsgiClient:
         self.request_id = request_id
         self.has_started = self.is_complete = False
         self.sent = 0  # pieces of the body so far
+        self.writes: Callable[[bytes], bool] | None = None  # writes a piece of a body at once, or says that it cannot
         self._send, self._extra = send, extra_headers
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
@@ -141,6 +142,13 @@ class AsgiClient:
         self.sent += 1
         self.is_complete = not more
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    def push(self, events: bytes, count: int) -> bool:
+        """Write so many events of a body that has begun, if that needs no waiting; False: nothing was written."""
+        if self.writes is None or not self.writes(events):
+            return False
+        self.sent += count
+        return True
 
     async def comment(self, said: bytes) -> None:
         """Bytes in a stream that has begun, which are no piece of its body."""

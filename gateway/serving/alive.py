@@ -61,6 +61,12 @@ class KeptAlive:
         await self._client.send(body, more=more)
         self._is_sending, self._last = False, self._loop.time()
 
+    def push(self, events: bytes, count: int) -> bool:
+        if self._is_sending or not self._client.push(events, count):
+            return False
+        self._last = self._loop.time()
+        return True
+
     async def comment(self, said: bytes) -> None:
         """An engine's sign of life, which counts as one of ours."""
         if self.has_started or self._is_open or self._loop.time() - self._opened_at >= ENGINE_COMMENT_AFTER_S:

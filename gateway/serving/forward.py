@@ -6,14 +6,15 @@ Knows targets, replies and a client to write to; knows nothing of how targets we
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Protocol
 
 import msgspec
 
-from gateway.serving.continuing.begun import begun
+from gateway.serving.continuing.heard import Heard
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents, pour
 from gateway.wire.bodies import AGENT_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -67,7 +68,7 @@ class Client(Protocol):
 
     @property
     def sent(self) -> int:
-        """Pieces of the body so far."""
+        """Pieces of the body so far, events of a stream."""
         ...
 
     @property
@@ -81,6 +82,10 @@ class Client(Protocol):
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
 
     async def send(self, body: bytes, *, more: bool) -> None: ...
+
+    def push(self, events: bytes, count: int) -> bool:
+        """Write so many events at once, behind the first piece; False: nothing was written, `send` waits as it must."""
+        ...
 
     async def comment(self, said: bytes) -> None:
         """A sign of life in a stream, which is no piece of its body; `said` ends in a blank line."""
@@ -126,7 +131,7 @@ class Forwarder:
         `leaves`: codes of errors that the client is not told, as long as it has got nothing: `run` returns them.
         """
         self._leaves = leaves
-        self._said = begun(request) if continues else None
+        self._heard = Heard(request) if continues else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._meter = Meter(request)
@@ -175,12 +180,13 @@ class Forwarder:
 
     async def _goes_on(self, client: Client) -> bool:
         """Whether somebody is to be asked for the rest. An answer of which only the end is missing is ended."""
-        if self._said is None:
+        said = self._heard.said if self._heard else None
+        if said is None:
             return False
-        if self._said.is_whole:
-            await client.send(self._said.ending(), more=False)
+        if said.is_whole:
+            await client.send(said.ending(), more=False)
             return False
-        return self._said.may_go_on and await self._targets.go_on(self._said)
+        return said.may_go_on and await self._targets.go_on(said)
 
     async def _break_off(self, client: Client, error: UpstreamError) -> None:
         event = error_event(
@@ -248,6 +254,8 @@ class Forwarder:
         self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
     ) -> None:
         is_done, goes_on = False, client.has_started
+        if not goes_on:
+            pour(reply, partial(self._push, client, rename))
         async for event in reply.events():
             if event.is_comment:
                 await client.comment(event.raw)
@@ -265,19 +273,31 @@ class Forwarder:
                 continue
             is_usage = self._meter.event(event.data)
             if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
-                if self._said is not None and not event.is_done:
-                    self._said.hear(event.data if self._said.has_begun else rename(event.data))
-                await client.send(rename(event.raw), more=not event.is_done)
-            is_done = event.is_done
+                sent, is_done = rename(event.raw), event.is_done
+                if self._heard is not None and not is_done:
+                    self._heard.add(sent)
+                await client.send(sent, more=not is_done)
         if not is_done:
             await client.send(b"", more=False)
 
+    def _push(self, client: Client, rename: Callable[[bytes], bytes], events: bytes, count: int) -> bool:
+        """Pass on plain events as they came (upstream.pour), behind the first; False: they are relayed one by one."""
+        if self._first_event_at is None or (count > 1 and rename is not _unchanged):
+            return False
+        sent = rename(events)
+        if not client.push(sent, count):
+            return False
+        self._meter.plain(events, count)
+        if self._heard is not None:
+            self._heard.add(sent)
+        return True
+
     async def _pass_on(self, event: Event, client: Client, rename: Callable[[bytes], bytes]) -> None:
         """An event of whoever goes on with what another began."""
-        assert self._said is not None, "an answer goes on that was heard"
+        assert self._heard is not None and self._heard.said is not None, "an answer goes on that was heard"
         is_usage = self._meter.event(event.data)
         try:
-            passed = self._said.passed_on(rename(event.data))
+            passed = self._heard.said.passed_on(rename(event.data))
         except UNREADABLE as error:
             raise UpstreamError("whoever goes on sent no part of an answer", code="bad_stream") from error
         if passed and (not is_usage or self._request.include_usage):
@@ -336,8 +356,12 @@ def _renamer(model: str, shown: str, endpoint: str) -> Callable[[bytes], bytes]:
     Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
     """
     if model == shown:
-        return lambda body: body
+        return _unchanged
     pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
     replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
     count = 0 if endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
     return lambda body: pattern.sub(replacement, body, count=count)
+
+
+def _unchanged(body: bytes) -> bytes:
+    return body

@@ -73,6 +73,32 @@ class Event:
         return self.name in LAST_EVENTS
 
 
+def plain_events(piece: bytes) -> int:
+    """How many events `piece` is, if it is whole chunks of an answer that may pass as they came; 0: they must be read.
+
+    Each is one line with an object, as chat and completions send, or one that is named something with `delta` at its
+    end, as in Responses and Messages. None tells an error, a usage or the end, none has an id, a comment or another
+    line end. Nothing is parsed: a quote inside a text is escaped.
+    """
+    count = piece.count(b"\n\n")
+    if piece.startswith(b"data: {"):
+        is_plain = piece.count(b"\n") == 2 * count and (count == 1 or piece.count(b"\n\ndata: {") == count - 1)
+    else:
+        is_plain = (
+            piece.startswith(b"event: ")
+            and piece.count(b"\n") == 3 * count == 3 * piece.count(b"delta\ndata: {")
+            and piece.count(b"\n\nevent: ") == count - 1
+        )
+    if not is_plain or b"\r" in piece or b'"error"' in piece or piece[-2:] != b"\n\n":
+        return 0
+    return count if b'"usage"' not in piece or tells_no_usage(piece) else 0
+
+
+def tells_no_usage(data: bytes) -> bool:
+    """Whether this need not be parsed for a usage: it has none, or `null` wherever it names one."""
+    return b'"usage"' not in data or data.count(b'"usage"') == data.count(b'"usage":null')
+
+
 class EventSplitter:
     """Bytes of a stream in, whole events out; events without data (comments, pings, retry:) are swallowed.
 
@@ -115,6 +141,11 @@ class EventSplitter:
         first = bytes(self._rest[: len(self._rest) - len(kept)]) + (kept + chunk)[: ended.start()]
         self._rest.clear()
         return [first, *_BLANK_LINE.split((kept + chunk)[ended.end() :])]
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the bytes so far ended with an event."""
+        return self._has_begun and not self._rest
 
     @property
     def has_rest(self) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
 from gateway.wire.claims import whole
 from gateway.wire.codec import UNREADABLE, pieces_of, raw, view_of
+from gateway.wire.events import tells_no_usage
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -51,7 +52,8 @@ class Seen:
         if size > len(b"[DONE]"):
             self._spoken += 1
             self._bytes += size
-            self._shortest = min(self._shortest, size)
+            if size < self._shortest:
+                self._shortest = size
 
     def whole(self, size: int) -> None:
         """An answer in one piece."""
@@ -79,10 +81,15 @@ class Meter:
     def event(self, data: bytes) -> bool:
         """Count an event; whether it is the chunk that `include_usage` adds."""
         self._seen.event(len(data))
-        if b'"usage"' not in data or not (said := usage_of(data)):
+        if tells_no_usage(data) or not (said := usage_of(data)):
             return False
         self._said = larger(self._said, said)
         return is_usage_alone(data)
+
+    def plain(self, events: bytes, count: int) -> None:
+        """Count so many plain events (events.py), which tell no usage."""
+        for event in (events,) if count == 1 else events.split(b"\n\n", count - 1):
+            self._seen.event(len(event.rstrip(b"\n")) - event.find(b"data: ") - len(b"data: "))
 
     def whole(self, body: bytes) -> None:
         """Count an answer in one piece."""

@@ -46,7 +46,6 @@ class Blocks(Said):
         return b"".join(map(self._sent, events))
 
     def ending(self) -> bytes:
-        self._read()
         if self._is_over:
             return b""
         events = self._closed()
@@ -60,7 +59,6 @@ class Blocks(Said):
         """What says that a block begins: nothing but its words where it goes on with the open one."""
         block, before = event.get("content_block"), list[dict[str, Any]]()
         if self._shift is None:
-            self._read()
             if self._open is not None and isinstance(block, dict) and block.get("type") == "text":
                 self._shift = self._open - _index(event)
                 text = {"type": "text_delta", "text": block.get("text")}
@@ -72,7 +70,6 @@ class Blocks(Said):
 
     def _closed(self) -> list[dict[str, Any]]:
         """What ends the open block."""
-        self._read()
         return [] if self._open is None else [{"type": "content_block_stop", "index": self._open}]
 
     def _summed(self, usage: object) -> dict[str, Any]:

@@ -34,7 +34,6 @@ class Chunks(Said):
         return encode_event(passed)
 
     def ending(self) -> bytes:
-        self._read()
         events: list[bytes] = []
         if not self._is_finished:
             last: dict[str, object] = {"text": ""} if self.request.endpoint == "completions" else {"delta": {}}

@@ -49,7 +49,6 @@ class Items(Said):
             return b""
         before = list[dict[str, Any]]()
         if kind == _STEPS[0] and self._shift is None:
-            self._read()
             if self._place and self._steps <= 2 and _item(event).get("type") == "message":
                 self._shift, self._joins = 0, event
                 return b""
@@ -67,7 +66,6 @@ class Items(Said):
         return b"".join(map(self._sent, (*before, event)))
 
     def ending(self) -> bytes:
-        self._read()
         if self._is_over:
             return b""
         asked = self.request.prompt_tokens
@@ -108,7 +106,6 @@ class Items(Said):
 
     def _closed(self, status: str = "completed") -> list[dict[str, Any]]:
         """What ends the message, as far as it was begun and has not ended."""
-        self._read()
         if not self._place:
             return []
         self._ended = (self._message(status),)
@@ -142,7 +139,6 @@ class Items(Said):
 
     def _sent(self, event: dict[str, Any]) -> bytes:
         """Numbered, where the events are."""
-        self._read()
         if self._number is None:
             event.pop("sequence_number", None)
         else:

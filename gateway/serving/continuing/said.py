@@ -12,7 +12,6 @@ from gateway.wire.codec import UNREADABLE, Fields, Value, pieces_of, raw, view_o
 from gateway.wire.events import encode_event
 from gateway.wire.request import Request
 
-UNREAD_BYTES = 1 << 18  # of events that are kept as they came; they are read when more come, or when an answer breaks
 _NOTHING = (b"null", b"false", b"0", b'""', b"[]", b"{}")
 _BOUNDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
@@ -24,35 +23,26 @@ class Said(ABC):
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self._head: dict[str, Any] = {}  # what the first event says of the answer as a whole; empty until it was read
-        self._unread: list[bytes] = []
-        self._unread_bytes = 0
+        self._head: dict[str, Any] = {}  # what the first event says of the answer as a whole
         self._text: list[str] = []
         self._tokens = self._begun = 0  # in all, and by those before whoever goes on now
         self._is_text = True  # and nothing else, which could not go on
         self._is_finished = False  # it told why it ended
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether an event was heard: its head is what the whole answer is called."""
-        return bool(self._unread or self._head)
-
     def hear(self, data: bytes) -> None:
         """An event that the client is sent."""
-        self._unread.append(data)
-        self._unread_bytes += len(data)
-        if self._unread_bytes > UNREAD_BYTES:
-            self._read()
+        try:
+            self._read_event(data)
+        except UNREADABLE:
+            self._is_text = False
 
     @property
     def tokens(self) -> int:
         """How many tokens were said, at one an event."""
-        self._read()
         return self._tokens
 
     @property
     def text(self) -> str:
-        self._read()
         if len(self._text) > 1:
             self._text = ["".join(self._text)]
         return self._text[0] if self._text else ""
@@ -60,14 +50,12 @@ class Said(ABC):
     @property
     def is_whole(self) -> bool:
         """Whether nothing but the end is missing: it is finished, or as long as it may be."""
-        self._read()
         bound = self.request.max_tokens
         return self._is_text and (self._is_finished or (bound is not None and self._tokens >= bound))
 
     @property
     def may_go_on(self) -> bool:
         """Whether it is text alone, and not at its end."""
-        self._read()
         return self._is_text and not self.is_whole
 
     def rest(self) -> Request:
@@ -128,15 +116,6 @@ class Said(ABC):
             return {held: _with(said, turn)}
         words = msgspec.json.decode(view_of(said), type=str)
         return {held: raw(words + text if endpoint == "completions" else [{"role": "user", "content": words}, turn])}
-
-    def _read(self) -> None:
-        """Read what was only kept."""
-        unread, self._unread, self._unread_bytes = self._unread, [], 0
-        for data in unread:
-            try:
-                self._read_event(data)
-            except UNREADABLE:
-                self._is_text = False
 
     def _say(self, text: str | None) -> None:
         """A token of the answer."""

@@ -1,6 +1,7 @@
 """What one connection may send and how long it may take, whoever sends it."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -305,6 +306,66 @@ async def _gone(receive: Any, ended: asyncio.Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     ended.set()
+
+
+# --- what is written where it arrives ---
+
+
+async def test_a_piece_is_written_at_once_only_of_the_answer_that_is_under_way_and_of_one_in_chunks() -> None:
+    """Before it begins and after it ended, of the request behind it, and in HTTP/1.0, where nothing tells chunks."""
+    written = list[bool]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        connection = connection_of(scope)
+        assert connection is not None
+        written.append(connection.write_piece(scope, b"early"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        written.append(connection.write_piece({**scope}, b"of another"))
+        if not connection.write_piece(scope, b"now"):
+            await send({"type": "http.response.body", "body": b"then", "more_body": True})
+        await send({"type": "http.response.body", "body": b"."})
+        written.append(connection.write_piece(scope, b"late"))
+        ended.set()
+
+    async with serving(app) as served, asyncio.timeout(5):
+        for version, body in ((b"1.1", b"3\r\nnow\r\n1\r\n.\r\n0\r\n\r\n"), (b"1.0", b"then.")):
+            ended = asyncio.Event()
+            reader, writer = await served.say(b"GET / HTTP/%b\r\nhost: x\r\nconnection: close\r\n\r\n" % version)
+            assert body == (await reader.read()).partition(b"\r\n\r\n")[2]
+            await ended.wait()
+            writer.close()
+
+    assert [False] * 6 == written
+
+
+async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
+    """What does not fit is sent by ASGI, which waits; in between nothing is lost or passes by."""
+    taken, size = list[bool](), 1 << 16
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        connection = connection_of(scope)
+        assert connection is not None
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(200):
+            piece = b"%04d" % number + b"x" * size
+            taken.append(connection.write_piece(scope, piece))
+            if not taken[-1]:
+                full.set()
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"."})
+
+    full = asyncio.Event()
+    async with serving(app) as served, asyncio.timeout(10):
+        reader, writer = await served.say(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        writer.transport.pause_reading()
+        await full.wait()
+        assert taken[0] and not taken[-1] and len(taken) < 200
+        writer.transport.resume_reading()
+        body = await reader.read()
+        writer.close()
+
+    found = re.findall(rb"%x\r\n(\d{4})x{%d}\r\n" % (size + 4, size), body)
+    assert [b"%04d" % number for number in range(200)] == found
 
 
 # --- who hangs up ---

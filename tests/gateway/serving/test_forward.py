@@ -25,6 +25,7 @@ class Recorder:
     def __init__(self) -> None:
         self.has_started, self.request_id, self.sent = False, "r1", 0
         self.status, self.content_type, self.headers, self.body, self.is_complete = 0, "", {}, b"", False
+        self.pushed = list[int]()  # how many events each time
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         assert not self.has_started
@@ -38,6 +39,12 @@ class Recorder:
         assert self.has_started and not self.is_complete
         self.body, self.sent = self.body + body, self.sent + 1
         self.is_complete = not more
+
+    def push(self, events: bytes, count: int) -> bool:
+        assert self.has_started and not self.is_complete and count == events.count(b"\n\n")
+        self.body, self.sent = self.body + events, self.sent + count
+        self.pushed.append(count)
+        return True
 
     async def comment(self, said: bytes) -> None:
         assert self.has_started and not self.is_complete
@@ -92,12 +99,13 @@ async def forward(
     shown: str = "scripted-1",
     endpoint: str = "chat/completions",
     kind: type[Line] = Line,
+    client: Recorder | None = None,
     **fields: object,
 ) -> tuple[Recorder, list[Attempt]]:
     texts = {"completions": {"prompt": "hi"}, "responses": {"input": "hi"}}
     asked: dict[str, object] = {**texts.get(endpoint, {"messages": [{"role": "user", "content": "hi"}]})}
     body = json.dumps({**asked, "stream": stream, **fields}).encode()
-    client, attempts = Recorder(), []
+    client, attempts = client or Recorder(), list[Attempt]()
     targets = [
         Target(
             OpenAIEngine(engine if isinstance(engine, str) else engine.url, session),
@@ -451,6 +459,65 @@ async def test_who_hangs_up_after_the_last_byte_was_answered(session: aiohttp.Cl
             await Forwarder(request, Line([target], attempts), PATIENCE, iter(range(1000)).__next__).run(client, {})
 
     assert ["ok"] == [attempt.status for attempt in attempts]
+
+
+# --- events that pass as they came
+
+
+class Waiting(Recorder):
+    """One that never takes anything at once."""
+
+    def push(self, events: bytes, count: int) -> bool:
+        return False
+
+
+class Now(Waiting):
+    """One that takes every other piece at once."""
+
+    def push(self, events: bytes, count: int) -> bool:
+        self.pushed.append(0)
+        return len(self.pushed) % 2 == 0 and Recorder.push(self, events, count)
+
+
+@pytest.mark.parametrize("shown", ["scripted-1", "asked"])
+@pytest.mark.parametrize("endpoint", ["chat/completions", "messages", "responses"])
+@pytest.mark.parametrize("cut_after", [None, 4])
+async def test_a_stream_is_the_same_whether_its_client_takes_it_at_once_or_waits(
+    session: aiohttp.ClientSession, endpoint: str, shown: str, cut_after: int | None
+) -> None:
+    """Its bytes, its tokens and what goes on with it; an answer cut short breaks off with the same error."""
+    said = {"apis": agents.going_on(TEXT)} if endpoint != "chat/completions" else going_on(TEXT)
+    seen = list[tuple[bytes, int, list[tuple[object, ...]]]]()
+    for client in (Recorder(), Waiting(), Now()):
+        async with ScriptedEngine(**said, cut_after=cut_after, token_s=0.002).serving() as engine:
+            _, attempts = await forward(
+                session, engine, endpoint=endpoint, shown=shown, client=client, kind=GoingOn, model="scripted-1"
+            )
+        body = client.body.replace(engine.url.encode(), b"URL")
+        seen.append(
+            (body, client.sent, [(each.status, each.error, each.prompt_tokens, each.tokens) for each in attempts])
+        )
+
+    at_once, waited, now_and_then = seen
+    assert at_once == waited == now_and_then and shown.encode() in at_once[0]
+
+
+async def test_all_words_but_the_first_are_written_where_they_arrive(session: aiohttp.ClientSession) -> None:
+    """The first begins the answer; the end and the usage are read."""
+    async with ScriptedEngine(**going_on(TEXT), token_s=0.002).serving() as engine:
+        client, _ = await forward(session, engine)
+
+    assert 12 <= sum(client.pushed) + 1 <= client.sent and TEXT == text_of(client)
+
+
+async def test_an_error_behind_words_that_passed_is_told_in_band(session: aiohttp.ClientSession) -> None:
+    words = [chunk(choices=[{"index": 0, "delta": {"content": f"w{number}"}}]) for number in range(5)]
+    raw = [*words, b'data: {"error":{"message":"out of memory"}}\n\n']
+    async with ScriptedEngine(raw=raw, token_s=0.002).serving() as engine:
+        client, [attempt] = await forward(session, engine)
+
+    assert client.pushed and client.body.startswith(b"".join(words)) and b"out of memory" in client.body
+    assert ("failed", True) == (attempt.status, attempt.by_engine)
 
 
 # --- a stream that breaks off goes on with somebody else

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from gateway.serving.continuing.chunks import Chunks
-from gateway.serving.continuing.said import UNREAD_BYTES
 from gateway.wire.request import Request, read_request
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}], "stream": True}
@@ -137,12 +136,3 @@ def test_it_breaks_twice_and_each_part_is_counted_once() -> None:
 
     assert 7 == rest.max_tokens
     assert {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17} == told(used)["usage"]
-
-
-def test_a_long_answer_is_not_kept_as_events() -> None:
-    said, event = Chunks(read()), delta(content="word ")
-    for _ in range(3 * UNREAD_BYTES // len(event)):
-        said.hear(event)
-
-    assert said._unread_bytes <= UNREAD_BYTES
-    assert 3 * UNREAD_BYTES // len(event) == said.tokens == said.text.count("word")
