@@ -4,33 +4,29 @@ The client tries a peer's addresses in turn, first the one that worked last. One
 """
 
 import asyncio
-import hashlib
 import math
-import os
 import secrets
-import ssl
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from types import TracebackType
 from weakref import WeakValueDictionary
 
-import aiohttp
-import yarl
-
+from discovery.connections import Answer, Connection, ConnectionBroken, Connections, NothingCame
 from discovery.contacts import FORGED, Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign
 from discovery.gossip import Gossip
 from discovery.messages import MESSAGE_LIMIT_BYTES
+from discovery.pinned import Pin, why_unreachable
 from discovery.records import Address, PeerId, dialable
 from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
 from discovery.strangers import StrangersDials
-from discovery.uploads import LEAST_BYTES_PER_S, Upload, while_it_moves
+from discovery.uploads import LEAST_BYTES_PER_S, while_it_moves
 
-CHANGED = "what came back was changed on the way"
-PORTS_KEPT = 128  # ports of our own connections to one peer that are remembered: as many as it may have
+HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "ppai/1"}  # of all requests
+AT_ONCE_BYTES = 1 << 13  # of a body: it leaves in one flight, so that nobody need look how much of it was taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +60,27 @@ class DialledLately(PeerUnreachable):
         super().__init__(peer, "dialled for strangers a moment ago")
 
 
-class Pin(aiohttp.Fingerprint):
-    """The one certificate that a peer may present; `digest` is its SHA-256, (32,).
+class _Places:
+    """How many connections we may have to one address."""
 
-    A pin made without a digest takes that of the first certificate it sees and accepts no other from then on. Keep one
-    Pin object for each peer: aiohttp reuses a connection only for the same object.
-    """
+    def __init__(self, config: ClientConfig, of_all: asyncio.Semaphore) -> None:
+        """`of_all`: the places of all addresses together."""
+        self.opening = asyncio.Semaphore(config.opening_each)
+        self._running, self._of_all = asyncio.Semaphore(config.connections_each), of_all
 
-    def __init__(self, digest: bytes | None) -> None:
-        super().__init__(digest or bytes(32))
-        self.digest = digest
-        self.own_ports = deque[int](maxlen=PORTS_KEPT)  # where our connections to this peer came from, at our end
-
-    def check(self, transport: asyncio.BaseTransport) -> None:
-        """Raises ServerFingerprintMismatch for another certificate, or TLS below 1.3; OSError where TLS has ended."""
-        ssl_object = transport.get_extra_info("ssl_object")
+    async def enter(self) -> None:
+        """Wait for a place."""
+        await self._of_all.acquire()
         try:
-            presented = hashlib.sha256(ssl_object.getpeercert(binary_form=True)).digest()
-        except ValueError as error:  # what followed the handshake was no TLS: OpenSSL has forgotten who is there
-            raise ConnectionAbortedError(CHANGED) from error
-        if self.digest is None:
-            self.digest = presented
-        if presented != self.digest or ssl_object.version() != "TLSv1.3":
-            host, port, *_ = transport.get_extra_info("peername")
-            raise aiohttp.ServerFingerprintMismatch(self.digest, presented, host, port)
-        self.own_ports.append(transport.get_extra_info("sockname")[1])
+            await self._running.acquire()
+        except BaseException:
+            self._of_all.release()
+            raise
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._running.release()
+        self._of_all.release()
 
 
 class PeerClient:
@@ -112,30 +104,20 @@ class PeerClient:
         self.config = config or ClientConfig()
         self._gossip, self._sign, self._clocks, self.on_loopback = gossip, sign, clocks, on_loopback
         self._dials = dials or StrangersDials()
-        self._session: aiohttp.ClientSession | None = None
-        self._opening = WeakValueDictionary[Address, asyncio.Semaphore]()  # by address, while somebody uses it
+        self._opened = set[Connection]()  # while they are
+        self._running = asyncio.Semaphore(self.config.connections)
+        self._places = WeakValueDictionary[Address, _Places]()  # while somebody uses them
         self.contacts = Contacts[Pin](self.config.contacts_limit, on_refusal)
 
     async def __aenter__(self) -> "PeerClient":
-        connector = aiohttp.TCPConnector(
-            limit=self.config.connections,
-            limit_per_host=self.config.connections_each,
-            keepalive_timeout=self.config.keepalive_s,
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            headers={"accept-encoding": "identity", "user-agent": "ppai/1"},
-        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for connection in tuple(self._opened):
+            connection.abort()
+        await asyncio.sleep(0)  # in which the event loop closes them
 
     async def first_contact(self, address: Address, body: bytes, expected: PeerId | None = None) -> tuple[bytes, Pin]:
         """POST a hello to an address whose certificate we do not know yet: (the answer's body, the pin it made).
@@ -145,12 +127,13 @@ class PeerClient:
         Raises PeerUnreachable, Refused.
         """
         pin = Pin(None)
-        exchange = self._exchange(str(address), address, pin, "/peer/1/hello", (body,), {}, name=expected)
-        async with exchange as response:
-            answer = await self._read(str(address), response)
-            if response.status != 200:
-                raise refusal(response.status, answer)
-            return answer, pin
+        who = str(address)
+        with await self._exchange(who, address, pin, "/peer/1/hello", (body,), dict, name=expected) as answer:
+            said = await self._read(who, answer)
+        if answer.status != 200:
+            pin.close()
+            raise refusal(answer.status, said)
+        return said, pin
 
     def trust(self, peer: PeerId, address: Address, pin: Pin, time_ms: int, *, is_named: bool = False) -> None:
         """Keep the connection of a first contact that succeeded. `time_ms`: the peer's wall clock, unix ms.
@@ -203,16 +186,13 @@ class PeerClient:
         PeerUnreachable, Refused.
         """
         limited = self._gossip.is_stranger(peer)
-        asked = self.stream(
-            peer, path, body, answer_s=self.config.answer_s, limited=limited, tries_direct=True
-        )  # fmt: skip
-        async with asked as response:
-            answer = await self._read(peer, response)
-            if response.status >= 400:
-                raise refusal(response.status, answer)
-            return answer
+        asked = self.stream(peer, path, body, answer_s=self.config.answer_s, limited=limited, tries_direct=True)
+        with await asked as answer:
+            said = await self._read(peer, answer)
+        if answer.status >= 400:
+            raise refusal(answer.status, said)
+        return said
 
-    @asynccontextmanager
     async def stream(
         self,
         peer: PeerId,
@@ -223,32 +203,32 @@ class PeerClient:
         *,
         limited: bool = False,
         tries_direct: bool = False,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Make a signed, pinned POST and yield the response, whatever its status, once its head has arrived.
+    ) -> Answer:
+        """Make a signed, pinned POST: the answer, whatever its status, once its head has arrived.
 
         The head must arrive within `answer_s` of the last byte of the body that the peer takes. The caller reads the
-        answer's body and sets the timeouts for it. Where the peer refuses the signature because the clocks differ or
+        answer's body, and MUST release it. Where the peer refuses the signature because the clocks differ or
         because it restarted, the request is signed again with the peer's time and generation and sent once more.
         Raises Refused when the peer refuses the signature after that, PeerUnreachable when no address answers.
         """
         body = hashed(body) if isinstance(body, bytes) else body
         for attempt in range(2):
             known = self.addresses(peer, tries_direct=tries_direct)
-            async with self._at_some_address(peer, path, body, headers or {}, answer_s, limited, known) as response:
-                if response.status != 401:
-                    self.contacts.note_status(peer, path, response.status)
-                    yield response
-                    return
-                answer = await self._read(peer, response)
-            details = read_refusal(answer)
+            answer = await self._at_some_address(peer, path, body, headers or {}, answer_s, limited, known)
+            if answer.status != 401:
+                self.contacts.note_status(peer, path, answer.status)
+                return answer
+            with answer:
+                said = await self._read(peer, answer)
+            details = read_refusal(said)
             if attempt or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
                 if details.code == "bad_signature":
                     self.contacts.note_refusal(peer, FORGED)
-                raise refusal(401, answer)
+                raise refusal(401, said)
             contact = self.contacts[peer]
             contact.skew_ms, contact.gen = details.time_ms - int(self._clocks.unix() * 1000), details.gen
+        raise AssertionError("the second time it is returned or raised")
 
-    @asynccontextmanager
     async def _at_some_address(
         self,
         peer: PeerId,
@@ -258,31 +238,28 @@ class PeerClient:
         answer_s: float,
         limited: bool,
         known: list[Address],
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> Answer:
         audience = self._audience(peer)
         addresses = [address for address in known if not limited or self.may_dial(address, peer)]
         if known and not addresses:
             raise DialledLately(peer)
+
+        def signed() -> dict[str, str]:
+            return {**HEADERS, **headers, **self._signed(audience, path, body.sha256)}
+
         failures = []
         for address in addresses:
-            signed = self._signed(audience, path, body.sha256)
-            async with AsyncExitStack() as stack:
-                exchange = self._exchange(
-                    peer, address, self._pin(audience), path, body.pieces, {**headers, **signed}, answer_s,
-                    self._name_at(peer, address),
-                )  # fmt: skip
-                try:
-                    response = await stack.enter_async_context(exchange)
-                except PeerUnreachable as error:
-                    failures.append(f"{address}: {error.reason}")
-                    self.contacts[peer].note_failure(address, known, self._clocks.monotonic())
-                    continue
-                self.contacts[peer].note_success(address)
-                yield response
-                return
+            pin, name = self._pin(audience), self._name_at(peer, address)
+            try:
+                answer = await self._exchange(peer, address, pin, path, body.pieces, signed, answer_s, name)
+            except PeerUnreachable as error:
+                failures.append(f"{address}: {error.reason}")
+                self.contacts[peer].note_failure(address, known, self._clocks.monotonic())
+                continue
+            self.contacts[peer].note_success(address)
+            return answer
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
 
-    @asynccontextmanager
     async def _exchange(
         self,
         peer: str,
@@ -290,44 +267,73 @@ class PeerClient:
         pin: Pin,
         path: str,
         pieces: tuple[bytes | memoryview, ...],
-        headers: Mapping[str, str],
+        headers: Callable[[], Mapping[str, str]],
         answer_s: float | None = None,
         name: str | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """`name`: what TLS is asked for, where several peers are behind the address."""
-        assert self._session is not None, "use PeerClient as an async context manager"
-        url = yarl.URL(f"https://{address}{path}", encoded=True)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.config.connect_s)
-        body = Upload(pieces)
-        opening = self._opening.setdefault(address, asyncio.Semaphore(self.config.opening_each))
-        try:
-            async with opening, while_it_moves(lambda: body.taken_bytes, answer_s or self.config.answer_s):
-                response = await self._session.post(
-                    url,
-                    data=body,
-                    headers={**headers, "content-length": str(body.size)},
-                    ssl=pin, timeout=timeout, allow_redirects=False, server_hostname=name,
-                )  # fmt: skip
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PeerUnreachable(peer, why_unreachable(error)) from error
-        try:
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise PeerUnreachable(peer, "it answers in an encoding nobody asked for")
-            yield response
-        finally:
-            response.release()  # closes the connection when the body was not read to its end
+    ) -> Answer:
+        """The answer, once its head is here; released, it gives back its place.
 
-    async def _read(self, peer: str, response: aiohttp.ClientResponse) -> bytes:
-        """The whole body of a short answer. Raises PeerUnreachable when it is too long, late or cut off."""
-        body = bytearray()
+        `headers` are made anew each time the request is sent. `name`: what TLS is asked for, where several peers are
+        behind the address.
+        """
+        places = self._places.get(address)
+        if places is None:
+            places = self._places[address] = _Places(self.config, self._running)
+        way = pin.way(address, name, self.config.connect_s, self.config.keepalive_s, self._opened)
+        await places.enter()
         try:
-            async with asyncio.timeout(self.config.answer_s) as limit:
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    limit.reschedule((limit.when() or 0.0) + len(chunk) / LEAST_BYTES_PER_S)
-                    if len(body) > MESSAGE_LIMIT_BYTES:
-                        raise PeerUnreachable(peer, f"its answer exceeds {MESSAGE_LIMIT_BYTES} bytes")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            answer = await self._asked(way, places, path, pieces, headers, answer_s or self.config.answer_s)
+        except BaseException as error:
+            places.leave()
+            if isinstance(error, ConnectionBroken | TimeoutError | OSError):
+                raise PeerUnreachable(peer, why_unreachable(error)) from error
+            raise
+        answer.ended = places.leave
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            answer.release()
+            raise PeerUnreachable(peer, "it answers in an encoding nobody asked for")
+        return answer
+
+    async def _asked(
+        self,
+        way: Connections,
+        places: _Places,
+        path: str,
+        pieces: tuple[bytes | memoryview, ...],
+        headers: Callable[[], Mapping[str, str]],
+        answer_s: float,
+    ) -> Answer:
+        """Ask on a kept connection where there is one, unless the peer had closed it by then, else on a fresh one.
+
+        Raises ConnectionBroken, TimeoutError, OSError.
+        """
+
+        async def on(connection: Connection) -> Answer:
+            head = way.head(path, headers(), pieces)
+            if sum(map(len, pieces)) <= AT_ONCE_BYTES:
+                return await connection.ask(head, pieces).begun(asyncio.get_running_loop().time() + answer_s)
+            connection.count_taken()
+            answer = connection.ask(head, pieces)
+            async with while_it_moves(connection.taken_bytes, answer_s):
+                return await answer.begun(inf)
+
+        if (kept := way.kept()) is not None:
+            with suppress(NothingCame):
+                return await on(kept)
+        async with places.opening:
+            return await on(way.kept() or await way.dial())
+
+    async def _read(self, peer: str, answer: Answer) -> bytes:
+        """The whole body of a short answer. Raises PeerUnreachable when it is too long, late or cut off."""
+        body, clock = bytearray(), asyncio.get_running_loop().time
+        until = clock() + self.config.answer_s
+        try:
+            while piece := await answer.piece(until - clock()):
+                body += piece
+                until += len(piece) / LEAST_BYTES_PER_S
+                if len(body) > MESSAGE_LIMIT_BYTES:
+                    raise PeerUnreachable(peer, f"its answer exceeds {MESSAGE_LIMIT_BYTES} bytes")
+        except (ConnectionBroken, TimeoutError, OSError) as error:
             raise PeerUnreachable(peer, f"its answer broke off ({why_unreachable(error)})") from error
         return bytes(body)
 
@@ -360,28 +366,3 @@ def refusal(status: int, answer: bytes) -> Refused:
     details = read_refusal(answer)
     message = details.message or f"the peer answered {status}: is it an older ppai, or no peer?"
     return Refused(status, details.code or "unknown", message, details.gen)
-
-
-def why_unreachable(error: BaseException) -> str:
-    """What of a dial or an exchange failed, in words. An address may answer what no peer does: a captive portal's."""
-    if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        return "it presents another certificate than its card names"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, aiohttp.ClientSSLError):  # an OSError whose number is none of the system's
-        return "no TLS of a peer's is spoken there: does something else answer, as a captive portal does?"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "no HTTP comes back: does something else answer than a peer?"
-    if _is_of_tls(error):
-        return CHANGED
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno:
-        return os.strerror(cause.errno).lower()
-    if isinstance(cause, aiohttp.ClientPayloadError):
-        return "it ends too early"
-    return "it hung up" if isinstance(cause, ConnectionError | aiohttp.ServerDisconnectedError) else str(cause)
-
-
-def _is_of_tls(error: BaseException | None) -> bool:
-    """Whether OpenSSL found it; aiohttp passes it on as an OSError of the same number, which means another thing."""
-    return error is not None and (isinstance(error, ssl.SSLError) or _is_of_tls(error.__cause__))

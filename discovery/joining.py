@@ -7,13 +7,12 @@ whether it is the inviter's. Each exchange has connections of its own; nothing i
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
-import aiohttp
-import yarl
-
 from discovery.admission import Right
-from discovery.client import PeerUnreachable, Pin, refusal, why_unreachable
+from discovery.client import HEADERS, PeerUnreachable, refusal
+from discovery.connections import ConnectionBroken
 from discovery.identity import Identity, verify
 from discovery.invites import PIN_TRIES, InviteError, mirrored, rights_of
 from discovery.join_messages import (
@@ -36,6 +35,7 @@ from discovery.join_messages import (
     key_of,
     key_of_pin,
 )
+from discovery.pinned import Pin, why_unreachable
 from discovery.pins import Agreement, InvalidPoint
 from discovery.records import Address, InvalidRecord, PeerId, peer_id, printable, public_key
 from discovery.request_auth import Refused
@@ -76,10 +76,10 @@ async def join_by_line(line: Line, me: Joiner) -> Joined:
     cert = me.identity.cert_sha256
     ask = Ask(line.net, short, public_key(me.identity.id), cert, salt, me.name, proof)
     failures = []
-    async with _session() as session:
+    with closing(pin):
         for address in line.addresses:
             try:
-                answer = await _exchange(session, address, pin, ask, line.id)
+                answer = await _exchange(address, pin, ask, line.id)
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
                 continue
@@ -96,29 +96,27 @@ async def join_by_pin(digits: str, addresses: Sequence[Address], me: Joiner) -> 
     failures: list[str] = []
     refusals: list[Refused] = []
     tries = 0
-    async with _session() as session:
-        for address in addresses:
-            pin, side = Pin(None), Agreement(digits, invites=False)
-            own, cert = public_key(me.identity.id), me.identity.cert_sha256
+    for address in addresses:
+        side = Agreement(digits, invites=False)
+        own, cert = public_key(me.identity.id), me.identity.cert_sha256
+        with closing(Pin(None)) as pin:
             try:
-                tried = await _exchange(session, address, pin, Try(me.net, own, cert, side.point))
+                tried = await _exchange(address, pin, Try(me.net, own, cert, side.point))
                 tries += 1
-                return await _prove(session, tried, pin, side, address, me)
+                return await _prove(tried, pin, side, address, me)
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
             except Refused as refused:
                 refusals.append(refused)
-            if tries == PIN_TRIES:
-                break
+        if tries == PIN_TRIES:
+            break
     said = [refused for refused in refusals if refused.code not in NOT_INVITING] or refusals
     if said:
         raise said[0]
     raise PeerUnreachable("inviter", "; ".join(failures) or "no peer was found")
 
 
-async def _prove(
-    session: aiohttp.ClientSession, tried: Answer, pin: Pin, side: Agreement, address: Address, me: Joiner
-) -> Joined:
+async def _prove(tried: Answer, pin: Pin, side: Agreement, address: Address, me: Joiner) -> Joined:
     """The second half of an exchange by digits. Raises Refused, PeerUnreachable."""
     if not isinstance(tried, Tried) or pin.digest is None:
         raise PeerUnreachable(str(address), "no answer of an inviter comes back")
@@ -129,7 +127,7 @@ async def _prove(
     exchange = tried.exchange + side.point + tried.point
     parties = Parties(me.net, inviter, pin.digest, me.identity.id, me.identity.cert_sha256, exchange)
     proof = asks(parties, key, me.name, me.identity.sign)
-    answer = await _exchange(session, address, pin, Prove(me.net, tried.exchange, me.name, proof))
+    answer = await _exchange(address, pin, Prove(me.net, tried.exchange, me.name, proof))
     return _joined(answer, parties, key, address)
 
 
@@ -145,25 +143,14 @@ def _joined(answer: Answer, parties: Parties, key: bytes, address: Address) -> J
     return Joined(parties.inviter, printable(answer.name, 64), address, rights, answer.secret)
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        headers={"accept-encoding": "identity", "user-agent": "ppai/1"},
-    )
-
-
-async def _exchange(
-    session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request, name: str | None = None
-) -> Answer:
+async def _exchange(address: Address, pin: Pin, request: Request, name: str | None = None) -> Answer:
     """Raises Refused, PeerUnreachable. A peer that is busy with strangers counts nothing, and is asked again.
 
     `name`: the inviter's id, by which a relay tells it from others.
     """
     for pause_s in (*BUSY_PAUSES_S, None):
         try:
-            return await _ask(session, address, pin, request, name)
+            return await _ask(address, pin, request, name)
         except Refused as refused:
             if refused.status != 429 or pause_s is None:
                 raise
@@ -171,33 +158,17 @@ async def _exchange(
     raise AssertionError("the last time it is raised")
 
 
-async def _ask(
-    session: aiohttp.ClientSession, address: Address, pin: Pin, request: Request, name: str | None
-) -> Answer:
-    """Raises Refused, PeerUnreachable."""
-    url = yarl.URL(f"https://{address}{JOIN_PATH}", encoded=True)
-    timeout = aiohttp.ClientTimeout(total=2 * ANSWER_S, sock_connect=ANSWER_S)
+async def _ask(address: Address, pin: Pin, request: Request, name: str | None) -> Answer:
+    """Raises Refused, PeerUnreachable. Of an answer four times as long as one is, the rest is not read."""
+    way = pin.way(address, name, ANSWER_S, ANSWER_S)
     try:
-        post = session.post(
-            url, data=encode(request), ssl=pin, timeout=timeout, allow_redirects=False, server_hostname=name
-        )
-        async with post as response:
-            body = await _read(response)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        with await way.post(JOIN_PATH, HEADERS, (encode(request),), keep=True, within_s=ANSWER_S) as answer:
+            body = await answer.read(4 * JOIN_LIMIT_BYTES, ANSWER_S)
+    except (ConnectionBroken, TimeoutError, OSError) as error:
         raise PeerUnreachable(str(address), why_unreachable(error)) from error
-    if response.status != 200:
-        raise refusal(response.status, body)
+    if answer.status != 200:
+        raise refusal(answer.status, body)
     try:
         return decode_answer(body)
     except InvalidJoin as error:
         raise PeerUnreachable(str(address), "no answer of an inviter comes back") from error
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """An answer, up to four times what one is; more is cut off, and then is none."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > 4 * JOIN_LIMIT_BYTES:
-            break
-    return bytes(body[: 4 * JOIN_LIMIT_BYTES])

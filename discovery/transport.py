@@ -7,16 +7,15 @@ and admission.py say what to let in, dialler.py makes first contact.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-import aiohttp
-
 from discovery import peer_file
 from discovery.admission import Admission
 from discovery.client import ClientConfig, DialledLately, PeerClient, PeerUnreachable
+from discovery.connections import Answer
 from discovery.contacts import SYNC_PATH
 from discovery.dialler import Dialler, DiallerConfig
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig
@@ -144,16 +143,16 @@ class Transport:
         self.traffic.out(answer)
         return answer
 
-    def open_stream(
+    async def open_stream(
         self,
         peer: PeerId,
         path: str,
         body: bytes | HashedBody,
         headers: Mapping[str, str] | None = None,
         answer_s: float = 10.0,
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> Answer:
         """See PeerClient.stream. The caller must report how it went, by `answered` or `suspect`."""
-        return self.client.stream(peer, path, body, headers, answer_s)
+        return await self.client.stream(peer, path, body, headers, answer_s)
 
     def carry_out(self, step: Step) -> None:
         """Queue the messages of a step of gossip, log its events and hand them to `on_events`. Never waits."""

@@ -1,4 +1,4 @@
-"""A request's body on its way: written little by little, and watched, since silence counts from the last byte taken.
+"""A request's body on its way: watched, since silence counts from the last byte taken.
 
 8 MiB take longer over a slow link than we wait for a silent peer: as long as it takes bytes, it is not silent.
 """
@@ -8,50 +8,9 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
-from aiohttp import Payload
-from aiohttp.abc import AbstractStreamWriter
-
-PIECE_BYTES = 1 << 16  # of a body that are encrypted at a time, so that other tasks run in between
 LEAST_BYTES_PER_S = 16 << 10  # on the average, as the protocol asks of who sends: a peer cannot keep us by dripping
 LOOKS = 8  # at how far a body is, in the time of one silence
-
-
-class Upload(Payload):
-    """One body, to be sent once."""
-
-    def __init__(self, pieces: tuple[bytes | memoryview, ...]) -> None:
-        super().__init__(pieces)
-        self._size = sum(map(len, pieces))
-        self._transport: Any = None  # None until its writing begins
-        self._written = self._acknowledged_before = 0
-
-    @property
-    def taken_bytes(self) -> int:
-        """How much of it the other side has taken: what its system has acknowledged, where ours tells (Linux).
-
-        Elsewhere what our own system took over, which may be seconds ahead.
-        """
-        if self._transport is None or self._transport.is_closing():
-            return 0
-        if acknowledged := acknowledged_bytes(self._transport.get_extra_info("socket")):
-            return acknowledged - self._acknowledged_before
-        return self._written - int(self._transport.get_write_buffer_size())
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return b"".join(self._value).decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        self._transport = writer.transport
-        self._acknowledged_before = acknowledged_bytes(self._transport.get_extra_info("socket"))
-        is_large = sum(map(len, self._value)) > PIECE_BYTES
-        for piece in self._value if is_large else (b"".join(self._value),):
-            view = memoryview(piece)
-            for begin in range(0, len(view), PIECE_BYTES):
-                await writer.write(view[begin : begin + PIECE_BYTES])
-                self._written += min(PIECE_BYTES, len(view) - begin)
-                await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -13,10 +13,10 @@ from typing import Annotated, Literal, Protocol
 import aiohttp
 import msgspec
 
+from discovery.connections import ConnectionBroken
 from discovery.records import printable
 from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address
-from gateway.engines.connections import ConnectionBroken
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as_owner_says
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from discovery.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
-from gateway.engines.connections import Answer, ConnectionBroken, Connections
 from gateway.engines.engine_api import EngineApi, StillLoading, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
@@ -65,7 +65,8 @@ class OpenAIEngine:
         is_embedded: bool = False,
         metrics_urls: Sequence[str] = (),
     ) -> None:
-        """`place`: where it runs, if its URL does not tell. `on_dial`: see Connections.
+        """`place`: where it runs, if its URL does not tell. `on_dial` is called on each new
+        connection, see Connections.
 
         `metrics_urls`: where its load is read, if not at its own /metrics; the loads are added. Raises
         EngineAddressError.
@@ -76,7 +77,10 @@ class OpenAIEngine:
         self.state = EngineState(place=self.place, is_embedded=is_embedded)
         self.in_flight = 0  # requests that we have open at it
         self._session = session
-        self._connections = Connections(self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S, on_dial=on_dial)
+        self._connections = Connections(
+            self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S,
+            on_dial=(lambda transport: on_dial()) if on_dial else None,
+        )  # fmt: skip
         self._path = urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots = slots

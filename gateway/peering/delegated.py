@@ -62,6 +62,7 @@ class Delegated:
         self._meter: Meter | None = None  # None until then
         self._served: Served | None = None
         self._from_documents: bool | None = None  # what a personal agent says of its answer
+        self.last = b""  # the frame after all others: a receipt, or why there is none
 
     @property
     def usage(self) -> tuple[int, int]:
@@ -84,7 +85,7 @@ class Delegated:
         return self._is_unacceptable or self.status == "cancelled"
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
+        """The answer that is sent back; then `last` holds what ends it: its receipt, a refusal, or that it broke."""
         began = self._clock()
         try:
             if takes_long(self._payload):
@@ -113,15 +114,15 @@ class Delegated:
                         served.door.count_tokens(*self.usage)
                         turn.work = self.sums.work
             self.status = "ok"
-            yield self._receipt(agent, began, started)
+            self.last = self._receipt(agent, began, started)
         except (Unacceptable, RecursionError) as error:
             self.status, self._is_unacceptable = "refused", True
             words = str(error) if isinstance(error, Unacceptable) else "the body is nested too deeply"
-            yield encode_refusal(Refusal(400, UNACCEPTABLE, words))
+            self.last = encode_refusal(Refusal(400, UNACCEPTABLE, words))
         except UpstreamError as error:
             self.status = "failed" if self.has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
-            yield encode_refusal(refusal, "broke" if self.has_begun else "refused")
+            self.last = encode_refusal(refusal, "broke" if self.has_begun else "refused")
 
     def _read_large(self) -> tuple[str, Request]:
         if has_more_values(self._payload, VALUES_LIMIT):

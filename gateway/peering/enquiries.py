@@ -13,9 +13,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import aiohttp
-
 from discovery.client import PeerUnreachable
+from discovery.connections import ConnectionBroken
 from discovery.details import DETAILS_LIMIT_BYTES, decode_details
 from discovery.envelopes import MalformedMessage
 from discovery.gossip import Gossip
@@ -91,7 +90,7 @@ class Enquiries:
         except PeerUnreachable as error:
             self._transport.suspect(peer, error.reason)
             self._failed(peer, asked, error.reason)
-        except (Refused, MalformedMessage, TimeoutError, aiohttp.ClientError, OSError) as error:
+        except (Refused, MalformedMessage, TimeoutError, ConnectionBroken, OSError) as error:
             self._failed(peer, asked, str(error) or "no answer in time")
         else:
             asked.digest, asked.size, asked.failures = digest, len(answer), 0
@@ -99,16 +98,11 @@ class Enquiries:
             self._hear(peer, agents)
 
     async def _read(self, peer: PeerId) -> bytes:
-        """Its answer, to the end or to one byte more than it may have. Raises Refused, PeerUnreachable."""
-        async with self._transport.open_stream(peer, AGENTS_PATH, b"", answer_s=ANSWER_S) as response:
-            if response.status != 200:
-                raise MalformedMessage(f"it answered {response.status}")
-            answer = bytearray()
-            async for piece in response.content.iter_any():
-                answer += piece
-                if len(answer) > DETAILS_LIMIT_BYTES:
-                    break
-            return bytes(answer)
+        """Its answer, or somewhat more than it may have of a longer one. Raises Refused, PeerUnreachable."""
+        with await self._transport.open_stream(peer, AGENTS_PATH, b"", answer_s=ANSWER_S) as answer:
+            if answer.status != 200:
+                raise MalformedMessage(f"it answered {answer.status}")
+            return await answer.read(DETAILS_LIMIT_BYTES, ANSWER_S)
 
     def _failed(self, peer: PeerId, asked: _Asked, reason: str) -> None:
         asked.next_at = self._clock() + min(INTERVAL_S * 2**asked.failures, INTERVAL_LIMIT_S)

@@ -313,7 +313,7 @@ class PeerApp:
                     self._settling.given(peer, work.sums)
                 if work.is_in_vain:
                     self._allowance.failed(peer, self._clock())
-        await client.send(b"", more=False)
+        await client.send(work.last, more=False)  # with the body's end, so that the connection is free at once
 
 
 def _ip_of(scope: Scope) -> str:

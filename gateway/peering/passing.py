@@ -15,7 +15,6 @@ import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from mmap import mmap
 from typing import Annotated, cast
 
@@ -37,7 +36,7 @@ from gateway.peering.frames import (
     refusal_of,
 )
 from gateway.peering.given import Given
-from gateway.peering.remote import OpenStream, PeerReply, PeerUpstream
+from gateway.peering.remote import Asking, OpenStream, PeerReply, PeerUpstream
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
 from gateway.trust.tab import Sums, timed
@@ -87,7 +86,7 @@ class PassingReply(PeerReply):
             answer = self._seen.hexdigest()
             event = await self._next(self._patience.idle_s)
             if name_of(event) != "part":
-                await self._settle(event, answer)
+                self._settle(event, answer)
                 return
             try:
                 yield b64decode(event.data, validate=True)
@@ -107,8 +106,7 @@ class PassingToPeers:
         """`failed(peer, reason)` is called when the peer itself did not answer, `got` with what an answer came to."""
         self._open_stream, self._failed, self._got = open_stream, failed, got
 
-    @asynccontextmanager
-    async def asked(
+    def asked(
         self,
         peer: PeerId,
         name: str,
@@ -118,16 +116,15 @@ class PassingToPeers:
         body: Pieces,
         patience: Patience,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Passed]:
-        """The agent's answer; `headers` go with the request. Raises UpstreamError."""
+    ) -> Asking[PassingReply]:
+        """A context with the agent's answer; `headers` go with the request. Entering it raises UpstreamError."""
         events = ANSWER_LIMIT_BYTES // PART_BYTES * 4 + EVENTS_BESIDE
         within_s = patience.whole_s + patience.first_event_s
         allowed = Allowance(events, ANSWER_LIMIT_BYTES * 3 // 2, within_s, may_call=True)
         upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed, got=self._got)
         asked = msgspec.json.encode(_Asked(endpoint, agent, content_type))
         path = f"{OTHER_PATH}?{urlsafe_b64encode(asked).decode()}"
-        async with upstream.asked(path, body, patience, PassingReply, stream=False, headers=headers) as reply:
-            yield cast(PassingReply, reply)
+        return upstream.asked(path, body, patience, PassingReply, stream=False, headers=headers)
 
 
 class PassedOn:
@@ -154,6 +151,7 @@ class PassedOn:
         self._doors, self._given, self._query, self._body, self._sha256 = doors, given, query, body, body_sha256
         self._patience, self._sign, self._clock = patience, sign, clock
         self._sent = hashlib.sha256()
+        self.last = b""  # the frame after all others: a receipt, or why there is none
 
     loading: float | None = None  # such an answer says nothing of that
 
@@ -163,7 +161,7 @@ class PassedOn:
         return self._is_unacceptable or self.status == "cancelled"
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """What is sent back: an answer and its receipt, or a refusal, or an answer that says it broke."""
+        """The answer that is sent back; then `last` holds what ends it: its receipt, a refusal, or that it broke."""
         began = self._clock()
         try:
             asked, request = await asyncio.to_thread(self._read)
@@ -197,14 +195,14 @@ class PassedOn:
                         turn.work = self.sums.work
             self.status = "ok"
             receipt = Receipt(self._sha256, self._sent.hexdigest(), asked.agent, 0, 0, *times)
-            yield encode_receipt(receipt, self._sign)
+            self.last = encode_receipt(receipt, self._sign)
         except (Unacceptable, InvalidRequest) as error:
             self.status, self._is_unacceptable = "refused", True
-            yield encode_refusal(Refusal(400, UNACCEPTABLE, f"it may not travel: {error}"))
+            self.last = encode_refusal(Refusal(400, UNACCEPTABLE, f"it may not travel: {error}"))
         except UpstreamError as error:
             self.status = "failed" if self.has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
-            yield encode_refusal(refusal, "broke" if self.has_begun else "refused")
+            self.last = encode_refusal(refusal, "broke" if self.has_begun else "refused")
 
     def _read(self) -> tuple[_Asked, OtherRequest]:
         try:

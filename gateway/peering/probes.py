@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import Protocol
 
-import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
+from discovery.connections import ConnectionBroken
 from discovery.envelopes import UNREADABLE
 from discovery.records import ENGINES_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
 from discovery.request_auth import Refused
@@ -168,21 +168,19 @@ class Peers:
     async def _probe(self, peer: PeerId) -> bool:
         began = self._clock()
         try:
-            async with (
-                asyncio.timeout(self._budget_s),
-                self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s) as response,
-            ):
-                body = await response.content.read(PROBE_READ_LIMIT_BYTES)
-                if response.status != 200:
-                    self._observer.observe_closed(peer, self._clock())
-                    return True
-                load, engines, answer = decode_load(body)
+            async with asyncio.timeout(self._budget_s):
+                with await self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s) as response:
+                    body = await response.read(PROBE_READ_LIMIT_BYTES, self._budget_s)
+            if response.status != 200:
+                self._observer.observe_closed(peer, self._clock())
+                return True
+            load, engines, answer = decode_load(body)
         except TimeoutError:
             return False
         except PeerUnreachable as error:
             self.failed(peer, error.reason)
             return False
-        except (Refused, aiohttp.ClientError, OSError, *UNREADABLE) as error:
+        except (Refused, ConnectionBroken, OSError, *UNREADABLE) as error:
             log.info("probe_failed peer=%s reason=%r", peer[:10], str(error))
             return False
         now = self._clock()

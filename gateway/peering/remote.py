@@ -6,16 +6,18 @@ Knows nothing of who was chosen or why.
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Generic, TypeVar
 
-import aiohttp
 import msgspec
 
-from discovery.client import PeerUnreachable, why_unreachable
+from discovery.client import PeerUnreachable
+from discovery.connections import Answer, ConnectionBroken
 from discovery.envelopes import UNREADABLE
 from discovery.identity import verify
+from discovery.pinned import why_unreachable
 from discovery.records import PeerId
 from discovery.request_auth import Refused, hashed, read_refusal
 from gateway.peering.allowance import WIDEST, Allowance
@@ -43,13 +45,13 @@ from gateway.wire.errors import ENDPOINT_MISSING
 from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
 from gateway.wire.tokens import PROMPT_TOKENS_BESIDE, Seen
 
-DRAIN_S = 0.25  # the end of a body follows its last event at once; without it the connection is closed, that is all
 REFUSAL_LIMIT_BYTES = 4096
 FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
 BUSY_CODES = frozenset({"peer_refused", "peer_too_many_requests"})  # codes of errors that pass by themselves
 DELEGATE = "/peer/1/delegate"
-OpenStream = Callable[..., AbstractAsyncContextManager[aiohttp.ClientResponse]]
+OpenStream = Callable[..., Awaitable[Answer]]  # see Transport.open_stream
 Said = TypeVar("Said", Refusal, WholeReply, Receipt, Head)
+Kind = TypeVar("Kind", bound="PeerReply")
 
 
 class PeerUpstream:
@@ -74,69 +76,96 @@ class PeerUpstream:
         self._allowed, self._silence_s = allowed, silence_s
         self.loading: float | None = None  # how much of the model is loaded, 0 to 1, while its engine loads it
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
-    ) -> AsyncIterator["PeerReply"]:
-        """Delegate; leaving the context hangs up, which cancels at the peer. Raises UpstreamError."""
-        traced = {TRACEPARENT: headers[TRACEPARENT]} if TRACEPARENT in headers else {}
-        async with self.asked(DELEGATE, body, patience, PeerReply, stream=stream, headers=traced) as reply:
-            yield reply
+    ) -> "Asking[PeerReply]":
+        """Delegate; leaving the context hangs up, which cancels at the peer. Entering it raises UpstreamError."""
+        traced = {TRACEPARENT: headers[TRACEPARENT]} if TRACEPARENT in headers else None
+        return self.asked(DELEGATE, body, patience, PeerReply, stream=stream, headers=traced)
 
-    @asynccontextmanager
-    async def asked(
+    def asked(
         self,
         path: str,
         body: Pieces,
         patience: Patience,
-        kind: type["PeerReply"],
+        kind: "type[Kind]",
         *,
         stream: bool,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator["PeerReply"]:
-        """The answer of this `kind` to what is posted to `path`, once it has begun; `headers` go with it.
+    ) -> "Asking[Kind]":
+        """A context with the answer of this `kind` to what is posted to `path`, once it has begun.
 
-        Raises UpstreamError.
+        `headers` go with the request. Entering it raises UpstreamError.
         """
-        asked = await asyncio.to_thread(hashed, *body) if sum(map(len, body)) > LARGE_BYTES else hashed(*body)
-        dialled = self._open_stream(self._peer, path, asked, headers, answer_s=self._silence_s)
+        return Asking(self._ask(path, body, patience, kind, stream=stream, headers=headers))
+
+    async def _ask(
+        self,
+        path: str,
+        body: Pieces,
+        patience: Patience,
+        kind: "type[Kind]",
+        *,
+        stream: bool,
+        headers: Mapping[str, str] | None,
+    ) -> "Kind":
+        size = sum(map(len, body))
+        asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(*body)
         try:
-            response = await dialled.__aenter__()
+            answer = await self._open_stream(self._peer, path, asked, headers, answer_s=self._silence_s)
         except PeerUnreachable as error:
             raise self.gone(error.reason) from error
         except Refused as error:
             raise UpstreamError(f"{self._name}: {error}", status=503, code=f"peer_{error.code}") from error
         try:
-            if response.status != 200:
-                raise await self._turned_away(response)
+            if answer.status != 200:
+                raise await self._turned_away(answer)
             reply = kind(
-                response, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
+                answer, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
             )
-            reply.settled = lambda receipt: self._got(self._peer, reply.credit(receipt, sum(map(len, body))))
+            reply.settled = lambda receipt: self._got(self._peer, reply.credit(receipt, size))
             reply.waits = self._wait
             await reply.begin(stream)
-            yield reply
-        finally:
-            await dialled.__aexit__(None, None, None)
+        except BaseException:
+            answer.release()
+            raise
+        return reply
 
     def _wait(self, signs: bytes) -> None:
         """It said that it is there, and nothing else."""
         self.loading = loaded_in(signs)
 
-    async def _turned_away(self, response: aiohttp.ClientResponse) -> UpstreamError:
+    async def _turned_away(self, answer: Answer) -> UpstreamError:
         """It answered, but would not begin: we are not approved there, or it is of another version."""
         body = b""
-        with suppress(TimeoutError, aiohttp.ClientError, OSError):
-            async with asyncio.timeout(self._silence_s):
-                body = await response.content.read(REFUSAL_LIMIT_BYTES)
+        with suppress(TimeoutError, ConnectionBroken, OSError):
+            body = await answer.read(REFUSAL_LIMIT_BYTES, self._silence_s)
         said = read_refusal(body)
-        message = said.message or f"it answered {response.status}"
+        message = said.message or f"it answered {answer.status}"
         return UpstreamError(f"{self._name}: {message}", status=503, code=f"peer_{said.code or 'turned_away'}")
 
     def gone(self, reason: str) -> UpstreamError:
         """The peer itself is silent, not its engine: it is suspected, and the request goes elsewhere."""
         self._failed(self._peer, reason)
         return UpstreamError(f"peer {self._name} does not answer: {reason}", code="peer_unreachable")
+
+
+class Asking(Generic[Kind]):
+    """A peer's answer while it is open."""
+
+    def __init__(self, asked: Awaitable[Kind]) -> None:
+        self._asked = asked
+        self._reply: Kind | None = None
+
+    async def __aenter__(self) -> Kind:
+        self._reply = await self._asked
+        return self._reply
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._reply is not None, "it was entered"
+        self._reply.release()
 
 
 class PeerReply:
@@ -146,7 +175,7 @@ class PeerReply:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        answer: Answer,
         asked_sha256: str,
         patience: Patience,
         allowed: Allowance,
@@ -159,7 +188,7 @@ class PeerReply:
         self.content_type = "text/event-stream"
         self.retry_after: str | None = None
         self.receipt: Receipt | None = None
-        self._response, self._asked_sha256 = response, asked_sha256
+        self._answer, self._asked_sha256 = answer, asked_sha256
         self._patience, self._allowed = patience, allowed
         self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
         self._clock = asyncio.get_running_loop().time
@@ -187,6 +216,10 @@ class PeerReply:
         prompt = min(receipt.prompt_tokens, asked_bytes + PROMPT_TOKENS_BESIDE)
         return Sums(1, prompt, min(receipt.tokens, self._most.most, self._allowed.tokens))
 
+    def release(self) -> None:
+        """Hang up, unless the answer was read to its end: then the connection serves the next request."""
+        self._answer.release(at_its_end=self.receipt is not None)
+
     async def begin(self, stream: bool) -> None:
         """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
         self._first = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
@@ -207,7 +240,7 @@ class PeerReply:
 
     async def read(self) -> bytes:
         assert self._whole is not None, "a streamed reply is read by events()"
-        await self._end(await self._next(self._patience.idle_s))
+        self._end(await self._next(self._patience.idle_s))
         return self._whole
 
     async def events(self) -> AsyncIterator[Event]:
@@ -223,9 +256,9 @@ class PeerReply:
             if following.is_done:  # some engines say it besides
                 yield event
                 event, following = following, await self._next(self._patience.idle_s)
-            await self._end(following)
+            self._end(following)
         else:
-            await self._end(await self._next(self._patience.idle_s))
+            self._end(await self._next(self._patience.idle_s))
         yield event
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
@@ -245,11 +278,11 @@ class PeerReply:
         wait = wait_s(refusal.retry_after_s)
         return UpstreamError(message, status=status, code=code, retry_after_s=wait, by_engine=by_engine)
 
-    async def _end(self, event: Event) -> None:
+    def _end(self, event: Event) -> None:
         """The receipt: only with it the answer is complete."""
-        await self._settle(event, self._seen.hexdigest())
+        self._settle(event, self._seen.hexdigest())
 
-    async def _settle(self, event: Event, answer: str) -> None:
+    def _settle(self, event: Event, answer: str) -> None:
         """What comes after an answer of this hash must be its receipt. Raises UpstreamError."""
         if name_of(event) != "receipt":
             raise self._refusal(event, "peer_broke")
@@ -258,13 +291,6 @@ class PeerReply:
             raise self._cut_short("its receipt is not for this answer")
         self.receipt = receipt
         self.settled(receipt)
-        await self._drain()
-
-    async def _drain(self) -> None:
-        """Read the end of the body, so that the connection serves the next request."""
-        with suppress(TimeoutError, aiohttp.ClientError, OSError):
-            async with asyncio.timeout(DRAIN_S):
-                await self._response.content.readany()
 
     def _signed(self, receipt: Receipt) -> bool:
         try:
@@ -279,11 +305,7 @@ class PeerReply:
         Also where the answer is more than it may be.
         """
         if not self._ready:
-            try:
-                async with asyncio.timeout(min(within_s, self._until - self._clock())):
-                    await self._hear()
-            except TimeoutError as error:
-                raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout") from error
+            await self._hear(self._clock() + min(within_s, self._until - self._clock()))
         self._events += 1
         if self._events > self._allowed.events:
             raise self._cut_short("it has more events than what was asked for can have")
@@ -300,23 +322,31 @@ class PeerReply:
                 raise self._cut_short("it calls a tool, and was offered none")
         return event
 
-    async def _hear(self) -> None:
-        """Read until there is an event. Raises UpstreamError after 4 s of silence, or when the connection ends."""
+    async def _hear(self, until: float) -> None:
+        """Read until there is an event. Raises UpstreamError after 4 s of silence, or when the connection ends.
+
+        Also where there is none at `until`.
+        """
         while not self._ready:
+            left_s = until - self._clock()
             try:
-                async with asyncio.timeout(self._silence_s):
-                    chunk = await self._response.content.readany()
-                self._ready += self._splitter.feed(chunk)
-                if chunk.startswith(QUEUED[:-2]):
-                    self.waits(chunk)
+                chunk = await self._answer.piece(min(left_s, self._silence_s)) if left_s > 0 else None
+                if chunk:
+                    self._ready += self._splitter.feed(chunk)
             except TimeoutError as error:
-                raise self._gone(f"{self._silence_s:g} s of silence") from error
+                if left_s > self._silence_s:
+                    raise self._gone(f"{self._silence_s:g} s of silence") from error
+                chunk = None
             except OversizedEvent as error:
                 raise self._cut_short(str(error)) from error
-            except (aiohttp.ClientError, OSError) as error:
+            except (ConnectionBroken, OSError) as error:
                 raise self._gone(why_unreachable(error)) from error
+            if chunk is None:
+                raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout")
             if not chunk:
                 raise self._gone("it closed the connection")
+            if chunk.startswith(QUEUED[:-2]):
+                self.waits(chunk)
             self._read_bytes += len(chunk)
             if self._read_bytes > self._allowed.limit_bytes:
                 raise self._cut_short("its answer is larger than what was asked for can be")

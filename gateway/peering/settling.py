@@ -8,10 +8,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
+from discovery.connections import ConnectionBroken
 from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.gossip import Gossip
 from discovery.identity import verify
@@ -128,7 +128,7 @@ class Settling:
             MalformedMessage,
             PeerUnreachable,
             TimeoutError,
-            aiohttp.ClientError,
+            ConnectionBroken,
             OSError,
             *UNREADABLE,
         ) as e:
@@ -143,8 +143,7 @@ class Settling:
         return msgspec.json.encode(_Asked(self.tabs.state(peer, self._clock()), known))
 
     async def _read(self, peer: PeerId, body: bytes) -> bytes:
-        async with self._transport.open_stream(peer, TAB_PATH, body, answer_s=ANSWER_S) as response:
-            answer = await response.content.read(LIMIT_BYTES)
-            if response.status != 200:
-                raise MalformedMessage(f"it answered {response.status}")
-            return answer
+        with await self._transport.open_stream(peer, TAB_PATH, body, answer_s=ANSWER_S) as answer:
+            if answer.status != 200:
+                raise MalformedMessage(f"it answered {answer.status}")
+            return await answer.read(LIMIT_BYTES, ANSWER_S)

@@ -139,8 +139,8 @@ def state(peer: Peer, of: Peer) -> str | None:
 
 async def ask(peer: Peer, to: Peer, body: bytes = b"?") -> bytes:
     """A signed request by the production client, and its answer."""
-    async with peer.transport.open_stream(to.identity.id, "/peer/1/delegate", body) as response:
-        return await response.read()
+    with await peer.transport.open_stream(to.identity.id, "/peer/1/delegate", body) as response:
+        return await response.read(1 << 24, 5)
 
 
 def own_card(peer: Peer) -> Card:

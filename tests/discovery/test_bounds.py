@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from discovery.admission import Admission, Mode
-from discovery.client import PeerClient, Pin
+from discovery.client import PeerClient
 from discovery.dialler import Dialler
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig
 from discovery.gossip import Gossip, Step
 from discovery.messages import Delta, Digest, Hello, Probe, Versions, bucket_of, encode, short_id
+from discovery.pinned import Pin
 from discovery.records import Address, Card
 from discovery.request_auth import Audience, AuthConfig, Refused, hashed, sign_request
 from discovery.strangers import StrangersConfig

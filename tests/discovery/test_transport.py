@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from discovery import peer_file
-from discovery.client import PeerUnreachable, Pin
+from discovery.client import PeerUnreachable
 from discovery.envelopes import seal
 from discovery.gossip import Send, Step
 from discovery.identity import Identity
 from discovery.messages import Digest
 from discovery.own import shared_at
+from discovery.pinned import Pin
 from discovery.request_auth import Refused
 from tests.cluster import id_of
 from tests.discovery.loopback import NET, Peer, ask, garbage_server, own_card, post, running_peer, state, until

@@ -82,9 +82,9 @@ async def test_a_large_body_on_a_slow_link_makes_no_healthy_peer_silent(
             a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
             began = asyncio.get_running_loop().time()
             try:
-                stream = a.transport.open_stream(b.identity.id, "/peer/1/delegate", bytes(BODY_BYTES), {}, SILENCE_S)
-                async with stream as response:
-                    status = response.status
+                asked = a.transport.open_stream(b.identity.id, "/peer/1/delegate", bytes(BODY_BYTES), {}, SILENCE_S)
+                with await asked as answer:
+                    status = answer.status
             except PeerUnreachable as error:
                 status, reason = 0, error.reason
                 assert "no answer in time" in reason

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from discovery.client import PeerUnreachable
+from discovery.connections import ConnectionBroken
 from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.gossip import Gossip
 from discovery.knock import knock
@@ -45,7 +45,7 @@ FIRST_S = 6.0  # from our start, when the ear for mDNS has settled
 TICK_S = 1.0
 
 
-_FAILURES = (Refused, MalformedMessage, TimeoutError, ValueError, aiohttp.ClientError, OSError, *UNREADABLE)
+_FAILURES = (Refused, MalformedMessage, TimeoutError, ValueError, ConnectionBroken, OSError, *UNREADABLE)
 
 
 class _Asked(msgspec.Struct):
@@ -204,11 +204,10 @@ class Looks:
 
     async def _read(self, peer: PeerId) -> _Seen:
         body = msgspec.json.encode(_Asked(self._port))
-        async with self._transport.open_stream(peer, LOOK_PATH, body, answer_s=ANSWER_S) as response:
-            answer = await response.content.read(ANSWER_LIMIT_BYTES)
-            if response.status != 200:
-                raise MalformedMessage(f"it answered {response.status}")
-            return msgspec.json.decode(answer, type=_Seen)
+        with await self._transport.open_stream(peer, LOOK_PATH, body, answer_s=ANSWER_S) as answer:
+            if answer.status != 200:
+                raise MalformedMessage(f"it answered {answer.status}")
+            return msgspec.json.decode(await answer.read(ANSWER_LIMIT_BYTES, ANSWER_S), type=_Seen)
 
     def _may_publish(self, address: Address) -> bool:
         """Whether it may stand in our card: another peer says it, which could be wrong."""

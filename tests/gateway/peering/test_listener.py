@@ -31,7 +31,7 @@ async def test_a_peer_without_the_right_is_turned_away(tmp_path: Path) -> None:
         pair.ben.admission.revoke(pair.ada.id)
         with pytest.raises(UpstreamError, match="ppai approve") as caught:
             await ask(pair, delegated())
-        async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+        with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
             status = response.status
 
     assert (503, "peer_not_approved", 403) == (caught.value.status, caught.value.code, status)
@@ -175,8 +175,8 @@ async def test_what_is_told_of_agents_depends_on_who_asks(tmp_path: Path) -> Non
     hers = Agent("librarian", "librarian", 4096, kind="agent", base="scripted-1", topics=("holidays",))
 
     async def told_to(asking: Party, ben: PeerId) -> tuple[int, tuple[Agent, ...]]:
-        async with asking.transport.open_stream(ben, "/peer/1/agents", b"") as response:
-            answer = await response.read()
+        with await asking.transport.open_stream(ben, "/peer/1/agents", b"") as response:
+            answer = await response.read(1 << 24, 5)
             return response.status, decode_details(answer) if response.status == 200 else ()
 
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair, party(tmp_path / "c") as cleo:
@@ -198,8 +198,8 @@ async def test_a_probe_names_no_agent_that_the_asking_peer_may_not_use(
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         monkeypatch.setattr(Doors, "cold", ("hidden", "plain"))
         pair.ben.app._given = lambda peer: Given(peer, Limits(), lambda agent, peer: agent != "hidden")
-        async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
-            answer = await response.read()
+        with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+            answer = await response.read(1 << 24, 5)
 
     assert (True, False) == (b"plain" in answer, b"hidden" in answer)
 
@@ -209,7 +209,7 @@ async def test_questions_beyond_what_anybody_needs_are_refused(tmp_path: Path, p
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
         statuses = list[int]()
         for _ in range(400):
-            async with pair.ada.transport.open_stream(pair.ben.id, path, b"") as response:
+            with await pair.ada.transport.open_stream(pair.ben.id, path, b"") as response:
                 statuses.append(response.status)
             if statuses[-1] == 429:
                 break

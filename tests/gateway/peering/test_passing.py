@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from discovery.request_auth import HashedBody, Refused, hashed, read_refusal
+from discovery.request_auth import HashedBody, Refused, hashed
 from gateway.peering.passing import OTHER_PATH, PART_BYTES, PassingToPeers
 from gateway.privacy.forms import write_form
 from gateway.trust.tab import TOKENS_A_SECOND
@@ -154,19 +154,15 @@ async def test_a_body_that_is_not_the_one_signed_reaches_no_engine(tmp_path: Pat
         asked = urlsafe_b64encode(b'{"endpoint":"audio/speech","agent":"media-1","type":"application/json"}').decode()
         forged = HashedBody((b'{"input":"no"}',), hashed(b'{"input":"hi"}').sha256)
         with pytest.raises(Refused, match="bad_signature"):
-            async with pair.ada.transport.open_stream(pair.ben.id, f"{OTHER_PATH}?{asked}", forged) as response:
-                said = read_refusal(await response.content.read())
-                raise Refused(response.status, said.code, said.message)
+            await pair.ada.transport.open_stream(pair.ben.id, f"{OTHER_PATH}?{asked}", forged)
 
     assert [] == engine.asked
 
 
 @pytest.mark.parametrize("query", ["", "?x", "?%00", "?" + "A" * 4000])
 async def test_a_path_that_says_nothing_is_refused(tmp_path: Path, query: str) -> None:
-    async with (
-        pair_before(tmp_path, MediaEngine()) as pair,
-        pair.ada.transport.open_stream(pair.ben.id, OTHER_PATH + query, hashed(b"{}")) as response,
-    ):
-        said = await response.content.read()
+    async with pair_before(tmp_path, MediaEngine()) as pair:
+        with await pair.ada.transport.open_stream(pair.ben.id, OTHER_PATH + query, hashed(b"{}")) as response:
+            said = await response.read(1 << 16, 5)
 
     assert b"event: refused" in said and b'"unacceptable"' in said

@@ -30,8 +30,8 @@ async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
     ):
         answers = []
         for _ in range(8):
-            async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
-                answers.append(msgspec.json.decode(await response.read(), type=ProbeAnswer))
+            with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+                answers.append(msgspec.json.decode(await response.read(1 << 24, 5), type=ProbeAnswer))
             if len(answers) < 8:
                 await turns.enter_async_context(pair.ben.door.remote_turn())
 
@@ -49,8 +49,8 @@ async def test_a_probe_tells_which_models_are_not_loaded_and_which_are_not_becau
         for limits, by_engine in ((Limits(), True), (Limits(), False), (Limits([Limit("anyone", cold=True)]), False)):
             pair.ben.app._given = partial(Given, limits=limits)
             pair.ben.door.loads_for_others = by_engine
-            async with pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
-                answers.append(msgspec.json.decode(await response.read(), type=ProbeAnswer))
+            with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
+                answers.append(msgspec.json.decode(await response.read(1 << 24, 5), type=ProbeAnswer))
 
     one = ("scripted-1",)
     assert [(one, ()), ((), one), (one, ())] == [(answer.cold, answer.kept) for answer in answers]

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
 
 from discovery.client import PeerUnreachable
+from discovery.connections import Answer, Connections
 from discovery.identity import Identity
 from discovery.records import PeerId
 from discovery.request_auth import HashedBody, Refused, hashed
@@ -59,21 +59,19 @@ class ScriptedPeer:
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        connections = Connections(f"http://127.0.0.1:{runner.addresses[0][1]}", connect_s=2, keep_s=5)
         try:
-            async with aiohttp.ClientSession() as session:
 
-                @asynccontextmanager
-                async def open_stream(peer: PeerId, path: str, body: HashedBody, headers: object, answer_s: float = 10):
-                    async with asyncio.timeout(answer_s):
-                        response = await session.post(url + path, data=b"".join(body.pieces))
-                    async with response:
-                        yield response
+            async def open_stream(
+                peer: PeerId, path: str, body: HashedBody, headers: object, answer_s: float = 10
+            ) -> Answer:
+                return await connections.post(path, {}, body.pieces, keep=True, within_s=answer_s)
 
-                yield PeerUpstream(
-                    peer, "bob", open_stream, lambda _, reason: self.failures.append(reason), self.allowed, SILENCE_S
-                )
+            yield PeerUpstream(
+                peer, "bob", open_stream, lambda _, reason: self.failures.append(reason), self.allowed, SILENCE_S
+            )
         finally:
+            connections.close()
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -454,10 +452,8 @@ async def test_a_peer_that_cannot_be_dialled(
 ) -> None:
     told: list[str] = []
 
-    @asynccontextmanager
-    async def open_stream(*args: object, **kwargs: object):
+    async def open_stream(*args: object, **kwargs: object) -> Answer:
         raise raised
-        yield
 
     upstream = PeerUpstream(identity.id, "bob", open_stream, lambda _, reason: told.append(reason))
     with pytest.raises(UpstreamError) as caught:

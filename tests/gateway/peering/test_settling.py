@@ -128,14 +128,14 @@ async def test_garbage_is_refused_and_changes_nothing(scene: Scene, body: bytes)
 
     with pytest.raises(Refused, match="no statement"):
         scene.pair.ben.settling.answer(scene.pair.ada.id, body)
-    async with scene.pair.ada.transport.open_stream(scene.pair.ben.id, TAB_PATH, body or b"x", answer_s=5) as response:
+    with await scene.pair.ada.transport.open_stream(scene.pair.ben.id, TAB_PATH, body or b"x", answer_s=5) as response:
         assert 400 == response.status
     assert before == scene.pair.ben.settling.tabs.all()
 
 
 async def test_statements_are_limited_and_a_long_one_is_not_read(scene: Scene) -> None:
     async def status(body: bytes) -> int:
-        async with scene.pair.ada.transport.open_stream(scene.pair.ben.id, TAB_PATH, body, answer_s=5) as response:
+        with await scene.pair.ada.transport.open_stream(scene.pair.ben.id, TAB_PATH, body, answer_s=5) as response:
             return response.status
 
     assert 413 == await status(b"x" * 5000)

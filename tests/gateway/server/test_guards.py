@@ -10,9 +10,9 @@ CONNECTION = "gateway/server/test_connection.py::"
 GUARDS = [
     Guard(
         "15: another certificate",
-        "discovery/client.py",
-        "if presented != self.digest or",
-        "if",
+        "discovery/pinned.py",
+        "if presented != self.digest:",
+        "if False:",
         f"{CLIENT}test_a_server_with_another_certificate_gets_no_byte",
     ),
     Guard(
@@ -24,9 +24,9 @@ GUARDS = [
     ),
     Guard(
         "16: TLS 1.2, at another's",
-        "discovery/client.py",
-        ' or ssl_object.version() != "TLSv1.3"',
-        "",
+        "discovery/pinned.py",
+        "context.minimum_version = ssl.TLSVersion.TLSv1_3",
+        "pass",
         f"{CLIENT}test_a_server_below_tls_1_3_gets_no_byte",
     ),
     Guard(
@@ -158,14 +158,14 @@ GUARDS = [
     Guard(
         "24: a redirect",
         "discovery/client.py",
-        "allow_redirects=False",
-        "allow_redirects=True",
+        "if answer.status != 200:\n            pin.close()",
+        "if False:\n            pin.close()",
         f"{CLIENT}test_a_redirect_is_not_followed",
     ),
     Guard(
         "31: an answer that claims to be packed",
         "discovery/client.py",
-        'if response.headers.get("content-encoding", "identity") != "identity":',
+        'if answer.headers.get("content-encoding", "identity") != "identity":',
         "if False:",
         f"{CLIENT}test_an_encoded_answer_is_not_unpacked",
     ),

@@ -37,8 +37,8 @@ class Scene:
         )  # fmt: skip
 
     async def post(self, body: bytes) -> tuple[int, dict]:
-        async with self.ada.transport.open_stream(self.ben.id, LOOK_PATH, body, answer_s=5) as response:
-            return response.status, json.loads(await response.read())
+        with await self.ada.transport.open_stream(self.ben.id, LOOK_PATH, body, answer_s=5) as response:
+            return response.status, json.loads(await response.read(1 << 24, 5))
 
 
 @pytest.fixture

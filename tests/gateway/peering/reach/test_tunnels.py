@@ -125,8 +125,8 @@ async def test_who_comes_through_a_relay_is_not_dialled_back(scene: Scene) -> No
     """It says where he comes from, and could name anybody."""
     await scene.introduce()
 
-    async with scene.ada.transport.open_stream(scene.ben.id, LOOK_PATH, b'{"port": 8471}', answer_s=5) as response:
-        status, said = response.status, json.loads(await response.read())
+    with await scene.ada.transport.open_stream(scene.ben.id, LOOK_PATH, b'{"port": 8471}', answer_s=5) as response:
+        status, said = response.status, json.loads(await response.read(1 << 24, 5))
 
     assert (409, "relayed") == (status, said["error"]["code"])
 

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from gateway.engines.connections import BUFFER_LIMIT_BYTES, Answer, ConnectionBroken, Connections
-from gateway.wire.codec import LARGE_BYTES
+from discovery.connections import BUFFER_LIMIT_BYTES, SLICE_BYTES, Answer, ConnectionBroken, Connections
 
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
@@ -102,7 +101,7 @@ async def test_headers_are_in_lower_case_and_a_value_stays_in_its_line() -> None
 
 
 async def test_a_large_body_goes_in_slices_and_its_connection_serves_again() -> None:
-    large = bytes(range(256)) * (LARGE_BYTES // 100)
+    large = bytes(range(256)) * (SLICE_BYTES // 100)
     async with engine(WHOLE) as (served, connections):
         for _ in range(2):
             answer = await connections.post("/", {}, (b"{", memoryview(large), b"}"), keep=True, within_s=5)
@@ -374,7 +373,7 @@ async def test_an_idle_connection_is_closed_in_time() -> None:
 async def test_nothing_is_sent_on_a_new_connection_that_is_refused_here() -> None:
     """By `on_dial`: at the engine's port somebody else may listen by now."""
 
-    def refuse() -> None:
+    def refuse(transport: asyncio.Transport) -> None:
         raise ConnectionBroken("not ours")
 
     async with engine(WHOLE) as (served, kept):
@@ -404,7 +403,7 @@ async def test_a_large_body_waits_for_an_engine_that_reads_slowly() -> None:
 
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     connections = Connections(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connect_s=5, keep_s=5)
-    connection = await connections._dial()
+    connection = await connections.dial()
     answer = connection.ask(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body), (body,))
     await asyncio.sleep(0.2)
 
