@@ -7,10 +7,8 @@ does where it says nothing: an answer of five tokens ends after a few dozen even
 from dataclasses import dataclass
 
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
-from gateway.wire.codec import pieces_of
 from gateway.wire.known import MAX_TOKENS_LIMIT
 from gateway.wire.request import Request
-from gateway.wire.tokens import choices_in
 
 ANSWER_LIMIT_BYTES = 64 << 20  # base64 embeddings and long logprobs reach tens of MiB
 EVENTS_A_TOKEN = 2  # a token that ends a thought or begins a tool call makes two (llama.cpp)
@@ -42,10 +40,10 @@ def allowance(request: Request, patience_s: float) -> Allowance:
     """What the answer to this request may be. `patience_s`: for a first event, and for an answer in one piece."""
     if request.endpoint == "embeddings" or request.endpoint in COUNTING:  # of no token, however many bytes they have
         return Allowance(EVENTS_BESIDE, ANSWER_LIMIT_BYTES, patience_s, tokens=0)
-    tokens = min(request.max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * choices_in(request)
+    tokens = min(request.max_tokens or MAX_TOKENS_LIMIT, MAX_TOKENS_LIMIT) * request.choices
     is_named = request.endpoint in AGENT_ENDPOINTS
     a_token, beside = (NAMED_EVENTS_A_TOKEN, NAMED_EVENTS_BESIDE) if is_named else (EVENTS_A_TOKEN, EVENTS_BESIDE)
-    echoed = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value)) if is_named else 0
+    echoed = request.content.size_bytes if is_named else 0
     return Allowance(
         events=a_token * tokens + beside,
         limit_bytes=min(BYTES_A_TOKEN * tokens + BYTES_BESIDE + ECHOES * echoed, ANSWER_LIMIT_BYTES),

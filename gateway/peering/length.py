@@ -5,9 +5,7 @@ their context, and refuse a bound that does not fit into it: those get one only 
 known family may do either, and gets what is left by our estimate of the prompt, but an eighth of its context at least.
 """
 
-from dataclasses import replace
-
-from gateway.wire.codec import pieces_of, raw
+from gateway.wire.codec import raw
 from gateway.wire.known import LENGTHS, MAX_TOKENS_LIMIT
 from gateway.wire.request import Request
 
@@ -29,7 +27,7 @@ def bounded(request: Request, family: str, context_tokens: int) -> Request:
         return request
     limit = _limit(family, context_tokens, request)
     kept = {field: value for field, value in request.fields.items() if field not in {*LENGTHS, name}}
-    return replace(request, fields=kept if limit is None else {**kept, name: raw(limit)}, max_tokens=limit)
+    return request.changed(kept if limit is None else {**kept, name: raw(limit)}, max_tokens=limit)
 
 
 def _limit(family: str, context_tokens: int, request: Request) -> int | None:
@@ -39,6 +37,5 @@ def _limit(family: str, context_tokens: int, request: Request) -> int | None:
     if family not in BOUNDED:
         left = context_tokens - SPARE * request.prompt_tokens
         return min(MAX_TOKENS_LIMIT, int(max(left, context_tokens / 8)))
-    body_bytes = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value))
-    fits = body_bytes + MAX_TOKENS_LIMIT <= context_tokens  # a token takes at least a byte
+    fits = request.content.size_bytes + MAX_TOKENS_LIMIT <= context_tokens  # a token takes at least a byte
     return MAX_TOKENS_LIMIT if fits and family != "litellm" else None  # providers refuse more than their models write

@@ -6,7 +6,7 @@ The table stands in docs/protocol.md, with one test a row. Pure: bytes in, bytes
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -127,7 +127,7 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
     if problem := _problem(request, kept, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
     fields = {**kept, **request.written}
-    return asked.agent, replace(request, fields=fields, body=None, continues=asked.continues)
+    return asked.agent, request.changed(fields, continues=asked.continues)
 
 
 def _is_begun(request: Request) -> bool:

@@ -15,13 +15,13 @@ from gateway.serving.continuing.heard import Heard
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents, pour
-from gateway.wire.bodies import AGENT_ENDPOINTS
+from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
 from gateway.wire.errors import error_event, is_no_answer, message_in, whole_error
 from gateway.wire.events import Event, as_events
 from gateway.wire.request import Request
-from gateway.wire.tokens import METERED, Meter
+from gateway.wire.tokens import Meter
 
 BUSY = (429, 503)
 STREAM = "text/event-stream; charset=utf-8"

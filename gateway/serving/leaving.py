@@ -16,7 +16,8 @@ from gateway.privacy.others import OtherRequest
 from gateway.privacy.rules import ANYWHERE, Asked, Rule, Rules, Verdict
 from gateway.routing.node import Node
 from gateway.topics.reader import RelevanceReader
-from gateway.wire.request import MEDIA_NEEDS, Request
+from gateway.wire.reading.turns import MEDIA_NEEDS
+from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 

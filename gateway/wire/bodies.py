@@ -118,6 +118,7 @@ FORM = "multipart/form-data"
 FORMS = frozenset({"audio/transcriptions"})  # of OTHERS, those that take a form
 ASSUMED = frozenset({"chat/completions", "completions", "embeddings"})  # every engine has them: only models differ
 AGENT_ENDPOINTS = frozenset({"responses", "messages", "messages/count_tokens"})  # with events that have names
+METERED = frozenset({"chat/completions", "completions"})  # streams of chunks; they know `stream_options`
 TURNS = {"chat/completions": "messages", "messages": "messages", "responses": "input"}  # the field that holds them
 COUNTING = frozenset({"messages/count_tokens"})  # answer with a number, and write nothing
 

@@ -74,7 +74,7 @@ def write_known(known: Known, parts: Sequence[object], fields: Fields, body: byt
     """Those of the body's `fields` that have fields themselves, written anew from what is known.
 
     `parts` are those of its messages that are not text; large images are pieces of their own and not copied.
-    Raises NotKnown. Call it last: it changes `known`.
+    Raises NotKnown.
     """
     images = [_picture(part) for part in parts if isinstance(part, ImagePart | InputImage | ImageBlock)]
     if not all(_is_inline(image) for image in images):
@@ -139,6 +139,8 @@ def _write_said(said: object, images: Sequence[_Picture]) -> Value:
     for image in large:
         image.url = _PLACE
     first, *others = msgspec.json.encode(said).split(bytes(_PLACE))
+    for image, url in zip(large, urls, strict=True):
+        image.url = msgspec.Raw(url)
     return (first, *(piece for pair in zip(urls, others, strict=True) for piece in pair))
 
 

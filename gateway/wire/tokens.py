@@ -4,19 +4,17 @@ A stream tells its usage only where `stream_options.include_usage` is set, in a 
 clients which did not ask for it (cline PR 8518). Knows the three shapes: chat and completions, responses, messages.
 """
 
-from dataclasses import replace
 from typing import Annotated
 
 import msgspec
 
-from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
+from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING, METERED
 from gateway.wire.claims import whole
-from gateway.wire.codec import UNREADABLE, pieces_of, raw, view_of
+from gateway.wire.codec import UNREADABLE, raw, view_of
 from gateway.wire.events import tells_no_usage
 from gateway.wire.request import Request
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-METERED = frozenset({"chat/completions", "completions"})  # streams of chunks; they know `stream_options`
 PROMPT_TOKENS_BESIDE = 4096  # that an engine's template may add to what the request holds
 
 
@@ -113,27 +111,14 @@ def most_tokens(request: Request, unbounded: int = 2**31) -> int:
     """How many tokens an answer may have, `unbounded` where the request sets no bound; all of its choices together."""
     if request.endpoint == "embeddings" or request.endpoint in COUNTING:
         return 0
-    return unbounded if request.max_tokens is None else request.max_tokens * choices_in(request)
-
-
-def choices_in(request: Request) -> int:
-    """How many answers one request asks for: `n` for each of its prompts."""
-    if request.endpoint not in METERED:
-        return 1
-    n = _FLOAT.decode(view_of(request.fields["n"])) if "n" in request.fields else None
-    prompts = 1
-    if request.endpoint == "completions" and bytes(view_of(request.fields["prompt"])[:1]) == b"[":
-        begins = [bytes(memoryview(item)[:1]) for item in _ITEMS.decode(view_of(request.fields["prompt"]))]
-        prompts = max(1, sum(begin in (b'"', b"[") for begin in begins))  # a list of token ids is one prompt
-    return whole(int(n or 1), 1, 2**31) * prompts
+    return unbounded if request.max_tokens is None else request.max_tokens * request.choices
 
 
 def _most_prompt_tokens(request: Request) -> int:
     """A token takes at least a byte; what a request only points at (images, stored answers) is not seen."""
     if request.endpoint in AGENT_ENDPOINTS and not _ELSEWHERE.isdisjoint(request.fields):
         return 2**31
-    held = sum(len(piece) for value in request.fields.values() for piece in pieces_of(value))
-    return held + 4 * request.prompt_tokens + PROMPT_TOKENS_BESIDE
+    return request.content.size_bytes + 4 * request.prompt_tokens + PROMPT_TOKENS_BESIDE
 
 
 def larger(known: tuple[int, int] | None, reported: tuple[int, int]) -> tuple[int, int]:
@@ -148,12 +133,11 @@ def asking_for_usage(request: Request) -> Request:
     """
     if not request.stream or request.include_usage or request.endpoint not in METERED:
         return request
-    asked = _ASKING
-    if "stream_options" in request.fields:
-        options = _OPTIONS.decode(view_of(request.fields["stream_options"])) or {}
+    content, asked = request.content, _ASKING
+    if not content.lacks("stream_options") and "stream_options" in content.fields:
+        options = _OPTIONS.decode(view_of(content.fields["stream_options"])) or {}
         asked = raw(options | {"include_usage": True})
-    anew = {"stream_options": asked}
-    return replace(request, fields={**request.fields, **anew}, written={**request.written, **anew}, body=None)
+    return msgspec.structs.replace(request, content=content.with_field("stream_options", asked))
 
 
 def is_usage_alone(event_data: bytes) -> bool:
@@ -166,8 +150,6 @@ def is_usage_alone(event_data: bytes) -> bool:
 
 
 _ELSEWHERE = frozenset({"previous_response_id", "conversation", "prompt", "container", "mcp_servers"})  # agents' words
-_FLOAT = msgspec.json.Decoder(float | None)
-_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _ASKING = raw({"include_usage": True})
 _OPTIONS = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 

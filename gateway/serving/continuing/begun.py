@@ -11,7 +11,6 @@ from gateway.serving.continuing.said import Said, says_nothing
 from gateway.wire.bodies import AGENT_ENDPOINTS, TURNS
 from gateway.wire.codec import UNREADABLE, Fields, view_of
 from gateway.wire.request import Request
-from gateway.wire.tokens import choices_in
 
 KINDS: dict[str, Callable[[Request], Said]] = {
     "chat/completions": Chunks,
@@ -40,7 +39,7 @@ def begun(request: Request) -> Said | None:
 
 def may_continue(request: Request) -> bool:
     """Whether the answer to this is of such a kind, as far as the request tells."""
-    if not request.stream or request.endpoint not in KINDS or choices_in(request) > 1:
+    if not request.stream or request.endpoint not in KINDS or request.choices > 1:
         return False
     if any(name in request.fields and not says_nothing(request.fields[name]) for name in HOLDING):
         return False

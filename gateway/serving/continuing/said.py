@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import msgspec
@@ -71,8 +70,8 @@ class Said(ABC):
             fields |= {name: raw(bound) for name in _BOUNDS if name in fields and not says_nothing(fields[name])}
         if "min_tokens" in fields:
             fields["min_tokens"] = raw(_less(fields["min_tokens"], tokens))
-        return replace(
-            request, fields=fields, written={**request.written, **self._turns(request.written, text)}, body=None,
+        return request.changed(
+            fields, {**request.written, **self._turns(request.written, text)},
             max_tokens=bound, prompt_tokens=request.prompt_tokens + tokens, continues=True,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import pytest
 
 from discovery.records import PeerId
@@ -60,7 +61,7 @@ class Desk:
             self.ada.node, Doors([self.door]), self.peers, Telemetry(), lambda: self.now, PATIENCE
         )  # type: ignore[arg-type] # fmt: skip
         course = Course(choice, CourseConfig(), self.now)
-        return Attempts(around, replace(REQUEST, stream=stream), course, FixedWay(again or never))
+        return Attempts(around, msgspec.structs.replace(REQUEST, stream=stream), course, FixedWay(again or never))
 
     def choice(self, query: Query | None = None) -> Choice:
         return self.ada.decide(*([query] if query else [])).choice(9)

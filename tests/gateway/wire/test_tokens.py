@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gateway.wire.request import encode_request, read_request
-from gateway.wire.tokens import Meter, asking_for_usage, choices_in, is_usage_alone, larger, most_tokens, usage_of
+from gateway.wire.tokens import Meter, asking_for_usage, is_usage_alone, larger, most_tokens, usage_of
 
 PROMPT = b'"prompt":"hi","model":"m","stream":true'
 
@@ -133,7 +133,7 @@ def test_an_honest_count_is_kept() -> None:
 def test_choices_are_what_max_tokens_counts_for(asked: dict[str, object], choices: int) -> None:
     request = read_request("completions", msgspec.json.encode({"max_tokens": 7, **asked}))
 
-    assert choices == choices_in(request)
+    assert choices == request.choices
     assert 7 * choices == most_tokens(request)
 
 

@@ -1,0 +1,110 @@
+"""The body of a request (P): its bytes, its fields, and what of them may be sent to another machine.
+
+Each is worked out when it is first asked for: most requests go to our own engine byte for byte.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.wire.codec import UNREADABLE, Fields, Pieces, pieces_of, read_fields, write_fields
+from gateway.wire.errors import InvalidRequest
+from gateway.wire.known import NotKnown
+from gateway.wire.rewriting import Known, write_known
+
+_ESCAPED = b"\\u00"  # begins an ASCII letter that hides what a name is
+
+
+class Content:
+    """A body as it came, or with fields of ours in it."""
+
+    __slots__ = ("_anew", "_body", "_came", "_fields", "_judged", "_known", "_not_known", "_parts", "_read")
+
+    def __init__(
+        self, came: bytes | msgspec.Raw, known: Known | None, not_known: str | None, parts: Sequence[object]
+    ) -> None:
+        """`known` is what PPAI knows it to be; None where that is not all, as `not_known` says.
+
+        `parts` are those of its messages that are no text. A body that is part of a larger message (Raw) is written
+        anew where it is sent: its bytes may hold a field twice, of which only one was judged.
+        """
+        self._came, self._known, self._not_known, self._parts = came, known, not_known, parts
+        self._body: Pieces | None = (came,) if isinstance(came, bytes) else None  # to be sent; None: written by fields
+        self._anew: Fields = {}  # fields of ours, which go before those that came
+        self._read: Fields | None = None  # the fields that came
+        self._fields: Fields | None = None
+        self._judged: tuple[Fields, str | None] | None = None  # what is written anew, and what is not known
+
+    @property
+    def fields(self) -> Fields:
+        """All of its fields, each with its exact bytes. Raises InvalidRequest for a name that is no text."""
+        if self._fields is None:
+            came = self._fields_that_came()
+            self._fields = {**came, **self._anew} if self._anew else came
+        return self._fields
+
+    @property
+    def written(self) -> Fields:
+        """Those of its fields that are written anew from what is known of them, before another machine gets them."""
+        written = self._judge()[0]
+        return {**written, **self._anew} if self._anew else written
+
+    @property
+    def unknown(self) -> str | None:
+        """What in it PPAI does not know; None where it knows all that it looks at."""
+        return self._judge()[1]
+
+    @property
+    def demands(self) -> str | None:
+        """The field that costs an engine more than one plain answer (known.py)."""
+        return self._known.demands if self._known else None
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is, within a few bytes: at least as long as the values of its fields."""
+        if self._fields is None:
+            return len(memoryview(self._came))
+        return sum(len(piece) for value in self._fields.values() for piece in pieces_of(value))
+
+    @property
+    def pieces(self) -> Pieces:
+        """What an engine is sent: exactly what came where nothing is ours, and else every other field's exact bytes."""
+        return self._body if self._body is not None else write_fields(self.fields)
+
+    def lacks(self, name: str) -> bool:
+        """Whether a look at its bytes shows that it has no field of this name; False: its fields must be read."""
+        return isinstance(self._came, bytes) and name.encode() not in self._came and _ESCAPED not in self._came
+
+    def with_field(self, name: str, value: msgspec.Raw) -> "Content":
+        """The same with this field of ours; what came stays as it is where that has none of this name."""
+        content = Content(self._came, self._known, self._not_known, self._parts)
+        content._anew, content._body = {**self._anew, name: value}, None
+        if isinstance(self._came, bytes) and not self._anew and self.lacks(name):
+            end = self._came.rindex(b"}")
+            content._body = memoryview(self._came)[:end], b',"%b":%b}' % (name.encode(), bytes(value))
+        return content
+
+    def rewritten(self, fields: Fields, written: Fields | None = None) -> "Content":
+        """The same with these fields and no others. `written` replaces what was written anew; None: that stays."""
+        content = Content(self._came, self._known, self._not_known, self._parts)
+        content._fields, content._body = fields, None
+        content._judged = self.written if written is None else written, self.unknown
+        return content
+
+    def _judge(self) -> tuple[Fields, str | None]:
+        if self._judged is None:
+            try:
+                fields = self._fields_that_came()
+                written = write_known(self._known, self._parts, fields, self._came) if self._known else {}
+                self._judged = written, self._not_known
+            except NotKnown as error:
+                self._judged = {}, error.field
+        return self._judged
+
+    def _fields_that_came(self) -> Fields:
+        if self._read is None:
+            try:
+                self._read = read_fields(self._came)
+            except UNREADABLE as error:  # a decoder does not look at the names of fields that it skips
+                raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+        return self._read

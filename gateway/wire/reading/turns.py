@@ -1,0 +1,129 @@
+"""The turns of a request (P): who said what, whichever API they are written in, and what of it routing reads."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from gateway.wire.bodies import ResponsesBody
+from gateway.wire.known import Turn
+
+ROUTED_TEXT_CHARS = (
+    1000  # of a turn: half from its start, half from its end; the gate reads 500 without greeting and thanks
+)
+ROUTED_TURNS = 6  # the newest of the user's
+OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
+MEDIA_NEEDS = {  # type of a part -> what a model must do
+    **dict.fromkeys(("image_url", "input_image", "image"), "image"),
+    "input_audio": "audio",
+    **dict.fromkeys(("file", "input_file", "document"), "file"),
+}
+_SETTING_ROLES = ("system", "developer")
+_TEXT_KEYS = ("text", "content", "output", "input", "arguments", "thinking", "summary")  # of what is not known
+_THOUGHT = frozenset({"function_call", "custom_tool_call", "reasoning"})  # types of items that a model wrote
+
+
+class Said:
+    """What turns say: `words` by turn, `roles` beside them, and the `parts` of all that are no text.
+
+    What a topic is read from is worked out when it is first asked for.
+    """
+
+    def __init__(self, turns: Iterable[Any]) -> None:
+        """Each turn has a `role`, and a `content` of text or of parts with a `type` and a `text`."""
+        self.words: list[str] = []
+        self.roles: list[str | None] = []
+        self.parts: list[Any] = []
+        for turn in turns:
+            content = turn.content
+            if type(content) is list:
+                words = "\n".join([part.text for part in content if part.text])
+                self.parts += [part for part in content if part.type != "text"]
+            else:
+                words = content or ""
+            self.words.append(words)
+            self.roles.append(turn.role)
+
+    @property
+    def opening(self) -> list[str]:
+        """What tells this conversation from others: its setting, and what the user said first."""
+        said, has_asked = [], False
+        for role, words in zip(self.roles, self.words, strict=True):
+            if role in _SETTING_ROLES or (role == "user" and not has_asked):
+                said.append(_ends(words, OPENING_CHARS))
+                has_asked = has_asked or role == "user"
+        return said
+
+    @cached_property
+    def text(self) -> str:
+        """What the user said last."""
+        return _ends(self._asked[-1].strip(), ROUTED_TEXT_CHARS) if self._asked else ""
+
+    @cached_property
+    def earlier(self) -> tuple[str, ...]:
+        """What the user said before, newest first."""
+        return tuple(_ends(words.strip(), ROUTED_TEXT_CHARS) for words in self._asked[-2 : -ROUTED_TURNS - 1 : -1])
+
+    @cached_property
+    def setting(self) -> str:
+        """What the program said before that: its system prompt."""
+        said = zip(self.roles, self.words, strict=True)
+        read = [_ends(words.strip(), ROUTED_TEXT_CHARS) for role, words in said if role in _SETTING_ROLES]
+        return _ends("\n".join(read), ROUTED_TEXT_CHARS)
+
+    @cached_property
+    def _asked(self) -> list[str]:
+        """What the user said, turn by turn."""
+        return [words for role, words in zip(self.roles, self.words, strict=True) if role == "user"]
+
+
+def loose_turns(asked: Any) -> Iterator[Turn]:
+    """The turns of a body that is not known, of Responses or Messages."""
+    is_responses = isinstance(asked, ResponsesBody)
+    setting, items = (asked.instructions, asked.input) if is_responses else (asked.system, asked.messages)
+    if setting:
+        yield Turn("system", list(_parts(setting)))
+    for item in items if isinstance(items, list) else [items]:
+        yield Turn(_role_of(item), list(_parts(item)))
+
+
+class _Part(NamedTuple):
+    """A piece of a message that is not known: what it is, and its words where it is text."""
+
+    type: str
+    text: str = ""
+
+
+def _role_of(item: Any) -> str:
+    """Who speaks in an item of any kind."""
+    if not isinstance(item, dict):
+        return "user"
+    role, kind, blocks = item.get("role"), item.get("type"), item.get("content")
+    if role is not None:
+        listed = blocks if isinstance(blocks, list) else []
+        has_result = any(isinstance(block, dict) and block.get("type") == "tool_result" for block in listed)
+        return "tool" if has_result else str(role)
+    return "assistant" if kind in _THOUGHT else "user" if kind in (None, "message") else "tool"
+
+
+def _parts(words: Any) -> Iterator[_Part]:
+    """The texts and media in nested messages, whatever their shape; the bytes of images and files are none.
+
+    A list of what is left takes the same time at every depth; a function that calls itself would not, and would fail.
+    """
+    left = [words]
+    while left:
+        word = left.pop()
+        if isinstance(word, str):
+            yield _Part("text", word)
+        elif isinstance(word, list):
+            left += reversed(word)
+        elif isinstance(word, dict):
+            if isinstance(kind := word.get("type"), str) and kind in MEDIA_NEEDS:
+                yield _Part(kind)
+            left += [word[key] for key in reversed(_TEXT_KEYS) if key in word]
+
+
+def _ends(text: str, limit_chars: int) -> str:
+    """What of a turn is read: people put what they want before a long paste, or after it."""
+    half = limit_chars // 2
+    return text if len(text) <= 2 * half else f"{text[:half]}\n{text[-half:]}"

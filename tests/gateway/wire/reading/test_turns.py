@@ -1,0 +1,50 @@
+"""What turns say, of every API alike."""
+
+from gateway.wire.bodies import AnthropicBody
+from gateway.wire.known import TextPart, Turn
+from gateway.wire.reading.turns import ROUTED_TEXT_CHARS, Said, loose_turns
+
+TURNS = [
+    Turn("system", "be brief"),
+    Turn("user", [TextPart("first"), TextPart("and more")]),
+    Turn("assistant", None),
+    Turn("user", " second\n"),
+]
+
+
+def test_the_newest_of_the_user_s_turns_is_what_is_asked() -> None:
+    said = Said(TURNS)
+
+    assert ("second", ("first\nand more",), "be brief") == (said.text, said.earlier, said.setting)
+
+
+def test_a_conversation_is_told_by_its_setting_and_its_first_question() -> None:
+    assert ["be brief", "first\nand more"] == Said(TURNS).opening == Said(TURNS[:2]).opening
+
+
+def test_no_turns_say_nothing() -> None:
+    said = Said([])
+
+    assert ("", (), "", []) == (said.text, said.earlier, said.setting, said.opening)
+
+
+def test_of_a_long_setting_both_ends_are_read() -> None:
+    said = Said([Turn("system", "a" * 5000), Turn("developer", "b" * 5000)])
+
+    assert (ROUTED_TEXT_CHARS + 1, "a", "b") == (len(said.setting), said.setting[0], said.setting[-1])
+
+
+def test_words_are_found_in_items_of_any_shape() -> None:
+    asked = AnthropicBody(
+        messages=[
+            {"role": "user", "content": [{"type": "tool_result", "content": [{"type": "image"}, {"text": "result"}]}]},
+            {"type": "reasoning", "summary": [{"text": "hm"}]},
+            "and now?",
+        ],
+        system=[{"type": "text", "text": "be kind"}],
+    )
+
+    said = Said(loose_turns(asked))
+
+    assert (["be kind", "result", "hm", "and now?"], ["image"]) == (said.words, [part.type for part in said.parts])
+    assert ["system", "tool", "assistant", "user"] == said.roles
