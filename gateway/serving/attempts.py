@@ -25,7 +25,7 @@ from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import ABILITY_REFUSED, MODEL_UNKNOWN
 from gateway.serving.forward import Attempt, Target
 from gateway.serving.late import LATE, Leavable
-from gateway.serving.recording.lines import CODE_CHARS, route_line
+from gateway.serving.recording.lines import CODE_CHARS
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace
@@ -90,7 +90,7 @@ class Attempts:
     _decided_after = 0  # after how many attempts the choice was made
     _goes_on: GoingOn | None = None  # with an answer that broke off
     _broken: tuple[Said, Candidate] | None = None  # that answer, and who began it
-    _is_left = False  # by its client, while it waited for a peer that the client named
+    is_left = False  # by its client, while it waited for a peer that the client named
     _turn: Turn | None = None  # inside our own engine
     _at: Served | PeerUpstream | None = None  # who is asked now
     _better: Choice | None = None  # that leads away from a peer that is late
@@ -228,12 +228,10 @@ class Attempts:
         """How much of the model is loaded, 0 to 1, that an engine loads for this; None where none does, or tells."""
         return self._at.loading if self._at else None
 
-    def line(self, wall_time: float, request_id: str) -> dict[str, object]:
-        """The route log's line: who answered, among whom, and how it went."""
-        return route_line(
-            wall_time, request_id, self._request, self._course.choice, self.done,
-            is_left=self._is_left, is_continued=self._broken is not None,
-        )  # fmt: skip
+    @property
+    def is_continued(self) -> bool:
+        """Whether an answer broke off, and others were asked to go on with it."""
+        return self._broken is not None
 
     async def _next_of_choice(self) -> Target | None:
         now, self._better = self._clock(), None
@@ -337,7 +335,7 @@ class Attempts:
                     return await self._way.anew()
                 pause_s = LOOK_S
         except asyncio.CancelledError:  # the client hung up; nothing is reserved
-            self._is_left = True
+            self.is_left = True
             raise
         raise UpstreamError(
             f"peer `{candidate.peer_name}` is busy, and had no room for this request in its time: try again later, or "

@@ -169,21 +169,21 @@ class Dispatcher:
             self.decider.queries.remember(routed.request.session, candidate.queue, attempt.status != "ok")
             if attempt.status == "ok":
                 self._answered(asked.request_id, routed, candidate, asked.began)
-        line = attempts.line(self._log.wall_clock(), asked.request_id)
-        self._log.decided(recorded, routed, attempts.choice)
-        self._log.ended(recorded, line)
+        line = self._log.ended(
+            recorded, routed, attempts.choice, attempts.done,
+            is_left=attempts.is_left, is_continued=attempts.is_continued,
+        )  # fmt: skip
         if not is_left:
-            status, reason = str(line["status"]), str(line["reason"])
-            self._telemetry.observe_answer(status, reason)
+            self._telemetry.observe_answer(line.status, line.reason)
             if asked.trace:
-                asked.trace.ended(sayable(routed.request.model), status, reason, len(attempts.done))
+                asked.trace.ended(sayable(routed.request.model), line.status, line.reason, line.attempts)
 
     def target_of(
         self, routed: Routed, recorded: Recorded, candidate: Candidate, reason: str, by: Served | Upstream, began: float
     ) -> Target:
         """One candidate, ready to be asked."""
         request = routed.request
-        recorded.line |= {"peer": candidate.peer_name, "model": candidate.model}
+        recorded.peer, recorded.model = candidate.peer_name, candidate.model
         shown = {
             "x-ppai-peer": candidate.peer_name,
             "x-ppai-model": candidate.model,

@@ -1,11 +1,14 @@
 """The last requests of this machine's programs, running and ended, in memory: what the page shows of them.
 
-A request has its line of the route log, and what was decided about it, which is kept as it is and read when somebody
+A request has its line of the route log, and what was decided about it; both are kept as they are and read when somebody
 looks. Never a word of a prompt.
 """
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 KEPT = 200  # requests
 DECISIONS = 100  # of them with what was decided
@@ -14,13 +17,35 @@ CANDIDATES = 4000  # in all decisions that are kept together: a decision among m
 
 @dataclass(slots=True, eq=False)
 class Recorded:
-    """One request: `line` says as much as is known, and is replaced when it has ended."""
+    """One request. What it is called and who is asked counts while it runs; then `written`, its line of the route log.
+
+    Its line is made when somebody looks.
+    """
 
     number: int  # counts up; no two requests of a process have one
-    line: dict[str, object]
-    is_running: bool = True
+    at: float = 0.0  # s since 1970
+    request: str = ""  # its id
+    endpoint: str = ""
+    asked: str = ""  # the model
+    reason: str = ""
+    peer: str | None = None  # who is asked now
+    model: str | None = None
+    written: bytes = b""
     decided: object | None = None  # None: nothing was, or it is no longer kept
     candidates: int = 0  # in `decided`
+
+    @property
+    def is_running(self) -> bool:
+        return not self.written
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """As much as is known of it, by name."""
+        if self.written:
+            return _line(self.written)
+        known = {"at": self.at, "request": self.request, "endpoint": self.endpoint, "asked": self.asked}
+        who = {"peer": self.peer, **({"model": self.model} if self.model else {})}
+        return {**known, **who, "reason": self.reason, "status": "running"}
 
 
 class Recent:
@@ -28,7 +53,7 @@ class Recent:
 
     def __init__(self, keep: int = KEPT, decisions: int = DECISIONS, candidates: int = CANDIDATES) -> None:
         self._all: deque[Recorded] = deque(maxlen=keep)
-        self._lines: deque[dict[str, object]] = deque(maxlen=keep)
+        self._written: deque[bytes] = deque(maxlen=keep)
         self._decided: deque[Recorded] = deque()
         self._room = (decisions, candidates)
         self._candidates, self._count = 0, 0
@@ -39,14 +64,16 @@ class Recent:
         return list(self._all)
 
     @property
-    def lines(self) -> list[dict[str, object]]:
+    def lines(self) -> list[dict[str, Any]]:
         """Of those that have ended, their lines, in the order in which they ended."""
-        return list(self._lines)
+        return [_line(written) for written in self._written]
 
-    def began(self, line: dict[str, object]) -> Recorded:
+    def began(
+        self, at: float = 0.0, request: str = "", endpoint: str = "", asked: str = "", reason: str = ""
+    ) -> Recorded:
         """A request is on its way."""
         self._count += 1
-        one = Recorded(self._count, line)
+        one = Recorded(self._count, at, request, endpoint, asked, reason)
         self._all.append(one)
         return one
 
@@ -62,11 +89,11 @@ class Recent:
             self._candidates -= oldest.candidates
             oldest.decided, oldest.candidates = None, 0
 
-    def ended(self, line: dict[str, object], one: Recorded | None = None) -> None:
-        """A request has its line of the route log; `one`: as it was known while it ran."""
-        one = one or self.began(line)
-        one.line, one.is_running = line, False
-        self._lines.append(line)
+    def ended(self, line: bytes, one: Recorded | None = None) -> None:
+        """A request has its line of the route log, as JSON; `one`: as it was known while it ran."""
+        one = one or self.began()
+        one.written = line
+        self._written.append(line)
 
     def find(self, which: str) -> Recorded | None:
         """By its number, or by its request id; of several with one id, the newest."""
@@ -74,3 +101,8 @@ class Recent:
             if which in (str(one.number), one.line.get("request")):
                 return one
         return None
+
+
+def _line(written: bytes) -> dict[str, Any]:
+    line: dict[str, Any] = msgspec.json.decode(written)
+    return line

@@ -116,6 +116,7 @@ async def test_a_thousand_secrets_stay_where_they_are(
             said.append(client.body)
         card = ada.me.gossip.own_card()
         said += [caplog.text.encode(), repr(card).encode(), ada.telemetry.exposition()]
+        ada.route_log.close()
         said.append((tmp_path / "route.jsonl").read_bytes())
 
     assert 200 == clean.status and went

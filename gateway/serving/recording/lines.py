@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from discovery.records import printable
 from gateway.models.names import sayable
 from gateway.routing.choice import Candidate, Choice
@@ -9,6 +11,60 @@ from gateway.serving.forward import Attempt
 from gateway.wire.request import Request
 
 CODE_CHARS = 64  # of an error's code that are logged
+
+
+class Considered(msgspec.Struct):
+    """One who might have answered."""
+
+    peer: str
+    score: float
+    wait_s: float
+    service_s: float
+    cost_s: float
+    utility: float
+
+
+class Part(msgspec.Struct):
+    """What one of several agents that answered together did."""
+
+    peer: str
+    model: str
+    status: str
+    tokens: int
+
+
+class Tried(msgspec.Struct):
+    """How one of several attempts went."""
+
+    peer: str
+    model: str
+    status: str
+    code: str | None
+    latency_s: float
+
+
+class Line(msgspec.Struct):
+    """What stands in the log of one request, in this order."""
+
+    at: float  # s since 1970
+    request: str
+    endpoint: str
+    asked: str
+    peer: str
+    model: str
+    reason: str
+    considered: list[Considered]
+    score: float
+    wait_s: float
+    cost_s: float
+    attempts: int
+    status: str
+    ttft_s: float | None
+    latency_s: float | None
+    prompt_tokens: int
+    tokens: int
+    parts: list[Part] | msgspec.UnsetType = msgspec.UNSET
+    tried: list[Tried] | msgspec.UnsetType = msgspec.UNSET
 
 
 def route_line(
@@ -20,7 +76,7 @@ def route_line(
     *,
     is_left: bool,
     is_continued: bool,
-) -> dict[str, object]:
+) -> Line:
     """The line of a request that has ended, `done` with its attempts, at `wall_time` (s since 1970).
 
     `choice` is the last one, and names somebody. `is_left`: by its client, while no attempt was under way;
@@ -28,48 +84,49 @@ def route_line(
     """
     candidate, attempt = done[-1] if done else (choice.target, None)
     assert candidate, "a course has somebody to ask"
-    parts = [(by, part) for by, part in done if part.ttft_s is not None]
-    return {
-        "at": round(wall_time, 3),
-        "request": request_id,
-        "endpoint": request.endpoint,
-        "asked": candidate.model if request.model == candidate.model else sayable(request.model),
-        "peer": candidate.peer_name,
-        "model": candidate.model,
-        "reason": choice.reason,
-        "considered": [_considered(candidate) for candidate in choice.order],
-        "score": round(candidate.score, 4),
-        "wait_s": round(candidate.wait_s, 4),
-        "cost_s": round(candidate.cost_s, 4),
-        "attempts": len(done),
-        "status": attempt.status if attempt and not is_left else "cancelled",
-        "ttft_s": round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
-        "latency_s": round(attempt.latency_s, 4) if attempt else None,
-        "prompt_tokens": attempt.prompt_tokens if attempt else 0,
-        "tokens": attempt.tokens if attempt else 0,
-        **({"parts": [_part(*part) for part in parts]} if is_continued else {}),
-        **({"tried": [_tried(*tried) for tried in done]} if len(done) > 1 else {}),
-    }
+    line = Line(
+        round(wall_time, 3),
+        request_id,
+        request.endpoint,
+        asked_for(request, candidate),
+        candidate.peer_name,
+        candidate.model,
+        choice.reason,
+        [_considered(each) for each in choice.order],
+        round(candidate.score, 4),
+        round(candidate.wait_s, 4),
+        round(candidate.cost_s, 4),
+        len(done),
+        attempt.status if attempt and not is_left else "cancelled",
+        round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,
+        round(attempt.latency_s, 4) if attempt else None,
+        attempt.prompt_tokens if attempt else 0,
+        attempt.tokens if attempt else 0,
+    )
+    if is_continued:
+        parts = [(by, part) for by, part in done if part.ttft_s is not None]
+        line.parts = [Part(by.peer_name, by.model, part.status, part.tokens) for by, part in parts]
+    if len(done) > 1:
+        line.tried = [_tried(*each) for each in done]
+    return line
 
 
-def _part(by: Candidate, attempt: Attempt) -> dict[str, object]:
-    """What one of several agents that answered together did."""
-    return {"peer": by.peer_name, "model": by.model, "status": attempt.status, "tokens": attempt.tokens}
+def asked_for(request: Request, candidate: Candidate | None) -> str:
+    """The model that was asked for, as a log may say it."""
+    return request.model if candidate and request.model == candidate.model else sayable(request.model)
 
 
-def _tried(by: Candidate, attempt: Attempt) -> dict[str, object]:
-    """How one of several attempts went."""
+def _tried(by: Candidate, attempt: Attempt) -> Tried:
     code = printable(attempt.error, CODE_CHARS) if attempt.error else None
-    how = {"status": attempt.status, "code": code, "latency_s": round(attempt.latency_s, 4)}
-    return {"peer": by.peer_name, "model": by.model, **how}
+    return Tried(by.peer_name, by.model, attempt.status, code, round(attempt.latency_s, 4))
 
 
-def _considered(candidate: Candidate) -> dict[str, object]:
-    return {
-        "peer": candidate.peer_name,
-        "score": round(candidate.score, 4),
-        "wait_s": round(candidate.wait_s, 4),
-        "service_s": round(candidate.service_s, 4),
-        "cost_s": round(candidate.cost_s, 4),
-        "utility": round(candidate.utility, 5),
-    }
+def _considered(candidate: Candidate) -> Considered:
+    return Considered(
+        candidate.peer_name,
+        round(candidate.score, 4),
+        round(candidate.wait_s, 4),
+        round(candidate.service_s, 4),
+        round(candidate.cost_s, 4),
+        round(candidate.utility, 5),
+    )

@@ -1,13 +1,14 @@
 """What is written of a request: for the page while it runs, as its line of the route log when it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from gateway.models.names import sayable
 from gateway.privacy.rules import Verdict
-from gateway.routing.choice import Choice
+from gateway.routing.choice import Candidate, Choice
 from gateway.routing.query import Query
 from gateway.serving.deciding.decider import Routed
+from gateway.serving.forward import Attempt
+from gateway.serving.recording.lines import Line, asked_for, route_line
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
@@ -25,34 +26,49 @@ class RequestLog:
     """Writes of requests, never a word of what they say."""
 
     def __init__(self, telemetry: Telemetry, route_log: RouteLog, wall_clock: Callable[[], float]) -> None:
-        self._telemetry, self._route_log, self.wall_clock = telemetry, route_log, wall_clock
+        self._telemetry, self._route_log, self._wall_clock = telemetry, route_log, wall_clock
 
     def began(self, routed: Routed, request_id: str) -> Recorded:
         """The request, as the page shows it while it runs."""
-        request, choice = routed.request, routed.choice
-        recorded = self._route_log.recent.began({
-            "at": round(self.wall_clock(), 3), "request": request_id, "endpoint": request.endpoint,
-            "asked": sayable(request.model), "peer": None, "reason": choice.reason, "status": "running",
-        })  # fmt: skip
-        self.decided(recorded, routed, choice)
+        request, choice, at = routed.request, routed.choice, round(self._wall_clock(), 3)
+        asked = asked_for(request, choice.target)
+        recorded = self._route_log.recent.began(at, request_id, request.endpoint, asked, choice.reason)
+        self._decided(recorded, routed, choice)
         return recorded
 
-    def decided(self, recorded: Recorded, routed: Routed, choice: Choice) -> None:
-        """What was decided about it last; that is kept for the owner to look at."""
-        self._route_log.recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
-
-    def ended(self, recorded: Recorded, line: dict[str, object]) -> None:
-        """Write its line of the route log."""
+    def ended(
+        self,
+        recorded: Recorded,
+        routed: Routed,
+        choice: Choice,
+        done: Sequence[tuple[Candidate, Attempt]],
+        *,
+        is_left: bool,
+        is_continued: bool,
+    ) -> Line:
+        """Its line of the route log, which is written; `choice` was the last one (lines.route_line)."""
+        if choice is not routed.choice:
+            self._decided(recorded, routed, choice)
+        line = route_line(
+            self._wall_clock(), recorded.request, routed.request, choice, done,
+            is_left=is_left, is_continued=is_continued,
+        )  # fmt: skip
         self._route_log.write(line, recorded)
+        return line
 
     def refused(
         self, endpoint: str, request_id: str, http_status: int, code: str, routed: Routed | None = None
     ) -> None:
         """A line and a count for a request that nobody was asked: a mistake in it, or nobody there to ask."""
         self._telemetry.observe_refused(http_status, code)
-        line = {"at": round(self.wall_clock(), 3), "request": request_id, "endpoint": endpoint, "peer": None}
-        recorded = self._route_log.recent.began(line)
+        at = round(self._wall_clock(), 3)
+        recorded = self._route_log.recent.began(at, request_id, endpoint)
         if routed:
-            self.decided(recorded, routed, routed.choice)
+            self._decided(recorded, routed, routed.choice)
+        line = {"at": at, "request": request_id, "endpoint": endpoint, "peer": None}
         refused = {"reason": code, "attempts": 0, "status": "refused", "http_status": http_status}
         self._route_log.write({**line, **refused}, recorded)
+
+    def _decided(self, recorded: Recorded, routed: Routed, choice: Choice) -> None:
+        """What was decided about it last; that is kept for the owner to look at."""
+        self._route_log.recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)

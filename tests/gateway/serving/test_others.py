@@ -46,7 +46,7 @@ class _NoPeers:
 class Counter:
     """Ada's side for such requests, and what she logs."""
 
-    def __init__(self, others: Others, log: Path, telemetry: Telemetry) -> None:
+    def __init__(self, others: Others, log: RouteLog, telemetry: Telemetry) -> None:
         self._others, self._log, self.telemetry = others, log, telemetry
 
     async def ask(self, endpoint: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Recorder:
@@ -57,7 +57,7 @@ class Counter:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        return self._log.tail
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ async def counter(
                 names or NamesConfig(), Patience(5, 5, 5), node, made, _NoPeers(), telemetry, log,
                 clock=time.monotonic, wall_clock=lambda: 1e9, tracing=tracing,
             )  # fmt: skip
-            yield Counter(others, home / "route.jsonl", telemetry)
+            yield Counter(others, log, telemetry)
 
 
 async def test_the_engine_that_has_it_is_asked(tmp_path: Path) -> None:

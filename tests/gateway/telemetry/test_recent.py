@@ -4,17 +4,23 @@ from gateway.telemetry.recent import Recent, Recorded
 
 
 def decided(recent: Recent, number: int, candidates: int = 1) -> Recorded:
-    one = recent.began({"request": f"r{number}"})
+    one = recent.began(request=f"r{number}")
     recent.decided(one, number, candidates)
     return one
 
 
 def test_a_request_is_there_while_it_runs_and_has_its_line_at_the_end() -> None:
     recent = Recent()
-    one = recent.began({"request": "r", "status": "running"})
-    while_running = recent.lines
+    one = recent.began(1.5, "r", "chat/completions", "auto", "best")
+    running, while_running = one.line, recent.lines
+    one.peer, one.model = "ben", "m"
+    known = {"at": 1.5, "request": "r", "endpoint": "chat/completions", "asked": "auto", "reason": "best"}
+    assert (running, one.line) == (
+        {**known, "peer": None, "status": "running"},
+        {**known, "peer": "ben", "model": "m", "status": "running"},
+    )
 
-    recent.ended({"request": "r", "status": "ok"}, one)
+    recent.ended(b'{"request":"r","status":"ok"}', one)
 
     assert ([], [{"request": "r", "status": "ok"}]) == (while_running, recent.lines)
     assert (False, [one]) == (one.is_running, recent.all)
@@ -23,7 +29,7 @@ def test_a_request_is_there_while_it_runs_and_has_its_line_at_the_end() -> None:
 def test_the_oldest_goes() -> None:
     recent = Recent(keep=2)
     for number in range(3):
-        recent.ended({"request": number})
+        recent.ended(b'{"request":%d}' % number)
 
     assert [1, 2] == [line["request"] for line in recent.lines]
 
@@ -53,16 +59,16 @@ def test_the_last_decision_of_a_request_counts_once() -> None:
 
 def test_a_request_is_found_by_number_and_by_id_and_of_several_the_newest() -> None:
     recent = Recent()
-    first, second = recent.began({"request": "same"}), recent.began({"request": "same"})
+    first, second = recent.began(request="same"), recent.began(request="same")
 
     assert (first, second, None) == (recent.find("1"), recent.find("same"), recent.find("other"))
 
 
 def test_lines_stand_in_the_order_in_which_requests_ended() -> None:
     recent = Recent()
-    slow = recent.began({"request": "slow"})
-    recent.ended({"request": "quick"})
-    recent.ended({"request": "slow"}, slow)
+    slow = recent.began(request="slow")
+    recent.ended(b'{"request":"quick"}')
+    recent.ended(b'{"request":"slow"}', slow)
 
     assert ["quick", "slow"] == [line["request"] for line in recent.lines]
     assert ["slow", "quick"] == [one.line["request"] for one in recent.all]

@@ -82,7 +82,7 @@ async def test_a_decision_shows_everybody_who_was_judged_and_what_it_was_about(s
     body = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
     routed = await site.running.dispatcher.decider.decide("chat/completions", body, {})
     recent = site.running.route_log.recent
-    recent.decided(recent.began({"request": "r1"}), Decided(routed.query, routed.choice, routed.verdict), 1)
+    recent.decided(recent.began(request="r1"), Decided(routed.query, routed.choice, routed.verdict), 1)
 
     found = (await site.http.get("/ppai/v1/decisions/r1", headers=OWNER)).json()
 

@@ -1,5 +1,7 @@
 """The route log's line: of one attempt, of several, of an answer in parts, and of a request that was left."""
 
+import msgspec
+
 from gateway.serving.forward import Attempt
 from gateway.serving.recording.lines import CODE_CHARS, route_line
 from gateway.wire.request import read_request
@@ -14,7 +16,9 @@ ANSWERED = Attempt("ok", 0.25, 1.0, prompt_tokens=7, tokens=4)
 def line(*done: Attempt, is_left: bool = False, is_continued: bool = False) -> dict[str, object]:
     """Of attempts at ben and then at ourselves."""
     tried = list(zip((BEN, OWN), done, strict=False))
-    return route_line(2.00049, "r1", REQUEST, choice("ben", "own"), tried, is_left=is_left, is_continued=is_continued)
+    told = route_line(2.00049, "r1", REQUEST, choice("ben", "own"), tried, is_left=is_left, is_continued=is_continued)
+    written: dict[str, object] = msgspec.to_builtins(told)
+    return written
 
 
 def test_one_attempt_is_the_whole_line() -> None:

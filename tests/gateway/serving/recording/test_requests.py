@@ -24,6 +24,7 @@ async def test_the_log_line_says_who_why_and_how_it_went(
         await ada.ask({"x-ppai-route": "ben"}, stream=True, stream_options={"include_usage": True})
 
         line = ada.route_log.tail[-1]
+        ada.route_log.close()
         assert [line] == [json.loads(written) for written in (tmp_path / "route.jsonl").read_text().splitlines()]
     expected = {
         "at": 1e9, "request": "r1", "endpoint": "chat/completions", "asked": "auto", "peer": "ben",

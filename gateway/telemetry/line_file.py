@@ -1,0 +1,100 @@
+"""Lines of a file, appended by a thread of its own, so that nobody who has a line waits for the disk.
+
+The thread gathers what comes within GATHER_S and writes it at once. At most LINES_LIMIT lines wait for it: while a disk
+takes nothing for so long, further lines are left out. What cannot be written, such as on a full disk, is left out too;
+the log says how many lines that were once writing works again. A clean stop loses nothing, a crash the last GATHER_S.
+"""
+
+import logging
+import threading
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.1  # a wake-up of the thread costs about as much as writing some lines
+LINES_LIMIT = 4096  # that wait: a megabyte of usual ones
+CLOSE_S = 5.0  # for what is left to be written at the end
+
+
+class LineFile:
+    """Its file is its owner's alone; when it is full it is set aside, in the place of the one before it."""
+
+    def __init__(self, file: Path, limit_bytes: int, lines_limit: int = LINES_LIMIT) -> None:
+        self._file, self._limit_bytes, self._lines_limit = file, limit_bytes, lines_limit
+        self._lines = deque[bytes]()  # that wait
+        self._left_out = 0  # and not yet said
+        self._news, self._closing = threading.Event(), threading.Event()
+        self._writer: threading.Thread | None = None  # begins with the first line
+        self._handle: IO[bytes] | None = None  # the writer's
+
+    def add(self, line: bytes) -> None:
+        """Have a line written, which ends in a line end; it is left out where too many wait."""
+        if len(self._lines) >= self._lines_limit:
+            self._left_out += 1
+            return
+        self._lines.append(line)
+        if not self._news.is_set():
+            self._news.set()
+            if self._writer is None:
+                self._closing = threading.Event()
+                writing = partial(self._write_on, self._closing)
+                self._writer = threading.Thread(target=writing, name=self._file.name, daemon=True)
+                self._writer.start()
+
+    def close(self) -> None:
+        """Write what waits, and end; a disk that hangs is not waited for longer than CLOSE_S."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            self._closing.set()
+            self._news.set()
+            writer.join(CLOSE_S)
+
+    def _write_on(self, closing: threading.Event) -> None:
+        is_last = False
+        while not is_last:
+            self._news.wait()
+            is_last = closing.wait(GATHER_S)
+            self._news.clear()  # before the lines are taken: one that comes meanwhile sets it again
+            self._write()
+        self._close_handle()
+
+    def _write(self) -> None:
+        """Append all that wait, and set the file aside each time it is full."""
+        taken = list[bytes]()
+        try:
+            while self._lines:
+                handle = self._handle or self._open()
+                size = handle.tell()
+                taken.clear()
+                while self._lines and (not taken or size <= self._limit_bytes):
+                    taken.append(self._lines.popleft())
+                    size += len(taken[-1])
+                left = memoryview(b"".join(taken))
+                while left:
+                    left = left[handle.write(left) :]
+                if size > self._limit_bytes:
+                    self._close_handle()
+                    with suppress(OSError):  # on Windows while somebody reads it: it grows meanwhile
+                        self._file.replace(self._file.with_suffix(".1.jsonl"))
+        except OSError:
+            self._close_handle()
+            self._left_out += len(taken) + len(self._lines)
+            self._lines.clear()
+            return
+        if self._left_out:
+            left_out, self._left_out = self._left_out, 0
+            log.warning("lines_left_out file=%s lines=%d", self._file.name, left_out)
+
+    def _open(self) -> IO[bytes]:
+        self._handle = self._file.open("ab", buffering=0)
+        self._file.chmod(0o600)
+        return self._handle
+
+    def _close_handle(self) -> None:
+        if self._handle:
+            handle, self._handle = self._handle, None
+            handle.close()
