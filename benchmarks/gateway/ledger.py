@@ -10,17 +10,14 @@ from collections.abc import Iterable, Mapping
 REST = "rest"
 STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and functions of files
     "record": (
-        *(f"gateway/serving/attempts.py:{name}" for name in ("observe", "line", "close")),
-        *("gateway/serving/deciding/queries.py:remember", "gateway/serving/forward.py:_report"),
+        *(f"gateway/serving/attempts.py:{name}" for name in ("observe", "close")),
+        *("gateway/serving/dispatch.py:_ended", "gateway/serving/forward.py:_report"),
         *("gateway/serving/recording/", "gateway/measuring/feedback.py", "gateway/telemetry/"),
     ),
     "client write": (
         *(f"gateway/server/edge.py:{name}" for name in ("start", "send", "push", "answer", "comment")),
-        *(
-            "gateway/serving/alive.py",
-            "gateway/server/connection.py:write_piece",
-            "uvicorn/protocols/http/httptools_impl.py:send",
-        ),
+        *(f"gateway/server/exchange.py:{name}" for name in ("begin", "write", "send")),
+        "gateway/serving/alive.py",
     ),
     "parse": ("gateway/serving/deciding/queries.py:read", "gateway/serving/headers.py"),
     "judge": ("gateway/topics/", "gateway/serving/leaving.py"),
@@ -37,7 +34,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
         *("gateway/serving/forward.py", "gateway/engines/openai_http.py", "discovery/connections.py"),
         *("gateway/peering/remote.py", "gateway/peering/delegated.py", "gateway/peering/frames.py"),
     ),
-    "let in": ("gateway/client/", "gateway/server/", "gateway/peering/listener.py", "uvicorn/"),
+    "let in": ("gateway/client/", "gateway/server/", "gateway/peering/listener.py"),
 }
 
 

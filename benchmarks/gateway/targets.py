@@ -22,7 +22,7 @@ except ImportError as error:
 
 START_TIMEOUT_S = 60.0  # litellm imports for 5 s on an idle machine
 ROOT = Path(__file__).parents[2]
-WATCHED = Path(__file__).with_name("watched.py")
+WATCHED, EDGE = (Path(__file__).with_name(name) for name in ("watched.py", "edge.py"))
 LITELLM = ROOT / ".venv-rivals" / "bin" / "litellm"
 VLLM_ROUTER = ROOT / ".venv-vllm-router" / "bin" / "vllm-router"
 INSTALLS = {  # in environments of their own: their dependencies disagree with ours
@@ -90,7 +90,7 @@ def start(
     *,
     sampled: bool = False,
 ) -> list[Target]:
-    """The engine, a peer, a pair of peers, the same of other checkouts of PPAI, and the rivals that are installed.
+    """The engine, a peer, a pair of peers, an edge, the same of other checkouts of PPAI, and the rivals there are.
 
     Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. Raises NotStarted for all but
     rivals.
@@ -104,6 +104,9 @@ def start(
         for name, begin in {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair}.items():
             if wanted(name):
                 targets.append(begin(stack, folder, name, checkout, url, sampled=sampled))
+        if wanted(name := f"edge{suffix}"):
+            own = free_port()
+            targets.append(started(stack, folder, name, own, [sys.executable, str(EDGE), str(own)], cwd=checkout))
     for name, command_at in (_rivals(folder, port) if rivals else {}).items():
         if not wanted(name):
             continue

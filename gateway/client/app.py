@@ -20,7 +20,7 @@ from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_o
 from gateway.client.page.files import is_page
 from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.server.callers import is_allowed_host, is_allowed_origin
-from gateway.server.connection import KEEPALIVE_S, Bounds, connection_of, hang_up
+from gateway.server.connection import KEEPALIVE_S, Bounds, hang_up
 from gateway.server.edge import (
     AsgiApp,
     AsgiClient,
@@ -28,6 +28,7 @@ from gateway.server.edge import (
     Receive,
     Scope,
     Send,
+    client_of,
     headers_of,
     read_body,
     until_gone,
@@ -115,7 +116,7 @@ class ClientApp:
         headers = headers_of(scope)
         request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
         common = {"x-request-id": request_id, "vary": "origin"} if "origin" in headers else {"x-request-id": request_id}
-        client, endpoint = AsgiClient(send, common, request_id), ENDPOINT_PATHS.get(scope["path"])
+        client, endpoint = client_of(scope, send, common, request_id), ENDPOINT_PATHS.get(scope["path"])
         try:
             self._check_caller(headers, scope["http_version"])
             common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
@@ -130,13 +131,12 @@ class ClientApp:
                     raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
                 async with spooled(receive, self._config.body_limit_bytes) as file:
                     passing = self._pass_on(other, file, scope, headers, client, key or "")
-                    await until_gone(passing, receive, connection_of(scope))
+                    await until_gone(passing, scope, receive)
             elif endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
                 body = await self._plain(body, headers.get("content-encoding"))
-                if (connection := connection_of(scope)) is not None:
-                    client.writes = partial(connection.write_piece, scope)
-                await until_gone(self._generate(endpoint, body, headers, client, key or ""), receive, connection)
+                answering = self._generate(endpoint, body, headers, client, key or "")
+                await until_gone(answering, scope, receive)
             elif endpoint is not None or other is not None:
                 raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
             else:

@@ -37,7 +37,17 @@ from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH, Relay
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH, Settling
 from gateway.server.connection import Bounds, connection_of
-from gateway.server.edge import AsgiClient, ClientGone, Receive, Scope, Send, headers_of, read_body, until_gone
+from gateway.server.edge import (
+    AsgiClient,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    client_of,
+    headers_of,
+    read_body,
+    until_gone,
+)
 from gateway.server.spool import spooled
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, Tracing, Untraced
@@ -124,7 +134,7 @@ class PeerApp:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = AsgiClient(send, {})
+        client = client_of(scope, send, {})
         try:
             await self._answer(scope, receive, client)
         except Refused as refused:
@@ -280,7 +290,7 @@ class PeerApp:
         self, peer: PeerId, work: Delegated | PassedOn, receive: Receive, client: AsgiClient, scope: Scope
     ) -> None:
         try:
-            await until_gone(self._delegate(peer, work, client, scope), receive, connection_of(scope))
+            await until_gone(self._delegate(peer, work, client, scope), scope, receive)
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", peer[:10])
             stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")

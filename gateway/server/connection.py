@@ -1,8 +1,9 @@
-"""One connection of a listener: uvicorn's HTTP protocol, with bounds on what it may send and how long it may take.
+"""One connection of a listener: an HTTP protocol, with bounds on what it may send and how long it may take.
 
-httptools collects a head of any size, and uvicorn waits without end for the rest of a head or a body, and for whoever
-should read its answer. Here a head over so many bytes is refused, the trailers of a chunked body included (431). So is
-a head or a body that comes too slowly (408), and an answer that nobody reads is ended.
+It stands where uvicorn's would. httptools collects a head of any size, and uvicorn waits without end for the rest of a
+head or a body, and for whoever should read its answer. Here a head over so many bytes is refused, the trailers of a
+chunked body included (431). So is a head or a body that comes too slowly (408), and an answer that nobody reads is
+ended. What one request costs beside is in gateway/server/exchange.py.
 
 The clock is looked at about once a second (`check`), so that a request pays for no timer.
 """
@@ -10,6 +11,7 @@ The clock is looked at about once a second (`check`), so that a request pays for
 import asyncio
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
@@ -17,12 +19,13 @@ from typing import Any
 
 import httptools
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from discovery.uploads import acknowledged_bytes
-from gateway.server.dialects import in_http_1_0, without_offer
-from gateway.server.edge import Scope
+from gateway.server.dialects import without_offer
+from gateway.server.exchange import STATUS_LINES, Exchange, exchange_of
 from gateway.server.places import Place
 from gateway.wire.errors import endpoint_of, whole_error
 
@@ -61,14 +64,19 @@ class TooMuch(Exception):
         self.status = status
 
 
-class Connection(HttpToolsProtocol):
-    """See the module. `scope["extensions"]["ppai.connection"]` is this object: see `vouch`."""
+class Connection(asyncio.Protocol):
+    """See the module. Requests are answered one after the other, in the order in which they came."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+    server: tuple[str, int | None] | None
+    client: tuple[str, int] | None
+    scheme: str
 
     def __init__(
         self,
         config: Config,
         server_state: ServerState,
-        app_state: dict[str, Any],
         bounds: Bounds,
         place: Place,
         vouch: Callable[[Place, str], bool],
@@ -76,10 +84,14 @@ class Connection(HttpToolsProtocol):
         caller: str | None = None,
     ) -> None:
         """`caller`: the address that it comes from, where a relay is between and told it; its port is 0 then."""
-        super().__init__(config, server_state, app_state)
-        self._caller = caller
-        self._bounds, self._place, self._vouch, self._left = bounds, place, vouch, left
-        self._extensions = {"ppai.connection": self}
+        self.loop = asyncio.get_running_loop()
+        self._app, self._connections, self._tasks = config.loaded_app, server_state.connections, server_state.tasks
+        self._bounds, self._place, self._vouch, self._left, self._caller = bounds, place, vouch, left, caller
+        self._parser = _new_parser(self)
+        self._url, self._fields = b"", list[tuple[bytes, bytes]]()  # of the head under way
+        self._reading: Exchange | None = None  # whose body comes, or came last
+        self._answering: Exchange | None = None
+        self._waiting = deque[Exchange]()  # for the answers to those before them
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
         self._lines_bytes = 0  # of the header lines and the URL of this request
         self._head_until: float | None = None  # while a head is awaited or under way
@@ -90,28 +102,6 @@ class Connection(HttpToolsProtocol):
         self._closing_since: float | None = None
         self._is_refused = False
         self._closing: asyncio.TimerHandle | None = None
-        self._gone: Callable[[], None] | None = None
-
-    def watch(self, gone: Callable[[], None] | None) -> None:
-        """Have `gone` called once the client hangs up, or soon if it has; None: nobody is to be told any more."""
-        self._gone = gone
-        if gone is not None:
-            self.flow.resume_reading()  # what is not read does not end: uvicorn stops reading behind a large body
-            if self.cycle.disconnected:
-                self.loop.call_soon(gone)
-
-    def write_piece(self, scope: Scope, piece: bytes) -> bool:
-        """Write a piece of the chunked body of this request's answer; False where it is to be sent by ASGI.
-
-        That is where it has not begun, where its client reads too slowly, and in HTTP/1.0.
-        """
-        cycle = self.cycle
-        if cycle.scope is not scope or not cycle.chunked_encoding or cycle.response_complete:
-            return False
-        if self.flow.write_paused or cycle.disconnected:
-            return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        return True
 
     def vouch(self, peer: str) -> bool:
         """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""
@@ -130,25 +120,31 @@ class Connection(HttpToolsProtocol):
     # --- what comes in ---
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        self.transport, self.flow = transport, FlowControl(transport)
+        self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
         if self._caller is not None:
             self.client = self._caller, 0
+        self.scheme = "https" if is_ssl(transport) else "http"
+        self._connections.add(self)  # type: ignore[arg-type]  # uvicorn types its own alone
         now = self.loop.time()
         self._head_until, self._place.idle_since = now + self._bounds.first_head_s, now
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._left(self._place)
-        super().connection_lost(exc)
-        if self._gone is not None:
-            self._gone()
-        self._extensions.clear()  # it leads back here; and the timer, too: without them TLS's buffers are freed at once
+        self._connections.discard(self)
+        for exchange in {self._reading, self._answering}:
+            if exchange is not None:
+                exchange.lose()
+        self._waiting.clear()
+        self._reading = self._answering = None  # they lead back here; and the parser and the timer, too:
+        del self._parser  # without them TLS's buffers are freed at once
+        self.flow.resume_writing()
         if self._closing is not None:
             self._closing.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        self._unset_keepalive_if_required()
         if self._body_since is None and data != b"\r\n":  # which some clients send after a body
             self._head_until = min(self._head_until or inf, self.loop.time() + self._bounds.head_s)
         while data and not self._is_refused:
@@ -156,7 +152,7 @@ class Connection(HttpToolsProtocol):
             piece, data = data[:room], data[room:]
             self._unparsed += len(piece)
             try:
-                self.parser.feed_data(piece)
+                self._parser.feed_data(piece)
             except httptools.HttpParserUpgrade as offer:
                 if not self._is_offer():
                     self._refuse(400, "this is no proxy: it opens no tunnels")
@@ -169,30 +165,39 @@ class Connection(HttpToolsProtocol):
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if len(self.pipeline) >= PIPELINE_LIMIT:
+        if len(self._waiting) >= PIPELINE_LIMIT:
             raise TooMuch(400)
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]  # uvicorn types its own alone
-        self._lines_bytes = 0
+        self._url, self._fields, self._lines_bytes = b"", [], 0
 
     def on_url(self, url: bytes) -> None:
         self._lines_bytes += len(url)
-        super().on_url(url)
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines_bytes += len(name) + len(value) + 4
         if self._lines_bytes > self._bounds.head_bytes:
             raise TooMuch(431)
-        super().on_header(name, value)
+        self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         if self._is_offer():
             return
+        parser = self._parser
+        exchange = Exchange(
+            self, parser.get_method().decode("ascii"), self._url, parser.get_http_version(), self._fields,
+            keeps_alive=parser.should_keep_alive(),
+        )  # fmt: skip
+        self._fields = []  # trailers are no header lines
         now = self.loop.time()
         self._unparsed, self._head_until, self._place.idle_since = 0, None, None
         self._body_since, self._window = now, (now, 0)
         self._body_bytes = self._dropped_bytes = self._pieces = 0
-        super().on_headers_complete()
+        self._reading = exchange
+        if self._answering is None:
+            self._answer(exchange)
+        else:
+            self.flow.pause_reading()
+            self._waiting.append(exchange)
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0
@@ -200,8 +205,9 @@ class Connection(HttpToolsProtocol):
         self._pieces += 1
         if self._pieces > PIECES_FREE + self._body_bytes // PIECE_BYTES:
             raise TooMuch(400)
-        if not self.cycle.response_complete:
-            super().on_body(body)
+        assert self._reading, "its head came"
+        if not self._reading.is_over:
+            self._reading.take(body)
             return
         self._dropped_bytes += len(body) + PIECE_BYTES
         if self._dropped_bytes > self._bounds.dropped_bytes:
@@ -210,34 +216,67 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._is_offer():
             return
+        assert self._reading, "its head came"
         self._unparsed, self._body_since = 0, None
-        super().on_message_complete()
-        self._rest()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self._reading.took_all()
         self._rest()
 
     def _is_offer(self) -> bool:
         """Whether this head offers another protocol, after which the parser reads no more."""
-        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+        return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
 
     def _read_again(self) -> bytes:
         """The head that offered another protocol, for a new parser to read without the offer."""
-        head = without_offer(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's constructor does
-        self._unparsed = 0
+        old = self._parser
+        head = without_offer(old.get_method(), self._url, old.get_http_version(), self._fields)
+        self._parser, self._unparsed = _new_parser(self), 0
         return head
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        super()._start_asgi_task(cycle, in_http_1_0(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+    # --- what goes out ---
+
+    def _answer(self, exchange: Exchange) -> None:
+        self._answering = exchange
+        task = self.loop.create_task(self._run(exchange))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            await self._app(exchange.scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:  # the server cancelled it, and it has told its client
+            pass
+        except Exception:
+            log.exception("bug=app")
+        if not exchange.is_over and not exchange.is_gone:
+            log.error("bug=answer_without_end started=%s", exchange.has_started)
+            exchange.give_up()
+
+    def answered(self, exchange: Exchange) -> None:
+        """The last of an answer was written."""
+        self._answering = None
+        if not exchange.keeps_alive:
+            self.transport.close()
+        if self.transport.is_closing():
+            return
+        if self._is_refused:  # no other answer is begun
+            return
+        self.flow.resume_reading()
+        if self._waiting:
+            self._answer(self._waiting.popleft())
+        self._rest()
+
+    def shutdown(self) -> None:
+        """The server is being stopped: end when what was asked is answered."""
+        if self._answering is None:
+            self.transport.close()
+        elif self._reading is not None:
+            self._reading.keeps_alive = False
 
     # --- what takes too long ---
 
     def check(self, now: float) -> None:
         """End what has taken too long. Called about once a second."""
-        if self not in self.connections:  # in its TLS handshake, which has its own limit
+        if self not in self._connections:  # in its TLS handshake, which has its own limit
             return
         if self.transport.is_closing():
             self._closing_since = self._closing_since or now
@@ -255,12 +294,15 @@ class Connection(HttpToolsProtocol):
         elif self.flow.write_paused and self._is_unread(now):
             log.info("answer_not_read from=%s", self._place.site)
             self.transport.abort()
-        elif self._place.idle_since is not None and now - self._place.idle_since > KEEPALIVE_S + 1:
+        elif self._place.idle_since is not None and now - self._place.idle_since > KEEPALIVE_S:
             self.transport.close()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
+        self.flow.pause_writing()
         self._progress = (self.loop.time(), self._taken_by_reader())
+
+    def resume_writing(self) -> None:
+        self.flow.resume_writing()
 
     def _is_slow(self, since: float, now: float) -> bool:
         """Whether a body has been under way for too long, or its last window brought too little."""
@@ -290,18 +332,21 @@ class Connection(HttpToolsProtocol):
 
     def _rest(self) -> None:
         """From one answer to the next request a connection is idle: to its end, if it is one that never comes."""
-        if not self.pipeline and self.cycle.response_complete:
+        if self._answering is None:
             self._place.idle_since = self.loop.time()
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer, unless an answer has begun, and hang up."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            endpoint = endpoint_of(self.scope.get("path", "") if self.scope else "")  # none before a head's end
-            status, body = whole_error(endpoint, "", status=status, message=message, code="malformed")
+        if self._answering is None or not self._answering.has_started:
+            # Of the request that is refused; none before its head's end. One before it gets no answer any more.
+            path = "" if self._reading is None else self._reading.scope["path"]
+            status, body = whole_error(endpoint_of(path), "", status=status, message=message, code="malformed")
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[status] + head + body)
+            self.transport.write(STATUS_LINES[status] + head + body)
+            if self._answering is not None:
+                self._answering.lose()
         self._hang_up_soon()
 
     def _hang_up_soon(self) -> None:
@@ -327,10 +372,17 @@ def collect(connection: socket.socket, size: int) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
+def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(connection)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # so that a request before it is answered
+    return parser
+
+
 def connection_of(scope: Mapping[str, Any]) -> Connection | None:
     """The connection that a request came on, where a server of ours made the scope."""
-    found = scope.get("extensions", {}).get("ppai.connection")
-    return found if isinstance(found, Connection) else None
+    exchange = exchange_of(scope)
+    connection = None if exchange is None else exchange.connection
+    return connection if isinstance(connection, Connection) else None
 
 
 def hang_up(scope: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from io import BytesIO
 from typing import Any, Protocol
 
+from gateway.server.exchange import Exchange, exchange_of, read_fields
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.text import header_text, one_line
 
@@ -32,13 +33,10 @@ class ClientGone(Exception):
     """The client closed its connection before its body was complete."""
 
 
-def headers_of(scope: Scope) -> dict[str, str]:
+def headers_of(scope: Scope) -> Mapping[str, str]:
     """Header names are lower case in ASGI; the values of repeated ones are joined by commas (RFC 9110, section 5.3)."""
-    found: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found
+    exchange = exchange_of(scope)
+    return read_fields(scope["headers"]) if exchange is None else exchange.headers
 
 
 async def read_body(
@@ -52,6 +50,10 @@ async def read_body(
 
     Raises InvalidRequest (413), which names the `remedy`, and ClientGone.
     """
+    exchange = exchange_of(scope)
+    if exchange is not None and (came := exchange.body(limit_bytes)) is not None:
+        taken(came)
+        return came
     body, seen = BytesIO(), 0
     while True:
         message = await receive()
@@ -70,55 +72,58 @@ async def read_body(
 
 
 class Watched(Protocol):
-    """A connection that says when its client hangs up."""
+    """What says when a client hangs up."""
 
-    def watch(self, gone: Callable[[], None] | None) -> None:
-        """Have `gone` called once the client hangs up, or soon if it has; None: nobody is to be told any more."""
+    was_cancelled: bool  # the task that was watched, for that
+
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Have this task cancelled once the client hangs up, or soon if it has; None: no task any more."""
         ...
 
 
-async def until_gone(work: Coroutine[Any, Any, None], receive: Receive, connection: Watched | None = None) -> None:
+async def until_gone(work: Coroutine[Any, Any, None], scope: Scope, receive: Receive) -> None:
     """Run `work`; cancel it when the client hangs up, in whichever phase of the answer that is.
 
-    The `connection` says when; where there is none, as with a server that is not ours, a second task asks `receive`.
+    With a server that is not ours, a second task asks `receive` whether it has.
     """
-    job, is_gone, is_over = asyncio.current_task(), False, False
+    job = asyncio.current_task()
     assert job, "a coroutine runs in a task"
-
-    def hang_up() -> None:
-        nonlocal is_gone
-        if not is_over:
-            is_gone = True
-            job.cancel()
-
-    watch = connection or _Asking(receive)
-    watch.watch(hang_up)
+    watched: Watched = exchange_of(scope) or _Asking(receive)
+    watched.watch(job)
     try:
         await work
     except asyncio.CancelledError:
-        if not is_gone or job.uncancel():  # somebody else wants it to end, too
+        if not watched.was_cancelled or job.uncancel():  # somebody else wants it to end, too
             raise
     finally:
-        is_over = True
-        watch.watch(None)
+        watched.watch(None)
 
 
 class _Asking:
-    """Watches a connection by asking for more of it than the body."""
+    """Watches a client by asking for more than its body."""
 
     def __init__(self, receive: Receive) -> None:
+        self.was_cancelled = False
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
 
-    def watch(self, gone: Callable[[], None] | None) -> None:
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
         if self._task is not None:
             self._task.cancel()
-        self._task = None if gone is None else asyncio.create_task(self._until_gone(gone))
+        self._task = None if task is None else asyncio.create_task(self._until_gone(task))
 
-    async def _until_gone(self, gone: Callable[[], None]) -> None:
+    async def _until_gone(self, task: asyncio.Task[Any]) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        gone()
+        self.was_cancelled = task.cancel()
+
+
+def client_of(scope: Scope, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> "AsgiClient":
+    """The client of a request, to write to."""
+    exchange = exchange_of(scope)
+    if exchange is None:
+        return AsgiClient(send, extra_headers, request_id)
+    return _DirectClient(exchange, extra_headers, request_id)
 
 
 class AsgiClient:
@@ -128,15 +133,13 @@ class AsgiClient:
         self.request_id = request_id
         self.has_started = self.is_complete = False
         self.sent = 0  # pieces of the body so far
-        self.writes: Callable[[bytes], bool] | None = None  # writes a piece of a body at once, or says that it cannot
         self._send, self._extra = send, extra_headers
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         self.has_started = True
-        lines = {"content-type": content_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        lines.update(self._extra)
-        lines.update(headers)
-        await self._send({"type": "http.response.start", "status": status, "headers": _encode(lines)})
+        fields = self._fields(content_type, headers)
+        written = [(name.encode(), value.encode()) for name, value in fields.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": written})
 
     async def send(self, body: bytes, *, more: bool) -> None:
         self.sent += 1
@@ -145,10 +148,7 @@ class AsgiClient:
 
     def push(self, events: bytes, count: int) -> bool:
         """Write so many events of a body that has begun, if that needs no waiting; False: nothing was written."""
-        if self.writes is None or not self.writes(events):
-            return False
-        self.sent += count
-        return True
+        return False
 
     async def comment(self, said: bytes) -> None:
         """Bytes in a stream that has begun, which are no piece of its body."""
@@ -165,13 +165,55 @@ class AsgiClient:
         """What another ASGI app sends, with our extra headers."""
         if message["type"] == "http.response.start":
             self.has_started = True
-            message = {**message, "headers": [*message["headers"], *_encode(self._extra)]}
+            extra = [(name.encode(), value.encode()) for name, value in _on_their_lines(self._extra).items()]
+            message = {**message, "headers": [*message["headers"], *extra]}
         await self._send(message)
 
+    def _fields(self, content_type: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The header lines of an answer."""
+        fields = {"content-type": content_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
+        fields.update(self._extra)
+        fields.update(headers)
+        return _on_their_lines(fields)
 
-def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Header lines; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
-    return [
-        (k.encode("latin-1"), (v if v.isascii() and v.isprintable() else header_text(one_line(v))).encode())
-        for k, v in headers.items()
-    ]
+
+class _DirectClient(AsgiClient):
+    """The client of one exchange on a connection of ours: no messages, and a head goes out with what follows it."""
+
+    def __init__(self, exchange: Exchange, extra_headers: Mapping[str, str], request_id: str) -> None:
+        super().__init__(exchange.send, extra_headers, request_id)
+        self._exchange = exchange
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self.has_started = True
+        fields = self._fields(content_type, headers)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode()
+        length = fields.get("content-length")
+        self._exchange.begin(status, lines, None if length is None else int(length))
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        self.sent += 1
+        self.is_complete = not more
+        if self._exchange.must_wait:
+            await self._exchange.drained()
+        self._exchange.write(body, more=more)
+
+    def push(self, events: bytes, count: int) -> bool:
+        if not self.has_started or self.is_complete or self._exchange.must_wait:
+            return False
+        self.sent += count
+        self._exchange.write(events, more=True)
+        return True
+
+    async def comment(self, said: bytes) -> None:
+        if self._exchange.must_wait:
+            await self._exchange.drained()
+        self._exchange.write(said, more=True)
+
+
+def _on_their_lines(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Header fields; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
+    values = "".join(fields.values())
+    if values.isascii() and values.isprintable():
+        return fields
+    return {name: header_text(one_line(value)) for name, value in fields.items()}

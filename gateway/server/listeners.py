@@ -160,8 +160,7 @@ class Server(uvicorn.Server):
     async def _arrive(self, accepted: socket.socket, place: Place, caller: str | None) -> None:
         """Make a connection of an accepted socket."""
         connection = Connection(
-            self.config, self.server_state, self.lifespan.state, self._bounds, place, self._places.vouch, self._left,
-            caller,
+            self.config, self.server_state, self._bounds, place, self._places.vouch, self._left, caller
         )  # fmt: skip
         tls = self.config.ssl
         patience = dict.fromkeys(
@@ -198,13 +197,8 @@ class _Accepting:
 
 def server(app: Any, places: PlacesConfig, bounds: Bounds, **tls: Any) -> Server:
     """A server for `app`, without what costs time on every request (access log, lifespan, websockets)."""
-
-    async def until_stopped(scope: Any, receive: Any, send: Any) -> None:
-        with contextlib.suppress(asyncio.CancelledError):  # we cancelled it, and it has told its client
-            await app(scope, receive, send)
-
     config = uvicorn.Config(
-        until_stopped,
+        app,
         interface="asgi3",
         http=Connection,
         ws="none",
@@ -212,6 +206,7 @@ def server(app: Any, places: PlacesConfig, bounds: Bounds, **tls: Any) -> Server
         access_log=False,
         log_config=None,
         server_header=False,
+        date_header=False,  # gateway/server/exchange.py writes it
         proxy_headers=False,
         timeout_keep_alive=KEEPALIVE_S,
         timeout_graceful_shutdown=GRACE_S,

@@ -4,12 +4,12 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT, connection_of
-from gateway.server.edge import read_body, until_gone
+from gateway.server.edge import client_of, read_body, until_gone
 from tests.gateway.server.serving import BOUNDS, said, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
@@ -311,48 +311,45 @@ async def _gone(receive: Any, ended: asyncio.Event) -> None:
 # --- what is written where it arrives ---
 
 
-async def test_a_piece_is_written_at_once_only_of_the_answer_that_is_under_way_and_of_one_in_chunks() -> None:
-    """Before it begins and after it ended, of the request behind it, and in HTTP/1.0, where nothing tells chunks."""
+async def test_a_piece_is_written_at_once_only_of_an_answer_that_is_under_way() -> None:
+    """Neither before it begins nor after it ended; in HTTP/1.0 as in 1.1."""
     written = list[bool]()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        connection = connection_of(scope)
-        assert connection is not None
-        written.append(connection.write_piece(scope, b"early"))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        written.append(connection.write_piece({**scope}, b"of another"))
-        if not connection.write_piece(scope, b"now"):
-            await send({"type": "http.response.body", "body": b"then", "more_body": True})
-        await send({"type": "http.response.body", "body": b"."})
-        written.append(connection.write_piece(scope, b"late"))
+        client = client_of(scope, send, {})
+        written.append(client.push(b"early", 1))
+        await client.start(200, "text/plain", {})
+        written.append(client.push(b"now", 2))
+        await client.send(b".", more=False)
+        written.append(client.push(b"late", 1))
+        assert 3 == client.sent
         ended.set()
 
     async with serving(app) as served, asyncio.timeout(5):
-        for version, body in ((b"1.1", b"3\r\nnow\r\n1\r\n.\r\n0\r\n\r\n"), (b"1.0", b"then.")):
+        for version, body in ((b"1.1", b"3\r\nnow\r\n1\r\n.\r\n0\r\n\r\n"), (b"1.0", b"now.")):
             ended = asyncio.Event()
             reader, writer = await served.say(b"GET / HTTP/%b\r\nhost: x\r\nconnection: close\r\n\r\n" % version)
             assert body == (await reader.read()).partition(b"\r\n\r\n")[2]
             await ended.wait()
             writer.close()
 
-    assert [False] * 6 == written
+    assert [False, True, False] * 2 == written
 
 
 async def test_who_reads_slowly_is_written_no_more_than_fits() -> None:
-    """What does not fit is sent by ASGI, which waits; in between nothing is lost or passes by."""
+    """What does not fit is sent, which waits; in between nothing is lost or passes by."""
     taken, size = list[bool](), 1 << 16
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        connection = connection_of(scope)
-        assert connection is not None
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        client = client_of(scope, send, {})
+        await client.start(200, "text/plain", {})
         for number in range(200):
             piece = b"%04d" % number + b"x" * size
-            taken.append(connection.write_piece(scope, piece))
+            taken.append(client.push(piece, 1))
             if not taken[-1]:
                 full.set()
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"."})
+                await client.send(piece, more=True)
+        await client.send(b".", more=False)
 
     full = asyncio.Event()
     async with serving(app) as served, asyncio.timeout(10):
@@ -387,7 +384,7 @@ async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await read_body(scope, receive, 1 << 20)
-        await until_gone(work(), receive, connection_of(scope))
+        await until_gone(work(), scope, receive)
 
     async with serving(app) as served, asyncio.timeout(5):
         _, writer = await served.connect()
@@ -397,7 +394,8 @@ async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body:
         writer.close()
         await ended.wait()
 
-    assert 1 == len({task for task in beside if "run_asgi" in repr(task)}) == len(beside - {asyncio.current_task()})
+    beside.discard(cast(asyncio.Task[Any], asyncio.current_task()))
+    assert ["Connection._run"] == [task.get_coro().__qualname__ for task in beside]
 
 
 async def test_work_for_who_has_left_already_ends() -> None:
@@ -416,7 +414,7 @@ async def test_work_for_who_has_left_already_ends() -> None:
         while connection is not None and not connection.transport.is_closing():
             await asyncio.sleep(0.01)
         left.set()
-        await until_gone(work(), receive, connection)
+        await until_gone(work(), scope, receive)
 
     async with serving(app) as served, asyncio.timeout(5):
         _, writer = await served.say(HEAD + b"content-length: 1\r\n\r\na")
@@ -430,7 +428,7 @@ async def test_who_leaves_after_the_answer_ends_nothing() -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await read_body(scope, receive, 1 << 20)
-        await until_gone(answer(send, b"done"), receive, connection_of(scope))
+        await until_gone(answer(send, b"done"), scope, receive)
         await asyncio.sleep(0.1)  # a later work of the same task is not cancelled for it
         over.set()
 

@@ -78,7 +78,7 @@ async def test_work_is_cancelled_when_the_client_hangs_up() -> None:
             cleaned_up.set()
 
     async with asyncio.timeout(5):
-        await until_gone(work(), Sender(gone=True))
+        await until_gone(work(), {}, Sender(gone=True))
 
     assert cleaned_up.is_set()
 
@@ -91,7 +91,7 @@ async def test_work_ends_where_the_client_stays() -> None:
         done.append(True)
 
     async with asyncio.timeout(5):
-        await until_gone(work(), Sender())
+        await until_gone(work(), {}, Sender())
 
     assert [True] == done
 

@@ -1,0 +1,262 @@
+"""One request on a connection of ours, and its answer.
+
+An ASGI app meets it as `scope`, `receive` and `send`. Our own apps find it in the scope (`exchange_of`), where it
+spares them the messages: the headers are read, a body that is there is given as it is, and an answer's head and body
+are written at once. Both ways write the same bytes.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Mapping, MutableMapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+
+READ_AHEAD_BYTES = 64 << 10  # of a body that nobody has asked for yet; then no more is read
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+STATUS_LINES = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, '')}\r\n".encode() for code in range(100, 600)}
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_BREAKS_OUT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # of a header's line
+_BODILESS = (204, 304)
+
+
+class Carrier(Protocol):
+    """The connection of an exchange (gateway/server/connection.py)."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    flow: FlowControl
+    server: tuple[str, int | None] | None
+    client: tuple[str, int] | None
+    scheme: str
+
+    def answered(self, exchange: "Exchange") -> None:
+        """The last of an answer was written."""
+        ...
+
+
+class Exchange:
+    """See the module. `is_gone`: nobody is there any more who would read the answer."""
+
+    def __init__(
+        self,
+        connection: Carrier,
+        method: str,
+        url: bytes,
+        version: str,
+        fields: list[tuple[bytes, bytes]],
+        keeps_alive: bool,
+    ) -> None:
+        """`fields`: the header lines, their names in lower case. Raises HttpParserError and UnicodeError of a URL."""
+        parsed = httptools.parse_url(url)
+        path = parsed.path.decode("ascii")
+        self.headers = read_fields(fields)
+        self.connection = connection
+        self.keeps_alive = keeps_alive and version != "1.0"
+        self.is_gone = self.has_started = self.is_over = False
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": connection.server,
+            "client": connection.client,
+            "scheme": connection.scheme,
+            "method": method,
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": parsed.path,
+            "query_string": parsed.query or b"",
+            "headers": fields,
+            "extensions": {"ppai.exchange": self},
+        }
+        # what came
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0  # in those pieces
+        self._is_whole = self._is_read = False
+        self._news: asyncio.Event | None = None  # for who waits for more of the body, or for its client to leave
+        self._awaits_word = version != "1.0" and self.headers.get("expect", "").lower() == "100-continue"
+        self._watched: asyncio.Task[Any] | None = None
+        self.was_cancelled = False  # the task that was watched, since the client hung up
+        # what goes out
+        self._is_head = method == "HEAD"
+        self._head = b""  # until it goes out with the first piece of the body
+        self._has_chunks = False
+        self._left: int | None = None  # bytes of the body that are still to be written, where its head said how many
+
+    # --- the body that comes, as the connection reads it ---
+
+    def take(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+        if self._waiting_bytes > READ_AHEAD_BYTES:
+            self.connection.flow.pause_reading()
+        if self._news is not None:
+            self._news.set()
+
+    def took_all(self) -> None:
+        self._is_whole = True
+        if self._news is not None:
+            self._news.set()
+
+    def lose(self) -> None:
+        """The client has hung up."""
+        self.is_gone = True
+        if self._news is not None:
+            self._news.set()
+        self._cancel()
+
+    # --- what an app asks ---
+
+    def body(self, limit_bytes: int) -> bytes | None:
+        """The whole body, where it has come, is within the limit, and nobody has asked for any of it before."""
+        if not self._is_whole or self._is_read or self.is_gone or self._waiting_bytes > limit_bytes:
+            return None
+        return self._read()
+
+    def watch(self, task: asyncio.Task[Any] | None) -> None:
+        """Have this task cancelled once the client hangs up, or soon if it has; None: no task any more."""
+        self._watched = task
+        if task is not None:
+            self.connection.flow.resume_reading()  # what is not read does not end: reading stops behind a large body
+            if self.is_gone:
+                self.connection.loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._watched is not None:
+            self.was_cancelled = True
+            self._watched.cancel()
+            self._watched = None
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """ASGI's."""
+        if self._news is None:
+            self._news = asyncio.Event()
+            if self._pieces or (self._is_whole and not self._is_read):
+                self._news.set()
+        if self._awaits_word and not self._is_whole and not self.connection.transport.is_closing():
+            self._awaits_word = False
+            self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self.is_gone and not self.is_over:
+            self.connection.flow.resume_reading()
+            await self._news.wait()
+            self._news.clear()
+        if self.is_gone or self.is_over:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._read(), "more_body": not self._is_whole}
+
+    def _read(self) -> bytes:
+        pieces, self._pieces, self._waiting_bytes, self._is_read = self._pieces, [], 0, self._is_whole
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    # --- the answer ---
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether the client has not yet taken what was written before: see `drained`."""
+        return self.connection.flow.write_paused and not self.is_gone
+
+    async def drained(self) -> None:
+        """Return when the client has taken so much that more may be written, or has left."""
+        await self.connection.flow.drain()
+
+    def begin(self, status: int, lines: bytes, length: int | None) -> None:
+        """The head, which goes out with the first piece of the body.
+
+        `lines`: header lines, each with its end. `length`: of the body, where one of them tells it.
+        """
+        if self.has_started:
+            raise RuntimeError("the answer has begun already")
+        self.has_started, self._awaits_word = True, False
+        self._left = 0 if status in _BODILESS else length
+        if self._left is None and self.scope["http_version"] != "1.0" and not self._is_head:
+            self._has_chunks = True  # HTTP/1.0 knows none: there a body of no length ends as we close
+            lines += b"transfer-encoding: chunked\r\n"
+        ends = b"\r\n" if self.keeps_alive else b"connection: close\r\n\r\n"
+        self._head = b"".join((STATUS_LINES[status], date_line(int(time.time())), lines, ends))
+
+    def write(self, piece: bytes, *, more: bool) -> None:
+        """Some of the body, after the head; not `more`: it is the last."""
+        if self.is_gone:
+            return
+        if self.is_over or not self.has_started:
+            raise RuntimeError("a piece of an answer that has not begun, or is over")
+        if self._is_head:
+            piece = b""
+        elif self._has_chunks:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+            piece = piece if more else piece + b"0\r\n\r\n"
+        elif self._left is not None:
+            self._left -= len(piece)
+            if self._left < 0 or (self._left and not more):
+                raise RuntimeError("the body is not as long as its head says")
+        if self._head or piece:
+            self.connection.transport.write(self._head + piece)
+            self._head = b""
+        if not more:
+            self.is_over = True
+            if self._news is not None:
+                self._news.set()
+            self.connection.answered(self)
+
+    def give_up(self) -> None:
+        """End an answer that its app did not end; one that has not begun says so."""
+        if self.has_started:
+            self.connection.transport.close()
+        else:
+            self.keeps_alive = False
+            self.begin(500, b"content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n", 21)
+            self.write(b"Internal Server Error", more=False)
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """ASGI's."""
+        if self.must_wait:
+            await self.drained()
+        if self.is_gone:
+            return
+        if message["type"] == "http.response.start":
+            self._begin_as_told(message["status"], message.get("headers", ()))
+        else:
+            self.write(message.get("body", b""), more=message.get("more_body", False))
+
+    def _begin_as_told(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """The head, of header lines that an ASGI app chose."""
+        lines, length = [], None
+        for name, value in fields:
+            if _BREAKS_OUT.search(name) or _BREAKS_OUT.search(value):
+                raise RuntimeError(f"the header {name!r} would break out of its line")
+            name = name.lower()
+            if name == b"connection":  # how it is framed, and whether the connection is kept, is said by us
+                self.keeps_alive = self.keeps_alive and b"close" not in value.lower()
+            elif name != b"transfer-encoding":
+                length = int(value) if name == b"content-length" else length
+                lines.append(b"%b: %b\r\n" % (name, value))
+        self.begin(status, b"".join(lines), length)
+
+
+def exchange_of(scope: Mapping[str, Any]) -> Exchange | None:
+    """The exchange that a request belongs to, where a server of ours made the scope."""
+    found = scope.get("extensions", {}).get("ppai.exchange")
+    return found if isinstance(found, Exchange) else None
+
+
+def read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header lines by name, which is in lower case; repeated ones are joined by commas (RFC 9110, section 5.3)."""
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
+    if len(found) < len(fields):
+        found.clear()
+        for name, value in fields:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+@lru_cache(1)
+def date_line(unix_s: int) -> bytes:
+    """The header `date` of this second, made once."""
+    return f"date: {formatdate(unix_s, usegmt=True)}\r\n".encode()

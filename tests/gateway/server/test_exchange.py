@@ -1,0 +1,240 @@
+"""One request and its answer: the same bytes whichever way an app goes, and the same HTTP as uvicorn's."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.server.edge import client_of, read_body, until_gone
+from gateway.server.exchange import exchange_of
+from tests.gateway.server.both import Side, Told, sequence
+from tests.gateway.server.serving import said, serving
+
+HOST = b"host: localhost\r\n"
+CHAT = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST
+STREAM = b'{"stream":true}'
+SEEDS_AT_ONCE = 1000  # of the slow test: so many share a server
+
+CONFORMING = {
+    "a body": [CHAT + b"content-length: 2\r\n\r\n{}"],
+    "a body in pieces": [CHAT, b"content-length: 2\r\n", b"\r\n", b"{", b"}"],
+    "a body in chunks": [CHAT + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n1;a=b\r\n}\r\n0\r\nx: trailer\r\n\r\n"],
+    "a body of megabytes": [CHAT + b"content-length: 3000000\r\n\r\n", *[b"x" * 30_000] * 100],
+    "a stream": [CHAT + b"content-length: %d\r\n\r\n" % len(STREAM) + STREAM],
+    "a stream that is the last": [CHAT + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(STREAM) + STREAM],
+    "HTTP/1.0": [b"POST /v1/completions HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 15\r\n\r\n" + STREAM],
+    "a body that is asked for": [CHAT + b"expect: 100-continue\r\ncontent-length: 2\r\n\r\n", b"{}"],
+    "a head": [b"HEAD /v1/models HTTP/1.1\r\n" + HOST + b"\r\n"],
+    "another method": [b"GET /v1/chat/completions HTTP/1.1\r\n" + HOST + b"\r\n"],
+    "a page's question": [b"OPTIONS /v1/models HTTP/1.1\r\n" + HOST + b"origin: http://localhost\r\n\r\n"],
+    "a host that is not ours": [b"GET / HTTP/1.1\r\nhost: other.example\r\n\r\n"],
+    "repeated lines": [CHAT + b"x: 1\r\nX: 2\r\ncontent-length: 2\r\n\r\n{}"],
+    "three ahead of their answers": [(CHAT + b"content-length: 15\r\n\r\n" + STREAM) * 3],
+    "one that wants no other behind it": [
+        CHAT + b"content-length: 2\r\nconnection: close\r\n\r\n{}" + CHAT + b"content-length: 2\r\n\r\n{}"
+    ],
+    "an empty line between two": [CHAT + b"content-length: 2\r\n\r\n{}\r\n" + CHAT + b"content-length: 2\r\n\r\n{}"],
+    "half a body": [CHAT + b"content-length: 9\r\n\r\n{}"],
+    "no HTTP": [b"\x16\x03\x01\x02\x00\x01\x00"],
+    "no HTTP behind a request": [CHAT + b"content-length: 2\r\n\r\n{}GARBAGE / HTTP/1.1\r\n\r\n"],
+    "two lengths": [CHAT + b"content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"],
+}
+
+
+def agree(ours: Told, theirs: Told, is_patient: bool) -> bool:
+    """Whether two sides heard and answered the same.
+
+    Where nobody waits for the answers, or no HTTP follows, one may get further with those before it than the other.
+    """
+    if is_patient and not ours.is_refused and not theirs.is_refused:
+        return (ours.answers, ours.asked, ours.is_kept) == (theirs.answers, theirs.asked, theirs.is_kept)
+    both = min(len(ours.answers), len(theirs.answers))
+    return (
+        ours.answers[:both] == theirs.answers[:both]
+        and ours.asked == theirs.asked[: len(ours.asked)]
+        and ours.is_refused == theirs.is_refused
+    )
+
+
+@pytest.mark.parametrize("kind", ["messages", "uvicorn"])
+@pytest.mark.parametrize("sent", CONFORMING.values(), ids=CONFORMING.keys())
+async def test_http_is_read_and_answered_as_uvicorn_does(kind: str, sent: list[bytes], tmp_path: Path) -> None:
+    """And with and without what our own apps find in the scope."""
+    ours, theirs = [await Side(side, tmp_path).say(sent) for side in ("direct", kind)]
+
+    assert agree(ours, theirs, is_patient=True)
+
+
+@pytest.mark.parametrize("seeds", [range(300)], ids=["few"])
+async def test_whatever_is_sent_both_read_the_same(
+    seeds: range, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _compare(seeds, tmp_path)
+
+    assert not [record for record in caplog.records if record.name.startswith("gateway")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [range(at, at + SEEDS_AT_ONCE) for at in range(0, 100_000, SEEDS_AT_ONCE)], ids=str)
+async def test_100000_sequences_both_read_the_same(
+    seeds: range, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _compare(seeds, tmp_path)
+
+    assert not [record for record in caplog.records if record.name.startswith("gateway")]
+
+
+async def _compare(seeds: range, home: Path) -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    sides = [Side(kind, home) for kind in ("direct", "uvicorn")]
+    for seed in seeds:
+        sent, is_patient = sequence(seed), seed % 7 != 0
+        ours, theirs = [await side.say(sent, is_patient) for side in sides]
+        assert agree(ours, theirs, is_patient), f"seed {seed}: {sent}"
+
+
+# --- what neither shows ---
+
+ASKED = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
+
+
+async def told_by(app: Callable[[Any, Any, Any], Awaitable[None]], sent: bytes = ASKED) -> bytes:
+    async with serving(app) as served:
+        reader, writer = await served.say(sent)
+        told = await said(reader)
+        writer.close()
+    return told
+
+
+async def test_a_head_goes_out_with_its_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        exchange = exchange_of(scope)
+        assert exchange
+        monkeypatch.setattr(exchange.connection, "transport", _Noting(exchange.connection.transport, writes))
+        await client_of(scope, send, {}).answer(200, "text/plain", b"body")
+
+    await told_by(app, ASKED.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+
+    assert [(True, True)] == [(told.startswith(b"HTTP/1.1 200 OK"), told.endswith(b"body")) for told in writes]
+
+
+class _Noting:
+    def __init__(self, transport: asyncio.Transport, writes: list[bytes]) -> None:
+        self._transport, self._writes = transport, writes
+
+    def write(self, data: bytes) -> None:
+        self._writes.append(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def _fails(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError("a bug")
+
+
+async def _says_nothing(scope: Any, receive: Any, send: Any) -> None:
+    pass
+
+
+@pytest.mark.parametrize("app", [_fails, _says_nothing])
+async def test_an_app_that_does_not_answer_is_a_bug_that_the_client_is_told(
+    app: Callable[[Any, Any, Any], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    told = await told_by(app)
+
+    assert told.startswith(b"HTTP/1.1 500 ") and b"connection: close" in told
+    assert "bug=" in caplog.text
+
+
+@pytest.mark.parametrize("length", [b"3", b"5"])
+async def test_an_answer_of_another_length_than_it_said_ends_its_connection(length: bytes) -> None:
+    """So that nobody takes what was sent for the whole, or the rest for another answer."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+        await send({"type": "http.response.body", "body": b"cd", "more_body": False})
+
+    assert not (await told_by(app)).endswith(b"abcd")
+
+
+@pytest.mark.parametrize("line", [(b"x", b"a\r\nset-cookie: b"), (b"x: y\r\nz", b"a"), (b"x", b"a\0")])
+async def test_no_header_breaks_out_of_its_line(line: tuple[bytes, bytes]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [line]})
+        await send({"type": "http.response.body", "body": b""})
+
+    told = await told_by(app)
+
+    assert told.startswith(b"HTTP/1.1 500 ") and b"set-cookie" not in told
+
+
+async def test_a_trailer_is_no_header() -> None:
+    """It comes behind everything that looked at the head: a mark of ours, a key, a name (RFC 9110, section 6.5.1)."""
+    seen = list[tuple[Any, Any]]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_body(scope, receive, 1 << 20)
+        exchange = exchange_of(scope)
+        assert exchange
+        seen.append((dict(scope["headers"]), exchange.headers))
+        await client_of(scope, send, {}).answer(200, "text/plain", b"")
+
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    await told_by(app, head + b"1\r\na\r\n0\r\nauthorization: Bearer x\r\nhost: y\r\n\r\n")
+
+    (fields, headers), *_ = seen
+    assert b"authorization" not in fields and "authorization" not in headers and "x" == headers["host"]
+
+
+async def test_who_sends_no_http_behind_a_request_gets_no_answer_to_it() -> None:
+    """He would take the refusal for that answer, and that answer for the one to something else."""
+    ended = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async with _noting_end(ended):
+            await read_body(scope, receive, 1 << 20)
+            await until_gone(asyncio.sleep(60), scope, receive)
+        await client_of(scope, send, {}).answer(200, "text/plain", b"late")
+
+    async with serving(app) as served, asyncio.timeout(5):
+        reader, writer = await served.say(ASKED)
+        writer.write(b"GARBAGE / HTTP/1.1\r\n\r\n")
+        told = await said(reader)
+        await ended.wait()
+        writer.close()
+
+    assert told.startswith(b"HTTP/1.1 400 ") and 1 == told.count(b"HTTP/1.1") and b"late" not in told
+
+
+async def test_who_leaves_ends_the_work_of_the_request_that_is_answered_and_not_of_the_last() -> None:
+    ended, came = asyncio.Event(), list[str]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        came.append(scope["path"])
+        async with _noting_end(ended):
+            await read_body(scope, receive, 1 << 20)
+            await until_gone(asyncio.sleep(60), scope, receive)
+
+    async with serving(app) as served, asyncio.timeout(5):
+        _, writer = await served.say(ASKED.replace(b"/", b"/1", 1) + ASKED.replace(b"/", b"/2", 1))
+        writer.close()
+        await ended.wait()
+
+    assert ["/1"] == came
+
+
+@asynccontextmanager
+async def _noting_end(ended: asyncio.Event) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        ended.set()
