@@ -14,7 +14,7 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 import yaml
 
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.capacity.rules import AdmissionConfig
 from gateway.client.app import ClientConfig
 from gateway.engines.embedded import EmbeddedConfig

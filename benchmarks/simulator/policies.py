@@ -96,7 +96,7 @@ class Oracle(Believer):
         cost_s: FloatArray = np.array(
             [self._truth.latency_s(peer, *tokens) + self._truth.crowding_s(peer, tokens[1]) for peer in peers]
         )
-        return ranked_by(draft, view.score - draft.beta_per_s * (cost_s + draft.transit_s), pool, rng)
+        return ranked_by(draft, view.score - draft.beta_per_s * (cost_s + draft.costs.transit_s), pool, rng)
 
 
 @dataclass(slots=True, eq=False)

@@ -21,7 +21,7 @@ from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip, Step
 from discovery.messages import Probe
 from discovery.records import Address, Agent, Card, PeerId, Record, peer_id
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.rules import AdmissionConfig
 from gateway.routing.node import Node

@@ -14,43 +14,20 @@ nor of other peers; table.py stacks beliefs into arrays.
 
 from dataclasses import dataclass, field
 from math import exp, inf
-from typing import Annotated, Generic, Literal, NamedTuple
-
-import msgspec
+from typing import Literal, NamedTuple
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
-from gateway.beliefs.numbers import Real
-from gateway.beliefs.sessions import SessionConfig, WorkDone
-from gateway.beliefs.speed import Speed, SpeedConfig
+from gateway.beliefs.expected import BeliefConfig, Columns, Expected, expected
+from gateway.beliefs.sessions import WorkDone
+from gateway.beliefs.speed import Speed
 
-_Positive = Annotated[float, msgspec.Meta(gt=0)]
+FRESH_S = 0.02  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
 DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
 
 
-@dataclass(frozen=True, slots=True)
-class BeliefConfig:
-    """What we assume of a peer before it speaks, and how fast we forget what it said."""
-
-    tau_s: _Positive = 60.0  # forgetting: loads change within minutes, and 60 s at 1 query/s still is 60 counts
-    prior_jobs: Annotated[float, msgspec.Meta(gt=2)] = 4.0  # a0, completions the prior of μ is worth; > 2: finite risk
-    prior_arrivals: _Positive = 2.0  # jobs the prior of λ is worth
-    prior_utilisation: Annotated[float, msgspec.Meta(gt=0, lt=0.95)] = 0.3  # ρ of a silent peer: neither idle nor busy
-    prior_prompt_tokens: _Positive = 256.0  # a typical job, which gives the prior of E[S] at the peer's own speed
-    prior_output_tokens: _Positive = 200.0  # and n̂_out of a category not asked yet
-    # Answers that the prior "we wait as long as expected" (h = 1) is worth: one slow answer does not make a peer slow.
-    prior_turns: _Positive = 3.0
-    output_memory: Annotated[float, msgspec.Meta(ge=1)] = 20.0  # answers in the moving average n̂_out of a category
-    failure_s: _Positive = 60.0  # a failure counts as having waited this long: an instant error must not attract load
-    horizon_s: _Positive = 30.0  # an overloaded peer's growth is extrapolated no further than this
-    prior_rtt_s: Annotated[float, msgspec.Meta(ge=0)] = 0.005  # one region of the paper's section VIII-B
-    speed: SpeedConfig = field(default_factory=SpeedConfig)
-    sessions: SessionConfig = field(default_factory=SessionConfig)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one request at a peer went. `refused` before any event; `failed` at any time; `cancelled` by our own client.
 
     `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event. `tokens` were
@@ -67,25 +44,8 @@ class Outcome:
 
 
 class Expectation(NamedTuple):
-    """What we expect of one job at a peer, whenever it is sent: a Reservation's fields after `arrives_at`."""
+    """What we expect of one job at a peer, whenever it is sent."""
 
-    category: str
-    prompt_tokens: int
-    streams: float
-    wait_s: float
-    turn_s: float
-    transit_s: float
-    session: str | None
-    agent: str
-    conversation_tokens: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reservation:
-    """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
-
-    queue: PeerId  # the key of the belief: the peer, or one of its engines (table.queue_of)
-    arrives_at: float  # when the request reaches the peer, our clock
     category: str
     prompt_tokens: int  # those to be read: without what a warm prefix cache holds
     streams: float  # jobs decoded together, this one included
@@ -107,35 +67,18 @@ class Reservation:
         return max(0, self.conversation_tokens - self.prompt_tokens)
 
 
-class Columns(NamedTuple, Generic[Real]):
-    """What `Beliefs.expect` reads of each peer: a float of one peer, or a column over peers, (N,)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
 
-    arrivals: Real  # this one and the next five are evidence as of `as_of`, and fade from then on
-    exposure_s: Real
-    completions: Real
-    busy_s: Real
-    turns_seen: Real
-    turns_expected: Real
-    as_of: Real
-    jobs: Real  # at `birth`
-    unseen: Real  # jobs of ours that arrive there after `birth`
-    own_jobs: Real  # all jobs of ours that are there or on the way
-    slots: Real
-    birth: Real
-    rtt_s: Real
-    admission: Real  # ADMISSION_LEVEL
-    memory: Real  # times τ for which turns are remembered; 1 unless the peer fails again and again
-    typical_s: Real  # a typical job at the peer's own speed: the prior of E[S]
-    prefill_s: Real
-    step_s: Real
-    stream_s: Real
-    late: Real  # jobs of ours that should have begun by now, and have not
-    late_since: Real  # when the first of them should have; inf: none
+    queue: PeerId  # the key of the belief: the peer, or one of its engines (table.queue_of)
+    arrives_at: float  # when the request reaches the peer, our clock
+    job: Expectation
 
 
 @dataclass(slots=True)
 class Belief:
-    """Evidence about one peer: `observe_*` adds to it, `row` is what table.py stacks."""
+    """Evidence about one peer: `observe_*` adds to it, `expected` says what follows, `row` is what table.py stacks."""
 
     config: BeliefConfig
     slots: int
@@ -156,14 +99,25 @@ class Belief:
     work_done: WorkDone = field(default_factory=WorkDone)
     kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
-    reservations: list[Reservation] = field(default_factory=list)
+    reservations: dict[Reservation, None] = field(default_factory=dict)  # in their order
     late: list[Reservation] = field(default_factory=list)  # those of them that should have begun, and have not
+    read_at: float = -inf  # when `_expected` was worked out; -inf: something was heard since
+    _expected: Expected[float] | None = None
+
+    def expected(self, now: float) -> Expected[float]:
+        """What is expected of the peer at `now`, or was within FRESH_S while nothing was heard of it."""
+        known = self._expected
+        if known is None or not 0.0 <= now - self.read_at < FRESH_S:
+            known = self._expected = expected(self.row(), self.config, now)
+            self.read_at = now
+        return known
 
     def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
         """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored."""
         if birth < self.birth:
             return
-        self.jobs, self.slots = max(0, min(jobs, JOBS_LIMIT)), max(1, min(slots, SLOTS_LIMIT - 1))
+        self.jobs = jobs if 0 <= jobs <= JOBS_LIMIT else 0 if jobs < 0 else JOBS_LIMIT
+        self.slots = slots if 1 <= slots < SLOTS_LIMIT else 1 if slots < 1 else SLOTS_LIMIT - 1
         self.admission, self.birth = admission, birth
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
@@ -204,64 +158,50 @@ class Belief:
         - else an answer with tokens: waiting, reading and writing are told apart
         """
         self._forget(now)
+        job = reservation.job
         if outcome.status == "ok" and self.admission == "closed":
             self.admission = "soft"
         if outcome.status == "refused":
             self.admission = "closed"
         elif outcome.status == "failed":
             self._observe_failure(reservation, now)
-            self._observe_wait(reservation, max(outcome.latency_s, self.config.failure_s))
+            self._observe_wait(job, max(outcome.latency_s, self.config.failure_s))
         elif outcome.ttft_s is None:
-            prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
-            waited_s = outcome.latency_s - reservation.transit_s - prompt_s
-            if outcome.streamed and waited_s > reservation.wait_s + self.config.failure_s / 2:
+            waited_s = outcome.latency_s - job.transit_s - job.prompt_tokens * self.speed.prefill_s
+            if outcome.streamed and waited_s > job.wait_s + self.config.failure_s / 2:
                 self._observe_failure(reservation, now)
-            if outcome.streamed and waited_s > reservation.wait_s:
-                self._observe_wait(reservation, waited_s)
+            if outcome.streamed and waited_s > job.wait_s:
+                self._observe_wait(job, waited_s)
         elif outcome.tokens > 0:
             self.failures = 0
             if outcome.streamed:
-                self._observe_stream(reservation, outcome.ttft_s, outcome)
+                self._observe_stream(job, outcome.ttft_s, outcome)
             else:
-                self._observe_whole(reservation, outcome)
+                self._observe_whole(job, outcome)
 
     def observe_rtt(self, rtt_s: float) -> None:
         """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
         self.rtt_s += (rtt_s - self.rtt_s) / 8
 
     def row(self) -> Columns[float]:
-        """The numbers that `Beliefs.expect` reads."""
-        rates = self.speed.rates()
-        typical_s = self.config.prior_prompt_tokens * rates.prefill_s + self.config.prior_output_tokens * (
-            rates.step_s + rates.stream_s
-        )
+        """The evidence as numbers, all of them floats."""
+        config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
+        birth, unseen, late_since = self.birth, 0, inf
+        for reservation in self.reservations:
+            unseen += reservation.arrives_at > birth
+        for reservation in self.late:
+            late_since = min(late_since, reservation.arrives_at + reservation.job.wait_s)
         return Columns(
-            arrivals=self.arrivals,
-            exposure_s=self.exposure_s,
-            completions=self.completions,
-            busy_s=self.busy_s,
-            turns_seen=self.turns_seen,
-            turns_expected=self.turns_expected,
-            as_of=self.as_of,
-            memory=self._memory,
-            jobs=self.jobs,
-            unseen=sum(reservation.arrives_at > self.birth for reservation in self.reservations),
-            own_jobs=len(self.reservations),
-            slots=self.slots,
-            birth=self.birth,
-            rtt_s=self.rtt_s,
-            admission=ADMISSION_LEVEL[self.admission],
-            typical_s=typical_s,
-            prefill_s=rates.prefill_s,
-            step_s=rates.step_s,
-            stream_s=rates.stream_s,
-            late=len(self.late),
-            late_since=min((one.arrives_at + one.wait_s for one in self.late), default=inf),
-        )
+            self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
+            self.as_of, float(self.jobs), float(unseen), float(len(self.reservations)), float(self.slots), birth,
+            self.rtt_s, ADMISSION_LEVEL[self.admission], self._memory,
+            config.prior_prompt_tokens * prefill_s + config.prior_output_tokens * (step_s + stream_s),
+            prefill_s, step_s, stream_s, float(len(self.late)), late_since,
+        )  # fmt: skip
 
     @property
     def _memory(self) -> float:
-        return 2.0 ** min(max(0, self.failures - 1), DOUBLINGS)
+        return 1.0 if self.failures < 2 else 2.0 ** min(self.failures - 1, DOUBLINGS)
 
     def _observe_failure(self, reservation: Reservation, now: float) -> None:
         """Count a failure of a job that was sent after the last failure was known: we tried again, and were let down.
@@ -273,33 +213,32 @@ class Belief:
             self.failures += 1
             self.failed_at = now
 
-    def _observe_stream(self, reservation: Reservation, ttft_s: float, outcome: Outcome) -> None:
+    def _observe_stream(self, job: Expectation, ttft_s: float, outcome: Outcome) -> None:
         """Up to the first event the answer waited, read the prompt and took a step; after it, it only decoded.
 
         Where hardly any wait was expected, the time to the first event first teaches the reading speed; what this speed
         does not explain counts as waiting. Elsewhere the speed stays as it is. A conversation that should have been
         warm there teaches instead whether the engine had kept it.
         """
-        self.speed.observe_decode(reservation.streams, outcome.tokens - 1, outcome.latency_s - ttft_s)
+        self.speed.observe_decode(job.streams, outcome.tokens - 1, outcome.latency_s - ttft_s)
         rates = self.speed.rates()
-        started_s = ttft_s - reservation.transit_s - rates.step_s - rates.stream_s * reservation.streams
-        if reservation.is_at_once and reservation.warm_tokens:
-            late_s = started_s - reservation.prompt_tokens * rates.prefill_s
-            self._observe_warmth(reservation.warm_tokens * rates.prefill_s, late_s)
-            return
-        if reservation.is_at_once:
-            self.speed.observe_prefill(reservation.prompt_tokens, started_s)
-        self._observe_wait(reservation, started_s - reservation.prompt_tokens * self.speed.rates().prefill_s)
+        started_s = ttft_s - job.transit_s - rates.step_s - rates.stream_s * job.streams
+        if job.is_at_once:
+            if warm_tokens := job.warm_tokens:
+                late_s = started_s - job.prompt_tokens * rates.prefill_s
+                self._observe_warmth(warm_tokens * rates.prefill_s, late_s)
+                return
+            self.speed.observe_prefill(job.prompt_tokens, started_s)
+        self._observe_wait(job, started_s - job.prompt_tokens * self.speed.prefill_s)
 
-    def _observe_whole(self, reservation: Reservation, outcome: Outcome) -> None:
+    def _observe_whole(self, job: Expectation, outcome: Outcome) -> None:
         """One figure for waiting, reading and decoding. Where hardly any wait was expected, it teaches decoding."""
-        prompt_s = reservation.prompt_tokens * self.speed.rates().prefill_s
-        served_s = outcome.latency_s - reservation.transit_s - prompt_s
-        if reservation.is_at_once:
-            self.speed.observe_decode(reservation.streams, outcome.tokens, served_s)
+        served_s = outcome.latency_s - job.transit_s - job.prompt_tokens * self.speed.prefill_s
+        if job.is_at_once:
+            self.speed.observe_decode(job.streams, outcome.tokens, served_s)
         rates = self.speed.rates()
-        step_s = rates.step_s + rates.stream_s * reservation.streams
-        self._observe_wait(reservation, served_s - outcome.tokens * step_s)
+        step_s = rates.step_s + rates.stream_s * job.streams
+        self._observe_wait(job, served_s - outcome.tokens * step_s)
 
     def _observe_warmth(self, saving_s: float, late_s: float) -> None:
         """A first token came `late_s` later than if the engine had kept what should save it `saving_s` of reading.
@@ -310,10 +249,10 @@ class Belief:
         kept = self.kept_share * (1.0 - late_s / max(saving_s, 1e-9))
         self.kept_share += (min(1.0, max(0.0, kept)) - self.kept_share) / 2
 
-    def _observe_wait(self, reservation: Reservation, waited_s: float) -> None:
+    def _observe_wait(self, job: Expectation, waited_s: float) -> None:
         """One answer's evidence for h; in turns, so that a slow engine's seconds weigh no more than a fast one's."""
-        self.turns_seen += max(0.0, waited_s / reservation.turn_s + 1.0)
-        self.turns_expected += reservation.wait_s / reservation.turn_s + 1.0
+        self.turns_seen += max(0.0, waited_s / job.turn_s + 1.0)
+        self.turns_expected += job.wait_s / job.turn_s + 1.0
 
     def _forget(self, now: float) -> None:
         """a ← φ·a + (1-φ)·a0, φ = exp(-w/τ): the evidence beside the prior fades by φ."""
@@ -325,7 +264,8 @@ class Belief:
         keep_turns = keep ** (1.0 / self._memory)
         self.turns_seen *= keep_turns
         self.turns_expected *= keep_turns
-        self.kept_share = 1.0 - (1.0 - self.kept_share) * keep**0.1  # ten times as slowly: engines rarely change
+        if self.kept_share < 1.0:
+            self.kept_share = 1.0 - (1.0 - self.kept_share) * keep**0.1  # ten times as slowly: engines rarely change
         self.as_of = max(self.as_of, now)
 
 

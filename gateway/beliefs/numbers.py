@@ -44,6 +44,11 @@ def root(number: Real) -> Real:
     return sqrt(number) if isinstance(number, float) else np.sqrt(number)
 
 
+def is_any(number: Real) -> bool:
+    """Whether it is not 0, or one of them is not."""
+    return number != 0.0 if isinstance(number, float) else bool(number.any())
+
+
 def exponential(number: Real) -> Real:
     """e to a power of at most 0, -inf included."""
     return exp(number) if isinstance(number, float) else np.exp(number)

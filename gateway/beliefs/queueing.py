@@ -46,20 +46,42 @@ def queue_length(utilisation: Real, slots: Real) -> Real:
     return jobs
 
 
+def doubt(backlog: Real, slots: Real, mean_service_s: Real, shape: Real) -> Real:
+    """E[S]·sqrt(max(1, ahead))/sqrt(a - 2): standard deviation, s, of a wait by what is not known of the service rate.
+
+    1/μ of a Gamma(a, b) posterior has the relative standard deviation 1/sqrt(a - 2): completions seen make it smaller.
+    """
+    jobs = greater(jobs_ahead(backlog, slots), 1.0)
+    return mean_service_s * root(jobs / (shape - 2.0))
+
+
 def carried(jobs: Real, utilisation: Real, mean_service_s: Real, slots: Real, age_s: Real, horizon_s: float) -> Real:
     """The backlog expected now where `jobs` were seen `age_s` ago.
 
-    Below SATURATED it relaxes towards the steady state, with the relaxation time 1/(cμ(1-√ρ)²). From there on it grows
-    or shrinks by λ - cμ, for `horizon_s` at most. This is what the second term of Eq. (7) was meant to say.
+    Below SATURATED it relaxes towards the steady state. From there on it grows or shrinks by λ - cμ, for `horizon_s` at
+    most. This is what the second term of Eq. (7) was meant to say.
     """
-    drain_rate = slots / mean_service_s
-    rho = lesser(utilisation, SATURATED)
-    steady = slots * rho + queue_length(rho, slots)
-    relaxed = steady + (jobs - steady) * exponential(-age_s * drain_rate * (1.0 - root(rho)) ** 2)
-    drifted = greater(jobs + (utilisation - 1.0) * drain_rate * lesser(age_s, horizon_s), 0.0)
     if isinstance(utilisation, float):
-        return relaxed if utilisation < SATURATED else drifted
-    return np.where(utilisation < SATURATED, relaxed, drifted)
+        if utilisation < SATURATED:
+            return _relaxed(jobs, utilisation, mean_service_s, slots, age_s)
+        return _drifted(jobs, utilisation, mean_service_s, slots, age_s, horizon_s)
+    return np.where(
+        utilisation < SATURATED,
+        _relaxed(jobs, lesser(utilisation, SATURATED), mean_service_s, slots, age_s),
+        _drifted(jobs, utilisation, mean_service_s, slots, age_s, horizon_s),
+    )
+
+
+def _relaxed(jobs: Real, utilisation: Real, mean_service_s: Real, slots: Real, age_s: Real) -> Real:
+    """On its way to the steady state, with the relaxation time 1/(cμ(1-√ρ)²)."""
+    steady = slots * utilisation + queue_length(utilisation, slots)
+    rate = slots / mean_service_s * (1.0 - root(utilisation)) ** 2
+    return steady + (jobs - steady) * exponential(-age_s * rate)
+
+
+def _drifted(jobs: Real, utilisation: Real, mean_service_s: Real, slots: Real, age_s: Real, horizon_s: float) -> Real:
+    drain_rate = slots / mean_service_s
+    return greater(jobs + (utilisation - 1.0) * drain_rate * lesser(age_s, horizon_s), 0.0)
 
 
 def backlog_spread(utilisation: Real, slots: Real, arrival_rate: Real, age_s: Real) -> Real:

@@ -6,7 +6,7 @@ restarted, another one costs less.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -23,16 +23,14 @@ class SessionConfig:
     room_tokens: Annotated[float, msgspec.Meta(gt=0)] = 16_384.0
 
 
-@dataclass(frozen=True, slots=True)
-class WorkDone:
+class WorkDone(NamedTuple):
     """All tokens that a peer has read and written since it started, as it last said. `gen` None: it has not said."""
 
     gen: int | None = None
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Warm:
+class Warm(NamedTuple):
     """One conversation at the agent that answered it last."""
 
     queue: PeerId  # the key of the belief about it: its peer, or one of the engines

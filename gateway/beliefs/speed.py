@@ -58,6 +58,7 @@ class Speed:
     claim_tokens: float = 0.0
     claim_busy_s: float = 0.0  # slot-seconds of decoding, and Σ busy·x
     claim_streams: float = 0.0
+    _step: tuple[float, float] | None = None  # a and b as estimated; None: something was observed since
 
     def observe_decode(self, streams: float, tokens: int, seconds: float) -> None:
         """One answer of ours: `tokens` in `seconds`, `streams` in flight at its start.
@@ -66,6 +67,7 @@ class Speed:
         """
         if tokens < 2 or seconds < 0:
             return
+        self._step = None
         w, y = min(1.0, tokens / 32), seconds / tokens
         keep = 1.0 - w / self.config.memory
         self.weight = keep * self.weight + w
@@ -87,7 +89,8 @@ class Speed:
         """
         if tokens_out <= 0 or busy_s <= 0:
             return
-        decoding_s = max(0.0, busy_s - tokens_in * self._prefill_s())
+        self._step = None
+        decoding_s = max(0.0, busy_s - tokens_in * self.prefill_s)
         share = min(1.0, self.config.claim_tokens / tokens_out)
         keep = self.config.claim_tokens / (self.config.claim_tokens + share * tokens_out)
         self.claim_tokens = keep * self.claim_tokens + share * tokens_out
@@ -100,6 +103,17 @@ class Speed:
         Minimises Σw·(y - a - b·x)² over own answers and the claim, plus ((1-r)·b - r·a)²: the prior states the shape,
         how much a further stream slows the rest, and leaves the level to the data.
         """
+        if self._step is None:
+            self._step = self._estimate()
+        return Rates(self.prefill_s, *self._step)
+
+    @property
+    def prefill_s(self) -> float:
+        """Seconds a prompt token: one of the rates, alone."""
+        prior = self.config.prefill_tokens**2
+        return (self.prompt_nt + prior * self.config.prior_prefill_s) / (self.prompt_nn + prior)
+
+    def _estimate(self) -> tuple[float, float]:
         r = self.config.prior_stream_share
         w, x, y = self._claim()
         s0 = self.weight + w + r * r
@@ -114,7 +128,7 @@ class Speed:
             a, b = t0 / s0, 0.0
         elif a < 0:
             a, b = 0.0, t1 / s2
-        return Rates(self._prefill_s(), a, b)
+        return a, b
 
     def _claim(self) -> tuple[float, float, float]:
         """The claim and the prior as one observation: weight, streams, seconds a token."""
@@ -122,7 +136,3 @@ class Speed:
         streams = (self.claim_streams + _PRIOR_TOKENS) / tokens
         seconds = (self.claim_busy_s + _PRIOR_TOKENS * self.config.prior_step_s) / tokens
         return tokens / (tokens + _CLAIM_TOKENS), streams, seconds
-
-    def _prefill_s(self) -> float:
-        prior = self.config.prefill_tokens**2
-        return (self.prompt_nt + prior * self.config.prior_prefill_s) / (self.prompt_nn + prior)

@@ -1,19 +1,20 @@
 """All our beliefs side by side: what to expect of N candidates now, as arrays, for one decision.
 
-Knows nothing of scores or policies. Reading costs the same few array operations for 3 candidates and for 1,000.
+Knows nothing of scores or policies. Few are read one by one, anew where something was heard; many cost the same few
+array operations for 20 candidates and for 1,000.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
-from gateway.beliefs.belief import Belief, BeliefConfig, Columns, Outcome, Reservation
-from gateway.beliefs.numbers import FloatArray, Real, by_rows, exponential, greater, lesser
-from gateway.beliefs.queueing import carried
+from gateway.beliefs.belief import Belief, Outcome, Reservation
+from gateway.beliefs.expected import BeliefConfig, Columns, Expected, expected
+from gateway.beliefs.numbers import FEW, FloatArray
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 
@@ -50,32 +51,6 @@ def _of_engine(pulse: Pulse, engine: int, last: Pulse | None, last_of_engine: Pu
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the beliefs expect of N candidates at one moment. Every field is (N,) float64."""
-
-    arrival_rate: FloatArray  # E[λ], 1/s
-    mean_service_s: FloatArray  # E[S] = E[1/μ], one slot
-    shape: FloatArray  # a of the Gamma posterior of μ: a0 and the completions remembered
-    utilisation: FloatArray  # E[λ]·E[S]/c
-    # n̂, jobs at the peer now, ours included. Never fewer than it owes us, whatever pulses say; and where a job of ours
-    # is late, others have all its slots, and it is expected to wait as long again as it is late.
-    backlog: FloatArray
-    slots: FloatArray  # c
-    wait_factor: FloatArray  # h
-    prefill_s: FloatArray  # seconds a prompt token
-    step_s: FloatArray  # a, seconds an output token
-    stream_s: FloatArray  # b, seconds an output token and stream
-    rtt_s: FloatArray
-    admission: FloatArray  # 0 open, 1 soft, 2 closed
-    age_s: FloatArray  # of the load news; inf where there was none
-
-    @property
-    def service_rate(self) -> FloatArray:
-        """c·E[μ], jobs a second that all slots together complete; (N,)."""
-        return self.slots * self.shape / ((self.shape - 1.0) * self.mean_service_s)
-
-
 class Beliefs:
     """Every peer's Belief, and arrays over any selection of them. Rows are stable until `forget`.
 
@@ -85,6 +60,7 @@ class Beliefs:
     def __init__(self, config: BeliefConfig) -> None:
         self.config = config
         self._beliefs: dict[PeerId, Belief] = {}
+        self._by_row: list[Belief] = []  # those of peers that were forgotten included, until their rows are taken
         self._row_of: dict[PeerId, int] = {}
         self._engines: dict[PeerId, set[int]] = {}  # of peers: those that have a belief of their own
         self._free: list[int] = []
@@ -103,8 +79,8 @@ class Beliefs:
         """Start at the prior, unless we know the peer; its row. Ourselves have an RTT of 0."""
         if peer_id not in self._beliefs:
             rtt_s = self.config.prior_rtt_s if rtt_s is None else rtt_s
-            self._beliefs[peer_id] = Belief(self.config, max(1, slots), rtt_s, speed=Speed(self.config.speed))
-            self._row_of[peer_id] = self._free.pop() if self._free else self._grow()
+            belief = Belief(self.config, max(1, slots), rtt_s, speed=Speed(self.config.speed))
+            self._beliefs[peer_id], self._row_of[peer_id] = belief, self._place(belief)
             self._stale.add(peer_id)
         return self._row_of[peer_id]
 
@@ -181,7 +157,7 @@ class Beliefs:
     def reserve(self, reservation: Reservation) -> None:
         """Count a job we dispatch, until its outcome: until a pulse born after its arrival counts it for us."""
         if (belief := self._touch(reservation.queue)) is not None:
-            belief.reservations.append(reservation)
+            belief.reservations[reservation] = None
 
     def observe_late(self, reservation: Reservation, is_late: bool) -> None:
         """A job of ours should have begun by now, and has not; or it has begun after all."""
@@ -193,27 +169,25 @@ class Beliefs:
         """Learn from a job's end and give its slot back. A second outcome of one reservation changes nothing."""
         belief = self._touch(reservation.queue)
         if belief is not None and reservation in belief.reservations:
-            belief.reservations.remove(reservation)
+            del belief.reservations[reservation]
             if reservation in belief.late:
                 belief.late.remove(reservation)
             belief.observe_outcome(reservation, outcome, now)
             if outcome.status == "ok" and outcome.tokens > 0:
-                self._observe_length(reservation.category, outcome.tokens)
+                self._observe_length(reservation.job.category, outcome.tokens)
 
     def output_tokens(self, category: str, max_tokens: int | None) -> float:
         """n̂_out: how long answers of this category have been, capped by `max_tokens`."""
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
         return mean if max_tokens is None else min(mean, float(max_tokens))
 
-    def expect(self, rows: NDArray[np.intp], now: float) -> Expected:
-        """What to expect of the peers at `rows`, at `now`: evidence faded to `now`, backlog carried on to `now`."""
+    def expect(self, rows: NDArray[np.intp], now: float) -> Expected[FloatArray]:
+        """What to expect of the peers at `rows`, (N,), at `now`."""
+        if 0 < len(rows) <= FEW:
+            by_row = self._by_row
+            return Expected(*np.array([by_row[row].expected(now) for row in rows.tolist()]).T)
         self._restack()
-        return Expected(*by_rows(partial(_expected, now, self.config), list(self._table[rows].T)))
-
-    def expect_one(self, row: int, now: float) -> tuple[float, ...]:
-        """The same of one peer: the fields of Expected, in their order."""
-        self._restack()
-        return _expected(now, self.config, *self._table[row].tolist())
+        return expected(Columns(*self._table[rows].T), self.config, now)
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
@@ -224,38 +198,23 @@ class Beliefs:
         belief = self._beliefs.get(peer_id)
         if belief is not None:
             self._stale.add(peer_id)
+            belief.read_at = -inf
         return belief
 
-    def _grow(self) -> int:
-        row = len(self._row_of)
-        if row >= len(self._table):
-            self._table = np.concatenate([self._table, np.zeros((max(16, row), self._table.shape[1]))])
+    def _place(self, belief: Belief) -> int:
+        """A row for a new belief."""
+        if self._free:
+            row = self._free.pop()
+            self._by_row[row] = belief
+        else:
+            row = len(self._by_row)
+            self._by_row.append(belief)
+            if row >= len(self._table):
+                self._table = np.concatenate([self._table, np.zeros((max(16, row), self._table.shape[1]))])
         return row
 
     def _restack(self) -> None:
+        """Read anew, for arrays, what was heard of since."""
         for peer_id in self._stale:
             self._table[self._row_of[peer_id]] = self._beliefs[peer_id].row()
         self._stale.clear()
-
-
-def _expected(now: float, config: BeliefConfig, *columns: Real) -> tuple[Real, ...]:
-    """The fields of Expected, in their order, from what is known of the peers: the fields of Columns."""
-    of: Columns[Real] = Columns(*columns)
-    keep = exponential(lesser(of.as_of - now, 0.0) / config.tau_s)
-    prior_exposure_s = config.prior_arrivals / config.prior_utilisation * of.typical_s / of.slots
-    shape = config.prior_jobs + of.completions * keep
-    arrival_rate = (config.prior_arrivals + of.arrivals * keep) / (prior_exposure_s + of.exposure_s * keep)
-    mean_service_s = ((config.prior_jobs - 1.0) * of.typical_s + of.busy_s * keep) / (shape - 1.0)
-    utilisation = arrival_rate * mean_service_s / of.slots
-    age_s = greater(now - of.birth, 0.0)
-    believed = of.unseen + carried(of.jobs, utilisation, mean_service_s, of.slots, age_s, config.horizon_s)
-    others = of.slots + of.late - 1.0 + greater(now - of.late_since, 0.0) * of.slots / mean_service_s
-    backlog = greater(greater(believed, of.own_jobs), others * lesser(of.late, 1.0))
-    keep_turns = keep ** (1.0 / of.memory)
-    wait_factor = (config.prior_turns + of.turns_seen * keep_turns) / (
-        config.prior_turns + of.turns_expected * keep_turns
-    )
-    return (
-        arrival_rate, mean_service_s, shape, utilisation, backlog, of.slots, wait_factor,
-        of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.admission, age_s,
-    )  # fmt: skip

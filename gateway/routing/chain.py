@@ -60,7 +60,7 @@ def _first_in_time(found: Iterable[Found], patience_s: float) -> Found:
     soonest: tuple[float, Found] | None = None
     for one in found:
         draft = one.draft if isinstance(one, Plan) else one
-        begins_s = float(np.min(draft.wait_s, where=draft.excluded == 0, initial=np.inf))
+        begins_s = float(np.min(draft.costs.wait_s, where=draft.excluded == 0, initial=np.inf))
         if begins_s <= patience_s:
             return one
         if soonest is None or begins_s < soonest[0]:

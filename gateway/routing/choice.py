@@ -5,7 +5,6 @@ logs, headers, pages and the command line: they show what was decided, and decid
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -48,11 +47,10 @@ class Candidate(NamedTuple):
 
     def reservation(self, now: float) -> Reservation:
         """What to count as taken, and to learn from, when the query is sent here at `now`."""
-        return Reservation(self.queue, now + self.arrives_in_s, *self.expected)
+        return Reservation(self.queue, now + self.arrives_in_s, self.expected)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """Whom to ask, best first, and why.
 
     `reason` says how the first was found (docs/architecture.md lists the reasons). `order` is empty where nobody may
@@ -65,7 +63,7 @@ class Choice:
     may_go_elsewhere: bool  # whether another peer may answer, now or as soon as it has room
     rest: tuple[Candidate, ...] = ()
     among: int = 0  # pairs that were judged
-    explained: Callable[[], "Choice"] | None = field(default=None, compare=False, repr=False)  # with everybody in it
+    explained: Callable[[], "Choice"] | None = None  # the same with everybody in it
 
     @property
     def target(self) -> Candidate | None:

@@ -1,17 +1,16 @@
 """The cost of delegation c(i,j), Eq. (8) repaired: each term in seconds, one function a term.
 
 Every argument may be a float or an array over candidates, (N,). Knows nothing of peers, pulses or policies: numbers in,
-seconds out. The first term, the wait, stands with the other queueing formulas in beliefs/queueing.py. The reasons why
+seconds out. The first term, the wait, and the doubt about it stand in beliefs/queueing.py. The reasons why
 the paper's Eq. (7) and (8) could not stand as printed are in docs/decisions.md.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Generic, NamedTuple
 
 import msgspec
 
-from gateway.beliefs.numbers import Real, greater, root
-from gateway.beliefs.queueing import jobs_ahead
+from gateway.beliefs.numbers import Real
 
 # A peer that we do not know is expected to read as a GPU or nearly; a core takes up to so many times as long
 # (docs/results/simulator.md#constants).
@@ -33,6 +32,17 @@ class CostConfig:
     loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     # Bytes a second between two peers, for bodies with images: 100 Mbit/s, a slow wired or a good wireless network.
     bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
+
+
+class Costs(NamedTuple, Generic[Real]):
+    """The terms of Eq. (8), and their sum: a float of one candidate each, or a column over candidates, (N,)."""
+
+    wait_s: Real
+    service_s: Real
+    transit_s: Real
+    risk_s: Real
+    crowding_s: Real
+    cost_s: Real
 
 
 def service(
@@ -60,13 +70,9 @@ def late_after(wait_s: float, transit_s: float, reading_s: float, turn_s: float)
     return wait_s + transit_s + READING * reading_s + max(turn_s, LEAST_LATE_S)
 
 
-def risk(backlog: Real, slots: Real, mean_service_s: Real, shape: Real, weight: float) -> Real:
-    """κ·E[S]·sqrt(max(1, ahead))/sqrt(a - 2): what not knowing a peer's service rate costs, in seconds.
-
-    1/μ of a Gamma(a, b) posterior has the relative standard deviation 1/sqrt(a - 2): completions seen make it smaller.
-    """
-    jobs = greater(jobs_ahead(backlog, slots), 1.0)
-    return weight * mean_service_s * root(jobs / (shape - 2.0))
+def risk(doubt_s: Real, weight: float) -> Real:
+    """κ times the standard deviation of the wait: what not knowing a peer's service rate costs, in seconds."""
+    return doubt_s * weight
 
 
 def crowding(output_tokens: float, stream_s: Real, streams: Real, weight: float) -> Real:

@@ -26,7 +26,7 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 Knows nothing of sockets, beliefs or time: `now` is an argument, and `settled` says what beliefs are to be told.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Annotated, TypeAlias
 
@@ -216,4 +216,4 @@ class Course:
 
 def _neutral(outcome: Outcome) -> Outcome:
     """The same attempt as an answer without tokens: its slot is free again, and nothing is learnt."""
-    return replace(outcome, status="ok", ttft_s=outcome.latency_s, tokens=0)
+    return outcome._replace(status="ok", ttft_s=outcome.latency_s, tokens=0)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import Expectation
+from gateway.beliefs.expected import Expected
 from gateway.beliefs.numbers import FloatArray
-from gateway.beliefs.queueing import jobs_ahead, streams, turn
+from gateway.beliefs.queueing import jobs_ahead
 from gateway.routing.candidates import Excluded, among
 from gateway.routing.choice import Candidate, Choice
-from gateway.routing.cost import late_after
+from gateway.routing.cost import Costs, late_after
 from gateway.routing.query import Query, View
 from gateway.routing.roster import Roster
 
@@ -48,16 +49,11 @@ class Decision:
 
     query: Query
     view: View
-    wait_s: FloatArray
-    service_s: FloatArray
-    transit_s: FloatArray
-    risk_s: FloatArray
-    crowding_s: FloatArray
-    cost_s: FloatArray
+    costs: Costs[FloatArray]
     utility: FloatArray
     excluded: NDArray[np.uint8]  # 0: a candidate; else an `Excluded`
     beta_per_s: float
-    loading_s: float = 0.0  # what a cold model's `wait_s` holds besides the queue
+    loading_s: float = 0.0  # what a cold model's wait holds besides the queue
     order: tuple[int, ...] = ()
     reason: str = "none"
 
@@ -83,8 +79,8 @@ class Decision:
     def ordered(self, order: tuple[int, ...], reason: str) -> "Decision":
         """The same with its order, and how the first was found."""
         return Decision(
-            self.query, self.view, self.wait_s, self.service_s, self.transit_s, self.risk_s, self.crowding_s,
-            self.cost_s, self.utility, self.excluded, self.beta_per_s, self.loading_s, order, reason,
+            self.query, self.view, self.costs, self.utility, self.excluded, self.beta_per_s, self.loading_s, order,
+            reason,
         )  # fmt: skip
 
     def choice(self, rows: int, *, everybody: bool = False) -> Choice:
@@ -118,23 +114,20 @@ class Decision:
 
     def _rows(self, indices: Sequence[int]) -> tuple[Candidate, ...]:
         """These rows. Of each column all are taken at once, since numpy takes as long for one."""
-        view, e, at = self.view, self.view.expected, np.array(indices, dtype=np.intp)
-        columns = (
-            *(view.score, self.wait_s, self.service_s, self.transit_s, self.risk_s, self.crowding_s, self.cost_s),
-            *(self.utility, e.rtt_s, e.backlog, e.slots, e.mean_service_s, e.prefill_s),
+        view, at = self.view, np.array(indices, dtype=np.intp)
+        expected, costs = (
+            zip(*[column[at].tolist() for column in columns], strict=True) for columns in (view.expected, self.costs)
         )
-        numbers = zip(*[column[at].tolist() for column in columns], strict=True)
+        rows = zip(indices, expected, costs, view.score[at].tolist(), self.utility[at].tolist(), strict=True)
         return tuple(
             candidate_of(
-                self.query, view.roster, index, *row,
-                loading_s=self.loading_s if view.cold is not None and view.cold[index] else 0.0,
-                warm_tokens=0 if view.warm_tokens is None else int(view.warm_tokens[index]),
-                excluded=self.excluded_because(index),
-                unprofiled=not view.profiled[index],
-                basis=self._basis(index),
-                likely=view.likely[index].probability if index in view.likely else 0.0,
+                self.query, view.roster, index, Expected(*e), Costs(*c), score, utility, self.excluded_because(index),
+                not view.profiled[index], self._basis(index),
+                0 if view.warm_tokens is None else int(view.warm_tokens[index]),
+                self.loading_s if view.cold is not None and view.cold[index] else 0.0,
+                view.likely[index].probability if index in view.likely else 0.0,
             )
-            for index, row in zip(indices, numbers, strict=True)
+            for index, e, c, score, utility in rows
         )  # fmt: skip
 
     def _basis(self, index: int) -> str:
@@ -161,64 +154,27 @@ def candidate_of(
     query: Query,
     roster: Roster,
     index: int,
+    e: Expected[float],
+    costs: Costs[float],
     score: float,
-    wait_s: float,
-    service_s: float,
-    transit_s: float,
-    risk_s: float,
-    crowding_s: float,
-    cost_s: float,
     utility: float,
-    rtt_s: float,
-    backlog: float,
-    slots: float,
-    mean_service_s: float,
-    prefill_s: float,
-    *,
-    loading_s: float,
-    warm_tokens: int,
+    excluded: str | None,
     unprofiled: bool,
     basis: str,
-    excluded: str | None = None,
+    warm_tokens: int = 0,
+    loading_s: float = 0.0,
     likely: float = 0.0,
 ) -> Candidate:
-    """Row `index` of the roster, as one who asks it sees it; `loading_s`: what `wait_s` holds besides the queue."""
-    turn_s = turn(mean_service_s, slots)
-    expected = Expectation(
-        category=query.category,
-        prompt_tokens=max(0, query.prompt_tokens - warm_tokens),
-        streams=streams(backlog, slots),
-        wait_s=jobs_ahead(backlog, slots) * turn_s + loading_s,
-        turn_s=turn_s,
-        transit_s=transit_s,
-        session=query.session,
-        agent=roster.agents[index],
-        conversation_tokens=query.prompt_tokens,
-    )
+    """Row `index` of the roster, as one who asks it sees it; `loading_s`: what the wait holds besides the queue."""
+    wait_s, service_s, transit_s, risk_s, crowding_s, cost_s = costs
+    prompt_tokens = max(0, query.prompt_tokens - warm_tokens)
+    job = Expectation(
+        query.category, prompt_tokens, e.streams, jobs_ahead(e.backlog, e.slots) * e.turn_s + loading_s, e.turn_s,
+        transit_s, query.session, roster.agents[index], query.prompt_tokens,
+    )  # fmt: skip
     return Candidate(
-        peer_id=roster.peer_ids[index],
-        queue=roster.queues[index],
-        engine=roster.engines[index],
-        peer_name=roster.peer_names[index],
-        agent=roster.agents[index],
-        model=roster.models[index],
-        local=bool(roster.local[index]),
-        last_resort=bool(roster.last_resort[index]),
-        score=score,
-        wait_s=wait_s,
-        service_s=service_s,
-        transit_s=transit_s,
-        risk_s=risk_s,
-        crowding_s=crowding_s,
-        cost_s=cost_s,
-        utility=utility,
-        excluded=excluded,
-        unprofiled=unprofiled,
-        arrives_in_s=rtt_s / 2,
-        expected=expected,
-        basis=basis,
-        is_auto=query.is_auto,
-        personal=roster.personal[index] if roster.personal else None,
-        likely=likely,
-        late_after_s=inf if loading_s else late_after(wait_s, transit_s, expected.prompt_tokens * prefill_s, turn_s),
-    )
+        *roster.who[index],
+        score, wait_s, service_s, transit_s, risk_s, crowding_s, cost_s, utility, excluded, unprofiled,
+        e.rtt_s / 2, job, basis, query.is_auto, roster.personal[index] if roster.personal else None, likely,
+        inf if loading_s else late_after(wait_s, transit_s, prompt_tokens * e.prefill_s, e.turn_s),
+    )  # fmt: skip

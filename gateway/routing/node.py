@@ -5,7 +5,6 @@ Takes `now` and returns what to do; touched on the event loop only. Knows nothin
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
-from gateway.routing.utility import left_out, only_choice
+from gateway.routing.utility import only_choice
 from gateway.routing.worth import REFRESH_S, TRIAL, Space, Trial, corrected, lifted
 from gateway.trust.honesty import Honesty
 from gateway.trust.observed import Observations
@@ -221,8 +220,7 @@ class Node:
 
     def own_mean_service_s(self) -> float:
         """E[S] of our own engine: seconds that one job is in a slot."""
-        expected = self.beliefs.expect(self.beliefs.rows([self.me]), 0.0)
-        return float(expected.mean_service_s[0])
+        return self.beliefs[self.me].expected(0.0).mean_service_s
 
     def observe_closed(self, peer: PeerId, now: float) -> None:
         """A probe was turned away: we may not ask there. Until its next pulse it is no candidate."""
@@ -241,14 +239,10 @@ class Node:
             return None
         warm = self._still_warm(query, now)
         return only_choice(
-            query, roster, row, self.beliefs.expect_one(int(roster.rows[row]), now), self._alone,
-            score=scored.score(row, query.relevance),
-            output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
-            warm_tokens=0.0 if warm is None else self._warm_at(warm, roster, row, query),
-            is_cold=self._loading.is_cold(peer, agent),
-            unprofiled=not scored.profiled[row],
-            basis=scored.bases[row].words(query.category) if scored.bases else "",
-            rest=partial(left_out, query, scored, excluded),
+            query, scored, row, excluded, self.beliefs[roster.queues[row]].expected(now), self._alone,
+            self.beliefs.output_tokens(query.category, query.max_tokens),
+            0.0 if warm is None else self._warm_at(warm, roster, row, query),
+            self._loading.is_cold(peer, agent),
         )  # fmt: skip
 
     def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str]) -> bool:
@@ -289,17 +283,17 @@ class Node:
 
         Our own engine's refusal counts as a failure: it had a free slot, so it is loading a model, or is broken.
         """
-        if peer_of(reservation.queue) == self.me and outcome.status == "refused":
-            outcome = replace(outcome, status="failed")
+        if outcome.status == "refused" and peer_of(reservation.queue) == self.me:
+            outcome = outcome._replace(status="failed")
         self.beliefs.observe_outcome(reservation, outcome, now)
-        queue, session = reservation.queue, reservation.session
-        if session is None or queue not in self.beliefs:
+        queue, job = reservation.queue, reservation.job
+        if job.session is None or queue not in self.beliefs:
             return
         if outcome.status == "ok" and outcome.tokens > 0:
-            tokens = reservation.conversation_tokens + outcome.tokens
-            self.sessions.remember(session, Warm(queue, reservation.agent, tokens, now, self.beliefs[queue].work_done))
+            tokens = job.conversation_tokens + outcome.tokens
+            self.sessions.remember(job.session, Warm(queue, job.agent, tokens, now, self.beliefs[queue].work_done))
         elif outcome.status == "failed":
-            self.sessions.forget(session)
+            self.sessions.forget(job.session)
 
     def claimed(self, peer: PeerId, agent: str, relevance: FloatArray) -> float | None:
         """The share right that we take an agent to claim for such a query; None where it was not measured."""

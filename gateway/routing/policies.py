@@ -95,8 +95,9 @@ class DefaultPolicy:
         is_as_good = score[best] >= score[remote].max() - self.config.local_margin
         if not (is_free and is_as_good):
             return None
-        elsewhere_s = (draft.service_s[remote] + draft.transit_s[remote]).min()  # at its best: nobody waits there
-        is_as_fast = draft.wait_s[best] + draft.service_s[best] <= self.config.local_slowness * elsewhere_s
+        costs = draft.costs
+        elsewhere_s = (costs.service_s[remote] + costs.transit_s[remote]).min()  # at its best: nobody waits there
+        is_as_fast = costs.wait_s[best] + costs.service_s[best] <= self.config.local_slowness * elsewhere_s
         return best if is_as_fast else None
 
     def _drawn(self, draft: Decision, remote: NDArray[np.intp], rng: np.random.Generator) -> tuple[int, ...]:
@@ -105,7 +106,7 @@ class DefaultPolicy:
         The best by belief may be left out. All routers hold the same old news, so it is the best for all of them; if it
         were always probed, all would send it their queries.
         """
-        heat = self.config.temperature * draft.beta_per_s * typical_service(draft.service_s, draft.excluded)
+        heat = self.config.temperature * draft.beta_per_s * typical_service(draft.costs.service_s, draft.excluded)
         noisy = draft.utility[remote] / max(heat, 1e-12) + rng.gumbel(size=len(remote))
         drawn: list[int] = remote[np.argpartition(-noisy, self.config.draws - 1)[: self.config.draws]].tolist()
         return tuple(drawn)
@@ -138,7 +139,7 @@ class RandomPolicy(DefaultPolicy):
 class PaperPolicy:
     """Eq. (6) to (10) and Algorithm 1 as printed, with the paper's own β: for comparison, not for use.
 
-    `wait_s` holds E[ρ_j], which is no time. docs/game.md says what is wrong with it.
+    Its wait holds E[ρ_j], which is no time. docs/game.md says what is wrong with it.
     """
 
     def __init__(self, config: SchedulerConfig) -> None:
@@ -165,14 +166,12 @@ class PaperPolicy:
             view.expected.arrival_rate, view.expected.service_rate, self.config.paper_horizon_s
         )
         nothing = np.zeros_like(congestion)
-        cost_s = cost.cost_of_delegation(congestion, sound.service_s, sound.transit_s, nothing, nothing)  # Eq. (8)
+        service_s, transit_s = sound.costs.service_s, sound.costs.transit_s
+        cost_s = cost.cost_of_delegation(congestion, service_s, transit_s, nothing, nothing)  # Eq. (8)
         beta = self.config.paper_beta_per_s if query.beta_per_s is None else query.beta_per_s
         return replace(
             sound,
-            wait_s=congestion,
-            risk_s=nothing,
-            crowding_s=nothing,
-            cost_s=cost_s,
+            costs=cost.Costs(congestion, service_s, transit_s, nothing, nothing, cost_s),
             utility=utility(view.score, cost_s, beta),
             beta_per_s=beta,
         )

@@ -9,9 +9,9 @@ from math import erf, exp, pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beliefs.expected import Expected
 from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.queueing import backlog_spread, turn
-from gateway.beliefs.table import Expected
 from gateway.routing.decision import Decision
 
 SILENCE_S = 4.0  # lost by asking a peer that has stopped since its last news: the silence after which it counts as gone
@@ -45,7 +45,7 @@ def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) 
     return gain >= beta * look_s
 
 
-def seconds_per_job(expected: Expected, output_tokens: float) -> FloatArray:
+def seconds_per_job(expected: Expected[FloatArray], output_tokens: float) -> FloatArray:
     """(N,) how much longer a query takes for one job more there: a slower step while slots are free, then a turn."""
     queueing = np.clip(expected.backlog - expected.slots + 1.5, 0.0, 1.0)
     turn_s = turn(expected.wait_factor * expected.mean_service_s, expected.slots)

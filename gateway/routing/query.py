@@ -7,8 +7,8 @@ import numpy as np
 
 from discovery.records import PeerId
 from gateway.beliefs.domains import LIKELY, Likely, Topics
+from gateway.beliefs.expected import Expected
 from gateway.beliefs.numbers import FloatArray
-from gateway.beliefs.table import Expected
 from gateway.models.names import Chain
 from gateway.privacy.rules import Reach
 from gateway.routing.roster import BoolArray, Roster
@@ -58,7 +58,7 @@ class View:
     """Who there is, how well each suits the query, and how each is believed to be doing. Columns are (N,)."""
 
     roster: Roster
-    expected: Expected  # `Beliefs.expect(roster.rows, now)`
+    expected: Expected[FloatArray]  # `Beliefs.expect(roster.rows, now)`
     score: FloatArray  # (N,) s(i,j), in [0, 1]
     profiled: BoolArray  # (N,) False: the score rests on what its name lets expect, not on a vector of its own
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`

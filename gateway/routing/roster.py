@@ -75,6 +75,8 @@ class Roster:
     mine: BoolArray | None = None  # (N,) runs on a machine of the owner's, ours or one tagged so; None: `here`
     vouched: BoolArray | None = None  # (N,) its peer is vouched for, and it is said to be in no cloud; None: `here`
 
+    # (N,) of tuples: the first fields of a Candidate, which are the same for each query
+    who: tuple[tuple[PeerId, PeerId, int, str, str, str, bool, bool], ...] = field(init=False)
     kinds: dict[object, Kind] = field(init=False, default_factory=dict)  # those met, see candidates.py
     least_context: float = field(init=False)  # the shortest that is known; inf: none is
     away: FloatArray = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
@@ -87,6 +89,9 @@ class Roster:
     def __post_init__(self) -> None:
         known = self.context_tokens[self.context_tokens > 0]
         object.__setattr__(self, "least_context", float(known.min()) if len(known) else inf)
+        columns = (self.peer_ids, self.queues, self.engines, self.peer_names, self.agents, self.models)
+        who = tuple(zip(*columns, self.local.tolist(), self.last_resort.tolist(), strict=True))
+        object.__setattr__(self, "who", who)
         object.__setattr__(self, "away", 1.0 - self.local)
         object.__setattr__(self, "served", frozenset((*self.models, *self.agents)))
         object.__setattr__(self, "is_all_here", bool(self.here.all()))
@@ -143,6 +148,10 @@ class ScoredRoster:
         if self.capabilities is None or relevance is None:
             return EQUAL_SCORE
         return float(pair_scores(relevance, self.capabilities[row : row + 1])[0])
+
+    def basis(self, row: int, category: str) -> str:
+        """What that score rests on, for a person to read."""
+        return self.bases[row].words(category) if self.bases else ""
 
     def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""

@@ -1,25 +1,25 @@
 """What each candidate is worth for one query: utility U(i,j), Eq. (9), from score and cost, as a draft Decision."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.beliefs.expected import Expected
 from gateway.beliefs.numbers import FEW, FloatArray, Real, by_rows, greater
-from gateway.beliefs.queueing import streams, wait
 from gateway.routing import cost
 from gateway.routing.candidates import candidate_set, embedded_stands_back
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision, candidate_of, excluded_because
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
-from gateway.routing.roster import Roster, ScoredRoster
+from gateway.routing.roster import ScoredRoster
 
 # Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
 # answers (docs/results/simulator.md#constants).
 SERVICE_WORTH = 0.04
-_NO_COSTS = (0.0,) * 6
+_NO_COSTS = cost.Costs(*(0.0,) * len(cost.Costs._fields))
+_NOTHING = Expected(*(0.0,) * len(Expected._fields))
 
 
 def utility(score: Real, cost_s: Real, beta_per_s: float) -> Real:
@@ -33,27 +33,18 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     e, roster = view.expected, view.roster
     warm_tokens = view.warm_tokens if view.warm_tokens is not None else np.zeros(len(roster))
     cold = view.cold.astype(np.float64) if view.cold is not None else np.zeros(len(roster))
-    wait_s, service_s, transit_s, risk_s, crowding_s, cost_s = by_rows(
-        partial(_costs, query, view.output_tokens, config.cost),
-        [
-            *(warm_tokens, cold, roster.away),
-            *(e.backlog, e.slots, e.mean_service_s, e.shape, e.wait_factor, e.prefill_s, e.step_s, e.stream_s, e.rtt_s),
-        ],
+    costs = cost.Costs(
+        *by_rows(partial(_costs, query, view.output_tokens, config.cost), [warm_tokens, cold, roster.away, *needed(e)])
     )
-    embedded_stands_back(excluded, wait_s, roster)
+    embedded_stands_back(excluded, costs.wait_s, roster)
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
     if beta is None:
-        beta = SERVICE_WORTH / typical_service(service_s, excluded)
+        beta = SERVICE_WORTH / typical_service(costs.service_s, excluded)
     return Decision(
         query=query,
         view=view,
-        wait_s=wait_s,
-        service_s=service_s,
-        transit_s=transit_s,
-        risk_s=risk_s,
-        crowding_s=crowding_s,
-        cost_s=cost_s,
-        utility=utility(view.score, cost_s, beta),
+        costs=costs,
+        utility=utility(view.score, costs.cost_s, beta),
         excluded=excluded,
         beta_per_s=beta,
         loading_s=config.cost.loading_s,
@@ -62,65 +53,57 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
 
 def only_choice(
     query: Query,
-    roster: Roster,
+    scored: ScoredRoster,
     row: int,
-    expected: tuple[float, ...],
+    excluded: NDArray[np.uint8],
+    expected: Expected[float],
     config: SchedulerConfig,
-    *,
-    score: float,
     output_tokens: float,
     warm_tokens: float,
     is_cold: bool,
-    unprofiled: bool,
-    basis: str,
-    rest: Callable[[], tuple[Candidate, ...]],
 ) -> Choice:
     """The choice of the one agent that may answer, as `assess` and a policy would make it, without arrays.
 
-    `expected`: the fields of Expected of its queue. `rest()`: everybody else, for who wants to see them.
+    `expected`: of its queue. `excluded`: the codes of everybody, (N,).
     """
-    _, mean_service_s, shape, _, backlog, slots, wait_factor, prefill_s, step_s, stream_s, rtt_s, *_ = expected
+    roster, score = scored.roster, scored.score(row, query.relevance)
     costs = _costs(
-        query, output_tokens, config.cost, warm_tokens, float(is_cold), float(roster.away[row]),
-        backlog, slots, mean_service_s, shape, wait_factor, prefill_s, step_s, stream_s, rtt_s,
-    )  # fmt: skip
+        query, output_tokens, config.cost, warm_tokens, float(is_cold), float(roster.away[row]), *needed(expected)
+    )
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
-    beta = SERVICE_WORTH / max(costs[1], 1e-9) if beta is None else beta
+    beta = SERVICE_WORTH / max(costs.service_s, 1e-9) if beta is None else beta
     candidate = candidate_of(
-        query, roster, row, score, *costs, utility(score, costs[-1], beta), rtt_s, backlog, slots, mean_service_s,
-        prefill_s, loading_s=config.cost.loading_s * is_cold, warm_tokens=int(warm_tokens), unprofiled=unprofiled,
-        basis=basis,
+        query, roster, row, expected, costs, score, utility(score, costs.cost_s, beta), None,
+        not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens), config.cost.loading_s * is_cold,
     )  # fmt: skip
     reason = "pinned" if query.pin is not None else query.pinned_local or "only_candidate"
     return Choice(
-        reason, beta, (candidate,),
-        may_go_elsewhere=not candidate.local, among=len(roster),
-        explained=partial(_with_rest, reason, beta, candidate, len(roster), rest),
+        reason, beta, (candidate,), not candidate.local, (), len(roster.peer_ids),
+        explained=partial(_with_rest, query, scored, excluded, candidate, reason, beta),
     )  # fmt: skip
 
 
 def _with_rest(
-    reason: str, beta_per_s: float, only: Candidate, among: int, rest: Callable[[], tuple[Candidate, ...]]
+    query: Query, scored: ScoredRoster, excluded: NDArray[np.uint8], only: Candidate, reason: str, beta_per_s: float
 ) -> Choice:
-    return Choice(reason, beta_per_s, (only,), may_go_elsewhere=not only.local, rest=rest(), among=among)
+    """The choice of this one with everybody else, each with the reason why not.
 
-
-def left_out(query: Query, scored: ScoredRoster, excluded: NDArray[np.uint8]) -> tuple[Candidate, ...]:
-    """Everybody but the one that `only_one` found, each with the reason why not; `excluded`: its codes.
-
-    Nobody has computed what they would cost: all seconds are 0, and so is the utility.
+    Nobody has computed what the others would cost: all their seconds are 0, and so is the utility.
     """
-    return tuple(
+    rest = tuple(
         candidate_of(
-            query, scored.roster, row, scored.score(row, query.relevance), *_NO_COSTS, utility=0.0, rtt_s=0.0,
-            backlog=0.0, slots=1.0, mean_service_s=0.0, prefill_s=0.0, loading_s=0.0, warm_tokens=0,
-            unprofiled=not scored.profiled[row],
-            basis=scored.bases[row].words(query.category) if scored.bases else "",
-            excluded=excluded_because(query, code),
+            query, scored.roster, row, _NOTHING, _NO_COSTS, scored.score(row, query.relevance), 0.0,
+            excluded_because(query, code), not scored.profiled[row], scored.basis(row, query.category),
         )
         for row, code in enumerate(excluded.tolist())
         if code
     )  # fmt: skip
+    return Choice(reason, beta_per_s, (only,), not only.local, rest, len(excluded))
+
+
+def needed(of: Expected[Real]) -> tuple[Real, Real, Real, Real, Real, Real, Real]:
+    """What of it the costs are made of, in the order of `_costs`."""
+    return of.wait_s, of.streams, of.doubt_s, of.prefill_s, of.step_s, of.stream_s, of.rtt_s
 
 
 def _costs(
@@ -130,25 +113,23 @@ def _costs(
     warm_tokens: Real,
     cold: Real,
     away: Real,
-    backlog: Real,
-    slots: Real,
-    mean_service_s: Real,
-    shape: Real,
-    wait_factor: Real,
+    wait_s: Real,
+    streams: Real,
+    doubt_s: Real,
     prefill_s: Real,
     step_s: Real,
     stream_s: Real,
     rtt_s: Real,
-) -> tuple[Real, Real, Real, Real, Real, Real]:
-    """The terms of Eq. (8) and their sum; `cold` and `away` are 1 where a model must be loaded, and the body travel."""
-    prompt_tokens, together = greater(query.prompt_tokens - warm_tokens, 0.0), streams(backlog, slots)
-    wait_s = wait(backlog, slots, mean_service_s, wait_factor) + config.loading_s * cold
-    service_s = cost.service(prompt_tokens, output_tokens, prefill_s, step_s, stream_s, together)
+) -> cost.Costs[Real]:
+    """What this query costs; `cold` and `away` are 1 where a model must be loaded, and the body travel."""
+    prompt_tokens = greater(query.prompt_tokens - warm_tokens, 0.0)
+    wait_s = wait_s + config.loading_s * cold
+    service_s = cost.service(prompt_tokens, output_tokens, prefill_s, step_s, stream_s, streams)
     transit_s = cost.transit(rtt_s, away * query.body_bytes, config.bandwidth_bytes_per_s)
-    risk_s = cost.risk(backlog, slots, mean_service_s, shape, config.risk_weight)
-    crowding_s = cost.crowding(output_tokens, stream_s, together, config.crowding_weight)
+    risk_s = cost.risk(doubt_s, config.risk_weight)
+    crowding_s = cost.crowding(output_tokens, stream_s, streams, config.crowding_weight)
     cost_s = cost.cost_of_delegation(wait_s, service_s, transit_s, risk_s, crowding_s)
-    return wait_s, service_s, transit_s, risk_s, crowding_s, cost_s
+    return cost.Costs(wait_s, service_s, transit_s, risk_s, crowding_s, cost_s)
 
 
 def typical_service(service_s: FloatArray, excluded: NDArray[np.uint8]) -> float:

@@ -13,7 +13,7 @@ Arrays are (N, K): N agents, K prototypes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,9 +106,16 @@ class Basis:
     categories: Sequence[str] = ()  # (C,) of our gate
     questions: Sequence[float] = ()  # (C,) that it was measured on in each; empty: not measured
     seen: int = 0  # answers of it that we graded
+    _said: dict[str, str] = field(init=False, default_factory=dict)  # by category of the gate, or none
 
     def words(self, category: str) -> str:
         """`measured on 14 questions of food`, `prior from the name: 32B qwen3`."""
+        said = self._said.get(category)
+        if said is None:
+            said = self._said[category] = self._words(category)
+        return said
+
+    def _words(self, category: str) -> str:
         asked = dict(zip(self.categories, map(int, self.questions), strict=False))
         total, here = sum(asked.values()), asked.get(category, 0)
         if total:

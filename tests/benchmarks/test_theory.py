@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.queueing import wait
 from gateway.beliefs.table import Beliefs
 from gateway.routing import cost

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import Expectation, Outcome, Reservation
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 
 PEER = PeerId("b" * 52)
@@ -38,7 +39,7 @@ def expected(table: Beliefs, now: float, field: str) -> float:
 def reservation(
     at: float = 0.0, wait_s: float = 0.0, turn_s: float = 1.0, prompt_tokens: int = 0, streams: float = 1.0
 ) -> Reservation:
-    return Reservation(PEER, at, "chat", prompt_tokens, streams, wait_s, turn_s, transit_s=0.0)
+    return Reservation(PEER, at, Expectation("chat", prompt_tokens, streams, wait_s, turn_s, transit_s=0.0))
 
 
 def answered(

@@ -1,6 +1,6 @@
 """Eq. (6) with a likelihood: what one peer's pulses, probes and answers teach, and how it fades."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from discovery.records import COUNT_LIMIT, JOBS_LIMIT, SLOTS_LIMIT
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.belief import FRESH_S, Outcome
 from gateway.beliefs.queueing import wait
-from gateway.beliefs.table import Beliefs, Expected
+from gateway.beliefs.table import Beliefs
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 
 
@@ -353,7 +353,7 @@ def test_a_pulse_s_lie_is_finite_and_forgotten_as_fast_as_the_truth(lies: tuple[
         each.observe_load(PEER, 0, 1, "open", 1000.0)
         answered(each, ttft_s=0.5, now=1000.0, tokens=100, decode_s=2.0)
 
-    assert all(np.isfinite(getattr(at_once, column.name)).all() for column in fields(Expected))
+    assert all(np.isfinite(column).all() for column in at_once)
     for column in ("utilisation", "shape", "wait_factor"):  # its speed: see below
         assert expected(honest, 1000.0, column) == pytest.approx(expected(table, 1000.0, column), rel=0.3)
 
@@ -409,10 +409,35 @@ def test_a_slow_first_token_where_hardly_any_wait_was_expected_was_the_reading()
     29 ms a token then; where a job was ahead they may as well have been waiting."""
     tables = {ahead: beliefs() for ahead in (0.05, 1.0)}
     for ahead, table in tables.items():
-        job = replace(reservation(wait_s=4.0 * ahead, turn_s=4.0), prompt_tokens=350)
+        job = reservation(wait_s=4.0 * ahead, turn_s=4.0, prompt_tokens=350)
         table.reserve(job)
         table.observe_outcome(job, Outcome(PEER, "ok", 10.0, 10.5, 24), 10.5)
 
     prefill_s = {ahead: expected(table, 10.5, "prefill_s") for ahead, table in tables.items()}
     assert prefill_s[0.05] > 0.02
     assert prefill_s[1.0] == pytest.approx(1e-3)
+
+
+def test_what_is_expected_stands_for_a_moment_while_nothing_is_heard() -> None:
+    """It is worked out once for all queries of that moment; news of any kind, and time, make it anew."""
+    table = beliefs(slots=2)
+    table.observe_load(PEER, 6, 2, "open", birth=0.0)
+    of = table[PEER]
+
+    first = of.expected(10.0)
+
+    assert first is of.expected(10.0 + FRESH_S / 2)
+    assert first.age_s < of.expected(10.0 + 2 * FRESH_S).age_s
+    assert 10.0 == of.expected(10.0).age_s  # and where the clock is behind
+    job = reservation(at=10.0)
+    for tell in (
+        lambda: table.observe_load(PEER, 9, 2, "open", birth=10.0),
+        lambda: table.reserve(job),
+        lambda: table.observe_late(job, True),
+        lambda: table.observe_outcome(job, Outcome(PEER, "ok", 0.5, 3.0, 50), 10.0),
+        lambda: table.observe_rtt(PEER, 1.0),
+        lambda: table.observe_pulse(QUIET, birth=10.0),
+    ):
+        before = of.expected(10.0)
+        tell()
+        assert before is not of.expected(10.0)

@@ -14,6 +14,7 @@ from gateway.routing import cost
 
 FORMULAS = [
     *(queueing.jobs_ahead, queueing.streams, queueing.turn, queueing.wait, queueing.carried, queueing.backlog_spread),
+    queueing.doubt,
     *(cost.service, cost.transit, cost.risk, cost.crowding, cost.cost_of_delegation),
     *(greater, lesser, lambda number: root(number), lambda number: exponential(-number)),
 ]

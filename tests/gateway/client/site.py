@@ -15,7 +15,7 @@ import numpy as np
 from discovery.records import Agent, Domain
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig

@@ -89,15 +89,15 @@ GUARDS = [
     Guard(
         "32: fast errors",
         "gateway/beliefs/belief.py",
-        "self._observe_wait(reservation, max(outcome.latency_s, self.config.failure_s))",
-        "self._observe_wait(reservation, outcome.latency_s)",
+        "self._observe_wait(job, max(outcome.latency_s, self.config.failure_s))",
+        "self._observe_wait(job, outcome.latency_s)",
         f"{BELIEF}test_a_failure_counts_like_a_timeout",
     ),
     Guard(
         "33: always idle",
         "gateway/beliefs/belief.py",
-        "self.turns_seen += max(0.0, waited_s / reservation.turn_s + 1.0)",
-        "self.turns_seen += reservation.wait_s / reservation.turn_s + 1.0",
+        "self.turns_seen += max(0.0, waited_s / job.turn_s + 1.0)",
+        "self.turns_seen += job.wait_s / job.turn_s + 1.0",
         f"{BELIEF}test_a_peer_that_says_idle_while_jobs_wait_convicts_itself",
     ),
     Guard(
@@ -111,9 +111,9 @@ GUARDS = [
     ),
     Guard(
         "33: idle, and it does not begin",
-        "gateway/beliefs/table.py",
-        "greater(greater(believed, of.own_jobs), others * lesser(of.late, 1.0))",
-        "greater(believed, of.own_jobs)",
+        "gateway/beliefs/expected.py",
+        "greater(backlog, others * lesser(of.late, 1.0))",
+        "backlog",
         "gateway/beliefs/test_table.py::test_while_a_job_of_ours_is_late_others_have_all_slots",
     ),
     Guard(

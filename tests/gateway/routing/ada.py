@@ -10,7 +10,7 @@ import pytest
 from discovery.admission import Admission
 from discovery.gossip import Gossip
 from discovery.records import Agent, Card, PeerId, Profile, Pulse
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.models.priors import Priors
 from gateway.routing.choice import Candidate

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.beliefs.queueing import wait
+from gateway.beliefs.queueing import doubt, wait
 from gateway.routing import cost
 
 jobs = st.floats(0, 1e4)
@@ -21,7 +21,7 @@ def test_no_term_is_negative(n: float, c: float, s: float, h: float, shape: floa
         wait(n, c, s, h),
         cost.service(float(body % 10_000), 100.0, s / 1e3, s, s, min(n, c - 1) + 1),
         cost.transit(rtt_s, float(body), 1e6),
-        cost.risk(n, c, s, shape, 0.5),
+        cost.risk(doubt(n, c, s, shape), 0.5),
         cost.crowding(100.0, s, min(n, c - 1) + 1, 1.0),
     )
 
@@ -50,7 +50,7 @@ def test_crowding_is_what_the_others_lose() -> None:
 
 
 def test_risk_falls_as_completions_are_seen() -> None:
-    newcomer, known = cost.risk(0.0, 1.0, 4.0, 4.0, 0.5), cost.risk(0.0, 1.0, 4.0, 100.0, 0.5)
+    newcomer, known = (cost.risk(doubt(0.0, 1.0, 4.0, shape), 0.5) for shape in (4.0, 100.0))
 
     assert newcomer == pytest.approx(0.5 * 4 / np.sqrt(2))
     assert known < newcomer / 5

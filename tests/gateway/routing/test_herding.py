@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from discovery.records import WHOLE, PeerId, Pulse
-from gateway.beliefs.belief import BeliefConfig, Outcome, Reservation
+from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy

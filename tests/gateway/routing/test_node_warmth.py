@@ -158,7 +158,7 @@ def test_what_is_warm_need_not_be_read_and_teaches_no_speed() -> None:
     decision = ada.decide(TURN)
     reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
 
-    assert (100, 2000) == (reservation.prompt_tokens, reservation.conversation_tokens)
+    assert (100, 2000) == (reservation.job.prompt_tokens, reservation.job.conversation_tokens)
 
 
 # --- whose model is loaded ---
@@ -257,7 +257,7 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))
         decision = ada.decide(replace(TURN, pin=ben))
         reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
-        started_s = reservation.prompt_tokens * float(ada.node.beliefs[ben].speed.rates().prefill_s)
+        started_s = reservation.job.prompt_tokens * float(ada.node.beliefs[ben].speed.rates().prefill_s)
         ada.node.observe(reservation, Outcome(ben, "ok", started_s + 0.03, started_s + 2.5, 100), ada.now + 3.0)
         ada.now += 4.0
 

@@ -164,7 +164,7 @@ def test_paper_mode_computes_the_printed_equations() -> None:
     decision = decide(world, config=config)
     e = decision.view.expected
     rho = np.minimum(1, e.arrival_rate / e.service_rate + (e.arrival_rate - e.service_rate))
-    cost_s = rho + decision.service_s + decision.transit_s
+    cost_s = rho + decision.costs.service_s + decision.costs.transit_s
 
     assert decision.utility == pytest.approx(decision.view.score - 0.01 * cost_s)
     assert decision.utility[1] == decision.utility[2] and "b" == target(decision)

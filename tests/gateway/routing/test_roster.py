@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from discovery.members import Member, State
 from discovery.names import with_id
 from discovery.records import Agent, PeerId, Profile
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.privacy.rules import REACHES
 from gateway.routing.roster import UNAPPROVED_LIMIT, ScoredRoster, build_roster

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discovery.records import PeerId, Pulse
-from gateway.beliefs.belief import BeliefConfig, Outcome
+from gateway.beliefs.belief import Outcome
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.speed import SpeedConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.cost import CostConfig
@@ -96,7 +97,7 @@ def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Pee
     once, stretched = decided(1), decided(factor)
 
     assert once.order == stretched.order
-    assert once.cost_s * factor == pytest.approx(stretched.cost_s)
+    assert once.costs.cost_s * factor == pytest.approx(stretched.costs.cost_s)
     assert once.utility == pytest.approx(stretched.utility)
 
 
@@ -105,7 +106,7 @@ def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Pee
 def test_costs_are_never_negative_and_the_order_holds_candidates_once(peers: list[Peer], seed: int) -> None:
     decision = decide(World(peers), seed=seed)
 
-    assert (decision.cost_s >= 0).all() and np.isfinite(decision.utility).all()
+    assert (decision.costs.cost_s >= 0).all() and np.isfinite(decision.utility).all()
     assert len(set(decision.order)) == len(decision.order) > 0
     assert not decision.excluded[list(decision.order)].any()
 
@@ -136,8 +137,8 @@ def test_a_conversation_stays_where_its_prefix_is_warm() -> None:
     decision = policy(CERTAIN).choose(query, view, 0.0, np.random.default_rng(0))
 
     assert "c" == target(decision)
-    assert 2900 * 1e-3 == pytest.approx(decision.service_s[1] - decision.service_s[2])
-    assert [3000, 100] == [decision.candidate(k).reservation(0.0).prompt_tokens for k in (1, 2)]
+    assert 2900 * 1e-3 == pytest.approx(decision.costs.service_s[1] - decision.costs.service_s[2])
+    assert [3000, 100] == [decision.candidate(k).reservation(0.0).job.prompt_tokens for k in (1, 2)]
 
 
 def test_bytes_take_time_to_the_others_and_none_to_us() -> None:
@@ -145,7 +146,7 @@ def test_bytes_take_time_to_the_others_and_none_to_us() -> None:
 
     decision = decide(World([Peer("us"), Peer("b")]), query)
 
-    assert [0.0, 1.005] == pytest.approx(decision.transit_s.tolist())
+    assert [0.0, 1.005] == pytest.approx(decision.costs.transit_s.tolist())
 
 
 def test_a_reservation_makes_the_next_query_go_elsewhere() -> None:

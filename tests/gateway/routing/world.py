@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from discovery.records import WHOLE, Agent, PeerId
-from gateway.beliefs.belief import BeliefConfig
 from gateway.beliefs.domains import Likely
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from gateway.beliefs.belief import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
