@@ -7,26 +7,22 @@ work (containers, guest networks, a blocked port) a warning names the remedy and
 import asyncio
 import ipaddress
 import logging
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-import ifaddr
 from zeroconf import Error as ZeroconfError
 from zeroconf import RecordUpdate, RecordUpdateListener, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from discovery.records import Address, InvalidRecord, PeerId, may_be_peer, public_key
+from discovery.ear import SERVICE, Ear, label_of
+from discovery.interfaces import own_addresses
+from discovery.records import Address, InvalidRecord, PeerId, public_key
 
 log = logging.getLogger(__name__)
 
-SERVICE = "_ppai._tcp.local."
 NAMES_LIMIT = 64  # announcements waiting to be looked up; more are dropped
-SETTLING_S = 3.0  # s from when we listen until it tells who is heard
-HEARD_LIMIT = 1024  # peers of which we remember when they were heard last
 LOOKUPS_AT_ONCE = 8  # lookups in parallel, so that names without an answer do not hold up the others
 _RESOLVE_MS = 2000  # ms after which a name counts as one without an answer
 _RETRY_S = 30.0  # s until a failed start is tried again
@@ -43,74 +39,14 @@ class Announcement:
     port: int
 
 
-class Ear(RecordUpdateListener):
-    """When each peer was heard by multicast last, whatever it announced; and a way to be heard at this moment.
+class _Listener(RecordUpdateListener):
+    """Tells an ear of whom each packet holds records, known or not."""
 
-    Of a link that carries multicast one way alone, one side hears the other and is not heard. What comes in the first
-    seconds tells nothing: our first questions may be answered to us alone.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._heard: OrderedDict[str, float] = OrderedDict()  # label -> when, the longest silent first
-        self._news = asyncio.Event()
-        self._settled_at = math.inf
-        self._open: tuple[Zeroconf, AsyncServiceInfo] | None = None
-
-    def announce(self) -> None:
-        """Say that we are here, now, if we announce ourselves at all."""
-        if self._open is not None:
-            zeroconf, info = self._open
-            zeroconf.async_send(zeroconf.generate_service_broadcast(info, None))
-
-    async def settled(self, margin_s: float) -> None:
-        """Return when it tells who was heard in the last `margin_s` seconds, if it listens at all."""
-        if self._open is not None:
-            await asyncio.sleep(self._settled_at - self._clock() + margin_s)
-
-    async def hears(self, peer: PeerId, since: float, within_s: float) -> bool | None:
-        """Whether this peer was heard after `since`, or is within that many seconds; None: we did not listen then."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while self._open is not None and self._heard.get(_label(peer), -math.inf) < since:
-                    self._news.clear()
-                    await self._news.wait()
-        if self._open is None or since < self._settled_at:
-            return None
-        return self._heard.get(_label(peer), -math.inf) >= since
+    def __init__(self, ear: Ear) -> None:
+        self._ear = ear
 
     def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
-        """Zeroconf calls this with what each packet holds, known or not."""
-        for name in {update.new.name for update in records if update.new.name.endswith(f".{SERVICE}")}:
-            self._heard.pop(name.removesuffix(f".{SERVICE}"), None)
-            self._heard[name.removesuffix(f".{SERVICE}")] = self._clock()
-        while len(self._heard) > HEARD_LIMIT:
-            self._heard.popitem(last=False)
-        self._news.set()
-
-    def open(self, zeroconf: Zeroconf, info: AsyncServiceInfo) -> None:
-        """Listen to what `zeroconf` hears, and announce `info`."""
-        self._open, self._settled_at = (zeroconf, info), self._clock() + SETTLING_S
-        zeroconf.async_add_listener(self, None)
-
-    def close(self) -> None:
-        """Neither listen nor announce any more."""
-        if self._open is not None:
-            self._open[0].async_remove_listener(self)
-            self._open = None
-
-
-def interfaces(bind_host: str) -> tuple[str, ...]:
-    """The addresses to announce on, for a listener bound to `bind_host`.
-
-    That address itself; for `0.0.0.0` every IPv4 address of this machine, for `::` those of both families, IPv4 first.
-    Loopback where the machine has no other, so that peers on one machine find each other without a network.
-    """
-    if bind_host not in ("0.0.0.0", "::", ""):
-        return ("127.0.0.1",) if bind_host == "localhost" else (bind_host,)
-    usable = [ip for ip in _own_addresses() if may_be_peer(ip) and not ip.is_loopback]
-    heard = [ip for ip in usable if ip.version == 4 or bind_host == "::"]
-    return tuple(str(ip) for ip in sorted(heard, key=lambda ip: (ip.version, int(ip)))) or ("127.0.0.1",)
+        self._ear.heard({update.new.name for update in records})
 
 
 async def run(
@@ -144,16 +80,17 @@ async def _announce_and_browse(
 ) -> None:
     """Announce and browse until our interfaces change. Raises OSError, ZeroconfError, RuntimeError."""
     ips = find_interfaces()
-    if not _own_addresses().intersection(map(ipaddress.ip_address, ips)):
+    if not own_addresses().intersection(map(ipaddress.ip_address, ips)):
         raise OSError(f"no interface has the address {', '.join(ips)}")
     names = asyncio.Queue[str](NAMES_LIMIT)
     async with AsyncZeroconf(interfaces=list(ips)) as zeroconf:
-        browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[into(names)])
+        browser, listener = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[into(names)]), _Listener(ear)
+        zeroconf.zeroconf.async_add_listener(listener, None)
         try:
             # cooperating_responders skips asking, for over a second, whether our name is taken: it holds our id
             info = _service_info(announcement, ips)
             await zeroconf.async_register_service(info, cooperating_responders=True)
-            ear.open(zeroconf.zeroconf, info)
+            ear.open(lambda: zeroconf.zeroconf.async_send(zeroconf.zeroconf.generate_service_broadcast(info, None)))
             async with asyncio.TaskGroup() as tasks:
                 following = tasks.create_task(
                     follow(names, lambda name: _look_up(zeroconf, name, announcement, on_hint))
@@ -163,6 +100,7 @@ async def _announce_and_browse(
                 following.cancel()
         finally:
             ear.close()
+            zeroconf.zeroconf.async_remove_listener(listener)
             await browser.async_cancel()
 
 
@@ -225,14 +163,8 @@ async def _look_up(
             on_hint(Address(ip, info.port), peer)
 
 
-def _own_addresses() -> set[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The addresses of our interfaces."""
-    ips = (ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips)
-    return {ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in ips}
-
-
 def _service_info(announcement: Announcement, ips: tuple[str, ...]) -> AsyncServiceInfo:
-    label = _label(announcement.id)
+    label = label_of(announcement.id)
     text = {"v": "1", "id": announcement.id, "cf": announcement.cert_sha256.hex()[:16], "net": announcement.net}
     server = f"{label}.local."
     return AsyncServiceInfo(
@@ -243,10 +175,6 @@ def _service_info(announcement: Announcement, ips: tuple[str, ...]) -> AsyncServ
         server=server,
         parsed_addresses=list(ips),
     )
-
-
-def _label(peer: PeerId) -> str:
-    return f"ppai-{peer[:20]}"
 
 
 def _peer_of(text: Mapping[str, str | None], announcement: Announcement) -> PeerId | None:

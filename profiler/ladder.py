@@ -85,12 +85,13 @@ class Ladder:
         return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact, rows)
 
 
-def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder]) -> Ladder:
+def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder], gate: QAGate | None = None) -> Ladder:
     """The ladder of the gate in this folder. "auto": a cascade, or the only rung that is installed.
 
+    `gate`: that gate, where it is loaded already.
     Raises GateError, and EncoderError, with the remedy, where an encoder of the rung is missing.
     """
-    gate = QAGate.load(folder)
+    gate = gate or QAGate.load(folder)
     full: Encoder | None = None
     fast: Encoder | None = None
     problem = None

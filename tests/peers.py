@@ -15,11 +15,11 @@ import aiohttp
 
 from discovery.admission import Admission
 from discovery.details import encode_details
+from discovery.ear import Ear
 from discovery.endpoint import Clocks
 from discovery.envelopes import seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
-from discovery.mdns import Ear
 from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.request_auth import Refused
 from discovery.transport import Transport

@@ -217,7 +217,7 @@ def test_no_command_of_ppai_waits_for_what_few_of_them_need() -> None:
 def test_a_peer_that_serves_does_not_load_what_no_request_needs() -> None:
     """Each of these costs megabytes and a part of the start."""
     assert [] == loaded_by(
-        ["gateway.runtime.running"], {"fastapi", "pydantic", "torch", "litellm", "onnxruntime", "rich"}
+        ["gateway.runtime.running"], {"fastapi", "pydantic", "torch", "litellm", "onnxruntime", "rich", "zeroconf"}
     )
 
 

@@ -108,6 +108,7 @@ def _judging_mib(checkout: Path, engine: str, home: Path) -> float:
             time.sleep(0.2)
         for number in range(QUERIES):
             peer.ask(f"How do I bake bread number {number} without yeast?")
+        other.end()  # else each counts half of the libraries that both have
         return peer.settled_mib()
 
 
@@ -116,11 +117,14 @@ class _Peer:
 
     def __init__(self, stack: ExitStack, home: Path, checkout: Path, engine: str, *more: str) -> None:
         self._port = free_port()
-        command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(home), "--engine", engine]
+        own = checkout / ".venv" / "bin" / "python"  # what it depends on is part of what is measured
+        python = str(own) if own.exists() else sys.executable
+        command = [python, "-m", "gateway.cli", "serve", "--home", str(home), "--engine", engine]
         command += ["--port", str(self._port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
         self._began = time.perf_counter()
-        process = launched(stack, home.with_suffix(".log"), command, {**os.environ, **PAIR_ENVIRONMENT}, checkout)
-        self._process = psutil.Process(process.pid)
+        environment = {**os.environ, **PAIR_ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": ""}  # else each start compiles anew
+        process = launched(stack, home.with_suffix(".log"), command, environment, checkout)
+        self._process, self.end = psutil.Process(process.pid), process.terminate
 
     def first_answer_s(self) -> float:
         """How long after its command it answers, asked again and again. Raises NotStarted."""

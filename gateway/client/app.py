@@ -1,6 +1,6 @@
 """The application's side: the OpenAI API for this machine's programs, and PPAI's own pages about itself.
 
-The generating endpoints are raw ASGI, since every request pays for each layer. All other pages are a FastAPI app
+The generating endpoints are raw ASGI, since every request pays for each layer. All other pages are a Starlette app
 (pages.py) behind them. Who calls, and with which key, is checked before either sees the request.
 """
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from discovery import mdns
+from discovery.interfaces import interfaces
 from gateway.config import Config
 from gateway.doctor.engines import Row, engine_findings
 from gateway.doctor.finding import Finding
@@ -111,5 +111,5 @@ def _connected(address: str) -> Finding:
 
 
 def _surroundings(config: Config, port: int) -> list[Finding]:
-    ips = mdns.interfaces(config.peer.host)
+    ips = interfaces(config.peer.host)
     return [*mdns_findings(ips, wanted=config.network.mdns), firewall_finding(port)]

@@ -10,10 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from discovery import mdns, peer_file
+from discovery import peer_file
 from discovery.admission import RIGHTS, Admission, Right
 from discovery.client import PeerUnreachable
 from discovery.identity import Identity, verify
+from discovery.interfaces import interfaces
 from discovery.invites import Invite
 from discovery.inviting import Inviting, Place
 from discovery.join_messages import Line, read_line, shown
@@ -137,8 +138,10 @@ async def join_alone(config: NetworkConfig, folder: Path, name: str, invitation:
 
 async def peers_nearby(net: str, host: str, seconds: float = LOOK_S) -> list[str]:
     """IP:PORT of the network's peers that mDNS tells of within that time. Raises JoinFailed where it does not work."""
+    from discovery import mdns  # its library is loaded where somebody looks around
+
     try:
-        found = await mdns.find(net, mdns.interfaces(host), seconds)
+        found = await mdns.find(net, interfaces(host), seconds)
     except (OSError, RuntimeError) as error:
         raise JoinFailed(f"mDNS does not work here ({error}): say where, --at HOST:PORT", is_refusal=False) from error
     return [str(address) for address in found]

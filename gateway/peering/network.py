@@ -16,15 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from discovery import mdns, peer_file
+from discovery import peer_file
 from discovery.admission import Admission, Right
 from discovery.client import ClientConfig
 from discovery.details import CONTINUE_FEATURE, digest, encode_details
+from discovery.ear import Ear
 from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
 from discovery.gossip import Gossip
 from discovery.identity import Identity
-from discovery.mdns import Ear
+from discovery.interfaces import interfaces
 from discovery.membership import Event
 from discovery.names import UnknownPeer, find, is_id
 from discovery.private_files import read_secret
@@ -219,7 +220,7 @@ class Network:
         """Where we listen: as configured, else at our interfaces."""
         if self._advertised:
             return self._advertised
-        return tuple(Address(ip, self._port) for ip in mdns.interfaces(self._host))[:ADDRESSES_LIMIT]
+        return tuple(Address(ip, self._port) for ip in interfaces(self._host))[:ADDRESSES_LIMIT]
 
     def details_for(self, peer: PeerId) -> bytes:
         """What we tell this peer of our agents: of those that it may use."""
@@ -347,8 +348,10 @@ class Network:
         return {**approved, **{member.id: member.card.name for member in self.gossip.members()}}
 
     async def _announce(self) -> None:
+        from discovery import mdns  # its library is loaded where the settings want it
+
         announcement = mdns.Announcement(self.identity.id, self._config.name, self.identity.cert_sha256, self._port)
-        await mdns.run(announcement, lambda: mdns.interfaces(self._host), self.transport.hint, self.ear)
+        await mdns.run(announcement, lambda: interfaces(self._host), self.transport.hint, self.ear)
 
 
 def _secret(config: NetworkConfig, own_file: Path) -> bytes | None:

@@ -92,6 +92,7 @@ from gateway.trust.ledger import Ledger
 from gateway.trust.observed import TOPICAL
 from gateway.upstream import Patience
 from profiler.encoder import OpenedOnce
+from profiler.qagate import QAGate
 
 DRAIN_LOOK_S = 0.5  # s between two looks whether others' jobs have ended
 DRAIN_OWN_S = 30.0  # s that own jobs get after those, until a drained peer ends
@@ -102,9 +103,9 @@ Say = Callable[[str], None]
 class Runtime:
     """One peer's parts, built on entry and closed on exit."""
 
-    def __init__(self, config: Config, home: Home, say: Say, log: KeptLog, stop: asyncio.Event) -> None:
-        """`stop`: set by whoever wants the peer to end, the owner's programs included."""
-        self._config, self._home, self._log, self._stop = config, home, log, stop
+    def __init__(self, config: Config, home: Home, gate: QAGate, say: Say, log: KeptLog, stop: asyncio.Event) -> None:
+        """`gate`: the configured one. `stop`: set by whoever wants the peer to end, the owner's programs included."""
+        self._config, self._home, self._gate, self._log, self._stop = config, home, gate, log, stop
         self._say = log.along(say)
         self._stack = AsyncExitStack()
         self._telling = Telling(Notices(self._say, time.monotonic))
@@ -208,8 +209,8 @@ class Runtime:
         stack.push_async_callback(self._tracing.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
-        self._reader = open_reader(config.routing, worker, self._encoder, self._home.background)
-        gate = self._reader.gate
+        self._reader = open_reader(config.routing, self._gate, worker, self._encoder, self._home.background)
+        gate = self._gate
         self._node.use_space(Space(gate.space, gate.categories, gate.carries_means))
         peers = Peers(self._node, self._network.transport, clock, config.peer.probe_budget_s, self._settling.got)
         stack.push_async_callback(peers.close)

@@ -23,24 +23,28 @@ from gateway.telemetry.kept_log import KeptLog
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.notices import limit_lines
 from gateway.topics import reader
+from profiler.qagate import QAGate
 
 THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
 
 
 def run_peer(config: Config, home: Home, say: Say) -> None:
     """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
-    check(config, home)
+    gate = check(config, home)
     log = KeptLog(home.path / "peer.log")
     log_to_stderr(config.log_level, log.handler, config=config.log)
     limit_lines(time.monotonic)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(config, home, say, log))
+        runner.run(_serve(config, home, gate, say, log))
 
 
-def check(config: Config, home: Home) -> None:
-    """Raises what `run_peer` would raise of this configuration, before anything starts; makes and changes nothing."""
+def check(config: Config, home: Home) -> QAGate:
+    """The configured gate, which is read for it.
+
+    Raises what `run_peer` would raise of this configuration, before anything starts; makes and changes nothing.
+    """
     check_places((config.client.host, config.client.port), (config.peer.host, config.peer.port))
     check_pages(config.client)
     check_reachable(config.client.host, ApiKeys(home.api_keys_file), config.client.api_keys == "open")
@@ -50,12 +54,13 @@ def check(config: Config, home: Home) -> None:
     Rules(config.privacy, str(Path.home()), gate.categories)
     read_hours(config.admission.hours)
     otel.check(config.otel)
+    return gate
 
 
-async def _serve(config: Config, home: Home, say: Say, log: KeptLog) -> None:
+async def _serve(config: Config, home: Home, gate: QAGate, say: Say, log: KeptLog) -> None:
     stop = asyncio.Event()
     call_on_stop(asyncio.get_running_loop(), stop.set)
-    async with Runtime(config, home, say, log, stop) as runtime:
+    async with Runtime(config, home, gate, say, log, stop) as runtime:
         gc.collect()
         gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
         await runtime.run()

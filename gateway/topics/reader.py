@@ -93,14 +93,14 @@ def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
 
 
 def open_reader(
-    config: GateConfig, worker: ThreadPoolExecutor, full: Callable[[], Encoder], kept: Path | None = None
+    config: GateConfig, gate: QAGate, worker: ThreadPoolExecutor, full: Callable[[], Encoder], kept: Path | None = None
 ) -> "RelevanceReader":
-    """The reader of the configured gate. `full` opens its full encoder in the worker, once it is needed.
+    """The reader of the configured gate, as `check` found it. `full` opens its full encoder in the worker, when needed.
 
-    `kept`: the folder in which vectors of background texts are kept. Raises GateError.
+    `kept`: the folder in which vectors of background texts are kept.
     """
     folder, drawing = _folder(config), Drawing(kept)
-    return RelevanceReader(QAGate.load(folder), lambda: load_ladder(folder, config.encoder, full), worker, drawing)
+    return RelevanceReader(gate, lambda: load_ladder(folder, config.encoder, full, gate), worker, drawing)
 
 
 def check(config: GateConfig) -> QAGate:

@@ -16,7 +16,7 @@ import pytest
 from zeroconf import ServiceInfo, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
-from discovery import mdns
+from discovery import ear, mdns
 from discovery.mdns import SERVICE, Announcement
 from discovery.records import Address, PeerId
 from tests.cluster import id_of
@@ -165,21 +165,6 @@ async def test_where_mdns_does_not_work_a_warning_names_the_remedy(net: str, cap
     assert set() == hints
 
 
-def test_interfaces_follow_the_listener() -> None:
-    assert ("127.0.0.1",) == mdns.interfaces("127.0.0.1")
-    assert all(ip == "127.0.0.1" or not ip.startswith("127.") for ip in mdns.interfaces("0.0.0.0"))
-    assert mdns.interfaces("0.0.0.0")
-
-
-def test_only_a_listener_on_both_families_is_announced_on_both() -> None:
-    assert not any(":" in ip for ip in mdns.interfaces("0.0.0.0"))
-    both = mdns.interfaces("::")
-
-    assert set(mdns.interfaces("0.0.0.0")) <= {*both, "127.0.0.1"}
-    assert list(both) == sorted(both, key=lambda ip: ":" in ip)
-    assert ("fd12::1",) == mdns.interfaces("fd12::1")
-
-
 def test_peers_on_ipv6_alone_hear_of_each_other(tmp_path: Path) -> None:
     """In a network namespace with one IPv6 address and nothing else."""
     network = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad"  # else a new link sends nothing for 2 s
@@ -201,13 +186,14 @@ def test_peers_on_ipv6_alone_hear_of_each_other(tmp_path: Path) -> None:
 TWO_PEERS = """
 import asyncio
 from discovery import mdns
+from discovery.interfaces import interfaces
 from tests.cluster import id_of
 
 async def main():
     heard = set()
     async def one(number):
         announcement = mdns.Announcement(id_of(number), "six", bytes(32), 20000 + number)
-        await mdns.run(announcement, lambda: mdns.interfaces("::"), lambda address, peer: heard.add(str(address)))
+        await mdns.run(announcement, lambda: interfaces("::"), lambda address, peer: heard.add(str(address)))
     tasks = [asyncio.create_task(one(number)) for number in (1, 2)]
     for _ in range(50):
         await asyncio.sleep(.1)
@@ -258,12 +244,12 @@ async def test_who_only_looks_finds_the_network_s_peers_and_is_found_by_nobody(n
 @pytest.mark.alone
 async def test_an_ear_hears_who_announces_itself_now_and_nobody_else(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says None before it listens, while it settles, and after it was closed."""
-    monkeypatch.setattr(mdns, "SETTLING_S", 1.0)
+    monkeypatch.setattr(ear, "SETTLING_S", 1.0)
     clock = asyncio.get_running_loop().time
-    ears = {number: mdns.Ear(clock) for number in (1, 2)}
+    ears = {number: ear.Ear(clock) for number in (1, 2)}
     assert await ears[1].hears(id_of(2), 0.0, 0.0) is None
     async with announced(announcement(net, 1), ear=ears[1]), announced(announcement(net, 2), ear=ears[2]):
-        await until(lambda: all(ear._open for ear in ears.values()))
+        await until(lambda: all(one._announce for one in ears.values()))
         assert await ears[1].hears(id_of(2), 0.0, 0.0) is None
         await ears[1].settled(0.2)
         since = clock()

@@ -19,10 +19,10 @@ import msgspec
 
 from discovery.client import PeerUnreachable
 from discovery.connections import ConnectionBroken
+from discovery.ear import Ear
 from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.gossip import Gossip
 from discovery.knock import knock
-from discovery.mdns import Ear
 from discovery.records import Address, InvalidRecord, PeerId, check_address, dialable, printable
 from discovery.request_auth import Refused
 from discovery.strangers import site_of

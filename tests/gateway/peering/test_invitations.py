@@ -9,7 +9,6 @@ import pytest
 from discovery import mdns, peer_file
 from discovery.peer_file import CachedPeer, PeerFile
 from discovery.records import Address
-from gateway.peering import invitations
 from gateway.peering.invitations import Invitation, Invitations, JoinFailed, Terms, join_alone, peers_nearby
 from gateway.peering.network import NetworkConfig, NetworkConfigError
 from tests.discovery.inviter import NET, NETWORKS_SECRET, inviter, listening
@@ -175,7 +174,7 @@ async def test_mdns_that_does_not_work_is_told_with_the_other_way(monkeypatch: p
     async def broken(*_: object) -> list[Address]:
         raise OSError("no multicast")
 
-    monkeypatch.setattr(invitations.mdns, "find", broken)
+    monkeypatch.setattr(mdns, "find", broken)
     with pytest.raises(JoinFailed, match="--at HOST:PORT"):
         await peers_nearby("ppai", "127.0.0.1")
 
@@ -184,5 +183,5 @@ async def test_peers_nearby_are_those_that_mdns_tells_of(monkeypatch: pytest.Mon
     async def found(net: str, ips: tuple[str, ...], seconds: float) -> list[Address]:
         return [Address("127.0.0.1", 8471)]
 
-    monkeypatch.setattr(invitations.mdns, "find", found)
+    monkeypatch.setattr(mdns, "find", found)
     assert ["127.0.0.1:8471"] == await peers_nearby("ppai", "127.0.0.1")

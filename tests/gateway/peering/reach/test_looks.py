@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.mdns import Ear
+from discovery.ear import Ear
 from discovery.records import Address
 from discovery.request_auth import Refused
 from gateway.peering.reach import looks as module
