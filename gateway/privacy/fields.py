@@ -64,16 +64,21 @@ class Travel:
 
 def may_travel(request: Request, *, trusted: bool) -> Travel:
     """What of a request may be delegated. `trusted`: every candidate was approved or knows the secret."""
-    dropped = DROPPED | AGENTS_DROPPED if request.endpoint in AGENT_ENDPOINTS else DROPPED
-    dropped = dropped - _travels(request.endpoint)
-    kept: Fields = {name: value for name, value in request.fields.items() if not _says_nothing(name, value, dropped)}
+    travels, dropped = _TABLES[request.endpoint]
+    kept: Fields = {
+        name: value
+        for name, value in request.fields.items()
+        if value != _NULL and (name in travels or not (name in dropped or _is_default(name, value)))
+    }
     if request.endpoint == "responses":
         kept = {**STATELESS, **kept}
     if problem := _problem(request, kept, trusted):
         return Travel({}, f"field:{problem}")
-    demands = {request.demands} if request.demands else frozenset[str]()
-    guarded = (TRUSTED_ONLY - _travels(request.endpoint)).intersection(kept) | demands
-    return Travel({name: request.written.get(name, value) for name, value in kept.items()}, None, guarded)
+    guarded = TRUSTED_ONLY.intersection(kept).difference(travels)
+    if request.demands:
+        guarded |= {request.demands}
+    written = request.written
+    return Travel({name: written.get(name, value) for name, value in kept.items()}, None, guarded)
 
 
 def who_takes(reason: str) -> str:
@@ -123,7 +128,7 @@ def read_delegation(payload: bytes, *, trusted: bool) -> tuple[str, Request]:
         raise Unacceptable(error.message) from error
     if asked.continues and not _is_begun(request):
         raise Unacceptable("`continue` is for a stream whose last message is what an assistant has said so far")
-    kept = {name: value for name, value in request.fields.items() if not _is_null(value)}
+    kept = {name: value for name, value in request.fields.items() if value != _NULL}
     if problem := _problem(request, kept, trusted):
         raise Unacceptable(f"field `{problem}` may not travel")
     fields = {**kept, **request.written}
@@ -147,7 +152,7 @@ def _is_begun(request: Request) -> bool:
 
 def _problem(request: Request, fields: Fields, trusted: bool) -> str | None:
     """What keeps these fields of a request from travelling; None where nothing does. No word of it is the request's."""
-    travels = _travels(request.endpoint)
+    travels, _ = _TABLES[request.endpoint]
     for name in fields:
         if name not in travels and not (trusted and name in TRUSTED_ONLY):
             return said(name)
@@ -156,17 +161,16 @@ def _problem(request: Request, fields: Fields, trusted: bool) -> str | None:
     return request.unknown or (None if trusted else request.demands)
 
 
-def _travels(endpoint: str) -> frozenset[str]:
-    """The fields of the endpoint's own API that travel."""
-    return AGENTS_TRAVEL.get(endpoint, TRAVELS)
-
-
-def _says_nothing(name: str, value: Value, dropped: frozenset[str]) -> bool:
-    """Whether a field changes no answer."""
-    if name in dropped or _is_null(value):
-        return True
+def _is_default(name: str, value: Value) -> bool:
+    """Whether a field says what holds without it."""
     return name in DEFAULTS and msgspec.json.decode(view_of(value)) == DEFAULTS[name]
 
 
-def _is_null(value: Value) -> bool:
-    return isinstance(value, msgspec.Raw) and len(memoryview(value)) == 4 and bytes(value) == b"null"
+def _table(endpoint: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields of an endpoint's own API that travel, and those that are dropped."""
+    travels = AGENTS_TRAVEL.get(endpoint, TRAVELS)
+    return travels, (DROPPED | AGENTS_DROPPED if endpoint in AGENT_ENDPOINTS else DROPPED) - travels
+
+
+_NULL = raw(None)
+_TABLES = {endpoint: _table(endpoint) for endpoint in ENDPOINTS}

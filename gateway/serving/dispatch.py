@@ -13,7 +13,7 @@ import msgspec
 from gateway.capacity.doors import Doors, Served
 from gateway.models.names import NamesConfig, sayable
 from gateway.peering.probes import Peers
-from gateway.privacy.fields import delegation
+from gateway.privacy.fields import Travel, delegation
 from gateway.privacy.rules import PrivacyConfig, Rules
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, CourseConfig
@@ -112,7 +112,7 @@ class Dispatcher:
     async def _lead(self, routed: Routed, asked: _Asked, client: Client) -> None:
         """Ask who may be asked; where nobody has the endpoint, and it can be said as a chat, ask that."""
         endpoint = routed.request.endpoint
-        may_translate = may_be_chat(self._adapters, endpoint, is_pinned=routed.travel.pinned_by is not None)
+        may_translate = may_be_chat(self._adapters, endpoint) and self._travel(routed).pinned_by is None
         error = await self._ask(routed, asked, client, _MISSING if may_translate else frozenset())
         if error is not None and error.code in _MISSING and may_translate:
             error = await self._ask_as_chat(routed, asked, client)
@@ -201,9 +201,13 @@ class Dispatcher:
             upstream = by.over(engine, is_own=not routed.wishes.as_peer)
             return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
         body = delegation(
-            request.endpoint, candidate.agent, candidate.model, routed.travel, continues=request.continues
+            request.endpoint, candidate.agent, candidate.model, self._travel(routed), continues=request.continues
         )
         return Target(by, body, candidate.model, asked, shown, began, untold=untold)
+
+    def _travel(self, routed: Routed) -> Travel:
+        """What of a request may leave this machine, though nobody else was there when it was decided."""
+        return routed.travel or self.decider.queries.travel(routed.request)
 
 
 class _Way(NamedTuple):

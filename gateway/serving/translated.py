@@ -43,9 +43,9 @@ class Adapters(Protocol):
         ...
 
 
-def may_be_chat(adapters: Adapters | None, endpoint: str, *, is_pinned: bool) -> bool:
-    """Whether a request can be said as a chat. `is_pinned`: it wants what only an engine of this endpoint does."""
-    return adapters is not None and endpoint in adapters.endpoints and not is_pinned and adapters.are_installed()
+def may_be_chat(adapters: Adapters | None, endpoint: str) -> bool:
+    """Whether a request can be said as a chat, unless it wants what only an engine of this endpoint does."""
+    return adapters is not None and endpoint in adapters.endpoints and adapters.are_installed()
 
 
 def fields_of(request: Request) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A shell around Node: it asks and measures, and chooses nothing itself.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
@@ -37,7 +38,7 @@ class Routed:
 
     request: Request
     wishes: Wishes
-    travel: Travel
+    travel: Travel | None  # None: nobody looked, since all who could answer ran on this machine
     query: Query
     choice: Choice
     verdict: Verdict = ANYWHERE  # of the owner's rules
@@ -92,8 +93,9 @@ class Decider:
         everybody: bool = False,
     ) -> Routed:
         """The same; `body` may say what came in another form. The rules look at what came."""
-        asked, began = (endpoint, body, wishes.session), self._clock()
-        read = self.queries.read
+        began = self._clock()
+        read = partial(self.queries.read, may_leave=everybody or not self._node.roster.is_all_here)
+        asked = (endpoint, body, wishes.session)
         request, travel = await asyncio.to_thread(read, *asked) if takes_long(body) else read(*asked)
         verdict = await self.leaving.verdict(request, came, always=everybody)
         self._telemetry.observe_stage("read", self._clock() - began)
@@ -106,9 +108,10 @@ class Decider:
         verdict = routed.verdict
         if verdict.reach == "this machine" and not verdict.rule:  # nothing was looked at while nobody else was there
             verdict = await self.leaving.verdict(routed.request, came)
-        query = await self.queries.query(
-            routed.request, routed.travel, len(came.body), routed.wishes, BUDGET_S, verdict
-        )
+        travel = routed.travel
+        if travel is None and not self._node.roster.is_all_here:
+            travel = await asyncio.to_thread(self.queries.travel, routed.request)
+        query = await self.queries.query(routed.request, travel, len(came.body), routed.wishes, BUDGET_S, verdict)
         refusals.check_needs(query, self._node.roster)
         choice = await self.choose(query)
         if not choice.order:

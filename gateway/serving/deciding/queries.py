@@ -38,22 +38,30 @@ class Queries:
         self._telemetry, self._clock = telemetry, clock
         self._failed: dict[str, PeerId] = {}  # by session: the queue of who failed it last
 
-    def read(self, endpoint: str, body: bytes, session: str | None) -> tuple[Request, Travel]:
-        """What is asked, and what of it may leave this machine. Raises InvalidRequest."""
+    def read(
+        self, endpoint: str, body: bytes, session: str | None, *, may_leave: bool
+    ) -> tuple[Request, Travel | None]:
+        """What is asked, and, where it `may_leave` this machine, what of it may. Raises InvalidRequest."""
         try:
             request = asking_for_usage(read_request(endpoint, body, session))
-            return request, self.travel(request)
+            return request, self._travel(request) if may_leave else None
         except RecursionError as error:  # not too deep for the first decoder, but for who reads on
-            raise InvalidRequest("the body is nested too deeply: flatten it", code="invalid_json") from error
+            raise _too_deep() from error
 
     def travel(self, request: Request) -> Travel:
-        """What of it may leave this machine."""
-        return may_travel(request, trusted=self._node.admission.mode != "open")
+        """What of it may leave this machine. Raises InvalidRequest."""
+        try:
+            return self._travel(request)
+        except RecursionError as error:
+            raise _too_deep() from error
 
     async def query(
-        self, request: Request, travel: Travel, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict
+        self, request: Request, travel: Travel | None, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict
     ) -> Query:
-        """What is asked of whom, judged within `judge_s`. Raises InvalidRequest for a name that means nobody."""
+        """What is asked of whom, judged within `judge_s`. Raises InvalidRequest for a name that means nobody.
+
+        A request of which nobody looked what may leave this machine (`travel` None) goes nowhere else.
+        """
         roster = self._node.roster
         rule = f"privacy:{verdict.rule}" if verdict.rule else None
         is_kept = rule is not None and verdict.reach == "this machine"
@@ -79,11 +87,11 @@ class Queries:
             body_bytes=body_bytes,
             session=request.session,
             pin=refusals.peer_meant(wishes.pin, self._node.me, self._node.name, self._node.names, roster),
-            pinned_local="client" if wishes.stays_here else rule if is_kept else travel.pinned_by,
+            pinned_local="client" if wishes.stays_here else rule if is_kept else travel.pinned_by if travel else None,
             here_only=wishes.stays_here or is_kept,
-            reach="anyone" if is_kept else verdict.reach,
+            reach="this machine" if travel is None else "anyone" if is_kept else verdict.reach,
             rule=rule,
-            guarded=travel.guarded,
+            guarded=travel.guarded if travel else frozenset(),
             avoid=self._failed.get(request.session) if wishes.is_retry else None,
             beta_per_s=wishes.beta_per_s,
             relevance=judged.relevance.astype(np.float64) if judged else None,
@@ -100,6 +108,9 @@ class Queries:
             while len(self._failed) > _FAILURES_KEPT:
                 del self._failed[next(iter(self._failed))]
 
+    def _travel(self, request: Request) -> Travel:
+        return may_travel(request, trusted=self._node.admission.mode != "open")
+
     def _meant(self, asked: tuple[str, ...]) -> Chain:
         """Whom these names of models mean: remembered with the roster, while nobody else served one until recently."""
         roster = self._node.roster
@@ -114,3 +125,7 @@ class Queries:
                 del roster.chains[next(iter(roster.chains))]
             roster.chains[asked] = chain
         return chain
+
+
+def _too_deep() -> InvalidRequest:
+    return InvalidRequest("the body is nested too deeply: flatten it", code="invalid_json")

@@ -87,6 +87,13 @@ class Desk:
         await self.dispatcher.answer("chat/completions", body, headers or {}, client, "r1")
         return client
 
+    async def meet(self) -> None:
+        """Ben is there, and they approve each other."""
+        await self.me.transport.hello(self.ben.address)
+        for one, other in ((self.me, self.ben), (self.ben, self.me)):
+            one.admission.approve(other.id)
+        self.node.rights_changed()
+
 
 @asynccontextmanager
 async def desk(
@@ -102,11 +109,12 @@ async def desk(
     adapters: Adapters | None = None,
     rules: tuple[Rule, ...] = (),
     tracing: tuple[Tracing | None, Tracing | None] = (None, None),
+    alone: bool = False,
 ) -> AsyncIterator[Desk]:
     """Ada, in front of `mine` if she has an engine, and ben in front of `theirs`; they have approved each other.
 
     `slots`: of ada's engine; 0: it does not say. Without `trusted` ben's network is open, and he refuses fields of
-    engines, as a peer of an older version does. `tracing`: hers and his.
+    engines, as a peer of an older version does. `tracing`: hers and his. `alone`: they have not met yet.
     """
     async with (
         answering_peer(home / "ben", theirs, their_slots, trusted, 1.0, tracing[1]) as ben,
@@ -117,10 +125,6 @@ async def desk(
         node = WatchedNode("ada", me.gossip, me.admission, policy(SchedulerConfig(exploration=0.0)), beliefs, rng)
         door = Door(engine, AdmissionConfig(), time.monotonic, node.own_mean_service_s)
         node.serve(own_agents([OwnEngine(engine.name, WHOLE, engine.state)], Profiles(home / "profiles.json").of))
-        await me.transport.hello(ben.address)
-        for one, other in ((me, ben), (ben, me)):
-            one.admission.approve(other.id)
-        node.rights_changed()
         route_log, telemetry = RouteLog(home / "route.jsonl"), Telemetry()
         answered: list[tuple[str, str, str]] = []
         with ThreadPoolExecutor(1) as worker, closing(route_log):
@@ -132,7 +136,10 @@ async def desk(
                 answered=lambda request, _, by, began: answered.append((request, by.peer_name, by.agent)),
                 adapters=adapters, tracing=tracing[0],
             )  # fmt: skip
-            yield Desk(dispatcher, answered, node, door, route_log, telemetry, me, ben)
+            found = Desk(dispatcher, answered, node, door, route_log, telemetry, me, ben)
+            if not alone:
+                await found.meet()
+            yield found
 
 
 def _no_encoder() -> Ladder:

@@ -119,6 +119,42 @@ async def test_a_peer_that_comes_while_a_request_waits_at_home_is_not_asked(
     assert (2, 0) == (len(mine.asked), len(theirs.asked))
 
 
+# --- what of a body may leave ---
+
+
+async def test_what_of_a_body_may_leave_is_looked_at_while_somebody_else_is_there(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+) -> None:
+    body = json.dumps({**CHAT, "best_of": 2}).encode()
+    async with desk(tmp_path, mine, theirs, alone=True) as ada:
+        decide = ada.dispatcher.decider.decide
+        by_itself = await decide("chat/completions", body, {})
+        explained = await decide("chat/completions", body, {}, everybody=True)
+        await ada.meet()
+        among_two = await decide("chat/completions", body, {})
+
+    assert among_two.travel and "field:best_of" == among_two.choice.reason == among_two.travel.pinned_by
+    assert (None, "this machine", "only_candidate") == (
+        by_itself.travel, by_itself.query.reach, by_itself.choice.reason,
+    )  # fmt: skip
+    assert explained.travel == among_two.travel
+
+
+@pytest.mark.parametrize(("field", "asked"), [({"user": "ann"}, 1), ({"best_of": 2}, 0)], ids=str)
+async def test_a_peer_that_came_while_our_own_engine_failed_gets_what_may_leave_and_nothing_else(
+    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine, field: dict[str, object], asked: int
+) -> None:
+    mine.delay_s, mine.cut_after = 0.2, 0
+    async with desk(tmp_path, mine, theirs, alone=True) as ada:
+        client = asyncio.create_task(ada.ask(**field))
+        await mine.until(lambda engine: engine.active == 1)
+        await ada.meet()
+        status = (await client).status
+
+    assert (asked, asked) == (len(theirs.asked), status == 200)
+    assert not any(field.keys() & body.keys() for body in theirs.asked)
+
+
 async def test_an_answer_that_breaks_off_goes_on_within_the_rule(
     tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
 ) -> None:
