@@ -149,8 +149,8 @@ class PeerClient:
     def addresses(self, peer: PeerId, *, tries_direct: bool = False) -> list[Address]:
         """Where we may dial a peer: the last good address first, then the untried, then the longest failed.
 
-        One that its card does not name is among them where it answered our hello. Direct ways come before relays, and
-        where it `tries_direct` also before a relay that is good, once in a while.
+        One that its card does not name is among them where it answered our hello. A way through its NAT is the first,
+        direct ones come before relays, and where it `tries_direct` also before a relay that is good, once in a while.
         """
         member = self._gossip.member(peer)
         if member is None:
@@ -158,15 +158,23 @@ class PeerClient:
         addresses, contact = dialable(member.card.addr, on_loopback=self.on_loopback), self.contacts[peer]
         if addresses and contact.met is not None and contact.met not in addresses:
             addresses = (*addresses, contact.met)  # such as the outside of a router that forwards the port
+        if contact.way is not None:
+            addresses = (contact.way, *addresses)
         relays, good, now = member.card.through_relays, contact.good, self._clocks.monotonic()
         if tries_direct and good in relays and now - contact.direct_at > self.config.direct_again_s:
             contact.direct_at, good = now, None
-        return sorted(addresses, key=lambda a: (a != good, a in relays, contact.failed.get(a, -math.inf)))
+        way = contact.way
+        return sorted(addresses, key=lambda a: (a != way, a != good, a in relays, contact.failed.get(a, -math.inf)))
 
     def is_relayed(self, peer: PeerId) -> bool:
         """Whether a relay is between us and where this peer answered last."""
         member, contact = self._gossip.member(peer), self.contacts.get(peer)
-        return bool(member and contact and contact.good in member.card.through_relays)
+        return bool(member and contact and not contact.way and contact.good in member.card.through_relays)
+
+    def is_direct(self, peer: PeerId) -> bool:
+        """Whether we reach this peer's machine itself: through no relay, and through no hole in its NAT."""
+        contact = self.contacts.get(peer)
+        return not self.is_relayed(peer) and (contact is None or contact.way is None)
 
     def own_ports(self, peer: PeerId) -> Collection[int]:
         """Which ports of ours the last connections to this peer came from, as this machine sees them."""

@@ -28,6 +28,7 @@ class Contact(Generic[Pin]):
     direct_at: float = -math.inf  # when it was tried last whether a direct way is open, while a relay's is used
     named: set[Address] = field(default_factory=set)  # where it was met by asking TLS for its name
     met: Address | None = None  # where it answered our hello: its card may not know of it; None once it failed there
+    way: Address | None = None  # a port of ours that leads to it through both NATs
     skew_ms: int = 0  # its wall clock minus ours
     gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
     refuses: str = ""  # why it does not take our requests, in words for the user
@@ -42,6 +43,7 @@ class Contact(Generic[Pin]):
         """It did not answer there; `known` are the addresses of its card."""
         self.good = None if self.good == address else self.good
         self.met = None if self.met == address else self.met
+        self.way = None if self.way == address else self.way
         self.failed = {**{a: at for a, at in self.failed.items() if a in known}, address: now}
 
 

@@ -60,7 +60,8 @@ def test_every_dependency_is_pinned_where_it_is_installed_from() -> None:
         *HASHED,
     )
     assert set() == missing(
-        [*extras["train"], *extras["litellm"], *extras["multilingual"], *extras["browser"]], "constraints-train.txt"
+        [*extras["train"], *extras["litellm"], *extras["multilingual"], *extras["browser"], *extras["punch"]],
+        "constraints-train.txt",
     )
 
 

@@ -132,6 +132,10 @@ def _network_lines(network: Page, columns: Width) -> list[str]:
     lines += fact("", _reached_at(network), columns)
     for relay in network.get("relays", ()):
         lines += fact("", f"the relay {relay['relay']}: {relay['problem'] or 'others reach us through it'}", columns)
+    if punching := network.get("punching"):
+        ways = f"to {punching['to']} peers" if punching["to"] else "to nobody yet"
+        seen = f"our packets come from {punching['at']}" if punching["at"] else "no relay tells us our outer address"
+        lines += fact("", f"direct ways through both NATs: {ways} ({seen})", columns)
     if relayed := network.get("relayed"):
         streams = sum(row["streams"] for row in relayed)
         peers = "1 peer is" if len(relayed) == 1 else f"{len(relayed)} peers are"
@@ -197,7 +201,7 @@ def _peer_row(peer: Page, space: str | None) -> Row:
     why += f"{refuses}; " if (refuses := peer.get("refuses_us")) else ""
     only_asks = peer["state"] == "alive" and not peer.get("addresses", True)
     path = peer["path"] or ("nobody reaches it" if only_asks else "it calls us")
-    path += " through a relay" if peer.get("relayed") else ""
+    path += " through a relay" if peer.get("relayed") else " through both NATs" if peer.get("punched") else ""
     rights = "+".join([*peer["rights"], *(["mine"] if peer.get("mine") else [])]) or "not approved"
     state = "asks only" if only_asks else peer["state"]
     cells = (quoted(peer["name"]), id_shown(peer["id"]), state, rights, *jobs, heard)

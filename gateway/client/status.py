@@ -107,6 +107,7 @@ def _network_status(peer: RunningPeer, waiting: list[str]) -> dict[str, Any]:
         "addresses": [str(address) for address in network.addresses()],
         "reach": network.looks.state(),
         "relays": network.tunnels.rows(),
+        "punching": network.tunnels.punching.state() if network.tunnels.punching else None,
         "relayed": network.relay.rows() if network.relay else [],
         "relay_refused": dict(network.relay.refused) if network.relay else {},
         "peers": sum(member.state in ("alive", "suspect") for member in network.gossip.members()),
@@ -164,4 +165,5 @@ def known_peer(peer: RunningPeer, member: Member) -> KnownPeer:
         network.admission.is_mine(member.id),
         peer.node.honesty.standing(member.id, now),
         network.transport.client.is_relayed(member.id),
+        network.tunnels.punching.address_of(member.id) if network.tunnels.punching else None,
     )

@@ -144,6 +144,7 @@ class KnownPeer:
     is_mine: bool = False  # the owner said that it is a machine of his own
     standing: Standing | None = None  # what audits said of it
     is_relayed: bool = False  # a relay is between us
+    punched: Address | None = None  # where its NAT lets us in, to whom it let us in
 
 
 def peer_rows(peers: Iterable[KnownPeer]) -> list[dict[str, Any]]:
@@ -215,8 +216,9 @@ def peer_row(peer: KnownPeer) -> dict[str, Any]:
         "mine": peer.is_mine,
         "refuses_us": peer.refuses_us or None,
         "addresses": [str(address) for address in card.addr],
-        "path": str(peer.dialled[0]) if peer.dialled else None,
+        "path": str(peer.punched or peer.dialled[0]) if peer.dialled else None,
         "relayed": peer.is_relayed,
+        "punched": peer.punched is not None,
         "agents": [agent_row(agent) for agent in peer.agents],
         "slots": card.slots,
         "running": pulse.running if pulse else None,

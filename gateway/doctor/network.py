@@ -117,7 +117,11 @@ def _ways(peers: Sequence[Page]) -> list[Finding]:
     found = []
     for peer in reached[:WAYS_SHOWN]:
         kind = kind_of(peer["path"].rpartition(":")[0].strip("[]"))
-        way = f"through a relay at {peer['path']}" if peer.get("relayed") else f"directly at {peer['path']}: {kind}"
+        way = f"directly at {peer['path']}: {kind}"
+        if peer.get("relayed"):
+            way = f"through a relay at {peer['path']}"
+        elif peer.get("punched"):
+            way = f"through both NATs at {peer['path']}, by UDP"
         found.append(Finding("network-path", True, f"{quoted(peer['name'])} is reached {way}"))
     if len(reached) > WAYS_SHOWN:
         more = f"the ways to {len(reached) - WAYS_SHOWN} more peers: ppai peers"

@@ -33,6 +33,8 @@ from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
 from gateway.peering.reach.looks import LIMIT_BYTES as LOOK_LIMIT_BYTES
 from gateway.peering.reach.looks import LOOK_PATH, LooksForOthers
+from gateway.peering.reach.punch.punching import LIMIT_BYTES as PUNCH_LIMIT_BYTES
+from gateway.peering.reach.punch.punching import PUNCH_PATH, Punching
 from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH, Relay
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH, Settling
@@ -65,6 +67,7 @@ BODY_LIMITS_BYTES = {
     TAB_PATH: TAB_LIMIT_BYTES,
     LOOK_PATH: LOOK_LIMIT_BYTES,
     REACH_PATH: REACH_LIMIT_BYTES,
+    PUNCH_PATH: PUNCH_LIMIT_BYTES,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
     OTHER_PATH: 32 << 20,  # a recording, which is kept in a file
 }
@@ -110,13 +113,15 @@ class PeerApp:
         looks: LooksForOthers | None = None,
         entered: Callable[[str], None] = lambda ip: None,
         relay: Relay | None = None,
+        punching: Punching | None = None,
     ) -> None:
         """`join(body, ip)` answers who comes with an invitation (discovery/inviting.py).
 
         `details(peer)`: what we tell this peer of our agents (discovery/details.py).
         `given(peer)`: what of our agents this peer may have. `settling` keeps what each had; one that had
         `exposure_tokens` more than it gave is served while nobody waits (0: no limit). `looks` dials back who asks for
-        it; `entered(ip)` is told at which of our addresses a peer came in. `relay` puts others through.
+        it; `entered(ip)` is told at which of our addresses a peer came in. `relay` puts others through; `punching` lets
+        them reach us through our NAT.
         """
         self._transport, self._join, self._doors = transport, join, doors
         self._may, self._trusted = may, trusted
@@ -124,7 +129,7 @@ class PeerApp:
         self._sign, self._telemetry, self._clock = sign, telemetry, clock
         self._patience, self._heartbeat_s = patience, heartbeat_s
         self._settling, self._exposure_tokens = settling, exposure_tokens
-        self._looks, self._entered, self._relay = looks, entered, relay
+        self._looks, self._entered, self._relay, self._punching = looks, entered, relay, punching
         self._allowance, self._tracing = allowance or Allowance(), tracing or Untraced()
         self._may_ask = {
             PROBE_PATH: self._allowance.may_probe,
@@ -277,6 +282,10 @@ class PeerApp:
             if self._relay is None:
                 raise Refused(409, "no_relay", "this peer is no relay: its owner sets `relay.serve`")
             await _send(client, 200, self._relay.admit(peer, body))
+        elif path == PUNCH_PATH:
+            if self._punching is None:
+                raise Refused(409, "no_punch", "this peer has no relay, or not the extra: pip install 'ppai[punch]'")
+            await _send(client, 200, self._punching.answer(peer, caller, body))
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:

@@ -48,6 +48,8 @@ from gateway.peering.card import fit
 from gateway.peering.reach import looks
 from gateway.peering.reach.evidence import Evidence
 from gateway.peering.reach.looks import Looks, LooksForOthers
+from gateway.peering.reach.punch import punching, quic
+from gateway.peering.reach.punch.punching import Punching
 from gateway.peering.reach.relay import Relay
 from gateway.peering.reach.tunnels import Tunnels
 
@@ -179,6 +181,11 @@ class Network:
         self.tunnels = Tunnels(
             [_host_port("network.relay", text) for text in config.relay], self.transport, lambda: None
         )  # fmt: skip
+        if config.relay and quic.is_there():
+            self.tunnels.punching = Punching(
+                quic.bind, self.transport.client, self.gossip, lambda peer: self.admission.may(peer, "answer"), clock,
+                lambda connection, ip: self.tunnels.adopt(connection, ip),
+            )  # fmt: skip
         self.relay: Relay | None = None  # that we are to others
         self.looks_for_others = LooksForOthers(self.gossip, self.transport, self.ear, clock)
         self.transport.restore(membership.remembered)
@@ -263,7 +270,7 @@ class Network:
             id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=in_card,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
-            features=FEATURES, details=self._digest,
+            features=(*FEATURES, *((punching.FEATURE,) if self.tunnels.punching else ())), details=self._digest,
             relayed=sum(1 << number for number, address in enumerate(addresses) if address in relays),
         )  # fmt: skip
         fitted = fit(card)

@@ -58,6 +58,7 @@ from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join, peer_name
 from gateway.peering.passing import PassingToPeers
 from gateway.peering.probes import Peers
+from gateway.peering.reach.punch import quic
 from gateway.peering.reach.relay import Relay
 from gateway.peering.settling import Settling
 from gateway.person.watching import Watching
@@ -268,7 +269,8 @@ class Runtime:
             looked_at = tasks.create_task(self._network.looks.run(self._own.changed), name="looks")
             reaching = [tasks.create_task(self._network.tunnels.run(), name="tunnels")]
             if self._network.relay is not None and self._relay_listener is not None:
-                relaying = self._network.relay.run(self._relay_listener)
+                bind = quic.bind if quic.is_there() else None
+                relaying = self._network.relay.run(self._relay_listener, bind)
                 reaching.append(tasks.create_task(relaying, name="relay"))
             measuring = tasks.create_task(self._measuring.run(), name="measuring")
             refolding = tasks.create_task(self._refold(), name="refolding")
@@ -343,7 +345,7 @@ class Runtime:
                 requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
             )),
             exposure_tokens=admission.exposure_tokens, looks=network.looks_for_others, entered=network.looks.entered,
-            relay=network.relay,
+            relay=network.relay, punching=network.tunnels.punching,
             tracing=self._tracing,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)

@@ -44,7 +44,8 @@ def run(*words: str, text: str | None = None) -> str:
 class Internet:
     """The namespaces and what joins them. `within(name)` is what runs a command there."""
 
-    def __init__(self) -> None:
+    def __init__(self, nat: str = NAT) -> None:
+        self.nat = nat  # the rules of each home's router
         self.names = ("inet", *PEERS, *(f"nat{home}" for home in HOMES))
 
     def __enter__(self) -> "Internet":
@@ -58,7 +59,7 @@ class Internet:
             self._pair((f"nat{home}", "lan", f"10.{number}.0.1/24"), (home, "eth0", f"10.{number}.0.2/24"))
             self._ip(home, f"route add default via 10.{number}.0.1")
             run(*self.within(f"nat{home}"), "sysctl", "-qw", "net.ipv4.ip_forward=1")
-            run(*self.within(f"nat{home}"), "nft", "-f", "-", text=NAT)
+            run(*self.within(f"nat{home}"), "nft", "-f", "-", text=self.nat)
         self._wire("relay", "eth0", f"{RELAY}/24", f"{RELAY6}/64")
         self._wire("eva", "eth0", "fd00:99::5/64")
         self._pair(("ben", "vpn", "100.64.0.2/24"), ("vic", "vpn", "100.64.0.3/24"))

@@ -149,12 +149,12 @@ class Looks:
                     changed()
 
     def lookers(self) -> list[PeerId]:
-        """Who can look at us now: not those that we reach through a relay, who see that alone."""
-        members, is_relayed = map(self._gossip.member, self.others()), self._transport.client.is_relayed
+        """Who can look at us now: not those that we reach through a relay or a hole in a NAT, who see that alone."""
+        members, is_direct = map(self._gossip.member, self.others()), self._transport.client.is_direct
         return [
             member.id
             for member in members
-            if member is not None and FEATURE in member.card.features and not is_relayed(member.id)
+            if member is not None and FEATURE in member.card.features and is_direct(member.id)
         ]
 
     def others(self) -> list[PeerId]:
@@ -228,8 +228,8 @@ class Looks:
         if look is None:
             can = member is not None and FEATURE in member.card.features
             why = "it gave no answer that we can use" if can else "its version of PPAI does not look"
-            if self._transport.client.is_relayed(peer):
-                why = "a relay is between"
+            if not self._transport.client.is_direct(peer):
+                why = "a relay, or a hole in its NAT, is between"
             return {**row, "reached": None, "why": why, "own": False, "hears_us": None, "heard": None}
         return {
             **row,

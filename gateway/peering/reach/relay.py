@@ -23,12 +23,15 @@ from typing import Annotated, Any
 import msgspec
 
 from discovery.envelopes import UNREADABLE
-from discovery.records import PeerId
+from discovery.records import Address, PeerId
 from discovery.request_auth import Refused
 from discovery.strangers import site_of
 from discovery.throttle import Throttle
+from gateway.peering.reach.both_ways import PIECE_BYTES
 from gateway.peering.reach.client_hello import HELLO_LIMIT_BYTES, Incomplete, NoHello, name_asked
 from gateway.peering.reach.passes import KEY_BYTES, KEY_S, MAGIC, PASS_BYTES, Passes
+from gateway.peering.reach.punch.quic import Bind
+from gateway.peering.reach.punch.rendezvous import Rendezvous
 from gateway.server.places import Place, Places, PlacesConfig
 
 log = logging.getLogger(__name__)
@@ -39,7 +42,6 @@ HELLO_S = 5.0  # s for a ClientHello or a pass
 WAIT_S = 3.0  # s that who dials waits for a tunnel: another one is on its way
 PING_S, PONG_S = 5.0, 5.0  # between two signs of life of a tunnel that waits, and how long its answer may take
 PING, DIAL = b"\0", b"\1"
-PIECE_BYTES = 64 << 10
 TUNNELS_EACH = 16  # of one peer that wait
 
 
@@ -57,15 +59,20 @@ class RelayConfig:
     idle_s: Annotated[float, msgspec.Meta(gt=0)] = 120.0  # s after which a connection on which nothing moves is closed
 
 
-class _Asked(msgspec.Struct):
-    """Nothing yet: what a later version asks beside a key is passed over."""
+class KeyAsked(msgspec.Struct):
+    """What a peer asks of a relay; what a later version asks besides is passed over."""
+
+    endpoint: Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""  # that it punches holes with
 
 
-class _Given(msgspec.Struct):
+class TunnelKey(msgspec.Struct):
+    """What a relay gives it."""
+
     port: int  # of the relay
     number: int
     key: str  # hexadecimal
     for_s: float
+    endpoint: str = ""  # of the rendezvous at the relay's port, by UDP; "": there is none
 
 
 @dataclass(slots=True, eq=False)
@@ -106,6 +113,7 @@ class Relay:
         ))  # fmt: skip
         self._open = dict[Place, asyncio.StreamWriter]()
         self._serving = set[asyncio.Task[None]]()
+        self.rendezvous = Rendezvous(may, config.peers)
         self.refused = Counter[str]()  # why, of whom nobody knows whom he meant
 
     def admit(self, peer: PeerId, body: bytes) -> bytes:
@@ -114,7 +122,7 @@ class Relay:
             said = "this relay is not for you: its owner runs `ppai approve NAME --relay` for this peer"
             raise Refused(409, "no_relay", said)
         try:
-            msgspec.json.decode(body or b"{}", type=_Asked)
+            asked = msgspec.json.decode(body or b"{}", type=KeyAsked)
         except UNREADABLE as error:
             raise Refused(400, "malformed", "expected a JSON object") from error
         now = self._clock()
@@ -123,11 +131,22 @@ class Relay:
         if peer not in self._behind and len(self._behind) >= self._config.peers:
             raise Refused(503, "full", f"this relay serves {self._config.peers} peers already (relay.peers)")
         key = secrets.token_bytes(KEY_BYTES)
-        return msgspec.json.encode(_Given(self._port, self._passes.issue(peer, key, now), key.hex(), KEY_S))
+        if asked.endpoint:
+            self.rendezvous.expect(peer, asked.endpoint)
+        given = TunnelKey(
+            self._port, self._passes.issue(peer, key, now), key.hex(), KEY_S, self.rendezvous.endpoint
+        )  # fmt: skip
+        return msgspec.json.encode(given)
 
-    async def run(self, listener: socket.socket) -> None:
-        """Serve on this listening socket until cancelled."""
+    async def run(self, listener: socket.socket, bind: Bind | None = None) -> None:
+        """Serve on this listening socket until cancelled; where we may `bind`, as a rendezvous by UDP, too."""
         self._port = int(listener.getsockname()[1])
+        async with asyncio.TaskGroup() as tasks:
+            if bind is not None:
+                tasks.create_task(self.rendezvous.run(bind, Address(self._config.host, self._port)))
+            tasks.create_task(self._put_all_through(listener))
+
+    async def _put_all_through(self, listener: socket.socket) -> None:
         server = await asyncio.start_server(self._come, sock=listener, limit=PIECE_BYTES)
         try:
             await server.serve_forever()

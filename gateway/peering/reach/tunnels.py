@@ -27,9 +27,11 @@ from discovery.pinned import why_unreachable
 from discovery.records import Address, InvalidRecord, PeerId, check_address
 from discovery.request_auth import Refused
 from discovery.transport import Transport
+from gateway.peering.reach.both_ways import PIECE_BYTES, Adopt, Connection, copy_both_ways, served_here
 from gateway.peering.reach.looks import plain
 from gateway.peering.reach.passes import KEY_BYTES, new_pass
-from gateway.peering.reach.relay import DIAL, HELLO_S, PIECE_BYTES, PING, PING_S, PONG_S, REACH_PATH
+from gateway.peering.reach.punch.punching import Punching
+from gateway.peering.reach.relay import DIAL, HELLO_S, PING, PING_S, PONG_S, REACH_PATH, KeyAsked, TunnelKey
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +40,7 @@ SILENT_S = 2 * PING_S + PONG_S  # s without a sign of life after which a spare i
 PAUSE_S, PAUSE_LIMIT_S = 1.0, 30.0  # until a relay is met again; it doubles
 RECENT_S, RECENT_PAUSE_S = 120.0, 1.0  # for so long after it was there it is tried at least so often
 TOLD_LIMIT = 2  # relays that our card names
-Adopt = Callable[[socket.socket, str], bool]  # takes a connection of a caller at that address, if there is room
 _FAILURES = (OSError, TimeoutError, asyncio.IncompleteReadError, PeerUnreachable, Refused, ValueError, *UNREADABLE)
-
-
-class _Given(msgspec.Struct):
-    port: int
-    number: int
-    key: str
-    for_s: float
 
 
 @dataclass(slots=True)
@@ -71,6 +65,7 @@ class Tunnels:
         self._transport, self.changed = transport, changed
         self.relays = {place: Relayed(f"{place[0]}:{place[1]}") for place in relays}
         self.adopt: Adopt = lambda connection, ip: False  # until our peer side listens
+        self.punching: Punching | None = None  # where the extra is installed
 
     def addresses(self) -> tuple[Address, ...]:
         """Where others reach us through relays, the nearest first."""
@@ -99,6 +94,8 @@ class Tunnels:
     async def run(self) -> None:
         """Keep tunnels open until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            if self.punching is not None and self.relays and await self.punching.prepare():
+                tasks.create_task(self.punching.run(), name="punching")
             for (host, port), relay in self.relays.items():
                 tasks.create_task(self._follow(host, port, relay), name=f"relay {relay.at}")
 
@@ -107,7 +104,9 @@ class Tunnels:
         while True:
             try:
                 await self._meet(host, port, relay)
-                await _Connected(relay, self._transport, lambda: self.adopt, self.changed).run()
+                await _Connected(
+                    relay, self._transport, lambda: self.adopt, self.changed, self.punching
+                ).run()  # fmt: skip
             except* _FAILURES as group:
                 error = group.exceptions[0]
                 while isinstance(error, BaseExceptionGroup):
@@ -133,9 +132,11 @@ class _Connected:
     """One relay while it is there."""
 
     def __init__(
-        self, relay: Relayed, transport: Transport, adopt: Callable[[], Adopt], changed: Callable[[], None]
-    ) -> None:
+        self, relay: Relayed, transport: Transport, adopt: Callable[[], Adopt], changed: Callable[[], None],
+        punching: Punching | None,
+    ) -> None:  # fmt: skip
         self._relay, self._transport, self._adopt, self._changed = relay, transport, adopt, changed
+        self._punching = punching
         self._number, self._key, self._counter = 0, b"", 0
 
     async def run(self) -> None:
@@ -153,7 +154,8 @@ class _Connected:
         relay, loop = self._relay, asyncio.get_running_loop()
         assert relay.peer is not None, "it was met"
         began = loop.time()
-        given = msgspec.json.decode(await self._transport.client.post(relay.peer, REACH_PATH, b"{}"), type=_Given)
+        asked = msgspec.json.encode(KeyAsked(self._punching.endpoint if self._punching else ""))
+        given = msgspec.json.decode(await self._transport.client.post(relay.peer, REACH_PATH, asked), type=TunnelKey)
         relay.rtt_s = loop.time() - began
         contact = self._transport.client.contacts[relay.peer]
         assert contact.good is not None, "it has just answered there"
@@ -165,6 +167,8 @@ class _Connected:
         if len(key) != KEY_BYTES or not 10 <= given.for_s <= 86400:
             raise ValueError("the relay's answer is out of bounds")
         relay.used, self._number, self._key, self._counter = used, given.number, key, 0
+        if self._punching is not None:
+            self._punching.offered(used, given.endpoint)
         return given.for_s
 
     async def _spares(self, tasks: asyncio.TaskGroup) -> None:
@@ -215,45 +219,18 @@ class _Connected:
 
     async def _hand_over(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ip: str) -> None:
         """Let our peer side serve who came, and copy both ways until either ends."""
-        ours, theirs = socket.socketpair()
         self._relay.streams += 1
         try:
-            ours.setblocking(False)
-            theirs.setblocking(False)
-            if not self._adopt()(theirs, ip):
-                ours.close()
-                return
-            near = await _streams(ours)
-            copying = [asyncio.create_task(_copy(reader, near[1])), asyncio.create_task(_copy(near[0], writer))]
-            try:
-                await asyncio.gather(*copying)
-            finally:
-                for one in copying:
-                    one.cancel()
-                near[1].close()
-        except OSError:
-            pass  # one of both broke off: that is all that the other needs to see
+            if near := await served_here(self._adopt(), ip):
+                await copy_both_ways(Connection(reader, writer), near)
+        except OSError as error:  # no more sockets
+            log.warning("tunnel_not_served relay=%s reason=%r", self._relay.at, str(error))
         finally:
             self._relay.streams -= 1
 
 
 def _closed(writer: asyncio.StreamWriter, _: object) -> None:
     writer.close()
-
-
-async def _streams(connection: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A pair of sockets is TCP on Windows, and else has a family of its own."""
-    if connection.family == getattr(socket, "AF_UNIX", None):
-        return await asyncio.open_unix_connection(sock=connection, limit=PIECE_BYTES)
-    return await asyncio.open_connection(sock=connection, limit=PIECE_BYTES)
-
-
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while piece := await source.read(PIECE_BYTES):
-        sink.write(piece)
-        await sink.drain()
-    if sink.can_write_eof() and not sink.is_closing():
-        sink.write_eof()
 
 
 def _why(error: BaseException) -> str:

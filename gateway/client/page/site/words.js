@@ -94,5 +94,6 @@ export function thousands(n) {
 export function path(peer) {
   if (peer.state === "dead" || peer.state === "left") return "not connected";
   if (!peer.path) return peer.addresses.length ? "it calls us; we cannot call it" : "it asks only; nobody reaches it";
+  if (peer.punched) return `direct, through both NATs (${peer.path})`;
   return peer.relayed ? `through a relay (${peer.path})` : `direct (${peer.path})`;
 }

@@ -14,6 +14,7 @@ import pytest
 from discovery.records import PeerId
 from discovery.request_auth import Refused
 from gateway.peering.reach import tunnels as module
+from gateway.peering.reach.both_ways import Connection, copy, copy_both_ways
 from gateway.peering.reach.relay import REACH_PATH
 from gateway.upstream import UpstreamError
 from tests.gateway.peering.asking import until
@@ -57,7 +58,8 @@ def mangle(scene: Scene, change: Callable[[int, Pieces], Pieces | None], delay_s
 
     async def copy_both(ways: tuple[Any, Any], peer: PeerId, behind: object) -> None:
         (near, to_ben), (from_ben, to_ada) = ways
-        copying = [asyncio.create_task(module._copy(near, to_ben)), asyncio.create_task(copy_records(from_ben, to_ada))]
+        way = Connection(near, to_ben)
+        copying = [asyncio.create_task(copy(way, way)), asyncio.create_task(copy_records(from_ben, to_ada))]
         try:
             await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -133,9 +135,8 @@ async def test_a_captive_portal_at_the_relay_s_address_is_told_and_the_relay_met
     async def portal(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             if has_logged_in:
-                near = await asyncio.open_connection(HERE, scene.hal.address.port)
-                await asyncio.gather(module._copy(reader, near[1]), module._copy(near[0], writer))
-                near[1].close()
+                near = Connection(*await asyncio.open_connection(HERE, scene.hal.address.port))
+                await copy_both_ways(Connection(reader, writer), near)
             else:
                 await reader.read(100)
                 writer.write(answer)

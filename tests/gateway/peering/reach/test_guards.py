@@ -109,6 +109,41 @@ GUARDS = [
         "if count]",
         f"{HERE}test_evidence.py::test_others_are_told_what_was_reached",
     ),
+    Guard(
+        "somebody else is dialled",
+        f"{ROOM}punch/punching.py",
+        "if at.ip != ip:",
+        "if False:",
+        f"{HERE}punch/test_punching.py::test_who_names_another_address_or_none_is_refused_and_nobody_is_dialled",
+    ),
+    Guard(
+        "ends without end",
+        f"{ROOM}punch/punching.py",
+        "if not self._answers.allow(peer, now) or len(self._expected) >= LINKS or self._theirs >= LINKS:",
+        "if False:",
+        f"{HERE}punch/test_punching.py::test_who_asks_often_or_with_many_is_refused",
+    ),
+    Guard(
+        "a link of anybody",
+        f"{ROOM}punch/punching.py",
+        "if peer is None or until < self._clock() or self._theirs >= LINKS:",
+        "if False:",
+        f"{HERE}punch/test_punching.py::test_a_link_of_an_endpoint_that_nobody_named_is_closed_unserved",
+    ),
+    Guard(
+        "a dead way",
+        f"{ROOM}punch/punching.py",
+        "async with asyncio.timeout(HEAR_S):\n                await link.hear()",
+        "async with asyncio.timeout(None):\n                await link.hear()",
+        f"{HERE}punch/test_punching.py::test_a_way_on_which_nothing_is_heard_is_given_up_and_the_relay_used",
+    ),
+    Guard(
+        "a rendezvous for whom the right was taken from",
+        f"{ROOM}punch/rendezvous.py",
+        "while self._holder(link.endpoint) == peer and self._may(peer):",
+        "while self._holder(link.endpoint) == peer:",
+        f"{HERE}punch/test_rendezvous.py::test_whose_right_ended_is_told_nothing",
+    ),
 ]
 
 test_without_a_guard_its_test_fails, test_with_all_guards_no_test_fails = checked(GUARDS)
