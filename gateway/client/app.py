@@ -108,6 +108,7 @@ class ClientApp:
         self._others = others
         self._dispatcher, self._pages, self._config = dispatcher, pages, config
         self._keys, self._is_owner, self._is_open = keys, is_owner, config.api_keys == "open"
+        self._asks_for_key = {any_: asks_for_key(config.host, any_, self._is_open) for any_ in (False, True)}
         self._unknown = UnknownCallers()
         allowed = {config.host, *config.allowed_hosts}
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
@@ -115,16 +116,25 @@ class ClientApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
         request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
-        common = {"x-request-id": request_id, "vary": "origin"} if "origin" in headers else {"x-request-id": request_id}
+        common = {"x-request-id": request_id}
         client, endpoint = client_of(scope, send, common, request_id), ENDPOINT_PATHS.get(scope["path"])
         try:
-            self._check_caller(headers, scope["http_version"])
-            common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
-            if scope["method"] == "OPTIONS" and "origin" in headers:
-                await self._hold_up(scope)
-                await client.answer(204, "text/plain", b"", _PREFLIGHT)
-                return
-            key = await self._key_of(scope, headers)
+            self._check_host(headers, scope["http_version"])
+            if "origin" in headers:
+                common["vary"] = "origin"
+                self._check_origin(headers)
+                common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
+                if scope["method"] == "OPTIONS":
+                    await self._hold_up(scope)
+                    await client.answer(204, "text/plain", b"", _PREFLIGHT)
+                    return
+            try:
+                key: str | None = self._check_key(headers)
+            except InvalidRequest:
+                if scope["path"] not in PROBES and not is_page(scope["path"]):
+                    raise
+                await self._hold_up(scope)  # a stranger, who asks what needs no key
+                key = None
             other = OTHER_PATHS.get(scope["path"]) if self._others else None
             if other is not None and scope["method"] == "POST":
                 if "content-encoding" in headers:
@@ -134,7 +144,8 @@ class ClientApp:
                     await until_gone(passing, scope, receive)
             elif endpoint is not None and scope["method"] == "POST":
                 body = await read_body(scope, receive, self._config.body_limit_bytes)
-                body = await self._plain(body, headers.get("content-encoding"))
+                if "content-encoding" in headers or charset_of(body) != PLAIN:
+                    body = await self._plain(body, headers.get("content-encoding"))
                 answering = self._generate(endpoint, body, headers, client, key or "")
                 await until_gone(answering, scope, receive)
             elif endpoint is not None or other is not None:
@@ -161,19 +172,6 @@ class ClientApp:
         if packed_by is not None:
             body = await asyncio.to_thread(unpacked, body, packed_by, self._config.body_limit_bytes)
         return body if charset_of(body) == PLAIN else await asyncio.to_thread(in_utf8, body)
-
-    async def _key_of(self, scope: Scope, headers: Mapping[str, str]) -> str | None:
-        """The name of the caller's key, empty where he needs none; None of a stranger who asks what needs none.
-
-        Of others raises InvalidRequest (401).
-        """
-        try:
-            return self._check_key(headers)
-        except InvalidRequest:
-            if scope["path"] not in PROBES and not is_page(scope["path"]):
-                raise
-            await self._hold_up(scope)
-            return None
 
     async def _hold_up(self, scope: Scope) -> None:
         """Who has shown no key does not get answers as fast as he can ask."""
@@ -209,17 +207,21 @@ class ClientApp:
             hang_up(scope)
             await client.send(b"", more=False)
 
-    def _check_caller(self, headers: Mapping[str, str], http_version: str) -> None:
-        """Raises InvalidRequest (403) for a name or a page that is not ours. HTTP/1.0, as monitors speak it, has none.
+    def _check_host(self, headers: Mapping[str, str], http_version: str) -> None:
+        """Raises InvalidRequest (403) for a name that is not ours. HTTP/1.0, as monitors speak it, has none.
 
         A page cannot leave the name out: every browser sends it.
         """
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host = headers.get("host", "")
         if not self._may_name_us(host) and not (http_version == "1.0" and "host" not in headers):
             raise InvalidRequest(
                 f"Host `{host}` is not one of this peer's; add it to client.allowed_hosts", status=403, code="bad_host"
             )
-        if origin and not is_allowed_origin(origin, host, self._config.cors_origins):
+
+    def _check_origin(self, headers: Mapping[str, str]) -> None:
+        """Raises InvalidRequest (403) for a page that may not call us."""
+        origin = headers["origin"]
+        if origin and not is_allowed_origin(origin, headers.get("host", ""), self._config.cors_origins):
             raise InvalidRequest(
                 f"pages of `{origin}` may not call this peer; add it to client.cors_origins",
                 status=403,
@@ -231,7 +233,7 @@ class ClientApp:
         given, is_open = bearer_of(headers.get("authorization", ""), headers.get("x-api-key", "")), self._is_open
         try:
             name, are_there_any = self._keys.look_up(given) if given or not is_open else ("", False)
-            is_known = bool(name) or not asks_for_key(self._config.host, are_there_any, is_open)
+            is_known = bool(name) or not self._asks_for_key[are_there_any]
         except ApiKeyError as error:
             raise InvalidRequest(str(error), status=503, code="keys_unreadable") from error
         if not is_known and not self._is_owner(given):
@@ -245,7 +247,7 @@ class ClientApp:
 
 def _for_page(headers: Mapping[str, str]) -> dict[str, str]:
     """What lets a web page that may call us read the answer."""
-    if origin := headers.get("origin"):
+    if origin := headers["origin"]:
         return {"access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED_HEADERS}
     return {}
 

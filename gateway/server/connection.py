@@ -164,11 +164,6 @@ class Connection(asyncio.Protocol):
             if self._unparsed > self._bounds.head_bytes:
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
 
-    def on_message_begin(self) -> None:
-        if len(self._waiting) >= PIPELINE_LIMIT:
-            raise TooMuch(400)
-        self._url, self._fields, self._lines_bytes = b"", [], 0
-
     def on_url(self, url: bytes) -> None:
         self._lines_bytes += len(url)
         self._url += url
@@ -180,14 +175,16 @@ class Connection(asyncio.Protocol):
         self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._is_offer():
-            return
         parser = self._parser
+        if parser.should_upgrade() and self._is_offer():
+            return
+        if len(self._waiting) >= PIPELINE_LIMIT:
+            raise TooMuch(400)
         exchange = Exchange(
             self, parser.get_method().decode("ascii"), self._url, parser.get_http_version(), self._fields,
             keeps_alive=parser.should_keep_alive(),
         )  # fmt: skip
-        self._fields = []  # trailers are no header lines
+        self._url, self._fields, self._lines_bytes = b"", [], 0  # trailers are no header lines of it
         now = self.loop.time()
         self._unparsed, self._head_until, self._place.idle_since = 0, None, None
         self._body_since, self._window = now, (now, 0)
@@ -214,35 +211,37 @@ class Connection(asyncio.Protocol):
             self._hang_up_soon()
 
     def on_message_complete(self) -> None:
-        if self._is_offer():
+        if self._parser.should_upgrade() and self._is_offer():
             return
         assert self._reading, "its head came"
         self._unparsed, self._body_since = 0, None
+        self._fields, self._lines_bytes = [], 0
         self._reading.took_all()
-        self._rest()
+        if self._reading.is_over:
+            self._rest()
 
     def _is_offer(self) -> bool:
         """Whether this head offers another protocol, after which the parser reads no more."""
-        return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
+        return self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT"
 
     def _read_again(self) -> bytes:
         """The head that offered another protocol, for a new parser to read without the offer."""
         old = self._parser
         head = without_offer(old.get_method(), self._url, old.get_http_version(), self._fields)
         self._parser, self._unparsed = _new_parser(self), 0
+        self._url, self._fields, self._lines_bytes = b"", [], 0
         return head
 
     # --- what goes out ---
 
     def _answer(self, exchange: Exchange) -> None:
         self._answering = exchange
-        task = self.loop.create_task(self._run(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        exchange.task = self.loop.create_task(self._run(exchange))
+        self._tasks.add(exchange.task)
 
     async def _run(self, exchange: Exchange) -> None:
         try:
-            await self._app(exchange.scope, exchange.receive, exchange.send)
+            await self._app(exchange.scope(), exchange.receive, exchange.send)
         except asyncio.CancelledError:  # the server cancelled it, and it has told its client
             pass
         except Exception:
@@ -250,6 +249,7 @@ class Connection(asyncio.Protocol):
         if not exchange.is_over and not exchange.is_gone:
             log.error("bug=answer_without_end started=%s", exchange.has_started)
             exchange.give_up()
+        self._tasks.discard(exchange.task)
 
     def answered(self, exchange: Exchange) -> None:
         """The last of an answer was written."""
@@ -341,7 +341,7 @@ class Connection(asyncio.Protocol):
             return
         if self._answering is None or not self._answering.has_started:
             # Of the request that is refused; none before its head's end. One before it gets no answer any more.
-            path = "" if self._reading is None else self._reading.scope["path"]
+            path = "" if self._reading is None else self._reading.path
             status, body = whole_error(endpoint_of(path), "", status=status, message=message, code="malformed")
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINES[status] + head + body)

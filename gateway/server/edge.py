@@ -29,6 +29,9 @@ class Send(Protocol):
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]  # (scope, receive, send), as every ASGI framework makes them
 
 
+_UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
 class ClientGone(Exception):
     """The client closed its connection before its body was complete."""
 
@@ -74,10 +77,11 @@ async def read_body(
 class Watched(Protocol):
     """What says when a client hangs up."""
 
-    was_cancelled: bool  # the task that was watched, for that
+    task: asyncio.Task[Any]
+    was_cancelled: bool  # the task, for that
 
-    def watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Have this task cancelled once the client hangs up, or soon if it has; None: no task any more."""
+    def watch(self, is_on: bool) -> None:
+        """Have the task cancelled once the client hangs up, or soon if it has; False: no longer."""
         ...
 
 
@@ -86,36 +90,36 @@ async def until_gone(work: Coroutine[Any, Any, None], scope: Scope, receive: Rec
 
     With a server that is not ours, a second task asks `receive` whether it has.
     """
-    job = asyncio.current_task()
-    assert job, "a coroutine runs in a task"
     watched: Watched = exchange_of(scope) or _Asking(receive)
-    watched.watch(job)
+    watched.watch(True)
     try:
         await work
     except asyncio.CancelledError:
-        if not watched.was_cancelled or job.uncancel():  # somebody else wants it to end, too
+        if not watched.was_cancelled or watched.task.uncancel():  # somebody else wants it to end, too
             raise
     finally:
-        watched.watch(None)
+        watched.watch(False)
 
 
 class _Asking:
     """Watches a client by asking for more than its body."""
 
     def __init__(self, receive: Receive) -> None:
-        self.was_cancelled = False
+        task = asyncio.current_task()
+        assert task, "a coroutine runs in a task"
+        self.task, self.was_cancelled = task, False
         self._receive = receive
-        self._task: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
-    def watch(self, task: asyncio.Task[Any] | None) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        self._task = None if task is None else asyncio.create_task(self._until_gone(task))
+    def watch(self, is_on: bool) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = asyncio.create_task(self._until_gone()) if is_on else None
 
-    async def _until_gone(self, task: asyncio.Task[Any]) -> None:
+    async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.was_cancelled = task.cancel()
+        self.was_cancelled = self.task.cancel()
 
 
 def client_of(scope: Scope, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> "AsgiClient":
@@ -171,10 +175,7 @@ class AsgiClient:
 
     def _fields(self, content_type: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The header lines of an answer."""
-        fields = {"content-type": content_type, "cache-control": "no-cache", "x-accel-buffering": "no"}
-        fields.update(self._extra)
-        fields.update(headers)
-        return _on_their_lines(fields)
+        return _on_their_lines({"content-type": content_type, **_UNBUFFERED, **self._extra, **headers})
 
 
 class _DirectClient(AsgiClient):

@@ -24,6 +24,7 @@ STATUS_LINES = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, '')}\r\n".encode() f
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _BREAKS_OUT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # of a header's line
 _BODILESS = (204, 304)
+_NONE: Mapping[str, Any] = {}
 
 
 class Carrier(Protocol):
@@ -44,6 +45,8 @@ class Carrier(Protocol):
 class Exchange:
     """See the module. `is_gone`: nobody is there any more who would read the answer."""
 
+    task: asyncio.Task[None]  # that answers it
+
     def __init__(
         self,
         connection: Carrier,
@@ -56,38 +59,43 @@ class Exchange:
         """`fields`: the header lines, their names in lower case. Raises HttpParserError and UnicodeError of a URL."""
         parsed = httptools.parse_url(url)
         path = parsed.path.decode("ascii")
+        self.path = unquote(path) if "%" in path else path
         self.headers = read_fields(fields)
         self.connection = connection
         self.keeps_alive = keeps_alive and version != "1.0"
         self.is_gone = self.has_started = self.is_over = False
-        self.scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": version,
-            "server": connection.server,
-            "client": connection.client,
-            "scheme": connection.scheme,
-            "method": method,
-            "root_path": "",
-            "path": unquote(path) if "%" in path else path,
-            "raw_path": parsed.path,
-            "query_string": parsed.query or b"",
-            "headers": fields,
-            "extensions": {"ppai.exchange": self},
-        }
+        self._method, self._version, self._parsed, self._fields = method, version, parsed, fields
         # what came
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0  # in those pieces
         self._is_whole = self._is_read = False
         self._news: asyncio.Event | None = None  # for who waits for more of the body, or for its client to leave
         self._awaits_word = version != "1.0" and self.headers.get("expect", "").lower() == "100-continue"
-        self._watched: asyncio.Task[Any] | None = None
-        self.was_cancelled = False  # the task that was watched, since the client hung up
+        self._is_watched = False
+        self.was_cancelled = False  # the task, since the client hung up
         # what goes out
-        self._is_head = method == "HEAD"
         self._head = b""  # until it goes out with the first piece of the body
         self._has_chunks = False
         self._left: int | None = None  # bytes of the body that are still to be written, where its head said how many
+
+    def scope(self) -> dict[str, Any]:
+        """ASGI's, made anew: whoever has it has this object, which would not be freed at once if it had it, too."""
+        connection = self.connection
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self._version,
+            "server": connection.server,
+            "client": connection.client,
+            "scheme": connection.scheme,
+            "method": self._method,
+            "root_path": "",
+            "path": self.path,
+            "raw_path": self._parsed.path,
+            "query_string": self._parsed.query or b"",
+            "headers": self._fields,
+            "extensions": {"ppai.exchange": self},
+        }
 
     # --- the body that comes, as the connection reads it ---
 
@@ -119,19 +127,18 @@ class Exchange:
             return None
         return self._read()
 
-    def watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Have this task cancelled once the client hangs up, or soon if it has; None: no task any more."""
-        self._watched = task
-        if task is not None:
+    def watch(self, is_on: bool) -> None:
+        """Have the task cancelled once the client hangs up, or soon if it has; False: no longer."""
+        self._is_watched = is_on
+        if is_on:
             self.connection.flow.resume_reading()  # what is not read does not end: reading stops behind a large body
             if self.is_gone:
                 self.connection.loop.call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        if self._watched is not None:
-            self.was_cancelled = True
-            self._watched.cancel()
-            self._watched = None
+        if self._is_watched:
+            self._is_watched, self.was_cancelled = False, True
+            self.task.cancel()
 
     async def receive(self) -> MutableMapping[str, Any]:
         """ASGI's."""
@@ -174,7 +181,7 @@ class Exchange:
             raise RuntimeError("the answer has begun already")
         self.has_started, self._awaits_word = True, False
         self._left = 0 if status in _BODILESS else length
-        if self._left is None and self.scope["http_version"] != "1.0" and not self._is_head:
+        if self._left is None and self._version != "1.0" and self._method != "HEAD":
             self._has_chunks = True  # HTTP/1.0 knows none: there a body of no length ends as we close
             lines += b"transfer-encoding: chunked\r\n"
         ends = b"\r\n" if self.keeps_alive else b"connection: close\r\n\r\n"
@@ -186,7 +193,7 @@ class Exchange:
             return
         if self.is_over or not self.has_started:
             raise RuntimeError("a piece of an answer that has not begun, or is over")
-        if self._is_head:
+        if self._method == "HEAD":
             piece = b""
         elif self._has_chunks:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
@@ -241,8 +248,8 @@ class Exchange:
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange | None:
     """The exchange that a request belongs to, where a server of ours made the scope."""
-    found = scope.get("extensions", {}).get("ppai.exchange")
-    return found if isinstance(found, Exchange) else None
+    found: Exchange | None = scope.get("extensions", _NONE).get("ppai.exchange")
+    return found
 
 
 def read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -147,7 +147,7 @@ GUARDS = [
     Guard(
         "40: hung up",
         "gateway/server/exchange.py",
-        "            self._watched.cancel()\n",
+        "            self.task.cancel()\n",
         "",
         f"{DELEGATED}test_a_client_that_hangs_up_at_the_asker_frees_the_engine_behind_the_peer",
     ),

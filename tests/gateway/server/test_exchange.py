@@ -1,6 +1,7 @@
 """One request and its answer: the same bytes whichever way an app goes, and the same HTTP as uvicorn's."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.server.edge import client_of, read_body, until_gone
-from gateway.server.exchange import exchange_of
+from gateway.server.exchange import Exchange, exchange_of
 from tests.gateway.server.both import Side, Told, sequence
 from tests.gateway.server.serving import said, serving
 
@@ -230,6 +231,29 @@ async def test_who_leaves_ends_the_work_of_the_request_that_is_answered_and_not_
         await ended.wait()
 
     assert ["/1"] == came
+
+
+async def test_a_request_leaves_nothing_that_a_collector_has_to_find() -> None:
+    """Bodies are large: what refers back to its exchange would keep them until the collector comes by."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await read_body(scope, receive, 1 << 20)
+        await until_gone(client_of(scope, send, {}).answer(200, "text/plain", b"x"), scope, receive)
+
+    async with serving(app) as served:
+        reader, writer = await served.connect()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                writer.write(ASKED)
+                await reader.readuntil(b"\r\n\r\nx")
+            kept = sum(isinstance(each, Exchange) for each in gc.get_objects())
+        finally:
+            gc.enable()
+        writer.close()
+
+    assert 1 == kept  # the last one, whose body could go on
 
 
 @asynccontextmanager
