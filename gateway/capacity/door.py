@@ -130,7 +130,7 @@ class Door:
     def admission(self) -> AdmissionState:
         """Whether other peers' work would be taken: closed while there is no engine."""
         room = self._room
-        if self._is_closed_to_others(room, is_shut=bool(self._kept_shut())):
+        if self._is_closed_to_others(room):
             return "closed"
         state = admission_state(self._line.load(room), self._config)
         return "soft" if state == "closed" else state  # somebody who waits gives a place
@@ -302,20 +302,21 @@ class Door:
         if self._spare:
             self._spare.reschedule(0.0)  # which cancels what is asked there
             self._spare = None
-        if turn.is_own and self._line.enters_at_once(turn, room):
-            self._watch_door(room, is_shut=bool(self._kept_shut()))
-        else:
+        if not (turn.is_own and self._line.enters_at_once(turn, room)):
             self._line.join(turn)
-            self._let_in(room)
+        self._let_in(room)
 
     def _let_in(self, room: Room) -> None:
-        is_shut = bool(self._kept_shut())
         if not self._line.is_empty:
+            is_shut = bool(self._kept_shut())
             for turn in [turn for turn in self._line if is_shut and not turn.is_own]:
                 self._turn_away(turn)
             for turn in self._line.admit(room):
                 turn.wake()
-        self._watch_door(room, is_shut=is_shut)
+        is_closed = self._is_closed_to_others(room)
+        if is_closed != self._is_closed:
+            self._is_closed = is_closed
+            self._door_changed()
 
     def _turn_away(self, turn: Turn) -> None:
         """Another's request that waits hears now that it will not be let in; who is inside is let finish."""
@@ -337,14 +338,8 @@ class Door:
             self._room_there = Room(max(1, state.slots), state.others, state.is_elastic, state.is_ready)
         return self._room_there
 
-    def _is_closed_to_others(self, room: Room, *, is_shut: bool) -> bool:
-        return is_shut or not room.is_ready or self._line.is_closed(room)
-
-    def _watch_door(self, room: Room, *, is_shut: bool) -> None:
-        is_closed = self._is_closed_to_others(room, is_shut=is_shut)
-        if is_closed != self._is_closed:
-            self._is_closed = is_closed
-            self._door_changed()
+    def _is_closed_to_others(self, room: Room) -> bool:
+        return bool(self._kept_shut()) or not room.is_ready or self._line.is_closed(room)
 
     def _book(self) -> Room:
         """Count the slot-seconds worked until now, before the number of jobs inside changes."""

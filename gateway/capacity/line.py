@@ -123,7 +123,8 @@ class Line(Generic[Place]):
 
     def _waiting(self, room: Room) -> int:
         """Requests in line, and those inside that wait for a slot of the engine."""
-        return len(self._own) + len(self._others) + max(0, self.inside + room.elsewhere - room.slots)
+        in_line, inside = len(self._own) + len(self._others), self._own_inside + self._others_inside + room.elsewhere
+        return in_line + inside - room.slots if inside > room.slots else in_line
 
     def is_full_for(self, peer: str, room: Room) -> bool:
         """Whether this peer has as many places in line as one may have."""
@@ -204,7 +205,7 @@ class Line(Generic[Place]):
 
     def _lets_own_in(self, room: Room) -> bool:
         """Whether the first of our own enters, where no other peer's request goes before it."""
-        return not room.is_ready or may_start_local(self.inside, room)
+        return not room.is_ready or may_start_local(self._own_inside + self._others_inside, room)
 
     def _enter(self, place: Place) -> None:
         place.is_inside = True

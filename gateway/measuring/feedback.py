@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from discovery.records import PeerId
 from gateway.measuring.signals import hashed, reports_failure
 from gateway.wire.request import Request
@@ -44,8 +46,7 @@ class UnknownRequest(LookupError):
     """No answer of this id is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """A request that was answered, and by whom. Times are seconds of one clock."""
 
     request_id: str
@@ -58,8 +59,7 @@ class Answered:
     is_retry: bool = False  # an SDK asks again since the first request failed: that is cost, and says nothing of words
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(msgspec.Struct):
     peer: PeerId
     agent: str
     category: str
@@ -68,8 +68,7 @@ class _Answer:
     has_sign: bool = False
 
 
-@dataclass(slots=True)
-class _Asked:
+class _Asked(msgspec.Struct):
     request_id: str  # of the last request that asked it
     times: int
 

@@ -57,8 +57,7 @@ class CourseConfig:
         return self.attempts + self.refusals
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """One attempt that has ended."""
 
     candidate: Candidate
@@ -71,34 +70,26 @@ class Asked:
 class Course:
     """One request's way: `next`, then `ended`, until `next` has nobody left; then `settled`."""
 
+    # What has not happened, and mostly does not.
+    _refusals = 0  # along the present choice
+    _since = _breaks = 0  # the first of `asked` that counts now; how often the answer broke off
+    _leaves = 0  # peers that were left since they did not begin
+    _loaded = -1.0  # how much of its model the one that is asked had loaded at the last look
+    _rounds = 0  # in which nobody could be reached who goes on
+    _undecided: tuple[Asked, ...] = ()  # errors that may be the request's own fault
+
     def __init__(self, choice: Choice, config: CourseConfig, now: float) -> None:
         """`now`: when the request came."""
         self.choice, self.began = choice, now
         self.asked: list[Asked] = []
         self._config = config
-        self._left = list(choice.order)
-        self._refusals = 0  # along the present choice
+        self._left = choice.order
         self._at: Candidate | None = None
-        self._since = self._breaks = 0  # the first of `asked` that counts now; how often the answer broke off
-        self._leaves = 0  # peers that were left since they did not begin
-        self._loaded = -1.0  # how much of its model the one that is asked had loaded at the last look
-        self._rounds = 0  # in which nobody could be reached who goes on
-        self._undecided: list[Asked] = []  # errors that may be the request's own fault
 
     def next(self, now: float) -> Candidate | None:
         """Who is to be asked now; None where nobody is left, or enough was tried."""
-        left = self._left
-        if self.asked:
-            left = [candidate for candidate in left if not self._has_failed(candidate)]
-        own = [candidate for candidate in left if candidate.local]
-        failures = self._failures
-        if not self.may_go_on(now):
-            left = []
-        elif self._refusals >= self._config.refusals:
-            left = own
-        elif failures and failures == self._config.attempts - 1:
-            left = own or left
-        self._at, self._left = (left[0], left[1:]) if left else (None, [])
+        left = self._may_be_asked(now) if self.asked else self._left
+        self._at, self._left = (left[0], left[1:]) if left else (None, ())
         self._loaded = -1.0
         return self._at
 
@@ -156,7 +147,7 @@ class Course:
 
     def turn(self, choice: Choice) -> None:
         """Follow a new choice, from its beginning."""
-        self.choice, self._left, self._refusals = choice, list(choice.order), 0
+        self.choice, self._left, self._refusals = choice, choice.order, 0
 
     def go_on(self) -> bool:
         """The answer broke off: whether somebody may go on with it, along the choice that is turned to next."""
@@ -188,17 +179,28 @@ class Course:
         if is_unsuited:
             return [(reservation, _neutral(outcome))]
         if outcome.status == "failed" and by_engine:
-            self._undecided.append(done)
+            self._undecided = (*self._undecided, done)
             return []
-        has_answered = outcome.status == "ok" and outcome.tokens > 0
-        clear = [*(self._undecided if has_answered else ()), done]
-        self._undecided = [] if has_answered else self._undecided
+        clear: tuple[Asked, ...] = (done,)
+        if self._undecided and outcome.status == "ok" and outcome.tokens > 0:
+            clear, self._undecided = (*self._undecided, done), ()
         return [(asked.reservation, asked.outcome) for asked in clear]
 
     def settled(self) -> list[Verdict]:
         """Nothing more will come: errors that no answer has contradicted teach nothing, as answers without tokens."""
-        undecided, self._undecided = self._undecided, []
+        undecided, self._undecided = self._undecided, ()
         return [(one.reservation, _neutral(one.outcome)) for one in undecided]
+
+    def _may_be_asked(self, now: float) -> tuple[Candidate, ...]:
+        """Who of those that are left may be asked, now that somebody was."""
+        if not self.may_go_on(now):
+            return ()
+        left = tuple(candidate for candidate in self._left if not self._has_failed(candidate))
+        own = tuple(candidate for candidate in left if candidate.local)
+        if self._refusals >= self._config.refusals:
+            return own
+        failures = self._failures
+        return own or left if failures and failures == self._config.attempts - 1 else left
 
     @property
     def _failures(self) -> int:

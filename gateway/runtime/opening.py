@@ -26,11 +26,11 @@ def full_encoder(model: str, home: Home) -> Encoder:
     return open_encoder(model, home.weights)
 
 
-def tracing(config: otel.OtelConfig, peer: str) -> otel.Tracing:
+def tracing(config: otel.OtelConfig, peer: str) -> otel.Tracing | None:
     """What tells a collector of requests; its library is loaded where one is named. Raises OtelError."""
     otel.check(config)
     if not config.endpoint:
-        return otel.Untraced()
+        return None
     from gateway.telemetry.tracing import OpenTelemetry
 
     return OpenTelemetry(config, peer)

@@ -207,7 +207,8 @@ class Runtime:
         telemetry, route_log = Telemetry(), RouteLog(self._home.path / "route.jsonl")
         stack.callback(route_log.close)
         self._tracing = tracing(config.otel, self._node.name)
-        stack.push_async_callback(self._tracing.close)
+        if self._tracing is not None:
+            stack.push_async_callback(self._tracing.close)
         worker = ThreadPoolExecutor(1, "encoder")
         stack.callback(_stop, worker)
         self._reader = open_reader(config.routing, self._gate, worker, self._encoder, self._home.background)

@@ -6,9 +6,10 @@ Whom to ask, how often, and what an outcome means: routing/course.py decides. Wh
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from discovery.records import printable
 from gateway.beliefs.belief import Outcome, Reservation
@@ -164,7 +165,7 @@ class Attempts:
         candidate = self._asked
         better = self._better if attempt.error == LATE else None
         if better is not None:
-            attempt = replace(attempt, status="cancelled")
+            attempt = msgspec.structs.replace(attempt, status="cancelled")
         outcome = Outcome(
             candidate.peer_id, attempt.status, attempt.ttft_s, attempt.latency_s, attempt.tokens, self._request.stream
         )
@@ -277,7 +278,9 @@ class Attempts:
             return target
         may_tell = self._node.admission.vouches(candidate.peer_id)
         headers = self._trace.attempt(candidate.model, PPAI, candidate.peer_name, may_tell=may_tell)
-        return replace(target, upstream_headers={**target.upstream_headers, **headers}) if headers else target
+        if not headers:
+            return target
+        return msgspec.structs.replace(target, upstream_headers={**target.upstream_headers, **headers})
 
     def _target(self, candidate: Candidate, by: Served | Upstream, began: float) -> Target:
         way = self._goes_on.way if self._goes_on else self._way

@@ -103,24 +103,26 @@ class Dispatcher:
             raise
         timing = {"server-timing": f"route;dur={(self._clock() - began) * 1000:.2f}"}
         kept = KeptAlive(client, endpoint, timing, self._keepalive_s) if routed.request.stream else None
+        client = kept or client
+        asked = _Asked(request_id, came, began, timing, trace, kept)
+        may_translate = may_be_chat(self._adapters, endpoint) and self._travel(routed).pinned_by is None
         try:
-            await self._lead(routed, _Asked(request_id, came, began, timing, trace, kept), kept or client)
+            error = await self._ask(routed, asked, client, _MISSING if may_translate else frozenset())
+            if error is not None and error.code in _MISSING and may_translate:
+                error = await self._ask_as_chat(routed, asked, client)
+            if error is not None:
+                await self._refuse(routed, asked, client, error)
         finally:
-            if kept:
+            if kept is not None:
                 kept.close()
 
-    async def _lead(self, routed: Routed, asked: _Asked, client: Client) -> None:
-        """Ask who may be asked; where nobody has the endpoint, and it can be said as a chat, ask that."""
+    async def _refuse(self, routed: Routed, asked: _Asked, client: Client, error: UpstreamError) -> None:
+        """Nobody could be asked."""
         endpoint = routed.request.endpoint
-        may_translate = may_be_chat(self._adapters, endpoint) and self._travel(routed).pinned_by is None
-        error = await self._ask(routed, asked, client, _MISSING if may_translate else frozenset())
-        if error is not None and error.code in _MISSING and may_translate:
-            error = await self._ask_as_chat(routed, asked, client)
-        if error is not None:
-            self._log.refused(endpoint, asked.request_id, error.status, error.code, routed)
-            if asked.trace:
-                asked.trace.ended(sayable(routed.request.model), "refused", error.code)
-            await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
+        self._log.refused(endpoint, asked.request_id, error.status, error.code, routed)
+        if asked.trace is not None:
+            asked.trace.ended(sayable(routed.request.model), "refused", error.code)
+        await answer_error(client, endpoint, error, {"x-ppai-reason": "none"})
 
     async def _ask_as_chat(self, routed: Routed, asked: _Asked, client: Client) -> UpstreamError | None:
         """The same, said as a chat and answered as if it were not; an error that the client is to be told."""

@@ -5,7 +5,6 @@ Knows targets, replies and a client to write to; knows nothing of how targets we
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, Protocol
 
@@ -28,8 +27,7 @@ STREAM = "text/event-stream; charset=utf-8"
 Status = Literal["ok", "refused", "failed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """One candidate, ready to be asked: `body` is what it is sent, `headers` what the client is told of it."""
 
     upstream: Upstream
@@ -38,12 +36,11 @@ class Target:
     shown_model: str  # what replies must call the model: as asked, or as it is where `auto` was asked
     headers: Mapping[str, str]
     began: float  # when waiting for it began: its times count from there
-    upstream_headers: Mapping[str, str] = field(default_factory=dict)
+    upstream_headers: Mapping[str, str] = {}
     untold: frozenset[str] = frozenset()  # abilities that the request needs, and that nobody knows whether it has
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """How one target did. Times in seconds since waiting for it began; `ttft_s` is None without a first event.
 
     `by_engine`: it failed since its engine answered with an error, so that the request may be the cause;

@@ -5,8 +5,10 @@ A shell around Node: it asks and measures, and chooses nothing itself.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+
+import msgspec
 
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
@@ -32,8 +34,7 @@ from gateway.wire.request import Request
 _PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(msgspec.Struct, frozen=True):
     """A request that was read and decided."""
 
     request: Request
@@ -115,7 +116,7 @@ class Decider:
         refusals.check_needs(query, self._node.roster)
         choice = await self.choose(query)
         if not choice.order:
-            raise self.why_nobody(replace(routed, query=query, choice=choice))
+            raise self.why_nobody(msgspec.structs.replace(routed, query=query, choice=choice))
         return choice
 
     async def decide_to_go_on(self, routed: Routed, said: Said, by: Candidate) -> Routed | None:
@@ -133,7 +134,9 @@ class Decider:
         may_come = (each for each in choice.rest if each.excluded in _PASSING and {each.model, each.agent} & names)
         if not choice.order and all(each.peer_id == by.peer_id for each in may_come):
             return None
-        return replace(routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice)
+        return msgspec.structs.replace(
+            routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice
+        )
 
     async def choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
         """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself.

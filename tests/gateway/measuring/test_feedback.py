@@ -2,8 +2,8 @@
 
 import json
 import pickle
-from dataclasses import replace
 
+import msgspec
 import pytest
 
 from discovery.records import PeerId
@@ -106,7 +106,7 @@ NO_SIGN = {
     "the same words later in a talk": answered("r2", 60.0, asked(EGG, "hello")),
     "long after": answered("r2", 60.0 + AGAIN_S),
     "both at once, to compare them": answered("r2", 0.5),
-    "an SDK's retry": replace(answered("r2", 60.0), is_retry=True),
+    "an SDK's retry": msgspec.structs.replace(answered("r2", 60.0), is_retry=True),
     "embeddings": answered("r2", 60.0, asked(endpoint="embeddings")),
 }
 

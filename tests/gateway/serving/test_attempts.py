@@ -228,6 +228,6 @@ async def test_a_job_that_our_engine_did_not_do_is_no_completion(status: Status,
     attempts = desk.attempts(desk.choice())
 
     await attempts.next()
-    attempts.observe(replace(ANSWERED, status=status))
+    attempts.observe(msgspec.structs.replace(ANSWERED, status=status))
 
     assert (counted, 0) == (desk.door.completions, desk.door.load.running)

@@ -3,9 +3,9 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 import aiohttp
+import msgspec
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
@@ -81,7 +81,7 @@ class GoingOn(Line):
     async def go_on(self, said: Said) -> bool:
         self.asked.append(said.text)
         body = encode_request(said.rest(), "scripted-1", {"continue_final_message": True})
-        others, self._others = [replace(target, body=body) for target in self._others], self._others[1:]
+        others, self._others = [msgspec.structs.replace(target, body=body) for target in self._others], self._others[1:]
         self._targets = iter(others)
         return bool(others)
 
