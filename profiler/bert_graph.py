@@ -123,3 +123,17 @@ def build(weights_file: Path, config: dict[str, Any], quantised: bool = True) ->
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
     checker.check_model(model)
     return model
+
+
+def set_apart(model: "ModelProto", name: str) -> bytes:
+    """Take the largest constant, the table of tokens, out of the graph: the bytes of the file `name` to lie beside it.
+
+    onnxruntime maps that file, so that of 30,000 rows only those of tokens that occur take memory.
+    """
+    from onnx.external_data_helper import set_external_data
+
+    table = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+    content: bytes = table.raw_data
+    set_external_data(table, name)
+    table.ClearField("raw_data")
+    return content

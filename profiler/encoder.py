@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 
 MAX_TOKENS = 256  # as all-MiniLM-L6-v2 was trained with; of a longer text the first 256 are read
 MAX_CHARS = 8192  # texts are cut to it before tokenising, which would read a megabyte to keep 256 tokens
-GRAPH_FILE = "model.int8.onnx"
+GRAPH_FILE, ROWS_FILE = "model.int8.onnx", "model.int8.rows"  # the graph, and its table of tokens
 NAMES = {"53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db": "all-MiniLM-L6-v2"}
 
 
@@ -167,7 +167,8 @@ def _session(folder: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    is_current = graph.is_file() and graph.stat().st_mtime >= weights.stat().st_mtime
+    made = (graph, folder / ROWS_FILE)
+    is_current = all(file.is_file() and file.stat().st_mtime >= weights.stat().st_mtime for file in made)
     source = str(graph) if is_current else _build(folder, weights, graph)
     return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
@@ -180,13 +181,19 @@ def _build(folder: Path, weights: Path, graph: Path) -> str | bytes:
     model = bert_graph.build(weights, json.loads((folder / "config.json").read_text(encoding="utf-8")))
     entry = model.metadata_props.add()
     entry.key, entry.value = "encoder", NAMES.get(digest, f"bert-{digest[:12]}")
-    content: bytes = model.SerializeToString()
     if not os.access(folder, os.W_OK):
+        content: bytes = model.SerializeToString()
         return content
-    partial = graph.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut may leave a graph of zeros
-    partial.replace(graph)
+    _write(folder / ROWS_FILE, bert_graph.set_apart(model, ROWS_FILE))
+    _write(graph, model.SerializeToString())
     return str(graph)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """At once, or not at all."""
+    partial = file.with_suffix(f"{file.suffix}.{os.getpid()}.partial")
+    with partial.open("wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())  # else a power cut may leave a file of zeros
+    partial.replace(file)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from profiler.allocator import give_back
 from profiler.encoder import Encoder, EncoderError
 from profiler.essence import essence
 from profiler.qagate import Floats, QAGate
@@ -108,6 +109,7 @@ def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder], gate
             if rung != "auto" or fast is None:
                 raise
             problem = str(error)
+    give_back()
     return Ladder(gate, full, fast, problem)
 
 

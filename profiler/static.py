@@ -6,13 +6,15 @@ commonest words weigh least (SIF). Tokenising takes most of the time, so the tok
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import safe_open
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from profiler.encoder import EncoderError, Floats, readable
 
@@ -33,11 +35,13 @@ class StaticEncoder:
         from tokenizers import Tokenizer
 
         try:
-            model, tokenizer = ((folder / name).read_bytes() for name in (MODEL_FILE, TOKENIZER_FILE))
-            tensors = load(model)
-            self._rows, self._scales = tensors["rows"], tensors["scales"]
+            tokenizer = (folder / TOKENIZER_FILE).read_bytes()
             with safe_open(folder / MODEL_FILE, "np") as file:
-                teacher = file.metadata()["teacher"]
+                teacher, self._scales = file.metadata()["teacher"], file.get_tensor("scales")
+            self._rows = _mapped(folder / MODEL_FILE, "rows")
+            with (folder / MODEL_FILE).open("rb") as content:
+                digest = hashlib.file_digest(content, "sha256")
+            digest.update(tokenizer)
             self._tokenizer = Tokenizer.from_buffer(tokenizer)
         except OSError as error:
             raise EncoderError(
@@ -51,8 +55,7 @@ class StaticEncoder:
         self._unknown: int | None = self._tokenizer.token_to_id("[UNK]")
         self._words: dict[str, list[int]] = {}
         self.dim = self._rows.shape[1]
-        digest = hashlib.sha256(model + tokenizer).hexdigest()[:8]
-        self.name = f"{teacher}:static{self.dim}:{digest}"
+        self.name = f"{teacher}:static{self.dim}:{digest.hexdigest()[:8]}"
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """(n, dim) float32, unit rows; a row of zeros for a text without a known token."""
@@ -84,6 +87,14 @@ class StaticEncoder:
     def _tokenised(self, text: str) -> list[int]:
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return [token for token in encoding.ids if token != self._unknown]
+
+
+def _mapped(file: Path, tensor: str) -> npt.NDArray[np.int8]:
+    """An int8 tensor as it lies in a file of safetensors: what is not looked at takes no memory."""
+    with file.open("rb") as content:
+        length = int.from_bytes(content.read(8), "little")
+        about = json.loads(content.read(length))[tensor]
+    return np.asarray(np.memmap(file, np.int8, "r", 8 + length + about["data_offsets"][0], tuple(about["shape"])))
 
 
 def write(folder: Path, rows: Floats, tokenizer: str, teacher: str) -> None:

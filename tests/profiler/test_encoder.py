@@ -1,6 +1,7 @@
 """The served encoder against vectors that sentence-transformers on torch gave for the same weights."""
 
 import json
+import os
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from profiler.encoder import (
     GRAPH_FILE,
     MAX_TOKENS,
+    ROWS_FILE,
     Encoder,
     EncoderError,
     OpenedOnce,
@@ -81,11 +83,13 @@ def test_missing_files_name_the_remedy(encoder_folder: Path, tmp_path: Path, mis
         load_encoder(tmp_path)
 
 
-@pytest.mark.parametrize("damaged", ["model.safetensors", "tokenizer.json", "config.json", GRAPH_FILE])
+@pytest.mark.parametrize("damaged", ["model.safetensors", "tokenizer.json", "config.json", GRAPH_FILE, ROWS_FILE])
 def test_damaged_files_name_the_remedy(encoder_folder: Path, tmp_path: Path, damaged: str) -> None:
     for name in ("tokenizer.json", "config.json"):
         shutil.copy(encoder_folder / name, tmp_path / name)
     (tmp_path / "model.safetensors").symlink_to(encoder_folder / "model.safetensors")
+    if damaged in (GRAPH_FILE, ROWS_FILE):
+        load_encoder(tmp_path)  # which makes both
     (tmp_path / damaged).unlink(missing_ok=True)
     (tmp_path / damaged).write_bytes(b"half a downlo")
 
@@ -103,10 +107,25 @@ def test_graph_is_built_once_and_again_for_newer_weights(encoder_folder: Path, t
     second = (tmp_path / GRAPH_FILE).stat().st_mtime_ns
     (tmp_path / "model.safetensors").touch()
     load_encoder(tmp_path)
+    third = (tmp_path / GRAPH_FILE).stat().st_mtime_ns
+    (tmp_path / ROWS_FILE).unlink()
+    load_encoder(tmp_path)
 
     assert np.array_equal(built, cached)
-    assert first == second
-    assert (tmp_path / GRAPH_FILE).stat().st_mtime_ns > second
+    assert first == second < third < (tmp_path / GRAPH_FILE).stat().st_mtime_ns
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(
+    encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("model.safetensors", "tokenizer.json", "config.json"):
+        (tmp_path / name).symlink_to(encoder_folder / name)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    found = load_encoder(tmp_path).encode(TEXTS[:1])
+
+    assert np.array_equal(load_encoder(encoder_folder).encode(TEXTS[:1]), found)
+    assert {"model.safetensors", "tokenizer.json", "config.json"} == {file.name for file in tmp_path.iterdir()}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.gateway.start import main
 
-IDLE_MIB, WITH_ENCODER_MIB = 92.0, 182.0
+IDLE_MIB, WITH_ENCODER_MIB = 92.0, 155.0
 
 needs_pss = pytest.mark.skipif(not psutil.LINUX, reason="PSS is read from /proc")
 
