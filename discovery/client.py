@@ -5,52 +5,21 @@ The client tries a peer's addresses in turn, first the one that worked last. One
 
 import asyncio
 import math
-import secrets
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from math import inf
 from types import TracebackType
-from weakref import WeakValueDictionary
 
-from discovery.connections import Answer, Connection, ConnectionBroken, Connections, NothingCame
+from discovery.connections import Answer, ConnectionBroken
 from discovery.contacts import FORGED, Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign
+from discovery.exchanges import ClientConfig, Exchanges, PeerUnreachable, Request, SessionUse
 from discovery.gossip import Gossip
 from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.pinned import Pin, why_unreachable
 from discovery.records import Address, PeerId, dialable
-from discovery.request_auth import NONCE_BYTES, Audience, HashedBody, Refused, hashed, read_refusal, sign_request
+from discovery.request_auth import Audience, HashedBody, Refused, hashed, read_refusal
 from discovery.strangers import StrangersDials
-from discovery.uploads import LEAST_BYTES_PER_S, while_it_moves
-
-HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "ppai/1"}  # of all requests
-AT_ONCE_BYTES = 1 << 13  # of a body: it leaves in one flight, so that nobody need look how much of it was taken
-
-
-@dataclass(frozen=True, slots=True)
-class ClientConfig:
-    """How long we wait for other peers, and how many connections we hold."""
-
-    connect_s: float = 2.0  # s for TCP and TLS to one address
-    answer_s: float = 3.0  # s for a whole gossip exchange, and for every 16 KiB of it one more
-    keepalive_s: float = 60.0  # s an idle connection is kept; the server must keep it longer (75 s)
-    connections: int = 512  # connections to all peers together
-    contacts_limit: int = 2048  # peers of whom we remember where they answered: twice as many as are alive
-    connections_each: int = 128  # connections to one peer; each running stream needs one
-    # requests to one peer whose answer has not begun: it closes connections beyond 32 on which nobody proved himself
-    opening_each: int = 24
-    direct_again_s: float = 30.0  # s between two tries of a direct way to a peer that is reached through a relay
-
-
-class PeerUnreachable(Exception):
-    """No address of a peer could be reached; `reason` says why, address by address."""
-
-    def __init__(self, peer: str, reason: str) -> None:
-        super().__init__(f"peer {peer[:10]} is unreachable: {reason}")
-        self.peer = peer
-        self.reason = reason
+from discovery.uploads import LEAST_BYTES_PER_S
 
 
 class DialledLately(PeerUnreachable):
@@ -58,29 +27,6 @@ class DialledLately(PeerUnreachable):
 
     def __init__(self, peer: str) -> None:
         super().__init__(peer, "dialled for strangers a moment ago")
-
-
-class _Places:
-    """How many connections we may have to one address."""
-
-    def __init__(self, config: ClientConfig, of_all: asyncio.Semaphore) -> None:
-        """`of_all`: the places of all addresses together."""
-        self.opening = asyncio.Semaphore(config.opening_each)
-        self._running, self._of_all = asyncio.Semaphore(config.connections_each), of_all
-
-    async def enter(self) -> None:
-        """Wait for a place."""
-        await self._of_all.acquire()
-        try:
-            await self._running.acquire()
-        except BaseException:
-            self._of_all.release()
-            raise
-
-    def leave(self) -> None:
-        """Give the place back."""
-        self._running.release()
-        self._of_all.release()
 
 
 class PeerClient:
@@ -92,22 +38,23 @@ class PeerClient:
         sign: Sign,
         clocks: Clocks,
         *,
+        net: str = "",
         on_loopback: bool,
         config: ClientConfig | None = None,
         dials: StrangersDials | None = None,
         on_refusal: Callable[[PeerId, str], None] = lambda peer, why: None,
     ) -> None:
-        """`on_loopback`: our own listener is bound to loopback, so we may dial loopback addresses of other peers.
+        """`net`: the network's name. `on_loopback`: our own listener is bound to loopback.
+
+        So we may dial loopback addresses of other peers.
 
         `on_refusal(peer, why)` is called when a peer begins to refuse our requests, or does so for another reason.
         """
         self.config = config or ClientConfig()
-        self._gossip, self._sign, self._clocks, self.on_loopback = gossip, sign, clocks, on_loopback
+        self._gossip, self._clocks, self.on_loopback = gossip, clocks, on_loopback
         self._dials = dials or StrangersDials()
-        self._opened = set[Connection]()  # while they are
-        self._running = asyncio.Semaphore(self.config.connections)
-        self._places = WeakValueDictionary[Address, _Places]()  # while somebody uses them
         self.contacts = Contacts[Pin](self.config.contacts_limit, on_refusal)
+        self._exchanges = Exchanges(net, gossip, sign, clocks, self.contacts, self.config)
 
     async def __aenter__(self) -> "PeerClient":
         return self
@@ -115,9 +62,7 @@ class PeerClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for connection in tuple(self._opened):
-            connection.abort()
-        await asyncio.sleep(0)  # in which the event loop closes them
+        await self._exchanges.close()
 
     async def first_contact(self, address: Address, body: bytes, expected: PeerId | None = None) -> tuple[bytes, Pin]:
         """POST a hello to an address whose certificate we do not know yet: (the answer's body, the pin it made).
@@ -128,7 +73,8 @@ class PeerClient:
         """
         pin = Pin(None)
         who = str(address)
-        with await self._exchange(who, address, pin, "/peer/1/hello", (body,), dict, name=expected) as answer:
+        request = Request("/peer/1/hello", HashedBody((body,), ""))
+        with await self._exchanges.ask(who, address, pin, request, self.config.answer_s, expected) as answer:
             said = await self._read(who, answer)
         if answer.status != 200:
             pin.close()
@@ -211,55 +157,50 @@ class PeerClient:
         *,
         limited: bool = False,
         tries_direct: bool = False,
+        session: SessionUse = "never",
     ) -> Answer:
         """Make a signed, pinned POST: the answer, whatever its status, once its head has arrived.
 
         The head must arrive within `answer_s` of the last byte of the body that the peer takes. The caller reads the
         answer's body, and MUST release it. Where the peer refuses the signature because the clocks differ or
         because it restarted, the request is signed again with the peer's time and generation and sent once more.
+        `session`: whether it may be made in a session instead; where the peer holds none any more, it is signed.
         Raises Refused when the peer refuses the signature after that, PeerUnreachable when no address answers.
         """
         body = hashed(body) if isinstance(body, bytes) else body
-        for attempt in range(2):
+        is_again = False
+        while True:
             known = self.addresses(peer, tries_direct=tries_direct)
-            answer = await self._at_some_address(peer, path, body, headers or {}, answer_s, limited, known)
+            request = Request(path, body, headers or {}, self._audience(peer), session)
+            answer = await self._at_some_address(peer, request, answer_s, limited, known)
             if answer.status != 401:
                 self.contacts.note_status(peer, path, answer.status)
                 return answer
             with answer:
                 said = await self._read(peer, answer)
+            if answer.seal is not None:  # it was made in a session, which is over
+                answer.connection.session, session = None, "never"
+                continue
             details = read_refusal(said)
-            if attempt or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
+            if is_again or not details.time_ms or details.code not in ("clock_skew", "wrong_generation"):
                 if details.code == "bad_signature":
                     self.contacts.note_refusal(peer, FORGED)
                 raise refusal(401, said)
-            contact = self.contacts[peer]
+            contact, is_again = self.contacts[peer], True
             contact.skew_ms, contact.gen = details.time_ms - int(self._clocks.unix() * 1000), details.gen
-        raise AssertionError("the second time it is returned or raised")
 
     async def _at_some_address(
-        self,
-        peer: PeerId,
-        path: str,
-        body: HashedBody,
-        headers: Mapping[str, str],
-        answer_s: float,
-        limited: bool,
-        known: list[Address],
+        self, peer: PeerId, request: Request, answer_s: float, limited: bool, known: list[Address]
     ) -> Answer:
-        audience = self._audience(peer)
         addresses = [address for address in known if not limited or self.may_dial(address, peer)]
         if known and not addresses:
             raise DialledLately(peer)
-
-        def signed() -> dict[str, str]:
-            return {**HEADERS, **headers, **self._signed(audience, path, body.sha256)}
-
+        assert request.audience is not None, "a hello goes to an address"
         failures = []
         for address in addresses:
-            pin, name = self._pin(audience), self._name_at(peer, address)
+            pin, name = self._pin(request.audience), self._name_at(peer, address)
             try:
-                answer = await self._exchange(peer, address, pin, path, body.pieces, signed, answer_s, name)
+                answer = await self._exchanges.ask(peer, address, pin, request, answer_s, name)
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
                 self.contacts[peer].note_failure(address, known, self._clocks.monotonic())
@@ -267,69 +208,6 @@ class PeerClient:
             self.contacts[peer].note_success(address)
             return answer
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
-
-    async def _exchange(
-        self,
-        peer: str,
-        address: Address,
-        pin: Pin,
-        path: str,
-        pieces: tuple[bytes | memoryview, ...],
-        headers: Callable[[], Mapping[str, str]],
-        answer_s: float | None = None,
-        name: str | None = None,
-    ) -> Answer:
-        """The answer, once its head is here; released, it gives back its place.
-
-        `headers` are made anew each time the request is sent. `name`: what TLS is asked for, where several peers are
-        behind the address.
-        """
-        places = self._places.get(address)
-        if places is None:
-            places = self._places[address] = _Places(self.config, self._running)
-        way = pin.way(address, name, self.config.connect_s, self.config.keepalive_s, self._opened)
-        await places.enter()
-        try:
-            answer = await self._asked(way, places, path, pieces, headers, answer_s or self.config.answer_s)
-        except BaseException as error:
-            places.leave()
-            if isinstance(error, ConnectionBroken | TimeoutError | OSError):
-                raise PeerUnreachable(peer, why_unreachable(error)) from error
-            raise
-        answer.ended = places.leave
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            answer.release()
-            raise PeerUnreachable(peer, "it answers in an encoding nobody asked for")
-        return answer
-
-    async def _asked(
-        self,
-        way: Connections,
-        places: _Places,
-        path: str,
-        pieces: tuple[bytes | memoryview, ...],
-        headers: Callable[[], Mapping[str, str]],
-        answer_s: float,
-    ) -> Answer:
-        """Ask on a kept connection where there is one, unless the peer had closed it by then, else on a fresh one.
-
-        Raises ConnectionBroken, TimeoutError, OSError.
-        """
-
-        async def on(connection: Connection) -> Answer:
-            head = way.head(path, headers(), pieces)
-            if sum(map(len, pieces)) <= AT_ONCE_BYTES:
-                return await connection.ask(head, pieces).begun(asyncio.get_running_loop().time() + answer_s)
-            connection.count_taken()
-            answer = connection.ask(head, pieces)
-            async with while_it_moves(connection.taken_bytes, answer_s):
-                return await answer.begun(inf)
-
-        if (kept := way.kept()) is not None:
-            with suppress(NothingCame):
-                return await on(kept)
-        async with places.opening:
-            return await on(way.kept() or await way.dial())
 
     async def _read(self, peer: str, answer: Answer) -> bytes:
         """The whole body of a short answer. Raises PeerUnreachable when it is too long, late or cut off."""
@@ -362,11 +240,6 @@ class PeerClient:
         if contact.pin is None or contact.pin.digest != audience.cert:
             contact.pin = Pin(audience.cert)
         return contact.pin
-
-    def _signed(self, audience: Audience, path: str, body_sha256: str) -> dict[str, str]:
-        time_ms = int(self._clocks.unix() * 1000) + self.contacts[audience.id].skew_ms
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return sign_request(self._gossip.id, self._sign, audience, "POST", path, body_sha256, time_ms, nonce)
 
 
 def refusal(status: int, answer: bytes) -> Refused:

@@ -127,7 +127,8 @@ class Answer:
         self.has_bytes = self.has_head = self.is_complete = self.is_released = False
         self.error: ConnectionBroken | None = None
         self.ended: Callable[[], None] | None = None  # called once it is released
-        self._connection = connection
+        self.seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
+        self.connection = connection
         self._pieces = list[bytes]()
         self._untaken_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -153,7 +154,7 @@ class Answer:
     @property
     def taken_bytes(self) -> int:
         """How much of the request the server has taken: see Connection.count_taken."""
-        return self._connection.taken_bytes()
+        return self.connection.taken_bytes()
 
     async def begun(self, until: float) -> "Answer":
         """Wait for status and headers; returns itself. Where it raises, the connection is closed.
@@ -185,7 +186,7 @@ class Answer:
                     raise self.error
                 await self._news()
         taken = self._untaken()
-        self._connection.go_on()
+        self.connection.go_on()
         return taken
 
     def pour(self, takes: Callable[[bytes], bool]) -> None:
@@ -214,7 +215,7 @@ class Answer:
             self.is_released = True
             if self._timer is not None:
                 self._timer.cancel()
-            self._connection.released(at_its_end)
+            self.connection.released(at_its_end)
             if self.ended is not None:
                 self.ended()
 
@@ -269,6 +270,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, idle: "list[Connection]", keep_s: float, opened: "set[Connection]") -> None:
         self._idle, self._keep_s, self._opened = idle, keep_s, opened
+        self.session: object = None  # what whoever asks keeps for this connection
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._answer: Answer | None = None  # None while idle

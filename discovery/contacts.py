@@ -31,6 +31,7 @@ class Contact(Generic[Pin]):
     way: Address | None = None  # a port of ours that leads to it through both NATs
     skew_ms: int = 0  # its wall clock minus ours
     gen: int = 0  # the generation that a refusal told us, where it is newer than the peer's card
+    no_session_until: float = -math.inf  # it refused a session, and is asked for none before
     refuses: str = ""  # why it does not take our requests, in words for the user
     by_admission: bool = False  # it keeps us out altogether: a gossip message that it answers says that it does no more
 

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from discovery.client import PeerClient, PeerUnreachable
+from discovery.client import PeerClient
 from discovery.endpoint import Clocks, Endpoint
 from discovery.envelopes import Envelope, MalformedMessage, Signed, Verify, open_envelope
+from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip, Step
 from discovery.membership import Event
 from discovery.messages import Hello, OtherNetwork, decode, encode

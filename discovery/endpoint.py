@@ -94,8 +94,8 @@ class Endpoint:
             self._check_room(site_of(peer_ip))
             return
         unix_s, now = self._clocks.unix(), self._clocks.monotonic()
-        peer = self._requests.expect(self._audience(), self._standing, headers, unix_s, now)
-        if self._standing(peer) == "stranger":
+        peer = self._requests.expect(self.audience(), self.standing, headers, unix_s, now)
+        if self.standing(peer) == "stranger":
             self._check_room(site_of(peer_ip))
 
     def authenticate(
@@ -103,13 +103,13 @@ class Endpoint:
     ) -> PeerId:
         """The peer that signed this request to us. `headers`: by lower-case name. Raises Refused (401, 429, 503)."""
         request, site = (method, raw_path, headers, body_sha256), site_of(peer_ip)
-        is_stranger = self._standing(PeerId(headers.get("ppai-id", ""))) != "trusted"
+        is_stranger = self.standing(PeerId(headers.get("ppai-id", ""))) != "trusted"
         if is_stranger:
             self._check_room(site)
         times = (self._clocks.unix(), self._clocks.monotonic())
         try:
             with self._counted(site) if is_stranger else nullcontext():
-                return self._requests.check(self._audience(), self._standing, request, *times)
+                return self._requests.check(self.audience(), self.standing, request, *times)
         except Refused as refused:  # an id can be claimed by anybody: what a false claim costs is a stranger's
             if refused.code == "bad_signature":
                 self.note_forgery(PeerId(headers["ppai-id"]))
@@ -329,13 +329,15 @@ class Endpoint:
         except MalformedMessage as error:
             raise Refused(400, "malformed", str(error)) from error
 
-    def _audience(self) -> Audience:
+    def audience(self) -> Audience:
+        """Us, as requests to us are signed for. Raises Refused (503) before the first card."""
         card = self._gossip.own_card()
         if card is None or not isinstance(card.record, Card):
             raise Refused(503, "starting", "this peer is still starting: try again")
         return Audience(self._gossip.id, self._gossip.gen, card.record.cert)
 
-    def _standing(self, peer: PeerId) -> Standing:
+    def standing(self, peer: PeerId) -> Standing:
+        """How this peer stands with us, by its card and its rights."""
         member = self._gossip.member(peer)
         if member is None or self._admission.admits(member.card) is not None:
             return "unknown"

@@ -14,12 +14,13 @@ from types import TracebackType
 
 from discovery import peer_file
 from discovery.admission import Admission
-from discovery.client import ClientConfig, DialledLately, PeerClient, PeerUnreachable
+from discovery.client import DialledLately, PeerClient
 from discovery.connections import Answer
 from discovery.contacts import SYNC_PATH
 from discovery.dialler import Dialler, DiallerConfig
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig
 from discovery.envelopes import MalformedMessage
+from discovery.exchanges import ClientConfig, PeerUnreachable, SessionUse
 from discovery.gossip import Gossip, Send, Step
 from discovery.identity import Identity, verify
 from discovery.membership import Event
@@ -29,6 +30,7 @@ from discovery.peer_file import CachedPeer, PeerFile
 from discovery.private_files import set_aside
 from discovery.records import Address, Card, PeerId, Pulse
 from discovery.request_auth import HashedBody, Refused
+from discovery.sessions import Session, Sessions
 from discovery.traffic import Traffic
 
 log = logging.getLogger(__name__)
@@ -73,8 +75,13 @@ class Transport:
         self._on_events, self._clocks, self._peers_path = on_events, clocks, peers_path
         self.endpoint = Endpoint(net, gossip, admission, verify, pulse, self.carry_out, clocks, c.endpoint)
         self.client = PeerClient(
-            gossip, identity.sign, clocks, on_loopback=on_loopback, config=c.client, on_refusal=self._refused_by
-        )
+            gossip, identity.sign, clocks, net=net, on_loopback=on_loopback, config=c.client,
+            on_refusal=self._refused_by,
+        )  # fmt: skip
+        self.sessions = Sessions(
+            net, gossip, identity.sign, self.endpoint.standing, lambda peer: bool(admission.rights(peer)),
+            clocks.monotonic,
+        )  # fmt: skip
         place = (net, gossip, self.endpoint, self.client, verify, self.carry_out, clocks)
         self.dialler = Dialler(*place, on_loopback=on_loopback, config=c.dialler)
         self.traffic = Traffic()
@@ -132,6 +139,10 @@ class Transport:
         """See Endpoint.authenticate."""
         return self.endpoint.authenticate(method, raw_path, headers, body_sha256, peer_ip)
 
+    def open_session(self, peer: PeerId, body: bytes) -> tuple[bytes, Session]:
+        """See Sessions.open."""
+        return self.sessions.open(peer, body, self.endpoint.audience())
+
     def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
         """See Endpoint.handle_hello."""
         return self.endpoint.handle_hello(body, peer_ip)
@@ -150,9 +161,10 @@ class Transport:
         body: bytes | HashedBody,
         headers: Mapping[str, str] | None = None,
         answer_s: float = 10.0,
+        session: SessionUse = "never",
     ) -> Answer:
         """See PeerClient.stream. The caller must report how it went, by `answered` or `suspect`."""
-        return await self.client.stream(peer, path, body, headers, answer_s)
+        return await self.client.stream(peer, path, body, headers, answer_s, session=session)
 
     def carry_out(self, step: Step) -> None:
         """Queue the messages of a step of gossip, log its events and hand them to `on_events`. Never waits."""

@@ -22,6 +22,7 @@ from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.request_auth import Refused
+from discovery.sessions import FEATURE as SESSION_FEATURE
 from discovery.transport import Transport
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
@@ -118,7 +119,7 @@ async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | N
     transport = Transport(identity, NET, gossip, admission, idle, lambda events, now: None, clocks, on_loopback=True)
     agents = (Agent("scripted-1", "scripted-1", 4096),) if addresses else ()
     head = (identity.id, home.name, 0, 0, "join", 0, addresses, identity.cert_sha256)
-    features = (FEATURE, LOOK_FEATURE) if addresses else ()
+    features = (FEATURE, LOOK_FEATURE, SESSION_FEATURE) if addresses else ()
     card = Card(*head, len(agents), 86400, agents, features=features)  # type: ignore[arg-type]
     gossip.publish(card, time.monotonic())
     async with transport:

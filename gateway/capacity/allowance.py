@@ -36,6 +36,8 @@ class AllowanceConfig:
     burst_s: float = 20.0  # of such requests at once, and six times that of tokens
     tabs_per_s: float = 1.0  # statements of what it had (peering/settling.py)
     tabs_burst: float = 16.0
+    sessions_per_s: float = 4.0  # opened (discovery/sessions.py): one a connection and hour
+    sessions_burst: float = 128.0
     looks_per_s: float = 1 / 60  # times that we dial it back (peering/reach/looks.py)
     looks_burst: float = 2.0  # by itself, and when its owner runs `ppai doctor`
 
@@ -53,6 +55,7 @@ class Allowance:
         self._enquiries = Throttle(c.enquiries_per_s, c.enquiries_burst)
         self._failures = Throttle(c.failures_per_s, c.failures_burst)
         self._tabs = Throttle(c.tabs_per_s, c.tabs_burst)
+        self._sessions = Throttle(c.sessions_per_s, c.sessions_burst)
         self._looks = Throttle(c.looks_per_s, c.looks_burst)
         self._quotas = [*_quotas(c.requests_per_s, c.burst_s), *_quotas(c.tokens_per_s, 6 * c.burst_s)]
         self._banned_until = OrderedDict[PeerId, float]()
@@ -82,6 +85,10 @@ class Allowance:
     def may_state(self, peer: PeerId, now: float) -> bool:
         """Whether this peer may state what it had from us at `now`; if so, that is counted."""
         return self._tabs.allow(peer, now)
+
+    def may_open(self, peer: PeerId, now: float) -> bool:
+        """Whether this peer may open a session at `now`; if so, that is counted."""
+        return self._sessions.allow(peer, now)
 
     def may_look(self, peer: PeerId, now: float) -> bool:
         """Whether we dial this peer back at `now`, as it asks; if so, that is counted."""

@@ -13,10 +13,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from discovery.client import PeerUnreachable
 from discovery.connections import ConnectionBroken
 from discovery.details import DETAILS_LIMIT_BYTES, decode_details
 from discovery.envelopes import MalformedMessage
+from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
 from discovery.records import Agent, PeerId
 from discovery.request_auth import Refused

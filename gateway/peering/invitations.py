@@ -12,7 +12,7 @@ from pathlib import Path
 
 from discovery import peer_file
 from discovery.admission import RIGHTS, Admission, Right
-from discovery.client import PeerUnreachable
+from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity, verify
 from discovery.interfaces import interfaces
 from discovery.invites import Invite

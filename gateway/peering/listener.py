@@ -17,9 +17,12 @@ import msgspec
 
 from discovery.admission import Right
 from discovery.endpoint import HELLO_LIMIT_BYTES, HELLO_PATH, SYNC_LIMIT_BYTES
+from discovery.envelopes import Sign
 from discovery.join_messages import JOIN_LIMIT_BYTES, JOIN_PATH
 from discovery.records import PeerId
 from discovery.request_auth import BODY_HEADER, Refused
+from discovery.sessions import LIMIT_BYTES as SESSION_LIMIT_BYTES
+from discovery.sessions import NUMBER_HEADER, SESSION_PATH, Session
 from discovery.strangers import site_of
 from discovery.transport import Transport
 from gateway.capacity.allowance import UNPROVED, Allowance
@@ -68,9 +71,11 @@ BODY_LIMITS_BYTES = {
     LOOK_PATH: LOOK_LIMIT_BYTES,
     REACH_PATH: REACH_LIMIT_BYTES,
     PUNCH_PATH: PUNCH_LIMIT_BYTES,
+    SESSION_PATH: SESSION_LIMIT_BYTES,
     DELEGATE_PATH: 8 << 20,  # a conversation with images
     OTHER_PATH: 32 << 20,  # a recording, which is kept in a file
 }
+IN_SESSIONS = frozenset({PROBE_PATH, DELEGATE_PATH, OTHER_PATH})  # what may be asked by a MAC instead of a signature
 PEER_BOUNDS = Bounds(
     head_bytes=16 << 10,
     first_head_s=5.0,
@@ -136,6 +141,7 @@ class PeerApp:
             AGENTS_PATH: self._allowance.may_enquire,
             TAB_PATH: self._allowance.may_state,
             LOOK_PATH: self._allowance.may_look,
+            SESSION_PATH: self._allowance.may_open,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,7 +162,9 @@ class PeerApp:
         if "content-encoding" in headers or "upgrade" in headers:
             raise Refused(400, "malformed", "no content-encoding, no upgrade")
         caller = _ip_of(scope)
-        self._transport.expect(path, headers, caller)
+        in_session = NUMBER_HEADER in headers and path in IN_SESSIONS
+        if not in_session:
+            self._transport.expect(path, headers, caller)
         size = _size(headers, BODY_LIMITS_BYTES[path])
         if path == HELLO_PATH:
             body, _ = await _read(scope, receive, size)
@@ -172,10 +180,15 @@ class PeerApp:
         if query := scope["query_string"].decode("latin-1"):
             raw_path += f"?{query}"
         claimed, peer = headers.get(BODY_HEADER), UNPROVED
-        if claimed is not None:
+        sign = self._sign
+        if in_session:
+            session = self._in_session(scope, raw_path, headers)
+            claimed, peer, sign = headers[BODY_HEADER], session.asker.id, session.sealer()
+            self._see_to(peer, path, scope)
+        elif claimed is not None:
             peer = self._let_in(path, raw_path, headers, claimed, scope)
         if path == OTHER_PATH:
-            await self._answer_other(peer, size, claimed, scope, receive, client)
+            await self._answer_other(peer, size, claimed, sign, scope, receive, client)
             return
         with self._held(_voucher(scope, headers) if claimed is None else peer, size):
             body, sha256 = await _read(scope, receive, size)
@@ -184,11 +197,29 @@ class PeerApp:
             elif claimed != sha256:
                 self._transport.endpoint.note_forgery(peer)
                 raise Refused(401, "bad_signature", "the body is another than the one that was signed")
-            await self._answer_peer(peer, path, body, sha256, receive, client, scope)
+            await self._answer_peer(peer, path, body, sha256, sign, receive, client, scope)
+
+    def _in_session(self, scope: Scope, raw_path: str, headers: Mapping[str, str]) -> Session:
+        """The session of this connection, in which this request is made. Raises Refused; there is none then."""
+        connection = connection_of(scope)
+        session = connection.session if connection is not None else None
+        try:
+            return self._transport.sessions.check(session if isinstance(session, Session) else None, raw_path, headers)
+        except Refused as refused:
+            if isinstance(session, Session) and connection is not None:
+                connection.session = None
+                if refused.code == "bad_signature":
+                    self._transport.endpoint.note_forgery(session.asker.id)
+            raise
 
     def _let_in(self, path: str, raw_path: str, headers: Mapping[str, str], sha256: str, scope: Scope) -> PeerId:
         """Who signed this request, and may make it. Raises Refused."""
         peer = self._transport.authenticate("POST", raw_path, headers, sha256, _ip_of(scope))
+        self._see_to(peer, path, scope)
+        return peer
+
+    def _see_to(self, peer: PeerId, path: str, scope: Scope) -> None:
+        """Whether this peer, which proved itself, may make this request. Raises Refused."""
         if self._may(peer, "ask"):
             self._see_in(scope, peer)
         elif path != SYNC_PATH:
@@ -197,7 +228,6 @@ class PeerApp:
             self._see_to_share(peer, _ip_of(scope))
         if path in self._may_ask and not self._may_ask[path](peer, self._clock()):
             raise Refused(429, "too_many_requests", "slow down")
-        return peer
 
     def _see_in(self, scope: Scope, peer: PeerId) -> None:
         """A peer with rights makes a request on this connection. Raises Refused."""
@@ -225,7 +255,14 @@ class PeerApp:
         allowance.spend(peer, site, 1, 0.0, now)
 
     async def _answer_other(
-        self, peer: PeerId, size: int, claimed: str | None, scope: Scope, receive: Receive, client: AsgiClient
+        self,
+        peer: PeerId,
+        size: int,
+        claimed: str | None,
+        sign: Sign,
+        scope: Scope,
+        receive: Receive,
+        client: AsgiClient,
     ) -> None:
         """A request beside chat, whose body lies in a file while it is answered. Raises Refused."""
         if claimed is None:
@@ -243,7 +280,7 @@ class PeerApp:
                     body,
                     claimed,
                     self._patience,
-                    self._sign,
+                    sign,
                     self._clock,
                 )
                 await self._run(peer, PassedOn(*asked), receive, client, scope)
@@ -259,7 +296,15 @@ class PeerApp:
             self._allowance.release(sender, size)
 
     async def _answer_peer(
-        self, peer: PeerId, path: str, body: bytes, sha256: str, receive: Receive, client: AsgiClient, scope: Scope
+        self,
+        peer: PeerId,
+        path: str,
+        body: bytes,
+        sha256: str,
+        sign: Sign,
+        receive: Receive,
+        client: AsgiClient,
+        scope: Scope,
     ) -> None:
         caller = _ip_of(scope)
         if path == SYNC_PATH:
@@ -286,12 +331,18 @@ class PeerApp:
             if self._punching is None:
                 raise Refused(409, "no_punch", "this peer has no relay, or not the extra: pip install 'ppai[punch]'")
             await _send(client, 200, self._punching.answer(peer, caller, body))
+        elif path == SESSION_PATH:
+            connection = connection_of(scope)
+            if connection is None:
+                raise Refused(404, "not_found", "no sessions are held here")
+            answer, connection.session = self._transport.open_session(peer, body)
+            await _send(client, 200, answer)
         elif path == AGENTS_PATH:
             await _send(client, 200, self._details(peer))
         else:
             trusted, patience = self._trusted, self._patience
             work = Delegated(
-                self._doors, self._given(peer), body, sha256, trusted, patience, self._sign, self._clock
+                self._doors, self._given(peer), body, sha256, trusted, patience, sign, self._clock
             )  # fmt: skip
             await self._run(peer, work, receive, client, scope)
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from discovery import peer_file
+from discovery import peer_file, sessions
 from discovery.admission import Admission, Right
-from discovery.client import ClientConfig
 from discovery.details import CONTINUE_FEATURE, digest, encode_details
 from discovery.ear import Ear
 from discovery.endpoint import Clocks
 from discovery.envelopes import Signed, seal
+from discovery.exchanges import ClientConfig
 from discovery.gossip import Gossip
 from discovery.identity import Identity
 from discovery.interfaces import interfaces
@@ -58,7 +58,8 @@ log = logging.getLogger(__name__)
 _HOST = re.compile(r"[\w.-]+|\[?[0-9a-fA-F:.]+(%[\w.-]+)?\]?")  # a name or an address: no scheme, path or blank
 # what may be asked of us beyond what a peer of 0.1.0 answers
 FEATURES = (
-    enquiries.FEATURE, passing.FEATURE, settling.FEATURE, looks.FEATURE, CONTINUE_FEATURE, "messages", "responses"
+    enquiries.FEATURE, passing.FEATURE, settling.FEATURE, looks.FEATURE, sessions.FEATURE, CONTINUE_FEATURE,
+    "messages", "responses",
 )  # fmt: skip
 CARD_TTL_S = 86400  # how long others go on looking for us once we are silent
 

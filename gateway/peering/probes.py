@@ -11,9 +11,9 @@ from typing import Protocol
 
 import msgspec
 
-from discovery.client import PeerUnreachable
 from discovery.connections import ConnectionBroken
 from discovery.envelopes import UNREADABLE
+from discovery.exchanges import PeerUnreachable
 from discovery.records import ENGINES_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
 from discovery.request_auth import Refused
 from discovery.transport import Transport
@@ -169,9 +169,10 @@ class Peers:
         began = self._clock()
         try:
             async with asyncio.timeout(self._budget_s):
-                with await self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s) as response:
-                    body = await response.read(PROBE_READ_LIMIT_BYTES, self._budget_s)
-            if response.status != 200:
+                asked = self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s, session="kept")
+                with await asked as said:
+                    body = await said.read(PROBE_READ_LIMIT_BYTES, self._budget_s)
+            if said.status != 200:
                 self._observer.observe_closed(peer, self._clock())
                 return True
             load, engines, answer = decode_load(body)

@@ -5,6 +5,7 @@ Knows nothing of who was chosen or why.
 
 import asyncio
 import hashlib
+import hmac
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -13,9 +14,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from discovery.client import PeerUnreachable
 from discovery.connections import Answer, ConnectionBroken
 from discovery.envelopes import UNREADABLE
+from discovery.exchanges import PeerUnreachable
 from discovery.identity import verify
 from discovery.pinned import why_unreachable
 from discovery.records import PeerId
@@ -112,7 +113,9 @@ class PeerUpstream:
         size = sum(map(len, body))
         asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(*body)
         try:
-            answer = await self._open_stream(self._peer, path, asked, headers, answer_s=self._silence_s)
+            answer = await self._open_stream(
+                self._peer, path, asked, headers, answer_s=self._silence_s, session="opened"
+            )
         except PeerUnreachable as error:
             raise self.gone(error.reason) from error
         except Refused as error:
@@ -297,6 +300,8 @@ class PeerReply:
             signature = bytes.fromhex(receipt.signature)
         except ValueError:
             return False
+        if self._answer.seal is not None:  # what was asked in a session is answered in it
+            return hmac.compare_digest(signature, self._answer.seal(receipt_bytes(receipt)))
         return verify(self._peer, signature, receipt_bytes(receipt))
 
     async def _next(self, within_s: float) -> Event:

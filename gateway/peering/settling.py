@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from discovery.client import PeerUnreachable
 from discovery.connections import ConnectionBroken
 from discovery.envelopes import UNREADABLE, MalformedMessage
+from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
 from discovery.identity import verify
 from discovery.records import PeerId

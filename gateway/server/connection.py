@@ -102,6 +102,7 @@ class Connection(asyncio.Protocol):
         self._closing_since: float | None = None
         self._is_refused = False
         self._closing: asyncio.TimerHandle | None = None
+        self.session: object = None  # what whoever answers its requests keeps for it
 
     def vouch(self, peer: str) -> bool:
         """A peer with rights makes requests on this connection; False: it has as many connections as one may have."""

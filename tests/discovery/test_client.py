@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import ClientConfig, PeerUnreachable
 from discovery.connections import SLICE_BYTES
 from discovery.envelopes import seal
+from discovery.exchanges import ClientConfig, PeerUnreachable
 from discovery.identity import Identity
 from discovery.messages import Digest, encode
 from discovery.pinned import Pin

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import PeerUnreachable
+from discovery.exchanges import PeerUnreachable
 from discovery.request_auth import Refused
 from tests.discovery.loopback import garbage_server, running_peer, state, until
 

@@ -2,6 +2,7 @@
 
 from tests.guards import Guard, checked
 
+SESSIONS = "discovery/sessions.py"
 VERIFIED = "if not verify(record.id, envelope.signature, signed_bytes(envelope.kind, net, envelope.payload)):"
 GUARDS = [
     Guard(
@@ -354,6 +355,132 @@ GUARDS = [
         "            self.holders.note(card)\n",
         "",
         "discovery/test_holders.py::test_who_was_let_in_by_name_and_knows_the_secret_is_a_holder",
+    ),
+    Guard(
+        "session: repeated in its session",
+        SESSIONS,
+        "if number <= self.number:",
+        "if False:",
+        "discovery/test_sessions.py::test_a_request_in_a_session_counts_once",
+    ),
+    Guard(
+        "session: on another connection, or after one that was refused",
+        "gateway/peering/listener.py",
+        "                connection.session = None\n",
+        "                pass\n",
+        "discovery/test_exchanges.py::test_a_request_of_a_session_counts_once_and_on_its_connection_alone",
+    ),
+    Guard(
+        "session: another body, number or MAC",
+        SESSIONS,
+        "if not hmac.compare_digest(mac, _request_mac(self._request_key, number, raw_path, body_sha256)):",
+        "if False:",
+        "discovery/test_sessions.py::test_another_body_number_or_mac_is_refused",
+    ),
+    Guard(
+        "session: another path",
+        SESSIONS,
+        'f"POST\\n{raw_path}\\n{body_sha256}\\n{number}"',
+        'f"POST\\n{body_sha256}\\n{number}"',
+        "discovery/test_sessions.py::test_another_path_is_refused",
+    ),
+    Guard(
+        "session: another path than those of sessions",
+        "gateway/peering/listener.py",
+        "NUMBER_HEADER in headers and path in IN_SESSIONS",
+        "NUMBER_HEADER in headers",
+        "discovery/test_exchanges.py::test_gossip_stays_signed",
+    ),
+    Guard(
+        "session: beyond its hour",
+        SESSIONS,
+        "self._clock() >= session.until or ",
+        "",
+        "discovery/test_sessions.py::test_a_session_ends_after_an_hour",
+    ),
+    Guard(
+        "session: in another generation of ours",
+        SESSIONS,
+        " or session.answerer.gen != self._gossip.gen",
+        "",
+        "discovery/test_sessions.py::test_a_session_ends_with_our_generation",
+    ),
+    Guard(
+        "session: in another generation of who asks",
+        SESSIONS,
+        "member.card.gen > asker.gen or ",
+        "",
+        "discovery/test_sessions.py::test_a_session_ends_with_the_generation_of_who_asks",
+    ),
+    Guard(
+        "session: by a card that is not let in",
+        SESSIONS,
+        "member.card is session.card and ",
+        "",
+        "discovery/test_sessions.py::test_a_card_that_admission_keeps_out_ends_a_session",
+    ),
+    Guard(
+        "session: after a revocation",
+        SESSIONS,
+        " and self._has_rights(asker.id)",
+        "",
+        "discovery/test_sessions.py::test_a_session_ends_with_the_rights_of_who_asks",
+    ),
+    Guard(
+        "session: our own generation",
+        "discovery/exchanges.py",
+        " and session.asker.gen == self._gossip.gen",
+        "",
+        "discovery/test_exchanges.py::test_a_generation_of_ours_ends_our_sessions",
+    ),
+    Guard(
+        "session: opened by who has the certificate alone",
+        SESSIONS,
+        "if not verify(answerer.id, said.signature, _accepts(transcript)):",
+        "if False:",
+        "discovery/test_sessions.py::test_an_answer_counts_for_these_two_in_these_lives",
+    ),
+    Guard(
+        "session: asked of him all the same",
+        "discovery/exchanges.py",
+        "raise ConnectionBroken(str(error)) from error",
+        "return",
+        "discovery/test_exchanges.py::test_who_cannot_sign_for_the_peer_of_the_card_opens_no_session",
+    ),
+    Guard(
+        "session: keys of what one side was shown",
+        SESSIONS,
+        "salt=transcript",
+        "salt=None",
+        "discovery/test_sessions.py::test_keys_belong_to_what_both_sides_saw",
+    ),
+    Guard(
+        "session: an offer of a former generation",
+        SESSIONS,
+        " or said.gen < member.card.gen",
+        "",
+        "discovery/test_sessions.py::test_an_offer_of_an_earlier_generation_is_refused",
+    ),
+    Guard(
+        "session: opened without end",
+        "gateway/peering/listener.py",
+        "            SESSION_PATH: self._allowance.may_open,\n",
+        "",
+        "discovery/test_exchanges.py::test_a_refused_session_is_not_asked_for_again_at_once",
+    ),
+    Guard(
+        "session: a receipt of another request",
+        SESSIONS,
+        'b"%d\\n%b" % (number, receipt)',
+        "receipt",
+        "discovery/test_sessions.py::test_a_receipt_is_sealed_for_one_request",
+    ),
+    Guard(
+        "session: a receipt that nobody sealed",
+        "gateway/peering/remote.py",
+        "return hmac.compare_digest(signature, self._answer.seal(receipt_bytes(receipt)))",
+        "return True",
+        "gateway/peering/test_remote.py::test_a_receipt_of_a_session_is_sealed_in_it",
     ),
 ]
 

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from discovery import joining
-from discovery.client import PeerUnreachable
+from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity
 from discovery.invites import PIN_TRIES
 from discovery.join_messages import JOIN_PATH, Parties, Taken, encode, encode_line, read_line, takes

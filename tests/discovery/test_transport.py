@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from discovery import peer_file
-from discovery.client import PeerUnreachable
 from discovery.envelopes import seal
+from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Send, Step
 from discovery.identity import Identity
 from discovery.messages import Digest
@@ -207,7 +207,7 @@ async def test_a_request_that_its_peer_did_not_sign_is_told_to_both_users(tmp_pa
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
         other = Identity.load_or_create(tmp_path / "other")
-        a.transport.client._sign = other.sign
+        a.transport.client._exchanges._sign = other.sign
 
         for _ in range(2):
             with pytest.raises(Refused, match="bad_signature"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import ClientConfig, PeerUnreachable
+from discovery.exchanges import ClientConfig, PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import Address
 from discovery.uploads import LEAST_BYTES_PER_S, while_it_moves

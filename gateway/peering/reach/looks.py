@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from discovery.client import PeerUnreachable
 from discovery.connections import ConnectionBroken
 from discovery.ear import Ear
 from discovery.envelopes import UNREADABLE, MalformedMessage
+from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
 from discovery.knock import knock
 from discovery.records import Address, InvalidRecord, PeerId, check_address, dialable, printable

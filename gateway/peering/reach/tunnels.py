@@ -21,8 +21,8 @@ from typing import Any
 
 import msgspec
 
-from discovery.client import PeerUnreachable
 from discovery.envelopes import UNREADABLE
+from discovery.exchanges import PeerUnreachable
 from discovery.pinned import why_unreachable
 from discovery.records import Address, InvalidRecord, PeerId, check_address
 from discovery.request_auth import Refused

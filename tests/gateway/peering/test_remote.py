@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from discovery.client import PeerUnreachable
 from discovery.connections import Answer, Connections
+from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import PeerId
 from discovery.request_auth import HashedBody, Refused, hashed
@@ -48,6 +48,7 @@ class ScriptedPeer:
     script: tuple[bytes | float | None, ...] = ()
     status: int = 200
     allowed: Allowance = WIDEST
+    seal: Callable[[bytes], bytes] | None = None
     asked: list[bytes] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,9 +64,11 @@ class ScriptedPeer:
         try:
 
             async def open_stream(
-                peer: PeerId, path: str, body: HashedBody, headers: object, answer_s: float = 10
+                peer: PeerId, path: str, body: HashedBody, headers: object, answer_s: float = 10, session: str = ""
             ) -> Answer:
-                return await connections.post(path, {}, body.pieces, keep=True, within_s=answer_s)
+                answer = await connections.post(path, {}, body.pieces, keep=True, within_s=answer_s)
+                answer.seal = self.seal
+                return answer
 
             yield PeerUpstream(
                 peer, "bob", open_stream, lambda _, reason: self.failures.append(reason), self.allowed, SILENCE_S
@@ -248,6 +251,26 @@ async def test_a_receipt_signed_by_somebody_else_is_none(identity: Identity, tmp
     error, _ = await error_of(identity, *ANSWER, receipt_for(stranger, *ANSWER))
 
     assert "peer_broke" == error.code
+
+
+SEALS = {"its own": b"s" * 32, "another": b"t" * 32}
+
+
+@pytest.mark.parametrize("seal", SEALS)
+async def test_a_receipt_of_a_session_is_sealed_in_it(identity: Identity, seal: str) -> None:
+    """And a signature is none: of whoever could sign, only who shares the session answered this request."""
+    honest = Receipt(hashed(BODY).sha256, hashlib.sha256(b"".join(ANSWER)).hexdigest(), "m", 7, 2, 0, 5)
+    sealed = encode_receipt(honest, lambda receipt: SEALS[seal])
+
+    async def outcome(receipt: bytes) -> str:
+        scripted = ScriptedPeer((QUEUED, *ANSWER, receipt), seal=lambda receipt: SEALS["its own"])
+        try:
+            return "" if (await ask(scripted, identity))[0].receipt else "none"
+        except UpstreamError as error:
+            return error.code
+
+    assert ("" if seal == "its own" else "peer_broke") == await outcome(sealed)
+    assert "peer_broke" == await outcome(receipt_for(identity, *ANSWER))
 
 
 async def test_a_receipt_altered_after_signing_is_none(identity: Identity) -> None:

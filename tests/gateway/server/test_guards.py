@@ -164,7 +164,7 @@ GUARDS = [
     ),
     Guard(
         "31: an answer that claims to be packed",
-        "discovery/client.py",
+        "discovery/exchanges.py",
         'if answer.headers.get("content-encoding", "identity") != "identity":',
         "if False:",
         f"{CLIENT}test_an_encoded_answer_is_not_unpacked",

@@ -21,8 +21,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from discovery.client import PeerClient, PeerUnreachable
+from discovery.client import PeerClient
 from discovery.envelopes import UNREADABLE
+from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
 from discovery.records import Address, InvalidRecord, PeerId, check_address, dialable
 from discovery.request_auth import Refused

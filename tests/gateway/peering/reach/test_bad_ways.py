@@ -108,7 +108,7 @@ async def test_what_a_relay_changes_is_noticed_and_no_word_of_it_is_taken(scene:
 async def test_who_claims_an_id_at_a_relay_without_its_key_is_given_nothing(scene: Scene) -> None:
     """Ben's own tunnels stay, and what is dialled for him comes to him."""
     client = scene.ben.transport.client
-    client._sign = scene.ada.identity.sign  # ada, in ben's name
+    client._exchanges._sign = scene.ada.identity.sign  # ada, in ben's name
     with pytest.raises(Refused, match="signature"):
         await client.post(scene.hal.id, REACH_PATH, b"{}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.client import PeerUnreachable
+from discovery.exchanges import PeerUnreachable
 from discovery.records import Address, Card, PeerId
 from gateway.peering.reach import tunnels as module
 from gateway.peering.reach.looks import LOOK_PATH
