@@ -18,7 +18,7 @@ from discovery.records import WHOLE, Agent, PeerId, Place
 from gateway.beliefs.domains import Topical, Topics, topical
 from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.table import Beliefs
-from gateway.models.names import Chain
+from gateway.models.names import Meant
 from gateway.models.priors import Priors
 from gateway.privacy.rules import Reach
 from gateway.routing.worth import STRANGER, Basis, Space, Worth, claims
@@ -81,7 +81,7 @@ class Roster:
     least_context: float = field(init=False)  # the shortest that is known; inf: none is
     away: FloatArray = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
     served: frozenset[str] = field(init=False)  # names of models and agents
-    chains: dict[object, Chain] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
+    meant: dict[object, Meant] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
     is_all_here: bool = field(init=False)  # all run on this machine
     has_embedded: bool = field(init=False)
     has_last_resort: bool = field(init=False)

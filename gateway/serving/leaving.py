@@ -48,24 +48,28 @@ class Leaving:
         """The owner's."""
         return self._rules.all
 
-    async def verdict(self, request: Request, came: Came, *, always: bool = False) -> Verdict:
-        """How far this request may go.
+    def at_once(self, *, always: bool = False) -> Verdict | None:
+        """The verdict on any request where nothing of it is looked at; None: ask for it.
 
-        While all who could answer run on this machine nothing is looked at, unless `always`: it stays here.
+        That is so without rules, and while all who could answer run on this machine, unless `always`.
         """
         if not self._rules:
             return ANYWHERE
         if not always and self._node.roster.is_all_here:
             return Verdict("this machine")
+        return None
+
+    async def verdict(self, request: Request, came: Came, *, always: bool = False) -> Verdict:
+        """How far this request may go."""
+        if (known := self.at_once(always=always)) is not None:
+            return known
         verdict = await self._asked(await self._of(request, came))
         return verdict if always else self._counted(verdict)
 
     async def of_other(self, request: OtherRequest, headers: Mapping[str, str], key: str) -> Verdict:
         """The same of an endpoint beside chat. What it is about is not judged, and so cannot be told."""
-        if not self._rules:
-            return ANYWHERE
-        if self._node.roster.is_all_here:
-            return Verdict("this machine")
+        if (known := self.at_once()) is not None:
+            return known
         is_json, is_audio = request.fields is not None, request.endpoint.startswith("audio/")
         attached = frozenset() if is_json else frozenset({"audio" if is_audio else "file"})
         files = tuple((part.begin, part.end) for part in request.parts if part.filename is not None)

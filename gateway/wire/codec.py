@@ -73,9 +73,12 @@ def is_utf8(value: msgspec.Raw) -> bool:
     return True
 
 
-def takes_long(body: bytes) -> bool:
-    """Whether reading `body` holds up everybody else, so that a thread should do it."""
-    if len(body) <= QUICK_BYTES or len(body) > LARGE_BYTES:
+def takes_long(body: bytes, quick_bytes: int = QUICK_BYTES) -> bool:
+    """Whether reading `body` holds up everybody else, so that a thread should do it.
+
+    `quick_bytes`: so much is read quickly, whatever it holds.
+    """
+    if len(body) <= quick_bytes or len(body) > LARGE_BYTES:
         return len(body) > LARGE_BYTES
     return values_at_most(body) > QUICK_VALUES and has_more_values(body, QUICK_VALUES)
 

@@ -6,7 +6,6 @@ A shell around Node: it asks and measures, and chooses nothing itself.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 
 import msgspec
 
@@ -28,9 +27,10 @@ from gateway.serving.leaving import Came, Leaving
 from gateway.telemetry.metrics import Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import UpstreamError
-from gateway.wire.codec import takes_long
+from gateway.wire.codec import QUICK_BYTES, takes_long
 from gateway.wire.request import Request
 
+QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or two, whatever it holds
 _PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 
 
@@ -94,14 +94,15 @@ class Decider:
         everybody: bool = False,
     ) -> Routed:
         """The same; `body` may say what came in another form. The rules look at what came."""
-        began = self._clock()
-        read = partial(self.queries.read, may_leave=everybody or not self._node.roster.is_all_here)
-        asked = (endpoint, body, wishes.session)
-        request, travel = await asyncio.to_thread(read, *asked) if takes_long(body) else read(*asked)
-        verdict = await self.leaving.verdict(request, came, always=everybody)
+        began, roster, read = self._clock(), self._node.roster, self.queries.read
+        may_leave = everybody or not roster.is_all_here
+        quick_bytes = QUICK_CHAT_BYTES if endpoint == "chat/completions" and not may_leave else QUICK_BYTES
+        asked = (endpoint, body, wishes.session, may_leave)
+        request, travel = await asyncio.to_thread(read, *asked) if takes_long(body, quick_bytes) else read(*asked)
+        verdict = self.leaving.at_once(always=everybody) or await self.leaving.verdict(request, came, always=everybody)
         self._telemetry.observe_stage("read", self._clock() - began)
-        query = await self.queries.query(request, travel, len(body), wishes, judge_s, verdict)
-        refusals.check_needs(query, self._node.roster)
+        judged = await self.queries.judged(request, wishes, judge_s) if len(roster) > 1 else None
+        query = self.queries.query(request, travel, len(body), wishes, verdict, judged)
         return Routed(request, wishes, travel, query, await self.choose(query, everybody=everybody), verdict)
 
     async def decide_anew(self, routed: Routed, came: Came) -> Choice:
@@ -112,8 +113,8 @@ class Decider:
         travel = routed.travel
         if travel is None and not self._node.roster.is_all_here:
             travel = await asyncio.to_thread(self.queries.travel, routed.request)
-        query = await self.queries.query(routed.request, travel, len(came.body), routed.wishes, BUDGET_S, verdict)
-        refusals.check_needs(query, self._node.roster)
+        judged = await self.queries.judged(routed.request, routed.wishes, BUDGET_S)
+        query = self.queries.query(routed.request, travel, len(came.body), routed.wishes, verdict, judged)
         choice = await self.choose(query)
         if not choice.order:
             raise self.why_nobody(msgspec.structs.replace(routed, query=query, choice=choice))

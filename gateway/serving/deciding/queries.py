@@ -5,21 +5,22 @@ from collections.abc import Callable
 import numpy as np
 
 from discovery.records import PeerId
-from gateway.models.names import Chain, NamesConfig, summed_up
+from gateway.models.names import Meant, NamesConfig, summed_up
 from gateway.privacy.fields import Travel, may_travel
 from gateway.privacy.rules import Verdict
 from gateway.routing.node import Node
 from gateway.routing.query import Query
+from gateway.routing.roster import Roster
 from gateway.serving import refusals
 from gateway.serving.headers import Wishes
 from gateway.telemetry.metrics import Telemetry
-from gateway.topics.reader import RelevanceReader
+from gateway.topics.reader import Judged, RelevanceReader
 from gateway.wire.bodies import ASSUMED, PERSONAL_ENDPOINTS
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import Request, read_request
 from gateway.wire.tokens import asking_for_usage
 
-CHAINS_KEPT = 256  # names that were asked for, of which it is remembered whom they mean
+MEANINGS_KEPT = 256  # names that were asked for, of which it is remembered whom they mean
 _FAILURES_KEPT = 1024  # conversations whose last failure is remembered, for the retry that follows it
 
 
@@ -38,9 +39,7 @@ class Queries:
         self._telemetry, self._clock = telemetry, clock
         self._failed: dict[str, PeerId] = {}  # by session: the queue of who failed it last
 
-    def read(
-        self, endpoint: str, body: bytes, session: str | None, *, may_leave: bool
-    ) -> tuple[Request, Travel | None]:
+    def read(self, endpoint: str, body: bytes, session: str | None, may_leave: bool) -> tuple[Request, Travel | None]:
         """What is asked, and, where it `may_leave` this machine, what of it may. Raises InvalidRequest."""
         try:
             request = asking_for_usage(read_request(endpoint, body, session))
@@ -55,28 +54,39 @@ class Queries:
         except RecursionError as error:
             raise _too_deep() from error
 
-    async def query(
-        self, request: Request, travel: Travel | None, body_bytes: int, wishes: Wishes, judge_s: float, verdict: Verdict
+    async def judged(self, request: Request, wishes: Wishes, judge_s: float) -> Judged | None:
+        """What it is about, judged within `judge_s`; None where that cannot be told, or decides nothing."""
+        roster = self._node.roster
+        self._reader.attend(roster.topics)
+        if len(roster) < 2 or not (request.text or request.earlier):
+            return None
+        began = self._clock()
+        judged = await self._reader.judge(
+            request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
+        )
+        self._telemetry.observe_stage("judge", self._clock() - began)
+        return judged
+
+    def query(
+        self,
+        request: Request,
+        travel: Travel | None,
+        body_bytes: int,
+        wishes: Wishes,
+        verdict: Verdict,
+        judged: Judged | None,
     ) -> Query:
-        """What is asked of whom, judged within `judge_s`. Raises InvalidRequest for a name that means nobody.
+        """What is asked of whom. Raises InvalidRequest for a name that means nobody, and needs that nobody meets.
 
         A request of which nobody looked what may leave this machine (`travel` None) goes nowhere else.
         """
         roster = self._node.roster
         rule = f"privacy:{verdict.rule}" if verdict.rule else None
         is_kept = rule is not None and verdict.reach == "this machine"
-        chain = self._meant((request.model, *request.instead))
-        judged = None
-        self._reader.attend(roster.topics)
-        if len(roster) > 1 and (request.text or request.earlier):
-            judging = self._clock()
-            judged = await self._reader.judge(
-                request.text, judge_s, request.earlier, wishes.session, request.setting, request.tools
-            )
-            self._telemetry.observe_stage("judge", self._clock() - judging)
-        return Query(
-            models=summed_up(chain),
-            chain=chain if len(chain) > 1 else (),
+        meant = self._meant(roster, (request.model, *request.instead))
+        query = Query(
+            models=meant.by_any,
+            chain=meant.chain,
             patience_s=self._names.patience_s,
             prompt_tokens=request.prompt_tokens,
             max_tokens=request.max_tokens,
@@ -86,7 +96,7 @@ class Queries:
             needs=request.needs,
             body_bytes=body_bytes,
             session=request.session,
-            pin=refusals.peer_meant(wishes.pin, self._node.me, self._node.name, self._node.names, roster),
+            pin=wishes.pin and self._peer_meant(wishes.pin, roster),
             pinned_local="client" if wishes.stays_here else rule if is_kept else travel.pinned_by if travel else None,
             here_only=wishes.stays_here or is_kept,
             reach="this machine" if travel is None else "anyone" if is_kept else verdict.reach,
@@ -99,6 +109,8 @@ class Queries:
             forms=judged.forms if judged else (),
             drawn=judged.drawn if judged else {},
         )
+        refusals.check_needs(query, roster)
+        return query
 
     def remember(self, session: str, queue: PeerId, has_failed: bool) -> None:
         """Who failed a conversation last, or was left before it answered: a retry goes to somebody else first."""
@@ -111,20 +123,23 @@ class Queries:
     def _travel(self, request: Request) -> Travel:
         return may_travel(request, trusted=self._node.admission.mode != "open")
 
-    def _meant(self, asked: tuple[str, ...]) -> Chain:
+    def _peer_meant(self, pin: str, roster: Roster) -> str | None:
+        return refusals.peer_meant(pin, self._node.me, self._node.name, self._node.names, roster)
+
+    def _meant(self, roster: Roster, asked: tuple[str, ...]) -> Meant:
         """Whom these names of models mean: remembered with the roster, while nobody else served one until recently."""
-        roster = self._node.roster
         # where unknown names mean `auto`, nobody waits for one
         former = {} if self._names.transparent else self._node.former_models(self._clock())
-        if not former and asked in roster.chains:
-            return roster.chains[asked]
+        if not former and asked in roster.meant:
+            return roster.meant[asked]
         names = roster.served.union(former)
         chain = refusals.models_meant(asked, names, self._node.own_models, self._names) if names else (None,)
+        meant = Meant(summed_up(chain), chain if len(chain) > 1 else ())
         if not former:
-            while len(roster.chains) >= CHAINS_KEPT:
-                del roster.chains[next(iter(roster.chains))]
-            roster.chains[asked] = chain
-        return chain
+            while len(roster.meant) >= MEANINGS_KEPT:
+                del roster.meant[next(iter(roster.meant))]
+            roster.meant[asked] = meant
+        return meant
 
 
 def _too_deep() -> InvalidRequest:

@@ -41,6 +41,13 @@ GUARDS = [
         "gateway/serving/test_leaving.py::test_while_all_runs_on_this_machine_nothing_is_looked_at_and_it_stays_here",
     ),
     Guard(
+        "of which nobody looked what may leave",
+        "gateway/serving/deciding/queries.py",
+        'reach="this machine" if travel is None else "anyone" if is_kept else verdict.reach,',
+        'reach="anyone" if is_kept else verdict.reach,',
+        f"{DECIDER}test_what_of_a_body_may_leave_is_looked_at_while_somebody_else_is_there",
+    ),
+    Guard(
         "by a rule that fails",
         "gateway/serving/leaving.py",
         'return Verdict("this machine", "not_judged", is_told=False)',

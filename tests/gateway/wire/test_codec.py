@@ -195,3 +195,8 @@ def test_the_quick_look_never_counts_too_little(value: Any, ascii: bool) -> None
 )
 def test_a_thread_reads_what_is_large_or_has_many_values(body: bytes, long: bool) -> None:
     assert long == takes_long(body)
+
+
+def test_what_is_quick_whatever_it_holds_is_not_looked_at() -> None:
+    assert (True, False) == (takes_long(b"{}" * 20_000), takes_long(b"{}" * 20_000, 40_000))
+    assert takes_long(b" " * (LARGE_BYTES + 1), 40_000)
