@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from discovery.records import Agent, PeerId
-from gateway.agent.agent import PersonalAgent
 from gateway.agent.owned.agents import PersonalAgents
 from gateway.agent.owned.consent import Others as OtherPeers
 from gateway.capacity.doors import Doors, Served
@@ -16,6 +16,9 @@ from gateway.measuring.targets import Configured, Target
 from gateway.peering.card import OwnEngine, distinct, in_order, own_agents
 from gateway.peering.network import Network
 from gateway.routing.node import Node
+
+if TYPE_CHECKING:
+    from gateway.agent.agent import PersonalAgent
 
 
 class OwnAgents:

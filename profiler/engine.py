@@ -1,12 +1,16 @@
-"""Speaks with an OpenAI-compatible server, which measure.py asks questions. Knows nothing of questions."""
+"""Speaks with an OpenAI-compatible server, which measure.py asks questions. Knows nothing of questions.
+
+Its HTTP client is loaded when something is asked: a peer, which asks its engines in another way, needs the rest alone.
+"""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
+if TYPE_CHECKING:
+    import aiohttp
 
 BODY_LIMIT = 4 * 2**20  # bytes of one answer: all that grading reads, every character escaped, and thoughts
 
@@ -79,9 +83,11 @@ def ran_out(reply: Any) -> bool:
 
 
 async def request_json(
-    session: aiohttp.ClientSession, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
+    session: "aiohttp.ClientSession", method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> Any:
     """The JSON that the server answers with 200. Raises EngineError for everything else, and above BODY_LIMIT."""
+    import aiohttp
+
     try:
         async with session.request(method, url, json=body, headers=headers, allow_redirects=False) as response:
             content = await _read(response, url)
@@ -99,7 +105,7 @@ async def request_json(
         raise EngineError(f"{url} answered something that is not JSON: {text[:200]!r}") from error
 
 
-async def _read(response: aiohttp.ClientResponse, url: str) -> bytes:
+async def _read(response: "aiohttp.ClientResponse", url: str) -> bytes:
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
@@ -108,6 +114,8 @@ async def _read(response: aiohttp.ClientResponse, url: str) -> bytes:
     return bytes(content)
 
 
-def open_session(timeout_s: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+def open_session(timeout_s: float, headers: Mapping[str, str]) -> "aiohttp.ClientSession":
     """A session with these headers and this time limit for each request. It uses no proxy of the environment."""
+    import aiohttp
+
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s), headers=dict(headers), trust_env=False)

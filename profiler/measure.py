@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from profiler.answers import Answer, AnswerStore
 from profiler.engine import Engine, EngineError, content_of, open_session, ran_out, request_json
@@ -18,6 +16,9 @@ from profiler.grading.grades import graded, max_tokens
 from profiler.grading.programs import Job
 from profiler.question import Question
 from profiler.sandbox import NoWall, passes
+
+if TYPE_CHECKING:
+    import aiohttp
 
 THOUGHT_TOKENS = 8192  # of an answer, where a reasoning model has not come to an end with fewer
 REPLY_CHARS = 4000  # characters of a reply that are stored
@@ -61,7 +62,7 @@ async def measure(
     failures: list[str] = []
     asked = in_a_row = 0
 
-    async def work(session: aiohttp.ClientSession) -> None:
+    async def work(session: "aiohttp.ClientSession") -> None:
         nonlocal asked, in_a_row
         while in_a_row < config.give_up_after and (question := next(waiting, None)):
             try:
@@ -100,7 +101,7 @@ async def answered(question: Question, reply: str, seconds: float, config: Measu
     return Answer(question.id, question.query, question.task, cut, right, seconds, question.reference)
 
 
-async def _ask(session: aiohttp.ClientSession, engine: Engine, question: Question, config: MeasureConfig) -> Answer:
+async def _ask(session: "aiohttp.ClientSession", engine: Engine, question: Question, config: MeasureConfig) -> Answer:
     began, reply = time.monotonic(), None
     for most in (config.max_tokens, THOUGHT_TOKENS):
         reply = await _with_retries(
@@ -119,7 +120,7 @@ async def _runs(job: Job, config: MeasureConfig) -> float:
         raise EngineError(f"code in an answer was not run: {error}", may_pass=False) from error
 
 
-async def _with_retries(session: aiohttp.ClientSession, url: str, body: Any, config: MeasureConfig) -> Any:
+async def _with_retries(session: "aiohttp.ClientSession", url: str, body: Any, config: MeasureConfig) -> Any:
     delay = config.first_delay_s
     for left in range(config.retries, -1, -1):
         try:

@@ -7,7 +7,7 @@ The token lies in the home's running.json, which that user alone can read.
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -17,7 +17,6 @@ from discovery.invites import InviteError, rights_of
 from discovery.join_messages import InvalidLine
 from discovery.names import AmbiguousPeer, PeerNameError
 from discovery.records import Agent, PeerId, printable
-from gateway.agent.agent import PersonalAgent
 from gateway.agent.owned.consent import unmeant
 from gateway.client.calls import Calls, Needs, read_bytes, read_json
 from gateway.client.running import RunningPeer
@@ -26,6 +25,9 @@ from gateway.peering.invitations import Invitation, JoinFailed, Terms
 from gateway.peering.network import NetworkConfigError
 from gateway.trust.tab import Account, Tab
 from gateway.wire.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from gateway.agent.agent import PersonalAgent
 
 LOOKERS = 32  # peers that are asked at once to dial us back
 
@@ -276,7 +278,7 @@ def _agent_rows(peer: RunningPeer) -> list[dict[str, Any]]:
     return rows + [{"name": name, "served": False, "problem": problem} for name, problem in personal.unread.items()]
 
 
-def _agent_row(peer: RunningPeer, agent: PersonalAgent, served: Agent | None, problem: str | None) -> dict[str, Any]:
+def _agent_row(peer: RunningPeer, agent: "PersonalAgent", served: Agent | None, problem: str | None) -> dict[str, Any]:
     settings, others = agent.settings, peer.other_peers()
     may = [other for other in others.approved if peer.personal.may_use(agent.name, other, others)]
     return {

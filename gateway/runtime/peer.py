@@ -36,7 +36,6 @@ from gateway.client.page.watching import Watching as PagesWatching
 from gateway.client.pages import pages_app
 from gateway.client.running import RunningPeer
 from gateway.config import Config
-from gateway.doctor import examining
 from gateway.doctor.finding import Finding
 from gateway.engines.fleet import Fleet
 from gateway.engines.local import LocalEngine
@@ -316,6 +315,8 @@ class Runtime:
         looks: Sequence[Mapping[str, Any]],
     ) -> list[Finding]:
         """What `ppai doctor` finds, for the page; it blocks."""
+        from gateway.doctor import examining  # loaded when the page asks for it
+
         running = examining.Running(url, status, peers, ask, looks)
         return examining.examine(self._home, self._config, running, datetime.datetime.now(datetime.UTC))
 

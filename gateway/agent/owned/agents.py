@@ -8,16 +8,17 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discovery.records import Agent, PeerId
-from gateway.agent.agent import PersonalAgent
 from gateway.agent.owned.consent import Others, is_for_all, may_use, named
 from gateway.agent.owned.files import Read, Stamp, files_in, read_all, stamp_of
 from gateway.agent.owned.rows import Rows, personal_rows
 from gateway.agent.parts import Acts, Knows
 from gateway.agent.settings import AgentSettings
-from gateway.agent.tools.toolbox import tokens_of
+
+if TYPE_CHECKING:  # loaded with the first agent
+    from gateway.agent.agent import PersonalAgent
 
 LOOK_S = 2.0  # between two looks at the files
 TOOLS_SHARE = 4  # tools may take one part in so many of the context
@@ -154,6 +155,8 @@ class PersonalAgents:
 
     def problems_of(self, name: str) -> list[str]:
         """What of an agent does not work now, while the rest of it does."""
+        from gateway.agent.tools.toolbox import tokens_of
+
         problems = list(self._opened[name].parts.problems()) if name in self._opened else []
         acts, context = self.agents[name].acts, self._contexts.get(name, 0)
         tokens = tokens_of(acts.offered(is_own=True)) if acts else 0
@@ -180,7 +183,9 @@ class PersonalAgents:
         self.agents = {name: self._agent(name, settings) for name, settings in read.settings.items()}
         self._start()
 
-    def _agent(self, name: str, settings: AgentSettings) -> PersonalAgent:
+    def _agent(self, name: str, settings: AgentSettings) -> "PersonalAgent":
+        from gateway.agent.agent import PersonalAgent
+
         if name in self.agents:
             return self.agents[name]
         parts = self._open_parts(name, settings)

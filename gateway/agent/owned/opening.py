@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.agent.knowledge.knowledge import Knowledge
 from gateway.agent.owned.agents import Parts
 from gateway.agent.settings import AgentSettings
-from gateway.agent.tools.toolbox import Toolbox
 from profiler.encoder import Encoder
+
+if TYPE_CHECKING:  # loaded with the first agent that has documents
+    from gateway.agent.knowledge.knowledge import Knowledge
 
 SUFFIX = ".sqlite"
 
@@ -30,6 +31,8 @@ class Opening:
 
     def parts(self, name: str, settings: AgentSettings) -> Parts:
         """What one agent has beside its prompt; nothing of it runs yet."""
+        from gateway.agent.tools.toolbox import Toolbox
+
         knowledge = self._knowledge(name, settings) if settings.knowledge.folders else None
         toolbox = Toolbox(name, settings, knowledge) if settings.builtin or settings.tools else None
         return Parts(
@@ -47,7 +50,9 @@ class Opening:
             if path.name.partition(SUFFIX)[0] not in names:
                 path.unlink(missing_ok=True)
 
-    def _knowledge(self, name: str, settings: AgentSettings) -> Knowledge:
+    def _knowledge(self, name: str, settings: AgentSettings) -> "Knowledge":
+        from gateway.agent.knowledge.knowledge import Knowledge
+
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         say = partial(self._say_of, name)
         return Knowledge(self._folder / f"{name}{SUFFIX}", settings.knowledge, self._encoder, say=say)
@@ -56,5 +61,5 @@ class Opening:
         self._say(f"agent `{name}`: {problem}")
 
 
-def _progress(knowledge: Knowledge | None) -> Mapping[str, Any]:
+def _progress(knowledge: "Knowledge | None") -> Mapping[str, Any]:
     return asdict(knowledge.progress) if knowledge else {}

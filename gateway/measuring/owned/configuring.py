@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.agent.agent import PersonalAgent
 from gateway.agent.digest import digest_of
 from gateway.measuring.targets import Configured
 
+if TYPE_CHECKING:
+    from gateway.agent.agent import PersonalAgent
+
 
 def configured(
-    agent: PersonalAgent, model: str, base: str, folder: Path, progress: Mapping[str, Any] = {}
+    agent: "PersonalAgent", model: str, base: str, folder: Path, progress: Mapping[str, Any] = {}
 ) -> Configured:
     """The agent on this model, whose bare agent is `base`; `folder`: from which its file names others.
 
