@@ -91,6 +91,7 @@ class Verdict:
 
 
 ANYWHERE = Verdict()
+UNASKED = Verdict("this machine")  # nothing was looked at, since all who could answer run here
 
 
 class Rules:

@@ -181,10 +181,11 @@ class Course:
         if outcome.status == "failed" and by_engine:
             self._undecided = (*self._undecided, done)
             return []
-        clear: tuple[Asked, ...] = (done,)
+        clear = [(reservation, outcome)]
         if self._undecided and outcome.status == "ok" and outcome.tokens > 0:
-            clear, self._undecided = (*self._undecided, done), ()
-        return [(asked.reservation, asked.outcome) for asked in clear]
+            clear = [*((asked.reservation, asked.outcome) for asked in self._undecided), *clear]
+            self._undecided = ()
+        return clear
 
     def settled(self) -> list[Verdict]:
         """Nothing more will come: errors that no answer has contradicted teach nothing, as answers without tokens."""

@@ -128,6 +128,10 @@ class Attempts:
                 self._course.turn(choice)
         return target
 
+    def untold(self) -> frozenset[str]:
+        """Abilities that the request needs, and that nobody knows whether the one asked last has."""
+        return self._request.needs & self._node.untold(self._asked.peer_id, self._asked.agent)
+
     async def go_on(self, said: Said) -> bool:
         """Have `next` lead to those who can go on with an answer that broke off; False where there is nobody."""
         return self._course.go_on() and await self._go_on(said, self.done[-1][0])

@@ -6,7 +6,6 @@ A shell around Decider and Course: it asks and tells, and decides nothing itself
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import msgspec
 
@@ -40,7 +39,7 @@ _CHAT = "chat/completions"
 _MISSING = frozenset({ENDPOINT_MISSING, "peer_endpoint"})  # codes: who may be asked has no such endpoint
 
 
-class _Asked(NamedTuple):
+class _Asked(msgspec.Struct, frozen=True):
     """What came."""
 
     request_id: str
@@ -194,25 +193,22 @@ class Dispatcher:
             "x-ppai-reason": "last_resort" if candidate.last_resort else reason,
         }
         asked = candidate.model if request.instead or request.model == VIRTUAL_MODEL else request.model
-        untold = request.needs
-        if untold:
-            untold &= self._node.untold(candidate.peer_id, candidate.agent)
         if isinstance(by, Served):
             engine = by.door.engine
             body = encode_request(request, by.model, engine.state.continuing)
             upstream = by.over(engine, is_own=not routed.wishes.as_peer)
-            return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed, untold)
+            return Target(upstream, body, candidate.model, asked, shown, began, routed.wishes.passed)
         body = delegation(
             request.endpoint, candidate.agent, candidate.model, self._travel(routed), continues=request.continues
         )
-        return Target(by, body, candidate.model, asked, shown, began, untold=untold)
+        return Target(by, body, candidate.model, asked, shown, began)
 
     def _travel(self, routed: Routed) -> Travel:
         """What of a request may leave this machine, though nobody else was there when it was decided."""
         return routed.travel or self.decider.queries.travel(routed.request)
 
 
-class _Way(NamedTuple):
+class _Way(msgspec.Struct, frozen=True):
     """One request, as its attempts ask of it (gateway.serving.attempts.Way)."""
 
     dispatcher: Dispatcher
@@ -232,4 +228,6 @@ class _Way(NamedTuple):
 
     async def to_go_on(self, said: Said, by: Candidate) -> GoingOn | None:
         found = await self.dispatcher.decider.decide_to_go_on(self.routed, said, by)
-        return None if found is None else GoingOn(found.choice, found.request, self._replace(routed=found))
+        return (
+            None if found is None else GoingOn(found.choice, found.request, msgspec.structs.replace(self, routed=found))
+        )

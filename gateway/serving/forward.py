@@ -37,7 +37,6 @@ class Target(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     began: float  # when waiting for it began: its times count from there
     upstream_headers: Mapping[str, str] = {}
-    untold: frozenset[str] = frozenset()  # abilities that the request needs, and that nobody knows whether it has
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -99,6 +98,10 @@ class Targets(Protocol):
 
         Raises UpstreamError where there is a better reason for that than the last failure.
         """
+        ...
+
+    def untold(self) -> frozenset[str]:
+        """Abilities that the request needs, and that nobody knows whether the last one has."""
         ...
 
     async def go_on(self, said: Said) -> bool:
@@ -212,7 +215,7 @@ class Forwarder:
             if client.has_started and not (reply.is_stream and reply.status == 200):
                 raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
             if reply.status >= 400:
-                await self._refused(reply, target.untold, client, headers)
+                await self._refused(reply, client, headers)
                 return
             rename = _renamer(target.model, target.shown_model, self._request.endpoint)
             if reply.is_stream and reply.status == 200:
@@ -229,10 +232,10 @@ class Forwarder:
                     await client.answer(reply.status, "application/json", rename(body), headers)
             self._from_documents = from_documents(reply)
 
-    async def _refused(self, reply: Reply, untold: frozenset[str], client: Client, headers: Mapping[str, str]) -> None:
+    async def _refused(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """The client's own mistake is told to it. Raises UpstreamError where somebody else may do better."""
         body = await reply.read()
-        if error := read_error(reply.status, reply.retry_after, body, self._request.endpoint, untold):
+        if error := read_error(reply.status, reply.retry_after, body, self._request.endpoint, self._targets.untold()):
             raise error
         self._first_event_at = self._clock()
         self._meter.whole(body)

@@ -8,12 +8,12 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from gateway.privacy.others import OtherRequest
-from gateway.privacy.rules import ANYWHERE, Asked, Rule, Rules, Verdict
+from gateway.privacy.rules import ANYWHERE, UNASKED, Asked, Rule, Rules, Verdict
 from gateway.routing.node import Node
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.reading.turns import MEDIA_NEEDS
@@ -27,7 +27,7 @@ TOPIC_SHARE = 0.25  # of what a text is about, from which on it is about that ca
 REMEMBERED = 4096  # conversations of which the topics are remembered: turns that were judged once go on being sent
 
 
-class Came(NamedTuple):
+class Came(msgspec.Struct, frozen=True):
     """A request as its program sent it; `key` is the name of its API key."""
 
     body: bytes
@@ -56,7 +56,7 @@ class Leaving:
         if not self._rules:
             return ANYWHERE
         if not always and self._node.roster.is_all_here:
-            return Verdict("this machine")
+            return UNASKED
         return None
 
     async def verdict(self, request: Request, came: Came, *, always: bool = False) -> Verdict:

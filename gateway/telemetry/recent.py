@@ -5,7 +5,6 @@ looks. Never a word of a prompt.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,8 +14,7 @@ DECISIONS = 100  # of them with what was decided
 CANDIDATES = 4000  # in all decisions that are kept together: a decision among many takes the room of several
 
 
-@dataclass(slots=True, eq=False)
-class Recorded:
+class Recorded(msgspec.Struct, eq=False):
     """One request. What it is called and who is asked counts while it runs; then `written`, its line of the route log.
 
     Its line is made when somebody looks.

@@ -84,6 +84,8 @@ def route_line(
     """
     candidate, attempt = done[-1] if done else (choice.target, None)
     assert candidate, "a course has somebody to ask"
+    considered = [_considered(each) for each in choice.order]
+    answered = considered[0] if candidate is choice.target else _considered(candidate)
     line = Line(
         round(wall_time, 3),
         request_id,
@@ -92,10 +94,10 @@ def route_line(
         candidate.peer_name,
         candidate.model,
         choice.reason,
-        [_considered(each) for each in choice.order],
-        round(candidate.score, 4),
-        round(candidate.wait_s, 4),
-        round(candidate.cost_s, 4),
+        considered,
+        answered.score,
+        answered.wait_s,
+        answered.cost_s,
         len(done),
         attempt.status if attempt and not is_left else "cancelled",
         round(attempt.ttft_s, 4) if attempt and attempt.ttft_s is not None else None,

@@ -36,7 +36,7 @@ GUARDS = [
     Guard(
         "to who came while it waited",
         "gateway/serving/leaving.py",
-        'if not always and self._node.roster.is_all_here:\n            return Verdict("this machine")',
+        "if not always and self._node.roster.is_all_here:\n            return UNASKED",
         "if not always and self._node.roster.is_all_here:\n            return ANYWHERE",
         "gateway/serving/test_leaving.py::test_while_all_runs_on_this_machine_nothing_is_looked_at_and_it_stays_here",
     ),

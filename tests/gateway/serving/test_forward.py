@@ -64,6 +64,9 @@ class Line:
     async def next(self) -> Target | None:
         return next(self._targets, None)
 
+    def untold(self) -> frozenset[str]:
+        return frozenset()
+
     async def go_on(self, said: Said) -> bool:
         return False
 
