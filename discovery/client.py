@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 
-from discovery.connections import Answer, ConnectionBroken
+from discovery.connection import Answer, ConnectionBroken
 from discovery.contacts import FORGED, Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign

@@ -13,7 +13,8 @@ from math import inf
 from typing import Literal
 from weakref import WeakValueDictionary
 
-from discovery.connections import Answer, Connection, ConnectionBroken, Connections, NothingCame
+from discovery.connection import Answer, Connection, ConnectionBroken, NothingCame
+from discovery.connections import Connections
 from discovery.contacts import Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from discovery.admission import Right
 from discovery.client import refusal
-from discovery.connections import ConnectionBroken
+from discovery.connection import ConnectionBroken
 from discovery.exchanges import HEADERS, PeerUnreachable
 from discovery.identity import Identity, verify
 from discovery.invites import PIN_TRIES, InviteError, mirrored, rights_of

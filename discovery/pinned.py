@@ -10,7 +10,8 @@ import ssl
 from collections import deque
 from functools import cache
 
-from discovery.connections import Connection, ConnectionBroken, Connections, CutShort, NothingCame, NotHttp
+from discovery.connection import Connection, ConnectionBroken, CutShort, NothingCame, NotHttp
+from discovery.connections import Connections
 from discovery.records import Address
 
 CHANGED = "what came back was changed on the way"

@@ -15,7 +15,7 @@ from types import TracebackType
 from discovery import peer_file
 from discovery.admission import Admission
 from discovery.client import DialledLately, PeerClient
-from discovery.connections import Answer
+from discovery.connection import Answer
 from discovery.contacts import SYNC_PATH
 from discovery.dialler import Dialler, DiallerConfig
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig

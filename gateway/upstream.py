@@ -1,6 +1,6 @@
 """What the forwarder needs of whoever answers, our own engine or another peer: a reply, whole or event by event."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,14 +69,20 @@ class Reply(Protocol):
         ...
 
 
-def pour(reply: Reply, takes: Callable[[bytes, int], bool]) -> None:
-    """Have `events` offer what comes to `takes` first: plain events (wire/events.py), as they came, and how many.
+def reads(reply: Reply, takes: Callable[[bytes, int], bool] | None) -> AsyncIterator[Sequence[Event]]:
+    """What `events` of a reply yields, those together that came together, less what `takes` takes.
 
-    What it takes (True) does not come out of `events`. It is called where bytes arrive, so that it must not wait or
-    raise. Only of a reply that has a method `pour`, as our own engine's; of any other all comes out of `events`.
+    That is offered plain events (wire/events.py) first, as they came, and how many; what it takes (True) does not come
+    out here. It is called where bytes arrive, so that it must not wait or raise. Only of a reply that has a method
+    `reads`, as our own engine's; of any other each event comes out alone. Raises UpstreamError.
     """
-    if (begin := getattr(reply, "pour", None)) is not None:
-        begin(takes)
+    begin: Callable[..., AsyncIterator[Sequence[Event]]] | None = getattr(reply, "reads", None)
+    return _one_by_one(reply) if begin is None else begin(takes)
+
+
+async def _one_by_one(reply: Reply) -> AsyncIterator[Sequence[Event]]:
+    async for event in reply.events():
+        yield (event,)
 
 
 def from_documents(reply: Reply) -> bool | None:

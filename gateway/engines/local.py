@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Protocol
 import aiohttp
 import msgspec
 
-from discovery.connections import ConnectionBroken
+from discovery.connection import ConnectionBroken
 from discovery.records import printable
 from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address

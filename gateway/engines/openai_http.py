@@ -5,33 +5,29 @@ gateway/engines/families.py reads what a family tells of itself beyond that API.
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from discovery.connections import Answer, ConnectionBroken, Connections
+from discovery.connection import Answer, ConnectionBroken
+from discovery.connections import Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
+from gateway.engines.asked import Asked
 from gateway.engines.engine_api import EngineApi, StillLoading, metrics_page
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing, read_load
 from gateway.engines.learning.going_on import continues
-from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
-from gateway.wire.bodies import OPTIONAL, OTHERS, leaving_out, says_not_known, without
+from gateway.upstream import Patience, UpstreamError
+from gateway.wire.bodies import OTHERS
 from gateway.wire.codec import UNREADABLE, Pieces
-from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent, plain_events
 
 KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
 CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
-_REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
-REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
-_EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
 LEARN_TIMEOUT_S = 60.0  # s for all that one model is asked once, behind whatever the engine is doing
 LEARN_ATTEMPTS = 3  # of those in which it did not answer
 CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
@@ -90,7 +86,10 @@ class OpenAIEngine:
         self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
         self._is_list_old = False  # it did not know a model of its own list
-        self._refused: dict[str, frozenset[str]] = {}  # by endpoint: optional fields that it does not know
+        self.refused: dict[str, frozenset[str]] = {}  # by endpoint: optional fields that it does not know
+        # What the head of each request begins with that has no headers of its own: by endpoint, and whether the
+        # connection is kept.
+        self._lines: dict[tuple[str, bool], bytes] = {}
         self._continues: dict[str, tuple[str, ...]] = {}  # by model, as it was tested
         self._learn_attempts: dict[str, int] = {}  # by model
 
@@ -154,40 +153,11 @@ class OpenAIEngine:
         models = (replace(model, continues=self._continues.get(model.id, ())) for model in state.models)
         return replace(state, models=tuple(models)) if any(self._continues.values()) else state
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self, endpoint: str, body: Pieces, headers: Mapping[str, str], *, stream: bool, patience: Patience
-    ) -> AsyncIterator["EngineReply"]:
-        """Ask the engine; leaving the context hangs up, which makes it stop generating. Raises UpstreamError."""
-        self.in_flight += 1
-        answer: Answer | None = None
-        within_s = patience.first_event_s if stream else patience.whole_s
-        try:
-            asked, _ = without(body, self._refused.get(endpoint, frozenset()))
-            answer = await self._begin(endpoint, asked, headers, within_s)
-            said: bytes | None = None
-            refused, refusals = frozenset[str](), 0
-            if answer.status == 404:
-                self._is_list_old = True  # its list of models may have changed: the next look reads it again
-            while answer.status in _REFUSED and endpoint in OPTIONAL and refusals < REFUSALS:
-                said = await EngineReply(answer, patience, self.url, stream=False).read()
-                asked, named = leaving_out(endpoint, asked, said)
-                if not named:
-                    break
-                refusals += 1
-                refused |= named if says_not_known(said) else frozenset()
-                answer.release()
-                answer, said = None, None
-                answer = await self._begin(endpoint, asked, headers, within_s)
-            if refused and answer.status == 200:  # it did help: the next request is asked without them at once
-                self._refused[endpoint] = self._refused.get(endpoint, frozenset()) | refused
-            if answer.headers.get("content-encoding", "identity") != "identity":  # we asked for none; a bomb, perhaps
-                raise UpstreamError(f"the engine at {self.url} compresses its answers", code="bad_encoding")
-            yield EngineReply(answer, patience, self.url, stream=stream, said=said)
-        finally:
-            self.in_flight -= 1
-            if answer is not None:
-                answer.release()  # closes the connection where the answer was not read to its end
+    ) -> Asked:
+        """Ask the engine (see gateway.upstream.Upstream)."""
+        return Asked(self, endpoint, body, headers, stream=stream, patience=patience)
 
     async def stored(self, method: str, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body) of a page about an answer that it keeps. Raises UpstreamError."""
@@ -201,25 +171,32 @@ class OpenAIEngine:
         """Close the connections that are kept."""
         self._connections.close()
 
-    async def _begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], wait_s: float) -> Answer:
-        """Send the request and wait for the head of the answer. Raises UpstreamError.
-
-        Connections to llama.cpp are not kept: it closes them after a stream although it promises to keep them.
-        """
-        at = f"{self._api.root}/{endpoint}"
-        if endpoint in OTHERS and not OTHERS[endpoint].startswith("/v1/"):
-            at = OTHERS[endpoint]
-        path, keep = self._path + at, self.state.family != "llamacpp"
+    async def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Answer:
+        """Send a request, and return its answer once its head has come (see gateway.engines.asked.Asking)."""
+        keep = self.state.family != "llamacpp"  # that closes them after a stream although it promises to keep them
+        lines = None if headers else self._lines.get((endpoint, keep))
+        if lines is None:
+            all_of_them = {**self._request_headers, **headers}
+            lines = self._connections.lines(self._path_of(endpoint), all_of_them, keep=keep)
+            if not headers:
+                self._lines[endpoint, keep] = lines
         try:
-            return await self._connections.post(
-                path, {**self._request_headers, **headers}, body, keep=keep, within_s=wait_s
-            )
+            return await self._connections.send(lines, body, keep=keep, within_s=within_s)
         except TimeoutError as error:
-            message = f"the engine at {self.url} did not begin to answer within {wait_s:g} s"
+            message = f"the engine at {self.url} did not begin to answer within {within_s:g} s"
             raise UpstreamError(message, code="engine_timeout") from error
         except (ConnectionBroken, OSError) as error:
             self.state = replace(self.state, problem=self._describe(error))
             raise UpstreamError(self._describe(error), code="engine_unreachable") from error
+
+    def knows_not_model(self) -> None:
+        """It did not know a model of its own list, which the next look reads again."""
+        self._is_list_old = True
+
+    def _path_of(self, endpoint: str) -> str:
+        """Where it is asked for this; what is no part of the OpenAI API has a path of its own (OTHERS)."""
+        at = OTHERS.get(endpoint, "")
+        return self._path + (at if at and not at.startswith("/v1/") else f"{self._api.root}/{endpoint}")
 
     async def _identify(self) -> tuple[Family, EngineState]:
         listing = await self._listing()
@@ -228,9 +205,10 @@ class OpenAIEngine:
                 "it is another PPAI peer, which would send requests in a circle; name its engine instead"
             )
         if self._family is None or listing.owner != self._owner:
-            self._continues, self._learn_attempts, self._refused = {}, {}, {}  # another program may listen there now
+            self._continues, self._learn_attempts, self.refused = {}, {}, {}  # another program may listen there now
             self._family, self._owner = await recognise(self._api, listing), listing.owner
         served = await self._family.describe(self._api, listing)
+        self._lines.clear()  # the root of its paths may be another
         state = EngineState(
             problem=None if served.models else f"{self.url} serves no model yet",
             family=self._family.name,
@@ -286,100 +264,3 @@ class OpenAIEngine:
         if isinstance(error, TimeoutError):
             return f"the engine at {self.url} does not answer in time"
         return f"the engine at {self.url} failed: {error or type(error).__name__}"
-
-
-class EngineReply:
-    """An engine's answer that has begun (see gateway.upstream.Reply)."""
-
-    def __init__(
-        self, answer: Answer, patience: Patience, url: str, *, stream: bool, said: bytes | None = None
-    ) -> None:
-        """`stream`: events were asked for, so that a body of no particular type is taken for them.
-
-        `said`: the whole body, where it has been read.
-        """
-        self._said = said
-        self.status = answer.status
-        self.content_type = answer.headers.get("content-type", "")
-        may_be = _EVENTS if stream else _EVENTS[:1]
-        self.is_stream = self.content_type.startswith(may_be) or (stream and not self.content_type)
-        self.retry_after = answer.headers.get("retry-after")
-        self._answer, self._patience, self._url = answer, patience, url
-        self._splitter = EventSplitter(with_comments=True)
-        self._last = deque[bytes](maxlen=2)  # events, of which the last may tell the usage, and the one before the end
-        self._clock = asyncio.get_running_loop().time
-
-    async def read(self) -> bytes:
-        if self._said is not None:
-            return self._said
-        try:
-            until = self._clock() + self._patience.whole_s
-            pieces, size = list[bytes](), 0
-            while piece := await self._answer.piece(until - self._clock()):
-                pieces.append(piece)
-                size += len(piece)
-                if size > REPLY_LIMIT_BYTES:
-                    raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
-            return b"".join(pieces)
-        except TimeoutError as error:
-            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
-        except ConnectionBroken as error:
-            raise self._cut_short(error) from error
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes; `patience.whole_s` for the first piece, `idle_s` between two. Raises UpstreamError."""
-        wait_s = self._patience.whole_s
-        try:
-            while piece := await self._answer.piece(wait_s):
-                wait_s = self._patience.idle_s
-                yield piece
-        except TimeoutError as error:
-            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
-        except ConnectionBroken as error:
-            raise self._cut_short(error) from error
-
-    def pour(self, takes: Callable[[bytes, int], bool]) -> None:
-        """See gateway.upstream.pour."""
-
-        def take(piece: bytes) -> bool:
-            if not self._splitter.is_between or not (count := plain_events(piece)) or not takes(piece, count):
-                return False
-            self._last.append(piece)
-            return True
-
-        self._answer.pour(take)
-
-    async def events(self) -> AsyncIterator[Event]:
-        is_complete, wait_s = False, self._patience.first_event_s
-        try:
-            while True:
-                piece = await self._answer.piece(wait_s)
-                if not piece and is_complete:
-                    return
-                if not piece and any(event.finishes for event in EventSplitter().feed(b"".join(self._last))[-2:]):
-                    yield Event(DONE, b"[DONE]")  # it was left out; the answer is whole
-                    return
-                if not piece:
-                    raise self._cut_short(None)
-                for event in self._splitter.feed(piece):
-                    if event.is_comment:
-                        yield event
-                        continue
-                    wait_s = self._patience.idle_s
-                    is_complete = is_complete or event.ends_stream
-                    self._last.append(event.raw)
-                    yield event
-                    if event.is_done:
-                        self._answer.release(at_its_end=True)
-                        return
-        except TimeoutError as error:
-            message = f"the engine at {self._url} sent nothing for {wait_s:g} s"
-            raise UpstreamError(message, code="engine_timeout") from error
-        except OversizedEvent as error:
-            raise UpstreamError(f"the engine at {self._url} sent {error}", code="bad_stream") from error
-        except ConnectionBroken as error:
-            raise self._cut_short(error) from error
-
-    def _cut_short(self, error: Exception | None) -> UpstreamError:
-        reason = f" ({error or type(error).__name__})" if error else ""
-        return UpstreamError(f"the engine at {self._url} ended its answer too early{reason}", code="stream_cut_short")

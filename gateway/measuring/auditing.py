@@ -200,7 +200,7 @@ class Collected:
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         self._status = status
 
-    async def send(self, body: bytes, *, more: bool) -> None:
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
         self._sent, self._is_complete = self._sent + 1, not more
         try:
             for event in self._splitter.feed(body):

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from discovery.connections import ConnectionBroken
+from discovery.connection import ConnectionBroken
 from discovery.details import DETAILS_LIMIT_BYTES, decode_details
 from discovery.envelopes import MalformedMessage
 from discovery.exchanges import PeerUnreachable

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from discovery.connections import ConnectionBroken
+from discovery.connection import ConnectionBroken
 from discovery.envelopes import UNREADABLE
 from discovery.exchanges import PeerUnreachable
 from discovery.records import ENGINES_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from discovery.connections import Answer, ConnectionBroken
+from discovery.connection import Answer, ConnectionBroken
 from discovery.envelopes import UNREADABLE
 from discovery.exchanges import PeerUnreachable
 from discovery.identity import verify

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from discovery.connections import ConnectionBroken
+from discovery.connection import ConnectionBroken
 from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip

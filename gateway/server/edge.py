@@ -145,8 +145,8 @@ class AsgiClient:
         written = [(name.encode(), value.encode()) for name, value in fields.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": written})
 
-    async def send(self, body: bytes, *, more: bool) -> None:
-        self.sent += 1
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+        self.sent += count
         self.is_complete = not more
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
@@ -192,8 +192,8 @@ class _DirectClient(AsgiClient):
         length = fields.get("content-length")
         self._exchange.begin(status, lines, None if length is None else int(length))
 
-    async def send(self, body: bytes, *, more: bool) -> None:
-        self.sent += 1
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+        self.sent += count
         self.is_complete = not more
         if self._exchange.must_wait:
             await self._exchange.drained()

@@ -54,11 +54,11 @@ class KeptAlive:
         else:
             await self._client.start(status, content_type, headers)
 
-    async def send(self, body: bytes, *, more: bool) -> None:
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
         if not more:
             self.close()
         self._is_sending = True
-        await self._client.send(body, more=more)
+        await self._client.send(body, more=more, count=count)
         self._is_sending, self._last = False, self._loop.time()
 
     def push(self, events: bytes, count: int) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 from gateway.serving.continuing.heard import Heard
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents, pour
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import UNREADABLE, Pieces
@@ -77,7 +77,9 @@ class Client(Protocol):
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
 
-    async def send(self, body: bytes, *, more: bool) -> None: ...
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+        """Write a piece of the body, which is so many events; not `more`: it is the last."""
+        ...
 
     def push(self, events: bytes, count: int) -> bool:
         """Write so many events at once, behind the first piece; False: nothing was written, `send` waits as it must."""
@@ -131,7 +133,7 @@ class Forwarder:
         `leaves`: codes of errors that the client is not told, as long as it has got nothing: `run` returns them.
         """
         self._leaves = leaves
-        self._heard = Heard(request) if continues else None
+        self._heard = Heard(request) if continues and request.stream else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         self._first_event_at: float | None = None
         self._meter = Meter(request)
@@ -254,31 +256,41 @@ class Forwarder:
         self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
     ) -> None:
         is_done, goes_on = False, client.has_started
-        if not goes_on:
-            pour(reply, partial(self._push, client, rename))
-        async for event in reply.events():
-            if event.is_comment:
-                await client.comment(event.raw)
-                continue
-            if event.is_error:
-                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=event.data)
-            if self._first_event_at is None:
-                self._first_event_at = self._clock()
-                if goes_on:
-                    await client.comment(f": continued by {headers['x-ppai-peer']}\n\n".encode())
-                else:
-                    await client.start(200, STREAM, headers)
-            if goes_on and not event.is_done:
-                await self._pass_on(event, client, rename)
-                continue
-            is_usage = self._meter.event(event.data)
-            if not is_usage or self._request.include_usage:  # we may have asked for it ourselves, and the client not
-                sent, is_done = rename(event.raw), event.is_done
-                if self._heard is not None and not is_done:
-                    self._heard.add(sent)
-                await client.send(sent, more=not is_done)
+        async for events in reads(reply, None if goes_on else partial(self._push, client, rename)):
+            sent = list[bytes]()  # those that came together go on together
+            for event in events:
+                if event.is_comment or event.is_error:
+                    await self._send(client, sent)
+                    if event.is_error:
+                        raise UpstreamError(
+                            message_in(event.data), code="upstream_error", by_engine=True, said=event.data
+                        )
+                    await client.comment(event.raw)
+                    continue
+                if self._first_event_at is None:
+                    self._first_event_at = self._clock()
+                    if goes_on:
+                        await client.comment(f": continued by {headers['x-ppai-peer']}\n\n".encode())
+                    else:
+                        await client.start(200, STREAM, headers)
+                if goes_on and not event.is_done:
+                    await self._pass_on(event, client, rename)
+                    continue
+                is_usage = self._meter.event(event.data)
+                if not is_usage or self._request.include_usage:  # we may have asked for it, and the client not
+                    is_done = event.is_done
+                    sent.append(rename(event.raw))
+            await self._send(client, sent, more=not is_done)
         if not is_done:
             await client.send(b"", more=False)
+
+    async def _send(self, client: Client, events: list[bytes], *, more: bool = True) -> None:
+        """Events in one write; not `more`: the last of them is the end."""
+        if events:
+            if self._heard is not None:
+                self._heard.add(b"".join(events if more else events[:-1]))
+            await client.send(b"".join(events), more=more, count=len(events))
+            events.clear()
 
     def _push(self, client: Client, rename: Callable[[bytes], bytes], events: bytes, count: int) -> bool:
         """Pass on plain events as they came (upstream.pour), behind the first; False: they are relayed one by one."""

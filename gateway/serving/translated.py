@@ -80,7 +80,7 @@ class Translated:
         await self._client.start(status, content_type, headers)
         self._saying = asyncio.create_task(self._say())
 
-    async def send(self, body: bytes, *, more: bool) -> None:
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
         for event in self._splitter.feed(body):
             if event.is_error:
                 await self._end()

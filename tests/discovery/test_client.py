@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.connections import SLICE_BYTES
+from discovery.connection import SLICE_BYTES
 from discovery.envelopes import seal
 from discovery.exchanges import ClientConfig, PeerUnreachable
 from discovery.identity import Identity

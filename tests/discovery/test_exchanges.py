@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from discovery.connections import Connection
+from discovery.connection import Connection
 from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import Card

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from discovery.connections import ConnectionBroken
+from discovery.connection import ConnectionBroken
 from discovery.ear import Ear
 from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.exchanges import PeerUnreachable

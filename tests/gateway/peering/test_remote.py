@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from discovery.connections import Answer, Connections
+from discovery.connection import Answer
+from discovery.connections import Connections
 from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import PeerId

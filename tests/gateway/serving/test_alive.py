@@ -135,7 +135,7 @@ async def test_an_engine_s_comment_passes_but_not_at_once_before_the_answer(monk
 
 async def test_who_reads_slowly_gets_no_signs_of_life_on_top() -> None:
     class Slow(Recorder):
-        async def send(self, body: bytes, *, more: bool) -> None:
+        async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
             await asyncio.sleep(0.1)
             await super().send(body, more=more)
 

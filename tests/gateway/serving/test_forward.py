@@ -35,9 +35,9 @@ class Recorder:
         await self.start(status, content_type, headers)
         await self.send(body, more=False)
 
-    async def send(self, body: bytes, *, more: bool) -> None:
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
         assert self.has_started and not self.is_complete
-        self.body, self.sent = self.body + body, self.sent + 1
+        self.body, self.sent = self.body + body, self.sent + count
         self.is_complete = not more
 
     def push(self, events: bytes, count: int) -> bool:
@@ -449,8 +449,8 @@ async def test_who_hangs_up_after_the_last_byte_was_answered(session: aiohttp.Cl
     client, attempts = Recorder(), list[Attempt]()
 
     class HangsUp(Recorder):
-        async def send(self, body: bytes, *, more: bool) -> None:
-            await super().send(body, more=more)
+        async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+            await super().send(body, more=more, count=count)
             if not more:
                 raise asyncio.CancelledError
 
@@ -511,6 +511,25 @@ async def test_all_words_but_the_first_are_written_where_they_arrive(session: ai
         client, _ = await forward(session, engine)
 
     assert 12 <= sum(client.pushed) + 1 <= client.sent and TEXT == text_of(client)
+
+
+async def test_events_that_come_together_go_on_in_one_write_and_each_counts(session: aiohttp.ClientSession) -> None:
+    """Also those before an error, which are sent before the client is told of it."""
+    word = chunk(choices=[{"index": 0, "delta": {"content": "a"}}])
+    failed = b'data: {"error":{"message":"out of memory"}}\n\n'
+    for raw, status, sent in (([word * 3 + ENDED + USED + DONE], "ok", 5), ([word * 3 + failed], "failed", 4)):
+        writes = list[int]()
+
+        class Counting(Recorder):
+            async def send(self, body: bytes, *, more: bool, count: int = 1, writes: list[int] = writes) -> None:
+                writes.append(count)
+                await super().send(body, more=more, count=count)
+
+        async with ScriptedEngine(raw=raw).serving() as engine:
+            client, [attempt] = await forward(session, engine, client=Counting())
+
+        assert ([5] if status == "ok" else [3, 1]) == writes and (status, sent) == (attempt.status, client.sent)
+        assert client.body.startswith(word * 3) and USED not in client.body
 
 
 async def test_an_error_behind_words_that_passed_is_told_in_band(session: aiohttp.ClientSession) -> None:

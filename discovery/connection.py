@@ -1,0 +1,387 @@
+"""One HTTP/1.1 connection to a server, an engine or a peer, and the answer that comes on it, read piece by piece.
+
+httptools parses, as on the serving side. Knows nothing of what is asked, nor of other connections.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from math import inf
+from types import TracebackType
+from typing import Protocol, cast
+
+import httptools
+
+from discovery.uploads import acknowledged_bytes
+
+SLICE_BYTES = 1 << 18  # of a large body: TLS encrypts so much in a moment, and others have their turn
+HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
+BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that its reader has not taken; beyond it the server has to wait
+LINGER_S = 0.05  # s for the end mark of a chunked body after its last event; then the connection is closed
+
+
+Pieces = tuple[bytes | memoryview, ...]  # of one body, to be sent one after the other
+
+
+class ConnectionBroken(Exception):
+    """The server closed the connection, or sent bytes that are not HTTP, before its answer was complete."""
+
+
+class NothingCame(ConnectionBroken):
+    """The connection ended before it sent anything: one that was kept may have been closed before it was asked on."""
+
+
+class NotHttp(ConnectionBroken):
+    """What came is no HTTP."""
+
+
+class CutShort(ConnectionBroken):
+    """The connection ended after the head of an answer, and before its body's end."""
+
+
+class Owner(Protocol):
+    """Who keeps connections between two answers."""
+
+    def made(self, connection: "Connection") -> None:
+        """It is open."""
+        ...
+
+    def keep(self, connection: "Connection") -> None:
+        """It is idle, and may be asked on again."""
+        ...
+
+    def lose(self, connection: "Connection") -> None:
+        """It was closed, idle or not."""
+        ...
+
+
+class Answer:
+    """One answer, filled by its connection while it comes, and read by whoever asked. Header names: lower case."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.has_bytes = self.has_head = self.is_complete = self.is_released = False
+        self.error: ConnectionBroken | None = None
+        self.ended: Callable[[], None] | None = None  # called once it is released
+        self.seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
+        self.connection = connection
+        self.pieces = list[bytes]()
+        self.untaken_bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._until = 0.0  # when the reader who waits gives up
+        self._within_s = 0.0  # how long after a piece he waits for the next
+        self._takes: Callable[[bytes], bool] | None = None
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    @property
+    def taken_bytes(self) -> int:
+        """How much of the request the server has taken: see Connection.count_taken."""
+        return self.connection.taken_bytes()
+
+    async def begun(self, until: float) -> "Answer":
+        """Wait for status and headers; returns itself. Where it raises, the connection is closed.
+
+        `until` is the event loop's time. Raises ConnectionBroken, TimeoutError.
+        """
+        self._until = until
+        try:
+            while not self.has_head:
+                if self.error:
+                    raise self.error
+                await self._news()
+        except BaseException:
+            self.release()
+            raise
+        return self
+
+    async def piece(self, within_s: float) -> bytes:
+        """The bytes of the body that came since the last call, at least one; empty at the body's end.
+
+        Raises ConnectionBroken, TimeoutError.
+        """
+        if not self.pieces:
+            self._within_s, self._until = within_s, self._loop.time() + within_s
+            while not self.pieces:
+                if self.is_complete:
+                    return b""
+                if self.error:
+                    raise self.error
+                await self._news()
+        taken = self._untaken()
+        self.connection.go_on()
+        return taken
+
+    def pour(self, takes: Callable[[bytes], bool]) -> None:
+        """Offer what comes to `takes` first, as it is read: what it takes (True), no call of `piece` returns.
+
+        It is offered only while somebody waits for a piece, who therefore has all before it, and waits on behind it.
+        """
+        self._takes = takes
+
+    async def read(self, limit_bytes: int, within_s: float) -> bytes:
+        """The whole body, or somewhat more than `limit_bytes` of a longer one.
+
+        Raises ConnectionBroken, TimeoutError.
+        """
+        body, until = bytearray(), self._loop.time() + within_s
+        while len(body) <= limit_bytes and (piece := await self.piece(until - self._loop.time())):
+            body += piece
+        return bytes(body)
+
+    def release(self, *, at_its_end: bool = False) -> None:
+        """End this answer. If it was read to its end, its connection is kept; else the connection is closed.
+
+        `at_its_end`: all but the end mark was read, for which the connection waits LINGER_S.
+        """
+        if not self.is_released:
+            self.is_released = True
+            self.connection.released(at_its_end)
+            if self.ended is not None:
+                self.ended()
+
+    def whole(self) -> bytes | None:
+        """What is not yet read of the body, where all of it has come; None: wait for it by `piece`."""
+        return self._untaken() if self.is_complete else None
+
+    def wake(self) -> None:
+        """The answer has changed: pour what came, or wake the reader."""
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._takes is not None and self.pieces and not self.is_complete:
+            offered = self._untaken()
+            if self._takes(offered):
+                self._until = self._loop.time() + self._within_s
+                return
+            self.pieces.append(offered)
+        self._waiter.set_result(None)
+
+    def _untaken(self) -> bytes:
+        pieces, self.pieces, self.untaken_bytes = self.pieces, [], 0
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _news(self) -> None:
+        self._waiter = self._loop.create_future()
+        self.connection.look_at(self._until)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def check(self, now: float) -> None:
+        """Give up where somebody waits and his time is up; else have this called when it will be."""
+        if self._waiter is None or self._waiter.done():
+            return
+        if now < self._until:
+            self.connection.look_at(self._until)
+        else:
+            self._waiter.set_exception(TimeoutError())
+
+
+class Connection(asyncio.Protocol):
+    """One connection, with one answer at a time. Between two answers its owner keeps it."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner, self.idle_since = owner, 0.0
+        self.session: object = None  # what whoever asks keeps for this connection
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer: Answer | None = None  # None while idle
+        self._head_bytes = 0
+        self._is_framed = self._is_kept = self._is_held = False
+        self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
+        self._is_full = False  # so much was sent that the server has to read first
+        self._sent_bytes = self._acknowledged_before = 0  # of the request
+        # One timer for all waits, which is mostly due too early and looks then when it should be: most waits end soon.
+        self._look: asyncio.TimerHandle | None = None
+        self._look_at = inf
+        self._lingering: asyncio.TimerHandle | None = None  # ends the connection
+
+    def ask(self, head: bytes, body: Pieces) -> Answer:
+        """Send a request; its answer fills as it comes."""
+        self._head_bytes = 0
+        self._answer = Answer(self)
+        size = len(body[0]) if len(body) == 1 else sum(map(len, body))
+        if size <= SLICE_BYTES:
+            self._sent_bytes = size
+            self._transport.write(b"".join((head, *body)))
+        else:
+            self._sent_bytes = 0
+            self._transport.write(head)
+            self._unsent = _slices(body)
+            self._send_on()
+        return self._answer
+
+    def count_taken(self) -> None:
+        """Have `taken_bytes` count from now: call it before a request is sent."""
+        self._acknowledged_before = self._acknowledged()
+
+    def taken_bytes(self) -> int:
+        """How much of the request the other side has taken: what it acknowledged, where the system tells (Linux).
+
+        Elsewhere what our own system took over, which may be seconds ahead.
+        """
+        if self._transport.is_closing():
+            return 0
+        if acknowledged := self._acknowledged():
+            return acknowledged - self._acknowledged_before
+        return self._sent_bytes - self._transport.get_write_buffer_size()
+
+    def _acknowledged(self) -> int:
+        return acknowledged_bytes(self._transport.get_extra_info("socket"))
+
+    def _send_on(self) -> None:
+        """Send a slice of a large body, and the next when others have had their turn: TLS encrypts it here and now."""
+        if self._transport.is_closing():
+            return
+        piece = next(self._unsent, None) if self._unsent else None
+        if piece is None:
+            self._unsent = None
+        else:
+            self._transport.write(piece)
+            self._sent_bytes += len(piece)
+            if not self._is_full:
+                asyncio.get_running_loop().call_soon(self._send_on)
+
+    def look_at(self, at: float) -> None:
+        """Have the answer's `check` called then, by the event loop's time, or earlier."""
+        if at < self._look_at:
+            if self._look is not None:
+                self._look.cancel()
+            self._look, self._look_at = self._loop.call_at(at, self._check), at
+
+    def _check(self) -> None:
+        self._look, self._look_at = None, inf
+        if self._answer is not None:
+            self._answer.check(self._loop.time())
+
+    def go_on(self) -> None:
+        """Read on: the reader has taken what had come."""
+        if self._is_held:
+            self._is_held = False
+            self._transport.resume_reading()
+
+    def released(self, at_its_end: bool) -> None:
+        """The present answer has ended for its reader: keep the connection, linger, or close it."""
+        if self._answer and self._answer.is_complete:
+            self._rest()
+        elif at_its_end and not self._transport.is_closing():
+            self._lingering = self._loop.call_later(LINGER_S, self._transport.abort)
+        else:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection without waiting for the other side."""
+        self._transport.abort()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods but not the base class
+        self._owner.made(self)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._unsent is not None:
+            self._send_on()
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:  # the server sends bytes although nothing was asked
+            self._transport.abort()
+            return
+        if not answer.has_head:
+            answer.has_bytes = True
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            answer.error = NotHttp(f"it does not speak HTTP: {error}")
+            self._transport.abort()
+        if not answer.has_head and self._head_bytes > HEAD_LIMIT_BYTES:
+            answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
+            self._transport.abort()
+        elif answer.untaken_bytes > BUFFER_LIMIT_BYTES and not self._is_held:
+            self._is_held = True
+            self._transport.pause_reading()
+        answer.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._look, self._lingering):
+            if timer is not None:
+                timer.cancel()
+        self._owner.lose(self)
+        if answer := self._answer:
+            if answer.has_head and not self._is_framed and exc is None:
+                answer.is_complete = True  # a body without a length ends with its connection (RFC 9112, section 6.3)
+            if answer.error is None:
+                broken = CutShort if answer.has_head else ConnectionBroken if answer.has_bytes else NothingCame
+                answer.error = broken(str(exc or "it closed the connection"))
+                answer.error.__cause__ = exc
+            answer.wake()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if not self._answer or self._answer.is_complete:
+            raise ConnectionBroken("it answered twice")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        assert self._answer, "data_received parses only while somebody waits"
+        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        assert self._answer, "data_received parses only while somebody waits"
+        headers, status = self._answer.headers, self._parser.get_status_code()
+        if status < 200:  # informational; the answer comes after it
+            headers.clear()
+            return
+        self._answer.status, self._answer.has_head = status, True
+        self._is_framed = "content-length" in headers or "transfer-encoding" in headers
+        self._is_kept = self._parser.should_keep_alive()
+
+    def on_body(self, piece: bytes) -> None:
+        answer = self._answer
+        assert answer, "data_received parses only while somebody waits"
+        answer.pieces.append(piece)
+        answer.untaken_bytes += len(piece)
+
+    def on_message_complete(self) -> None:
+        if self._answer and self._answer.has_head:
+            self._answer.is_complete = True
+            if self._answer.is_released:  # the connection was lingering for this end mark
+                self._rest()
+
+    def _rest(self) -> None:
+        """Become idle, or close where the server does not keep the connection."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        self._answer = None
+        self.go_on()
+        if self._is_kept and self._unsent is None and not self._transport.is_closing():
+            self._owner.keep(self)
+        else:
+            self._transport.close()
+
+
+def _slices(body: Pieces) -> Iterator[memoryview]:
+    for piece in body:
+        view = memoryview(piece)
+        for begin in range(0, len(view), SLICE_BYTES):
+            yield view[begin : begin + SLICE_BYTES]

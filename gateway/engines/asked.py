@@ -1,0 +1,206 @@
+"""One request to an engine, and its answer while it is open. Knows nothing of which engine, nor of its models."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Protocol
+
+from discovery.connection import Answer, ConnectionBroken
+from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
+from gateway.wire.bodies import OPTIONAL, leaving_out, says_not_known, without
+from gateway.wire.codec import Pieces
+from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent, plain_events
+
+_REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
+REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
+_EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
+
+
+class Asking(Protocol):
+    """The engine that is asked."""
+
+    url: str
+    in_flight: int  # requests that are open at it
+    refused: dict[str, frozenset[str]]  # by endpoint: optional fields that it does not know
+
+    async def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Answer:
+        """Send a request, and return its answer once its head has come. Raises UpstreamError."""
+        ...
+
+    def knows_not_model(self) -> None:
+        """It answered that it does not know the model."""
+        ...
+
+
+class Asked:
+    """A context: entering it asks, and leaving it hangs up, which makes the engine stop generating.
+
+    Entered it is the answer that has begun (gateway.upstream.Reply). Entering raises UpstreamError.
+    """
+
+    status: int
+    content_type: str
+    is_stream: bool
+    retry_after: str | None
+
+    def __init__(
+        self,
+        engine: Asking,
+        endpoint: str,
+        body: Pieces,
+        headers: Mapping[str, str],
+        *,
+        stream: bool,
+        patience: Patience,
+    ) -> None:
+        """`stream`: events are asked for, so that a body of no particular type is taken for them."""
+        self._engine, self._endpoint, self._body, self._headers = engine, endpoint, body, headers
+        self._stream, self._patience = stream, patience
+        self._answer: Answer
+        self._said: bytes | None = None  # the whole body, where it has been read
+
+    async def __aenter__(self) -> "Asked":
+        engine, body = self._engine, self._body
+        engine.in_flight += 1
+        try:
+            if not_known := engine.refused.get(self._endpoint):
+                body, _ = without(body, not_known)
+            await self._begin(body)
+            if self.status in _REFUSED and self._endpoint in OPTIONAL:
+                await self._ask_for_less(body)
+            if self._answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
+                self._answer.release()
+                raise UpstreamError(f"the engine at {engine.url} compresses its answers", code="bad_encoding")
+        except BaseException:
+            engine.in_flight -= 1
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.in_flight -= 1
+        self._answer.release()  # closes the connection where the answer was not read to its end
+
+    async def _begin(self, body: Pieces) -> None:
+        within_s = self._patience.first_event_s if self._stream else self._patience.whole_s
+        self._answer = answer = await self._engine.begin(self._endpoint, body, self._headers, within_s)
+        self.status, headers = answer.status, answer.headers
+        self.content_type, self.retry_after = headers.get("content-type", ""), headers.get("retry-after")
+        may_be = _EVENTS if self._stream else _EVENTS[:1]
+        self.is_stream = self.content_type.startswith(may_be) or (self._stream and not self.content_type)
+        if answer.status == 404:
+            self._engine.knows_not_model()
+
+    async def _ask_for_less(self, body: Pieces) -> None:
+        """Ask once more without the optional fields that its refusal names, and again where it names others."""
+        refused = frozenset[str]()
+        for _ in range(REFUSALS):
+            try:
+                self._said = await self.read()
+            except BaseException:
+                self._answer.release()
+                raise
+            body, named = leaving_out(self._endpoint, body, self._said)
+            if not named:
+                return
+            refused |= named if says_not_known(self._said) else frozenset()
+            self._answer.release()
+            self._said = None
+            await self._begin(body)
+            if self.status not in _REFUSED:
+                break
+        if refused and self.status == 200:  # it did help: the next request is asked without them at once
+            known = self._engine.refused.get(self._endpoint, frozenset())
+            self._engine.refused[self._endpoint] = known | refused
+
+    async def read(self) -> bytes:
+        if self._said is not None:
+            return self._said
+        if (whole := self._answer.whole()) is not None:
+            return whole
+        try:
+            clock = asyncio.get_running_loop().time
+            until, pieces, size = clock() + self._patience.whole_s, list[bytes](), 0
+            while piece := await self._answer.piece(until - clock()):
+                pieces.append(piece)
+                size += len(piece)
+                if size > REPLY_LIMIT_BYTES:
+                    raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
+            return b"".join(pieces)
+        except TimeoutError as error:
+            raise UpstreamError(f"the engine at {self._engine.url} stalled", code="engine_timeout") from error
+        except ConnectionBroken as error:
+            raise self._cut_short(error) from error
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes; `patience.whole_s` for the first piece, `idle_s` between two. Raises UpstreamError."""
+        wait_s = self._patience.whole_s
+        try:
+            while piece := await self._answer.piece(wait_s):
+                wait_s = self._patience.idle_s
+                yield piece
+        except TimeoutError as error:
+            raise UpstreamError(f"the engine at {self._engine.url} stalled", code="engine_timeout") from error
+        except ConnectionBroken as error:
+            raise self._cut_short(error) from error
+
+    async def events(self) -> AsyncIterator[Event]:
+        async for events in self.reads():
+            for event in events:
+                yield event
+
+    async def reads(self, takes: Callable[[bytes, int], bool] | None = None) -> AsyncIterator[list[Event]]:
+        """See gateway.upstream.reads. Raises UpstreamError."""
+        splitter, wait_s, is_complete = EventSplitter(with_comments=True), self._patience.first_event_s, False
+        last = deque[bytes](maxlen=2)  # events or reads of them: the last may tell the usage, the one before the end
+
+        def take(piece: bytes) -> bool:
+            if not splitter.is_between or not (count := plain_events(piece)) or not takes or not takes(piece, count):
+                return False
+            last.append(piece)
+            return True
+
+        if takes is not None:
+            self._answer.pour(take)
+        try:
+            while True:
+                piece = await self._answer.piece(wait_s)
+                if not piece:
+                    if not is_complete and not _has_finished(last):
+                        raise self._cut_short(None)
+                    if not is_complete:
+                        yield [Event(DONE, b"[DONE]")]  # it was left out; the answer is whole
+                    return
+                came = list[Event]()
+                for event in splitter.feed(piece):
+                    came.append(event)
+                    if not event.is_comment:
+                        wait_s, is_complete = self._patience.idle_s, is_complete or event.ends_stream
+                        last.append(event.raw)
+                        if event.is_done:
+                            break
+                if came:
+                    yield came
+                    if came[-1].is_done:
+                        self._answer.release(at_its_end=True)
+                        return
+        except TimeoutError as error:
+            message = f"the engine at {self._engine.url} sent nothing for {wait_s:g} s"
+            raise UpstreamError(message, code="engine_timeout") from error
+        except OversizedEvent as error:
+            raise UpstreamError(f"the engine at {self._engine.url} sent {error}", code="bad_stream") from error
+        except ConnectionBroken as error:
+            raise self._cut_short(error) from error
+
+    def _cut_short(self, error: Exception | None) -> UpstreamError:
+        reason = f" ({error or type(error).__name__})" if error else ""
+        return UpstreamError(
+            f"the engine at {self._engine.url} ended its answer too early{reason}", code="stream_cut_short"
+        )
+
+
+def _has_finished(last: Iterable[bytes]) -> bool:
+    """Whether one of the last two of these events says that a choice is finished, and so not cut."""
+    return any(event.finishes for event in EventSplitter().feed(b"".join(last))[-2:])

@@ -1,0 +1,317 @@
+"""One connection: every way an answer may be framed, broken, held back or left."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from discovery.connection import BUFFER_LIMIT_BYTES, SLICE_BYTES, ConnectionBroken
+from discovery.connections import Connections
+from tests.discovery.raw import CHUNKED, WHOLE, ask, engine, read
+
+
+async def test_a_large_body_goes_in_slices_and_its_connection_serves_again() -> None:
+    large = bytes(range(256)) * (SLICE_BYTES // 100)
+    async with engine(WHOLE) as (served, connections):
+        for _ in range(2):
+            answer = await connections.post("/", {}, (b"{", memoryview(large), b"}"), keep=True, within_s=5)
+            assert b"hello" == await read(answer)
+
+        assert ([b"{" + large + b"}"] * 2, 1) == (
+            [r.partition(b"\r\n\r\n")[2] for r in served.requests],
+            served.connections,
+        )
+
+
+async def test_an_answer_that_comes_before_all_was_sent_ends_its_connection() -> None:
+    """What is left of the request would else be read as the next one."""
+    async with engine(WHOLE) as (served, connections):
+        served.reads_bodies = False
+
+        answer = await connections.post("/", {}, (bytes(64 << 20),), keep=True, within_s=5)
+        assert (200, b"hello") == (answer.status, await read(answer))
+        served.reads_bodies = True
+
+        assert b"hello" == await read(await ask(connections))
+        assert 2 == served.connections
+
+
+async def test_a_body_without_a_length_ends_with_its_connection() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\nhello")
+        writer.close()
+
+    async with engine(say) as (served, connections):
+        assert b"hello" == await read(await ask(connections))
+        assert b"hello" == await read(await ask(connections))
+        assert 2 == served.connections
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        pytest.param(b"", "closed", id="nothing"),
+        pytest.param(b"\x16\x03\x01\x02\x00", "no.*HTTP|not speak HTTP", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", "HTTP", id="an upgrade"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"x-a: b\r\n" * 20_000, "headers are over", id="headers without end"),
+    ],
+)
+async def test_what_is_no_answer_is_an_error(said: bytes, why: str) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        if not said:
+            writer.close()
+
+    async with engine(say) as (_, connections):
+        with pytest.raises(ConnectionBroken, match=why):
+            await ask(connections)
+
+
+@pytest.mark.parametrize("said", [WHOLE[:-1], CHUNKED[:-5], CHUNKED[:-7]], ids=["a length", "chunks", "in a chunk"])
+async def test_a_body_shorter_than_it_said_is_an_error_and_no_end(said: bytes) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        with pytest.raises(ConnectionBroken):
+            await read(answer)
+        answer.release()
+
+
+async def test_an_answer_nobody_asked_for_is_never_taken_for_the_next_one() -> None:
+    async with engine(WHOLE + WHOLE.replace(b"hello", b"other")) as (served, connections):
+        assert [b"hello"] * 3 == [await read(await ask(connections)) for _ in range(3)]
+        assert 3 == served.connections
+
+
+async def test_silence_before_and_within_an_answer_times_out() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if served.connections == 2:
+            writer.write(WHOLE[:-1])
+
+    async with engine(say) as (served, connections):
+        with pytest.raises(TimeoutError):
+            await ask(connections, within_s=0.05)
+        answer = await ask(connections)
+        assert b"hell" == await answer.piece(1)
+        with pytest.raises(TimeoutError):
+            await answer.piece(0.05)
+        answer.release()
+
+
+async def test_every_piece_has_its_own_time_however_long_all_of_them_take() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WHOLE[: -len(b"hello")])
+        for letter in b"hello":
+            await asyncio.sleep(0.2)
+            writer.write(bytes([letter]))
+
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        assert list(b"hello") == [(await answer.piece(0.8))[0] for _ in range(5)]
+        answer.release()
+
+
+@pytest.mark.parametrize("refused", [set(), {0}, {1}, {2, 3}, {0, 4}, {0, 1, 2, 3, 4}])
+async def test_what_is_poured_and_what_is_read_is_the_body_in_its_order(refused: set[int]) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n<\r\n")
+        for number in range(5):
+            await came.acquire()
+            writer.write(b"2\r\na%d\r\n" % number)
+        await came.acquire()
+        writer.write(b"0\r\n\r\n")
+
+    def takes(piece: bytes) -> bool:
+        came.release()
+        offered.append(piece)
+        if is_taken := int(piece[1:]) not in refused:
+            got.append(piece)
+        return is_taken
+
+    came, offered, got = asyncio.Semaphore(0), list[bytes](), list[bytes]()
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        assert b"<" == await answer.piece(2)
+        answer.pour(takes)
+        came.release()
+        while piece := await answer.piece(2):
+            got.append(piece)
+        answer.release()
+
+        assert [b"a%d" % number for number in range(5)] == got == offered
+
+
+async def test_what_comes_while_the_reader_is_busy_is_his_and_so_is_all_up_to_his_next_wait() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\none")
+        await busy.wait()
+        writer.write(b"two")
+        await waiting.wait()
+        writer.write(b"end")
+
+    busy, waiting, poured = asyncio.Event(), asyncio.Event(), list[bytes]()
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        answer.pour(lambda piece: poured.append(piece) is None)
+        assert b"one" == await answer.piece(2)
+        busy.set()
+        async with asyncio.timeout(2):
+            while not answer.pieces:
+                await asyncio.sleep(0.001)
+
+        assert b"two" == await answer.piece(2)
+        asyncio.get_running_loop().call_soon(waiting.set)
+        assert b"end" == await answer.piece(2), "what ends with its body is read: somebody has to see the end"
+        answer.release()
+        assert [] == poured
+
+
+async def test_what_is_poured_counts_as_heard_and_silence_after_it_times_out() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+        for _ in range(5):
+            writer.write(b"a")
+            await asyncio.sleep(0.08)
+
+    poured = list[bytes]()
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        await answer.piece(2)
+        answer.pour(lambda piece: poured.append(piece) is None)
+        with pytest.raises(TimeoutError):
+            await answer.piece(0.3)
+        answer.release()
+
+        assert [b"a"] * 4 == poured
+
+
+async def test_an_answer_left_early_is_hung_up_on() -> None:
+    async with engine(CHUNKED[:-5]) as (served, connections):
+        answer = await ask(connections)
+        assert b"hello" == await answer.piece(1)
+        answer.release()
+
+        async with asyncio.timeout(1):
+            while served.open:
+                await asyncio.sleep(0.005)
+
+
+async def test_an_end_that_lingers_behind_the_last_event_keeps_the_connection() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED[:-5])
+        await taken.wait()
+        writer.write(CHUNKED[-5:])
+
+    async with engine(say) as (served, connections):
+        for _ in range(3):
+            taken = asyncio.Event()
+            answer = await ask(connections)
+            assert b"hello" == await answer.piece(1)
+            answer.release(at_its_end=True)
+            taken.set()
+            async with asyncio.timeout(1):
+                while not answer.is_complete:
+                    await asyncio.sleep(0.001)
+
+        assert 1 == served.connections
+
+
+async def test_what_nobody_takes_holds_the_engine_back() -> None:
+    size, written = 24 << 20, 0
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        for _ in range(size >> 16):
+            writer.write(b"x" * (1 << 16))
+            await writer.drain()
+            written += 1 << 16
+
+    async with engine(say) as (_, connections):
+        answer = await ask(connections)
+        seen = -1
+        while not written or written != seen:  # until it stands still
+            seen = written
+            await asyncio.sleep(0.2)
+
+        stalled_at, first = written, await answer.piece(1)
+        rest = await read(answer)
+
+        assert stalled_at < size // 2  # socket buffers hold some MB, ours no more than its limit and one read
+        assert BUFFER_LIMIT_BYTES < len(first) < 4 * BUFFER_LIMIT_BYTES
+        assert size == len(first) + len(rest)
+
+
+async def test_a_large_body_waits_for_an_engine_that_reads_slowly() -> None:
+    """In the file that it lies in: what is sent and not yet read is bounded, and all of it arrives."""
+    body, may_read, read = memoryview(bytes(8 << 20)), asyncio.Event(), 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal read
+        head = await reader.readuntil(b"\r\n\r\n")
+        await may_read.wait()
+        size = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        while read < size:
+            read += len(await reader.read(1 << 16))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    connections = Connections(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connect_s=5, keep_s=5)
+    connection = await connections.dial()
+    answer = connection.ask(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % len(body), (body,))
+    await asyncio.sleep(0.2)
+
+    held = connection._transport.get_write_buffer_size()
+    may_read.set()
+    await answer.begun(asyncio.get_running_loop().time() + 5)
+
+    assert held < 1 << 20
+    assert (8 << 20, 200) == (read, answer.status)
+    answer.release()
+    server.close()
+
+
+async def test_requests_that_end_in_time_set_one_timer_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither each request nor each piece of an answer has one of its own, and none is left on a closed connection."""
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    call_at = loop.call_at
+
+    def counted(when: float, *given: Any, **named: Any) -> asyncio.TimerHandle:
+        timers.append(call_at(when, *given, **named))
+        return timers[-1]
+
+    async with engine(CHUNKED) as (served, connections):
+        await read(await ask(connections))
+        monkeypatch.setattr(loop, "call_at", counted)
+        for _ in range(20):
+            assert b"hello" == await read(await ask(connections))
+        monkeypatch.undo()
+
+        assert 1 == served.connections and [] == timers
+        connection = connections.kept()
+        assert connection is not None
+        connection.close()
+        await asyncio.sleep(0.01)
+        assert connection._look is not None and connection._look.cancelled()
+
+
+async def test_a_timer_that_is_due_too_early_or_too_late_for_a_wait_still_ends_it_in_its_time() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WHOLE if len(served.requests) < 3 else WHOLE[:-1])
+
+    async with engine(say) as (served, connections):
+        await read(await ask(connections, within_s=60))
+        await read(await ask(connections, within_s=0.05))
+        answer, loop = await ask(connections, within_s=60), asyncio.get_running_loop()
+        assert b"hell" == await answer.piece(60)
+        for within_s in (0.2, 0.1):
+            began = loop.time()
+            with pytest.raises(TimeoutError):
+                await answer.piece(within_s)
+            assert within_s - 0.01 <= loop.time() - began < within_s + 1
+        answer.release()
