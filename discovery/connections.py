@@ -61,10 +61,10 @@ class Connections:
                 pass
         return await (await self.dial()).ask(head, body).begun(until)
 
-    def lines(self, path: str, headers: Mapping[str, str], *, keep: bool = True) -> bytes:
-        """What each request to post to `path` with these headers begins with, its body's length not yet said."""
+    def lines(self, path: str, headers: Mapping[str, str], *, keep: bool = True, method: str = "POST") -> bytes:
+        """What each request to `path` with these headers begins with, its body's length not yet said."""
         closing = b"" if keep else b"connection: close\r\n"
-        return f"POST {path} HTTP/1.1\r\nhost: {self.authority}\r\n".encode() + header_lines(headers) + closing
+        return f"{method} {path} HTTP/1.1\r\nhost: {self.authority}\r\n".encode() + header_lines(headers) + closing
 
     def head(self, path: str, headers: Mapping[str, str], body: Pieces) -> bytes:
         """The head of a request to post `body`."""
@@ -134,7 +134,9 @@ def header_lines(headers: Mapping[str, str]) -> bytes:
 
 
 def with_length(lines: bytes, body: Pieces) -> bytes:
-    """A head of these lines, whose last one says how long the body is."""
+    """A head of these lines, whose last one says how long the body is, if there is one."""
+    if not body:
+        return lines + b"\r\n"
     return b"%bcontent-length: %d\r\n\r\n" % (lines, len(body[0]) if len(body) == 1 else sum(map(len, body)))
 
 

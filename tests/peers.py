@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import aiohttp
-
 from discovery.admission import Admission
 from discovery.details import encode_details
 from discovery.ear import Ear
@@ -206,14 +204,15 @@ async def ready_engine(
     scripted: ScriptedEngine, slots: int = 8, config: EngineConfig | None = None
 ) -> AsyncIterator[LocalEngine]:
     """The production side of an engine, after its first look at it."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         config = replace(config or EngineConfig(), url=scripted.url, slots=slots)
-        engine = LocalEngine(config, session, _no_embedded)
+        engine = LocalEngine(config, _no_embedded)
         seen = asyncio.Event()
         watch = tasks.create_task(engine.run(tasks, seen.set))
         await seen.wait()
         watch.cancel()
         yield engine
+        await engine.stop()
 
 
 def _no_embedded() -> object:

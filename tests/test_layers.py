@@ -216,7 +216,7 @@ def test_no_command_of_ppai_waits_for_what_few_of_them_need() -> None:
 
 def test_a_peer_that_serves_does_not_load_what_no_request_needs() -> None:
     """Each of these costs megabytes or a part of the start; the first agent, page or neighbour loads its own."""
-    frameworks = {"fastapi", "pydantic", "torch", "litellm", "onnxruntime", "rich", "zeroconf"}
+    frameworks = {"aiohttp", "fastapi", "pydantic", "torch", "litellm", "onnxruntime", "rich", "zeroconf"}
     ours = {"gateway.agent.agent", "gateway.agent.knowledge.knowledge", "gateway.doctor.examining"}
 
     assert [] == loaded_by(["gateway.runtime.running"], frameworks | ours)

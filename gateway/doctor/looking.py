@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from gateway.doctor.engines import Ask, Row, engine_findings
@@ -25,20 +24,18 @@ STARTS_LATER = "the embedded engine starts with the peer"
 
 async def look(configs: Sequence[EngineConfig], home: Home) -> list[Finding]:
     """What is found of the engines of these settings."""
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        # an engine of last resort is not tried out beyond what it lists: see LocalEngine
-        quiet = [replace(config, last_resort=True) for config in configs]
-        fleet = Fleet(quiet, session, lambda: _not_now(home))
-        try:
-            await _looked(fleet)
-            shown = [one for one in fleet.engines if one.is_there or one.not_adopted] or list(fleet.engines[-1:])
-            engines = {engine.name: engine for engine in shown}
-            problems = {name: await _token(engine) for name, engine in engines.items()}
-            ask: Ask = lambda row, model: problems[row["name"]]  # noqa: E731
-            return engine_findings([_row(engine) for engine in shown], ask)
-        finally:
-            await fleet.stop()
+    # an engine of last resort is not tried out beyond what it lists: see LocalEngine
+    quiet = [replace(config, last_resort=True) for config in configs]
+    fleet = Fleet(quiet, lambda: _not_now(home))
+    try:
+        await _looked(fleet)
+        shown = [one for one in fleet.engines if one.is_there or one.not_adopted] or list(fleet.engines[-1:])
+        engines = {engine.name: engine for engine in shown}
+        problems = {name: await _token(engine) for name, engine in engines.items()}
+        ask: Ask = lambda row, model: problems[row["name"]]  # noqa: E731
+        return engine_findings([_row(engine) for engine in shown], ask)
+    finally:
+        await fleet.stop()
 
 
 async def _looked(fleet: Fleet) -> None:

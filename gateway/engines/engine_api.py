@@ -2,62 +2,68 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
-from yarl import URL
 
+from discovery.connection import Answer, ConnectionBroken
+from discovery.connections import Connections
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import message_in
 from gateway.wire.events import EventSplitter
 from gateway.wire.text import visible
 
+KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
+CONNECT_TIMEOUT_S = 5.0
+WAIT_S = 60.0  # s for an answer to begin, and for each piece of it; who asks sets a time for all of it, which is less
 PAGE_LIMIT_BYTES = 8 << 20  # many times the longest page known, vLLM's /openapi.json
 WORDS = 120  # characters of what an engine says while it loads
 
 
-class StillLoading(aiohttp.ClientError):
+class StillLoading(Exception):
     """The engine is there, and loads its model; the message is its own, and may tell how far it is."""
 
 
-class EngineApi:
-    """GET and POST of JSON at one engine, with its key."""
+# What asking an engine raises where it is not there, or answers nothing that can be read. A TimeoutError is an OSError.
+NO_ANSWER = (ConnectionBroken, StillLoading, OSError)
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> None:
-        self.url = url
+
+class EngineApi:
+    """GET and POST of JSON at one engine, with its key. Nothing is redirected, and no answer is unpacked.
+
+    Each call that waits may be cancelled, and raises what NO_ANSWER names.
+    """
+
+    def __init__(self, url: str, connections: Connections, headers: Mapping[str, str]) -> None:
+        """`connections`: to the engine at `url`, which may have a path."""
         self.root = "/v1"  # where the API is, below `url`; empty for an engine whose URL was given with another root
-        self._session, self._headers = session, headers
+        self._path, self._connections = urlsplit(url).path, connections
+        self._headers, self._json = headers, {**headers, "content-type": "application/json"}
 
     async def get(self, path: str, kind: Any) -> Any:
-        """The page as `kind`. Raises UpstreamError, aiohttp.ClientError, or what decoding raises (UNREADABLE)."""
-        async with self._session.get(self.at(path), headers=self._headers, allow_redirects=False) as response:
-            return await self._page(path, response, kind)
+        """The page as `kind`. Raises UpstreamError, or what decoding raises (UNREADABLE), too."""
+        with await self._get(path) as answer:
+            return await _page(f"GET {path}", answer, kind)
 
     async def post(self, path: str, body: object, kind: Any) -> Any:
         """The answer as `kind`. Raises as `get` does."""
-        url, headers = self.at(path), {**self._headers, "content-type": "application/json"}
-        async with self._session.post(
-            url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
-        ) as response:
-            return await self._page(path, response, kind)
+        with await self._post(path, body) as answer:
+            return await _page(f"POST {path}", answer, kind)
 
     async def stream(self, path: str, body: object) -> bytes:
         """The whole answer of a POST as it came, events as a rule; cut after the limit. Raises as `get` does.
 
         On a connection of its own: llama.cpp closes one after a stream, although it promises to keep it.
         """
-        url, headers = self.at(path), {**self._headers, "content-type": "application/json", "connection": "close"}
-        async with self._session.post(
-            url, data=msgspec.json.encode(body), headers=headers, allow_redirects=False
-        ) as response:
-            if response.status != 200:
-                raise UpstreamError(f"POST {path} answered {response.status}")
-            return await _read(response)
+        with await self._post(path, body, keep=False) as answer:
+            if answer.status != 200:
+                raise UpstreamError(f"POST {path} answered {answer.status}")
+            return await answer.read(PAGE_LIMIT_BYTES, WAIT_S)
 
     def at(self, path: str) -> str:
-        """The URL of a page; one of the OpenAI API, /v1/..., is at `root`."""
-        return self.url + (self.root + path[3:] if path.startswith("/v1/") else path)
+        """The path of a page at the engine; one of the OpenAI API, /v1/..., is at `root`."""
+        return self._path + (self.root + path[3:] if path.startswith("/v1/") else path)
 
     async def find(self, path: str, kind: Any) -> Any | None:
         """The page as `kind`; None where it is missing or of another form (LM Studio answers 200 on every path)."""
@@ -67,55 +73,68 @@ class EngineApi:
             return None
 
     async def text(self, path: str) -> bytes:
-        """The page's bytes, cut after the limit; empty where there is none. Raises aiohttp.ClientError."""
-        async with self._session.get(self.at(path), headers=self._headers, allow_redirects=False) as response:
-            return await _read(response) if response.status == 200 else b""
+        """The page's bytes, cut after the limit; empty where there is none."""
+        with await self._get(path) as answer:
+            return await answer.read(PAGE_LIMIT_BYTES, WAIT_S) if answer.status == 200 else b""
 
     async def status_of(self, path: str, body: object) -> int:
-        """The status that a POST is answered with, on a connection of its own. Raises aiohttp.ClientError."""
-        headers = {**self._headers, "connection": "close"}
-        async with self._session.post(self.at(path), json=body, headers=headers, allow_redirects=False) as response:
-            return response.status
+        """The status that a POST is answered with, on a connection of its own."""
+        with await self._post(path, body, keep=False) as answer:
+            return answer.status
 
     async def ask(self, method: str, path: str) -> tuple[int, str, bytes]:
-        """(status, content type, body) of any page, whose path is encoded already. Raises aiohttp.ClientError."""
-        headers = {**self._headers, "content-type": "application/json"}
-        url, body = URL(self.at(path), encoded=True), b"{}" if method == "POST" else None
-        async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status, response.content_type, await _read(response)
+        """(status, content type, body) of any page, whose path is encoded already."""
+        asked = (b"{}",) if method == "POST" else ()
+        lines = self._connections.lines(self.at(path), self._json, method=method)
+        with await self._connections.send(lines, asked, keep=True, within_s=WAIT_S) as answer:
+            kind = answer.headers.get("content-type", "application/octet-stream")
+            body = await answer.read(PAGE_LIMIT_BYTES, WAIT_S)
+            return answer.status, kind.partition(";")[0].strip().lower(), body
 
     async def events(self, path: str) -> AsyncIterator[bytes]:
         """The data of a stream of events, for as long as it lasts. Raises as `get` does, and OversizedEvent."""
-        splitter, headers = EventSplitter(), {**self._headers, "connection": "close"}
-        async with self._session.get(self.at(path), headers=headers, allow_redirects=False) as response:
-            if response.status != 200:
-                raise UpstreamError(f"GET {path} answered {response.status}")
-            async for chunk in response.content.iter_any():
-                for event in splitter.feed(chunk):
+        splitter = EventSplitter()
+        with await self._get(path, keep=False) as answer:
+            if answer.status != 200:
+                raise UpstreamError(f"GET {path} answered {answer.status}")
+            while piece := await answer.piece(WAIT_S):
+                for event in splitter.feed(piece):
                     yield event.data
 
-    async def _page(self, path: str, response: aiohttp.ClientResponse, kind: Any) -> Any:
-        if response.status in (401, 403):
-            raise UpstreamError("it wants an API key: set engine.api_key or PPAI_ENGINE_API_KEY")
-        if response.status == 503:
-            said = await _read(response)
-            raise StillLoading(visible(message_in(said))[:WORDS] if said else "")
-        if response.status != 200:
-            raise UpstreamError(f"{response.method} {path} answered {response.status}")
-        return msgspec.json.decode(await _read(response), type=kind)
+    async def _get(self, path: str, *, keep: bool = True) -> Answer:
+        lines = self._connections.lines(self.at(path), self._headers, keep=keep, method="GET")
+        return await self._connections.send(lines, (), keep=keep, within_s=WAIT_S)
+
+    async def _post(self, path: str, body: object, *, keep: bool = True) -> Answer:
+        asked = (msgspec.json.encode(body),)
+        return await self._connections.post(self.at(path), self._json, asked, keep=keep, within_s=WAIT_S)
 
 
-async def metrics_page(url: str, session: aiohttp.ClientSession) -> bytes:
-    """A page of gauges at any URL, asked without a key; empty where there is none. Raises aiohttp.ClientError."""
-    async with session.get(url, allow_redirects=False) as response:
-        return await _read(response) if response.status == 200 else b""
+class MetricsPage:
+    """A page of gauges at any URL, asked for without a key."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._connections = Connections(url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S)
+        self._lines = self._connections.lines(parts.path + (f"?{parts.query}" if parts.query else ""), {}, method="GET")
+
+    async def read(self) -> bytes:
+        """Its bytes; empty where there is none. Raises as EngineApi does."""
+        with await self._connections.send(self._lines, (), keep=True, within_s=WAIT_S) as answer:
+            return await answer.read(PAGE_LIMIT_BYTES, WAIT_S) if answer.status == 200 else b""
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._connections.close()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, cut after the limit; JSON that was cut cannot be decoded, so its reader raises."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > PAGE_LIMIT_BYTES:
-            break
-    return bytes(body)
+async def _page(asked: str, answer: Answer, kind: Any) -> Any:
+    if answer.status in (401, 403):
+        raise UpstreamError("it wants an API key: set engine.api_key or PPAI_ENGINE_API_KEY")
+    if answer.status == 503:
+        said = await answer.read(PAGE_LIMIT_BYTES, WAIT_S)
+        raise StillLoading(visible(message_in(said))[:WORDS] if said else "")
+    if answer.status != 200:
+        raise UpstreamError(f"{asked} answered {answer.status}")
+    # JSON that is longer is cut, and cannot be decoded
+    return msgspec.json.decode(await answer.read(PAGE_LIMIT_BYTES, WAIT_S), type=kind)

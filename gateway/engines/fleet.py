@@ -10,8 +10,6 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from gateway.engines.address import EngineAddressError, place_of
 from gateway.engines.embedded import EmbeddedEngine
 from gateway.engines.local import ADOPTABLE_PORTS, EngineConfig, LocalEngine, check
@@ -23,7 +21,6 @@ class Fleet:
     def __init__(
         self,
         configs: Sequence[EngineConfig],
-        session: aiohttp.ClientSession,
         embedded: Callable[[], EmbeddedEngine],
         ports: Mapping[int, str] = ADOPTABLE_PORTS,
     ) -> None:
@@ -32,14 +29,14 @@ class Fleet:
         named = {_port_here(config) for config in configs}
         for config in configs:
             if config.url != "auto":
-                engines.append(LocalEngine(config, session, embedded))
+                engines.append(LocalEngine(config, embedded))
                 continue
             for port in (port for port in ports if port not in named):
                 found = replace(config, name=ports[port].lower().replace(" ", "-"))
-                engines.append(LocalEngine(found, session, embedded, {port: ports[port]}, embeds=_never))
+                engines.append(LocalEngine(found, embedded, {port: ports[port]}, embeds=_never))
             if len(configs) == 1:  # who names another engine wants that one, though it may not answer yet
                 others = tuple(engines)
-                engines.append(LocalEngine(config, session, embedded, {}, embeds=partial(_found_none, others)))
+                engines.append(LocalEngine(config, embedded, {}, embeds=partial(_found_none, others)))
         self.engines = tuple(engines)
 
     async def run(self, tasks: asyncio.TaskGroup, seen: Callable[[], None]) -> None:

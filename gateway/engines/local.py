@@ -10,14 +10,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, Protocol
 
-import aiohttp
 import msgspec
 
 from discovery.connection import ConnectionBroken
+from discovery.connections import Connections
 from discovery.records import printable
 from gateway.engines import litellm_bridge
 from gateway.engines.address import EngineAddressError, Place, metrics_page_of, read_address
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
+from gateway.engines.engine_api import KEEPALIVE_S, NO_ANSWER, EngineApi
 from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as_owner_says
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
@@ -122,7 +123,6 @@ class LocalEngine:
     def __init__(
         self,
         config: EngineConfig,
-        session: aiohttp.ClientSession,
         embedded: Callable[[], EmbeddedEngine],
         ports: Mapping[int, str] = ADOPTABLE_PORTS,
         embeds: Callable[[], bool] = lambda: True,
@@ -135,7 +135,7 @@ class LocalEngine:
         self.config, self._embeds = config, embeds
         self.has_looked = False  # at least once
         self.origin = "none"  # which engine was taken, in words for the user
-        self._session, self._new_embedded, self._ports = session, embedded, ports
+        self._new_embedded, self._ports = embedded, ports
         self._embedded: EmbeddedEngine | None = None
         self._engine: Engine | None = None
         self._adopted_port = 0  # where the engine was found, if it was not named
@@ -331,7 +331,7 @@ class LocalEngine:
     def _take(self, url: str, origin: str, api_key: str, on_dial: Callable[[], None] | None = None) -> None:
         self.origin = origin
         self._engine = OpenAIEngine(
-            url, self._session, api_key=api_key, slots=self.config.slots, place=self._place, on_dial=on_dial,
+            url, api_key=api_key, slots=self.config.slots, place=self._place, on_dial=on_dial,
             is_embedded=self._embedded is not None, metrics_urls=self.config.metrics_urls,
         )  # fmt: skip
 
@@ -368,13 +368,16 @@ class LocalEngine:
         return next(((port, name) for port, name in found if not whose[port]), None)
 
     async def _lists_models(self, port: int) -> bool:
+        url = f"http://127.0.0.1:{port}"
+        connections = Connections(url, connect_s=ADOPTION_TIMEOUT_S, keep_s=KEEPALIVE_S)
         try:
             async with asyncio.timeout(ADOPTION_TIMEOUT_S):
-                async with self._session.get(f"http://127.0.0.1:{port}/v1/models", allow_redirects=False) as response:
-                    models = msgspec.json.decode(await response.content.read(1 << 20), type=_Models)
-                    return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
-        except (TimeoutError, aiohttp.ClientError, OSError, *UNREADABLE):
+                models: _Models = await EngineApi(url, connections, {}).get("/v1/models", _Models)
+                return bool(models.data) and all(model.get("owned_by") != "ppai" for model in models.data)
+        except (*NO_ANSWER, *UNREADABLE, UpstreamError):
             return False
+        finally:
+            connections.close()
 
 
 def _ports_in_words(ports: Mapping[int, str]) -> str:

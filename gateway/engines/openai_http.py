@@ -10,13 +10,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from discovery.connection import Answer, ConnectionBroken
 from discovery.connections import Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
 from gateway.engines.asked import Asked
-from gateway.engines.engine_api import EngineApi, StillLoading, metrics_page
+from gateway.engines.engine_api import CONNECT_TIMEOUT_S, KEEPALIVE_S, NO_ANSWER, EngineApi, MetricsPage, StillLoading
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, read_listing, read_load
@@ -25,25 +23,10 @@ from gateway.upstream import Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.codec import UNREADABLE, Pieces
 
-KEEPALIVE_S = 4.0  # s for which an idle connection is kept; vLLM closes it after 5 s
-CONNECT_TIMEOUT_S = 5.0
 IDENTIFY_EVERY = 10  # refreshes between two reads of the list of models, which Ollama changes while it runs
 LEARN_TIMEOUT_S = 60.0  # s for all that one model is asked once, behind whatever the engine is doing
 LEARN_ATTEMPTS = 3  # of those in which it did not answer
 CHECK_TIMEOUT_S = 5.0  # s for /v1/models and /metrics together
-
-
-def engine_session() -> aiohttp.ClientSession:
-    """The HTTP client for engines: no proxy, no cookies, no limit on connections, bodies as they come."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-        trust_env=False,
-        auto_decompress=False,
-        skip_auto_headers=["accept-encoding", "user-agent"],
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=1 << 18,
-    )
 
 
 class OpenAIEngine:
@@ -52,7 +35,6 @@ class OpenAIEngine:
     def __init__(
         self,
         url: str,
-        session: aiohttp.ClientSession,
         *,
         api_key: str = "",
         slots: int = 0,
@@ -72,7 +54,6 @@ class OpenAIEngine:
         self.place = place or address.place
         self.state = EngineState(place=self.place, is_embedded=is_embedded)
         self.in_flight = 0  # requests that we have open at it
-        self._session = session
         self._connections = Connections(
             self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S,
             on_dial=(lambda transport: on_dial()) if on_dial else None,
@@ -80,8 +61,8 @@ class OpenAIEngine:
         self._path = urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots = slots
-        self._metrics_pages = tuple(map(metrics_page_of, metrics_urls))
-        self._api = EngineApi(self.url, session, address.headers)
+        self._metrics_pages = tuple(MetricsPage(metrics_page_of(each)) for each in metrics_urls)
+        self._api = EngineApi(self.url, self._connections, address.headers)
         self._family: Family | None = None
         self._owner = ""  # `owned_by` of its models when its family was recognised
         self._refreshes = 0
@@ -106,7 +87,7 @@ class OpenAIEngine:
         except TimeoutError as error:
             if not self.in_flight:  # an engine that works on our requests is busy, not dead
                 self.state = replace(self.state, problem=self._describe(error))
-        except (aiohttp.ClientError, OSError) as error:
+        except NO_ANSWER as error:
             self._family = None  # another engine may listen there next time
             self.state = replace(self.state, problem=self._describe(error))
         except (*UNREADABLE, UpstreamError) as error:
@@ -141,7 +122,7 @@ class OpenAIEngine:
             async with asyncio.timeout(LEARN_TIMEOUT_S):
                 tells = next((each.endpoints for each in self.state.models if each.id == model), ())
                 found = await continues(self._api, family.name, model, tells)
-        except (TimeoutError, aiohttp.ClientError, OSError):
+        except NO_ANSWER:
             self._learn_attempts[model] = self._learn_attempts.get(model, 0) + 1
         if found is None and self._learn_attempts[model] >= LEARN_ATTEMPTS:
             found = ()
@@ -164,12 +145,14 @@ class OpenAIEngine:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_S):
                 return await self._api.ask(method, path)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise UpstreamError(self._describe(error), code="engine_unreachable") from error
 
     def close(self) -> None:
         """Close the connections that are kept."""
         self._connections.close()
+        for page in self._metrics_pages:
+            page.close()
 
     async def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Answer:
         """Send a request, and return its answer once its head has come (see gateway.engines.asked.Asking)."""
@@ -239,7 +222,7 @@ class OpenAIEngine:
         ours = self.in_flight  # taken before the engine counts, so that a job that ends meanwhile counts as ours
         models, load = await family.look(self._api, state.models)
         if self._metrics_pages:  # what a router says of itself hides the queues behind it
-            pages = await asyncio.gather(*(metrics_page(page, self._session) for page in self._metrics_pages))
+            pages = await asyncio.gather(*(page.read() for page in self._metrics_pages))
             loads = [read_load(page) for page in pages]
             known = [each for each in loads if each is not None]
             load = (sum(r for r, _ in known), sum(w for _, w in known)) if len(known) == len(loads) else None
@@ -253,13 +236,11 @@ class OpenAIEngine:
         return replace(state, models=models, running=load[0], waiting=load[1], others=others, load_source="metrics")
 
     def _describe(self, error: Exception) -> str:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            error = error.os_error
         if isinstance(error, StillLoading):
             said = f" (it says: {error})" if str(error) else ""
             return f"the engine at {self.url} is still loading its model{said}"
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            reason = os.strerror(error.errno) if error.errno else error
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
             return f"the engine at {self.url} does not answer ({reason}); start it, or name another with --engine URL"
         if isinstance(error, TimeoutError):
             return f"the engine at {self.url} does not answer in time"

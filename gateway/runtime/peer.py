@@ -39,7 +39,6 @@ from gateway.config import Config
 from gateway.doctor.finding import Finding
 from gateway.engines.fleet import Fleet
 from gateway.engines.local import LocalEngine
-from gateway.engines.openai_http import engine_session
 from gateway.home.folder import Home, Running
 from gateway.measuring.asking import IdleMeasuring
 from gateway.measuring.auditing import Auditing, KeptTrust
@@ -148,9 +147,8 @@ class Runtime:
         self._build_sides(stack, keys)
 
     async def _build_engines(self, stack: AsyncExitStack) -> None:
-        session = await stack.enter_async_context(engine_session())
         embedded = partial(embedded_engine, self._config.embedded, self._home)
-        self._fleet = Fleet(self._config.own_engines, session, embedded)
+        self._fleet = Fleet(self._config.own_engines, embedded)
         stack.push_async_callback(self._fleet.stop)
         self._watching = Watching(self._config.admission, self._are_engines_idle, self._activity_changed)
         self._sharing = Sharing(

@@ -140,7 +140,7 @@ async def test_vllm_and_llamacpp_are_one_peer_and_one_goes_on_without_the_other(
 async def test_it_goes_on_with_responses_and_chats_that_break_off_and_not_with_messages(vllm: VllmServer) -> None:
     """As it is tried at each start; and a response in two parts is the one that it gives in one, wherever it breaks."""
     async with aiohttp.ClientSession() as session:
-        engine = OpenAIEngine(vllm.url, session)
+        engine = OpenAIEngine(vllm.url)
         await engine.refresh()
         await engine.learn()
         await engine.refresh()

@@ -25,7 +25,7 @@ async def continues(api: EngineApi, family: str, model: str, tells: Collection[s
     """The endpoints at which this model goes on with an answer that was begun, each tested with answers of two tokens.
 
     `tells`: those that the engine tells of; the others are not tried where it tells any. Responses and Messages are
-    tried where chat goes on. Raises aiohttp.ClientError.
+    tried where chat goes on. Raises NO_ANSWER of EngineApi.
     """
     if not await _goes_on(api, family, model, "chat/completions"):
         return ()

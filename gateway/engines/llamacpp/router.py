@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 
-from gateway.engines.engine_api import EngineApi
+from gateway.engines.engine_api import NO_ANSWER, EngineApi
 from gateway.engines.engine_state import DEFAULT_SLOTS, MEDIA, MODELS_LIMIT, EngineModel
 from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_listing, read_load
 from gateway.engines.llamacpp.pages import Event, Props
@@ -55,7 +54,7 @@ class LlamaRouter(Family):
 
     async def follow(self, api: EngineApi) -> None:
         """Read how far models are that are being loaded, for FOLLOW_S at most."""
-        with suppress(TimeoutError, aiohttp.ClientError, OSError, UpstreamError, OversizedEvent):
+        with suppress(*NO_ANSWER, UpstreamError, OversizedEvent):
             async with asyncio.timeout(FOLLOW_S):
                 async for data in api.events("/models/sse"):
                     self._hear(data)

@@ -1,6 +1,5 @@
 """An engine's answer while it is open: read by read, and left however it ends (see also test_openai_http.py)."""
 
-import aiohttp
 import pytest
 
 from gateway.engines.asked import Asked
@@ -12,12 +11,6 @@ from tests.fakes import ScriptedEngine
 PATIENCE = Patience(first_event_s=2, idle_s=2, whole_s=2)
 WORDS = [b'data: {"choices":[{"delta":{"content":"w%d"}}]}\n\n' % number for number in range(6)]
 ENDED = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
-
-
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 def opened(engine: OpenAIEngine, stream: bool = True) -> Asked:
@@ -33,13 +26,11 @@ def opened(engine: OpenAIEngine, stream: bool = True) -> Asked:
     ],
     ids=["whole reads", "half an event, and what comes behind the end", "a comment, and no end"],
 )
-async def test_events_that_come_together_are_read_together(
-    session: aiohttp.ClientSession, raw: list[bytes], together: list[int]
-) -> None:
+async def test_events_that_come_together_are_read_together(raw: list[bytes], together: list[int]) -> None:
     async with ScriptedEngine(raw=raw, token_s=0.02).serving() as engine:
-        async with opened(OpenAIEngine(engine.url, session)) as reply:
+        async with opened(OpenAIEngine(engine.url)) as reply:
             read = [events async for events in reads(reply, None)]
-        async with opened(OpenAIEngine(engine.url, session)) as reply:
+        async with opened(OpenAIEngine(engine.url)) as reply:
             one_by_one = [event async for event in reply.events()]
 
     assert together == [len(events) for events in read]
@@ -47,7 +38,7 @@ async def test_events_that_come_together_are_read_together(
     assert Event(DONE, b"[DONE]") == one_by_one[-1]
 
 
-async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came(session: aiohttp.ClientSession) -> None:
+async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came() -> None:
     """An answer without [DONE] is whole where the last that was taken said that it is finished, and else cut."""
     for raw, is_whole in (([*WORDS, ENDED], True), (WORDS, False), ([*WORDS[:2], ENDED, *WORDS[2:]], False)):
         taken, read = list[bytes](), list[Event]()
@@ -57,7 +48,7 @@ async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came(
             return True
 
         async with ScriptedEngine(raw=raw, token_s=0.01).serving() as engine:
-            client = OpenAIEngine(engine.url, session)
+            client = OpenAIEngine(engine.url)
             try:
                 async with opened(client) as reply:
                     async for events in reads(reply, take):
@@ -72,11 +63,9 @@ async def test_what_is_taken_does_not_come_out_and_counts_as_the_last_that_came(
 
 
 @pytest.mark.parametrize("behaviour", [{"status": 400}, {"headers": {"content-encoding": "br"}}, {"cut_after": 0}])
-async def test_whatever_ends_it_nothing_is_counted_as_under_way(
-    session: aiohttp.ClientSession, behaviour: dict[str, object]
-) -> None:
+async def test_whatever_ends_it_nothing_is_counted_as_under_way(behaviour: dict[str, object]) -> None:
     async with ScriptedEngine(**behaviour).serving() as engine:  # type: ignore[arg-type]
-        client = OpenAIEngine(engine.url, session)
+        client = OpenAIEngine(engine.url)
         try:
             async with opened(client) as reply:
                 assert 1 == client.in_flight

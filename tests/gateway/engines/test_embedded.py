@@ -25,7 +25,7 @@ from gateway.engines.embedded import (
     _last_words,
     backoff_s,
 )
-from gateway.engines.openai_http import OpenAIEngine, engine_session
+from gateway.engines.openai_http import OpenAIEngine
 from tests.embedded import running, smollm2
 
 CONFIG = EmbeddedConfig(slots=2, context_tokens=512)
@@ -87,10 +87,10 @@ async def test_it_answers_whoever_has_the_key_and_stops_without_a_trace(model: P
 
 async def test_it_goes_on_with_answers_that_another_began(model: Path, tmp_path: Path) -> None:
     """As it is tested at each start, on the pages of the real llama.cpp."""
-    async with started(model, tmp_path / "log") as engine, engine_session() as session:
+    async with started(model, tmp_path / "log") as engine:
         await asyncio.wait_for(engine.ready(), 60)
         assert engine.url
-        looked_at = OpenAIEngine(engine.url, session, api_key=engine.api_key)
+        looked_at = OpenAIEngine(engine.url, api_key=engine.api_key)
         await looked_at.refresh()
 
         assert await looked_at.learn()
@@ -137,7 +137,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
-from gateway.engines.openai_http import OpenAIEngine, engine_session
+from gateway.engines.openai_http import OpenAIEngine
 
 async def main():
     engine = EmbeddedEngine(Path(sys.argv[1]), EmbeddedConfig(), Path(sys.argv[2]))

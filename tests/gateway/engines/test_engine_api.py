@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
@@ -12,12 +11,13 @@ from gateway.engines.engine_api import PAGE_LIMIT_BYTES, EngineApi, StillLoading
 from gateway.engines.family import Listing
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
+from tests.gateway.engines.apis import api_at
 
 
 @asynccontextmanager
 async def api_of(engine: ScriptedEngine) -> AsyncIterator[EngineApi]:
-    async with engine.serving(), aiohttp.ClientSession() as session:
-        yield EngineApi(engine.url, session, {"authorization": "Bearer key"})
+    async with engine.serving():
+        yield api_at(engine.url, {"authorization": "Bearer key"})
 
 
 @asynccontextmanager
@@ -31,8 +31,7 @@ async def api_answering(status: int, headers: dict[str, str] | None = None) -> A
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        async with aiohttp.ClientSession() as session:
-            yield EngineApi(f"http://127.0.0.1:{runner.addresses[0][1]}", session, {})
+        yield api_at(f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:
         await runner.cleanup()
 

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import aiohttp
 import pytest
 
 from discovery.records import WHOLE, validate
@@ -17,15 +16,9 @@ from tests.fakes import ScriptedEngine
 from tests.gateway.engines import engine_pages as pages
 
 
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-async def seen(session: aiohttp.ClientSession, fake: ScriptedEngine, looks: int = 1) -> EngineState:
+async def seen(fake: ScriptedEngine, looks: int = 1) -> EngineState:
     async with fake.serving():
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         for _ in range(looks):
             await engine.refresh()
     assert all(asked in ({}, {"input": "a"}) for asked in fake.asked), "something was generated"
@@ -36,14 +29,14 @@ def listing(page: object) -> bytes:
     return json.dumps(page).encode()
 
 
-async def test_sglang_tells_context_slots_load_and_that_it_sees(session: aiohttp.ClientSession) -> None:
+async def test_sglang_tells_context_slots_load_and_that_it_sees() -> None:
     fake = ScriptedEngine(
         models=listing(pages.SGLANG_MODELS),
         metrics=pages.SGLANG_METRICS.decode(),
         pages={"/model_info": pages.SGLANG_MODEL, "/server_info": pages.SGLANG_SERVER},
     )
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert ("sglang", 256, 161, 2826, "metrics") == (
         state.family, state.slots, state.running, state.waiting, state.load_source,
@@ -53,7 +46,7 @@ async def test_sglang_tells_context_slots_load_and_that_it_sees(session: aiohttp
     ]
 
 
-async def test_an_older_sglang_is_asked_by_its_older_paths(session: aiohttp.ClientSession) -> None:
+async def test_an_older_sglang_is_asked_by_its_older_paths() -> None:
     fake = ScriptedEngine(
         models=listing(pages.SGLANG_MODELS),
         pages={
@@ -62,37 +55,37 @@ async def test_an_older_sglang_is_asked_by_its_older_paths(session: aiohttp.Clie
         },
     )
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert (("embeddings",), 256) == (state.models[0].modalities, state.slots)
 
 
-async def test_a_silent_sglang_may_be_tried(session: aiohttp.ClientSession) -> None:
-    state = await seen(session, ScriptedEngine(models=listing(pages.SGLANG_MODELS)))
+async def test_a_silent_sglang_may_be_tried() -> None:
+    state = await seen(ScriptedEngine(models=listing(pages.SGLANG_MODELS)))
 
     assert (("text", "tools"), 8) == (state.models[0].modalities, state.slots)
     assert "embeddings" in state.models[0].untold
 
 
-async def test_tgi_tells_its_context_as_served_and_its_load(session: aiohttp.ClientSession) -> None:
+async def test_tgi_tells_its_context_as_served_and_its_load() -> None:
     fake = ScriptedEngine(
         models=listing(pages.TGI_MODELS), metrics=pages.TGI_METRICS.decode(), pages={"/info": pages.TGI_INFO}
     )
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert ("tgi", 8, 4, 7) == (state.family, state.slots, state.running, state.waiting)
     assert [(8192, ("text", "tools", "image"))] == [(model.context_tokens, model.modalities) for model in state.models]
 
 
-async def test_lm_studio_tells_what_is_loaded_and_is_never_asked_for_metrics(session: aiohttp.ClientSession) -> None:
+async def test_lm_studio_tells_what_is_loaded_and_is_never_asked_for_metrics() -> None:
     """Its context is what a model was loaded with; a path that it does not know is an error in its log."""
     fake = ScriptedEngine(
         models=listing(pages.LM_STUDIO_MODELS),
         pages={"/api/v0/models": pages.LM_STUDIO_V0, "/api/v1/models": pages.LM_STUDIO_V1},
     )
 
-    state = await seen(session, fake, looks=3)
+    state = await seen(fake, looks=3)
 
     assert ("lmstudio", 4, "own count") == (state.family, state.slots, state.load_source)
     assert [
@@ -104,7 +97,7 @@ async def test_lm_studio_tells_what_is_loaded_and_is_never_asked_for_metrics(ses
     assert "/metrics" not in fake.paths
 
 
-async def test_lm_studio_before_0_4_works_on_one_request_at_a_time(session: aiohttp.ClientSession) -> None:
+async def test_lm_studio_before_0_4_works_on_one_request_at_a_time() -> None:
     """And answers 200 on paths that it does not have."""
     nothing = {"error": "Unexpected endpoint or method. (GET /api/version)"}
     fake = ScriptedEngine(
@@ -112,14 +105,15 @@ async def test_lm_studio_before_0_4_works_on_one_request_at_a_time(session: aioh
         pages={"/api/version": nothing, "/api/v0/models": pages.LM_STUDIO_V0, "/api/v1/models": nothing},
     )
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert ("lmstudio", 1) == (state.family, state.slots)
 
 
 @pytest.mark.parametrize(("template", "tools"), [({}, ("tools",)), ({"supports_tools": False}, ())])
 async def test_llamacpp_tells_what_a_slot_holds_and_whether_tools_are_heard(
-    template: dict[str, bool], tools: tuple[str, ...], session: aiohttp.ClientSession
+    template: dict[str, bool],
+    tools: tuple[str, ...],
 ) -> None:
     """Older ones do not say; a model may then be tried."""
     takes = {"input_modalities": ["text", "image"]}
@@ -137,7 +131,7 @@ async def test_llamacpp_tells_what_a_slot_holds_and_whether_tools_are_heard(
         status=501,
     )
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert ("llamacpp", 2, 2, 3) == (state.family, state.slots, state.running, state.waiting)
     assert [(2048, ("text", "image", *tools))] == [(model.context_tokens, model.modalities) for model in state.models]
@@ -150,29 +144,27 @@ async def test_llamacpp_tells_what_a_slot_holds_and_whether_tools_are_heard(
         (["/v1/embeddings"], ("embeddings",)),
     ],
 )
-async def test_vllm_has_a_path_where_its_model_can(
-    session: aiohttp.ClientSession, paths: list[str], can: tuple[str, ...]
-) -> None:
+async def test_vllm_has_a_path_where_its_model_can(paths: list[str], can: tuple[str, ...]) -> None:
     """A vLLM that makes embeddings answers no chat, and is not asked to."""
     fake = ScriptedEngine(pages={"/openapi.json": {"paths": {path: {} for path in paths}}})
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert ("vllm", can) == (state.family, state.models[0].modalities)
 
 
-async def test_an_unknown_engine_may_be_tried_for_everything(session: aiohttp.ClientSession) -> None:
-    state = await seen(session, ScriptedEngine(owned_by="somebody"))
+async def test_an_unknown_engine_may_be_tried_for_everything() -> None:
+    state = await seen(ScriptedEngine(owned_by="somebody"))
 
     assert ("somebody", ("text", "tools")) == (state.family, state.models[0].modalities)
     assert {"image", "audio", "file", "embeddings"} == set(state.models[0].untold)
 
 
-async def test_another_engine_at_the_same_place_is_recognised_anew(session: aiohttp.ClientSession) -> None:
+async def test_another_engine_at_the_same_place_is_recognised_anew() -> None:
     fake = ScriptedEngine()
     async with fake.serving():
         port = int(fake.url.rpartition(":")[2])
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
     await engine.refresh()
     assert not engine.state.is_ready
@@ -218,9 +210,7 @@ NUMBERS = {"huge": 10**400, "2^53": 2**53, "4096": 4096, "none": 0, "minus one":
 
 @pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
-    session: aiohttp.ClientSession, family: str, number: int
-) -> None:
+async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(family: str, number: int) -> None:
     """Slots, contexts, jobs: what no record can hold would end the peer when it publishes."""
     models, further = FAMILIES[family]
     gauges = f"vllm:num_requests_running {number}\nvllm:num_requests_waiting {number}\n" * 3
@@ -230,7 +220,7 @@ async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
         metrics=gauges,
     )
 
-    state = await seen(session, fake)
+    state = await seen(fake)
 
     assert state.models
     load = Room(state.slots, state.others)
@@ -252,8 +242,8 @@ async def test_whatever_number_an_engine_says_a_card_and_a_pulse_can_hold(
     ids=["vLLM", "unknown", "told"],
 )
 async def test_what_a_family_does_not_tell_of_a_model_is_untold_not_missing(
-    session: aiohttp.ClientSession, entry: dict[str, object], untold: dict[str, frozenset[str]]
+    entry: dict[str, object], untold: dict[str, frozenset[str]]
 ) -> None:
-    state = await seen(session, ScriptedEngine(models=listing({"data": [entry]})))
+    state = await seen(ScriptedEngine(models=listing({"data": [entry]})))
 
     assert untold == {model.name: frozenset(model.untold) for model in state.models if model.untold}

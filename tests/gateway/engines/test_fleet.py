@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
 
 from gateway.engines.address import EngineAddressError
@@ -38,13 +37,13 @@ class Watched:
 
 @asynccontextmanager
 async def watched(configs: Sequence[EngineConfig], ports: Mapping[int, str]) -> AsyncIterator[Watched]:
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
 
         def embedded() -> EmbeddedEngine:
             watch.wanted_embedded += 1
             raise ModelMissing("no weights")
 
-        watch = Watched(Fleet(configs, session, embedded, ports))
+        watch = Watched(Fleet(configs, embedded, ports))
         watching = tasks.create_task(watch.fleet.run(tasks, watch.seen))
         yield watch
         watching.cancel()

@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
 
 from discovery.records import WHOLE
@@ -57,9 +56,9 @@ async def watched(
     place: Literal["auto"] | Place = "auto",
     scrape_interval_s: float = 0.01,
 ) -> AsyncIterator[Watched]:
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         config = EngineConfig(url, slots=slots, scrape_interval_s=scrape_interval_s, place=place)
-        watch = Watched(LocalEngine(config, session, embedded, {port: f"engine {port}" for port in ports}))
+        watch = Watched(LocalEngine(config, embedded, {port: f"engine {port}" for port in ports}))
         watching = tasks.create_task(watch.engine.run(tasks, watch.seen))
         await watch.until(lambda engine: True)
         yield watch
@@ -111,9 +110,8 @@ async def test_an_engine_is_new_while_it_is_tried_but_not_for_long(
 async def test_credentials_that_cannot_be_used_end_the_start_with_a_remedy_that_does_not_repeat_them(
     config: EngineConfig,
 ) -> None:
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(EngineAddressError, match=r"engine\.(url|api_key)") as refused:
-            LocalEngine(config, session, no_weights)
+    with pytest.raises(EngineAddressError, match=r"engine\.(url|api_key)") as refused:
+        LocalEngine(config, no_weights)
 
     assert "hunter" not in str(refused.value)
 

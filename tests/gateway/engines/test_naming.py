@@ -2,7 +2,6 @@
 
 import json
 
-import aiohttp
 import pytest
 
 from gateway.engines.engine_state import EngineModel
@@ -39,10 +38,10 @@ def test_nearly_every_engine_needs_none_of_it() -> None:
 async def test_a_key_is_sent_to_the_engine_that_was_named_and_to_no_other() -> None:
     """An engine that was found on a port may be anybody's."""
     for named in (True, False):
-        async with ScriptedEngine().serving() as fake, aiohttp.ClientSession() as session:
+        async with ScriptedEngine().serving() as fake:
             port = int(fake.url.rpartition(":")[2])
             config = EngineConfig(fake.url if named else "auto", api_key="k")
-            engine = LocalEngine(config, session, lambda: pytest.fail("no other engine is wanted"), {port: "x"})
+            engine = LocalEngine(config, lambda: pytest.fail("no other engine is wanted"), {port: "x"})
             await engine._find(None)  # type: ignore[arg-type]
 
             async with engine.open(

@@ -4,23 +4,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 import pytest
 
-from gateway.engines.engine_api import EngineApi
 from gateway.engines.family import Listing
 from gateway.engines.ollama import Ollama
 from gateway.engines.openai_http import OpenAIEngine
 from tests.fakes import ScriptedEngine
 from tests.gateway.engines import engine_pages as pages
+from tests.gateway.engines.apis import api_at
 
 LOOKS_ONLY = {"/v1/models", "/api/version", "/api/tags", "/api/show", "/api/ps"}
-
-
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 def shown(body: dict[str, Any]) -> object:
@@ -37,9 +30,9 @@ def scripted(**changed: object) -> ScriptedEngine:
     return ScriptedEngine(models=json.dumps(pages.OLLAMA_MODELS).encode(), pages={**documented, **changed})
 
 
-async def test_it_is_known_by_its_own_api_and_nothing_is_loaded_by_looking(session: aiohttp.ClientSession) -> None:
+async def test_it_is_known_by_its_own_api_and_nothing_is_loaded_by_looking() -> None:
     async with scripted().serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         for _ in range(15):
             await engine.refresh()
 
@@ -48,10 +41,10 @@ async def test_it_is_known_by_its_own_api_and_nothing_is_loaded_by_looking(sessi
     assert 2 == fake.paths.count("/api/show"), "a model's page is read once"
 
 
-async def test_models_tell_what_they_can_and_whether_they_are_loaded(session: aiohttp.ClientSession) -> None:
+async def test_models_tell_what_they_can_and_whether_they_are_loaded() -> None:
     """Context as served: what a model was loaded with, else what it will be; never what it was trained for."""
     async with scripted().serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
 
     gemma, nomic = engine.state.models
@@ -65,23 +58,21 @@ async def test_models_tell_what_they_can_and_whether_they_are_loaded(session: ai
 
 
 @pytest.mark.parametrize("left_out", [(), ("remote_host",), ("remote_model",), ("remote_host", "remote_model")])
-async def test_a_model_that_ollama_sends_elsewhere_is_not_ours(
-    session: aiohttp.ClientSession, left_out: tuple[str, ...]
-) -> None:
+async def test_a_model_that_ollama_sends_elsewhere_is_not_ours(left_out: tuple[str, ...]) -> None:
     """Whether it says so or only the name does."""
     tags = [{k: v for k, v in tag.items() if k not in left_out} for tag in pages.OLLAMA_TAGS["models"]]
     shows = {**pages.OLLAMA_SHOWN, "gpt-oss:120b-cloud": pages.OLLAMA_SHOWN["gemma4:latest"]}
     scripts = {"/api/tags": {"models": tags}, "/api/show": lambda body: shows.get(body["model"])}
     async with scripted(**scripts).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
 
     assert "gpt-oss:120b-cloud" not in [model.id for model in engine.state.models]
 
 
-async def test_a_model_goes_cold_and_keeps_the_context_it_had(session: aiohttp.ClientSession) -> None:
+async def test_a_model_goes_cold_and_keeps_the_context_it_had() -> None:
     async with scripted().serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
         fake.pages = {**fake.pages, "/api/ps": {"models": []}}
 
@@ -99,41 +90,43 @@ async def test_a_model_goes_cold_and_keeps_the_context_it_had(session: aiohttp.C
     ],
 )
 async def test_settings_of_ollama_are_read_where_they_are_known(
-    environ: Mapping[str, str], slots: int, context: int, session: aiohttp.ClientSession
+    environ: Mapping[str, str],
+    slots: int,
+    context: int,
 ) -> None:
     async with scripted(**{"/api/ps": {"models": []}}).serving() as fake:
-        served = await Ollama(environ).describe(EngineApi(fake.url, session, {}), Listing([]))
+        served = await Ollama(environ).describe(api_at(fake.url), Listing([]))
 
     assert (slots, context) == (served.slots, served.models[0].context_tokens)
 
 
-async def test_a_modelfile_s_context_outranks_the_default(session: aiohttp.ClientSession) -> None:
+async def test_a_modelfile_s_context_outranks_the_default() -> None:
     def chosen(body: dict[str, Any]) -> object:
         return {**pages.OLLAMA_SHOWN[body["model"]], "parameters": 'stop  "x"\nnum_ctx                        8000'}
 
     async with scripted(**{"/api/show": chosen, "/api/ps": {"models": []}}).serving() as fake:
-        served = await Ollama({}).describe(EngineApi(fake.url, session, {}), Listing([]))
+        served = await Ollama({}).describe(api_at(fake.url), Listing([]))
 
     assert [8000, 2048] == [model.context_tokens for model in served.models]
 
 
-async def test_an_ollama_that_does_not_say_what_models_can_may_be_tried(session: aiohttp.ClientSession) -> None:
+async def test_an_ollama_that_does_not_say_what_models_can_may_be_tried() -> None:
     def older(body: dict[str, Any]) -> object:
         return {key: value for key, value in pages.OLLAMA_SHOWN[body["model"]].items() if key != "capabilities"}
 
     async with scripted(**{"/api/show": older}).serving() as fake:
-        served = await Ollama({}).describe(EngineApi(fake.url, session, {}), Listing([]))
+        served = await Ollama({}).describe(api_at(fake.url), Listing([]))
 
     assert ("text", "tools") == served.models[0].modalities
     assert "embeddings" in served.models[0].untold
 
 
-async def test_a_model_removed_while_we_look_is_left_out(session: aiohttp.ClientSession) -> None:
+async def test_a_model_removed_while_we_look_is_left_out() -> None:
     def gone(body: dict[str, Any]) -> object:
         return shown(body) if body["model"].startswith("gemma") else None
 
     async with scripted(**{"/api/show": gone}).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
 
     assert ["gemma4:latest"] == [model.id for model in engine.state.models]
@@ -141,12 +134,13 @@ async def test_a_model_removed_while_we_look_is_left_out(session: aiohttp.Client
 
 @pytest.mark.parametrize(("until", "expected"), [("2318-03-07T00:00:00Z", False), ("2026-11-26T00:00:00Z", True)])
 async def test_whether_a_request_keeps_a_model_loaded_for_longer(
-    until: str, expected: bool, session: aiohttp.ClientSession
+    until: str,
+    expected: bool,
 ) -> None:
     """With `keep_alive: -1` it stays anyway; else every request puts off its end."""
     (running,) = pages.OLLAMA_PS["models"]
     async with scripted(**{"/api/ps": {"models": [{**running, "expires_at": until}]}}).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
 
     assert expected == next(model for model in engine.state.models if model.is_loaded).is_kept_by_use

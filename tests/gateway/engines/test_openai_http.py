@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
@@ -23,15 +22,9 @@ vllm:num_requests_waiting_by_reason{engine="0",model_name="m",reason="capacity"}
 """
 
 
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-async def test_state_names_models_context_and_load(session: aiohttp.ClientSession) -> None:
+async def test_state_names_models_context_and_load() -> None:
     async with ScriptedEngine(metrics=VLLM_METRICS, context_tokens=1024).serving() as fake:
-        engine = OpenAIEngine(fake.url + "/v1/", session)
+        engine = OpenAIEngine(fake.url + "/v1/")
 
         await engine.refresh()
 
@@ -49,11 +42,11 @@ async def test_state_names_models_context_and_load(session: aiohttp.ClientSessio
     ("user", "api_key", "sent"), [("bob:hunter2@", "", "Basic Ym9iOmh1bnRlcjI="), ("", "hunter2", "Bearer hunter2")]
 )
 async def test_credentials_go_with_every_request_to_the_engine_alike_and_stand_in_no_word_about_it(
-    session: aiohttp.ClientSession, user: str, api_key: str, sent: str
+    user: str, api_key: str, sent: str
 ) -> None:
     """Discovery, probes of its pages and chats; problems and errors of any kind."""
     async with ScriptedEngine(cut_after=1).serving() as fake:
-        engine = OpenAIEngine(fake.url.replace("//", f"//{user}"), session, api_key=api_key)
+        engine = OpenAIEngine(fake.url.replace("//", f"//{user}"), api_key=api_key)
         await engine.refresh()
         with pytest.raises(UpstreamError) as cut:
             async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
@@ -68,9 +61,9 @@ async def test_credentials_go_with_every_request_to_the_engine_alike_and_stand_i
     assert "hunter2" not in f"{cut.value} {gone.value} {engine.state} {engine.url}"
 
 
-async def test_jobs_of_others_are_those_beyond_ours(session: aiohttp.ClientSession) -> None:
+async def test_jobs_of_others_are_those_beyond_ours() -> None:
     async with ScriptedEngine(metrics=VLLM_METRICS, token_s=5).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
         assert 9 == engine.state.others
 
@@ -80,9 +73,9 @@ async def test_jobs_of_others_are_those_beyond_ours(session: aiohttp.ClientSessi
     assert 8 == engine.state.others
 
 
-async def test_without_metrics_the_own_count_is_the_load(session: aiohttp.ClientSession) -> None:
+async def test_without_metrics_the_own_count_is_the_load() -> None:
     async with ScriptedEngine(token_s=5).serving() as fake:
-        engine = OpenAIEngine(fake.url, session, slots=1)
+        engine = OpenAIEngine(fake.url, slots=1)
         await engine.refresh()
 
         async with (
@@ -98,9 +91,7 @@ def gauges(running: int, waiting: int) -> str:
     return f"vllm:num_requests_running {running}\nvllm:num_requests_waiting {waiting}\n"
 
 
-async def test_the_load_of_engines_behind_a_router_is_read_at_the_engines_and_added(
-    session: aiohttp.ClientSession,
-) -> None:
+async def test_the_load_of_engines_behind_a_router_is_read_at_the_engines_and_added() -> None:
     """The router's own gauges say something else. Its key is not sent to the engines."""
     async with (
         ScriptedEngine(metrics=gauges(1, 0)).serving() as router,
@@ -108,7 +99,7 @@ async def test_the_load_of_engines_behind_a_router_is_read_at_the_engines_and_ad
         ScriptedEngine(metrics=gauges(2, 0)).serving() as second,
     ):
         pages = (first.url, f"{second.url}/metrics")
-        engine = OpenAIEngine(router.url, session, api_key="hunter2", slots=16, metrics_urls=pages)
+        engine = OpenAIEngine(router.url, api_key="hunter2", slots=16, metrics_urls=pages)
         await engine.refresh()
         whole = engine.state
         second.metrics = None
@@ -120,8 +111,8 @@ async def test_the_load_of_engines_behind_a_router_is_read_at_the_engines_and_ad
     assert ({None}, {None}) == (first.authorizations, second.authorizations)
 
 
-async def test_an_engine_that_is_not_there_is_named_with_the_remedy(session: aiohttp.ClientSession) -> None:
-    engine = OpenAIEngine("http://127.0.0.1:9", session)
+async def test_an_engine_that_is_not_there_is_named_with_the_remedy() -> None:
+    engine = OpenAIEngine("http://127.0.0.1:9")
 
     await engine.refresh()
 
@@ -133,18 +124,18 @@ async def test_an_engine_that_is_not_there_is_named_with_the_remedy(session: aio
     assert (502, "engine_unreachable") == (caught.value.status, caught.value.code)
 
 
-async def test_another_peer_is_no_engine(session: aiohttp.ClientSession) -> None:
+async def test_another_peer_is_no_engine() -> None:
     async with ScriptedEngine(owned_by="ppai").serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
 
         await engine.refresh()
 
     assert "another PPAI peer" in (engine.state.problem or "")
 
 
-async def test_a_stream_ends_with_done(session: aiohttp.ClientSession) -> None:
+async def test_a_stream_ends_with_done() -> None:
     async with ScriptedEngine().serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
             events = [event async for event in reply.events()]
 
@@ -153,9 +144,9 @@ async def test_a_stream_ends_with_done(session: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize("cut_after", [0, 3])
-async def test_a_cut_stream_is_an_error_and_never_an_end(session: aiohttp.ClientSession, cut_after: int) -> None:
+async def test_a_cut_stream_is_an_error_and_never_an_end(cut_after: int) -> None:
     async with ScriptedEngine(cut_after=cut_after).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         got = []
         with pytest.raises(UpstreamError, match="too early") as caught:
             async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
@@ -166,9 +157,9 @@ async def test_a_cut_stream_is_an_error_and_never_an_end(session: aiohttp.Client
     assert cut_after == len(got)
 
 
-async def test_a_stalled_stream_times_out(session: aiohttp.ClientSession) -> None:
+async def test_a_stalled_stream_times_out() -> None:
     async with ScriptedEngine(token_s=30).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         with pytest.raises(UpstreamError, match=r"sent nothing for 0\.05 s") as caught:
             async with engine.open(
                 "chat/completions", (STREAM,), {}, stream=True, patience=Patience(2, 0.05, 2)
@@ -179,10 +170,10 @@ async def test_a_stalled_stream_times_out(session: aiohttp.ClientSession) -> Non
     assert "engine_timeout" == caught.value.code
 
 
-async def test_leaving_hangs_up_on_the_engine(session: aiohttp.ClientSession) -> None:
+async def test_leaving_hangs_up_on_the_engine() -> None:
     """Before the first event, and in mid-stream: the engine notices within a second."""
     async with ScriptedEngine(token_s=30).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
             await anext(reply.events())
 
@@ -190,9 +181,9 @@ async def test_leaving_hangs_up_on_the_engine(session: aiohttp.ClientSession) ->
         assert 0 == engine.in_flight
 
 
-async def test_connections_survive_streams_on_engines_that_keep_them(session: aiohttp.ClientSession) -> None:
+async def test_connections_survive_streams_on_engines_that_keep_them() -> None:
     async with ScriptedEngine().serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         for _ in range(20):
             async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
                 assert [e async for e in reply.events()][-1].is_done
@@ -200,10 +191,10 @@ async def test_connections_survive_streams_on_engines_that_keep_them(session: ai
     assert 20 == len(fake.asked)
 
 
-async def test_llamacpp_connections_are_never_reused(session: aiohttp.ClientSession) -> None:
+async def test_llamacpp_connections_are_never_reused() -> None:
     """It closes them after a stream while promising to keep them (measured: every second request failed)."""
     async with ScriptedEngine(owned_by="llamacpp").serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         engine.state = type(engine.state)(problem=None, family="llamacpp")
         async with engine.open("chat/completions", (STREAM,), {}, stream=True, patience=PATIENCE) as reply:
             assert [e async for e in reply.events()][-1].is_done
@@ -212,13 +203,13 @@ async def test_llamacpp_connections_are_never_reused(session: aiohttp.ClientSess
 
 
 @pytest.mark.parametrize("root", ["/v3", "/api", "/v1", ""])
-async def test_an_api_may_be_at_another_root_than_v1(session: aiohttp.ClientSession, root: str) -> None:
+async def test_an_api_may_be_at_another_root_than_v1(root: str) -> None:
     """The URL is tried with /v1 behind it, and as it was given: OpenVINO's API is at /v3, Open WebUI's at /api."""
     at = root or "/v1"
     pages = {f"{at}/models": {"data": [{"id": "m"}]}, f"{at}/chat/completions": {"choices": []}}
     fake = ScriptedEngine(model="m", pages=pages)
     async with fake.serving() as fake:
-        engine = OpenAIEngine(fake.url + root, session)
+        engine = OpenAIEngine(fake.url + root)
         await engine.refresh()
         async with engine.open("chat/completions", (WHOLE,), {}, stream=False, patience=PATIENCE) as reply:
             status = reply.status
@@ -228,13 +219,11 @@ async def test_an_api_may_be_at_another_root_than_v1(session: aiohttp.ClientSess
 
 
 @pytest.mark.parametrize(("status", "again"), [(400, True), (422, True), (500, False)])
-async def test_usage_that_we_ask_for_is_taken_back_where_the_engine_refuses_the_field(
-    session: aiohttp.ClientSession, status: int, again: bool
-) -> None:
+async def test_usage_that_we_ask_for_is_taken_back_where_the_engine_refuses_the_field(status: int, again: bool) -> None:
     """And it is remembered: the next stream is asked for once."""
     refusal = b'{"error":{"message":"Unrecognized request argument supplied: stream_options"}}'
     async with Strict(status=status, error=refusal).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         statuses = []
         for _ in range(2):
             async with engine.open("chat/completions", (USED,), {}, stream=True, patience=PATIENCE) as reply:
@@ -246,9 +235,9 @@ async def test_usage_that_we_ask_for_is_taken_back_where_the_engine_refuses_the_
     assert not again or [True, False, False] == ["stream_options" in body for body in fake.asked]
 
 
-async def test_another_mistake_in_a_stream_is_told_as_the_engine_told_it(session: aiohttp.ClientSession) -> None:
+async def test_another_mistake_in_a_stream_is_told_as_the_engine_told_it() -> None:
     async with ScriptedEngine(status=400, error=b'{"error":{"message":"too long"}}').serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         async with engine.open("chat/completions", (USED,), {}, stream=True, patience=PATIENCE) as reply:
             said = reply.status, await reply.read()
 
@@ -308,13 +297,13 @@ FORMS = [
 @pytest.mark.parametrize(("form", "is_kept_in_mind"), FORMS)
 @pytest.mark.parametrize(("endpoint", "fields", "refused"), OF_CODERS, ids=str)
 async def test_optional_fields_that_an_engine_refuses_are_left_out_and_it_is_asked_once_more(
-    session: aiohttp.ClientSession, endpoint: str, fields: dict[str, Any], refused: tuple[str, ...], form: str,
+    endpoint: str, fields: dict[str, Any], refused: tuple[str, ...], form: str,
     is_kept_in_mind: bool,
 ) -> None:  # fmt: skip
     """One after the other. That it does not know a field is kept in mind, that it does not like a value is not."""
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode()
     async with Choosy(refused=refused, form=form).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         statuses = []
         for _ in range(2):
             async with engine.open(endpoint, (body,), {}, stream=False, patience=PATIENCE) as reply:
@@ -330,23 +319,21 @@ async def test_optional_fields_that_an_engine_refuses_are_left_out_and_it_is_ask
     ("fields", "refused"),
     [({"output_config": {"format": {"type": "json_schema"}}}, "output_config"), ({"tools": []}, "tools")],
 )
-async def test_a_field_that_makes_another_answer_is_not_left_out(
-    session: aiohttp.ClientSession, fields: dict[str, Any], refused: str
-) -> None:
+async def test_a_field_that_makes_another_answer_is_not_left_out(fields: dict[str, Any], refused: str) -> None:
     body = json.dumps({"model": "m", "messages": [], "max_tokens": 1, **fields}).encode()
     async with Choosy(refused=(refused,)).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         async with engine.open("messages", (body,), {}, stream=False, patience=PATIENCE) as reply:
             said = await reply.read()
 
     assert (400, 1, True) == (reply.status, len(fake.asked), refused.encode() in said)
 
 
-async def test_a_refusal_without_end_is_told_after_three_more_tries(session: aiohttp.ClientSession) -> None:
+async def test_a_refusal_without_end_is_told_after_three_more_tries() -> None:
     names = ("include", "reasoning", "truncation", "metadata", "user")
     body = json.dumps({"model": "m", "input": "hi", **dict.fromkeys(names, "x")}).encode()
     async with Choosy(refused=names).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         async with engine.open("responses", (body,), {}, stream=False, patience=PATIENCE) as reply:
             said = await reply.read()
 
@@ -370,9 +357,8 @@ async def test_an_engine_that_loads_is_told_so_in_its_own_words() -> None:
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            async with aiohttp.ClientSession() as session:
-                engine = OpenAIEngine(url, session)
-                await engine.refresh()
+            engine = OpenAIEngine(url)
+            await engine.refresh()
         finally:
             await runner.cleanup()
         problems.append((engine.state.problem or "").replace(url, "URL"))

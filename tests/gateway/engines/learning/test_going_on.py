@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import aiohttp
 import pytest
 
 from gateway.engines.openai_http import OpenAIEngine
@@ -10,14 +9,8 @@ from tests import agents
 from tests.fakes import ScriptedEngine, going_on
 
 
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-async def learnt(session: aiohttp.ClientSession, fake: ScriptedEngine) -> tuple[str, ...]:
-    engine = OpenAIEngine(fake.url, session)
+async def learnt(fake: ScriptedEngine) -> tuple[str, ...]:
+    engine = OpenAIEngine(fake.url)
     await engine.refresh()
     assert () == engine.state.models[0].continues, "it is not assumed"
     await engine.learn()
@@ -26,15 +19,13 @@ async def learnt(session: aiohttp.ClientSession, fake: ScriptedEngine) -> tuple[
     return engine.state.models[0].continues
 
 
-async def test_an_engine_that_goes_on_with_answers_is_known_by_trying_once(session: aiohttp.ClientSession) -> None:
+async def test_an_engine_that_goes_on_with_answers_is_known_by_trying_once() -> None:
     async with ScriptedEngine(**going_on("Wednesday and so on")).serving() as fake:
-        assert ("chat/completions", "completions") == await learnt(session, fake)
+        assert ("chat/completions", "completions") == await learnt(fake)
         assert {2, 1} == {body["max_tokens"] for body in fake.tried} and 4 == len(fake.tried)
 
 
-async def test_responses_and_messages_are_tried_where_the_engine_tells_of_them_and_chat_goes_on(
-    session: aiohttp.ClientSession,
-) -> None:
+async def test_responses_and_messages_are_tried_where_the_engine_tells_of_them_and_chat_goes_on() -> None:
     """As in vLLM, whose Messages close the turn that Responses, and a chat that says so, leave open."""
     text = "Wednesday and so on"
     apis = {
@@ -44,10 +35,10 @@ async def test_responses_and_messages_are_tried_where_the_engine_tells_of_them_a
     says: dict[str, Any] = {**going_on(text), "apis": apis}
     says["pages"] = {**says["pages"], **agents.OPENAPI}
     async with ScriptedEngine(**says).serving() as fake:
-        assert ("chat/completions", "completions", "responses") == await learnt(session, fake)
+        assert ("chat/completions", "completions", "responses") == await learnt(fake)
         assert {"/v1/messages", "/v1/responses"} <= set(fake.paths)
     async with ScriptedEngine(**{**says, "owned_by": "none", "pages": {}}).serving() as fake:
-        assert () == await learnt(session, fake)
+        assert () == await learnt(fake)
         assert {"/v1/messages", "/v1/responses"}.isdisjoint(fake.paths)
 
 
@@ -64,16 +55,14 @@ async def test_responses_and_messages_are_tried_where_the_engine_tells_of_them_a
         {**going_on("w"), "page": b"<html>"},
     ],
 )
-async def test_what_does_not_go_on_is_not_told_as_if_it_did(
-    session: aiohttp.ClientSession, behaviour: dict[str, Any]
-) -> None:
+async def test_what_does_not_go_on_is_not_told_as_if_it_did(behaviour: dict[str, Any]) -> None:
     async with ScriptedEngine(**behaviour).serving() as fake:
-        assert "chat/completions" not in await learnt(session, fake)
+        assert "chat/completions" not in await learnt(fake)
 
 
-async def test_an_engine_that_cannot_be_asked_is_tried_three_times(session: aiohttp.ClientSession) -> None:
+async def test_an_engine_that_cannot_be_asked_is_tried_three_times() -> None:
     async with ScriptedEngine(**going_on("w")).serving() as fake:
-        engine = OpenAIEngine(fake.url, session)
+        engine = OpenAIEngine(fake.url)
         await engine.refresh()
 
     learnt = [(await engine.learn(), engine.to_learn) for _ in range(3)]

@@ -2,17 +2,8 @@
 
 import asyncio
 
-import aiohttp
-import pytest
-
 from gateway.engines.openai_http import OpenAIEngine
 from tests.router_engine import ScriptedRouter, progress
-
-
-@pytest.fixture
-async def session():
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 async def looked(engine: OpenAIEngine) -> dict[str, float | None]:
@@ -22,9 +13,9 @@ async def looked(engine: OpenAIEngine) -> dict[str, float | None]:
     return {model.id: model.loading for model in engine.state.models}
 
 
-async def test_it_tells_which_models_are_loaded_and_looking_loads_none(session: aiohttp.ClientSession) -> None:
+async def test_it_tells_which_models_are_loaded_and_looking_loads_none() -> None:
     async with ScriptedRouter(load=(1, 2)).serving() as router:
-        engine = OpenAIEngine(router.url, session)
+        engine = OpenAIEngine(router.url)
         for _ in range(12):
             await engine.refresh()
 
@@ -42,21 +33,21 @@ async def test_it_tells_which_models_are_loaded_and_looking_loads_none(session: 
     assert not [path for path in router.paths if "cold" in path]
 
 
-async def test_its_list_is_read_once_to_know_it_and_once_a_look(session: aiohttp.ClientSession) -> None:
+async def test_its_list_is_read_once_to_know_it_and_once_a_look() -> None:
     router = ScriptedRouter()
     async with router.serving():
-        engine = OpenAIEngine(router.url, session)
+        engine = OpenAIEngine(router.url)
         for _ in range(3):
             await engine.refresh()
 
     assert 1 + 3 == router.paths.count("/v1/models")
 
 
-async def test_how_far_a_model_is_loaded_is_followed_until_it_is(session: aiohttp.ClientSession) -> None:
+async def test_how_far_a_model_is_loaded_is_followed_until_it_is() -> None:
     tells = [progress("warm", 0.9), progress("cold", 0.2), progress("cold", 0.42), {"model": "cold", "data": 7}]
     router = ScriptedRouter(tells=tells)
     async with router.serving():
-        engine = OpenAIEngine(router.url, session)
+        engine = OpenAIEngine(router.url)
         assert {"warm": None, "cold": None} == await looked(engine)
         assert not engine.is_followed
         router.status["cold"] = "loading"
@@ -75,11 +66,11 @@ async def test_how_far_a_model_is_loaded_is_followed_until_it_is(session: aiohtt
     assert not engine.is_followed
 
 
-async def test_a_router_without_such_a_page_is_not_followed_for_long(session: aiohttp.ClientSession) -> None:
+async def test_a_router_without_such_a_page_is_not_followed_for_long() -> None:
     """Older ones have none; and it may end at any time."""
     router = ScriptedRouter(status={"cold": "loading"})
     async with router.serving():
-        engine = OpenAIEngine(router.url, session)
+        engine = OpenAIEngine(router.url)
         await looked(engine)
     await engine.follow()
 
