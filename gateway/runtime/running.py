@@ -26,6 +26,7 @@ from gateway.topics import reader
 from profiler.qagate import QAGate
 
 THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
+COLLECT_AFTER = 10_000  # objects made and not freed; Python's 700 is some ten requests that are under way
 
 
 def run_peer(config: Config, home: Home, say: Say) -> None:
@@ -63,4 +64,5 @@ async def _serve(config: Config, home: Home, gate: QAGate, say: Say, log: KeptLo
     async with Runtime(config, home, gate, say, log, stop) as runtime:
         gc.collect()
         gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
+        gc.set_threshold(COLLECT_AFTER)  # nor often at what requests make, which is freed as they end
         await runtime.run()

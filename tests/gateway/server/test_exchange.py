@@ -256,6 +256,23 @@ async def test_a_request_leaves_nothing_that_a_collector_has_to_find() -> None:
     assert 1 == kept  # the last one, whose body could go on
 
 
+async def test_who_says_that_it_sends_no_more_has_left() -> None:
+    """A client that half-closes its connection is not told from one that hangs up: both are as uvicorn has it."""
+    ended = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async with _noting_end(ended):
+            await read_body(scope, receive, 1 << 20)
+            await until_gone(asyncio.sleep(60), scope, receive)
+
+    async with serving(app) as served, asyncio.timeout(5):
+        reader, writer = await served.say(ASKED)
+        writer.write_eof()
+        await ended.wait()
+        assert b"" == await said(reader)
+        writer.close()
+
+
 @asynccontextmanager
 async def _noting_end(ended: asyncio.Event) -> AsyncIterator[None]:
     try:
