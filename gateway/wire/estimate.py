@@ -5,10 +5,11 @@ counted by class, and each class has a weight: tokens a character, fitted to thr
 docs/results.md#tokens-by-script shows how far the estimate is off, script by script.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 SAMPLE_LENGTH = 2048  # characters; longer texts are sampled: to read all of 8 MiB takes longer than to decide on it
 _WINDOWS = 16  # pieces of a sample, spread evenly: a text may begin in English and go on in base64
+_WINDOW = SAMPLE_LENGTH // _WINDOWS
 
 # Tokens a character, by class; of characters beyond ASCII the first byte of UTF-8 tells the script.
 _WEIGHTS = {
@@ -37,35 +38,24 @@ _EXCESS = 0.27
 
 def estimated_tokens(texts: Sequence[str]) -> int:
     """About how many tokens a language model reads in all of `texts` together; at least 1."""
-    length = sum(map(len, texts))
+    text = "\n".join(texts)
+    length = len(text)
     if length <= SAMPLE_LENGTH:
-        return int(_tokens("\n".join(texts))) + 1
-    sample = "\n".join(_windows(texts, length))
+        return int(_tokens(text)) + 1
+    sample = "\n".join([text[at : at + _WINDOW] for at in range(0, length - _WINDOW, length // _WINDOWS)])
     return int(_tokens(sample) * length / len(sample)) + 1
-
-
-def _windows(texts: Iterable[str], length: int) -> Iterator[str]:
-    """_WINDOWS pieces of `texts`, which have `length` characters in all, at even distances."""
-    step, width = length // _WINDOWS, SAMPLE_LENGTH // _WINDOWS
-    at = begin = 0
-    for text in texts:
-        while at < begin + len(text):
-            yield text[at - begin : at - begin + width]
-            at += step
-        begin += len(text)
 
 
 def _tokens(text: str) -> float:
     classes = text.encode("utf-8", "replace").translate(_CLASS_OF)
     count = classes.count
     lower, upper, line_ends = count(b"a"), count(b"A"), count(b"n")
-    letters, visible = lower + upper, len(classes) - count(b" ") - count(b"-") - line_ends
+    is_ascii = len(classes) == len(text)
+    letters, visible = lower + upper, len(classes) - count(b" ") - line_ends - (0 if is_ascii else count(b"-"))
     words = len(text.split()) * letters / visible if visible else 0.0
     tokens = _WORD * words + _EXCESS * max(0.0, lower - _WORD_LETTERS * words) + _WEIGHTS["A"] * upper
     tokens += _WEIGHTS["0"] * count(b"0") + _WEIGHTS["."] * count(b".") + _WEIGHTS["n"] * line_ends
-    if len(classes) > len(text):
-        tokens += sum(weight * count(name) for name, weight in _BEYOND_ASCII)
-    return tokens
+    return tokens if is_ascii else tokens + sum(weight * count(name) for name, weight in _BEYOND_ASCII)
 
 
 def _class_of(byte: int) -> str:

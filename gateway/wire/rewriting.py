@@ -9,7 +9,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.codec import LARGE_BYTES, PIECE_BYTES, UNREADABLE, Fields, Value, has_more_values, is_utf8, pieces_of
+from gateway.wire.codec import (
+    LARGE_BYTES,
+    PIECE_BYTES,
+    UNREADABLE,
+    Fields,
+    Value,
+    has_more_values,
+    is_utf8,
+    pieces_of,
+    view_of,
+)
 from gateway.wire.known import (
     BODY_LIMIT_BYTES,
     INPUTS_LIMIT,
@@ -51,7 +61,8 @@ _TEXTS = {"completions": ("prompt", PROMPTS_LIMIT), "embeddings": ("input", INPU
 def read_known(endpoint: str, body: bytes | msgspec.Raw) -> Known:
     """The body, if PPAI knows all that it looks at. Raises NotKnown."""
     view = memoryview(body)
-    if endpoint not in _DECODERS or len(view) > BODY_LIMIT_BYTES or _has_many_values(body):
+    size = len(view)
+    if endpoint not in _DECODERS or size > BODY_LIMIT_BYTES or (size > LARGE_BYTES and _has_many_values(body)):
         raise NotKnown("size")
     try:
         known: Known = _DECODERS[endpoint].decode(view)
@@ -82,7 +93,7 @@ def write_known(known: Known, parts: Sequence[object], fields: Fields, body: byt
     if any(_is_deep(msgspec.json.encode(schema)) for schema in known.schemas):
         raise NotKnown("tools" if known.tools else "response_format")
     written: dict[str, Value] = {}
-    for name, encoded in write_sampling({name: fields[name] for name in fields if name not in known.REWRITTEN}).items():
+    for name, encoded in write_sampling(fields, known.REWRITTEN).items():
         if _is_deep(encoded) or _REMOTE.search(encoded):
             raise NotKnown(name)
         written[name] = msgspec.Raw(encoded)
@@ -93,9 +104,18 @@ def write_known(known: Known, parts: Sequence[object], fields: Fields, body: byt
             written[name] = msgspec.Raw(encoded)
     if known.SAID:
         written[known.SAID] = _write_said(getattr(known, known.SAID), images)
-    if _stands_twice(body, {**fields, **written}):
+    if not _is_written_so(body, fields, written) and _stands_twice(body, {**fields, **written}):
         raise NotKnown("duplicate")
     return written
+
+
+def _is_written_so(body: bytes | msgspec.Raw, fields: Fields, written: Fields) -> bool:
+    """Whether the body is what we would write, to the byte, as that of most SDKs is: then no key of it stands twice.
+
+    A field takes at least its name, two quotes, a colon, its value and a comma or brace; an escaped name takes more.
+    """
+    least_bytes = 1 + sum(len(name) + 4 + len(view_of(value)) for name, value in fields.items())
+    return len(memoryview(body)) == least_bytes and all(fields[name] == value for name, value in written.items())
 
 
 def _stands_twice(body: bytes | msgspec.Raw, anew: Fields) -> bool:
@@ -172,4 +192,4 @@ def _hides_a_colon(body: memoryview) -> bool:
 
 def _has_many_values(body: bytes | msgspec.Raw) -> bool:
     """Whether a program's body has too many for a delegation; one that was delegated is counted before it is read."""
-    return isinstance(body, bytes) and len(body) > LARGE_BYTES and has_more_values(body, VALUES_LIMIT - 100)
+    return isinstance(body, bytes) and has_more_values(body, VALUES_LIMIT - 100)

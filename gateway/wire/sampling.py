@@ -4,6 +4,7 @@ Numbers, switches and a few words; a map of numbers for `logit_bias`; schemas, p
 template is given. Most requests have none of them, and pay nothing: what one has is read by itself.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -105,14 +106,14 @@ _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
 )
 
 
-def write_sampling(fields: Fields) -> dict[str, bytes]:
-    """Those of a body's `fields` that are of this kind and hold others, written anew. Raises NotKnown.
+def write_sampling(fields: Fields, others: Collection[str] = ()) -> dict[str, bytes]:
+    """Those of a body's `fields`, but for the `others`, that are of this kind and hold fields. Raises NotKnown.
 
     The plain ones are held against their bounds, and travel as they came.
     """
     if SAMPLING.isdisjoint(fields):
         return {}
-    found = {name: value for name, value in fields.items() if name in SAMPLING}
+    found = {name: value for name, value in fields.items() if name in SAMPLING and name not in others}
     try:
         known = _DECODER.decode(b"".join(write_fields(found)))
     except msgspec.ValidationError as error:
