@@ -14,6 +14,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[Any]  # float32 or float64
 Mode = Literal["dot", "paper"]
 
+_SMALL = 8192  # entries of a matrix that is multiplied in less time than it takes to see what of it is needed
 _ROUNDS = 2  # in which the usual level and the usual categories settle; a third changes nothing
 
 
@@ -62,13 +63,16 @@ def pair_scores(relevance: Floats, capabilities: Floats, mode: Mode = "dot") -> 
 
     "dot" is the expected accuracy f̃·p_j in [0, 1]. "paper" is Eq. (5) verbatim, the cosine of f̃ and p_j: it divides an
     agent's strength away, so that an agent bad at everything scores like one good at everything; a zero vector is 0.
-    Only prototypes of relevance above 0 are read, in the capabilities' own precision. Keep a large matrix column-major
-    (`np.asfortranarray`), so that they lie side by side.
+    Of a matrix that is not small only prototypes of relevance above 0 are read, in its own precision. Keep a large one
+    column-major (`np.asfortranarray`), so that they lie side by side.
     """
     by_prototype = capabilities.T
-    rows = np.flatnonzero(relevance)
-    weights = relevance[rows].astype(capabilities.dtype)  # with another precision numpy would copy the whole matrix
-    dots: Floats = weights @ (by_prototype if len(rows) == len(by_prototype) else by_prototype[rows])
+    if capabilities.size <= _SMALL:
+        dots: Floats = relevance.astype(capabilities.dtype) @ by_prototype
+    else:
+        rows = np.flatnonzero(relevance)
+        weights = relevance[rows].astype(capabilities.dtype)  # with another precision numpy would copy the whole matrix
+        dots = weights @ (by_prototype if len(rows) == len(by_prototype) else by_prototype[rows])
     if mode == "dot":
         return dots
     norms = np.linalg.norm(capabilities, axis=1) * np.linalg.norm(relevance)

@@ -5,7 +5,7 @@ query its own load is read anew, somebody is chosen and reserved, and the outcom
 asking is not this peer's work. Figures are microseconds, which a tenth of the queries took less than: other work on
 the machine slows the rest down.
 
-    decide    from a query to a choice of the three best: `Node.only`, or plan, decide and choice
+    decide    from a query to a choice and its first candidate: `Node.only`, or plan, decide and choice
     observe   reserve the first of them, and learn from its answer
 """
 
@@ -37,7 +37,7 @@ from gateway.routing.worth import Space
 NET = "deciding"
 PROTOTYPES = 128  # the shipped gate's
 RELEVANT = 4  # of which a query is about so many
-ROWS = 3  # that a choice names
+ROWS = 11  # that a choice names, as many as a course may ask
 SLOTS = 8
 
 
@@ -70,9 +70,9 @@ def measured(candidates: int, queries: int, seed: int = 0) -> dict[str, float]:
     for _ in range(queries):
         query = _query(rng, is_judged=candidates > 1)
         began = time.perf_counter()
-        choice = _decide(node, query, now)
+        first = _decide(node, query, now).order[0]
         decided = time.perf_counter()
-        reservation = node.dispatch(choice.order[0], now)
+        reservation = node.dispatch(first, now)
         node.observe(reservation, Outcome(reservation.queue, "ok", 0.3, 0.8, 40), now + 0.8)
         observe_s.append(time.perf_counter() - decided)
         decide_s.append(decided - began)

@@ -43,7 +43,7 @@ class Believer:
 
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
         draft = assess(query, view, self.config)
-        return Plan(draft, tuple(np.flatnonzero(draft.excluded == 0).tolist()), reason=type(self).__name__.lower())
+        return Plan(draft, tuple(sorted(draft.who.all)), reason=type(self).__name__.lower())
 
     def choose(
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
@@ -72,7 +72,7 @@ class LeastLoaded(Believer):
 
     def rank(self, draft: Decision, pool: tuple[int, ...], now: float, rng: np.random.Generator) -> list[int]:
         expected = draft.view.expected
-        return ranked_by(draft, -expected.backlog / expected.slots, pool, rng)
+        return ranked_by(draft, -np.asarray(expected.backlog) / np.asarray(expected.slots), pool, rng)
 
 
 class P2C(Believer):
@@ -96,7 +96,8 @@ class Oracle(Believer):
         cost_s: FloatArray = np.array(
             [self._truth.latency_s(peer, *tokens) + self._truth.crowding_s(peer, tokens[1]) for peer in peers]
         )
-        return ranked_by(draft, view.score - draft.beta_per_s * (cost_s + draft.costs.transit_s), pool, rng)
+        worth = np.asarray(view.score) - draft.beta_per_s * (cost_s + np.asarray(draft.costs.transit_s))
+        return ranked_by(draft, worth, pool, rng)
 
 
 @dataclass(slots=True, eq=False)
@@ -127,7 +128,7 @@ class Prequal(Believer):
         self._in_flight: deque[int] = deque(maxlen=100)
 
     def rank(self, draft: Decision, pool: tuple[int, ...], now: float, rng: np.random.Generator) -> list[int]:
-        score, candidates = draft.view.score, np.array(pool)
+        score, candidates = np.asarray(draft.view.score), np.array(pool)
         good = candidates[score[candidates] >= score[candidates].max() - self._margin]
         self._probe(draft, good, now, rng)
         known = [probed for probed in self._pool if probed.index in good]

@@ -17,11 +17,11 @@ from math import exp, inf
 from typing import Literal, NamedTuple
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
-from gateway.beliefs.expected import BeliefConfig, Columns, Expected, expected
+from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 
-FRESH_S = 0.02  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
+FRESH_S = 0.05  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
 DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
@@ -112,13 +112,19 @@ class Belief:
             self.read_at = now
         return known
 
-    def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
-        """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored."""
+    def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> bool:
+        """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored.
+
+        Returns whether it is news: the same as a moment before, while no job of ours is there, is none.
+        """
         if birth < self.birth:
-            return
-        self.jobs = jobs if 0 <= jobs <= JOBS_LIMIT else 0 if jobs < 0 else JOBS_LIMIT
-        self.slots = slots if 1 <= slots < SLOTS_LIMIT else 1 if slots < 1 else SLOTS_LIMIT - 1
-        self.admission, self.birth = admission, birth
+            return False
+        jobs = jobs if 0 <= jobs <= JOBS_LIMIT else 0 if jobs < 0 else JOBS_LIMIT
+        slots = slots if 1 <= slots < SLOTS_LIMIT else 1 if slots < 1 else SLOTS_LIMIT - 1
+        is_same = (jobs, slots, admission) == (self.jobs, self.slots, self.admission)
+        is_known = is_same and birth - self.birth < FRESH_S and not self.reservations
+        self.jobs, self.slots, self.admission, self.birth = jobs, slots, admission, birth
+        return not is_known
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
         """Eq. (6): the counts between this pulse and the last one of the same generation are the evidence.
@@ -183,7 +189,7 @@ class Belief:
         """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
         self.rtt_s += (rtt_s - self.rtt_s) / 8
 
-    def row(self) -> Columns[float]:
+    def row(self) -> Evidence[float]:
         """The evidence as numbers, all of them floats."""
         config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
         birth, unseen, late_since = self.birth, 0, inf
@@ -191,7 +197,7 @@ class Belief:
             unseen += reservation.arrives_at > birth
         for reservation in self.late:
             late_since = min(late_since, reservation.arrives_at + reservation.job.wait_s)
-        return Columns(
+        return Evidence(
             self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
             self.as_of, float(self.jobs), float(unseen), float(len(self.reservations)), float(self.slots), birth,
             self.rtt_s, ADMISSION_LEVEL[self.admission], self._memory,

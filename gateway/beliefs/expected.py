@@ -6,7 +6,7 @@ queries: what one query would take there is routing's.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Generic, NamedTuple
+from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from gateway.beliefs.queueing import carried, doubt, streams, turn, wait
 from gateway.beliefs.sessions import SessionConfig
 from gateway.beliefs.speed import SpeedConfig
 
+Each = TypeVar("Each")  # a float, or a column
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -38,62 +39,62 @@ class BeliefConfig:
     sessions: SessionConfig = field(default_factory=SessionConfig)
 
 
-class Columns(NamedTuple, Generic[Real]):
-    """The evidence about a peer, as numbers: a float of one peer each, or a column over peers, (N,)."""
+class Evidence(NamedTuple, Generic[Each]):
+    """What is known of a peer, as numbers: a float of one peer each, or a column over peers, (N,)."""
 
-    arrivals: Real  # this one and the next five are evidence as of `as_of`, and fade from then on
-    exposure_s: Real
-    completions: Real
-    busy_s: Real
-    turns_seen: Real
-    turns_expected: Real
-    as_of: Real
-    jobs: Real  # at `birth`
-    unseen: Real  # jobs of ours that arrive there after `birth`
-    own_jobs: Real  # all jobs of ours that are there or on the way
-    slots: Real
-    birth: Real
-    rtt_s: Real
-    admission: Real  # 0 open, 1 soft, 2 closed
-    memory: Real  # times τ for which turns are remembered; 1 unless the peer fails again and again
-    typical_s: Real  # a typical job at the peer's own speed: the prior of E[S]
-    prefill_s: Real
-    step_s: Real
-    stream_s: Real
-    late: Real  # jobs of ours that should have begun by now, and have not
-    late_since: Real  # when the first of them should have; inf: none
+    arrivals: Each  # this one and the next five are evidence as of `as_of`, and fade from then on
+    exposure_s: Each
+    completions: Each
+    busy_s: Each
+    turns_seen: Each
+    turns_expected: Each
+    as_of: Each
+    jobs: Each  # at `birth`
+    unseen: Each  # jobs of ours that arrive there after `birth`
+    own_jobs: Each  # all jobs of ours that are there or on the way
+    slots: Each
+    birth: Each
+    rtt_s: Each
+    admission: Each  # 0 open, 1 soft, 2 closed
+    memory: Each  # times τ for which turns are remembered; 1 unless the peer fails again and again
+    typical_s: Each  # a typical job at the peer's own speed: the prior of E[S]
+    prefill_s: Each
+    step_s: Each
+    stream_s: Each
+    late: Each  # jobs of ours that should have begun by now, and have not
+    late_since: Each  # when the first of them should have; inf: none
 
 
-class Expected(NamedTuple, Generic[Real]):
+class Expected(NamedTuple, Generic[Each]):
     """What is expected at one moment: of one peer, a float each; of N candidates a column each, (N,)."""
 
-    arrival_rate: Real  # E[λ], 1/s
-    mean_service_s: Real  # E[S] = E[1/μ], one slot
-    shape: Real  # a of the Gamma posterior of μ: a0 and the completions remembered
-    utilisation: Real  # E[λ]·E[S]/c
+    arrival_rate: Each  # E[λ], 1/s
+    mean_service_s: Each  # E[S] = E[1/μ], one slot
+    shape: Each  # a of the Gamma posterior of μ: a0 and the completions remembered
+    utilisation: Each  # E[λ]·E[S]/c
     # n̂, jobs at the peer now, ours included. Never fewer than it owes us, whatever pulses say; and where a job of ours
     # is late, others have all its slots, and it is expected to wait as long again as it is late.
-    backlog: Real
-    slots: Real  # c
-    wait_factor: Real  # h
-    prefill_s: Real  # seconds a prompt token
-    step_s: Real  # a, seconds an output token
-    stream_s: Real  # b, seconds an output token and stream
-    rtt_s: Real
-    admission: Real  # 0 open, 1 soft, 2 closed
-    age_s: Real  # of the load news; inf where there was none
-    turn_s: Real  # E[S]/c
-    wait_s: Real  # W, until one more job would begin
-    streams: Real  # jobs that would be decoded together with one more, itself included
-    doubt_s: Real  # the standard deviation of that wait by what is not known of μ
-
-    @property
-    def service_rate(self) -> Real:
-        """c·E[μ], jobs a second that all slots together complete."""
-        return self.slots * self.shape / ((self.shape - 1.0) * self.mean_service_s)
+    backlog: Each
+    slots: Each  # c
+    wait_factor: Each  # h
+    prefill_s: Each  # seconds a prompt token
+    step_s: Each  # a, seconds an output token
+    stream_s: Each  # b, seconds an output token and stream
+    rtt_s: Each
+    admission: Each  # 0 open, 1 soft, 2 closed
+    age_s: Each  # of the load news; inf where there was none
+    turn_s: Each  # E[S]/c
+    wait_s: Each  # W, until one more job would begin
+    streams: Each  # jobs that would be decoded together with one more, itself included
+    doubt_s: Each  # the standard deviation of that wait by what is not known of μ
 
 
-def expected(of: Columns[Real], config: BeliefConfig, now: float) -> Expected[Real]:
+def service_rate(of: Expected[Real]) -> Real:
+    """c·E[μ], jobs a second that all slots together complete."""
+    return of.slots * of.shape / ((of.shape - 1.0) * of.mean_service_s)
+
+
+def expected(of: Evidence[Real], config: BeliefConfig, now: float) -> Expected[Real]:
     """What this evidence makes us expect at `now`: it is faded, and the backlog carried on to `now`."""
     keep = exponential(lesser(of.as_of - now, 0.0) / config.tau_s)
     prior_exposure_s = config.prior_arrivals / config.prior_utilisation * of.typical_s / of.slots

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
 from gateway.beliefs.belief import Belief, Outcome, Reservation
-from gateway.beliefs.expected import BeliefConfig, Columns, Expected, expected
-from gateway.beliefs.numbers import FEW, FloatArray
+from gateway.beliefs.columns import Column, is_few
+from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 
@@ -65,7 +65,7 @@ class Beliefs:
         self._engines: dict[PeerId, set[int]] = {}  # of peers: those that have a belief of their own
         self._free: list[int] = []
         self._stale: set[PeerId] = set()
-        self._table = np.zeros((0, len(Columns._fields)))
+        self._table = np.zeros((0, len(Evidence._fields)))
         self._output_tokens: dict[str, float] = {}
 
     def __getitem__(self, peer_id: PeerId) -> Belief:
@@ -136,11 +136,18 @@ class Beliefs:
 
         `engines`: (jobs, slots) of each, where the peer has several.
         """
-        if (belief := self._touch(peer_id)) is not None:
-            belief.observe_load(jobs, slots, admission, birth)
+        self._observe_load(peer_id, jobs, slots, admission, birth)
         for engine in self._engines.get(peer_id, ()):
-            if engine < len(engines) and (belief := self._touch(queue_of(peer_id, engine))) is not None:
-                belief.observe_load(*engines[engine], admission, birth)
+            if engine < len(engines):
+                self._observe_load(queue_of(peer_id, engine), *engines[engine], admission, birth)
+
+    def _observe_load(self, queue: PeerId, jobs: int, slots: int, admission: AdmissionState, birth: float) -> None:
+        """What is expected stands where the same is heard again, as of our own engine before each choice."""
+        belief = self._beliefs.get(queue)
+        if belief is not None:
+            self._stale.add(queue)
+            if belief.observe_load(jobs, slots, admission, birth):
+                belief.read_at = -inf
 
     def observe_closed(self, peer_id: PeerId, birth: float) -> None:
         """A peer lets nobody in, by what it said at `birth`."""
@@ -181,13 +188,13 @@ class Beliefs:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
         return mean if max_tokens is None else min(mean, float(max_tokens))
 
-    def expect(self, rows: NDArray[np.intp], now: float) -> Expected[FloatArray]:
+    def expect(self, rows: NDArray[np.intp], now: float) -> Expected[Column]:
         """What to expect of the peers at `rows`, (N,), at `now`."""
-        if 0 < len(rows) <= FEW:
+        if is_few(len(rows)):
             by_row = self._by_row
-            return Expected(*np.array([by_row[row].expected(now) for row in rows.tolist()]).T)
+            return Expected(*map(list, zip(*[by_row[row].expected(now) for row in rows.tolist()], strict=True)))
         self._restack()
-        return expected(Columns(*self._table[rows].T), self.config, now)
+        return expected(Evidence(*self._table[rows].T), self.config, now)
 
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import ADMISSION_LEVEL
-from gateway.beliefs.numbers import FloatArray
+from gateway.beliefs.columns import Column, greatest, is_few
 from gateway.models.needs import least_tokens
 from gateway.routing.query import Query, View
-from gateway.routing.roster import BoolArray, Kind, Roster
+from gateway.routing.roster import BoolArray, Candidates, Roster
 
 
 class Excluded(IntEnum):
@@ -60,14 +60,20 @@ KINDS_KEPT = 64  # of queries, for which a roster remembers whom they exclude
 EMBEDDED_PATIENCE_S = 10.0  # within which another must be expected to begin, else the embedded model is a candidate
 
 
-def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.uint8]:
-    """E_i, Eq. (11): (N,) codes, 0 for a candidate, else an `Excluded`. `theta_s` is the least score of a candidate.
+def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> Candidates:
+    """E_i, Eq. (11). `theta_s` is the least score of a candidate.
 
-    Where several reasons hold, the one with the lowest code is given.
+    Where several reasons exclude one, it is given the one with the lowest code.
     """
     roster = view.roster
-    excluded = _for_good(query, roster).excluded.copy()
-    for who, code in _for_now(query, view, theta_s):
+    kept = _for_good(query, roster)
+    for_now = [*_for_now(query, view, theta_s)]
+    may_prefer = roster.has_last_resort or roster.least_context < query.prompt_tokens + (query.max_tokens or 1)
+    may_avoid = query.avoid is not None or view.on_trial is not None or view.distrusted is not None
+    if not (for_now or may_prefer or may_avoid):
+        return kept
+    excluded = kept.excluded.copy()
+    for who, code in for_now:
         excluded[who & ((excluded == 0) | (excluded > code))] = code
     _spare_last_resort(roster, excluded)
     _prefer_room(query, roster, excluded)
@@ -77,7 +83,7 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> NDArray[np.
         _stand_back(view.on_trial, Excluded.TRIAL, roster, excluded)
     if view.distrusted is not None and query.pin is None:
         _stand_back(view.distrusted, Excluded.DISTRUSTED, roster, excluded)
-    return excluded
+    return _left(excluded, roster)
 
 
 def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArray, Excluded]]:
@@ -86,15 +92,17 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
     if view.kept is not None and query.pin is None:  # as a closed door: a peer that is named refuses itself
         yield ~roster.local & view.kept, Excluded.COLD
     if theta_s > 0.0:
-        yield view.score < theta_s, Excluded.SCORE
+        yield np.asarray(view.score) < theta_s, Excluded.SCORE
     if roster.personal and query.models is None:
         is_spoken_for = np.zeros(len(roster), dtype=np.bool_)
         is_spoken_for[[row for row in view.likely if view.is_likely(row)]] = True
         yield roster.is_personal() & ~is_spoken_for & ~view.profiled, Excluded.AGENT
     if view.silent is not None:
         yield ~roster.local & view.silent, Excluded.SILENT
-    if query.pin is None:  # our news of a named peer's door may be seconds old: it is asked, and refuses itself
-        yield ~roster.local & (view.expected.admission >= ADMISSION_LEVEL["closed"]), Excluded.CLOSED
+    closed, admission = ADMISSION_LEVEL["closed"], view.expected.admission
+    # of a named peer's door our news may be seconds old: it is asked, and refuses itself
+    if query.pin is None and len(roster) and greatest(admission) >= closed:
+        yield ~roster.local & (np.asarray(admission) >= closed), Excluded.CLOSED
     if view.refusing is not None:
         yield ~roster.local & view.refusing, Excluded.FIELD
     if roster.least_context < (least := least_tokens(query.prompt_tokens)):
@@ -105,15 +113,16 @@ def _for_now(query: Query, view: View, theta_s: float) -> Iterator[tuple[BoolArr
 def only_one(query: Query, roster: Roster) -> tuple[int, NDArray[np.uint8]] | None:
     """The row of the one agent that may answer, where nothing but the state of things can keep it from that; and the
     codes of everybody, not to be changed."""
-    excluded, found = _for_good(query, roster)
-    if found is None or query.chain or roster.least_context < query.prompt_tokens + (query.max_tokens or 1):
+    excluded, own, others = _for_good(query, roster)
+    if len(own) + len(others) != 1 or query.chain or query.rule is not None or roster.personal:
         return None
-    is_ordinary = query.rule is None and not roster.personal and not roster.last_resort[found]
-    return (found, excluded) if is_ordinary else None
+    found = int(own[0] if len(own) else others[0])
+    has_room = roster.least_context >= query.prompt_tokens + (query.max_tokens or 1)
+    return (found, excluded) if has_room and not roster.last_resort[found] else None
 
 
-def _for_good(query: Query, roster: Roster) -> Kind:
-    """Whom a query of this kind excludes on this roster, whatever the state of things; remembered for the last kinds.
+def _for_good(query: Query, roster: Roster) -> Candidates:
+    """Whom a query of this kind leaves on this roster, whatever the state of things; remembered for the last kinds.
 
     What a program asks for is mostly of the same kind.
     """
@@ -125,11 +134,16 @@ def _for_good(query: Query, roster: Roster) -> Kind:
     if known is None:
         while len(roster.kinds) >= KINDS_KEPT:
             del roster.kinds[next(iter(roster.kinds))]
-        excluded = _excluded_kind(query, roster)
-        left = (excluded == 0).nonzero()[0].tolist()
-        known = Kind(excluded, left[0] if len(left) == 1 else None)
-        roster.kinds[kind] = known
+        known = roster.kinds[kind] = _left(_excluded_kind(query, roster), roster)
     return known
+
+
+def _left(excluded: NDArray[np.uint8], roster: Roster) -> Candidates:
+    """Who is left where these codes, (N,), exclude the others."""
+    own, others = (((excluded == 0) & who).nonzero()[0] for who in (roster.local, ~roster.local))
+    if is_few(len(roster)):
+        return Candidates(excluded, own.tolist(), others.tolist())
+    return Candidates(excluded, own, others)
 
 
 def _excluded_kind(query: Query, roster: Roster) -> NDArray[np.uint8]:
@@ -159,15 +173,18 @@ def _excluded_kind(query: Query, roster: Roster) -> NDArray[np.uint8]:
     return excluded
 
 
-def embedded_stands_back(excluded: NDArray[np.uint8], wait_s: FloatArray, roster: Roster) -> None:
-    """Exclude the small model that comes with PPAI, in place, while any other candidate is expected to begin soon.
+def embedded_stands_back(candidates: Candidates, wait_s: Column, roster: Roster) -> Candidates:
+    """Those without the small model that comes with PPAI, while any other candidate is expected to begin soon.
 
     It is there so that a peer without an engine answers at all. Among embedded models alone the ordinary rules decide.
     """
-    if roster.has_embedded:
-        soon = (excluded == 0) & ~roster.embedded & (wait_s <= EMBEDDED_PATIENCE_S)
-        if soon.any():
-            excluded[(excluded == 0) & roster.embedded] = Excluded.EMBEDDED
+    is_candidate = candidates.excluded == 0
+    soon = is_candidate & ~roster.embedded & (np.asarray(wait_s) <= EMBEDDED_PATIENCE_S)
+    if not soon.any():
+        return candidates
+    excluded = candidates.excluded.copy()
+    excluded[is_candidate & roster.embedded] = Excluded.EMBEDDED
+    return _left(excluded, roster)
 
 
 def may_answer(query: Query, roster: Roster) -> BoolArray:

@@ -6,6 +6,7 @@ within `patience_s`, all of them are tried before anyone who serves the second.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 from typing import TypeVar
 
 import numpy as np
@@ -60,7 +61,7 @@ def _first_in_time(found: Iterable[Found], patience_s: float) -> Found:
     soonest: tuple[float, Found] | None = None
     for one in found:
         draft = one.draft if isinstance(one, Plan) else one
-        begins_s = float(np.min(draft.costs.wait_s, where=draft.excluded == 0, initial=np.inf))
+        begins_s = min((float(draft.costs.wait_s[row]) for row in draft.who.all), default=inf)
         if begins_s <= patience_s:
             return one
         if soonest is None or begins_s < soonest[0]:

@@ -4,9 +4,9 @@ A Decision holds arrays over all N candidates and stays inside routing. A Choice
 logs, headers, pages and the command line: they show what was decided, and decide nothing again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from discovery.records import Agent, PeerId
 from gateway.beliefs.belief import Expectation, Reservation
@@ -50,6 +50,50 @@ class Candidate(NamedTuple):
         return Reservation(self.queue, now + self.arrives_in_s, self.expected)
 
 
+class Figures(NamedTuple):
+    """What a log says of one who might have answered: the fields of a Candidate that have these names."""
+
+    peer_name: str
+    score: float
+    wait_s: float
+    service_s: float
+    cost_s: float
+    utility: float
+
+
+class Order(Sequence[Candidate]):
+    """Candidates, best first, each made when it is looked at: mostly the first alone is."""
+
+    def __init__(
+        self, rows: Sequence[int], made: Callable[[int], Candidate], figured: Callable[[int], Figures]
+    ) -> None:
+        """`rows`: of the roster, in this order; `made(row)` and `figured(row)` know the rest."""
+        self._rows, self._made, self._figured = rows, made, figured
+        self._known: dict[int, Candidate] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Candidate: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Order": ...
+
+    def __getitem__(self, place: int | slice) -> "Candidate | Order":
+        if isinstance(place, slice):
+            return Order(self._rows[place], self._made, self._figured)
+        row = self._rows[place]
+        if row not in self._known:
+            self._known[row] = self._made(row)
+        return self._known[row]
+
+
+def figures(order: Sequence[Candidate]) -> Iterable[Figures | Candidate]:
+    """What a log says of each, without that a candidate is made for it."""
+    return map(order._figured, order._rows) if isinstance(order, Order) else order
+
+
 class Choice(NamedTuple):
     """Whom to ask, best first, and why.
 
@@ -59,7 +103,7 @@ class Choice(NamedTuple):
 
     reason: str
     beta_per_s: float
-    order: tuple[Candidate, ...]
+    order: Sequence[Candidate]
     may_go_elsewhere: bool  # whether another peer may answer, now or as soon as it has room
     rest: tuple[Candidate, ...] = ()
     among: int = 0  # pairs that were judged

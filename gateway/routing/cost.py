@@ -10,6 +10,7 @@ from typing import Annotated, Generic, NamedTuple
 
 import msgspec
 
+from gateway.beliefs.expected import Each
 from gateway.beliefs.numbers import Real
 
 # A peer that we do not know is expected to read as a GPU or nearly; a core takes up to so many times as long
@@ -34,15 +35,15 @@ class CostConfig:
     bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
 
 
-class Costs(NamedTuple, Generic[Real]):
+class Costs(NamedTuple, Generic[Each]):
     """The terms of Eq. (8), and their sum: a float of one candidate each, or a column over candidates, (N,)."""
 
-    wait_s: Real
-    service_s: Real
-    transit_s: Real
-    risk_s: Real
-    crowding_s: Real
-    cost_s: Real
+    wait_s: Each
+    service_s: Each
+    transit_s: Each
+    risk_s: Each
+    crowding_s: Each
+    cost_s: Each
 
 
 def service(

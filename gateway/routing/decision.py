@@ -1,33 +1,32 @@
-"""Decision: where one query goes, and why, as arrays over the N (peer, agent) pairs in the order of the Roster.
+"""Decision: where one query goes, and why, as columns over the N (peer, agent) pairs in the order of the Roster.
 
 It stays inside routing; `choice` makes of it the few rows that logs, headers, pages and the command line show. Says
 nothing of how a policy chooses.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import Expectation
+from gateway.beliefs.columns import Column, rows_at
 from gateway.beliefs.expected import Expected
-from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.routing.candidates import Excluded, among
-from gateway.routing.choice import Candidate, Choice
+from gateway.routing.choice import Candidate, Choice, Figures, Order
 from gateway.routing.cost import Costs, late_after
 from gateway.routing.query import Query, View
-from gateway.routing.roster import Roster
+from gateway.routing.roster import Candidates, Roster
 
 SHOWN = 0.01  # P below which a person need not know that an agent has topics
 _OPEN_LATER = among(0, Excluded.CLOSED, Excluded.SILENT)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Decision:
+class Decision(NamedTuple):
     """Where a query goes, and why. Columns are (N,), over the roster, also for pairs that were excluded.
 
     `order` holds the indices to try, best first; after the first one, our own agents come last. Empty: nobody may
@@ -49,13 +48,19 @@ class Decision:
 
     query: Query
     view: View
-    costs: Costs[FloatArray]
-    utility: FloatArray
-    excluded: NDArray[np.uint8]  # 0: a candidate; else an `Excluded`
+    costs: Costs[Column]
+    utility: Column
+    who: Candidates  # by what excludes them, and among them ours and the others'
     beta_per_s: float
+    typical_s: float  # S̃, see utility.py
     loading_s: float = 0.0  # what a cold model's wait holds besides the queue
     order: tuple[int, ...] = ()
     reason: str = "none"
+
+    @property
+    def excluded(self) -> NDArray[np.uint8]:
+        """(N,) 0: a candidate; else an `Excluded`."""
+        return self.who.excluded
 
     @property
     def target(self) -> Candidate | None:
@@ -65,11 +70,10 @@ class Decision:
     @property
     def may_go_elsewhere(self) -> bool:
         """Whether another peer, or another of our engines, may answer, now or as soon as it has room."""
-        roster = self.view.roster
-        if len(self.excluded) == 1:  # a peer alone is spared the arrays
-            return bool(not roster.local[0] and _OPEN_LATER[self.excluded[0]])
-        own = set(roster.rows[roster.local & (self.excluded == 0)].tolist())
-        return len(own) > 1 or bool(_OPEN_LATER[self.excluded[~roster.local]].any())
+        roster, own = self.view.roster, self.who.own
+        if len(self.who.others) or (len(own) > 1 and len(set(roster.rows[own].tolist())) > 1):
+            return True
+        return bool(_OPEN_LATER[self.excluded[~roster.local]].any())
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -78,10 +82,7 @@ class Decision:
 
     def ordered(self, order: tuple[int, ...], reason: str) -> "Decision":
         """The same with its order, and how the first was found."""
-        return Decision(
-            self.query, self.view, self.costs, self.utility, self.excluded, self.beta_per_s, self.loading_s, order,
-            reason,
-        )  # fmt: skip
+        return self._replace(order=order, reason=reason)
 
     def choice(self, rows: int, *, everybody: bool = False) -> Choice:
         """What serving needs of this: at most `rows` of the order, our own agent's kept; who else there is, if asked.
@@ -97,7 +98,7 @@ class Decision:
         return Choice(
             reason=self.reason,
             beta_per_s=self.beta_per_s,
-            order=self._rows(order),
+            order=Order(order, self.candidate, self.figures) if order else (),
             may_go_elsewhere=self.may_go_elsewhere,
             rest=self._rows(rest) if rest else (),
             explained=partial(self.choice, len(self.order), everybody=True),
@@ -112,22 +113,27 @@ class Decision:
         """Row `index`."""
         return self._rows([index])[0]
 
+    def figures(self, index: int) -> Figures:
+        """What a log says of row `index`."""
+        costs, name = self.costs, self.view.roster.peer_names[index]
+        numbers = (self.view.score, costs.wait_s, costs.service_s, costs.cost_s, self.utility)
+        return Figures(name, *[float(column[index]) for column in numbers])
+
     def _rows(self, indices: Sequence[int]) -> tuple[Candidate, ...]:
-        """These rows. Of each column all are taken at once, since numpy takes as long for one."""
-        view, at = self.view, np.array(indices, dtype=np.intp)
-        expected, costs = (
-            zip(*[column[at].tolist() for column in columns], strict=True) for columns in (view.expected, self.costs)
-        )
-        rows = zip(indices, expected, costs, view.score[at].tolist(), self.utility[at].tolist(), strict=True)
+        """These rows."""
+        view, at = self.view, [*indices]
+        expected, costs = rows_at(view.expected, at), rows_at(self.costs, at)
+        rows = zip(at, expected, costs, rows_at((view.score, self.utility), at), strict=True)
         return tuple(
             candidate_of(
-                self.query, view.roster, index, Expected(*e), Costs(*c), score, utility, self.excluded_because(index),
+                self.query, view.roster, index, Expected._make(e), Costs._make(c), score, utility,
+                self.excluded_because(index),
                 not view.profiled[index], self._basis(index),
                 0 if view.warm_tokens is None else int(view.warm_tokens[index]),
                 self.loading_s if view.cold is not None and view.cold[index] else 0.0,
                 view.likely[index].probability if index in view.likely else 0.0,
             )
-            for index, e, c, score, utility in rows
+            for index, e, c, (score, utility) in rows
         )  # fmt: skip
 
     def _basis(self, index: int) -> str:

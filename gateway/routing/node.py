@@ -14,6 +14,7 @@ from discovery.members import Member
 from discovery.membership import Event
 from discovery.records import AdmissionState, Agent, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.columns import Column, zeros
 from gateway.beliefs.domains import FromDocuments, Likely, likely
 from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
 from gateway.beliefs.numbers import FloatArray
@@ -260,10 +261,9 @@ class Node:
         Where the roster has changed since the plan, it is made anew.
         """
         is_same = self.roster is plan.draft.view.roster
-        view = plan.draft.view if is_same and not plan.probe else self.view(query, now)
-        if silent:
-            mask = np.array([peer in silent for peer in view.roster.peer_ids], dtype=np.bool_)
-            view = replace(view, silent=mask)
+        view = plan.draft.view if is_same else self.view(query, now)
+        if plan.probe or silent:
+            view = self._probed(view, now, silent)
         return self._policy.choose(query, view, now, self._rng, plan if is_same else None)
 
     def dispatch(self, candidate: Candidate, now: float) -> Reservation:
@@ -320,6 +320,16 @@ class Node:
         if candidate.likely:
             peer, agent = candidate.peer_id, candidate.agent
             self._from_documents.observe(peer, agent, candidate.likely, is_from_documents, now)
+
+    def _probed(self, view: View, now: float, silent: Collection[PeerId]) -> View:
+        """The view with what probes may have changed; `silent` did not answer theirs."""
+        roster = view.roster
+        return view._replace(
+            expected=self.beliefs.expect(roster.rows, now),
+            cold=self._loading.cold(roster.peer_ids, roster.agents),
+            kept=self._loading.kept(roster.peer_ids, roster.agents, now),
+            silent=np.array([peer in silent for peer in roster.peer_ids], dtype=np.bool_) if silent else None,
+        )
 
     def view(self, query: Query, now: float) -> View:
         """Everything a policy may look at, for this query."""
@@ -395,15 +405,14 @@ class Node:
         who = {peer for peer, gen in members.items() if self._refused_fields.refuses(peer, gen, fields)}
         return np.array([peer in who for peer in roster.peer_ids], dtype=np.bool_)
 
-    def _warm(self, roster: Roster, query: Query, now: float) -> FloatArray | None:
+    def _warm(self, roster: Roster, query: Query, now: float) -> Column | None:
         """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
         warm = self._still_warm(query, now)
-        if warm is None:
+        row = None if warm is None else roster.places.get((warm.queue, warm.agent))
+        if warm is None or row is None:
             return None
-        tokens = np.zeros(len(roster))
-        for row, queue in enumerate(roster.queues):
-            if queue == warm.queue:
-                tokens[row] = self._warm_at(warm, roster, row, query)
+        tokens = zeros(len(roster))
+        tokens[row] = self._warm_at(warm, roster, row, query)
         return tokens
 
     def _still_warm(self, query: Query, now: float) -> Warm | None:

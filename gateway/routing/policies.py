@@ -7,18 +7,20 @@ e^(utility/T). docs/results/simulator.md#staleness compares it with a router tha
 
 from collections.abc import Callable
 from dataclasses import replace
+from operator import add
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gateway.beliefs.columns import Rows, by_row, greatest, highest, least, listed, take
+from gateway.beliefs.expected import Expected, service_rate
 from gateway.beliefs.numbers import FloatArray
 from gateway.routing import cost
 from gateway.routing.chain import Chained
 from gateway.routing.decision import Decision
-from gateway.routing.policy import Plan, Policy, SchedulerConfig, decided, own_and_others, ranked_by
+from gateway.routing.policy import Plan, Policy, SchedulerConfig, decided, ranked_by
 from gateway.routing.probing import worth_a_look
 from gateway.routing.query import Query, View
-from gateway.routing.utility import assess, typical_service, utility
+from gateway.routing.utility import assess, utility
 
 
 def policy(config: SchedulerConfig) -> Policy:
@@ -51,21 +53,21 @@ class DefaultPolicy:
         5. Of fewer, all are probed, where that is expected to gain more than the round trip costs.
         """
         draft = assess(query, view, self.config)
-        local, remote = own_and_others(draft)
-        both = (*local.tolist(), *remote.tolist())
+        local, remote = listed(draft.who.own), draft.who.others
+        both = (*local, *listed(remote))
         if len(both) <= 1 or not len(remote):
             return Plan(draft, both, reason="only_candidate" if len(both) == 1 else "best")
         may_explore = query.pin is None and not query.is_held and not view.warm
         if may_explore and rng.random() < self.config.exploration:
             drawn = int(rng.choice(remote))
-            return Plan(draft, (*local.tolist(), drawn), probe=(drawn,), reason="explored", explored=drawn)
+            return Plan(draft, (*local, drawn), probe=(drawn,), reason="explored", explored=drawn)
         if (idle := self._idle(draft, local, remote)) is not None:
             return Plan(draft, (idle,), reason="local_idle")
         if len(remote) > self.config.probe_all:
             short = self._drawn(draft, remote, rng)
             short += tuple(index for index in view.warm if index in remote and index not in short)
-            return Plan(draft, (*local.tolist(), *short), probe=short)
-        return Plan(draft, both, probe=tuple(remote.tolist()) if worth_a_look(draft, both, remote) else ())
+            return Plan(draft, (*local, *short), probe=short)
+        return Plan(draft, both, probe=tuple(listed(remote)) if worth_a_look(draft, both, listed(remote)) else ())
 
     def choose(
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
@@ -82,34 +84,33 @@ class DefaultPolicy:
             reason = "best"
         return decided(fresh, ranked, reason, rng)
 
-    def _idle(self, draft: Decision, local: NDArray[np.intp], remote: NDArray[np.intp]) -> int | None:
+    def _idle(self, draft: Decision, local: list[int], remote: Rows) -> int | None:
         """Our own best agent, if it is idle, about as good as the best, and not much slower; else None.
 
         None as well where another peer still holds part of this conversation: the utility then weighs reading it anew.
         """
-        if not len(local) or any(index in remote for index in draft.view.warm):
+        if not local or any(index in remote for index in draft.view.warm):
             return None
-        best = int(local[np.argmax(draft.utility[local])])
-        score, expected = draft.view.score, draft.view.expected
+        best = max(local, key=draft.utility.__getitem__)
+        score, expected, costs = draft.view.score, draft.view.expected, draft.costs
         is_free = expected.backlog[best] <= expected.slots[best] - 1.0
-        is_as_good = score[best] >= score[remote].max() - self.config.local_margin
-        if not (is_free and is_as_good):
+        if not (is_free and score[best] >= greatest(take(score, remote)) - self.config.local_margin):
             return None
-        costs = draft.costs
-        elsewhere_s = (costs.service_s[remote] + costs.transit_s[remote]).min()  # at its best: nobody waits there
+        # at its best: nobody waits there
+        elsewhere_s = least(by_row(add, take(costs.service_s, remote), take(costs.transit_s, remote)))
         is_as_fast = costs.wait_s[best] + costs.service_s[best] <= self.config.local_slowness * elsewhere_s
         return best if is_as_fast else None
 
-    def _drawn(self, draft: Decision, remote: NDArray[np.intp], rng: np.random.Generator) -> tuple[int, ...]:
+    def _drawn(self, draft: Decision, remote: Rows, rng: np.random.Generator) -> tuple[int, ...]:
         """`draws` of `remote`, drawn without replacement by e^(U/T): the greatest of U/T + Gumbel noise.
 
         The best by belief may be left out. All routers hold the same old news, so it is the best for all of them; if it
         were always probed, all would send it their queries.
         """
-        heat = self.config.temperature * draft.beta_per_s * typical_service(draft.costs.service_s, draft.excluded)
-        noisy = draft.utility[remote] / max(heat, 1e-12) + rng.gumbel(size=len(remote))
-        drawn: list[int] = remote[np.argpartition(-noisy, self.config.draws - 1)[: self.config.draws]].tolist()
-        return tuple(drawn)
+        heat = self.config.temperature * draft.beta_per_s * draft.typical_s
+        hot, noise = max(heat, 1e-12), rng.gumbel(size=len(remote))
+        noisy = by_row(lambda worth, drawn: worth / hot + drawn, take(draft.utility, remote), noise)
+        return tuple(int(remote[place]) for place in highest(noisy, self.config.draws))
 
 
 class LocalPolicy(DefaultPolicy):
@@ -126,7 +127,7 @@ class RandomPolicy(DefaultPolicy):
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
         """All candidates, and no probe."""
         draft = assess(query, view, self.config)
-        return Plan(draft, tuple(np.flatnonzero(draft.excluded == 0).tolist()), reason="random")
+        return Plan(draft, tuple(sorted(draft.who.all)), reason="random")
 
     def choose(
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
@@ -148,8 +149,7 @@ class PaperPolicy:
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
         """Algorithm 1, line 4: every candidate is asked."""
         draft = self._assess(query, view)
-        local, remote = own_and_others(draft)
-        return Plan(draft, (*local.tolist(), *remote.tolist()), probe=tuple(remote.tolist()), reason="paper")
+        return Plan(draft, tuple(draft.who.all), probe=tuple(listed(draft.who.others)), reason="paper")
 
     def choose(
         self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
@@ -162,17 +162,15 @@ class PaperPolicy:
 
     def _assess(self, query: Query, view: View) -> Decision:
         sound = assess(query, view, self.config)
-        congestion = paper_utilisation(
-            view.expected.arrival_rate, view.expected.service_rate, self.config.paper_horizon_s
-        )
+        e: Expected[FloatArray] = Expected(*map(np.asarray, view.expected))
+        congestion = paper_utilisation(e.arrival_rate, service_rate(e), self.config.paper_horizon_s)
+        service_s, transit_s = np.asarray(sound.costs.service_s), np.asarray(sound.costs.transit_s)
         nothing = np.zeros_like(congestion)
-        service_s, transit_s = sound.costs.service_s, sound.costs.transit_s
         cost_s = cost.cost_of_delegation(congestion, service_s, transit_s, nothing, nothing)  # Eq. (8)
         beta = self.config.paper_beta_per_s if query.beta_per_s is None else query.beta_per_s
-        return replace(
-            sound,
+        return sound._replace(
             costs=cost.Costs(congestion, service_s, transit_s, nothing, nothing, cost_s),
-            utility=utility(view.score, cost_s, beta),
+            utility=utility(np.asarray(view.score), cost_s, beta),
             beta_per_s=beta,
         )
 

@@ -6,13 +6,13 @@ tells the beliefs what they answered, and hands a fresh View to `choose`. The po
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Literal, Protocol
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from gateway.beliefs.numbers import FEW, FloatArray
+from gateway.beliefs.columns import Column, highest, take
 from gateway.routing.candidates import Excluded, among
 from gateway.routing.cost import CostConfig
 from gateway.routing.decision import Decision
@@ -20,6 +20,7 @@ from gateway.routing.query import Query, View
 
 # Our own engine takes these all the same when nobody else does: the estimate may err, and no other is asked.
 _UNSUITED = among(Excluded.SCORE, Excluded.CONTEXT, Excluded.RETRIED, Excluded.EMBEDDED)
+_EQUAL = 2e-12  # utilities that may round to the same
 _FOLLOW = 64  # candidates that follow those of the plan, at most: more than a course asks by default
 Mode = Literal["default", "paper", "local", "random"]
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -76,18 +77,15 @@ class Policy(Protocol):
         ...
 
 
-def own_and_others(draft: Decision) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indices of our own candidates and of the others'."""
-    is_candidate, local = draft.excluded == 0, draft.view.roster.local
-    return (is_candidate & local).nonzero()[0], (is_candidate & ~local).nonzero()[0]
-
-
-def ranked_by(fresh: Decision, by: FloatArray, pool: Iterable[int], rng: np.random.Generator) -> list[int]:
+def ranked_by(fresh: Decision, by: Column, pool: Iterable[int], rng: np.random.Generator) -> list[int]:
     """The pool's candidates, best first by the column `by`, (N,); equal ones (to 1e-12) in an order drawn by lot."""
-    still = [index for index in pool if not fresh.excluded[index]]
-    lot = [rng.random() for _ in still] if len(still) <= FEW else rng.random(len(still)).tolist()  # the same numbers
-    keyed = sorted(zip([-round(float(by[index]), 12) for index in still], lot, still, strict=True))
-    return [index for _, _, index in keyed]
+    excluded = fresh.who.excluded
+    still = sorted([row for row in pool if not excluded[row]], key=by.__getitem__, reverse=True)
+    if not any(by[one] - by[other] <= _EQUAL for one, other in pairwise(still)):
+        return still
+    lot = rng.random(len(still)).tolist()
+    keyed = sorted(zip([-round(float(by[row]), 12) for row in still], lot, still, strict=True))
+    return [row for _, _, row in keyed]
 
 
 def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Generator) -> Decision:
@@ -114,10 +112,10 @@ def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Gene
         reason = "unfamiliar"
     has_own = bool(own) or bool(order and roster.local[order[0]])
     if not has_own or not (others or not roster.local[order[0]]):
-        unasked = (excluded == 0).nonzero()[0]
+        unasked = fresh.who.all
         if len(unasked) > _FOLLOW:
-            unasked = unasked[np.argpartition(-fresh.utility[unasked], _FOLLOW)[:_FOLLOW]]
-        order += [index for index in ranked_by(fresh, fresh.utility, unasked.tolist(), rng) if index not in order]
+            unasked = [unasked[place] for place in highest(take(fresh.utility, unasked), _FOLLOW)]
+        order += [index for index in ranked_by(fresh, fresh.utility, unasked, rng) if index not in order]
     if not has_own:
         last = (roster.local & _UNSUITED[excluded]).nonzero()[0]
         if not len(last):

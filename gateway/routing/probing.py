@@ -4,13 +4,11 @@ What probes may gain is weighed against the round trip that they take, both in s
 """
 
 from collections.abc import Sequence
-from math import erf, exp, pi, sqrt
+from functools import partial
+from math import erf, exp, hypot, pi, sqrt
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gateway.beliefs.expected import Expected
-from gateway.beliefs.numbers import FloatArray
+from gateway.beliefs.columns import by_row, greatest, take
+from gateway.beliefs.numbers import Real, greater, lesser
 from gateway.beliefs.queueing import backlog_spread, turn
 from gateway.routing.decision import Decision
 
@@ -20,7 +18,7 @@ FAILURE_EVERY_S = (
 )
 
 
-def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) -> bool:
+def worth_a_look(draft: Decision, pool: Sequence[int], probe: Sequence[int]) -> bool:
     """Whether probing `probe` is expected to gain more than the round trip costs, for a choice among `pool`.
 
     It is if gain ≥ β·(round trip - seconds saved by not asking a stopped peer), with
@@ -30,27 +28,45 @@ def worth_a_look(draft: Decision, pool: Sequence[int], probe: NDArray[np.intp]) 
                  leaves: σ·(φ(z) - z·(1 - Φ(z))), z = (U_best - U_k)/σ
         saved    SILENCE_S times the chance that the best by belief has stopped since its news, age/FAILURE_EVERY_S
     """
-    expected, rows = draft.view.expected, np.array(pool)
-    utility, beta = draft.utility[rows], draft.beta_per_s
-    jobs = backlog_spread(expected.utilisation, expected.slots, expected.arrival_rate, expected.age_s)
-    spread = beta * (jobs * seconds_per_job(expected, draft.view.output_tokens))[rows]
-    best = int(utility.argmax())
-    look_s = float(expected.rtt_s[probe].max())
-    if not draft.view.roster.local[rows[best]]:  # our own engine cannot stop unnoticed
-        look_s -= min(float(expected.age_s[rows[best]]) / FAILURE_EVERY_S, 1.0) * SILENCE_S
-    gain = max(
-        (_expected_gain(float(utility[best] - utility[k]), float(np.hypot(spread[k], spread[best])))
-        for k in range(len(rows)) if k != best), default=0.0,
-    )  # fmt: skip
-    return gain >= beta * look_s
+    e, beta, rows = draft.view.expected, draft.beta_per_s, [*pool]
+    best = max(rows, key=draft.utility.__getitem__)
+    look_s = greatest(take(e.rtt_s, [*probe]))
+    if not draft.view.roster.local[best]:  # our own engine cannot stop unnoticed
+        look_s -= min(float(e.age_s[best]) / FAILURE_EVERY_S, 1.0) * SILENCE_S
+    needed = (
+        *(e.utilisation, e.slots, e.arrival_rate, e.age_s),
+        *(e.backlog, e.wait_factor, e.mean_service_s, e.stream_s),
+    )
+    spread_s = by_row(partial(_spread_s, draft.view.output_tokens), *[take(column, rows) for column in needed])
+    spread = {row: beta * float(seconds) for row, seconds in zip(rows, spread_s, strict=True)}
+    gains = (
+        _expected_gain(float(draft.utility[best] - draft.utility[row]), hypot(spread[row], spread[best]))
+        for row in rows
+        if row != best
+    )
+    return max(gains, default=0.0) >= beta * look_s
 
 
-def seconds_per_job(expected: Expected[FloatArray], output_tokens: float) -> FloatArray:
-    """(N,) how much longer a query takes for one job more there: a slower step while slots are free, then a turn."""
-    queueing = np.clip(expected.backlog - expected.slots + 1.5, 0.0, 1.0)
-    turn_s = turn(expected.wait_factor * expected.mean_service_s, expected.slots)
-    seconds: FloatArray = (1.0 - queueing) * output_tokens * expected.stream_s + queueing * turn_s
-    return seconds
+def _spread_s(
+    output_tokens: float,
+    utilisation: Real,
+    slots: Real,
+    arrival_rate: Real,
+    age_s: Real,
+    backlog: Real,
+    wait_factor: Real,
+    mean_service_s: Real,
+    stream_s: Real,
+) -> Real:
+    """Standard deviation, in seconds, of what a query takes there: of jobs that we have not heard of."""
+    jobs = backlog_spread(utilisation, slots, arrival_rate, age_s)
+    return jobs * seconds_per_job(output_tokens, backlog, slots, wait_factor * mean_service_s, stream_s)
+
+
+def seconds_per_job(output_tokens: float, backlog: Real, slots: Real, service_s: Real, stream_s: Real) -> Real:
+    """How much longer a query takes for one job more there: a slower step while slots are free, then a turn."""
+    queueing = lesser(greater(backlog - slots + 1.5, 0.0), 1.0)
+    return (1.0 - queueing) * output_tokens * stream_s + queueing * turn(service_s, slots)
 
 
 def _expected_gain(behind: float, spread: float) -> float:

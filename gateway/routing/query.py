@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import NamedTuple
 
 from discovery.records import PeerId
+from gateway.beliefs.columns import Column
 from gateway.beliefs.domains import LIKELY, Likely, Topics
 from gateway.beliefs.expected import Expected
 from gateway.beliefs.numbers import FloatArray
@@ -53,24 +53,23 @@ class Query:
         return self.models is None and self.pin is None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
+class View(NamedTuple):
     """Who there is, how well each suits the query, and how each is believed to be doing. Columns are (N,)."""
 
     roster: Roster
-    expected: Expected[FloatArray]  # `Beliefs.expect(roster.rows, now)`
-    score: FloatArray  # (N,) s(i,j), in [0, 1]
+    expected: Expected[Column]  # `Beliefs.expect(roster.rows, now)`
+    score: Column  # (N,) s(i,j), in [0, 1]
     profiled: BoolArray  # (N,) False: the score rests on what its name lets expect, not on a vector of its own
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
     silent: BoolArray | None = None  # (N,) did not answer this query's probe in time: it may be stopped; None: nobody
     refusing: BoolArray | None = None  # (N,) has refused the query's guarded fields before; None: nobody
-    warm_tokens: FloatArray | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
+    warm_tokens: Column | None = None  # (N,) prompt tokens of this conversation that each holds; None: nobody any
     cold: BoolArray | None = None  # (N,) the model has to be loaded first; None: nobody's
     kept: BoolArray | None = None  # (N,) it is not loaded because we ask, as its peer has just said; None: nobody's
     on_trial: BoolArray | None = None  # (N,) has had its share of `auto` queries for now; None: nobody
     distrusted: BoolArray | None = None  # (N,) audits found its peer out, and it is set aside; None: nobody
     bases: Sequence[Basis] = ()  # (N,) what each score rests on, for a person to read
-    likely: Mapping[int, Likely] = field(default_factory=dict)  # by index: who has topics, how likely the query is his
+    likely: Mapping[int, Likely] = {}  # by index: who has topics, how likely the query is his
 
     def is_likely(self, index: int) -> bool:
         """Whether the query is probably of this one's topics."""
@@ -79,4 +78,4 @@ class View:
     @property
     def warm(self) -> tuple[int, ...]:
         """Indices of those whose engine still holds part of this conversation."""
-        return () if self.warm_tokens is None else tuple(np.flatnonzero(self.warm_tokens).tolist())
+        return () if self.warm_tokens is None else tuple(row for row, tokens in enumerate(self.warm_tokens) if tokens)

@@ -15,8 +15,8 @@ from discovery.details import CONTINUE_FEATURE, detailed
 from discovery.members import Member
 from discovery.names import shown_names
 from discovery.records import WHOLE, Agent, PeerId, Place
+from gateway.beliefs.columns import Column, Rows, is_few, listed
 from gateway.beliefs.domains import Topical, Topics, topical
-from gateway.beliefs.numbers import FloatArray
 from gateway.beliefs.table import Beliefs
 from gateway.models.names import Meant
 from gateway.models.priors import Priors
@@ -38,11 +38,17 @@ def kind_of(endpoint: str) -> str:
     return endpoint.partition("/")[0]
 
 
-class Kind(NamedTuple):
-    """What is the same for all queries that ask for the same, such as one model and pictures."""
+class Candidates(NamedTuple):
+    """Who may answer a query; on a roster remembered for all queries that ask for the same. Not to be changed."""
 
-    excluded: NDArray[np.uint8]  # (N,) codes of candidates.py; not to be changed
-    only: int | None  # the row of the one that is left; None: nobody is, or several are
+    excluded: NDArray[np.uint8]  # (N,) codes of candidates.py; 0: a candidate
+    own: Rows  # the candidates among our own agents
+    others: Rows
+
+    @property
+    def all(self) -> list[int]:
+        """Every candidate, ours first."""
+        return [*listed(self.own), *listed(self.others)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +83,10 @@ class Roster:
 
     # (N,) of tuples: the first fields of a Candidate, which are the same for each query
     who: tuple[tuple[PeerId, PeerId, int, str, str, str, bool, bool], ...] = field(init=False)
-    kinds: dict[object, Kind] = field(init=False, default_factory=dict)  # those met, see candidates.py
+    places: Mapping[tuple[PeerId, str], int] = field(init=False)  # the row of an agent at a queue
+    kinds: dict[object, Candidates] = field(init=False, default_factory=dict)  # those met, see candidates.py
     least_context: float = field(init=False)  # the shortest that is known; inf: none is
-    away: FloatArray = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
+    away: Column = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
     served: frozenset[str] = field(init=False)  # names of models and agents
     meant: dict[object, Meant] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
     is_all_here: bool = field(init=False)  # all run on this machine
@@ -92,7 +99,10 @@ class Roster:
         columns = (self.peer_ids, self.queues, self.engines, self.peer_names, self.agents, self.models)
         who = tuple(zip(*columns, self.local.tolist(), self.last_resort.tolist(), strict=True))
         object.__setattr__(self, "who", who)
-        object.__setattr__(self, "away", 1.0 - self.local)
+        places = {place: row for row, place in enumerate(zip(self.queues, self.agents, strict=True))}
+        object.__setattr__(self, "places", places)
+        away = np.where(self.local, 0.0, 1.0)
+        object.__setattr__(self, "away", away.tolist() if is_few(len(self)) else away)
         object.__setattr__(self, "served", frozenset((*self.models, *self.agents)))
         object.__setattr__(self, "is_all_here", bool(self.here.all()))
         object.__setattr__(self, "has_embedded", bool(self.embedded.any()))
@@ -153,11 +163,13 @@ class ScoredRoster:
         """What that score rests on, for a person to read."""
         return self.bases[row].words(category) if self.bases else ""
 
-    def scores(self, relevance: NDArray[np.floating[Any]] | None) -> NDArray[np.float64]:
+    def scores(self, relevance: NDArray[np.floating[Any]] | None) -> Column:
         """s(i,j) of one query, (N,): the expected accuracy; the same for all without a gate or words to judge by."""
-        if self.capabilities is None or relevance is None or not len(self.roster):
-            return np.full(len(self.roster), EQUAL_SCORE)
-        return pair_scores(relevance, self.capabilities).astype(np.float64)
+        count = len(self.roster)
+        if self.capabilities is None or relevance is None or not count:
+            return [EQUAL_SCORE] * count if is_few(count) else np.full(count, EQUAL_SCORE)
+        found = pair_scores(relevance, self.capabilities)
+        return found.tolist() if is_few(count) else found.astype(np.float64)
 
 
 def build_roster(

@@ -5,20 +5,22 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.beliefs.expected import Expected
-from gateway.beliefs.numbers import FEW, FloatArray, Real, by_rows, greater
+from gateway.beliefs.columns import Column, by_row, by_rows, zeros
+from gateway.beliefs.expected import Each, Expected
+from gateway.beliefs.numbers import Real, greater
 from gateway.routing import cost
 from gateway.routing.candidates import candidate_set, embedded_stands_back
 from gateway.routing.choice import Candidate, Choice
+from gateway.routing.cost import Costs
 from gateway.routing.decision import Decision, candidate_of, excluded_because
 from gateway.routing.policy import SchedulerConfig
 from gateway.routing.query import Query, View
-from gateway.routing.roster import ScoredRoster
+from gateway.routing.roster import Candidates, ScoredRoster
 
 # Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
 # answers (docs/results/simulator.md#constants).
 SERVICE_WORTH = 0.04
-_NO_COSTS = cost.Costs(*(0.0,) * len(cost.Costs._fields))
+_NO_COSTS = Costs(*(0.0,) * len(Costs._fields))
 _NOTHING = Expected(*(0.0,) * len(Expected._fields))
 
 
@@ -29,26 +31,19 @@ def utility(score: Real, cost_s: Real, beta_per_s: float) -> Real:
 
 def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     """Every column of a Decision on `view`, nothing chosen yet."""
-    excluded = candidate_set(query, view, config.theta_s)
-    e, roster = view.expected, view.roster
-    warm_tokens = view.warm_tokens if view.warm_tokens is not None else np.zeros(len(roster))
-    cold = view.cold.astype(np.float64) if view.cold is not None else np.zeros(len(roster))
-    costs = cost.Costs(
-        *by_rows(partial(_costs, query, view.output_tokens, config.cost), [warm_tokens, cold, roster.away, *needed(e)])
-    )
-    embedded_stands_back(excluded, costs.wait_s, roster)
+    roster, candidates = view.roster, candidate_set(query, view, config.theta_s)
+    nothing = zeros(len(roster))
+    warm_tokens = nothing if view.warm_tokens is None else view.warm_tokens
+    cold = nothing if view.cold is None else view.cold.astype(np.float64)
+    cost_of = partial(_costs, query, view.output_tokens, config.cost)
+    costs = Costs(*by_rows(cost_of, *needed(view.expected), roster.away, warm_tokens, cold))
+    if roster.has_embedded:
+        candidates = embedded_stands_back(candidates, costs.wait_s, roster)
+    typical_s = typical_service(costs.service_s, candidates)
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
-    if beta is None:
-        beta = SERVICE_WORTH / typical_service(costs.service_s, excluded)
-    return Decision(
-        query=query,
-        view=view,
-        costs=costs,
-        utility=utility(view.score, costs.cost_s, beta),
-        excluded=excluded,
-        beta_per_s=beta,
-        loading_s=config.cost.loading_s,
-    )
+    beta = SERVICE_WORTH / typical_s if beta is None else beta
+    worth = by_row(partial(utility, beta_per_s=beta), view.score, costs.cost_s)
+    return Decision(query, view, costs, worth, candidates, beta, typical_s, config.cost.loading_s)
 
 
 def only_choice(
@@ -68,7 +63,7 @@ def only_choice(
     """
     roster, score = scored.roster, scored.score(row, query.relevance)
     costs = _costs(
-        query, output_tokens, config.cost, warm_tokens, float(is_cold), float(roster.away[row]), *needed(expected)
+        query, output_tokens, config.cost, *needed(expected), float(roster.away[row]), warm_tokens, float(is_cold)
     )
     beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
     beta = SERVICE_WORTH / max(costs.service_s, 1e-9) if beta is None else beta
@@ -101,7 +96,7 @@ def _with_rest(
     return Choice(reason, beta_per_s, (only,), not only.local, rest, len(excluded))
 
 
-def needed(of: Expected[Real]) -> tuple[Real, Real, Real, Real, Real, Real, Real]:
+def needed(of: Expected[Each]) -> tuple[Each, Each, Each, Each, Each, Each, Each]:
     """What of it the costs are made of, in the order of `_costs`."""
     return of.wait_s, of.streams, of.doubt_s, of.prefill_s, of.step_s, of.stream_s, of.rtt_s
 
@@ -110,9 +105,6 @@ def _costs(
     query: Query,
     output_tokens: float,
     config: cost.CostConfig,
-    warm_tokens: Real,
-    cold: Real,
-    away: Real,
     wait_s: Real,
     streams: Real,
     doubt_s: Real,
@@ -120,8 +112,11 @@ def _costs(
     step_s: Real,
     stream_s: Real,
     rtt_s: Real,
-) -> cost.Costs[Real]:
-    """What this query costs; `cold` and `away` are 1 where a model must be loaded, and the body travel."""
+    away: Real,
+    warm_tokens: Real,
+    cold: Real,
+) -> Costs[Real]:
+    """What this query costs; `away` and `cold` are 1 where the body must travel, and a model be loaded."""
     prompt_tokens = greater(query.prompt_tokens - warm_tokens, 0.0)
     wait_s = wait_s + config.loading_s * cold
     service_s = cost.service(prompt_tokens, output_tokens, prefill_s, step_s, stream_s, streams)
@@ -129,15 +124,15 @@ def _costs(
     risk_s = cost.risk(doubt_s, config.risk_weight)
     crowding_s = cost.crowding(output_tokens, stream_s, streams, config.crowding_weight)
     cost_s = cost.cost_of_delegation(wait_s, service_s, transit_s, risk_s, crowding_s)
-    return cost.Costs(wait_s, service_s, transit_s, risk_s, crowding_s, cost_s)
+    return Costs(wait_s, service_s, transit_s, risk_s, crowding_s, cost_s)
 
 
-def typical_service(service_s: FloatArray, excluded: NDArray[np.uint8]) -> float:
+def typical_service(service_s: Column, candidates: Candidates) -> float:
     """S̃: the median service time of this query over the candidates, in seconds, greater than 0."""
-    if len(service_s) <= FEW:
-        each = service_s.tolist()
-        among = sorted(it for it, code in zip(each, excluded.tolist(), strict=True) if not code) or sorted(each)
+    if isinstance(service_s, list):
+        among = sorted([service_s[row] for row in candidates.all] or service_s)
     else:
-        among = np.sort(service_s[excluded == 0] if not excluded.all() else service_s).tolist()
+        is_candidate = candidates.excluded == 0
+        among = np.sort(service_s[is_candidate] if is_candidate.any() else service_s).tolist()
     middle = len(among) // 2
     return max((among[middle] + among[-middle - 1]) / 2, 1e-9) if among else 1.0

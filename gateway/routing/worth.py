@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discovery.records import Agent
+from gateway.beliefs.columns import Column
 from gateway.beliefs.domains import LIKELY, Likely
 from gateway.models.priors import Priors, group_of
 from profiler.scoring import dequantise
@@ -167,7 +168,7 @@ def claims(
     return worth, bases, measured
 
 
-def lifted(score: NDArray[np.float64], local: NDArray[np.bool_], likely: Mapping[int, Likely]) -> NDArray[np.float64]:
+def lifted(score: Column, local: NDArray[np.bool_], likely: Mapping[int, Likely]) -> Column:
     """The scores (N,) of a query that may be of agents' topics: P·right + (1 - P)·score for these rows.
 
     All others keep theirs, so a claim lowers nobody's. Where we have agents of our own (`local`, (N,)), so has one of

@@ -6,7 +6,7 @@ import msgspec
 
 from discovery.records import printable
 from gateway.models.names import sayable
-from gateway.routing.choice import Candidate, Choice
+from gateway.routing.choice import Candidate, Choice, Figures, figures
 from gateway.serving.forward import Attempt
 from gateway.wire.request import Request
 
@@ -84,7 +84,7 @@ def route_line(
     """
     candidate, attempt = done[-1] if done else (choice.target, None)
     assert candidate, "a course has somebody to ask"
-    considered = [_considered(each) for each in choice.order]
+    considered = [_considered(each) for each in figures(choice.order)]
     answered = considered[0] if candidate is choice.target else _considered(candidate)
     line = Line(
         round(wall_time, 3),
@@ -123,7 +123,7 @@ def _tried(by: Candidate, attempt: Attempt) -> Tried:
     return Tried(by.peer_name, by.model, attempt.status, code, round(attempt.latency_s, 4))
 
 
-def _considered(candidate: Candidate) -> Considered:
+def _considered(candidate: Candidate | Figures) -> Considered:
     return Considered(
         candidate.peer_name,
         round(candidate.score, 4),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import Expectation, Outcome, Reservation
-from gateway.beliefs.expected import BeliefConfig
+from gateway.beliefs.expected import BeliefConfig, service_rate
 from gateway.beliefs.table import Beliefs
 
 PEER = PeerId("b" * 52)
@@ -33,7 +33,8 @@ def beliefs(slots: int = 1, config: BeliefConfig = CONFIG) -> Beliefs:
 
 
 def expected(table: Beliefs, now: float, field: str) -> float:
-    return float(getattr(table.expect(table.rows([PEER]), now), field)[0])
+    of = table[PEER].expected(now)
+    return service_rate(of) if field == "service_rate" else float(getattr(of, field))
 
 
 def reservation(

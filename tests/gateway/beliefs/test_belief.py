@@ -184,8 +184,8 @@ def test_a_peer_that_says_idle_while_jobs_wait_convicts_itself() -> None:
         answered(honest, ttft_s=0.02, now=float(k), turn_s=1.0, prompt_tokens=1)
 
     def waited(table: Beliefs) -> float:
-        e = table.expect(table.rows([PEER]), 20.0)
-        return float(wait(e.backlog, e.slots, np.ones(1), e.wait_factor)[0])
+        e = table[PEER].expected(20.0)
+        return wait(e.backlog, e.slots, 1.0, e.wait_factor)
 
     assert 4.0 < waited(liar) < 6.0
     assert waited(honest) < 0.2

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.beliefs.expected import BeliefConfig, Columns, Expected, expected
+from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected
 
 CONFIG = BeliefConfig()
 COUNTS = st.integers(0, 1000).map(float)
 SECONDS = st.floats(0, 1e4)
 RATES = st.floats(0, 0.1)
 evidence = st.builds(
-    Columns,
+    Evidence,
     arrivals=COUNTS,
     exposure_s=SECONDS,
     completions=COUNTS,
@@ -41,10 +41,10 @@ evidence = st.builds(
 
 @settings(deadline=None)
 @given(st.lists(evidence, min_size=1, max_size=4))
-def test_floats_and_columns_expect_the_same(peers: list[Columns[float]]) -> None:
+def test_floats_and_columns_expect_the_same(peers: list[Evidence[float]]) -> None:
     one_by_one = [expected(of, CONFIG, 100.0) for of in peers]
 
-    together = expected(Columns(*np.array(peers).T), CONFIG, 100.0)
+    together = expected(Evidence(*np.array(peers).T), CONFIG, 100.0)
 
     assert all(isinstance(number, float) for each in one_by_one for number in each)
     for name, numbers, column in zip(Expected._fields, zip(*one_by_one, strict=True), together, strict=True):
@@ -52,7 +52,7 @@ def test_floats_and_columns_expect_the_same(peers: list[Columns[float]]) -> None
 
 
 @given(evidence)
-def test_all_that_is_expected_is_a_number_and_no_time_is_negative(of: Columns[float]) -> None:
+def test_all_that_is_expected_is_a_number_and_no_time_is_negative(of: Evidence[float]) -> None:
     found = expected(of, CONFIG, 100.0)
 
     assert all(np.isfinite(number) for name, number in found._asdict().items() if name != "age_s")

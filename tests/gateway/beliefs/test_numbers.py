@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.beliefs import numbers, queueing
-from gateway.beliefs.numbers import FEW, by_rows, exponential, greater, lesser, root
+from gateway.beliefs.numbers import exponential, greater, is_any, lesser, root
 from gateway.routing import cost
 
 FORMULAS = [
@@ -38,21 +38,10 @@ def test_floats_and_arrays_alike(formula: Callable[..., object]) -> None:
     alike()
 
 
-@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 50])
-def test_few_rows_are_as_many(count: int) -> None:
-    columns = [np.arange(count, dtype=np.float64), np.arange(count, dtype=np.float64) % 3]
-
-    total, most = by_rows(lambda a, b: (a + b, greater(a, b)), columns)
-
-    assert (columns[0] + columns[1]).tolist() == total.tolist()
-    assert np.maximum(*columns).tolist() == most.tolist()
-
-
-def test_no_rows_are_no_rows() -> None:
-    (found,) = by_rows(lambda a: (greater(a, 1.0),), [np.zeros(0)])
-
-    assert (0,) == found.shape
-
-
 def test_what_never_was_is_infinitely_long_ago() -> None:
     assert 0.0 == exponential(-np.inf) == numbers.exponential(float("-inf"))
+
+
+@pytest.mark.parametrize(("numbers", "found"), [([0.0, 0.0], False), ([0.0, 1.0], True)])
+def test_any_is_any_of_them(numbers: list[float], found: bool) -> None:
+    assert found is is_any(np.array(numbers)) is any(map(is_any, numbers))

@@ -6,7 +6,7 @@ import pytest
 
 from discovery.records import EngineCounts, PeerId
 from gateway.beliefs.belief import Outcome
-from gateway.beliefs.numbers import FEW
+from gateway.beliefs.columns import FEW
 from gateway.beliefs.table import Beliefs, peer_of
 from tests.gateway.beliefs.one_peer import CONFIG, PEER, QUIET, answered, beliefs, expected, pulses, reservation
 

@@ -71,7 +71,7 @@ def test_each_exclusion_has_its_reason(peer: Peer, query: Query, reason: str | N
 def test_what_concerns_travelling_never_excludes_our_own() -> None:
     query = replace(QUERY, pinned_local="field:n", pin="local")
 
-    excluded = candidate_set(query, World([Peer("us", admission="closed"), Peer("b")]).view(query))
+    excluded = candidate_set(query, World([Peer("us", admission="closed"), Peer("b")]).view(query)).excluded
 
     assert 0 == excluded[0]
 
@@ -106,7 +106,7 @@ def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer()
     assert [None, "retried", None] == [assess(query, world.view(query), CERTAIN).excluded_because(i) for i in range(3)]
     alone = World([Peer("us", model="other"), Peer("b")])
     query = replace(query, models=frozenset({"m"}))
-    assert 0 == candidate_set(query, alone.view(query))[1]
+    assert 0 == candidate_set(query, alone.view(query)).excluded[1]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_larger_context_that_is_no_candidate_excludes_nobody() -> None:
     for context_tokens, code in ((60, 0), (49, Excluded.CONTEXT)):
         world = World([Peer("us", context_tokens=context_tokens), Peer("b", admission="closed", context_tokens=999)])
 
-        assert [code, Excluded.CLOSED] == candidate_set(QUERY, world.view(QUERY)).tolist()
+        assert [code, Excluded.CLOSED] == candidate_set(QUERY, world.view(QUERY)).excluded.tolist()
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_our_embedded_model_answers_where_all_others_fail() -> None:
 def test_a_last_resort_is_a_candidate_only_while_there_is_no_other(
     peers: tuple[Peer, ...], expected: dict[str, int]
 ) -> None:
-    excluded = candidate_set(replace(QUERY, models=frozenset({"m"})), World(peers).view())
+    excluded = candidate_set(replace(QUERY, models=frozenset({"m"})), World(peers).view()).excluded
 
     assert expected == {peer.name: code for peer, code in zip(peers, excluded.tolist(), strict=True) if code}
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gateway.beliefs.columns import listed
 from gateway.models.names import Chain, summed_up
 from gateway.routing.policies import policy
 from gateway.routing.query import Query
@@ -97,4 +98,4 @@ def test_a_query_with_one_wish_is_the_policy_s_alone() -> None:
         for one in (chained.policy, chained)  # type: ignore[attr-defined]
     )
 
-    assert (alone.order, alone.utility.tolist()) == (wrapped.order, wrapped.utility.tolist())
+    assert (alone.order, listed(alone.utility)) == (wrapped.order, listed(wrapped.utility))

@@ -6,7 +6,7 @@ equal scores, 5 ms round trips. A probe and its answer take no time here, and re
 
 import heapq
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 
 from discovery.records import WHOLE, PeerId, Pulse
 from gateway.beliefs.belief import Outcome, Reservation
+from gateway.beliefs.columns import is_few
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
 from gateway.routing.decision import Decision
@@ -131,7 +132,7 @@ def view(router: Router, score: np.ndarray, now: float) -> View:
     return View(
         roster=router.roster,
         expected=router.beliefs.expect(router.roster.rows, now),
-        score=score,
+        score=score.tolist() if is_few(len(score)) else score,
         profiled=np.ones(len(score), dtype=bool),
         output_tokens=router.beliefs.output_tokens("", None),
     )
@@ -192,7 +193,7 @@ class Network:
         plan = self.chooser.plan(query, known, now, self.rng)
         for j in plan.probe:
             me.beliefs.observe_load(self.peers[j], len(self.servers[j].queue), 1, "open", now)
-        fresh = replace(known, expected=me.beliefs.expect(me.roster.rows, now)) if plan.probe else known
+        fresh = known._replace(expected=me.beliefs.expect(me.roster.rows, now)) if plan.probe else known
         decision = self.chooser.choose(query, fresh, now, self.rng, plan)
         reservation = decision.candidate(decision.order[0]).reservation(now)
         me.beliefs.reserve(reservation)

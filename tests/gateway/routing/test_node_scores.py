@@ -122,12 +122,12 @@ def test_what_was_seen_survives_a_new_card_and_a_departure() -> None:
 def test_failures_cuts_and_slowness_are_no_score() -> None:
     ada = Ada()
     ben = ada.meet(1)
-    before = ada.node.view(MATHS, ada.now).score.tolist()
+    before = ada.node.view(MATHS, ada.now).score
     for status in ("failed", "refused", "cancelled", "ok"):
         reservation = ada.node.dispatch(ada.decide().candidates[1], ada.now)
         ada.node.observe(reservation, Outcome(ben, status, 900.0, 1000.0, 3), ada.now)
 
-    assert before == ada.node.view(MATHS, ada.now).score.tolist()
+    assert before == ada.node.view(MATHS, ada.now).score
 
 
 def strangers(count: int, **more: object) -> Ada:

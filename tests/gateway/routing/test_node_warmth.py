@@ -40,7 +40,7 @@ def test_a_second_turn_stays_where_it_is_warm() -> None:
     others = {ada.decide(replace(TURN, session="else")).target.peer_id for _ in range(30)}
 
     assert ({ben}, {cleo}) == (turns, others)
-    assert 1900 == ada.node.view(TURN, ada.now).warm_tokens.max()
+    assert 1900 == max(ada.node.view(TURN, ada.now).warm_tokens)
 
 
 def test_it_leaves_a_warm_peer_that_is_congested() -> None:
@@ -71,7 +71,7 @@ def test_other_work_displaces_a_conversation_little_by_little() -> None:
     for seq, tokens in enumerate((0, 3800, 3800 + 4096, 3800 + 2 * 4096, 50_000), start=2):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq, tokens_in=tokens))
         warm = ada.node.view(TURN, ada.now).warm_tokens
-        left.append(warm.max())
+        left.append(max(warm))
 
     assert [1900, 1900, 950, 0, 0] == left
 
@@ -232,7 +232,7 @@ def test_an_engine_that_keeps_nothing_is_not_believed_to() -> None:
     conversation(ada, ben)
     before = ada.node.beliefs.expect(ada.node.beliefs.rows([ben]), ada.now)
 
-    kept = [ada.node.view(TURN, ada.now).warm_tokens.max()]
+    kept = [max(ada.node.view(TURN, ada.now).warm_tokens)]
     for seq in range(2, 6):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))  # idle
         decision = ada.decide(replace(TURN, pin=ben))
@@ -240,7 +240,7 @@ def test_an_engine_that_keeps_nothing_is_not_believed_to() -> None:
         prefill_s = 2000 * float(ada.node.beliefs[ben].speed.rates().prefill_s)
         ada.node.observe(reservation, Outcome(ben, "ok", prefill_s, prefill_s + 2.5, 100), ada.now + 4.0)
         ada.now += 5.0
-        kept.append(ada.node.view(TURN, ada.now).warm_tokens.max())
+        kept.append(max(ada.node.view(TURN, ada.now).warm_tokens))
 
     after = ada.node.beliefs.expect(ada.node.beliefs.rows([ben]), ada.now)
     assert kept == sorted(kept, reverse=True)
@@ -261,4 +261,4 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
         ada.node.observe(reservation, Outcome(ben, "ok", started_s + 0.03, started_s + 2.5, 100), ada.now + 3.0)
         ada.now += 4.0
 
-    assert ada.node.view(TURN, ada.now).warm_tokens.max() > 0.95 * 2000
+    assert max(ada.node.view(TURN, ada.now).warm_tokens) > 0.95 * 2000

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from discovery.records import PeerId
+from gateway.beliefs.expected import Expected, service_rate
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
 from tests.gateway.routing.world import CERTAIN, QUERY, US, Peer, World, decide, names, plan, target
@@ -119,7 +120,7 @@ def test_exploration_yields_to_a_door_that_its_probe_found_closed() -> None:
     world.beliefs.observe_load(view.roster.peer_ids[probed], 9, 1, "closed", 1.0)
 
     decision = always.choose(
-        QUERY, replace(view, expected=world.beliefs.expect(view.roster.rows, 1.0)), 1.0, rng, planned
+        QUERY, view._replace(expected=world.beliefs.expect(view.roster.rows, 1.0)), 1.0, rng, planned
     )
 
     assert (US, "best") == (target(decision), decision.reason)
@@ -134,7 +135,7 @@ def test_fresh_news_overrules_belief() -> None:
     world.beliefs.observe_load(PeerId("c"), 1, 1, "open", 1.0)
 
     decision = chooser.choose(
-        QUERY, replace(view, expected=world.beliefs.expect(view.roster.rows, 1.0)), 1.0, rng, planned
+        QUERY, view._replace(expected=world.beliefs.expect(view.roster.rows, 1.0)), 1.0, rng, planned
     )
 
     assert "c" == target(decision)
@@ -162,9 +163,9 @@ def test_paper_mode_computes_the_printed_equations() -> None:
     config = replace(CERTAIN, mode="paper", paper_beta_per_s=0.01)
 
     decision = decide(world, config=config)
-    e = decision.view.expected
-    rho = np.minimum(1, e.arrival_rate / e.service_rate + (e.arrival_rate - e.service_rate))
+    e = Expected(*map(np.asarray, decision.view.expected))
+    rho = np.minimum(1, e.arrival_rate / service_rate(e) + (e.arrival_rate - service_rate(e)))
     cost_s = rho + decision.costs.service_s + decision.costs.transit_s
 
-    assert decision.utility == pytest.approx(decision.view.score - 0.01 * cost_s)
+    assert decision.utility == pytest.approx(np.array(decision.view.score) - 0.01 * cost_s)
     assert decision.utility[1] == decision.utility[2] and "b" == target(decision)

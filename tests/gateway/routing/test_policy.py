@@ -115,7 +115,7 @@ def test_a_peer_that_kept_silent_is_not_chosen(ours: Peer, order: list[str]) -> 
     chooser, rng = policy(CERTAIN), np.random.default_rng(0)
     planned = chooser.plan(query, view := world.view(query), 0.0, rng)
 
-    decision = chooser.choose(query, replace(view, silent=np.array([False, True, False])), 0.0, rng, planned)
+    decision = chooser.choose(query, view._replace(silent=np.array([False, True, False])), 0.0, rng, planned)
 
     assert (order, "silent") == (names(world, decision.order), decision.excluded_because(1))
 
@@ -125,7 +125,7 @@ def test_when_all_keep_silent_and_we_have_no_engine_they_are_tried() -> None:
     chooser, rng = policy(CERTAIN), np.random.default_rng(0)
     planned = chooser.plan(QUERY, view := world.view(), 0.0, rng)
 
-    decision = chooser.choose(QUERY, replace(view, silent=np.ones(2, dtype=bool)), 0.0, rng, planned)
+    decision = chooser.choose(QUERY, view._replace(silent=np.ones(2, dtype=bool)), 0.0, rng, planned)
 
     assert ({0, 1}, "fallback") == (set(decision.order), decision.reason)
 

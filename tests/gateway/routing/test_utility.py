@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import Outcome
+from gateway.beliefs.columns import FEW
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.speed import SpeedConfig
 from gateway.beliefs.table import Beliefs
@@ -97,8 +98,8 @@ def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Pee
     once, stretched = decided(1), decided(factor)
 
     assert once.order == stretched.order
-    assert once.costs.cost_s * factor == pytest.approx(stretched.costs.cost_s)
-    assert once.utility == pytest.approx(stretched.utility)
+    assert [factor * cost_s for cost_s in once.costs.cost_s] == pytest.approx(list(stretched.costs.cost_s))
+    assert list(once.utility) == pytest.approx(list(stretched.utility))
 
 
 @settings(deadline=None)
@@ -106,7 +107,7 @@ def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Pee
 def test_costs_are_never_negative_and_the_order_holds_candidates_once(peers: list[Peer], seed: int) -> None:
     decision = decide(World(peers), seed=seed)
 
-    assert (decision.costs.cost_s >= 0).all() and np.isfinite(decision.utility).all()
+    assert min(decision.costs.cost_s) >= 0 and np.isfinite(decision.utility).all()
     assert len(set(decision.order)) == len(decision.order) > 0
     assert not decision.excluded[list(decision.order)].any()
 
@@ -132,7 +133,7 @@ def test_a_conversation_stays_where_its_prefix_is_warm() -> None:
     """The prompt tokens a cache saves are the cost of switching; no pin is needed."""
     query = replace(QUERY, prompt_tokens=3000)
     world = World([Peer("us", jobs=9), Peer("b"), Peer("c")])
-    view = replace(world.view(query), warm_tokens=np.array([0.0, 0.0, 2900.0]))
+    view = world.view(query)._replace(warm_tokens=[0.0, 0.0, 2900.0])
 
     decision = policy(CERTAIN).choose(query, view, 0.0, np.random.default_rng(0))
 
@@ -146,7 +147,7 @@ def test_bytes_take_time_to_the_others_and_none_to_us() -> None:
 
     decision = decide(World([Peer("us"), Peer("b")]), query)
 
-    assert [0.0, 1.005] == pytest.approx(decision.costs.transit_s.tolist())
+    assert [0.0, 1.005] == pytest.approx(decision.costs.transit_s)
 
 
 def test_a_reservation_makes_the_next_query_go_elsewhere() -> None:
@@ -160,3 +161,48 @@ def test_a_reservation_makes_the_next_query_go_elsewhere() -> None:
         world.beliefs.observe_load(US, chosen.count(US), 1, "open", 0.0)  # our own engine we read; others we predict
 
     assert all(chosen.count(name) in (2, 3) for name in ("us", "b", "c"))
+
+
+peer_rows = st.lists(
+    st.builds(
+        Peer, name=st.just(""), score=st.floats(0, 1), jobs=st.integers(0, 50), slots=st.integers(1, 16),
+        admission=st.sampled_from(["open", "open", "closed"]), context_tokens=st.sampled_from([0, 200, 32768]),
+        last_resort=st.booleans(), embedded=st.booleans(),
+    ),
+    min_size=2, max_size=FEW,
+).map(lambda rows: [replace(row, name="us" if k == 0 else f"p{k}") for k, row in enumerate(rows)])  # fmt: skip
+
+
+@settings(deadline=None, max_examples=40)
+@given(peer_rows, st.sampled_from([None, frozenset({"m"})]))
+def test_few_are_judged_as_they_are_among_many(peers: list[Peer], models: frozenset[str] | None) -> None:
+    """Few are taken as floats, and many as arrays: dead peers beside them make them many, and change nothing."""
+    dead = [Peer(f"dead{k}", dead=True) for k in range(FEW)]
+    query = replace(QUERY, models=models, body_bytes=10**6)
+    few, many = World(peers), World([*peers, *dead])
+    for k, peer in enumerate(peers):
+        for world in (few, many):
+            learn(world, peer, k + 1, 1)
+
+    one, other = (assess(query, world.view(query, now=5.0), CERTAIN) for world in (few, many))
+
+    assert isinstance(one.utility, list) and isinstance(other.utility, np.ndarray)
+    assert (one.who.all, one.excluded.tolist()) == (other.who.all, other.excluded[: len(peers)].tolist())
+    assert one.beta_per_s == pytest.approx(other.beta_per_s, rel=1e-12)
+    for mine, its in zip((*one.costs, one.utility), (*other.costs, other.utility), strict=True):
+        assert list(mine) == pytest.approx(its[: len(peers)].tolist(), rel=1e-12, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(peer_rows, st.integers(0, 2**32))
+def test_few_are_chosen_among_as_among_many(peers: list[Peer], seed: int) -> None:
+    """The same are probed and tried, in the same order."""
+    dead = [Peer(f"dead{k}", dead=True) for k in range(FEW)]
+    orders = []
+    for world in (World(peers), World([*peers, *dead])):
+        rng, view = np.random.default_rng(seed), world.view(now=0.5)
+        planned = policy(CERTAIN).plan(QUERY, view, 0.5, rng)
+        decision = policy(CERTAIN).choose(QUERY, view, 0.5, rng, planned)
+        orders.append((planned.reason, sorted(planned.probe), decision.order, decision.may_go_elsewhere))
+
+    assert orders[0] == orders[1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from discovery.records import WHOLE, Agent, PeerId
+from gateway.beliefs.columns import Column, is_few
 from gateway.beliefs.domains import Likely
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.table import Beliefs
@@ -46,6 +47,11 @@ class Peer:
     likely: float = 0.0  # that the query is of its topics
     mine: bool = False  # it runs on a machine of the owner's
     vouched: bool = False
+
+
+def column(numbers: Sequence[float]) -> Column:
+    """As production has it: a list of few, an array of many."""
+    return list(numbers) if is_few(len(numbers)) else np.array(numbers, dtype=float)
 
 
 @dataclass
@@ -89,7 +95,7 @@ class World:
         return View(
             roster=roster,
             expected=self.beliefs.expect(roster.rows, now),
-            score=np.array([peer.score for peer in self.peers], dtype=float),
+            score=column([peer.score for peer in self.peers]),
             profiled=np.array([peer.profiled for peer in self.peers], dtype=bool),
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
             likely={row: Likely(peer.likely, 0.9, "keels") for row, peer in enumerate(self.peers) if peer.likely},
