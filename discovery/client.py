@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 
 from discovery.connection import Answer, ConnectionBroken
-from discovery.contacts import FORGED, Contacts
+from discovery.contacts import FORGED, Contact, Contacts
 from discovery.endpoint import Clocks
 from discovery.envelopes import Sign
 from discovery.exchanges import ClientConfig, Exchanges, PeerUnreachable, Request, SessionUse
 from discovery.gossip import Gossip
 from discovery.messages import MESSAGE_LIMIT_BYTES
 from discovery.pinned import Pin, why_unreachable
-from discovery.records import Address, PeerId, dialable
+from discovery.records import Address, Card, PeerId, dialable
 from discovery.request_auth import Audience, HashedBody, Refused, hashed, read_refusal
 from discovery.strangers import StrangersDials
 from discovery.uploads import LEAST_BYTES_PER_S
@@ -170,9 +170,13 @@ class PeerClient:
         body = hashed(body) if isinstance(body, bytes) else body
         is_again = False
         while True:
-            known = self.addresses(peer, tries_direct=tries_direct)
-            request = Request(path, body, headers or {}, self._audience(peer), session)
-            answer = await self._at_some_address(peer, request, answer_s, limited, known)
+            member, contact = self._gossip.member(peer), self.contacts[peer]
+            if member is None:
+                raise PeerUnreachable(peer, "nobody we know")
+            audience = Audience(peer, max(member.card.gen, contact.gen), member.card.cert)
+            request = Request(path, body, headers or {}, audience, session)
+            first = None if limited or tries_direct else _where_it_is(member.card, contact)
+            answer = await self._at_some_address(request, member.card, contact, answer_s, limited, tries_direct, first)
             if answer.status != 401:
                 self.contacts.note_status(peer, path, answer.status)
                 return answer
@@ -190,22 +194,38 @@ class PeerClient:
             contact.skew_ms, contact.gen = details.time_ms - int(self._clocks.unix() * 1000), details.gen
 
     async def _at_some_address(
-        self, peer: PeerId, request: Request, answer_s: float, limited: bool, known: list[Address]
+        self,
+        request: Request,
+        card: Card,
+        contact: Contact[Pin],
+        answer_s: float,
+        limited: bool,
+        tries_direct: bool,
+        first: Address | None,
     ) -> Answer:
+        """`first`: where to ask before the other addresses are looked at."""
+        peer, failures = card.id, list[str]()
+        if contact.pin is None or contact.pin.digest != card.cert:
+            contact.pin = Pin(card.cert)
+        known = [first] if first is not None else self.addresses(peer, tries_direct=tries_direct)
         addresses = [address for address in known if not limited or self.may_dial(address, peer)]
         if known and not addresses:
             raise DialledLately(peer)
-        assert request.audience is not None, "a hello goes to an address"
-        failures = []
-        for address in addresses:
-            pin, name = self._pin(request.audience), self._name_at(peer, address)
+        while addresses:
+            address = addresses.pop(0)
+            is_named = address in contact.named or (card.relayed and address in card.through_relays)
             try:
-                answer = await self._exchanges.ask(peer, address, pin, request, answer_s, name)
+                answer = await self._exchanges.ask(
+                    peer, address, contact.pin, request, answer_s, peer if is_named else None
+                )
             except PeerUnreachable as error:
                 failures.append(f"{address}: {error.reason}")
-                self.contacts[peer].note_failure(address, known, self._clocks.monotonic())
+                if address == first:
+                    known = self.addresses(peer)
+                    addresses = [other for other in known if other != first]
+                contact.note_failure(address, known, self._clocks.monotonic())
                 continue
-            self.contacts[peer].note_success(address)
+            contact.note_success(address)
             return answer
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
 
@@ -223,23 +243,12 @@ class PeerClient:
             raise PeerUnreachable(peer, f"its answer broke off ({why_unreachable(error)})") from error
         return bytes(body)
 
-    def _name_at(self, peer: PeerId, address: Address) -> str | None:
-        """What TLS is asked for at this address of this peer: its id at a relay, and where it was met by that."""
-        member, contact = self._gossip.member(peer), self.contacts[peer]
-        is_named = address in contact.named or (member is not None and address in member.card.through_relays)
-        return peer if is_named else None
 
-    def _audience(self, peer: PeerId) -> Audience:
-        member = self._gossip.member(peer)
-        if member is None:
-            raise PeerUnreachable(peer, "nobody we know")
-        return Audience(peer, max(member.card.gen, self.contacts[peer].gen), member.card.cert)
-
-    def _pin(self, audience: Audience) -> Pin:
-        contact = self.contacts[audience.id]
-        if contact.pin is None or contact.pin.digest != audience.cert:
-            contact.pin = Pin(audience.cert)
-        return contact.pin
+def _where_it_is(card: Card, contact: Contact[Pin]) -> Address | None:
+    """Where a peer answered last, if its card still says so, or it was met there; None: all addresses are looked at."""
+    way, good = contact.way, contact.good
+    is_there = good is not None and way in (None, good) and (good in card.addr or good in (contact.met, way))
+    return good if is_there and card.addr else None
 
 
 def refusal(status: int, answer: bytes) -> Refused:

@@ -101,7 +101,8 @@ class Allowance:
     def spend(self, peer: PeerId, site: str, requests: int, work: float, now: float) -> None:
         """Count requests, and tokens once it is known how many they came to."""
         for throttle, key, cost in zip(self._quotas, (peer, site) * 2, (requests, requests, work, work), strict=True):
-            throttle.spend(key, cost, now)
+            if cost:
+                throttle.spend(key, cost, now)
 
     def may_delegate(self, peer: PeerId, now: float) -> bool:
         """Whether few enough of this peer's requests came to nothing of late."""

@@ -6,8 +6,7 @@ whether the peer may ask: listener.py has seen to both.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -62,12 +61,8 @@ class Delegated:
         self._meter: Meter | None = None  # None until then
         self._served: Served | None = None
         self._from_documents: bool | None = None  # what a personal agent says of its answer
-        self.last = b""  # the frame after all others: a receipt, or why there is none
-
-    @property
-    def usage(self) -> tuple[int, int]:
-        """(prompt, completion) tokens, as Forwarder counts them."""
-        return self._meter.tokens if self._meter else (0, 0)
+        self.usage = 0, 0  # (prompt, completion) tokens once it is over, as Forwarder counts them
+        self.last = b""  # what ends it: an answer in one piece, if it is one, and its receipt, or why there is none
 
     @property
     def loading(self) -> float | None:
@@ -84,8 +79,8 @@ class Delegated:
         """Whether it came to nothing through the asking peer's doing: a request it may not send, or hung up on."""
         return self._is_unacceptable or self.status == "cancelled"
 
-    async def frames(self) -> AsyncGenerator[bytes, None]:
-        """The answer that is sent back; then `last` holds what ends it: its receipt, a refusal, or that it broke."""
+    async def run(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Have a streamed answer sent, event by event; then `last` holds what ends it."""
         began = self._clock()
         try:
             if takes_long(self._payload):
@@ -104,17 +99,14 @@ class Delegated:
             async with self._given.turn(served, agent) as turn:
                 started = self._clock()
                 try:
-                    async with aclosing(self._run(request, served, self._meter)) as answer:
-                        async for frame in answer:
-                            self._sent.update(frame)
-                            self.has_begun = True
-                            yield frame
+                    await self._ask(request, served, self._meter, send)
                 finally:
+                    self.usage = self._meter.tokens
                     if self.has_begun:  # also where it was hung up on: what was read and written is work done
                         served.door.count_tokens(*self.usage)
                         turn.work = self.sums.work
             self.status = "ok"
-            self.last = self._receipt(agent, began, started)
+            self.last += self._receipt(agent, began, started)
         except (Unacceptable, RecursionError) as error:
             self.status, self._is_unacceptable = "refused", True
             words = str(error) if isinstance(error, Unacceptable) else "the body is nested too deeply"
@@ -122,15 +114,20 @@ class Delegated:
         except UpstreamError as error:
             self.status = "failed" if self.has_begun else "refused"
             refusal = refusal_of(error.status, error.code, wait_s(error.retry_after_s))
-            self.last = encode_refusal(refusal, "broke" if self.has_begun else "refused")
+            self.last += encode_refusal(refusal, "broke" if self.has_begun else "refused")
 
     def _read_large(self) -> tuple[str, Request]:
         if has_more_values(self._payload, VALUES_LIMIT):
             raise Unacceptable(f"it holds more than {VALUES_LIMIT} strings, arrays and objects")
         return read_delegation(self._payload, trusted=self._trusted)
 
-    async def _run(self, request: Request, served: Served, meter: Meter) -> AsyncGenerator[bytes, None]:
-        """The engine's answer in frames. Raises UpstreamError."""
+    async def _ask(
+        self, request: Request, served: Served, meter: Meter, send: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        """The engine's answer in frames: events are sent, an answer in one piece goes with its receipt.
+
+        Raises UpstreamError.
+        """
         opened = served.over(served.door.engine, is_own=False).open(
             request.endpoint, encode_request(request, served.model, served.door.engine.state.continuing), {},
             stream=request.stream, patience=self._patience,
@@ -150,11 +147,15 @@ class Delegated:
                 async for event in reply.events():
                     if not event.is_comment:  # the hop has signs of life of its own
                         meter.event(event.data)
-                        yield event.raw
+                        self._sent.update(event.raw)
+                        self.has_begun = True
+                        await send(event.raw)
             else:
                 answer = await reply.read()
                 meter.whole(answer)
-                yield encode_reply(reply.status, answer)
+                self.last = encode_reply(reply.status, answer)
+                self._sent.update(self.last)
+                self.has_begun = True
             self._from_documents = from_documents(reply)
 
     def _receipt(self, agent: str, began: float, started: float) -> bytes:

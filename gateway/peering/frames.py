@@ -86,6 +86,9 @@ class Receipt(msgspec.Struct, frozen=True):
     from_documents: bool | msgspec.UnsetType = msgspec.UNSET  # whether a personal agent's answer came from what it has
 
 
+_JSON = msgspec.json.Decoder(msgspec.Raw)  # looks at all of it, and makes nothing of it
+
+
 class WholeReply(msgspec.Struct, frozen=True):
     """An answer in one piece: the engine's, or its refusal of the request itself (4xx, 5xx)."""
 
@@ -125,12 +128,13 @@ def encode_refusal(refusal: Refusal, name: Literal["refused", "broke"] = "refuse
 
 
 def encode_reply(status: int, body: bytes) -> bytes:
-    """A whole answer; a body that is no JSON travels as a string."""
+    """A whole answer, as it came where it is one line; a body that is no JSON travels as a string."""
     try:
-        raw = msgspec.Raw(msgspec.json.format(body, indent=-1))  # one line
+        _JSON.decode(body)
+        line = body if b"\n" not in body and b"\r" not in body else msgspec.json.format(body, indent=-1)
     except UNREADABLE:
-        raw = msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "replace")))
-    return encode_event(msgspec.json.encode(WholeReply(status, raw)), "reply")
+        line = msgspec.json.encode(body.decode("utf-8", "replace"))
+    return b'event: reply\ndata: {"status":%d,"body":%b}\n\n' % (status, line)
 
 
 def encode_receipt(receipt: Receipt, sign: Callable[[bytes], bytes]) -> bytes:

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -361,28 +361,30 @@ class PeerApp:
         """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
         trace = self._tracing.served(headers_of(scope), is_known=self._transport.vouches(peer))
         began, first_at = self._clock(), None
+
+        async def send(frame: bytes) -> None:
+            nonlocal first_at
+            first_at = first_at or self._clock()
+            await client.send(frame, more=True)
+
         await client.start(200, "text/event-stream", {})
         await client.send(QUEUED, more=True)
-        async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(_beat(client, self._heartbeat_s, lambda: work.loading))
-            try:
-                async with aclosing(work.frames()) as frames:
-                    async for frame in frames:
-                        first_at = first_at or self._clock()
-                        await client.send(frame, more=True)
-            except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
-                log.exception("bug=delegation peer=%s", peer[:10])
-            finally:
-                beating.cancel()
-                self._telemetry.observe_served(work.status, *work.usage)
-                ttft_s = first_at - began if first_at and work.is_stream else None
-                ended = Ended(work.status, None, ttft_s, self._clock() - began, *work.usage)
-                trace.ended(work.endpoint, work.agent, ended)
-                self._allowance.spend(peer, site_of(_ip_of(scope)), 0, work.sums.work, self._clock())
-                if self._settling is not None:
-                    self._settling.given(peer, work.sums)
-                if work.is_in_vain:
-                    self._allowance.failed(peer, self._clock())
+        beat = _Beat(client, self._heartbeat_s, work)
+        try:
+            await work.run(send)
+        except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
+            log.exception("bug=delegation peer=%s", peer[:10])
+        finally:
+            beat.stop()
+            now, sums = self._clock(), work.sums
+            self._telemetry.observe_served(work.status, *work.usage)
+            ttft_s = first_at - began if first_at and work.is_stream else None
+            trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *work.usage))
+            self._allowance.spend(peer, site_of(_ip_of(scope)), 0, sums.work, now)
+            if self._settling is not None:
+                self._settling.given(peer, sums)
+            if work.is_in_vain:
+                self._allowance.failed(peer, now)
         await client.send(work.last, more=False)  # with the body's end, so that the connection is free at once
 
 
@@ -415,13 +417,22 @@ def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:
     return PeerId(headers["ppai-id"]) if is_same else UNPROVED
 
 
-async def _beat(client: AsgiClient, interval_s: float, loading: Callable[[], float | None]) -> None:
-    """A sign of life after every second in which nothing was sent; `loading`: how much is loaded of what it is for."""
-    while True:
-        sent = client.sent
-        await asyncio.sleep(interval_s)
-        if client.sent == sent:
-            await client.send(queued(loading()), more=True)
+class _Beat:
+    """A sign of life after every second in which nothing was sent, and nothing waits to be sent."""
+
+    def __init__(self, client: AsgiClient, interval_s: float, work: Delegated | PassedOn) -> None:
+        self._client, self._interval_s, self._work, self._sent = client, interval_s, work, client.sent
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(interval_s, self._look)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._client.sent == self._sent:
+            self._client.push(queued(self._work.loading), 1)
+        self._sent = self._client.sent
+        self._timer = self._loop.call_later(self._interval_s, self._look)
 
 
 async def _send(client: AsgiClient, status: int, body: bytes) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NoBase64
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from mmap import mmap
 from typing import Annotated, cast
 
@@ -160,8 +160,8 @@ class PassedOn:
         """Whether it came to nothing through the asking peer's doing."""
         return self._is_unacceptable or self.status == "cancelled"
 
-    async def frames(self) -> AsyncGenerator[bytes, None]:
-        """The answer that is sent back; then `last` holds what ends it: its receipt, a refusal, or that it broke."""
+    async def run(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Have the answer sent, frame by frame; then `last` holds what ends it."""
         began = self._clock()
         try:
             asked, request = await asyncio.to_thread(self._read)
@@ -184,10 +184,10 @@ class PassedOn:
                                 "its engine refused", status=status, code=ENGINE_REFUSED, retry_after_s=wait
                             )
                         head = Head(reply.status, reply.content_type[:TYPE_CHARS])
-                        yield self._frame("head", msgspec.json.encode(head))
+                        await send(self._frame("head", msgspec.json.encode(head)))
                         async for piece in cast(Passed, reply).pieces():
                             for at in range(0, len(piece), PART_BYTES):
-                                yield self._frame("part", b64encode(piece[at : at + PART_BYTES]))
+                                await send(self._frame("part", b64encode(piece[at : at + PART_BYTES])))
                 finally:
                     times = int((started - began) * 1000), int((self._clock() - started) * 1000)
                     if self.has_begun:  # also where it was hung up on: the engine's time was had

@@ -7,6 +7,7 @@ before where that is more. A peer whose card lacks the feature is not asked: its
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from math import inf
 
 import msgspec
 
@@ -29,6 +30,7 @@ LIMIT_BYTES = 4096  # of what is asked, and of the answer
 ANSWER_S = 5.0
 LOOK_S = 0.5  # between two looks for something to settle
 AT_ONCE = 8  # peers
+WEIGHT_S, WEIGHTS_LIMIT = 1.0, 1024  # s for which a weight counts as found, unless something is counted; peers
 PAUSE_S, PAUSE_LIMIT_S = 10.0, 600.0  # after a failure; it doubles
 
 
@@ -57,12 +59,19 @@ class Settling:
         self._gossip, self._transport, self._write, self._clock = gossip, transport, write, wall_clock
         self._is_mine = is_mine
         self.tabs = Tabs(gossip.id, sign, verify, rows)
+        self._weights: dict[PeerId, tuple[float, float]] = {}  # as they were found, and when
         self._failures: dict[PeerId, tuple[int, float]] = {}  # in a row, and when it is asked again
 
     def weight(self, peer: str) -> float:
         """Of a peer's share of our engines, in [0, 1]; 0: a newcomer."""
-        known = PeerId(peer)
-        return 1.0 if self._is_mine(known) else self.tabs[known].weight(self._clock())
+        known, now = PeerId(peer), self._clock()
+        weight, at = self._weights.get(known, (0.0, -inf))
+        if not 0 <= now - at < WEIGHT_S:
+            if len(self._weights) >= WEIGHTS_LIMIT:
+                self._weights.clear()
+            weight = 1.0 if self._is_mine(known) else self.tabs[known].weight(now)
+            self._weights[known] = weight, now
+        return weight
 
     def exposure(self, peer: PeerId) -> float:
         """Work that it had of late beyond what it gave."""
@@ -103,6 +112,7 @@ class Settling:
         await asyncio.gather(*(self._ask(peer) for peer in asked))
 
     def _count(self, peer: PeerId, side: Side, sums: Sums) -> None:
+        self._weights.pop(peer, None)
         self.tabs.add(peer, side, sums, self._clock())
 
     def _write_down(self, rows: Sequence[Row]) -> None:

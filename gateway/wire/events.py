@@ -162,6 +162,10 @@ def parse_event(block: bytes) -> Event | None:
         if len(block) < _DONE_LENGTH and block[6:].strip() == b"[DONE]":
             return Event(DONE, b"[DONE]")  # some servers write a blank behind it, which SDKs do not expect
         return Event(block + b"\n\n", block[6:])  # the common case, untouched
+    if block.startswith(b":") and b"\n" not in block and b"\r" not in block:
+        return None  # a sign of life
+    if block.startswith(b"event: ") and block.count(b"\n") == 1 == block.count(b"\ndata: ") and b"\r" not in block:
+        return Event(block + b"\n\n", block[block.find(b"\n") + 7 :])  # as everything between peers
     if block.count(b"\n") + block.count(b"\r") > 2 * LINES_LIMIT:  # a line may end in both
         raise OversizedEvent(f"an event of more than {LINES_LIMIT} lines")
     lines = [line for line in block.splitlines() if line and not line.startswith((b":", b"id:", b"retry:"))]

@@ -12,7 +12,7 @@ from discovery.exchanges import ClientConfig, PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import Address
 from discovery.uploads import LEAST_BYTES_PER_S, while_it_moves
-from tests.discovery.loopback import running_peer
+from tests.discovery.loopback import Peer, running_peer
 
 SILENCE_S = 0.8
 BODY_BYTES = 4 << 20
@@ -71,6 +71,12 @@ async def slow_reader(identity: Identity, pause_s: float | None) -> AsyncIterato
         server.close()
 
 
+def move(a: Peer, b: Peer, address: Address) -> None:
+    """Have `a` find `b` there, and nowhere else."""
+    a.transport.client.contacts[b.identity.id].good = None
+    a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize(("pause_s", "arrives"), [(0.1, True), (None, False)])
 async def test_a_large_body_on_a_slow_link_makes_no_healthy_peer_silent(
     tmp_path: Path, pause_s: float | None, arrives: bool
@@ -79,7 +85,7 @@ async def test_a_large_body_on_a_slow_link_makes_no_healthy_peer_silent(
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
         async with slow_reader(b.identity, pause_s) as (address, taken):
-            a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
+            move(a, b, address)
             began = asyncio.get_running_loop().time()
             try:
                 asked = a.transport.open_stream(b.identity.id, "/peer/1/delegate", bytes(BODY_BYTES), {}, SILENCE_S)
@@ -101,11 +107,11 @@ async def test_a_gossip_message_has_the_time_that_it_takes(tmp_path: Path) -> No
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         await a.transport.hello(b.address)
         async with dripping(b.identity, 12, 4096, 0.1) as address:
-            a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
+            move(a, b, address)
             a.transport.client.config = config
             answer = await a.transport.client.post(b.identity.id, "/peer/1/sync", b"?")
         async with dripping(b.identity, 12, 16, 0.1) as address:
-            a.transport.client.addresses = lambda peer, **_: [address]  # type: ignore[method-assign]
+            move(a, b, address)
             with pytest.raises(PeerUnreachable, match="broke off"):
                 await a.transport.client.post(b.identity.id, "/peer/1/sync", b"?")
 

@@ -60,6 +60,19 @@ def test_any_bytes_make_one_event(body: bytes) -> None:
     assert 502 == msgspec.json.decode(event.data, type=WholeReply).status
 
 
+@pytest.mark.parametrize("body", [b'{"b" :1, "a":2}', b'{"a":1}', b"[]", b'{"a":"\xc3\xa9"}'])
+def test_an_answer_of_one_line_travels_as_it_came(body: bytes) -> None:
+    assert body == bytes(msgspec.json.decode(only_event(encode_reply(200, body)).data, type=WholeReply).body)
+
+
+@pytest.mark.parametrize("body", [b'{"a":1},"status":404', b'{"a":1}}', b"{}{}", b'{"a":', b""])
+def test_what_is_no_json_reaches_nothing_beside_the_body(body: bytes) -> None:
+    """It is a string there: an engine's bytes cannot say another status."""
+    said = msgspec.json.decode(only_event(encode_reply(200, body)).data, type=dict)
+
+    assert {"status": 200, "body": body.decode()} == said
+
+
 def test_a_reply_nested_without_end_is_one_event() -> None:
     assert "reply" == name_of(only_event(encode_reply(200, b"[" * 100_000)))
 
