@@ -63,12 +63,12 @@ class OwnEngine(Upstream, Protocol):
 class Turn(Ticket):
     """A request at the door, and the task that waits for it to enter, if it has to."""
 
-    __slots__ = ("_woken", "door", "is_turned_away")
+    is_turned_away = False
+    _woken: asyncio.Event | None = None  # None: nobody has waited yet
 
     def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
-        self.door, self.is_turned_away = door, False
-        self._woken: asyncio.Event | None = None  # None: nobody has waited yet
+        self.door = door
 
     def wake(self) -> None:
         """Something has changed for who waits."""

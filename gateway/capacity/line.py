@@ -55,13 +55,12 @@ class Ticket:
     what another peer's request came to, in tokens; None: not told. `counted` and `rate` are fair_share.py's.
     """
 
-    __slots__ = ("counted", "is_inside", "is_own", "may_look", "peer", "rate", "since", "work")
+    is_inside = False
+    work: float | None = None
+    counted = rate = 0.0
 
     def __init__(self, since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         self.since, self.is_own, self.may_look, self.peer = since, is_own, may_look, peer
-        self.is_inside = False
-        self.work: float | None = None
-        self.counted = self.rate = 0.0
 
 
 Place = TypeVar("Place", bound=Ticket)

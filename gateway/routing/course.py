@@ -189,6 +189,8 @@ class Course:
 
     def settled(self) -> list[Verdict]:
         """Nothing more will come: errors that no answer has contradicted teach nothing, as answers without tokens."""
+        if not self._undecided:
+            return []
         undecided, self._undecided = self._undecided, ()
         return [(one.reservation, _neutral(one.outcome)) for one in undecided]
 

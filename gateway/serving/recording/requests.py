@@ -8,7 +8,7 @@ from gateway.routing.choice import Candidate, Choice
 from gateway.routing.query import Query
 from gateway.serving.deciding.decider import Routed
 from gateway.serving.forward import Attempt
-from gateway.serving.recording.lines import Line, asked_for, route_line
+from gateway.serving.recording.lines import Line, asked_for, rounded, route_line
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.recent import Recorded
 from gateway.telemetry.route_log import RouteLog
@@ -30,10 +30,11 @@ class RequestLog:
 
     def began(self, routed: Routed, request_id: str) -> Recorded:
         """The request, as the page shows it while it runs."""
-        request, choice, at = routed.request, routed.choice, round(self._wall_clock(), 3)
-        asked = asked_for(request, choice.target)
-        recorded = self._route_log.recent.began(at, request_id, request.endpoint, asked, choice.reason)
-        self._decided(recorded, routed, choice)
+        request, choice, at = routed.request, routed.choice, rounded(self._wall_clock(), 1e3)
+        asked = asked_for(request, choice.order[0])
+        recent, decided = self._route_log.recent, Decided(routed.query, choice, routed.verdict)
+        recorded = recent.began(at, request_id, request.endpoint, asked, choice.reason)
+        recent.decided(recorded, decided, choice.among)
         return recorded
 
     def ended(
@@ -48,9 +49,9 @@ class RequestLog:
     ) -> Line:
         """Its line of the route log, which is written; `choice` was the last one (lines.route_line)."""
         if choice is not routed.choice:
-            self._decided(recorded, routed, choice)
+            self._route_log.recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
         line = route_line(
-            self._wall_clock(), recorded.request, routed.request, choice, done,
+            self._wall_clock(), recorded.request, recorded.endpoint, recorded.asked, choice, done,
             is_left=is_left, is_continued=is_continued,
         )  # fmt: skip
         self._route_log.write(line, recorded)
@@ -61,14 +62,11 @@ class RequestLog:
     ) -> None:
         """A line and a count for a request that nobody was asked: a mistake in it, or nobody there to ask."""
         self._telemetry.observe_refused(http_status, code)
-        at = round(self._wall_clock(), 3)
-        recorded = self._route_log.recent.began(at, request_id, endpoint)
+        recent, at = self._route_log.recent, rounded(self._wall_clock(), 1e3)
+        recorded = recent.began(at, request_id, endpoint)
         if routed:
-            self._decided(recorded, routed, routed.choice)
+            decided = Decided(routed.query, routed.choice, routed.verdict)
+            recent.decided(recorded, decided, routed.choice.among)
         line = {"at": at, "request": request_id, "endpoint": endpoint, "peer": None}
         refused = {"reason": code, "attempts": 0, "status": "refused", "http_status": http_status}
         self._route_log.write({**line, **refused}, recorded)
-
-    def _decided(self, recorded: Recorded, routed: Routed, choice: Choice) -> None:
-        """What was decided about it last; that is kept for the owner to look at."""
-        self._route_log.recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)

@@ -1,13 +1,16 @@
 """The route log's line: of one attempt, of several, of an answer in parts, and of a request that was left."""
 
+import math
+
 import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.serving.forward import Attempt
-from gateway.serving.recording.lines import CODE_CHARS, route_line
-from gateway.wire.request import read_request
+from gateway.serving.recording.lines import CODE_CHARS, rounded, route_line
 from tests.gateway.routing.test_course import candidate, choice
 
-REQUEST = read_request("chat/completions", b'{"messages":[{"role":"user","content":"hi"}],"model":"small"}')
 BEN, OWN = candidate("ben"), candidate("own", local=True)
 FAILED = Attempt("failed", None, 1.5, 0, 0, error="e" * 1000)
 ANSWERED = Attempt("ok", 0.25, 1.0, prompt_tokens=7, tokens=4)
@@ -16,7 +19,16 @@ ANSWERED = Attempt("ok", 0.25, 1.0, prompt_tokens=7, tokens=4)
 def line(*done: Attempt, is_left: bool = False, is_continued: bool = False) -> dict[str, object]:
     """Of attempts at ben and then at ourselves."""
     tried = list(zip((BEN, OWN), done, strict=False))
-    told = route_line(2.00049, "r1", REQUEST, choice("ben", "own"), tried, is_left=is_left, is_continued=is_continued)
+    told = route_line(
+        2.00049,
+        "r1",
+        "chat/completions",
+        "small",
+        choice("ben", "own"),
+        tried,
+        is_left=is_left,
+        is_continued=is_continued,
+    )
     written: dict[str, object] = msgspec.to_builtins(told)
     return written
 
@@ -56,3 +68,23 @@ def test_a_request_that_its_client_left_is_cancelled_asked_or_not() -> None:
 
     assert ("ben", 0, "cancelled", None) == tuple(unasked[key] for key in ("peer", "attempts", "status", "latency_s"))
     assert ("ben", 1, "cancelled") == tuple(waiting[key] for key in ("peer", "attempts", "status"))
+
+
+def test_where_nobody_is_left_to_go_on_the_line_is_of_who_was_asked() -> None:
+    told = route_line(
+        2.0, "r1", "chat/completions", "small", choice(), [(BEN, FAILED)], is_left=False, is_continued=True
+    )
+
+    assert ("ben", [], "failed") == (told.peer, told.considered, told.status)
+
+
+@given(value=st.floats(), parts=st.sampled_from([1e3, 1e4, 1e5]))
+def test_numbers_are_rounded_as_round_does(value: float, parts: float) -> None:
+    """Up to the half, which it may take to the other side; what has no digits stays as it is."""
+    told = rounded(value, parts)
+
+    if math.isfinite(value * parts) and abs(value) < 1e9:
+        assert abs(told - value) <= 0.5000001 / parts
+        assert told == round(told, round(math.log10(parts)))
+    else:
+        assert repr(told) == repr(value) or told == pytest.approx(value)
