@@ -3,7 +3,7 @@
 What an engine would fetch or run by itself is not here, so it stays at our own: files, and tools that are built in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -84,15 +84,17 @@ class _Message(Closed):
     content: str | list[_Block]
 
     @property
-    def turns(self) -> Iterator[Turn]:
+    def turns(self) -> Sequence["Turn | _Message"]:
         """Results of tools are turns of their own: the user did not say them."""
         if isinstance(self.content, str):
-            yield Turn(self.role, self.content)
-            return
+            return (self,)
         results = [block for block in self.content if isinstance(block, ResultBlock)]
-        yield from (Turn("tool", result.content or None) for result in results)
+        if not results:
+            return (self,)
+        turns = [Turn("tool", result.content or None) for result in results]
         if len(results) < len(self.content):
-            yield Turn(self.role, [block for block in self.content if not isinstance(block, ResultBlock)])
+            turns.append(Turn(self.role, [block for block in self.content if not isinstance(block, ResultBlock)]))
+        return turns
 
 
 class _AnthropicTool(Closed):
@@ -178,11 +180,11 @@ class KnownMessages(msgspec.Struct, gc=False):
     context_management: _ContextManagement | None = None
 
     @property
-    def turns(self) -> Iterator[Turn]:
-        if self.system:
-            yield Turn("system", self.system)
+    def turns(self) -> list[Turn | _Message]:
+        said: list[Turn | _Message] = [Turn("system", self.system)] if self.system else []
         for message in self.messages:
-            yield from message.turns
+            said += message.turns
+        return said
 
     @property
     def demands(self) -> str | None:

@@ -120,7 +120,7 @@ def read_request(endpoint: str, body: bytes | msgspec.Raw, session: str | None =
     words, needs = said.words, _EMBEDDINGS if endpoint == "embeddings" else _TEXT
     if asked.tools:
         words = [*words, bytes(view_of(content.fields["tools"])).decode("utf-8", "replace")]
-        if endpoint not in COUNTING and _offers_functions(endpoint, content.fields):
+        if endpoint not in COUNTING and _offers_functions(endpoint, content.fields, is_known=known is not None):
             needs |= {"tools"}
     if said.parts:
         media = [MEDIA_NEEDS[part.type] for part in said.parts if part.type in MEDIA_NEEDS]
@@ -192,19 +192,21 @@ def _tool_names(fields: Fields) -> tuple[str, ...]:
     return tuple((tool.function or tool).name for tool in tools[:ROUTED_TOOLS])
 
 
-def _offers_functions(endpoint: str, fields: Fields) -> bool:
+def _offers_functions(endpoint: str, fields: Fields, *, is_known: bool) -> bool:
     """Whether the program's own tools may be called. Those that an engine has itself are its own matter.
 
-    What is of another form than the APIs' is left to the engine, which says what is wrong with it.
+    Of a body that is known they are all the program's. What is of another form than the APIs' is left to the engine,
+    which says what is wrong with it.
     """
+    has_own = is_known or endpoint not in AGENT_ENDPOINTS
     try:
-        tools = _TOOLS.decode(view_of(fields["tools"])) if endpoint in AGENT_ENDPOINTS else []
         choice = _TOOL_CHOICE.decode(view_of(fields["tool_choice"])) if "tool_choice" in fields else None
+        tools = [] if has_own else _TOOLS.decode(view_of(fields["tools"]))
     except UNREADABLE:
         return endpoint not in AGENT_ENDPOINTS
     if (choice.type if isinstance(choice, _Typed) else choice) == "none":  # as in an agent's last turn
         return False
-    return endpoint not in AGENT_ENDPOINTS or any(tool.type in _OWN_TOOLS for tool in tools)
+    return has_own or any(tool.type in _OWN_TOOLS for tool in tools)
 
 
 def session_key(name: str | None) -> str:

@@ -4,7 +4,6 @@ What an engine would keep, fetch or run by itself is not here, so it stays at ou
 are built in.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -207,13 +206,11 @@ class KnownResponses(msgspec.Struct, gc=False):
     prompt_cache_key: str | None = None
 
     @property
-    def turns(self) -> Iterator[Turn]:
-        if self.instructions:
-            yield Turn("system", self.instructions)
+    def turns(self) -> list[Turn]:
+        said = [Turn("system", self.instructions)] if self.instructions else []
         if isinstance(self.input, str):
-            yield Turn("user", self.input)
-        else:
-            yield from (item.turn for item in self.input)
+            return [*said, Turn("user", self.input)]
+        return said + [item.turn for item in self.input]
 
     @property
     def all_tools(self) -> list[_Described]:

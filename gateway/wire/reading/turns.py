@@ -11,7 +11,7 @@ ROUTED_TEXT_CHARS = (
     1000  # of a turn: half from its start, half from its end; the gate reads 500 without greeting and thanks
 )
 ROUTED_TURNS = 6  # the newest of the user's
-OPENING_CHARS = 1 << 16  # of a turn that opens a conversation, beyond which its middle does not identify it
+OPENING_CHARS = 1 << 12  # of a turn that opens a conversation, beyond which its middle does not identify it
 MEDIA_NEEDS = {  # type of a part -> what a model must do
     **dict.fromkeys(("image_url", "input_image", "image"), "image"),
     "input_audio": "audio",
