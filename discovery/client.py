@@ -4,6 +4,7 @@ The client tries a peer's addresses in turn, first the one that worked last. One
 """
 
 import asyncio
+import ipaddress
 import math
 from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
@@ -20,6 +21,8 @@ from discovery.records import Address, Card, PeerId, dialable
 from discovery.request_auth import Audience, HashedBody, Refused, hashed, read_refusal
 from discovery.strangers import StrangersDials
 from discovery.uploads import LEAST_BYTES_PER_S
+
+RELAYS = "relays"  # the feature of a peer that puts others through
 
 
 class DialledLately(PeerUnreachable):
@@ -121,6 +124,15 @@ class PeerClient:
         """Whether we reach this peer's machine itself: through no relay, and through no hole in its NAT."""
         contact = self.contacts.get(peer)
         return not self.is_relayed(peer) and (contact is None or contact.way is None)
+
+    def is_far(self, peer: PeerId) -> bool:
+        """Whether this peer answered last by a relay, or is one in the open (sites.py)."""
+        member, contact = self._gossip.member(peer), self.contacts.get(peer)
+        if member is None or contact is None or contact.good is None:
+            return False
+        if self.is_relayed(peer):
+            return True
+        return RELAYS in member.card.features and ipaddress.ip_address(contact.good.ip).is_global
 
     def own_ports(self, peer: PeerId) -> Collection[int]:
         """Which ports of ours the last connections to this peer came from, as this machine sees them."""

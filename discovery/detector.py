@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from discovery.members import Entry, State
+from discovery.sites import SitesConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Verdict:
 class FailureDetector:
     """Judges silence. Its only state: how long this process slept, and when a mass silence began."""
 
-    def __init__(self, config: DetectorConfig) -> None:
-        self.config = config
+    def __init__(self, config: DetectorConfig, sites: SitesConfig | None = None) -> None:
+        self.config, self._sites = config, sites or SitesConfig()
         self.slept_s = 0.0
         self._ticked_at: float | None = None
         self._mass_at: float | None = None
@@ -66,11 +67,11 @@ class FailureDetector:
         """Seconds between two pulses of one peer in a network of `peers`."""
         return max(self.config.pulse_min_s, peers / self.config.pulses_per_s)
 
-    def judge(self, live: Sequence[Entry], recently_dead: int, now: float) -> list[Verdict]:
+    def judge(self, live: Sequence[Entry], recently_dead: int, now: float, far: int = 0) -> list[Verdict]:
         """The peers to suspect and the peers to declare dead now.
 
         `live`: the alive and the suspect. `recently_dead`: peers that died within `dead_min_s`; they count towards a
-        mass silence.
+        mass silence. `far`: how many of the live are far, where news of each comes seldom.
         """
         awake, period_s = self.awake(now), self.period_s(len(live) + 1)
         verdicts, due, silent = [], [], 0
@@ -78,6 +79,8 @@ class FailureDetector:
         for entry in [e for e in live if e.heard_at < heard]:
             silent_s = awake - entry.heard_at
             own_period_s = min(max(period_s, entry.period_s), self.config.period_limit_s)
+            if entry.far:
+                own_period_s = max(own_period_s, self._sites.refresh_s(far))
             if silent_s <= self.config.missed_pulses * own_period_s:
                 continue
             silent += 1
@@ -111,6 +114,12 @@ class FailureDetector:
 
     def _probe_interval_s(self, entry: Entry, awake: float) -> float:
         base_s = self.config.probe_interval_s
+        if entry.far:
+            return (
+                self._sites.pause_s(base_s, entry.probes)
+                if entry.failed_at is not None
+                else self._sites.probe_interval_s
+            )
         if awake - entry.heard_at > self.config.missed_pulses * self.config.pulse_min_s:
             return base_s  # it is silent, so it may be dying: probe at the full rate
         return min(base_s * 2.0 ** min(entry.probes, 16), self.config.probe_backoff_limit_s)

@@ -109,7 +109,8 @@ class Dialler:
         self._endpoint.forget_refusal(card.id, PeerId(str(address)))
         self._refused_at.pop(card.id, None)
         if address in card.addr:  # else it says that it is elsewhere, and there nobody has answered yet
-            self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic()))
+            far = self._client.is_far(card.id)
+            self._carry_out(self._gossip.answered(card.id, self._clocks.monotonic(), far=far))
         return card.id
 
     async def follow_hints(self) -> None:

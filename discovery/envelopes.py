@@ -148,6 +148,7 @@ class _PulseWire(msgspec.Struct, frozen=True, array_like=True):
     tokens_out: int
     admission: AdmissionState
     engines: tuple[EngineCounts, ...] = ()
+    word: bytes = b""
 
 
 _DECODE_CARD = msgspec.msgpack.Decoder(_CardWire)
@@ -182,7 +183,7 @@ def _encode_pulse(p: Pulse) -> bytes:
     head = (public_key(p.id), p.gen, p.seq, p.running, p.waiting, p.slots, p.arrivals, p.completions)
     totals = (*head, p.busy_ms, p.t_ms, p.tokens_in, p.tokens_out, p.admission)
     for count in range(len(p.engines), -1, -1):
-        encoded = msgspec.msgpack.encode(_PulseWire(*totals, p.engines[:count]))
+        encoded = msgspec.msgpack.encode(_PulseWire(*totals, p.engines[:count], p.word))
         if len(encoded) <= PULSE_LIMIT_BYTES:
             break
     return encoded
@@ -191,4 +192,4 @@ def _encode_pulse(p: Pulse) -> bytes:
 def _decode_pulse(payload: bytes) -> Pulse:
     w = _DECODE_PULSE.decode(payload)
     head = (peer_id(w.id), w.gen, w.seq, w.running, w.waiting, w.slots, w.arrivals, w.completions)
-    return Pulse(*head, w.busy_ms, w.t_ms, w.tokens_in, w.tokens_out, w.admission, w.engines)
+    return Pulse(*head, w.busy_ms, w.t_ms, w.tokens_in, w.tokens_out, w.admission, w.engines, w.word)

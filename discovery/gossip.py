@@ -7,38 +7,35 @@ Callers pass `now`, seconds of a monotonic clock, and verified records; they car
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
 
 from discovery import reconcile
 from discovery.detector import DetectorConfig, FailureDetector
 from discovery.envelopes import Envelope, Signed
 from discovery.members import Entry, Member
 from discovery.membership import Event, Membership, MembershipConfig
-from discovery.messages import ALL_BUCKETS, BUCKETS, Delta, Digest, Hello, Message, Probe
+from discovery.messages import Delta, Digest, Hello, Message, Probe, Sign
 from discovery.own import JumpConfig, OwnRecords, Seal
 from discovery.records import Card, PeerId, Pulse, Record
-
-T = TypeVar("T")
+from discovery.rounds import Rng, Rounds, RoundsConfig
+from discovery.rumours import Rumours
+from discovery.sites import SitesConfig
+from discovery.words import Words
 
 
 @dataclass(frozen=True, slots=True)
 class GossipConfig:
     """How often peers exchange messages, and how much they remember of them."""
 
-    tick_s: float = 1 / 3  # s between digests; spread over a second, the replies do not repeat each other
-    alarmed_exchanges: int = 2  # digests a tick while some peer's pulses are missing: cheaper than probing for them
     fanout: int = 3  # peers that a new card is sent to at once
-    rumours_limit: int = 16  # cards passed on at a time; where more are new, digests bring them at less cost
-    rumour_factor: int = 4  # a card is passed on rumour_factor * ceil(log10(N+1)) times (memberlist's limit)
-    digest_entries: int = 128  # in a larger network a digest covers part of the id space, checksums the rest
-    own_dial_share: float = 0.5  # share of digests to seeds and approved peers: strangers alone cannot isolate us
-    own_dial_weight: float = 8.0  # times its fair share that such a peer gets at most, so that a lone seed copes
-    dead_interval_s: float = 1.0  # s between attempts at the dead, each made with probability dead / (living + 1)
+    rumours_limit: int = 16  # cards passed on at a time
+    rumour_factor: int = 4  # how often each is (rumours.py)
     looks: int = 2  # strangers a tick that are asked to answer, before others hear of them from us
     asked_s: float = 5.0  # s that an indirect probe waits for the subject's pulse
     asked_limit: int = 64  # indirect probes pending
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    sites: SitesConfig = field(default_factory=SitesConfig)
     membership: MembershipConfig = field(default_factory=MembershipConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     jump: JumpConfig = field(default_factory=JumpConfig)
@@ -61,15 +58,6 @@ class Step:
     reply: Delta | None = None
 
 
-class Rng(Protocol):
-    """The part of random.Random that gossip uses."""
-
-    def random(self) -> float: ...
-    def randrange(self, stop: int, /) -> int: ...
-    def choice(self, seq: Sequence[T], /) -> T: ...
-    def sample(self, population: Sequence[T], k: int) -> list[T]: ...
-
-
 class Gossip:
     """One peer's view of the network, and its part in spreading it."""
 
@@ -81,8 +69,11 @@ class Gossip:
         rng: Rng,
         config: GossipConfig | None = None,
         vouched: Callable[[PeerId], bool] = lambda _: False,
+        words: Words | None = None,
     ) -> None:
         """`gen` must exceed that of every earlier run (unix seconds do); `seal` signs our own records.
+
+        `words` are those of our pulses; without any, peers of other sites are told each pulse whole.
 
         `vouched` says whether a peer is no stranger. Others hear of a stranger from us once it has answered us.
         """
@@ -90,13 +81,14 @@ class Gossip:
         self._vouched = vouched
         self.config = config or GossipConfig()
         self._rng = rng
-        self._own = OwnRecords(peer, gen, seal, self.config.jump)
-        self._detector = FailureDetector(self.config.detector)
+        self._own = OwnRecords(peer, gen, seal, self.config.jump, words)
+        self._detector = FailureDetector(self.config.detector, self.config.sites)
         self._members = Membership(self.config.membership, self._detector, vouched)
         self._table = self._members.table
-        self._rumours: dict[PeerId, int] = {}  # whose cards are still passed on, and how many times more
+        self._rounds = Rounds(self.config.rounds, self.config.sites, self._members, self._detector, rng)
+        self._rumours = Rumours(self.config.rumours_limit, self.config.rumour_factor)
         self._asked: dict[tuple[PeerId, PeerId], float] = {}  # (subject, asker) of indirect probes -> expiry
-        self._pulse_at = self._dead_at = -math.inf
+        self._pulse_at = -math.inf
 
     # --- what is known ---
 
@@ -150,7 +142,7 @@ class Gossip:
         if self._own.identity_in_use:
             self._own.keep(draft)
             return Step()
-        signed = self._own.publish(draft, now)
+        signed = self._own.publish(draft, now, tells_word=bool(self._table.far().all))
         if isinstance(draft, Pulse):
             period_s = self._detector.period_s(len(self._table.live()) + 1)
             self._pulse_at = now + period_s * (
@@ -158,7 +150,7 @@ class Gossip:
             )  # random, so that peers that started together do not pulse together
             return Step()
         self._start_rumour(self.id)
-        return Step(sends=self._rumour([signed]))
+        return Step(sends=(*self._rumour([signed]), *self._rumour([signed], among=self._table.far().all)))
 
     def pulse_due(self, now: float) -> bool:
         """Whether it is time to publish a pulse. (Publish one at once, too, when our admission changes.)"""
@@ -172,7 +164,8 @@ class Gossip:
         assert isinstance(card.record, Card)
         self._pulse_at = math.inf
         signed = self._own.publish(replace(card.record, flag="delete"), now)
-        return Step(sends=self._rumour([signed], 2 * self.config.fanout))
+        twice = 2 * self.config.fanout
+        return Step(sends=(*self._rumour([signed], twice), *self._rumour([signed], twice, self._table.far().all)))
 
     # --- what others tell us ---
 
@@ -203,7 +196,7 @@ class Gossip:
             return Step()
         match message:
             case Digest():
-                return Step(reply=reconcile.answer(self._table, self._own.entry, message, self._rng.random()))
+                return Step(reply=self._rounds.answer(self._own.entry, message, sender))
             case Delta():
                 return self._receive_delta(message, sender, now)
             case Probe(subject):
@@ -211,11 +204,14 @@ class Gossip:
             case Hello(card, pulse):
                 return self.learn([card, pulse] if pulse else [card], now)
 
-    def answered(self, peer: PeerId, now: float) -> Step:
-        """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive."""
+    def answered(self, peer: PeerId, now: float, *, far: bool = False) -> Step:
+        """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive.
+
+        `far`: whether the way that its answer came makes it far (sites.py).
+        """
         entry = self._table.get(peer)
         is_news = entry is not None and not entry.relayed
-        events = self._members.answered(peer, now)
+        events = self._members.answered(peer, now, far=far)
         if is_news:
             self._start_rumour(peer)
         return Step(events=tuple(events))
@@ -241,7 +237,7 @@ class Gossip:
     # --- what time brings ---
 
     def tick(self, now: float) -> Step:
-        """Call every `config.tick_s`: judge silent peers, pass on new cards, send our digest to one peer."""
+        """Call every `config.rounds.tick_s`: judge silent peers, pass on new cards, send our digest to one peer."""
         own = self._own.entry
         if own is None:
             return Step()
@@ -250,15 +246,17 @@ class Gossip:
         events = [*returned.events, *self._members.watch(now)]
         self._asked = {pair: expiry for pair, expiry in self._asked.items() if expiry > now}
         sends = [*returned.sends, *self._probe(now), *self._look(now), *self._pass_on()]
-        sends += [*self._exchange(own, now), *self._try_the_dead(own, now)]
+        sends += [Send(peer, digest) for peer, digest in self._rounds.due(own, now)]
         return Step(tuple(sends), tuple(events))
 
     def _probe(self, now: float) -> list[Send]:
-        sends = []
+        sends, share = [], self._rounds.share()
         for entry in self._members.probes_due(now):
+            if entry.far and entry.failed_at is None and self._rng.random() >= share:
+                continue  # another one of our site probes it, and tells us what it hears
             sends.append(Send(entry.id, Probe(entry.id)))
-            if entry.probes > self.config.detector.direct_probes:
-                helpers = [e for e in self._table.live() if e.state == "alive"]
+            if entry.probes > self.config.detector.direct_probes and not entry.far:
+                helpers = [e for e in self._table.near().all if e.state == "alive"]
                 chosen = self._rng.sample(helpers, min(self.config.detector.indirect_probes, len(helpers)))
                 sends += [Send(helper.id, Probe(entry.id)) for helper in chosen]
         return sends
@@ -277,39 +275,14 @@ class Gossip:
         own = self._own.entry
         holders = [own if peer == self.id else self._table.get(peer) for peer in self._rumours]
         sends = self._rumour([e.card for e in holders if e is not None and e.relayed])
-        left = {peer: count - max(1, len(sends)) for peer, count in self._rumours.items()}
-        self._rumours = {peer: count for peer, count in left.items() if count > 0}
+        self._rumours.count(len(sends))
         return list(sends)
 
-    def _exchange(self, own: Entry, now: float) -> list[Send]:
-        live, kept = self._table.live(), self._table.kept()
-        if not live:
-            return []
-        share = min(self.config.own_dial_share, self.config.own_dial_weight * len(kept) / len(live))
-        times = self.config.alarmed_exchanges if self._members.is_anybody_missed() else 1
-        partners = [self._rng.choice(kept if kept and self._rng.random() < share else live) for _ in range(times)]
-        return [Send(partner.id, self._digest(own, now)) for partner in partners]
-
-    def _try_the_dead(self, own: Entry, now: float) -> list[Send]:
-        """Now and then send our digest to a dead peer, so that the halves of a partition find each other again."""
-        dead = self._table.dead()
-        if not dead or now < self._dead_at:
-            return []
-        self._dead_at = now + self.config.dead_interval_s
-        if self._rng.random() >= len(dead) / (len(self._table.live()) + 1):
-            return []
-        return [Send(self._rng.choice(dead).id, self._digest(own, now))]
-
-    def _digest(self, own: Entry, now: float, among: int = ALL_BUCKETS) -> Digest:
-        left = self._members.recently_left(now)
-        if among == ALL_BUCKETS and len(self._table.live()) < self.config.digest_entries:
-            return reconcile.digest(self._table, own, left, ALL_BUCKETS)
-        start = self._rng.randrange(BUCKETS)
-        buckets = reconcile.some_buckets(self._table, self.config.digest_entries, start, among)
-        return reconcile.digest(self._table, own, left, buckets)
-
-    def _rumour(self, cards: Sequence[Signed], fanout: int | None = None) -> tuple[Send, ...]:
-        live = self._table.live()
+    def _rumour(
+        self, cards: Sequence[Signed], fanout: int | None = None, among: list[Entry] | None = None
+    ) -> tuple[Send, ...]:
+        """Send these cards to some near peers, or to some `among` others."""
+        live = self._table.near().all if among is None else among
         targets = self._rng.sample(live, min(fanout or self.config.fanout, len(live)))
         delta = Delta(reconcile.fitting(cards))
         return tuple(Send(target.id, delta) for target in targets)
@@ -318,9 +291,7 @@ class Gossip:
         entry = self._table.get(peer)
         if entry is not None and not entry.relayed:
             return
-        if peer not in self._rumours and len(self._rumours) >= self.config.rumours_limit:
-            return
-        self._rumours[peer] = self.config.rumour_factor * math.ceil(math.log10(len(self._table.live()) + 2))
+        self._rumours.start(peer, len(self._table.live()))
 
     # --- merging ---
 
@@ -329,12 +300,19 @@ class Gossip:
         assert own is not None, "receive() answers nobody before the first card"
         step = self.learn(delta.records, now)
         sends = list(step.sends)
-        granted = reconcile.granted(self._table, own, delta.want_cards, delta.want_pulses)
-        if granted is not None:
-            sends.append(Send(sender, granted))
-        if delta.differing:
-            sends.append(Send(sender, self._digest(own, now, delta.differing)))
-        return Step(tuple(sends), step.events)
+        sends += [Send(sender, message) for message in self._rounds.follow_up(own, delta, sender, now)]
+        return Step(tuple(sends), (*step.events, *self._learn_signs(delta.signs, now)))
+
+    def _learn_signs(self, signs: Mapping[bytes, Sign], now: float) -> list[Event]:
+        """Take signs of life, as many as may be checked at a time."""
+        events, left = list[Event](), self.config.sites.hashes_limit
+        for short, sign in signs.items():
+            entry = self._table.by_short(short)
+            left -= max(0, sign.seq - entry.life) if entry else 0
+            if left < 0:
+                break
+            events += self._members.take_sign(short, sign, now)
+        return events
 
     def _receive_probe(self, subject: PeerId, sender: PeerId, now: float) -> Step:
         """Answer a probe of us with our newest pulse. Of another peer: with the pulse we hold, and probe that peer.

@@ -6,11 +6,12 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from discovery.envelopes import Signed
-from discovery.messages import ALL_BUCKETS, BUCKETS, Versions, bucket_of, short_id
+from discovery.messages import ALL_BUCKETS, BUCKETS, Sign, Versions, bucket_of, short_id
 from discovery.records import Card, PeerId, Pulse, version
+from discovery.words import is_word
 
 State = Literal["alive", "suspect", "dead", "left"]
 
@@ -42,10 +43,12 @@ class Entry:
         "card",
         "conflict",
         "failed_at",
+        "far",
         "heard_at",
         "id",
         "kept",
         "late",
+        "life",
         "look_at",
         "offsets",
         "period_s",
@@ -59,6 +62,7 @@ class Entry:
         "since",
         "state",
         "versions",
+        "word",
     )
 
     def __init__(self, card: Signed, now: float, awake: float) -> None:
@@ -74,6 +78,7 @@ class Entry:
         self.probe_at = awake  # when to probe it next
         self.probes = 0  # probes unanswered since it became suspect
         self.kept = False
+        self.far = False  # see sites.py
         # Whether others hear of it from us: it is no stranger, or has answered us at an address of its card. What
         # strangers make up spreads no further than to whom they tell it.
         self.relayed = True
@@ -83,6 +88,8 @@ class Entry:
         self.offsets: list[tuple[int, float]] = []  # (pulse number, offset s), rising: see `_take_offset`
         self.late = 0  # pulses in a row more than CLOCK_JUMP_S above the least offset
         self.period_s = 0.0  # s between its last two pulses by its own clock; 0 until two of one gen are known
+        self.life = 0  # number of its newest pulse that we know of, whole or by its sign
+        self.word = b""  # of that pulse; empty: it tells none
         self.versions = Versions(0, 0, 0)
         self.refresh_versions()
 
@@ -101,10 +108,10 @@ class Entry:
         return Member(*head, self.reason, self.kept, conflict, self.relayed)
 
     def refresh_versions(self) -> None:
-        """Recompute `versions` from the card and the pulse held."""
+        """Recompute `versions` from the card and the pulse held. Signs of an earlier generation are forgotten."""
         card, pulse = self.card.record, self.pulse.record if self.pulse else None
         if pulse is None or pulse.gen < card.gen:
-            self.versions = Versions(card.gen, card.seq, 0)
+            self.versions, self.life, self.word = Versions(card.gen, card.seq, 0), 0, b""
         else:
             self.versions = Versions(pulse.gen, card.seq if card.gen == pulse.gen else 0, pulse.seq)
 
@@ -117,9 +124,18 @@ class Entry:
             self.offsets.clear()
             self.pulses = self.late = 0
             self.period_s = 0.0
+        if not isinstance(old, Pulse) or old.gen != new.gen or new.seq >= self.life:
+            self.life, self.word = new.seq, new.word
         self.pulse = signed
         self.refresh_versions()
         self._take_offset(received_at - new.t_ms / 1000)
+
+    def take_sign(self, sign: Sign) -> bool:
+        """Take the sign of a pulse that is newer than any known of this generation. Returns whether it is one."""
+        if not is_word(sign.word, sign.seq, self.word, self.life):
+            return False
+        self.life, self.word = sign
+        return True
 
     def age_s(self, now: float) -> float:
         """Seconds on our clock since its newest pulse was made; inf when there is none."""
@@ -138,10 +154,27 @@ class Entry:
         self.offsets.append((self.pulses, offset_s))
         if self.offsets[0][0] <= self.pulses - _WINDOW:
             del self.offsets[0]
+        if self.far:
+            return  # its pulses come by others and late, which says nothing of its clock
         self.late = self.late + 1 if offset_s > self.offsets[0][1] + CLOCK_JUMP_S else 0
         if self.late == 3:
             self.offsets = [kept for kept in self.offsets if kept[0] > self.pulses - 3]
             self.late = 0
+
+
+class Circle(NamedTuple):
+    """Live peers that others hear of from us: all of some place, and the kept among them."""
+
+    all: list[Entry]
+    kept: list[Entry]
+
+
+class Lists(NamedTuple):
+    """The live that others hear of from us: everywhere, and by where they are (sites.py)."""
+
+    live: Circle
+    near: Circle
+    far: Circle
 
 
 class Table:
@@ -159,9 +192,10 @@ class Table:
         self._by_short: dict[bytes, Entry] = {}
         self._by_state: dict[State, dict[PeerId, Entry]] = {"alive": {}, "suspect": {}, "dead": {}, "left": {}}
         self._withheld: dict[PeerId, Entry] = {}  # live, but others do not hear of them from us; the oldest first
-        self._lists: tuple[list[Entry], list[Entry]] | None = None  # (all live, the kept among them), or to be made
+        self._lists: Lists | None = None  # or to be made
         self._versions: dict[bytes, Versions] = {}  # of the live, by 8-byte id
         self._by_bucket: list[dict[bytes, Versions]] = [{} for _ in range(BUCKETS)]  # the same, by part of the id space
+        self._ordered: dict[int, list[Entry]] = {}  # the live of a bucket in order, as far as it was asked for
         self._sums = [0] * BUCKETS  # checksum of the cards in each bucket
         self._summed: tuple[Signed, int, bytes] | None = None  # (our card, revision, `sums` for both), remembered
         self.revision = 0  # grows whenever a card or a state changes
@@ -182,7 +216,15 @@ class Table:
 
     def live(self) -> list[Entry]:
         """The peers alive or suspect that others hear of from us."""
-        return self._listed()[0]
+        return self._listed().live.all
+
+    def near(self) -> Circle:
+        """Those of `live()` that are near (sites.py)."""
+        return self._listed().near
+
+    def far(self) -> Circle:
+        """The others of `live()`."""
+        return self._listed().far
 
     def withheld(self) -> list[Entry]:
         """The peers alive or suspect that others do not hear of from us, the oldest first."""
@@ -190,7 +232,7 @@ class Table:
 
     def kept(self) -> list[Entry]:
         """Those of `live()` that are seeds of the user's, or approved."""
-        return self._listed()[1]
+        return self._listed().live.kept
 
     def versions(self, buckets: int) -> dict[bytes, Versions]:
         """The versions held of those `live()` peers whose ids lie in `buckets` (a bit mask), by 8-byte id."""
@@ -201,6 +243,12 @@ class Table:
             if buckets >> bucket & 1:
                 held.update(versions)
         return held
+
+    def in_bucket(self, bucket: int) -> list[Entry]:
+        """The `live()` peers in one bucket, 0 to 63, in the order of their 8-byte ids."""
+        if (ordered := self._ordered.get(bucket)) is None:
+            ordered = self._ordered[bucket] = [self._by_short[short] for short in sorted(self._by_bucket[bucket])]
+        return ordered
 
     def count_in(self, bucket: int) -> int:
         """How many `live()` peers lie in one bucket, 0 to 63."""
@@ -275,12 +323,12 @@ class Table:
     def _departed(self) -> int:
         return len(self._by_state["dead"]) + len(self._by_state["left"])
 
-    def _listed(self) -> tuple[list[Entry], list[Entry]]:
+    def _listed(self) -> Lists:
         if self._lists is None:
-            live = [
-                e for state in (self._by_state["alive"], self._by_state["suspect"]) for e in state.values() if e.relayed
-            ]
-            self._lists = live, [e for e in live if e.kept]
+            states = self._by_state["alive"], self._by_state["suspect"]
+            live = [entry for state in states for entry in state.values() if entry.relayed]
+            places = live, [e for e in live if not e.far], [e for e in live if e.far]
+            self._lists = Lists(*(Circle(place, [e for e in place if e.kept]) for place in places))
         return self._lists
 
     def _enter(self, entry: Entry) -> None:
@@ -305,7 +353,9 @@ class Table:
     def _changed(self, entry: Entry) -> None:
         self.revision += 1
         if entry.is_live and entry.relayed:
-            self._sums[bucket_of(entry.short)] ^= _card_sum(entry.id, *version(entry.card.record))
+            bucket = bucket_of(entry.short)
+            self._sums[bucket] ^= _card_sum(entry.id, *version(entry.card.record))
+            self._ordered.pop(bucket, None)
             self._lists = None
 
 

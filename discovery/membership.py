@@ -12,6 +12,7 @@ from typing import Literal
 from discovery.detector import FailureDetector
 from discovery.envelopes import Envelope, Signed
 from discovery.members import CLOCK_JUMP_S, Entry, Member, State, Table
+from discovery.messages import Sign
 from discovery.records import Card, PeerId, Pulse, Record, supersedes, version
 
 
@@ -108,16 +109,30 @@ class Membership:
             return self._merge_card(signed, record, now)
         return self._merge_pulse(signed, record, now)
 
-    def answered(self, peer: PeerId, now: float) -> list[Event]:
-        """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive."""
+    def answered(self, peer: PeerId, now: float, *, far: bool = False) -> list[Event]:
+        """Note that this peer answered us over its pinned channel (a probe, a sync, a request): it is alive.
+
+        `far`: whether it is far (sites.py), seen from the way that its answer came.
+        """
         entry = self.table.get(peer)
         if entry is None or entry.state == "left":
             return []
         entry.heard_at = self._detector.awake(now)
         entry.failed_at = None
-        if not entry.relayed:
-            self.table.change(entry, lambda e: setattr(e, "relayed", True))
+        if not entry.relayed or entry.far != far:
+
+            def place(e: Entry) -> None:
+                e.relayed, e.far = True, far
+
+            self.table.change(entry, place)
         return self._change_state(entry, "alive", "it answers", now)
+
+    def take_sign(self, short: bytes, sign: Sign, now: float) -> list[Event]:
+        """Take the sign of a pulse of the peer with this 8-byte id, if it proves that the peer made a newer one."""
+        entry = self.table.by_short(short)
+        if entry is None or entry.state == "left" or not entry.relayed or not entry.take_sign(sign):
+            return []
+        return self._heard(entry, self._detector.awake(now), now)
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> list[Event]:
         """Note that a dial or request of ours failed: the peer is suspect until it answers us, even while it pulses.
@@ -157,7 +172,7 @@ class Membership:
         self._watch_at = now + _WATCH_S
         recently_dead = sum(now - e.since < self._detector.config.dead_min_s for e in self.table.dead())
         events: list[Event] = []
-        for verdict in self._detector.judge(self.table.live(), recently_dead, now):
+        for verdict in self._detector.judge(self.table.live(), recently_dead, now, len(self.table.far().all)):
             events += self._change_state(verdict.entry, verdict.state, verdict.reason, now)
         gone = [e for e in (*self.table.dead(), *self.table.left()) if now - e.since > self._memory_s(e)]
         for entry in (*gone, *self._detector.unheard(self.table.withheld(), now)):
@@ -166,8 +181,8 @@ class Membership:
         return events
 
     def is_anybody_missed(self) -> bool:
-        """Whether some peer is suspect because its pulses are missing, not because a request of ours failed."""
-        return any(entry.failed_at is None for entry in self.table.suspects())
+        """Whether some near peer is suspect because its pulses are missing, not because a request of ours failed."""
+        return any(entry.failed_at is None and not entry.far for entry in self.table.suspects())
 
     def probes_due(self, now: float) -> list[Entry]:
         """The suspects to probe now; they count as probed."""
@@ -203,6 +218,7 @@ class Membership:
         entry = Entry(signed, now, self._detector.awake(now))
         entry.kept = card.id in self._kept
         entry.relayed = entry.kept or self._vouched(card.id)
+        entry.far = bool(card.relayed)
         if card.flag == "delete" and not entry.relayed:
             return []  # the goodbye of a stranger that we never met
         if card.flag == "delete":
@@ -240,14 +256,17 @@ class Membership:
         if held is not None and not supersedes(pulse, held.record):
             return _equivocation(entry, held, signed) if version(pulse) == version(held.record) else []
         self.table.take_pulse(entry, signed, pulse, now)
-        entry.heard_at = max(entry.heard_at, self._detector.awake(now) - min(entry.age_s(now), CLOCK_JUMP_S))
-        events = [Event("pulse", pulse.id)]
+        made_at = self._detector.awake(now) - min(entry.age_s(now), CLOCK_JUMP_S)
+        return [Event("pulse", pulse.id), *self._heard(entry, made_at, now)]
+
+    def _heard(self, entry: Entry, at: float, now: float) -> list[Event]:
+        """A newer pulse of this peer was made `at`, on the clock of silence."""
+        entry.heard_at = max(entry.heard_at, at)
         if entry.failed_at is None:
-            if entry.state != "alive":
-                events += self._change_state(entry, "alive", "it pulses", now)
-        elif entry.state == "dead":
-            events += self._change_state(entry, "suspect", "it pulses, but we cannot reach it", now)
-        return events
+            return self._change_state(entry, "alive", "it pulses", now)
+        if entry.state == "dead":
+            return self._change_state(entry, "suspect", "it pulses, but we cannot reach it", now)
+        return []
 
     def _change_state(self, entry: Entry, state: State, reason: str, now: float) -> list[Event]:
         """Change a peer's state, unless it has it already or would become live where there is no room."""

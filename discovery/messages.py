@@ -5,7 +5,7 @@ over envelopes of an unknown kind. Knows no keys: whoever decodes a message pass
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -38,6 +38,13 @@ class Versions(NamedTuple):
     pulse_seq: Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
 
 
+class Sign(NamedTuple):
+    """A peer's sign of life: the number of one of its pulses, and that pulse's word (words.py)."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1, lt=COUNT_LIMIT)]
+    word: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """First contact, and the answer to it: the sender's own card, newest pulse, and wall clock (unix ms)."""
@@ -52,22 +59,29 @@ class Digest:
     """The versions that the sender holds of the subjects in `buckets`, by 8-byte id.
 
     Bit b of `buckets` stands for the ids whose first 6 bits are b. `sums` holds one 4-byte checksum a bucket over its
-    cards, for all 64 buckets; it is empty where `buckets` covers them all.
+    cards, for all 64 buckets; it is empty where `buckets` covers them all and there are no `lives`, which say by
+    bucket whose newest pulse has which number (signs.py).
     """
 
     entries: Mapping[bytes, Versions]
     buckets: int = ALL_BUCKETS
     sums: bytes = b""
+    lives: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Records that the receiver lacks; 8-byte ids whose card or pulse the sender wants; buckets whose cards differ."""
+    """Records that the receiver lacks; 8-byte ids whose card or pulse the sender wants; buckets whose cards differ.
+
+    `signs` of life that it lacks, by 8-byte id, and whose signs the sender wants.
+    """
 
     records: tuple[Signed, ...] = ()
     want_cards: tuple[bytes, ...] = ()
     want_pulses: tuple[bytes, ...] = ()
     differing: int = 0
+    signs: Mapping[bytes, Sign] = field(default_factory=dict)
+    want_signs: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,7 @@ def decode(body: bytes, net: str, open_: Open) -> Message:
 
 _Short = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
 _Shorts = Annotated[tuple[_Short, ...], msgspec.Meta(max_length=ENTRIES_LIMIT)]
+_Bucket = Annotated[int, msgspec.Meta(ge=0, lt=BUCKETS)]
 _Mask = Annotated[int, msgspec.Meta(ge=0)]  # below 2^64, as every msgpack integer
 
 
@@ -130,6 +145,7 @@ class _DigestWire(msgspec.Struct, frozen=True, array_like=True, tag="digest"):
     buckets: _Mask
     entries: Annotated[dict[_Short, Versions], msgspec.Meta(max_length=ENTRIES_LIMIT)]
     sums: bytes = b""
+    lives: Annotated[dict[_Bucket, bytes], msgspec.Meta(max_length=BUCKETS)] = {}
 
 
 class _DeltaWire(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
@@ -138,6 +154,8 @@ class _DeltaWire(msgspec.Struct, frozen=True, array_like=True, tag="delta"):
     want_cards: _Shorts = ()
     want_pulses: _Shorts = ()
     differing: _Mask = 0
+    signs: Annotated[dict[_Short, Sign], msgspec.Meta(max_length=ENTRIES_LIMIT)] = {}
+    want_signs: _Shorts = ()
 
 
 class _ProbeWire(msgspec.Struct, frozen=True, array_like=True, tag="probe"):
@@ -155,10 +173,11 @@ def _to_wire(message: Message, net: str) -> _Wire:
     match message:
         case Hello(card, pulse, time_ms):
             return _HelloWire(net, card.envelope, pulse.envelope if pulse else None, time_ms)
-        case Digest(entries, buckets, sums):
-            return _DigestWire(net, buckets, dict(entries), sums)
-        case Delta(records, want_cards, want_pulses, differing):
-            return _DeltaWire(net, [r.envelope for r in records], want_cards, want_pulses, differing)
+        case Digest(entries, buckets, sums, lives):
+            return _DigestWire(net, buckets, dict(entries), sums, dict(lives))
+        case Delta(records, want_cards, want_pulses, differing, signs, want_signs):
+            envelopes = [signed.envelope for signed in records]
+            return _DeltaWire(net, envelopes, want_cards, want_pulses, differing, dict(signs), want_signs)
         case Probe(subject):
             return _ProbeWire(net, public_key(subject))
 
@@ -170,11 +189,14 @@ def _from_wire(wire: _Wire, open_: Open) -> Message:
         case _DigestWire():
             if len(wire.sums) not in (0, 4 * BUCKETS):
                 raise MalformedMessage(f"digest: expected no or {BUCKETS} sums")
-            return Digest(wire.entries, wire.buckets, wire.sums)
+            if wire.lives and not wire.sums:
+                raise MalformedMessage("digest: expected sums, since there are lives")
+            return Digest(wire.entries, wire.buckets, wire.sums, wire.lives)
         case _DeltaWire():
             opened = [open_(e) for e in wire.envelopes if e.kind in LIMITS_BYTES]
             records = tuple(signed for signed in opened if signed is not None)
-            return Delta(records, wire.want_cards, wire.want_pulses, wire.differing)
+            wants = wire.want_cards, wire.want_pulses
+            return Delta(records, *wants, wire.differing, wire.signs, wire.want_signs)
         case _ProbeWire():
             try:
                 return Probe(peer_id(wire.subject))

@@ -7,6 +7,7 @@ from discovery.envelopes import Signed
 from discovery.members import Entry
 from discovery.membership import Event
 from discovery.records import Address, Card, PeerId, Pulse, Record, version
+from discovery.words import Words
 
 Seal = Callable[[Record], Signed]  # encodes and signs a record of our own
 
@@ -41,7 +42,8 @@ def shared_at(address: Address | None) -> str:
 class OwnRecords:
     """Our newest card and pulse, and our generation, which grows with every start and every jump."""
 
-    def __init__(self, peer: PeerId, gen: int, seal: Seal, config: JumpConfig) -> None:
+    def __init__(self, peer: PeerId, gen: int, seal: Seal, config: JumpConfig, words: Words | None = None) -> None:
+        self._words = words
         self.id = peer
         self.gen = gen
         self.entry: Entry | None = None  # None until the first card
@@ -56,10 +58,11 @@ class OwnRecords:
         self._other_at = 0.0  # when it was heard last
         self._has_left = False  # it said goodbye
 
-    def publish(self, draft: Card | Pulse, now: float) -> Signed:
+    def publish(self, draft: Card | Pulse, now: float, *, tells_word: bool = False) -> Signed:
         """Give `draft` our id and the next version, and sign it. Raises InvalidRecord, and then changes nothing.
 
-        Unless its flag is `delete`, a card gets the flag `join` as the first of its generation, else `update`.
+        `tells_word`: whether a pulse is to carry its word, if we have any. Unless its flag is `delete`, a card gets the
+        flag `join` as the first of its generation, else `update`.
         """
         if isinstance(draft, Card):
             flag = draft.flag if draft.flag == "delete" else "update" if self._card_seq else "join"
@@ -73,9 +76,11 @@ class OwnRecords:
             self.entry.card = signed
         else:
             assert self.entry is not None, "publish a card before the first pulse"
-            signed = self._seal(replace(draft, id=self.id, gen=self.gen, seq=self._pulse_seq + 1))
-            self._pulse_seq += 1
-            self.entry.pulse = signed
+            seq = self._pulse_seq + 1
+            word = self._words.word(self.gen, seq) if tells_word and self._words else b""
+            signed = self._seal(replace(draft, id=self.id, gen=self.gen, seq=seq, word=word))
+            self._pulse_seq = self.entry.life = seq
+            self.entry.pulse, self.entry.word = signed, word
         self.entry.refresh_versions()
         return signed
 

@@ -1,7 +1,9 @@
 """Anti-entropy: makes the digest of what we hold, and answers a digest with what its sender lacks. Keeps no state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
+from discovery import signs
 from discovery.envelopes import Signed
 from discovery.members import Entry, Table
 from discovery.messages import (
@@ -15,17 +17,35 @@ from discovery.messages import (
     bucket_of,
 )
 from discovery.records import version
+from discovery.signs import Lives
 
 _ROOM_BYTES = MESSAGE_LIMIT_BYTES - 1024  # bytes of a delta for envelopes and wanted ids
 _WANT_BYTES = 10  # bytes of a wanted id in a delta
+_SIGN_BYTES = 36  # at most, of a sign in a delta
 _NOTHING = Versions(0, 0, 0)
 
 
-def digest(table: Table, own: Entry, left: Iterable[Entry], buckets: int) -> Digest:
-    """The digest over `buckets` of our own records, those of the live, and those of `left`, who said goodbye lately."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of what is new a peer is limits."""
+
+    every_pulse: bool = True  # else only the first of a generation, and those that are news of a life
+    least_pulses: int = 1  # a life is news that is so many pulses newer
+    whole_pulses: int = 0  # told whole where a sign would do, in one message
+
+
+EVERYTHING = Limits()
+
+
+def digest(table: Table, own: Entry, left: Iterable[Entry], buckets: int, lives: Lives | None = None) -> Digest:
+    """The digest over `buckets` of our own records, those of the live, and those of `left`, who said goodbye lately.
+
+    `lives`: see signs.py.
+    """
     entries = table.versions(buckets)
     entries.update((e.short, e.versions) for e in (own, *left) if buckets >> bucket_of(e.short) & 1)
-    return Digest(entries, buckets, b"" if buckets == ALL_BUCKETS else table.sums(own.card))
+    needs_sums = lives or buckets != ALL_BUCKETS
+    return Digest(entries, buckets, table.sums(own.card) if needs_sums else b"", lives or {})
 
 
 def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS) -> int:
@@ -44,11 +64,11 @@ def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS)
     return mask
 
 
-def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
+def answer(table: Table, own: Entry, theirs: Digest, start: float, limits: Limits = EVERYTHING) -> Delta:
     """The answer to a digest: the records that its sender lacks, and the ids of the records that we lack.
 
-    `start` in [0, 1): where among the differences to begin. It is random, so that where one message cannot hold all,
-    the next ones bring the rest.
+    `limits`: how much of what is new its sender is to hear. `start` in [0, 1): where among the differences
+    to begin. It is random, so that where one message cannot hold all, the next ones bring the rest.
     """
     ours, seen = table.versions(theirs.buckets), theirs.entries
     if theirs.buckets >> bucket_of(own.short) & 1:
@@ -60,22 +80,31 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float) -> Delta:
     for short in (*unequal[cut:], *unequal[:cut]):
         mine, versions = own if short == own.short else table.by_short(short), seen.get(short, _NOTHING)
         if mine is not None and mine.state != "dead" and mine.relayed:
-            records += _newer(mine, versions)
-        card, pulse = _wanted(mine, versions)
+            records += _newer(mine, versions, limits)
+        card, pulse = _wanted(mine, versions, limits)
         want_cards += [short] * card
         want_pulses += [short] * pulse
     differing = _differing(table.sums(own.card), theirs.sums) & ~theirs.buckets if theirs.sums else 0
-    room_bytes = _ROOM_BYTES - _WANT_BYTES * (len(want_cards) + len(want_pulses))
-    return Delta(fitting(records, room_bytes), tuple(want_cards), tuple(want_pulses), differing)
+    news = signs.compare(table, own, theirs, limits.least_pulses, limits.whole_pulses)
+    want_pulses += news.want_pulses
+    wants = len(want_cards) + len(want_pulses) + len(news.want_signs)
+    room_bytes = _ROOM_BYTES - _WANT_BYTES * wants - _SIGN_BYTES * len(news.signs)
+    fitted = fitting([*records, *news.pulses], room_bytes)
+    return Delta(
+        fitted, tuple(want_cards), tuple(want_pulses), differing, news.signs, tuple(news.want_signs)
+    )  # fmt: skip
 
 
-def granted(table: Table, own: Entry, want_cards: Sequence[bytes], want_pulses: Sequence[bytes]) -> Delta | None:
-    """The records that were asked for, as far as we hold them; nothing of the dead. None when there are none."""
+def granted(table: Table, own: Entry, delta: Delta, limits: Limits = EVERYTHING) -> Delta | None:
+    """What was asked for, as far as we hold it; nothing of the dead. None when there is nothing."""
+    want_cards, want_pulses = delta.want_cards, delta.want_pulses
     holders = {short: own if short == own.short else table.by_short(short) for short in (*want_cards, *want_pulses)}
     cards = [e.card for s in want_cards if (e := holders[s]) is not None and e.state != "dead" and e.relayed]
     pulses = [e.pulse for s in want_pulses if (e := holders[s]) is not None and e.is_live and e.relayed]
-    records = fitting([*cards, *(p for p in pulses if p is not None)])
-    return Delta(records) if records else None
+    news = signs.wanted(table, own, delta.want_signs, limits.whole_pulses)
+    room_bytes = _ROOM_BYTES - _SIGN_BYTES * len(news.signs)
+    records = fitting([*cards, *(p for p in pulses if p is not None), *news.pulses], room_bytes)
+    return Delta(records, signs=news.signs) if records or news.signs else None
 
 
 def fitting(records: Iterable[Signed], room_bytes: int = _ROOM_BYTES) -> tuple[Signed, ...]:
@@ -89,22 +118,24 @@ def fitting(records: Iterable[Signed], room_bytes: int = _ROOM_BYTES) -> tuple[S
     return tuple(chosen)
 
 
-def _newer(mine: Entry, theirs: Versions) -> list[Signed]:
+def _newer(mine: Entry, theirs: Versions, limits: Limits) -> list[Signed]:
     """Our records of a subject that are newer than `theirs`."""
     card, pulse = mine.card, mine.pulse
     newer = [card] if version(card.record) > (theirs.gen, theirs.card_seq) else []
     if pulse is not None and mine.state != "left" and version(pulse.record) > (theirs.gen, theirs.pulse_seq):
-        newer.append(pulse)
+        is_first = pulse.record.gen > theirs.gen or not theirs.pulse_seq
+        newer += [pulse] if limits.every_pulse or is_first else []
     return newer
 
 
-def _wanted(mine: Entry | None, theirs: Versions) -> tuple[bool, bool]:
+def _wanted(mine: Entry | None, theirs: Versions, limits: Limits) -> tuple[bool, bool]:
     """(card, pulse): whether we lack the sender's card of a subject, and its pulse."""
     if mine is None:
         return theirs.card_seq > 0, theirs.pulse_seq > 0
     held_pulse = version(mine.pulse.record) if mine.pulse else (0, 0)
     want_card = theirs.card_seq > 0 and (theirs.gen, theirs.card_seq) > version(mine.card.record)
     want_pulse = theirs.pulse_seq > 0 and (theirs.gen, theirs.pulse_seq) > held_pulse
+    want_pulse = want_pulse and (limits.every_pulse or theirs.gen > held_pulse[0])
     return want_card, want_pulse and (mine.state != "left" or want_card)
 
 

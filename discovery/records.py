@@ -177,6 +177,7 @@ class Pulse:
     tokens_out: int
     admission: AdmissionState
     engines: tuple[EngineCounts, ...] = ()  # of a peer with several, the first four; the totals are above
+    word: bytes = b""  # (16,) proves that its owner made this pulse (words.py), or empty
 
     def of_engine(self, number: int) -> "Pulse":
         """The same pulse as if the peer had this engine alone; how many tokens it read and wrote is not told."""
@@ -334,6 +335,8 @@ def validate_agent(agent: Agent) -> None:
 
 
 def _validate_pulse(pulse: Pulse) -> None:
+    if len(pulse.word) not in (0, 16):
+        raise InvalidRecord("word", "expected no or 16 bytes")
     for name in _PULSE_COUNTERS:
         _check_count(name, getattr(pulse, name), 0)
     _check_count("slots", pulse.slots, 0, SLOTS_LIMIT)

@@ -149,9 +149,10 @@ class Transport:
 
     def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """See Endpoint.handle_sync."""
-        self.traffic.came(body)
+        is_relayed = self.client.is_relayed(peer)
+        self.traffic.came(body, is_relayed=is_relayed)
         answer = self.endpoint.handle_sync(peer, body, peer_ip)
-        self.traffic.out(answer)
+        self.traffic.out(answer, is_relayed=is_relayed)
         return answer
 
     async def open_stream(
@@ -188,7 +189,7 @@ class Transport:
 
     def answered(self, peer: PeerId) -> None:
         """Report that this peer served a request of ours: it is alive."""
-        self.carry_out(self._gossip.answered(peer, self._clocks.monotonic()))
+        self.carry_out(self._gossip.answered(peer, self._clocks.monotonic(), far=self.client.is_far(peer)))
 
     def suspect(self, peer: PeerId, reason: str) -> None:
         """Report that a request of ours to this peer failed: it is probed, and no candidate until it answers."""
@@ -250,7 +251,7 @@ class Transport:
             if self._gossip.pulse_due(now):
                 self.endpoint.pulse_now()
             self.carry_out(self._gossip.tick(now))
-            await asyncio.sleep(self._gossip.config.tick_s)
+            await asyncio.sleep(self._gossip.config.rounds.tick_s)
 
     async def _empty(self, outbox: "asyncio.Queue[Send]", at_once: int, tasks: asyncio.TaskGroup) -> None:
         room = asyncio.Semaphore(at_once)
@@ -280,7 +281,7 @@ class Transport:
         if not self.client.addresses(send.to):
             return  # it has no address and only asks; its records reach us when it calls
         body = encode(send.message, self._net)
-        self.traffic.out(body)
+        self.traffic.out(body, is_relayed=self.client.is_relayed(send.to))
         try:
             try:
                 answer = await self.client.post(send.to, SYNC_PATH, body)
@@ -288,7 +289,7 @@ class Transport:
                 if refused.code != "unknown_peer" or not await self.dialler.greet(send.to):
                     raise
                 answer = await self.client.post(send.to, SYNC_PATH, body)
-            self.traffic.came(answer)
+            self.traffic.came(answer, is_relayed=self.client.is_relayed(send.to))
             if answer:
                 self.endpoint.take_answer(send.to, answer)
         except DialledLately:

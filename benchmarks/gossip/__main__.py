@@ -15,11 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gossip.cluster import HTTP_BYTES
 from benchmarks.gossip.measure import Measured, Scenario, measure
 from benchmarks.gossip.real import NotThere, measure_real
 from profiler.chart import ChartError, prepare
-
-HTTP_BYTES = 800  # estimate: heads of request and answer, TLS records and TCP/IP headers of one exchange
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,6 +44,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.gossip", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--nodes", type=int, default=100)
+    parser.add_argument("--homes", type=int, default=0, help="sites that share the nodes, with one relay between them")
     parser.add_argument("--loss", type=float, default=0.0, help="share of messages lost, each way")
     parser.add_argument("--partition", type=float, default=0.0, metavar="S", help="seconds two halves are cut apart")
     parser.add_argument("--churn", type=float, default=0.0, metavar="R", help="share of nodes that go a minute")
@@ -64,6 +64,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 def _virtual(options: argparse.Namespace) -> dict[str, Any]:
     scenario = Scenario(
         options.nodes,
+        homes=options.homes,
         loss=options.loss,
         seconds=options.seconds,
         cards=options.cards,
@@ -97,11 +98,20 @@ def report(scenario: Scenario, seeds: Sequence[int], runs: Sequence[Measured]) -
         "bytes_per_s_per_node": round(size),
         "messages_per_s_per_node": round(messages, 1),
         "wire_bytes_per_s_per_node": round(size + messages * HTTP_BYTES),
+        **(_through_relay(runs) if scenario.homes else {}),
         "heal_s": _worst([run.heal_s for run in runs]),
         "agree_s": _worst([run.agree_s for run in runs]),
         "ghosts": sum(run.ghosts for run in runs),
         "config": asdict(scenario),
         "seeds": list(seeds),
+    }
+
+
+def _through_relay(runs: Sequence[Measured]) -> dict[str, Any]:
+    return {
+        "relay_bytes_per_s": round(sum(run.relay_bytes_per_s for run in runs) / len(runs)),
+        "relay_exchanges_per_s": round(sum(run.relay_exchanges_per_s for run in runs) / len(runs), 2),
+        "far_silence_s": _quantiles([s for run in runs for s in run.silence_s]),
     }
 
 

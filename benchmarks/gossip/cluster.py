@@ -17,8 +17,12 @@ from discovery.gossip import Gossip, GossipConfig, Send, Step
 from discovery.membership import Event
 from discovery.messages import Message, Probe, decode, encode
 from discovery.records import Address, Agent, Card, Flag, PeerId, Pulse, peer_id
+from discovery.words import Words
 
 NET = "test"
+HTTP_BYTES = 800  # estimate: heads of request and answer, TLS records and TCP/IP headers of one exchange
+HANDSHAKE_BYTES = 1800  # of TLS 1.3 with a peer's certificate, both ways (1,796 with OpenSSL 3 and AES-256)
+_KEPT_S = 60.0  # s after an exchange in which the next one needs no handshake (ClientConfig.keepalive_s)
 _OPENED_LIMIT = 1 << 16  # envelopes remembered: what one receiver has verified, the others need not
 
 
@@ -35,13 +39,15 @@ def fake_verify(peer: PeerId, signature: bytes, data: bytes) -> bool:
     return signature == fake_sign(peer, data)
 
 
-def card_of(peer: PeerId, *, name: str = "peer", gen: int = 1, seq: int = 1, flag: Flag = "join") -> Card:
-    agent = Agent("small", "test/small", 4096)
-    return Card(peer, name, gen, seq, flag, 0, (Address("10.0.0.1", 8471),), bytes(32), 1, 86400, (agent,))
+def card_of(
+    peer: PeerId, *, name: str = "peer", gen: int = 1, seq: int = 1, flag: Flag = "join", relayed: int = 0
+) -> Card:
+    agent, at = Agent("small", "test/small", 4096), (Address("10.0.0.1", 8471),)
+    return Card(peer, name, gen, seq, flag, 0, at, bytes(32), 1, 86400, (agent,), relayed=relayed)
 
 
-def pulse_of(peer: PeerId, *, gen: int = 1, seq: int = 1, t_ms: int = 0, running: int = 0) -> Pulse:
-    return Pulse(peer, gen, seq, running, 0, 1, 0, 0, 0, t_ms, 0, 0, "open")
+def pulse_of(peer: PeerId, *, gen: int = 1, seq: int = 1, t_ms: int = 0, running: int = 0, word: bytes = b"") -> Pulse:
+    return Pulse(peer, gen, seq, running, 0, 1, 0, 0, 0, t_ms, 0, 0, "open", word=word)
 
 
 def signed(record: Card | Pulse, by: PeerId | None = None) -> Signed:
@@ -87,8 +93,12 @@ class Cluster:
         gen: int = 1,
         acquainted: bool = False,
         strangers: bool = False,
+        homes: int = 0,
     ) -> None:
-        """`strangers`: nobody speaks for anybody, as in mode tofu; else all have one secret."""
+        """`strangers`: nobody speaks for anybody, as in mode tofu; else all have one secret.
+
+        `homes`: so many sites share the peers evenly, and one relay carries what passes between them; 0: no relay.
+        """
         self.now = 0.0
         self.rng = random.Random(seed)
         self.loss = loss
@@ -100,6 +110,9 @@ class Cluster:
         self.size = size
         self.nodes: list[Node] = []  # every process ever started
         self._processes: dict[PeerId, list[Node]] = {}
+        self.relay_bytes = self.relay_exchanges = 0  # that passed the relay, each counted once
+        self._homes, self._kept_until = homes, dict[tuple[PeerId, PeerId], float]()
+        self._numbers = {id_of(number): number for number in range(size)}
         self._config = config or GossipConfig()
         self._strangers = strangers
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -121,12 +134,14 @@ class Cluster:
             return seal(record, NET, lambda data: fake_sign(peer, data))
 
         rng = random.Random(self.rng.random())
-        gossip = Gossip(peer, gen, sealed, rng, self._config, vouched=lambda _: not self._strangers)
+        words = Words(peer.encode())
+        gossip = Gossip(peer, gen, sealed, rng, self._config, lambda _: not self._strangers, words)
         node = Node(gossip, self.now)
         self.nodes.append(node)
         self._processes.setdefault(peer, []).append(node)
-        self._carry_out(node, node.gossip.publish(card_of(peer, name=f"peer-{number}"), self.now))
-        self._at(self.now + self.rng.random() * self._config.tick_s, lambda: self._tick(node))
+        card = card_of(peer, name=f"peer-{number}", relayed=int(self._homes > 0))
+        self._carry_out(node, node.gossip.publish(card, self.now))
+        self._at(self.now + self.rng.random() * self._config.rounds.tick_s, lambda: self._tick(node))
         return node
 
     def node(self, number: int) -> Node:
@@ -163,7 +178,12 @@ class Cluster:
     def rename(self, number: int, name: str) -> None:
         """Publish a new card."""
         node = self.node(number)
-        self._carry_out(node, node.gossip.publish(card_of(node.id, name=name), self.now))
+        card = card_of(node.id, name=name, relayed=int(self._homes > 0))
+        self._carry_out(node, node.gossip.publish(card, self.now))
+
+    def are_far(self, one: PeerId, other: PeerId) -> bool:
+        """Whether the relay is between these two."""
+        return self._homes > 0 and (self._numbers[one] - self._numbers[other]) % self._homes != 0
 
     # --- the network ---
 
@@ -233,7 +253,7 @@ class Cluster:
         if node.gossip.pulse_due(self.now):
             self._pulse(node)
         self._carry_out(node, node.gossip.tick(self.now))
-        self._at(self.now + self._config.tick_s, lambda: self._tick(node))
+        self._at(self.now + self._config.rounds.tick_s, lambda: self._tick(node))
 
     def _pulse(self, node: Node) -> None:
         pulse = pulse_of(node.id, t_ms=int((self.now - node.boot) * 1000))
@@ -241,9 +261,16 @@ class Cluster:
 
     def _acquaint_all(self) -> None:
         """Everybody has everybody's records: how a network looks that has been up for a while."""
+        self._tell_all(lambda node: node.gossip.own_card())
         for node in self.nodes:
+            for other in self.nodes if self._homes else ():
+                if other is not node and not self.are_far(node.id, other.id):
+                    node.gossip.answered(other.id, self.now)
             self._pulse(node)
-        records = [r for n in self.nodes for r in (n.gossip.own_card(), n.gossip.own_pulse()) if r is not None]
+        self._tell_all(lambda node: node.gossip.own_pulse())
+
+    def _tell_all(self, record_of: Callable[[Node], Signed | None]) -> None:
+        records = [record for node in self.nodes if (record := record_of(node)) is not None]
         for node in self.nodes:
             node.gossip.learn(records, self.now)
 
@@ -257,6 +284,8 @@ class Cluster:
     def _send(self, node: Node, send: Send) -> None:
         body = encode(send.message, NET)
         self._count(node, body)
+        if self.are_far(node.id, send.to):
+            self._pass_relay(node.id, send.to, len(body))
         targets = [target for target in self._processes.get(send.to, ()) if target.up]
         if not targets or not self.carries(send.message):
             return
@@ -281,13 +310,15 @@ class Cluster:
         answer = encode(step.reply, NET) if step.reply is not None else b""
         if answer:
             self._count(target, answer)
+            self.relay_bytes += len(answer) if self.are_far(target.id, sender.id) else 0
         if not self._is_lost(target.id, sender.id):
             self._later(lambda: self._answered(sender, target, answer))
 
     def _answered(self, sender: Node, target: Node, answer: bytes) -> None:
         if not sender.up or self._sleeps(sender, lambda: self._answered(sender, target, answer)):
             return
-        self._carry_out(sender, sender.gossip.answered(target.id, self.now))
+        far = self.are_far(sender.id, target.id)
+        self._carry_out(sender, sender.gossip.answered(target.id, self.now, far=far))
         if answer:
             self._carry_out(sender, sender.gossip.receive(self._read(sender, answer), target.id, self.now))
 
@@ -313,6 +344,13 @@ class Cluster:
     def _count(self, node: Node, body: bytes) -> None:
         node.sent += 1
         node.sent_bytes += len(body)
+
+    def _pass_relay(self, sender: PeerId, target: PeerId, size_bytes: int) -> None:
+        """One exchange begins that passes the relay; its answer is counted when it is given."""
+        is_kept = self._kept_until.get((sender, target), -1.0) > self.now
+        self._kept_until[sender, target] = self.now + _KEPT_S
+        self.relay_exchanges += 1
+        self.relay_bytes += size_bytes + HTTP_BYTES + (0 if is_kept else HANDSHAKE_BYTES)
 
     def _later(self, act: Callable[[], None]) -> None:
         self._at(self.now + self.rng.uniform(*self.delay_s), act)

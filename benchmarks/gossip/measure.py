@@ -10,8 +10,11 @@ from benchmarks.gossip.cluster import Cluster, Node, id_of
 from discovery.records import PeerId
 
 _GEN = 1_760_000_000  # generations are unix seconds: their bytes count
-_SETTLE_S = 10.0
+_SETTLE_S, _SETTLE_FAR_S = 10.0, 120.0
+_OBSERVERS = 50  # about so many are looked at where each pair would be too many
 _DETECT_S = 40.0  # within it a crash should have been noticed by all
+_DETECT_FAR_S = 480.0  # the same where there are relays
+_ARRIVE_S, _ARRIVE_FAR_S = 15.0, 90.0  # the last card's time to arrive, likewise
 _STALL_S = 5.0  # a stalled process stands still so long,
 _STALL_EVERY_S = 30.0  # so often
 _HEAL_LIMIT_S = 120.0
@@ -22,6 +25,7 @@ class Scenario:
     """One network and what it has to bear. Shares are of 1."""
 
     nodes: int
+    homes: int = 0  # that share the nodes, with one relay between them; 0: all reach all directly
     loss: float = 0.0  # of messages, each way
     seconds: float = 60.0  # of ordinary life, measured for traffic, convergence and false deaths
     cards: int = 10  # new cards published meanwhile
@@ -41,10 +45,15 @@ class Measured:
     convergence_s: list[float] = field(default_factory=list)
     complete: float = 1.0  # share of the pairs that were reached
     detection_s: list[float] = field(default_factory=list)
-    undetected: int = 0  # pairs (crashed, observer) after 40 s
+    undetected: int = 0  # pairs (crashed, observer) after 40 s; with homes 480 s
     false_deaths: int = 0
     bytes_per_s: float = 0.0  # sent and received, a node
     messages_per_s: float = 0.0  # sent, a node: requests and answers that say something
+    relay_bytes_per_s: float = 0.0  # that pass the relay, with HTTP and TLS, each counted once
+    relay_exchanges_per_s: float = 0.0
+    silence_s: list[float] = field(
+        default_factory=list
+    )  # since a living far peer was heard of, a pair, whenever a card was told
     heal_s: float | None = None
     agree_s: float | None = None
     ghosts: int = 0
@@ -53,7 +62,7 @@ class Measured:
 def measure(scenario: Scenario, seed: int) -> Measured:
     """One network through all of its scenario."""
     with _without_collections():
-        cluster = Cluster(scenario.nodes, seed=seed, gen=_GEN, acquainted=True)
+        cluster = Cluster(scenario.nodes, seed=seed, gen=_GEN, acquainted=True, homes=scenario.homes)
         try:
             return _measured(cluster, scenario)
         finally:
@@ -76,7 +85,7 @@ def _measured(cluster: Cluster, scenario: Scenario) -> Measured:
     cluster.loss, cluster.delay_s, cluster.duplicate = scenario.loss, scenario.delay_s, scenario.duplicate
     _cut_one_way(cluster, scenario.one_way)
     measured = Measured()
-    cluster.advance(_SETTLE_S)
+    cluster.advance(_SETTLE_FAR_S if scenario.homes else _SETTLE_S)
     _live(cluster, scenario, measured)
     _crash(cluster, scenario, measured)
     if scenario.partition_s:
@@ -97,6 +106,7 @@ def _live(cluster: Cluster, scenario: Scenario, measured: Measured) -> None:
     """Ordinary life: cards are renewed, some processes stall, nobody dies."""
     before = [(node.sent, node.sent_bytes + node.received_bytes) for node in cluster.nodes]
     start, cards = cluster.now, min(scenario.cards, scenario.nodes)
+    relayed = cluster.relay_bytes, cluster.relay_exchanges
     published: dict[PeerId, float] = {}
     number = 0
     for until in _marks(scenario.seconds, cards):
@@ -105,15 +115,29 @@ def _live(cluster: Cluster, scenario: Scenario, measured: Measured) -> None:
             published[id_of(number)] = cluster.now
             number += 1
         _advance_stalling(cluster, start + until, scenario.stall)
+        measured.silence_s += _silences(cluster)
     if cards:
-        cluster.advance(15.0)  # the last card's time to arrive
+        cluster.advance(_ARRIVE_FAR_S if scenario.homes else _ARRIVE_S)
         measured.convergence_s = _times(cluster.nodes, "card", published)
         measured.complete = len(measured.convergence_s) / (cards * (scenario.nodes - 1))
     elapsed = cluster.now - start
+    measured.relay_bytes_per_s = (cluster.relay_bytes - relayed[0]) / elapsed
+    measured.relay_exchanges_per_s = (cluster.relay_exchanges - relayed[1]) / elapsed
     sent = [(n.sent - s, n.sent_bytes + n.received_bytes - b) for n, (s, b) in zip(cluster.nodes, before, strict=True)]
     measured.messages_per_s = sum(messages for messages, _ in sent) / scenario.nodes / elapsed
     measured.bytes_per_s = sum(size for _, size in sent) / scenario.nodes / elapsed
     measured.false_deaths = len(cluster.events("dead"))
+
+
+def _silences(cluster: Cluster) -> list[float]:
+    """Since when some observers have heard nothing of each far peer: all are alive."""
+    observers = cluster.nodes[:: max(1, cluster.size // _OBSERVERS)]
+    return [
+        cluster.now - member.heard_at
+        for node in observers
+        for member in node.gossip.members()
+        if cluster.are_far(node.id, member.id)
+    ]
 
 
 def _marks(seconds: float, parts: int) -> Iterator[float]:
@@ -156,7 +180,7 @@ def _crash(cluster: Cluster, scenario: Scenario, measured: Measured) -> None:
         cluster.crash(number)
         crashed[id_of(number)] = cluster.now
         cluster.advance(0.7)
-    cluster.advance(_DETECT_S if crashed else 0.0)
+    cluster.advance((_DETECT_FAR_S if scenario.homes else _DETECT_S) if crashed else 0.0)
     observers = [node for node in cluster.nodes if node.up]
     measured.detection_s = _times(observers, "dead", crashed)
     measured.undetected = len(crashed) * len(observers) - len(measured.detection_s)

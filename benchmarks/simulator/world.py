@@ -211,7 +211,7 @@ class World:
             return
         self.read_mail(i, now)
         self.carry_out(i, self.nodes[i].gossip.tick(now), now)
-        self.at(now + self.nodes[i].gossip.config.tick_s, partial(self._tick, i))
+        self.at(now + self.nodes[i].gossip.config.rounds.tick_s, partial(self._tick, i))
 
     def _tell_all(self, card: Signed, now: float) -> None:
         for i in range(len(self.nodes)):

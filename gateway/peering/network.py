@@ -18,6 +18,7 @@ from typing import Literal
 
 from discovery import peer_file, sessions
 from discovery.admission import Admission, Right
+from discovery.client import RELAYS
 from discovery.details import CONTINUE_FEATURE, digest, encode_details
 from discovery.ear import Ear
 from discovery.endpoint import Clocks
@@ -43,6 +44,7 @@ from discovery.records import (
 )
 from discovery.secret_strength import warning_about
 from discovery.transport import Transport, TransportConfig
+from discovery.words import Words
 from gateway.peering import enquiries, passing, settling
 from gateway.peering.card import fit
 from gateway.peering.reach import looks
@@ -112,7 +114,8 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
         return seal(record, config.name, identity.sign)
 
     generation = max(remembered.gen + 1, int(time.time()))
-    gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches)
+    words = Words(secrets.token_bytes(32))
+    gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches, words=words)
     shared = secret if secret and admission.mode == "secret" else b""
     if shared and (weak := warning_about(shared, version("ppai"))):
         warnings.append(weak)
@@ -271,7 +274,7 @@ class Network:
             id=self.identity.id, name=self.name, gen=0, seq=0, flag="join", ts=int(time.time()),
             addr=addresses, cert=self.identity.cert_sha256, slots=slots, ttl_s=CARD_TTL_S, agents=in_card,
             proof=self.admission.proof(self.identity.id, self.identity.cert_sha256),
-            features=(*FEATURES, *((punching.FEATURE,) if self.tunnels.punching else ())), details=self._digest,
+            features=self._features(), details=self._digest,
             relayed=sum(1 << number for number, address in enumerate(addresses) if address in relays),
         )  # fmt: skip
         fitted = fit(card)
@@ -279,6 +282,11 @@ class Network:
             log.warning("card_shortened count=%d first=%r", len(fitted.left_out), fitted.left_out[0])
         self.left_out_of_card = fitted.left_out
         self.transport.publish(fitted.card)
+
+    def _features(self) -> tuple[str, ...]:
+        """What may be asked of us beyond what a peer of 0.1.0 answers."""
+        is_relay = (RELAYS,) if self.relay else ()
+        return (*FEATURES, *((punching.FEATURE,) if self.tunnels.punching else ()), *is_relay)
 
     def tell_admission(self, admission: AdmissionState) -> None:
         """Whether our door is open is news that does not wait for the next pulse."""

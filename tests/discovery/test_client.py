@@ -165,6 +165,29 @@ async def test_a_peer_is_asked_where_it_was_met_though_its_card_names_another_pl
         assert [b.address, Address("192.0.2.1", 8471)] == a.transport.client.addresses(b.identity.id)
 
 
+@pytest.mark.parametrize(
+    ("ip", "relayed", "features", "far"),
+    [
+        ("192.168.1.7", 0, (), False),
+        ("192.168.1.7", 1, (), True),
+        ("1.2.3.4", 0, (), False),
+        ("1.2.3.4", 0, ("relays",), True),
+        ("192.168.1.7", 0, ("relays",), False),
+    ],
+)
+async def test_who_answers_by_a_relay_or_is_one_in_the_open_is_far(
+    tmp_path: Path, ip: str, relayed: int, features: tuple[str, ...], far: bool
+) -> None:
+    async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
+        assert not a.transport.client.is_far(b.identity.id)
+        b.gossip.publish(replace(own_card(b), addr=(Address(ip, 8471),), relayed=relayed, features=features), 0.0)
+        await a.transport.hello(b.address)
+
+        a.transport.client.contacts[b.identity.id].note_success(Address(ip, 8471))
+
+        assert far == a.transport.client.is_far(b.identity.id)
+
+
 async def test_an_address_that_strangers_name_is_dialled_once_a_minute(tmp_path: Path) -> None:
     """However many made-up peers name it; our own requests go there nevertheless, and approved peers do."""
     async with running_peer(tmp_path / "a", loops=False, mode="tofu") as a:

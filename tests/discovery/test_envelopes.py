@@ -71,6 +71,7 @@ PULSES = st.builds(
     st.lists(
         st.builds(EngineCounts, ENGINE_COUNTS, ENGINE_COUNTS, st.integers(0, 64), *[ENGINE_COUNTS] * 3), max_size=4
     ).map(tuple),
+    st.sampled_from([b"", bytes(16)]),
 )
 
 
@@ -81,14 +82,14 @@ def test_what_is_sealed_is_what_is_read(record: Card | Pulse) -> None:
 
 def test_the_largest_pulse_fits() -> None:
     big = 2**53 - 1
-    pulse = Pulse(id_of(1), big, big, big, big, 4095, big, big, big, big, big, big, "closed")
+    pulse = Pulse(id_of(1), big, big, big, big, 4095, big, big, big, big, big, big, "closed", word=bytes(16))
 
     assert 300 >= len(seal(pulse, NET, lambda data: bytes(64)).envelope.payload)
 
 
 def test_what_a_pulse_has_no_room_for_is_left_out_of_its_engines_and_never_of_its_totals() -> None:
     big, most = 2**53 - 1, EngineCounts(*[2**32 - 1] * 2, 4095, *[2**32 - 1] * 3)
-    pulse = Pulse(id_of(1), big, big, big, big, 4095, big, big, big, big, big, big, "closed", (most,) * 4)
+    pulse = Pulse(id_of(1), big, big, big, big, 4095, big, big, big, big, big, big, "closed", (most,) * 4, bytes(16))
 
     read = parse(seal(pulse, NET, lambda data: bytes(64)).envelope)
 
@@ -165,6 +166,8 @@ def wire_pulse(me: PeerId, **changes: object) -> bytes:
         {"running": "1"},
         {"running": None},
         {"admission": "wide open"},
+        {"word": bytes(15)},
+        {"word": "a word of text.."},
         {"id": b"short"},
     ],
 )

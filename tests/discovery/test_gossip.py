@@ -10,6 +10,7 @@ from discovery.gossip import GossipConfig
 from discovery.membership import MembershipConfig
 from discovery.messages import Delta, Digest, Probe, Versions, short_id
 from discovery.records import Address
+from discovery.rounds import RoundsConfig
 from tests.cluster import Cluster, card_of, id_of, pulse_of, signed
 
 
@@ -272,7 +273,7 @@ def test_a_third_party_cannot_touch_a_victim() -> None:
 
 
 def test_above_128_peers_digests_cover_a_part_and_still_all_is_told() -> None:
-    config = GossipConfig(digest_entries=16)
+    config = GossipConfig(rounds=RoundsConfig(digest_entries=16))
     cluster = Cluster(60, seed=17, config=config)
     cluster.until(cluster.all_alive, within_s=20)
     cluster.advance(5)

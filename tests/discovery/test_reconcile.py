@@ -59,7 +59,7 @@ def test_nothing_is_told_of_the_dead() -> None:
     assert own.short in (digest := reconcile.digest(here, own, (), ALL_BUCKETS)).entries
     assert 1 == len(digest.entries)
     assert {(OWN, "card"), (OWN, "pulse")} == told(reconcile.answer(here, own, Digest({}), 0.0))
-    assert reconcile.granted(here, own, [entry(1).short], [entry(1).short]) is None
+    assert reconcile.granted(here, own, Delta((), (entry(1).short,), (entry(1).short,))) is None
 
 
 def test_a_departure_is_told_to_those_who_missed_it() -> None:

@@ -6,9 +6,10 @@ from discovery.traffic import Traffic
 def test_messages_and_their_bytes_are_counted_by_direction() -> None:
     traffic = Traffic()
     traffic.out(b"1234")
-    traffic.out(b"56")
-    traffic.came(b"789")
+    traffic.out(b"56", is_relayed=True)
+    traffic.came(b"789", is_relayed=True)
 
+    assert 5 == traffic.relayed_bytes
     assert (2, 6, 1, 3) == (traffic.sent, traffic.sent_bytes, traffic.received, traffic.received_bytes)
 
 

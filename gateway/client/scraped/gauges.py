@@ -91,6 +91,7 @@ def _gossip(traffic: Traffic) -> Iterator[Metric]:
     sizes = {"sent": traffic.sent_bytes, "received": traffic.received_bytes}
     yield _counter("ppai_gossip_messages", "Messages of gossip", "direction", messages)
     yield _counter("ppai_gossip_bytes", "Their bytes, without HTTP and TLS", "direction", sizes)
+    yield CounterMetricFamily("ppai_gossip_relayed_bytes", "Those of them that passed a relay", traffic.relayed_bytes)
 
 
 def _ledger(tabs: Mapping[PeerId, Tab]) -> Iterator[Metric]:

@@ -22,3 +22,11 @@ def test_the_command_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> N
     assert 15 > figures["heal_s"]
     assert 20 > figures["messages_per_s_per_node"] > 0
     assert figures["wire_bytes_per_s_per_node"] > figures["bytes_per_s_per_node"] > 0
+
+
+def test_with_homes_it_says_what_passes_the_relay(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == main(["--nodes", "4", "--homes", "2", "--seconds", "4", "--cards", "1", "--crashes", "0", "--json"])
+
+    figures = json.loads(capsys.readouterr().out)
+    assert 20_000 > figures["relay_bytes_per_s"] > 0
+    assert {"p50", "p99", "max"} == figures["far_silence_s"].keys()

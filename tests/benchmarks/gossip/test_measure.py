@@ -64,3 +64,12 @@ def test_half_of_all_messages_lost_are_borne() -> None:
     assert (0, 0) == (measured.false_deaths, measured.undetected)
     assert 18.0 > sorted(measured.detection_s)[round(0.99 * len(measured.detection_s))]
     assert 20.0 > measured.messages_per_s
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_thousand_peers_in_fifty_homes_cost_a_relay_less_than_50_kb_a_second() -> None:
+    measured = measure(Scenario(1000, homes=50, seconds=200.0, cards=5, crashes=3), 0)
+
+    assert 50_000 > measured.relay_bytes_per_s
+    assert (1.0, 0, 0) == (measured.complete, measured.false_deaths, measured.undetected)
