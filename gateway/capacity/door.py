@@ -5,8 +5,8 @@ how much of the engine others get is rules.py's. The counts make pulses and answ
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
 from discovery.records import AdmissionState, PeerId, Pulse
@@ -61,14 +61,28 @@ class OwnEngine(Upstream, Protocol):
 
 
 class Turn(Ticket):
-    """A request at the door, and the task that waits for it to enter, if it has to."""
+    """A request at the door, and the task that waits for it to enter, if it has to.
+
+    Once inside it is held there by `with`. It is completed unless that ends with an error; a job whose client hangs up
+    has ended too: it had its slot for a while, and E[S] is how long a job has one.
+    """
 
     is_turned_away = False
+    gives_back: Callable[[], None] | None = None  # what its peer holds besides, at the end
     _woken: asyncio.Event | None = None  # None: nobody has waited yet
 
     def __init__(self, door: "Door", since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         super().__init__(since, is_own=is_own, may_look=may_look, peer=peer)
         self.door = door
+
+    def __enter__(self) -> "Turn":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        has_failed = kind is not None and not issubclass(kind, asyncio.CancelledError | GeneratorExit)
+        self.door.ended(self, has_failed=has_failed)
+        if self.gives_back is not None:
+            self.gives_back()
 
     def wake(self) -> None:
         """Something has changed for who waits."""
@@ -225,9 +239,8 @@ class Door:
         finally:
             self._spare = None
 
-    @asynccontextmanager
-    async def remote_turn(self, peer: str = "") -> AsyncIterator[Turn]:
-        """Another peer's work: wait for a turn, then be inside; its `work` is to be told before it leaves.
+    async def remote_turn(self, peer: str = "") -> Turn:
+        """Another peer's work: wait for a turn, to be left by `with`; its `work` is to be told before that.
 
         Raises UpstreamError (429) when the door is closed, when this peer has all the places in line that one may have,
         or when another who has had less takes the place.
@@ -244,15 +257,14 @@ class Door:
             raise
         if turn.is_turned_away:
             raise self._busy()
-        with self.inside(turn):
-            yield turn
+        return turn
 
     def _make_room_for(self, peer: str) -> None:
         """See to a place in line. Raises UpstreamError (429)."""
         room = self._room
         if self._kept_shut() or not room.is_ready or self._line.is_full_for(peer, room):
             raise self._busy()
-        if admission_state(self._line.load(room), self._config) == "closed":
+        if self._line.is_full(room):
             last = self._line.giving_way(peer)
             if last is None:
                 raise self._busy()
@@ -264,24 +276,8 @@ class Door:
         wait_s = max(shut_s, retry_after_s(self.load, self._config, self._mean_service_s()))
         return UpstreamError("this peer is busy", status=429, code="busy", retry_after_s=wait_s)
 
-    @contextmanager
-    def inside(self, turn: Turn) -> Iterator[None]:
-        """A turn that is inside, until it leaves. It is completed unless it failed."""
-        has_failed = True
-        try:
-            yield
-            has_failed = False
-        except (asyncio.CancelledError, GeneratorExit):
-            has_failed = False
-            raise
-        finally:
-            self.ended(turn, has_failed=has_failed)
-
     def ended(self, turn: Turn, *, has_failed: bool) -> None:
-        """A turn that was inside has ended. It is completed unless it failed.
-
-        A job whose client hangs up has ended too: it had its slot for a while, and E[S] is how long a job has one.
-        """
+        """A turn that was inside has ended, and is completed unless it failed."""
         self.completions += not has_failed
         self.leave(turn)
 
@@ -302,7 +298,7 @@ class Door:
         if self._spare:
             self._spare.reschedule(0.0)  # which cancels what is asked there
             self._spare = None
-        if not (turn.is_own and self._line.enters_at_once(turn, room)):
+        if not self._line.enters_at_once(turn, room):
             self._line.join(turn)
         self._let_in(room)
 

@@ -114,11 +114,15 @@ class Line(Generic[Place]):
         running = min(slots, inside + room.elsewhere)
         return EngineLoad(slots, running, self._others_inside, self._waiting(room), len(self._own) + own_queued, inside)
 
-    def is_closed(self, room: Room) -> bool:
+    def is_full(self, room: Room) -> bool:
         """Whether another peer's request is refused, unless somebody who waits gives it its place."""
         if not is_line_full(self._waiting(room), room.slots, self.config):
             return False
-        return admission_state(self.load(room), self.config) == "closed" and not self.has_place_to_give
+        return admission_state(self.load(room), self.config) == "closed"
+
+    def is_closed(self, room: Room) -> bool:
+        """Whether it is refused, whoever asks."""
+        return self.is_full(room) and not self.has_place_to_give
 
     def _waiting(self, room: Room) -> int:
         """Requests in line, and those inside that wait for a slot of the engine."""
@@ -127,9 +131,10 @@ class Line(Generic[Place]):
 
     def is_full_for(self, peer: str, room: Room) -> bool:
         """Whether this peer has as many places in line as one may have."""
+        if not (peer and self._others):
+            return False
         limit = ceil(self.config.queue_per_slot * room.slots)
-        waiting = sum(place.peer == peer for place in self._others)
-        return bool(peer) and waiting >= peer_places(limit)
+        return sum(place.peer == peer for place in self._others) >= peer_places(limit)
 
     def giving_way(self, peer: str) -> Place | None:
         """Who waits, and leaves its place to a request of this peer where all are taken; None where nobody has to."""
@@ -142,8 +147,15 @@ class Line(Generic[Place]):
         return len(set(peers)) < len(peers)
 
     def enters_at_once(self, place: Place, room: Room) -> bool:
-        """Whether a request of our own enters now, as if it had joined and been admitted: nobody waits, and it may."""
-        if self._own or self._others or not self._lets_own_in(room):
+        """Whether a request enters now, as if it had joined and been admitted: nobody waits, and it may."""
+        if self._own or self._others:
+            return False
+        if place.is_own:
+            if not self._lets_own_in(room):
+                return False
+        elif self._lets_others_in(room) and self._has_room_for(place, self._most_of_peer(room)):
+            self._share.join(place.peer)
+        else:
             return False
         self.arrivals += not place.may_look
         self._enter(place)
@@ -195,9 +207,9 @@ class Line(Generic[Place]):
     def _next(self, room: Room) -> Place | None:
         if len(self._own) > self._limit or (self._own and not room.is_ready):
             return self._own[0]
-        if self._others and may_start_remote(self.load(room), self.config, is_due=self._passed >= OWN_IN_A_ROW):
-            most = peer_places(remote_slots(room.slots, self.config.reserve))
-            may = (place for place in self._others if not place.peer or self._of_peer[place.peer] < most)
+        if self._others and self._lets_others_in(room):
+            most = self._most_of_peer(room)
+            may = (place for place in self._others if self._has_room_for(place, most))
             if (first := self._share.first(may)) is not None:
                 return first
         return self._own[0] if self._own and self._lets_own_in(room) else None
@@ -205,6 +217,17 @@ class Line(Generic[Place]):
     def _lets_own_in(self, room: Room) -> bool:
         """Whether the first of our own enters, where no other peer's request goes before it."""
         return not room.is_ready or may_start_local(self._own_inside + self._others_inside, room)
+
+    def _lets_others_in(self, room: Room) -> bool:
+        """Whether the first of the others enters, whose peer has room."""
+        return may_start_remote(self.load(room), self.config, is_due=self._passed >= OWN_IN_A_ROW)
+
+    def _most_of_peer(self, room: Room) -> int:
+        """How many requests of one peer may be inside."""
+        return peer_places(remote_slots(room.slots, self.config.reserve))
+
+    def _has_room_for(self, place: Place, most: int) -> bool:
+        return not place.peer or self._of_peer.get(place.peer, 0) < most
 
     def _enter(self, place: Place) -> None:
         place.is_inside = True

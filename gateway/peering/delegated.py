@@ -96,7 +96,7 @@ class Delegated:
                 raise UpstreamError("it does not go on with answers", status=404, code=NO_AGENT)
             request = bounded(request, served.door.engine.state.family, model.context_tokens)
             self._meter = Meter(request)
-            async with self._given.turn(served, agent) as turn:
+            with await self._given.turn(served, agent) as turn:
                 started = self._clock()
                 try:
                     await self._ask(request, served, self._meter, send)

@@ -4,8 +4,7 @@ Decides none of it: `use` of a personal agent (agent/owned/consent.py), the owne
 engine's `load_for_others` do. What is refused is said in words that the asking peer's owner understands (frames.py).
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from discovery.records import PeerId
 from gateway.capacity.door import Turn
@@ -44,19 +43,20 @@ class Given:
             raise UpstreamError("its model is not loaded", status=404, code=NOT_LOADED)
         return served, model
 
-    @asynccontextmanager
-    async def turn(self, served: Served, agent: str) -> AsyncIterator[Turn]:
-        """A turn at the door of the engine, within what the peer may have at once. Raises UpstreamError."""
+    async def turn(self, served: Served, agent: str) -> Turn:
+        """A turn inside the engine, within what the peer may have at once: left by `with`. Raises UpstreamError."""
         said, gone = self._limits.take(self.peer, agent)
         if said == "none":
             raise UpstreamError("it may have nothing of it", status=403, code=NOT_GIVEN)
         if said == "all":
             raise UpstreamError("it has all that it may", status=429, code=LIMITED, retry_after_s=LIMITED_S)
         try:
-            async with served.door.remote_turn(self.peer) as turn:
-                yield turn
-        finally:
+            turn = await served.door.remote_turn(self.peer)
+        except BaseException:
             gone()
+            raise
+        turn.gives_back = gone
+        return turn
 
     def cold(self, doors: Doors) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Of the agents that it may use and whose model is not loaded: those for which it is, and those where not."""

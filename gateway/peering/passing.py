@@ -170,7 +170,7 @@ class PassedOn:
             kind, body = await asyncio.to_thread(request.travelling, served.model)
             if served.personal is not None or asked.endpoint not in model.endpoints:
                 raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
-            async with self._given.turn(served, asked.agent) as turn:
+            with await self._given.turn(served, asked.agent) as turn:
                 started = self._clock()
                 try:
                     opened = served.door.engine.open(

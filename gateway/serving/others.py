@@ -162,7 +162,7 @@ class Others:
         door = self._doors.door_of(candidate.agent.engine)
         turn = await door.own_turn(self._clock())
         assert isinstance(turn, Turn), "nobody looks elsewhere"
-        with door.inside(turn):
+        with turn:
             trace.attempt(candidate.agent.model, door.engine.state.family, candidate.name, may_tell=False)
             async with door.engine.open(endpoint, body, sent, stream=False, patience=patience) as opened:
                 await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -61,7 +61,7 @@ class Job:
         self.task = asyncio.create_task(self._remote() if remote else self._local())
 
     async def _remote(self) -> None:
-        async with self._door.remote_turn():
+        with await self._door.remote_turn():
             await self._stay()
 
     async def _local(self) -> None:
@@ -85,10 +85,10 @@ class Job:
         await asyncio.wait([self.task])
 
 
-def opened(turn: Turn | str) -> AbstractContextManager[None]:
+def opened(turn: Turn | str) -> Turn:
     """Inside, by a turn that has come."""
     assert isinstance(turn, Turn)
-    return turn.door.inside(turn)
+    return turn
 
 
 async def settle() -> None:
@@ -227,7 +227,7 @@ async def test_a_closed_door_is_a_429_with_the_time_to_come_back() -> None:
     assert "closed" == door.admission
 
     with pytest.raises(UpstreamError) as caught:
-        await door.remote_turn().__aenter__()
+        await door.remote_turn()
 
     assert (429, "busy", 4) == (caught.value.status, caught.value.code, caught.value.retry_after_s)
     assert 2 == door.load.waiting
@@ -251,7 +251,7 @@ async def test_without_an_engine_the_door_is_closed() -> None:
 
     assert "closed" == door.admission == door.pulse(ME).admission
     with pytest.raises(UpstreamError) as caught:
-        await door.remote_turn().__aenter__()
+        await door.remote_turn()
     assert 429 == caught.value.status
 
 
@@ -377,9 +377,8 @@ async def test_jobs_that_are_hung_up_on_leave_too() -> None:
 async def test_a_job_that_fails_is_no_completion() -> None:
     """An engine that fails at once must not look fast."""
     door = door_of(1)
-    with pytest.raises(OSError):
-        async with door.remote_turn():
-            raise OSError
+    with pytest.raises(OSError), await door.remote_turn():
+        raise OSError
 
     assert (1, 0) == (door.pulse(ME).arrivals, door.pulse(ME).completions)
 
@@ -404,7 +403,7 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
     now = [0.0]
     door = door_of(2, now=now)
     async with AsyncExitStack() as inside:
-        await inside.enter_async_context(door.remote_turn())
+        inside.enter_context(await door.remote_turn())
         now[0] = 2.0
 
         assert 2_000 == door.pulse(ME).busy_ms
@@ -735,9 +734,8 @@ async def test_what_others_have_inside_is_finished_and_who_waits_is_turned_away_
     assert isinstance(waiting.task.exception(), UpstreamError) and not inside.task.done()
     assert own.is_inside and ["closed"] == told
     assert "closed" == door.pulse(ME).admission
-    with pytest.raises(UpstreamError) as caught:
-        async with door.remote_turn():
-            raise AssertionError("nobody is let in")
+    with pytest.raises(UpstreamError) as caught, await door.remote_turn():
+        raise AssertionError("nobody is let in")
     assert (429, "busy", "this peer is busy") == (caught.value.status, caught.value.code, str(caught.value))
     assert (caught.value.retry_after_s or 0) >= KEPT_SHUT_S
 
@@ -771,8 +769,7 @@ async def test_who_is_turned_away_and_hangs_up_leaves_no_place_behind() -> None:
 async def test_who_has_had_less_takes_a_place_in_a_full_line() -> None:
     """All places are the flood's: its last request hears that this peer is busy, the other's waits in its stead."""
     door = door_of(slots=1)
-    inside = door.remote_turn("flood")
-    await inside.__aenter__()
+    inside = await door.remote_turn("flood")
     waiting = [asyncio.create_task(enter(door, "flood")), asyncio.create_task(enter(door, "third"))]
     await asyncio.sleep(0)
     pushed = asyncio.create_task(enter(door, "third"))
@@ -788,7 +785,7 @@ async def test_who_has_had_less_takes_a_place_in_a_full_line() -> None:
     with pytest.raises(UpstreamError, match="busy"):
         await waiting[0]
     assert 1 == door.load.running and 2 == door.load.waiting
-    await inside.__aexit__(None, None, None)
+    door.leave(inside)
     await asyncio.gather(waiting[1], other)
 
 
@@ -812,6 +809,6 @@ async def test_a_door_is_soft_while_somebody_has_several_places_in_line() -> Non
 
 
 async def enter(door: Door, peer: str, stays: asyncio.Event | None = None) -> None:
-    async with door.remote_turn(peer):
+    with await door.remote_turn(peer):
         if stays:
             await stays.wait()

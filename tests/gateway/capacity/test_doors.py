@@ -185,7 +185,7 @@ async def test_an_agent_asks_its_engine_as_often_as_it_needs_with_one_place() ->
     upstream = served.over(door.engine, is_own=True)
 
     assert isinstance(turn, Turn)
-    with door.inside(turn):
+    with turn:
         async with upstream.open("chat/completions", (b"",), {}, stream=False, patience=Patience(1, 1, 1)):
             await asyncio.sleep(0)
         assert not second.done() and door.load.running == 1

@@ -212,9 +212,10 @@ def test_who_enters_at_once_is_who_would_enter_from_the_line(
             for line, ticket in zip((short, long), there.pop(which % len(there)), strict=True):
                 line.leave(ticket)
         elif step != "leave":
-            mine, twin = (Ticket(now, is_own=step != "other", may_look=step == "own") for _ in range(2))
+            is_own, peer = step != "other", f"peer {which % 2}" if step == "other" else ""
+            mine, twin = (Ticket(now, is_own=is_own, may_look=step == "own", peer=peer) for _ in range(2))
             there.append((mine, twin))
-            if not (mine.is_own and short.enters_at_once(mine, room)):
+            if not short.enters_at_once(mine, room):
                 short.join(mine)
             long.join(twin)
         list(short.admit(room))

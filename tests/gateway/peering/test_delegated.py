@@ -225,7 +225,7 @@ async def test_a_closed_door_is_a_429_in_band(tmp_path: Path) -> None:
     async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine, slots=1) as pair:
         taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(2)]  # one runs, one waits
         await until(lambda: 1 == pair.ben.door.load.waiting)
-        taken.append(asyncio.create_task(pair.ben.door.remote_turn("cat").__aenter__()))  # another peer's: the limit
+        taken.append(asyncio.create_task(pair.ben.door.remote_turn("cat")))  # another peer's: the limit
         await until(lambda: "closed" == pair.ben.door.admission)
 
         client, attempts = await forward(pair, CHAT)
@@ -349,8 +349,9 @@ async def test_one_peer_s_requests_leave_a_place_for_another_s(tmp_path: Path) -
         taken = [asyncio.create_task(ask(pair, delegated())) for _ in range(12)]
         await until(lambda: 3 == sum(task.done() for task in taken))  # two run, seven wait, three are refused
 
-        async with asyncio.timeout(5), pair.ben.door.remote_turn("cat"):
-            assert 3 == pair.ben.door.load.remote_running
+        async with asyncio.timeout(5):
+            with await pair.ben.door.remote_turn("cat"):
+                assert 3 == pair.ben.door.load.remote_running
         for task in taken:
             task.cancel()
         await asyncio.wait(taken)

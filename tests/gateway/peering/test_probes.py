@@ -33,7 +33,7 @@ async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
             with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
                 answers.append(msgspec.json.decode(await response.read(1 << 24, 5), type=ProbeAnswer))
             if len(answers) < 8:
-                await turns.enter_async_context(pair.ben.door.remote_turn())
+                turns.enter_context(await pair.ben.door.remote_turn())
 
     assert [ProbeAnswer(running, 0, 8, "open") for running in (0, 1, 2, 2, 4, 4, 4)] == answers[:-1]
     assert ProbeAnswer(4, 0, 8, "soft") == answers[-1]
