@@ -7,11 +7,14 @@ repeats. Its lists take memory: it is loaded to check a secret, and by a peer no
 import math
 import re
 import sys
+from itertools import pairwise
 
 from discovery.admission import AdmissionError
 
 ENOUGH_BITS = 64  # more guesses than one network is worth; `ppai init` makes secrets of 128
 REFUSED_FROM = (0, 2)  # the version (major, minor) from which a peer with a weaker secret does not start
+_DRAWN_BITS = 128  # of 32 hexadecimal digits that were drawn, as `ppai init` and `openssl rand -hex 16` draw them
+_VARIED = 12  # of 16 bytes that were drawn, and of the steps between them, so many are different, but once in thousands
 _READ_LIMIT = 72  # characters that are looked at: what zxcvbn takes, and enough for any good secret
 
 _REMEDY = (
@@ -22,10 +25,21 @@ _REMEDY = (
 
 def bits_of(secret: bytes) -> float:
     """The estimated number of guesses that find the secret, as a power of two."""
+    if _looks_drawn(secret):
+        return _DRAWN_BITS
     from zxcvbn import zxcvbn
 
     text = secret.decode(errors="replace")[:_READ_LIMIT]
     return math.log2(float(zxcvbn(text, user_inputs=["ppai"])["guesses"])) if text else 0.0
+
+
+def _looks_drawn(secret: bytes) -> bool:
+    """Whether these are 32 hexadecimal digits without a pattern that a person types; else zxcvbn is to tell."""
+    if not re.fullmatch(rb"[0-9a-f]{32}", secret):
+        return False
+    drawn = bytes.fromhex(secret.decode())
+    steps = {(after - before) % 256 for before, after in pairwise(drawn)}
+    return min(len(set(drawn)), len(steps)) >= _VARIED
 
 
 def require_strong(secret: bytes) -> None:

@@ -2,19 +2,23 @@
 
 A row says milliseconds from the command `ppai serve` to its first answer, the CPU time spent until then, and MiB held
 some seconds later (PSS: of what processes share, each counts its part): by a peer alone before its engine, and by one
-that knows another peer and has judged queries, with encoders and gate loaded. Checkouts are started in turns; figures
-are medians. The second of two starts finds Python's bytecode written and the files in memory, as on a machine in use.
+that knows another peer and has judged queries, with encoders and gate loaded. Checkouts are started in turns, each by
+its own virtual environment if it has one; figures are medians. A first round, which is not counted, has Python write
+its bytecode and brings the files into memory, as on a machine in use.
+
+`--ledger` says instead where the time goes, which telling it makes longer.
 """
 
 import argparse
 import http.client
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,6 +30,8 @@ from benchmarks.gateway.targets import PAIR_ENVIRONMENT, NotStarted, checkouts_o
 LOOK_S = 0.002  # s between two tries of the first request
 LIMIT_S = 60.0
 SETTLED_S = 5.0  # s after the last answer, until memory is read
+OURS, OTHERS, REST = ("gateway", "discovery", "profiler"), "other_modules", "all_else"
+PACKAGES = ("ours", "numpy", "aiohttp", "fastapi", "pydantic", "cryptography", "typer", "yaml", "uvicorn")
 QUERIES = 20  # of different words, until encoders and gate count as loaded
 
 
@@ -41,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             engine = free_port()
             command = [sys.executable, "-m", "benchmarks.gateway.engine", str(engine)]
             started(stack, Path(folder), "engine", engine, command)
-            rows = _measure(checkouts, f"http://127.0.0.1:{engine}", Path(folder), options.rounds)
+            measure = _ledger if options.ledger else _measure
+            rows = measure(checkouts, f"http://127.0.0.1:{engine}", Path(folder), options.rounds)
     except (NotStarted, WrongAnswer, OSError) as error:
         print(f"benchmarks.gateway.start: {error}", file=sys.stderr)
         return 1
@@ -59,6 +66,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--against", type=Path, action="append", default=[], metavar="DIR", help="also another checkout of PPAI"
     )
     parser.add_argument("--rounds", type=int, default=5, help="starts of each checkout")
+    parser.add_argument("--ledger", action="store_true", help="where the time until the first answer goes instead")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser.parse_args(argv)
 
@@ -85,6 +93,33 @@ def _measure(checkouts: dict[str, Path], engine: str, folder: Path, rounds: int)
     ]
 
 
+def _ledger(checkouts: dict[str, Path], engine: str, folder: Path, rounds: int) -> list[dict[str, object]]:
+    """A row for each checkout: milliseconds for loading modules, by whose they are, and for all else."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
+    for number in range(-1, rounds):
+        for name, checkout in checkouts.items():
+            home = folder / f"{name}.{number}"
+            with ExitStack() as stack:
+                peer = _Peer(stack, home, checkout, engine, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+                whole_ms = peer.first_answer_s() * 1e3
+            loading_ms = loading(home.with_suffix(".log").read_text(errors="replace"))
+            if number >= 0:
+                found[name].append({**loading_ms, REST: whole_ms - sum(loading_ms.values()), "in_all": whole_ms})
+    return [
+        {"target": name, **{part: round(statistics.median(each[part] for each in own)) for part in own[0]}}
+        for name, own in found.items()
+    ]
+
+
+def loading(said: str) -> dict[str, float]:
+    """Milliseconds by whose modules they are, each its own alone, from what PYTHONPROFILEIMPORTTIME has Python say."""
+    spent = dict.fromkeys((*PACKAGES, OTHERS), 0.0)
+    for own_us, module in re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)", said, flags=re.M):
+        top = module.partition(".")[0]
+        spent["ours" if top in OURS else top if top in PACKAGES else OTHERS] += int(own_us) / 1e3
+    return spent
+
+
 def _idle_mib(checkout: Path, engine: str, home: Path) -> float:
     """PSS of a peer that knows no other and has answered once."""
     with ExitStack() as stack:
@@ -97,9 +132,11 @@ def _judging_mib(checkout: Path, engine: str, home: Path) -> float:
     """PSS of a peer that knows another one, and chooses between both by what queries are about."""
     with ExitStack() as stack:
         hop = free_port()
-        other = _Peer(stack, home.with_suffix(".other"), checkout, engine, "--peer-port", str(hop))
+        other = _Peer(
+            stack, home.with_suffix(".other"), checkout, engine, "--peer-port", str(hop), environment=PAIR_ENVIRONMENT
+        )
         other.first_answer_s()
-        peer = _Peer(stack, home, checkout, engine, "--seed", f"127.0.0.1:{hop}")
+        peer = _Peer(stack, home, checkout, engine, "--seed", f"127.0.0.1:{hop}", environment=PAIR_ENVIRONMENT)
         peer.first_answer_s()
         ends_at = time.monotonic() + LIMIT_S
         while not peer.encoders():
@@ -115,14 +152,16 @@ def _judging_mib(checkout: Path, engine: str, home: Path) -> float:
 class _Peer:
     """A peer that was just started."""
 
-    def __init__(self, stack: ExitStack, home: Path, checkout: Path, engine: str, *more: str) -> None:
+    def __init__(
+        self, stack: ExitStack, home: Path, checkout: Path, engine: str, *more: str, environment: Mapping[str, str] = {}
+    ) -> None:
         self._port = free_port()
         own = checkout / ".venv" / "bin" / "python"  # what it depends on is part of what is measured
         python = str(own) if own.exists() else sys.executable
         command = [python, "-m", "gateway.cli", "serve", "--home", str(home), "--engine", engine]
         command += ["--port", str(self._port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
         self._began = time.perf_counter()
-        environment = {**os.environ, **PAIR_ENVIRONMENT, "PYTHONDONTWRITEBYTECODE": ""}  # else each start compiles anew
+        environment = {**os.environ, **environment, "PYTHONDONTWRITEBYTECODE": ""}  # else each start compiles anew
         process = launched(stack, home.with_suffix(".log"), command, environment, checkout)
         self._process, self.end = psutil.Process(process.pid), process.terminate
 

@@ -1,5 +1,6 @@
 """ppai serve, demo: run peers."""
 
+import gc
 from contextlib import nullcontext
 from typing import Annotated
 
@@ -76,6 +77,7 @@ def serve(
     tell = (lambda text: say(json_line(text))) if is_json else say
     with below(place) if screen and not is_json else nullcontext():
         tell(f"starting a peer from {place.path}")
+        gc.disable()  # until the peer serves: looking for garbage would take a tenth of the start, and find none
         from gateway.runtime.running import run_peer
 
         run_peer(settings, place, say=tell)

@@ -30,7 +30,10 @@ COLLECT_AFTER = 10_000  # objects made and not freed; Python's 700 is some ten r
 
 
 def run_peer(config: Config, home: Home, say: Say) -> None:
-    """Serve until SIGTERM or ^C. Raises HomeError, PortTaken."""
+    """Serve until SIGTERM or ^C. Raises HomeError, PortTaken.
+
+    The garbage collector may be off until then: hardly anything becomes garbage before a peer serves.
+    """
     gate = check(config, home)
     log = KeptLog(home.path / "peer.log")
     log_to_stderr(config.log_level, log.handler, config=config.log)
@@ -62,7 +65,7 @@ async def _serve(config: Config, home: Home, gate: QAGate, say: Say, log: KeptLo
     stop = asyncio.Event()
     call_on_stop(asyncio.get_running_loop(), stop.set)
     async with Runtime(config, home, gate, say, log, stop) as runtime:
-        gc.collect()
-        gc.freeze()  # what was built lives as long as the peer: the collector need not look at it again
+        gc.freeze()  # what was loaded and built lives as long as the peer: the collector need not look at it again
+        gc.enable()
         gc.set_threshold(COLLECT_AFTER)  # nor often at what requests make, which is freed as they end
         await runtime.run()

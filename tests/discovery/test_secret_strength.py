@@ -64,3 +64,32 @@ def test_a_peer_keeps_no_list_of_words_in_memory() -> None:
     warning_about(b"passwordpassword", "0.1.0")
 
     assert [] == [name for name in sys.modules if name.startswith("zxcvbn")]
+
+
+@pytest.mark.parametrize(
+    ("secret", "is_asked"),
+    [
+        (b"9f1c6b0e4d7a23588e5bd0c1f76a2943", False),
+        (b"a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6", True),
+        (b"00112233445566778899aabbccddeeff", True),
+        (b"000102030405060708090a0b0c0d0e0f", True),
+        (b"deadbeef" * 4, True),
+        (b"9f1c6b0e4d7a23588e5bd0c1f76a294", True),
+        (b"9f1c6b0e-4d7a2358-8e5bd0c1f76a29", True),
+    ],
+)
+def test_lists_of_words_are_loaded_where_a_person_may_have_chosen(
+    secret: bytes, is_asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    class Lists:
+        @staticmethod
+        def zxcvbn(text: str, user_inputs: list[str]) -> dict[str, int]:
+            asked.append(text)
+            return {"guesses": 2**100}
+
+    monkeypatch.setitem(sys.modules, "zxcvbn", Lists)
+
+    assert bits_of(secret) >= 100
+    assert ([secret.decode()] if is_asked else []) == asked
