@@ -1,12 +1,21 @@
 """A closed-loop load driver: connections that ask again as soon as they have their answer. Checks every answer."""
 
 import asyncio
+import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, repeat
 
 import msgspec
 
 _QUESTION = "Say hello, please, and tell me in one sentence what a gateway does for a team with several machines."
+_WORDS = (
+    "bread", "rivers", "law", "engines", "music", "trees", "taxes", "cells", "poems", "stars", "ships", "bridges",
+    "glass", "horses", "maps", "clouds", "salt", "mirrors", "vaccines", "rhymes", "harbours", "algebra", "winter",
+    "pepper", "copper", "opera", "genes", "ladders", "rockets", "wool", "bees", "grammar", "tides", "verbs",
+)  # fmt: skip
+_NUMBERS = count()  # of new questions
 _LONG = 'Lorem ipsum dolor sit amet, "quoted" and\nnew lines. ' * 20
 
 
@@ -18,14 +27,23 @@ class Scenario:
     connections: int
     words: int = 0
     turns: int = 1  # of the conversation sent along; 30 make 34 KB
+    new: bool = False  # every question is another one, so that each has to be judged
 
-    def body(self) -> bytes:
+    def body(self, number: int = 0) -> bytes:
+        """The body of the request of this number; all are equal, unless the scenario asks for new ones."""
         history = [{"role": ("user", "assistant")[turn % 2], "content": _LONG} for turn in range(self.turns - 1)]
-        messages = [*history, {"role": "user", "content": _QUESTION}]
+        question = _new_question(number) if self.new else _QUESTION
+        messages = [*history, {"role": "user", "content": question}]
         streamed = {"stream": True} if self.words else {}
         return msgspec.json.encode(
             {"model": "mock-model", "messages": messages, "max_tokens": self.words or 64, **streamed}
         )
+
+
+def _new_question(number: int) -> str:
+    """About as long as the other one, of words drawn by its number."""
+    rng = random.Random(number)
+    return f"Tell me of {', '.join(rng.sample(_WORDS, 12))}, please."
 
 
 SCENARIOS = (
@@ -34,6 +52,8 @@ SCENARIOS = (
     Scenario("big16", 16, turns=31),
     Scenario("s1", 1, words=8),
     Scenario("s64", 64, words=32),
+    Scenario("new1", 1, new=True),
+    Scenario("new16", 16, new=True),
 )
 
 
@@ -58,12 +78,19 @@ class WrongAnswer(Exception):
 
 async def drive(port: int, scenario: Scenario, seconds: float) -> Load:
     """Ask 127.0.0.1:`port` for so long. Raises WrongAnswer, OSError."""
-    request = _request(port, scenario.body())
+    requests = _requests(port, scenario)
     ends_at = time.perf_counter() + seconds
     began = time.perf_counter()
-    connections = [_connection(port, request, scenario.words, ends_at) for _ in range(scenario.connections)]
+    connections = [_connection(port, requests, scenario.words, ends_at) for _ in range(scenario.connections)]
     latencies = [latency for found in await asyncio.gather(*connections) for latency in found]
     return Load(sorted(latencies), time.perf_counter() - began)
+
+
+def _requests(port: int, scenario: Scenario) -> Iterator[bytes]:
+    """Requests without end; no new question was asked before, in this run of the driver or an earlier one."""
+    if not scenario.new:
+        return repeat(_request(port, scenario.body()))
+    return (_request(port, scenario.body(number)) for number in _NUMBERS)
 
 
 def _request(port: int, body: bytes) -> bytes:
@@ -71,11 +98,12 @@ def _request(port: int, body: bytes) -> bytes:
     return f"{head}authorization: Bearer sk-1234\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
-async def _connection(port: int, request: bytes, words: int, ends_at: float) -> list[float]:
+async def _connection(port: int, requests: Iterator[bytes], words: int, ends_at: float) -> list[float]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     latencies: list[float] = []
     try:
         while not latencies or time.perf_counter() < ends_at:
+            request = next(requests)
             began = time.perf_counter()
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()

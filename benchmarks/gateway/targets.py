@@ -1,5 +1,6 @@
 """What is measured: the engine itself, a peer in front of it, and other gateways where they are installed."""
 
+import json
 import os
 import shutil
 import socket
@@ -39,6 +40,7 @@ LITELLM_ENVIRONMENT = {
 }
 # One network; and its engine takes all that the driver sends at once, else the answering peer would turn some away.
 PAIR_ENVIRONMENT = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_ENGINE_SLOTS": "256"}
+OTHERS = 8  # that the peer `among8` knows
 NO_ENGINE = "http://127.0.0.1:9"
 
 
@@ -90,7 +92,7 @@ def start(
     *,
     sampled: bool = False,
 ) -> list[Target]:
-    """The engine, a peer, a pair of peers, an edge, the same of other checkouts of PPAI, and the rivals there are.
+    """The engine, peers in their kinds, an edge, the same of other checkouts of PPAI, and the rivals there are.
 
     Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. Raises NotStarted for all but
     rivals.
@@ -101,7 +103,8 @@ def start(
     command = [sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
     targets = [started(stack, folder, "direct", port, command)]
     for suffix, checkout in checkouts.items():
-        for name, begin in {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair}.items():
+        kinds = {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair, f"among{OTHERS}{suffix}": _among_others}
+        for name, begin in kinds.items():
             if wanted(name):
                 targets.append(begin(stack, folder, name, checkout, url, sampled=sampled))
         if wanted(name := f"edge{suffix}"):
@@ -130,11 +133,24 @@ def checkouts_of(against: Sequence[Path]) -> dict[str, Path]:
     return {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}
 
 
-def _peer(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *more: str, sampled: bool) -> Target:
-    """`ppai serve` as that checkout has it; alone, unless `more` says where its peers are."""
+def _peer(
+    stack: ExitStack,
+    folder: Path,
+    name: str,
+    checkout: Path,
+    engine: str,
+    *more: str,
+    sampled: bool,
+    settings: Sequence[str] = (),
+) -> Target:
+    """`ppai serve` as that checkout has it; alone, unless `more` says where its peers are.
+
+    `settings`: further ones, as variables of the environment.
+    """
     port, samples = free_port(), folder / f"{name}.stacks"
     begin = [str(WATCHED), "stacks", str(samples)] if sampled else ["-m", "gateway.cli"]
-    command = [sys.executable, *begin, "serve", "--home", str(folder / name), "--engine", engine]
+    given = ["env", *settings] if settings else []
+    command = [*given, sys.executable, *begin, "serve", "--home", str(folder / name), "--engine", engine]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
     target = started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
     return replace(target, samples=(samples,)) if sampled else target
@@ -149,6 +165,34 @@ def _pair(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str
         name, checkout, NO_ENGINE, "--peer-port", "0", "--seed", f"127.0.0.1:{hop}"
     )  # ready as soon as the other one may be asked
     return Target(name, asking.port, (*asking.processes, *answering.processes), (*asking.samples, *answering.samples))
+
+
+def _among_others(stack: ExitStack, folder: Path, name: str, checkout: Path, engine: str, *, sampled: bool) -> Target:
+    """A peer with an engine that knows OTHERS others with the same one, and judges by the fast encoder.
+
+    Only its own CPU time and memory count: the others' idle work is theirs.
+    """
+    ports = [free_port() for _ in range(OTHERS)]
+    for number, port in enumerate(ports):
+        _peer(stack, folder, f"{name}-other-{number}", checkout, engine, "--peer-port", str(port), sampled=False)
+    seeds = [word for port in ports for word in ("--seed", f"127.0.0.1:{port}")]
+    asked = _peer(
+        stack, folder, name, checkout, engine, "--peer-port", "0", *seeds,
+        sampled=sampled, settings=["PPAI_ROUTING_ENCODER=fast"],
+    )  # fmt: skip
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _knows(asked.port, OTHERS):
+        if time.monotonic() > deadline:
+            raise NotStarted(f"{name} did not meet {OTHERS} others, or has no fast encoder")
+        time.sleep(0.2)
+    return asked
+
+
+def _knows(port: int, others: int) -> bool:
+    """Whether the peer knows so many others and has an encoder loaded."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ppai/v1/status", timeout=5) as response:
+        status = json.load(response)
+    return bool(status["network"]["peers"] == others and status["gate"]["encoders"])
 
 
 def _rivals(folder: Path, engine: int) -> dict[str, Callable[[int], list[str]]]:

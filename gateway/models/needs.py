@@ -26,11 +26,6 @@ def least_tokens(prompt_tokens: int) -> int:
     return int(prompt_tokens * LEAST_SHARE)
 
 
-def is_met(needs: frozenset[str], prompt_tokens: int, abilities: frozenset[str], context_tokens: int) -> bool:
-    """Whether a model of these abilities and this context can take the request; `context_tokens` 0: no limit known."""
-    return needs <= abilities and (context_tokens == 0 or least_tokens(prompt_tokens) <= context_tokens)
-
-
 def unmet(
     needs: frozenset[str], prompt_tokens: int, abilities: Sequence[frozenset[str]], context_tokens: Sequence[int]
 ) -> NobodyTakes | TooLong | None:

@@ -86,6 +86,7 @@ class Roster:
     places: Mapping[tuple[PeerId, str], int] = field(init=False)  # the row of an agent at a queue
     kinds: dict[object, Candidates] = field(init=False, default_factory=dict)  # those met, see candidates.py
     least_context: float = field(init=False)  # the shortest that is known; inf: none is
+    taken_by_all: frozenset[str] = field(init=False)  # modalities and abilities that each of them has
     away: Column = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
     served: frozenset[str] = field(init=False)  # names of models and agents
     meant: dict[object, Meant] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
@@ -95,6 +96,7 @@ class Roster:
 
     def __post_init__(self) -> None:
         known = self.context_tokens[self.context_tokens > 0]
+        object.__setattr__(self, "taken_by_all", frozenset.intersection(*(self.modalities or [frozenset()])))
         object.__setattr__(self, "least_context", float(known.min()) if len(known) else inf)
         columns = (self.peer_ids, self.queues, self.engines, self.peer_names, self.agents, self.models)
         who = tuple(zip(*columns, self.local.tolist(), self.last_resort.tolist(), strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 from discovery.names import AmbiguousPeer, meant, quoted
 from discovery.records import PeerId
 from gateway.models.names import Chain, NamesConfig, UnknownModel, resolve_models, sayable
-from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
+from gateway.models.needs import NobodyTakes, TooLong, least_tokens, unmet
 from gateway.privacy.fields import who_takes
 from gateway.routing.candidates import Excluded, may_answer
 from gateway.routing.choice import Candidate
@@ -79,8 +79,8 @@ def check_needs(query: Query, roster: Roster) -> None:
 
     Looked at are those who may answer at all, however busy; where there are none, that is another error.
     """
-    if len(roster) == 1 and query.pin is None and _is_met(query, roster):
-        return  # a peer alone is spared the arrays
+    if query.needs <= roster.taken_by_all and least_tokens(query.prompt_tokens) <= roster.least_context:
+        return  # whoever may answer takes it
     rows = np.flatnonzero(may_answer(query, roster)).tolist()
     contexts: list[int] = roster.context_tokens[rows].tolist()
     found = unmet(query.needs, query.prompt_tokens, [roster.modalities[row] for row in rows], contexts)
@@ -260,10 +260,6 @@ _PINNED_AWAY = {
     "model": (404, "it does not serve that model: see `ppai models`"),
     "without_agent": (503, "its engine is not there: see `ppai status` on that machine"),
 }
-
-
-def _is_met(query: Query, roster: Roster) -> bool:
-    return is_met(query.needs, query.prompt_tokens, roster.modalities[0], int(roster.context_tokens[0]))
 
 
 def _refusal(unmet_need: NobodyTakes | TooLong, pinned_local: str | None) -> InvalidRequest:

@@ -191,6 +191,8 @@ class RelevanceReader:
         """
         if self.problem is not None:
             return None
+        if not (earlier or session or setting or tools) and (known := self._recalled(self._key(text))):
+            return known  # a text alone, judged before: there is nothing to wait for, nor to blend
         turns: list[tuple[Judged, float]] = []
         left = 1.0
         try:
@@ -241,10 +243,8 @@ class RelevanceReader:
         return replace(newest, relevance=relevance, category=category, is_familiar=True)
 
     async def _judged(self, text: str) -> Judged | None:
-        version = self._drawing.version.to_bytes(8, "little")  # what was judged before is of other topics
-        key = blake2b(text.encode("utf-8", "replace"), digest_size=16, salt=version).digest()
-        if known := self._known.get(key):
-            self._known.move_to_end(key)
+        key = self._key(text)
+        if known := self._recalled(key):
             return known
         if key not in self._under_way:
             if len(self._under_way) >= UNDER_WAY_LIMIT:
@@ -253,6 +253,16 @@ class RelevanceReader:
             self._under_way[key] = work
             work.add_done_callback(lambda done: self._remember(key, done))
         return await asyncio.shield(self._under_way[key])
+
+    def _key(self, text: str) -> bytes:
+        """By which a text is remembered; what was judged before its topics changed is of other topics."""
+        version = self._drawing.version.to_bytes(8, "little")
+        return blake2b(text.encode("utf-8", "replace"), digest_size=16, salt=version).digest()
+
+    def _recalled(self, key: bytes) -> Judged | None:
+        if known := self._known.get(key):
+            self._known.move_to_end(key)
+        return known
 
     def _loaded(self) -> Ladder | None:
         """The encoders, loaded if need be; None where they cannot be. Runs in the worker thread only."""

@@ -68,6 +68,22 @@ def test_a_long_conversation_is_sent_whole() -> None:
     assert 8 == msgspec.json.decode(Scenario("any", 1, words=8).body())["max_tokens"]
 
 
+def test_new_questions_are_never_asked_twice() -> None:
+    scenario = Scenario("any", 1, new=True)
+
+    bodies = [scenario.body(number) for number in range(300)]
+
+    assert 300 == len(set(bodies)) and bodies[7] == scenario.body(7)
+    assert Scenario("any", 1).body(1) == Scenario("any", 1).body(2)
+
+
+async def test_every_answer_to_a_new_question_is_counted() -> None:
+    async with listening() as port:
+        load = await drive(port, Scenario("any", 2, new=True), seconds=0.0)
+
+    assert 2 == len(load.latencies_s)
+
+
 def test_quantiles_are_values_that_were_seen() -> None:
     load = Load([0.1, 0.2, 0.3, 0.4], 2.0)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.models.needs import NobodyTakes, TooLong, is_met, unmet
+from gateway.models.needs import NobodyTakes, TooLong, unmet
 
 TEXT, IMAGE, AUDIO = frozenset({"text"}), frozenset({"text", "image"}), frozenset({"text", "audio"})
 
@@ -41,11 +41,3 @@ def test_the_context_of_a_model_that_lacks_another_need_does_not_count() -> None
 
 def test_without_a_model_nothing_is_unmet() -> None:
     assert unmet(IMAGE, 9000, [], []) is None
-
-
-@pytest.mark.parametrize("abilities", [TEXT, IMAGE])
-@pytest.mark.parametrize("context_tokens", [0, 100, 8192])
-def test_what_one_model_can_take_is_not_unmet(abilities: frozenset[str], context_tokens: int) -> None:
-    met = is_met(IMAGE, 9000, abilities, context_tokens)
-
-    assert met == (unmet(IMAGE, 9000, [abilities], [context_tokens]) is None)

@@ -262,3 +262,24 @@ def test_what_keeps_a_request_here_is_named_where_nobody_here_can_answer() -> No
 
     assert (422, "field_stays_here") == (told.status, told.code)
     assert "field:tools.mcp" in told.message
+
+
+@pytest.mark.parametrize("needs", [frozenset[str](), frozenset({"image"})])
+@pytest.mark.parametrize("tokens", [10, 9000])
+@pytest.mark.parametrize("contexts", [(0, 0), (0, 4096), (4096, 4096), (4096, 32768)])
+@pytest.mark.parametrize("takes", [(TEXT, TEXT), (TEXT, IMAGE), (IMAGE, IMAGE)])
+def test_a_request_is_refused_exactly_where_nobody_can_take_it(
+    takes: tuple[frozenset[str], ...], contexts: tuple[int, ...], tokens: int, needs: frozenset[str]
+) -> None:
+    """Also where all take it, and nobody looks at them one by one."""
+    pairs = zip(takes, contexts, strict=True)
+    may = any(needs <= able and (context == 0 or tokens / 2 <= context) for able, context in pairs)
+
+    def check() -> None:
+        check_needs(Query(needs=needs, prompt_tokens=tokens), roster(*takes, contexts=contexts))
+
+    if may:
+        check()
+    else:
+        with pytest.raises(InvalidRequest):
+            check()
