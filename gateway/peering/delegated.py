@@ -7,6 +7,7 @@ whether the peer may ask: listener.py has seen to both.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -27,7 +28,7 @@ from gateway.peering.given import Given
 from gateway.peering.length import bounded
 from gateway.privacy.fields import Unacceptable, read_delegation
 from gateway.trust.tab import Sums
-from gateway.upstream import RETRYABLE, Patience, UpstreamError, from_documents
+from gateway.upstream import RETRYABLE, Patience, UpstreamError, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, PERSONAL_ENDPOINTS
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import has_more_values, takes_long
@@ -79,8 +80,8 @@ class Delegated:
         """Whether it came to nothing through the asking peer's doing: a request it may not send, or hung up on."""
         return self._is_unacceptable or self.status == "cancelled"
 
-    async def run(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """Have a streamed answer sent, event by event; then `last` holds what ends it."""
+    async def run(self, send: Callable[[bytes], Awaitable[None]], push: Callable[[bytes, int], bool]) -> None:
+        """Have a streamed answer sent, or pushed as AsgiClient.push does; then `last` holds what ends it."""
         began = self._clock()
         try:
             if takes_long(self._payload):
@@ -99,7 +100,7 @@ class Delegated:
             with await self._given.turn(served, agent) as turn:
                 started = self._clock()
                 try:
-                    await self._ask(request, served, self._meter, send)
+                    await self._ask(request, served, self._meter, send, push)
                 finally:
                     self.usage = self._meter.tokens
                     if self.has_begun:  # also where it was hung up on: what was read and written is work done
@@ -122,7 +123,12 @@ class Delegated:
         return read_delegation(self._payload, trusted=self._trusted)
 
     async def _ask(
-        self, request: Request, served: Served, meter: Meter, send: Callable[[bytes], Awaitable[None]]
+        self,
+        request: Request,
+        served: Served,
+        meter: Meter,
+        send: Callable[[bytes], Awaitable[None]],
+        push: Callable[[bytes, int], bool],
     ) -> None:
         """The engine's answer in frames: events are sent, an answer in one piece goes with its receipt.
 
@@ -144,12 +150,18 @@ class Delegated:
                     retry_after_s=wait_s(reply.retry_after),
                 )
             if reply.is_stream and reply.status == 200:
-                async for event in reply.events():
-                    if not event.is_comment:  # the hop has signs of life of its own
-                        meter.event(event.data)
-                        self._sent.update(event.raw)
-                        self.has_begun = True
-                        await send(event.raw)
+                async for events in reads(reply, partial(self._push, push, meter)):
+                    frames = list[bytes]()
+                    for event in events:
+                        if not event.is_comment:  # the hop has signs of life of its own
+                            meter.event(event.data)
+                            frames.append(event.raw)
+                    came, self.has_begun = b"".join(frames), self.has_begun or bool(frames)
+                    self._sent.update(came)
+                    if events[-1].is_done:
+                        self.last = came
+                    elif came:
+                        await send(came)
             else:
                 answer = await reply.read()
                 meter.whole(answer)
@@ -157,6 +169,14 @@ class Delegated:
                 self._sent.update(self.last)
                 self.has_begun = True
             self._from_documents = from_documents(reply)
+
+    def _push(self, push: Callable[[bytes, int], bool], meter: Meter, events: bytes, count: int) -> bool:
+        """Send plain events as they came, behind the first; False: they are sent by `_ask`."""
+        if not self.has_begun or not push(events, count):
+            return False
+        meter.plain(events, count)
+        self._sent.update(events)
+        return True
 
     def _receipt(self, agent: str, began: float, started: float) -> bytes:
         prompt_tokens, tokens = self.usage

@@ -371,14 +371,14 @@ class PeerApp:
         await client.send(QUEUED, more=True)
         beat = _Beat(client, self._heartbeat_s, work)
         try:
-            await work.run(send)
+            await work.run(send, client.push)
         except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
             log.exception("bug=delegation peer=%s", peer[:10])
         finally:
             beat.stop()
             now, sums = self._clock(), work.sums
             self._telemetry.observe_served(work.status, *work.usage)
-            ttft_s = first_at - began if first_at and work.is_stream else None
+            ttft_s = (first_at or now) - began if work.has_begun and work.is_stream else None
             trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *work.usage))
             self._allowance.spend(peer, site_of(_ip_of(scope)), 0, sums.work, now)
             if self._settling is not None:

@@ -160,7 +160,7 @@ class PassedOn:
         """Whether it came to nothing through the asking peer's doing."""
         return self._is_unacceptable or self.status == "cancelled"
 
-    async def run(self, send: Callable[[bytes], Awaitable[None]]) -> None:
+    async def run(self, send: Callable[[bytes], Awaitable[None]], push: Callable[[bytes, int], bool]) -> None:
         """Have the answer sent, frame by frame; then `last` holds what ends it."""
         began = self._clock()
         try:

@@ -7,8 +7,9 @@ import asyncio
 import hashlib
 import hmac
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -43,13 +44,14 @@ from gateway.upstream import Patience, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import LARGE_BYTES, Pieces
 from gateway.wire.errors import ENDPOINT_MISSING
-from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool
+from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool, plain_events
 from gateway.wire.tokens import PROMPT_TOKENS_BESIDE, Seen
 
 REFUSAL_LIMIT_BYTES = 4096
 FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
 BUSY_CODES = frozenset({"peer_refused", "peer_too_many_requests"})  # codes of errors that pass by themselves
 DELEGATE = "/peer/1/delegate"
+ALMOST_S = 0.01  # by which the event loop's timers may be early
 OpenStream = Callable[..., Awaitable[Answer]]  # see Transport.open_stream
 Said = TypeVar("Said", Refusal, WholeReply, Receipt, Head)
 Kind = TypeVar("Kind", bound="PeerReply")
@@ -195,7 +197,8 @@ class PeerReply:
         self._patience, self._allowed = patience, allowed
         self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
         self._clock = asyncio.get_running_loop().time
-        self._until = self._clock() + allowed.within_s
+        self._since = self._clock()  # when the last event was here, or the wait for the next began
+        self._until = self._since + allowed.within_s
         self._events = self._read_bytes = 0
         self._seen, self._most = hashlib.sha256(), Seen()
         self.settled: Callable[[Receipt], None] = lambda receipt: None  # called with a receipt that holds
@@ -247,22 +250,58 @@ class PeerReply:
         return self._whole
 
     async def events(self) -> AsyncIterator[Event]:
-        assert self._first, "begin() comes first"
-        event = self._first
-        while not (event.is_done or event.ends_stream):
-            yield event
-            event = await self._next(self._patience.idle_s)
-            if name_of(event):
-                raise self._refusal(event, "peer_broke")
-        if event.ends_stream:
-            following = await self._next(self._patience.idle_s)
-            if following.is_done:  # some engines say it besides
+        async for events in self.reads():
+            for event in events:
                 yield event
-                event, following = following, await self._next(self._patience.idle_s)
-            self._end(following)
-        else:
-            self._end(await self._next(self._patience.idle_s))
-        yield event
+
+    async def reads(self, takes: Callable[[bytes, int], bool] | None = None) -> AsyncIterator[Sequence[Event]]:
+        """See gateway.upstream.reads: the end of an answer comes out only once its receipt is here."""
+        assert self._first, "begin() comes first"
+        if takes is not None:
+            self._answer.pour(partial(self._take, takes))
+        event, came = self._first, list[Event]()
+        while not (event.is_done or event.ends_stream):
+            came.append(event)
+            if not self._ready:
+                yield came
+                came = []
+            try:
+                event = await self._next(self._patience.idle_s)
+                if name_of(event):
+                    raise self._refusal(event, "peer_broke")
+            except UpstreamError:
+                if came:
+                    yield came
+                raise
+        if came:
+            yield came
+        last = [event]
+        following = await self._next(self._patience.idle_s)
+        if event.ends_stream and following.is_done:  # some engines say it besides
+            last.append(following)
+            following = await self._next(self._patience.idle_s)
+        self._end(following)
+        yield last
+
+    def _take(self, takes: Callable[[bytes, int], bool], piece: bytes) -> bool:
+        """Pass on plain events as they came, where each would be let through; False: they are looked at one by one."""
+        count = plain_events(piece) if self._splitter.is_between and not self._ready else 0
+        if not count or piece.count(b"}\n\n") != count or self._clock() >= self._until:
+            return False
+        if self._events + count > self._allowed.events or self._read_bytes + len(piece) > self._allowed.limit_bytes:
+            return False
+        if not self._allowed.may_name and piece.startswith(b"event:"):
+            return False
+        if not self._allowed.may_call and calls_tool(piece):
+            return False
+        if not takes(piece, count):
+            return False
+        self._events += count
+        self._read_bytes += len(piece)
+        self._seen.update(piece)
+        self._most.plain(piece, count)
+        self._since = self._clock()
+        return True
 
     def _refusal(self, event: Event, code: str) -> UpstreamError:
         refusal = self._decode(event, Refusal)
@@ -310,7 +349,8 @@ class PeerReply:
         Also where the answer is more than it may be.
         """
         if not self._ready:
-            await self._hear(self._clock() + min(within_s, self._until - self._clock()))
+            self._since = self._clock()
+            await self._hear(within_s)
         self._events += 1
         if self._events > self._allowed.events:
             raise self._cut_short("it has more events than what was asked for can have")
@@ -327,19 +367,19 @@ class PeerReply:
                 raise self._cut_short("it calls a tool, and was offered none")
         return event
 
-    async def _hear(self, until: float) -> None:
+    async def _hear(self, within_s: float) -> None:
         """Read until there is an event. Raises UpstreamError after 4 s of silence, or when the connection ends.
 
-        Also where there is none at `until`.
+        Also where there is none `within_s` of the last one.
         """
         while not self._ready:
-            left_s = until - self._clock()
+            left_s = self._left_s(within_s)
             try:
                 chunk = await self._answer.piece(min(left_s, self._silence_s)) if left_s > 0 else None
                 if chunk:
                     self._ready += self._splitter.feed(chunk)
             except TimeoutError as error:
-                if left_s > self._silence_s:
+                if self._left_s(within_s) > ALMOST_S:
                     raise self._gone(f"{self._silence_s:g} s of silence") from error
                 chunk = None
             except OversizedEvent as error:
@@ -355,6 +395,10 @@ class PeerReply:
             self._read_bytes += len(chunk)
             if self._read_bytes > self._allowed.limit_bytes:
                 raise self._cut_short("its answer is larger than what was asked for can be")
+
+    def _left_s(self, within_s: float) -> float:
+        """How long the next event may take yet."""
+        return min(self._since + within_s, self._until) - self._clock()
 
     def _decode(self, event: Event, kind: type[Said]) -> Said:
         try:

@@ -53,6 +53,11 @@ class Seen:
             if size < self._shortest:
                 self._shortest = size
 
+    def plain(self, events: bytes, count: int) -> None:
+        """So many plain events (events.py)."""
+        for event in (events,) if count == 1 else events.split(b"\n\n", count - 1):
+            self.event(len(event.rstrip(b"\n")) - event.find(b"data: ") - len(b"data: "))
+
     def whole(self, size: int) -> None:
         """An answer in one piece."""
         self._bytes = size
@@ -86,8 +91,7 @@ class Meter:
 
     def plain(self, events: bytes, count: int) -> None:
         """Count so many plain events (events.py), which tell no usage."""
-        for event in (events,) if count == 1 else events.split(b"\n\n", count - 1):
-            self._seen.event(len(event.rstrip(b"\n")) - event.find(b"data: ") - len(b"data: "))
+        self._seen.plain(events, count)
 
     def whole(self, body: bytes) -> None:
         """Count an answer in one piece."""

@@ -68,8 +68,8 @@ GUARDS = [
     Guard(
         "31: an answer that never ends",
         "gateway/peering/remote.py",
-        "min(within_s, self._until - self._clock())",
-        "within_s",
+        "min(self._since + within_s, self._until) - self._clock()",
+        "self._since + within_s - self._clock()",
         f"{REMOTE}test_an_endless_answer_ends_for_us",
     ),
     Guard(
@@ -164,6 +164,20 @@ GUARDS = [
         "if not self._allowed.may_call and calls_tool(event.data):",
         "if False:",
         f"{REMOTE}test_a_tool_call_that_nobody_asked_for_reaches_no_client",
+    ),
+    Guard(
+        "31: events beyond what was asked for, together",
+        "gateway/peering/remote.py",
+        "self._events + count > self._allowed.events",
+        "False",
+        f"{REMOTE}test_what_would_not_pass_alone_does_not_pass_as_it_came",
+    ),
+    Guard(
+        "44: a tool call among others",
+        "gateway/peering/remote.py",
+        "if not self._allowed.may_call and calls_tool(piece):",
+        "if False:",
+        f"{REMOTE}test_what_would_not_pass_alone_does_not_pass_as_it_came",
     ),
 ]
 
