@@ -19,8 +19,11 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
         *(f"gateway/server/exchange.py:{name}" for name in ("begin", "write", "send")),
         "gateway/serving/alive.py",
     ),
-    "parse": ("gateway/serving/deciding/queries.py:read", "gateway/serving/headers.py"),
-    "judge": ("gateway/topics/", "gateway/serving/leaving.py"),
+    "parse": (
+        *(f"gateway/serving/deciding/queries.py:{name}" for name in ("read", "travel")),
+        *("gateway/serving/headers.py", "gateway/wire/codec.py:takes_long"),
+    ),
+    "judge": ("gateway/topics/", "gateway/serving/leaving.py", "gateway/serving/deciding/queries.py:judged"),
     "plan": (
         *("gateway/serving/deciding/decider.py:choose", "gateway/serving/deciding/queries.py:query"),
         *("gateway/serving/refusals.py", "gateway/peering/probes.py:probe"),
