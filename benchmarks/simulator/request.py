@@ -4,11 +4,11 @@ Probe, decide, reserve, send or wait in line, go on after a refusal, observe.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
+from msgspec import structs
 
 from benchmarks.simulator.asks import LOST, Answered, Ask
 from benchmarks.simulator.engine import Job
@@ -162,7 +162,7 @@ class Request:
     def _look(self, now: float) -> None:
         """Somebody may have room: decide again."""
         self._read(now, held_at=self._waits_at)
-        self._probe(replace(self._ask.query, is_held=True), now)
+        self._probe(structs.replace(self._ask.query, is_held=True), now)
 
     # --- at the one who was asked
 
@@ -189,7 +189,7 @@ class Request:
             return
         self._node.observe_late(self._reservation, is_late=True)
         self._read(now)
-        query = replace(self._ask.query, is_held=True)
+        query = structs.replace(self._ask.query, is_held=True)
         choice = self._node.decide(query, self._node.plan(query, now), now).choice(COURSE.rows)
         if not self._course.may_leave_for(choice):
             self._world.at(now + pause_s, partial(self._late, serving, turn, 2 * pause_s))

@@ -5,11 +5,11 @@ within `patience_s`, all of them are tried before anyone who serves the second.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from math import inf
 from typing import TypeVar
 
 import numpy as np
+from msgspec import structs
 
 from gateway.routing.decision import Decision
 from gateway.routing.policy import Plan, Policy, SchedulerConfig
@@ -53,7 +53,7 @@ class Chained:
 
 def _wishes(query: Query) -> Iterable[Query]:
     """The query as if each wish of its chain were the only one."""
-    return [replace(query, models=names, chain=()) for names in query.chain]
+    return [structs.replace(query, models=names, chain=()) for names in query.chain]
 
 
 def _first_in_time(found: Iterable[Found], patience_s: float) -> Found:

@@ -6,10 +6,10 @@ e^(utility/T). docs/results/simulator.md#staleness compares it with a router tha
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from operator import add
 
 import numpy as np
+from msgspec import structs
 
 from gateway.beliefs.columns import Rows, by_row, greatest, highest, least, listed, take
 from gateway.beliefs.expected import Expected, service_rate
@@ -118,7 +118,7 @@ class LocalPolicy(DefaultPolicy):
 
     def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
         """As the default, for a query that may not leave this machine."""
-        return super().plan(replace(query, pinned_local=query.pinned_local or "mode:local"), view, now, rng)
+        return super().plan(structs.replace(query, pinned_local=query.pinned_local or "mode:local"), view, now, rng)
 
 
 class RandomPolicy(DefaultPolicy):

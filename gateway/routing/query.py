@@ -1,8 +1,9 @@
 """What a decision is made from: the Query, and the View of all who could answer. Says nothing of how to choose."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from discovery.records import PeerId
 from gateway.beliefs.columns import Column
@@ -15,8 +16,7 @@ from gateway.routing.roster import BoolArray, Roster
 from gateway.routing.worth import Basis
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
+class Query(msgspec.Struct, frozen=True, eq=False):
     """What is asked, as far as routing cares."""
 
     models: frozenset[str] | None = None  # names of agents or models, any of which will do; None: anyone
@@ -45,7 +45,7 @@ class Query:
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype
     forms: tuple[str, ...] = ()  # categories that the wording asks for ("summarising"); part of `relevance`
-    drawn: Mapping[Topics, tuple[float, str]] = field(default_factory=dict)  # to agents' topics: tail, nearest sentence
+    drawn: Mapping[Topics, tuple[float, str]] = msgspec.field(default_factory=dict)  # by agents' topics: tail, nearest
 
     @property
     def is_auto(self) -> bool:

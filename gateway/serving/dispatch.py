@@ -5,9 +5,9 @@ A shell around Decider and Course: it asks and tells, and decides nothing itself
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import msgspec
+from msgspec import structs
 
 from gateway.capacity.doors import Doors, Served
 from gateway.models.names import NamesConfig, sayable
@@ -220,7 +220,7 @@ class _Way(msgspec.Struct, frozen=True):
         return self.dispatcher.target_of(self.routed, self.recorded, candidate, reason, by, began)
 
     async def again(self, engine: int | None) -> Choice:
-        query = replace(self.routed.query, is_held=True)
+        query = structs.replace(self.routed.query, is_held=True)
         return await self.dispatcher.decider.choose(query, waits_at=engine)
 
     async def anew(self) -> Choice:

@@ -5,9 +5,9 @@ A shell around Node: it asks and measures, and chooses nothing itself.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import msgspec
+from msgspec import structs
 
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
@@ -125,7 +125,7 @@ class Decider:
         rest = said.rest()
         key, named = model_key(by.model), routed.query.chain or (routed.query.models,)
         same = frozenset(model for model in self._node.roster.models if model_key(model) == key)
-        query = replace(
+        query = structs.replace(
             routed.query, models=same.union(*(names or () for names in named)), chain=(),
             prompt_tokens=rest.prompt_tokens, max_tokens=rest.max_tokens,
             goes_on=rest.endpoint if rest.continues else None,

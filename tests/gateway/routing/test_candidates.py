@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from discovery.records import Agent
 from gateway.routing.candidates import Excluded, among, candidate_set, may_answer
@@ -21,43 +22,51 @@ LIBRARIAN = replace(PIRATE, topics=("holidays",))
         (Peer("b"), QUERY, None),
         (Peer("b", dead=True, suspect=True, approved=False), QUERY, "dead"),
         (Peer("b", suspect=True, approved=False), QUERY, "suspect"),
-        (Peer("b", approved=False, model="other"), replace(QUERY, models=frozenset({"m"})), "not_approved"),
-        (Peer("b", model="other"), replace(QUERY, models=frozenset({"m"})), "model"),
-        (Peer("b", model="other"), replace(QUERY, models=frozenset({"b/other"})), None),
-        (Peer("b"), replace(QUERY, needs=frozenset({"image"})), "modality"),
-        (Peer("b", modalities=frozenset({"text", "image"})), replace(QUERY, needs=frozenset({"image"})), None),
+        (Peer("b", approved=False, model="other"), structs.replace(QUERY, models=frozenset({"m"})), "not_approved"),
+        (Peer("b", model="other"), structs.replace(QUERY, models=frozenset({"m"})), "model"),
+        (Peer("b", model="other"), structs.replace(QUERY, models=frozenset({"b/other"})), None),
+        (Peer("b"), structs.replace(QUERY, needs=frozenset({"image"})), "modality"),
+        (Peer("b", modalities=frozenset({"text", "image"})), structs.replace(QUERY, needs=frozenset({"image"})), None),
         (Peer("b", context_tokens=49), QUERY, "context"),
         (Peer("b", context_tokens=300), QUERY, None),
-        (Peer("b"), replace(QUERY, pinned_local="field:n"), "field:n"),
-        (Peer("b"), replace(QUERY, pinned_local="privacy:email"), "privacy:email"),
-        (Peer("b"), replace(QUERY, pin="local"), "pinned"),
-        (Peer("b"), replace(QUERY, pin="c"), "pinned"),
-        (Peer("b"), replace(QUERY, pin="b"), None),
-        (Peer("b"), replace(QUERY, pin="b's machine"), "pinned"),  # a name was made an id before it came here
+        (Peer("b"), structs.replace(QUERY, pinned_local="field:n"), "field:n"),
+        (Peer("b"), structs.replace(QUERY, pinned_local="privacy:email"), "privacy:email"),
+        (Peer("b"), structs.replace(QUERY, pin="local"), "pinned"),
+        (Peer("b"), structs.replace(QUERY, pin="c"), "pinned"),
+        (Peer("b"), structs.replace(QUERY, pin="b"), None),
+        (Peer("b"), structs.replace(QUERY, pin="b's machine"), "pinned"),  # a name was made an id before it came here
         (Peer("b", admission="soft"), QUERY, None),
         (Peer("b", admission="closed"), QUERY, "closed"),
-        (Peer("b", admission="closed"), replace(QUERY, pin="b"), None),  # it says itself whether it still is
+        (Peer("b", admission="closed"), structs.replace(QUERY, pin="b"), None),  # it says itself whether it still is
         (Peer("b", score=0.49), QUERY, "score"),
         (Peer("b", score=0.5), QUERY, None),
         (Peer("b", profiled=False), QUERY, None),
-        (Peer("b"), replace(QUERY, endpoint="responses"), None),  # not told is not cannot
-        (Peer("b", endpoints=frozenset({"messages"})), replace(QUERY, endpoint="messages"), None),
-        (Peer("b", endpoints=frozenset({"messages"})), replace(QUERY, endpoint="messages/count_tokens"), "endpoint"),
-        (Peer("b", missing=frozenset({"responses"})), replace(QUERY, endpoint="responses"), "endpoint"),
-        (Peer("b", missing=frozenset({"messages"})), replace(QUERY, endpoint="messages/count_tokens"), "endpoint"),
-        (Peer("b", missing=frozenset({"messages/count_tokens"})), replace(QUERY, endpoint="messages"), None),
+        (Peer("b"), structs.replace(QUERY, endpoint="responses"), None),  # not told is not cannot
+        (Peer("b", endpoints=frozenset({"messages"})), structs.replace(QUERY, endpoint="messages"), None),
+        (
+            Peer("b", endpoints=frozenset({"messages"})),
+            structs.replace(QUERY, endpoint="messages/count_tokens"),
+            "endpoint",
+        ),
+        (Peer("b", missing=frozenset({"responses"})), structs.replace(QUERY, endpoint="responses"), "endpoint"),
+        (
+            Peer("b", missing=frozenset({"messages"})),
+            structs.replace(QUERY, endpoint="messages/count_tokens"),
+            "endpoint",
+        ),
+        (Peer("b", missing=frozenset({"messages/count_tokens"})), structs.replace(QUERY, endpoint="messages"), None),
         (Peer("b", endpoints=frozenset({"responses"})), QUERY, None),
-        (Peer("b"), replace(QUERY, goes_on="completions"), "continuing"),
-        (Peer("b", continues=("chat/completions",)), replace(QUERY, goes_on="completions"), "continuing"),
-        (Peer("b", continues=("completions",)), replace(QUERY, goes_on="completions"), None),
+        (Peer("b"), structs.replace(QUERY, goes_on="completions"), "continuing"),
+        (Peer("b", continues=("chat/completions",)), structs.replace(QUERY, goes_on="completions"), "continuing"),
+        (Peer("b", continues=("completions",)), structs.replace(QUERY, goes_on="completions"), None),
         (Peer("b", personal=PIRATE, profiled=False), QUERY, "agent"),  # nothing speaks for it
-        (Peer("b", personal=PIRATE, profiled=False), replace(QUERY, pin="b"), "agent"),
-        (Peer("b", personal=PIRATE, profiled=False), replace(QUERY, models=frozenset({"m"})), None),
+        (Peer("b", personal=PIRATE, profiled=False), structs.replace(QUERY, pin="b"), "agent"),
+        (Peer("b", personal=PIRATE, profiled=False), structs.replace(QUERY, models=frozenset({"m"})), None),
         (Peer("b", personal=PIRATE), QUERY, None),  # it was measured
         (Peer("b", personal=LIBRARIAN, profiled=False, likely=0.9), QUERY, None),
         (Peer("b", personal=LIBRARIAN, profiled=False, likely=0.4), QUERY, "agent"),  # its topics are of other things
-        (Peer("b", personal=LIBRARIAN), replace(QUERY, is_chat=False), "endpoint"),
-        (Peer("b"), replace(QUERY, is_chat=False), None),
+        (Peer("b", personal=LIBRARIAN), structs.replace(QUERY, is_chat=False), "endpoint"),
+        (Peer("b"), structs.replace(QUERY, is_chat=False), None),
     ],
 )
 def test_each_exclusion_has_its_reason(peer: Peer, query: Query, reason: str | None) -> None:
@@ -69,7 +78,7 @@ def test_each_exclusion_has_its_reason(peer: Peer, query: Query, reason: str | N
 
 
 def test_what_concerns_travelling_never_excludes_our_own() -> None:
-    query = replace(QUERY, pinned_local="field:n", pin="local")
+    query = structs.replace(QUERY, pinned_local="field:n", pin="local")
 
     excluded = candidate_set(query, World([Peer("us", admission="closed"), Peer("b")]).view(query)).excluded
 
@@ -82,7 +91,7 @@ def test_what_concerns_travelling_never_excludes_our_own() -> None:
 def test_what_may_not_leave_this_machine_is_sent_to_no_engine_elsewhere_not_even_as_the_last_resort(us: Peer) -> None:
     """Brothers of a peer: our own engine on another host, a litellm provider, a cloud model."""
     world = World([us, Peer("b")])
-    query = replace(QUERY, pinned_local="client", here_only=True)
+    query = structs.replace(QUERY, pinned_local="client", here_only=True)
 
     decision = decide(world, query)
 
@@ -93,7 +102,7 @@ def test_what_may_not_leave_this_machine_is_sent_to_no_engine_elsewhere_not_even
 def test_what_may_not_leave_this_machine_is_answered_by_an_engine_on_it() -> None:
     world = World([Peer("us"), Peer("b", score=1.0)])
 
-    decision = decide(world, replace(QUERY, pinned_local="client", here_only=True))
+    decision = decide(world, structs.replace(QUERY, pinned_local="client", here_only=True))
 
     assert ((0,), "client") == (decision.order, decision.reason)
 
@@ -101,11 +110,11 @@ def test_what_may_not_leave_this_machine_is_answered_by_an_engine_on_it() -> Non
 def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer() -> None:
     world = World([Peer("us"), Peer("b"), Peer("c")])
     failed = world.view(QUERY).roster.peer_ids[1]
-    query = replace(QUERY, avoid=failed)
+    query = structs.replace(QUERY, avoid=failed)
 
     assert [None, "retried", None] == [assess(query, world.view(query), CERTAIN).excluded_because(i) for i in range(3)]
     alone = World([Peer("us", model="other"), Peer("b")])
-    query = replace(query, models=frozenset({"m"}))
+    query = structs.replace(query, models=frozenset({"m"}))
     assert 0 == candidate_set(query, alone.view(query)).excluded[1]
 
 
@@ -113,11 +122,11 @@ def test_who_failed_the_conversation_is_avoided_while_somebody_else_can_answer()
     ("query", "who"),
     [
         (QUERY, ["us", "b", "tired"]),
-        (replace(QUERY, models=frozenset({"m"})), ["us", "tired"]),
-        (replace(QUERY, pin="local"), ["us"]),
-        (replace(QUERY, pin="tired"), ["tired"]),
-        (replace(QUERY, pinned_local="field:n", pin="b"), ["us"]),
-        (replace(QUERY, needs=frozenset({"image"}), prompt_tokens=10**6), ["us", "b", "tired"]),
+        (structs.replace(QUERY, models=frozenset({"m"})), ["us", "tired"]),
+        (structs.replace(QUERY, pin="local"), ["us"]),
+        (structs.replace(QUERY, pin="tired"), ["tired"]),
+        (structs.replace(QUERY, pinned_local="field:n", pin="b"), ["us"]),
+        (structs.replace(QUERY, needs=frozenset({"image"}), prompt_tokens=10**6), ["us", "b", "tired"]),
     ],
 )
 def test_who_may_answer_at_all_is_asked_neither_for_load_nor_for_abilities(query: Query, who: list[str]) -> None:
@@ -150,7 +159,7 @@ def test_a_rule_leaves_out_who_is_further_away(reach: str, who: list[str]) -> No
             Peer("b"),
         ]
     )
-    query = replace(QUERY, reach=reach, rule="privacy:r")  # type: ignore[arg-type]
+    query = structs.replace(QUERY, reach=reach, rule="privacy:r")  # type: ignore[arg-type]
 
     decision = decide(world, query)
 
@@ -166,8 +175,8 @@ def test_our_own_engine_in_a_cloud_is_no_fallback_for_what_a_rule_keeps() -> Non
     world = World([Peer("us", context_tokens=10), Peer("b")])
 
     for reach in ("my machines", "approved"):
-        assert () == decide(world, replace(QUERY, reach=reach, rule="privacy:r")).order  # type: ignore[arg-type]
-    assert "us" in names(world, decide(world, replace(QUERY, prompt_tokens=9)).order)
+        assert () == decide(world, structs.replace(QUERY, reach=reach, rule="privacy:r")).order  # type: ignore[arg-type]
+    assert "us" in names(world, decide(world, structs.replace(QUERY, prompt_tokens=9)).order)
 
 
 def test_a_reason_has_the_word_that_people_read() -> None:
@@ -229,7 +238,7 @@ def test_the_embedded_model_stands_back_while_another_can_begin_soon(peers: tupl
     """However well it is measured: it is there so that a peer without an engine answers at all."""
     world, query = (
         World([replace(peer, score=0.9 if peer.embedded else 0.1) for peer in peers]),
-        replace(QUERY, models=frozenset({"m"})),
+        structs.replace(QUERY, models=frozenset({"m"})),
     )
 
     excluded = assess(query, world.view(query), CERTAIN).excluded
@@ -257,7 +266,7 @@ def test_our_embedded_model_answers_where_all_others_fail() -> None:
 def test_a_last_resort_is_a_candidate_only_while_there_is_no_other(
     peers: tuple[Peer, ...], expected: dict[str, int]
 ) -> None:
-    excluded = candidate_set(replace(QUERY, models=frozenset({"m"})), World(peers).view()).excluded
+    excluded = candidate_set(structs.replace(QUERY, models=frozenset({"m"})), World(peers).view()).excluded
 
     assert expected == {peer.name: code for peer, code in zip(peers, excluded.tolist(), strict=True) if code}
 
@@ -265,7 +274,7 @@ def test_a_last_resort_is_a_candidate_only_while_there_is_no_other(
 def test_a_last_resort_is_never_asked_for_what_must_stay_here() -> None:
     world = World([Peer("us", last_resort=True)])
 
-    assert not decide(world, replace(QUERY, pinned_local="client", here_only=True)).order
+    assert not decide(world, structs.replace(QUERY, pinned_local="client", here_only=True)).order
     assert decide(world, QUERY).order
 
 

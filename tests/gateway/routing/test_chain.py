@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from gateway.beliefs.columns import listed
 from gateway.models.names import Chain, summed_up
@@ -17,7 +18,7 @@ BUSY = 50  # jobs at one slot: nobody begins there within a second
 
 def wishing(*chain: frozenset[str] | None, patience_s: float = 1.0) -> Query:
     wishes: Chain = chain
-    return replace(QUERY, models=summed_up(wishes), chain=wishes, patience_s=patience_s)
+    return structs.replace(QUERY, models=summed_up(wishes), chain=wishes, patience_s=patience_s)
 
 
 def order(query: Query, *peers: Peer) -> list[str]:

@@ -1,8 +1,7 @@
 """What can be read off a decision."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from gateway.routing.query import Query
 from tests.gateway.routing.world import QUERY, Peer, World, decide
@@ -15,9 +14,9 @@ from tests.gateway.routing.world import QUERY, Peer, World, decide
         (Peer("b", admission="closed"), QUERY, True),
         (Peer("b", dead=True), QUERY, False),
         (Peer("b", approved=False), QUERY, False),
-        (Peer("b", model="other"), replace(QUERY, models=frozenset({"m"})), False),
-        (Peer("b"), replace(QUERY, pinned_local="field:n"), False),
-        (Peer("b"), replace(QUERY, pin="local"), False),
+        (Peer("b", model="other"), structs.replace(QUERY, models=frozenset({"m"})), False),
+        (Peer("b"), structs.replace(QUERY, pinned_local="field:n"), False),
+        (Peer("b"), structs.replace(QUERY, pin="local"), False),
     ],
 )
 def test_what_only_we_may_answer_goes_nowhere_else(other: Peer, query: Query, may: bool) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.beliefs.belief import Outcome
@@ -313,7 +314,7 @@ def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
     if is_far:
         ben, asked, others, wanted = ada.meet(9, agent("far"), waiting=jobs), Query(body_bytes=900), others + 1, {"far"}
         ada.node.observe_cold(ben, {"far"} if jobs % 2 else ())
-    query = replace(asked, models=frozenset(wanted), prompt_tokens=90, max_tokens=max_tokens, session="s")
+    query = structs.replace(asked, models=frozenset(wanted), prompt_tokens=90, max_tokens=max_tokens, session="s")
     ada.now = now
     ada.node.observe_own_load(jobs, slots, now, 500)
     (one,) = ada.decide(query).choice(11).order
@@ -337,7 +338,7 @@ def test_an_explanation_shows_who_was_there_when_it_was_decided() -> None:
     ada = Ada(alone=True)
     for number in (1, 2):
         ada.meet(number, agent("other"))
-    query = replace(MATHS, models=frozenset({"own"}))
+    query = structs.replace(MATHS, models=frozenset({"own"}))
     only = ada.node.only(query, ada.now)
     assert only is not None and only.explained is not None
     at_once = only.explained()
@@ -359,7 +360,7 @@ def test_an_explanation_draws_no_lots_and_looks_at_nothing_anew() -> None:
     """Seen answers fade by the time of the latest request, not by that of the one which is explained."""
     ada = Ada(alone=True, exploration=1.0)
     ben = ada.meet(1, agent("other", capability=(200, 200)))
-    only = ada.node.only(replace(MATHS, models=frozenset({"own"})), 0.0)
+    only = ada.node.only(structs.replace(MATHS, models=frozenset({"own"})), 0.0)
     assert only is not None and only.explained is not None
     ada.node.observations.observe(ben, "other", "maths", 1.0, 1.0, 900.0)
     ada.node.view(MATHS, 900.0)
@@ -375,10 +376,12 @@ def test_an_agent_with_a_rival_is_weighed() -> None:
     ada = Ada(alone=True)
     ada.meet(1)
 
-    own, far = replace(MATHS, models=frozenset({"own"})), replace(MATHS, models=frozenset({"small"}))
+    own, far = structs.replace(MATHS, models=frozenset({"own"})), structs.replace(MATHS, models=frozenset({"small"}))
     assert ada.node.only(MATHS, ada.now) is None
-    assert ada.node.only(replace(own, prompt_tokens=9000), ada.now) is None  # too long
-    assert ada.node.only(replace(own, reach="my machines", rule="privacy:mine"), ada.now) is None  # which it must name
+    assert ada.node.only(structs.replace(own, prompt_tokens=9000), ada.now) is None  # too long
+    assert (
+        ada.node.only(structs.replace(own, reach="my machines", rule="privacy:mine"), ada.now) is None
+    )  # which it must name
     assert ada.node.only(own, ada.now) is not None
     assert ada.node.only(far, ada.now) is not None
 
@@ -386,10 +389,10 @@ def test_an_agent_with_a_rival_is_weighed() -> None:
 def test_another_peer_whose_door_is_closed_or_that_refused_such_a_field_is_weighed() -> None:
     ada = Ada(alone=True)
     ben = ada.meet(1)
-    far = replace(MATHS, models=frozenset({"small"}))
+    far = structs.replace(MATHS, models=frozenset({"small"}))
 
     ada.node.refused_fields(ben, frozenset({"top_k"}))
-    assert ada.node.only(replace(far, guarded=frozenset({"top_k"})), ada.now) is None
+    assert ada.node.only(structs.replace(far, guarded=frozenset({"top_k"})), ada.now) is None
     ada.node.observe_cold(ben, {"small"}, {"small"}, ada.now)
     assert ada.node.only(far, ada.now) is None
     ada.node.observe_cold(ben, ())
@@ -405,7 +408,7 @@ def test_kinds_of_queries_are_remembered_within_bounds_and_never_changed() -> No
     (before,) = (kind.excluded.tolist() for kind in ada.node.roster.kinds.values())
 
     for number in range(3 * KINDS_KEPT):
-        ada.decide(replace(MATHS, endpoint=f"e{number}", prompt_tokens=9000))
+        ada.decide(structs.replace(MATHS, endpoint=f"e{number}", prompt_tokens=9000))
     ada.decide(MATHS)
 
     assert KINDS_KEPT == len(ada.node.roster.kinds)

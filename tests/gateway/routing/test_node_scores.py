@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from discovery.records import Agent, PeerId
 from gateway.beliefs.belief import Outcome
@@ -180,8 +181,8 @@ def test_a_stranger_is_no_longer_on_trial_after_twenty_graded_answers_or_an_appr
 def test_a_stranger_that_is_named_is_asked() -> None:
     ada = strangers(1)
 
-    assert id_of(1) == ada.decide(replace(MATHS, pin=id_of(1))).target.peer_id
-    assert id_of(1) == ada.decide(replace(MATHS, models=frozenset({"small"}))).target.peer_id
+    assert id_of(1) == ada.decide(structs.replace(MATHS, pin=id_of(1))).target.peer_id
+    assert id_of(1) == ada.decide(structs.replace(MATHS, models=frozenset({"small"}))).target.peer_id
 
 
 def test_a_stranger_is_asked_where_nobody_else_can_answer_but_the_embedded_model() -> None:
@@ -198,7 +199,7 @@ def test_a_candidate_says_what_its_score_rests_on() -> None:
     ada = Ada()
     ada.meet(1, Agent("qwen3:32b", "qwen3:32b", 4096))
 
-    own, ben = ada.decide(replace(MATHS, category="maths")).candidates
+    own, ben = ada.decide(structs.replace(MATHS, category="maths")).candidates
 
     assert ("measured on 9 questions of maths", "prior from the name: 32B qwen3") == (own.basis, ben.basis)
 
@@ -259,8 +260,8 @@ def test_who_answers_nonsense_stands_back_for_a_while_and_answers_where_nobody_e
     audited(ada, ben, *[0.0] * 5)
 
     assert "distrusted" == ada.excluded()["peer-1"]
-    assert None is ada.excluded(replace(MATHS, pin=ben))["peer-1"]
-    assert None is ada.excluded(replace(MATHS, models=frozenset({"small"})))["peer-1"]
+    assert None is ada.excluded(structs.replace(MATHS, pin=ben))["peer-1"]
+    assert None is ada.excluded(structs.replace(MATHS, models=frozenset({"small"})))["peer-1"]
     ada.now += 61.0
     assert None is ada.excluded()["peer-1"]
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from discovery.records import Domain
 from gateway.routing.query import Query
@@ -17,7 +18,7 @@ DRAWN = {"certain": 0.0005, "doubtful": 0.03, "not": 0.8}
 
 
 def drawn(tail: float, topics: tuple[str, ...] = KEELS) -> Query:
-    return replace(MATHS, drawn={topics: (tail, topics[-1])}, is_familiar=False)
+    return structs.replace(MATHS, drawn={topics: (tail, topics[-1])}, is_familiar=False)
 
 
 def scores(ada: Ada, query: Query = MATHS) -> dict[str, float]:
@@ -76,7 +77,7 @@ def test_several_with_topics_are_scored_each_by_its_own() -> None:
     ada.meet(3, archivist)
     ada.node.hear_details(id_of(3), [archivist])
 
-    both = replace(drawn(0.4), drawn={KEELS: (0.4, KEELS[0]), others: (0.0005, others[0])})
+    both = structs.replace(drawn(0.4), drawn={KEELS: (0.4, KEELS[0]), others: (0.0005, others[0])})
     assert ada.decide(both).target is not None
     assert ada.decide(both).target.agent == "archivist"  # type: ignore[union-attr]
     assert ada.node.roster.topics == {KEELS, others}

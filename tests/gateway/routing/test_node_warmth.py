@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import Outcome
@@ -17,7 +18,7 @@ TURN = Query(prompt_tokens=2000, max_tokens=50, session="talk")
 
 def conversation(ada: Ada, peer: PeerId, tokens: int = 100) -> None:
     """A first turn of TURN's conversation that `peer` has answered, a little slower than peers are believed to be."""
-    decision = ada.decide(replace(TURN, prompt_tokens=1800, pin=peer))
+    decision = ada.decide(structs.replace(TURN, prompt_tokens=1800, pin=peer))
     assert peer == decision.target.peer_id
     reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
     ada.node.observe(reservation, Outcome(peer, "ok", 2.0, 5.0, tokens), ada.now + 5.0)
@@ -37,7 +38,7 @@ def test_a_second_turn_stays_where_it_is_warm() -> None:
     conversation(ada, ben)
 
     turns = {ada.decide(TURN).target.peer_id for _ in range(30)}
-    others = {ada.decide(replace(TURN, session="else")).target.peer_id for _ in range(30)}
+    others = {ada.decide(structs.replace(TURN, session="else")).target.peer_id for _ in range(30)}
 
     assert ({ben}, {cleo}) == (turns, others)
     assert 1900 == max(ada.node.view(TURN, ada.now).warm_tokens)
@@ -96,7 +97,7 @@ def test_only_the_agent_that_answered_is_warm() -> None:
     """Another model of the same peer has read nothing of it."""
     ada = Ada()
     ben = ada.meet(1, agent("a"), agent("b"))
-    decision = ada.decide(replace(TURN, pin=ben, models=frozenset({"b"})))
+    decision = ada.decide(structs.replace(TURN, pin=ben, models=frozenset({"b"})))
     ada.node.observe(
         ada.node.dispatch(decision.candidate(decision.order[0]), ada.now), Outcome(ben, "ok", 0.5, 3.0, 9), ada.now
     )
@@ -114,7 +115,7 @@ def test_an_idle_engine_of_our_own_does_not_take_a_long_warm_conversation() -> N
     ada.node.observe_own_load(0, 1, ada.now)
 
     assert (id_of(0), ben) == (
-        ada.decide(replace(TURN, session="else")).target.peer_id,
+        ada.decide(structs.replace(TURN, session="else")).target.peer_id,
         ada.decide(TURN).target.peer_id,
     )
 
@@ -178,7 +179,7 @@ def test_a_cold_expert_is_worth_waiting_for() -> None:
     ben = ada.meet(1, agent(capability=(255, 255)))
     ada.node.observe_cold(ben, ["small"])
 
-    decision = ada.decide(replace(MATHS, max_tokens=200))
+    decision = ada.decide(structs.replace(MATHS, max_tokens=200))
 
     assert ben == decision.target.peer_id
     assert 10.0 <= decision.target.wait_s < 11.0
@@ -189,7 +190,7 @@ def test_what_a_model_takes_to_load_is_expected_and_no_slander() -> None:
     ada = Ada()
     ben = ada.meet(1)
     ada.node.observe_cold(ben, ["small"])
-    decision = ada.decide(replace(MATHS, pin=ben))
+    decision = ada.decide(structs.replace(MATHS, pin=ben))
     reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
 
     ada.node.observe(reservation, Outcome(ben, "ok", 10.5, 14.0, 100), ada.now + 14.0)
@@ -203,10 +204,10 @@ def test_a_model_that_is_not_loaded_because_we_ask_is_no_candidate_until_that_is
     ada, cleo, ben = two_equals()
     ada.node.observe_cold(cleo, [], ["small"], ada.now)
     told = {ada.decide().target.peer_id for _ in range(30)}
-    fresh = ada.decide(replace(MATHS, models=frozenset({"small"})))
-    pinned = ada.decide(replace(MATHS, pin=cleo)).target.peer_id
+    fresh = ada.decide(structs.replace(MATHS, models=frozenset({"small"})))
+    pinned = ada.decide(structs.replace(MATHS, pin=cleo)).target.peer_id
     ada.now += KEPT_S + 0.1
-    old = ada.decide(replace(MATHS, models=frozenset({"small"})))
+    old = ada.decide(structs.replace(MATHS, models=frozenset({"small"})))
 
     assert ({ben}, cleo) == (told, pinned)
     assert "cold" in {fresh.excluded_because(index) for index in range(len(fresh.excluded))}
@@ -235,7 +236,7 @@ def test_an_engine_that_keeps_nothing_is_not_believed_to() -> None:
     kept = [max(ada.node.view(TURN, ada.now).warm_tokens)]
     for seq in range(2, 6):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))  # idle
-        decision = ada.decide(replace(TURN, pin=ben))
+        decision = ada.decide(structs.replace(TURN, pin=ben))
         reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
         prefill_s = 2000 * float(ada.node.beliefs[ben].speed.rates().prefill_s)
         ada.node.observe(reservation, Outcome(ben, "ok", prefill_s, prefill_s + 2.5, 100), ada.now + 4.0)
@@ -255,7 +256,7 @@ def test_an_engine_that_keeps_what_it_should_stays_believed() -> None:
 
     for seq in range(2, 6):
         ada.hear(ada.pulse(2, seq=seq, t_ms=1000 * seq))
-        decision = ada.decide(replace(TURN, pin=ben))
+        decision = ada.decide(structs.replace(TURN, pin=ben))
         reservation = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
         started_s = reservation.job.prompt_tokens * float(ada.node.beliefs[ben].speed.rates().prefill_s)
         ada.node.observe(reservation, Outcome(ben, "ok", started_s + 0.03, started_s + 2.5, 100), ada.now + 3.0)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.beliefs.expected import Expected, service_rate
@@ -50,7 +51,7 @@ def test_the_best_by_belief_is_not_everybodys_probe() -> None:
 def test_one_candidate_needs_no_probe() -> None:
     world = World([Peer("us", model="other"), Peer("b")])
 
-    only = plan(world, replace(QUERY, models=frozenset({"m"})))
+    only = plan(world, structs.replace(QUERY, models=frozenset({"m"})))
 
     assert ((), "only_candidate") == (only.probe, only.reason)
 
@@ -107,7 +108,7 @@ def test_what_waits_at_our_door_does_not_explore() -> None:
     always = SchedulerConfig(exploration=1.0)
 
     assert ("explored", "local_idle") == tuple(
-        decide(world, replace(QUERY, is_held=is_held), always).reason for is_held in (False, True)
+        decide(world, structs.replace(QUERY, is_held=is_held), always).reason for is_held in (False, True)
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from gateway.routing.policies import policy
 from gateway.routing.policy import Mode, SchedulerConfig
@@ -34,11 +35,11 @@ def test_choosing_without_a_plan_is_choosing_on_what_is_believed(mode: Mode) -> 
 def test_a_query_unlike_all_that_is_known_says_so() -> None:
     """Where a topic would have been the reason; a pin, or an idle engine of our own, is one without it."""
     world = World([Peer("us", score=0.2, jobs=1), Peer("expert", score=0.9)])
-    strange = replace(QUERY, is_familiar=False)
+    strange = structs.replace(QUERY, is_familiar=False)
 
     assert ("expert", "unfamiliar") == (target(found := decide(world, strange)), found.reason)
     assert "best" == decide(world).reason
-    assert "pinned" == decide(world, replace(strange, pin="local")).reason
+    assert "pinned" == decide(world, structs.replace(strange, pin="local")).reason
 
 
 def test_ties_are_broken_by_lot() -> None:
@@ -71,7 +72,7 @@ def test_our_own_takes_what_nobody_else_may() -> None:
 def test_nobody_is_left() -> None:
     world = World([Peer("us", model="a"), Peer("b", model="b", dead=True)])
 
-    decision = decide(world, replace(QUERY, models=frozenset({"b"})))
+    decision = decide(world, structs.replace(QUERY, models=frozenset({"b"})))
 
     assert (None, (), "none") == (decision.target, decision.order, decision.reason)
     assert ["model", "dead"] == [candidate.excluded for candidate in decision.candidates]
@@ -86,17 +87,17 @@ def test_a_peer_without_an_engine_tries_all_others() -> None:
 def test_a_pin_is_kept_or_fails() -> None:
     world = World([Peer("us"), Peer("b", score=0.1, jobs=30), Peer("c", dead=True)])
 
-    pinned = decide(world, replace(QUERY, pin="b"))
+    pinned = decide(world, structs.replace(QUERY, pin="b"))
 
     assert (["b"], "pinned") == (names(world, pinned.order), pinned.reason)
-    assert ["us"] == names(world, decide(world, replace(QUERY, pin="local")).order)
-    assert () == decide(world, replace(QUERY, pin="c")).order
+    assert ["us"] == names(world, decide(world, structs.replace(QUERY, pin="local")).order)
+    assert () == decide(world, structs.replace(QUERY, pin="c")).order
 
 
 def test_a_body_that_may_not_travel_stays_and_says_why() -> None:
     world = World([Peer("us", score=0.1, jobs=30), Peer("b", score=0.9)])
 
-    decision = decide(world, replace(QUERY, pinned_local="field:n"))
+    decision = decide(world, structs.replace(QUERY, pinned_local="field:n"))
 
     assert (["us"], "field:n") == (names(world, decision.order), decision.reason)
 
@@ -111,7 +112,7 @@ def test_a_body_that_may_not_travel_stays_and_says_why() -> None:
 )
 def test_a_peer_that_kept_silent_is_not_chosen(ours: Peer, order: list[str]) -> None:
     """It may be stopped, and waiting for it costs seconds: only without an engine of our own is it tried, last."""
-    query, world = replace(QUERY, models=frozenset({"m"})), World([ours, Peer("b"), Peer("c", jobs=5)])
+    query, world = structs.replace(QUERY, models=frozenset({"m"})), World([ours, Peer("b"), Peer("c", jobs=5)])
     chooser, rng = policy(CERTAIN), np.random.default_rng(0)
     planned = chooser.plan(query, view := world.view(query), 0.0, rng)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from discovery.records import PeerId, Pulse
 from gateway.beliefs.belief import Outcome
@@ -47,7 +48,7 @@ def test_equal_scores_leave_the_choice_to_the_wait() -> None:
 def test_beta_of_the_request_wins() -> None:
     world = World([Peer("us", score=0.2), Peer("expert", score=0.9, jobs=40), Peer("generalist", score=0.7)])
 
-    assert "expert" == target(decide(world, replace(QUERY, beta_per_s=0.0)))
+    assert "expert" == target(decide(world, structs.replace(QUERY, beta_per_s=0.0)))
 
 
 def scaled(factor: float) -> tuple[BeliefConfig, SchedulerConfig]:
@@ -92,7 +93,7 @@ def test_multiplying_all_times_by_a_constant_changes_no_decision(peers: list[Pee
         world = World(peers, Beliefs(beliefs))
         for k, peer in enumerate(peers):
             learn(world, peer, k + 1, factor)
-        view = world.view(replace(QUERY, body_bytes=10**6), now=5.0 * factor)
+        view = world.view(structs.replace(QUERY, body_bytes=10**6), now=5.0 * factor)
         return policy(scheduler).choose(QUERY, view, 0.0, np.random.default_rng(seed))
 
     once, stretched = decided(1), decided(factor)
@@ -131,7 +132,7 @@ def test_an_error_answer_never_attracts_load(status: str) -> None:
 
 def test_a_conversation_stays_where_its_prefix_is_warm() -> None:
     """The prompt tokens a cache saves are the cost of switching; no pin is needed."""
-    query = replace(QUERY, prompt_tokens=3000)
+    query = structs.replace(QUERY, prompt_tokens=3000)
     world = World([Peer("us", jobs=9), Peer("b"), Peer("c")])
     view = world.view(query)._replace(warm_tokens=[0.0, 0.0, 2900.0])
 
@@ -143,7 +144,7 @@ def test_a_conversation_stays_where_its_prefix_is_warm() -> None:
 
 
 def test_bytes_take_time_to_the_others_and_none_to_us() -> None:
-    query = replace(QUERY, body_bytes=12_500_000)
+    query = structs.replace(QUERY, body_bytes=12_500_000)
 
     decision = decide(World([Peer("us"), Peer("b")]), query)
 
@@ -178,7 +179,7 @@ peer_rows = st.lists(
 def test_few_are_judged_as_they_are_among_many(peers: list[Peer], models: frozenset[str] | None) -> None:
     """Few are taken as floats, and many as arrays: dead peers beside them make them many, and change nothing."""
     dead = [Peer(f"dead{k}", dead=True) for k in range(FEW)]
-    query = replace(QUERY, models=models, body_bytes=10**6)
+    query = structs.replace(QUERY, models=models, body_bytes=10**6)
     few, many = World(peers), World([*peers, *dead])
     for k, peer in enumerate(peers):
         for world in (few, many):

@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from discovery.records import PeerId
 from gateway.capacity.door import Door, Turn
@@ -208,7 +209,7 @@ async def test_a_target_that_cannot_be_made_costs_no_slot(pin: str) -> None:
     """Neither at the door nor in what we believe of who would have been asked."""
     desk = Desk()
     ben = desk.ada.meet(1)
-    attempts = desk.attempts(desk.choice(replace(MATHS, pin=pin)))
+    attempts = desk.attempts(desk.choice(structs.replace(MATHS, pin=pin)))
 
     def broken(*_: object) -> Target:
         raise RuntimeError("a bug")
