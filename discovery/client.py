@@ -95,11 +95,11 @@ class PeerClient:
             contact.named = {address}
         contact.skew_ms = time_ms - int(self._clocks.unix() * 1000)
 
-    def addresses(self, peer: PeerId, *, tries_direct: bool = False) -> list[Address]:
+    def addresses(self, peer: PeerId) -> list[Address]:
         """Where we may dial a peer: the last good address first, then the untried, then the longest failed.
 
         One that its card does not name is among them where it answered our hello. A way through its NAT is the first,
-        direct ones come before relays, and where it `tries_direct` also before a relay that is good, once in a while.
+        and direct ones come before relays.
         """
         member = self._gossip.member(peer)
         if member is None:
@@ -109,10 +109,7 @@ class PeerClient:
             addresses = (*addresses, contact.met)  # such as the outside of a router that forwards the port
         if contact.way is not None:
             addresses = (contact.way, *addresses)
-        relays, good, now = member.card.through_relays, contact.good, self._clocks.monotonic()
-        if tries_direct and good in relays and now - contact.direct_at > self.config.direct_again_s:
-            contact.direct_at, good = now, None
-        way = contact.way
+        relays, good, way = member.card.through_relays, contact.good, contact.way
         return sorted(addresses, key=lambda a: (a != way, a != good, a in relays, contact.failed.get(a, -math.inf)))
 
     def is_relayed(self, peer: PeerId) -> bool:
@@ -152,7 +149,7 @@ class PeerClient:
         PeerUnreachable, Refused.
         """
         limited = self._gossip.is_stranger(peer)
-        asked = self.stream(peer, path, body, answer_s=self.config.answer_s, limited=limited, tries_direct=True)
+        asked = self.stream(peer, path, body, answer_s=self.config.answer_s, limited=limited)
         with await asked as answer:
             said = await self._read(peer, answer)
         if answer.status >= 400:
@@ -168,7 +165,6 @@ class PeerClient:
         answer_s: float = 10.0,
         *,
         limited: bool = False,
-        tries_direct: bool = False,
         session: SessionUse = "never",
     ) -> Answer:
         """Make a signed, pinned POST: the answer, whatever its status, once its head has arrived.
@@ -187,8 +183,8 @@ class PeerClient:
                 raise PeerUnreachable(peer, "nobody we know")
             audience = Audience(peer, max(member.card.gen, contact.gen), member.card.cert)
             request = Request(path, body, headers or {}, audience, session)
-            first = None if limited or tries_direct else _where_it_is(member.card, contact)
-            answer = await self._at_some_address(request, member.card, contact, answer_s, limited, tries_direct, first)
+            first = None if limited else _where_it_is(member.card, contact)
+            answer = await self._at_some_address(request, member.card, contact, answer_s, limited, first)
             if answer.status != 401:
                 self.contacts.note_status(peer, path, answer.status)
                 return answer
@@ -212,14 +208,13 @@ class PeerClient:
         contact: Contact[Pin],
         answer_s: float,
         limited: bool,
-        tries_direct: bool,
         first: Address | None,
     ) -> Answer:
         """`first`: where to ask before the other addresses are looked at."""
         peer, failures = card.id, list[str]()
         if contact.pin is None or contact.pin.digest != card.cert:
             contact.pin = Pin(card.cert)
-        known = [first] if first is not None else self.addresses(peer, tries_direct=tries_direct)
+        known = [first] if first is not None else self.addresses(peer)
         addresses = [address for address in known if not limited or self.may_dial(address, peer)]
         if known and not addresses:
             raise DialledLately(peer)

@@ -25,7 +25,6 @@ class Contact(Generic[Pin]):
     pin: Pin | None = None  # the certificate that it may present, as the client checks it
     good: Address | None = None  # where it answered last; None once it failed there
     failed: dict[Address, float] = field(default_factory=dict)  # when each address failed, since the last success
-    direct_at: float = -math.inf  # when it was tried last whether a direct way is open, while a relay's is used
     named: set[Address] = field(default_factory=set)  # where it was met by asking TLS for its name
     met: Address | None = None  # where it answered our hello: its card may not know of it; None once it failed there
     way: Address | None = None  # a port of ours that leads to it through both NATs

@@ -54,7 +54,6 @@ class ClientConfig:
     connections_each: int = 128  # connections to one peer; each running stream needs one
     # requests to one peer whose answer has not begun: it closes connections beyond 32 on which nobody proved himself
     opening_each: int = 24
-    direct_again_s: float = 30.0  # s between two tries of a direct way to a peer that is reached through a relay
 
 
 class PeerUnreachable(Exception):

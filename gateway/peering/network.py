@@ -48,6 +48,7 @@ from discovery.words import Words
 from gateway.peering import enquiries, passing, settling
 from gateway.peering.card import fit
 from gateway.peering.reach import looks
+from gateway.peering.reach.direct import DirectWays
 from gateway.peering.reach.evidence import Evidence
 from gateway.peering.reach.looks import Looks, LooksForOthers
 from gateway.peering.reach.punch import punching, quic
@@ -190,6 +191,7 @@ class Network:
                 quic.bind, self.transport.client, self.gossip, lambda peer: self.admission.may(peer, "answer"), clock,
                 lambda connection, ip: self.tunnels.adopt(connection, ip),
             )  # fmt: skip
+        self._direct_ways = DirectWays(self.gossip, self.transport, self.own_addresses, clock)
         self.relay: Relay | None = None  # that we are to others
         self.looks_for_others = LooksForOthers(self.gossip, self.transport, self.ear, clock)
         self.transport.restore(membership.remembered)
@@ -216,6 +218,7 @@ class Network:
         """Take part until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.transport.run(), name="gossip")
+            tasks.create_task(self._direct_ways.run(), name="direct ways")
             if self._config.mdns:
                 tasks.create_task(self._announce(), name="mdns")
 
