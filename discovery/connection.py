@@ -155,13 +155,13 @@ class Answer:
         """The answer has changed: pour what came, or wake the reader."""
         if self._waiter is None or self._waiter.done():
             return
-        if self._takes is not None and self.pieces and not self.is_complete:
-            offered = self._untaken()
-            if self._takes(offered):
-                self._until = self._loop.time() + self._within_s
-                return
-            self.pieces.append(offered)
-        self._waiter.set_result(None)
+        pieces, takes = self.pieces, None if self.is_complete else self._takes
+        if takes and pieces and takes(pieces[0] if len(pieces) == 1 else b"".join(pieces)):
+            pieces.clear()
+            self.untaken_bytes = 0
+            self._until = self._loop.time() + self._within_s
+        else:
+            self._waiter.set_result(None)
 
     def _untaken(self) -> bytes:
         pieces, self.pieces, self.untaken_bytes = self.pieces, [], 0

@@ -16,7 +16,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     ),
     "client write": (
         *(f"gateway/server/edge.py:{name}" for name in ("start", "send", "push", "answer", "comment")),
-        *(f"gateway/server/exchange.py:{name}" for name in ("begin", "write", "send")),
+        *(f"gateway/server/exchange.py:{name}" for name in ("begin", "write", "push", "send")),
         "gateway/serving/alive.py",
     ),
     "parse": (

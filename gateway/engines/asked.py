@@ -156,8 +156,10 @@ class Asked:
         splitter, wait_s, is_complete = EventSplitter(with_comments=True), self._patience.first_event_s, False
         last = deque[bytes](maxlen=2)  # events or reads of them: the last may tell the usage, the one before the end
 
+        is_between = False  # the bytes so far ended with an event
+
         def take(piece: bytes) -> bool:
-            if not splitter.is_between or not (count := plain_events(piece)) or not takes or not takes(piece, count):
+            if not is_between or not (count := plain_events(piece)) or not takes or not takes(piece, count):
                 return False
             last.append(piece)
             return True
@@ -181,6 +183,7 @@ class Asked:
                         last.append(event.raw)
                         if event.is_done:
                             break
+                is_between = splitter.is_between
                 if came:
                     yield came
                     if came[-1].is_done:

@@ -200,10 +200,9 @@ class _DirectClient(AsgiClient):
         self._exchange.write(body, more=more)
 
     def push(self, events: bytes, count: int) -> bool:
-        if not self.has_started or self.is_complete or self._exchange.must_wait:
+        if not self._exchange.push(events):
             return False
         self.sent += count
-        self._exchange.write(events, more=True)
         return True
 
     async def comment(self, said: bytes) -> None:

@@ -211,6 +211,16 @@ class Exchange:
                 self._news.set()
             self.connection.answered(self)
 
+    def push(self, piece: bytes) -> bool:
+        """Write a piece that is not the last, unless its reader is behind or gone, or nothing may be written now."""
+        if not self.has_started or self.is_over or self.is_gone or self.connection.flow.write_paused:
+            return False
+        if self._has_chunks and not self._head:  # the shortest way, since nearly every word of a stream goes it
+            self.connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        else:
+            self.write(piece, more=True)
+        return True
+
     def give_up(self) -> None:
         """End an answer that its app did not end; one that has not begun says so."""
         if self.has_started:

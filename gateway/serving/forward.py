@@ -296,7 +296,7 @@ class Forwarder:
         """Pass on plain events as they came (upstream.pour), behind the first; False: they are relayed one by one."""
         if self._first_event_at is None or (count > 1 and rename is not _unchanged):
             return False
-        sent = rename(events)
+        sent = events if rename is _unchanged else rename(events)
         if not client.push(sent, count):
             return False
         self._meter.plain(events, count)

@@ -55,8 +55,11 @@ class Seen:
 
     def plain(self, events: bytes, count: int) -> None:
         """So many plain events (events.py)."""
-        for event in (events,) if count == 1 else events.split(b"\n\n", count - 1):
-            self.event(len(event.rstrip(b"\n")) - event.find(b"data: ") - len(b"data: "))
+        if count == 1:
+            self.event(len(events) - events.index(b"data: ") - len(b"data: \n\n"))
+            return
+        for event in events[:-2].split(b"\n\n"):
+            self.event(len(event) - event.index(b"data: ") - len(b"data: "))
 
     def whole(self, size: int) -> None:
         """An answer in one piece."""
@@ -106,9 +109,9 @@ class Meter:
         if self._said is None:
             return self._request.prompt_tokens, max(0, self._seen.events - 3)
         prompt, completion = self._said
-        return whole(prompt, 0, _most_prompt_tokens(self._request)), whole(
-            completion, 0, min(self._seen.most, most_tokens(self._request))
-        )
+        if prompt > PROMPT_TOKENS_BESIDE:  # as many at least it may have
+            prompt = whole(prompt, 0, _most_prompt_tokens(self._request))
+        return prompt, min(completion, self._seen.most, most_tokens(self._request))
 
 
 def most_tokens(request: Request, unbounded: int = 2**31) -> int:
