@@ -145,6 +145,8 @@ class LocalEngine:
         self._learning: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._learns_since: float | None = None  # when there was first something to learn; None: there is nothing
+        self._told: EngineState | None = None  # of which `_state` was made
+        self._state: EngineState
         self._ids: dict[str, str] = {}  # name -> id of models whose id a card cannot hold
         self._is_wanted = asyncio.Event()  # a look before its time
         self._waiting: list[asyncio.Future[None]] = []  # for the end of the next look
@@ -155,7 +157,10 @@ class LocalEngine:
             return EngineState(problem=self._problem)
         if self._embedded and self._embedded.state.phase != "ready":
             return replace(self._engine.state, problem=f"the embedded engine is {self._embedded.state}")
-        return as_owner_says(self._engine.state, self.config.models, self.config.serve, self.config.endpoints)
+        if (state := self._engine.state) is not self._told:
+            config, self._told = self.config, state
+            self._state = as_owner_says(state, config.models, config.serve, config.endpoints)
+        return self._state
 
     @property
     def name(self) -> str:

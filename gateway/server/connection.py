@@ -14,6 +14,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -27,6 +28,7 @@ from discovery.uploads import acknowledged_bytes
 from gateway.server.dialects import without_offer
 from gateway.server.exchange import STATUS_LINES, Exchange, exchange_of
 from gateway.server.places import Place
+from gateway.server.turns import Turns
 from gateway.wire.errors import endpoint_of, whole_error
 
 log = logging.getLogger(__name__)
@@ -81,12 +83,14 @@ class Connection(asyncio.Protocol):
         place: Place,
         vouch: Callable[[Place, str], bool],
         left: Callable[[Place], None],
+        turns: Turns,
         caller: str | None = None,
     ) -> None:
         """`caller`: the address that it comes from, where a relay is between and told it; its port is 0 then."""
         self.loop = asyncio.get_running_loop()
         self._app, self._connections, self._tasks = config.loaded_app, server_state.connections, server_state.tasks
         self._bounds, self._place, self._vouch, self._left, self._caller = bounds, place, vouch, left, caller
+        self._turns = turns
         self._parser = _new_parser(self)
         self._url, self._fields = b"", list[tuple[bytes, bytes]]()  # of the head under way
         self._reading: Exchange | None = None  # whose body comes, or came last
@@ -237,6 +241,9 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, exchange: Exchange) -> None:
         self._answering = exchange
+        self._turns.begin(partial(self._begin, exchange))
+
+    def _begin(self, exchange: Exchange) -> None:
         exchange.task = self.loop.create_task(self._run(exchange))
         self._tasks.add(exchange.task)
 

@@ -15,6 +15,7 @@ import uvicorn
 from discovery.strangers import site_of
 from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, collect
 from gateway.server.places import Place, Places, PlacesConfig
+from gateway.server.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, places: Places, bounds: Bounds) -> None:
         super().__init__(config)
-        self._places, self._bounds = places, bounds
+        self._places, self._bounds, self._turns = places, bounds, Turns()
         self._open = dict[Place, Connection]()
         self._arriving = set[asyncio.Task[None]]()
 
@@ -160,7 +161,7 @@ class Server(uvicorn.Server):
     async def _arrive(self, accepted: socket.socket, place: Place, caller: str | None) -> None:
         """Make a connection of an accepted socket."""
         connection = Connection(
-            self.config, self.server_state, self._bounds, place, self._places.vouch, self._left, caller
+            self.config, self.server_state, self._bounds, place, self._places.vouch, self._left, self._turns, caller
         )  # fmt: skip
         tls = self.config.ssl
         patience = dict.fromkeys(

@@ -135,9 +135,10 @@ class Forwarder:
         self._leaves = leaves
         self._heard = Heard(request) if continues and request.stream else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
-        self._first_event_at: float | None = None
-        self._meter = Meter(request)
-        self._from_documents: bool | None = None
+        # Of the attempt that is under way:
+        self._meter: Meter
+        self._first_event_at: float | None
+        self._from_documents: bool | None
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
         """Answer the client. When the last target has failed too, the client gets the last one's error.

@@ -6,7 +6,6 @@ Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,8 +30,7 @@ class OversizedEvent(Exception):
     """An upstream sent an event of more than EVENT_LIMIT_BYTES, ended or not, or of more than LINES_LIMIT lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One whole event: its bytes as they may be sent on (ending in a blank line), and its data."""
 
     raw: bytes

@@ -12,6 +12,7 @@ from discovery.records import WHOLE
 from gateway.engines import local
 from gateway.engines.address import EngineAddressError, Place
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
+from gateway.engines.engine_state import ModelFacts
 from gateway.engines.local import EngineConfig, LocalEngine, unready_interval_s
 from gateway.peering.card import OwnEngine, own_agents
 from gateway.upstream import Patience, UpstreamError
@@ -143,6 +144,20 @@ async def test_the_engine_named_is_awaited_where_it_is_not_there() -> None:
 
     assert "start it, or name another with --engine URL" in problem
     assert "engine_unreachable" == caught.value.code
+
+
+async def test_what_the_owner_says_of_models_is_looked_at_once_a_look() -> None:
+    """And not at each request, of which several things ask for the state."""
+    async with ScriptedEngine(metrics=VLLM).serving() as fake, watched(fake.url) as watch:
+        engine = watch.engine
+        engine.config.models["scripted-1"] = ModelFacts(context_tokens=99)
+        await watch.look()
+        first = engine.state
+        assert 99 == first.models[0].context_tokens and engine.state is first
+
+        engine.config.models["scripted-1"] = ModelFacts(context_tokens=98)
+        await watch.look()
+        assert 98 == engine.state.models[0].context_tokens
 
 
 async def test_the_first_that_lists_models_is_adopted() -> None:

@@ -23,6 +23,7 @@ from gateway.server.connection import Bounds, Connection
 from gateway.server.edge import AsgiApp, AsgiClient
 from gateway.server.listeners import server
 from gateway.server.places import Place
+from gateway.server.turns import Turns
 from tests.gateway.server.serving import PLACES
 
 BOUNDS = Bounds(head_bytes=1 << 16, first_head_s=60.0, linger_s=0.0)
@@ -173,7 +174,7 @@ class Side:
         if self._kind == "uvicorn":
             made = Reference(told, config, state)
         else:
-            made = Connection(config, state, BOUNDS, Place("127.0.0.1"), lambda *_: True, lambda _: None)
+            made = Connection(config, state, BOUNDS, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
         made.connection_made(Transport(told))
         return made
 

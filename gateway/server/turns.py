@@ -1,0 +1,37 @@
+"""How many requests begin in one turn of the event loop, so that a burst of them does not stand before all else."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+AT_ONCE = 8  # requests
+
+
+class Turns:
+    """Begins requests in the order in which they came, AT_ONCE in each turn of the event loop.
+
+    A loop that has read 64 requests runs all of them before it looks at its sockets again: the first words of those
+    that were sent on first, and the next words of all streams under way, would wait until the last one is sent on.
+    """
+
+    def __init__(self) -> None:
+        self._begun = 0  # in this turn
+        self._waiting = deque[Callable[[], object]]()
+
+    def begin(self, work: Callable[[], object]) -> None:
+        """Call `work`, now or in one of the next turns."""
+        if self._waiting or self._begun == AT_ONCE:
+            self._waiting.append(work)
+        else:
+            self._go(work)
+
+    def _go(self, work: Callable[[], object]) -> None:
+        if self._begun == 0:
+            asyncio.get_running_loop().call_soon(self._next)
+        self._begun += 1
+        work()
+
+    def _next(self) -> None:
+        self._begun = 0
+        while self._waiting and self._begun < AT_ONCE:
+            self._go(self._waiting.popleft())
