@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from gateway.server.edge import client_of, read_body, until_gone
 from gateway.server.exchange import Exchange, exchange_of
 from tests.gateway.server.both import Side, Told, sequence
-from tests.gateway.server.serving import said, serving
+from tests.gateway.server.serving import BOUNDS, said, serving
 
 HOST = b"host: localhost\r\n"
 CHAT = b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST
@@ -24,6 +25,10 @@ CONFORMING = {
     "a body": [CHAT + b"content-length: 2\r\n\r\n{}"],
     "a body in pieces": [CHAT, b"content-length: 2\r\n", b"\r\n", b"{", b"}"],
     "a body in chunks": [CHAT + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n1;a=b\r\n}\r\n0\r\nx: trailer\r\n\r\n"],
+    "a trailer before another head": [
+        CHAT + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: trailer\r\n\r\n",
+        CHAT + b"content-length: 2\r\n\r\n{}",
+    ],
     "a body of megabytes": [CHAT + b"content-length: 3000000\r\n\r\n", *[b"x" * 30_000] * 100],
     "a stream": [CHAT + b"content-length: %d\r\n\r\n" % len(STREAM) + STREAM],
     "a stream that is the last": [CHAT + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(STREAM) + STREAM],
@@ -198,22 +203,69 @@ async def test_a_trailer_is_no_header() -> None:
 
 async def test_who_sends_no_http_behind_a_request_gets_no_answer_to_it() -> None:
     """He would take the refusal for that answer, and that answer for the one to something else."""
-    ended = asyncio.Event()
+    refused = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        async with _noting_end(ended):
-            await read_body(scope, receive, 1 << 20)
-            await until_gone(asyncio.sleep(60), scope, receive)
+        await read_body(scope, receive, 1 << 20)
+        await refused.wait()
         await client_of(scope, send, {}).answer(200, "text/plain", b"late")
 
-    async with serving(app) as served, asyncio.timeout(5):
-        reader, writer = await served.say(ASKED)
-        writer.write(b"GARBAGE / HTTP/1.1\r\n\r\n")
-        told = await said(reader)
-        await ended.wait()
+    async with serving(app, replace(BOUNDS, linger_s=0.1)) as served, asyncio.timeout(5):
+        reader, writer = await served.say(ASKED + b"GARBAGE / HTTP/1.1\r\n\r\n")
+        told = await reader.readuntil(b"\r\n\r\n")
+        refused.set()
+        told += await said(reader)
         writer.close()
 
     assert told.startswith(b"HTTP/1.1 400 ") and 1 == told.count(b"HTTP/1.1") and b"late" not in told
+
+
+async def test_an_answer_that_has_begun_goes_on_when_no_http_follows_and_is_the_last() -> None:
+    refused, came = asyncio.Event(), list[str]()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        came.append(scope["path"])
+        client = client_of(scope, send, {})
+        await client.start(200, "text/plain", {})
+        await client.send(b"some", more=True)
+        await refused.wait()
+        await client.send(b"more", more=False)
+
+    async with serving(app, replace(BOUNDS, linger_s=0.1)) as served, asyncio.timeout(5):
+        reader, writer = await served.say(ASKED.replace(b"/", b"/1", 1))
+        told = await reader.readuntil(b"some\r\n")
+        writer.write(ASKED.replace(b"/", b"/2", 1) + b"GARBAGE / HTTP/1.1\r\n\r\n")
+        await asyncio.sleep(0.02)
+        refused.set()
+        told += await said(reader)
+        writer.close()
+
+    assert told.endswith(b"4\r\nmore\r\n0\r\n\r\n") and 1 == told.count(b"HTTP/1.1") and ["/1"] == came
+
+
+async def test_a_body_that_nobody_asks_for_is_not_read_on() -> None:
+    """Only so much of it is held: who sends it has to wait."""
+    exchanges, is_asked_for = list[Exchange](), asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        exchange = exchange_of(scope)
+        assert exchange
+        exchanges.append(exchange)
+        await is_asked_for.wait()
+        body = await read_body(scope, receive, 1 << 30)
+        await client_of(scope, send, {}).answer(200, "text/plain", b"%d" % len(body))
+
+    async with serving(app) as served, asyncio.timeout(5):
+        reader, writer = await served.say(ASKED.replace(b"2\r\n\r\n{}", b"%d\r\n\r\n" % (16 << 20)))
+        writer.write(b"x" * (16 << 20))
+        while not exchanges[0].connection.flow.read_paused:
+            await asyncio.sleep(0)
+        held = exchanges[0]._waiting_bytes
+        is_asked_for.set()
+        assert (await reader.readuntil(b"%d" % (16 << 20))).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+    assert held < 1 << 20
 
 
 async def test_who_leaves_ends_the_work_of_the_request_that_is_answered_and_not_of_the_last() -> None:
