@@ -115,7 +115,9 @@ class PeerClient:
     def is_relayed(self, peer: PeerId) -> bool:
         """Whether a relay is between us and where this peer answered last."""
         member, contact = self._gossip.member(peer), self.contacts.get(peer)
-        return bool(member and contact and not contact.way and contact.good in member.card.through_relays)
+        if member is None or contact is None or contact.way or not member.card.relayed:
+            return False
+        return contact.good in member.card.through_relays
 
     def is_direct(self, peer: PeerId) -> bool:
         """Whether we reach this peer's machine itself: through no relay, and through no hole in its NAT."""

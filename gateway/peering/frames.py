@@ -25,6 +25,7 @@ from discovery.envelopes import UNREADABLE
 from gateway.wire.events import CONTROL, Event, encode_event
 
 QUEUED = b": queued\n\n"
+FIRST_SIGN_S = 0.05  # until the first sign of life, unless the answer is there sooner
 HEARTBEAT_S = 1.0  # between two signs of life
 SILENCE_S = 4.0  # four missed: long enough for a stalled event loop, short against a waiting person
 RECEIPT_DOMAIN = b"ppai/1/receipt\0"

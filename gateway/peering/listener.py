@@ -30,7 +30,7 @@ from gateway.capacity.doors import Doors
 from gateway.capacity.limits import Limits
 from gateway.peering.delegated import Delegated
 from gateway.peering.enquiries import AGENTS_PATH
-from gateway.peering.frames import HEARTBEAT_S, QUEUED, encode_refusal, queued, refusal_of
+from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, encode_refusal, queued, refusal_of
 from gateway.peering.given import Given
 from gateway.peering.passing import OTHER_PATH, PassedOn
 from gateway.peering.probes import encode_load
@@ -368,7 +368,6 @@ class PeerApp:
             await client.send(frame, more=True)
 
         await client.start(200, "text/event-stream", {})
-        await client.send(QUEUED, more=True)
         beat = _Beat(client, self._heartbeat_s, work)
         try:
             await work.run(send, client.push)
@@ -418,12 +417,15 @@ def _voucher(scope: Scope, headers: Mapping[str, str]) -> PeerId:
 
 
 class _Beat:
-    """A sign of life after every second in which nothing was sent, and nothing waits to be sent."""
+    """A sign of life after every second in which nothing was sent, and nothing waits to be sent; the first sooner.
+
+    An answer that is there by then goes with its head in one write.
+    """
 
     def __init__(self, client: AsgiClient, interval_s: float, work: Delegated | PassedOn) -> None:
         self._client, self._interval_s, self._work, self._sent = client, interval_s, work, client.sent
         self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(interval_s, self._look)
+        self._timer = self._loop.call_later(min(FIRST_SIGN_S, interval_s), self._look)
 
     def stop(self) -> None:
         self._timer.cancel()

@@ -320,3 +320,15 @@ async def test_a_peer_that_is_stopped_says_so_to_the_asking_peer(tmp_path: Path)
             await asking
 
     assert 503 == caught.value.status
+
+
+@pytest.mark.parametrize(("first_s", "delay_s", "begins"), [(30.0, 0.0, b"event: reply"), (0.05, 30.0, b": queued")])
+async def test_an_answer_begins_with_itself_or_soon_with_a_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first_s: float, delay_s: float, begins: bytes
+) -> None:
+    """In one write with its head where it is there at once, else long before the first heartbeat is due."""
+    monkeypatch.setattr("gateway.peering.listener.FIRST_SIGN_S", first_s)
+    engine = ScriptedEngine(delay_s=delay_s)
+    async with engine.serving(), two_peers(tmp_path, engine, heartbeat_s=60.0) as pair:
+        with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/delegate", delegated()) as answer:
+            assert (await answer.piece(5)).startswith(begins)
