@@ -17,7 +17,7 @@ from math import exp, inf
 from typing import Literal, NamedTuple
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
-from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected
+from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, beside, expected
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
 
@@ -100,17 +100,33 @@ class Belief:
     kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
     speed: Speed = field(default_factory=Speed)
     reservations: dict[Reservation, None] = field(default_factory=dict)  # in their order
+    last_arrival: float = -inf  # of all of them so far
     late: list[Reservation] = field(default_factory=list)  # those of them that should have begun, and have not
-    read_at: float = -inf  # when `_expected` was worked out; -inf: something was heard since
+    has_news: bool = True  # something was heard since `_expected` was worked out, at `_expected_at`
     _expected: Expected[float] | None = None
+    _expected_at: float = -inf
 
     def expected(self, now: float) -> Expected[float]:
         """What is expected of the peer at `now`, or was within FRESH_S while nothing was heard of it."""
         known = self._expected
-        if known is None or not 0.0 <= now - self.read_at < FRESH_S:
+        if known is None or self.has_news or not 0.0 <= now - self._expected_at < FRESH_S:
             known = self._expected = expected(self.row(), self.config, now)
-            self.read_at = now
+            self._expected_at, self.has_news = now, False
         return known
+
+    def expected_alone(self, now: float) -> Expected[float]:
+        """The same for a query that nobody else may answer, where nothing is to be weighed.
+
+        While a slot is free, by news of this moment that count all jobs of ours, what was learnt of others waits until
+        FRESH_S has passed: only the jobs are counted anew.
+        """
+        known, jobs = self._expected, float(max(self.jobs, len(self.reservations)))
+        is_counted = self.last_arrival <= self.birth and now - self.birth < FRESH_S and not (self.late or self.failures)
+        if known is None or not is_counted or not 0.0 <= now - self._expected_at < FRESH_S:
+            return self.expected(now)
+        free_from = self.slots - 1.0
+        is_free = known.slots == self.slots and jobs <= free_from and known.backlog <= free_from
+        return beside(known, jobs) if is_free else self.expected(now)
 
     def observe_load(self, jobs: int, slots: int, admission: AdmissionState, birth: float) -> bool:
         """The load at `birth`: a pulse's, a probe's, or our own engine's. Older than what we have: ignored.

@@ -89,6 +89,11 @@ class Expected(NamedTuple, Generic[Each]):
     doubt_s: Each  # the standard deviation of that wait by what is not known of μ
 
 
+def beside(known: Expected[float], jobs: float) -> Expected[float]:
+    """The same with so many jobs at the peer, where a slot is free with them and was before."""
+    return Expected(*known[:4], jobs, *known[5:15], streams(jobs, known.slots), known.doubt_s)
+
+
 def service_rate(of: Expected[Real]) -> Real:
     """c·E[μ], jobs a second that all slots together complete."""
     return of.slots * of.shape / ((of.shape - 1.0) * of.mean_service_s)

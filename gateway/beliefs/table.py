@@ -6,7 +6,6 @@ array operations for 20 candidates and for 1,000.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +146,7 @@ class Beliefs:
         if belief is not None:
             self._stale.add(queue)
             if belief.observe_load(jobs, slots, admission, birth):
-                belief.read_at = -inf
+                belief.has_news = True
 
     def observe_closed(self, peer_id: PeerId, birth: float) -> None:
         """A peer lets nobody in, by what it said at `birth`."""
@@ -165,6 +164,7 @@ class Beliefs:
         """Count a job we dispatch, until its outcome: until a pulse born after its arrival counts it for us."""
         if (belief := self._touch(reservation.queue)) is not None:
             belief.reservations[reservation] = None
+            belief.last_arrival = max(belief.last_arrival, reservation.arrives_at)
 
     def observe_late(self, reservation: Reservation, is_late: bool) -> None:
         """A job of ours should have begun by now, and has not; or it has begun after all."""
@@ -205,7 +205,7 @@ class Beliefs:
         belief = self._beliefs.get(peer_id)
         if belief is not None:
             self._stale.add(peer_id)
-            belief.read_at = -inf
+            belief.has_news = True
         return belief
 
     def _place(self, belief: Belief) -> int:

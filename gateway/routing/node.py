@@ -240,7 +240,7 @@ class Node:
             return None
         warm = self._still_warm(query, now)
         return only_choice(
-            query, scored, row, excluded, self.beliefs[roster.queues[row]].expected(now), self._alone,
+            query, scored, row, excluded, self.beliefs[roster.queues[row]].expected_alone(now), self._alone,
             self.beliefs.output_tokens(query.category, query.max_tokens),
             0.0 if warm is None else self._warm_at(warm, roster, row, query),
             self._loading.is_cold(peer, agent),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import Outcome
+from gateway.beliefs.belief import FRESH_S, Outcome
 from gateway.routing.candidates import KINDS_KEPT
 from gateway.routing.query import Query
 from tests.cluster import card_of, id_of, signed
@@ -294,6 +294,25 @@ def test_details_of_a_peer_whose_engine_has_gone_make_no_candidates() -> None:
 
 
 # --- one that nobody competes with ---
+def test_where_nothing_is_weighed_jobs_are_counted_at_once_and_the_rest_within_a_moment() -> None:
+    """But what lets us down does at once, and where no slot is free everything does."""
+    ada = Ada(alone=True)
+    ada.node.observe_own_load(0, 4, 0.0)
+    found = []
+    for at, jobs in ((0.0, 0), (FRESH_S / 4, 1), (FRESH_S / 2, 2), (3 * FRESH_S / 4, 4), (2 * FRESH_S, 1)):
+        ada.node.observe_own_load(jobs, 4, at)
+        only = ada.node.only(MATHS, at)
+        assert only is not None and only.target is not None
+        found.append(only.target)
+        job = ada.node.dispatch(only.target, at)
+        ada.node.observe(job, Outcome(ada.node.me, "ok", 1.0, 9.0, 200), at)
+
+    streams, turns_s = [one.expected.streams for one in found], [one.expected.turn_s for one in found]
+    assert [1.0, 2.0, 3.0, 4.0, 2.0] == streams
+    assert turns_s[0] == turns_s[1] == turns_s[2] < turns_s[3] < turns_s[4]
+    assert 0.0 == found[2].wait_s < found[3].wait_s
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 20),
@@ -320,6 +339,7 @@ def test_what_nobody_competes_with_is_chosen_as_it_would_be_among_others(
     (one,) = ada.decide(query).choice(11).order
     ada.node.observe(ada.node.dispatch(one, now), Outcome(one.peer_id, "ok", 0.1, 0.5, 40), now)
 
+    ada.now = now = now + 2 * FRESH_S  # what was learnt a moment ago may wait where nothing is weighed
     only = ada.node.only(query, now)
 
     among = ada.decide(query).choice(11)
