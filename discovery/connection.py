@@ -334,6 +334,8 @@ class Connection(asyncio.Protocol):
                 answer.error = broken(str(exc or "it closed the connection"))
                 answer.error.__cause__ = exc
             answer.wake()
+        self._answer = None  # it leads back here, and so does the parser: whoever asked would stay in memory with both
+        del self._parser
 
     # What the parser calls.
 

@@ -1,6 +1,8 @@
 """One connection: every way an answer may be framed, broken, held back or left."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -197,6 +199,23 @@ async def test_an_answer_left_early_is_hung_up_on() -> None:
         async with asyncio.timeout(1):
             while served.open:
                 await asyncio.sleep(0.005)
+
+
+async def test_a_connection_that_was_left_early_is_freed_at_once() -> None:
+    """With it goes whatever its reader held: a collector would find all of it much later."""
+    async with engine(CHUNKED[:-5]) as (_, connections):
+        gc.collect()
+        gc.disable()
+        try:
+            answer = await ask(connections)
+            connection = weakref.ref(answer.connection)
+            answer.release()
+            del answer
+            async with asyncio.timeout(5):
+                while connection() is not None:
+                    await asyncio.sleep(0)
+        finally:
+            gc.enable()
 
 
 async def test_an_end_that_lingers_behind_the_last_event_keeps_the_connection() -> None:
