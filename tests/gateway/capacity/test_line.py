@@ -224,6 +224,7 @@ def test_who_enters_at_once_is_who_would_enter_from_the_line(
         assert [mine.is_inside for mine, _ in there] == [twin.is_inside for _, twin in there]
         assert (short.load(room), short.arrivals) == (long.load(room), long.arrivals)
         assert [ticket.since for ticket in short] == [ticket.since for ticket in long]
+        assert short._share._present == long._share._present
 
 
 @given(
