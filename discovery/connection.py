@@ -143,6 +143,7 @@ class Answer:
         """
         if not self.is_released:
             self.is_released = True
+            self._takes = None  # whoever takes has this object, and would with it not be freed at once
             self.connection.released(at_its_end)
             if self.ended is not None:
                 self.ended()

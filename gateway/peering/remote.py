@@ -128,7 +128,7 @@ class PeerUpstream:
             reply = kind(
                 answer, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
             )
-            reply.settled = lambda receipt: self._got(self._peer, reply.credit(receipt, size))
+            reply.settled = lambda of, receipt: self._got(self._peer, of.credit(receipt, size))
             reply.waits = self._wait
             await reply.begin(stream)
         except BaseException:
@@ -201,7 +201,8 @@ class PeerReply:
         self._until = self._since + allowed.within_s
         self._events = self._read_bytes = 0
         self._seen, self._most = hashlib.sha256(), Seen()
-        self.settled: Callable[[Receipt], None] = lambda receipt: None  # called with a receipt that holds
+        # Called with this object and a receipt that holds: what led back here by itself would not be freed at once.
+        self.settled: Callable[[PeerReply, Receipt], None] = lambda of, receipt: None
         self.waits: Callable[[bytes], None] = lambda signs: None  # called with signs of life
         self._splitter, self._ready = EventSplitter(), deque[Event]()
         self._whole: bytes | None = None
@@ -332,7 +333,7 @@ class PeerReply:
         if (receipt.request_sha256, receipt.reply_sha256) != (self._asked_sha256, answer) or not self._signed(receipt):
             raise self._cut_short("its receipt is not for this answer")
         self.receipt = receipt
-        self.settled(receipt)
+        self.settled(self, receipt)
 
     def _signed(self, receipt: Receipt) -> bool:
         try:

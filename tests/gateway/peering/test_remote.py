@@ -1,7 +1,9 @@
 """Another peer as an upstream, played by a script on a real socket: whatever it sends, we know what it is worth."""
 
 import asyncio
+import gc
 import hashlib
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -560,6 +562,30 @@ async def test_plain_events_pass_as_they_came_under_the_same_receipt(identity: I
     script = (HELLO, 0.05, BULK, 0.05, BULK, 0.05, DONE + receipt_for(identity, *frames))
 
     assert ([BULK, BULK], [[HELLO], [DONE]]) == await poured(identity, ScriptedPeer(script))
+
+
+@pytest.mark.parametrize("frames", [(WHOLE,), ANSWER], ids=["whole", "poured"])
+async def test_a_reply_that_has_ended_is_freed_at_once(identity: Identity, frames: tuple[bytes, ...]) -> None:
+    """With it goes the request that was passed on, and who asked it."""
+    is_stream = frames is ANSWER
+    scripted = ScriptedPeer((*frames, receipt_for(identity, *frames)))
+    async with scripted.serving(identity.id) as upstream:
+        gc.collect()
+        gc.disable()
+        try:
+            opened = upstream.open("chat/completions", (BODY,), {}, stream=is_stream, patience=PATIENCE)
+            async with opened as reply:
+                if is_stream:
+                    assert [_ async for _ in reply.reads(lambda piece, count: False)]
+                else:
+                    assert b"" != await reply.read()
+            assert reply.receipt is not None
+            kept = weakref.ref(reply)
+            del opened, reply
+            await asyncio.sleep(0)
+            assert kept() is None
+        finally:
+            gc.enable()
 
 
 async def test_events_that_pass_as_they_came_are_signs_of_life(identity: Identity) -> None:
