@@ -91,16 +91,25 @@ class Answer:
 
         `until` is the event loop's time. Raises ConnectionBroken, TimeoutError.
         """
+        if not await self.begins(until):
+            self.release()
+            raise TimeoutError
+        return self
+
+    async def begins(self, until: float) -> bool:
+        """Whether status and headers come by then; if not, they may yet. Raises ConnectionBroken."""
         self._until = until
         try:
             while not self.has_head:
                 if self.error:
                     raise self.error
                 await self._news()
+        except TimeoutError:
+            return False
         except BaseException:
             self.release()
             raise
-        return self
+        return True
 
     async def piece(self, within_s: float) -> bytes:
         """The bytes of the body that came since the last call, at least one; empty at the body's end.
@@ -222,7 +231,7 @@ class Connection(asyncio.Protocol):
         return self._answer
 
     def count_taken(self) -> None:
-        """Have `taken_bytes` count from now: call it before a request is sent."""
+        """Have `taken_bytes` count from now."""
         self._acknowledged_before = self._acknowledged()
 
     def taken_bytes(self) -> int:

@@ -34,7 +34,7 @@ from discovery.sessions import (
     offer,
     opened,
 )
-from discovery.uploads import while_it_moves
+from discovery.uploads import LOOKS, while_it_moves
 
 HEADERS = {"accept-encoding": "identity", "user-agent": "ppai/1"}  # of all requests
 AT_ONCE_BYTES = 1 << 13  # of a body: it leaves in one flight, so that nobody need look how much of it was taken
@@ -161,14 +161,14 @@ class Exchanges:
         """Ask on this connection. Raises ConnectionBroken, TimeoutError."""
         session, pieces = self._session_on(connection, request), request.body.pieces
         head = way.head(request.path, {**HEADERS, **request.headers, **self._proof(request, session)}, pieces)
-        if sum(map(len, pieces)) <= AT_ONCE_BYTES:
-            answer = connection.ask(head, pieces)
-            await answer.begun(asyncio.get_running_loop().time() + answer_s)
-        else:
+        answer, now = connection.ask(head, pieces), asyncio.get_running_loop().time()
+        is_large = sum(map(len, pieces)) > AT_ONCE_BYTES
+        if is_large and not await answer.begins(now + answer_s / LOOKS):  # most have begun by then
             connection.count_taken()
-            answer = connection.ask(head, pieces)
             async with while_it_moves(connection.taken_bytes, answer_s):
                 await answer.begun(inf)
+        else:
+            await answer.begun(now + answer_s)
         answer.seal = session.sealer() if session else None
         return answer
 

@@ -334,3 +334,23 @@ async def test_a_timer_that_is_due_too_early_or_too_late_for_a_wait_still_ends_i
                 await answer.piece(within_s)
             assert within_s - 0.01 <= loop.time() - began < within_s + 1
         answer.release()
+
+
+async def test_an_answer_that_has_not_begun_in_time_may_begin_later() -> None:
+    """Whoever asks whether it begins goes on waiting as he likes: the connection is no worse for it."""
+    may_answer = asyncio.Event()
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await may_answer.wait()
+        writer.write(WHOLE)
+
+    async with engine(say) as (_, connections):
+        loop, connection = asyncio.get_running_loop(), await connections.dial()
+        answer = connection.ask(connections.head("/", {}, (b"",)), (b"",))
+
+        assert not await answer.begins(loop.time() + 0.02)
+        may_answer.set()
+        assert await answer.begins(loop.time() + 5)
+        assert b"hello" == await read(answer)
+        assert connection is connections.kept()
+        connection.close()
