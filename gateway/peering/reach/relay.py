@@ -106,6 +106,9 @@ class Relay:
         self._keys = Throttle(1.0, 16.0)
         per_hour = config.gib_per_hour * (1 << 30)
         self._quota = Throttle(per_hour / 3600, per_hour / 6)
+        # Each dial uses up a tunnel, and a peer may open 20 a second (below): who dials without end must not make it
+        # lose the relay.
+        self._dials, self._dials_of_site = Throttle(10.0, 128.0), Throttle(2.0, 48.0)
         each = config.streams_each + TUNNELS_EACH
         self._places = Places(PlacesConfig(
             in_all=2 * config.streams + 256, for_strangers=config.streams + 128, for_a_site=config.streams_each + 32,
@@ -275,6 +278,9 @@ class Relay:
         behind, config = self._behind[peer], self._config
         all_streams = sum(one.streams for one in self._behind.values())
         is_over = not self._quota.has_room(peer, self._clock())
+        if not self._may_dial(peer, ip):
+            behind.refused += 1
+            return
         if is_over or behind.streams >= config.streams_each or all_streams >= config.streams:
             behind.refused += 1
             why = "has had its bytes of this hour" if is_over else "has as many connections as it may"
@@ -294,6 +300,11 @@ class Relay:
                 tunnel.done.set()
         finally:
             behind.streams -= 1
+
+    def _may_dial(self, peer: PeerId, ip: str) -> bool:
+        """Whether this peer may be dialled from there once more; if so, it is counted."""
+        now = self._clock()
+        return self._dials_of_site.allow(f"{peer} {site_of(ip)}", now) and self._dials.allow(peer, now)
 
     async def _take(self, behind: _Behind) -> _Tunnel | None:
         """A tunnel that waits, or the next that comes; None where none does in time."""

@@ -39,6 +39,7 @@ SPARES = 4
 SILENT_S = 2 * PING_S + PONG_S  # s without a sign of life after which a spare is given up
 PAUSE_S, PAUSE_LIMIT_S = 1.0, 30.0  # until a relay is met again; it doubles
 RECENT_S, RECENT_PAUSE_S = 120.0, 1.0  # for so long after it was there it is tried at least so often
+NO_ROOM_S = 0.5  # after which another spare is tried where a relay had no room for one
 TOLD_LIMIT = 2  # relays that our card names
 _FAILURES = (OSError, TimeoutError, asyncio.IncompleteReadError, PeerUnreachable, Refused, ValueError, *UNREADABLE)
 
@@ -97,15 +98,15 @@ class Tunnels:
             if self.punching is not None and self.relays and await self.punching.prepare():
                 tasks.create_task(self.punching.run(), name="punching")
             for (host, port), relay in self.relays.items():
-                tasks.create_task(self._follow(host, port, relay), name=f"relay {relay.at}")
+                tasks.create_task(self._follow(host, port, relay, tasks), name=f"relay {relay.at}")
 
-    async def _follow(self, host: str, port: int, relay: Relayed) -> None:
+    async def _follow(self, host: str, port: int, relay: Relayed, streams: asyncio.TaskGroup) -> None:
         loop, pause_s, there_at = asyncio.get_running_loop(), PAUSE_S, -math.inf
         while True:
             try:
                 await self._meet(host, port, relay)
                 await _Connected(
-                    relay, self._transport, lambda: self.adopt, self.changed, self.punching
+                    relay, self._transport, lambda: self.adopt, self.changed, self.punching, streams
                 ).run()  # fmt: skip
             except* _FAILURES as group:
                 error = group.exceptions[0]
@@ -133,10 +134,11 @@ class _Connected:
 
     def __init__(
         self, relay: Relayed, transport: Transport, adopt: Callable[[], Adopt], changed: Callable[[], None],
-        punching: Punching | None,
+        punching: Punching | None, streams: asyncio.TaskGroup,
     ) -> None:  # fmt: skip
+        """`streams`: holds the tasks of those who came through it, who stay when its tunnels are lost."""
         self._relay, self._transport, self._adopt, self._changed = relay, transport, adopt, changed
-        self._punching = punching
+        self._punching, self._streams = punching, streams
         self._number, self._key, self._counter = 0, b"", 0
 
     async def run(self) -> None:
@@ -144,7 +146,7 @@ class _Connected:
         for_s = await self._new_key()
         async with asyncio.TaskGroup() as tasks:
             for _ in range(SPARES):
-                tasks.create_task(self._spares(tasks))
+                tasks.create_task(self._spares())
             while True:
                 await asyncio.sleep(for_s / 2)
                 for_s = await self._new_key()
@@ -171,16 +173,25 @@ class _Connected:
             self._punching.offered(used, given.endpoint)
         return given.for_s
 
-    async def _spares(self, tasks: asyncio.TaskGroup) -> None:
-        """Keep one connection waiting, and open the next when it is used. Raises OSError when the relay is lost."""
+    async def _spares(self) -> None:
+        """Keep one connection waiting, and open the next when it is used. Raises OSError when the relay is lost.
+
+        It is not while others wait there or are used: then it has no room for this one at the moment.
+        """
         while True:
             reader, writer = await self._open()
             try:
                 ip = await self._wait(reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+                if not self._relay.spares and not self._relay.streams:
+                    raise
+                await asyncio.sleep(NO_ROOM_S)
+                continue
             except BaseException:
                 writer.close()
                 raise
-            handing_over = tasks.create_task(self._hand_over(reader, writer, ip))
+            handing_over = self._streams.create_task(self._hand_over(reader, writer, ip))
             handing_over.add_done_callback(partial(_closed, writer))  # also where it never began
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

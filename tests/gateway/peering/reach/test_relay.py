@@ -315,3 +315,12 @@ async def test_the_relay_sees_no_word_of_what_it_copies(tmp_path: Path, monkeypa
         assert not ada_reader.at_eof()
 
     assert len(seen) > 1000 and b"CANARY" not in seen
+
+
+def test_who_dials_without_end_is_put_through_twice_a_second_and_others_as_before() -> None:
+    """Each dial uses a tunnel up, and its peer opens so many a second."""
+    relay = Relay(RelayConfig(serve=True), lambda peer: True, lambda: 0.0)
+
+    assert 48 == sum(relay._may_dial(BEN, "198.51.100.7") for _ in range(100))
+    assert relay._may_dial(BEN, "198.51.100.8") and relay._may_dial(CLEO, "198.51.100.7")
+    assert 128 == 49 + sum(relay._may_dial(BEN, f"203.0.{number}.7") for number in range(200))

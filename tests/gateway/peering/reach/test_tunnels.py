@@ -113,6 +113,34 @@ async def test_a_peer_is_asked_through_a_relay(scene: Scene) -> None:
     assert scene.ben.address != client.addresses(scene.ben.id)[0]  # what works is not given up for it
 
 
+async def test_a_relay_that_has_no_room_for_another_spare_is_not_lost(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a crowd that dials a peer would cut off those whom it serves."""
+    monkeypatch.setattr(module, "NO_ROOM_S", 0.01)
+    await scene.introduce(nowhere())
+    await scene.ask()
+    monkeypatch.setattr(scene.relay._places, "take", lambda site, now: (None, None))
+
+    scene.relay._behind[scene.ben.id].waiting[0].writer.close()
+    await until(lambda: scene.relay.refused["too many connections"] >= 3)
+
+    assert scene.state.is_up and 1 == len(scene.told)
+    assert b"" != await scene.ask()
+
+
+async def test_who_came_through_a_relay_stays_when_its_tunnels_are_lost(scene: Scene) -> None:
+    await scene.introduce(nowhere())
+    await scene.ask()
+    assert 1 == scene.state.streams
+
+    for tunnel in tuple(scene.relay._behind[scene.ben.id].waiting):
+        tunnel.writer.write(b"what no relay says")
+    await until(lambda: not scene.state.is_up)
+
+    assert 1 == scene.state.streams
+
+
 async def test_many_at_once_are_put_through(scene: Scene) -> None:
     await scene.introduce(nowhere())
 
