@@ -5,7 +5,7 @@ written once, and is taken row by row of a few candidates, and at once of a thou
 functions need not know which of the two it is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,13 +47,6 @@ def by_rows(formula: Callable[..., tuple[Any, ...]], *columns: Column) -> Sequen
 def take(numbers: Column, rows: Rows) -> Column:
     """These rows of a column, as a column."""
     return [numbers[row] for row in rows] if isinstance(numbers, list) else numbers[rows]
-
-
-def rows_at(columns: Sequence[Column], rows: list[int]) -> Iterable[tuple[float, ...]]:
-    """These rows of several columns, each as floats."""
-    if isinstance(columns[0], list):
-        return [tuple([numbers[row] for numbers in columns]) for row in rows]
-    return zip(*[listed(take(numbers, rows)) for numbers in columns], strict=True)
 
 
 def listed(numbers: Any) -> list[Any]:

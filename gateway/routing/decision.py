@@ -4,7 +4,6 @@ It stays inside routing; `choice` makes of it the few rows that logs, headers, p
 nothing of how a policy chooses.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from math import inf
 from typing import NamedTuple
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import Expectation
-from gateway.beliefs.columns import Column, rows_at
+from gateway.beliefs.columns import Column
 from gateway.beliefs.expected import Expected
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.routing.candidates import Excluded, among
@@ -78,7 +77,7 @@ class Decision(NamedTuple):
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """All N, for a person who wants to see them; costs microseconds apiece."""
-        return self._rows(range(len(self.view.roster)))
+        return tuple(map(self.candidate, range(len(self.view.roster))))
 
     def ordered(self, order: tuple[int, ...], reason: str) -> "Decision":
         """The same with its order, and how the first was found."""
@@ -100,7 +99,7 @@ class Decision(NamedTuple):
             beta_per_s=self.beta_per_s,
             order=Order(order, self.candidate, self.figures) if order else (),
             may_go_elsewhere=self.may_go_elsewhere,
-            rest=self._rows(rest) if rest else (),
+            rest=tuple(map(self.candidate, rest)),
             explained=partial(self.choice, len(self.order), everybody=True),
             among=len(self.excluded),
         )
@@ -111,30 +110,23 @@ class Decision(NamedTuple):
 
     def candidate(self, index: int) -> Candidate:
         """Row `index`."""
-        return self._rows([index])[0]
+        view = self.view
+        return candidate_of(
+            self.query, view.roster, index,
+            Expected._make([float(column[index]) for column in view.expected]),
+            Costs._make([float(column[index]) for column in self.costs]),
+            float(view.score[index]), float(self.utility[index]), self.excluded_because(index),
+            not view.profiled[index], self._basis(index),
+            0 if view.warm_tokens is None else int(view.warm_tokens[index]),
+            self.loading_s if view.cold is not None and view.cold[index] else 0.0,
+            view.likely[index].probability if index in view.likely else 0.0,
+        )  # fmt: skip
 
     def figures(self, index: int) -> Figures:
         """What a log says of row `index`."""
         costs, name = self.costs, self.view.roster.peer_names[index]
         numbers = (self.view.score, costs.wait_s, costs.service_s, costs.cost_s, self.utility)
         return Figures(name, *[float(column[index]) for column in numbers])
-
-    def _rows(self, indices: Sequence[int]) -> tuple[Candidate, ...]:
-        """These rows."""
-        view, at = self.view, [*indices]
-        expected, costs = rows_at(view.expected, at), rows_at(self.costs, at)
-        rows = zip(at, expected, costs, rows_at((view.score, self.utility), at), strict=True)
-        return tuple(
-            candidate_of(
-                self.query, view.roster, index, Expected._make(e), Costs._make(c), score, utility,
-                self.excluded_because(index),
-                not view.profiled[index], self._basis(index),
-                0 if view.warm_tokens is None else int(view.warm_tokens[index]),
-                self.loading_s if view.cold is not None and view.cold[index] else 0.0,
-                view.likely[index].probability if index in view.likely else 0.0,
-            )
-            for index, e, c, (score, utility) in rows
-        )  # fmt: skip
 
     def _basis(self, index: int) -> str:
         """`topic: holiday and sick notes, P .93; prior from the name: 7B qwen2.5`."""

@@ -13,7 +13,6 @@ from gateway.beliefs.columns import (
     is_few,
     least,
     listed,
-    rows_at,
     take,
     zeros,
 )
@@ -39,7 +38,6 @@ def test_few_rows_are_as_many(count: int) -> None:
     assert [k + k % 3 for k in range(count)] == listed(total) == listed(by_row(lambda a, b: a + b, one, other))
     assert [max(k, k % 3) for k in range(count)] == listed(most)
     assert rows == listed(take(one, rows))
-    assert [(k, k % 3) for k in rows] == list(rows_at((one, other), rows))
     assert (count - 1, 0.0) == (greatest(one), least(other))
 
 
