@@ -177,13 +177,11 @@ class Answer:
         pieces, self.pieces, self.untaken_bytes = self.pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _news(self) -> None:
+    def _news(self) -> asyncio.Future[None]:
+        """To wait for until the answer has changed, or time is up."""
         self._waiter = self._loop.create_future()
         self.connection.look_at(self._until)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def check(self, now: float) -> None:
         """Give up where somebody waits and his time is up; else have this called when it will be."""

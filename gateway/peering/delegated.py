@@ -174,7 +174,7 @@ class Delegated:
         """Send plain events as they came, behind the first; False: they are sent by `_ask`."""
         if not self.has_begun or not push(events, count):
             return False
-        meter.plain(events, count)
+        meter.seen.plain(events, count)
         self._sent.update(events)
         return True
 

@@ -148,7 +148,13 @@ class Forwarder:
         """
         failures: list[UpstreamError] = []
         broke: UpstreamError | None = None
-        while (target := await self._next(failures)) is not None:
+        while True:
+            try:
+                target = await self._targets.next()
+            except UpstreamError as caught:  # that there is none has a reason of its own, which alone is told
+                failures[:], target = [caught], None
+            if target is None:
+                break
             self._first_event_at, self._meter, self._from_documents = None, Meter(self._request), None
             status: Status | None = None
             error: UpstreamError | None = None
@@ -197,14 +203,6 @@ class Forwarder:
             message=error.message, code=error.code, said=error.said,
         )  # fmt: skip
         await client.send(event, more=False)
-
-    async def _next(self, failures: list[UpstreamError]) -> Target | None:
-        """The next target; where there is none for a reason of its own, that is the one failure that is told."""
-        try:
-            return await self._targets.next()
-        except UpstreamError as caught:
-            failures[:] = [caught]
-            return None
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(
@@ -300,7 +298,7 @@ class Forwarder:
         sent = events if rename is _unchanged else rename(events)
         if not client.push(sent, count):
             return False
-        self._meter.plain(events, count)
+        self._meter.seen.plain(events, count)
         if self._heard is not None:
             self._heard.add(sent)
         return True

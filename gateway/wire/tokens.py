@@ -17,6 +17,8 @@ from gateway.wire.request import Request
 _Tokens = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 PROMPT_TOKENS_BESIDE = 4096  # that an engine's template may add to what the request holds
 
+_DONE_BYTES, _FRAME_BYTES = len(b"[DONE]"), len(b"data: \n\n")
+
 
 def usage_of(body: bytes) -> tuple[int, int] | None:
     """(prompt, completion) tokens that a reply, or the data of an event, reports; None where it does not."""
@@ -47,7 +49,7 @@ class Seen:
     def event(self, size: int) -> None:
         """An event with so many bytes of data."""
         self.events += 1
-        if size > len(b"[DONE]"):
+        if size > _DONE_BYTES:
             self._spoken += 1
             self._bytes += size
             if size < self._shortest:
@@ -56,7 +58,7 @@ class Seen:
     def plain(self, events: bytes, count: int) -> None:
         """So many plain events (events.py)."""
         if count == 1:
-            self.event(len(events) - events.index(b"data: ") - len(b"data: \n\n"))
+            self.event(len(events) - events.index(b"data: ") - _FRAME_BYTES)
             return
         for event in events[:-2].split(b"\n\n"):
             self.event(len(event) - event.index(b"data: ") - len(b"data: "))
@@ -82,23 +84,19 @@ class Meter:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._said: tuple[int, int] | None = None
-        self._seen = Seen()
+        self.seen = Seen()  # count plain events (events.py) there
 
     def event(self, data: bytes) -> bool:
         """Count an event; whether it is the chunk that `include_usage` adds."""
-        self._seen.event(len(data))
+        self.seen.event(len(data))
         if tells_no_usage(data) or not (said := usage_of(data)):
             return False
         self._said = larger(self._said, said)
         return is_usage_alone(data)
 
-    def plain(self, events: bytes, count: int) -> None:
-        """Count so many plain events (events.py), which tell no usage."""
-        self._seen.plain(events, count)
-
     def whole(self, body: bytes) -> None:
         """Count an answer in one piece."""
-        self._seen.whole(len(body))
+        self.seen.whole(len(body))
         self._said = usage_of(body)
 
     @property
@@ -107,11 +105,11 @@ class Meter:
         if self._request.endpoint in COUNTING:
             return 0, 0
         if self._said is None:
-            return self._request.prompt_tokens, max(0, self._seen.events - 3)
+            return self._request.prompt_tokens, max(0, self.seen.events - 3)
         prompt, completion = self._said
         if prompt > PROMPT_TOKENS_BESIDE:  # as many at least it may have
             prompt = whole(prompt, 0, _most_prompt_tokens(self._request))
-        return prompt, min(completion, self._seen.most, most_tokens(self._request))
+        return prompt, min(completion, self.seen.most, most_tokens(self._request))
 
 
 def most_tokens(request: Request, unbounded: int = 2**31) -> int:
