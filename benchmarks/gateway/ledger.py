@@ -39,6 +39,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
         *("discovery/connection.py", "discovery/connections.py"),
         *("gateway/peering/remote.py", "gateway/peering/delegated.py", "gateway/peering/frames.py"),
     ),
+    "lead": ("gateway/serving/",),  # what leads from stage to stage, and frees what they made
     "let in": ("gateway/client/", "gateway/server/", "gateway/peering/listener.py"),
 }
 

@@ -21,6 +21,8 @@ ASK = f"/ppai/gateway/serving/forward.py:run /ppai/gateway/serving/dispatch.py:_
         (f"/ppai/gateway/serving/attempts.py:next {ASK}", "dispatch"),
         (f"/ppai/discovery/connection.py:ask /ppai/discovery/connections.py:post {ASK}", "upstream write"),
         (f"/ppai/discovery/connection.py:asked {LOOP}", "relay"),
+        (f"/ppai/gateway/serving/dispatch.py:_ask /ppai/gateway/client/app.py:_generate {LOOP}", "lead"),
+        (f"/ppai/gateway/client/app.py:__call__ {LOOP}", "let in"),
         (f"/lib/numpy/_core/numeric.py:full /ppai/gateway/serving/deciding/decider.py:choose {LOOP}", "plan"),
         (f"/ppai/gateway/server/exchange.py:take /ppai/gateway/server/connection.py:on_body {LOOP}", "let in"),
     ],
