@@ -115,7 +115,7 @@ class Priors:
         lines: dict[tuple[tuple[Word, ...], Kind], list[Row]] = defaultdict(list)
         for row in rows:
             lines[row.family, row.kind].append(row)
-        self._lines = {key: _Line(of) for key, of in lines.items()}
+        self._rows, self._lines = dict(lines), dict[tuple[tuple[Word, ...], Kind], _Line]()
         self._remembered = lru_cache(maxsize=_EXPECTATIONS_REMEMBERED)(self._read)
 
     def expected(self, name: str, parameters: int = 0, quantisation: str = "", place: str = "") -> Expected:
@@ -162,7 +162,7 @@ class Priors:
         family, found = claimed.family, []
         kinds: tuple[Kind, ...] = ("base",) if claimed.kind == "base" else (claimed.kind, "instruct", "reasoning")
         for relative in [family[:count] for count in range(len(family), 0, -1)] + [(word,) for word in family[1:]]:
-            found += [line for kind in kinds if (line := self._lines.get((relative, kind)))]
+            found += [line for kind in kinds if (line := self._line(relative, kind))]
             found += [line for kind in kinds if (line := self._nearest_version(relative, kind))]
         return found
 
@@ -170,14 +170,21 @@ class Priors:
         """The line of the latest version that is no later than the family's, else of the earliest; None: no version."""
         *before, (last, version) = family
         others = {
-            _number(other[-1][1]): line
-            for (other, of), line in self._lines.items()
+            _number(other[-1][1]): other
+            for other, of in self._rows
             if of == kind and other[-1][0] == last and other[:-1] == tuple(before)
         }
         if not others:
             return None
         older = [number for number in others if not version or number <= _number(version)]
-        return others[max(older) if older else min(others)]
+        return self._line(others[max(older) if older else min(others)], kind)
+
+    def _line(self, family: tuple[Word, ...], kind: Kind) -> "_Line | None":
+        """The line of exactly this family, made when it is first asked for: of hundreds a peer needs a few."""
+        key = family, kind
+        if key not in self._lines and key in self._rows:
+            self._lines[key] = _Line(self._rows[key])
+        return self._lines.get(key)
 
 
 class _Line:
