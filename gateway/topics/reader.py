@@ -36,7 +36,6 @@ from gateway.topics.setting import (
     subject_of,
 )
 from profiler.encoder import Encoder, EncoderError
-from profiler.essence import essence
 from profiler.ladder import Ladder, Reading, Rung, load_ladder
 from profiler.qagate import GateError, QAGate, shipped_gate
 
@@ -84,7 +83,7 @@ def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
     about = Judged(reading.relevance, reading.category, nearest=reading.nearest)
     if not reading.is_familiar:
         about = Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
-    asked = {name: FORM_SHARE * share for name, share in forms(essence(text)).items() if name in gate.categories}
+    asked = {name: FORM_SHARE * share for name, share in forms(text).items() if name in gate.categories}
     if not asked:
         return about
     relevance = mixed(about.relevance, gate.categories, asked)
