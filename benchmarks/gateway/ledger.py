@@ -31,13 +31,14 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     "upstream write": (
         *(f"discovery/connections.py:{name}" for name in ("post", "send", "dial")),
         *(f"discovery/connection.py:{name}" for name in ("ask", "_send_on")),
-        *("gateway/serving/dispatch.py:target_of", "gateway/peering/remote.py:begin", "discovery/request_auth.py"),
+        *("gateway/serving/dispatch.py:target_of", "gateway/peering/hop/reply.py:begin", "discovery/request_auth.py"),
     ),
     "dispatch": ("gateway/serving/attempts.py", "gateway/capacity/", "gateway/routing/course.py"),
     "relay": (
         *("gateway/serving/forward.py", "gateway/engines/openai_http.py"),
         *("discovery/connection.py", "discovery/connections.py"),
-        *("gateway/peering/remote.py", "gateway/peering/delegated.py", "gateway/peering/frames.py"),
+        *("gateway/peering/remote.py", "gateway/peering/hop/", "gateway/peering/delegated.py"),
+        "gateway/peering/frames.py",
     ),
     "lead": ("gateway/serving/",),  # what leads from stage to stage, and frees what they made
     "let in": ("gateway/client/", "gateway/server/", "gateway/peering/listener.py"),

@@ -36,7 +36,8 @@ from gateway.peering.frames import (
     refusal_of,
 )
 from gateway.peering.given import Given
-from gateway.peering.remote import Asking, OpenStream, PeerReply, PeerUpstream
+from gateway.peering.hop.reply import PeerReply
+from gateway.peering.remote import Asking, OpenStream, PeerUpstream
 from gateway.privacy.fields import Unacceptable
 from gateway.privacy.others import OtherRequest, read_other
 from gateway.trust.tab import Sums, timed

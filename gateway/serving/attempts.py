@@ -17,8 +17,9 @@ from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors, Served
 from gateway.capacity.line import LOOK_S
 from gateway.peering.allowance import allowance
+from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.peering.probes import Peers
-from gateway.peering.remote import BUSY_CODES, FIELDS_REFUSED, PeerUpstream
+from gateway.peering.remote import BUSY_CODES, PeerUpstream
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.course import Course, Verdict
 from gateway.routing.node import Node

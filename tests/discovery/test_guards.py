@@ -491,7 +491,7 @@ GUARDS = [
     ),
     Guard(
         "session: a receipt that nobody sealed",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "return hmac.compare_digest(signature, self._answer.seal(receipt_bytes(receipt)))",
         "return True",
         "gateway/peering/test_remote.py::test_a_receipt_of_a_session_is_sealed_in_it",

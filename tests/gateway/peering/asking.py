@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from gateway.peering.remote import PeerReply
+from gateway.peering.hop.reply import PeerReply
 from gateway.upstream import Patience
 from tests.peers import PATIENCE, Pair
 

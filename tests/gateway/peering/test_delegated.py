@@ -16,7 +16,8 @@ from gateway.capacity.limits import Limits
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.peering.frames import TOLD, Receipt
 from gateway.peering.given import Given
-from gateway.peering.remote import FIELDS_REFUSED, PeerUpstream
+from gateway.peering.hop.reply import FIELDS_REFUSED
+from gateway.peering.remote import PeerUpstream
 from gateway.privacy.fields import delegation, may_travel
 from gateway.serving.forward import Attempt, Forwarder, Target
 from gateway.upstream import Patience, Upstream, UpstreamError

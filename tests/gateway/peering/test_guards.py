@@ -53,21 +53,21 @@ GUARDS = [
     ),
     Guard(
         "31: a gigabyte",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "if self._read_bytes > self._allowed.limit_bytes:",
         "if False:",
         f"{REMOTE}test_an_endless_answer_ends_for_us",
     ),
     Guard(
         "31: events without end",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "if self._events > self._allowed.events:",
         "if False:",
         f"{REMOTE}test_an_endless_answer_ends_for_us",
     ),
     Guard(
         "31: an answer that never ends",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "min(self._since + within_s, self._until) - self._clock()",
         "self._since + within_s - self._clock()",
         f"{REMOTE}test_an_endless_answer_ends_for_us",
@@ -81,7 +81,7 @@ GUARDS = [
     ),
     Guard(
         "31: no JSON",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "if not name and not event.is_done and not event.is_object:",
         "if False:",
         f"{REMOTE}test_garbage_is_an_error_and_reaches_no_client",
@@ -160,24 +160,24 @@ GUARDS = [
     ),
     Guard(
         "44: a call that nobody asked for",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "if not self._allowed.may_call and calls_tool(event.data):",
         "if False:",
         f"{REMOTE}test_a_tool_call_that_nobody_asked_for_reaches_no_client",
     ),
     Guard(
         "31: events beyond what was asked for, together",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "self._events + count > self._allowed.events",
         "False",
-        f"{REMOTE}test_what_would_not_pass_alone_does_not_pass_as_it_came",
+        "gateway/peering/hop/test_reply.py::test_what_would_not_pass_alone_does_not_pass_as_it_came",
     ),
     Guard(
         "44: a tool call among others",
-        "gateway/peering/remote.py",
+        "gateway/peering/hop/reply.py",
         "if not self._allowed.may_call and calls_tool(piece):",
         "if False:",
-        f"{REMOTE}test_what_would_not_pass_alone_does_not_pass_as_it_came",
+        "gateway/peering/hop/test_reply.py::test_what_would_not_pass_alone_does_not_pass_as_it_came",
     ),
 ]
 

@@ -1,0 +1,1 @@
+"""The way from one peer to the other: how its answer is read."""

@@ -1,0 +1,282 @@
+"""Another peer's answer, read out of the frames (gateway/peering/frames.py) within what was asked for.
+
+Only with its receipt it is complete. Knows nothing of how it was asked.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from discovery.connection import Answer, ConnectionBroken
+from discovery.envelopes import UNREADABLE
+from discovery.identity import verify
+from discovery.pinned import why_unreachable
+from discovery.records import PeerId
+from gateway.peering.allowance import Allowance
+from gateway.peering.frames import (
+    ENGINE_REFUSED,
+    NO_AGENT,
+    NO_ENDPOINT,
+    QUEUED,
+    UNACCEPTABLE,
+    Head,
+    Receipt,
+    Refusal,
+    WholeReply,
+    name_of,
+    receipt_bytes,
+)
+from gateway.trust.tab import Sums
+from gateway.upstream import Patience, UpstreamError
+from gateway.wire.claims import wait_s
+from gateway.wire.errors import ENDPOINT_MISSING
+from gateway.wire.events import Event, EventSplitter, OversizedEvent, calls_tool, plain_events
+from gateway.wire.tokens import PROMPT_TOKENS_BESIDE, Seen
+
+FIELDS_REFUSED = "peer_unacceptable"  # the code of an error: it takes requests, but none with what this one holds
+ALMOST_S = 0.01  # by which the event loop's timers may be early
+Said = TypeVar("Said", Refusal, WholeReply, Receipt, Head)
+
+
+class PeerReply:
+    """A peer's answer that has begun (see gateway.upstream.Reply): its first event is here."""
+
+    HASHED = frozenset({"", "reply"})  # names of the events that are the answer
+
+    def __init__(
+        self,
+        answer: Answer,
+        asked_sha256: str,
+        patience: Patience,
+        allowed: Allowance,
+        peer: PeerId,
+        name: str,
+        gone: Callable[[str], UpstreamError],
+        silence_s: float,
+    ) -> None:
+        self.status = 200
+        self.content_type = "text/event-stream"
+        self.retry_after: str | None = None
+        self.receipt: Receipt | None = None
+        self._answer, self._asked_sha256 = answer, asked_sha256
+        self._patience, self._allowed = patience, allowed
+        self._peer, self._name, self._gone, self._silence_s = peer, name, gone, silence_s
+        self._clock = asyncio.get_running_loop().time
+        self._since = self._clock()  # when the last event was here, or the wait for the next began
+        self._until = self._since + allowed.within_s
+        self._events = self._read_bytes = 0
+        self._seen, self._most = hashlib.sha256(), Seen()
+        # Called with this object and a receipt that holds: what led back here by itself would not be freed at once.
+        self.settled: Callable[[PeerReply, Receipt], None] = lambda of, receipt: None
+        self.waits: Callable[[bytes], None] = lambda signs: None  # called with signs of life
+        self._splitter, self._ready = EventSplitter(), deque[Event]()
+        self._whole: bytes | None = None
+        self._first: Event | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        return self._whole is None
+
+    @property
+    def is_from_documents(self) -> bool | None:
+        """What its receipt says of a personal agent's answer (gateway.upstream.from_documents)."""
+        said = self.receipt.from_documents if self.receipt else None
+        return said if isinstance(said, bool) else None
+
+    def credit(self, receipt: Receipt, asked_bytes: int) -> Sums:
+        """What the answer came to: as its receipt says, as far as what was asked and seen bears that out."""
+        prompt = min(receipt.prompt_tokens, asked_bytes + PROMPT_TOKENS_BESIDE)
+        return Sums(1, prompt, min(receipt.tokens, self._most.most, self._allowed.tokens))
+
+    def release(self) -> None:
+        """Hang up, unless the answer was read to its end: then the connection serves the next request."""
+        self._answer.release(at_its_end=self.receipt is not None)
+
+    async def begin(self, stream: bool) -> None:
+        """Wait for the first event, through `: queued`. Raises UpstreamError, also where the peer refused in-band."""
+        self._first = await self._next(self._patience.first_event_s if stream else self._patience.whole_s)
+        name = name_of(self._first)
+        if name == "refused":
+            raise self._refusal(self._first, "peer_refused")
+        if name == "reply":
+            whole = self._decode(self._first, WholeReply)
+            if whole.status != 200 and not 400 <= whole.status <= 599:
+                raise self._cut_short(f"status {whole.status}")
+            self.status, self.content_type, self._whole = whole.status, "application/json", bytes(whole.body)
+            self._most = Seen()
+            self._most.whole(len(self._whole))
+            if whole.status == 200 and not self._whole.startswith(b"{"):
+                raise self._cut_short("it is no JSON object")
+        elif name or not stream:
+            raise self._cut_short(f"it began with {f'the event `{name[:40]}`' if name else 'a stream'}")
+
+    async def read(self) -> bytes:
+        assert self._whole is not None, "a streamed reply is read by events()"
+        self._end(await self._next(self._patience.idle_s))
+        return self._whole
+
+    async def events(self) -> AsyncIterator[Event]:
+        async for events in self.reads():
+            for event in events:
+                yield event
+
+    async def reads(self, takes: Callable[[bytes, int], bool] | None = None) -> AsyncIterator[Sequence[Event]]:
+        """See gateway.upstream.reads: the end of an answer comes out only once its receipt is here."""
+        assert self._first, "begin() comes first"
+        if takes is not None:
+            self._answer.pour(partial(self._take, takes))
+        event, came = self._first, list[Event]()
+        while not (event.is_done or event.ends_stream):
+            came.append(event)
+            if not self._ready:
+                yield came
+                came = []
+            try:
+                event = await self._next(self._patience.idle_s)
+                if name_of(event):
+                    raise self._refusal(event, "peer_broke")
+            except UpstreamError:
+                if came:
+                    yield came
+                raise
+        if came:
+            yield came
+        last = [event]
+        following = await self._next(self._patience.idle_s)
+        if event.ends_stream and following.is_done:  # some engines say it besides
+            last.append(following)
+            following = await self._next(self._patience.idle_s)
+        self._end(following)
+        yield last
+
+    def _take(self, takes: Callable[[bytes, int], bool], piece: bytes) -> bool:
+        """Pass on plain events as they came, where each would be let through; False: they are looked at one by one."""
+        count = plain_events(piece) if self._splitter.is_between and not self._ready else 0
+        if not count or piece.count(b"}\n\n") != count or self._clock() >= self._until:
+            return False
+        if self._events + count > self._allowed.events or self._read_bytes + len(piece) > self._allowed.limit_bytes:
+            return False
+        if not self._allowed.may_name and piece.startswith(b"event:"):
+            return False
+        if not self._allowed.may_call and calls_tool(piece):
+            return False
+        if not takes(piece, count):
+            return False
+        self._events += count
+        self._read_bytes += len(piece)
+        self._seen.update(piece)
+        self._most.plain(piece, count)
+        self._since = self._clock()
+        return True
+
+    def _refusal(self, event: Event, code: str) -> UpstreamError:
+        refusal = self._decode(event, Refusal)
+        message = f"{self._name}: {refusal.message[:300]}"
+        if (code, refusal.code) == ("peer_refused", NO_AGENT):  # its card with what it serves now is on its way
+            return UpstreamError(
+                message, status=503, code="peer_no_agent", retry_after_s=1, by_engine=True, is_unsuited=True
+            )
+        status = refusal.status if refusal.status in (429, 503) else 502
+        if (code, refusal.code) == ("peer_refused", UNACCEPTABLE):
+            hint = "its version of PPAI may be older; leave that out, or start an engine here"
+            return UpstreamError(f"{message} ({hint})", status=422, code=FIELDS_REFUSED, is_unsuited=True)
+        if (code, refusal.code) == ("peer_refused", NO_ENDPOINT):
+            return UpstreamError(message, status=404, code=ENDPOINT_MISSING, by_engine=True, is_unsuited=True)
+        by_engine = code == "peer_refused" and refusal.code == ENGINE_REFUSED
+        wait = wait_s(refusal.retry_after_s)
+        return UpstreamError(message, status=status, code=code, retry_after_s=wait, by_engine=by_engine)
+
+    def _end(self, event: Event) -> None:
+        """The receipt: only with it the answer is complete."""
+        self._settle(event, self._seen.hexdigest())
+
+    def _settle(self, event: Event, answer: str) -> None:
+        """What comes after an answer of this hash must be its receipt. Raises UpstreamError."""
+        if name_of(event) != "receipt":
+            raise self._refusal(event, "peer_broke")
+        receipt = self._decode(event, Receipt)
+        if (receipt.request_sha256, receipt.reply_sha256) != (self._asked_sha256, answer) or not self._signed(receipt):
+            raise self._cut_short("its receipt is not for this answer")
+        self.receipt = receipt
+        self.settled(self, receipt)
+
+    def _signed(self, receipt: Receipt) -> bool:
+        try:
+            signature = bytes.fromhex(receipt.signature)
+        except ValueError:
+            return False
+        if self._answer.seal is not None:  # what was asked in a session is answered in it
+            return hmac.compare_digest(signature, self._answer.seal(receipt_bytes(receipt)))
+        return verify(self._peer, signature, receipt_bytes(receipt))
+
+    async def _next(self, within_s: float) -> Event:
+        """The next event. Raises UpstreamError where it does not come in time, however alive the peer is.
+
+        Also where the answer is more than it may be.
+        """
+        if not self._ready:
+            self._since = self._clock()
+            await self._hear(within_s)
+        self._events += 1
+        if self._events > self._allowed.events:
+            raise self._cut_short("it has more events than what was asked for can have")
+        event = self._ready.popleft()
+        name = name_of(event)
+        if not name and not event.is_done and not event.is_object:
+            raise self._cut_short("it sent an event that is no JSON object")
+        if not name and event.name and not self._allowed.may_name:
+            raise self._cut_short(f"it sent the event `{event.name[:40].decode('latin-1')}`, which this API has not")
+        if name in self.HASHED:
+            self._seen.update(event.raw)
+            self._most.event(len(event.data))
+            if not self._allowed.may_call and calls_tool(event.data):
+                raise self._cut_short("it calls a tool, and was offered none")
+        return event
+
+    async def _hear(self, within_s: float) -> None:
+        """Read until there is an event. Raises UpstreamError after 4 s of silence, or when the connection ends.
+
+        Also where there is none `within_s` of the last one.
+        """
+        while not self._ready:
+            left_s = self._left_s(within_s)
+            try:
+                chunk = await self._answer.piece(min(left_s, self._silence_s)) if left_s > 0 else None
+                if chunk:
+                    self._ready += self._splitter.feed(chunk)
+            except TimeoutError as error:
+                if self._left_s(within_s) > ALMOST_S:
+                    raise self._gone(f"{self._silence_s:g} s of silence") from error
+                chunk = None
+            except OversizedEvent as error:
+                raise self._cut_short(str(error)) from error
+            except (ConnectionBroken, OSError) as error:
+                raise self._gone(why_unreachable(error)) from error
+            if chunk is None:
+                raise UpstreamError(f"peer {self._name} kept us waiting too long", code="peer_timeout")
+            if not chunk:
+                raise self._gone("it closed the connection")
+            if chunk.startswith(QUEUED[:-2]):
+                self.waits(chunk)
+            self._read_bytes += len(chunk)
+            if self._read_bytes > self._allowed.limit_bytes:
+                raise self._cut_short("its answer is larger than what was asked for can be")
+
+    def _left_s(self, within_s: float) -> float:
+        """How long the next event may take yet."""
+        return min(self._since + within_s, self._until) - self._clock()
+
+    def _decode(self, event: Event, kind: type[Said]) -> Said:
+        try:
+            return msgspec.json.decode(event.data, type=kind)
+        except UNREADABLE as error:
+            raise self._cut_short(f"it sent garbage ({error})") from error
+
+    def _cut_short(self, reason: str) -> UpstreamError:
+        return UpstreamError(f"the answer of peer {self._name} broke off: {reason}", code="peer_broke")
