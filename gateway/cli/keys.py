@@ -1,5 +1,6 @@
 """ppai key: who may use this peer's client side."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
 
     Example: ppai key add phone
     """
-    from gateway.client.api_keys import ApiKeys
+    from gateway.client.api_keys import LOOK_S, ApiKeys
 
     if not name.strip():
         raise typer.BadParameter("it is empty: say whom or what the key is for", param_hint="NAME")
@@ -22,6 +23,7 @@ def key_add(name: NameArgument, home: HomeOption = None) -> None:
     place.prepare()
     with place.edited():
         key = ApiKeys(place.api_keys_file).add(name)
+    time.sleep(LOOK_S)  # a peer that runs knows of it when this command ends
     show(key)
     say(f"this is `{name}`'s key: it is not kept here, only its hash. Clients send it as their API key")
 
@@ -47,7 +49,7 @@ def key_remove(name: NameArgument, home: HomeOption = None) -> None:
 
     Example: ppai key remove phone
     """
-    from gateway.client.api_keys import ApiKeys
+    from gateway.client.api_keys import LOOK_S, ApiKeys
 
     if not name.strip():
         raise typer.BadParameter("it is empty: say whom or what the key is for", param_hint="NAME")
@@ -55,4 +57,5 @@ def key_remove(name: NameArgument, home: HomeOption = None) -> None:
     place.prepare()
     with place.edited():
         ApiKeys(place.api_keys_file).remove(name)
+    time.sleep(LOOK_S)
     show(f"the key of `{name}` no longer counts")

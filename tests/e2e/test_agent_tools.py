@@ -59,7 +59,8 @@ def entry(name: str, *command: object, **more: object) -> str:
 async def until_offered(caller: Caller, cluster: Cluster, name: str, within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while name not in caller.offered:
-            await caller.ask(cluster, "ada", "none")
+            caller.name, caller.arguments = "none", {}
+            await cluster.ask("ada", model="handy")  # until the server has started, the agent has no tool
             await asyncio.sleep(0.2)
 
 

@@ -82,7 +82,7 @@ async def test_the_engine_named_is_taken() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("answers_s", [0.0, 30.0])
+@pytest.mark.parametrize("answers_s", [0.02, 30.0])
 async def test_an_engine_is_new_while_it_is_tried_but_not_for_long(
     monkeypatch: pytest.MonkeyPatch, answers_s: float
 ) -> None:
@@ -97,7 +97,7 @@ async def test_an_engine_is_new_while_it_is_tried_but_not_for_long(
         await watch.look()
         knows = [bool(model.continues) for model in watch.engine.state.models]
 
-    assert [answers_s == 0.0] == knows
+    assert [answers_s < 1.0] == knows
 
 
 @pytest.mark.parametrize(
