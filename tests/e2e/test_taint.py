@@ -25,7 +25,7 @@ from gateway.wire.errors import InvalidRequest
 from tests.fakes import ScriptedEngine
 from tests.gateway.privacy.secrets import KINDS, drawn
 from tests.gateway.serving.desk import Desk, desk
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 
 SECRETS = 1000
 TO = dict(zip(KINDS, ["this machine", "my machines"] * 3, strict=True))

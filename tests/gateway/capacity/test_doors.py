@@ -16,7 +16,7 @@ from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply, Upstream
 from gateway.wire.codec import Pieces
 from tests.cluster import NET, id_of
-from tests.gateway.capacity.test_door import IdleEngine, door_of, jobs, ready
+from tests.gateway.capacity.jobs import IdleEngine, door_of, jobs, ready
 
 ME = PeerId("me")
 

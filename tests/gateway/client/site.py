@@ -49,7 +49,7 @@ from gateway.wire.errors import InvalidRequest
 from profiler.answers import make_of
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
-from tests.gateway.capacity.test_door import IdleEngine, ready
+from tests.gateway.capacity.jobs import IdleEngine, ready
 from tests.gateway.peering.test_network import network
 from tests.peers import doors_of
 

@@ -24,7 +24,7 @@ from gateway.upstream import Patience, Upstream, UpstreamError
 from gateway.wire.request import read_request
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import CHAT, ask, delegated, until
-from tests.gateway.serving.test_forward import Line, Recorder
+from tests.gateway.serving.forwarding import Line, Recorder
 from tests.peers import PATIENCE, Pair, two_peers
 
 

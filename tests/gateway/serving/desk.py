@@ -38,7 +38,7 @@ from gateway.upstream import Patience
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 from tests.peers import Party, answering_peer, doors_of, party, ready_engine
 
 PATIENCE = Patience(first_event_s=300.0, idle_s=60.0, whole_s=600.0)

@@ -10,7 +10,7 @@ import pytest
 from gateway.serving.alive import WAITING, KeptAlive
 from gateway.serving.forward import STREAM, answer_error
 from gateway.upstream import UpstreamError
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 
 TIMING = {"server-timing": "route;dur=1"}
 SHOWN = {**TIMING, "x-ppai-peer": "Ada's box", "x-ppai-reason": "best", "x-ppai-attempts": "2"}

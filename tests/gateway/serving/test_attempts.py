@@ -25,7 +25,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.upstream import Upstream
 from gateway.wire.request import read_request
 from tests.cluster import id_of
-from tests.gateway.capacity.test_door import door_of
+from tests.gateway.capacity.jobs import door_of
 from tests.gateway.routing.ada import MATHS, Ada, agent
 from tests.peers import PATIENCE
 

@@ -14,7 +14,7 @@ from gateway.wire.codec import LARGE_BYTES
 from gateway.wire.errors import InvalidRequest
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.desk import CHAT, desk, excluded
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 from tests.gateway.serving.test_translated import Shouting
 
 # --- what no engine has an endpoint for ---

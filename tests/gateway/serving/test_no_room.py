@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.routing.course import CourseConfig
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.desk import Desk, desk
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 
 
 async def held(ada: Desk, mine: ScriptedEngine, theirs: ScriptedEngine) -> tuple[asyncio.Task[Recorder], ...]:

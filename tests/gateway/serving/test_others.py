@@ -31,7 +31,7 @@ from gateway.upstream import Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.errors import InvalidRequest
 from tests.collector import collecting
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 from tests.media_engine import SPEECH, MediaEngine
 from tests.peers import doors_of, party, ready_engine
 

@@ -12,7 +12,7 @@ from gateway.upstream import UpstreamError
 from gateway.wire.errors import error_event
 from gateway.wire.events import DONE
 from gateway.wire.request import read_request
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 
 
 class Shouting:

@@ -12,7 +12,7 @@ from gateway.privacy.rules import Rule
 from gateway.wire.errors import InvalidRequest
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.desk import CHAT, PICTURE, Desk, desk, excluded
-from tests.gateway.serving.test_forward import Recorder
+from tests.gateway.serving.forwarding import Recorder
 
 # --- how far the owner's rules let a request go ---
 
