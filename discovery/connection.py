@@ -14,7 +14,7 @@ import httptools
 from discovery.uploads import acknowledged_bytes
 
 SLICE_BYTES = 1 << 18  # of a large body: TLS encrypts so much in a moment, and others have their turn
-HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers
+HEAD_LIMIT_BYTES = 1 << 16  # of an answer's status line and headers, and of what stands between pieces of its body
 BUFFER_LIMIT_BYTES = 1 << 18  # of an answer's body that its reader has not taken; beyond it the server has to wait
 LINGER_S = 0.05  # s for the end mark of a chunked body after its last event; then the connection is closed
 
@@ -60,7 +60,7 @@ class Answer:
     def __init__(self, connection: "Connection") -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.has_bytes = self.has_head = self.is_complete = self.is_released = False
+        self.has_head = self.is_complete = self.is_released = False
         self.error: ConnectionBroken | None = None
         self.ended: Callable[[], None] | None = None  # called once it is released
         self.seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
@@ -203,7 +203,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = httptools.HttpResponseParser(self)
         self._answer: Answer | None = None  # None while idle
-        self._head_bytes = 0
+        self._fields: dict[str, str] = {}  # of the head under way, and then of trailers, which nobody reads
+        self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
         self._is_framed = self._is_kept = self._is_held = False
         self._unsent: Iterator[memoryview] | None = None  # what is left of a large request
         self._is_full = False  # so much was sent that the server has to read first
@@ -215,7 +216,7 @@ class Connection(asyncio.Protocol):
 
     def ask(self, head: bytes, body: Pieces) -> Answer:
         """Send a request; its answer fills as it comes."""
-        self._head_bytes = 0
+        self._unparsed, self._fields = 0, {}
         self._answer = Answer(self)
         size = len(body[0]) if len(body) == 1 else sum(map(len, body))
         if size <= SLICE_BYTES:
@@ -257,7 +258,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(piece)
             self._sent_bytes += len(piece)
             if not self._is_full:
-                asyncio.get_running_loop().call_soon(self._send_on)
+                self._loop.call_soon(self._send_on)
 
     def look_at(self, at: float) -> None:
         """Have the answer's `check` called then, by the event loop's time, or earlier."""
@@ -313,15 +314,13 @@ class Connection(asyncio.Protocol):
         if answer is None:  # the server sends bytes although nothing was asked
             self._transport.abort()
             return
-        if not answer.has_head:
-            answer.has_bytes = True
-            self._head_bytes += len(data)
+        self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             answer.error = NotHttp(f"it does not speak HTTP: {error}")
             self._transport.abort()
-        if not answer.has_head and self._head_bytes > HEAD_LIMIT_BYTES:
+        if self._unparsed > HEAD_LIMIT_BYTES:
             answer.error = ConnectionBroken(f"its headers are over {HEAD_LIMIT_BYTES} bytes")
             self._transport.abort()
         elif answer.untaken_bytes > BUFFER_LIMIT_BYTES and not self._is_held:
@@ -338,7 +337,7 @@ class Connection(asyncio.Protocol):
             if answer.has_head and not self._is_framed and exc is None:
                 answer.is_complete = True  # a body without a length ends with its connection (RFC 9112, section 6.3)
             if answer.error is None:
-                broken = CutShort if answer.has_head else ConnectionBroken if answer.has_bytes else NothingCame
+                broken = CutShort if answer.has_head else ConnectionBroken if self._unparsed else NothingCame
                 answer.error = broken(str(exc or "it closed the connection"))
                 answer.error.__cause__ = exc
             answer.wake()
@@ -352,22 +351,22 @@ class Connection(asyncio.Protocol):
             raise ConnectionBroken("it answered twice")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        assert self._answer, "data_received parses only while somebody waits"
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._fields[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         assert self._answer, "data_received parses only while somebody waits"
-        headers, status = self._answer.headers, self._parser.get_status_code()
+        headers, status = self._fields, self._parser.get_status_code()
+        self._fields = {}
         if status < 200:  # informational; the answer comes after it
-            headers.clear()
             return
-        self._answer.status, self._answer.has_head = status, True
+        self._answer.status, self._answer.headers, self._answer.has_head = status, headers, True
         self._is_framed = "content-length" in headers or "transfer-encoding" in headers
         self._is_kept = self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
         answer = self._answer
         assert answer, "data_received parses only while somebody waits"
+        self._unparsed = 0
         answer.pieces.append(piece)
         answer.untaken_bytes += len(piece)
 

@@ -37,9 +37,8 @@ class Connections:
         self.authority = parts.netloc.rpartition("@")[2]
         self._connect_s, self._keep_s, self._on_dial, self._server_name = connect_s, keep_s, on_dial, server_name
         self._idle: list[Connection] = []  # in the order in which they became so
-        self._look: asyncio.TimerHandle | None = (
-            None  # when the first of them has been idle for long enough, or earlier
-        )
+        # when the first of them has been idle for long enough, or earlier
+        self._look: asyncio.TimerHandle | None = None
         self._opened: set[Connection] = set() if opened is None else opened
 
     async def post(self, path: str, headers: Mapping[str, str], body: Pieces, *, keep: bool, within_s: float) -> Answer:

@@ -178,8 +178,7 @@ class OpenAIEngine:
 
     def _path_of(self, endpoint: str) -> str:
         """Where it is asked for this; what is no part of the OpenAI API has a path of its own (OTHERS)."""
-        at = OTHERS.get(endpoint, "")
-        return self._path + (at if at and not at.startswith("/v1/") else f"{self._api.root}/{endpoint}")
+        return self._api.at(OTHERS.get(endpoint) or f"/v1/{endpoint}")
 
     async def _identify(self) -> tuple[Family, EngineState]:
         listing = await self._listing()

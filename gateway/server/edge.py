@@ -13,9 +13,7 @@ from gateway.wire.errors import InvalidRequest
 from gateway.wire.text import header_text, one_line
 
 Scope = Mapping[str, Any]
-DISCARD_FACTOR = (
-    4  # a body over the limit is read this far and dropped: many clients listen only when they have sent it
-)
+DISCARD_FACTOR = 4  # a body over the limit is read this far and dropped: many listen only when they have sent it
 
 
 class Receive(Protocol):

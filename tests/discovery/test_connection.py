@@ -69,6 +69,31 @@ async def test_what_is_no_answer_is_an_error(said: bytes, why: str) -> None:
             await ask(connections)
 
 
+@pytest.mark.parametrize(
+    "without_end",
+    [b"0\r\n" + b"x-a: b\r\n" * 200_000, b"0\r\nx-a: " + b"b" * (2 << 20), b"1;" + b"a" * (2 << 20)],
+    ids=["trailers", "one trailer", "an extension of a chunk"],
+)
+async def test_what_is_no_body_is_bounded_between_its_pieces_too(without_end: bytes) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED[:-5] + without_end)
+
+    async with engine(say) as (_, connections):
+        with await ask(connections) as answer, pytest.raises(ConnectionBroken, match="headers are over"):
+            await read(answer)
+
+
+async def test_a_trailer_is_no_header() -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED[:-2] + b"Retry-After: 9\r\n\r\n")
+
+    async with engine(say) as (served, connections):
+        for _ in range(2):
+            answer = await ask(connections)
+            assert (b"hello", {"transfer-encoding": "chunked"}) == (await read(answer), answer.headers)
+        assert 1 == served.connections
+
+
 @pytest.mark.parametrize("said", [WHOLE[:-1], CHUNKED[:-5], CHUNKED[:-7]], ids=["a length", "chunks", "in a chunk"])
 async def test_a_body_shorter_than_it_said_is_an_error_and_no_end(said: bytes) -> None:
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
