@@ -40,7 +40,7 @@ class Pin:
         name: str | None,
         connect_s: float,
         keep_s: float,
-        opened: "set[Connection] | None" = None,
+        opened: set[Connection] | None = None,
     ) -> Connections:
         """The connections to this peer at `address`; `name`: what TLS asks for, where several peers are behind it.
 

@@ -43,12 +43,12 @@ class EngineApi:
 
     async def get(self, path: str, kind: Any) -> Any:
         """The page as `kind`. Raises UpstreamError, or what decoding raises (UNREADABLE), too."""
-        with await self._get(path) as answer:
+        with await self._send("GET", path) as answer:
             return await _page(f"GET {path}", answer, kind)
 
     async def post(self, path: str, body: object, kind: Any) -> Any:
         """The answer as `kind`. Raises as `get` does."""
-        with await self._post(path, body) as answer:
+        with await self._send("POST", path, msgspec.json.encode(body)) as answer:
             return await _page(f"POST {path}", answer, kind)
 
     async def stream(self, path: str, body: object) -> bytes:
@@ -56,7 +56,7 @@ class EngineApi:
 
         On a connection of its own: llama.cpp closes one after a stream, although it promises to keep it.
         """
-        with await self._post(path, body, keep=False) as answer:
+        with await self._send("POST", path, msgspec.json.encode(body), keep=False) as answer:
             if answer.status != 200:
                 raise UpstreamError(f"POST {path} answered {answer.status}")
             return await answer.read(PAGE_LIMIT_BYTES, WAIT_S)
@@ -74,19 +74,17 @@ class EngineApi:
 
     async def text(self, path: str) -> bytes:
         """The page's bytes, cut after the limit; empty where there is none."""
-        with await self._get(path) as answer:
+        with await self._send("GET", path) as answer:
             return await answer.read(PAGE_LIMIT_BYTES, WAIT_S) if answer.status == 200 else b""
 
     async def status_of(self, path: str, body: object) -> int:
         """The status that a POST is answered with, on a connection of its own."""
-        with await self._post(path, body, keep=False) as answer:
+        with await self._send("POST", path, msgspec.json.encode(body), keep=False) as answer:
             return answer.status
 
     async def ask(self, method: str, path: str) -> tuple[int, str, bytes]:
         """(status, content type, body) of any page, whose path is encoded already."""
-        asked = (b"{}",) if method == "POST" else ()
-        lines = self._connections.lines(self.at(path), self._json, method=method)
-        with await self._connections.send(lines, asked, keep=True, within_s=WAIT_S) as answer:
+        with await self._send(method, path, b"{}" if method == "POST" else None) as answer:
             kind = answer.headers.get("content-type", "application/octet-stream")
             body = await answer.read(PAGE_LIMIT_BYTES, WAIT_S)
             return answer.status, kind.partition(";")[0].strip().lower(), body
@@ -94,20 +92,17 @@ class EngineApi:
     async def events(self, path: str) -> AsyncIterator[bytes]:
         """The data of a stream of events, for as long as it lasts. Raises as `get` does, and OversizedEvent."""
         splitter = EventSplitter()
-        with await self._get(path, keep=False) as answer:
+        with await self._send("GET", path, keep=False) as answer:
             if answer.status != 200:
                 raise UpstreamError(f"GET {path} answered {answer.status}")
             while piece := await answer.piece(WAIT_S):
                 for event in splitter.feed(piece):
                     yield event.data
 
-    async def _get(self, path: str, *, keep: bool = True) -> Answer:
-        lines = self._connections.lines(self.at(path), self._headers, keep=keep, method="GET")
-        return await self._connections.send(lines, (), keep=keep, within_s=WAIT_S)
-
-    async def _post(self, path: str, body: object, *, keep: bool = True) -> Answer:
-        asked = (msgspec.json.encode(body),)
-        return await self._connections.post(self.at(path), self._json, asked, keep=keep, within_s=WAIT_S)
+    async def _send(self, method: str, path: str, body: bytes | None = None, *, keep: bool = True) -> Answer:
+        headers = self._headers if body is None else self._json
+        lines = self._connections.lines(self.at(path), headers, keep=keep, method=method)
+        return await self._connections.send(lines, () if body is None else (body,), keep=keep, within_s=WAIT_S)
 
 
 class MetricsPage:

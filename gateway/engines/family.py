@@ -61,6 +61,11 @@ class Listing(msgspec.Struct):
         return next((entry.owned_by for entry in self.data if entry.owned_by), "unknown")
 
 
+async def listing_of(api: EngineApi) -> Listing:
+    """What the engine lists now. Raises as `EngineApi.get` does."""
+    return read_listing(await api.get("/v1/models", Any))
+
+
 def read_listing(page: object) -> Listing:
     """The models in a page of /v1/models, however loosely it tells them.
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ from gateway.engines.address import EngineAddressError, Place, metrics_page_of, 
 from gateway.engines.embedded import EmbeddedEngine, EngineUnusable, ModelMissing
 from gateway.engines.engine_api import KEEPALIVE_S, NO_ANSWER, EngineApi
 from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as_owner_says
-from gateway.engines.family import read_listing
+from gateway.engines.family import listing_of
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
 from gateway.home.port_owner import is_our_own, is_person_else, name_of, owner_of
@@ -374,7 +374,7 @@ class LocalEngine:
         connections = Connections(url, connect_s=ADOPTION_TIMEOUT_S, keep_s=KEEPALIVE_S)
         try:
             async with asyncio.timeout(ADOPTION_TIMEOUT_S):
-                models = read_listing(await EngineApi(url, connections, {}).get("/v1/models", Any)).data
+                models = (await listing_of(EngineApi(url, connections, {}))).data
                 return bool(models) and all(model.owned_by != "ppai" for model in models)
         except (*NO_ANSWER, *UNREADABLE, UpstreamError):
             return False

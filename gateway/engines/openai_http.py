@@ -7,7 +7,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from discovery.connection import Answer, ConnectionBroken
@@ -17,7 +16,7 @@ from gateway.engines.asked import Asked
 from gateway.engines.engine_api import CONNECT_TIMEOUT_S, KEEPALIVE_S, NO_ANSWER, EngineApi, MetricsPage, StillLoading
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
-from gateway.engines.family import Family, Listing, read_listing, read_load
+from gateway.engines.family import Family, Listing, listing_of, read_load
 from gateway.engines.learning.going_on import continues
 from gateway.upstream import Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
@@ -205,13 +204,13 @@ class OpenAIEngine:
     async def _listing(self) -> Listing:
         """What the engine serves. A URL with a path of its own may be the API's root already, such as /v3 or /api."""
         try:
-            return read_listing(await self._api.get("/v1/models", Any))
+            return await listing_of(self._api)
         except (*UNREADABLE, UpstreamError):
             if not self._path:
                 raise
         first, self._api.root = self._api.root, "" if self._api.root else "/v1"
         try:
-            return read_listing(await self._api.get("/v1/models", Any))
+            return await listing_of(self._api)
         except BaseException:
             self._api.root = first
             raise

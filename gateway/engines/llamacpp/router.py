@@ -6,14 +6,13 @@ only where it is loaded, so that looking at it loads nothing.
 
 import asyncio
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from gateway.engines.engine_api import NO_ANSWER, EngineApi
 from gateway.engines.engine_state import DEFAULT_SLOTS, MEDIA, MODELS_LIMIT, EngineModel
-from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, read_listing, read_load
+from gateway.engines.family import Description, Family, Listing, Meta, ModelEntry, listing_of, read_load
 from gateway.engines.llamacpp.pages import Event, Props
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
@@ -46,7 +45,7 @@ class LlamaRouter(Family):
         self, api: EngineApi, models: tuple[EngineModel, ...]
     ) -> tuple[tuple[EngineModel, ...], tuple[int, int] | None]:
         """Which models are loaded or being loaded, and the load of those that are; None where one does not tell it."""
-        now = await self._models(api, read_listing(await api.get("/v1/models", Any)))
+        now = await self._models(api, await listing_of(api))
         pages = [await api.text(_page("metrics", model.id)) for model in now if model.is_loaded]
         loads = [load for page in pages if (load := read_load(page))]
         load = (sum(each[0] for each in loads), sum(each[1] for each in loads))
