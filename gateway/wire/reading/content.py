@@ -73,13 +73,16 @@ class Content:
 
     def lacks(self, name: str) -> bool:
         """Whether a look at its bytes shows that it has no field of this name; False: its fields must be read."""
-        return isinstance(self._came, bytes) and name.encode() not in self._came and _ESCAPED not in self._came
+        came, is_as_it_came = self._came, self._fields is self._read and not self._anew
+        return isinstance(came, bytes) and is_as_it_came and name.encode() not in came and _ESCAPED not in came
 
     def with_field(self, name: str, value: msgspec.Raw) -> "Content":
         """The same with this field of ours; what came stays as it is where that has none of this name."""
         content = Content(self._came, self._known, self._not_known, self._parts)
-        content._anew, content._body = {**self._anew, name: value}, None
-        if isinstance(self._came, bytes) and not self._anew and self.lacks(name):
+        content._anew, content._read, content._judged = {**self._anew, name: value}, self._read, self._judged
+        content._fields = None if self._fields is None else {**self._fields, name: value}
+        content._body = None
+        if isinstance(self._came, bytes) and self.lacks(name):
             end = self._came.rindex(b"}")
             content._body = memoryview(self._came)[:end], b',"%b":%b}' % (name.encode(), bytes(value))
         return content

@@ -50,6 +50,18 @@ def test_a_field_of_ours_stands_once_and_every_other_keeps_its_bytes(more: bytes
     assert (b"7", b"7") == (bytes(content.fields["x"]), bytes(content.written["x"]))  # type: ignore[arg-type]
 
 
+def test_a_field_of_ours_is_beside_those_that_were_read_and_those_that_were_rewritten() -> None:
+    request = chat(b'{"a":1,' + TURN + b"}")
+    read = request.fields
+    rewritten = request.changed({"a": raw(2)})
+
+    first, second = request.content.with_field("x", raw(7)), rewritten.content.with_field("x", raw(7))
+
+    assert read["a"] is first.fields["a"]  # not read again
+    assert (b'{"a":2,"x":7}', {"a", "x"}) == (b"".join(second.pieces), set(second.fields))
+    assert not rewritten.content.lacks("y")  # nobody can tell by the bytes that came
+
+
 def test_a_field_of_ours_does_not_count_as_one_that_stands_twice() -> None:
     """Whether a key stands twice is told by what came."""
     request = chat(b"{" + TURN + b"}")
