@@ -68,13 +68,15 @@ class Evidence(NamedTuple, Generic[Each]):
 class Expected(NamedTuple, Generic[Each]):
     """What is expected at one moment: of one peer, a float each; of N candidates a column each, (N,)."""
 
+    # These two are what one job more changes while a slot is free (`beside`).
+    # n̂, jobs at the peer now, ours included. Never fewer than it owes us, whatever pulses say; and where a job of ours
+    # is late, others have all its slots, and it is expected to wait as long again as it is late.
+    backlog: Each
+    streams: Each  # jobs that would be decoded together with one more, itself included
     arrival_rate: Each  # E[λ], 1/s
     mean_service_s: Each  # E[S] = E[1/μ], one slot
     shape: Each  # a of the Gamma posterior of μ: a0 and the completions remembered
     utilisation: Each  # E[λ]·E[S]/c
-    # n̂, jobs at the peer now, ours included. Never fewer than it owes us, whatever pulses say; and where a job of ours
-    # is late, others have all its slots, and it is expected to wait as long again as it is late.
-    backlog: Each
     slots: Each  # c
     wait_factor: Each  # h
     prefill_s: Each  # seconds a prompt token
@@ -85,13 +87,12 @@ class Expected(NamedTuple, Generic[Each]):
     age_s: Each  # of the load news; inf where there was none
     turn_s: Each  # E[S]/c
     wait_s: Each  # W, until one more job would begin
-    streams: Each  # jobs that would be decoded together with one more, itself included
     doubt_s: Each  # the standard deviation of that wait by what is not known of μ
 
 
 def beside(known: Expected[float], jobs: float) -> Expected[float]:
     """The same with so many jobs at the peer, where a slot is free with them and was before."""
-    return Expected(*known[:4], jobs, *known[5:15], streams(jobs, known.slots), known.doubt_s)
+    return Expected._make((jobs, streams(jobs, known.slots), *known[2:]))
 
 
 def service_rate(of: Expected[Real]) -> Real:
@@ -119,8 +120,8 @@ def expected(of: Evidence[Real], config: BeliefConfig, now: float) -> Expected[R
         config.prior_turns + of.turns_expected * keep_turns
     )
     return Expected(
-        arrival_rate, mean_service_s, shape, utilisation, backlog, of.slots, wait_factor,
+        backlog, streams(backlog, of.slots),
+        arrival_rate, mean_service_s, shape, utilisation, of.slots, wait_factor,
         of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.admission, age_s, turn_s,
-        wait(backlog, of.slots, mean_service_s, wait_factor), streams(backlog, of.slots),
-        doubt(backlog, of.slots, mean_service_s, shape),
+        wait(backlog, of.slots, mean_service_s, wait_factor), doubt(backlog, of.slots, mean_service_s, shape),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected
+from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, beside, expected
 
 CONFIG = BeliefConfig()
 COUNTS = st.integers(0, 1000).map(float)
@@ -58,3 +58,12 @@ def test_all_that_is_expected_is_a_number_and_no_time_is_negative(of: Evidence[f
     assert all(np.isfinite(number) for name, number in found._asdict().items() if name != "age_s")
     assert min(found.wait_s, found.turn_s, found.doubt_s, found.age_s, found.backlog) >= 0.0
     assert found.backlog >= of.own_jobs and found.streams <= of.slots
+
+
+@given(evidence, st.floats(0, 7))
+def test_jobs_more_while_a_slot_is_free_change_what_they_change_alone(of: Evidence[float], jobs: float) -> None:
+    idle = of._replace(slots=8.0, jobs=0.0, unseen=0.0, own_jobs=0.0, late=0.0, birth=100.0)
+
+    found = beside(expected(idle, CONFIG, 100.0), jobs)
+
+    assert expected(idle._replace(jobs=jobs), CONFIG, 100.0) == pytest.approx(found, rel=1e-9, abs=1e-9)
