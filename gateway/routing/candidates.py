@@ -6,6 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from discovery.records import PeerId
 from gateway.beliefs.belief import ADMISSION_LEVEL
 from gateway.beliefs.columns import Column, greatest, is_few
 from gateway.models.needs import least_tokens
@@ -209,7 +210,7 @@ def _is_pinned(pin: str, roster: Roster) -> BoolArray:
     """(N,) those of the peer that the query is pinned to."""
     if pin == "local":
         return roster.local
-    return np.array([pin == peer for peer in roster.peer_ids], dtype=np.bool_)
+    return roster.of_peers({PeerId(pin)})
 
 
 def _serves(names: frozenset[str], roster: Roster) -> BoolArray:

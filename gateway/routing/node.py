@@ -18,8 +18,9 @@ from gateway.beliefs.columns import Column, zeros
 from gateway.beliefs.domains import FromDocuments, Likely, likely
 from gateway.beliefs.memory import FormerModels, Loading, RefusedFields, Serving
 from gateway.beliefs.numbers import FloatArray
-from gateway.beliefs.sessions import Sessions, Warm, WorkDone
+from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.table import Beliefs, peer_of, queue_of
+from gateway.beliefs.warmth import Warmth
 from gateway.models.priors import Priors
 from gateway.routing.candidates import only_one
 from gateway.routing.choice import Candidate, Choice
@@ -51,19 +52,20 @@ class Node:
     ) -> None:
         """`priors`: what models are worth that nobody measured; without, as the curves of public results have it.
 
-        `alone`: how an agent of ours is weighed that nobody else competes with (`only`); None: by `policy`, too.
+        `alone`: how an agent is weighed that nobody competes with (`only`). Without, and where it sets a least score
+        of a candidate, it is weighed by `policy`, too.
         """
         self.me, self.name = gossip.id, name
         self.gossip, self.admission, self.beliefs = gossip, admission, beliefs
         self._policy, self._rng, self._space, self._priors = policy, rng, space, priors or Priors()
-        self._alone = alone
+        self._alone = alone if alone is not None and alone.theta_s == 0 else None
         self.observations, self._trial, self._refreshed_at = Observations(), Trial(), 0.0
         self.honesty = Honesty()
         self._from_documents = FromDocuments()
         self._refused_fields, self._former_models = RefusedFields(), FormerModels()
         self._now = 0.0  # as we were told last
         self._loading = Loading()
-        self.sessions = Sessions(beliefs.config.sessions)
+        self._warmth = Warmth(beliefs)
         self._own: tuple[Agent, ...] = ()
         self._details: dict[PeerId, tuple[Agent, ...]] = {}  # what peers told us of their agents, beyond their cards
         self._refused: dict[tuple[PeerId, str], frozenset[str]] = {}  # abilities by agent that its engine has refused
@@ -229,21 +231,20 @@ class Node:
 
     def only(self, query: Query, now: float) -> Choice | None:
         """The choice where one agent may answer: there is nothing to weigh. None: plan, and decide."""
+        if self._alone is None:
+            return None
         scored = self._seen_roster(now)
         roster = scored.roster
-        found = only_one(query, roster) if self._alone else None
-        if found is None or self._alone is None or self._alone.theta_s > 0:
+        if (found := only_one(query, roster)) is None:
             return None
         row, excluded = found
         peer, agent = roster.peer_ids[row], roster.agents[row]
         if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded):
             return None
-        warm = self._still_warm(query, now)
         return only_choice(
             query, scored, row, excluded, self.beliefs[roster.queues[row]].expected_alone(now), self._alone,
             self.beliefs.output_tokens(query.category, query.max_tokens),
-            0.0 if warm is None else self._warm_at(warm, roster, row, query),
-            self._loading.is_cold(peer, agent),
+            self._warm(roster, query, now).get(row, 0.0), self._loading.is_cold(peer, agent),
         )  # fmt: skip
 
     def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str]) -> bool:
@@ -286,14 +287,7 @@ class Node:
         if outcome.status == "refused" and peer_of(reservation.queue) == self.me:
             outcome = outcome._replace(status="failed")
         self.beliefs.observe_outcome(reservation, outcome, now)
-        queue, job = reservation.queue, reservation.job
-        if job.session is None or queue not in self.beliefs:
-            return
-        if outcome.status == "ok" and outcome.tokens > 0:
-            tokens = job.conversation_tokens + outcome.tokens
-            self.sessions.remember(job.session, Warm(queue, job.agent, tokens, now, self.beliefs[queue].work_done))
-        elif outcome.status == "failed":
-            self.sessions.forget(job.session)
+        self._warmth.observe(reservation, outcome, now)
 
     def claimed(self, peer: PeerId, agent: str, relevance: FloatArray) -> float | None:
         """The share right that we take an agent to claim for such a query; None where it was not measured."""
@@ -328,7 +322,7 @@ class Node:
             expected=self.beliefs.expect(roster.rows, now),
             cold=self._loading.cold(roster.peer_ids, roster.agents),
             kept=self._loading.kept(roster.peer_ids, roster.agents, now),
-            silent=np.array([peer in silent for peer in roster.peer_ids], dtype=np.bool_) if silent else None,
+            silent=roster.of_peers(silent) if silent else None,
         )
 
     def view(self, query: Query, now: float) -> View:
@@ -337,13 +331,13 @@ class Node:
         roster, score = scored.roster, scored.scores(query.relevance)
         topics = self._likely(roster, query, now) if query.drawn else {}
         return View(
-            roster=scored.roster,
-            expected=self.beliefs.expect(scored.roster.rows, now),
+            roster=roster,
+            expected=self.beliefs.expect(roster.rows, now),
             score=lifted(score, roster.local, topics) if topics else score,
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
-            refusing=self._refusing(scored.roster, query.guarded),
-            warm_tokens=self._warm(scored.roster, query, now),
+            refusing=self._refusing(roster, query.guarded),
+            warm_tokens=_column(self._warm(roster, query, now), len(roster)),
             cold=self._loading.cold(roster.peer_ids, roster.agents),
             kept=self._loading.kept(roster.peer_ids, roster.agents, now),
             on_trial=self._on_trial(scored) if query.is_auto else None,
@@ -375,14 +369,13 @@ class Node:
     def _distrusted(self, roster: Roster, now: float) -> BoolArray | None:
         """(N,) whose peer is set aside by what audits found; None where nobody's is."""
         who = self.honesty.set_aside(now)
-        return np.array([peer in who for peer in roster.peer_ids], dtype=np.bool_) if who else None
+        return roster.of_peers(who) if who else None
 
     def _on_trial(self, scored: ScoredRoster) -> BoolArray | None:
         """(N,) who is on trial and had its share; None where there is nobody, or the share is not used up."""
         if scored.strangers is None or self._trial.has_room:
             return None
-        on_trial = {peer for peer in set(scored.roster.peer_ids) if self._is_on_trial(peer)}
-        return np.array([peer in on_trial for peer in scored.roster.peer_ids], dtype=np.bool_)
+        return scored.roster.of_peers({peer for peer in set(scored.roster.peer_ids) if self._is_on_trial(peer)})
 
     def _seen_roster(self, now: float) -> ScoredRoster:
         """The roster with what answers were seen to be worth; what was seen fades, and verdicts do."""
@@ -403,30 +396,15 @@ class Node:
             return None
         members = {member.id: member.card.gen for member in self.gossip.members()}
         who = {peer for peer, gen in members.items() if self._refused_fields.refuses(peer, gen, fields)}
-        return np.array([peer in who for peer in roster.peer_ids], dtype=np.bool_)
+        return roster.of_peers(who)
 
-    def _warm(self, roster: Roster, query: Query, now: float) -> Column | None:
-        """(N,) prompt tokens of this conversation that each still holds; None where nobody does."""
-        warm = self._still_warm(query, now)
+    def _warm(self, roster: Roster, query: Query, now: float) -> dict[int, float]:
+        """By row, how many prompt tokens of this conversation are held there."""
+        warm = self._warmth.place(query.session, now)
         row = None if warm is None else roster.places.get((warm.queue, warm.agent))
         if warm is None or row is None:
-            return None
-        tokens = zeros(len(roster))
-        tokens[row] = self._warm_at(warm, roster, row, query)
-        return tokens
-
-    def _still_warm(self, query: Query, now: float) -> Warm | None:
-        """Where this conversation may be warm."""
-        warm = self.sessions.recall(query.session, now) if query.session is not None else None
-        return warm if warm is not None and warm.queue in self.beliefs else None
-
-    def _warm_at(self, warm: Warm, roster: Roster, row: int, query: Query) -> float:
-        """Prompt tokens of this conversation that one still holds."""
-        if (roster.queues[row], roster.agents[row]) != (warm.queue, warm.agent):
-            return 0.0
-        belief = self.beliefs[warm.queue]
-        room = float(roster.context_tokens[row]) * belief.slots or self.sessions.config.room_tokens
-        return min(query.prompt_tokens, warm.left(belief.work_done, room)) * belief.kept_share
+            return {}
+        return {row: self._warmth.tokens(warm, query.prompt_tokens, float(roster.context_tokens[row]))}
 
     def _scored_roster(self) -> ScoredRoster:
         if self._scored is None or self._revision != self.gossip.revision:
@@ -453,6 +431,16 @@ class Node:
             self._refreshed_at = -REFRESH_S
             self._former_models.seen(_serving(self._scored.roster), self._now)
         return self._scored
+
+
+def _column(by_row: Mapping[int, float], count: int) -> Column | None:
+    """(N,) with 0 for all other rows; None where there is no row."""
+    if not by_row:
+        return None
+    column = zeros(count)
+    for row, number in by_row.items():
+        column[row] = number
+    return column
 
 
 def _serving(roster: Roster) -> dict[PeerId, Serving]:

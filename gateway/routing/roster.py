@@ -3,7 +3,7 @@
 Pure: cards and rights in, columns out. A capability vector counts only in the space of our own gate.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, NamedTuple
@@ -72,7 +72,6 @@ class Roster:
     engines: tuple[int, ...]  # which of its peer's engines serves each; WHOLE: any, or the only one
     rows: NDArray[np.intp]  # (N,) into Beliefs, from `Beliefs.rows(queues)`
     continues: tuple[tuple[str, ...], ...] = ()  # endpoints at which each goes on with an answer begun elsewhere
-
     endpoints: tuple[frozenset[str], ...] = ()  # that each was said to have; an empty set: not told
     missing: tuple[frozenset[str], ...] = ()  # that each refused, and of peers the kinds that they do not know
     personal: tuple[Agent | None, ...] = ()  # the personal agents; None for each bare model, empty where all are
@@ -116,6 +115,10 @@ class Roster:
         pairs = zip(self.endpoints, self.missing, strict=True)
         has = [(not said or endpoint in said) and lacks.isdisjoint((endpoint, kind)) for said, lacks in pairs]
         return np.array(has, dtype=np.bool_)
+
+    def of_peers(self, peers: Container[PeerId]) -> BoolArray:
+        """(N,) the agents of these peers."""
+        return np.array([peer in peers for peer in self.peer_ids], dtype=np.bool_)
 
     def is_personal(self) -> BoolArray:
         """(N,) the personal agents."""
@@ -216,7 +219,7 @@ def build_roster(
         vouched=_placed(pairs, ("here", "other host"), vouches),
     )
     unknown = {peer for peer in names if not vouches(peer)}
-    strangers = np.array([peer in unknown for peer in roster.peer_ids], dtype=np.bool_) if unknown else None
+    strangers = roster.of_peers(unknown) if unknown else None
     if space is None:
         return ScoredRoster(roster, None, np.zeros(len(pairs), dtype=np.bool_), names, strangers)
     audited = audited or Honesty()

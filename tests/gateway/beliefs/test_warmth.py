@@ -1,0 +1,69 @@
+"""Where a conversation is believed to be warm, and how much of its next prompt is held there."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.beliefs.belief import Outcome
+from gateway.beliefs.sessions import WorkDone
+from gateway.beliefs.table import Beliefs
+from gateway.beliefs.warmth import Warmth
+from tests.gateway.beliefs.one_peer import PEER, beliefs, reservation
+
+
+def turn_of(warmth: Warmth, status: str = "ok", tokens: int = 100) -> None:
+    """A turn with a prompt of 1,000 tokens ended at 0 s."""
+    job = reservation()
+    job = replace(job, job=job.job._replace(session="talk", agent="small", conversation_tokens=1000))
+    warmth.observe(job, Outcome(PEER, status, 0.1, 1.0, tokens), 0.0)  # type: ignore[arg-type]
+
+
+def after_a_turn(slots: int = 1) -> tuple[Beliefs, Warmth]:
+    table = beliefs(slots)
+    table[PEER].work_done = WorkDone(1, 0)
+    warmth = Warmth(table)
+    turn_of(warmth)
+    return table, warmth
+
+
+def test_the_next_prompt_finds_the_last_one_and_its_answer() -> None:
+    _, warmth = after_a_turn()
+
+    warm = warmth.place("talk", 1.0)
+
+    assert warm is not None and (PEER, "small") == (warm.queue, warm.agent)
+    assert [1100.0, 400.0] == [warmth.tokens(warm, tokens, 4096.0) for tokens in (2000, 400)]
+
+
+@pytest.mark.parametrize(("slots", "context_tokens", "expected"), [(1, 4096.0, 550.0), (2, 4096.0, 825.0)])
+def test_other_work_displaces_it_where_there_is_less_room(slots: int, context_tokens: float, expected: float) -> None:
+    """2,048 tokens of others are half of one slot, a quarter of two."""
+    table, warmth = after_a_turn(slots)
+    warm = warmth.place("talk", 1.0)
+    assert warm is not None
+
+    table[PEER].work_done = WorkDone(1, 2 * 1100 + 2048)
+
+    assert expected == warmth.tokens(warm, 2000, context_tokens)
+
+
+@pytest.mark.parametrize(
+    ("status", "tokens", "is_warm"), [("failed", 0, False), ("cancelled", 5, True), ("ok", 0, True)]
+)
+def test_a_turn_that_failed_leaves_nothing_known_and_one_without_an_answer_changes_nothing(
+    status: str, tokens: int, is_warm: bool
+) -> None:
+    _, warmth = after_a_turn()
+
+    turn_of(warmth, status, tokens)
+
+    assert is_warm == (warmth.place("talk", 1.0) is not None)
+
+
+def test_nobody_holds_a_conversation_without_a_name_nor_one_of_a_peer_that_is_gone() -> None:
+    table, warmth = after_a_turn()
+
+    unnamed = warmth.place(None, 1.0)
+    table.forget(PEER)
+
+    assert (None, None) == (unnamed, warmth.place("talk", 1.0))
