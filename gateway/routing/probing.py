@@ -13,9 +13,8 @@ from gateway.beliefs.queueing import backlog_spread, turn
 from gateway.routing.decision import Decision
 
 SILENCE_S = 4.0  # lost by asking a peer that has stopped since its last news: the silence after which it counts as gone
-FAILURE_EVERY_S = (
-    3600.0  # mean time until a peer stops without a word: laptops are closed, networks change within hours
-)
+# Mean time until a peer stops without a word: laptops are closed, networks change within hours.
+FAILURE_EVERY_S = 3600.0
 
 
 def worth_a_look(draft: Decision, pool: Sequence[int], probe: Sequence[int]) -> bool:

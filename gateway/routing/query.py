@@ -38,9 +38,7 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     guarded: frozenset[str] = frozenset()  # fields of the body that not every peer takes
     avoid: PeerId | None = None  # the queue of who has just failed this conversation; a retry should go elsewhere
     beta_per_s: float | None = None  # x-ppai-beta
-    goes_on: str | None = (
-        None  # the endpoint of an answer that broke off, of which the rest is asked; None: a whole one
-    )
+    goes_on: str | None = None  # the endpoint of an answer that broke off, whose rest is asked for; None: a whole one
     is_held: bool = False  # it waits at our own door and is decided again
     relevance: FloatArray | None = None  # f̃(q), (K,), sums to 1; None without a gate
     is_familiar: bool = True  # False: unlike all that the gate knows; `relevance` is the same for every prototype

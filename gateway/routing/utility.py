@@ -20,6 +20,7 @@ from gateway.routing.roster import Candidates, ScoredRoster
 # Score that one typical service time S̃ of the query is worth: as much as shortens the waits without losing right
 # answers (docs/results/simulator.md#constants).
 SERVICE_WORTH = 0.04
+_LEAST_S = 1e-9  # of a typical service time: it divides
 _NO_COSTS = Costs(*(0.0,) * len(Costs._fields))
 _NOTHING = Expected(*(0.0,) * len(Expected._fields))
 
@@ -40,8 +41,7 @@ def assess(query: Query, view: View, config: SchedulerConfig) -> Decision:
     if roster.has_embedded:
         candidates = embedded_stands_back(candidates, costs.wait_s, roster)
     typical_s = typical_service(costs.service_s, candidates)
-    beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
-    beta = SERVICE_WORTH / typical_s if beta is None else beta
+    beta = _beta_per_s(query, config, typical_s)
     worth = by_row(partial(utility, beta_per_s=beta), view.score, costs.cost_s)
     return Decision(query, view, costs, worth, candidates, beta, typical_s, config.cost.loading_s)
 
@@ -65,8 +65,7 @@ def only_choice(
     costs = _costs(
         query, output_tokens, config.cost, *needed(expected), float(roster.away[row]), warm_tokens, float(is_cold)
     )
-    beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
-    beta = SERVICE_WORTH / max(costs.service_s, 1e-9) if beta is None else beta
+    beta = _beta_per_s(query, config, max(costs.service_s, _LEAST_S))
     candidate = candidate_of(
         query, roster, row, expected, costs, score, utility(score, costs.cost_s, beta), None,
         not scored.profiled[row], scored.basis(row, query.category), int(warm_tokens), config.cost.loading_s * is_cold,
@@ -135,4 +134,10 @@ def typical_service(service_s: Column, candidates: Candidates) -> float:
         is_candidate = candidates.excluded == 0
         among = np.sort(service_s[is_candidate] if is_candidate.any() else service_s).tolist()
     middle = len(among) // 2
-    return max((among[middle] + among[-middle - 1]) / 2, 1e-9) if among else 1.0
+    return max((among[middle] + among[-middle - 1]) / 2, _LEAST_S) if among else 1.0
+
+
+def _beta_per_s(query: Query, config: SchedulerConfig, typical_s: float) -> float:
+    """β: the query's own, else the configured one, else what fits its typical service time."""
+    beta = query.beta_per_s if query.beta_per_s is not None else config.beta_per_s
+    return SERVICE_WORTH / typical_s if beta is None else beta

@@ -158,9 +158,8 @@ def encode_request(request: Request, model: str, continuing: Mapping[str, object
     return request.content.pieces
 
 
-_OWN_TOOLS = frozenset(
-    {"function", "custom", "namespace", None}
-)  # types of tools of the program's; Anthropic's have none
+# Types of tools of the program's; Anthropic's have none.
+_OWN_TOOLS = frozenset({"function", "custom", "namespace", None})
 
 
 class _Typed(msgspec.Struct):

@@ -6,15 +6,14 @@ A shell around Node: it asks and measures, and chooses nothing itself.
 import asyncio
 from collections.abc import Callable, Mapping
 
-import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig
 from gateway.models.same import model_key
 from gateway.peering.probes import Peers
 from gateway.privacy.fields import Travel
-from gateway.privacy.rules import ANYWHERE, Rules, Verdict
+from gateway.privacy.rules import ANYWHERE, UNASKED, Rules, Verdict
 from gateway.routing.candidates import Excluded
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.node import Node
@@ -34,7 +33,7 @@ QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or
 _PASSING = {code.word for code in (Excluded.CLOSED, Excluded.SUSPECT, Excluded.SILENT)}  # why somebody cannot for now
 
 
-class Routed(msgspec.Struct, frozen=True):
+class Routed(Struct, frozen=True):
     """A request that was read and decided."""
 
     request: Request
@@ -94,21 +93,21 @@ class Decider:
         everybody: bool = False,
     ) -> Routed:
         """The same; `body` may say what came in another form. The rules look at what came."""
-        began, roster, read = self._clock(), self._node.roster, self.queries.read
-        may_leave = everybody or not roster.is_all_here
+        began, read = self._clock(), self.queries.read
+        may_leave = everybody or not self._node.roster.is_all_here
         quick_bytes = QUICK_CHAT_BYTES if endpoint == "chat/completions" and not may_leave else QUICK_BYTES
         asked = (endpoint, body, wishes.session, may_leave)
         request, travel = await asyncio.to_thread(read, *asked) if takes_long(body, quick_bytes) else read(*asked)
         verdict = self.leaving.at_once(always=everybody) or await self.leaving.verdict(request, came, always=everybody)
         self._telemetry.observe_stage("read", self._clock() - began)
-        judged = await self.queries.judged(request, wishes, judge_s) if len(roster) > 1 else None
+        judged = await self.queries.judged(request, wishes, judge_s)
         query = self.queries.query(request, travel, len(body), wishes, verdict, judged)
         return Routed(request, wishes, travel, query, await self.choose(query, everybody=everybody), verdict)
 
     async def decide_anew(self, routed: Routed, came: Came) -> Choice:
         """The choice among those who serve now. Raises UpstreamError and InvalidRequest where it has nobody."""
         verdict = routed.verdict
-        if verdict.reach == "this machine" and not verdict.rule:  # nothing was looked at while nobody else was there
+        if verdict == UNASKED:
             verdict = await self.leaving.verdict(routed.request, came)
         travel = routed.travel
         if travel is None and not self._node.roster.is_all_here:
@@ -117,7 +116,7 @@ class Decider:
         query = self.queries.query(routed.request, travel, len(came.body), routed.wishes, verdict, judged)
         choice = await self.choose(query)
         if not choice.order:
-            raise self.why_nobody(msgspec.structs.replace(routed, query=query, choice=choice))
+            raise self.why_nobody(structs.replace(routed, query=query, choice=choice))
         return choice
 
     async def decide_to_go_on(self, routed: Routed, said: Said, by: Candidate) -> Routed | None:
@@ -135,9 +134,7 @@ class Decider:
         may_come = (each for each in choice.rest if each.excluded in _PASSING and {each.model, each.agent} & names)
         if not choice.order and all(each.peer_id == by.peer_id for each in may_come):
             return None
-        return msgspec.structs.replace(
-            routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice
-        )
+        return structs.replace(routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice)
 
     async def choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
         """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself.

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 from gateway.wire.bodies import ResponsesBody
 from gateway.wire.known import Turn
 
-ROUTED_TEXT_CHARS = (
-    1000  # of a turn: half from its start, half from its end; the gate reads 500 without greeting and thanks
-)
+# Of a turn: half from its start, half from its end; the gate reads 500 without greeting and thanks.
+ROUTED_TEXT_CHARS = 1000
 ROUTED_TURNS = 6  # the newest of the user's
 OPENING_CHARS = 1 << 12  # of a turn that opens a conversation, beyond which its middle does not identify it
 MEDIA_NEEDS = {  # type of a part -> what a model must do
