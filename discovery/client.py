@@ -11,7 +11,7 @@ from types import TracebackType
 
 from discovery.connection import Answer, ConnectionBroken
 from discovery.contacts import FORGED, Contact, Contacts
-from discovery.endpoint import Clocks
+from discovery.endpoint import HELLO_PATH, Clocks
 from discovery.envelopes import Sign
 from discovery.exchanges import ClientConfig, Exchanges, PeerUnreachable, Request, SessionUse
 from discovery.gossip import Gossip
@@ -76,7 +76,7 @@ class PeerClient:
         """
         pin = Pin(None)
         who = str(address)
-        request = Request("/peer/1/hello", HashedBody((body,), ""))
+        request = Request(HELLO_PATH, HashedBody((body,), ""))
         with await self._exchanges.ask(who, address, pin, request, self.config.answer_s, expected) as answer:
             said = await self._read(who, answer)
         if answer.status != 200:

@@ -103,10 +103,6 @@ class Transport:
 
     # --- for the gateway ---
 
-    def vouches(self, peer: PeerId) -> bool:
-        """See Admission.vouches."""
-        return self._admission.vouches(peer)
-
     def hint(self, address: Address, peer: PeerId | None = None) -> None:
         """See Dialler.hint."""
         self.dialler.hint(address, peer)
@@ -129,23 +125,9 @@ class Transport:
         """What the peers of peers.json called themselves when they were alive last: id -> name."""
         return {PeerId(cached.id): cached.name for cached in self._cached.values()}
 
-    def expect(self, path: str, headers: Mapping[str, str], peer_ip: str) -> None:
-        """See Endpoint.expect."""
-        self.endpoint.expect(path, headers, peer_ip)
-
-    def authenticate(
-        self, method: str, raw_path: str, headers: Mapping[str, str], body_sha256: str, peer_ip: str = ""
-    ) -> PeerId:
-        """See Endpoint.authenticate."""
-        return self.endpoint.authenticate(method, raw_path, headers, body_sha256, peer_ip)
-
     def open_session(self, peer: PeerId, body: bytes) -> tuple[bytes, Session]:
         """See Sessions.open."""
         return self.sessions.open(peer, body, self.endpoint.audience())
-
-    def handle_hello(self, body: bytes, peer_ip: str) -> bytes:
-        """See Endpoint.handle_hello."""
-        return self.endpoint.handle_hello(body, peer_ip)
 
     def handle_sync(self, peer: PeerId, body: bytes, peer_ip: str = "") -> bytes:
         """See Endpoint.handle_sync."""

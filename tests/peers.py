@@ -22,11 +22,16 @@ from discovery.records import Address, Agent, Card, PeerId, Pulse
 from discovery.request_auth import Refused
 from discovery.sessions import FEATURE as SESSION_FEATURE
 from discovery.transport import Transport
+from gateway.capacity.allowance import Allowance
 from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors
+from gateway.capacity.limits import Limits
 from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.local import EngineConfig, LocalEngine
 from gateway.peering.card import OwnEngine, own_agents
+from gateway.peering.given import Given
+from gateway.peering.hop.answers import Answers
+from gateway.peering.hop.delegations import Delegations
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.reach.looks import FEATURE as LOOK_FEATURE
 from gateway.peering.reach.looks import LooksForOthers
@@ -134,6 +139,11 @@ def tabs_of(
     return Settling(party.gossip, party.transport, party.identity.sign, rows, write, wall_clock)
 
 
+def all_of_it(peer: PeerId) -> Given:
+    """What a peer has that no limit keeps from anything."""
+    return Given(peer, Limits())
+
+
 async def nobody_joins(body: bytes, peer_ip: str) -> bytes:
     raise Refused(403, "no_pin", "nobody is invited")
 
@@ -156,11 +166,16 @@ async def answering_peer(
         async with party(home, (address,), door) as me:
             telemetry = Telemetry()
             settling, entered = tabs_of(me), list[str]()
+            allowance, clock = Allowance(), time.monotonic
+            looks = LooksForOthers(me.gossip, me.transport, Ear(clock), clock)
+            answers = Answers(me.transport, doors, all_of_it, lambda peer: DETAILS, settling, looks, None, None)
+            delegations = Delegations(
+                doors, all_of_it, trusted, PATIENCE, allowance, settling, 0.0, me.admission.vouches, telemetry, tracing,
+                clock, heartbeat_s,
+            )  # fmt: skip
             app = PeerApp(
-                me.transport, nobody_joins, doors, me.admission.may, trusted, lambda peer: DETAILS, me.identity.sign,
-                telemetry, time.monotonic, PATIENCE, heartbeat_s, settling=settling,
-                looks=LooksForOthers(me.gossip, me.transport, Ear(time.monotonic), time.monotonic),
-                entered=entered.append, tracing=tracing,
+                me.transport, nobody_joins, me.admission.may, me.identity.sign, answers, delegations, allowance,
+                entered.append, telemetry, clock,
             )  # fmt: skip
             web = server(
                 app,

@@ -50,6 +50,7 @@ WITHOUT_MODULE = {
     "discovery/guards.py": "takes each guard of the room out, and its test must fail",
     "gateway/agent/injections.py": "30 texts against prompt, documents, tools and steps together",
     "gateway/peering/guards.py": "takes guards of several rooms out, and their tests must fail",
+    "gateway/peering/hop/bad_replies.py": "of PeerReply: what reaches no client",
     "gateway/peering/reach/bad_ways.py": "tunnels and the relay together",
     "gateway/peering/reach/guards.py": "takes guards of relays and looks out, and their tests must fail",
     "gateway/privacy/guards.py": "takes each guard of the rules out, and its test must fail",

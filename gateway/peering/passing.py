@@ -125,7 +125,7 @@ class PassingToPeers:
         upstream = PeerUpstream(peer, name, self._open_stream, self._failed, allowed, got=self._got)
         asked = msgspec.json.encode(_Asked(endpoint, agent, content_type))
         path = f"{OTHER_PATH}?{urlsafe_b64encode(asked).decode()}"
-        return upstream.asked(path, body, patience, PassingReply, stream=False, headers=headers)
+        return Asking(upstream.ask(path, body, patience, PassingReply, stream=False, headers=headers))
 
 
 class PassedOn:

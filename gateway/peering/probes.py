@@ -25,7 +25,7 @@ from gateway.wire.claims import whole
 
 log = logging.getLogger(__name__)
 
-PROBE = "/peer/1/probe"
+PROBE_PATH = "/peer/1/probe"
 PROBE_LIMIT_BYTES = 1024  # of our answer: peers of 0.1.0 read no more
 PROBE_READ_LIMIT_BYTES = 16 << 10  # of another's: theirs names every model that is not loaded
 COLD_LIMIT = 64  # agents a probe may name as not loaded; a card has 16
@@ -169,7 +169,7 @@ class Peers:
         began = self._clock()
         try:
             async with asyncio.timeout(self._budget_s):
-                asked = self._transport.open_stream(peer, PROBE, b"", answer_s=self._budget_s, session="kept")
+                asked = self._transport.open_stream(peer, PROBE_PATH, b"", answer_s=self._budget_s, session="kept")
                 with await asked as said:
                     body = await said.read(PROBE_READ_LIMIT_BYTES, self._budget_s)
             if said.status != 200:

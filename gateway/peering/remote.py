@@ -23,7 +23,7 @@ from gateway.wire.codec import LARGE_BYTES, Pieces
 
 REFUSAL_LIMIT_BYTES = 4096
 BUSY_CODES = frozenset({"peer_refused", "peer_too_many_requests"})  # codes of errors that pass by themselves
-DELEGATE = "/peer/1/delegate"
+DELEGATE_PATH = "/peer/1/delegate"
 OpenStream = Callable[..., Awaitable[Answer]]  # see Transport.open_stream
 Kind = TypeVar("Kind", bound=PeerReply)
 
@@ -55,25 +55,9 @@ class PeerUpstream:
     ) -> "Asking[PeerReply]":
         """Delegate; leaving the context hangs up, which cancels at the peer. Entering it raises UpstreamError."""
         traced = {TRACEPARENT: headers[TRACEPARENT]} if TRACEPARENT in headers else None
-        return self.asked(DELEGATE, body, patience, PeerReply, stream=stream, headers=traced)
+        return Asking(self.ask(DELEGATE_PATH, body, patience, PeerReply, stream=stream, headers=traced))
 
-    def asked(
-        self,
-        path: str,
-        body: Pieces,
-        patience: Patience,
-        kind: "type[Kind]",
-        *,
-        stream: bool,
-        headers: Mapping[str, str] | None = None,
-    ) -> "Asking[Kind]":
-        """A context with the answer of this `kind` to what is posted to `path`, once it has begun.
-
-        `headers` go with the request. Entering it raises UpstreamError.
-        """
-        return Asking(self._ask(path, body, patience, kind, stream=stream, headers=headers))
-
-    async def _ask(
+    async def ask(
         self,
         path: str,
         body: Pieces,
@@ -83,6 +67,10 @@ class PeerUpstream:
         stream: bool,
         headers: Mapping[str, str] | None,
     ) -> "Kind":
+        """The answer of this `kind` to what is posted to `path` with `headers`, once it has begun; see Asking.
+
+        Raises UpstreamError.
+        """
         size = sum(map(len, body))
         asked = await asyncio.to_thread(hashed, *body) if size > LARGE_BYTES else hashed(*body)
         try:
@@ -127,7 +115,7 @@ class PeerUpstream:
 
 
 class Asking(Generic[Kind]):
-    """A peer's answer while it is open."""
+    """A context with a peer's answer, while that is open; entering it asks."""
 
     def __init__(self, asked: Awaitable[Kind]) -> None:
         self._asked = asked

@@ -51,6 +51,8 @@ from gateway.models.published import shipped_priors
 from gateway.own_agents import OwnAgents
 from gateway.peering.enquiries import Enquiries
 from gateway.peering.given import Given
+from gateway.peering.hop.answers import Answers
+from gateway.peering.hop.delegations import Delegations
 from gateway.peering.invitations import Invitations
 from gateway.peering.listener import PEER_BOUNDS, PeerApp
 from gateway.peering.network import Membership, Network, join, peer_name
@@ -337,16 +339,25 @@ class Runtime:
 
     def _new_peer_server(self, telemetry: Telemetry, patience: Patience) -> Server:
         network, admission = self._network, self._config.admission
+        transport, doors, settling, clock = network.transport, self._doors, self._settling, time.monotonic
+        allowance = Allowance(
+            AllowanceConfig(requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s)
+        )
+
+        def given(peer: PeerId) -> Given:
+            return Given(peer, self._limits, self._own.may_use)
+
+        answers = Answers(
+            transport, doors, given, network.details_for, settling, network.looks_for_others, network.relay,
+            network.tunnels.punching,
+        )  # fmt: skip
+        delegations = Delegations(
+            doors, given, network.admission.mode != "open", patience, allowance, settling, admission.exposure_tokens,
+            network.admission.vouches, telemetry, self._tracing, clock,
+        )  # fmt: skip
         app = PeerApp(
-            network.transport, self._invitations.inviting.answer, self._doors, network.admission.may,
-            network.admission.mode != "open", network.details_for, network.identity.sign, telemetry, time.monotonic,
-            patience, given=lambda peer: Given(peer, self._limits, self._own.may_use), settling=self._settling,
-            allowance=Allowance(AllowanceConfig(
-                requests_per_s=admission.peer_requests_per_s, tokens_per_s=admission.peer_tokens_per_s
-            )),
-            exposure_tokens=admission.exposure_tokens, looks=network.looks_for_others, entered=network.looks.entered,
-            relay=network.relay, punching=network.tunnels.punching,
-            tracing=self._tracing,
+            transport, self._invitations.inviting.answer, network.admission.may, network.identity.sign, answers,
+            delegations, allowance, network.looks.entered, telemetry, clock,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
         return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())

@@ -189,10 +189,12 @@ async def _server(peer: Peer, port: int) -> AsyncIterator[int]:
         transport = peer.transport
         try:
             if request.path == "/peer/1/hello":
-                return web.Response(body=transport.handle_hello(body, request.remote or ""))
+                return web.Response(body=transport.endpoint.handle_hello(body, request.remote or ""))
             headers = {name.lower(): value for name, value in request.headers.items()}
             caller = request.remote or ""
-            sender = transport.authenticate(request.method, request.raw_path, headers, hashed(body).sha256, caller)
+            sender = transport.endpoint.authenticate(
+                request.method, request.raw_path, headers, hashed(body).sha256, caller
+            )
             peer.served.append(f"{request.path} {sender}")
             if request.path == "/peer/1/sync":
                 return web.Response(body=transport.handle_sync(sender, body, caller))

@@ -352,7 +352,7 @@ async def test_a_hello_with_a_card_of_another_is_no_introduction(tmp_path: Path)
     """Whoever repeats a card that is not his makes nobody's acquaintance: no request of his can be signed."""
     async with running_peer(tmp_path / "a", loops=False) as a, running_peer(tmp_path / "b", loops=False) as b:
         mallory = Identity.load_or_create(tmp_path / "mallory")
-        b.transport.handle_hello(encode(Hello(a.gossip.own_card(), None, 0), NET), "192.0.2.1")
+        b.transport.endpoint.handle_hello(encode(Hello(a.gossip.own_card(), None, 0), NET), "192.0.2.1")
         body = encode(Digest({}), NET)
 
         status, answer = await raw_post(b, "/peer/1/sync", body, headers(a, b, "/peer/1/sync", body, by=mallory))

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from discovery.connection import Connection
+from discovery.endpoint import Endpoint
 from discovery.exchanges import PeerUnreachable
 from discovery.identity import Identity
 from discovery.records import Card
 from discovery.request_auth import HashedBody, Refused, hashed
 from discovery.sessions import MAC_HEADER, NUMBER_HEADER, Session
 from discovery.throttle import Throttle
-from discovery.transport import Transport
 from tests.discovery.loopback import raw_post
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated
@@ -35,9 +35,9 @@ class Seen:
 def watched(pair: Pair) -> Iterator[Seen]:
     seen, ben = Seen(), pair.ben
     with pytest.MonkeyPatch.context() as patch:
-        authenticate, turned_away = Transport.authenticate, ben.telemetry.observe_turned_away
+        authenticate, turned_away = Endpoint.authenticate, ben.telemetry.observe_turned_away
 
-        def note(self: Transport, method: str, raw_path: str, *more: object) -> object:
+        def note(self: Endpoint, method: str, raw_path: str, *more: object) -> object:
             seen.signed.append(raw_path.removeprefix("/peer/1/"))
             return authenticate(self, method, raw_path, *more)  # type: ignore[arg-type]
 
@@ -45,7 +45,7 @@ def watched(pair: Pair) -> Iterator[Seen]:
             seen.refused.append(code)
             turned_away(code)
 
-        patch.setattr(Transport, "authenticate", note)
+        patch.setattr(Endpoint, "authenticate", note)
         patch.setattr(ben.telemetry, "observe_turned_away", note_refusal)
         yield seen
 

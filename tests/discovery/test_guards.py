@@ -478,7 +478,7 @@ GUARDS = [
     Guard(
         "session: opened without end",
         "gateway/peering/listener.py",
-        "            SESSION_PATH: self._allowance.may_open,\n",
+        "            SESSION_PATH: allowance.may_open,\n",
         "",
         "discovery/test_exchanges.py::test_a_refused_session_is_not_asked_for_again_at_once",
     ),
@@ -494,7 +494,7 @@ GUARDS = [
         "gateway/peering/hop/reply.py",
         "return hmac.compare_digest(signature, self._answer.seal(receipt_bytes(receipt)))",
         "return True",
-        "gateway/peering/test_remote.py::test_a_receipt_of_a_session_is_sealed_in_it",
+        "gateway/peering/hop/test_bad_replies.py::test_a_receipt_of_a_session_is_sealed_in_it",
     ),
 ]
 

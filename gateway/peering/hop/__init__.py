@@ -1,1 +1,1 @@
-"""The way from one peer to the other: how its answer is read."""
+"""The way from one peer to the other: how its requests are answered, and how its answers are read."""

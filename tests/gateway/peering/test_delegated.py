@@ -62,7 +62,7 @@ async def test_a_personal_agent_answers_whom_its_owner_allows_and_is_not_there_f
         _, said = await ask(pair, delegated("pirate"))
         refused = []
         may_use = lambda agent, peer: agent != "pirate" or peer != pair.ada.id  # noqa: E731
-        pair.ben.app._given = lambda peer: Given(peer, Limits(), may_use)
+        pair.ben.app._delegations._given = lambda peer: Given(peer, Limits(), may_use)
         for agent in ("pirate", "nobody"):
             with pytest.raises(UpstreamError) as caught:
                 await ask(pair, delegated(agent))

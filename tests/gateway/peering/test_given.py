@@ -17,7 +17,7 @@ from tests.peers import Pair, two_peers
 
 def limited(pair: Pair, *limits: Limit) -> None:
     """Ben's owner says so."""
-    pair.ben.app._given = partial(Given, limits=Limits(limits))
+    pair.ben.app._delegations._given = partial(Given, limits=Limits(limits))
 
 
 async def test_a_peer_has_as_many_at_once_as_the_owner_lets_it_and_hears_that_it_is_for_that(tmp_path: Path) -> None:

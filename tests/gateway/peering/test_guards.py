@@ -6,7 +6,7 @@ answered, what a load says, who gets which share, and what is done where others 
 
 from tests.guards import Guard, checked
 
-REMOTE, DELEGATED = "gateway/peering/test_remote.py::", "gateway/peering/test_delegated.py::"
+BAD_REPLIES, DELEGATED = "gateway/peering/hop/test_bad_replies.py::", "gateway/peering/test_delegated.py::"
 FIELDS, BELIEF = "gateway/privacy/test_fields.py::", "gateway/beliefs/test_belief.py::"
 GUARDS = [
     Guard(
@@ -39,7 +39,7 @@ GUARDS = [
     ),
     Guard(
         "30: ten times the quota",
-        "gateway/peering/listener.py",
+        "gateway/peering/hop/delegations.py",
         "if not allowance.is_within_quota(peer, site, now):",
         "if False:",
         "gateway/peering/test_settling.py::test_a_quota_refuses_before_the_engine_is_asked",
@@ -56,21 +56,21 @@ GUARDS = [
         "gateway/peering/hop/reply.py",
         "if self._read_bytes > self._allowed.limit_bytes:",
         "if False:",
-        f"{REMOTE}test_an_endless_answer_ends_for_us",
+        f"{BAD_REPLIES}test_an_endless_answer_ends_for_us",
     ),
     Guard(
         "31: events without end",
         "gateway/peering/hop/reply.py",
         "if self._events > self._allowed.events:",
         "if False:",
-        f"{REMOTE}test_an_endless_answer_ends_for_us",
+        f"{BAD_REPLIES}test_an_endless_answer_ends_for_us",
     ),
     Guard(
         "31: an answer that never ends",
         "gateway/peering/hop/reply.py",
         "min(self._since + within_s, self._until) - self._clock()",
         "self._since + within_s - self._clock()",
-        f"{REMOTE}test_an_endless_answer_ends_for_us",
+        f"{BAD_REPLIES}test_an_endless_answer_ends_for_us",
     ),
     Guard(
         "31: an event without end",
@@ -84,7 +84,7 @@ GUARDS = [
         "gateway/peering/hop/reply.py",
         "if not name and not event.is_done and not event.is_object:",
         "if False:",
-        f"{REMOTE}test_garbage_is_an_error_and_reaches_no_client",
+        f"{BAD_REPLIES}test_garbage_is_an_error_and_reaches_no_client",
     ),
     Guard(
         "32: fast errors",
@@ -163,7 +163,7 @@ GUARDS = [
         "gateway/peering/hop/reply.py",
         "if not self._allowed.may_call and calls_tool(event.data):",
         "if False:",
-        f"{REMOTE}test_a_tool_call_that_nobody_asked_for_reaches_no_client",
+        f"{BAD_REPLIES}test_a_tool_call_that_nobody_asked_for_reaches_no_client",
     ),
     Guard(
         "31: events beyond what was asked for, together",

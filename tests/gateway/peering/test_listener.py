@@ -13,17 +13,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from discovery.details import decode_details, encode_details
 from discovery.identity import Identity
-from discovery.records import Agent, PeerId
 from discovery.request_auth import Audience, hashed, sign_request
-from gateway.capacity.doors import Doors
-from gateway.capacity.limits import Limits
-from gateway.peering.given import Given
 from gateway.upstream import UpstreamError
 from tests.fakes import ScriptedEngine
 from tests.gateway.peering.asking import ask, delegated, until
-from tests.peers import Pair, Party, party, two_peers
+from tests.peers import Pair, two_peers
 
 
 async def test_a_peer_without_the_right_is_turned_away(tmp_path: Path) -> None:
@@ -169,41 +164,6 @@ async def test_a_body_has_a_length(tmp_path: Path) -> None:
         assert (413, "too_long") == await told(pair, signed(pair, b""), (8 << 20) + 1)
 
 
-async def test_what_is_told_of_agents_depends_on_who_asks(tmp_path: Path) -> None:
-    """One agent is for Ada alone: she hears of it, Cleo does not though she is approved, a stranger hears nothing."""
-    plain = Agent("scripted-1", "scripted-1", 4096)
-    hers = Agent("librarian", "librarian", 4096, kind="agent", base="scripted-1", topics=("holidays",))
-
-    async def told_to(asking: Party, ben: PeerId) -> tuple[int, tuple[Agent, ...]]:
-        with await asking.transport.open_stream(ben, "/peer/1/agents", b"") as response:
-            answer = await response.read(1 << 24, 5)
-            return response.status, decode_details(answer) if response.status == 200 else ()
-
-    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair, party(tmp_path / "c") as cleo:
-        ben, ada = pair.ben, pair.ada
-        ben.app._details = lambda peer: encode_details([plain, hers] if peer == ada.id else [plain])
-        await cleo.transport.hello(ben.address)
-        stranger = await told_to(cleo, ben.id)
-        ben.admission.approve(cleo.id)
-
-        assert (200, (plain, hers)) == await told_to(ada, ben.id)
-        assert (200, (plain,)) == await told_to(cleo, ben.id)
-    assert (403, ()) == stranger
-
-
-async def test_a_probe_names_no_agent_that_the_asking_peer_may_not_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nor does she hear of it among those whose model is not loaded."""
-    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
-        monkeypatch.setattr(Doors, "cold", ("hidden", "plain"))
-        pair.ben.app._given = lambda peer: Given(peer, Limits(), lambda agent, peer: agent != "hidden")
-        with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
-            answer = await response.read(1 << 24, 5)
-
-    assert (True, False) == (b"plain" in answer, b"hidden" in answer)
-
-
 @pytest.mark.parametrize("path", ["/peer/1/probe", "/peer/1/agents"])
 async def test_questions_beyond_what_anybody_needs_are_refused(tmp_path: Path, path: str) -> None:
     async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
@@ -215,25 +175,6 @@ async def test_questions_beyond_what_anybody_needs_are_refused(tmp_path: Path, p
                 break
 
     assert 200 in statuses and 429 == statuses[-1]
-
-
-async def test_a_peer_that_hangs_up_on_all_that_it_asks_is_refused_for_a_while(tmp_path: Path) -> None:
-    async with ScriptedEngine(delay_s=30).serving() as engine, two_peers(tmp_path, engine) as pair:
-        for _ in range(80):
-            if "429" in str(await hang_up(pair)):
-                break
-
-        assert "too many of your requests came to nothing" in str(await hang_up(pair))
-
-
-async def hang_up(pair: Pair) -> Exception | None:
-    """Ask, and leave as soon as the request runs; what kept it from running."""
-    asking = asyncio.create_task(ask(pair, delegated()))
-    await until(lambda: asking.done() or pair.ben.door.load.remote_running == 1)
-    asking.cancel()
-    await asyncio.wait([asking])
-    await until(lambda: pair.ben.door.load.remote_running == 0)
-    return None if asking.cancelled() else asking.exception()  # type: ignore[return-value]
 
 
 def signed(pair: Pair, body: bytes) -> dict[str, str]:
@@ -304,31 +245,3 @@ async def test_a_peer_that_revokes_us_shows_until_it_approves_us_again(tmp_path:
 
         pair.ben.admission.approve(pair.ada.id)
         assert "" == await refusal()
-
-
-async def test_a_peer_that_is_stopped_says_so_to_the_asking_peer(tmp_path: Path) -> None:
-    """Before the first event, so that the asking peer can go on to another."""
-    engine = ScriptedEngine(delay_s=60.0)
-    async with engine.serving(), two_peers(tmp_path, engine) as pair:
-        asking = asyncio.create_task(ask(pair, delegated()))
-        await engine.until(lambda engine: engine.active == 1)
-
-        pair.ben.web.config.timeout_graceful_shutdown = 0
-        pair.ben.web.should_exit = True
-
-        with pytest.raises(UpstreamError, match="is being stopped") as caught:
-            await asking
-
-    assert 503 == caught.value.status
-
-
-@pytest.mark.parametrize(("first_s", "delay_s", "begins"), [(30.0, 0.0, b"event: reply"), (0.05, 30.0, b": queued")])
-async def test_an_answer_begins_with_itself_or_soon_with_a_sign_of_life(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first_s: float, delay_s: float, begins: bytes
-) -> None:
-    """In one write with its head where it is there at once, else long before the first heartbeat is due."""
-    monkeypatch.setattr("gateway.peering.listener.FIRST_SIGN_S", first_s)
-    engine = ScriptedEngine(delay_s=delay_s)
-    async with engine.serving(), two_peers(tmp_path, engine, heartbeat_s=60.0) as pair:
-        with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/delegate", delegated()) as answer:
-            assert (await answer.piece(5)).startswith(begins)

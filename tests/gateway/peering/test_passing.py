@@ -129,7 +129,7 @@ async def test_an_answer_that_ends_before_its_end_is_work_had(tmp_path: Path, ha
     """Who hangs up after the first part, or whose engine breaks off, pays for the engine's time until then."""
     engine = MediaEngine(stall_after=PART_BYTES) if hangs_up else MediaEngine(cut_after=PART_BYTES)
     async with pair_before(tmp_path, engine) as pair:
-        pair.ben.app._clock = itertools.count(time.monotonic()).__next__  # a second passes at each look
+        pair.ben.app._delegations._clock = itertools.count(time.monotonic()).__next__  # a second passes at each look
         passing = PassingToPeers(pair.ada.transport.open_stream, lambda *_: None)
         asked = passing.asked(pair.ben.id, "ben", "audio/speech", "media-1", JSON, (b'{"input":"hi"}',), PATIENCE)
         with suppress(UpstreamError):

@@ -47,7 +47,7 @@ async def test_a_probe_tells_which_models_are_not_loaded_and_which_are_not_becau
         assert watched is not None
         watched.state = replace(watched.state, models=(replace(watched.state.models[0], is_loaded=False),))
         for limits, by_engine in ((Limits(), True), (Limits(), False), (Limits([Limit("anyone", cold=True)]), False)):
-            pair.ben.app._given = partial(Given, limits=limits)
+            pair.ben.app._answers._given = partial(Given, limits=limits)
             pair.ben.door.loads_for_others = by_engine
             with await pair.ada.transport.open_stream(pair.ben.id, "/peer/1/probe", b"") as response:
                 answers.append(msgspec.json.decode(await response.read(1 << 24, 5), type=ProbeAnswer))

@@ -157,7 +157,7 @@ async def test_a_receipt_is_believed_as_far_as_the_answer_bears_it_out(scene: Sc
 
 
 async def test_a_quota_refuses_before_the_engine_is_asked(scene: Scene) -> None:
-    scene.pair.ben.app._allowance = Allowance(AllowanceConfig(requests_per_s=0.1, burst_s=20.0))
+    scene.pair.ben.app._delegations._allowance = Allowance(AllowanceConfig(requests_per_s=0.1, burst_s=20.0))
     await scene.ask()
     await scene.ask()
     before = len(scene.engine.asked)
@@ -170,7 +170,7 @@ async def test_a_quota_refuses_before_the_engine_is_asked(scene: Scene) -> None:
 
 
 async def test_who_had_too_much_more_than_he_gave_is_served_while_nobody_waits(scene: Scene) -> None:
-    scene.pair.ben.app._exposure_tokens = 1000.0
+    scene.pair.ben.app._delegations._exposure_tokens = 1000.0
     scene.pair.ben.settling.given(scene.pair.ada.id, Sums(1, 0, 2000))
     await scene.ask()  # the door is open
 

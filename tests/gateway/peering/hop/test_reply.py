@@ -1,7 +1,4 @@
-"""What of another peer's stream passes as it came, and what is looked at event by event.
-
-All else of reading an answer is in tests/gateway/peering/test_remote.py, over the same scripted peer.
-"""
+"""How another peer's answer is read: what passes, how long it is waited for, what its end means."""
 
 import asyncio
 import gc
@@ -14,9 +11,10 @@ import pytest
 from discovery.identity import Identity
 from gateway.peering.allowance import WIDEST, Allowance
 from gateway.peering.frames import QUEUED, Refusal, encode_refusal
+from gateway.peering.hop.reply import FIELDS_REFUSED
 from gateway.upstream import Patience, UpstreamError
-from gateway.wire.events import DONE, encode_event
-from tests.gateway.peering.test_remote import (
+from gateway.wire.events import DONE, Event, encode_event
+from tests.gateway.peering.scripted import (
     ANSWER,
     BODY,
     HELLO,
@@ -25,6 +23,8 @@ from tests.gateway.peering.test_remote import (
     WHOLE,
     WORLD,
     ScriptedPeer,
+    ask,
+    error_of,
     receipt_for,
 )
 
@@ -32,6 +32,155 @@ from tests.gateway.peering.test_remote import (
 @pytest.fixture
 def identity(tmp_path: Path) -> Identity:
     return Identity.load_or_create(tmp_path)
+
+
+async def test_a_streamed_answer_passes_with_its_receipt(identity: Identity) -> None:
+    scripted = ScriptedPeer((QUEUED, *ANSWER, receipt_for(identity, *ANSWER)))
+
+    reply, events = await ask(scripted, identity)
+
+    assert [*ANSWER] == events
+    assert [BODY] == scripted.asked
+    assert ("m", 7, 2) == (reply.receipt.model, reply.receipt.prompt_tokens, reply.receipt.tokens)
+    assert [] == scripted.failures
+
+
+async def test_a_whole_answer_passes_with_its_receipt(identity: Identity) -> None:
+    scripted = ScriptedPeer((QUEUED, WHOLE, receipt_for(identity, WHOLE)))
+
+    reply, bodies = await ask(scripted, identity, stream=False)
+
+    assert (200, [b'{"choices":[]}']) == (reply.status, bodies)
+    assert reply.receipt
+
+
+async def test_pieces_of_any_size_make_the_same_answer(identity: Identity) -> None:
+    """A network cuts where it likes."""
+    sent = QUEUED + b"".join(ANSWER) + receipt_for(identity, *ANSWER)
+
+    _, events = await ask(ScriptedPeer(tuple(sent[i : i + 7] for i in range(0, len(sent), 7))), identity)
+
+    assert [*ANSWER] == events
+
+
+async def test_queued_keeps_a_waiting_request_alive(identity: Identity) -> None:
+    """Each pause is shorter than the silence that is borne; all together are longer."""
+    waiting = (QUEUED, SILENCE_S / 4) * 6
+
+    _, events = await ask(ScriptedPeer((*waiting, *ANSWER, receipt_for(identity, *ANSWER))), identity)
+
+    assert [*ANSWER] == events
+
+
+@pytest.mark.parametrize("before", [(), (QUEUED,), (HELLO,), (HELLO, DONE)], ids=["at once", "queued", "event", "done"])
+async def test_silence_means_the_peer_is_gone(identity: Identity, before: tuple[bytes, ...]) -> None:
+    """In every phase; it is told, so that the peer is suspected."""
+    error, scripted = await error_of(identity, *before, None)
+
+    assert "peer_unreachable" == error.code
+    assert 1 == len(scripted.failures)
+
+
+@pytest.mark.parametrize("before", [(), (QUEUED,), (HELLO,), (*ANSWER,), (WHOLE,)], ids=str)
+async def test_a_connection_that_ends_early_means_the_peer_is_gone(
+    identity: Identity, before: tuple[bytes, ...]
+) -> None:
+    error, scripted = await error_of(identity, *before)
+
+    assert "peer_unreachable" == error.code
+    assert ["it closed the connection"] == scripted.failures
+
+
+async def test_a_refusal_is_the_next_candidates_chance(identity: Identity) -> None:
+    refusal = Refusal(429, "busy", "this peer is busy", 3.0)
+
+    error, scripted = await error_of(identity, QUEUED, encode_refusal(refusal))
+
+    assert (429, "peer_refused", 3.0) == (error.status, error.code, error.retry_after_s)
+    assert "bob: this peer is busy" == error.message
+    assert [] == scripted.failures  # it lives
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500, 200, 0, 99999])
+async def test_a_refusal_of_another_kind_is_a_502(identity: Identity, status: int) -> None:
+    """What a peer says of itself must not look like our client's mistake."""
+    error, _ = await error_of(identity, encode_refusal(Refusal(status, "c", "m")))
+
+    assert 502 == error.status
+
+
+async def test_who_may_not_be_sent_a_field_cannot_take_the_request_and_is_no_worse_for_it(identity: Identity) -> None:
+    """A peer of 0.1.0 does not know all fields. No program tries a 422 again by itself."""
+    error, scripted = await error_of(
+        identity, encode_refusal(Refusal(400, "unacceptable", "field `top_k` may not travel"))
+    )
+
+    assert (422, FIELDS_REFUSED, True, False) == (error.status, error.code, error.is_unsuited, error.by_engine)
+    assert "bob: field `top_k` may not travel (" in error.message
+    assert [] == scripted.failures
+
+
+async def test_an_answer_that_breaks_says_why(identity: Identity) -> None:
+    taken: list[Event] = []
+    broke = encode_refusal(Refusal(502, "stream_cut_short", "the engine ended its answer too early"), "broke")
+
+    error, scripted = await error_of(identity, HELLO, broke, taken=taken.append)
+
+    assert ("peer_broke", 1) == (error.code, len(taken))
+    assert "too early" in error.message
+    assert [] == scripted.failures
+
+
+@pytest.mark.parametrize(
+    ("before", "patience", "stream"),
+    [
+        ((), Patience(first_event_s=0.15, idle_s=9, whole_s=9), True),
+        ((), Patience(first_event_s=9, idle_s=9, whole_s=0.15), False),
+        ((HELLO,), Patience(first_event_s=9, idle_s=0.15, whole_s=9), True),
+        ((*ANSWER,), Patience(first_event_s=9, idle_s=0.15, whole_s=9), True),
+        ((WHOLE,), Patience(first_event_s=9, idle_s=0.15, whole_s=9), False),
+    ],
+    ids=["first event", "whole answer", "between events", "receipt", "receipt of a whole answer"],
+)
+async def test_signs_of_life_do_not_make_us_wait_for_ever(
+    identity: Identity, before: tuple[bytes, ...], patience: Patience, stream: bool
+) -> None:
+    beating = (QUEUED, SILENCE_S / 4) * 30
+
+    error, scripted = await error_of(identity, *before, *beating, stream=stream, patience=patience)
+
+    assert "peer_timeout" == error.code
+    assert [] == scripted.failures  # it lives
+
+
+@pytest.mark.parametrize(("wait_s", "taken_s"), [(-1, 0), (1e300, 86400), (90000, 86400)])
+async def test_the_wait_that_a_refusal_names_is_clipped(identity: Identity, wait_s: float, taken_s: float) -> None:
+    error, _ = await error_of(identity, encode_refusal(Refusal(429, "busy", "m", wait_s)))
+
+    assert (429, taken_s) == (error.status, error.retry_after_s)
+
+
+async def test_an_engine_without_the_endpoint_is_no_worse_for_it(identity: Identity) -> None:
+    refusal = encode_refusal(Refusal(404, "endpoint_not_served", "its engine has no such endpoint"))
+
+    error, scripted = await error_of(identity, refusal)
+
+    assert (404, "endpoint_not_served", True, []) == (error.status, error.code, error.is_unsuited, scripted.failures)
+
+
+NAMED = tuple(encode_event(b'{"type":"%s"}' % name, name.decode()) for name in (b"message_start", b"message_stop"))
+
+
+MAY_NAME = replace(WIDEST, may_name=True)
+
+
+@pytest.mark.parametrize("end", [(), (DONE,)], ids=["as the API ends", "with [DONE] besides"])
+async def test_named_events_end_with_their_last(identity: Identity, end: tuple[bytes, ...]) -> None:
+    events = (*NAMED, *end)
+
+    reply, said = await ask(ScriptedPeer((*events, receipt_for(identity, *events)), 200, MAY_NAME), identity)
+
+    assert (list(events), True) == (said, reply.receipt is not None)
 
 
 BULK = HELLO + WORLD + HELLO

@@ -55,8 +55,8 @@ GUARDS = [
     ),
     Guard(
         "a relay that names whom to dial",
-        "gateway/peering/listener.py",
-        'if not scope["client"][1]:  # a relay says where it comes from',
+        "gateway/peering/hop/answers.py",
+        "if not question.port:  # a relay says where it comes from",
         "if False:",
         f"{HERE}test_tunnels.py::test_who_comes_through_a_relay_is_not_dialled_back",
     ),

@@ -131,11 +131,12 @@ async def lying(scene: Scene, answer: bytes) -> AsyncIterator[None]:
     async def lie(*_: object) -> bytes:
         return answer
 
-    honest, scene.ben.app._looks.answer = scene.ben.app._looks.answer, lie  # type: ignore[union-attr, method-assign]
+    looks = scene.ben.app._answers._looks
+    honest, looks.answer = looks.answer, lie  # type: ignore[method-assign]
     try:
         yield
     finally:
-        scene.ben.app._looks.answer = honest  # type: ignore[union-attr, method-assign]
+        looks.answer = honest  # type: ignore[method-assign]
 
 
 GARBAGE = [

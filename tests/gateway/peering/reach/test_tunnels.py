@@ -81,7 +81,7 @@ async def relaying(tmp_path: Path, answer: bytes | None = None) -> AsyncIterator
         if answer is not None:
             relay.admit = lambda peer, body: answer  # type: ignore[method-assign]
         scene = Scene(ada, ben, hal, relay, engine)
-        hal.app._relay = relay
+        hal.app._answers._relay = relay
         hal.admission.approve(ben.id)
         ben.admission.approve(ada.id)
         running = [asyncio.create_task(relay.run(listener)), asyncio.create_task(scene.tunnels.run())]

@@ -29,7 +29,7 @@ class Both:
         self.scene, self.network = scene, network
         self.ada = self.punching(ADA)
         self.ben = self.punching(BEN)
-        scene.ben.app._punching = self.ben
+        scene.ben.app._answers._punching = self.ben
 
     def punching(self, number: int) -> Punching:
         who = self.scene.ada if number == ADA else self.scene.ben
@@ -238,7 +238,7 @@ async def test_an_endpoint_that_cannot_be_had_leaves_the_relay_in_use(
 
 
 async def test_the_request_is_refused_where_punching_is_not_installed(both: Both) -> None:
-    both.scene.ben.app._punching = None
+    both.scene.ben.app._answers._punching = None
     ada = both.scene.ada.transport
 
     with await ada.open_stream(both.scene.ben.id, PUNCH_PATH, b"{}", answer_s=5) as response:

@@ -1,0 +1,153 @@
+"""Other peers' requests while our engines run them: who may have one more, the frames of its answer, what it cost.
+
+What runs is a Delegated (delegated.py) or a PassedOn (passing.py). Knows nothing of how a request is authenticated and
+its body read: listener.py does both.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from mmap import mmap
+
+from discovery.envelopes import Sign
+from discovery.records import PeerId
+from discovery.request_auth import Refused
+from discovery.strangers import site_of
+from gateway.capacity.allowance import Allowance
+from gateway.capacity.doors import Doors
+from gateway.peering.delegated import Delegated
+from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, encode_refusal, queued, refusal_of
+from gateway.peering.given import Given
+from gateway.peering.passing import PassedOn
+from gateway.peering.settling import Settling
+from gateway.server.edge import AsgiClient, Receive, Scope, headers_of, until_gone
+from gateway.telemetry.metrics import Telemetry
+from gateway.telemetry.otel import Ended, Tracing, Untraced
+from gateway.upstream import Patience
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of another peer: who made it from where, what signs its receipt, and whom to write to."""
+
+    peer: PeerId
+    ip: str
+    sign: Sign
+    scope: Scope
+    receive: Receive
+    client: AsgiClient
+
+
+class Delegations:
+    """Runs what other peers delegate to us."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        given: Callable[[PeerId], Given],
+        trusted: bool,
+        patience: Patience,
+        allowance: Allowance,
+        settling: Settling,
+        exposure_tokens: float,
+        vouches: Callable[[PeerId], bool],
+        telemetry: Telemetry,
+        tracing: Tracing | None,
+        clock: Callable[[], float],
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
+        """`given(peer)`: what of our agents this peer may have. `settling` keeps what each had.
+
+        One that had `exposure_tokens` more than it gave is served while nobody waits (0: no limit). `trusted`: whoever
+        asks was approved. `vouches(peer)`: whether somebody vouches for this one.
+        """
+        self._doors, self._given, self._trusted, self._patience = doors, given, trusted, patience
+        self._allowance, self._settling, self._exposure_tokens = allowance, settling, exposure_tokens
+        self._vouches, self._telemetry, self._tracing = vouches, telemetry, tracing or Untraced()
+        self._clock, self._heartbeat_s = clock, heartbeat_s
+
+    def admit(self, peer: PeerId, ip: str) -> None:
+        """Count one more delegation. Raises Refused where this peer has had as much as it may for now."""
+        now, site, allowance = self._clock(), site_of(ip), self._allowance
+        if not allowance.may_delegate(peer, now):
+            raise Refused(429, "too_many_requests", "too many of your requests came to nothing: slow down")
+        if not allowance.is_within_quota(peer, site, now):
+            raise Refused(429, "too_many_requests", "you asked for more than one peer may: slow down")
+        over = 0 < self._exposure_tokens < self._settling.exposure(peer)
+        if over and self._doors.admission != "open":
+            raise Refused(429, "too_many_requests", "you had much more than you gave: ask while nobody waits here")
+        allowance.spend(peer, site, 1, 0.0, now)
+
+    async def answer(self, call: Call, body: bytes, sha256: str) -> None:
+        """Answer a request of the endpoints of chat."""
+        given, trusted = self._given(call.peer), self._trusted
+        work = Delegated(self._doors, given, body, sha256, trusted, self._patience, call.sign, self._clock)
+        await self._run(work, call)
+
+    async def answer_other(self, call: Call, body: bytes | mmap, sha256: str) -> None:
+        """Answer a request beside chat."""
+        given, query = self._given(call.peer), call.scope["query_string"]
+        work = PassedOn(self._doors, given, query, body, sha256, self._patience, call.sign, self._clock)
+        await self._run(work, call)
+
+    async def _run(self, work: Delegated | PassedOn, call: Call) -> None:
+        try:
+            await until_gone(self._delegate(work, call), call.scope, call.receive)
+        except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
+            log.warning("answer_ended_by_stop peer=%s", call.peer[:10])
+            stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")
+            await call.client.send(stopping, more=False)
+            raise
+
+    async def _delegate(self, work: Delegated | PassedOn, call: Call) -> None:
+        """Run another peer's request on our engine, in the hop's framing; silence never lasts."""
+        peer, client = call.peer, call.client
+        trace = self._tracing.served(headers_of(call.scope), is_known=self._vouches(peer))
+        began, first_at = self._clock(), None
+
+        async def send(frame: bytes) -> None:
+            nonlocal first_at
+            first_at = first_at or self._clock()
+            await client.send(frame, more=True)
+
+        await client.start(200, "text/event-stream", {})
+        beat = _Beat(client, self._heartbeat_s, work)
+        try:
+            await work.run(send, client.push)
+        except Exception:  # a bug: the stream ends without a receipt, and the asking peer asks another
+            log.exception("bug=delegation peer=%s", peer[:10])
+        finally:
+            beat.stop()
+            now, sums = self._clock(), work.sums
+            self._telemetry.observe_served(work.status, *work.usage)
+            ttft_s = (first_at or now) - began if work.has_begun and work.is_stream else None
+            trace.ended(work.endpoint, work.agent, Ended(work.status, None, ttft_s, now - began, *work.usage))
+            self._allowance.spend(peer, site_of(call.ip), 0, sums.work, now)
+            self._settling.given(peer, sums)
+            if work.is_in_vain:
+                self._allowance.failed(peer, now)
+        await client.send(work.last, more=False)  # with the body's end, so that the connection is free at once
+
+
+class _Beat:
+    """A sign of life after every second in which nothing was sent, and nothing waits to be sent; the first sooner.
+
+    An answer that is there by then goes with its head in one write.
+    """
+
+    def __init__(self, client: AsgiClient, interval_s: float, work: Delegated | PassedOn) -> None:
+        self._client, self._interval_s, self._work, self._sent = client, interval_s, work, client.sent
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(min(FIRST_SIGN_S, interval_s), self._look)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self._client.sent == self._sent:
+            self._client.push(queued(self._work.loading), 1)
+        self._sent = self._client.sent
+        self._timer = self._loop.call_later(self._interval_s, self._look)
