@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from discovery.admission import Admission
-from discovery.details import encode_details
+from discovery.details import CONTINUE_FEATURE, encode_details
 from discovery.ear import Ear
 from discovery.endpoint import Clocks
 from discovery.envelopes import seal
@@ -122,7 +122,7 @@ async def party(home: Path, addresses: tuple[Address, ...] = (), pulse: Door | N
     transport = Transport(identity, NET, gossip, admission, idle, lambda events, now: None, clocks, on_loopback=True)
     agents = (Agent("scripted-1", "scripted-1", 4096),) if addresses else ()
     head = (identity.id, home.name, 0, 0, "join", 0, addresses, identity.cert_sha256)
-    features = (FEATURE, LOOK_FEATURE, SESSION_FEATURE) if addresses else ()
+    features = (FEATURE, LOOK_FEATURE, SESSION_FEATURE, CONTINUE_FEATURE) if addresses else ()
     card = Card(*head, len(agents), 86400, agents, features=features)  # type: ignore[arg-type]
     gossip.publish(card, time.monotonic())
     async with transport:

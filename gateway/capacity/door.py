@@ -171,17 +171,14 @@ class Door:
         self.tokens_in += prompt_tokens
         self.tokens_out += tokens
 
-    async def own_turn(self, since: float, look: Callable[[], Awaitable[Found | None]] | None = None) -> "Turn | Found":
-        """Wait in line for our own engine, in the order of `since`: a Turn, to be opened or left at once.
-
-        Or what `look` found: a better place than the line. The first in line call it whenever somebody may have room
-        again, and every LOOK_S. Without `look` the request must stay here, and waits in the same order.
-        """
-        turn = self.come(since, may_look=look is not None)
-        return turn if turn.is_inside else await self.wait(turn, look)
+    async def own_turn(self, since: float) -> Turn:
+        """A request of our own that must stay here: wait in line, in the order of `since`, for a turn to be left."""
+        turn = self.come(since, may_look=False)
+        await self.wait(turn, None)
+        return turn
 
     def come(self, since: float, *, may_look: bool) -> Turn:
-        """A request of our own is here: inside, to be `ended`; or in line, from which `wait` leads.
+        """A request of our own is here: inside, to be `ended`; or in line, in the order of `since`, to `wait` there.
 
         `may_look`: whether it looks for a better place while it waits.
         """
@@ -189,8 +186,11 @@ class Door:
         self._join(turn)
         return turn
 
-    async def wait(self, turn: Turn, look: Callable[[], Awaitable[Found | None]] | None) -> "Turn | Found":
-        """What `own_turn` does for one that is in line."""
+    async def wait(self, turn: Turn, look: Callable[[], Awaitable[Found | None]] | None) -> Found | None:
+        """Wait until a turn of our own is inside: None. Or what `look` found, a better place than the line it left.
+
+        The first in line call `look` whenever somebody may have room again, and every LOOK_S.
+        """
         try:
             while not turn.is_inside:
                 await turn.news(LOOK_S if look else None)
@@ -202,7 +202,7 @@ class Door:
         except BaseException:  # the client hung up: whoever is next may have the slot
             self.leave(turn)
             raise
-        return turn
+        return None
 
     def look_around(self) -> None:
         """Somebody may have room again: the first in line look for it."""

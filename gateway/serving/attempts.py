@@ -90,8 +90,7 @@ class Attempts:
 
     # What has not happened, and mostly does not.
     _decided_after = 0  # after how many attempts the choice was made
-    _goes_on: GoingOn | None = None  # with an answer that broke off
-    _broken: tuple[Said, Candidate] | None = None  # that answer, and who began it
+    _broken: tuple[Said, Candidate] | None = None  # an answer that others go on with, and who said the last of it
     is_left = False  # by its client, while it waited for a peer that the client named
     _turn: Turn | None = None  # inside our own engine
     _at: Served | PeerUpstream | None = None  # who is asked now
@@ -144,9 +143,9 @@ class Attempts:
             found = await self._way.to_go_on(said, by)
             if found is None:
                 return False
-            self._goes_on, self._request = found, found.request
-            self._course.turn(found.choice)
-            if found.choice.order:
+            choice, self._request, self._way = found
+            self._course.turn(choice)
+            if choice.order:
                 self._broken = said, by
                 return True
             pause_s = LOOK_S
@@ -262,7 +261,7 @@ class Attempts:
         """Our own engine, ready to be asked."""
         self._turn = turn
         self._at = served = self._doors.at(candidate.agent, candidate.engine, candidate.model)
-        target = self._target(candidate, served, began)
+        target = self._way.target(candidate, self._course.choice.reason, served, began)
         self._reserve(candidate)
         if self._trace is not None:
             family = served.door.engine.state.family
@@ -277,7 +276,7 @@ class Attempts:
         late_after_s = self._course.late_after_s if self._request.stream else None
         if late_after_s is not None:
             upstream = Leavable(peer, candidate.peer_name, late_after_s, self._look_elsewhere, self._began)
-        target = self._target(candidate, upstream, began)
+        target = self._way.target(candidate, self._course.choice.reason, upstream, began)
         self._reserve(candidate)
         if self._trace is None:
             return target
@@ -286,10 +285,6 @@ class Attempts:
         if not headers:
             return target
         return msgspec.structs.replace(target, upstream_headers={**target.upstream_headers, **headers})
-
-    def _target(self, candidate: Candidate, by: Served | Upstream, began: float) -> Target:
-        way = self._goes_on.way if self._goes_on else self._way
-        return way.target(candidate, self._course.choice.reason, by, began)
 
     def _began(self) -> None:
         """A peer that was late has begun."""
@@ -357,12 +352,11 @@ class Attempts:
         """Wait in line for our own engine; the choice that leads the request elsewhere instead, where one is better."""
         look = partial(self._look, candidate.engine) if turn.may_look else None
         try:
-            found = await turn.door.wait(turn, look)
+            return await turn.door.wait(turn, look)
         except BaseException:  # the client hung up: our engine is what it waited for
             self._reserve(candidate)
             self.observe(Attempt("cancelled", None, self._clock() - began, 0, 0))
             raise
-        return None if isinstance(found, Turn) else found
 
     async def _look(self, engine: int) -> Choice | None:
         """The choice as it would be made now, if it leads away from the engine of ours that the request waits for."""

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import msgspec
-from msgspec import structs
 
 from gateway.capacity.doors import Doors, Served
 from gateway.models.names import NamesConfig, sayable
@@ -220,14 +219,14 @@ class _Way(msgspec.Struct, frozen=True):
         return self.dispatcher.target_of(self.routed, self.recorded, candidate, reason, by, began)
 
     async def again(self, engine: int | None) -> Choice:
-        query = structs.replace(self.routed.query, is_held=True)
+        query = msgspec.structs.replace(self.routed.query, is_held=True)
         return await self.dispatcher.decider.choose(query, waits_at=engine)
 
     async def anew(self) -> Choice:
         return await self.dispatcher.decider.decide_anew(self.routed, self.came)
 
     async def to_go_on(self, said: Said, by: Candidate) -> GoingOn | None:
-        found = await self.dispatcher.decider.decide_to_go_on(self.routed, said, by)
-        return (
-            None if found is None else GoingOn(found.choice, found.request, msgspec.structs.replace(self, routed=found))
-        )
+        found = await self.dispatcher.decider.decide_to_go_on(self.routed, self.came, said, by)
+        if found is None:
+            return None
+        return GoingOn(found.choice, found.request, msgspec.structs.replace(self, routed=found))

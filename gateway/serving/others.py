@@ -12,7 +12,6 @@ from mmap import mmap
 from typing import Protocol, cast
 
 from discovery.records import PeerId, printable
-from gateway.capacity.door import Turn
 from gateway.capacity.doors import Doors
 from gateway.models.names import NamesConfig, sayable, summed_up
 from gateway.peering.passing import FEATURE
@@ -160,9 +159,7 @@ class Others:
         kind, body = request.asking(candidate.agent.model)
         sent = {**wishes.passed, "content-type": kind}
         door = self._doors.door_of(candidate.agent.engine)
-        turn = await door.own_turn(self._clock())
-        assert isinstance(turn, Turn), "nobody looks elsewhere"
-        with turn:
+        with await door.own_turn(self._clock()):
             trace.attempt(candidate.agent.model, door.engine.state.family, candidate.name, may_tell=False)
             async with door.engine.open(endpoint, body, sent, stream=False, patience=patience) as opened:
                 await self._pass_on(cast(Passed, opened), candidate, endpoint, client, shown)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.telemetry.line_file import LINES_LIMIT, LineFile
+from gateway.telemetry.line_file import LineFile
 from gateway.telemetry.recent import KEPT, Recent, Recorded
 
 LIMIT_BYTES = 16 << 20  # about 60,000 requests; then one older file is kept beside it
@@ -19,11 +19,8 @@ TEXT_CHARS = 256  # of a text in a line; names are shorter
 class RouteLog:
     """One JSON line a request: who was asked, why, how it went."""
 
-    def __init__(
-        self, file: Path, keep: int = KEPT, limit_bytes: int = LIMIT_BYTES, lines_limit: int = LINES_LIMIT
-    ) -> None:
-        """`lines_limit`: so many lines wait for the disk (line_file.py)."""
-        self._file = LineFile(file, limit_bytes, lines_limit)
+    def __init__(self, file: Path, keep: int = KEPT, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._file = LineFile(file, limit_bytes)
         self.recent = Recent(keep)
 
     @property

@@ -27,6 +27,7 @@ from gateway.telemetry.metrics import Telemetry
 from gateway.topics.reader import BUDGET_S, RelevanceReader
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import QUICK_BYTES, takes_long
+from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import Request
 
 QUICK_CHAT_BYTES = 1 << 16  # of a chat that goes nowhere else: a millisecond or two, whatever it holds
@@ -106,21 +107,19 @@ class Decider:
 
     async def decide_anew(self, routed: Routed, came: Came) -> Choice:
         """The choice among those who serve now. Raises UpstreamError and InvalidRequest where it has nobody."""
-        verdict = routed.verdict
-        if verdict == UNASKED:
-            verdict = await self.leaving.verdict(routed.request, came)
-        travel = routed.travel
-        if travel is None and not self._node.roster.is_all_here:
-            travel = await asyncio.to_thread(self.queries.travel, routed.request)
-        judged = await self.queries.judged(routed.request, routed.wishes, BUDGET_S)
-        query = self.queries.query(routed.request, travel, len(came.body), routed.wishes, verdict, judged)
-        choice = await self.choose(query)
+        routed = await self._asked_now(routed, came)
+        choice = await self.choose(routed.query)
         if not choice.order:
-            raise self.why_nobody(structs.replace(routed, query=query, choice=choice))
+            raise self.why_nobody(structs.replace(routed, choice=choice))
         return choice
 
-    async def decide_to_go_on(self, routed: Routed, said: Said, by: Candidate) -> Routed | None:
+    async def decide_to_go_on(self, routed: Routed, came: Came, said: Said, by: Candidate) -> Routed | None:
         """Who may go on with an answer that broke off: agents with the same model, or one that the client named."""
+        if routed.query.reach == "this machine" and not self._node.roster.is_all_here:  # others joined in mid-stream
+            try:
+                routed = await self._asked_now(routed, came)
+            except InvalidRequest:  # they cannot take it
+                return None
         rest = said.rest()
         key, named = model_key(by.model), routed.query.chain or (routed.query.models,)
         same = frozenset(model for model in self._node.roster.models if model_key(model) == key)
@@ -135,6 +134,20 @@ class Decider:
         if not choice.order and all(each.peer_id == by.peer_id for each in may_come):
             return None
         return structs.replace(routed, request=rest, travel=self.queries.travel(rest), query=query, choice=choice)
+
+    async def _asked_now(self, routed: Routed, came: Came) -> Routed:
+        """What is asked of whom among those who serve now, with what nobody looked at while all of them ran here.
+
+        Its choice is the old one. Raises InvalidRequest.
+        """
+        verdict, travel = routed.verdict, routed.travel
+        if verdict == UNASKED:
+            verdict = await self.leaving.verdict(routed.request, came)
+        if travel is None and not self._node.roster.is_all_here:
+            travel = await asyncio.to_thread(self.queries.travel, routed.request)
+        judged = await self.queries.judged(routed.request, routed.wishes, BUDGET_S)
+        query = self.queries.query(routed.request, travel, len(came.body), routed.wishes, verdict, judged)
+        return structs.replace(routed, travel=travel, query=query, verdict=verdict)
 
     async def choose(self, query: Query, waits_at: int | None = None, *, everybody: bool = False) -> Choice:
         """Probe and choose; `waits_at`: the engine of ours at whose door one job is this query itself.

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from discovery.records import PeerId
-from gateway.capacity.door import Door, Turn
+from gateway.capacity.door import Door
 from gateway.capacity.rules import AdmissionConfig
 from gateway.engines.engine_state import EngineModel, EngineState
 from gateway.upstream import Patience, Reply
@@ -59,8 +59,7 @@ class Job:
             await self._stay()
 
     async def _local(self) -> None:
-        turn = await self._door.own_turn(0.0)
-        with opened(turn):
+        with await self._door.own_turn(0.0):
             await self._stay()
 
     async def _stay(self) -> None:
@@ -77,12 +76,6 @@ class Job:
     async def cancel(self) -> None:
         self.task.cancel()
         await asyncio.wait([self.task])
-
-
-def opened(turn: Turn | str) -> Turn:
-    """Inside, by a turn that has come."""
-    assert isinstance(turn, Turn)
-    return turn
 
 
 async def settle() -> None:

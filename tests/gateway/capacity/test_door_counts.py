@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.gateway.capacity.jobs import ME, Job, door_of, jobs, opened
+from tests.gateway.capacity.jobs import ME, Job, door_of, jobs
 
 
 async def test_pulse_counters_add_up() -> None:
@@ -83,7 +83,7 @@ async def test_a_pulse_in_the_middle_of_a_job_books_it_until_now() -> None:
 @pytest.mark.parametrize(("others", "load"), [(0, (1, 0)), (4, (5, 0)), (7, (8, 0)), (10, (8, 3))])
 async def test_load_is_what_we_count_and_what_others_have_there(others: int, load: tuple[int, int]) -> None:
     door = door_of(8, others=others)
-    with opened(await door.own_turn(0.0)):
+    with await door.own_turn(0.0):
         assert load == (door.load.running, door.load.waiting)
 
 

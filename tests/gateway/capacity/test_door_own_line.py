@@ -7,7 +7,7 @@ import pytest
 
 from gateway.capacity.door import Door
 from gateway.capacity.line import LINE_LIMIT, LOOKERS, OWN_IN_A_ROW
-from tests.gateway.capacity.jobs import Job, door_of, end_all, jobs, opened, ready, settle
+from tests.gateway.capacity.jobs import Job, door_of, end_all, jobs, ready, settle
 
 
 class Waiter:
@@ -21,11 +21,11 @@ class Waiter:
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        turn = await self._door.own_turn(self._since, self._look)
-        if isinstance(turn, str):
-            self.went = turn
+        turn = self._door.come(self._since, may_look=True)
+        self.went = await self._door.wait(turn, self._look)
+        if self.went is not None:
             return
-        with opened(turn):
+        with turn:
             self.is_inside = True
             await self._end.wait()
 
@@ -102,7 +102,7 @@ async def test_what_must_stay_here_waits_with_the_rest() -> None:
     assert (True, False) == (line[0].is_inside, stays.done())
     await line[0].end()
 
-    with opened(await stays):
+    with await stays:
         assert 1 == door.load.running
 
 

@@ -27,7 +27,7 @@ async def test_nothing_is_asked_in_the_first_five_minutes_after_anything(tmp_pat
         at.clock.now = 100.0
         turn = await at.door.own_turn(100.0)
         at.clock.now = 200.0
-        at.door.leave(turn)  # type: ignore[arg-type]
+        at.door.leave(turn)
         async with running(at.measuring()):
             await until(lambda: len(at.asked_at) > 3)
 
@@ -51,7 +51,7 @@ async def test_who_comes_does_not_wait_for_a_question(tmp_path: Path) -> None:
         async with asyncio.timeout(2):
             turn = await at.door.own_turn(at.clock())
             await at.engine.until(lambda engine: engine.hung_up == 1)
-        at.door.leave(turn)  # type: ignore[arg-type]
+        at.door.leave(turn)
         at.engine.delay_s = 0.0
 
         await until(lambda: "whether it is busy" in measuring.progress()["agents"][0]["why_not"])
@@ -178,7 +178,7 @@ async def test_an_engine_is_left_alone_while_another_of_this_machine_is_used(tmp
             await at.engine.until(lambda engine: engine.hung_up == 1)
             await until(lambda: "is used" in measuring.progress()["agents"][0]["why_not"])
             at.engine.delay_s, left = 0.0, at.clock.now
-            beside.leave(turn)  # type: ignore[arg-type]
+            beside.leave(turn)
             await until(lambda: len(at.answers()) == 1)
 
         assert at.asked_at[-1] >= left + QUIET_S

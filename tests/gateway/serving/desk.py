@@ -39,7 +39,7 @@ from profiler.ladder import Ladder
 from profiler.qagate import QAGate, shipped_gate
 from tests.fakes import ScriptedEngine
 from tests.gateway.serving.forwarding import Recorder
-from tests.peers import Party, answering_peer, doors_of, party, ready_engine
+from tests.peers import AnsweringPeer, Party, answering_peer, doors_of, party, ready_engine
 
 PATIENCE = Patience(first_event_s=300.0, idle_s=60.0, whole_s=600.0)
 CHAT = {"messages": [{"role": "user", "content": "a secret question"}]}
@@ -79,7 +79,7 @@ class Desk:
     route_log: RouteLog
     telemetry: Telemetry
     me: Party
-    ben: Party
+    ben: AnsweringPeer
 
     async def ask(self, headers: Mapping[str, str] | None = None, **fields: object) -> Recorder:
         client = Recorder()

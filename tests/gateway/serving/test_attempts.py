@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from discovery.records import PeerId
-from gateway.capacity.door import Door, Turn
+from gateway.capacity.door import Door
 from gateway.capacity.doors import Doors, Served
 from gateway.peering.allowance import Allowance
 from gateway.peering.remote import PeerUpstream
@@ -117,7 +117,6 @@ async def test_what_is_waited_at_the_door_counts_from_its_beginning() -> None:
     """So an attempt's times hold the waiting too, as they do at another peer."""
     desk = Desk()
     inside = await desk.door.own_turn(0.0)
-    assert isinstance(inside, Turn)
     waiting = asyncio.create_task(desk.attempts(desk.choice()).next())
     await until(lambda: desk.door.load.waiting)
 

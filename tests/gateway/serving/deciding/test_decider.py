@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.gateway.serving.forwarding import Recorder
 
 
 CARD = "my card is 4242 4242 4242 4242"
+GOES_ON = Agent("scripted-1", "scripted-1", 4096, continues=("chat/completions",))  # with what another began
 SECRETS = Rule("secrets", "my machines", patterns=("card",))
 
 
@@ -155,16 +158,43 @@ async def test_a_peer_that_came_while_our_own_engine_failed_gets_what_may_leave_
     assert not any(field.keys() & body.keys() for body in theirs.asked)
 
 
-async def test_an_answer_that_breaks_off_goes_on_within_the_rule(
-    tmp_path: Path, mine: ScriptedEngine, theirs: ScriptedEngine
+@pytest.mark.parametrize("joins", [False, True])
+@pytest.mark.parametrize(
+    ("rules", "field", "goes_on"),
+    [((), {}, True), ((SECRETS,), {}, False), ((), {"unheard_of": 1}, False)],
+    ids=["nothing keeps it", "a rule", "a field that nobody knows"],
+)
+async def test_an_answer_that_breaks_off_goes_on_where_its_request_may_go(
+    tmp_path: Path,
+    mine: ScriptedEngine,
+    theirs: ScriptedEngine,
+    rules: tuple[Rule, ...],
+    field: dict[str, object],
+    goes_on: bool,
+    joins: bool,
 ) -> None:
-    """Ben has the same model; what was said so far would travel with the question."""
+    """Ben has the same model; what was said so far travels with the question, also where he `joins` in mid-stream."""
     mine.model, mine.cut_after = "scripted-1", 2
-    async with desk(tmp_path, mine, theirs, rules=(SECRETS,)) as ada:
-        client = await ada.ask(stream=True, messages=[{"role": "user", "content": CARD}])
+    async with desk(tmp_path, mine, theirs, rules=rules, alone=joins) as ada:
+        engine: Any = ada.ben.door.engine
+        (model,) = engine.state.models
+        engine._engine.state = replace(engine.state, models=(replace(model, continues=GOES_ON.continues),))
 
-    assert b'"error"' in client.body
-    assert [] == theirs.asked
+        class Meeting(Recorder):
+            async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+                if joins:
+                    await ada.meet()
+                assert "ben" in ada.node.roster.peer_names
+                ada.node.hear_details(ada.ben.id, [GOES_ON])
+                await super().start(status, content_type, headers)
+
+        client, question = Meeting(), {"role": "user", "content": CARD}
+        body = json.dumps({"stream": True, "messages": [question], **field}).encode()
+        await ada.dispatcher.answer("chat/completions", body, {}, client, "r1")
+
+    begun = [[question, {"role": "assistant", "content": "one"}]] if goes_on else []
+    assert begun == [asked["messages"] for asked in theirs.asked]
+    assert goes_on == (b'"error"' not in client.body)
 
 
 async def test_the_api_key_of_a_program_is_a_condition(
