@@ -1,4 +1,4 @@
-"""All our beliefs side by side: what to expect of N candidates now, as arrays, for one decision.
+"""All our beliefs side by side: what to expect of N candidates now, as columns, for one decision.
 
 Knows nothing of scores or policies. Few are read one by one, anew where something was heard; many cost the same few
 array operations for 20 candidates and for 1,000.
@@ -51,7 +51,7 @@ def _of_engine(pulse: Pulse, engine: int, last: Pulse | None, last_of_engine: Pu
 
 
 class Beliefs:
-    """Every peer's Belief, and arrays over any selection of them. Rows are stable until `forget`.
+    """Every peer's Belief, and columns over any selection of them. Rows are stable until `forget`.
 
     A peer with several engines has a belief for each that serves agents alone (`queue_of`), beside the one about all.
     """
@@ -150,13 +150,13 @@ class Beliefs:
 
     def observe_closed(self, peer_id: PeerId, birth: float) -> None:
         """A peer lets nobody in, by what it said at `birth`."""
-        for queue in (peer_id, *(queue_of(peer_id, engine) for engine in self._engines.get(peer_id, ()))):
+        for queue in self._queues(peer_id):
             if (belief := self._touch(queue)) is not None:
                 belief.observe_load(belief.jobs, belief.slots, "closed", birth)
 
     def observe_rtt(self, peer_id: PeerId, rtt_s: float) -> None:
         """One measured round trip to a peer."""
-        for queue in (peer_id, *(queue_of(peer_id, engine) for engine in self._engines.get(peer_id, ()))):
+        for queue in self._queues(peer_id):
             if (belief := self._touch(queue)) is not None:
                 belief.observe_rtt(rtt_s)
 
@@ -199,6 +199,10 @@ class Beliefs:
     def _observe_length(self, category: str, tokens: int) -> None:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
         self._output_tokens[category] = mean + (min(tokens, LENGTH_JUMP * mean) - mean) / self.config.output_memory
+
+    def _queues(self, peer_id: PeerId) -> list[PeerId]:
+        """The keys of all beliefs about a peer: as a whole, and its engines."""
+        return [peer_id, *(queue_of(peer_id, engine) for engine in self._engines.get(peer_id, ()))]
 
     def _touch(self, peer_id: PeerId) -> Belief | None:
         """The belief to change; None for a peer that was forgotten while its news was on the way."""

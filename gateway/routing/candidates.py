@@ -69,7 +69,7 @@ def candidate_set(query: Query, view: View, theta_s: float = 0.0) -> Candidates:
     roster = view.roster
     kept = _for_good(query, roster)
     for_now = [*_for_now(query, view, theta_s)]
-    may_prefer = roster.has_last_resort or roster.least_context < query.prompt_tokens + (query.max_tokens or 1)
+    may_prefer = roster.has_last_resort or roster.least_context < query.room_tokens
     may_avoid = query.avoid is not None or view.on_trial is not None or view.distrusted is not None
     if not (for_now or may_prefer or may_avoid):
         return kept
@@ -118,7 +118,7 @@ def only_one(query: Query, roster: Roster) -> tuple[int, NDArray[np.uint8]] | No
     if len(own) + len(others) != 1 or query.chain or query.rule is not None or roster.personal:
         return None
     found = int(own[0] if len(own) else others[0])
-    has_room = roster.least_context >= query.prompt_tokens + (query.max_tokens or 1)
+    has_room = roster.least_context >= query.room_tokens
     return (found, excluded) if has_room and not roster.last_resort[found] else None
 
 
@@ -231,10 +231,10 @@ def _prefer_room(query: Query, roster: Roster, excluded: NDArray[np.uint8]) -> N
     First it is room for the longest answer that the query allows, then for its prompt alone. Where nobody seems to have
     even that, those with the largest context remain: the estimate errs, and only an engine counts.
     """
-    if roster.least_context >= query.prompt_tokens + (query.max_tokens or 1):
+    if roster.least_context >= query.room_tokens:
         return
     limit = roster.context_tokens
-    for tokens in (query.prompt_tokens + (query.max_tokens or 1), query.prompt_tokens + 1):
+    for tokens in (query.room_tokens, query.prompt_tokens + 1):
         is_short = (limit > 0) & (limit < tokens)
         if not is_short.any():
             return

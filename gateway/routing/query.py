@@ -46,6 +46,11 @@ class Query(msgspec.Struct, frozen=True, eq=False):
     drawn: Mapping[Topics, tuple[float, str]] = msgspec.field(default_factory=dict)  # by agents' topics: tail, nearest
 
     @property
+    def room_tokens(self) -> int:
+        """Context that its prompt and the longest answer that it allows need."""
+        return self.prompt_tokens + (self.max_tokens or 1)
+
+    @property
     def is_auto(self) -> bool:
         """Whether anyone may answer: neither a model nor a peer is named."""
         return self.models is None and self.pin is None
