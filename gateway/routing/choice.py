@@ -1,7 +1,7 @@
 """What routing tells everybody else: a few rows, best first, and why (P).
 
-A Decision holds arrays over all N candidates and stays inside routing. A Choice is made from it and goes on to serving,
-logs, headers, pages and the command line: they show what was decided, and decide nothing again.
+A Decision holds columns over all N candidates and stays inside routing. A Choice is made from it and goes on to
+serving, logs, headers, pages and the command line: they show what was decided, and decide nothing again.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -17,7 +17,6 @@ The gateway drives it with sockets, the simulator with a heap of events. The rul
 7. An answer that broke off in mid-stream is gone on with at most `attempts` - 1 times. Whoever goes on is asked as in a
    request of its own: failures from before the break, such as a dial that took too long, count no more. Where those who
    could go on are busy or not reached, all are asked again after AGAIN_S, each time after a pause of twice the length.
-
 8. A request that waits at another peer is decided again once its first word is late, and then after pauses of twice
    the length. It goes where the new choice leads, `leaves` times at most: whoever was to begin has not, be it a liar or
    a peer that we know badly. The one it leaves is charged for the time, and has not failed. A peer that loads the model

@@ -105,7 +105,7 @@ class Decision(NamedTuple):
         )
 
     def excluded_because(self, index: int) -> str | None:
-        """See the function of this name."""
+        """Why row `index` is no candidate; None: it is one."""
         return excluded_because(self.query, int(self.excluded[index]))
 
     def candidate(self, index: int) -> Candidate:

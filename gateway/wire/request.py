@@ -1,7 +1,8 @@
-"""A request as it came (P): what it asks for, read once, and the exact bytes of each of its fields.
+"""A request as it came (P): what it asks for, read once, and its body.
 
-What travels, what asks for usage and what renames the model work on those fields: nothing reads the body again.
-A request in which nothing changes is sent on byte for byte. Knows nothing of sockets or peers.
+The exact bytes of each field are found when somebody asks for one (reading/content.py): what travels, what asks for
+usage and what renames the model work on those. A request in which nothing changes is sent on byte for byte. Knows
+nothing of sockets or peers.
 """
 
 from collections.abc import Iterable, Mapping
