@@ -26,6 +26,7 @@ import uvloop
 
 from benchmarks.gateway.driver import SCENARIOS, Scenario, WrongAnswer, drive
 from benchmarks.gateway.ledger import REST, STAGES, spent
+from benchmarks.gateway.options import parser_of
 from benchmarks.gateway.targets import NotStarted, Target, start, table
 
 Cell = dict[str, float]
@@ -53,23 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gateway", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of("benchmarks.gateway", __doc__, rounds=3)
     parser.add_argument("--rivals", action="store_true", help="also nginx, vllm-router and litellm, where installed")
-    parser.add_argument(
-        "--against", type=Path, action="append", default=[], metavar="DIR",
-        help="also another checkout of PPAI, an older one say; rows `ppai@DIR`; may be repeated",
-    )  # fmt: skip
     parser.add_argument("--ledger", action="store_true", help="where the CPU goes in a peer, by stage; not on Windows")
     parser.add_argument(
         "--targets", dest="wanted", type=_among, default=_among(""), metavar="NAME,...", help="these, not all of them"
     )
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each scenario at each target in each round")
     parser.add_argument("--scenarios", default=",".join(scenario.name for scenario in SCENARIOS if not scenario.new))
     parser.add_argument("--seed", type=int, default=0, help="of the order")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(argv)
     names = {scenario.name for scenario in SCENARIOS}
     if unknown := set(options.scenarios.split(",")) - names:

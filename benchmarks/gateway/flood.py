@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gateway.attacker import NET
+from benchmarks.gateway.options import parser_of
 from benchmarks.gateway.stall import longest_ms
 from benchmarks.gateway.targets import ROOT, NotStarted, Target, free_port, started, table, watched
 from gateway.capacity.allowance import SITE_FACTOR
@@ -89,19 +90,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gateway.flood",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("benchmarks.gateway.flood", __doc__, rounds=3, compares=False)
     parser.add_argument("--kinds", nargs="+", default=[*KINDS], choices=[*KINDS], help="these, not all")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each kind in a round")
     parser.add_argument(
         "--nice", type=int, default=19, help="of the attackers: where others work, 19 leaves them nothing"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the order")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser.parse_args(argv)
 
 

@@ -22,7 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateway.targets import NO_ENGINE, ROOT, NotStarted, free_port, started, table, watched
+from benchmarks.gateway.options import parser_of
+from benchmarks.gateway.targets import NO_ENGINE, NotStarted, checkouts_of, free_port, started, table, watched
 
 SETTLE_S = 1.0  # what a peer does once at its start is over
 AFTER_S = 0.05  # what an answered request leaves behind belongs to it: its memory is given back
@@ -100,26 +101,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gateway.stall",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--against", type=Path, action="append", default=[], metavar="DIR",
-        help="also another checkout of PPAI, an older one say; rows `...@DIR`; may be repeated",
-    )  # fmt: skip
+    parser = parser_of("benchmarks.gateway.stall", __doc__, rounds=7)
     names = ";".join(case.name for case in CASES)
     parser.add_argument("--cases", default=names, metavar="NAME;...", help=f"these, not all: {names}")
-    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0, help="of the order")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(argv)
     if unknown := set(options.cases.split(";")) - set(names.split(";")):
         parser.error(f"--cases: {'; '.join(sorted(unknown))}: no such case, there are {names}")
-    for path in options.against:
-        if not (path / "gateway").is_dir():
-            parser.error(f"--against: {path} is no checkout of PPAI: it has no folder gateway")
     return options
 
 
@@ -129,7 +117,7 @@ def _start(stack: ExitStack, folder: Path, against: Sequence[Path]) -> list[Watc
     engine = f"http://127.0.0.1:{port}"
     started(stack, folder, "engine", port, [sys.executable, "-m", "benchmarks.gateway.engine", str(port)])
     targets = []
-    for suffix, checkout in {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}.items():
+    for suffix, checkout in checkouts_of(against).items():
         peer, hop = partial(_peer, stack, folder, checkout), str(free_port())
         alone = peer(f"ppai{suffix}", "--engine", engine, "--peer-port", "0")
         answering = peer(f"answering{suffix}", "--engine", engine, "--peer-port", hop)

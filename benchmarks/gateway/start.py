@@ -25,6 +25,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # it has no types
 
 from benchmarks.gateway.driver import WrongAnswer
+from benchmarks.gateway.options import parser_of
 from benchmarks.gateway.targets import PAIR_ENVIRONMENT, NotStarted, checkouts_of, free_port, launched, started, table
 
 LOOK_S = 0.002  # s between two tries of the first request
@@ -57,17 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.gateway.start",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--against", type=Path, action="append", default=[], metavar="DIR", help="also another checkout of PPAI"
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="starts of each checkout")
+    parser = parser_of("benchmarks.gateway.start", __doc__, rounds=5)
     parser.add_argument("--ledger", action="store_true", help="where the time until the first answer goes instead")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser.parse_args(argv)
 
 
