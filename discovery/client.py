@@ -37,26 +37,24 @@ class PeerClient:
 
     def __init__(
         self,
+        net: str,
         gossip: Gossip,
         sign: Sign,
         clocks: Clocks,
+        on_refusal: Callable[[PeerId, str], None],
         *,
-        net: str = "",
         on_loopback: bool,
-        config: ClientConfig | None = None,
-        dials: StrangersDials | None = None,
-        on_refusal: Callable[[PeerId, str], None] = lambda peer, why: None,
+        config: ClientConfig,
     ) -> None:
-        """`net`: the network's name. `on_loopback`: our own listener is bound to loopback.
+        """`net`: the network's name. `on_refusal(peer, why)` is called when a peer begins to refuse our requests.
 
-        So we may dial loopback addresses of other peers.
-
-        `on_refusal(peer, why)` is called when a peer begins to refuse our requests, or does so for another reason.
+        Or when it does so for another reason. `on_loopback`: our own listener is bound to loopback, so that we may
+        dial loopback addresses of other peers.
         """
-        self.config = config or ClientConfig()
+        self.config = config
         self._gossip, self._clocks, self.on_loopback = gossip, clocks, on_loopback
-        self._dials = dials or StrangersDials()
-        self.contacts = Contacts[Pin](self.config.contacts_limit, on_refusal)
+        self._dials = StrangersDials()
+        self.contacts = Contacts[Pin](config.contacts_limit, on_refusal)
         self._exchanges = Exchanges(net, gossip, sign, clocks, self.contacts, self.config)
 
     async def __aenter__(self) -> "PeerClient":
@@ -164,8 +162,8 @@ class PeerClient:
         path: str,
         body: bytes | HashedBody,
         headers: Mapping[str, str] | None = None,
-        answer_s: float = 10.0,
         *,
+        answer_s: float,
         limited: bool = False,
         session: SessionUse = "never",
     ) -> Answer:

@@ -118,7 +118,7 @@ class Exchanges:
         await asyncio.sleep(0)  # in which the event loop closes them
 
     async def ask(
-        self, peer: str, address: Address, pin: Pin, request: Request, answer_s: float, name: str | None = None
+        self, peer: str, address: Address, pin: Pin, request: Request, answer_s: float, name: str | None
     ) -> Answer:
         """The answer, once its head is here; released, it gives back its place.
 

@@ -75,8 +75,7 @@ class Transport:
         self._on_events, self._clocks, self._peers_path = on_events, clocks, peers_path
         self.endpoint = Endpoint(net, gossip, admission, verify, pulse, self.carry_out, clocks, c.endpoint)
         self.client = PeerClient(
-            gossip, identity.sign, clocks, net=net, on_loopback=on_loopback, config=c.client,
-            on_refusal=self._refused_by,
+            net, gossip, identity.sign, clocks, self._refused_by, on_loopback=on_loopback, config=c.client
         )  # fmt: skip
         self.sessions = Sessions(
             net, gossip, identity.sign, self.endpoint.standing, lambda peer: bool(admission.rights(peer)),
@@ -147,7 +146,7 @@ class Transport:
         session: SessionUse = "never",
     ) -> Answer:
         """See PeerClient.stream. The caller must report how it went, by `answered` or `suspect`."""
-        return await self.client.stream(peer, path, body, headers, answer_s, session=session)
+        return await self.client.stream(peer, path, body, headers, answer_s=answer_s, session=session)
 
     def carry_out(self, step: Step) -> None:
         """Queue the messages of a step of gossip, log its events and hand them to `on_events`. Never waits."""

@@ -72,8 +72,9 @@ class Receipt(msgspec.Struct, frozen=True):
     """What the answering peer says it did, signed: the two sides of a delegation can settle later who did what.
 
     Hashes are hexadecimal SHA-256: of the delegation's body, and of the answer's events as they were sent. Counts are
-    the peer's own claim; nobody reads them yet. What peers of a former version do not know is not signed: they pass
-    over it, and the rest is what they expect. It is absent where there is nothing to say.
+    the peer's own claim, believed as far as the asker sees (hop/reply.py: `credit`). What peers of a former version do
+    not know is not signed: they pass over it, and the rest is what they expect. It is absent where there is nothing to
+    say.
     """
 
     request_sha256: str

@@ -25,6 +25,7 @@ from gateway.capacity.doors import Doors
 from gateway.peering.allowance import ANSWER_LIMIT_BYTES, EVENTS_BESIDE, Allowance
 from gateway.peering.frames import (
     ENGINE_REFUSED,
+    NO_ENDPOINT,
     TYPE_CHARS,
     UNACCEPTABLE,
     Head,
@@ -170,7 +171,7 @@ class PassedOn:
             self.endpoint, self.agent = asked.endpoint, asked.agent
             kind, body = await asyncio.to_thread(request.travelling, served.model)
             if served.personal is not None or asked.endpoint not in model.endpoints:
-                raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code="endpoint_not_served")
+                raise UpstreamError(f"it has no {OTHERS[asked.endpoint]}", status=404, code=NO_ENDPOINT)
             with await self._given.turn(served, asked.agent) as turn:
                 started = self._clock()
                 try:

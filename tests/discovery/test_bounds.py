@@ -11,6 +11,7 @@ from discovery.admission import Admission, Mode
 from discovery.client import PeerClient
 from discovery.dialler import Dialler
 from discovery.endpoint import Clocks, Endpoint, EndpointConfig
+from discovery.exchanges import ClientConfig
 from discovery.gossip import Gossip, Step
 from discovery.messages import Delta, Digest, Hello, Probe, Versions, bucket_of, encode, short_id
 from discovery.pinned import Pin
@@ -37,7 +38,9 @@ def test_no_collection_grows_with_what_strangers_make_up(mode: Mode) -> None:
     clocks = Clocks(lambda: time[0], lambda: time[0], lambda: 0.0)
     carried: list[Step] = []
     endpoint = Endpoint(NET, gossip, admission, fake_verify, lambda _: pulse_of(me), carried.append, clocks, UNLIMITED)
-    client = PeerClient(gossip, lambda data: data[:64], clocks, on_loopback=False)
+    client = PeerClient(
+        NET, gossip, lambda data: data[:64], clocks, lambda peer, why: None, on_loopback=False, config=ClientConfig()
+    )  # fmt: skip
     dialler = Dialler(NET, gossip, endpoint, client, fake_verify, carried.append, clocks, on_loopback=False)
 
     for number in range(1, IDS):

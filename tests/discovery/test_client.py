@@ -204,7 +204,7 @@ async def test_an_address_that_strangers_name_is_dialled_once_a_minute(tmp_path:
 
         first = [await outcome(who.id) for who in made_up]
         with pytest.raises(PeerUnreachable, match="refused"):
-            await client.stream(made_up[1].id, "/peer/1/delegate", b"")
+            await client.stream(made_up[1].id, "/peer/1/delegate", b"", answer_s=10)
         a.admission.approve(made_up[2].id)
 
         assert ["PeerUnreachable", "DialledLately", "DialledLately"] == first

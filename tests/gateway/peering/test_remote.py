@@ -53,7 +53,7 @@ async def test_a_peer_that_turns_us_away_without_end_is_not_waited_for(identity:
 
 @pytest.mark.parametrize("when", ["waiting", "streaming"])
 async def test_leaving_hangs_up(identity: Identity, when: str) -> None:
-    """Which cancels the work at the peer: see test_peer_app.py."""
+    """Which cancels the work at the peer: see test_delegated.py."""
     scripted = ScriptedPeer((QUEUED, *((HELLO,) if when == "streaming" else ()), None))
     async with scripted.serving(identity.id) as upstream:
 
