@@ -1,4 +1,4 @@
-"""Copying between two ends: a connection that our own peer side serves, and a tunnel or link to another peer."""
+"""Copying both ways between two ends, of which each is a connection or a stream in a link."""
 
 import asyncio
 import socket
@@ -64,9 +64,12 @@ async def served_here(adopt: Adopt, ip: str) -> Connection | None:
     return Connection(*await opened(sock=ours, limit=PIECE_BYTES))
 
 
-async def copy_both_ways(one: Stream, other: Stream) -> None:
-    """Copy until both have ended, or either breaks off, which is all that the other needs to see."""
-    copying = [asyncio.create_task(copy(one, other)), asyncio.create_task(copy(other, one))]
+async def copy_both_ways(one: Stream, other: Stream, moved: Callable[[int], None] = lambda size: None) -> None:
+    """Copy until both have ended, or either breaks off, which is all that the other needs to see.
+
+    `moved` is told the bytes of each piece that was copied; where it raises OSError, copying ends.
+    """
+    copying = [asyncio.create_task(_copy(*way, moved)) for way in ((one, other), (other, one))]
     try:
         await asyncio.gather(*copying)
     except OSError:
@@ -78,8 +81,8 @@ async def copy_both_ways(one: Stream, other: Stream) -> None:
         await other.abort()
 
 
-async def copy(source: Stream, sink: Stream) -> None:
-    """Copy one way until it ends. Raises OSError."""
+async def _copy(source: Stream, sink: Stream, moved: Callable[[int], None]) -> None:
     while piece := await source.read(PIECE_BYTES):
         await sink.write(piece)
+        moved(len(piece))
     await sink.finish()

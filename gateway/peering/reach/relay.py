@@ -27,7 +27,7 @@ from discovery.records import Address, PeerId
 from discovery.request_auth import Refused
 from discovery.strangers import site_of
 from discovery.throttle import Throttle
-from gateway.peering.reach.both_ways import PIECE_BYTES
+from gateway.peering.reach.both_ways import PIECE_BYTES, Connection, copy_both_ways
 from gateway.peering.reach.client_hello import HELLO_LIMIT_BYTES, Incomplete, NoHello, name_asked
 from gateway.peering.reach.passes import KEY_BYTES, KEY_S, MAGIC, PASS_BYTES, Passes
 from gateway.peering.reach.punch.quic import Bind
@@ -295,7 +295,7 @@ class Relay:
             try:
                 caller = ip.encode("ascii")
                 tunnel.writer.write(DIAL + bytes([len(caller)]) + caller + hello)
-                await self._copy_both(((reader, tunnel.writer), (tunnel.reader, writer)), peer, behind)
+                await self._copy(Connection(reader, writer), Connection(tunnel.reader, tunnel.writer), peer, behind)
             finally:
                 tunnel.done.set()
         finally:
@@ -321,32 +321,20 @@ class Relay:
                     await behind.news.wait()
         return None
 
-    async def _copy_both(
-        self, ways: tuple[tuple[asyncio.StreamReader, asyncio.StreamWriter], ...], peer: PeerId, behind: _Behind
-    ) -> None:
-        """Copy until both sides have ended, nothing moved for too long, or the quota is used up. Raises OSError."""
+    async def _copy(self, one: Connection, other: Connection, peer: PeerId, behind: _Behind) -> None:
+        """Copy until both have ended, nothing moved for too long, or the quota is used up."""
         loop, idle_s = asyncio.get_running_loop(), self._config.idle_s
 
-        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while piece := await source.read(PIECE_BYTES):
-                sink.write(piece)
-                await sink.drain()
-                behind.bytes += len(piece)
-                self._quota.spend(peer, len(piece), self._clock())
-                if not self._quota.has_room(peer, self._clock()):
-                    raise OSError("its bytes of this hour are used up")
-                limit.reschedule(loop.time() + idle_s)
-            if not sink.is_closing():
-                sink.write_eof()
+        def moved(size: int) -> None:
+            behind.bytes += size
+            self._quota.spend(peer, size, self._clock())
+            if not self._quota.has_room(peer, self._clock()):
+                raise OSError("its bytes of this hour are used up")
+            limit.reschedule(loop.time() + idle_s)
 
         with suppress(TimeoutError):
             async with asyncio.timeout(idle_s) as limit:
-                copying = [asyncio.create_task(copy(*way)) for way in ways]
-                try:
-                    await asyncio.gather(*copying)
-                finally:
-                    for one in copying:
-                        one.cancel()
+                await copy_both_ways(one, other, moved)
 
 
 async def _read_hello(first: bytes, reader: asyncio.StreamReader) -> tuple[bytes, str]:

@@ -28,7 +28,7 @@ from discovery.gossip import Gossip
 from discovery.records import Address, InvalidRecord, PeerId, check_address, dialable
 from discovery.request_auth import Refused
 from discovery.throttle import Throttle
-from gateway.peering.reach.both_ways import Adopt, Connection, copy_both_ways, served_here
+from gateway.peering.reach.both_ways import Adopt, Connection, Stream, copy_both_ways, served_here
 from gateway.peering.reach.punch.quic import ID_CHARS, Bind, Link, Quic
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Punching:
         self._quic: Quic | None = None
         self._offered: dict[str, Address] = {}  # endpoints of rendezvous, by relay
         self._links: dict[PeerId, Link] = {}  # ours to others
-        self._theirs = 0  # links that others hold to us
+        self._theirs: dict[PeerId, Link] = {}  # those of others to us, the newest of each
         self._expected: dict[str, tuple[PeerId, float]] = {}  # by endpoint: whose it is, and until when it may come
         self._asked: dict[PeerId, _Asked] = {}
         self._answers = Throttle(0.1, 3.0)
@@ -105,7 +105,7 @@ class Punching:
 
     def state(self) -> dict[str, Any]:
         """From where our packets come, and to and from how many peers links stand, for the owner."""
-        return {"at": str(self.outer) if self.outer else None, "to": len(self._links), "from": self._theirs}
+        return {"at": str(self.outer) if self.outer else None, "to": len(self._links), "from": len(self._theirs)}
 
     def answer(self, peer: PeerId, ip: str, body: bytes) -> bytes:
         """Our end, for a peer whose request came from `ip`; it is dialled at once. Raises Refused (400, 409, 429)."""
@@ -120,7 +120,7 @@ class Punching:
             raise Refused(400, "malformed", "only the address that a request comes from is dialled")
         now = self._clock()
         self._expected = {one: (who, until) for one, (who, until) in self._expected.items() if until > now}
-        if not self._answers.allow(peer, now) or len(self._expected) >= LINKS or self._theirs >= LINKS:
+        if not self._answers.allow(peer, now) or len(self._expected) >= LINKS or len(self._theirs) >= LINKS:
             raise Refused(429, "too_many_requests", "too many ask for a direct way now: try again")
         self._expected[end.endpoint] = peer, now + EXPECT_S
         self._tasks.create_task(self._meet(peer, end.endpoint, at))
@@ -258,9 +258,11 @@ class Punching:
     async def _came(self, link: Link) -> None:
         """Serve what another peer sends through a link that it opened. Who named no such endpoint is hung up on."""
         peer, until = self._expected.get(link.endpoint, (None, 0.0))
-        if peer is None or until < self._clock() or self._theirs >= LINKS:
+        if peer is None or until < self._clock() or len(self._theirs) >= LINKS:
             return
-        self._theirs += 1
+        if old := self._theirs.get(peer):
+            old.close()
+        self._theirs[peer] = link
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._serve(link, tasks))
@@ -269,7 +271,8 @@ class Punching:
                 link.close()  # which ends its streams
                 serving.cancel()
         finally:
-            self._theirs -= 1
+            if self._theirs.get(peer) is link:
+                del self._theirs[peer]
 
     async def _serve(self, link: Link, tasks: asyncio.TaskGroup) -> None:
         with suppress(OSError):
@@ -277,7 +280,7 @@ class Punching:
                 stream = await link.accept()
                 tasks.create_task(self._serve_stream(stream, link))
 
-    async def _serve_stream(self, stream: Any, link: Link) -> None:
+    async def _serve_stream(self, stream: Stream, link: Link) -> None:
         at = link.at()
         try:
             near = await served_here(self._adopt, at.ip if at else "")

@@ -7,14 +7,13 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from discovery.records import PeerId
 from discovery.request_auth import Refused
 from gateway.peering.reach import tunnels as module
-from gateway.peering.reach.both_ways import Connection, copy, copy_both_ways
+from gateway.peering.reach.both_ways import Connection, copy_both_ways
 from gateway.peering.reach.relay import REACH_PATH
 from gateway.upstream import UpstreamError
 from tests.gateway.peering.asking import until
@@ -41,32 +40,28 @@ MANGLED: dict[str, Callable[[bool, Pieces], Pieces | None]] = {  # what comes of
 def mangle(scene: Scene, change: Callable[[int, Pieces], Pieces | None], delay_s: float = 0.0) -> None:
     """From now on what ben says through the relay comes changed so, and later; a piece is one TLS record."""
 
-    async def copy_records(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        held, at = Pieces(), 0
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while True:
-                head = await source.readexactly(5)
-                held.append(head + await source.readexactly(int.from_bytes(head[3:], "big")))
-                at += 1
-                sent = change(at, held)
-                if sent is None:
-                    break
-                await asyncio.sleep(delay_s)
-                sink.write(b"".join(sent))
-                held = [] if sent else held
-        sink.write_eof()
+    async def copy(ada: Connection, ben: Connection, peer: PeerId, behind: object) -> None:
+        source, held, at = ben._reader, Pieces(), 0
 
-    async def copy_both(ways: tuple[Any, Any], peer: PeerId, behind: object) -> None:
-        (near, to_ben), (from_ben, to_ada) = ways
-        way = Connection(near, to_ben)
-        copying = [asyncio.create_task(copy(way, way)), asyncio.create_task(copy_records(from_ben, to_ada))]
-        try:
-            await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in copying:
-                one.cancel()
+        async def read(limit: int) -> bytes:
+            nonlocal held, at
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                while True:
+                    head = await source.readexactly(5)
+                    held.append(head + await source.readexactly(int.from_bytes(head[3:], "big")))
+                    at += 1
+                    if (sent := change(at, held)) is None:
+                        raise OSError("cut")
+                    await asyncio.sleep(delay_s)
+                    held = Pieces() if sent else held
+                    if piece := b"".join(sent):
+                        return piece
+            return b""
 
-    scene.relay._copy_both = copy_both  # type: ignore[method-assign]
+        ben.read = read  # type: ignore[method-assign]
+        await copy_both_ways(ada, ben)
+
+    scene.relay._copy = copy  # type: ignore[method-assign]
 
 
 async def test_a_relay_that_delays_everything_delays_the_answer(scene: Scene) -> None:

@@ -181,6 +181,19 @@ async def test_a_link_of_an_endpoint_that_nobody_named_is_closed_unserved(both: 
     assert 0 == both.ben.state()["from"] and not stream.came.qsize()
 
 
+async def test_a_peer_holds_one_link_to_us_the_newest(both: Both) -> None:
+    """So nobody takes the places of all others."""
+    await until(lambda: both.ben.outer is not None)
+    eve = await both.network.bind(EVE)("")
+    body = {"endpoint": eve.id, "ip": HERE, "port": 20000 + EVE}
+    both.ben.answer(both.scene.ada.id, HERE, json.dumps(body).encode())
+
+    links = [await eve.connect(f"{BEN:064x}", Address(HERE, 20000 + BEN)) for _ in range(3)]
+    await until(lambda: links[0].ended.is_set() and links[1].ended.is_set())
+
+    assert (1, False) == (both.ben.state()["from"], links[2].ended.is_set())
+
+
 async def test_a_rendezvous_that_says_garbage_is_left_and_met_again(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +236,8 @@ async def test_a_stranger_is_not_asked(both: Both) -> None:
     await until(lambda: both.ada.outer is not None)
 
     assert [] == both.ada._due()
+    both.ada._may_answer = lambda peer: True
+    assert [both.scene.ben.id] == both.ada._due(), "nobody had asked it before"
 
 
 async def test_an_endpoint_that_cannot_be_had_leaves_the_relay_in_use(
