@@ -5,8 +5,8 @@ No relay, list of addresses or name service of theirs is used: an endpoint is di
 
 import asyncio
 import importlib
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -88,17 +88,19 @@ def _iroh() -> Any:
     return importlib.import_module("iroh.iroh_ffi")
 
 
-def _errors() -> Any:
-    """The kind of error that it raises."""
-    return _iroh().IrohError
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Raise what iroh raises as OSError, in its words."""
+    try:
+        yield
+    except _iroh().IrohError as error:
+        raise OSError(error.message()) from error
 
 
 async def _asked(what: Any) -> Any:
-    """What iroh answers. Raises OSError in its words."""
-    try:
+    """What iroh answers. Raises OSError."""
+    with _in_words():
         return await what
-    except _errors() as error:
-        raise OSError(error.message()) from error
 
 
 class _Endpoint:
@@ -108,7 +110,9 @@ class _Endpoint:
         self._dealing = set[asyncio.Task[None]]()
 
     async def connect(self, endpoint: str, at: Address) -> Link:
-        where = self._ffi.EndpointAddr(self._ffi.EndpointId.from_bytes(bytes.fromhex(endpoint)), None, [str(at)])
+        with _in_words():  # half of all numbers are no key
+            key = self._ffi.EndpointId.from_bytes(bytes.fromhex(endpoint))
+        where = self._ffi.EndpointAddr(key, None, [str(at)])
         return _Link(await _asked(self._endpoint.connect(where, ALPN)))
 
     async def run(self, came: Came) -> None:
@@ -150,8 +154,9 @@ class _Link:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.endpoint = connection.remote_id().to_bytes().hex()
-        connection.set_max_concurrent_bi_streams(STREAMS)
-        connection.set_max_concurrent_uni_streams(0)
+        with _in_words():
+            connection.set_max_concurrent_bi_streams(STREAMS)
+            connection.set_max_concurrent_uni_streams(0)
 
     def at(self) -> Address | None:
         for path in self._connection.paths():
@@ -167,16 +172,15 @@ class _Link:
         return _Stream(await _asked(self._connection.accept_bi()))
 
     def say(self, words: bytes) -> None:
-        try:
+        with _in_words():
             self._connection.send_datagram(words)
-        except _errors() as error:
-            raise OSError(error.message()) from error
 
     async def hear(self) -> bytes:
         return bytes(await _asked(self._connection.read_datagram()))
 
     def close(self) -> None:
-        self._connection.close(0, b"")
+        with suppress(OSError), _in_words():
+            self._connection.close(0, b"")
 
 
 class _Stream:

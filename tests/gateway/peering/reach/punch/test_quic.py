@@ -4,9 +4,11 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from discovery.records import Address
 from gateway.peering.reach.punch import quic
 
 SCRIPT = """
@@ -40,9 +42,14 @@ async def main():
     await stream.abort()
     try:
         async with asyncio.timeout(2):
-            await ada.connect(ada.id[::-1], at)
+            await ada.connect("58" + "66" * 31, at)  # the key of nobody here
     except (OSError, TimeoutError):
         print("another is not there")
+    try:
+        await ada.connect("02" * 32, at)
+    except OSError as error:
+        print("no key" if str(error) else "nothing said")
+    link.close()
     link.close()
     try:
         await link.open()
@@ -71,7 +78,27 @@ def test_streams_and_words_pass_between_two_endpoints_and_nobody_else_answers_fo
 
     done = subprocess.run(["unshare", "-n", "sh", "-c", up], capture_output=True, text=True, timeout=60)
 
-    assert ["a word", "100000", "another is not there", "closed"] == done.stdout.splitlines(), done.stderr
+    assert ["a word", "100000", "another is not there", "no key", "closed"] == done.stdout.splitlines(), done.stderr
+
+
+class Refusing(Exception):
+    """What iroh raises at once, where it is asked something that cannot be."""
+
+    def message(self) -> str:
+        return "no point of the curve"
+
+    def __call__(self, *_: object) -> None:
+        raise self
+
+
+async def test_a_key_that_is_none_is_an_error_of_the_link_and_no_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any peer that asks for a direct way says such a key; half of all numbers of its size are none."""
+    ffi = SimpleNamespace(IrohError=Refusing, EndpointId=SimpleNamespace(from_bytes=Refusing()))
+    monkeypatch.setattr(quic, "_iroh", lambda: ffi)
+    endpoint = SimpleNamespace(id=lambda: SimpleNamespace(to_bytes=lambda: bytes(32)))
+
+    with pytest.raises(OSError, match="no point of the curve"):
+        await quic._Endpoint(ffi, endpoint).connect("02" * 32, Address("127.0.0.1", 1))
 
 
 def test_it_is_told_whether_the_extra_is_installed() -> None:
