@@ -114,12 +114,10 @@ class FailureDetector:
 
     def _probe_interval_s(self, entry: Entry, awake: float) -> float:
         base_s = self.config.probe_interval_s
+        if entry.far and entry.failed_at is None:
+            return self._sites.probe_interval_s
         if entry.far:
-            return (
-                self._sites.pause_s(base_s, entry.probes)
-                if entry.failed_at is not None
-                else self._sites.probe_interval_s
-            )
+            return self._sites.pause_s(base_s, entry.probes)
         if awake - entry.heard_at > self.config.missed_pulses * self.config.pulse_min_s:
             return base_s  # it is silent, so it may be dying: probe at the full rate
         return min(base_s * 2.0 ** min(entry.probes, 16), self.config.probe_backoff_limit_s)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from discovery import reconcile
 from discovery.detector import DetectorConfig, FailureDetector
 from discovery.envelopes import Envelope, Signed
-from discovery.members import Entry, Member
+from discovery.members import Member
 from discovery.membership import Event, Membership, MembershipConfig
 from discovery.messages import Delta, Digest, Hello, Message, Probe, Sign
 from discovery.own import JumpConfig, OwnRecords, Seal
@@ -21,6 +21,7 @@ from discovery.records import Card, PeerId, Pulse, Record
 from discovery.rounds import Rng, Rounds, RoundsConfig
 from discovery.rumours import Rumours
 from discovery.sites import SitesConfig
+from discovery.table import Circle
 from discovery.words import Words
 
 
@@ -82,10 +83,10 @@ class Gossip:
         self.config = config or GossipConfig()
         self._rng = rng
         self._own = OwnRecords(peer, gen, seal, self.config.jump, words)
-        self._detector = FailureDetector(self.config.detector, self.config.sites)
-        self._members = Membership(self.config.membership, self._detector, vouched)
+        detector = FailureDetector(self.config.detector, self.config.sites)
+        self._members = Membership(self.config.membership, detector, vouched)
         self._table = self._members.table
-        self._rounds = Rounds(self.config.rounds, self.config.sites, self._members, self._detector, rng)
+        self._rounds = Rounds(self.config.rounds, self.config.sites, self._members, rng)
         self._rumours = Rumours(self.config.rumours_limit, self.config.rumour_factor)
         self._asked: dict[tuple[PeerId, PeerId], float] = {}  # (subject, asker) of indirect probes -> expiry
         self._pulse_at = -math.inf
@@ -144,28 +145,25 @@ class Gossip:
             return Step()
         signed = self._own.publish(draft, now, tells_word=bool(self._table.far().all))
         if isinstance(draft, Pulse):
-            period_s = self._detector.period_s(len(self._table.live()) + 1)
-            self._pulse_at = now + period_s * (
-                0.9 + 0.2 * self._rng.random()
-            )  # random, so that peers that started together do not pulse together
+            # Random, so that peers that started together do not pulse together.
+            self._pulse_at = now + self._members.period_s() * (0.9 + 0.2 * self._rng.random())
             return Step()
         self._start_rumour(self.id)
-        return Step(sends=(*self._rumour([signed]), *self._rumour([signed], among=self._table.far().all)))
+        return Step(sends=self._spread(signed, self.config.fanout))
 
     def pulse_due(self, now: float) -> bool:
         """Whether it is time to publish a pulse. (Publish one at once, too, when our admission changes.)"""
         return self._own.entry is not None and now >= self._pulse_at and not self._own.identity_in_use
 
     def leave(self, now: float) -> Step:
-        """Say goodbye: send our card with the flag `delete` to twice `fanout` peers. Publish nothing after it."""
+        """Say goodbye: send our card with the flag `delete` to twice as many as a new one. Publish nothing after it."""
         card = self.own_card()
         if card is None or self._own.identity_in_use:
             return Step()
         assert isinstance(card.record, Card)
         self._pulse_at = math.inf
         signed = self._own.publish(replace(card.record, flag="delete"), now)
-        twice = 2 * self.config.fanout
-        return Step(sends=(*self._rumour([signed], twice), *self._rumour([signed], twice, self._table.far().all)))
+        return Step(sends=self._spread(signed, 2 * self.config.fanout))
 
     # --- what others tell us ---
 
@@ -241,8 +239,7 @@ class Gossip:
         own = self._own.entry
         if own is None:
             return Step()
-        period_s = self._detector.period_s(len(self._table.live()) + 1)
-        returned = self._publish_again(self._own.resume(period_s, now), now)
+        returned = self._publish_again(self._own.resume(self._members.period_s(), now), now)
         events = [*returned.events, *self._members.watch(now)]
         self._asked = {pair: expiry for pair, expiry in self._asked.items() if expiry > now}
         sends = [*returned.sends, *self._probe(now), *self._look(now), *self._pass_on()]
@@ -274,18 +271,20 @@ class Gossip:
             return []
         own = self._own.entry
         holders = [own if peer == self.id else self._table.get(peer) for peer in self._rumours]
-        sends = self._rumour([e.card for e in holders if e is not None and e.relayed])
+        cards = [e.card for e in holders if e is not None and e.relayed]
+        sends = self._rumour(cards, self.config.fanout, self._table.near())
         self._rumours.count(len(sends))
-        return list(sends)
+        return sends
 
-    def _rumour(
-        self, cards: Sequence[Signed], fanout: int | None = None, among: list[Entry] | None = None
-    ) -> tuple[Send, ...]:
-        """Send these cards to some near peers, or to some `among` others."""
-        live = self._table.near().all if among is None else among
-        targets = self._rng.sample(live, min(fanout or self.config.fanout, len(live)))
+    def _spread(self, card: Signed, fanout: int) -> tuple[Send, ...]:
+        """Send a card of ours to so many near peers, and to as many far ones."""
+        places = self._table.near(), self._table.far()
+        return tuple(send for place in places for send in self._rumour([card], fanout, place))
+
+    def _rumour(self, cards: Sequence[Signed], fanout: int, among: Circle) -> list[Send]:
+        """Send these cards to so many of these peers."""
         delta = Delta(reconcile.fitting(cards))
-        return tuple(Send(target.id, delta) for target in targets)
+        return [Send(target.id, delta) for target in self._rng.sample(among.all, min(fanout, len(among.all)))]
 
     def _start_rumour(self, peer: PeerId) -> None:
         entry = self._table.get(peer)

@@ -11,9 +11,10 @@ from typing import Literal
 
 from discovery.detector import FailureDetector
 from discovery.envelopes import Envelope, Signed
-from discovery.members import CLOCK_JUMP_S, Entry, Member, State, Table
+from discovery.members import CLOCK_JUMP_S, Entry, Member, State
 from discovery.messages import Sign
 from discovery.records import Card, PeerId, Pulse, Record, supersedes, version
+from discovery.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class Membership:
         """Two different records that the peer signed under one version; None when there are none."""
         entry = self.table.get(peer)
         return entry.conflict if entry else None
+
+    def period_s(self) -> float:
+        """Seconds between two pulses of one peer, with so many living."""
+        return self._detector.period_s(len(self.table.live()) + 1)
 
     def age(self, peer: PeerId, now: float) -> float:
         """Seconds on our clock since the peer made the newest pulse we hold; inf when there is none.

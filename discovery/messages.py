@@ -12,6 +12,7 @@ import msgspec
 
 from discovery.envelopes import LIMITS_BYTES, UNREADABLE, Envelope, MalformedMessage, Signed
 from discovery.records import COUNT_LIMIT, Card, InvalidRecord, PeerId, Pulse, peer_id, public_key
+from discovery.words import WORD_BYTES
 
 MESSAGE_LIMIT_BYTES = 64 * 1024
 ENVELOPES_LIMIT = 256  # in one delta
@@ -42,7 +43,7 @@ class Sign(NamedTuple):
     """A peer's sign of life: the number of one of its pulses, and that pulse's word (words.py)."""
 
     seq: Annotated[int, msgspec.Meta(ge=1, lt=COUNT_LIMIT)]
-    word: Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+    word: Annotated[bytes, msgspec.Meta(min_length=WORD_BYTES, max_length=WORD_BYTES)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from discovery import signs
 from discovery.envelopes import Signed
-from discovery.members import Entry, Table
+from discovery.members import Entry
 from discovery.messages import (
     ALL_BUCKETS,
     BUCKETS,
@@ -18,6 +18,7 @@ from discovery.messages import (
 )
 from discovery.records import version
 from discovery.signs import Lives
+from discovery.table import Table
 
 _ROOM_BYTES = MESSAGE_LIMIT_BYTES - 1024  # bytes of a delta for envelopes and wanted ids
 _WANT_BYTES = 10  # bytes of a wanted id in a delta
@@ -27,7 +28,7 @@ _NOTHING = Versions(0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of what is new a peer is limits."""
+    """How much of what is new a peer is told."""
 
     every_pulse: bool = True  # else only the first of a generation, and those that are news of a life
     least_pulses: int = 1  # a life is news that is so many pulses newer
@@ -67,8 +68,8 @@ def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS)
 def answer(table: Table, own: Entry, theirs: Digest, start: float, limits: Limits = EVERYTHING) -> Delta:
     """The answer to a digest: the records that its sender lacks, and the ids of the records that we lack.
 
-    `limits`: how much of what is new its sender is to hear. `start` in [0, 1): where among the differences
-    to begin. It is random, so that where one message cannot hold all, the next ones bring the rest.
+    `limits`: how much of what is new its sender is to hear. `start` in [0, 1): where among the differences to begin;
+    it is random, so that where one message cannot hold all, the next ones bring the rest.
     """
     ours, seen = table.versions(theirs.buckets), theirs.entries
     if theirs.buckets >> bucket_of(own.short) & 1:
@@ -90,9 +91,8 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float, limits: Limit
     wants = len(want_cards) + len(want_pulses) + len(news.want_signs)
     room_bytes = _ROOM_BYTES - _WANT_BYTES * wants - _SIGN_BYTES * len(news.signs)
     fitted = fitting([*records, *news.pulses], room_bytes)
-    return Delta(
-        fitted, tuple(want_cards), tuple(want_pulses), differing, news.signs, tuple(news.want_signs)
-    )  # fmt: skip
+    wanted = tuple(want_cards), tuple(want_pulses)
+    return Delta(fitted, *wanted, differing, news.signs, tuple(news.want_signs))
 
 
 def granted(table: Table, own: Entry, delta: Delta, limits: Limits = EVERYTHING) -> Delta | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple, NewType
 
+from discovery.words import WORD_BYTES
+
 PeerId = NewType("PeerId", str)  # 52 characters: lower-case base32, no padding, of the Ed25519 public key
 
 Flag = Literal["join", "update", "delete"]
@@ -335,8 +337,8 @@ def validate_agent(agent: Agent) -> None:
 
 
 def _validate_pulse(pulse: Pulse) -> None:
-    if len(pulse.word) not in (0, 16):
-        raise InvalidRecord("word", "expected no or 16 bytes")
+    if len(pulse.word) not in (0, WORD_BYTES):
+        raise InvalidRecord("word", f"expected no or {WORD_BYTES} bytes")
     for name in _PULSE_COUNTERS:
         _check_count(name, getattr(pulse, name), 0)
     _check_count("slots", pulse.slots, 0, SLOTS_LIMIT)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from discovery import reconcile, signs
-from discovery.detector import FailureDetector
-from discovery.members import Circle, Entry
+from discovery.members import Entry
 from discovery.membership import Membership
 from discovery.messages import ALL_BUCKETS, BUCKETS, Delta, Digest
 from discovery.records import PeerId
 from discovery.sites import SitesConfig
+from discovery.table import Circle
 
 T = TypeVar("T")
 
@@ -40,11 +40,9 @@ class Rng(Protocol):
 class Rounds:
     """Of one peer."""
 
-    def __init__(
-        self, config: RoundsConfig, sites: SitesConfig, members: Membership, detector: FailureDetector, rng: Rng
-    ) -> None:
+    def __init__(self, config: RoundsConfig, sites: SitesConfig, members: Membership, rng: Rng) -> None:
         self._config, self._sites, self._rng = config, sites, rng
-        self._members, self._table, self._detector = members, members.table, detector
+        self._members, self._table = members, members.table
         self._dead_at = -math.inf
 
     def due(self, own: Entry, now: float) -> list[tuple[PeerId, Digest]]:
@@ -117,6 +115,6 @@ class Rounds:
     def _limits(self, peer: PeerId) -> reconcile.Limits:
         """How much of what is new this peer is to hear."""
         news_s = self._sites.news_s(len(self._table.far().all))
-        least = max(1, round(news_s / self._detector.period_s(len(self._table.live()) + 1)))
+        least = max(1, round(news_s / self._members.period_s()))
         is_far = self._is_far(peer)
         return reconcile.Limits(not is_far, least, self._sites.whole_pulses if is_far else 0)

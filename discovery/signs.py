@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from discovery.envelopes import Signed
-from discovery.members import Entry, Table
+from discovery.members import Entry
 from discovery.messages import BUCKETS, Digest, Sign, bucket_of
+from discovery.table import Table
 from discovery.words import segment_of
 
 _MODULO = 1 << 16
@@ -64,15 +65,11 @@ def wanted(table: Table, own: Entry, wanted: Collection[bytes], whole: int) -> N
 
 def _tell(news: News, entry: Entry, known: int, whole: int) -> None:
     """`known`: the number that the other side holds."""
-    is_within = entry.word and known > 0 and segment_of(entry.life) == segment_of(known)
-    if entry.pulse is not None and (not is_within or (len(news.pulses) < whole and _is_newest(entry))):
-        news.pulses.append(entry.pulse)
+    pulse, is_within = entry.pulse, entry.word and known > 0 and segment_of(entry.life) == segment_of(known)
+    if pulse is not None and (not is_within or (len(news.pulses) < whole and pulse.record.seq == entry.life)):
+        news.pulses.append(pulse)
     elif is_within:
         news.signs[entry.short] = Sign(entry.life, entry.word)
-
-
-def _is_newest(entry: Entry) -> bool:
-    return entry.pulse is not None and entry.pulse.record.seq == entry.life
 
 
 def _differences(table: Table, own: Entry, theirs: Digest) -> Iterator[tuple[Entry, int]]:

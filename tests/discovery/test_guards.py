@@ -70,7 +70,7 @@ GUARDS = [
     ),
     Guard(
         "9: made-up ids",
-        "discovery/members.py",
+        "discovery/table.py",
         'if len(self._by_state["alive"]) + len(self._by_state["suspect"]) < self._live_limit:',
         "if True:",
         "discovery/test_membership.py::test_strangers_cannot_fill_the_table",

@@ -1,9 +1,10 @@
 """What two peers who compare notes tell each other."""
 
 from discovery import reconcile
-from discovery.members import Entry, Table
+from discovery.members import Entry
 from discovery.messages import ALL_BUCKETS, ENVELOPES_LIMIT, MESSAGE_LIMIT_BYTES, Delta, Digest, Versions, encode
 from tests.cluster import NET, card_of, id_of, pulse_of, signed
+from tests.discovery.tables import table_of
 
 OWN = id_of(0)
 
@@ -17,26 +18,19 @@ def entry(number: int, *, state: str = "alive", card_seq: int = 1, pulse_seq: in
     return made
 
 
-def table(*entries: Entry) -> Table:
-    made = Table(10_000, 10_000, 10_000)
-    for one in entries:
-        assert made.add(one)
-    return made
-
-
 def told(delta: Delta) -> set[tuple[str, str]]:
     return {(signed.record.id, signed.envelope.kind) for signed in delta.records}
 
 
 def test_equals_have_nothing_to_tell() -> None:
-    here, own = table(entry(1), entry(2)), entry(0)
+    here, own = table_of(entry(1), entry(2)), entry(0)
     everything = reconcile.digest(here, own, (), ALL_BUCKETS)
 
     assert Delta() == reconcile.answer(here, own, everything, 0.0)
 
 
 def test_the_newer_is_told_and_the_older_is_wanted() -> None:
-    here = table(entry(1, card_seq=2), entry(2, pulse_seq=3), entry(3), entry(4))
+    here = table_of(entry(1, card_seq=2), entry(2, pulse_seq=3), entry(3), entry(4))
     theirs = {
         entry(0).short: Versions(1, 1, 1),
         entry(1).short: Versions(1, 1, 1),
@@ -54,7 +48,7 @@ def test_the_newer_is_told_and_the_older_is_wanted() -> None:
 
 def test_nothing_is_told_of_the_dead() -> None:
     """Else two peers would keep a corpse in circulation."""
-    here, own = table(entry(1, state="dead")), entry(0)
+    here, own = table_of(entry(1, state="dead")), entry(0)
 
     assert own.short in (digest := reconcile.digest(here, own, (), ALL_BUCKETS)).entries
     assert 1 == len(digest.entries)
@@ -63,7 +57,7 @@ def test_nothing_is_told_of_the_dead() -> None:
 
 
 def test_a_departure_is_told_to_those_who_missed_it() -> None:
-    here = table(entry(1, state="left", card_seq=2))
+    here = table_of(entry(1, state="left", card_seq=2))
     missed, knows, never_met = ({entry(1).short: Versions(1, 1, 5)}, {entry(1).short: Versions(1, 2, 0)}, {})
 
     answers = [reconcile.answer(here, entry(0), Digest(theirs), 0.0) for theirs in (missed, knows, never_met)]
@@ -74,7 +68,7 @@ def test_a_departure_is_told_to_those_who_missed_it() -> None:
 
 def test_what_does_not_fit_comes_another_time() -> None:
     """Every answer is bounded, and begins elsewhere."""
-    here = table(*(entry(n, name="x" * 60) for n in range(1, 1001)))
+    here = table_of(*(entry(n, name="x" * 60) for n in range(1, 1001)))
 
     answers = [reconcile.answer(here, entry(0), Digest({}), start / 10) for start in range(10)]
 
@@ -85,7 +79,7 @@ def test_what_does_not_fit_comes_another_time() -> None:
 
 def test_a_partial_digest_compares_its_part_and_sums_the_rest() -> None:
     entries = [entry(n) for n in range(1, 200)]
-    here, there = table(*entries), table(*(entry(n, card_seq=2 if n == 7 else 1) for n in range(1, 200)))
+    here, there = table_of(*entries), table_of(*(entry(n, card_seq=2 if n == 7 else 1) for n in range(1, 200)))
     own = entry(0)
     seventh = entry(7).short[0] >> 2
     elsewhere = reconcile.some_buckets(here, 50, start=seventh + 1)
@@ -100,7 +94,7 @@ def test_a_partial_digest_compares_its_part_and_sums_the_rest() -> None:
 
 
 def test_some_buckets_hold_about_what_was_asked() -> None:
-    here = table(*(entry(n) for n in range(1, 400)))
+    here = table_of(*(entry(n) for n in range(1, 400)))
 
     sizes = [len(here.versions(reconcile.some_buckets(here, 100, start))) for start in range(64)]
 

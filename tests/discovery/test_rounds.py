@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.gossip.cluster import HANDSHAKE_BYTES, HTTP_BYTES
 from discovery.gossip import Gossip, GossipConfig
-from discovery.messages import Delta, Digest, Probe, Sign
+from discovery.messages import Delta, Digest, Probe, Sign, short_id
 from discovery.sites import SitesConfig
 from discovery.words import Words
 from tests.cluster import Cluster, card_of, id_of, pulse_of, signed
@@ -93,7 +93,7 @@ def test_a_sign_that_another_made_is_no_sign_of_life() -> None:
     gossip, words = gossip_of(), Words(KEY)
     pulse = pulse_of(id_of(1), seq=5, word=words.word(1, 5))
     gossip.learn([signed(card_of(id_of(1), relayed=1)), signed(pulse)], 0.0)
-    short = bytes.fromhex(signed(pulse).envelope.payload[3:11].hex())
+    short = short_id(id_of(1))
 
     for sign in (
         Sign(9, bytes(16)),
@@ -115,7 +115,7 @@ def test_a_message_of_signs_costs_no_more_than_so_many_hashes() -> None:
     for number in range(1, 9):
         pulse = signed(pulse_of(id_of(number), word=words.word(1, 1)))
         gossip.learn([signed(card_of(id_of(number), relayed=1)), pulse], 0.0)
-        signs[pulse.envelope.payload[3:11]] = Sign(31, words.word(1, 31))
+        signs[short_id(id_of(number))] = Sign(31, words.word(1, 31))
 
     gossip.receive(Delta(signs=signs), id_of(1), 60.0)
 
