@@ -27,8 +27,9 @@ class LineFile:
         self._file, self._limit_bytes, self._lines_limit = file, limit_bytes, lines_limit
         self._lines = deque[bytes]()  # that wait
         self._left_out = 0  # and not yet said
-        self._news, self._closing = threading.Event(), threading.Event()
+        self._news = threading.Event()
         self._writer: threading.Thread | None = None  # begins with the first line
+        self._closing: threading.Event  # that this thread is to end
         self._handle: IO[bytes] | None = None  # the writer's
 
     def add(self, line: bytes) -> None:

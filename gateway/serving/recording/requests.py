@@ -32,9 +32,8 @@ class RequestLog:
         """The request, as the page shows it while it runs."""
         request, choice, at = routed.request, routed.choice, rounded(self._wall_clock(), 1e3)
         asked = asked_for(request, choice.order[0])
-        recent, decided = self._route_log.recent, Decided(routed.query, choice, routed.verdict)
-        recorded = recent.began(at, request_id, request.endpoint, asked, choice.reason)
-        recent.decided(recorded, decided, choice.among)
+        recorded = self._route_log.recent.began(at, request_id, request.endpoint, asked, choice.reason)
+        self._keep(recorded, routed, choice)
         return recorded
 
     def ended(
@@ -49,7 +48,7 @@ class RequestLog:
     ) -> Line:
         """Its line of the route log, which is written; `choice` was the last one (lines.route_line)."""
         if choice is not routed.choice:
-            self._route_log.recent.decided(recorded, Decided(routed.query, choice, routed.verdict), choice.among)
+            self._keep(recorded, routed, choice)
         line = route_line(
             self._wall_clock(), recorded.request, recorded.endpoint, recorded.asked, choice, done,
             is_left=is_left, is_continued=is_continued,
@@ -62,11 +61,15 @@ class RequestLog:
     ) -> None:
         """A line and a count for a request that nobody was asked: a mistake in it, or nobody there to ask."""
         self._telemetry.observe_refused(http_status, code)
-        recent, at = self._route_log.recent, rounded(self._wall_clock(), 1e3)
-        recorded = recent.began(at, request_id, endpoint)
+        at = rounded(self._wall_clock(), 1e3)
+        recorded = self._route_log.recent.began(at, request_id, endpoint)
         if routed:
-            decided = Decided(routed.query, routed.choice, routed.verdict)
-            recent.decided(recorded, decided, routed.choice.among)
+            self._keep(recorded, routed, routed.choice)
         line = {"at": at, "request": request_id, "endpoint": endpoint, "peer": None}
         refused = {"reason": code, "attempts": 0, "status": "refused", "http_status": http_status}
         self._route_log.write({**line, **refused}, recorded)
+
+    def _keep(self, recorded: Recorded, routed: Routed, choice: Choice) -> None:
+        """Keep what was decided last, for the owner to look at."""
+        decided = Decided(routed.query, choice, routed.verdict)
+        self._route_log.recent.decided(recorded, decided, choice.among)
