@@ -26,6 +26,7 @@ from benchmarks.gateway.options import parser_of
 from benchmarks.gateway.targets import NO_ENGINE, NotStarted, checkouts_of, free_port, started, table, watched
 
 SETTLE_S = 1.0  # what a peer does once at its start is over
+PNG = b"\x89PNG\r\n\x1a\n"  # how one begins; else the owner's rules would read all of it as a text
 AFTER_S = 0.05  # what an answered request leaves behind belongs to it: its memory is given back
 DELEGATED_LIMIT_BYTES = 8 << 20
 BODY_LIMIT_BYTES = 32 << 20
@@ -61,7 +62,7 @@ def _image(size_bytes: int) -> bytes:
         image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
         return _said([{"type": "text", "text": "What is this?"}, image])
 
-    data = base64.b64encode(random.Random(0).randbytes(size_bytes // 4 * 3)).decode()
+    data = base64.b64encode(PNG + random.Random(0).randbytes(size_bytes // 4 * 3)).decode()
     return asked(data[: size_bytes - len(asked(""))])
 
 
