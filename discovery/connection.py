@@ -102,7 +102,7 @@ class Answer:
         try:
             while not self.has_head:
                 if self.error:
-                    raise self.error
+                    raise self._raised(self.error)
                 await self._news()
         except TimeoutError:
             return False
@@ -122,7 +122,7 @@ class Answer:
                 if self.is_complete:
                     return b""
                 if self.error:
-                    raise self.error
+                    raise self._raised(self.error)
                 await self._news()
         taken = self._untaken()
         self.connection.go_on()
@@ -173,6 +173,13 @@ class Answer:
         else:
             self._waiter.set_result(None)
 
+    @staticmethod
+    def _raised(error: ConnectionBroken) -> ConnectionBroken:
+        """A copy to raise: what is raised leads to its reader's frame, by that to this answer, and so to `error`."""
+        copy = type(error)(*error.args)
+        copy.__cause__ = error.__cause__
+        return copy
+
     def _untaken(self) -> bytes:
         pieces, self.pieces, self.untaken_bytes = self.pieces, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -191,6 +198,7 @@ class Answer:
             self.connection.look_at(self._until)
         else:
             self._waiter.set_exception(TimeoutError())
+            self._waiter = None  # by the exception it will lead to its reader's frame, and by that back here
 
 
 class Connection(asyncio.Protocol):
@@ -201,7 +209,7 @@ class Connection(asyncio.Protocol):
         self.session: object = None  # what whoever asks keeps for this connection
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser
         self._answer: Answer | None = None  # None while idle
         self._fields: dict[str, str] = {}  # of the head under way, and then of trailers, which nobody reads
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
@@ -299,6 +307,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's has the methods but not the base class
+        self._parser = httptools.HttpResponseParser(self)  # it leads back here: a dial that fails leaves none
         self._owner.made(self)
 
     def pause_writing(self) -> None:

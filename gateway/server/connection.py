@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._app, self._connections, self._tasks = config.loaded_app, server_state.connections, server_state.tasks
         self._bounds, self._place, self._vouch, self._left, self._caller = bounds, place, vouch, left, caller
         self._turns = turns
-        self._parser = _new_parser(self)
+        self._parser: httptools.HttpRequestParser
         self._url, self._fields = b"", list[tuple[bytes, bytes]]()  # of the head under way
         self._reading: Exchange | None = None  # whose body comes, or came last
         self._answering: Exchange | None = None
@@ -126,6 +126,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport, self.flow = transport, FlowControl(transport)
+        self._parser = _new_parser(self)  # it leads back here: a handshake that fails leaves none
         self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
         if self._caller is not None:
             self.client = self._caller, 0

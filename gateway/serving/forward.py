@@ -152,7 +152,7 @@ class Forwarder:
             try:
                 target = await self._targets.next()
             except UpstreamError as caught:  # that there is none has a reason of its own, which alone is told
-                failures[:], target = [caught], None
+                failures[:], target = [caught.with_traceback(None)], None
             if target is None:
                 break
             self._first_event_at, self._meter, self._from_documents = None, Meter(self._request), None
@@ -163,7 +163,7 @@ class Forwarder:
                 await self._attempt(target, client, sent_back)
                 status = "ok"
             except UpstreamError as caught:
-                failures.append(caught)
+                failures.append(caught.with_traceback(None))  # it leads back here, to be freed by the collector alone
                 status, error = "refused" if caught.status in BUSY else "failed", caught
             finally:
                 # Without a status the client hung up. If it had all by then, it was answered all the same.

@@ -124,7 +124,7 @@ class Others:
             except Unacceptable as error:
                 failure = _stays_here(str(error))
             except UpstreamError as error:
-                failure = error
+                failure = error.with_traceback(None)  # it leads back here, to be freed by the collector alone
                 said = printable(error.code, CODE_CHARS)  # a peer's, perhaps
                 log.warning("attempt_failed peer=%s endpoint=%s code=%s", candidate.name, endpoint, said)
             code, took_s = failure.code if failure else None, self._clock() - asked_at

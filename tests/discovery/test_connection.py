@@ -1,8 +1,7 @@
 """One connection: every way an answer may be framed, broken, held back or left."""
 
 import asyncio
-import gc
-import weakref
+import contextlib
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from discovery.connection import BUFFER_LIMIT_BYTES, SLICE_BYTES, ConnectionBroken
 from discovery.connections import Connections
 from tests.discovery.raw import CHUNKED, WHOLE, ask, engine, read
+from tests.garbage import garbage
 
 
 async def test_a_large_body_goes_in_slices_and_its_connection_serves_again() -> None:
@@ -226,21 +226,29 @@ async def test_an_answer_left_early_is_hung_up_on() -> None:
                 await asyncio.sleep(0.005)
 
 
-async def test_a_connection_that_was_left_early_is_freed_at_once() -> None:
+@pytest.mark.parametrize("how", ["read", "left early", "cut", "late", "silent", "no HTTP", "refused"])
+async def test_a_connection_is_freed_when_it_ends_however_it_ends(how: str) -> None:
     """With it goes whatever its reader held: a collector would find all of it much later."""
-    async with engine(CHUNKED[:-5]) as (_, connections):
-        gc.collect()
-        gc.disable()
-        try:
-            answer = await ask(connections)
-            connection = weakref.ref(answer.connection)
-            answer.release()
-            del answer
-            async with asyncio.timeout(5):
-                while connection() is not None:
-                    await asyncio.sleep(0)
-        finally:
-            gc.enable()
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if how == "silent":
+            await reader.read()
+        writer.write({"read": WHOLE, "no HTTP": b"SSH-2.0-x\r\n"}.get(how, CHUNKED[:-5]))
+        if how == "cut":
+            writer.close()
+
+    async def asked() -> bytes:
+        with await ask(connections, within_s=0.1 if how == "silent" else 2.0) as answer:
+            return await answer.piece(2) + (b"" if how in ("read", "left early") else await answer.piece(0.05))
+
+    with garbage() as found:
+        async with engine(say) as (_, connections):
+            if how == "refused":
+                connections = Connections("http://127.0.0.1:9", connect_s=2, keep_s=5)
+            with contextlib.suppress(ConnectionBroken, TimeoutError, OSError):
+                assert b"hello" == await asked()
+
+    assert [] == found
 
 
 async def test_an_end_that_lingers_behind_the_last_event_keeps_the_connection() -> None:

@@ -2,14 +2,19 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from discovery.identity import Identity
 from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT, connection_of
 from gateway.server.edge import client_of, read_body, until_gone
+from gateway.server.event_loop import new_event_loop
+from tests.garbage import garbage
 from tests.gateway.server.serving import BOUNDS, said, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
@@ -437,3 +442,18 @@ async def test_who_leaves_after_the_answer_ends_nothing() -> None:
         assert (await said(reader)).endswith(b"done")
         writer.close()
         await over.wait()
+
+
+def test_strangers_without_a_handshake_leave_nothing_to_the_collector(tmp_path: Path) -> None:
+    """Each of them costs the buffers of TLS for as long as its connection is kept."""
+
+    async def run(tls: ssl.SSLContext) -> None:
+        async with serving(echo, tls=tls) as served:
+            reader, writer = await served.say(b"GET / HTTP/1.1\r\n\r\n")
+            await said(reader)
+            writer.close()
+
+    with garbage() as found, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(run(Identity.load_or_create(tmp_path).server_ssl_context()))
+
+    assert "gateway.server.connection.Connection" not in found

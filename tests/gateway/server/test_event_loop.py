@@ -1,6 +1,7 @@
 """A descriptor is closed once: whatever becomes of a connection, no Python socket keeps its number."""
 
 import asyncio
+import contextlib
 import signal
 import socket
 import ssl
@@ -8,7 +9,11 @@ import struct
 
 import pytest
 
+from discovery.connection import ConnectionBroken
+from discovery.connections import Connections
 from gateway.server.event_loop import call_on_stop, new_event_loop
+from tests.discovery.raw import engine
+from tests.garbage import garbage
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 
@@ -68,6 +73,23 @@ def test_a_connection_that_is_reset_while_it_is_made_closes_nobody_else_s_descri
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(run())
+
+
+@pytest.mark.parametrize("how", ["refused", "no TLS"])
+def test_a_dial_that_fails_leaves_nothing_to_the_collector(how: str) -> None:
+    """A peer that is away is dialled again and again. uvloop makes the protocol before it connects."""
+
+    async def run() -> None:
+        async with engine(b"hello") as (_, answering):
+            authority = answering.authority if how == "no TLS" else "127.0.0.1:9"
+            connections = Connections(f"{'https' if how == 'no TLS' else 'http'}://{authority}", connect_s=2, keep_s=5)
+            with contextlib.suppress(OSError, ConnectionBroken):
+                await connections.dial()
+
+    with garbage() as found, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(run())
+
+    assert "discovery.connection.Connection" not in found
 
 
 @pytest.mark.parametrize("takes_signals", [True, False], ids=["here", "as on Windows"])

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.fakes import ScriptedEngine
+from tests.garbage import garbage
 from tests.gateway.serving.forwarding import forward
 
 
@@ -60,6 +61,21 @@ async def test_a_failing_target_is_followed_by_the_next(stream: bool) -> None:
 
     assert (200, "p3", "4") == (client.status, client.headers["x-ppai-peer"], client.headers["x-ppai-attempts"])
     assert ["failed", "failed", "refused", "ok"] == [attempt.status for attempt in attempts]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_attempts_that_fail_leave_nothing_to_the_collector(stream: bool) -> None:
+    """An error leads by its traceback to whoever keeps it, and so would the request and its answer stay."""
+    with garbage() as found:
+        async with (
+            ScriptedEngine(status=500).serving() as broken,
+            ScriptedEngine(cut_after=2).serving() as cut,
+            ScriptedEngine(raw=[b"no HTTP"]).serving() as odd,
+        ):
+            await forward("http://127.0.0.1:9", broken, odd, cut, stream=stream)
+            await forward("http://127.0.0.1:9", stream=stream)
+
+    assert [] == found
 
 
 async def test_a_stream_that_dies_before_its_first_event_is_followed_by_the_next() -> None:

@@ -31,6 +31,7 @@ from gateway.upstream import Patience, UpstreamError
 from gateway.wire.bodies import OTHERS
 from gateway.wire.errors import InvalidRequest
 from tests.collector import collecting
+from tests.garbage import garbage
 from tests.gateway.serving.forwarding import Recorder
 from tests.media_engine import SPEECH, MediaEngine
 from tests.peers import doors_of, party, ready_engine
@@ -184,6 +185,15 @@ async def test_an_engine_that_fails_is_followed_by_the_next(tmp_path: Path) -> N
         answer = await ada.ask("rerank", RERANK)
 
     assert (200, "b", "2") == (answer.status, answer.headers["x-ppai-model"], answer.headers["x-ppai-attempts"])
+
+
+async def test_an_engine_that_fails_leaves_nothing_to_the_collector(tmp_path: Path) -> None:
+    """An error leads by its traceback to whoever keeps it, and so would the request and its answer stay."""
+    async with counter(tmp_path, MediaEngine(model="a", status=500), MediaEngine(model="b")) as ada:
+        with garbage() as found:
+            await ada.ask("rerank", RERANK)
+
+    assert [] == found
 
 
 async def test_a_peer_s_code_is_logged_as_text_that_moves_no_cursor(
