@@ -5,11 +5,14 @@ fifth, and only where the owner wants them. Nothing of it leaves this machine, a
 by its request's id, its question by a hash.
 """
 
+from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 import msgspec
+import numpy as np
 
 from discovery.records import PeerId
 from gateway.measuring.signals import hashed, reports_failure
@@ -73,13 +76,47 @@ class _Asked(msgspec.Struct):
     times: int
 
 
+class _Answers:
+    """The last REMEMBERED answers, in columns that are there from the start: 24 bytes each, where objects take 250.
+
+    Few are ever spoken of; those become objects.
+    """
+
+    def __init__(self) -> None:
+        self._ids = array("q", bytes(8 * REMEMBERED))  # hashes of the requests' ids
+        self._at = array("d", bytes(8 * REMEMBERED))  # s, when each was complete
+        self._by: list[tuple[PeerId, str, str] | None] = [None] * REMEMBERED  # peer, agent and category
+        self._spoken_of = dict[int, _Answer]()  # by row
+        self._next = 0  # the row that is written next: the oldest
+
+    def add(self, request_id: str, peer: PeerId, agent: str, category: str, at: float) -> None:
+        """Remember it in the place of the oldest."""
+        row = self._next
+        self._ids[row], self._at[row], self._by[row] = hash(request_id), at, _one(peer, agent, category)
+        self._spoken_of.pop(row, None)
+        self._next = (row + 1) % len(self._by)
+
+    def get(self, request_id: str) -> _Answer | None:
+        """The newest of this id, which a client may use twice."""
+        rows = np.flatnonzero(np.frombuffer(self._ids, np.int64) == hash(request_id)).tolist()
+        row = max(rows, key=self._at.__getitem__, default=0)
+        by = self._by[row] if rows else None
+        return by and self._spoken_of.setdefault(row, _Answer(*by, self._at[row]))
+
+
+@lru_cache(1024)
+def _one(peer: PeerId, agent: str, category: str) -> tuple[PeerId, str, str]:
+    """The same tuple for the same texts."""
+    return peer, agent, category
+
+
 class Feedback:
     """Remembers who answered what kind of request, and turns what is said of it into observations."""
 
     def __init__(self, config: LearningConfig, observe: Observe, key: bytes) -> None:
         """`key`: at most 64 bytes of this process alone, for hashes of texts."""
         self._config, self._observe, self._key = config, observe, key
-        self._answers: OrderedDict[str, _Answer] = OrderedDict()  # by request id
+        self._answers = _Answers()
         self._questions: OrderedDict[bytes, _Asked] = OrderedDict()  # by hash of the question with the turns before it
         self._last: OrderedDict[bytes, str] = OrderedDict()  # request id of the last answer, by hash of a conversation
 
@@ -93,8 +130,7 @@ class Feedback:
         if self._config.signs and answered.request.endpoint in _WORDED:
             self._read_signs(answered)
         if self._config.signs or self._config.feedback:
-            answer = _Answer(answered.peer, answered.agent, answered.category, answered.ended)
-            _keep(self._answers, answered.request_id, answer)
+            self._answers.add(answered.request_id, answered.peer, answered.agent, answered.category, answered.ended)
 
     def grade(self, request_id: str, score: float, now: float) -> bool:
         """Somebody grades an answer from -1 (wrong) to 1 (right); whether it counts.

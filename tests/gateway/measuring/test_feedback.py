@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tracemalloc
 
 import msgspec
 import pytest
@@ -91,8 +92,46 @@ def test_the_oldest_answers_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UnknownRequest):
         learnt.feedback.grade("r14", 1.0, 60.0)
     assert learnt.feedback.grade("r15", 1.0, 60.0)
-    kept = learnt.feedback._answers, learnt.feedback._questions, learnt.feedback._last
+    kept = learnt.feedback._answers._by, learnt.feedback._questions, learnt.feedback._last
     assert [10, 10, 10] == list(map(len, kept))
+
+
+def test_answers_take_the_room_that_they_need_from_the_start() -> None:
+    """A peer that serves for months does not grow for the first hours: 10,000 objects would be over 3 MiB."""
+    learnt = Learnt(LearningConfig()).all(answered("r", 0.0))
+    request = asked()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for n in range(2 * feedback.REMEMBERED):
+            learnt.feedback.answered(answered(f"r{n}", float(n), request))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert grown < 64 << 10
+    assert learnt.feedback.grade(f"r{n}", 1.0, n + 1.0)
+
+
+def test_of_two_answers_under_one_id_the_newer_is_graded() -> None:
+    """A client may name its requests as it likes."""
+    learnt = Learnt().all(answered("r", 0.0), answered("r", 60.0, asked("and a goose egg?"), agent="large"))
+
+    assert learnt.feedback.grade("r", 1.0, 70.0)
+
+    assert ["large"] == [seen[1] for seen in learnt.seen]
+
+
+def test_a_grade_of_an_answer_that_was_forgotten_says_nothing_of_the_one_in_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feedback, "REMEMBERED", 2)
+    learnt = Learnt().all(answered("r1", 0.0))
+    assert [True, True] == [learnt.feedback.grade("r1", score, 1.0) for score in (1.0, -1.0)]
+
+    learnt.all(*(answered(f"r{n}", n * 60.0, asked(str(n))) for n in (2, 3)))
+
+    assert learnt.feedback.grade("r3", 1.0, 200.0)
 
 
 def test_asking_the_same_again_doubts_the_answer_before() -> None:
@@ -162,6 +201,7 @@ def test_no_text_is_kept() -> None:
     """Nor the name of a conversation, which may be a person's: hashes, by a key that ends with the process."""
     learnt = Learnt().all(answered("r1", 0.0, asked("a secret of mine", session="bob's talk")))
 
+    learnt.feedback.grade("r1", 1.0, 2.0)
     kept = pickle.dumps([vars(learnt.feedback)[name] for name in ("_answers", "_questions", "_last")])
 
     assert not any(word in kept for word in (b"secret", b"bob"))
