@@ -35,7 +35,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
     ),
     "dispatch": ("gateway/serving/attempts.py", "gateway/capacity/", "gateway/routing/course.py"),
     "relay": (
-        *("gateway/serving/forward.py", "gateway/engines/openai_http.py"),
+        *("gateway/serving/forward.py", "gateway/serving/relaying.py", "gateway/engines/openai_http.py"),
         *("discovery/connection.py", "discovery/connections.py"),
         *("gateway/peering/remote.py", "gateway/peering/hop/", "gateway/peering/delegated.py"),
         "gateway/peering/frames.py",

@@ -129,7 +129,7 @@ def client_of(scope: Scope, send: Send, extra_headers: Mapping[str, str], reques
 
 
 class AsgiClient:
-    """The client of one request, to write to (see gateway.serving.forward.Client)."""
+    """The client of one request, to write to (see gateway.serving.relaying.Client)."""
 
     def __init__(self, send: Send, extra_headers: Mapping[str, str], request_id: str = "") -> None:
         self.request_id = request_id

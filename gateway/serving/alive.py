@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from gateway.serving.forward import STREAM, Client
+from gateway.serving.relaying import STREAM, Client
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import error_event, message_in
 from gateway.wire.text import header_text, one_line
@@ -23,7 +23,7 @@ _TOLD = ("retry-after",)  # of the headers that are not ours, those that a comme
 class KeptAlive:
     """The client of a stream, which gets a comment after every `interval_s` in which it got nothing, until `close`.
 
-    A Client (gateway/serving/forward.py) whose answer starts later than its stream may. `headers` are those that are
+    A Client (gateway/serving/relaying.py) whose answer starts later than its stream may. `headers` are those that are
     known before anybody answers.
     """
 

@@ -20,10 +20,11 @@ from gateway.serving.alive import KEEPALIVE_S, KeptAlive
 from gateway.serving.attempts import Around, Attempts, GoingOn
 from gateway.serving.continuing.said import Said
 from gateway.serving.deciding.decider import Decider, Routed
-from gateway.serving.forward import Client, Forwarder, Target, answer_error
+from gateway.serving.forward import Forwarder, Target, answer_error
 from gateway.serving.headers import read_headers
 from gateway.serving.leaving import Came
 from gateway.serving.recording.requests import RequestLog
+from gateway.serving.relaying import Client
 from gateway.serving.translated import Adapters, Translated, fields_of, may_be_chat
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import RequestTrace, Tracing

@@ -3,9 +3,7 @@
 Knows targets, replies and a client to write to; knows nothing of how targets were chosen or of sockets.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Literal, Protocol
 
 import msgspec
@@ -13,17 +11,15 @@ import msgspec
 from gateway.serving.continuing.heard import Heard
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
-from gateway.upstream import Patience, Reply, Upstream, UpstreamError, from_documents, reads
-from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
+from gateway.serving.relaying import Client, Relay, Terms
+from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.claims import wait_s
-from gateway.wire.codec import UNREADABLE, Pieces
-from gateway.wire.errors import error_event, is_no_answer, message_in, whole_error
-from gateway.wire.events import Event, as_events
+from gateway.wire.codec import Pieces
+from gateway.wire.errors import error_event, message_in, whole_error
 from gateway.wire.request import Request
 from gateway.wire.tokens import Meter
 
 BUSY = (429, 503)
-STREAM = "text/event-stream; charset=utf-8"
 Status = Literal["ok", "refused", "failed", "cancelled"]
 
 
@@ -55,41 +51,6 @@ class Attempt(msgspec.Struct, frozen=True):
     by_engine: bool = False
     is_unsuited: bool = False
     from_documents: bool | None = None  # whether its answer came from them, as a personal agent says
-
-
-class Client(Protocol):
-    """Whoever is answered: whole, or `start` once and then `send`. All wait while the client reads slowly."""
-
-    request_id: str
-
-    @property
-    def sent(self) -> int:
-        """Pieces of the body so far, events of a stream."""
-        ...
-
-    @property
-    def has_started(self) -> bool: ...
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the last piece has been sent."""
-        ...
-
-    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
-
-    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
-        """Write a piece of the body, which is so many events; not `more`: it is the last."""
-        ...
-
-    def push(self, events: bytes, count: int) -> bool:
-        """Write so many events at once, behind the first piece; False: nothing was written, `send` waits as it must."""
-        ...
-
-    async def comment(self, said: bytes) -> None:
-        """A sign of life in a stream, which is no piece of its body; `said` ends in a blank line."""
-        ...
-
-    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None: ...
 
 
 class Targets(Protocol):
@@ -137,8 +98,7 @@ class Forwarder:
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         # Of the attempt that is under way:
         self._meter: Meter
-        self._first_event_at: float | None
-        self._from_documents: bool | None
+        self._relay: Relay
 
     async def run(self, client: Client, headers: Mapping[str, str]) -> UpstreamError | None:
         """Answer the client. When the last target has failed too, the client gets the last one's error.
@@ -155,7 +115,7 @@ class Forwarder:
                 failures[:], target = [caught.with_traceback(None)], None
             if target is None:
                 break
-            self._first_event_at, self._meter, self._from_documents = None, Meter(self._request), None
+            self._begin(target, client)
             status: Status | None = None
             error: UpstreamError | None = None
             try:
@@ -172,7 +132,9 @@ class Forwarder:
             if error is None:
                 return None
             if client.has_started:
-                has_spoken = self._first_event_at is not None  # else the one before it broke off, and not this one
+                has_spoken = (
+                    self._relay.first_event_at is not None
+                )  # else the one before it broke off, and not this one
                 broke = error if has_spoken or broke is None else broke
                 if has_spoken and not await self._goes_on(client):
                     break
@@ -204,6 +166,13 @@ class Forwarder:
         )  # fmt: skip
         await client.send(event, more=False)
 
+    def _begin(self, target: Target, client: Client) -> None:
+        """Be ready to pass on the answer of a target, which goes on with what others said where the client has that."""
+        request, said = self._request, self._heard.said if self._heard and client.has_started else None
+        terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
+        self._meter = Meter(request)
+        self._relay = Relay(terms, self._meter, self._clock, self._heard, said)
+
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(
             self._request.endpoint,
@@ -217,106 +186,23 @@ class Forwarder:
                 raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
             if reply.status >= 400:
                 await self._refused(reply, client, headers)
-                return
-            rename = _renamer(target.model, target.shown_model, self._request.endpoint)
-            if reply.is_stream and reply.status == 200:
-                await self._relay_events(reply, client, headers, rename)
             else:
-                body = await reply.read()
-                if reply.status == 200 and is_no_answer(body):
-                    raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
-                self._first_event_at = self._clock()
-                self._meter.whole(body)
-                if reply.status == 200 and self._request.stream and self._request.endpoint in METERED:
-                    await self._stream_whole(rename(body), client, headers)
-                else:
-                    await client.answer(reply.status, "application/json", rename(body), headers)
-            self._from_documents = from_documents(reply)
+                await self._relay.pass_on(reply, client, headers)
 
     async def _refused(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """The client's own mistake is told to it. Raises UpstreamError where somebody else may do better."""
         body = await reply.read()
         if error := read_error(reply.status, reply.retry_after, body, self._request.endpoint, self._targets.untold()):
             raise error
-        self._first_event_at = self._clock()
-        self._meter.whole(body)
+        self._relay.whole(body)
         status, written = whole_error(
             self._request.endpoint, client.request_id, status=reply.status, message=message_in(body), said=body
         )
         await client.answer(status, "application/json", written, headers)
 
-    async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
-        """The engine ignored that a stream was asked for: the client gets one all the same."""
-        events = as_events(body, include_usage=self._request.include_usage)
-        await client.start(200, STREAM, headers)
-        await client.send(b"".join(events), more=False)
-
-    async def _relay_events(
-        self, reply: Reply, client: Client, headers: Mapping[str, str], rename: Callable[[bytes], bytes]
-    ) -> None:
-        is_done, goes_on = False, client.has_started
-        async for events in reads(reply, None if goes_on else partial(self._push, client, rename)):
-            sent = list[bytes]()  # those that came together go on together
-            for event in events:
-                if event.is_comment or event.is_error:
-                    await self._send(client, sent)
-                    if event.is_error:
-                        raise UpstreamError(
-                            message_in(event.data), code="upstream_error", by_engine=True, said=event.data
-                        )
-                    await client.comment(event.raw)
-                    continue
-                if self._first_event_at is None:
-                    self._first_event_at = self._clock()
-                    if goes_on:
-                        await client.comment(f": continued by {headers['x-ppai-peer']}\n\n".encode())
-                    else:
-                        await client.start(200, STREAM, headers)
-                if goes_on and not event.is_done:
-                    await self._pass_on(event, client, rename)
-                    continue
-                is_usage = self._meter.event(event.data)
-                if not is_usage or self._request.include_usage:  # we may have asked for it, and the client not
-                    is_done = event.is_done
-                    sent.append(rename(event.raw))
-            await self._send(client, sent, more=not is_done)
-        if not is_done:
-            await client.send(b"", more=False)
-
-    async def _send(self, client: Client, events: list[bytes], *, more: bool = True) -> None:
-        """Events in one write; not `more`: the last of them is the end."""
-        if events:
-            if self._heard is not None:
-                self._heard.add(b"".join(events if more else events[:-1]))
-            await client.send(b"".join(events), more=more, count=len(events))
-            events.clear()
-
-    def _push(self, client: Client, rename: Callable[[bytes], bytes], events: bytes, count: int) -> bool:
-        """Pass on plain events as they came (upstream.pour), behind the first; False: they are relayed one by one."""
-        if self._first_event_at is None or (count > 1 and rename is not _unchanged):
-            return False
-        sent = events if rename is _unchanged else rename(events)
-        if not client.push(sent, count):
-            return False
-        self._meter.seen.plain(events, count)
-        if self._heard is not None:
-            self._heard.add(sent)
-        return True
-
-    async def _pass_on(self, event: Event, client: Client, rename: Callable[[bytes], bytes]) -> None:
-        """An event of whoever goes on with what another began."""
-        assert self._heard is not None and self._heard.said is not None, "an answer goes on that was heard"
-        is_usage = self._meter.event(event.data)
-        try:
-            passed = self._heard.said.passed_on(rename(event.data))
-        except UNREADABLE as error:
-            raise UpstreamError("whoever goes on sent no part of an answer", code="bad_stream") from error
-        if passed and (not is_usage or self._request.include_usage):
-            await client.send(passed, more=True)
-
     def _report(self, status: Status, began: float, error: UpstreamError | None) -> Attempt:
         prompt_tokens, tokens = self._meter.tokens
-        first, now = self._first_event_at, self._clock()
+        first, now = self._relay.first_event_at, self._clock()
         return Attempt(
             status,
             ttft_s=None if first is None else first - began,
@@ -326,7 +212,7 @@ class Forwarder:
             error=error.code if error else None,
             by_engine=bool(error and error.by_engine),
             is_unsuited=bool(error and error.is_unsuited),
-            from_documents=self._from_documents,
+            from_documents=self._relay.from_documents,
         )
 
 
@@ -359,20 +245,3 @@ def _in_all(failures: Sequence[UpstreamError]) -> UpstreamError:
     return UpstreamError(
         f"everybody is busy: {said}", status=503, code="saturated", retry_after_s=min(waits, default=None)
     )
-
-
-def _renamer(model: str, shown: str, endpoint: str) -> Callable[[bytes], bytes]:
-    """Puts the asked name back where the body's `model` had to be rewritten.
-
-    Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
-    """
-    if model == shown:
-        return _unchanged
-    pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
-    replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
-    count = 0 if endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
-    return lambda body: pattern.sub(replacement, body, count=count)
-
-
-def _unchanged(body: bytes) -> bytes:
-    return body

@@ -21,11 +21,12 @@ from gateway.privacy.rules import ANYWHERE, Verdict
 from gateway.routing.node import Node
 from gateway.serving import refusals
 from gateway.serving.engine_errors import read_error
-from gateway.serving.forward import BUSY, Client, answer_error
+from gateway.serving.forward import BUSY, answer_error
 from gateway.serving.having import Having, Other, Wanted, who_has
 from gateway.serving.headers import Wishes, read_headers
 from gateway.serving.leaving import Leaving
 from gateway.serving.recording.lines import CODE_CHARS
+from gateway.serving.relaying import Client
 from gateway.telemetry.genai import PPAI
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, RequestTrace, Tracing, Untraced

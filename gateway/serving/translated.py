@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gateway.privacy.agent_fields import STATELESS
-from gateway.serving.forward import Client
+from gateway.serving.relaying import Client
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import view_of
 from gateway.wire.errors import error_event, message_in, whole_error
@@ -55,7 +55,7 @@ def fields_of(request: Request) -> dict[str, Any]:
 
 
 class Translated:
-    """See the module; a Client (gateway/serving/forward.py) that is told chat."""
+    """See the module; a Client (gateway/serving/relaying.py) that is told chat."""
 
     def __init__(self, client: Client, endpoint: str, fields: Mapping[str, Any], adapters: Adapters) -> None:
         self.request_id = client.request_id

@@ -73,7 +73,28 @@ class Seen:
         return self.events + self._bytes - self._spoken * self._shortest if self._spoken else self._bytes
 
 
-class Meter:
+class Counted:
+    """What is counted of one answer while it passes: what it says of its tokens, and what was seen of it."""
+
+    def __init__(self) -> None:
+        self.said: tuple[int, int] | None = None  # (prompt, completion) tokens, as it tells
+        self.seen = Seen()  # count plain events (events.py) there
+
+    def event(self, data: bytes) -> bool:
+        """Count an event; whether it is the chunk that `include_usage` adds."""
+        self.seen.event(len(data))
+        if tells_no_usage(data) or not (said := usage_of(data)):
+            return False
+        self.said = larger(self.said, said)
+        return is_usage_alone(data)
+
+    def whole(self, body: bytes) -> None:
+        """Count an answer in one piece."""
+        self.seen.whole(len(body))
+        self.said = usage_of(body)
+
+
+class Meter(Counted):
     """The tokens of one answer: what it says, as far as the request and what was seen of it bear that out.
 
     None has more than what was seen of it may be (Seen), nor more than the request allows, and its prompt no more than
@@ -82,31 +103,17 @@ class Meter:
     """
 
     def __init__(self, request: Request) -> None:
+        super().__init__()
         self._request = request
-        self._said: tuple[int, int] | None = None
-        self.seen = Seen()  # count plain events (events.py) there
-
-    def event(self, data: bytes) -> bool:
-        """Count an event; whether it is the chunk that `include_usage` adds."""
-        self.seen.event(len(data))
-        if tells_no_usage(data) or not (said := usage_of(data)):
-            return False
-        self._said = larger(self._said, said)
-        return is_usage_alone(data)
-
-    def whole(self, body: bytes) -> None:
-        """Count an answer in one piece."""
-        self.seen.whole(len(body))
-        self._said = usage_of(body)
 
     @property
     def tokens(self) -> tuple[int, int]:
         """(prompt, completion). Without a word of usage: our estimate, and one an event less the first and last two."""
         if self._request.endpoint in COUNTING:
             return 0, 0
-        if self._said is None:
+        if self.said is None:
             return self._request.prompt_tokens, max(0, self.seen.events - 3)
-        prompt, completion = self._said
+        prompt, completion = self.said
         if prompt > PROMPT_TOKENS_BESIDE:  # as many at least it may have
             prompt = whole(prompt, 0, _most_prompt_tokens(self._request))
         return prompt, min(completion, self.seen.most, most_tokens(self._request))

@@ -8,7 +8,8 @@ from contextlib import closing
 import pytest
 
 from gateway.serving.alive import WAITING, KeptAlive
-from gateway.serving.forward import STREAM, answer_error
+from gateway.serving.forward import answer_error
+from gateway.serving.relaying import STREAM
 from gateway.upstream import UpstreamError
 from tests.gateway.serving.forwarding import Recorder
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.serving.forward import STREAM
+from gateway.serving.relaying import STREAM
 from gateway.serving.translated import Translated, fields_of
 from gateway.upstream import UpstreamError
 from gateway.wire.errors import error_event

@@ -1,0 +1,199 @@
+"""How one answer passes on to its client: whole or event by event, with the model called as it was asked.
+
+Knows a reply and a client to write to; knows nothing of who else might answer.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from gateway.serving.continuing.said import Said
+from gateway.upstream import Reply, UpstreamError, from_documents, reads
+from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
+from gateway.wire.codec import UNREADABLE
+from gateway.wire.errors import is_no_answer, message_in
+from gateway.wire.events import Event, as_events
+from gateway.wire.tokens import Counted
+
+STREAM = "text/event-stream; charset=utf-8"
+
+
+class Client(Protocol):
+    """Whoever is answered: whole, or `start` once and then `send`. All wait while the client reads slowly."""
+
+    request_id: str
+
+    @property
+    def sent(self) -> int:
+        """Pieces of the body so far, events of a stream."""
+        ...
+
+    @property
+    def has_started(self) -> bool: ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last piece has been sent."""
+        ...
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None: ...
+
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+        """Write a piece of the body, which is so many events; not `more`: it is the last."""
+        ...
+
+    def push(self, events: bytes, count: int) -> bool:
+        """Write so many events at once, behind the first piece; False: nothing was written, `send` waits as it must."""
+        ...
+
+    async def comment(self, said: bytes) -> None:
+        """A sign of life in a stream, which is no piece of its body; `said` ends in a blank line."""
+        ...
+
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None: ...
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of an answer before it comes."""
+
+    endpoint: str
+    stream: bool  # whether a stream was asked for
+    include_usage: bool  # whether the client asked for the tokens of one
+    model: str  # as whoever answers calls it
+    shown_model: str  # as the client is told
+
+
+class Hears(Protocol):
+    """Who keeps what a stream's client was sent."""
+
+    def add(self, events: bytes) -> None:
+        """Whole events, the last one of a stream (`[DONE]`) not among them."""
+        ...
+
+
+class Relay:
+    """Passes on the answer of one attempt; afterwards it is known what was seen of it."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        counted: Counted,
+        clock: Callable[[], float],
+        heard: Hears | None = None,
+        said: Said | None = None,
+    ) -> None:
+        """`said`: what others said before who gave up, where the answer goes on with that."""
+        self.counted = counted
+        self.first_event_at: float | None = None
+        self.from_documents: bool | None = None
+        self._terms, self._clock, self._heard, self._said = terms, clock, heard, said
+        self._rename = _renamer(terms)
+
+    async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+        """Answer the client; `headers` are told it. Raises UpstreamError."""
+        if reply.is_stream and reply.status == 200:
+            await self._relay_events(reply, client, headers)
+        else:
+            body = await reply.read()
+            if reply.status == 200 and is_no_answer(body):
+                raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
+            self.whole(body)
+            if reply.status == 200 and self._terms.stream and self._terms.endpoint in METERED:
+                await self._stream_whole(self._rename(body), client, headers)
+            else:
+                await client.answer(reply.status, "application/json", self._rename(body), headers)
+        self.from_documents = from_documents(reply)
+
+    def whole(self, body: bytes) -> None:
+        """An answer in one piece has come."""
+        self.first_event_at = self._clock()
+        self.counted.whole(body)
+
+    async def _stream_whole(self, body: bytes, client: Client, headers: Mapping[str, str]) -> None:
+        """The engine ignored that a stream was asked for: the client gets one all the same."""
+        events = as_events(body, include_usage=self._terms.include_usage)
+        await client.start(200, STREAM, headers)
+        await client.send(b"".join(events), more=False)
+
+    async def _relay_events(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
+        is_done, goes_on = False, self._said is not None
+        async for events in reads(reply, None if goes_on else partial(self._push, client)):
+            sent = list[bytes]()  # those that came together go on together
+            for event in events:
+                if event.is_comment or event.is_error:
+                    await self._send(client, sent)
+                    if event.is_error:
+                        raise UpstreamError(
+                            message_in(event.data), code="upstream_error", by_engine=True, said=event.data
+                        )
+                    await client.comment(event.raw)
+                    continue
+                if self.first_event_at is None:
+                    self.first_event_at = self._clock()
+                    if goes_on:
+                        await client.comment(f": continued by {headers['x-ppai-peer']}\n\n".encode())
+                    else:
+                        await client.start(200, STREAM, headers)
+                if goes_on and not event.is_done:
+                    await self._continue(event, client)
+                    continue
+                is_usage = self.counted.event(event.data)
+                if not is_usage or self._terms.include_usage:  # we may have asked for it, and the client not
+                    is_done = event.is_done
+                    sent.append(self._rename(event.raw))
+            await self._send(client, sent, more=not is_done)
+        if not is_done:
+            await client.send(b"", more=False)
+
+    async def _send(self, client: Client, events: list[bytes], *, more: bool = True) -> None:
+        """Events in one write; not `more`: the last of them is the end."""
+        if events:
+            if self._heard is not None:
+                self._heard.add(b"".join(events if more else events[:-1]))
+            await client.send(b"".join(events), more=more, count=len(events))
+            events.clear()
+
+    def _push(self, client: Client, events: bytes, count: int) -> bool:
+        """Pass on plain events as they came (upstream.pour), behind the first; False: they are relayed one by one."""
+        rename = self._rename
+        if self.first_event_at is None or (count > 1 and rename is not _unchanged):
+            return False
+        sent = events if rename is _unchanged else rename(events)
+        if not client.push(sent, count):
+            return False
+        self.counted.seen.plain(events, count)
+        if self._heard is not None:
+            self._heard.add(sent)
+        return True
+
+    async def _continue(self, event: Event, client: Client) -> None:
+        """An event of whoever goes on with what another began."""
+        assert self._said is not None, "an answer goes on that was heard"
+        is_usage = self.counted.event(event.data)
+        try:
+            passed = self._said.passed_on(self._rename(event.data))
+        except UNREADABLE as error:
+            raise UpstreamError("whoever goes on sent no part of an answer", code="bad_stream") from error
+        if passed and (not is_usage or self._terms.include_usage):
+            await client.send(passed, more=True)
+
+
+def _renamer(terms: Terms) -> Callable[[bytes], bytes]:
+    """Puts the asked name back where the body's `model` had to be rewritten.
+
+    Inside a JSON string quotes are escaped, so the pattern can only meet a real key.
+    """
+    model, shown = terms.model, terms.shown_model
+    if model == shown:
+        return _unchanged
+    pattern = re.compile(rb'"model"(\s*):(\s*)' + re.escape(msgspec.json.encode(model)))
+    replacement = rb'"model"\1:\2' + msgspec.json.encode(shown).replace(b"\\", b"\\\\")
+    count = 0 if terms.endpoint in AGENT_ENDPOINTS else 1  # of chat it stands once; a named event repeats the request
+    return lambda body: pattern.sub(replacement, body, count=count)
+
+
+def _unchanged(body: bytes) -> bytes:
+    return body

@@ -1,0 +1,55 @@
+"""One answer passes on without anybody who knows who else might answer."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.serving.relaying import Relay, Terms
+from gateway.upstream import UpstreamError
+from gateway.wire.events import Event, EventSplitter
+from gateway.wire.tokens import Counted
+from tests.gateway.serving.forwarding import DONE, SAID, USED, Recorder
+
+WHOLE = b'{"model":"m-1","choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,"completion_tokens":2}}'
+
+
+class Said:
+    """A reply in memory, whole or event by event."""
+
+    def __init__(self, *body: bytes, is_stream: bool = False) -> None:
+        self.status, self.content_type, self.retry_after, self.is_stream = 200, "", None, is_stream
+        self._body = body
+
+    async def read(self) -> bytes:
+        return b"".join(self._body)
+
+    async def events(self) -> AsyncIterator[Event]:
+        for event in EventSplitter().feed(await self.read()):
+            yield event
+
+
+async def passed(reply: Said, **terms: object) -> tuple[Recorder, Relay]:
+    asked = {"endpoint": "chat/completions", "stream": reply.is_stream, "include_usage": False, **terms}
+    relay = Relay(Terms(**{"model": "m-1", "shown_model": "m-1", **asked}), Counted(), lambda: 5.0)  # type: ignore[arg-type]
+    client = Recorder()
+    await relay.pass_on(reply, client, {"x-ppai-peer": "ada"})
+    return client, relay
+
+
+async def test_a_whole_answer_is_counted_and_named_as_it_was_asked() -> None:
+    client, relay = await passed(Said(WHOLE), shown_model="auto")
+
+    assert WHOLE.replace(b"m-1", b"auto") == client.body
+    assert ((3, 2), 5.0, "ada") == (relay.counted.said, relay.first_event_at, client.headers["x-ppai-peer"])
+
+
+@pytest.mark.parametrize(("include_usage", "passes"), [(False, SAID + DONE), (True, SAID + USED + DONE)])
+async def test_usage_that_the_client_did_not_ask_for_is_counted_alone(include_usage: bool, passes: bytes) -> None:
+    client, relay = await passed(Said(SAID, USED, DONE, is_stream=True), include_usage=include_usage)
+
+    assert (passes, (3, 1)) == (client.body, relay.counted.said)
+
+
+async def test_an_answer_that_is_none_reaches_nobody() -> None:
+    with pytest.raises(UpstreamError, match="out of memory"):
+        await passed(Said(b'{"error": {"message": "out of memory"}}'))
