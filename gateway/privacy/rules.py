@@ -11,24 +11,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
-from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from math import inf
+from typing import Literal
 
 from gateway.privacy.detectors import DETECTORS
-from gateway.privacy.media import without_media
-from gateway.privacy.spellings import Buffer, Spelling, Unreadable, slices, spellings
-from gateway.wire.codec import UNREADABLE
+from gateway.privacy.spellings import Buffer, Spelling
+from gateway.privacy.texts import Reader, Texts
 
 Reach = Literal["this machine", "my machines", "approved", "anyone"]
 REACHES: tuple[Reach, ...] = ("this machine", "my machines", "approved", "anyone")  # the strictest first
 Attachment = Literal["image", "audio", "file"]
 Pattern = Literal["private_key", "api_key", "token", "email", "card", "iban"]
-REMEMBERED = 1 << 14  # texts, at some hundred bytes each: a slice of each of so many conversations
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_TEXTS_APART = frozenset({"type", "role", "id", "call_id", "tool_call_id", "tool_use_id", "media_type", "detail"})
-_TOKEN_FIELDS = ("prompt", "input")  # that may be token ids
 _BESIDE_PATH = r"[\w.~-]"
 
 
@@ -75,11 +69,6 @@ class Asked:
     topics: frozenset[str] | None = frozenset()
     files: tuple[tuple[int, int], ...] = ()  # where files of a form begin and end in the body
 
-    @property
-    def texts(self) -> Iterator[Buffer]:
-        """The parts of the body that are read: all but what lies between the ends of pictures and recordings."""
-        return without_media(self.body, self.files)
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -116,14 +105,14 @@ class Rules:
                 sought[f"words of {rule.name}"] = partial(_has_word, tuple(map(_folded, rule.words)))
             if rule.paths:
                 sought[f"paths of {rule.name}"] = partial(_has_path, _paths(rule.paths, home))
-        self._read = _Reader(sought)
+        self._reader = Reader(sought)
 
     def __bool__(self) -> bool:
         return bool(self.all)
 
-    def verdict(self, asked: Asked) -> Verdict:
-        """How far this request may go."""
-        found, texts = ANYWHERE, _Texts(asked, self._read)
+    def verdict(self, asked: Asked, new_bytes: float = inf) -> Verdict:
+        """How far this request may go. Raises TakesLong where more than `new_bytes` of its texts are new."""
+        found, texts = ANYWHERE, self._texts(asked, new_bytes)
         for rule in self._strictest_first:
             if found.rule and REACHES.index(found.reach) <= REACHES.index(rule.to):
                 break
@@ -136,10 +125,13 @@ class Rules:
 
     def explain(self, asked: Asked) -> list[tuple[Rule, bool | None]]:
         """Every rule, and whether it holds; None: that cannot be told."""
-        texts = _Texts(asked, self._read)
+        texts = self._texts(asked)
         return [(rule, self._holds(rule, asked, texts)) for rule in self.all]
 
-    def _holds(self, rule: Rule, asked: Asked, texts: "_Texts") -> bool | None:
+    def _texts(self, asked: Asked, new_bytes: float = inf) -> Texts:
+        return Texts(asked.body, asked.files, self._reader, is_json=asked.is_json, new_bytes=new_bytes)
+
+    def _holds(self, rule: Rule, asked: Asked, texts: Texts) -> bool | None:
         """Whether all that the rule names applies. What costs nothing is looked at first."""
         is_told = True
         for applies in self._conditions(rule, asked, texts):
@@ -148,7 +140,7 @@ class Rules:
             is_told &= applies is not None
         return True if is_told else None
 
-    def _conditions(self, rule: Rule, asked: Asked, texts: "_Texts") -> Iterator[bool | None]:
+    def _conditions(self, rule: Rule, asked: Asked, texts: Texts) -> Iterator[bool | None]:
         if rule.models:
             yield _is_any(asked.models, rule.models)
         if rule.headers:
@@ -165,87 +157,6 @@ class Rules:
             yield texts.have(f"words of {rule.name}")
         if rule.paths:
             yield texts.have(f"paths of {rule.name}")
-
-
-class _Read(NamedTuple):
-    """What was found in a text, and whether all of it could be read."""
-
-    signs: frozenset[str]
-    is_whole: bool
-
-
-class _Reader:
-    """Looks for signs in texts. A conversation is sent whole at every turn: what was read in a text is remembered."""
-
-    def __init__(self, sought: Mapping[str, Callable[[Spelling], bool]]) -> None:
-        self.sought = sought
-        self._known: dict[bytes, _Read] = {}  # by the hash of a text; threads read texts side by side
-
-    def read(self, text: str) -> _Read:
-        """Of a text of at most a slice."""
-        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        read = self._known.get(key)
-        if read is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            read = self._known[key] = self._looked_at(text)
-        return read
-
-    def _looked_at(self, text: str) -> _Read:
-        """A spelling at a time: all of them together are many times as large as the text."""
-        found = set[str]()
-        try:
-            for spelling in spellings(text):
-                found |= {sign for sign, is_in in self.sought.items() if sign not in found and is_in(spelling)}
-                if len(found) == len(self.sought):
-                    break
-        except Unreadable:
-            return _Read(frozenset(found), is_whole=False)
-        return _Read(frozenset(found), is_whole=True)
-
-
-class _Texts:
-    """What stands in one request's texts of all that rules look for, found in one pass once a rule needs it."""
-
-    def __init__(self, asked: Asked, reader: _Reader) -> None:
-        self._asked, self._reader = asked, reader
-        self._found: set[str] | None = None
-        self._is_whole = True  # whether all of it could be read
-
-    def have(self, *signs: str) -> bool | None:
-        """Whether one of these is there; None: not all can be read."""
-        if self._found is None:
-            self._found = self._look()
-        if not self._found.isdisjoint(signs):
-            return True
-        return False if self._is_whole else None
-
-    def _look(self) -> set[str]:
-        found = set[str]()
-        for text in self._texts():
-            read = self._reader.read(text)
-            found |= read.signs
-            self._is_whole &= read.is_whole
-            if len(found) == len(self._reader.sought):
-                break
-        return found
-
-    def _texts(self) -> Iterator[str]:
-        """The body as it came; and the parts of each of its lists in a row, for what stands partly in each of two."""
-        for part in self._asked.texts:
-            yield from slices(part)
-        if not self._asked.is_json:
-            return
-        try:
-            body = msgspec.json.decode(memoryview(self._asked.body))
-        except UNREADABLE:
-            self._is_whole = False
-            return
-        if _has_token_ids(body):
-            self._is_whole = False
-        for parts in _split(body):
-            for part in without_media("".join(_leaves(parts)).encode("utf-8", "replace")):
-                yield from slices(part)
 
 
 def checked(rule: Rule) -> str:
@@ -314,43 +225,3 @@ def _paths(paths: Collection[str], home: str) -> re.Pattern[str]:
             spelled.add("~" + path[len(home.rstrip("/\\")) :])
     either = "|".join(re.escape(path) for path in sorted(spelled))
     return re.compile(rf"(?<!{_BESIDE_PATH})(?:{either})(?!{_BESIDE_PATH})", re.I)
-
-
-def _has_token_ids(body: Any) -> bool:
-    """Whether a prompt comes as numbers, which no rule can read."""
-    fields = body if isinstance(body, dict) else {}
-    for name in _TOKEN_FIELDS:
-        value = fields.get(name)
-        if isinstance(value, list) and any(isinstance(item, int | float | list) for item in value):
-            return any(isinstance(item, int | float) or _numbers(item) for item in value)
-    return False
-
-
-def _numbers(item: Any) -> bool:
-    return isinstance(item, list) and any(isinstance(number, int | float) for number in item)
-
-
-def _split(body: Any) -> Iterator[list[Any]]:
-    """The lists in a body in which a text may be split: those of more than one part, none a turn of its own."""
-    left = [body]
-    while left:
-        word = left.pop()
-        if isinstance(word, dict):
-            left += word.values()
-        elif isinstance(word, list):
-            left += word
-            if len(word) > 1 and not any(isinstance(part, dict) and "role" in part for part in word):
-                yield word
-
-
-def _leaves(body: Any) -> Iterator[str]:
-    """All texts in a body, in order; a list of what is left takes the same time at every depth."""
-    left = [body]
-    while left:
-        word = left.pop()
-        if isinstance(word, str):
-            yield word
-        elif isinstance(word, list):
-            left += reversed(word)
-        elif isinstance(word, dict):
-            left += [word[key] for key in reversed(word) if key not in _TEXTS_APART]

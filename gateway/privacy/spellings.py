@@ -127,11 +127,11 @@ class Spelling:
         return len(self._bytes.translate(None, _NOT_DIGITS))
 
 
-def slices(body: Buffer) -> Iterator[str]:
-    """A body of any kind as text, in slices that overlap; bytes that are none stand as U+FFFD."""
+def slices(body: Buffer) -> list[memoryview]:
+    """A body of any kind in slices that overlap, not copied."""
     view = memoryview(body)
-    for begin in range(0, max(1, len(view) - OVERLAP_BYTES), SLICE_BYTES - OVERLAP_BYTES):
-        yield bytes(view[begin : begin + SLICE_BYTES]).decode("utf-8", "replace")
+    begins = range(0, max(1, len(view) - OVERLAP_BYTES), SLICE_BYTES - OVERLAP_BYTES)
+    return [view[begin : begin + SLICE_BYTES] for begin in begins]
 
 
 def spellings(text: str, depth: int = DEPTH) -> Iterator[Spelling]:

@@ -8,12 +8,14 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 import numpy as np
 
 from gateway.privacy.others import OtherRequest
 from gateway.privacy.rules import ANYWHERE, UNASKED, Asked, Rule, Rules, Verdict
+from gateway.privacy.texts import TakesLong
 from gateway.routing.node import Node
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.reading.turns import MEDIA_NEEDS
@@ -21,7 +23,7 @@ from gateway.wire.request import Request
 
 log = logging.getLogger(__name__)
 
-INLINE_BYTES = 1 << 14  # a longer body is read by a thread
+INLINE_BYTES = 1 << 14  # of a request that were not read before; where more are new, a thread reads them
 TOPIC_S = 2.0  # s that a turn may take to be judged; the next rule is that it stays here
 TOPIC_SHARE = 0.25  # of what a text is about, from which on it is about that category
 REMEMBERED = 4096  # conversations of which the topics are remembered: turns that were judged once go on being sent
@@ -59,11 +61,11 @@ class Leaving:
             return UNASKED
         return None
 
-    async def verdict(self, request: Request, came: Came, *, always: bool = False) -> Verdict:
-        """How far this request may go."""
+    async def verdict(self, request: Request, came: Came, *, always: bool = False, is_quick: bool = False) -> Verdict:
+        """How far this request may go. `is_quick`: decoding what came holds up nobody."""
         if (known := self.at_once(always=always)) is not None:
             return known
-        verdict = await self._asked(await self._of(request, came))
+        verdict = await self._asked(await self._of(request, came), is_quick=is_quick)
         return verdict if always else self._counted(verdict)
 
     async def of_other(self, request: OtherRequest, headers: Mapping[str, str], key: str) -> Verdict:
@@ -87,10 +89,11 @@ class Leaving:
             self.held[verdict.rule] += 1
         return verdict
 
-    async def _asked(self, asked: Asked) -> Verdict:
+    async def _asked(self, asked: Asked, *, is_quick: bool = False) -> Verdict:
         try:
-            if len(asked.body) <= INLINE_BYTES:
-                return self._rules.verdict(asked)
+            if is_quick or len(asked.body) <= INLINE_BYTES:
+                with suppress(TakesLong):
+                    return self._rules.verdict(asked, INLINE_BYTES)
             return await asyncio.to_thread(self._rules.verdict, asked)
         except Exception as error:  # a bug: nothing of the request is said, and it stays here
             log.error("privacy_not_judged why=%s", type(error).__name__)

@@ -98,8 +98,11 @@ class Decider:
         may_leave = everybody or not self._node.roster.is_all_here
         quick_bytes = QUICK_CHAT_BYTES if endpoint == "chat/completions" and not may_leave else QUICK_BYTES
         asked = (endpoint, body, wishes.session, may_leave)
-        request, travel = await asyncio.to_thread(read, *asked) if takes_long(body, quick_bytes) else read(*asked)
-        verdict = self.leaving.at_once(always=everybody) or await self.leaving.verdict(request, came, always=everybody)
+        is_quick = not takes_long(body, quick_bytes)
+        request, travel = read(*asked) if is_quick else await asyncio.to_thread(read, *asked)
+        verdict = self.leaving.at_once(always=everybody) or await self.leaving.verdict(
+            request, came, always=everybody, is_quick=is_quick and body is came.body
+        )
         self._telemetry.observe_stage("read", self._clock() - began)
         judged = await self.queries.judged(request, wishes, judge_s)
         query = self.queries.query(request, travel, len(body), wishes, verdict, judged)

@@ -63,7 +63,7 @@ GUARDS = [
     ),
     Guard(
         "as token ids",
-        "gateway/privacy/rules.py",
+        "gateway/privacy/texts.py",
         "if _has_token_ids(body):",
         "if False:",
         f"{RULES}test_what_cannot_be_told_stays_here",
@@ -77,7 +77,7 @@ GUARDS = [
     ),
     Guard(
         "in two parts",
-        "gateway/privacy/rules.py",
+        "gateway/privacy/texts.py",
         "for parts in _split(body):",
         "for parts in ():",
         f"{RULES}test_a_secret_that_is_split_over_two_parts_is_found",

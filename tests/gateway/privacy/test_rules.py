@@ -9,17 +9,15 @@ import pytest
 
 from gateway.privacy.rules import (
     REACHES,
-    REMEMBERED,
     Asked,
     PrivacyConfig,
     Rule,
     RuleError,
     Rules,
     Verdict,
-    _Reader,
     checked,
 )
-from gateway.privacy.spellings import SLICE_BYTES, slices
+from gateway.privacy.spellings import SLICE_BYTES
 from tests.gateway.privacy.secrets import KINDS, WRITTEN, drawn
 
 HERE, ANYWHERE = Rule("here"), Verdict()
@@ -210,41 +208,6 @@ def test_rules_are_explained_without_what_they_found() -> None:
 
 
 # --- what was read before ---
-
-
-def test_a_conversation_is_read_where_it_grew() -> None:
-    looked = list[int]()
-    reader = _Reader({"nothing": lambda spelling: bool(looked.append(len(spelling.text)))})
-    turns = ["word " * 600 + f"turn {number}. " for number in range(40)]
-
-    def read(number: int) -> int:
-        looked.clear()
-        for text in slices("".join(turns[:number]).encode()):
-            reader.read(text)
-        return sum(looked)
-
-    whole, more = read(39), read(40)
-
-    assert len("".join(turns[:39])) < whole
-    assert more <= SLICE_BYTES + len(turns[39])
-
-
-def test_what_was_found_in_a_text_is_found_again_and_so_is_what_could_not_be_read() -> None:
-    reader = _Reader({"secret": lambda spelling: "hush" in spelling.text})
-
-    for _ in range(2):
-        assert (frozenset({"secret"}), True) == reader.read("hush, hush")
-        assert (frozenset(), True) == reader.read("nothing at all")
-        assert not reader.read(ESCAPED).is_whole
-
-
-def test_no_more_texts_are_remembered_than_there_is_room_for() -> None:
-    reader = _Reader({})
-
-    for number in range(REMEMBERED + 10):
-        reader.read(str(number))
-
-    assert 10 == len(reader._known)
 
 
 @pytest.mark.parametrize("at", [*range(SLICE_BYTES - 60, SLICE_BYTES + 20, 7), *range(11_000, 12_400, 97)])

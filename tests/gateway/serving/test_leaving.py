@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from gateway.privacy.rules import ANYWHERE, PrivacyConfig, Rule, Rules, Verdict
 from gateway.serving.leaving import INLINE_BYTES, Came, Leaving
 from gateway.topics.reader import Judged
 from gateway.wire.bodies import FORM
-from gateway.wire.request import read_request
+from gateway.wire.request import Request, read_request
 
 CATEGORIES = ("medicine", "law", "coding", "coding")
 ILL, LEGAL, CODE, STRANGE = "my knee hurts", "may I sue", "sort a list", "zzzz"
@@ -113,7 +114,7 @@ async def test_key_and_headers_are_the_caller_s() -> None:
 async def test_a_bug_keeps_the_request_here_and_says_nothing_of_it(
     chars: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(self: Rules, asked: object) -> Verdict:
+    def broken(self: Rules, asked: object, new_bytes: float = inf) -> Verdict:
         raise ValueError("a secret word")
 
     monkeypatch.setattr(Rules, "verdict", broken)
@@ -133,6 +134,31 @@ async def test_a_long_body_is_read_beside_the_event_loop() -> None:
 
     assert ANYWHERE == await asking
     assert turns > 3
+
+
+async def test_a_long_conversation_is_judged_at_once_where_it_was_read_before() -> None:
+    """It takes no thread, and no turn of the event loop; what is new of it is read beside that where it is long."""
+    of, pattern = leaving(Rule("r", patterns=("card",))), "Turn {}: some words, 12 of them, and more. "
+    read, new = ("".join(map(pattern.format, range(begin, begin + 4000))) for begin in (0, 10**6))
+
+    def said(*turns: str) -> tuple[Request, Came]:
+        body = json.dumps({"messages": [{"role": "user", "content": turn} for turn in turns]}).encode()
+        return read_request("chat/completions", body), Came(body, {})
+
+    def is_at_once(*turns: str) -> bool:
+        judging = of.verdict(*said(*turns), is_quick=True)
+        try:
+            judging.send(None)
+        except StopIteration as told:
+            return bool(ANYWHERE == told.value)
+        judging.close()
+        return False
+
+    assert ANYWHERE == await of.verdict(*said(read))
+    assert is_at_once(read)
+    assert is_at_once(read, "and one more")
+    assert not is_at_once(read, new)
+    assert "r" == (await of.verdict(*said(read, "4111 1111 1111 1111"), is_quick=True)).rule
 
 
 async def test_other_endpoints_are_judged_by_all_but_their_topic() -> None:
