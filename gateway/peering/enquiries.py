@@ -1,8 +1,9 @@
 """Asks other peers what they tell of their agents beyond their cards: POST /peer/1/agents (discovery/details.py).
 
 1. Asked is a peer that is alive, that we may send prompts, and whose card has a digest other than that of its answer.
-2. Four are asked at a time, each at most once in 10 s: an engine that comes and goes makes no flood. After a failure
-   the pause doubles, up to 10 minutes.
+2. Four are asked at a time, each three times at once and then once in 10 s: what a peer learns of its engine in the
+   seconds after its start is heard at once, and an engine that comes and goes makes no flood. After a failure it is
+   not asked for 10 s; that pause doubles, up to 10 minutes.
 3. All answers together may take 16 MiB; what exceeds them is not kept.
 
 A peer that does not answer is dealt with by its card alone.
@@ -20,6 +21,7 @@ from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
 from discovery.records import Agent, PeerId
 from discovery.request_auth import Refused
+from discovery.throttle import Throttle
 from discovery.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -27,7 +29,8 @@ log = logging.getLogger(__name__)
 AGENTS_PATH = "/peer/1/agents"
 FEATURE = "agents"  # in the card of a peer that answers
 AT_ONCE = 4
-INTERVAL_S, INTERVAL_LIMIT_S = 10.0, 600.0  # between two times that one peer is asked
+BURST = 3  # so often one peer is asked at once
+INTERVAL_S, INTERVAL_LIMIT_S = 10.0, 600.0  # then between two times; after failures in a row
 ANSWER_S = 5.0
 LOOK_S = 1.0  # between two looks for somebody to ask
 KEPT_BYTES = 16 << 20  # of all answers
@@ -40,7 +43,7 @@ class _Asked:
     digest: bytes = b""  # in its card when it answered last
     size: int = 0  # of that answer
     failures: int = 0  # in a row
-    next_at: float = 0.0
+    next_at: float = 0.0  # not before, after a failure
 
 
 class Enquiries:
@@ -58,6 +61,7 @@ class Enquiries:
         self._gossip, self._transport, self._may_answer = gossip, transport, may_answer
         self._hear, self._clock = hear, clock
         self._asked: dict[PeerId, _Asked] = {}
+        self._throttle = Throttle(1 / INTERVAL_S, BURST)
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -75,12 +79,14 @@ class Enquiries:
         for member in members:
             card, asked = member.card, self._asked.get(member.id) or _Asked()
             is_news = FEATURE in card.features and card.details and card.details != asked.digest
-            if is_news and member.state == "alive" and now >= asked.next_at and self._may_answer(member.id):
+            is_time = now >= asked.next_at and self._throttle.has_room(member.id, now)
+            if is_news and is_time and member.state == "alive" and self._may_answer(member.id):
                 due.append((asked.next_at, member.id, card.details))
         return [(peer, digest) for _, peer, digest in sorted(due)]
 
     async def _ask(self, peer: PeerId, digest: bytes) -> None:
         asked = self._asked.setdefault(peer, _Asked())
+        self._throttle.spend(peer, 1.0, self._clock())
         try:
             async with asyncio.timeout(ANSWER_S):
                 answer = await self._read(peer)
@@ -94,7 +100,7 @@ class Enquiries:
             self._failed(peer, asked, str(error) or "no answer in time")
         else:
             asked.digest, asked.size, asked.failures = digest, len(answer), 0
-            asked.next_at = self._clock() + INTERVAL_S
+            asked.next_at = self._clock()
             self._hear(peer, agents)
 
     async def _read(self, peer: PeerId) -> bytes:

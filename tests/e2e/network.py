@@ -57,7 +57,8 @@ class Cluster:
         return peer
 
     def seed(self) -> str:
-        first = next(iter(self.peers.values()))
+        """An address of the first peer that runs."""
+        first = self.peers[next(filter(self.is_running, self.peers))]
         card = first.get("/ppai/v1/status")[1]
         return card["network"]["addresses"][0]
 

@@ -5,15 +5,16 @@ import json
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.engines.embedded import EmbeddedConfig
-from gateway.peering.enquiries import INTERVAL_S
+from gateway.engines.embedded import EmbeddedConfig, EmbeddedEngine
 from gateway.wire.bodies import TURNS
 from tests import agents
 from tests.e2e.network import CHAT, HELLO, SECRET, Cluster
@@ -178,52 +179,69 @@ async def test_of_200_streams_and_three_peers_of_which_one_is_killed_no_client_s
 
 
 NUMBERS = "Write the numbers from 1 to 100, separated by commas."  # a story of SmolLM2 has ties, and so differs
+TOKENS = 100
 ASKED: dict[str, dict[str, Any]] = {
-    "chat/completions": {"messages": [{"role": "user", "content": NUMBERS}], "max_tokens": 200},
-    "messages": {"messages": [{"role": "user", "content": NUMBERS}], "max_tokens": 200},
-    "responses": {"input": NUMBERS, "max_output_tokens": 200},
+    "chat/completions": {"messages": [{"role": "user", "content": NUMBERS}], "max_tokens": TOKENS},
+    "messages": {"messages": [{"role": "user", "content": NUMBERS}], "max_tokens": TOKENS},
+    "responses": {"input": NUMBERS, "max_output_tokens": TOKENS},
 }
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("endpoint", ASKED)
-async def test_a_real_answer_killed_at_every_tenth_token_is_the_unbroken_one(
-    cluster: Cluster, tmp_path: Path, endpoint: str
-) -> None:
-    """Two real llama.cpp, a peer before each; whoever answers is killed, and started again for the next answer.
+async def test_real_answers_killed_at_every_tenth_token_are_the_unbroken_ones(cluster: Cluster, tmp_path: Path) -> None:
+    """Two real llama.cpp, a peer before each; where a peer is killed, a new one begins before its engine at once.
 
     Where what was said ends inside a word, its pieces may make other tokens when they are read at once, and the rest
     may differ; so may a greedy choice between two tokens that are equal but for rounding.
     """
     async with AsyncExitStack() as stack:
         engines = [
-            await stack.enter_async_context(running(smollm2(), tmp_path / f"{name}.llama", EmbeddedConfig(slots=1)))
-            for name in ("ben", "cleo")
+            await stack.enter_async_context(running(smollm2(), tmp_path / f"{number}.llama", EmbeddedConfig(slots=1)))
+            for number in range(2)
         ]
         for engine in engines:
             await asyncio.wait_for(engine.ready(), 120)
-        for name, engine in zip(("ben", "cleo"), engines, strict=True):
-            seeds = ("--seed", cluster.seed()) if cluster.peers else ()
-            await cluster.start(name, *seeds, engine=engine.url, env=SECRET | {"PPAI_ENGINE_API_KEY": engine.api_key})
+        serving: dict[str, EmbeddedEngine] = {}
+        for engine in engines:
+            await serve(cluster, serving, engine)
         await cluster.start("ada", "--seed", cluster.seed(), engine="none")
-        await until_both(cluster, endpoint)
-        whole = await killed(cluster, endpoint, 0)
-        assert 200 == whole.tokens, "it is long enough"
-        broken = []
-        for token in range(10, 210, 10):
-            broken.append(await killed(cluster, endpoint, token))
-            peer = cluster.peers[broken[-1].by]
-            await asyncio.to_thread(peer.stop)
-            await asyncio.to_thread(peer.__enter__)
-            await asyncio.sleep(INTERVAL_S + 2)  # what it learnt of its engine after its start is asked for not before
-            await until_both(cluster, endpoint)
+        await until_known(cluster, serving)
+        wholes = {endpoint: await answered(cluster, endpoint) for endpoint in ASKED}
+        broken = [
+            (endpoint, token, await killed(cluster, serving, endpoint, token))
+            for endpoint, token in product(ASKED, range(10, TOKENS + 1, 10))
+        ]
 
-    for token, answer in zip(range(10, 210, 10), broken, strict=True):
-        print(f"killed at {token}: {differs(answer.text, whole.text) or 'equal'}")
-    assert all(answer.is_done and answer.error is None for answer in broken)
-    assert {200} == {answer.tokens for answer in broken}
-    assert 18 <= sum(answer.text == whole.text for answer in broken)
+    for endpoint, token, answer in broken:
+        print(f"{endpoint} killed at {token}: {differs(answer.text, wholes[endpoint].text) or 'equal'}")
+    answers = [answer for _, _, answer in broken]
+    assert {TOKENS} == {answer.tokens for answer in (*wholes.values(), *answers)}
+    assert all(answer.is_done and answer.error is None for answer in answers)
+    assert 0.9 * len(broken) <= sum(answer.text == wholes[endpoint].text for endpoint, _, answer in broken)
+
+
+async def serve(cluster: Cluster, serving: dict[str, EmbeddedEngine], engine: EmbeddedEngine) -> None:
+    """One more peer, before this engine."""
+    name = f"peer{len(cluster.peers)}"
+    seeds = ("--seed", cluster.seed()) if cluster.peers else ()
+    env = SECRET | {"PPAI_ENGINE_API_KEY": engine.api_key}
+    await cluster.start(name, *seeds, engine=engine.url, env=env)
+    serving[name] = engine
+
+
+async def until_known(cluster: Cluster, serving: Collection[str]) -> None:
+    """All that serve are there, and known to go on with answers."""
+    async with asyncio.timeout(60):
+        while True:
+            peers = {peer["name"]: peer for peer in await cluster.get("ada", "/ppai/v1/peers")}
+            known = [peers[name] for name in serving if name in peers]
+            if len(serving) == sum(
+                peer["state"] == "alive" and peer["admission"] == "open" and
+                any(set(ASKED) <= set(agent["continues"]) for agent in peer["agents"])
+                for peer in known
+            ):  # fmt: skip
+                return
+            await asyncio.sleep(0.1)
 
 
 @dataclass
@@ -237,8 +255,23 @@ class Answer:
     error: Any = None
 
 
-async def killed(cluster: Cluster, endpoint: str, kill_at: int) -> Answer:
-    """One stream to its end, of which the peer that began it is killed at the token `kill_at`."""
+async def killed(cluster: Cluster, serving: dict[str, EmbeddedEngine], endpoint: str, token: int) -> Answer:
+    """One stream to its end, of which the peer that began it is killed at this token; afterwards two serve again."""
+    async with asyncio.TaskGroup() as tasks:
+
+        def kill(name: str) -> None:
+            os.kill(cluster.peers[name].pid, signal.SIGKILL)
+            tasks.create_task(serve(cluster, serving, serving.pop(name)))
+
+        answer = await answered(cluster, endpoint, token, kill)
+    await until_known(cluster, serving)
+    return answer
+
+
+async def answered(
+    cluster: Cluster, endpoint: str, token: int = 0, act: Callable[[str], None] = lambda name: None
+) -> Answer:
+    """One stream to its end; at the token of this number `act` is called with the name of the peer that began it."""
     body, said = {"model": "auto", "temperature": 0, "stream": True, **ASKED[endpoint]}, 0
     if endpoint == "chat/completions":
         body["stream_options"] = {"include_usage": True}
@@ -255,8 +288,8 @@ async def killed(cluster: Cluster, endpoint: str, kill_at: int) -> Answer:
             answer.tokens = usage.get("completion_tokens") or usage.get("output_tokens") or answer.tokens
             word = word_in(event)
             answer.text, said = answer.text + word, said + bool(word)
-            if said == kill_at and word:
-                os.kill(cluster.peers[answer.by].pid, signal.SIGKILL)
+            if said == token and word:
+                act(answer.by)
     return answer
 
 
@@ -274,17 +307,3 @@ def differs(said: str, whole: str) -> str:
         return ""
     at = next((at for at, (one, other) in enumerate(zip(said, whole, strict=False)) if one != other), len(said))
     return f"{said[max(0, at - 30) : at]!r} goes on with {said[at : at + 30]!r}, not with {whole[at : at + 30]!r}"
-
-
-async def until_both(cluster: Cluster, endpoint: str) -> None:
-    """Both that serve are there, and known to go on with answers."""
-    async with asyncio.timeout(60):
-        while True:
-            peers = {peer["name"]: peer for peer in await cluster.get("ada", "/ppai/v1/peers")}
-            if all(
-                peers[name]["state"] == "alive" and peers[name]["admission"] == "open" and
-                any(endpoint in agent["continues"] for agent in peers[name]["agents"])
-                for name in ("ben", "cleo")
-            ):  # fmt: skip
-                return
-            await asyncio.sleep(0.1)

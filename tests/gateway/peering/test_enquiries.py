@@ -12,7 +12,7 @@ import pytest
 from discovery.details import DETAILS_LIMIT_BYTES
 from discovery.records import Agent, PeerId
 from gateway.peering import enquiries
-from gateway.peering.enquiries import FEATURE, INTERVAL_LIMIT_S, INTERVAL_S, Enquiries
+from gateway.peering.enquiries import BURST, FEATURE, INTERVAL_LIMIT_S, INTERVAL_S, Enquiries
 from tests import peers
 from tests.fakes import ScriptedEngine
 from tests.peers import Pair, two_peers
@@ -63,12 +63,24 @@ async def test_a_peer_is_asked_once_for_each_change(tmp_path: Path) -> None:
         ada.says(b"12345678", FEATURE, "of the future")
         assert [1, 0] == [await ada.once(), await ada.once()]
         ada.says(b"changed!", FEATURE)
-        assert 0 == await ada.once()
-        ada.now += INTERVAL_S
         assert [1, 0] == [await ada.once(), await ada.once()]
 
     (peer, (agent,)), _ = ada.heard
     assert (ada.pair.ben.id, ("image",), "here") == (peer, agent.untold, agent.place)
+
+
+async def test_a_peer_whose_agents_change_all_the_time_is_asked_at_once_a_few_times_and_then_now_and_then(
+    tmp_path: Path,
+) -> None:
+    async with asking(tmp_path) as ada:
+        asked_at = []
+        for change in range(50):
+            ada.says(b"%08d" % change, FEATURE)
+            asked_at += [ada.now] * await ada.once()
+            ada.now += 1.0
+
+    assert [0.0, 1.0, 2.0] == asked_at[:BURST]
+    assert {INTERVAL_S} == {later - earlier for earlier, later in pairwise(asked_at[BURST:])}
 
 
 @pytest.mark.parametrize("details", [b"nonsense", bytes(DETAILS_LIMIT_BYTES + 1), b"\xdd\xff\xff\xff\xff"])
