@@ -24,6 +24,7 @@ from gateway.beliefs.speed import Speed
 FRESH_S = 0.05  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
 DOUBLINGS = 4  # of the time for which one that fails again and again is remembered: it is tried about once an hour
+CLOSED_S = 10.0  # s for which a door that was found closed keeps us away, where nothing is heard of it meanwhile
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
 
 
@@ -95,6 +96,7 @@ class Belief:
     jobs: int = 0  # running + waiting, at `birth`
     birth: float = -inf
     admission: AdmissionState = "open"
+    closed_at: float = -inf  # when we were told last that nobody is let in
     last: Pulse | None = None
     work_done: WorkDone = field(default_factory=WorkDone)
     kept_share: float = 1.0  # share of the tokens that should have been warm which were; fades towards 1 slowly
@@ -105,6 +107,10 @@ class Belief:
     has_news: bool = True  # something was heard since `_expected` was worked out, at `_expected_at`
     _expected: Expected[float] | None = None
     _expected_at: float = -inf
+
+    def is_closed(self, now: float) -> bool:
+        """Whether nobody is let in, as far as we know. After CLOSED_S without news that is to be found out anew."""
+        return self.admission == "closed" and now - self.closed_at < CLOSED_S
 
     def expected(self, now: float) -> Expected[float]:
         """What is expected of the peer at `now`, or was within FRESH_S while nothing was heard of it."""
@@ -140,6 +146,8 @@ class Belief:
         is_same = (jobs, slots, admission) == (self.jobs, self.slots, self.admission)
         is_known = is_same and birth - self.birth < FRESH_S and not self.reservations
         self.jobs, self.slots, self.admission, self.birth = jobs, slots, admission, birth
+        if admission == "closed":
+            self.closed_at = birth
         return not is_known
 
     def observe_pulse(self, pulse: Pulse, birth: float) -> None:
@@ -173,7 +181,7 @@ class Belief:
     def observe_outcome(self, reservation: Reservation, outcome: Outcome, now: float) -> None:
         """What we saw ourselves: how long we waited against what we expected, and how fast tokens came.
 
-        - refused: the door is closed, until the next pulse or until a job of ours has ended there
+        - refused: the door is closed, until the next pulse, until a job of ours has ended there, or for CLOSED_S
         - failed: counts as `failure_s` of waiting, or as long as it took if that was longer
         - cancelled before the first event: counts as waiting so long, if that is longer than expected
         - failed again at the next try, or kept waiting half of `failure_s` for nothing: is remembered twice as long
@@ -184,7 +192,7 @@ class Belief:
         if outcome.status == "ok" and self.admission == "closed":
             self.admission = "soft"
         if outcome.status == "refused":
-            self.admission = "closed"
+            self.admission, self.closed_at = "closed", now
         elif outcome.status == "failed":
             self._observe_failure(reservation, now)
             self._observe_wait(job, max(outcome.latency_s, self.config.failure_s))
@@ -209,6 +217,7 @@ class Belief:
         """The evidence as numbers, all of them floats."""
         config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
         birth, unseen, late_since = self.birth, 0, inf
+        opens_at = self.closed_at + CLOSED_S if self.admission == "closed" else inf
         for reservation in self.reservations:
             unseen += reservation.arrives_at > birth
         for reservation in self.late:
@@ -216,7 +225,7 @@ class Belief:
         return Evidence(
             self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
             self.as_of, float(self.jobs), float(unseen), float(len(self.reservations)), float(self.slots), birth,
-            self.rtt_s, ADMISSION_LEVEL[self.admission], self._memory,
+            self.rtt_s, ADMISSION_LEVEL[self.admission], opens_at, self._memory,
             config.prior_prompt_tokens * prefill_s + config.prior_output_tokens * (step_s + stream_s),
             prefill_s, step_s, stream_s, float(len(self.late)), late_since,
         )  # fmt: skip

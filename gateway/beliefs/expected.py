@@ -56,6 +56,7 @@ class Evidence(NamedTuple, Generic[Each]):
     birth: Each
     rtt_s: Each
     admission: Each  # 0 open, 1 soft, 2 closed
+    opens_at: Each  # from when on a closed door counts as a soft one; inf where it is not closed
     memory: Each  # times τ for which turns are remembered; 1 unless the peer fails again and again
     typical_s: Each  # a typical job at the peer's own speed: the prior of E[S]
     prefill_s: Each
@@ -122,6 +123,6 @@ def expected(of: Evidence[Real], config: BeliefConfig, now: float) -> Expected[R
     return Expected(
         backlog, streams(backlog, of.slots),
         arrival_rate, mean_service_s, shape, utilisation, of.slots, wait_factor,
-        of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.admission, age_s, turn_s,
+        of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.admission - (of.opens_at <= now), age_s, turn_s,
         wait(backlog, of.slots, mean_service_s, wait_factor), doubt(backlog, of.slots, mean_service_s, shape),
     )  # fmt: skip

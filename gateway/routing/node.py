@@ -103,9 +103,9 @@ class Node:
         self._scored_roster()
         return self._former_models.served_by(now)
 
-    def has_room(self, peer: PeerId) -> bool:
+    def has_room(self, peer: PeerId, now: float) -> bool:
         """Whether another peer's door is open, as far as we know."""
-        return peer in self.beliefs and self.beliefs[peer].admission != "closed"
+        return peer in self.beliefs and not self.beliefs[peer].is_closed(now)
 
     def serve(self, agents: Sequence[Agent]) -> None:
         """Our own agents changed. What the engine refused at one that goes is tried anew when it comes back."""
@@ -226,7 +226,7 @@ class Node:
         return self.beliefs[self.me].expected(0.0).mean_service_s
 
     def observe_closed(self, peer: PeerId, now: float) -> None:
-        """A probe was turned away: we may not ask there. Until its next pulse it is no candidate."""
+        """A probe was turned away: we may not ask there. Until its next pulse, or for CLOSED_S, it is no candidate."""
         self.beliefs.observe_closed(peer, now)
 
     def only(self, query: Query, now: float) -> Choice | None:
@@ -239,7 +239,7 @@ class Node:
             return None
         row, excluded = found
         peer, agent = roster.peer_ids[row], roster.agents[row]
-        if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded):
+        if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded, now):
             return None
         return only_choice(
             query, scored, row, excluded, self.beliefs[roster.queues[row]].expected_alone(now), self._alone,
@@ -247,9 +247,9 @@ class Node:
             self._warm(roster, query, now).get(row, 0.0), self._loading.is_cold(peer, agent),
         )  # fmt: skip
 
-    def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str]) -> bool:
+    def _is_open(self, peer: PeerId, queue: PeerId, guarded: frozenset[str], now: float) -> bool:
         """Whether nothing that passes, or that it once refused, keeps another peer's agent from a query."""
-        has_room = queue in self.beliefs and self.beliefs[queue].admission != "closed"
+        has_room = self.has_room(queue, now)
         return has_room and not self._loading.keeps_any(peer) and not (guarded and self._refused_fields)
 
     def plan(self, query: Query, now: float) -> Plan:

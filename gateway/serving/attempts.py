@@ -333,7 +333,7 @@ class Attempts:
             while self._clock() + pause_s <= self._course.until:
                 await asyncio.sleep(pause_s)
                 has_answered = await self._peers.probe({candidate.peer_id})
-                if not has_answered or self._has_changed or self._node.has_room(candidate.peer_id):
+                if not has_answered or self._has_changed or self._node.has_room(candidate.peer_id, self._clock()):
                     self._known = self._node.roster
                     return await self._way.anew()
                 pause_s = LOOK_S

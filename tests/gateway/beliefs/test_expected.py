@@ -29,6 +29,7 @@ evidence = st.builds(
     birth=st.floats(-100, 200) | st.just(-inf),
     rtt_s=st.floats(0, 1),
     admission=st.sampled_from([0.0, 1.0, 2.0]),
+    opens_at=st.sampled_from([90.0, 100.0, 110.0, inf]),
     memory=st.sampled_from([1.0, 2.0, 16.0]),
     typical_s=st.floats(1e-3, 1e3),
     prefill_s=RATES,

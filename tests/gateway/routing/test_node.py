@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from discovery.records import PeerId
-from gateway.beliefs.belief import FRESH_S, Outcome
+from gateway.beliefs.belief import CLOSED_S, FRESH_S, Outcome
 from gateway.routing.candidates import KINDS_KEPT
 from gateway.routing.query import Query
 from tests.cluster import card_of, id_of, signed
@@ -174,6 +174,35 @@ def test_a_probe_that_was_turned_away_closes_the_door_until_the_next_pulse() -> 
     ada.hear(ada.pulse(1, seq=2, t_ms=1000))
 
     assert None is ada.excluded()["peer-1"]
+
+
+@pytest.mark.parametrize("found", ["turned away", "closed", "refused"])
+def test_a_door_that_was_found_closed_is_looked_at_again_where_no_pulse_comes(found: str) -> None:
+    """A far peer's next pulse may be minutes away; what a probe or a refusal said of its door is old by then."""
+    ada = Ada(alone=True)
+    ben = ada.meet(1)
+    far = structs.replace(MATHS, models=frozenset({"small"}))
+    ada.now = 100.0  # its pulse is old, too
+    if found == "turned away":
+        ada.node.observe_closed(ben, ada.now)
+    elif found == "closed":
+        ada.node.observe_probe(ben, jobs=9, slots=1, admission="closed", rtt_s=0.1, now=ada.now)
+    else:
+        decision = ada.decide(far)
+        asked = ada.node.dispatch(decision.candidate(decision.order[0]), ada.now)
+        ada.node.observe(asked, Outcome(ben, "refused", None, 0.0, 0), ada.now)
+
+    def may_be_asked() -> set[bool]:
+        is_candidate = ada.excluded()["peer-1"] is None
+        return {is_candidate, ada.node.only(far, ada.now) is not None, ada.node.has_room(ben, ada.now)}
+
+    assert {False} == may_be_asked()
+    ada.now += CLOSED_S - 1.0
+    assert {False} == may_be_asked()
+    ada.now += 1.0
+    assert {True} == may_be_asked()
+    ada.node.observe_closed(ben, ada.now)
+    assert {False} == may_be_asked()
 
 
 def test_news_of_who_has_left_meanwhile_is_ignored() -> None:
