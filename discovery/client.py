@@ -32,6 +32,12 @@ class DialledLately(PeerUnreachable):
         super().__init__(peer, "dialled for strangers a moment ago")
 
 
+class NoWholeAnswer(PeerUnreachable):
+    """It was reached, but its answer is too long, came too late, or broke off."""
+
+    SAID = "gave no whole answer"
+
+
 class PeerClient:
     """Speaks to peers on our behalf. Use as an async context manager."""
 
@@ -76,7 +82,7 @@ class PeerClient:
         who = str(address)
         request = Request(HELLO_PATH, HashedBody((body,), ""))
         with await self._exchanges.ask(who, address, pin, request, self.config.answer_s, expected) as answer:
-            said = await self._read(who, answer)
+            said = await self._read(who, answer, MESSAGE_LIMIT_BYTES, self.config.answer_s)
         if answer.status != 200:
             pin.close()
             raise refusal(answer.status, said)
@@ -142,17 +148,26 @@ class PeerClient:
         is_good = contact is not None and contact.good == address
         return is_good or self._dials.allow(address, self._clocks.monotonic())
 
-    async def post(self, peer: PeerId, path: str, body: bytes) -> bytes:
-        """Make one signed request for the protocol, and return the answer's body, at most 64 KiB.
+    async def post(
+        self,
+        peer: PeerId,
+        path: str,
+        body: bytes,
+        *,
+        limit_bytes: int = MESSAGE_LIMIT_BYTES,
+        answer_s: float | None = None,
+    ) -> bytes:
+        """Make one signed request for the protocol, and return the answer's body, at most `limit_bytes`.
 
-        A stranger is dialled as often as `StrangersDials` lets us, or where it answered us last. Raises DialledLately,
-        PeerUnreachable, Refused.
+        Its head may take `answer_s`, its body as long again and somewhat longer by its size; None: as configured. A
+        stranger is dialled as often as `StrangersDials` lets us, or where it answered us last. Raises DialledLately,
+        PeerUnreachable, NoWholeAnswer, Refused.
         """
-        limited = self._gossip.is_stranger(peer)
-        asked = self.stream(peer, path, body, answer_s=self.config.answer_s, limited=limited)
+        answer_s = self.config.answer_s if answer_s is None else answer_s
+        asked = self.stream(peer, path, body, answer_s=answer_s, limited=self._gossip.is_stranger(peer))
         with await asked as answer:
-            said = await self._read(peer, answer)
-        if answer.status >= 400:
+            said = await self._read(peer, answer, limit_bytes, answer_s)
+        if answer.status != 200:
             raise refusal(answer.status, said)
         return said
 
@@ -189,7 +204,7 @@ class PeerClient:
                 self.contacts.note_status(peer, path, answer.status)
                 return answer
             with answer:
-                said = await self._read(peer, answer)
+                said = await self._read(peer, answer, MESSAGE_LIMIT_BYTES, self.config.answer_s)
             if answer.seal is not None:  # it was made in a session, which is over
                 answer.connection.session, session = None, "never"
                 continue
@@ -236,18 +251,18 @@ class PeerClient:
             return answer
         raise PeerUnreachable(peer, "; ".join(failures) or "it tells no address that we may dial")
 
-    async def _read(self, peer: str, answer: Answer) -> bytes:
-        """The whole body of a short answer. Raises PeerUnreachable when it is too long, late or cut off."""
+    async def _read(self, peer: str, answer: Answer, limit_bytes: int, answer_s: float) -> bytes:
+        """The whole body of a short answer. Raises NoWholeAnswer."""
         body, clock = bytearray(), asyncio.get_running_loop().time
-        until = clock() + self.config.answer_s
+        until = clock() + answer_s
         try:
             while piece := await answer.piece(until - clock()):
                 body += piece
                 until += len(piece) / LEAST_BYTES_PER_S
-                if len(body) > MESSAGE_LIMIT_BYTES:
-                    raise PeerUnreachable(peer, f"its answer exceeds {MESSAGE_LIMIT_BYTES} bytes")
+                if len(body) > limit_bytes:
+                    raise NoWholeAnswer(peer, f"its answer exceeds {limit_bytes} bytes")
         except (ConnectionBroken, TimeoutError, OSError) as error:
-            raise PeerUnreachable(peer, f"its answer broke off ({why_unreachable(error)})") from error
+            raise NoWholeAnswer(peer, f"its answer broke off ({why_unreachable(error)})") from error
         return bytes(body)
 
 

@@ -59,8 +59,10 @@ class ClientConfig:
 class PeerUnreachable(Exception):
     """No address of a peer could be reached; `reason` says why, address by address."""
 
+    SAID = "is unreachable"
+
     def __init__(self, peer: str, reason: str) -> None:
-        super().__init__(f"peer {peer[:10]} is unreachable: {reason}")
+        super().__init__(f"peer {peer[:10]} {self.SAID}: {reason}")
         self.peer = peer
         self.reason = reason
 

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from discovery.connection import ConnectionBroken
+from discovery.client import NoWholeAnswer
 from discovery.details import DETAILS_LIMIT_BYTES, decode_details
 from discovery.envelopes import MalformedMessage
 from discovery.exchanges import PeerUnreachable
@@ -88,27 +88,21 @@ class Enquiries:
         asked = self._asked.setdefault(peer, _Asked())
         self._throttle.spend(peer, 1.0, self._clock())
         try:
-            async with asyncio.timeout(ANSWER_S):
-                answer = await self._read(peer)
+            answer = await self._transport.client.post(
+                peer, AGENTS_PATH, b"", limit_bytes=DETAILS_LIMIT_BYTES, answer_s=ANSWER_S
+            )
             agents = decode_details(answer)
             if sum(other.size for other in self._asked.values()) - asked.size + len(answer) > KEPT_BYTES:
                 raise MalformedMessage("no room for more details")
+        except (Refused, MalformedMessage, NoWholeAnswer) as error:
+            self._failed(peer, asked, str(error))
         except PeerUnreachable as error:
             self._transport.suspect(peer, error.reason)
             self._failed(peer, asked, error.reason)
-        except (Refused, MalformedMessage, TimeoutError, ConnectionBroken, OSError) as error:
-            self._failed(peer, asked, str(error) or "no answer in time")
         else:
             asked.digest, asked.size, asked.failures = digest, len(answer), 0
             asked.next_at = self._clock()
             self._hear(peer, agents)
-
-    async def _read(self, peer: PeerId) -> bytes:
-        """Its answer, or somewhat more than it may have of a longer one. Raises Refused, PeerUnreachable."""
-        with await self._transport.open_stream(peer, AGENTS_PATH, b"", answer_s=ANSWER_S) as answer:
-            if answer.status != 200:
-                raise MalformedMessage(f"it answered {answer.status}")
-            return await answer.read(DETAILS_LIMIT_BYTES, ANSWER_S)
 
     def _failed(self, peer: PeerId, asked: _Asked, reason: str) -> None:
         asked.next_at = self._clock() + min(INTERVAL_S * 2**asked.failures, INTERVAL_LIMIT_S)

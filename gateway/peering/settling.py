@@ -11,7 +11,6 @@ from math import inf
 
 import msgspec
 
-from discovery.connection import ConnectionBroken
 from discovery.envelopes import UNREADABLE, MalformedMessage
 from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
@@ -129,31 +128,18 @@ class Settling:
 
     async def _ask(self, peer: PeerId) -> None:
         try:
-            async with asyncio.timeout(ANSWER_S):
-                answer = await self._read(peer, self._stated(peer))
+            answer = await self._transport.client.post(
+                peer, TAB_PATH, self._stated(peer), limit_bytes=LIMIT_BYTES, answer_s=ANSWER_S
+            )
             if not self.tabs.signed(peer, msgspec.json.decode(answer, type=Signed), self._clock()):
                 raise MalformedMessage("its answer is no statement that both of us signed")
-        except (
-            Refused,
-            MalformedMessage,
-            PeerUnreachable,
-            TimeoutError,
-            ConnectionBroken,
-            OSError,
-            *UNREADABLE,
-        ) as e:
+        except (Refused, MalformedMessage, PeerUnreachable, *UNREADABLE) as error:
             count = min(self._failures.get(peer, (0, 0.0))[0], 16)
             self._failures[peer] = (count + 1, self._clock() + min(PAUSE_S * 2**count, PAUSE_LIMIT_S))
-            log.info("tab_not_signed peer=%s reason=%r", peer[:10], str(e) or type(e).__name__)
+            log.info("tab_not_signed peer=%s reason=%r", peer[:10], str(error))
         else:
             self._failures.pop(peer, None)
 
     def _stated(self, peer: PeerId) -> bytes:
         known = self.tabs[peer].got.signed
         return msgspec.json.encode(_Asked(self.tabs.state(peer, self._clock()), known))
-
-    async def _read(self, peer: PeerId, body: bytes) -> bytes:
-        with await self._transport.open_stream(peer, TAB_PATH, body, answer_s=ANSWER_S) as answer:
-            if answer.status != 200:
-                raise MalformedMessage(f"it answered {answer.status}")
-            return await answer.read(LIMIT_BYTES, ANSWER_S)

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from discovery.connection import ConnectionBroken
+from discovery.client import NoWholeAnswer
 from discovery.ear import Ear
-from discovery.envelopes import UNREADABLE, MalformedMessage
+from discovery.envelopes import UNREADABLE
 from discovery.exchanges import PeerUnreachable
 from discovery.gossip import Gossip
 from discovery.knock import knock
@@ -45,7 +45,7 @@ FIRST_S = 6.0  # from our start, when the ear for mDNS has settled
 TICK_S = 1.0
 
 
-_FAILURES = (Refused, MalformedMessage, TimeoutError, ValueError, ConnectionBroken, OSError, *UNREADABLE)
+_FAILURES = (Refused, NoWholeAnswer, ValueError, *UNREADABLE)
 
 
 class _Asked(msgspec.Struct):
@@ -186,14 +186,13 @@ class Looks:
     async def _ask(self, peer: PeerId) -> Look | None:
         began = self._asked_at[peer] = self._clock()
         try:
-            async with asyncio.timeout(ANSWER_S):
-                seen = await self._read(peer)
+            seen = await self._read(peer)
             ip = plain(seen.ip)
+        except _FAILURES as error:
+            log.info("look_failed peer=%s reason=%r", peer[:10], str(error))
+            return None
         except PeerUnreachable as error:
             self._transport.suspect(peer, error.reason)
-            return None
-        except _FAILURES as error:
-            log.info("look_failed peer=%s reason=%r", peer[:10], str(error) or "no answer in time")
             return None
         heard = await self._ear.hears(peer, began - FRESH_S, 0.0)
         why = printable(seen.why, 100)
@@ -203,11 +202,10 @@ class Looks:
         return look
 
     async def _read(self, peer: PeerId) -> _Seen:
-        body = msgspec.json.encode(_Asked(self._port))
-        with await self._transport.open_stream(peer, LOOK_PATH, body, answer_s=ANSWER_S) as answer:
-            if answer.status != 200:
-                raise MalformedMessage(f"it answered {answer.status}")
-            return msgspec.json.decode(await answer.read(ANSWER_LIMIT_BYTES, ANSWER_S), type=_Seen)
+        answer = await self._transport.client.post(
+            peer, LOOK_PATH, msgspec.json.encode(_Asked(self._port)), limit_bytes=ANSWER_LIMIT_BYTES, answer_s=ANSWER_S
+        )
+        return msgspec.json.decode(answer, type=_Seen)
 
     def _may_publish(self, address: Address) -> bool:
         """Whether it may stand in our card: another peer says it, which could be wrong."""

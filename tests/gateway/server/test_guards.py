@@ -172,7 +172,7 @@ GUARDS = [
     Guard(
         "31: an answer to gossip without end",
         "discovery/client.py",
-        "if len(body) > MESSAGE_LIMIT_BYTES:",
+        "if len(body) > limit_bytes:",
         "if False:",
         f"{CLIENT}test_an_endless_answer_is_cut_off",
     ),
