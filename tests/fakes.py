@@ -56,6 +56,7 @@ class ScriptedEngine:
     metrics: str | None = None
     is_strict: bool = False  # it knows `model` alone: a request for another is a 404, as vLLM and Ollama answer it
     models: bytes | None = None  # what GET /v1/models answers instead of a list of `model`
+    lists: int = 200  # the status of GET /v1/models
     pages: Mapping[str, object] = field(default_factory=dict)  # JSON at further paths, by GET or POST
     context_tokens: int = 4096
     prompt_tokens: Callable[[dict[str, Any]], int] = lambda body: 7
@@ -145,8 +146,8 @@ class ScriptedEngine:
         return web.json_response(page)
 
     async def _models(self, request: web.Request) -> web.Response:
-        if self.models is not None:
-            return web.Response(body=self.models, content_type="application/json")
+        if self.models is not None or self.lists != 200:
+            return web.Response(status=self.lists, body=self.models, content_type="application/json")
         entry = {"id": self.model, "object": "model", "owned_by": self.owned_by, "max_model_len": self.context_tokens}
         return web.json_response({"object": "list", "data": [entry]})
 

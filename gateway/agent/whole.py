@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from gateway.upstream import UpstreamError
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import message_in
-from gateway.wire.events import Event, EventSplitter, as_events
+from gateway.wire.events import Event, EventSplitter
+from gateway.wire.forms.streamed import as_events
 
 
 @dataclass

@@ -25,6 +25,8 @@ class StillLoading(Exception):
     """The engine is there, and loads its model; the message is its own, and may tell how far it is."""
 
 
+NO_PAGE = "no_page"  # the code of an UpstreamError: the engine is there, and has no such page or fails at it
+
 # What asking an engine raises where it is not there, or answers nothing that can be read. A TimeoutError is an OSError.
 NO_ANSWER = (ConnectionBroken, StillLoading, OSError)
 
@@ -130,6 +132,6 @@ async def _page(asked: str, answer: Answer, kind: Any) -> Any:
         said = await answer.read(PAGE_LIMIT_BYTES, WAIT_S)
         raise StillLoading(visible(message_in(said))[:WORDS] if said else "")
     if answer.status != 200:
-        raise UpstreamError(f"{asked} answered {answer.status}")
+        raise UpstreamError(f"{asked} answered {answer.status}", code=NO_PAGE)
     # JSON that is longer is cut, and cannot be decoded
     return msgspec.json.decode(await answer.read(PAGE_LIMIT_BYTES, WAIT_S), type=kind)

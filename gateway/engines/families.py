@@ -37,14 +37,20 @@ async def recognise(api: EngineApi, listing: Listing) -> Family:
 
 
 class Unknown(Family):
-    """Any engine that lists its models; its load is read from /metrics if it has that page."""
+    """Any engine; its load is read from /metrics if it has that page.
+
+    A model that the owner names and that it does not list is tried: `transformers serve` lists what it has downloaded,
+    and serves a folder, too.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     async def describe(self, api: EngineApi, listing: Listing) -> Description:
         """Every model may be tried for embeddings: finding out whether it makes them would load it."""
-        models = tuple(_model(entry, "tools") for entry in listing.data)
+        models = [_model(entry, "tools") for entry in listing.data]
+        listed = {name for model in models for name in (model.id, model.name)}
+        models += [_model(ModelEntry(name), "tools") for name in listing.named if name not in listed]
         endpoints = endpoints_in(await api.text("/openapi.json"))
         return Description(
             tuple(replace(model, untold=(*model.untold, "embeddings"), endpoints=endpoints) for model in models)

@@ -52,9 +52,10 @@ class ModelEntry(msgspec.Struct):
 
 
 class Listing(msgspec.Struct):
-    """GET /v1/models."""
+    """GET /v1/models, and `named`: what the owner says that the engine serves (`engine.serve`)."""
 
     data: list[ModelEntry]
+    named: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:

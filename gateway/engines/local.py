@@ -334,7 +334,7 @@ class LocalEngine:
         self.origin = origin
         self._engine = OpenAIEngine(
             url, api_key=api_key, slots=self.config.slots, place=self._place, on_dial=on_dial,
-            is_embedded=self._embedded is not None, metrics_urls=self.config.metrics_urls,
+            is_embedded=self._embedded is not None, metrics_urls=self.config.metrics_urls, named=self.config.serve,
         )  # fmt: skip
 
     def _drop_where_another_person_listens(self) -> None:

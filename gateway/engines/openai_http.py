@@ -13,7 +13,15 @@ from discovery.connection import Answer, ConnectionBroken
 from discovery.connections import Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
 from gateway.engines.asked import Asked
-from gateway.engines.engine_api import CONNECT_TIMEOUT_S, KEEPALIVE_S, NO_ANSWER, EngineApi, MetricsPage, StillLoading
+from gateway.engines.engine_api import (
+    CONNECT_TIMEOUT_S,
+    KEEPALIVE_S,
+    NO_ANSWER,
+    NO_PAGE,
+    EngineApi,
+    MetricsPage,
+    StillLoading,
+)
 from gateway.engines.engine_state import EngineState, bounded
 from gateway.engines.families import recognise
 from gateway.engines.family import Family, Listing, listing_of, read_load
@@ -41,12 +49,13 @@ class OpenAIEngine:
         on_dial: Callable[[], None] | None = None,
         is_embedded: bool = False,
         metrics_urls: Sequence[str] = (),
+        named: Sequence[str] = (),
     ) -> None:
         """`place`: where it runs, if its URL does not tell. `on_dial` is called on each new
         connection, see Connections.
 
-        `metrics_urls`: where its load is read, if not at its own /metrics; the loads are added. Raises
-        EngineAddressError.
+        `metrics_urls`: where its load is read, if not at its own /metrics; the loads are added. `named`: models that
+        its owner names, which are tried where it does not list them. Raises EngineAddressError.
         """
         address = read_address(url, api_key)
         self.url = address.url
@@ -59,7 +68,7 @@ class OpenAIEngine:
         )  # fmt: skip
         self._path = urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
-        self._configured_slots = slots
+        self._configured_slots, self._named = slots, tuple(named)
         self._metrics_pages = tuple(MetricsPage(metrics_page_of(each)) for each in metrics_urls)
         self._api = EngineApi(self.url, self._connections, address.headers)
         self._family: Family | None = None
@@ -202,7 +211,18 @@ class OpenAIEngine:
         return self._family, bounded(state)
 
     async def _listing(self) -> Listing:
-        """What the engine serves. A URL with a path of its own may be the API's root already, such as /v3 or /api."""
+        """What the engine serves, and what its owner names."""
+        try:
+            return Listing((await self._listed()).data, self._named)
+        except UpstreamError as error:
+            if error.code != NO_PAGE:
+                raise
+            if not self._named:
+                raise UpstreamError(f"{error}; if it answers requests, name its models in engine.serve") from error
+            return Listing([], self._named)
+
+    async def _listed(self) -> Listing:
+        """What the engine lists. A URL with a path of its own may be the API's root already, such as /v3 or /api."""
         try:
             return await listing_of(self._api)
         except (*UNREADABLE, UpstreamError):

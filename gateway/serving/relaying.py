@@ -11,11 +11,13 @@ from typing import Protocol
 import msgspec
 
 from gateway.serving.continuing.said import Said
-from gateway.upstream import Reply, UpstreamError, from_documents, reads
+from gateway.upstream import REPLY_LIMIT_BYTES, Reply, UpstreamError, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import is_no_answer, message_in
-from gateway.wire.events import Event, as_events
+from gateway.wire.events import Event
+from gateway.wire.forms.gathered import Gathered, gathered
+from gateway.wire.forms.streamed import as_events
 from gateway.wire.tokens import Counted
 
 STREAM = "text/event-stream; charset=utf-8"
@@ -94,10 +96,12 @@ class Relay:
 
     async def pass_on(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """Answer the client; `headers` are told it. Raises UpstreamError."""
-        if reply.is_stream and reply.status == 200:
+        is_stream = reply.is_stream and reply.status == 200
+        unasked = gathered(self._terms.endpoint) if is_stream and not self._terms.stream else None
+        if is_stream and unasked is None:
             await self._relay_events(reply, client, headers)
         else:
-            body = await reply.read()
+            body = await reply.read() if unasked is None else await _whole_of(reply, unasked)
             if reply.status == 200 and is_no_answer(body):
                 raise UpstreamError(message_in(body), code="no_answer", by_engine=True)
             self.whole(body)
@@ -179,6 +183,26 @@ class Relay:
             raise UpstreamError("whoever goes on sent no part of an answer", code="bad_stream") from error
         if passed and (not is_usage or self._terms.include_usage):
             await client.send(passed, more=True)
+
+
+async def _whole_of(reply: Reply, whole: Gathered) -> bytes:
+    """The answer that a stream tells which nobody asked for. Raises UpstreamError."""
+    size = 0
+    try:
+        async for event in reply.events():
+            size += len(event.data)
+            if event.is_error:
+                raise UpstreamError(message_in(event.data), code="upstream_error", by_engine=True, said=event.data)
+            if size > REPLY_LIMIT_BYTES:
+                raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
+            if not event.is_comment:
+                whole.add(event.data)
+        body = whole.whole()
+    except UNREADABLE as error:
+        raise UpstreamError(f"the engine's stream cannot be read: {error}", code="bad_stream") from error
+    if body is None:
+        raise UpstreamError("the engine's stream told no answer", code="no_answer", by_engine=True)
+    return body
 
 
 def _renamer(terms: Terms) -> Callable[[bytes], bytes]:

@@ -1,14 +1,13 @@
 """Server-sent events, as OpenAI streams use them: whole events only, which of them carry data, and which call a tool.
 
-Also a whole answer as the stream that its client asked for, where an engine does not stream.
-
 Knows nothing of sockets. Source: WHATWG HTML, section 9.2; what real SDKs break on is in docs/decisions.md.
 """
 
 import re
-from typing import Any
 
 import msgspec
+
+from gateway.wire.codec import UNREADABLE
 
 DONE = b"data: [DONE]\n\n"
 _DONE_LENGTH = 20  # bytes of a line that may be DONE with blanks around it
@@ -28,6 +27,10 @@ _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 class OversizedEvent(Exception):
     """An upstream sent an event of more than EVENT_LIMIT_BYTES, ended or not, or of more than LINES_LIMIT lines."""
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -67,8 +70,19 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def ends_stream(self) -> bool:
-        """Whether the answer is complete with this event, if the connection closes after it."""
-        return self.name in LAST_EVENTS
+        """Whether the answer is complete with this event, if the connection closes after it.
+
+        Its type tells, where it has no name: `transformers serve` names none.
+        """
+        return self.name in LAST_EVENTS or (b'"type"' in self.data and not self.name and self.type in LAST_EVENTS)
+
+    @property
+    def type(self) -> bytes:
+        """The `type` of its data, which is the name in Responses and Messages; empty where it tells none."""
+        try:
+            return msgspec.json.decode(self.data, type=_Typed).type.encode()
+        except UNREADABLE:
+            return b""
 
 
 def plain_events(piece: bytes) -> int:
@@ -199,39 +213,3 @@ def calls_tool(answer: bytes) -> bool:
     if "_call" in text and _CALL.search(text) is not None:
         return True
     return ("_call" in text or "tool_use" in text) and _CALLED.search(text) is not None
-
-
-def as_events(body: bytes, *, include_usage: bool) -> list[bytes]:
-    """The events of an answer of chat or completions: its text, how it ended, its usage if asked, and the end.
-
-    Raises msgspec.DecodeError where the body is no JSON object.
-    """
-    answer = msgspec.json.decode(body, type=dict[str, Any])
-    choices = [choice for choice in answer.get("choices") or [] if isinstance(choice, dict)]
-    kept: dict[str, Any] = {
-        key: answer[key] for key in ("id", "created", "model", "system_fingerprint") if key in answer
-    }
-    is_chat = any("message" in choice for choice in choices)
-    kept["object"] = "chat.completion.chunk" if is_chat else "text_completion"
-    chunks = [{**kept, "choices": [_begun(choice, index)]} for index, choice in enumerate(choices)]
-    chunks += [{**kept, "choices": [_ended(choice, index)]} for index, choice in enumerate(choices)]
-    if include_usage and answer.get("usage"):
-        chunks.append({**kept, "choices": [], "usage": answer["usage"]})
-    return [*map(encode_event, map(msgspec.json.encode, chunks)), DONE]
-
-
-def _begun(choice: dict[str, Any], index: int) -> dict[str, Any]:
-    """What a choice says, in one chunk."""
-    chunk: dict[str, Any] = {"index": choice.get("index", index), "finish_reason": None}
-    if "message" not in choice:
-        return {**chunk, "text": choice.get("text") or ""}
-    delta = {key: value for key, value in (choice["message"] or {}).items() if value is not None}
-    if isinstance(calls := delta.get("tool_calls"), list):  # a chunk tells each call's place
-        delta["tool_calls"] = [{"index": place, **call} for place, call in enumerate(calls)]
-    return {**chunk, "delta": delta}
-
-
-def _ended(choice: dict[str, Any], index: int) -> dict[str, Any]:
-    """How a choice ended."""
-    chunk = {"index": choice.get("index", index), "finish_reason": choice.get("finish_reason") or "stop"}
-    return {**chunk, "delta": {}} if "message" in choice else {**chunk, "text": ""}

@@ -1,4 +1,4 @@
-"""The real vLLM on this CPU, as a process that a test owns."""
+"""Real engines on this CPU, as processes that a test owns: vLLM, and `transformers serve` of the same environment."""
 
 import os
 import signal
@@ -6,8 +6,10 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.e2e.vllm_env import MODEL, VLLM
 
@@ -15,36 +17,29 @@ READY_WITHIN_S = 180.0  # 38 s on idle cores, 78 s on busy ones: three processes
 
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_HOST_IP": "127.0.0.1",  # its processes talk over loopback, not over the machine's address
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "OMP_NUM_THREADS": "1",  # 2 threads on shared cores: 2 tok/s instead of 30
-    "TORCHDYNAMO_DISABLE": "1",  # else the first request for logprobs compiles for 7 s
 }
 
 
-class VllmServer:
-    """`with VllmServer(log) as server:` is ready to be asked at `server.url` for `server.model`."""
+class EngineServer:
+    """`with EngineServer(log) as server:` is ready to be asked at `server.url` for `server.model`."""
 
-    model = "smollm2-vllm"
-    context_tokens = 1024
+    model: str
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
-        self.url = f"http://127.0.0.1:{_free_port()}"
+    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+        self.log, self._environment = log, environment
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> "VllmServer":
-        port = self.url.rpartition(":")[2]
-        # The module, not the `vllm` command: that one looks itself up under a name that the CPU package does not have.
-        command = [str(VLLM / "bin" / "python"), "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL)]
-        command += ["--served-model-name", self.model, "--host", "127.0.0.1", "--port", port, "--dtype", "bfloat16"]
-        command += ["--enforce-eager", "--max-model-len", str(self.context_tokens), "--max-num-seqs", "8"]
-        command += ["--kv-cache-memory-bytes", str(128 << 20)]
-        command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]  # else `tools` is a 400
+    def arguments(self) -> list[str]:
+        """What the environment's Python is given."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        command = [str(VLLM / "bin" / "python"), *self.arguments()]
+        environment = {**os.environ, **_ENVIRONMENT, **self._environment}
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, env={**os.environ, **_ENVIRONMENT}, stdout=log, stderr=log, start_new_session=True
-            )
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             self._wait_until_ready()
         except BaseException:
@@ -65,7 +60,7 @@ class VllmServer:
                     return
             except OSError:
                 time.sleep(0.2)
-        raise RuntimeError(f"vLLM did not come up:\n{self.log.read_text(errors='replace')[-2000:]}")
+        raise RuntimeError(f"{type(self).__name__} did not come up:\n{self.log.read_text(errors='replace')[-2000:]}")
 
     def _end(self) -> None:
         """The whole process group: killed alone, the API server leaves its engine and its worker behind."""
@@ -75,6 +70,47 @@ class VllmServer:
                 self._process.wait(patience_s)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
+
+
+class VllmServer(EngineServer):
+    """vLLM."""
+
+    model = "smollm2-vllm"
+    context_tokens = 1024
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(
+            log,
+            {
+                "VLLM_NO_USAGE_STATS": "1",
+                "VLLM_HOST_IP": "127.0.0.1",  # its processes talk over loopback, not over the machine's address
+                "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+                "TORCHDYNAMO_DISABLE": "1",  # else the first request for logprobs compiles for 7 s
+            },
+        )
+
+    def arguments(self) -> list[str]:
+        # The module, not the `vllm` command: that one looks itself up under a name that the CPU package does not have.
+        return [
+            "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL), "--served-model-name", self.model,
+            "--host", "127.0.0.1", "--port", str(self.port), "--dtype", "bfloat16", "--enforce-eager",
+            "--max-model-len", str(self.context_tokens), "--max-num-seqs", "8",
+            "--kv-cache-memory-bytes", str(128 << 20),
+            "--enable-auto-tool-choice", "--tool-call-parser", "hermes",  # else `tools` is a 400
+        ]  # fmt: skip
+
+
+class TransformersServer(EngineServer):
+    """`transformers serve`. It lists what was downloaded, and fails to where nothing was; its model is a folder."""
+
+    model = str(MODEL)
+
+    def __init__(self, log: Path) -> None:
+        super().__init__(log, {"HF_HOME": str(log.with_name("no-downloads"))})
+
+    def arguments(self) -> list[str]:
+        serve = ["-m", "transformers.cli.transformers", "serve", self.model, "--continuous-batching"]
+        return [*serve, "--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu"]
 
 
 def _free_port() -> int:

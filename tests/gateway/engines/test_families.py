@@ -247,3 +247,38 @@ async def test_what_a_family_does_not_tell_of_a_model_is_untold_not_missing(
     state = await seen(ScriptedEngine(models=listing({"data": [entry]})))
 
     assert untold == {model.name: frozenset(model.untold) for model in state.models if model.untold}
+
+
+@pytest.mark.parametrize("status", [404, 405, 500, 501])
+async def test_models_that_the_owner_names_are_tried_where_an_engine_has_no_list(status: int) -> None:
+    async with ScriptedEngine(lists=status).serving() as fake:
+        engine, unnamed = OpenAIEngine(fake.url, named=["a/folder"]), OpenAIEngine(fake.url)
+        await engine.refresh()
+        await unnamed.refresh()
+
+    assert engine.state.is_ready and ["a/folder"] == [model.id for model in engine.state.models]
+    assert f"{status}; if it answers requests, name its models in engine.serve" in str(unnamed.state.problem)
+
+
+@pytest.mark.parametrize(
+    ("status", "owner", "served"),
+    [
+        (
+            200,
+            "transformers",
+            ["org/listed", "a/folder"],
+        ),  # an unknown family: its list may leave some out
+        (200, "vllm", ["org/listed"]),  # its list is whole
+        (401, "", []),  # it wants a key, and may well have a list
+        (503, "", []),  # it is loading
+    ],
+)
+async def test_whose_list_is_not_whole_may_serve_what_the_owner_names(
+    status: int, owner: str, served: list[str]
+) -> None:
+    fake = ScriptedEngine(lists=status, models=listing({"data": [{"id": "org/listed", "owned_by": owner}]}))
+    async with fake.serving():
+        engine = OpenAIEngine(fake.url, named=["org/listed", "a/folder"])
+        await engine.refresh()
+
+    assert served == [model.id for model in engine.state.models]

@@ -239,3 +239,47 @@ async def test_a_broken_one_among_the_busy_is_told_as_it_is() -> None:
         client, _ = await forward(busy, broken)
 
     assert (500, "upstream_500") == (client.status, client.error["code"])
+
+
+def streaming(endpoint: str, *data: str) -> ScriptedEngine:
+    """An engine that streams whatever it is asked."""
+    return ScriptedEngine(apis={endpoint: lambda body: [f"data: {each}\n\n".encode() for each in data]})
+
+
+DELTAS = ['{"choices":[{"delta":{"content":"he"}}]}', '{"choices":[{"delta":{"content":"y"},"finish_reason":"stop"}]}']
+RESPONSES = ['{"type":"response.created"}', '{"type":"response.completed","response":{"output":[],"usage":{}}}']
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "data", "told"),
+    [
+        ("chat/completions", [*DELTAS, "[DONE]"], {"content": "hey", "role": "assistant"}),
+        ("chat/completions", DELTAS, {"content": "hey", "role": "assistant"}),
+        ("responses", RESPONSES, {"output": [], "usage": {}}),
+    ],
+)
+async def test_a_stream_that_nobody_asked_for_is_told_whole(endpoint: str, data: list[str], told: object) -> None:
+    async with streaming(endpoint, *data).serving() as engine:
+        client, attempts = await forward(engine, endpoint=endpoint, stream=False)
+
+    said = json.loads(client.body)
+    assert (200, "application/json", ["ok"]) == (client.status, client.content_type, [each.status for each in attempts])
+    assert told == (said["choices"][0]["message"] if "choices" in said else said)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (DELTAS[:1], "too early"),
+        ([DELTAS[0], '{"error":{"message":"out of memory"}}'], "out of memory"),
+        (["[DONE]"], "told no answer"),
+        ([*DELTAS, "[]", "[DONE]"], "cannot be read"),
+    ],
+)
+async def test_one_that_fails_is_followed_by_the_next(data: list[str], code: str) -> None:
+    async with streaming("chat/completions", *data).serving() as engine, ScriptedEngine().serving() as good:
+        failed, _ = await forward(engine, stream=False)
+        client, attempts = await forward(engine, good, stream=False)
+
+    assert 500 <= failed.status and code in json.loads(failed.body)["error"]["message"]
+    assert (200, ["failed", "ok"]) == (client.status, [each.status for each in attempts])

@@ -1,9 +1,7 @@
 """Whole events only, whatever the chunks."""
 
-import json
 from itertools import pairwise
 from time import perf_counter
-from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +13,6 @@ from gateway.wire.events import (
     EVENT_LIMIT_BYTES,
     EventSplitter,
     OversizedEvent,
-    as_events,
     calls_tool,
     encode_event,
     plain_events,
@@ -230,52 +227,18 @@ def test_comments_come_out_where_they_are_asked_for(cut: int) -> None:
     assert [b"data: {}\n\n"] == [event.raw for event in EventSplitter().feed(sent)]
 
 
-USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
-
-
-def chunks(answer: dict[str, Any], *, include_usage: bool = False) -> list[dict[str, Any]]:
-    *events, last = as_events(json.dumps(answer).encode(), include_usage=include_usage)
-    assert b"data: [DONE]\n\n" == last
-    return [json.loads(event.removeprefix(b"data: ")) for event in events]
-
-
-def test_a_chat_answer_is_its_text_and_its_end() -> None:
-    message = {"role": "assistant", "content": "hello", "refusal": None}
-    answer = {"id": "c", "created": 1, "model": "m", "object": "chat.completion", "usage": USAGE}
-    answer["choices"] = [{"index": 0, "message": message, "finish_reason": "length"}]
-
-    begun, ended = chunks(answer)
-
-    kept = {"id": "c", "created": 1, "model": "m", "object": "chat.completion.chunk"}
-    delta = {"role": "assistant", "content": "hello"}
-    assert {**kept, "choices": [{"index": 0, "finish_reason": None, "delta": delta}]} == begun
-    assert {**kept, "choices": [{"index": 0, "finish_reason": "length", "delta": {}}]} == ended
-
-
-def test_tool_calls_have_a_place() -> None:
-    calls = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}] * 2
-    message = {"role": "assistant", "content": None, "tool_calls": calls}
-
-    begun, _ = chunks({"choices": [{"message": message, "finish_reason": "tool_calls"}]})
-
-    assert [0, 1] == [call["index"] for call in begun["choices"][0]["delta"]["tool_calls"]]
-    assert "content" not in begun["choices"][0]["delta"]
-
-
-def test_a_completion_keeps_its_form() -> None:
-    begun, ended = chunks({"choices": [{"text": "hello", "finish_reason": "stop"}]})
-
-    assert ("text_completion", "hello", None) == (
-        begun["object"],
-        *map(begun["choices"][0].get, ("text", "finish_reason")),
-    )
-    assert ("", "stop") == tuple(map(ended["choices"][0].get, ("text", "finish_reason")))
-
-
-@pytest.mark.parametrize("asked", [True, False])
-def test_usage_is_told_to_who_asked_for_it(asked: bool) -> None:
-    answer = {"choices": [{"message": {"content": "a"}}], "usage": USAGE}
-
-    told = [chunk for chunk in chunks(answer, include_usage=asked) if "usage" in chunk]
-
-    assert ([{"object": "chat.completion.chunk", "choices": [], "usage": USAGE}] if asked else []) == told
+@pytest.mark.parametrize(
+    ("event", "ends"),
+    [
+        (b'data: {"type":"response.completed"}', True),  # `transformers serve` names no event
+        (b'data: {"response":{"type":"other"}, "type": "message_stop"}', True),
+        (b"event: response.completed\ndata: {}", True),
+        (b'event: response.created\ndata: {"type":"response.completed"}', False),
+        (b'data: {"response":{"type":"response.completed"},"type":"response.created"}', False),
+        (b'data: {"type":"response.completed"', False),
+        (b'data: {"type":["response.completed"]}', False),
+    ],
+)
+def test_what_ends_a_stream_of_named_events_is_told_by_its_name_or_else_its_type(event: bytes, ends: bool) -> None:
+    (read,) = EventSplitter().feed(event + b"\n\n")
+    assert ends is read.ends_stream
