@@ -303,6 +303,13 @@ class Connection(asyncio.Protocol):
         """Close the connection without waiting for the other side."""
         self._transport.abort()
 
+    def forget(self) -> None:
+        """Its dial was given up. uvloop closes a connection that has just come about then, and tells it nothing."""
+        if transport := vars(self).pop("_transport", None):
+            self._owner.lose(self)
+            transport.set_protocol(asyncio.Protocol())  # elsewhere more may be told, which nobody needs to hear
+            vars(self).pop("_parser", None)  # it leads back here, as the transport did
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

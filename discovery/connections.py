@@ -109,14 +109,19 @@ class Connections:
 
     async def dial(self) -> Connection:
         """A fresh connection, to ask on. Raises ConnectionBroken, OSError."""
+        connection = Connection(self)
         try:
             async with asyncio.timeout(self._connect_s):
-                transport, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self), self._host, self._port,
+                transport, _ = await asyncio.get_running_loop().create_connection(
+                    lambda: connection, self._host, self._port,
                     ssl=self._secure, server_hostname=self._server_name,
+                    ssl_handshake_timeout=self._connect_s if self._secure else None,
                 )  # fmt: skip
-        except TimeoutError as error:
-            raise ConnectionBroken(f"no connection within {self._connect_s:g} s") from error
+        except BaseException as error:
+            connection.forget()
+            if isinstance(error, TimeoutError):
+                raise ConnectionBroken(f"no connection within {self._connect_s:g} s") from error
+            raise
         if self._on_dial:
             try:
                 self._on_dial(transport)

@@ -6,10 +6,11 @@ import signal
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 
 import pytest
 
-from discovery.connection import ConnectionBroken
+from discovery.connection import Connection, ConnectionBroken
 from discovery.connections import Connections
 from gateway.server.event_loop import call_on_stop, new_event_loop
 from tests.discovery.raw import engine
@@ -89,6 +90,36 @@ def test_a_dial_that_fails_leaves_nothing_to_the_collector(how: str) -> None:
     with garbage() as found, asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(run())
 
+    assert "discovery.connection.Connection" not in found
+
+
+@pytest.mark.parametrize("new_loop", [new_event_loop, asyncio.new_event_loop], ids=["ours", "asyncio's"])
+def test_who_leaves_when_a_connection_has_just_come_about_leaves_none(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """A client hangs up while the engine is dialled for it: uvloop closes the connection, and tells nobody."""
+    opened = set[Connection]()
+
+    class Left(Connections):
+        def made(self, connection: Connection) -> None:
+            super().made(connection)
+            asyncio.get_running_loop().call_soon(self.dialling.cancel)
+
+        async def dial_in_vain(self) -> None:
+            self.dialling = asyncio.create_task(self.dial())
+            await asyncio.wait([self.dialling])
+            assert self.dialling.cancelled()
+            await asyncio.sleep(0)
+            del self.dialling
+
+    async def run() -> None:
+        async with engine(b"") as (_, answering):
+            await Left(f"http://{answering.authority}", connect_s=2, keep_s=5, opened=opened).dial_in_vain()
+
+    with garbage() as found, asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
+
+    assert set() == opened
     assert "discovery.connection.Connection" not in found
 
 
