@@ -15,8 +15,11 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
         *("gateway/serving/recording/", "gateway/measuring/feedback.py", "gateway/telemetry/"),
     ),
     "client write": (
-        *(f"gateway/server/edge.py:{name}" for name in ("start", "send", "push", "answer", "comment")),
-        *(f"gateway/server/exchange.py:{name}" for name in ("begin", "write", "push", "send")),
+        *(
+            f"gateway/server/exchange.py:{name}"
+            for name in ("start", "send", "push", "answer", "comment", "send_message")
+        ),
+        "gateway/server/answering.py",
         "gateway/serving/alive.py",
     ),
     "parse": (

@@ -19,18 +19,17 @@ import msgspec
 from gateway.client.api_keys import ApiKeyError, ApiKeys, asks_for_key, bearer_of
 from gateway.client.page.files import is_page
 from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
+from gateway.server.answering import AsgiClient, Send
 from gateway.server.callers import is_allowed_host, is_allowed_origin
-from gateway.server.connection import KEEPALIVE_S, Bounds, hang_up
+from gateway.server.connection import KEEPALIVE_S, Bounds
 from gateway.server.edge import (
     AsgiApp,
-    AsgiClient,
     ClientGone,
+    Incoming,
     Receive,
     Scope,
-    Send,
-    client_of,
-    headers_of,
-    read_body,
+    incoming_of,
+    read_pieces,
     until_gone,
 )
 from gateway.server.packing import PLAIN, charset_of, in_utf8, unpacked
@@ -114,57 +113,61 @@ class ClientApp:
         self._may_name_us = lru_cache(256)(partial(is_allowed_host, allowed=allowed))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = headers_of(scope)
-        request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
-        common = {"x-request-id": request_id}
-        client, endpoint = client_of(scope, send, common, request_id), ENDPOINT_PATHS.get(scope["path"])
+        await self.meet(incoming_of(scope, receive, send))
+
+    async def meet(self, asked: Incoming) -> None:
+        """Answer a request, which on a connection of ours needs no messages."""
+        headers, path = asked.headers, asked.path
+        asked.request_id = headers.get("x-request-id", "")[:200] or os.urandom(16).hex()
+        asked.extra = common = {"x-request-id": asked.request_id}
+        endpoint = ENDPOINT_PATHS.get(path)
         try:
-            self._check_host(headers, scope["http_version"])
+            self._check_host(headers, asked.version)
             if "origin" in headers:
                 common["vary"] = "origin"
                 self._check_origin(headers)
                 common |= _for_page(headers)  # only now: a page that is refused may not read the refusal
-                if scope["method"] == "OPTIONS":
-                    await self._hold_up(scope)
-                    await client.answer(204, "text/plain", b"", _PREFLIGHT)
+                if asked.method == "OPTIONS":
+                    await self._hold_up(asked)
+                    await asked.answer(204, "text/plain", b"", _PREFLIGHT)
                     return
             try:
                 key: str | None = self._check_key(headers)
             except InvalidRequest:
-                if scope["path"] not in PROBES and not is_page(scope["path"]):
+                if path not in PROBES and not is_page(path):
                     raise
-                await self._hold_up(scope)  # a stranger, who asks what needs no key
+                await self._hold_up(asked)  # a stranger, who asks what needs no key
                 key = None
-            other = OTHER_PATHS.get(scope["path"]) if self._others else None
-            if other is not None and scope["method"] == "POST":
-                if "content-encoding" in headers:
-                    raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
-                async with spooled(receive, self._config.body_limit_bytes) as file:
-                    passing = self._pass_on(other, file, scope, headers, client, key or "")
-                    await until_gone(passing, scope, receive)
-            elif endpoint is not None and scope["method"] == "POST":
-                body = await read_body(scope, receive, self._config.body_limit_bytes)
+            if endpoint is not None and asked.method == "POST":
+                body = asked.body(self._config.body_limit_bytes)
+                if body is None:
+                    body = await read_pieces(asked.receive, self._config.body_limit_bytes)
                 if "content-encoding" in headers or charset_of(body) != PLAIN:
                     body = await self._plain(body, headers.get("content-encoding"))
-                answering = self._generate(endpoint, body, headers, client, key or "")
-                await until_gone(answering, scope, receive)
+                await until_gone(self._generate(endpoint, body, asked, key or ""), asked)
+                return
+            other = OTHER_PATHS.get(path) if self._others else None
+            if other is not None and asked.method == "POST":
+                if "content-encoding" in headers:
+                    raise InvalidRequest("send this body as it is, without a content-encoding", status=415)
+                async with spooled(asked.receive, self._config.body_limit_bytes) as file:
+                    await until_gone(self._pass_on(other, file, asked, key or ""), asked)
             elif endpoint is not None or other is not None:
-                raise InvalidRequest(f"{scope['path']} wants a POST", status=405, code="method_not_allowed")
+                raise InvalidRequest(f"{path} wants a POST", status=405, code="method_not_allowed")
             else:
                 # A HEAD is answered as a GET would be; the listener leaves the body out.
-                method = "GET" if scope["method"] == "HEAD" else scope["method"]
-                state = {"request_id": request_id, "is_stranger": key is None, "has_key": bool(key)}
-                page = {**scope, "method": method, "state": state}
-                await self._pages(page, receive, client.pass_on)
+                method = "GET" if asked.method == "HEAD" else asked.method
+                state = {"request_id": asked.request_id, "is_stranger": key is None, "has_key": bool(key)}
+                await self._pages({**asked.scope(), "method": method, "state": state}, asked.receive, asked.pass_on)
         except InvalidRequest as error:
             if error.status in (401, 403):
-                await self._hold_up(scope)
-            await _answer_invalid(client, endpoint_of(scope["path"]), error)
+                await self._hold_up(asked)
+            await _answer_invalid(asked, endpoint_of(path), error)
         except ClientGone:
             pass
         except asyncio.CancelledError:  # a client that hangs up ends in until_gone: this peer is being stopped
-            log.warning("answer_ended_by_stop request=%s", request_id[:64])
-            await _break_off(client, endpoint_of(scope["path"]), 503, _STOPPING, "stopping")
+            log.warning("answer_ended_by_stop request=%s", asked.request_id[:64])
+            await _break_off(asked, endpoint_of(path), 503, _STOPPING, "stopping")
             raise
 
     async def _plain(self, body: bytes, packed_by: str | None) -> bytes:
@@ -173,39 +176,34 @@ class ClientApp:
             body = await asyncio.to_thread(unpacked, body, packed_by, self._config.body_limit_bytes)
         return body if charset_of(body) == PLAIN else await asyncio.to_thread(in_utf8, body)
 
-    async def _hold_up(self, scope: Scope) -> None:
+    async def _hold_up(self, asked: Incoming) -> None:
         """Who has shown no key does not get answers as fast as he can ask."""
-        ip = scope["client"][0] if scope.get("client") else ""
-        await asyncio.sleep(self._unknown.pause_s(ip, asyncio.get_running_loop().time()))
+        await asyncio.sleep(self._unknown.pause_s(asked.ip, asyncio.get_running_loop().time()))
 
-    async def _generate(
-        self, endpoint: str, body: bytes, headers: Mapping[str, str], client: AsgiClient, key: str
-    ) -> None:
+    async def _generate(self, endpoint: str, body: bytes, asked: Incoming, key: str) -> None:
         try:
-            await self._dispatcher.answer(endpoint, body, headers, client, client.request_id, key)
+            await self._dispatcher.answer(endpoint, body, asked.headers, asked, asked.request_id, key)
         except InvalidRequest as error:
-            await _answer_invalid(client, endpoint, error)
+            await _answer_invalid(asked, endpoint, error)
         except Exception:  # a bug: the client is told in its own format, whatever it has had so far
             log.exception("bug=request endpoint=%s", endpoint)
-            await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)
+            await _break_off(asked, endpoint, 500, _BUG, _BUG_CODE)
 
-    async def _pass_on(
-        self, endpoint: str, body: bytes | mmap, scope: Scope, headers: Mapping[str, str], client: AsgiClient, key: str
-    ) -> None:
+    async def _pass_on(self, endpoint: str, body: bytes | mmap, asked: Incoming, key: str) -> None:
         """Answer an endpoint beside chat. An answer that breaks off ends with its connection, as at the engine."""
         assert self._others, "its paths are known then only"
         try:
-            kind = headers.get("content-type", "")
-            await self._others.answer(endpoint, kind, body, headers, client, client.request_id, key)
+            kind = asked.headers.get("content-type", "")
+            await self._others.answer(endpoint, kind, body, asked.headers, asked, asked.request_id, key)
         except InvalidRequest as error:
-            await _answer_invalid(client, endpoint, error)
+            await _answer_invalid(asked, endpoint, error)
         except Exception:  # a bug, which ends this request and no other
             log.exception("bug=request endpoint=%s", endpoint)
-            if not client.has_started:
-                await _break_off(client, endpoint, 500, _BUG, _BUG_CODE)
-        if client.has_started and not client.is_complete:
-            hang_up(scope)
-            await client.send(b"", more=False)
+            if not asked.has_started:
+                await _break_off(asked, endpoint, 500, _BUG, _BUG_CODE)
+        if asked.has_started and not asked.is_complete:
+            asked.hang_up()
+            await asked.send(b"", more=False)
 
     def _check_host(self, headers: Mapping[str, str], http_version: str) -> None:
         """Raises InvalidRequest (403) for a name that is not ours. HTTP/1.0, as monitors speak it, has none.
@@ -278,4 +276,4 @@ async def _answer_invalid(client: AsgiClient, endpoint: str, error: InvalidReque
     status, body = whole_error(
         endpoint, client.request_id, status=error.status, message=error.message, code=error.code, param=error.param
     )
-    await client.answer(status, "application/json", body, {"allow": "POST"} if error.status == 405 else None)
+    await client.answer(status, "application/json", body, {"allow": "POST"} if error.status == 405 else {})

@@ -38,13 +38,12 @@ from gateway.peering.reach.relay import REACH_LIMIT_BYTES, REACH_PATH
 from gateway.peering.remote import DELEGATE_PATH
 from gateway.peering.settling import LIMIT_BYTES as TAB_LIMIT_BYTES
 from gateway.peering.settling import TAB_PATH
+from gateway.server.answering import AsgiClient, Send
 from gateway.server.connection import Bounds, connection_of
 from gateway.server.edge import (
-    AsgiClient,
     ClientGone,
     Receive,
     Scope,
-    Send,
     client_of,
     headers_of,
     read_body,

@@ -12,9 +12,8 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import inf
 from typing import Any
 
@@ -83,12 +82,13 @@ class Connection(asyncio.Protocol):
         place: Place,
         vouch: Callable[[Place, str], bool],
         left: Callable[[Place], None],
-        turns: Turns,
+        turns: Turns[Exchange],
         caller: str | None = None,
     ) -> None:
         """`caller`: the address that it comes from, where a relay is between and told it; its port is 0 then."""
         self.loop = asyncio.get_running_loop()
-        self._app, self._connections, self._tasks = config.loaded_app, server_state.connections, server_state.tasks
+        self._connections, self._tasks = server_state.connections, server_state.tasks
+        self._meet: Callable[[Exchange], Coroutine[Any, Any, None]] = meeting(config.loaded_app)
         self._bounds, self._place, self._vouch, self._left, self._caller = bounds, place, vouch, left, caller
         self._turns = turns
         self._parser: httptools.HttpRequestParser
@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
         if self._pieces > PIECES_FREE + self._body_bytes // PIECE_BYTES:
             raise TooMuch(400)
         assert self._reading, "its head came"
-        if not self._reading.is_over:
+        if not self._reading.is_complete:
             self._reading.take(body)
             return
         self._dropped_bytes += len(body) + PIECE_BYTES
@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
         self._unparsed, self._body_since = 0, None
         self._fields, self._lines_bytes = [], 0
         self._reading.took_all()
-        if self._reading.is_over:
+        if self._reading.is_complete:
             self._rest()
 
     def _is_offer(self) -> bool:
@@ -242,7 +242,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, exchange: Exchange) -> None:
         self._answering = exchange
-        self._turns.begin(partial(self._begin, exchange))
+        self._turns.begin(self._begin, exchange)
 
     def _begin(self, exchange: Exchange) -> None:
         exchange.task = self.loop.create_task(self._run(exchange))
@@ -250,12 +250,12 @@ class Connection(asyncio.Protocol):
 
     async def _run(self, exchange: Exchange) -> None:
         try:
-            await self._app(exchange.scope(), exchange.receive, exchange.send)
+            await self._meet(exchange)
         except asyncio.CancelledError:  # the server cancelled it, and it has told its client
             pass
         except Exception:
             log.exception("bug=app")
-        if not exchange.is_over and not exchange.is_gone:
+        if not exchange.is_complete and not exchange.is_gone:
             log.error("bug=answer_without_end started=%s", exchange.has_started)
             exchange.give_up()
         self._tasks.discard(exchange.task)
@@ -387,14 +387,18 @@ def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
     return parser
 
 
+def meeting(app: Any) -> Callable[[Exchange], Coroutine[Any, Any, None]]:
+    """How `app` answers a request: an app of ours meets its exchange (`meet`), any other gets ASGI's messages."""
+
+    def by_messages(exchange: Exchange) -> Coroutine[Any, Any, None]:
+        answering: Coroutine[Any, Any, None] = app(exchange.scope(), exchange.receive, exchange.send_message)
+        return answering
+
+    return getattr(app, "meet", by_messages)
+
+
 def connection_of(scope: Mapping[str, Any]) -> Connection | None:
     """The connection that a request came on, where a server of ours made the scope."""
     exchange = exchange_of(scope)
     connection = None if exchange is None else exchange.connection
     return connection if isinstance(connection, Connection) else None
-
-
-def hang_up(scope: Mapping[str, Any]) -> None:
-    """Close the connection of a request at once, so that nobody takes what was sent for the whole."""
-    if (connection := connection_of(scope)) is not None:
-        connection.transport.abort()

@@ -1,8 +1,8 @@
 """One request on a connection of ours, and its answer.
 
-An ASGI app meets it as `scope`, `receive` and `send`. Our own apps find it in the scope (`exchange_of`), where it
-spares them the messages: the headers are read, a body that is there is given as it is, and an answer's head and body
-are written at once. Both ways write the same bytes.
+An ASGI app meets it as `scope`, `receive` and `send_message`. Our own apps are given it (`meet`, see connection.py), or
+find it in the scope (`exchange_of`), and are spared the messages: the headers are read, a body that is there is given
+as it is, and an answer's head and body are written at once. Both ways write the same bytes.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
+
+from gateway.server.answering import NOTHING, AsgiClient, lines_of
 
 READ_AHEAD_BYTES = 64 << 10  # of a body that nobody has asked for yet; then no more is read
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -42,10 +44,23 @@ class Carrier(Protocol):
         ...
 
 
-class Exchange:
-    """See the module. `is_gone`: nobody is there any more who would read the answer."""
+class Exchange(AsgiClient):
+    """See the module."""
 
     task: asyncio.Task[None]  # that answers it
+
+    # What is so until something happens.
+    is_gone = False  # nobody is there any more who would read the answer
+    was_cancelled = False  # the task, since the client hung up
+    _is_watched = False
+    # what came
+    _waiting_bytes = 0  # in pieces that nobody has taken
+    _is_whole = _is_read = False
+    _news: asyncio.Event | None = None  # for who waits for more of the body, or for its client to leave
+    # what goes out
+    _head = b""  # until it goes out with the first piece of the body
+    _has_chunks = False
+    _left: int | None = None  # bytes of the body that are still to be written, where its head said how many
 
     def __init__(
         self,
@@ -57,26 +72,19 @@ class Exchange:
         keeps_alive: bool,
     ) -> None:
         """`fields`: the header lines, their names in lower case. Raises HttpParserError and UnicodeError of a URL."""
-        parsed = httptools.parse_url(url)
+        self._url = parsed = httptools.parse_url(url)
         path = parsed.path.decode("ascii")
         self.path = unquote(path) if "%" in path else path
-        self.headers = read_fields(fields)
-        self.connection = connection
+        self.headers = headers = read_fields(fields)
+        self.connection, self.method, self.version, self._fields = connection, method, version, fields
         self.keeps_alive = keeps_alive and version != "1.0"
-        self.is_gone = self.has_started = self.is_over = False
-        self._method, self._version, self._parsed, self._fields = method, version, parsed, fields
-        # what came
+        self._awaits_word = "expect" in headers and version != "1.0" and headers["expect"].lower() == "100-continue"
         self._pieces: list[bytes] = []
-        self._waiting_bytes = 0  # in those pieces
-        self._is_whole = self._is_read = False
-        self._news: asyncio.Event | None = None  # for who waits for more of the body, or for its client to leave
-        self._awaits_word = version != "1.0" and self.headers.get("expect", "").lower() == "100-continue"
-        self._is_watched = False
-        self.was_cancelled = False  # the task, since the client hung up
-        # what goes out
-        self._head = b""  # until it goes out with the first piece of the body
-        self._has_chunks = False
-        self._left: int | None = None  # bytes of the body that are still to be written, where its head said how many
+
+    @property
+    def ip(self) -> str:
+        """The caller's address; empty where its connection is gone already."""
+        return self.connection.client[0] if self.connection.client else ""
 
     def scope(self) -> dict[str, Any]:
         """ASGI's, made anew: whoever has it has this object, which would not be freed at once if it had it, too."""
@@ -84,15 +92,15 @@ class Exchange:
         return {
             "type": "http",
             "asgi": _ASGI,
-            "http_version": self._version,
+            "http_version": self.version,
             "server": connection.server,
             "client": connection.client,
             "scheme": connection.scheme,
-            "method": self._method,
+            "method": self.method,
             "root_path": "",
             "path": self.path,
-            "raw_path": self._parsed.path,
-            "query_string": self._parsed.query or b"",
+            "raw_path": self._url.path,
+            "query_string": self._url.query or b"",
             "headers": self._fields,
             "extensions": {"ppai.exchange": self},
         }
@@ -149,11 +157,11 @@ class Exchange:
         if self._awaits_word and not self._is_whole and not self.connection.transport.is_closing():
             self._awaits_word = False
             self.connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not self.is_gone and not self.is_over:
+        if not self.is_gone and not self.is_complete:
             self.connection.flow.resume_reading()
             await self._news.wait()
             self._news.clear()
-        if self.is_gone or self.is_over:
+        if self.is_gone or self.is_complete:
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": self._read(), "more_body": not self._is_whole}
 
@@ -181,7 +189,7 @@ class Exchange:
             raise RuntimeError("the answer has begun already")
         self.has_started, self._awaits_word = True, False
         self._left = 0 if status in _BODILESS else length
-        if self._left is None and self._version != "1.0" and self._method != "HEAD":
+        if self._left is None and self.version != "1.0" and self.method != "HEAD":
             self._has_chunks = True  # HTTP/1.0 knows none: there a body of no length ends as we close
             lines += b"transfer-encoding: chunked\r\n"
         ends = b"\r\n" if self.keeps_alive else b"connection: close\r\n\r\n"
@@ -190,10 +198,11 @@ class Exchange:
     def write(self, piece: bytes, *, more: bool) -> None:
         """Some of the body, after the head; not `more`: it is the last."""
         if self.is_gone:
+            self.is_complete = not more
             return
-        if self.is_over or not self.has_started:
+        if self.is_complete or not self.has_started:
             raise RuntimeError("a piece of an answer that has not begun, or is over")
-        if self._method == "HEAD":
+        if self.method == "HEAD":
             piece = b""
         elif self._has_chunks:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
@@ -206,20 +215,49 @@ class Exchange:
             self.connection.transport.write(self._head + piece)
             self._head = b""
         if not more:
-            self.is_over = True
+            self.is_complete = True
             if self._news is not None:
                 self._news.set()
             self.connection.answered(self)
 
-    def push(self, piece: bytes) -> bool:
-        """Write a piece that is not the last, unless its reader is behind or gone, or nothing may be written now."""
-        if not self.has_started or self.is_over or self.is_gone or self.connection.flow.write_paused:
+    # --- the answer, as a client of our own apps ---
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self._start(status, content_type, headers)
+
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+        self.sent += count
+        if self.must_wait:
+            await self.drained()
+        self.write(body, more=more)
+
+    def push(self, events: bytes, count: int) -> bool:
+        if not self.has_started or self.is_complete or self.is_gone or self.connection.flow.write_paused:
             return False
         if self._has_chunks and not self._head:  # the shortest way, since nearly every word of a stream goes it
-            self.connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.connection.transport.write(b"%x\r\n%b\r\n" % (len(events), events))
         else:
-            self.write(piece, more=True)
+            self.write(events, more=True)
+        self.sent += count
         return True
+
+    async def comment(self, said: bytes) -> None:
+        if self.must_wait:
+            await self.drained()
+        self.write(said, more=True)
+
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] = NOTHING) -> None:
+        self._start(status, content_type, {"content-length": str(len(body)), **headers})
+        await self.send(body, more=False)
+
+    def _start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        fields = self.fields(content_type, headers)
+        length = fields.get("content-length")
+        self.begin(status, lines_of(fields), None if length is None else int(length))
+
+    def hang_up(self) -> None:
+        """Close the connection at once, so that nobody takes what was sent for the whole."""
+        self.connection.transport.abort()
 
     def give_up(self) -> None:
         """End an answer that its app did not end; one that has not begun says so."""
@@ -230,8 +268,8 @@ class Exchange:
             self.begin(500, b"content-type: text/plain; charset=utf-8\r\ncontent-length: 21\r\n", 21)
             self.write(b"Internal Server Error", more=False)
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        """ASGI's."""
+    async def send_message(self, message: Mapping[str, Any]) -> None:  # type: ignore[override]
+        """ASGI's `send`."""
         if self.must_wait:
             await self.drained()
         if self.is_gone:

@@ -14,6 +14,7 @@ import uvicorn
 
 from discovery.strangers import site_of
 from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, collect
+from gateway.server.exchange import Exchange
 from gateway.server.places import Place, Places, PlacesConfig
 from gateway.server.turns import Turns
 
@@ -89,7 +90,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, places: Places, bounds: Bounds) -> None:
         super().__init__(config)
-        self._places, self._bounds, self._turns = places, bounds, Turns()
+        self._places, self._bounds, self._turns = places, bounds, Turns[Exchange]()
         self._open = dict[Place, Connection]()
         self._arriving = set[asyncio.Task[None]]()
 

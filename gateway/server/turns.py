@@ -3,11 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 AT_ONCE = 8  # requests
 
 
-class Turns:
+Request = TypeVar("Request")
+
+
+class Turns(Generic[Request]):
     """Begins requests in the order in which they came, AT_ONCE in each turn of the event loop.
 
     A loop that has read 64 requests runs all of them before it looks at its sockets again: the first words of those
@@ -16,22 +20,22 @@ class Turns:
 
     def __init__(self) -> None:
         self._begun = 0  # in this turn
-        self._waiting = deque[Callable[[], object]]()
+        self._waiting = deque[tuple[Callable[[Request], None], Request]]()
 
-    def begin(self, work: Callable[[], object]) -> None:
-        """Call `work`, now or in one of the next turns."""
+    def begin(self, work: Callable[[Request], None], request: Request) -> None:
+        """Call `work` with the request, now or in one of the next turns."""
         if self._waiting or self._begun == AT_ONCE:
-            self._waiting.append(work)
+            self._waiting.append((work, request))
         else:
-            self._go(work)
+            self._go(work, request)
 
-    def _go(self, work: Callable[[], object]) -> None:
+    def _go(self, work: Callable[[Request], None], request: Request) -> None:
         if self._begun == 0:
             asyncio.get_running_loop().call_soon(self._next)
         self._begun += 1
-        work()
+        work(request)
 
     def _next(self) -> None:
         self._begun = 0
         while self._waiting and self._begun < AT_ONCE:
-            self._go(self._waiting.popleft())
+            self._go(*self._waiting.popleft())

@@ -12,7 +12,7 @@ from gateway.client.calls import Calls
 from gateway.client.owner import looks_of, owner_only
 from gateway.client.running import RunningPeer
 from gateway.client.status import peers_of, status_of
-from gateway.server.edge import AsgiClient
+from gateway.server.answering import AsgiClient
 from gateway.wire.errors import InvalidRequest, message_in
 
 ASKING_S = 60.0  # s for one token of one of our engines

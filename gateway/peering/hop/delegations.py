@@ -21,7 +21,8 @@ from gateway.peering.frames import FIRST_SIGN_S, HEARTBEAT_S, encode_refusal, qu
 from gateway.peering.given import Given
 from gateway.peering.passing import PassedOn
 from gateway.peering.settling import Settling
-from gateway.server.edge import AsgiClient, Receive, Scope, headers_of, until_gone
+from gateway.server.answering import AsgiClient
+from gateway.server.edge import Receive, Scope, headers_of, until_gone, watched_of
 from gateway.telemetry.metrics import Telemetry
 from gateway.telemetry.otel import Ended, Tracing, Untraced
 from gateway.upstream import Patience
@@ -95,7 +96,7 @@ class Delegations:
 
     async def _run(self, work: Delegated | PassedOn, call: Call) -> None:
         try:
-            await until_gone(self._delegate(work, call), call.scope, call.receive)
+            await until_gone(self._delegate(work, call), watched_of(call.scope, call.receive))
         except asyncio.CancelledError:  # not the asking peer's hanging up: we are being stopped
             log.warning("answer_ended_by_stop peer=%s", call.peer[:10])
             stopping = encode_refusal(refusal_of(503, "stopping", None), "broke" if work.has_begun else "refused")

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
-from gateway.server.edge import AsgiClient
+from gateway.server.answering import AsgiClient
 from gateway.wire.errors import InvalidRequest
 
 CHAT = "/v1/chat/completions"

@@ -20,8 +20,9 @@ from uvicorn.server import ServerState
 
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
+from gateway.server.answering import AsgiClient
 from gateway.server.connection import Bounds, Connection
-from gateway.server.edge import AsgiApp, AsgiClient
+from gateway.server.edge import AsgiApp
 from gateway.server.listeners import server
 from gateway.server.places import Place
 from gateway.server.turns import Turns

@@ -12,7 +12,7 @@ import pytest
 
 from discovery.identity import Identity
 from gateway.server.connection import PIECES_FREE, PIPELINE_LIMIT, connection_of
-from gateway.server.edge import client_of, read_body, until_gone
+from gateway.server.edge import client_of, read_body, until_gone, watched_of
 from gateway.server.event_loop import new_event_loop
 from tests.garbage import garbage
 from tests.gateway.server.serving import BOUNDS, said, serving
@@ -389,7 +389,7 @@ async def test_work_ends_when_its_client_hangs_up_and_needs_no_second_task(body:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await read_body(scope, receive, 1 << 20)
-        await until_gone(work(), scope, receive)
+        await until_gone(work(), watched_of(scope, receive))
 
     async with serving(app) as served, asyncio.timeout(5):
         _, writer = await served.connect()
@@ -419,7 +419,7 @@ async def test_work_for_who_has_left_already_ends() -> None:
         while connection is not None and not connection.transport.is_closing():
             await asyncio.sleep(0.01)
         left.set()
-        await until_gone(work(), scope, receive)
+        await until_gone(work(), watched_of(scope, receive))
 
     async with serving(app) as served, asyncio.timeout(5):
         _, writer = await served.say(HEAD + b"content-length: 1\r\n\r\na")
@@ -433,7 +433,7 @@ async def test_who_leaves_after_the_answer_ends_nothing() -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await read_body(scope, receive, 1 << 20)
-        await until_gone(answer(send, b"done"), scope, receive)
+        await until_gone(answer(send, b"done"), watched_of(scope, receive))
         await asyncio.sleep(0.1)  # a later work of the same task is not cancelled for it
         over.set()
 

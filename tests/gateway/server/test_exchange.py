@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server.edge import client_of, read_body, until_gone
+from gateway.server.edge import client_of, read_body, until_gone, watched_of
 from gateway.server.exchange import Exchange, exchange_of
 from tests.gateway.server.both import Side, Told, sequence
 from tests.gateway.server.serving import BOUNDS, said, serving
@@ -275,7 +275,7 @@ async def test_who_leaves_ends_the_work_of_the_request_that_is_answered_and_not_
         came.append(scope["path"])
         async with _noting_end(ended):
             await read_body(scope, receive, 1 << 20)
-            await until_gone(asyncio.sleep(60), scope, receive)
+            await until_gone(asyncio.sleep(60), watched_of(scope, receive))
 
     async with serving(app) as served, asyncio.timeout(5):
         _, writer = await served.say(ASKED.replace(b"/", b"/1", 1) + ASKED.replace(b"/", b"/2", 1))
@@ -290,7 +290,7 @@ async def test_a_request_leaves_nothing_that_a_collector_has_to_find() -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await read_body(scope, receive, 1 << 20)
-        await until_gone(client_of(scope, send, {}).answer(200, "text/plain", b"x"), scope, receive)
+        await until_gone(client_of(scope, send, {}).answer(200, "text/plain", b"x"), watched_of(scope, receive))
 
     async with serving(app) as served:
         reader, writer = await served.connect()
@@ -308,6 +308,23 @@ async def test_a_request_leaves_nothing_that_a_collector_has_to_find() -> None:
     assert 1 == kept  # the last one, whose body could go on
 
 
+class _Meeting:
+    """An app of ours."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("it met the exchange")
+
+    async def meet(self, exchange: Exchange) -> None:
+        body = exchange.body(1 << 20)
+        await exchange.answer(200, "text/plain", f"{exchange.method} {exchange.path} {body!r} {exchange.ip}".encode())
+
+
+async def test_an_app_that_meets_exchanges_is_spared_the_messages() -> None:
+    assert (await told_by(_Meeting(), ASKED.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))).endswith(
+        b"POST / b'{}' 127.0.0.1"
+    )
+
+
 async def test_who_says_that_it_sends_no_more_has_left() -> None:
     """A client that half-closes its connection is not told from one that hangs up: both are as uvicorn has it."""
     ended = asyncio.Event()
@@ -315,7 +332,7 @@ async def test_who_says_that_it_sends_no_more_has_left() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         async with _noting_end(ended):
             await read_body(scope, receive, 1 << 20)
-            await until_gone(asyncio.sleep(60), scope, receive)
+            await until_gone(asyncio.sleep(60), watched_of(scope, receive))
 
     async with serving(app) as served, asyncio.timeout(5):
         reader, writer = await served.say(ASKED)

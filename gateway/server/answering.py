@@ -1,0 +1,82 @@
+"""The client of one request, to write to: over the messages of ASGI, whichever server is behind them."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gateway.wire.text import header_text, one_line
+
+NOTHING: Mapping[str, str] = {}
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+class Send(Protocol):
+    async def __call__(self, message: dict[str, Any], /) -> None: ...
+
+
+class AsgiClient:
+    """See gateway.serving.relaying.Client. An exchange on a connection of ours is one, too (exchange.py)."""
+
+    # What is so until something happens.
+    request_id = ""
+    has_started = is_complete = False
+    sent = 0  # pieces of the body so far
+    extra: Mapping[str, str] = NOTHING  # header fields of every answer
+
+    def __init__(self, send: Send, extra: Mapping[str, str], request_id: str = "") -> None:
+        self.request_id, self.extra = request_id, extra
+        self.send_message = send
+
+    async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self.has_started = True
+        fields = on_their_lines(self.fields(content_type, headers))
+        written = [(name.encode(), value.encode()) for name, value in fields.items()]
+        await self.send_message({"type": "http.response.start", "status": status, "headers": written})
+
+    async def send(self, body: bytes, *, more: bool, count: int = 1) -> None:
+        self.sent += count
+        self.is_complete = not more
+        await self.send_message({"type": "http.response.body", "body": body, "more_body": more})
+
+    def push(self, events: bytes, count: int) -> bool:
+        """Write so many events of a body that has begun, if that needs no waiting; False: nothing was written."""
+        return False
+
+    async def comment(self, said: bytes) -> None:
+        """Bytes in a stream that has begun, which are no piece of its body."""
+        await self.send_message({"type": "http.response.body", "body": said, "more_body": True})
+
+    async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] = NOTHING) -> None:
+        """A whole answer in one piece."""
+        await self.start(status, content_type, {"content-length": str(len(body)), **headers})
+        await self.send(body, more=False)
+
+    async def pass_on(self, message: dict[str, Any]) -> None:
+        """What another ASGI app sends, with our extra headers."""
+        begins = message["type"] == "http.response.start"
+        if begins:
+            extra = [(name.encode(), value.encode()) for name, value in on_their_lines(self.extra).items()]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await self.send_message(message)
+        self.has_started = self.has_started or begins
+
+    def fields(self, content_type: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The header fields of an answer."""
+        return {"content-type": content_type, **_UNBUFFERED, **self.extra, **headers}
+
+
+def lines_of(fields: Mapping[str, str]) -> bytes:
+    """The lines of a head with these fields, each with its end."""
+    lines = _written(fields)
+    if len(lines.translate(None, _PRINTABLE)) == 2 * len(fields):  # nothing but the two bytes that end each line
+        return lines
+    return _written(on_their_lines(fields))
+
+
+def on_their_lines(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Header fields; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
+    return {name: header_text(one_line(value)) for name, value in fields.items()}
+
+
+def _written(fields: Mapping[str, str]) -> bytes:
+    return ("\r\n".join(map(": ".join, fields.items())) + "\r\n").encode(errors="surrogatepass")
