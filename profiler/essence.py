@@ -64,6 +64,23 @@ _STOP = re.compile(
     rf"{_MARKS}\Z",
     re.IGNORECASE,
 )
+# One of these stands in every end that _STOP finds, in lower case: most texts have none, and need not be searched.
+_STOP_CUES = (
+    *("thank", "thx", "tysm", "ty", "cheers", "appreciat", "please", "regards", ":"),
+    *(
+        "dank",
+        "merci",
+        "gracias",
+        "grazie",
+        "obrigad",
+        "спасибо",
+        "teşekkürler",
+        "谢谢",
+        "多谢",
+        "ありがとう",
+        "감사합니다",
+    ),
+)
 _LONGEST = 200  # characters from either end in which a frame is looked for
 
 
@@ -94,5 +111,8 @@ def _without_start(text: str) -> str:
 
 def _without_end(text: str) -> str:
     tail = text[-_LONGEST:]
+    lowered = tail.casefold()
+    if not any(cue in lowered for cue in _STOP_CUES):
+        return text
     found = _STOP.search(tail)
     return text[: len(text) - len(tail) + found.start()] if found else text

@@ -31,6 +31,7 @@ class Reading:
     familiarity: float  # how far it is from noise, see QAGate.familiarity; 0 where `is_familiar` ends
     is_familiar: bool  # False: like noise, or (a gate without gibberish) unlike all texts that it was trained with
     encoder: str  # name of the encoder that read it last
+    essence: str  # what was read of it (essence.py)
     row: Floats  # (d,) what it read, a unit row
 
 
@@ -69,21 +70,31 @@ class Ladder:
         With both encoders the full one reads again what the fast one is in doubt of (its margin is below the gate's)
         or finds unfamiliar. It alone says then whether the text is familiar. What is embedded is the text's `essence`.
         """
-        text, quick = essence(text), None
-        if self._fast:
-            gate, encoder = self._fast
-            rows = encoder.encode([text])
-            quick = gate.similarity(rows)
-            sure = gate.is_familiar(quick)[0] and gate.margins(quick)[0] >= gate.margin
-            if not self._full or sure:
-                return _reading(gate, quick, quick, rows)
+        core = essence(text)
+        reading, quick = self._quickly(core)
+        if reading is not None:
+            return reading
         assert self._full, "a ladder has a rung"
         gate, encoder = self._full
-        rows = encoder.encode([text])
+        rows = encoder.encode([core])
         exact = gate.similarity(rows)
         if quick is None or not quick.any():  # the fast encoder knows no word of the text
-            return _reading(gate, exact, exact, rows)
-        return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact, rows)
+            return _reading(gate, exact, exact, rows, core)
+        return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact, rows, core)
+
+    def quick(self, text: str) -> Reading | None:
+        """The same where the fast encoder suffices; None where the full one has to read."""
+        return self._quickly(essence(text))[0]
+
+    def _quickly(self, core: str) -> tuple[Reading | None, Floats | None]:
+        """What the fast encoder says of an essence, if that suffices; and its cosines, (1, K), if there is one."""
+        if not self._fast:
+            return None, None
+        gate, encoder = self._fast
+        rows = encoder.encode([core])
+        cosines = gate.similarity(rows)
+        is_sure = not self._full or (gate.is_familiar(cosines)[0] and gate.margins(cosines)[0] >= gate.margin)
+        return _reading(gate, cosines, cosines, rows, core) if is_sure else None, cosines
 
 
 def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder], gate: QAGate | None = None) -> Ladder:
@@ -113,10 +124,10 @@ def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder], gate
     return Ladder(gate, full, fast, problem)
 
 
-def _reading(gate: QAGate, similarity: Floats, own: Floats, rows: Floats) -> Reading:
+def _reading(gate: QAGate, similarity: Floats, own: Floats, rows: Floats, core: str) -> Reading:
     """What cosines (1, K) say; `own` are those of the gate's encoder alone, which its thresholds are for.
 
-    `rows`: what that encoder read, (1, d).
+    `rows`: what that encoder made of `core`, (1, d).
     """
     nearest = int(gate.nearest_of(similarity)[0])
     return Reading(
@@ -127,4 +138,5 @@ def _reading(gate: QAGate, similarity: Floats, own: Floats, rows: Floats) -> Rea
         is_familiar=bool(gate.is_familiar(own)[0]),
         encoder=gate.encoder,
         row=rows[0],
+        essence=core,
     )

@@ -38,7 +38,7 @@ class Reader:
     def read(self, query: str) -> tuple[Judged, float]:
         """What the text is about, and how far from noise it is: unfamiliar below 0."""
         reading = self.ladder.read(query)
-        return judged_of(self.gate, reading, query), reading.familiarity
+        return judged_of(self.gate, reading), reading.familiarity
 
 
 def _text(value: dict[str, Any], at: str) -> Text:

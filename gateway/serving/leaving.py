@@ -17,6 +17,7 @@ from gateway.privacy.others import OtherRequest
 from gateway.privacy.rules import ANYWHERE, UNASKED, Asked, Rule, Rules, Verdict
 from gateway.privacy.texts import TakesLong
 from gateway.routing.node import Node
+from gateway.topics.mixing import in_categories
 from gateway.topics.reader import RelevanceReader
 from gateway.wire.reading.turns import MEDIA_NEEDS
 from gateway.wire.request import Request
@@ -116,9 +117,9 @@ class Leaving:
             if judged is None or not judged.is_familiar:
                 is_told = False
                 continue
-            names, owner = np.unique(np.array(self._reader.gate.categories), return_inverse=True)
-            shares = np.bincount(owner, judged.relevance)
-            found |= {judged.category, *names[shares >= TOPIC_SHARE].tolist()}
+            names, owner = in_categories(self._reader.gate.categories)
+            shares = zip(names, np.bincount(owner, judged.relevance).tolist(), strict=True)
+            found |= {judged.category, *(name for name, share in shares if share >= TOPIC_SHARE)}
         self._topics[request.session] = found
         self._topics.move_to_end(request.session)
         while len(self._topics) > REMEMBERED:

@@ -68,14 +68,14 @@ class Drawing:
                     return True
         return False
 
-    def drawn(self, ladder: Ladder, reading: Reading, text: str) -> Mapping[Topics, Drawn]:
+    def drawn(self, ladder: Ladder, reading: Reading) -> Mapping[Topics, Drawn]:
         """How a text that was read so is drawn to agents whose topics were compared with the background.
 
         What is UNLIKELY is left out: of many agents hardly one is worth being remembered with a text.
         """
         if not self._attractions:
             return {}
-        core, rows = essence(text), {reading.encoder: reading.row}
+        core, rows = reading.essence, {reading.encoder: reading.row}
         heard = frozenset(words(core))
         found = {topics: self._drawn(ladder, topics, core, heard, rows) for topics in self.topics}
         return {topics: one for topics, one in found.items() if one is not None and one.tail <= UNLIKELY}

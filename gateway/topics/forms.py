@@ -19,8 +19,8 @@ from gateway.topics.wordings.names import CODE, NAMES, NEVER_CODE
 from gateway.topics.wordings.writing import WRITING
 from profiler.essence import essence
 
-READ = 250  # characters at either end, as the encoders are given
 PASTED = 160  # characters; "in two sentences" asks for a summary only where a text is pasted
+_LENGTHS = ("sent", "line", "word", "bull")  # cues of how long the answer shall be
 
 WORDINGS = {**CHANGING, **FINDING, **WRITING}  # category of the gate -> how people ask for it
 
@@ -33,7 +33,12 @@ def forms(text: str) -> Mapping[str, float]:
     >>> forms("Summarise this in two lines: the boiler is broken since Friday, ...")
     {'summarising': 1.0}
     """
-    ends = essence(text, 2 * READ).lower()
+    return forms_in(essence(text))
+
+
+def forms_in(core: str) -> Mapping[str, float]:
+    """The same of a prompt's essence, as the encoders are given it."""
+    ends = core.lower()
     seen = {word[:4] for word in _words().findall(ends)}
     if not ends.isascii():
         seen.update(ends)
@@ -43,7 +48,7 @@ def forms(text: str) -> Mapping[str, float]:
     for category, pattern in tried:
         if category not in found and pattern.search(ends):
             found.add(category)
-    if not found and len(ends) > PASTED and _length().search(ends):
+    if not found and len(ends) > PASTED and not seen.isdisjoint(_LENGTHS) and _length().search(ends):
         found = {"summarising"}
     if found and _code().search(ends):
         found &= NEVER_CODE

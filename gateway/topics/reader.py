@@ -1,10 +1,12 @@
-"""Turns a query's text into its relevance f̃(q), in a worker thread, and remembers it: clients repeat their texts.
+"""Turns a query's text into its relevance f̃(q), and remembers it: clients repeat their texts.
 
 Every turn of a conversation is judged by itself, and conversation.py blends them. So one more turn costs one more text.
 
-The encoders are loaded when they are first needed; a peer that knows no other never needs them. One worker thread
-encodes, and a text that it is encoding already is not encoded twice. Texts are not batched: in a batch an embedding
-would depend on the other texts (profiler/bert_graph.py).
+The encoders are loaded when they are first needed; a peer that knows no other never needs them. A text of which the
+fast encoder is sure is read where it is asked for: that takes less than to hand it over, and a thread would free nobody
+meanwhile, since it all runs under the interpreter's lock. What the full encoder must read goes to one worker thread,
+and a text that it is encoding already is not encoded twice. Texts are not batched: in a batch an embedding would depend
+on the other texts (profiler/bert_graph.py).
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
 from gateway.topics.domains import Drawn, Topics
 from gateway.topics.drawing import Drawing
-from gateway.topics.forms import forms
+from gateway.topics.forms import forms_in
 from gateway.topics.mixing import leading, mixed
 from gateway.topics.setting import (
     CODE_SHARE,
@@ -74,7 +76,7 @@ class Judged:
     drawn: Mapping[Topics, Drawn] = field(default_factory=dict)  # to agents' topics (domains.py)
 
 
-def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
+def judged_of(gate: QAGate, reading: Reading) -> Judged:
     """What this gate's reading of a text says of it, and what its wording says.
 
     A form that the wording asks for makes FORM_SHARE of the topic, where the gate has that category. Then even a text
@@ -83,7 +85,7 @@ def judged_of(gate: QAGate, reading: Reading, text: str) -> Judged:
     about = Judged(reading.relevance, reading.category, nearest=reading.nearest)
     if not reading.is_familiar:
         about = Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
-    asked = {name: FORM_SHARE * share for name, share in forms(text).items() if name in gate.categories}
+    asked = {name: FORM_SHARE * share for name, share in forms_in(reading.essence).items() if name in gate.categories}
     if not asked:
         return about
     relevance = mixed(about.relevance, gate.categories, asked)
@@ -127,6 +129,7 @@ class RelevanceReader:
         self.problem: str | None = None
         self._load, self._worker, self._remembered = load, worker, remembered
         self._ladder: Ladder | None = None
+        self._has_judged = False  # a text, in the worker: patterns are made then, and what was mapped is read
         self._drawing = drawing or Drawing()
         self._known: OrderedDict[bytes, Judged] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Future[Judged | None]] = {}
@@ -190,8 +193,8 @@ class RelevanceReader:
         """
         if self.problem is not None:
             return None
-        if not (earlier or session or setting or tools) and (known := self._recalled(self._key(text))):
-            return known  # a text alone, judged before: there is nothing to wait for, nor to blend
+        if not (earlier or session or setting or tools) and (alone := self._at_once(self._key(text), text)):
+            return alone  # there is nothing to wait for, nor to blend
         turns: list[tuple[Judged, float]] = []
         left = 1.0
         try:
@@ -243,8 +246,8 @@ class RelevanceReader:
 
     async def _judged(self, text: str) -> Judged | None:
         key = self._key(text)
-        if known := self._recalled(key):
-            return known
+        if found := self._at_once(key, text):
+            return found
         if key not in self._under_way:
             if len(self._under_way) >= UNDER_WAY_LIMIT:
                 return None
@@ -258,10 +261,25 @@ class RelevanceReader:
         version = self._drawing.version.to_bytes(8, "little")
         return blake2b(text.encode("utf-8", "replace"), digest_size=16, salt=version).digest()
 
-    def _recalled(self, key: bytes) -> Judged | None:
+    def _at_once(self, key: bytes, text: str) -> Judged | None:
+        """A text that was judged before, or of which the fast encoder is sure; None: the worker is to read it.
+
+        Topics are compared in the worker: of many agents that takes long.
+        """
         if known := self._known.get(key):
             self._known.move_to_end(key)
-        return known
+            return known
+        ladder = self._ladder
+        if ladder is None or not self._has_judged or self._drawing.topics or not text.strip():
+            return None
+        try:
+            reading = ladder.quick(text)
+            found = None if reading is None else judged_of(self.gate, reading)
+        except Exception:  # the worker fails at it, too, and says so
+            return None
+        if found is not None:
+            self._keep(key, found)
+        return found
 
     def _loaded(self) -> Ladder | None:
         """The encoders, loaded if need be; None where they cannot be. Runs in the worker thread only."""
@@ -281,8 +299,9 @@ class RelevanceReader:
             return None
         try:
             reading = ladder.read(text)
-            judged = judged_of(self.gate, reading, text)
-            drawn = self._drawing.drawn(ladder, reading, text)
+            judged = judged_of(self.gate, reading)
+            drawn = self._drawing.drawn(ladder, reading)
+            self._has_judged = True
             return replace(judged, drawn=drawn) if drawn else judged
         except Exception:  # a tokenizer or runtime may fail at this text; the next one may work
             log.exception("text_not_judged characters=%d", len(text))
@@ -305,6 +324,9 @@ class RelevanceReader:
         if done.cancelled():
             return
         if (judged := done.result()) is not None:
-            self._known[key] = judged
+            self._keep(key, judged)
+
+    def _keep(self, key: bytes, judged: Judged) -> None:
+        self._known[key] = judged
         while len(self._known) > self._remembered:
             self._known.popitem(last=False)

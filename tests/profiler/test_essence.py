@@ -64,3 +64,36 @@ def test_no_text_takes_long(piece: str) -> None:
 
     assert len(essence(piece * 100_000)) <= READ_CHARS + 1
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "Thanks",
+        "thank you",
+        "thx",
+        "tysm",
+        "ty",
+        "Cheers",
+        "much appreciated",
+        "I appreciate your help",
+        "Danke schoen",
+        "vielen Dank",
+        "MERCI beaucoup",
+        "Muchas gracias",
+        "grazie mille",
+        "Obrigado",
+        "спасибо большое",
+        "TEŞEKKÜRLER",
+        "谢谢您",
+        "多谢",
+        "ありがとう",
+        "감사합니다",
+        "please",
+        "Kind regards",
+        "Answer:",
+        "A:",
+    ],
+)
+def test_each_end_is_known_by_its_cue(end: str) -> None:
+    assert "Boil an egg." == essence(f"Boil an egg. {end}")

@@ -45,11 +45,11 @@ def test_a_text_is_drawn_to_whose_topics_are_compared_already() -> None:
     drawing, (ladder, _) = Drawing(), ladder_of()
     assert drawing.attend(frozenset({KEELS, ARCHIVE})) and not drawing.attend(frozenset({ARCHIVE, KEELS}))
     reading = ladder.read(ASKED)
-    assert drawing.drawn(ladder, reading, ASKED) == {}
+    assert drawing.drawn(ladder, reading) == {}
 
     assert prepared(drawing, ladder) > 100  # many small steps: texts that wait for the thread go in between
 
-    found = drawing.drawn(ladder, reading, ASKED)
+    found = drawing.drawn(ladder, reading)
     assert found[KEELS].tail < 0.005 and ARCHIVE not in found
     assert drawing.tail(ladder, ARCHIVE, ASKED) > 0.2
     assert found[KEELS].sentence == KEELS[0]
@@ -62,10 +62,10 @@ def test_what_changes_is_seen_by_the_version_and_costs_no_second_reading() -> No
     before = drawing.version
     drawing.attend(frozenset({ARCHIVE}))
     assert prepared(drawing, ladder) == 2 and drawing.version > before
-    assert drawing.drawn(ladder, ladder.read(ASKED), ASKED) == {}
-    assert set(drawing.drawn(ladder, ladder.read(ARCHIVE[0]), ARCHIVE[0])) == {ARCHIVE}
+    assert drawing.drawn(ladder, ladder.read(ASKED)) == {}
+    assert set(drawing.drawn(ladder, ladder.read(ARCHIVE[0]))) == {ARCHIVE}
     drawing.attend(frozenset())
-    assert drawing.drawn(ladder, ladder.read(ASKED), ASKED) == {}
+    assert drawing.drawn(ladder, ladder.read(ASKED)) == {}
 
 
 def test_the_full_encoder_is_asked_about_what_the_fast_one_finds_likely_alone() -> None:
@@ -76,8 +76,8 @@ def test_the_full_encoder_is_asked_about_what_the_fast_one_finds_likely_alone() 
 
     def asked(text: str) -> int:
         before = full.texts
-        read = Reading(GATE.evenly, "", 0.0, 0.0, False, fast.name, fast.encode([text])[0])
-        drawing.drawn(ladder, read, text)
+        read = Reading(GATE.evenly, "", 0.0, 0.0, False, fast.name, text, fast.encode([text])[0])
+        drawing.drawn(ladder, read)
         return full.texts - before
 
     assert asked(ASKED) == 1
@@ -89,4 +89,4 @@ def test_one_peer_s_many_agents_stop_no_text(monkeypatch) -> None:  # type: igno
     drawing, (ladder, _) = Drawing(), ladder_of()
     drawing.attend(frozenset((f"Topic number {number}",) for number in range(9)))
     prepared(drawing, ladder)
-    assert len(drawing.drawn(ladder, ladder.read("Topic number 7"), "Topic number 7")) == 2
+    assert len(drawing.drawn(ladder, ladder.read("Topic number 7"))) == 2

@@ -242,6 +242,31 @@ async def test_nobody_waits_long_for_it(encoder: CountingEncoder, worker: Thread
     assert ["slow"] == encoder.texts
 
 
+async def test_what_the_fast_encoder_is_sure_of_waits_for_no_worker(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor
+) -> None:
+    """But the first text, which makes the patterns; what the full encoder must read; and all where topics are told."""
+    fast = StaticEncoder(shipped_gate() / FAST_FOLDER)
+    sure, doubtful = "How do I write a loop in Python?", "zzgrmbl fnord"
+    ladder = Ladder(SHIPPED, encoder, fast)
+    assert ladder.quick(sure) and not ladder.quick(doubtful)
+    reader = RelevanceReader(SHIPPED, lambda: ladder, worker)
+    assert await reader.judge("Is seven a prime number?", PATIENT_S)
+
+    held = threading.Event()
+    worker.submit(held.wait, 5)
+    try:
+        judged = await reader.judge(sure, 0.01)
+        follow_up = await reader.judge("And one in Java?", 0.01, earlier=[sure])
+        assert judged and np.array_equal(judged.relevance, ladder.read(sure).relevance)
+        assert follow_up
+        assert None is await reader.judge(doubtful, 0.01) is await reader.judge(" ", 0.01)
+        reader.attend(frozenset({("Shelf marks of the parish archive",)}))
+        assert None is await reader.judge("How do I write a loop in C?", 0.01)
+    finally:
+        held.set()
+
+
 async def test_texts_do_not_pile_up_behind_a_slow_encoder(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
     """What nobody waits for any more would keep a core busy for ever under load."""
     encoder.open.clear()
