@@ -23,6 +23,7 @@ from gateway.telemetry.kept_log import KeptLog
 from gateway.telemetry.log_lines import log_to_stderr
 from gateway.telemetry.notices import limit_lines
 from gateway.topics import reader
+from profiler.allocator import return_large_blocks
 from profiler.qagate import QAGate
 
 THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
@@ -34,6 +35,7 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
 
     The garbage collector may be off until then: hardly anything becomes garbage before a peer serves.
     """
+    return_large_blocks()
     gate = check(config, home)
     log = KeptLog(home.path / "peer.log")
     log_to_stderr(config.log_level, log.handler, config=config.log)
