@@ -45,11 +45,12 @@ class Verdict:
 
 
 class FailureDetector:
-    """Judges silence. Its only state: how long this process slept, and when a mass silence began."""
+    """Judges silence. It remembers how long this process slept, when a mass silence began, and when to look again."""
 
     def __init__(self, config: DetectorConfig, sites: SitesConfig | None = None) -> None:
         self.config, self._sites = config, sites or SitesConfig()
         self.slept_s = 0.0
+        self._silent_at = -math.inf  # awake: nobody has been silent for too long before
         self._ticked_at: float | None = None
         self._mass_at: float | None = None
 
@@ -73,14 +74,17 @@ class FailureDetector:
         `live`: the alive and the suspect. `recently_dead`: peers that died within `dead_min_s`; they count towards a
         mass silence. `far`: how many of the live are far, where news of each comes seldom.
         """
-        awake, period_s = self.awake(now), self.period_s(len(live) + 1)
+        awake = self.awake(now)
+        if awake < self._silent_at:
+            return []
+        period_s = self.period_s(len(live) + 1)
+        far_period_s = max(period_s, self._sites.refresh_s(far))
         verdicts, due, silent = [], [], 0
-        heard = awake - self.config.missed_pulses * period_s
-        for entry in [e for e in live if e.heard_at < heard]:
+        for entry in self._overdue(live, period_s, far_period_s, awake):
             silent_s = awake - entry.heard_at
             own_period_s = min(max(period_s, entry.period_s), self.config.period_limit_s)
             if entry.far:
-                own_period_s = max(own_period_s, self._sites.refresh_s(far))
+                own_period_s = max(own_period_s, far_period_s)
             if silent_s <= self.config.missed_pulses * own_period_s:
                 continue
             silent += 1
@@ -111,6 +115,16 @@ class FailureDetector:
             entry.probe_at = awake + self._probe_interval_s(entry, awake)
             entry.probes += 1
         return due
+
+    def _overdue(self, live: Sequence[Entry], period_s: float, far_period_s: float, awake: float) -> list[Entry]:
+        """Those that are silent for too long if they pulse in these periods. While there are none we look seldom."""
+        missed = self.config.missed_pulses
+        near_s, far_s = missed * period_s, missed * far_period_s
+        silent_at = min([e.heard_at + (far_s if e.far else near_s) for e in live], default=math.inf)
+        if silent_at > awake:  # no newcomer is too long silent within the shortest period either
+            self._silent_at = min(silent_at, awake + missed * self.config.pulse_min_s)
+            return []
+        return [e for e in live if e.heard_at + (far_s if e.far else near_s) < awake]
 
     def _probe_interval_s(self, entry: Entry, awake: float) -> float:
         base_s = self.config.probe_interval_s

@@ -290,7 +290,7 @@ class Gossip:
         entry = self._table.get(peer)
         if entry is not None and not entry.relayed:
             return
-        self._rumours.start(peer, len(self._table.live()))
+        self._rumours.start(peer, self._table.living)
 
     # --- merging ---
 

@@ -83,7 +83,7 @@ class Membership:
 
     def period_s(self) -> float:
         """Seconds between two pulses of one peer, with so many living."""
-        return self._detector.period_s(len(self.table.live()) + 1)
+        return self._detector.period_s(self.table.living + 1)
 
     def age(self, peer: PeerId, now: float) -> float:
         """Seconds on our clock since the peer made the newest pulse we hold; inf when there is none.
@@ -135,7 +135,7 @@ class Membership:
     def take_sign(self, short: bytes, sign: Sign, now: float) -> list[Event]:
         """Take the sign of a pulse of the peer with this 8-byte id, if it proves that the peer made a newer one."""
         entry = self.table.by_short(short)
-        if entry is None or entry.state == "left" or not entry.relayed or not entry.take_sign(sign):
+        if entry is None or entry.state == "left" or not entry.relayed or not self.table.take_sign(entry, sign):
             return []
         return self._heard(entry, self._detector.awake(now), now)
 
@@ -229,7 +229,7 @@ class Membership:
         if card.flag == "delete":
             entry.state, entry.reason = "left", "it said goodbye"
         if not self.table.add(entry):
-            return [Event("refused", card.id, f"already {len(self.table.live())} peers known")]
+            return [Event("refused", card.id, f"already {self.table.living} peers known")]
         return [Event("joined", card.id)] if card.flag != "delete" else []
 
     def _replace_card(self, entry: Entry, signed: Signed, card: Card, now: float) -> list[Event]:

@@ -6,6 +6,7 @@ over envelopes of an unknown kind. Knows no keys: whoever decodes a message pass
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -95,6 +96,7 @@ class Probe:
 Message = Hello | Digest | Delta | Probe
 
 
+@lru_cache(maxsize=4096)
 def short_id(peer: PeerId) -> bytes:
     """The first 8 bytes of the public key. They tell subjects apart in a digest; they authenticate nobody."""
     return public_key(peer)[:8]
@@ -103,6 +105,12 @@ def short_id(peer: PeerId) -> bytes:
 def bucket_of(short: bytes) -> int:
     """The bucket, 0 to 63, in which this 8-byte id lies: its first 6 bits."""
     return short[0] >> 2
+
+
+@lru_cache(maxsize=1024)
+def buckets_in(mask: int) -> tuple[int, ...]:
+    """The numbers of the buckets that this mask covers, rising."""
+    return tuple(bucket for bucket in range(BUCKETS) if mask >> bucket & 1)
 
 
 def encode(message: Message, net: str) -> bytes:

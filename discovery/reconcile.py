@@ -1,5 +1,6 @@
 """Anti-entropy: makes the digest of what we hold, and answers a digest with what its sender lacks. Keeps no state."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from discovery.messages import (
     Digest,
     Versions,
     bucket_of,
+    buckets_in,
 )
 from discovery.records import version
 from discovery.signs import Lives
@@ -55,9 +57,9 @@ def some_buckets(table: Table, limit: int, start: int, among: int = ALL_BUCKETS)
     At least one bucket, even where it alone holds more than `limit`.
     """
     mask = held = 0
-    for bucket in ((start + i) % BUCKETS for i in range(BUCKETS)):
-        if not among >> bucket & 1:
-            continue
+    asked = buckets_in(among)
+    first = bisect_left(asked, start)
+    for bucket in (*asked[first:], *asked[:first]):
         held += table.count_in(bucket)
         if mask and held > limit:
             break
@@ -71,11 +73,9 @@ def answer(table: Table, own: Entry, theirs: Digest, start: float, limits: Limit
     `limits`: how much of what is new its sender is to hear. `start` in [0, 1): where among the differences to begin;
     it is random, so that where one message cannot hold all, the next ones bring the rest.
     """
-    ours, seen = table.versions(theirs.buckets), theirs.entries
-    if theirs.buckets >> bucket_of(own.short) & 1:
-        ours[own.short] = own.versions
-    unequal = [short for short in ours if short not in seen]
-    unequal += [short for short, versions in seen.items() if ours.get(short) != versions]
+    seen = theirs.entries
+    is_own_unseen = theirs.buckets >> bucket_of(own.short) & 1 and own.short not in seen
+    unequal = [*([own.short] if is_own_unseen else ()), *table.unequal(seen, theirs.buckets)]
     cut = int(start * len(unequal))
     records, want_cards, want_pulses = [], [], []
     for short in (*unequal[cut:], *unequal[:cut]):

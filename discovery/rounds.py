@@ -62,9 +62,9 @@ class Rounds:
     def follow_up(self, own: Entry, delta: Delta, sender: PeerId, now: float) -> list[Delta | Digest]:
         """What this peer wants to have after its delta came: records, signs, the digest of buckets that differ."""
         messages = list[Delta | Digest]()
-        granted = reconcile.granted(self._table, own, delta, self._limits(sender))
-        if granted is not None:
-            messages.append(granted)
+        if delta.want_cards or delta.want_pulses or delta.want_signs:
+            granted = reconcile.granted(self._table, own, delta, self._limits(sender))
+            messages += [granted] if granted else []
         if delta.differing:
             limit = self._sites.digest_entries if self._is_far(sender) else self._config.digest_entries
             messages.append(self._digest(own, now, self._some(limit, delta.differing)))
@@ -85,7 +85,7 @@ class Rounds:
         if not dead or now < self._dead_at:
             return []
         self._dead_at = now + self._config.dead_interval_s
-        entry, chance = self._rng.choice(dead), len(dead) / (len(self._table.live()) + 1)
+        entry, chance = self._rng.choice(dead), len(dead) / (self._table.living + 1)
         chance *= self._chance(self._config.dead_interval_s) if entry.far else 1.0
         return [entry] if self._rng.random() < chance else []
 
@@ -98,7 +98,7 @@ class Rounds:
         if partner.far:
             return reconcile.digest(self._table, own, (), 0, signs.lives(self._table, own, ALL_BUCKETS))
         limit = self._config.digest_entries
-        is_small = len(self._table.live()) < limit
+        is_small = self._table.living < limit
         return self._digest(own, now, ALL_BUCKETS if is_small else self._some(limit, ALL_BUCKETS))
 
     def _digest(self, own: Entry, now: float, buckets: int) -> Digest:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 
 from discovery.envelopes import Signed
 from discovery.members import Entry
-from discovery.messages import BUCKETS, Digest, Sign, bucket_of
-from discovery.table import Table
+from discovery.messages import Digest, Sign, bucket_of, buckets_in
+from discovery.table import LIFE_MODULO, Table, packed_lives
 from discovery.words import segment_of
 
-_MODULO = 1 << 16
 Lives = Mapping[int, bytes]
 
 
@@ -30,10 +29,10 @@ class News:
 
 def lives(table: Table, own: Entry, buckets: int) -> Lives:
     """The lives of each of these buckets in which there is somebody: bucket -> (peers in it,) big-endian uint16."""
-    made = {}
-    for bucket in range(BUCKETS):
-        if buckets >> bucket & 1 and (entries := _in_order(table, own, bucket)):
-            made[bucket] = struct.pack(f">{len(entries)}H", *(entry.life % _MODULO for entry in entries))
+    held = table.lives()
+    made = {bucket: held[bucket] for bucket in buckets_in(buckets) if bucket in held}
+    if buckets >> (bucket := bucket_of(own.short)) & 1:
+        made[bucket] = packed_lives(_in_order(table, own, bucket))
     return made
 
 
@@ -74,14 +73,14 @@ def _tell(news: News, entry: Entry, known: int, whole: int) -> None:
 
 def _differences(table: Table, own: Entry, theirs: Digest) -> Iterator[tuple[Entry, int]]:
     """(peer, how many pulses we are ahead) of those in the buckets in which both sides hold the same cards."""
-    sums = table.sums(own.card)
-    for bucket, packed in theirs.lives.items():
-        entries, place = _in_order(table, own, bucket), slice(4 * bucket, 4 * bucket + 4)
+    held, sums = table.lives(), table.sums(own.card)
+    for bucket in [bucket for bucket, packed in theirs.lives.items() if held.get(bucket) != packed]:
+        packed, entries, place = theirs.lives[bucket], _in_order(table, own, bucket), slice(4 * bucket, 4 * bucket + 4)
         if sums[place] != theirs.sums[place] or len(packed) != 2 * len(entries):
             continue
         for entry, number in zip(entries, struct.unpack(f">{len(entries)}H", packed), strict=True):
-            ahead = (entry.life - number) % _MODULO
-            yield entry, ahead if ahead < _MODULO // 2 else ahead - _MODULO
+            if ahead := (entry.life - number) % LIFE_MODULO:
+                yield entry, ahead if ahead < LIFE_MODULO // 2 else ahead - LIFE_MODULO
 
 
 def _in_order(table: Table, own: Entry, bucket: int) -> list[Entry]:

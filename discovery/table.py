@@ -2,15 +2,16 @@
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from discovery.envelopes import Signed
 from discovery.members import Entry, State
-from discovery.messages import ALL_BUCKETS, BUCKETS, Versions, bucket_of, short_id
+from discovery.messages import ALL_BUCKETS, BUCKETS, Sign, Versions, bucket_of, buckets_in, short_id
 from discovery.records import PeerId, Pulse, version
 
+LIFE_MODULO = 1 << 16
 _SUMS = struct.Struct(f">{BUCKETS}I")
 
 
@@ -48,6 +49,8 @@ class Table:
         self._versions: dict[bytes, Versions] = {}  # of the live, by 8-byte id
         self._by_bucket: list[dict[bytes, Versions]] = [{} for _ in range(BUCKETS)]  # the same, by part of the id space
         self._ordered: dict[int, list[Entry]] = {}  # the live of a bucket in order, as far as it was asked for
+        self._lives: dict[int, bytes] = {}  # see `lives`
+        self._stale: set[int] = set()  # buckets whose lives have changed since
         self._sums = [0] * BUCKETS  # checksum of the cards in each bucket
         self._summed: tuple[Signed, int, bytes] | None = None  # (our card, revision, `sums` for both), remembered
         self.revision = 0  # grows whenever a card or a state changes
@@ -70,6 +73,11 @@ class Table:
         """The peers alive or suspect that others hear of from us."""
         return self._listed().live
 
+    @property
+    def living(self) -> int:
+        """How many `live()` has."""
+        return len(self._versions)
+
     def near(self) -> Circle:
         """Those of `live()` that are near (sites.py)."""
         return self._listed().near
@@ -87,16 +95,31 @@ class Table:
         if buckets == ALL_BUCKETS:
             return self._versions.copy()
         held: dict[bytes, Versions] = {}
-        for bucket, versions in enumerate(self._by_bucket):
-            if buckets >> bucket & 1:
-                held.update(versions)
+        for bucket in buckets_in(buckets):
+            held.update(self._by_bucket[bucket])
         return held
+
+    def unequal(self, seen: Mapping[bytes, Versions], buckets: int) -> list[bytes]:
+        """The 8-byte ids of the `live()` peers in `buckets` whom `seen` lacks, then of those it holds otherwise."""
+        held = self._versions
+        unseen = [short for bucket in buckets_in(buckets) for short in self._by_bucket[bucket] if short not in seen]
+        return unseen + [short for short, versions in seen.items() if held.get(short) != versions]
 
     def in_bucket(self, bucket: int) -> list[Entry]:
         """The `live()` peers in one bucket, 0 to 63, in the order of their 8-byte ids."""
         if (ordered := self._ordered.get(bucket)) is None:
             ordered = self._ordered[bucket] = [self._by_short[short] for short in sorted(self._by_bucket[bucket])]
         return ordered
+
+    def lives(self) -> Mapping[int, bytes]:
+        """The `packed_lives` of those `in_bucket`, for each bucket in which there is somebody."""
+        for bucket in self._stale:
+            if entries := self.in_bucket(bucket):
+                self._lives[bucket] = packed_lives(entries)
+            else:
+                self._lives.pop(bucket, None)
+        self._stale.clear()
+        return self._lives
 
     def count_in(self, bucket: int) -> int:
         """How many `live()` peers lie in one bucket, 0 to 63."""
@@ -148,6 +171,11 @@ class Table:
         if entry.is_live and entry.relayed:
             self._note_versions(entry)
 
+    def take_sign(self, entry: Entry, sign: Sign) -> bool:
+        """Give `entry` the sign of a newer pulse. Returns whether it proves one."""
+        self._stale.add(bucket_of(entry.short))
+        return entry.take_sign(sign)
+
     def remove(self, entry: Entry) -> None:
         """Forget this peer."""
         del self._entries[entry.id], self._by_short[entry.short]
@@ -196,7 +224,9 @@ class Table:
         self._changed(entry)
 
     def _note_versions(self, entry: Entry) -> None:
-        self._versions[entry.short] = self._by_bucket[bucket_of(entry.short)][entry.short] = entry.versions
+        bucket = bucket_of(entry.short)
+        self._versions[entry.short] = self._by_bucket[bucket][entry.short] = entry.versions
+        self._stale.add(bucket)
 
     def _changed(self, entry: Entry) -> None:
         self.revision += 1
@@ -204,7 +234,13 @@ class Table:
             bucket = bucket_of(entry.short)
             self._sums[bucket] ^= _card_sum(entry.id, *version(entry.card.record))
             self._ordered.pop(bucket, None)
+            self._stale.add(bucket)
             self._lists = None
+
+
+def packed_lives(entries: Sequence[Entry]) -> bytes:
+    """The numbers of the newest pulses known of these peers, modulo LIFE_MODULO: big-endian uint16."""
+    return struct.pack(f">{len(entries)}H", *(entry.life % LIFE_MODULO for entry in entries))
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from typing import Any
 from benchmarks.gossip.cluster import HTTP_BYTES
 from benchmarks.gossip.measure import Measured, Scenario, measure
 from benchmarks.gossip.real import NotThere, measure_real
+from benchmarks.progress import say
 from profiler.chart import ChartError, prepare
+
+TELL_EVERY_S = 20.0  # of real time
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,10 +80,23 @@ def _virtual(options: argparse.Namespace) -> dict[str, Any]:
     runs = []
     for seed in range(options.seed, options.seed + options.seeds):
         start, cpu = time.monotonic(), time.process_time()
-        runs.append(measure(scenario, seed))
-        spent = f"{time.monotonic() - start:.0f} s, {time.process_time() - cpu:.0f} s of processor time"
-        print(f"seed {seed}: {spent}", file=sys.stderr)
+        runs.append(measure(scenario, seed, _telling(seed)))
+        say(f"seed {seed}: {time.monotonic() - start:.0f} s, {time.process_time() - cpu:.0f} s of processor time")
     return report(scenario, list(range(options.seed, options.seed + options.seeds)), runs)
+
+
+def _telling(seed: int) -> Callable[[float], None]:
+    """Says how far a run is, now and then."""
+    start, said = time.monotonic(), 0.0
+
+    def tell(now: float) -> None:
+        nonlocal said
+        passed = time.monotonic() - start
+        if passed >= said + TELL_EVERY_S:
+            said = passed
+            say(f"seed {seed}: {now:.0f} s simulated in {passed:.0f} s")
+
+    return tell
 
 
 def report(scenario: Scenario, seeds: Sequence[int], runs: Sequence[Measured]) -> dict[str, Any]:

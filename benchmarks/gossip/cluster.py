@@ -68,16 +68,13 @@ class Node:
 
     gossip: Gossip
     boot: float
+    id: PeerId
     up: bool = True
     stalled_until: float = 0.0
     events: list[tuple[float, Event]] = field(default_factory=list)  # all but the pulses
     sent: int = 0  # messages and answers
     sent_bytes: int = 0
     received_bytes: int = 0
-
-    @property
-    def id(self) -> PeerId:
-        return self.gossip.id
 
 
 class Cluster:
@@ -136,12 +133,12 @@ class Cluster:
         rng = random.Random(self.rng.random())
         words = Words(peer.encode())
         gossip = Gossip(peer, gen, sealed, rng, self._config, lambda _: not self._strangers, words)
-        node = Node(gossip, self.now)
+        node = Node(gossip, self.now, peer)
         self.nodes.append(node)
         self._processes.setdefault(peer, []).append(node)
         card = card_of(peer, name=f"peer-{number}", relayed=int(self._homes > 0))
         self._carry_out(node, node.gossip.publish(card, self.now))
-        self._at(self.now + self.rng.random() * self._config.rounds.tick_s, lambda: self._tick(node))
+        self.at(self.now + self.rng.random() * self._config.rounds.tick_s, lambda: self._tick(node))
         return node
 
     def node(self, number: int) -> Node:
@@ -207,6 +204,10 @@ class Cluster:
             act()
         self.now = until
 
+    def at(self, when: float, act: Callable[[], None]) -> None:
+        """Have this happen at a time to come."""
+        heapq.heappush(self._heap, (when, next(self._order), act))
+
     def until(self, condition: Callable[[], bool], within_s: float, step_s: float = 0.1) -> float:
         """Advance until `condition` holds; the seconds it took. AssertionError after `within_s`."""
         start = self.now
@@ -253,7 +254,7 @@ class Cluster:
         if node.gossip.pulse_due(self.now):
             self._pulse(node)
         self._carry_out(node, node.gossip.tick(self.now))
-        self._at(self.now + self._config.rounds.tick_s, lambda: self._tick(node))
+        self.at(self.now + self._config.rounds.tick_s, lambda: self._tick(node))
 
     def _pulse(self, node: Node) -> None:
         pulse = pulse_of(node.id, t_ms=int((self.now - node.boot) * 1000))
@@ -335,7 +336,7 @@ class Cluster:
     def _sleeps(self, node: Node, act: Callable[[], None]) -> bool:
         if node.stalled_until <= self.now:
             return False
-        self._at(node.stalled_until, act)
+        self.at(node.stalled_until, act)
         return True
 
     def _is_lost(self, sender: PeerId, target: PeerId) -> bool:
@@ -353,7 +354,4 @@ class Cluster:
         self.relay_bytes += size_bytes + HTTP_BYTES + (0 if is_kept else HANDSHAKE_BYTES)
 
     def _later(self, act: Callable[[], None]) -> None:
-        self._at(self.now + self.rng.uniform(*self.delay_s), act)
-
-    def _at(self, when: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (when, next(self._order), act))
+        self.at(self.now + self.rng.uniform(*self.delay_s), act)

@@ -15,6 +15,8 @@ _OBSERVERS = 50  # about so many are looked at where each pair would be too many
 _DETECT_S = 40.0  # within it a crash should have been noticed by all
 _DETECT_FAR_S = 480.0  # the same where there are relays
 _ARRIVE_S, _ARRIVE_FAR_S = 15.0, 90.0  # the last card's time to arrive, likewise
+_LOOK_S = 10.0  # so often it is seen whether all noticed it
+_TELL_S = 10.0
 _STALL_S = 5.0  # a stalled process stands still so long,
 _STALL_EVERY_S = 30.0  # so often
 _HEAL_LIMIT_S = 120.0
@@ -51,18 +53,23 @@ class Measured:
     messages_per_s: float = 0.0  # sent, a node: requests and answers that say something
     relay_bytes_per_s: float = 0.0  # that pass the relay, with HTTP and TLS, each counted once
     relay_exchanges_per_s: float = 0.0
-    silence_s: list[float] = field(
-        default_factory=list
-    )  # since a living far peer was heard of, a pair, whenever a card was told
+    # Since a living far peer was heard of, a pair, whenever a card was told.
+    silence_s: list[float] = field(default_factory=list)
     heal_s: float | None = None
     agree_s: float | None = None
     ghosts: int = 0
 
 
-def measure(scenario: Scenario, seed: int) -> Measured:
-    """One network through all of its scenario."""
+def measure(scenario: Scenario, seed: int, tell: Callable[[float], None] = lambda now: None) -> Measured:
+    """One network through all of its scenario; `tell` is called every 10 s of virtual time with the time."""
+
+    def report() -> None:
+        tell(cluster.now)
+        cluster.at(cluster.now + _TELL_S, report)
+
     with _without_collections():
         cluster = Cluster(scenario.nodes, seed=seed, gen=_GEN, acquainted=True, homes=scenario.homes)
+        report()
         try:
             return _measured(cluster, scenario)
         finally:
@@ -180,9 +187,11 @@ def _crash(cluster: Cluster, scenario: Scenario, measured: Measured) -> None:
         cluster.crash(number)
         crashed[id_of(number)] = cluster.now
         cluster.advance(0.7)
-    cluster.advance((_DETECT_FAR_S if scenario.homes else _DETECT_S) if crashed else 0.0)
     observers = [node for node in cluster.nodes if node.up]
-    measured.detection_s = _times(observers, "dead", crashed)
+    until = cluster.now + ((_DETECT_FAR_S if scenario.homes else _DETECT_S) if crashed else 0.0)
+    while cluster.now < until and len(measured.detection_s) < len(crashed) * len(observers):
+        cluster.advance(_LOOK_S)
+        measured.detection_s = _times(observers, "dead", crashed)
     measured.undetected = len(crashed) * len(observers) - len(measured.detection_s)
     dead = sum(event.peer not in crashed for node in cluster.nodes for _, event in node.events if event.kind == "dead")
     measured.false_deaths = dead

@@ -1,5 +1,7 @@
 """When silence becomes suspicion and suspicion death."""
 
+import random
+
 import pytest
 
 from discovery.detector import DetectorConfig, FailureDetector
@@ -40,6 +42,28 @@ def test_three_missed_periods_make_a_suspect(peers: int, silent_s: float, expect
     live[0].heard_at = 0.0
 
     assert expected == verdicts(detector, live, silent_s)
+
+
+@pytest.mark.parametrize("far", [0, 20])
+def test_that_it_looks_seldom_while_nobody_is_silent_changes_no_verdict(far: int) -> None:
+    """Beside a detector that looks each time: peers that pulse, miss some, stop, and come."""
+    rng, detector, live = random.Random(far), FailureDetector(DetectorConfig()), entries(20)
+    for entry in live[:far]:
+        entry.far = True
+    looks, times = 0, 1000
+    for step in range(times):
+        now = step * 0.6
+        if step % 100 == 99:
+            live.append(entries(1, heard_at=now)[0])
+        for entry in live:
+            is_quiet = entry is live[-1] and step % 100 in {99, *range(20)}
+            if rng.random() < (0.0 if is_quiet else 0.5):
+                entry.heard_at = max(entry.heard_at, now - rng.random())
+        looks += now >= detector._silent_at
+
+        expected = FailureDetector(DetectorConfig()).judge(live, 0, now, far)
+        assert expected == detector.judge(live, 0, now, far)
+    assert looks < times / 3
 
 
 def test_nobody_dies_without_having_been_probed() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from discovery.envelopes import Envelope, MalformedMessage, Signed, open_envelope
 from discovery.messages import (
     ALL_BUCKETS,
+    BUCKETS,
     MESSAGE_LIMIT_BYTES,
     Delta,
     Digest,
@@ -17,6 +18,7 @@ from discovery.messages import (
     Probe,
     Sign,
     Versions,
+    buckets_in,
     decode,
     encode,
     short_id,
@@ -48,6 +50,10 @@ SHORTS = tuple(short_id(id_of(n)) for n in range(5))
 )
 def test_a_message_survives_the_wire(message: Message) -> None:
     assert message == decode(encode(message, NET), NET, opened)
+
+
+def test_a_mask_names_its_buckets() -> None:
+    assert ((), (0, 5, 63), tuple(range(BUCKETS))) == tuple(map(buckets_in, (0, 1 | 1 << 5 | 1 << 63, ALL_BUCKETS)))
 
 
 def test_another_network_is_named() -> None:

@@ -1,11 +1,13 @@
 """The bounded table of peers: whom it takes in, whom it forgets for whom, and what its sums say."""
 
+import random
 from dataclasses import replace
 
 from discovery.members import Entry
-from discovery.messages import ALL_BUCKETS, BUCKETS, bucket_of
-from discovery.table import Table
-from tests.cluster import card_of, id_of, signed
+from discovery.messages import ALL_BUCKETS, BUCKETS, Sign, Versions, bucket_of
+from discovery.table import Table, packed_lives
+from discovery.words import Words
+from tests.cluster import card_of, id_of, pulse_of, signed
 from tests.discovery.tables import table_of
 
 OWN = signed(card_of(id_of(0)))
@@ -114,3 +116,38 @@ def test_sums_tell_cards_apart_and_not_in_which_order_they_came() -> None:
     one.change(one.get(id_of(2)), lambda entry: setattr(entry, "card", newer))
     changed = [n for n in range(BUCKETS) if before[4 * n : 4 * n + 4] != one.sums(OWN)[4 * n : 4 * n + 4]]
     assert [bucket_of(entry_of(2).short)] == changed
+
+
+def test_what_is_remembered_of_a_table_is_what_its_entries_say() -> None:
+    """Counts, lives and differences, after every kind of change."""
+    rng, words, table = random.Random(0), Words(bytes(32)), small(live=1000)
+    for step in range(400):
+        number = rng.randrange(1, 30)
+        entry = table.get(id_of(number))
+        if entry is None:
+            table.add(entry_of(number))
+        elif step % 8 == 0:
+            table.remove(entry)
+        elif step % 3 == 0:
+            table.change(entry, lambda e: setattr(e, "state", rng.choice(["alive", "suspect", "dead"])))
+        elif step % 3 == 1:
+            pulse = pulse_of(entry.id, seq=entry.life + 1, word=words.word(1, entry.life + 1))
+            table.take_pulse(entry, signed(pulse), pulse, 0.0)
+        elif entry.word:
+            assert table.take_sign(entry, Sign(entry.life + 2, words.word(1, entry.life + 2)))
+
+        held = [(bucket, table.in_bucket(bucket)) for bucket in range(BUCKETS)]
+        assert len(table.live()) == table.living == sum(len(there) for _, there in held)
+        assert {bucket: packed_lives(there) for bucket, there in held if there} == table.lives()
+
+
+def test_who_is_held_otherwise_is_found_in_the_buckets_asked_for() -> None:
+    table, stranger = small(*(entry_of(n) for n in range(1, 9)), live=100), entry_of(10)
+    unseen, newer, *same = [entry_of(n) for n in range(1, 9)]
+    seen = {one.short: one.versions for one in same} | {
+        newer.short: Versions(1, 7, 0),
+        stranger.short: stranger.versions,
+    }
+
+    assert [unseen.short, newer.short, stranger.short] == table.unequal(seen, ALL_BUCKETS)
+    assert [newer.short, stranger.short] == table.unequal(seen, ALL_BUCKETS & ~(1 << bucket_of(unseen.short)))

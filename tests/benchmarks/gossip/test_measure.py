@@ -6,9 +6,13 @@ from benchmarks.gossip.measure import Scenario, measure
 
 
 def test_a_seed_gives_the_same_figures_again() -> None:
-    scenario = Scenario(6, loss=0.2, seconds=4.0, cards=2, crashes=1, stall=0.2, one_way=0.05)
+    """Whether somebody watches or not."""
+    scenario, heard = Scenario(6, loss=0.2, seconds=4.0, cards=2, crashes=1, stall=0.2, one_way=0.05), list[float]()
 
-    assert measure(scenario, 3) == measure(scenario, 3)
+    assert measure(scenario, 3) == measure(scenario, 3, heard.append)
+
+    assert [10.0 * n for n in range(len(heard))] == heard
+    assert 4 < len(heard) < 7, "it ends when all know of the crash"
 
 
 def test_those_who_stay_agree_after_a_churn() -> None:
