@@ -200,7 +200,8 @@ async def answering_peer(
                     entered,
                 )
             finally:
-                web.should_exit = web.force_exit = True
+                web.stop()
+                web.force_exit = True
                 await serving
                 listener.close()
 

@@ -2,7 +2,8 @@
 
 A row says milliseconds from the command `ppai serve` to its first answer, the CPU time spent until then, and MiB held
 some seconds later (PSS: of what processes share, each counts its part): by a peer alone before its engine, and by one
-that knows another peer and has judged queries, with encoders and gate loaded. Checkouts are started in turns, each by
+that knows another peer and has judged queries, with encoders and gate loaded; and milliseconds of CPU a second that
+the first takes while nobody asks it anything. Checkouts are started in turns, each by
 its own virtual environment if it has one; figures are medians. A first round, which is not counted, has Python write
 its bytecode and brings the files into memory, as on a machine in use.
 
@@ -26,11 +27,21 @@ import psutil  # type: ignore[import-untyped]  # it has no types
 
 from benchmarks.gateway.driver import WrongAnswer
 from benchmarks.gateway.options import parser_of
-from benchmarks.gateway.targets import PAIR_ENVIRONMENT, NotStarted, checkouts_of, free_port, launched, started, table
+from benchmarks.gateway.targets import (
+    PAIR_ENVIRONMENT,
+    NotStarted,
+    checkouts_of,
+    cpu_s_of,
+    free_port,
+    launched,
+    started,
+    table,
+)
 
 LOOK_S = 0.002  # s between two tries of the first request
 LIMIT_S = 60.0
 SETTLED_S = 5.0  # s after the last answer, until memory is read
+IDLE_S = 10.0  # s in which CPU is counted then
 OURS, OTHERS, REST = ("gateway", "discovery", "profiler"), "other_modules", "all_else"
 PACKAGES = ("ours", "numpy", "aiohttp", "fastapi", "pydantic", "cryptography", "typer", "yaml", "uvicorn")
 QUERIES = 20  # of different words, until encoders and gate count as loaded
@@ -78,7 +89,7 @@ def _measure(checkouts: dict[str, Path], engine: str, folder: Path, rounds: int)
             "target": name,
             "first_answer_ms": round(statistics.median(whole for whole, _ in starts[name]) * 1e3),
             "cpu_ms": round(statistics.median(cpu for _, cpu in starts[name]) * 1e3),
-            "idle_mib": round(_idle_mib(checkout, engine, folder / f"{name}.alone"), 1),
+            **_idle(checkout, engine, folder / f"{name}.alone"),
             "with_encoder_mib": round(_judging_mib(checkout, engine, folder / f"{name}.judging"), 1),
         }
         for name, checkout in checkouts.items()
@@ -112,12 +123,15 @@ def loading(said: str) -> dict[str, float]:
     return spent
 
 
-def _idle_mib(checkout: Path, engine: str, home: Path) -> float:
-    """PSS of a peer that knows no other and has answered once."""
+def _idle(checkout: Path, engine: str, home: Path) -> dict[str, float]:
+    """What a peer holds (PSS) and takes that knows no other and has answered once."""
     with ExitStack() as stack:
         peer = _Peer(stack, home, checkout, engine)
         peer.first_answer_s()
-        return peer.settled_mib()
+        mib, began_s, began_cpu_s = peer.settled_mib(), time.perf_counter(), peer.cpu_s()
+        time.sleep(IDLE_S)
+        took = (peer.cpu_s() - began_cpu_s) / (time.perf_counter() - began_s)
+    return {"idle_mib": round(mib, 1), "idle_cpu_ms_a_second": round(took * 1e3, 1)}
 
 
 def _judging_mib(checkout: Path, engine: str, home: Path) -> float:
@@ -179,8 +193,7 @@ class _Peer:
         return list(gate["encoders"])
 
     def cpu_s(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
+        return cpu_s_of(self._process)
 
     def settled_mib(self) -> float:
         """PSS, some seconds from now."""

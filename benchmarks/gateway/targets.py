@@ -59,7 +59,7 @@ class Target:
 
     def cpu_s(self) -> float:
         """CPU time of the processes and their children so far."""
-        return sum(_cpu_s(process) for process in self._family())
+        return sum(cpu_s_of(process) for process in self._family())
 
     def rss_mib(self) -> float:
         return float(sum(process.memory_info().rss for process in self._family()) / (1 << 20))
@@ -74,7 +74,7 @@ class Target:
         return [*self.processes, *children]
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s_of(process: psutil.Process) -> float:
     """Linux counts nanoseconds (clock_getcpuclockid(3)); psutil's steps of 10 ms are too coarse for one stream."""
     if psutil.LINUX:
         return time.clock_gettime((~process.pid << 3) | 2)

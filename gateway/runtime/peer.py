@@ -300,7 +300,8 @@ class Runtime:
             showing.cancel()
             self._pages.end()
             draining.cancel()
-            self._client_server.should_exit = self._peer_server.should_exit = True
+            self._client_server.stop()
+            self._peer_server.stop()
             await asyncio.wait({serving, to_peers})
             settling.cancel()  # the last: they write down what was answered and graded until now
             keeping.cancel()

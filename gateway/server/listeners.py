@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import re
 import socket
+from asyncio import FIRST_COMPLETED
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 GRACE_S = 5  # answers in progress may end when the peer is stopped
 SAY_SO_S = 1  # then those that are ended may tell their clients
-TICKS_A_SECOND = 10  # of uvicorn's main loop
+CHECK_S = 1.0  # between two looks at connections that take too long
 REFUSED_AT_ONCE = 16  # refusals in a row; then others have their turn
 REFUSED_S = 0.004  # s of that turn: with it at most 4,000 are refused a second
 FULL_S = 0.1  # s to wait where the system has no room for another connection
@@ -93,6 +94,8 @@ class Server(uvicorn.Server):
         self._places, self._bounds, self._turns = places, bounds, Turns[Exchange]()
         self._open = dict[Place, Connection]()
         self._arriving = set[asyncio.Task[None]]()
+        self._accepting = list[asyncio.Task[None]]()
+        self._stopped = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -101,9 +104,30 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections ourselves: uvicorn's server would hear of a TLS connection when its handshake is done."""
         assert sockets, "the caller binds"
+        self._accepting = [asyncio.create_task(self._accept(listener)) for listener in sockets]
         # uvicorn types them as asyncio's servers, and asks no more of them than _Accepting has
-        self.servers = [_Accepting(asyncio.create_task(self._accept(listener))) for listener in sockets]  # type: ignore[misc]
+        self.servers = [_Accepting(task) for task in self._accepting]  # type: ignore[misc]
         self.started = True
+
+    def stop(self) -> None:
+        """Have `serve` end, which may still be to begin."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        """Look at the connections until `stop`. Raises the bug that ends accepting: nobody would be let in any more.
+
+        uvicorn's wakes ten times a second, also where nobody asks anything.
+        """
+        stopped, ended = asyncio.create_task(self._stopped.wait()), set[asyncio.Task[Any]]()
+        try:
+            while not ended:
+                self.check(asyncio.get_running_loop().time())
+                ended, _ = await asyncio.wait((stopped, *self._accepting), timeout=CHECK_S, return_when=FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        for task in ended:
+            task.result()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's: answers in progress have GRACE_S. Those that are ended then have time to say so."""
@@ -113,15 +137,8 @@ class Server(uvicorn.Server):
         if ending := {*self._arriving, *self.server_state.tasks}:
             await asyncio.wait(ending, timeout=SAY_SO_S)
 
-    async def on_tick(self, counter: int) -> bool:
-        for accepting in self.servers:
-            accepting.check()  # type: ignore[attr-defined]  # ours, see startup
-        if counter % TICKS_A_SECOND == 0:
-            self.check(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
-
     def check(self, now: float) -> None:
-        """End every connection that has taken too long. Called once a second."""
+        """End every connection that has taken too long. Called every CHECK_S."""
         for connection in tuple(self._open.values()):
             connection.check(now)
 
@@ -184,11 +201,6 @@ class _Accepting:
 
     def __init__(self, task: asyncio.Task[None]) -> None:
         self._task = task
-
-    def check(self) -> None:
-        """Raises the bug that ended it: a server that lets nobody in any more must not go on as if it did."""
-        if self._task.done() and not self._task.cancelled():
-            self._task.result()
 
     def close(self) -> None:
         self._task.cancel()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from discovery.identity import Identity
+from gateway.server import listeners
 from gateway.server.connection import Bounds
 from gateway.server.listeners import (
     PortTaken,
@@ -80,7 +81,7 @@ async def test_a_server_serves_and_stops_when_told() -> None:
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         answer = await reader.read()
         writer.close()
-        web.should_exit = True
+        web.stop()
         async with asyncio.timeout(5):
             await serving
 
@@ -198,3 +199,37 @@ async def test_a_server_that_lets_nobody_in_any_more_does_not_go_on(monkeypatch:
 
         with pytest.raises(RuntimeError, match="oops"):
             await asyncio.wait_for(web.serve(sockets=[listener]), 5)
+
+
+async def test_a_server_that_nobody_asks_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sets one timer a second, where uvicorn's sets ten: each wakes a processor that has nothing else to do."""
+    timers = list[float]()
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def counted(delay_s: float, *args: Any, **context: Any) -> asyncio.TimerHandle:
+        timers.append(delay_s)
+        return call_later(delay_s, *args, **context)
+
+    async with serving(ok):
+        await asyncio.sleep(0)
+        monkeypatch.setattr(loop, "call_later", counted)
+        await asyncio.sleep(0.35)
+
+    assert {0.35} >= set(timers) - {listeners.CHECK_S}
+    assert 1 >= timers.count(listeners.CHECK_S)
+
+
+async def test_a_server_ends_as_soon_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that is told before it began."""
+    monkeypatch.setattr(listeners, "CHECK_S", 60.0)
+    for is_before in (True, False):
+        with bind("127.0.0.1", 0, "--port") as listener:
+            web = server(ok, PlacesConfig(9, 9, 9, 9), BOUNDS)
+            if is_before:
+                web.stop()
+            running = asyncio.create_task(web.serve(sockets=[listener]))
+            await asyncio.sleep(0)
+            web.stop()
+
+            await asyncio.wait_for(running, 5)

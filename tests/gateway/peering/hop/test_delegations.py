@@ -38,7 +38,7 @@ async def test_a_peer_that_is_stopped_says_so_to_the_asking_peer(tmp_path: Path)
         await engine.until(lambda engine: engine.active == 1)
 
         pair.ben.web.config.timeout_graceful_shutdown = 0
-        pair.ben.web.should_exit = True
+        pair.ben.web.stop()
 
         with pytest.raises(UpstreamError, match="is being stopped") as caught:
             await asking
