@@ -181,7 +181,7 @@ async def answering_peer(
                 app,
                 places_for_peers(1024),
                 PEER_BOUNDS,
-                ssl_context_factory=lambda *_: me.identity.server_ssl_context(),
+                me.identity.server_ssl_context(),
             )
             serving = asyncio.create_task(web.serve(sockets=[listener]))
             try:
@@ -200,8 +200,8 @@ async def answering_peer(
                     entered,
                 )
             finally:
+                web.grace_s = 0.0
                 web.stop()
-                web.force_exit = True
                 await serving
                 listener.close()
 

@@ -361,7 +361,7 @@ class Runtime:
             delegations, allowance, network.looks.entered, telemetry, clock,
         )  # fmt: skip
         places = places_for_peers(self._descriptors)
-        return server(app, places, PEER_BOUNDS, ssl_context_factory=lambda *_: network.identity.server_ssl_context())
+        return server(app, places, PEER_BOUNDS, network.identity.server_ssl_context())
 
     def _door_to(self, engine: LocalEngine) -> Door:
         return Door(

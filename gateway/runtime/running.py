@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import sys
 import time
 from pathlib import Path
@@ -40,7 +39,6 @@ def run_peer(config: Config, home: Home, say: Say) -> None:
     log = KeptLog(home.path / "peer.log")
     log_to_stderr(config.log_level, log.handler, config=config.log)
     limit_lines(time.monotonic)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
     sys.setswitchinterval(THREAD_TURN_S)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(config, home, gate, say, log))

@@ -1,7 +1,7 @@
 """One connection of a listener: an HTTP protocol, with bounds on what it may send and how long it may take.
 
-It stands where uvicorn's would. httptools collects a head of any size, and uvicorn waits without end for the rest of a
-head or a body, and for whoever should read its answer. Here a head over so many bytes is refused, the trailers of a
+httptools collects a head of any size, and most servers wait without end for the rest of a head or a body, and for
+whoever should read their answer. Here a head over so many bytes is refused, the trailers of a
 chunked body included (431). So is a head or a body that comes too slowly (408), and an answer that nobody reads is
 ended. What one request costs beside is in gateway/server/exchange.py.
 
@@ -13,25 +13,23 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 import httptools
-from uvicorn import Config
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
-from uvicorn.server import ServerState
 
 from discovery.uploads import acknowledged_bytes
 from gateway.server.dialects import without_offer
 from gateway.server.exchange import STATUS_LINES, Exchange, exchange_of
+from gateway.server.flow import FlowControl, address
 from gateway.server.places import Place
 from gateway.server.turns import Turns
 from gateway.wire.errors import endpoint_of, whole_error
 
 log = logging.getLogger(__name__)
 
+Meet = Callable[[Exchange], Coroutine[Any, Any, None]]  # answers a request
 KEEPALIVE_S = 75  # longer than what pooled clients keep, so that they close first and never meet a closed connection
 PIECES_FREE, PIECE_BYTES = 10_000, 64  # chunks of a body, and how large those beyond them are on the average, at least
 PIPELINE_LIMIT = 16  # requests sent before the answer to the first; nobody who means well sends more than one
@@ -65,18 +63,26 @@ class TooMuch(Exception):
         self.status = status
 
 
+@dataclass(slots=True)
+class ServerState:
+    """What a server has open: its connections, and the requests that are under way on them."""
+
+    connections: set["Connection"] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
 class Connection(asyncio.Protocol):
     """See the module. Requests are answered one after the other, in the order in which they came."""
 
     transport: asyncio.Transport
     flow: FlowControl
-    server: tuple[str, int | None] | None
+    server: tuple[str, int] | None
     client: tuple[str, int] | None
     scheme: str
 
     def __init__(
         self,
-        config: Config,
+        meet: Meet,
         server_state: ServerState,
         bounds: Bounds,
         place: Place,
@@ -87,8 +93,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         """`caller`: the address that it comes from, where a relay is between and told it; its port is 0 then."""
         self.loop = asyncio.get_running_loop()
-        self._connections, self._tasks = server_state.connections, server_state.tasks
-        self._meet: Callable[[Exchange], Coroutine[Any, Any, None]] = meeting(config.loaded_app)
+        self._meet, self._connections, self._tasks = meet, server_state.connections, server_state.tasks
         self._bounds, self._place, self._vouch, self._left, self._caller = bounds, place, vouch, left, caller
         self._turns = turns
         self._parser: httptools.HttpRequestParser
@@ -127,11 +132,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport, self.flow = transport, FlowControl(transport)
         self._parser = _new_parser(self)  # it leads back here: a handshake that fails leaves none
-        self.server, self.client = get_local_addr(transport), get_remote_addr(transport)
+        self.server, self.client = address(transport, "sockname"), address(transport, "peername")
         if self._caller is not None:
             self.client = self._caller, 0
-        self.scheme = "https" if is_ssl(transport) else "http"
-        self._connections.add(self)  # type: ignore[arg-type]  # uvicorn types its own alone
+        self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._connections.add(self)
         now = self.loop.time()
         self._head_until, self._place.idle_since = now + self._bounds.first_head_s, now
 
@@ -387,14 +392,15 @@ def _new_parser(connection: Connection) -> httptools.HttpRequestParser:
     return parser
 
 
-def meeting(app: Any) -> Callable[[Exchange], Coroutine[Any, Any, None]]:
+def meeting(app: Any) -> Meet:
     """How `app` answers a request: an app of ours meets its exchange (`meet`), any other gets ASGI's messages."""
 
     def by_messages(exchange: Exchange) -> Coroutine[Any, Any, None]:
         answering: Coroutine[Any, Any, None] = app(exchange.scope(), exchange.receive, exchange.send_message)
         return answering
 
-    return getattr(app, "meet", by_messages)
+    meet: Meet = getattr(app, "meet", by_messages)
+    return meet
 
 
 def connection_of(scope: Mapping[str, Any]) -> Connection | None:

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.server.answering import NOTHING, AsgiClient, lines_of
+from gateway.server.flow import FlowControl
 
 READ_AHEAD_BYTES = 64 << 10  # of a body that nobody has asked for yet; then no more is read
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -35,7 +35,7 @@ class Carrier(Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     flow: FlowControl
-    server: tuple[str, int | None] | None
+    server: tuple[str, int] | None
     client: tuple[str, int] | None
     scheme: str
 

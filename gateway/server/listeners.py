@@ -1,29 +1,28 @@
-"""Listening sockets and the uvicorn servers behind them, run inside our own event loop and stopped by us."""
+"""Listening sockets and the servers behind them, run inside our own event loop and stopped by us."""
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
 import logging
 import re
 import socket
+import ssl
 from asyncio import FIRST_COMPLETED
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
-import uvicorn
-
 from discovery.strangers import site_of
-from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, collect
+from gateway.server.connection import Bounds, Connection, ServerState, collect, meeting
 from gateway.server.exchange import Exchange
 from gateway.server.places import Place, Places, PlacesConfig
 from gateway.server.turns import Turns
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 5  # answers in progress may end when the peer is stopped
-SAY_SO_S = 1  # then those that are ended may tell their clients
+GRACE_S = 5.0  # answers in progress may end when the peer is stopped
+SAY_SO_S = 1.0  # then those that are ended may tell their clients
 CHECK_S = 1.0  # between two looks at connections that take too long
+LOOK_S = 0.05  # between two looks whether all answers in progress have ended
 REFUSED_AT_ONCE = 16  # refusals in a row; then others have their turn
 REFUSED_S = 0.004  # s of that turn: with it at most 4,000 are refused a second
 FULL_S = 0.1  # s to wait where the system has no room for another connection
@@ -86,55 +85,55 @@ def url_of(listener: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://{host}:{port}"
 
 
-class Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the runtime, and lets in whom `places` has a place for."""
+class Server:
+    """Lets in whom `places` has a place for, and has `app` answer, until it is to stop."""
 
-    def __init__(self, config: uvicorn.Config, places: Places, bounds: Bounds) -> None:
-        super().__init__(config)
+    def __init__(self, app: Any, places: Places, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
+        self.grace_s = GRACE_S
+        self.server_state = ServerState()
+        self._meet, self._tls = meeting(app), tls
         self._places, self._bounds, self._turns = places, bounds, Turns[Exchange]()
         self._open = dict[Place, Connection]()
         self._arriving = set[asyncio.Task[None]]()
-        self._accepting = list[asyncio.Task[None]]()
         self._stopped = asyncio.Event()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on `sockets` until `stop`, then end as `_end` has it.
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections ourselves: uvicorn's server would hear of a TLS connection when its handshake is done."""
-        assert sockets, "the caller binds"
-        self._accepting = [asyncio.create_task(self._accept(listener)) for listener in sockets]
-        # uvicorn types them as asyncio's servers, and asks no more of them than _Accepting has
-        self.servers = [_Accepting(task) for task in self._accepting]  # type: ignore[misc]
-        self.started = True
-
-    def stop(self) -> None:
-        """Have `serve` end, which may still be to begin."""
-        self.should_exit = True
-        self._stopped.set()
-
-    async def main_loop(self) -> None:
-        """Look at the connections until `stop`. Raises the bug that ends accepting: nobody would be let in any more.
-
-        uvicorn's wakes ten times a second, also where nobody asks anything.
+        Raises the bug that ended accepting: a server that lets nobody in any more must not go on as if it did.
         """
-        stopped, ended = asyncio.create_task(self._stopped.wait()), set[asyncio.Task[Any]]()
+        stopped = asyncio.create_task(self._stopped.wait())
+        ended, accepting = set[asyncio.Task[Any]](), [asyncio.create_task(self._accept(each)) for each in sockets]
         try:
             while not ended:
                 self.check(asyncio.get_running_loop().time())
-                ended, _ = await asyncio.wait((stopped, *self._accepting), timeout=CHECK_S, return_when=FIRST_COMPLETED)
+                ended, _ = await asyncio.wait((stopped, *accepting), timeout=CHECK_S, return_when=FIRST_COMPLETED)
         finally:
-            stopped.cancel()
+            for task in (stopped, *accepting):
+                task.cancel()
         for task in ended:
             task.result()
+        await asyncio.wait(accepting)
+        await self._end(sockets)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's: answers in progress have GRACE_S. Those that are ended then have time to say so."""
-        await super().shutdown(sockets)
-        for arrival in self._arriving:
-            arrival.cancel()
-        if ending := {*self._arriving, *self.server_state.tasks}:
+    def stop(self) -> None:
+        """Have `serve` end, which may still be to begin."""
+        self._stopped.set()
+
+    async def _end(self, sockets: Sequence[socket.socket]) -> None:
+        """Answers in progress have `grace_s`; those that are ended then have time to say so."""
+        loop, state = asyncio.get_running_loop(), self.server_state
+        for listener in sockets:
+            listener.close()
+        for connection in tuple(state.connections):
+            connection.shutdown()
+        until = loop.time() + self.grace_s
+        await asyncio.sleep(0)  # a connection that is closed is told so in a later turn
+        while (state.connections or state.tasks) and loop.time() < until:
+            await asyncio.sleep(LOOK_S)
+        for under_way in (*state.tasks, *self._arriving):
+            under_way.cancel()
+        if ending := {*state.tasks, *self._arriving}:
             await asyncio.wait(ending, timeout=SAY_SO_S)
 
     def check(self, now: float) -> None:
@@ -179,15 +178,16 @@ class Server(uvicorn.Server):
     async def _arrive(self, accepted: socket.socket, place: Place, caller: str | None) -> None:
         """Make a connection of an accepted socket."""
         connection = Connection(
-            self.config, self.server_state, self._bounds, place, self._places.vouch, self._left, self._turns, caller
+            self._meet, self.server_state, self._bounds, place, self._places.vouch, self._left, self._turns, caller
         )  # fmt: skip
-        tls = self.config.ssl
         patience = dict.fromkeys(
-            ("ssl_handshake_timeout", "ssl_shutdown_timeout"), self._bounds.handshake_s if tls else None
+            ("ssl_handshake_timeout", "ssl_shutdown_timeout"), self._bounds.handshake_s if self._tls else None
         )
         self._open[place] = connection
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, accepted, ssl=tls, **patience)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection, accepted, ssl=self._tls, **patience
+            )
         except OSError:  # it left, is no TLS, or did not finish in time
             self._left(place)
 
@@ -196,37 +196,9 @@ class Server(uvicorn.Server):
         self._places.leave(place)
 
 
-class _Accepting:
-    """What uvicorn closes to accept no more."""
-
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def close(self) -> None:
-        self._task.cancel()
-
-    async def wait_closed(self) -> None:
-        await asyncio.wait([self._task])
-
-
-def server(app: Any, places: PlacesConfig, bounds: Bounds, **tls: Any) -> Server:
-    """A server for `app`, without what costs time on every request (access log, lifespan, websockets)."""
-    config = uvicorn.Config(
-        app,
-        interface="asgi3",
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,  # gateway/server/exchange.py writes it
-        proxy_headers=False,
-        timeout_keep_alive=KEEPALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-        **tls,
-    )
-    return Server(config, Places(places), bounds)
+def server(app: Any, places: PlacesConfig, bounds: Bounds, tls: ssl.SSLContext | None = None) -> Server:
+    """A server for `app`, over TLS where `tls` says how."""
+    return Server(app, Places(places), bounds, tls)
 
 
 def places_for_peers(descriptors: int) -> PlacesConfig:

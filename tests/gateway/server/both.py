@@ -14,19 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uvicorn import Config
+import uvicorn.server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from gateway.client.api_keys import ApiKeys
 from gateway.client.app import ClientApp, ClientConfig
 from gateway.server.answering import AsgiClient
-from gateway.server.connection import Bounds, Connection
+from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, meeting
 from gateway.server.edge import AsgiApp
-from gateway.server.listeners import server
 from gateway.server.places import Place
 from gateway.server.turns import Turns
-from tests.gateway.server.serving import PLACES
 
 BOUNDS = Bounds(head_bytes=1 << 16, first_head_s=60.0, linger_s=0.0)
 _OWN = (b"date:", b"x-request-id:", b"transfer-encoding:")  # lines that differ from answer to answer
@@ -130,7 +127,7 @@ class Reference(HttpToolsProtocol):
     A trailer comes behind everything that looks at the head: RFC 9110, section 6.5.1, forbids to merge it.
     """
 
-    def __init__(self, told: Told, config: Config, state: ServerState) -> None:
+    def __init__(self, told: Told, config: uvicorn.Config, state: uvicorn.server.ServerState) -> None:
         super().__init__(config, state, {})
         self._told, self._is_in_head = told, False
 
@@ -177,18 +174,24 @@ class Side:
 
     def __init__(self, kind: str, home: Path) -> None:
         self._kind, self._keys = kind, ApiKeys(home / "api_keys.json")
-        self._web = server(None, PLACES, BOUNDS)
-        self._web.config.load()
+        self._state: ServerState | uvicorn.server.ServerState
+        self._state = uvicorn.server.ServerState() if kind == "uvicorn" else ServerState()
+        self._config = uvicorn.Config(
+            None,  # type: ignore[arg-type]  # each connection has an app of its own
+            interface="asgi3", ws="none", lifespan="off", access_log=False, log_config=None, server_header=False,
+            date_header=False, proxy_headers=False, timeout_keep_alive=KEEPALIVE_S,
+        )  # fmt: skip
+        self._config.load()
 
     def connect(self, told: Told) -> asyncio.Protocol:
         app: Any = ClientApp(Serving(told), a_page, ClientConfig(), self._keys, "tok".__eq__)  # type: ignore[arg-type]
-        config, state = self._web.config, self._web.server_state
-        config.loaded_app = through_messages(app) if self._kind == "messages" else app
         made: asyncio.Protocol
-        if self._kind == "uvicorn":
-            made = Reference(told, config, state)
+        if isinstance(self._state, ServerState):
+            meet = meeting(through_messages(app) if self._kind == "messages" else app)
+            made = Connection(meet, self._state, BOUNDS, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
         else:
-            made = Connection(config, state, BOUNDS, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
+            self._config.loaded_app = app
+            made = Reference(told, self._config, self._state)
         made.connection_made(Transport(told))
         return made
 
@@ -215,7 +218,7 @@ class Side:
         for _ in range(8):
             await asyncio.sleep(0)
         for _ in range(200):
-            if not self._web.server_state.tasks:
+            if not self._state.tasks:
                 return
             await asyncio.sleep(0)
 

@@ -42,7 +42,7 @@ class Served:
 async def serving(
     app: AsgiApp, bounds: Bounds = BOUNDS, places: PlacesConfig = PLACES, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Served]:
-    web = server(app, places, bounds, **({"ssl_context_factory": lambda *_: tls} if tls else {}))
+    web = server(app, places, bounds, tls)
     with bind("127.0.0.1", 0, "--port") as listener:
         running = asyncio.create_task(web.serve(sockets=[listener]))
         try:
@@ -50,8 +50,6 @@ async def serving(
         finally:
             running.cancel()
             await asyncio.wait([running])
-            for accepting in web.servers:
-                accepting.close()
             for connection in tuple(web.server_state.connections):
                 connection.transport.abort()  # type: ignore[union-attr]
             await asyncio.sleep(0)

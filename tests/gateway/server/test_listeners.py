@@ -89,6 +89,50 @@ async def test_a_server_serves_and_stops_when_told() -> None:
     assert b"server:" not in answer.lower()
 
 
+async def test_an_answer_in_progress_ends_when_the_server_is_stopped_and_nothing_new_begins() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        await may_end.wait()
+        await ok(scope, receive, send)
+
+    async with serving(slow) as served, asyncio.timeout(5):
+        idle, idle_writer = await served.connect()
+        reader, writer = await served.say(ASK)
+        await begun.wait()
+        served.web.stop()
+
+        assert b"" == await said(idle)  # nothing is asked on it
+        with pytest.raises(OSError):
+            await served.connect()
+        may_end.set()
+        assert (await said(reader)).startswith(b"HTTP/1.1 204")
+        writer.close()
+        idle_writer.close()
+
+
+async def test_an_answer_that_takes_longer_is_ended_and_may_say_so() -> None:
+    begun = asyncio.Event()
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await ok(scope, receive, send)
+            raise
+
+    async with serving(endless) as served, asyncio.timeout(5):
+        reader, writer = await served.say(ASK)
+        await begun.wait()
+        served.web.grace_s = 0.0
+        served.web.stop()
+
+        assert b"HTTP/1.1 204" in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
 def _accept(listener: socket.socket) -> socket.socket:
     listener.setblocking(True)
     return listener.accept()[0]

@@ -37,7 +37,7 @@ async def test_a_peer_that_is_stopped_says_so_to_the_asking_peer(tmp_path: Path)
         asking = asyncio.create_task(ask(pair, delegated()))
         await engine.until(lambda engine: engine.active == 1)
 
-        pair.ben.web.config.timeout_graceful_shutdown = 0
+        pair.ben.web.grace_s = 0.0
         pair.ben.web.stop()
 
         with pytest.raises(UpstreamError, match="is being stopped") as caught:
