@@ -120,11 +120,11 @@ class Belief:
             self._expected_at, self.has_news = now, False
         return known
 
-    def expected_alone(self, now: float) -> Expected[float]:
-        """The same for a query that nobody else may answer, where nothing is to be weighed.
+    def expected_here(self, now: float) -> Expected[float]:
+        """The same of an engine of ours, whose jobs are counted before each choice.
 
-        While a slot is free, by news of this moment that count all jobs of ours, what was learnt of others waits until
-        FRESH_S has passed: only the jobs are counted anew.
+        While a slot is free, by news of this moment that count all jobs of ours, what answers have taught waits until
+        FRESH_S has passed: only the jobs are counted anew. What lets us down counts at once.
         """
         known, jobs = self._expected, float(max(self.jobs, len(self.reservations)))
         is_counted = self.last_arrival <= self.birth and now - self.birth < FRESH_S and not (self.late or self.failures)

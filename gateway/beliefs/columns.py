@@ -44,6 +44,12 @@ def by_rows(formula: Callable[..., tuple[Any, ...]], *columns: Column) -> Sequen
     return formula(*columns)
 
 
+def one_row(columns: Sequence[Column], row: int) -> list[float]:
+    """One row of these columns; the first of them says whether they are few."""
+    found: list[float] = [column[row] for column in columns]
+    return found if isinstance(columns[0], list) else [float(number) for number in found]
+
+
 def take(numbers: Column, rows: Rows) -> Column:
     """These rows of a column, as a column."""
     return [numbers[row] for row in rows] if isinstance(numbers, list) else numbers[rows]

@@ -188,11 +188,13 @@ class Beliefs:
         mean = self._output_tokens.get(category, self.config.prior_output_tokens)
         return mean if max_tokens is None else min(mean, float(max_tokens))
 
-    def expect(self, rows: NDArray[np.intp], now: float) -> Expected[Column]:
-        """What to expect of the peers at `rows`, (N,), at `now`."""
+    def expect(self, rows: NDArray[np.intp], now: float, own: int = 0) -> Expected[Column]:
+        """What to expect of the peers at `rows`, (N,), at `now`; the first `own` of them are engines of ours."""
         if is_few(len(rows)):
-            by_row = self._by_row
-            return Expected(*map(list, zip(*[by_row[row].expected(now) for row in rows.tolist()], strict=True)))
+            all_ = [self._by_row[row] for row in rows.tolist()]
+            found = [belief.expected_here(now) for belief in all_[:own]]
+            found += [belief.expected(now) for belief in all_[own:]]
+            return Expected(*map(list, zip(*found, strict=True)))
         self._restack()
         return expected(Evidence(*self._table[rows].T), self.config, now)
 

@@ -113,3 +113,8 @@ class Choice(NamedTuple):
     def target(self) -> Candidate | None:
         """The first to ask."""
         return self.order[0] if self.order else None
+
+    @property
+    def weighed(self) -> Sequence[Candidate]:
+        """Those of the order who were weighed against each other: an idle engine of ours that is good enough is not."""
+        return self.order[:1] if self.reason == "local_idle" else self.order

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.beliefs.belief import Expectation
-from gateway.beliefs.columns import Column
+from gateway.beliefs.columns import Column, one_row
 from gateway.beliefs.expected import Expected
 from gateway.beliefs.queueing import jobs_ahead
 from gateway.routing.candidates import Excluded, among
@@ -113,8 +113,8 @@ class Decision(NamedTuple):
         view = self.view
         return candidate_of(
             self.query, view.roster, index,
-            Expected._make([float(column[index]) for column in view.expected]),
-            Costs._make([float(column[index]) for column in self.costs]),
+            Expected._make(one_row(view.expected, index)),
+            Costs._make(one_row(self.costs, index)),
             float(view.score[index]), float(self.utility[index]), self.excluded_because(index),
             not view.profiled[index], self._basis(index),
             0 if view.warm_tokens is None else int(view.warm_tokens[index]),
@@ -126,7 +126,7 @@ class Decision(NamedTuple):
         """What a log says of row `index`."""
         costs, name = self.costs, self.view.roster.peer_names[index]
         numbers = (self.view.score, costs.wait_s, costs.service_s, costs.cost_s, self.utility)
-        return Figures(name, *[float(column[index]) for column in numbers])
+        return Figures(name, *one_row(numbers, index))
 
     def _basis(self, index: int) -> str:
         """`topic: holiday and sick notes, P .93; prior from the name: 7B qwen2.5`."""

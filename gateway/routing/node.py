@@ -238,11 +238,12 @@ class Node:
         if (found := only_one(query, roster)) is None:
             return None
         row, excluded = found
-        peer, agent = roster.peer_ids[row], roster.agents[row]
+        peer, agent, belief = roster.peer_ids[row], roster.agents[row], self.beliefs[roster.queues[row]]
         if peer != self.me and not self._is_open(peer, roster.queues[row], query.guarded, now):
             return None
+        expected = belief.expected_here(now) if peer == self.me else belief.expected(now)
         return only_choice(
-            query, scored, row, excluded, self.beliefs[roster.queues[row]].expected_alone(now), self._alone,
+            query, scored, row, excluded, expected, self._alone,
             self.beliefs.output_tokens(query.category, query.max_tokens),
             self._warm(roster, query, now).get(row, 0.0), self._loading.is_cold(peer, agent),
         )  # fmt: skip
@@ -319,7 +320,7 @@ class Node:
         """The view with what probes may have changed; `silent` did not answer theirs."""
         roster = view.roster
         return view._replace(
-            expected=self.beliefs.expect(roster.rows, now),
+            expected=self.beliefs.expect(roster.rows, now, roster.own),
             cold=self._loading.cold(roster.peer_ids, roster.agents),
             kept=self._loading.kept(roster.peer_ids, roster.agents, now),
             silent=roster.of_peers(silent) if silent else None,
@@ -332,7 +333,7 @@ class Node:
         topics = self._likely(roster, query, now) if query.drawn else {}
         return View(
             roster=roster,
-            expected=self.beliefs.expect(roster.rows, now),
+            expected=self.beliefs.expect(roster.rows, now, roster.own),
             score=lifted(score, roster.local, topics) if topics else score,
             profiled=scored.profiled,
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),

@@ -60,7 +60,7 @@ class View(NamedTuple):
     """Who there is, how well each suits the query, and how each is believed to be doing. Columns are (N,)."""
 
     roster: Roster
-    expected: Expected[Column]  # `Beliefs.expect(roster.rows, now)`
+    expected: Expected[Column]  # `Beliefs.expect(roster.rows, now, roster.own)`
     score: Column  # (N,) s(i,j), in [0, 1]
     profiled: BoolArray  # (N,) False: the score rests on what its name lets expect, not on a vector of its own
     output_tokens: float  # n̂_out, `Beliefs.output_tokens(category, max_tokens)`
@@ -81,4 +81,4 @@ class View(NamedTuple):
     @property
     def warm(self) -> tuple[int, ...]:
         """Indices of those whose engine still holds part of this conversation."""
-        return () if self.warm_tokens is None else tuple(row for row, tokens in enumerate(self.warm_tokens) if tokens)
+        return () if self.warm_tokens is None else tuple([row for row, tokens in enumerate(self.warm_tokens) if tokens])

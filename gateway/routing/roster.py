@@ -89,6 +89,7 @@ class Roster:
     away: Column = field(init=False)  # (N,) 1 where a request travels, 0 for our own agents
     served: frozenset[str] = field(init=False)  # names of models and agents
     meant: dict[object, Meant] = field(init=False, default_factory=dict)  # by names asked for: whom they mean
+    own: int = field(init=False)  # the first so many are ours
     is_all_here: bool = field(init=False)  # all run on this machine
     has_embedded: bool = field(init=False)
     has_last_resort: bool = field(init=False)
@@ -105,6 +106,7 @@ class Roster:
         away = np.where(self.local, 0.0, 1.0)
         object.__setattr__(self, "away", away.tolist() if is_few(len(self)) else away)
         object.__setattr__(self, "served", frozenset((*self.models, *self.agents)))
+        object.__setattr__(self, "own", int(self.local.sum()))
         object.__setattr__(self, "is_all_here", bool(self.here.all()))
         object.__setattr__(self, "has_embedded", bool(self.embedded.any()))
         object.__setattr__(self, "has_last_resort", bool(self.last_resort.any()))

@@ -15,7 +15,7 @@ CODE_CHARS = 64  # of an error's code that are logged
 
 
 class Considered(msgspec.Struct):
-    """One who might have answered."""
+    """One who was weighed (Choice.weighed)."""
 
     peer: str
     score: float
@@ -88,7 +88,7 @@ def route_line(
     first = choice.target
     candidate, attempt = done[-1] if done else (first, None)
     assert candidate, "a course has somebody to ask"
-    considered = [_considered(each) for each in figures(choice.order)]
+    considered = [_considered(each) for each in figures(choice.weighed)]
     answered = considered[0] if candidate is first else _considered(candidate)
     line = Line(
         rounded(wall_time, 1e3),

@@ -1,5 +1,6 @@
 """What routing tells everybody else: a few rows, best first, and everybody's reason where nobody may answer."""
 
+from gateway.routing.choice import figures
 from gateway.routing.query import Query
 from tests.gateway.routing.ada import Ada, agent
 
@@ -52,6 +53,22 @@ def test_everybody_is_there_for_who_asks_why() -> None:
 
     assert {"ada", "peer-1"} == {candidate.peer_name for candidate in (*choice.order, *choice.rest)}
     assert 2 == len(choice.order) + len(choice.rest)
+
+
+def test_an_idle_engine_of_ours_that_is_good_enough_is_weighed_against_nobody() -> None:
+    """The others are asked if it fails all the same."""
+    ada = Ada()
+    ben = ada.meet(1, agent("other"))
+    ada.node.observe_own_load(0, 4, ada.now)
+    idle = ada.decide().choice(rows=3)
+    ada.meet(2, agent("better", capability=(255, 255)))
+
+    best = ada.decide().choice(rows=3)
+
+    assert ("local_idle", ["ada"], [ada.node.me, ben]) == (
+        idle.reason, [each.peer_name for each in figures(idle.weighed)], [each.peer_id for each in idle.order]
+    )  # fmt: skip
+    assert best.reason != "local_idle" and list(best.order) == list(best.weighed)
 
 
 def test_a_reservation_counts_from_the_moment_of_sending() -> None:

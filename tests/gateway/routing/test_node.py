@@ -342,6 +342,25 @@ def test_where_nothing_is_weighed_jobs_are_counted_at_once_and_the_rest_within_a
     assert 0.0 == found[2].wait_s < found[3].wait_s
 
 
+def test_among_others_what_our_engine_s_answers_teach_counts_within_a_moment_and_a_failure_at_once() -> None:
+    """Another peer's answers count at once: its jobs are not counted here."""
+    ada = Ada()
+    ben, failure_at = ada.meet(1, agent("other")), 3 * FRESH_S / 4
+    found = []
+    for at in (0.0, FRESH_S / 4, FRESH_S / 2, failure_at, 0.9 * FRESH_S, 2 * FRESH_S):
+        ada.node.observe_own_load(len(found) % 4, 4, at)
+        found.append(ada.node.view(MATHS, at).expected)
+        for one in ada.decide().choice(2).order:
+            status = "failed" if one.local and at == failure_at else "ok"
+            ada.node.observe(ada.node.dispatch(one, at), Outcome(one.peer_id, status, 1.0, 9.0, 200), at)
+
+    streams, turns_s, waits_s = ([getattr(one, name) for one in found] for name in ("streams", "turn_s", "wait_factor"))
+    assert [1.0, 2.0, 3.0, 4.0] == [one[0] for one in streams[:4]]
+    assert turns_s[0][0] == turns_s[1][0] == turns_s[2][0] == turns_s[3][0] < turns_s[5][0]
+    assert waits_s[3][0] < waits_s[4][0]
+    assert turns_s[0][1] < turns_s[1][1] < turns_s[2][1], ben
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(0, 20),

@@ -94,7 +94,7 @@ class World:
         )
         return View(
             roster=roster,
-            expected=self.beliefs.expect(roster.rows, now),
+            expected=self.beliefs.expect(roster.rows, now, roster.own),
             score=column([peer.score for peer in self.peers]),
             profiled=np.array([peer.profiled for peer in self.peers], dtype=bool),
             output_tokens=self.beliefs.output_tokens(query.category, query.max_tokens),
