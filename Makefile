@@ -45,7 +45,7 @@ test: install weights lint
 
 # What takes an hour begins with what may take longest (tests/conftest.py). Slow tests are named when they begin and end.
 test-all: install missing weights lint
-	@$(PIP) --quiet --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench,multilingual,browser]'
+	@$(PIP) --quiet --no-build-isolation -c constraints-train.txt -e '.[test,dev,train,bench,multilingual,browser,punch]'
 	@$(BIN)/python -m tests.e2e.vllm_env
 	@$(BIN)/python -m tests.e2e.clients.environments
 	@failed=0; began=$$(date +%s); \

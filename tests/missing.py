@@ -14,12 +14,14 @@ from tests.e2e.page import browser
 
 DISK_GB = 12  # 3.4 of vLLM, 2.3 of torch for training, 4.5 of clients and models; the rest is written while tests run
 
+PACKAGES = {"nft": "nftables"}  # that are called otherwise than their program
+
 
 def lacks() -> Iterator[str]:
     """What is left out, and the remedy."""
-    for program in ("curl", "npm"):
+    for program, where in (("curl", "tests/e2e"), ("npm", "tests/e2e/clients"), ("nft", "tests/e2e, behind NATs")):
         if shutil.which(program) is None:
-            yield f"tests/e2e/clients: {program} is not installed: install {program}"
+            yield f"{where}: {program} is not installed: install {PACKAGES.get(program, program)}"
     if why := older.why_not_here():
         yield f"tests/e2e/test_older_peers.py: {why}"
     if why := coding_agents.why_not_here():

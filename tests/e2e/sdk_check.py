@@ -12,6 +12,8 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
+from typing import Any
 
 import openai
 from openai.types import CompletionUsage
@@ -176,24 +178,26 @@ class Application:
 
     def aborted_before_first_token(self) -> str:
         """A stream given up while the engine still reads the prompt frees it; vLLM does not count it by then."""
-        # The time comes first: an engine that remembers a prompt's beginning shall not remember this one's.
-        text = f"{time.time()} " + "word " * 500 + "Write a very long story about a dragon."
+        prompt_s = self._first_word_s(max_tokens=1)  # and then it reads such a prompt in one batch, which nothing ends
         try:
             # An engine sends headers before it has a token, a peer does not.
-            reply = self.client.chat.completions.create(
-                model=self.model,
-                messages=[{"role": "user", "content": text}],
-                max_tokens=400,
-                temperature=0,
-                stream=True,
-                timeout=BEFORE_FIRST_TOKEN_S,
-            )
-            next((chunk for chunk in reply if chunk.choices and chunk.choices[0].delta.content), None)
+            self._first_word_s(max_tokens=400, timeout=BEFORE_FIRST_TOKEN_S)
         except Exception as error:
             if "Timeout" not in type(error).__name__:  # the SDK's own, or its HTTP library's of either major version
                 raise
-            return f"gave up after {BEFORE_FIRST_TOKEN_S} s: {self._freed()}"
+            return f"gave up after {BEFORE_FIRST_TOKEN_S} s of {prompt_s:.1f} s: {self._freed(2 * prompt_s)}"
         raise AssertionError(f"answered within {BEFORE_FIRST_TOKEN_S} s: ask for more")
+
+    def _first_word_s(self, **fields: Any) -> float:
+        """Seconds until the first word of a stream that answers a new long prompt."""
+        # The time comes first: an engine that remembers a prompt's beginning shall not remember this one's.
+        text, began = f"{time.time()} " + "word " * 500 + "Write a very long story about a dragon.", time.perf_counter()
+        turns: list[ChatCompletionMessageParam] = [{"role": "user", "content": text}]
+        reply = self.client.chat.completions.create(
+            model=self.model, messages=turns, temperature=0, stream=True, **fields
+        )
+        next((chunk for chunk in reply if chunk.choices and chunk.choices[0].delta.content), None)
+        return time.perf_counter() - began
 
     def running(self) -> float:
         """Requests the engine works on now, by its own count."""
@@ -223,13 +227,14 @@ class Application:
             assert call.cancelled(), f"ended before it was given up: {call}"
         return f"{busy:.0f} seen running, {self._freed()}"
 
-    def _freed(self) -> str:
-        """When the engine was seen idle."""
-        for look in range(1, LOOKS + 1):
+    def _freed(self, batch_s: float = 0.0) -> str:
+        """When the engine was seen idle, which may work on a batch of so many seconds first."""
+        looks = LOOKS + ceil(batch_s / FREED_AFTER_S)
+        for look in range(1, looks + 1):
             time.sleep(FREED_AFTER_S)
             if (left := self.running()) == 0:
                 return f"0 after {look * FREED_AFTER_S} s"
-        raise AssertionError(f"{left:.0f} still running after {LOOKS * FREED_AFTER_S} s")
+        raise AssertionError(f"{left:.0f} still running after {looks * FREED_AFTER_S} s")
 
 
 def _told(error: openai.APIStatusError, word: str) -> str:

@@ -162,23 +162,32 @@ asyncio.run(main(sys.argv[1]))
 """
 STREAMED = """
 import http.client, json, sys, time
-url, fields, headers = sys.argv[1].removeprefix("http://"), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+from concurrent.futures import ThreadPoolExecutor
+url, fields, headers, count = sys.argv[1].removeprefix("http://"), *map(json.loads, sys.argv[2:])
 body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "stream": True, **fields})
-connection = http.client.HTTPConnection(url, timeout=60)
-connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json", **headers})
-answer = connection.getresponse()
-print(answer.getheader("x-ppai-peer"), flush=True)
-text, error, done, at, pauses = "", None, False, time.monotonic(), [0.0]
-for line in answer:
-    if line.strip():
-        pauses.append(time.monotonic() - at)
-        at = time.monotonic()
-    done = done or line.startswith(b"data: [DONE]")
-    if line.startswith(b"data: {"):
-        event = json.loads(line[6:])
-        error = error or event.get("error")
-        text += "".join(choice["delta"].get("content") or "" for choice in event.get("choices", ()))
-print(json.dumps({"status": answer.status, "text": text, "error": error, "done": done, "pause_s": max(pauses)}))
+
+def begun(_):
+    connection = http.client.HTTPConnection(url, timeout=60)
+    connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json", **headers})
+    return connection.getresponse()
+
+def ended(answer):
+    text, error, done, at, pauses = "", None, False, time.monotonic(), [0.0]
+    for line in answer:
+        if line.strip():
+            pauses.append(time.monotonic() - at)
+            at = time.monotonic()
+        done = done or line.startswith(b"data: [DONE]")
+        if line.startswith(b"data: {"):
+            event = json.loads(line[6:])
+            error = error or event.get("error")
+            text += "".join(choice["delta"].get("content") or "" for choice in event.get("choices", ()))
+    return {"status": answer.status, "text": text, "error": error, "done": done, "pause_s": max(pauses)}
+
+with ThreadPoolExecutor(count) as threads:
+    answers = list(threads.map(begun, range(count)))
+    print(json.dumps([answer.getheader("x-ppai-peer") for answer in answers]), flush=True)
+    print(json.dumps(list(threads.map(ended, answers))))
 """
 TIMED = """
 import http.client, json, sys, time
@@ -277,39 +286,38 @@ def test_a_machine_joins_by_an_invitation_through_the_relay_in_one_step(
 
 
 @contextlib.contextmanager
-def streaming(peer: PeerThere, headers: dict[str, str], **fields: Any) -> Iterator["Streaming"]:
-    """A stream that a program asks this peer for, on its own machine; its head has come."""
-    command = [*peer.prefix, sys.executable, "-c", STREAMED, peer.url, json.dumps(fields), json.dumps(headers)]
+def streaming(peer: PeerThere, headers: dict[str, str], count: int = 1, **fields: Any) -> Iterator["Streaming"]:
+    """Streams that a program asks this peer for at once, on its own machine; the heads of all have come."""
+    arguments = map(json.dumps, (fields, headers, count))
+    command = [*peer.prefix, sys.executable, "-c", STREAMED, peer.url, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield Streaming(process, process.stdout.readline().strip())
+        yield Streaming(process, json.loads(process.stdout.readline()))
 
 
 class Streaming:
-    """`by`: who began to answer."""
+    """`by`: who began to answer each."""
 
-    def __init__(self, process: subprocess.Popen[str], by: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], by: list[str]) -> None:
         self.by, self._process = by, process
 
-    def end(self) -> dict[str, Any]:
-        """Its status, text, error, whether it is done, and the longest pause in s."""
-        return dict(json.loads(self._process.communicate(timeout=60)[0]))
+    def end(self) -> list[dict[str, Any]]:
+        """Of each its status, text, error, whether it is done, and the longest pause in s."""
+        return list(json.loads(self._process.communicate(timeout=60)[0]))
 
 
 def test_twenty_streams_at_once_pass_the_relay(peers: dict[str, PeerThere]) -> None:
     """Each runs for 12 s, and all begin before the first one ends."""
     until(lambda: peers["ada"].answers_of("ben"), 60)
-    with contextlib.ExitStack() as stack:
-        pin = {"x-ppai-route": "ben"}
-        began = time.monotonic()
-        running = [stack.enter_context(streaming(peers["ada"], pin)) for _ in range(20)]
+    began = time.monotonic()
+    with streaming(peers["ada"], {"x-ppai-route": "ben"}, count=20) as streams:
         began_s = time.monotonic() - began
         (row,) = [row for row in peers["relay"].get("/ppai/v1/status")[1]["network"]["relayed"] if row["streams"] >= 20]
-        ended = [one.end() for one in running]
+        ended = streams.end()
 
     print(f"all 20 had begun after {began_s:.1f} s, with {row['streams']} connections; the longest pause", end=" ")
     print(f"{max(answer['pause_s'] for answer in ended):.1f} s")
-    assert {(TEXT, True)} == {(answer["text"], answer["done"]) for answer in ended}
+    assert [(TEXT, True)] * 20 == [(answer["text"], answer["done"]) for answer in ended]
 
 
 def timed(peer: PeerThere, other: str, count: int) -> list[float]:
@@ -362,12 +370,13 @@ def test_a_stream_goes_on_elsewhere_when_its_nat_changes_its_address(peers: dict
     until(lambda: all(continues(ada, name) and ada.answers_of(name) for name in MODELS), 60)
 
     with streaming(ada, {}, model="pair") as stream:
-        assert stream.by in MODELS
+        (by,) = stream.by
+        assert by in MODELS
         time.sleep(2)  # some words
-        move_nat(stream.by)
-        answer = stream.end()
+        move_nat(by)
+        (answer,) = stream.end()
 
-    print(f"it went on {answer['pause_s']:.1f} s after {stream.by}'s NAT changed its address")
+    print(f"it went on {answer['pause_s']:.1f} s after {by}'s NAT changed its address")
     assert (TEXT, True, None) == (answer["text"], answer["done"], answer["error"])
     assert answer["pause_s"] < 10
 
@@ -379,7 +388,7 @@ def test_a_stream_that_may_go_nowhere_else_ends_with_the_reason(peers: dict[str,
     with streaming(ada, {"x-ppai-route": "ben"}) as stream:
         time.sleep(2)  # some words
         move_nat("ben")
-        answer = stream.end()
+        (answer,) = stream.end()
 
     print(f"it ended after {answer['pause_s']:.1f} s: {answer['error']}")
     assert TEXT.startswith(answer["text"]) and answer["text"] and not answer["done"]

@@ -99,9 +99,8 @@ def test_two_behind_nats_that_keep_ports_answer_each_other_directly(peers: dict[
 
 def test_twenty_streams_at_once_go_the_direct_way(peers: dict[str, PeerThere]) -> None:
     before = passed(peers["relay"])
-    with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(streaming(peers["ada"], {"x-ppai-route": "ben"})) for _ in range(20)]
-        ends = [stream.end() for stream in streams]
+    with streaming(peers["ada"], {"x-ppai-route": "ben"}, count=20) as streams:
+        ends = streams.end()
 
     print("longest pause", max(end["pause_s"] for end in ends))
     assert [(200, None, True)] * 20 == [(end["status"], end["error"], end["done"]) for end in ends]
