@@ -4,7 +4,7 @@ httptools parses, as on the serving side. Knows nothing of what is asked, nor of
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from types import TracebackType
 from typing import Protocol, cast
@@ -57,21 +57,22 @@ class Owner(Protocol):
 class Answer:
     """One answer, filled by its connection while it comes, and read by whoever asked. Header names: lower case."""
 
+    # What is so until something happens.
+    status = 0
+    headers: Mapping[str, str] = {}
+    has_head = is_complete = is_released = False
+    error: ConnectionBroken | None = None
+    ended: Callable[[], None] | None = None  # called once it is released
+    seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
+    untaken_bytes = 0
+    _waiter: asyncio.Future[None] | None = None
+    _until = 0.0  # when the reader who waits gives up
+    _within_s = 0.0  # how long after a piece he waits for the next
+    _takes: Callable[[bytes], bool] | None = None
+
     def __init__(self, connection: "Connection") -> None:
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.has_head = self.is_complete = self.is_released = False
-        self.error: ConnectionBroken | None = None
-        self.ended: Callable[[], None] | None = None  # called once it is released
-        self.seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
-        self.connection = connection
-        self.pieces = list[bytes]()
-        self.untaken_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._until = 0.0  # when the reader who waits gives up
-        self._within_s = 0.0  # how long after a piece he waits for the next
-        self._takes: Callable[[bytes], bool] | None = None
+        self.connection, self._loop = connection, connection.loop
+        self.pieces: list[bytes] = []
 
     def __enter__(self) -> "Answer":
         return self
@@ -86,29 +87,30 @@ class Answer:
         """How much of the request the server has taken: see Connection.count_taken."""
         return self.connection.taken_bytes()
 
-    async def begun(self, until: float) -> "Answer":
+    async def begun(self, until: float, *, may_yet: bool = False) -> "Answer":
         """Wait for status and headers; returns itself. Where it raises, the connection is closed.
 
-        `until` is the event loop's time. Raises ConnectionBroken, TimeoutError.
+        `until` is the event loop's time; after it they may yet come where `may_yet`. Raises ConnectionBroken,
+        TimeoutError.
         """
-        if not await self.begins(until):
-            self.release()
-            raise TimeoutError
-        return self
-
-    async def begins(self, until: float) -> bool:
-        """Whether status and headers come by then; if not, they may yet. Raises ConnectionBroken."""
         self._until = until
         try:
             while not self.has_head:
                 if self.error:
                     raise self._raised(self.error)
                 await self._news()
+        except BaseException as error:
+            if not (may_yet and isinstance(error, TimeoutError)):
+                self.release()
+            raise
+        return self
+
+    async def begins(self, until: float) -> bool:
+        """Whether status and headers come by then; if not, they may yet. Raises ConnectionBroken."""
+        try:
+            await self.begun(until, may_yet=True)
         except TimeoutError:
             return False
-        except BaseException:
-            self.release()
-            raise
         return True
 
     async def piece(self, within_s: float) -> bytes:
@@ -186,9 +188,10 @@ class Answer:
 
     def _news(self) -> asyncio.Future[None]:
         """To wait for until the answer has changed, or time is up."""
-        self._waiter = self._loop.create_future()
-        self.connection.look_at(self._until)
-        return self._waiter
+        self._waiter = waiter = self._loop.create_future()
+        if self._until < self.connection.looks_at:
+            self.connection.look_at(self._until)
+        return waiter
 
     def check(self, now: float) -> None:
         """Give up where somebody waits and his time is up; else have this called when it will be."""
@@ -207,7 +210,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, owner: Owner) -> None:
         self._owner, self.idle_since = owner, 0.0
         self.session: object = None  # what whoever asks keeps for this connection
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._parser: httptools.HttpResponseParser
         self._answer: Answer | None = None  # None while idle
@@ -219,7 +222,7 @@ class Connection(asyncio.Protocol):
         self._sent_bytes = self._acknowledged_before = 0  # of the request
         # One timer for all waits, which is mostly due too early and looks then when it should be: most waits end soon.
         self._look: asyncio.TimerHandle | None = None
-        self._look_at = inf
+        self.looks_at = inf  # when it is due
         self._lingering: asyncio.TimerHandle | None = None  # ends the connection
 
     def ask(self, head: bytes, body: Pieces) -> Answer:
@@ -266,19 +269,19 @@ class Connection(asyncio.Protocol):
             self._transport.write(piece)
             self._sent_bytes += len(piece)
             if not self._is_full:
-                self._loop.call_soon(self._send_on)
+                self.loop.call_soon(self._send_on)
 
     def look_at(self, at: float) -> None:
         """Have the answer's `check` called then, by the event loop's time, or earlier."""
-        if at < self._look_at:
+        if at < self.looks_at:
             if self._look is not None:
                 self._look.cancel()
-            self._look, self._look_at = self._loop.call_at(at, self._check), at
+            self._look, self.looks_at = self.loop.call_at(at, self._check), at
 
     def _check(self) -> None:
-        self._look, self._look_at = None, inf
+        self._look, self.looks_at = None, inf
         if self._answer is not None:
-            self._answer.check(self._loop.time())
+            self._answer.check(self.loop.time())
 
     def go_on(self) -> None:
         """Read on: the reader has taken what had come."""
@@ -291,7 +294,7 @@ class Connection(asyncio.Protocol):
         if self._answer and self._answer.is_complete:
             self._rest()
         elif at_its_end and not self._transport.is_closing():
-            self._lingering = self._loop.call_later(LINGER_S, self._transport.abort)
+            self._lingering = self.loop.call_later(LINGER_S, self._transport.abort)
         else:
             self._transport.abort()
 

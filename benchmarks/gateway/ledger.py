@@ -19,7 +19,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {  # by stage: folders, files, and funct
             f"gateway/server/exchange.py:{name}"
             for name in ("start", "send", "push", "answer", "comment", "send_message")
         ),
-        "gateway/server/answering.py",
+        *("gateway/server/answering.py", "gateway/server/fields.py:lines_of"),
         "gateway/serving/alive.py",
     ),
     "parse": (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from gateway.wire.events import DONE, Event, EventSplitter, OversizedEvent, plai
 
 _REFUSED = (400, 422)  # statuses of a body with a field that the engine does not know
 REFUSALS = 3  # of optional fields, after each of which a request is asked once more: many engines name the first alone
+NOT_BEGUN = (ConnectionBroken, OSError, TimeoutError)
 _EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
 
 
@@ -24,8 +25,12 @@ class Asking(Protocol):
     in_flight: int  # requests that are open at it
     refused: dict[str, frozenset[str]]  # by endpoint: optional fields that it does not know
 
-    async def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Answer:
-        """Send a request, and return its answer once its head has come. Raises UpstreamError."""
+    def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Awaitable[Answer]:
+        """Send a request; the answer is there once its head has come. Raises one of NOT_BEGUN."""
+        ...
+
+    def not_begun(self, error: Exception, within_s: float) -> UpstreamError:
+        """What is told of a request for which `begin` raised this."""
         ...
 
     def knows_not_model(self) -> None:
@@ -61,17 +66,20 @@ class Asked:
         self._said: bytes | None = None  # the whole body, where it has been read
 
     async def __aenter__(self) -> "Asked":
-        engine, body = self._engine, self._body
+        engine, endpoint, body = self._engine, self._endpoint, self._body
         engine.in_flight += 1
         try:
-            if not_known := engine.refused.get(self._endpoint):
+            if not_known := engine.refused.get(endpoint):
                 body, _ = without(body, not_known)
-            await self._begin(body)
-            if self.status in _REFUSED and self._endpoint in OPTIONAL:
+            self._begun(await engine.begin(endpoint, body, self._headers, self._within_s))
+            if self.status in _REFUSED and endpoint in OPTIONAL:
                 await self._ask_for_less(body)
             if self._answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
                 self._answer.release()
                 raise UpstreamError(f"the engine at {engine.url} compresses its answers", code="bad_encoding")
+        except NOT_BEGUN as error:
+            engine.in_flight -= 1
+            raise engine.not_begun(error, self._within_s) from error
         except BaseException:
             engine.in_flight -= 1
             raise
@@ -83,10 +91,14 @@ class Asked:
         self._engine.in_flight -= 1
         self._answer.release()  # closes the connection where the answer was not read to its end
 
-    async def _begin(self, body: Pieces) -> None:
-        within_s = self._patience.first_event_s if self._stream else self._patience.whole_s
-        self._answer = answer = await self._engine.begin(self._endpoint, body, self._headers, within_s)
-        self.status, headers = answer.status, answer.headers
+    @property
+    def _within_s(self) -> float:
+        return self._patience.first_event_s if self._stream else self._patience.whole_s
+
+    def _begun(self, answer: Answer) -> None:
+        """The head of the answer has come."""
+        self._answer, headers = answer, answer.headers
+        self.status = answer.status
         self.content_type, self.retry_after = headers.get("content-type", ""), headers.get("retry-after")
         may_be = _EVENTS if self._stream else _EVENTS[:1]
         self.is_stream = self.content_type.startswith(may_be) or (self._stream and not self.content_type)
@@ -108,7 +120,7 @@ class Asked:
             refused |= named if says_not_known(self._said) else frozenset()
             self._answer.release()
             self._said = None
-            await self._begin(body)
+            self._begun(await self._engine.begin(self._endpoint, body, self._headers, self._within_s))
             if self.status not in _REFUSED:
                 break
         if refused and self.status == 200:  # it did help: the next request is asked without them at once

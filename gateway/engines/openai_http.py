@@ -5,11 +5,11 @@ gateway/engines/families.py reads what a family tells of itself beyond that API.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from discovery.connection import Answer, ConnectionBroken
+from discovery.connection import Answer
 from discovery.connections import Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
 from gateway.engines.asked import Asked
@@ -162,8 +162,8 @@ class OpenAIEngine:
         for page in self._metrics_pages:
             page.close()
 
-    async def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Answer:
-        """Send a request, and return its answer once its head has come (see gateway.engines.asked.Asking)."""
+    def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Awaitable[Answer]:
+        """Send a request (see gateway.engines.asked.Asking)."""
         keep = self.state.family != "llamacpp"  # that closes them after a stream although it promises to keep them
         lines = None if headers else self._lines.get((endpoint, keep))
         if lines is None:
@@ -171,14 +171,15 @@ class OpenAIEngine:
             lines = self._connections.lines(self._path_of(endpoint), all_of_them, keep=keep)
             if not headers:
                 self._lines[endpoint, keep] = lines
-        try:
-            return await self._connections.send(lines, body, keep=keep, within_s=within_s)
-        except TimeoutError as error:
+        return self._connections.send(lines, body, keep=keep, within_s=within_s)
+
+    def not_begun(self, error: Exception, within_s: float) -> UpstreamError:
+        """What is told of a request that could not be sent, or did not begin to be answered."""
+        if isinstance(error, TimeoutError):
             message = f"the engine at {self.url} did not begin to answer within {within_s:g} s"
-            raise UpstreamError(message, code="engine_timeout") from error
-        except (ConnectionBroken, OSError) as error:
-            self.state = replace(self.state, problem=self._describe(error))
-            raise UpstreamError(self._describe(error), code="engine_unreachable") from error
+            return UpstreamError(message, code="engine_timeout")
+        self.state = replace(self.state, problem=self._describe(error))
+        return UpstreamError(self._describe(error), code="engine_unreachable")
 
     def knows_not_model(self) -> None:
         """It did not know a model of its own list, which the next look reads again."""

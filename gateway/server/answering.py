@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from gateway.wire.text import header_text, one_line
+from gateway.server.fields import on_their_lines
 
 NOTHING: Mapping[str, str] = {}
-_PRINTABLE = bytes(range(0x20, 0x7F))
 _UNBUFFERED = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -63,20 +62,3 @@ class AsgiClient:
     def fields(self, content_type: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The header fields of an answer."""
         return {"content-type": content_type, **_UNBUFFERED, **self.extra, **headers}
-
-
-def lines_of(fields: Mapping[str, str]) -> bytes:
-    """The lines of a head with these fields, each with its end."""
-    lines = _written(fields)
-    if len(lines.translate(None, _PRINTABLE)) == 2 * len(fields):  # nothing but the two bytes that end each line
-        return lines
-    return _written(on_their_lines(fields))
-
-
-def on_their_lines(fields: Mapping[str, str]) -> Mapping[str, str]:
-    """Header fields; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
-    return {name: header_text(one_line(value)) for name, value in fields.items()}
-
-
-def _written(fields: Mapping[str, str]) -> bytes:
-    return ("\r\n".join(map(": ".join, fields.items())) + "\r\n").encode(errors="surrogatepass")

@@ -14,14 +14,13 @@ import socket
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from typing import Any
 
 import httptools
 
 from discovery.uploads import acknowledged_bytes
-from gateway.server.dialects import without_offer
 from gateway.server.exchange import STATUS_LINES, Exchange, exchange_of
+from gateway.server.fields import size_of, without_offer
 from gateway.server.flow import FlowControl, address
 from gateway.server.places import Place
 from gateway.server.turns import Turns
@@ -32,6 +31,7 @@ log = logging.getLogger(__name__)
 Meet = Callable[[Exchange], Coroutine[Any, Any, None]]  # answers a request
 KEEPALIVE_S = 75  # longer than what pooled clients keep, so that they close first and never meet a closed connection
 PIECES_FREE, PIECE_BYTES = 10_000, 64  # chunks of a body, and how large those beyond them are on the average, at least
+READ_BYTES = 64 << 10  # parsed at once of what follows a head: of a body, its trailers, the next head
 PIPELINE_LIMIT = 16  # requests sent before the answer to the first; nobody who means well sends more than one
 
 
@@ -102,7 +102,6 @@ class Connection(asyncio.Protocol):
         self._answering: Exchange | None = None
         self._waiting = deque[Exchange]()  # for the answers to those before them
         self._unparsed = 0  # bytes since the last piece of a body: of a head, of trailers, of chunk sizes
-        self._lines_bytes = 0  # of the header lines and the URL of this request
         self._head_until: float | None = None  # while a head is awaited or under way
         self._body_since: float | None = None  # while a body is under way
         self._body_bytes = self._dropped_bytes = self._pieces = 0
@@ -157,9 +156,12 @@ class Connection(asyncio.Protocol):
         if self._is_refused:
             return
         if self._body_since is None and data != b"\r\n":  # which some clients send after a body
-            self._head_until = min(self._head_until or inf, self.loop.time() + self._bounds.head_s)
+            until = self.loop.time() + self._bounds.head_s
+            if self._head_until is None or until < self._head_until:
+                self._head_until = until
         while data and not self._is_refused:
-            room = len(data) if self._body_since is not None else self._bounds.head_bytes + 1 - self._unparsed
+            # Lines are counted when all, or all of a piece, were read: what one piece may bring is bounded, too.
+            room = READ_BYTES if self._body_since is not None else self._bounds.head_bytes + 1 - self._unparsed
             piece, data = data[:room], data[room:]
             self._unparsed += len(piece)
             try:
@@ -172,21 +174,19 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserError as error:
                 self._refuse(*_refusal(error))
                 return
-            if self._unparsed > self._bounds.head_bytes:
+            if self._unparsed > self._bounds.head_bytes or (self._fields and self._are_lines_long):
                 self._refuse(431, f"a request's head is at most {self._bounds.head_bytes} bytes here")
 
     def on_url(self, url: bytes) -> None:
-        self._lines_bytes += len(url)
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._lines_bytes += len(name) + len(value) + 4
-        if self._lines_bytes > self._bounds.head_bytes:
-            raise TooMuch(431)
-        self._fields.append((name.lower(), value))
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        if self._are_lines_long:
+            raise TooMuch(431)
         if parser.should_upgrade() and self._is_offer():
             return
         if len(self._waiting) >= PIPELINE_LIMIT:
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
             self, parser.get_method().decode("ascii"), self._url, parser.get_http_version(), self._fields,
             keeps_alive=parser.should_keep_alive(),
         )  # fmt: skip
-        self._url, self._fields, self._lines_bytes = b"", [], 0  # trailers are no header lines of it
+        self._url, self._fields = b"", []  # trailers are no header lines of it
         now = self.loop.time()
         self._unparsed, self._head_until, self._place.idle_since = 0, None, None
         self._body_since, self._window = now, (now, 0)
@@ -226,7 +226,9 @@ class Connection(asyncio.Protocol):
             return
         assert self._reading, "its head came"
         self._unparsed, self._body_since = 0, None
-        self._fields, self._lines_bytes = [], 0
+        if self._fields and self._are_lines_long:
+            raise TooMuch(431)
+        self._fields = []
         self._reading.took_all()
         if self._reading.is_complete:
             self._rest()
@@ -240,8 +242,13 @@ class Connection(asyncio.Protocol):
         old = self._parser
         head = without_offer(old.get_method(), self._url, old.get_http_version(), self._fields)
         self._parser, self._unparsed = _new_parser(self), 0
-        self._url, self._fields, self._lines_bytes = b"", [], 0
+        self._url, self._fields = b"", []
         return head
+
+    @property
+    def _are_lines_long(self) -> bool:
+        """Whether the head or the trailers under way are over their limit."""
+        return len(self._url) + size_of(self._fields) > self._bounds.head_bytes
 
     # --- what goes out ---
 

@@ -9,7 +9,8 @@ from io import BytesIO
 from typing import Any, Protocol
 
 from gateway.server.answering import AsgiClient, Send
-from gateway.server.exchange import Exchange, exchange_of, read_fields
+from gateway.server.exchange import Exchange, exchange_of
+from gateway.server.fields import read_fields
 from gateway.wire.errors import InvalidRequest
 
 Scope = Mapping[str, Any]

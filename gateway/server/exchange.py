@@ -17,7 +17,8 @@ from urllib.parse import unquote
 
 import httptools
 
-from gateway.server.answering import NOTHING, AsgiClient, lines_of
+from gateway.server.answering import NOTHING, AsgiClient
+from gateway.server.fields import lines_of, read_fields
 from gateway.server.flow import FlowControl
 
 READ_AHEAD_BYTES = 64 << 10  # of a body that nobody has asked for yet; then no more is read
@@ -71,7 +72,7 @@ class Exchange(AsgiClient):
         fields: list[tuple[bytes, bytes]],
         keeps_alive: bool,
     ) -> None:
-        """`fields`: the header lines, their names in lower case. Raises HttpParserError and UnicodeError of a URL."""
+        """`fields`: the header lines. Raises HttpParserError and UnicodeError of a URL."""
         self._url = parsed = httptools.parse_url(url)
         path = parsed.path.decode("ascii")
         self.path = unquote(path) if "%" in path else path
@@ -101,7 +102,7 @@ class Exchange(AsgiClient):
             "path": self.path,
             "raw_path": self._url.path,
             "query_string": self._url.query or b"",
-            "headers": self._fields,
+            "headers": [(name.lower(), value) for name, value in self._fields],
             "extensions": {"ppai.exchange": self},
         }
 
@@ -248,7 +249,10 @@ class Exchange(AsgiClient):
 
     async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] = NOTHING) -> None:
         self._start(status, content_type, {"content-length": str(len(body)), **headers})
-        await self.send(body, more=False)
+        if self.must_wait:
+            await self.drained()
+        self.sent += 1
+        self.write(body, more=False)
 
     def _start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         fields = self.fields(content_type, headers)
@@ -297,17 +301,6 @@ class Exchange(AsgiClient):
 def exchange_of(scope: Mapping[str, Any]) -> Exchange | None:
     """The exchange that a request belongs to, where a server of ours made the scope."""
     found: Exchange | None = scope.get("extensions", _NONE).get("ppai.exchange")
-    return found
-
-
-def read_fields(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header lines by name, which is in lower case; repeated ones are joined by commas (RFC 9110, section 5.3)."""
-    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
-    if len(found) < len(fields):
-        found.clear()
-        for name, value in fields:
-            key, text = name.decode("latin-1"), value.decode("latin-1")
-            found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.server.answering import AsgiClient, lines_of
+from gateway.server.answering import AsgiClient
+from gateway.server.fields import lines_of
 
 
 class Recorded:

@@ -52,6 +52,13 @@ ENDLESS = {
     "a trailer": CHUNKED + b"1\r\na\r\n0\r\nx: " + b"a" * 4096,
     "trailers": CHUNKED + b"0\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(400)),
     "a chunk's extension": CHUNKED + b"1;x=" + b"a" * 4096,
+    "trailers that end": CHUNKED + b"0\r\n" + b"".join(b"x%d: y\r\n" % n for n in range(400)) + b"\r\n",
+    "a second head behind a body": (
+        HEAD + b"content-length: 3000\r\n\r\n" + b"a" * 3000 + HEAD + b"".join(b"x%d: y\r\n" % n for n in range(400))
+    ),
+    "a second head that ends": (
+        HEAD + b"content-length: 3000\r\n\r\n" + b"a" * 3000 + HEAD + b"x: y\r\n" * 400 + b"\r\n"
+    ),
     "a second head": HEAD + b"content-length: 1\r\n\r\na" + HEAD + b"".join(b"x%d: y\r\n" % n for n in range(400)),
 }
 

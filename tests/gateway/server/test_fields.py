@@ -1,11 +1,11 @@
-"""HTTP as some clients speak it: each is answered as if it had spoken as we do."""
+"""Header fields, as they come and as they are written; HTTP as some clients speak it, answered as if it were ours."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from gateway.server.dialects import without_offer
+from gateway.server.fields import lines_of, read_fields, size_of, without_offer
 from tests.gateway.server.serving import said, serving
 from tests.gateway.server.test_connection import answer
 
@@ -105,3 +105,24 @@ async def test_who_asks_whether_to_send_its_body_is_told_to() -> None:
 
         assert (await said(reader)).endswith(b"body+")
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("fields", "read"),
+    [
+        ([], {}),
+        ([(b"Host", b"a"), (b"X", b"\xe4")], {"host": "a", "x": "ä"}),
+        ([(b"x", b"1"), (b"y", b""), (b"X", b"2"), (b"x", b"3")], {"x": "1, 2, 3", "y": ""}),
+    ],
+)
+def test_names_are_lower_case_and_repeated_lines_are_one(
+    fields: list[tuple[bytes, bytes]], read: dict[str, str]
+) -> None:
+    assert read == read_fields(fields)
+
+
+def test_lines_count_with_what_stands_between_them() -> None:
+    fields = {"host": "a", "x": "bc"}
+
+    assert len(lines_of(fields)) == size_of([(b"host", b"a"), (b"x", b"bc")])
+    assert 0 == size_of([])

@@ -1,0 +1,58 @@
+"""Header fields and the lines that they stand in, those of a request as they came and those of an answer (P)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from operator import methodcaller
+
+from gateway.wire.text import header_text, one_line
+
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_TEXT = methodcaller("decode", "latin-1")
+
+
+def read_fields(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header lines by name, in lower case; repeated ones are joined by commas (RFC 9110, section 5.3)."""
+    names, values = zip(*fields, strict=True) if fields else ((), ())
+    found = dict(zip(map(str.lower, map(_TEXT, names)), map(_TEXT, values), strict=True))
+    if len(found) < len(fields):
+        found.clear()
+        for name, value in fields:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def size_of(fields: Sequence[tuple[bytes, bytes]]) -> int:
+    """Bytes of these header lines, with what is between name and value, and their ends."""
+    return sum(map(len, chain.from_iterable(fields))) + 4 * len(fields)
+
+
+def without_offer(method: bytes, url: bytes, version: str, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A request's head as it was, except that `connection` no longer offers to speak another protocol.
+
+    Java's HttpClient offers `h2c` with every request, proxies offer `websocket`. Who speaks neither answers as if
+    nothing was offered (RFC 9110, section 7.8). httptools cannot be told so: after an offer it reads no body.
+    """
+    lines = [b"%s %s HTTP/%s" % (method, url, version.encode())]
+    for name, value in fields:
+        if name.lower() in (b"connection", b"proxy-connection"):  # httptools takes both for the same
+            value = b",".join(option for option in value.split(b",") if b"upgrade" not in option.lower())
+        lines.append(name + b": " + value)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def lines_of(fields: Mapping[str, str]) -> bytes:
+    """The lines of a head with these fields, each with its end."""
+    lines = _written(fields)
+    if len(lines.translate(None, _PRINTABLE)) == 2 * len(fields):  # nothing but the two bytes that end each line
+        return lines
+    return _written(on_their_lines(fields))
+
+
+def on_their_lines(fields: Mapping[str, str]) -> Mapping[str, str]:
+    """Header fields; a name that somebody else chose (a peer's, a model's) must not break out of its line."""
+    return {name: header_text(one_line(value)) for name, value in fields.items()}
+
+
+def _written(fields: Mapping[str, str]) -> bytes:
+    return ("\r\n".join(map(": ".join, fields.items())) + "\r\n").encode(errors="surrogatepass")
