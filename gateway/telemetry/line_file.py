@@ -1,8 +1,9 @@
 """Lines of a file, appended by a thread of its own, so that nobody who has a line waits for the disk.
 
-The thread gathers what comes within GATHER_S and writes it at once. At most LINES_LIMIT lines wait for it: while a disk
-takes nothing for so long, further lines are left out. What cannot be written, such as on a full disk, is left out too;
-the log says how many lines that were once writing works again. A clean stop loses nothing, a crash the last GATHER_S.
+The thread gathers what comes within GATHER_S, or until half of LINES_LIMIT lines wait, and writes it at once. At most
+LINES_LIMIT wait: while a disk takes nothing for so long, further lines are left out. What cannot be written, such as on
+a full disk, is left out too; the log says how many lines that were once writing works again. A clean stop loses
+nothing, a crash the last GATHER_S.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import IO
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.1  # a wake-up of the thread costs about as much as writing some lines
+GATHER_S = 1.0  # what a wake-up costs: docs/results/gateway.md#where-it-goes
 LINES_LIMIT = 4096  # that wait: a megabyte of usual ones
 CLOSE_S = 5.0  # for what is left to be written at the end
 
@@ -27,7 +28,7 @@ class LineFile:
         self._file, self._limit_bytes, self._lines_limit = file, limit_bytes, lines_limit
         self._lines = deque[bytes]()  # that wait
         self._left_out = 0  # and not yet said
-        self._news = threading.Event()
+        self._news, self._hurry = threading.Event(), threading.Event()  # lines wait; they are to be written now
         self._writer: threading.Thread | None = None  # begins with the first line
         self._closing: threading.Event  # that this thread is to end
         self._handle: IO[bytes] | None = None  # the writer's
@@ -38,6 +39,8 @@ class LineFile:
             self._left_out += 1
             return
         self._lines.append(line)
+        if 2 * len(self._lines) >= self._lines_limit:
+            self._hurry.set()
         if not self._news.is_set():
             self._news.set()
             if self._writer is None:
@@ -51,6 +54,7 @@ class LineFile:
         writer, self._writer = self._writer, None
         if writer is not None:
             self._closing.set()
+            self._hurry.set()
             self._news.set()
             writer.join(CLOSE_S)
 
@@ -58,8 +62,10 @@ class LineFile:
         is_last = False
         while not is_last:
             self._news.wait()
-            is_last = closing.wait(GATHER_S)
-            self._news.clear()  # before the lines are taken: one that comes meanwhile sets it again
+            self._hurry.wait(GATHER_S)
+            self._news.clear()  # before the lines are taken, and `closing` is: what comes meanwhile sets it again
+            self._hurry.clear()
+            is_last = closing.is_set()
             self._write()
         self._close_handle()
 
