@@ -67,6 +67,7 @@ from gateway.routing.choice import Candidate
 from gateway.routing.node import Node
 from gateway.routing.policies import policy
 from gateway.routing.worth import Space
+from gateway.runtime.garbage import collecting
 from gateway.runtime.greeting import greeting
 from gateway.runtime.opening import embedded_engine, full_encoder, tracing
 from gateway.runtime.telling import Telling
@@ -279,6 +280,7 @@ class Runtime:
             draining = tasks.create_task(self._drained(), name="draining")
             looking = tasks.create_task(self._watching.run(), name="person")
             showing = tasks.create_task(self._pages.run(), name="page")
+            collected = tasks.create_task(collecting(), name="garbage")
             following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
             url, network = url_of(self._client_listener), self._network
             for line in greeting(self._config, self._node.name, url, network.addresses(), network.admission.mode):
@@ -298,6 +300,7 @@ class Runtime:
             following.cancel()
             looking.cancel()
             showing.cancel()
+            collected.cancel()
             self._pages.end()
             draining.cancel()
             self._client_server.stop()

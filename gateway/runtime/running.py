@@ -1,7 +1,6 @@
 """Serving: a configuration is checked, then a peer runs until it is told to stop."""
 
 import asyncio
-import gc
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from gateway.engines.fleet import check_all
 from gateway.home.folder import Home
 from gateway.peering import network
 from gateway.privacy.rules import Rules
+from gateway.runtime.garbage import collect_from_now
 from gateway.runtime.peer import Runtime, Say
 from gateway.server.event_loop import call_on_stop, new_event_loop
 from gateway.server.listeners import check_places
@@ -26,7 +26,6 @@ from profiler.allocator import return_large_blocks
 from profiler.qagate import QAGate
 
 THREAD_TURN_S = 0.001  # after which a thread gives way to the event loop: one that reads a large body holds it up less
-COLLECT_AFTER = 10_000  # objects made and not freed; Python's 700 is some ten requests that are under way
 
 
 def run_peer(config: Config, home: Home, say: Say) -> None:
@@ -65,7 +64,5 @@ async def _serve(config: Config, home: Home, gate: QAGate, say: Say, log: KeptLo
     stop = asyncio.Event()
     call_on_stop(asyncio.get_running_loop(), stop.set)
     async with Runtime(config, home, gate, say, log, stop) as runtime:
-        gc.freeze()  # what was loaded and built lives as long as the peer: the collector need not look at it again
-        gc.enable()
-        gc.set_threshold(COLLECT_AFTER)  # nor often at what requests make, which is freed as they end
+        collect_from_now()
         await runtime.run()
