@@ -14,7 +14,9 @@ nor of other peers; table.py stacks beliefs into arrays.
 
 from dataclasses import dataclass, field
 from math import exp, inf
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, Pulse
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, beside, expected
@@ -28,7 +30,7 @@ CLOSED_S = 10.0  # s for which a door that was found closed keeps us away, where
 ADMISSION_LEVEL: dict[AdmissionState, float] = {"open": 0.0, "soft": 1.0, "closed": 2.0}
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True):
     """How one request at a peer went. `refused` before any event; `failed` at any time; `cancelled` by our own client.
 
     `ttft_s` (None: no event came) and `latency_s` count from dispatch to the first and to the last event. `tokens` were
@@ -44,7 +46,7 @@ class Outcome(NamedTuple):
     streamed: bool = True
 
 
-class Expectation(NamedTuple):
+class Expectation(msgspec.Struct, frozen=True):
     """What we expect of one job at a peer, whenever it is sent."""
 
     category: str
@@ -68,8 +70,7 @@ class Expectation(NamedTuple):
         return max(0, self.conversation_tokens - self.prompt_tokens)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True, eq=False):
     """A slot we count as taken from dispatch until the outcome, and what we expected of it. Compared by identity."""
 
     queue: PeerId  # the key of the belief: the peer, or one of its engines (table.queue_of)

@@ -6,7 +6,6 @@ The table stands in docs/protocol.md, with one test a row. Pure: bytes in, bytes
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -50,8 +49,7 @@ class Unacceptable(Exception):
     """A delegated body with something in it that a peer must not send; the message names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Travel:
+class Travel(msgspec.Struct, frozen=True):
     """Either what may be sent, or why the request stays here ("field:<name>", "endpoint:<name>").
 
     `guarded` names those of the fields that not every peer takes: one of 0.1.0, or of an open network, does not.

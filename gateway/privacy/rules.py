@@ -8,11 +8,13 @@ rule looks for is never said: its name is.
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from math import inf
 from typing import Literal
+
+import msgspec
 
 from gateway.privacy.detectors import DETECTORS
 from gateway.privacy.spellings import Buffer, Spelling
@@ -56,14 +58,13 @@ class PrivacyConfig:
     rules: tuple[Rule, ...] = (SECRETS,)  # those given replace this one
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A request, as far as rules look at it. `None` means that it cannot be told."""
 
     body: Buffer
     is_json: bool = True
     models: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     attachments: frozenset[str] = frozenset()
     key: str | None = ""  # the name of the API key; empty: none
     topics: frozenset[str] | None = frozenset()

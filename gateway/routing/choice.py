@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import NamedTuple, overload
 
+import msgspec
+
 from discovery.records import Agent, PeerId
 from gateway.beliefs.belief import Expectation, Reservation
 
 
-class Candidate(NamedTuple):
+class Candidate(msgspec.Struct, frozen=True):
     """One agent of one peer, as it was judged for one query. Seconds and scores are expectations.
 
     `excluded` is None for a candidate, else the reason why this pair is none. A request that is sent reaches the peer
@@ -94,7 +96,7 @@ def figures(order: Sequence[Candidate]) -> Iterable[Figures | Candidate]:
     return map(order._figured, order._rows) if isinstance(order, Order) else order
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """Whom to ask, best first, and why.
 
     `reason` says how the first was found (docs/architecture.md lists the reasons). `order` is empty where nobody may

@@ -220,4 +220,4 @@ class Course:
 
 def _neutral(outcome: Outcome) -> Outcome:
     """The same attempt as an answer without tokens: its slot is free again, and nothing is learnt."""
-    return outcome._replace(status="ok", ttft_s=outcome.latency_s, tokens=0)
+    return msgspec.structs.replace(outcome, status="ok", ttft_s=outcome.latency_s, tokens=0)

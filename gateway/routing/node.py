@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 
 from discovery.admission import Admission
 from discovery.gossip import Gossip
@@ -286,7 +287,7 @@ class Node:
         Our own engine's refusal counts as a failure: it had a free slot, so it is loading a model, or is broken.
         """
         if outcome.status == "refused" and peer_of(reservation.queue) == self.me:
-            outcome = outcome._replace(status="failed")
+            outcome = structs.replace(outcome, status="failed")
         self.beliefs.observe_outcome(reservation, outcome, now)
         self._warmth.observe(reservation, outcome, now)
 

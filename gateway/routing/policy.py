@@ -49,8 +49,7 @@ class SchedulerConfig:
     cost: CostConfig = field(default_factory=CostConfig)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, eq=False):
     """The first step's result: whom to probe, and among whom the second step chooses."""
 
     draft: Decision  # as things are believed before the probes

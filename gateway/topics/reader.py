@@ -196,19 +196,18 @@ class RelevanceReader:
         if not (earlier or session or setting or tools) and (alone := self._at_once(self._key(text), text)):
             return alone  # there is nothing to wait for, nor to blend
         turns: list[tuple[Judged, float]] = []
-        left = 1.0
+        left, until = 1.0, asyncio.get_running_loop().time() + budget_s
         try:
-            async with asyncio.timeout(budget_s):
-                for turn in (text, *earlier):
-                    if turn.strip() and (judged := await self._judged(turn)):
-                        turns.append((judged, turn_share(turn, judged.nearest, judged.category)))
-                        left *= 1 - turns[-1][1]
-                    if left < LEAST_SHARE:
-                        break
-                if turns and left >= LEAST_SHARE and (subject := subject_of(setting)):
-                    about = await self._judged(subject)
-                    if about and about.nearest >= SETTING_NEAREST and about.category not in ON_NO_SUBJECT:
-                        turns.append((about, SETTING_SHARE))
+            for turn in (text, *earlier):
+                if turn.strip() and (judged := await self._judged(turn, until)):
+                    turns.append((judged, turn_share(turn, judged.nearest, judged.category)))
+                    left *= 1 - turns[-1][1]
+                if left < LEAST_SHARE:
+                    break
+            if turns and left >= LEAST_SHARE and (subject := subject_of(setting)):
+                about = await self._judged(subject, until)
+                if about and about.nearest >= SETTING_NEAREST and about.category not in ON_NO_SUBJECT:
+                    turns.append((about, SETTING_SHARE))
         except TimeoutError:
             pass  # the newest turns come first and count most, so what was read in time is used
         if not turns:
@@ -244,7 +243,8 @@ class RelevanceReader:
         category = leading(relevance, self.gate.categories)
         return replace(newest, relevance=relevance, category=category, is_familiar=True)
 
-    async def _judged(self, text: str) -> Judged | None:
+    async def _judged(self, text: str, until: float) -> Judged | None:
+        """What one text is about. Raises TimeoutError where the worker has not read it by `until` (loop time)."""
         key = self._key(text)
         if found := self._at_once(key, text):
             return found
@@ -254,7 +254,8 @@ class RelevanceReader:
             work = asyncio.get_running_loop().run_in_executor(self._worker, self._judge, text)
             self._under_way[key] = work
             work.add_done_callback(lambda done: self._remember(key, done))
-        return await asyncio.shield(self._under_way[key])
+        async with asyncio.timeout_at(until):
+            return await asyncio.shield(self._under_way[key])
 
     def _key(self, text: str) -> bytes:
         """By which a text is remembered; what was judged before its topics changed is of other topics."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from discovery.records import EngineCounts, PeerId
 from gateway.beliefs.belief import Outcome
@@ -181,7 +182,7 @@ def test_each_engine_of_a_peer_has_a_belief_of_its_own() -> None:
     )
 
     table.observe_pulse(told, birth=1.0)
-    table.reserve(replace(reservation(at=1.5), queue=second))
+    table.reserve(structs.replace(reservation(at=1.5), queue=second))
 
     jobs = [(table[queue].jobs, table[queue].slots, len(table[queue].reservations)) for queue in (PEER, first, second)]
     assert [(7, 6, 0), (7, 2, 0), (0, 4, 1)] == jobs

@@ -1,8 +1,7 @@
 """Where a conversation is believed to be warm, and how much of its next prompt is held there."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from gateway.beliefs.belief import Outcome
 from gateway.beliefs.sessions import WorkDone
@@ -14,7 +13,8 @@ from tests.gateway.beliefs.one_peer import PEER, beliefs, reservation
 def turn_of(warmth: Warmth, status: str = "ok", tokens: int = 100) -> None:
     """A turn with a prompt of 1,000 tokens ended at 0 s."""
     job = reservation()
-    job = replace(job, job=job.job._replace(session="talk", agent="small", conversation_tokens=1000))
+    said = structs.replace(job.job, session="talk", agent="small", conversation_tokens=1000)
+    job = structs.replace(job, job=said)
     warmth.observe(job, Outcome(PEER, status, 0.1, 1.0, tokens), 0.0)  # type: ignore[arg-type]
 
 

@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from gateway.privacy.rules import (
     REACHES,
@@ -34,7 +35,7 @@ def chat(text: Any, **fields: Any) -> Asked:
 
 
 ESCAPED = reduce(lambda text, _: json.dumps(text), range(12), '"')
-ASKED = replace(
+ASKED = structs.replace(
     chat("Please look at ~/clients/acme/plan.md for Project Falcon, my key is " + SECRET),
     headers={"user-agent": "Cursor/1.2", "x-team": "red, legal"},
     attachments=frozenset({"image"}),
@@ -91,8 +92,8 @@ def test_the_strictest_of_those_that_hold_counts_whatever_their_order() -> None:
 @pytest.mark.parametrize(
     ("rule", "asked"),
     [
-        (Rule("r", "approved", topics=("medicine",)), replace(ASKED, topics=None)),
-        (Rule("r", "approved", keys=("phone",)), replace(ASKED, key=None)),
+        (Rule("r", "approved", topics=("medicine",)), structs.replace(ASKED, topics=None)),
+        (Rule("r", "approved", keys=("phone",)), structs.replace(ASKED, key=None)),
         (Rule("r", "approved", words=("eagle",)), Asked(b'{"prompt": [15339, 1917]}')),
         (Rule("r", "approved", patterns=("card",)), Asked(b'{"input": [[1, 2], [3]]}')),
         (Rule("r", "approved", patterns=("card",)), Asked(b'{"prompt": "hi"')),
@@ -108,7 +109,7 @@ def test_what_cannot_be_told_stays_here(rule: Rule, asked: Asked) -> None:
 def test_what_cannot_be_told_holds_up_nothing_that_another_condition_rules_out() -> None:
     rule = Rule("r", models=("coder",), topics=("medicine",))
 
-    assert ANYWHERE == rules(rule).verdict(replace(chat("hi"), topics=None))
+    assert ANYWHERE == rules(rule).verdict(structs.replace(chat("hi"), topics=None))
 
 
 FIELDS: list[Any] = [  # everything of a body in which words can stand
@@ -199,7 +200,7 @@ def test_two_rules_of_one_name_are_a_mistake() -> None:
 
 def test_rules_are_explained_without_what_they_found() -> None:
     given = (Rule("a", patterns=("api_key",)), Rule("b", words=("eagle",)), Rule("c", topics=("law",)), HERE)
-    explained = rules(*given).explain(replace(ASKED, topics=None))
+    explained = rules(*given).explain(structs.replace(ASKED, topics=None))
 
     assert [True, False, None, True] == [holds for _, holds in explained]
     said = " ".join(checked(rule) for rule, _ in explained)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from discovery.admission import Admission
 from discovery.gossip import Gossip
@@ -79,5 +80,5 @@ class Ada:
 
 def approximately(candidate: Candidate) -> tuple[object, ...]:
     """Its values, numbers to 1e-12."""
-    values = (*candidate, *candidate.expected)
+    values = (*structs.astuple(candidate), *structs.astuple(candidate.expected))
     return tuple(pytest.approx(value, rel=1e-12) if isinstance(value, float) else value for value in values)

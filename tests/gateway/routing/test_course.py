@@ -5,6 +5,7 @@ from math import inf
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from discovery.records import WHOLE, PeerId
 from gateway.beliefs.belief import Expectation, Outcome
@@ -142,8 +143,8 @@ def test_a_further_attempt_begins_within_its_time_or_not_at_all() -> None:
 
 def late_for(*names: str, after_s: float = 2.0, reason: str = "best", config: CourseConfig = CONFIG) -> Course:
     """Along these peers, of whom the first is asked."""
-    rows = tuple(row._replace(late_after_s=after_s) for row in choice(*names).order)
-    way = Course(choice(*names)._replace(order=rows, reason=reason), config, now=0.0)
+    rows = tuple(structs.replace(row, late_after_s=after_s) for row in choice(*names).order)
+    way = Course(structs.replace(choice(*names), order=rows, reason=reason), config, now=0.0)
     way.next(0.0)
     return way
 
@@ -184,8 +185,8 @@ def test_who_was_left_has_not_failed_and_three_are_left_at_most() -> None:
         told = way.ended(candidate("x").reservation(0.0), outcome("x", "cancelled"))
         assert ["cancelled"] == [one.status for _, one in told]
         assert way.late_after_s is not None
-        rows = tuple(row._replace(late_after_s=1.0) for row in choice(name, "a").order)
-        way.leave(choice(name, "a")._replace(order=rows))
+        rows = tuple(structs.replace(row, late_after_s=1.0) for row in choice(name, "a").order)
+        way.leave(structs.replace(choice(name, "a"), order=rows))
         asked.append(way.next(0.0))
 
     assert ["b", "c", "d"] == [row.peer_name for row in asked if row]
@@ -197,7 +198,8 @@ def test_nobody_who_goes_on_with_an_answer_is_left() -> None:
     way = late_for("a")
     way.ended(candidate("a").reservation(0.0), outcome("a", "failed", tokens=3))
     assert way.go_on()
-    way.turn(choice("b")._replace(order=tuple(row._replace(late_after_s=1.0) for row in choice("b").order)))
+    rows = tuple(structs.replace(row, late_after_s=1.0) for row in choice("b").order)
+    way.turn(structs.replace(choice("b"), order=rows))
     way.next(0.0)
 
     assert None is way.late_after_s
@@ -221,7 +223,7 @@ def test_a_choice_leads_elsewhere_where_its_first_is_another_that_has_not_failed
 
 
 def test_only_a_request_that_another_may_answer_looks_around() -> None:
-    stays = Course(choice("own")._replace(may_go_elsewhere=False), CONFIG, 0.0)
+    stays = Course(structs.replace(choice("own"), may_go_elsewhere=False), CONFIG, 0.0)
     travels = course("own")
     for way in (stays, travels):
         way.next(0.0)
@@ -299,14 +301,14 @@ def test_one_bad_prompt_visits_three_of_a_thousand_peers_and_slanders_none() -> 
 
 def test_an_engine_of_ours_that_failed_is_not_asked_again_and_another_of_ours_is() -> None:
     """Replicas are one agent by name: who failed is told by the engine, too."""
-    first = candidate("own", local=True)._replace(queue=PeerId("own/0"), engine=0)
-    second = first._replace(queue=PeerId("own/1"), engine=1)
-    way = Course(choice("own")._replace(order=(first, second)), CONFIG, now=0.0)
+    first = structs.replace(candidate("own", local=True), queue=PeerId("own/0"), engine=0)
+    second = structs.replace(first, queue=PeerId("own/1"), engine=1)
+    way = Course(structs.replace(choice("own"), order=(first, second)), CONFIG, now=0.0)
     row = way.next(0.0)
     assert row is first
 
-    assert way.leads_elsewhere(choice("own")._replace(order=(second,)))
-    assert not way.leads_elsewhere(choice("own")._replace(order=(first,)))
+    assert way.leads_elsewhere(structs.replace(choice("own"), order=(second,)))
+    assert not way.leads_elsewhere(structs.replace(choice("own"), order=(first,)))
     way.ended(first.reservation(0.0), outcome("own", "failed"))
 
     assert second is way.next(0.0)

@@ -147,7 +147,7 @@ async def test_a_better_choice_is_followed_while_it_waits() -> None:
     ben = desk.ada.meet(1, agent("better", capability=(255, 255)))
     elsewhere = desk.choice()
     assert ben == elsewhere.order[0].peer_id
-    at_home = elsewhere._replace(order=tuple(row for row in elsewhere.order if row.local))
+    at_home = structs.replace(elsewhere, order=tuple(row for row in elsewhere.order if row.local))
     inside = await desk.door.own_turn(0.0)
 
     async def again(engine: int | None) -> Choice:
@@ -169,7 +169,7 @@ async def test_a_peer_that_is_late_is_left_unless_it_gets_on_with_loading_a_mode
     desk = Desk()
     ben = desk.ada.meet(1, agent("better", capability=(255, 255)))
     there = desk.choice()
-    at_home = there._replace(order=tuple(row for row in there.order if row.local))
+    at_home = structs.replace(there, order=tuple(row for row in there.order if row.local))
 
     async def again(engine: int | None) -> Choice:
         assert engine is None
