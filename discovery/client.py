@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 
 from discovery.connection import Answer, ConnectionBroken
-from discovery.contacts import FORGED, Contact, Contacts
+from discovery.contacts import FORGED, Contact, Contacts, Way
 from discovery.endpoint import HELLO_PATH, Clocks
 from discovery.envelopes import Sign
 from discovery.exchanges import ClientConfig, Exchanges, PeerUnreachable, Request, SessionUse
@@ -123,10 +123,16 @@ class PeerClient:
             return False
         return contact.good in member.card.through_relays
 
+    def way_to(self, peer: PeerId) -> Way:
+        """How we reach this peer."""
+        contact = self.contacts.get(peer)
+        if contact is not None and contact.way is not None:
+            return "punched"
+        return "relay" if self.is_relayed(peer) else "direct"
+
     def is_direct(self, peer: PeerId) -> bool:
         """Whether we reach this peer's machine itself: through no relay, and through no hole in its NAT."""
-        contact = self.contacts.get(peer)
-        return not self.is_relayed(peer) and (contact is None or contact.way is None)
+        return self.way_to(peer) == "direct"
 
     def is_far(self, peer: PeerId) -> bool:
         """Whether this peer answered last by a relay, or is one in the open (sites.py)."""

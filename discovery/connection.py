@@ -63,6 +63,7 @@ class Answer:
     has_head = is_complete = is_released = False
     error: ConnectionBroken | None = None
     ended: Callable[[], None] | None = None  # called once it is released
+    asked_at = 0.0  # when the request was given to the connection, where who asked notes it
     seal: Callable[[bytes], bytes] | None = None  # of a request in a session: see Session.sealer
     untaken_bytes = 0
     _waiter: asyncio.Future[None] | None = None

@@ -7,7 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from discovery.records import Address, PeerId
 
@@ -16,6 +16,7 @@ NOT_APPROVED = "it does not take our requests: its owner has to run `ppai approv
 FORGED = "it finds that our signature is not ours: does something sit between us?"
 
 Pin = TypeVar("Pin")
+Way = Literal["direct", "relay", "punched"]  # to a peer: to its machine, through a relay, through both NATs
 
 
 @dataclass(slots=True)

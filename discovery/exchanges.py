@@ -164,6 +164,7 @@ class Exchanges:
         session, pieces = self._session_on(connection, request), request.body.pieces
         head = way.head(request.path, {**HEADERS, **request.headers, **self._proof(request, session)}, pieces)
         answer, now = connection.ask(head, pieces), asyncio.get_running_loop().time()
+        answer.asked_at = now
         is_large = sum(map(len, pieces)) > AT_ONCE_BYTES
         if is_large and not await answer.begins(now + answer_s / LOOKS):  # most have begun by then
             connection.count_taken()

@@ -64,6 +64,7 @@ WITHOUT_MODULE = {
     "gateway/serving/forward_streams.py": "of Forwarder: how a stream passes",
     "gateway/serving/no_room.py": "decider, attempts, course and doors together, where everybody is busy",
     "gateway/routing/herding.py": "many nodes together",
+    "gateway/routing/bandwidth.py": "a node and the links to its peers",
     "gateway/routing/first_hour.py": "names, worth, costs, beliefs and policy together",
     "gateway/measuring/asking_while_idle.py": "of IdleMeasuring: when it asks",
     "profiler/cli_peer.py": "of the command: before a peer that runs",

@@ -22,6 +22,7 @@ from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId, P
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, beside, expected
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
+from gateway.beliefs.ways import Ways
 
 FRESH_S = 0.05  # s for which what is expected of a peer stands while nothing is heard of it: no load moves much in it
 JOBS_PER_S_LIMIT = 1000.0  # more arrivals or completions than so many a second are taken to be so many
@@ -84,7 +85,7 @@ class Belief:
 
     config: BeliefConfig
     slots: int
-    rtt_s: float
+    ways: Ways
     arrivals: float = 0.0
     exposure_s: float = 0.0
     completions: float = 0.0
@@ -210,10 +211,6 @@ class Belief:
             else:
                 self._observe_whole(job, outcome)
 
-    def observe_rtt(self, rtt_s: float) -> None:
-        """One round trip; smoothed as TCP does (RFC 6298, gain 1/8)."""
-        self.rtt_s += (rtt_s - self.rtt_s) / 8
-
     def row(self) -> Evidence[float]:
         """The evidence as numbers, all of them floats."""
         config, (prefill_s, step_s, stream_s) = self.config, self.speed.rates()
@@ -226,7 +223,7 @@ class Belief:
         return Evidence(
             self.arrivals, self.exposure_s, self.completions, self.busy_s, self.turns_seen, self.turns_expected,
             self.as_of, float(self.jobs), float(unseen), float(len(self.reservations)), float(self.slots), birth,
-            self.rtt_s, ADMISSION_LEVEL[self.admission], opens_at, self._memory,
+            self.ways.rtt_s, self.ways.byte_s, ADMISSION_LEVEL[self.admission], opens_at, self._memory,
             config.prior_prompt_tokens * prefill_s + config.prior_output_tokens * (step_s + stream_s),
             prefill_s, step_s, stream_s, float(len(self.late)), late_since,
         )  # fmt: skip

@@ -35,6 +35,7 @@ class BeliefConfig:
     failure_s: _Positive = 60.0  # a failure counts as having waited this long: an instant error must not attract load
     horizon_s: _Positive = 30.0  # an overloaded peer's growth is extrapolated no further than this
     prior_rtt_s: Annotated[float, msgspec.Meta(ge=0)] = 0.005  # one region of the paper's section VIII-B
+    prior_bandwidth_bytes_per_s: _Positive = 12.5e6  # 100 Mbit/s: a slow wired or a good wireless network
     speed: SpeedConfig = field(default_factory=SpeedConfig)
     sessions: SessionConfig = field(default_factory=SessionConfig)
 
@@ -55,6 +56,7 @@ class Evidence(NamedTuple, Generic[Each]):
     slots: Each
     birth: Each
     rtt_s: Each
+    byte_s: Each  # seconds that each byte of a body takes
     admission: Each  # 0 open, 1 soft, 2 closed
     opens_at: Each  # from when on a closed door counts as a soft one; inf where it is not closed
     memory: Each  # times τ for which turns are remembered; 1 unless the peer fails again and again
@@ -84,6 +86,7 @@ class Expected(NamedTuple, Generic[Each]):
     step_s: Each  # a, seconds an output token
     stream_s: Each  # b, seconds an output token and stream
     rtt_s: Each
+    byte_s: Each  # seconds that each byte of a body takes
     admission: Each  # 0 open, 1 soft, 2 closed
     age_s: Each  # of the load news; inf where there was none
     turn_s: Each  # E[S]/c
@@ -123,6 +126,6 @@ def expected(of: Evidence[Real], config: BeliefConfig, now: float) -> Expected[R
     return Expected(
         backlog, streams(backlog, of.slots),
         arrival_rate, mean_service_s, shape, utilisation, of.slots, wait_factor,
-        of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.admission - (of.opens_at <= now), age_s, turn_s,
+        of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.byte_s, of.admission - (of.opens_at <= now), age_s, turn_s,
         wait(backlog, of.slots, mean_service_s, wait_factor), doubt(backlog, of.slots, mean_service_s, shape),
     )  # fmt: skip

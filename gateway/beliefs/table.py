@@ -10,12 +10,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from discovery.contacts import Way
 from discovery.records import WHOLE, AdmissionState, PeerId, Pulse
 from gateway.beliefs.belief import Belief, Outcome, Reservation
 from gateway.beliefs.columns import Column, is_few
 from gateway.beliefs.expected import BeliefConfig, Evidence, Expected, expected
 from gateway.beliefs.sessions import WorkDone
 from gateway.beliefs.speed import Speed
+from gateway.beliefs.ways import Ways
 
 ENGINE_MARK = "/"  # between a peer's id and the number of its engine; no id has one
 
@@ -78,7 +80,9 @@ class Beliefs:
         """Start at the prior, unless we know the peer; its row. Ourselves have an RTT of 0."""
         if peer_id not in self._beliefs:
             rtt_s = self.config.prior_rtt_s if rtt_s is None else rtt_s
-            belief = Belief(self.config, max(1, slots), rtt_s, speed=Speed(self.config.speed))
+            ways = self._beliefs[peer_of(peer_id)].ways if peer_of(peer_id) in self._beliefs else None
+            ways = ways or Ways(rtt_s, self.config.prior_bandwidth_bytes_per_s)
+            belief = Belief(self.config, max(1, slots), ways, speed=Speed(self.config.speed))
             self._beliefs[peer_id], self._row_of[peer_id] = belief, self._place(belief)
             self._stale.add(peer_id)
         return self._row_of[peer_id]
@@ -87,7 +91,7 @@ class Beliefs:
         """A belief about one engine of a peer that was added, as far away as the peer is; its key."""
         queue = queue_of(peer_id, engine)
         if queue not in self._beliefs:
-            self.add(queue, slots, self._beliefs[peer_id].rtt_s)
+            self.add(queue, slots)
             self._engines.setdefault(peer_id, set()).add(engine)
         return queue
 
@@ -154,11 +158,21 @@ class Beliefs:
             if (belief := self._touch(queue)) is not None:
                 belief.observe_load(belief.jobs, belief.slots, "closed", birth)
 
-    def observe_rtt(self, peer_id: PeerId, rtt_s: float) -> None:
+    def observe_rtt(self, peer_id: PeerId, rtt_s: float, way: Way = "direct") -> None:
         """One measured round trip to a peer."""
+        if (ways := self._ways(peer_id)) is not None:
+            ways.observe_rtt(rtt_s, way)
+
+    def observe_sent(self, peer_id: PeerId, size_bytes: int, took_s: float, way: Way) -> None:
+        """A large body was at a peer `took_s` after it was begun."""
+        if (ways := self._ways(peer_id)) is not None:
+            ways.observe_sent(size_bytes, took_s, way)
+
+    def _ways(self, peer_id: PeerId) -> Ways | None:
+        """The ways to a peer, about which there is news."""
         for queue in self._queues(peer_id):
-            if (belief := self._touch(queue)) is not None:
-                belief.observe_rtt(rtt_s)
+            self._touch(queue)
+        return self._beliefs[peer_id].ways if peer_id in self._beliefs else None
 
     def reserve(self, reservation: Reservation) -> None:
         """Count a job we dispatch, until its outcome: until a pulse born after its arrival counts it for us."""

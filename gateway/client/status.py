@@ -160,7 +160,7 @@ def known_peer(peer: RunningPeer, member: Member) -> KnownPeer:
         network.admission.rights(member.id),
         client.addresses(member.id),
         network.gossip.age(member.id, now),
-        beliefs[member.id].rtt_s if member.id in beliefs else None,
+        beliefs[member.id].ways.rtt_s if member.id in beliefs else None,
         client.contacts.refusal(member.id) if member.state in ("alive", "suspect") else "",
         network.admission.is_mine(member.id),
         peer.node.honesty.standing(member.id, now),

@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from discovery.connection import ConnectionBroken
+from discovery.contacts import Way
 from discovery.envelopes import UNREADABLE
 from discovery.exchanges import PeerUnreachable
 from discovery.records import ENGINES_LIMIT, JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
@@ -57,7 +58,10 @@ class Observer(Protocol):
         rtt_s: float,
         now: float,
         engines: Sequence[tuple[int, int]] = (),
+        way: Way = "direct",
     ) -> None: ...
+
+    def observe_sent(self, peer: PeerId, size_bytes: int, took_s: float, way: Way) -> None: ...
 
     def observe_cold(
         self, peer: PeerId, agents: Collection[str], kept: Collection[str] = (), now: float = 0.0
@@ -155,7 +159,9 @@ class Peers:
 
     def upstream(self, peer: PeerId, name: str, allowed: Allowance) -> PeerUpstream:
         """The peer as somebody who answers, with as much as is allowed."""
-        return PeerUpstream(peer, name, self._transport.open_stream, self.failed, allowed, got=self._got)
+        return PeerUpstream(
+            peer, name, self._transport.open_stream, self.failed, allowed, got=self._got, sent=self._sent
+        )
 
     def failed(self, peer: PeerId, reason: str) -> None:
         """It did not answer us: suspected until it does."""
@@ -164,6 +170,9 @@ class Peers:
     def served(self, peer: PeerId) -> None:
         """It answered a request: recent work outranks missed announcements."""
         self._transport.answered(peer)
+
+    def _sent(self, peer: PeerId, size_bytes: int, took_s: float) -> None:
+        self._observer.observe_sent(peer, size_bytes, took_s, self._transport.client.way_to(peer))
 
     async def _probe(self, peer: PeerId) -> bool:
         began = self._clock()
@@ -186,7 +195,8 @@ class Peers:
             return False
         now = self._clock()
         self._observer.observe_cold(peer, answer.cold[:COLD_LIMIT], answer.kept[:COLD_LIMIT], now)
-        self._observer.observe_probe(peer, *load, answer.admission, now - began, now, engines)
+        way = self._transport.client.way_to(peer)
+        self._observer.observe_probe(peer, *load, answer.admission, now - began, now, engines, way)
         return True
 
 

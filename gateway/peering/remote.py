@@ -14,7 +14,7 @@ from discovery.exchanges import PeerUnreachable
 from discovery.records import PeerId
 from discovery.request_auth import Refused, hashed, read_refusal
 from gateway.peering.allowance import WIDEST, Allowance
-from gateway.peering.frames import SILENCE_S, loaded_in
+from gateway.peering.frames import FIRST_SIGN_S, SILENCE_S, loaded_in
 from gateway.peering.hop.reply import PeerReply
 from gateway.telemetry.otel import TRACEPARENT
 from gateway.trust.tab import Sums
@@ -40,12 +40,14 @@ class PeerUpstream:
         allowed: Allowance = WIDEST,
         silence_s: float = SILENCE_S,
         got: Callable[[PeerId, Sums], None] = lambda peer, sums: None,
+        sent: Callable[[PeerId, int, float], None] = lambda peer, size_bytes, took_s: None,
     ) -> None:
         """`failed(peer, reason)` is called when the peer itself did not answer, not when its engine did not.
 
-        `allowed`: how much its answer may be. `got(peer, sums)` is called with what a whole answer came to.
+        `allowed`: how much its answer may be. `got(peer, sums)` is called with what a whole answer came to,
+        `sent(peer, size_bytes, took_s)` when a large body has arrived there.
         """
-        self._got = got
+        self._got, self._sent = got, sent
         self._peer, self._name, self._open_stream, self._failed = peer, name, open_stream, failed
         self._allowed, self._silence_s = allowed, silence_s
         self.loading: float | None = None  # how much of the model is loaded, 0 to 1, while its engine loads it
@@ -84,6 +86,9 @@ class PeerUpstream:
         try:
             if answer.status != 200:
                 raise await self._turned_away(answer)
+            if size > LARGE_BYTES:  # its head says that it has the body, and comes with the first sign of life
+                took_s = asyncio.get_running_loop().time() - answer.asked_at - FIRST_SIGN_S
+                self._sent(self._peer, size, took_s)
             reply = kind(
                 answer, asked.sha256, patience, self._allowed, self._peer, self._name, self.gone, self._silence_s
             )

@@ -31,8 +31,6 @@ class CostConfig:
     crowding_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     # Seconds to load a model that its engine has not loaded yet: 5 GB from a disk that reads .5 GB a second.
     loading_s: Annotated[float, msgspec.Meta(ge=0)] = 10.0
-    # Bytes a second between two peers, for bodies with images: 100 Mbit/s, a slow wired or a good wireless network.
-    bandwidth_bytes_per_s: Annotated[float, msgspec.Meta(gt=0)] = 12.5e6
 
 
 class Costs(NamedTuple, Generic[Each]):
@@ -57,9 +55,9 @@ def service(
     return prompt_tokens * prefill_s + output_tokens * (step_s + stream_s * streams)
 
 
-def transit(rtt_s: Real, body_bytes: Real, bandwidth_bytes_per_s: float) -> Real:
+def transit(rtt_s: Real, body_bytes: Real, byte_s: Real) -> Real:
     """D = RTT + bytes/bandwidth: the request goes there and the first token comes back. 0 where nothing travels."""
-    return rtt_s + body_bytes / bandwidth_bytes_per_s
+    return rtt_s + body_bytes * byte_s
 
 
 def late_after(wait_s: float, transit_s: float, reading_s: float, turn_s: float) -> float:

@@ -173,6 +173,6 @@ def candidate_of(
     return Candidate(
         *roster.who[index],
         score, wait_s, service_s, transit_s, risk_s, crowding_s, cost_s, utility, excluded, unprofiled,
-        e.rtt_s / 2, job, basis, query.is_auto, roster.personal[index] if roster.personal else None, likely,
+        transit_s - e.rtt_s / 2, job, basis, query.is_auto, roster.personal[index] if roster.personal else None, likely,
         inf if loading_s else late_after(wait_s, transit_s, prompt_tokens * e.prefill_s, e.turn_s),
     )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import structs
 
 from discovery.admission import Admission
+from discovery.contacts import Way
 from discovery.gossip import Gossip
 from discovery.members import Member
 from discovery.membership import Event
@@ -211,10 +212,18 @@ class Node:
         rtt_s: float,
         now: float,
         engines: Sequence[tuple[int, int]] = (),
+        way: Way = "direct",
     ) -> None:
-        """A probe came back at `now`: the load in it is half a round trip old. `engines`: (jobs, slots) of each."""
+        """A probe came back at `now`, by this way: the load in it is half a round trip old.
+
+        `engines`: (jobs, slots) of each.
+        """
         self.beliefs.observe_load(peer, jobs, slots, admission, now - rtt_s / 2, engines)
-        self.beliefs.observe_rtt(peer, rtt_s)
+        self.beliefs.observe_rtt(peer, rtt_s, way)
+
+    def observe_sent(self, peer: PeerId, size_bytes: int, took_s: float, way: Way) -> None:
+        """A large body was at this peer `took_s` after it was begun, by this way."""
+        self.beliefs.observe_sent(peer, size_bytes, took_s, way)
 
     def observe_cold(self, peer: PeerId, agents: Collection[str], kept: Collection[str] = (), now: float = 0.0) -> None:
         """Which of a peer's agents, or ours, have a model that its engine would have to load first; `kept`: of

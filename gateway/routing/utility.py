@@ -95,9 +95,9 @@ def _with_rest(
     return Choice(reason, beta_per_s, (only,), not only.local, rest, len(excluded))
 
 
-def needed(of: Expected[Each]) -> tuple[Each, Each, Each, Each, Each, Each, Each]:
+def needed(of: Expected[Each]) -> tuple[Each, Each, Each, Each, Each, Each, Each, Each]:
     """What of it the costs are made of, in the order of `_costs`."""
-    return of.wait_s, of.streams, of.doubt_s, of.prefill_s, of.step_s, of.stream_s, of.rtt_s
+    return of.wait_s, of.streams, of.doubt_s, of.prefill_s, of.step_s, of.stream_s, of.rtt_s, of.byte_s
 
 
 def _costs(
@@ -111,6 +111,7 @@ def _costs(
     step_s: Real,
     stream_s: Real,
     rtt_s: Real,
+    byte_s: Real,
     away: Real,
     warm_tokens: Real,
     cold: Real,
@@ -119,7 +120,7 @@ def _costs(
     prompt_tokens = greater(query.prompt_tokens - warm_tokens, 0.0)
     wait_s = wait_s + config.loading_s * cold
     service_s = cost.service(prompt_tokens, output_tokens, prefill_s, step_s, stream_s, streams)
-    transit_s = cost.transit(rtt_s, away * query.body_bytes, config.bandwidth_bytes_per_s)
+    transit_s = cost.transit(rtt_s, away * query.body_bytes, byte_s)
     risk_s = cost.risk(doubt_s, config.risk_weight)
     crowding_s = cost.crowding(output_tokens, stream_s, streams, config.crowding_weight)
     cost_s = cost.cost_of_delegation(wait_s, service_s, transit_s, risk_s, crowding_s)

@@ -28,6 +28,7 @@ evidence = st.builds(
     slots=st.integers(1, 256).map(float),
     birth=st.floats(-100, 200) | st.just(-inf),
     rtt_s=st.floats(0, 1),
+    byte_s=st.floats(0, 1e-4),
     admission=st.sampled_from([0.0, 1.0, 2.0]),
     opens_at=st.sampled_from([90.0, 100.0, 110.0, inf]),
     memory=st.sampled_from([1.0, 2.0, 16.0]),

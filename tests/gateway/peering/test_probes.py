@@ -11,14 +11,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from discovery.contacts import Way
 from discovery.records import JOBS_LIMIT, SLOTS_LIMIT, AdmissionState, PeerId
 from gateway.capacity.limits import Limit, Limits
 from gateway.capacity.rules import EngineLoad
+from gateway.peering.allowance import WIDEST
+from gateway.peering.frames import FIRST_SIGN_S
 from gateway.peering.given import Given
 from gateway.peering.probes import FRESH_S, PROBE_LIMIT_BYTES, Peers, ProbeAnswer, decode_load, encode_load
+from gateway.wire.codec import LARGE_BYTES
 from tests.cluster import id_of
 from tests.fakes import ScriptedEngine
-from tests.peers import two_peers
+from tests.gateway.peering.asking import delegated
+from tests.peers import PATIENCE, two_peers
 
 
 async def test_a_probe_tells_load_in_powers_of_two(tmp_path: Path) -> None:
@@ -95,6 +100,8 @@ class Heard:
         self.loads: list[tuple[PeerId, int, int, AdmissionState]] = []
         self.cold: list[tuple[str, ...]] = []
         self.closed: list[PeerId] = []
+        self.ways = list[Way]()
+        self.sent, self.took_s = list[tuple[PeerId, int, Way]](), list[float]()
 
     def observe_probe(
         self,
@@ -105,8 +112,14 @@ class Heard:
         rtt_s: float,
         now: float,
         engines: Sequence[tuple[int, int]] = (),
+        way: Way = "direct",
     ) -> None:
         self.loads.append((peer, jobs, slots, admission))
+        self.ways.append(way)
+
+    def observe_sent(self, peer: PeerId, size_bytes: int, took_s: float, way: Way) -> None:
+        self.sent.append((peer, size_bytes, way))
+        self.took_s.append(took_s)
 
     def observe_cold(self, peer: PeerId, agents: Collection[str], kept: Collection[str] = (), now: float = 0.0) -> None:
         self.cold.append((*agents, *kept))
@@ -124,6 +137,25 @@ async def test_what_a_probe_found_is_told_to_routing(tmp_path: Path) -> None:
 
     assert {pair.ben.id} == answered
     assert ([(pair.ben.id, 0, 8, "open")], [()], []) == (heard.loads, heard.cold, heard.closed)
+
+
+async def test_how_long_a_large_body_took_is_told_to_routing_and_by_which_way(tmp_path: Path) -> None:
+    """Since it was given to its connection, and without the time until the first sign of life. A small one is not."""
+    large, heard = "é" * LARGE_BYTES, Heard()
+    async with ScriptedEngine().serving() as engine, two_peers(tmp_path, engine) as pair:
+        peers, client = Peers(heard, pair.ada.transport, time.monotonic, 5.0), pair.ada.transport.client
+        for words, way in (("small", "direct"), (large, "direct"), (large, "relay"), (large, "punched")):
+            client.way_to = lambda peer, way=way: way  # type: ignore[method-assign, misc]
+            asked = (delegated(messages=[{"role": "user", "content": words}]),)
+            began = time.monotonic()
+            upstream = peers.upstream(pair.ben.id, "ben", WIDEST)
+            async with upstream.open("chat/completions", asked, {}, stream=False, patience=PATIENCE) as reply:
+                await reply.read()
+            limit_s = time.monotonic() - began
+
+    size = sum(map(len, asked))
+    assert [(pair.ben.id, size, way) for way in ("direct", "relay", "punched")] == heard.sent
+    assert -FIRST_SIGN_S <= min(heard.took_s) and heard.took_s[-1] <= limit_s - FIRST_SIGN_S
 
 
 async def test_requests_of_one_moment_share_a_probe(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """What routing tells everybody else: a few rows, best first, and everybody's reason where nobody may answer."""
 
+import pytest
+from msgspec import structs
+
 from gateway.routing.choice import figures
 from gateway.routing.query import Query
-from tests.gateway.routing.ada import Ada, agent
+from tests.gateway.routing.ada import MATHS, Ada, agent
 
 PINNED_AWAY = Query(pin="nobody")
 
@@ -72,15 +75,18 @@ def test_an_idle_engine_of_ours_that_is_good_enough_is_weighed_against_nobody() 
 
 
 def test_a_reservation_counts_from_the_moment_of_sending() -> None:
-    """A request is half a round trip on its way; two of one row are two reservations."""
+    """A request is on its way for half a round trip, and a large one longer; two of one row are two reservations."""
     ada = Ada()
     ben = ada.meet(1, agent("other", capability=(255, 255)))
     candidate = next(c for c in ada.decide().choice(rows=3).order if not c.local)
 
     first, second = candidate.reservation(10.0), candidate.reservation(10.0)
 
-    assert (ben, 10.0 + ada.node.beliefs[ben].rtt_s / 2) == (first.queue, first.arrives_at)
+    assert (ben, 10.0 + ada.node.beliefs[ben].ways.rtt_s / 2) == (first.queue, first.arrives_at)
     assert first != second
+    order = ada.decide(structs.replace(MATHS, body_bytes=12_500_000)).choice(rows=3).order
+    large = next(c for c in order if not c.local)
+    assert pytest.approx(1.0) == large.arrives_in_s - candidate.arrives_in_s
 
 
 def test_another_peer_may_answer_while_its_door_is_closed() -> None:

@@ -14,7 +14,6 @@ from gateway.beliefs.columns import FEW
 from gateway.beliefs.expected import BeliefConfig
 from gateway.beliefs.speed import SpeedConfig
 from gateway.beliefs.table import Beliefs
-from gateway.routing.cost import CostConfig
 from gateway.routing.decision import Decision
 from gateway.routing.policies import policy
 from gateway.routing.policy import SchedulerConfig
@@ -53,7 +52,7 @@ def test_beta_of_the_request_wins() -> None:
 
 def scaled(factor: float) -> tuple[BeliefConfig, SchedulerConfig]:
     """Every time there is, prior ones included, times `factor`."""
-    b, s, c = BeliefConfig(), SpeedConfig(), CostConfig()
+    b, s = BeliefConfig(), SpeedConfig()
     return (
         replace(
             b,
@@ -61,9 +60,10 @@ def scaled(factor: float) -> tuple[BeliefConfig, SchedulerConfig]:
             failure_s=b.failure_s * factor,
             horizon_s=b.horizon_s * factor,
             prior_rtt_s=b.prior_rtt_s * factor,
+            prior_bandwidth_bytes_per_s=b.prior_bandwidth_bytes_per_s / factor,
             speed=replace(s, prior_prefill_s=s.prior_prefill_s * factor, prior_step_s=s.prior_step_s * factor),
         ),
-        replace(CERTAIN, cost=replace(c, bandwidth_bytes_per_s=c.bandwidth_bytes_per_s / factor)),
+        CERTAIN,
     )
 
 

@@ -105,7 +105,7 @@ async def test_a_peer_is_asked_through_a_relay(scene: Scene) -> None:
     client = scene.ada.transport.client
     await scene.introduce(nowhere())
     assert b"" != await scene.ask()
-    assert client.is_relayed(scene.ben.id) and scene.told
+    assert client.is_relayed(scene.ben.id) and scene.told and "relay" == client.way_to(scene.ben.id)
     assert client.addresses(scene.ben.id)[0] == scene.state.used
     assert scene.relay.rows()[0]["bytes"] > 0
 
