@@ -105,23 +105,21 @@ class PeerClient:
         One that its card does not name is among them where it answered our hello. A way through its NAT is the first,
         and direct ones come before relays.
         """
-        member = self._gossip.member(peer)
-        if member is None:
+        card = self._gossip.card(peer)
+        if card is None:
             return []
-        addresses, contact = dialable(member.card.addr, on_loopback=self.on_loopback), self.contacts[peer]
+        addresses, contact = dialable(card.addr, on_loopback=self.on_loopback), self.contacts[peer]
         if addresses and contact.met is not None and contact.met not in addresses:
             addresses = (*addresses, contact.met)  # such as the outside of a router that forwards the port
         if contact.way is not None:
             addresses = (contact.way, *addresses)
-        relays, good, way = member.card.through_relays, contact.good, contact.way
+        relays, good, way = card.through_relays, contact.good, contact.way
         return sorted(addresses, key=lambda a: (a != way, a != good, a in relays, contact.failed.get(a, -math.inf)))
 
     def is_relayed(self, peer: PeerId) -> bool:
         """Whether a relay is between us and where this peer answered last."""
-        member, contact = self._gossip.member(peer), self.contacts.get(peer)
-        if member is None or contact is None or contact.way or not member.card.relayed:
-            return False
-        return contact.good in member.card.through_relays
+        card, contact = self._gossip.card(peer), self.contacts.get(peer)
+        return card is not None and contact is not None and _is_relayed(card, contact)
 
     def way_to(self, peer: PeerId) -> Way:
         """How we reach this peer."""
@@ -136,12 +134,12 @@ class PeerClient:
 
     def is_far(self, peer: PeerId) -> bool:
         """Whether this peer answered last by a relay, or is one in the open (sites.py)."""
-        member, contact = self._gossip.member(peer), self.contacts.get(peer)
-        if member is None or contact is None or contact.good is None:
+        card, contact = self._gossip.card(peer), self.contacts.get(peer)
+        if card is None or contact is None or contact.good is None:
             return False
-        if self.is_relayed(peer):
+        if _is_relayed(card, contact):
             return True
-        return RELAYS in member.card.features and ipaddress.ip_address(contact.good.ip).is_global
+        return RELAYS in card.features and ipaddress.ip_address(contact.good.ip).is_global
 
     def own_ports(self, peer: PeerId) -> Collection[int]:
         """Which ports of ours the last connections to this peer came from, as this machine sees them."""
@@ -199,13 +197,13 @@ class PeerClient:
         body = hashed(body) if isinstance(body, bytes) else body
         is_again = False
         while True:
-            member, contact = self._gossip.member(peer), self.contacts[peer]
-            if member is None:
+            card, contact = self._gossip.card(peer), self.contacts[peer]
+            if card is None:
                 raise PeerUnreachable(peer, "nobody we know")
-            audience = Audience(peer, max(member.card.gen, contact.gen), member.card.cert)
+            audience = Audience(peer, max(card.gen, contact.gen), card.cert)
             request = Request(path, body, headers or {}, audience, session)
-            first = None if limited else _where_it_is(member.card, contact)
-            answer = await self._at_some_address(request, member.card, contact, answer_s, limited, first)
+            first = None if limited else _where_it_is(card, contact)
+            answer = await self._at_some_address(request, card, contact, answer_s, limited, first)
             if answer.status != 401:
                 self.contacts.note_status(peer, path, answer.status)
                 return answer
@@ -270,6 +268,11 @@ class PeerClient:
         except (ConnectionBroken, TimeoutError, OSError) as error:
             raise NoWholeAnswer(peer, f"its answer broke off ({why_unreachable(error)})") from error
         return bytes(body)
+
+
+def _is_relayed(card: Card, contact: Contact[Pin]) -> bool:
+    """Whether a peer answered last through a relay that its card names."""
+    return card.relayed > 0 and not contact.way and contact.good in card.through_relays
 
 
 def _where_it_is(card: Card, contact: Contact[Pin]) -> Address | None:

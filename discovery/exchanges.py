@@ -7,11 +7,12 @@ connection (sessions.py), which is opened when a connection is used again.
 import asyncio
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Literal
 from weakref import WeakValueDictionary
+
+import msgspec
 
 from discovery.connection import Answer, Connection, ConnectionBroken, NothingCame
 from discovery.connections import Connections
@@ -67,13 +68,12 @@ class PeerUnreachable(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What is posted, and to whom it is signed; a hello is not."""
 
     path: str
     body: HashedBody
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     audience: Audience | None = None
     session: SessionUse = "never"
 
@@ -150,18 +150,25 @@ class Exchanges:
         Raises ConnectionBroken, TimeoutError, OSError.
         """
         if (kept := way.kept()) is not None:
-            with suppress(NothingCame):
-                if request.session == "opened" and self._may_open(kept, request):
+            try:
+                session = self._session_on(kept, request)
+                if session is None and request.session == "opened" and self._may_open(request):
                     await self._open_session(kept, way, request, answer_s)
                     kept = way.kept()
+                    session = None if kept is None else self._session_on(kept, request)
                 if kept is not None:
-                    return await self._on(kept, way, request, answer_s)
+                    return await self._on(kept, session, way, request, answer_s)
+            except NothingCame:
+                pass
         async with places.opening:
-            return await self._on(way.kept() or await way.dial(), way, request, answer_s)
+            connection = way.kept() or await way.dial()
+            return await self._on(connection, self._session_on(connection, request), way, request, answer_s)
 
-    async def _on(self, connection: Connection, way: Connections, request: Request, answer_s: float) -> Answer:
-        """Ask on this connection. Raises ConnectionBroken, TimeoutError."""
-        session, pieces = self._session_on(connection, request), request.body.pieces
+    async def _on(
+        self, connection: Connection, session: Session | None, way: Connections, request: Request, answer_s: float
+    ) -> Answer:
+        """Ask on this connection, in this session of it. Raises ConnectionBroken, TimeoutError."""
+        pieces = request.body.pieces
         head = way.head(request.path, {**HEADERS, **request.headers, **self._proof(request, session)}, pieces)
         answer, now = connection.ask(head, pieces), asyncio.get_running_loop().time()
         answer.asked_at = now
@@ -199,13 +206,11 @@ class Exchanges:
         is_ours = session.answerer == request.audience and session.asker.gen == self._gossip.gen
         return session if is_ours and self._clocks.monotonic() < session.until else None
 
-    def _may_open(self, connection: Connection, request: Request) -> bool:
-        """Whether this connection has no session, and the peer knows them and has refused none of late."""
+    def _may_open(self, request: Request) -> bool:
+        """Whether the peer knows sessions, and has refused none of late."""
         assert request.audience is not None, "a hello has no session"
-        if self._session_on(connection, request) is not None:
-            return False
-        member, contact = self._gossip.member(request.audience.id), self._contacts.get(request.audience.id)
-        if member is None or FEATURE not in member.card.features or self._gossip.own_card() is None:
+        card, contact = self._gossip.card(request.audience.id), self._contacts.get(request.audience.id)
+        if card is None or FEATURE not in card.features or self._gossip.own_card() is None:
             return False
         return contact is None or self._clocks.monotonic() >= contact.no_session_until
 
@@ -220,7 +225,7 @@ class Exchanges:
         ours, body = offer(asker)
         until = self._clocks.monotonic() + SESSION_S - RENEW_S
         offered = Request(SESSION_PATH, hashed(body), audience=answerer)
-        with await self._on(connection, way, offered, answer_s) as answer:
+        with await self._on(connection, None, way, offered, answer_s) as answer:
             said = await answer.read(LIMIT_BYTES, answer_s)
         if answer.status != 200:
             self._contacts[answerer.id].no_session_until = self._clocks.monotonic() + NO_SESSION_S

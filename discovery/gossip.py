@@ -59,6 +59,9 @@ class Step:
     reply: Delta | None = None
 
 
+_NOTHING = Step()  # to do
+
+
 class Gossip:
     """One peer's view of the network, and its part in spreading it."""
 
@@ -123,6 +126,13 @@ class Gossip:
     def member(self, peer: PeerId) -> Member | None:
         """What is known of this peer; None when nothing is."""
         return self._members.member(peer)
+
+    def card(self, peer: PeerId) -> Card | None:
+        """The newest card of another peer; None when nothing is known of it. What requests to it need."""
+        entry = self._table.get(peer)
+        record = entry.card.record if entry else None
+        assert not isinstance(record, Pulse), "a card"
+        return record
 
     def conflict(self, peer: PeerId) -> tuple[Signed, Signed] | None:
         """Two different records that the peer signed under one version; None when there are none."""
@@ -212,7 +222,7 @@ class Gossip:
         events = self._members.answered(peer, now, far=far)
         if is_news:
             self._start_rumour(peer)
-        return Step(events=tuple(events))
+        return Step(events=tuple(events)) if events else _NOTHING
 
     def suspect(self, peer: PeerId, now: float, reason: str = "a request to it failed") -> Step:
         """Note that a dial or request of ours failed: the peer is probed, and suspect until it answers us.

@@ -231,7 +231,8 @@ def public_key(peer: str) -> bytes:
 
 def printable(text: str, limit: int) -> str:
     """`text` without control, bidirectional and unassigned characters, cut to `limit`: fit for a record."""
-    return "".join(c for c in text if c.isprintable()).strip()[:limit].rstrip()
+    kept = text if text.isprintable() else "".join(c for c in text if c.isprintable())
+    return kept.strip()[:limit].rstrip()
 
 
 def validate(record: Record) -> None:

@@ -37,8 +37,7 @@ class AuthConfig:
     stranger_nonces_each: int = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(msgspec.Struct, frozen=True):
     """The receiver that a request is signed for: peer, generation, and certificate hash."""
 
     id: PeerId
@@ -60,8 +59,7 @@ class Refused(Exception):
         self.gen = gen
 
 
-@dataclass(frozen=True, slots=True)
-class HashedBody:
+class HashedBody(msgspec.Struct, frozen=True):
     """A request's body in pieces that are sent one after the other, and its SHA-256 in hexadecimal."""
 
     pieces: tuple[bytes | memoryview, ...]

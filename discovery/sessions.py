@@ -133,13 +133,13 @@ class Sessions:
 
         It is for the connection on which the request came. Raises Refused (400, 409).
         """
-        member = self._gossip.member(peer)
+        card = self._gossip.card(peer)
         try:
             said, ours = msgspec.msgpack.decode(body, type=_Offer), X25519PrivateKey.generate()
             agreed = ours.exchange(X25519PublicKey.from_public_bytes(said.point))
         except (ValueError, *UNREADABLE) as error:
             raise Refused(400, "malformed", f"no offer of a session: {error}") from error
-        if member is None or said.gen < member.card.gen:
+        if card is None or said.gen < card.gen:
             raise Refused(409, "old_generation", "you have restarted since: open a session of your present generation")
         asker, point = Audience(peer, said.gen, said.cert), ours.public_key().public_bytes_raw()
         transcript = _transcript(self._net, asker, answerer, said.point, point)
@@ -166,12 +166,12 @@ class Sessions:
         asker = session.asker
         if self._clock() >= session.until or session.answerer.gen != self._gossip.gen:
             return True
-        member = self._gossip.member(asker.id)
-        if member is not None and member.card is session.card and self._has_rights(asker.id):
+        card = self._gossip.card(asker.id)
+        if card is not None and card is session.card and self._has_rights(asker.id):
             return False
-        if member is None or member.card.gen > asker.gen or self._standing(asker.id) != "trusted":
+        if card is None or card.gen > asker.gen or self._standing(asker.id) != "trusted":
             return True
-        session.card = member.card
+        session.card = card
         return False
 
 

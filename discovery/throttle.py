@@ -10,13 +10,13 @@ class Throttle:
     """
 
     def __init__(self, rate_per_s: float, burst: float, keys_limit: int = 4096) -> None:
-        self._rate_per_s, self._burst, self._keys_limit = rate_per_s, burst, keys_limit
+        self._act_s, self._burst_s, self._keys_limit = 1 / rate_per_s, burst / rate_per_s, keys_limit
         self._full_at: OrderedDict[str, float] = OrderedDict()  # key -> when its bucket is full again (GCRA)
 
     def has_room(self, key: str, now: float) -> bool:
         """Whether `key` may act at `now`, seconds of a monotonic clock. Nothing is counted."""
-        full_at = max(self._full_at.get(key, now), now) + 1 / self._rate_per_s
-        return full_at - now <= self._burst / self._rate_per_s
+        full_at = self._full_at.get(key, now)
+        return max(full_at - now, 0.0) + self._act_s <= self._burst_s
 
     def allow(self, key: str, now: float) -> bool:
         """Whether `key` may act at `now`. If so, the act is counted."""
@@ -26,6 +26,6 @@ class Throttle:
 
     def spend(self, key: str, cost: float, now: float) -> None:
         """Count what was done, of whatever cost: what exceeds the burst is waited for before the next act."""
-        self._full_at[key] = max(self._full_at.pop(key, now), now) + cost / self._rate_per_s
+        self._full_at[key] = max(self._full_at.pop(key, now), now) + cost * self._act_s
         if len(self._full_at) > self._keys_limit:
             self._full_at.popitem(last=False)

@@ -57,7 +57,7 @@ class Allowance:
         self._tabs = Throttle(c.tabs_per_s, c.tabs_burst)
         self._sessions = Throttle(c.sessions_per_s, c.sessions_burst)
         self._looks = Throttle(c.looks_per_s, c.looks_burst)
-        self._quotas = [*_quotas(c.requests_per_s, c.burst_s), *_quotas(c.tokens_per_s, 6 * c.burst_s)]
+        self._requests, self._tokens = _Quota(c.requests_per_s, c.burst_s), _Quota(c.tokens_per_s, 6 * c.burst_s)
         self._banned_until = OrderedDict[PeerId, float]()
 
     def hold(self, peer: PeerId, size: int) -> bool:
@@ -96,13 +96,14 @@ class Allowance:
 
     def is_within_quota(self, peer: PeerId, site: str, now: float) -> bool:
         """Whether this peer, and all behind its address, asked for little enough of late."""
-        return all(throttle.has_room(key, now) for throttle, key in zip(self._quotas, (peer, site) * 2, strict=True))
+        return self._requests.has_room(peer, site, now) and self._tokens.has_room(peer, site, now)
 
     def spend(self, peer: PeerId, site: str, requests: int, work: float, now: float) -> None:
         """Count requests, and tokens once it is known how many they came to."""
-        for throttle, key, cost in zip(self._quotas, (peer, site) * 2, (requests, requests, work, work), strict=True):
-            if cost:
-                throttle.spend(key, cost, now)
+        if requests:
+            self._requests.spend(peer, site, requests, now)
+        if work:
+            self._tokens.spend(peer, site, work, now)
 
     def may_delegate(self, peer: PeerId, now: float) -> bool:
         """Whether few enough of this peer's requests came to nothing of late."""
@@ -118,7 +119,18 @@ class Allowance:
             self._banned_until.popitem(last=False)
 
 
-def _quotas(per_s: float, burst_s: float) -> tuple[Throttle, Throttle]:
-    """One for peers, and one for sites."""
-    rate, keys = per_s or 1e12, PEERS_LIMIT
-    return Throttle(rate, rate * burst_s, keys), Throttle(rate * SITE_FACTOR, rate * SITE_FACTOR * burst_s, keys)
+class _Quota:
+    """What each peer may have of something, and all peers of a site together."""
+
+    def __init__(self, per_s: float, burst_s: float) -> None:
+        """`per_s`: 0: no limit."""
+        rate = per_s or 1e12
+        self._peers = Throttle(rate, rate * burst_s, PEERS_LIMIT)
+        self._sites = Throttle(rate * SITE_FACTOR, rate * SITE_FACTOR * burst_s, PEERS_LIMIT)
+
+    def has_room(self, peer: PeerId, site: str, now: float) -> bool:
+        return self._peers.has_room(peer, now) and self._sites.has_room(site, now)
+
+    def spend(self, peer: PeerId, site: str, cost: float, now: float) -> None:
+        self._peers.spend(peer, cost, now)
+        self._sites.spend(site, cost, now)

@@ -30,6 +30,7 @@ class Waiting(Protocol):
     """Who waits, as far as the share is concerned."""
 
     peer: str
+    clock: str  # that runs for it: its peer's, or the newcomers'
     counted: float  # what it was counted as when it entered
     rate: float  # what its clocks ran ahead by for each unit of it
 
@@ -47,10 +48,12 @@ class FairShare:
         self._present = Counter[str]()  # requests that wait or are inside, by peer
         self._ordinary = ORDINARY
 
-    def join(self, peer: str) -> None:
-        """A request of this peer waits from now on."""
-        clock = self._clock_of(peer)
-        if not self._present[peer]:
+    def join(self, who: Waiting) -> None:
+        """It waits from now on, and runs the clock that is its peer's now, by its weight now."""
+        peer, weight = who.peer, self._weight(who.peer)
+        who.clock, who.rate = (peer, 1 / weight) if weight > 0 else (NEWCOMERS, 0.0)
+        clock = who.clock
+        if peer not in self._present:
             if clock != NEWCOMERS or not self._has_newcomers:
                 self._clocks.catch_up(clock)
             if clock == NEWCOMERS:
@@ -82,20 +85,20 @@ class FairShare:
 
     def enter(self, who: Waiting) -> None:
         """It enters, and is counted as an ordinary request."""
-        clock = self._clock_of(who.peer)
-        who.counted, who.rate = self._ordinary, 1 / self._weight_of(clock)
-        self._clocks.reach(clock)
-        if clock == NEWCOMERS:
+        who.counted = self._ordinary
+        self._clocks.reach(who.clock)
+        if who.clock == NEWCOMERS:
+            who.rate = 1 / self._weight_of(NEWCOMERS)
             self._among_newcomers.reach(who.peer)
-        self._run(who.peer, who.counted, who.rate)
+        self._run(who, who.counted)
 
     def leave(self, who: Waiting, work: float | None = None) -> None:
         """It is gone. `work`: what it came to, where it was inside and that is known."""
         self._present[who.peer] -= 1
         if not self._present[who.peer]:
             del self._present[who.peer]
-        if work is not None and who.rate:
-            self._run(who.peer, work - who.counted, who.rate)
+        if work is not None and who.counted:
+            self._run(who, work - who.counted)
             self._ordinary += (work - self._ordinary) / 16
 
     @property
@@ -112,8 +115,7 @@ class FairShare:
         return others * NEWCOMERS_SHARE / (1 - NEWCOMERS_SHARE) or 1.0
 
     def _behind(self, who: Waiting) -> tuple[float, float]:
-        clock = self._clock_of(who.peer)
-        return self._clocks[clock], self._among_newcomers[who.peer] if clock == NEWCOMERS else 0.0
+        return self._clocks[who.clock], self._among_newcomers[who.peer] if who.clock == NEWCOMERS else 0.0
 
     def _done(self, clock: str, requests: int) -> float:
         """Where the clock stands once so many more ordinary requests have entered."""
@@ -122,11 +124,10 @@ class FairShare:
     def _done_among(self, peer: str, requests: int) -> float:
         return self._among_newcomers[peer] + requests * self._ordinary
 
-    def _run(self, peer: str, work: float, rate: float) -> None:
-        clock = self._clock_of(peer)
-        self._clocks.run(clock, work * rate)
-        if clock == NEWCOMERS:
-            self._among_newcomers.run(peer, work)
+    def _run(self, who: Waiting, work: float) -> None:
+        self._clocks.run(who.clock, work * who.rate)
+        if who.clock == NEWCOMERS:
+            self._among_newcomers.run(who.peer, work)
 
 
 class _Clocks:
@@ -143,10 +144,9 @@ class _Clocks:
         self._clocks[name] = max(self[name], self._now)
 
     def reach(self, name: str) -> None:
-        self._now = max(self._now, self[name])
+        self._now = max(self._now, self._clocks.get(name, self._now))
 
     def run(self, name: str, by: float) -> None:
-        self._clocks[name] = self[name] + by
-        self._clocks.move_to_end(name)
+        self._clocks[name] = self._clocks.pop(name, self._now) + by  # the last from now on
         if len(self._clocks) > PEERS_LIMIT:
             self._clocks.popitem(last=False)

@@ -52,12 +52,12 @@ class Ticket:
     `since` is when it was asked, in seconds of the caller's clock: who comes back from another peer's refusal keeps it.
     `may_look`: whether another peer may answer it as well, so that it looks around while it waits. `is_inside` turns
     true when it enters. `peer` names who asks, where it is another peer; without a name nobody is told apart. `work` is
-    what another peer's request came to, in tokens; None: not told. `counted` and `rate` are fair_share.py's.
+    what another peer's request came to, in tokens; None: not told. `clock`, `counted` and `rate` are fair_share.py's.
     """
 
     is_inside = False
     work: float | None = None
-    counted = rate = 0.0
+    clock, counted, rate = "", 0.0, 0.0
 
     def __init__(self, since: float, *, is_own: bool, may_look: bool = False, peer: str = "") -> None:
         self.since, self.is_own, self.may_look, self.peer = since, is_own, may_look, peer
@@ -154,7 +154,7 @@ class Line(Generic[Place]):
             if not self._lets_own_in(room):
                 return False
         elif self._lets_others_in(room) and self._has_room_for(place, self._most_of_peer(room)):
-            self._share.join(place.peer)
+            self._share.join(place)
         else:
             return False
         self.arrivals += not place.may_look
@@ -166,7 +166,7 @@ class Line(Generic[Place]):
         self.arrivals += not place.may_look
         insort(self._own if place.is_own else self._others, place, key=self._order)
         if not place.is_own:
-            self._share.join(place.peer)
+            self._share.join(place)
 
     def admit(self, room: Room) -> Iterator[Place]:
         """Those whose turn has come, in order; each counts as inside from the moment it is given out."""

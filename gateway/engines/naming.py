@@ -52,7 +52,7 @@ class NamedReply:
     async def events(self) -> AsyncIterator[Event]:
         async for event in self._reply.events():
             data = self._named(event.data)
-            yield event if data is event.data else Event(encode_event(data, event.name.decode()), data)
+            yield event if data is event.data else Event(encode_event(data, event.name.decode()), data, event.name)
 
     def _named(self, data: bytes) -> bytes:
         """`data` with the name: at the top, or in the answer that an event holds, such as `message_start`."""

@@ -4,7 +4,7 @@ A peer chooses what it sends us. What it may send is bounded by `max_tokens`, as
 does where it says nothing: an answer of five tokens ends after a few dozen events, whatever that peer does.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from gateway.wire.bodies import AGENT_ENDPOINTS, COUNTING
 from gateway.wire.known import MAX_TOKENS_LIMIT
@@ -21,8 +21,7 @@ BYTES_BESIDE = 1 << 20  # one event of any kind, and signs of life
 SECONDS_A_TOKEN = 0.25  # slower than this nobody reads along; what an answer in one piece may take comes on top
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """The most that one answer may be, from its first byte to its receipt."""
 
     events: int

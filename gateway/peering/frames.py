@@ -36,6 +36,7 @@ NOT_LOADED, NOT_GIVEN, LIMITED = "not_loaded", "not_given", "limited"  # codes o
 UNACCEPTABLE = "unacceptable"  # the code of a refusal of what the request holds
 TYPE_CHARS = 200  # of a content type
 _LOADED = re.compile(rb": queued loaded=(\d{1,3})%\n")
+_NAMES = {name: name.decode() for name in CONTROL}
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 
 
@@ -152,4 +153,4 @@ def receipt_bytes(receipt: Receipt) -> bytes:
 
 def name_of(event: Event) -> str:
     """What this event is between peers; empty for the answer's own, also where its API names it."""
-    return event.name.decode("latin-1") if event.name in CONTROL else ""
+    return _NAMES.get(event.name, "")

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 
 import msgspec
 import numpy as np
@@ -27,6 +26,7 @@ log = logging.getLogger(__name__)
 INLINE_BYTES = 1 << 14  # of a request that were not read before; where more are new, a thread reads them
 TOPIC_S = 2.0  # s that a turn may take to be judged; the next rule is that it stays here
 TOPIC_SHARE = 0.25  # of what a text is about, from which on it is about that category
+_MEDIA = frozenset(MEDIA_NEEDS.values())
 REMEMBERED = 4096  # conversations of which the topics are remembered: turns that were judged once go on being sent
 
 
@@ -93,17 +93,20 @@ class Leaving:
     async def _asked(self, asked: Asked, *, is_quick: bool = False) -> Verdict:
         try:
             if is_quick or len(asked.body) <= INLINE_BYTES:
-                with suppress(TakesLong):
+                try:
                     return self._rules.verdict(asked, INLINE_BYTES)
+                except TakesLong:
+                    pass
             return await asyncio.to_thread(self._rules.verdict, asked)
         except Exception as error:  # a bug: nothing of the request is said, and it stays here
             log.error("privacy_not_judged why=%s", type(error).__name__)
             return Verdict("this machine", "not_judged", is_told=False)
 
     async def _of(self, request: Request, came: Came) -> Asked:
-        kinds = frozenset(request.needs.intersection(MEDIA_NEEDS.values()))
         topics = await self._topics_of(request) if self._rules.needs_topics else frozenset[str]()
-        return Asked(came.body, True, (request.model, *request.instead), came.headers, kinds, came.key, topics)
+        return Asked(
+            came.body, True, (request.model, *request.instead), came.headers, request.needs & _MEDIA, came.key, topics
+        )
 
     async def _topics_of(self, request: Request) -> frozenset[str] | None:
         """What the turns that routing reads are about, and what this conversation was about before.

@@ -42,7 +42,9 @@ class Budget:
     def answered(self, peer: PeerId, agent: str, category: str, *, is_doubted: bool = False) -> None:
         """A peer's agent answered a request of ours, of a category of our gate. Who is doubted is asked as at first."""
         last = Due(peer, agent, category)
-        of = self._accounts.setdefault(peer, _Account(last))
+        of = self._accounts.get(peer)
+        if of is None:
+            of = self._accounts[peer] = _Account(last)
         of.last = last
         of.earned = min(SAVED, of.earned + (FIRST_SHARE if of.audits < FIRST or is_doubted else SHARE))
         self._accounts.move_to_end(peer)

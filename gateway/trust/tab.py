@@ -141,6 +141,8 @@ class Account:
 
     def faded(self, now: float) -> float:
         """The work of late, at `now`."""
+        if not self.recent:
+            return 0.0
         return self.recent * math.exp2(-max(0.0, now - self.as_of) / HALF_LIFE_S)
 
 

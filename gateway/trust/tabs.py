@@ -118,7 +118,10 @@ class Tabs:
         if peer not in self._tabs and len(self._tabs) >= PEERS_LIMIT:
             least = min(self._tabs, key=lambda other: self._worth_keeping(self._tabs[other], now))
             del self._tabs[least]
-        return self._tabs.setdefault(peer, Tab())
+        tab = self._tabs.get(peer)
+        if tab is None:
+            tab = self._tabs[peer] = Tab()
+        return tab
 
     def _worth_keeping(self, tab: Tab, now: float) -> tuple[float, float]:
         return tab.got.faded(now), max(tab.got.last_at, tab.given.last_at, tab.given.as_of)

@@ -34,10 +34,11 @@ class _Typed(msgspec.Struct):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One whole event: its bytes as they may be sent on (ending in a blank line), and its data."""
+    """One whole event: its bytes as they may be sent on (ending in a blank line), its data, its name if any."""
 
     raw: bytes
     data: bytes
+    name: bytes = b""
 
     @property
     def is_done(self) -> bool:
@@ -62,11 +63,6 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     def finishes(self) -> bool:
         """Whether a chunk says that a choice is finished, and so not cut."""
         return _FINISH.search(self.data) is not None
-
-    @property
-    def name(self) -> bytes:
-        """The `event:` name; empty where it has none."""
-        return self.raw.partition(b"\n")[0][6:].strip() if self.raw.startswith(b"event:") else b""
 
     @property
     def ends_stream(self) -> bool:
@@ -177,7 +173,8 @@ def parse_event(block: bytes) -> Event | None:
     if block.startswith(b":") and b"\n" not in block and b"\r" not in block:
         return None  # a sign of life
     if block.startswith(b"event: ") and block.count(b"\n") == 1 == block.count(b"\ndata: ") and b"\r" not in block:
-        return Event(block + b"\n\n", block[block.find(b"\n") + 7 :])  # as everything between peers
+        end = block.find(b"\n")
+        return Event(block + b"\n\n", block[end + 7 :], block[7:end].strip())  # as everything between peers
     if block.count(b"\n") + block.count(b"\r") > 2 * LINES_LIMIT:  # a line may end in both
         raise OversizedEvent(f"an event of more than {LINES_LIMIT} lines")
     lines = [line for line in block.splitlines() if line and not line.startswith((b":", b"id:", b"retry:"))]
@@ -185,7 +182,8 @@ def parse_event(block: bytes) -> Event | None:
     if not data:
         return None
     lines.sort(key=lambda line: not line.startswith(b"event:"))
-    return Event(b"\n".join(lines) + b"\n\n", b"\n".join(data))
+    name = lines[0][6:].strip() if lines[0].startswith(b"event:") else b""
+    return Event(b"\n".join(lines) + b"\n\n", b"\n".join(data), name)
 
 
 def _apart(event: Event) -> list[Event]:

@@ -422,14 +422,14 @@ GUARDS = [
     Guard(
         "session: in another generation of who asks",
         SESSIONS,
-        "member.card.gen > asker.gen or ",
+        "card.gen > asker.gen or ",
         "",
         "discovery/test_sessions.py::test_a_session_ends_with_the_generation_of_who_asks",
     ),
     Guard(
         "session: by a card that is not let in",
         SESSIONS,
-        "member.card is session.card and ",
+        "card is session.card and ",
         "",
         "discovery/test_sessions.py::test_a_card_that_admission_keeps_out_ends_a_session",
     ),
@@ -471,7 +471,7 @@ GUARDS = [
     Guard(
         "session: an offer of a former generation",
         SESSIONS,
-        " or said.gen < member.card.gen",
+        " or said.gen < card.gen",
         "",
         "discovery/test_sessions.py::test_an_offer_of_an_earlier_generation_is_refused",
     ),

@@ -1,10 +1,10 @@
 """A session proves who makes a request as a signature does: to this peer, in these lives, once, and for an hour."""
 
 import random
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from discovery.gossip import Gossip
 from discovery.records import Card, PeerId
@@ -176,7 +176,7 @@ def test_a_card_that_admission_keeps_out_ends_a_session(ben: Answering) -> None:
 
 def test_an_offer_of_an_earlier_generation_is_refused(ben: Answering) -> None:
     with pytest.raises(Refused, match="old_generation"):
-        between(ben, heard=replace(ASKER, gen=6))
+        between(ben, heard=structs.replace(ASKER, gen=6))
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"\x93", msgspec.msgpack.encode([7, b"c" * 32, bytes(32)])])
@@ -190,12 +190,12 @@ def test_what_offers_no_session_is_refused(ben: Answering, body: bytes) -> None:
     ("net", "asker", "answerer"),
     [
         ("other", ASKER, ANSWERER),
-        (NET, replace(ASKER, id=id_of(2)), ANSWERER),
-        (NET, replace(ASKER, gen=8), ANSWERER),
-        (NET, replace(ASKER, cert=b"c" * 32), ANSWERER),
-        (NET, ASKER, replace(ANSWERER, id=id_of(2))),
-        (NET, ASKER, replace(ANSWERER, gen=6)),
-        (NET, ASKER, replace(ANSWERER, cert=b"c" * 32)),
+        (NET, structs.replace(ASKER, id=id_of(2)), ANSWERER),
+        (NET, structs.replace(ASKER, gen=8), ANSWERER),
+        (NET, structs.replace(ASKER, cert=b"c" * 32), ANSWERER),
+        (NET, ASKER, structs.replace(ANSWERER, id=id_of(2))),
+        (NET, ASKER, structs.replace(ANSWERER, gen=6)),
+        (NET, ASKER, structs.replace(ANSWERER, cert=b"c" * 32)),
     ],
 )
 def test_an_answer_counts_for_these_two_in_these_lives(

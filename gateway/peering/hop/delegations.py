@@ -7,8 +7,9 @@ its body read: listener.py does both.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from mmap import mmap
+
+import msgspec
 
 from discovery.envelopes import Sign
 from discovery.records import PeerId
@@ -30,8 +31,7 @@ from gateway.upstream import Patience
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request of another peer: who made it from where, what signs its receipt, and whom to write to."""
 
     peer: PeerId

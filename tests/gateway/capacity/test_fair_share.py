@@ -176,16 +176,32 @@ def test_one_name_gives_way_to_another_and_never_to_itself() -> None:
     share = FairShare(lambda peer: 0.5)
     waiting = [Ticket(k, is_own=False, peer="a") for k in range(3)]
     for ticket in waiting:
-        share.join(ticket.peer)
+        share.join(ticket)
 
     assert waiting[-1] is share.gives_way(waiting, "b")
     assert share.gives_way(waiting, "a") is None
     assert share.gives_way(waiting[:1], "b") is None
 
 
+@pytest.mark.parametrize(("first", "then"), [(0.5, 0.0), (0.0, 0.5), (0.5, 0.25)])
+def test_a_request_runs_the_clock_with_which_it_came(first: float, then: float) -> None:
+    """As where the owner takes back that a machine is his own: what it was counted as is set right where it was."""
+    weights = {"a": first, "b": 0.5}
+    share = FairShare(weights.__getitem__)
+    ticket = Ticket(0, is_own=False, peer="a")
+
+    share.join(ticket)
+    weights["a"] = then
+    share.enter(ticket)
+    share.leave(ticket, 0.0)
+
+    assert 0.0 == pytest.approx(max(map(abs, share._clocks._clocks.values())))
+    assert not share._present
+
+
 def one_job(share: FairShare, peer: str, work: float) -> None:
     ticket = Ticket(0, is_own=False, peer=peer)
-    share.join(peer)
+    share.join(ticket)
     share.enter(ticket)
     share.leave(ticket, work)
 
@@ -194,7 +210,7 @@ def served(share: FairShare, waiting: list[Ticket]) -> list[str]:
     """Who enters, one after the other, each with an ordinary request."""
     order = []
     for ticket in waiting:
-        share.join(ticket.peer)
+        share.join(ticket)
     while waiting:
         first = share.first(waiting)
         assert first is not None

@@ -1,10 +1,10 @@
 """What of another peer's answer reaches no client: forged, garbage, without end, with what nobody asked for."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from discovery.identity import Identity
 from discovery.request_auth import hashed
@@ -147,11 +147,11 @@ async def test_a_stream_nobody_asked_for_is_an_error(identity: Identity) -> None
 
 
 ENDLESS: dict[str, tuple[Allowance, tuple[bytes | float, ...]]] = {
-    "events": (replace(WIDEST, events=9), (HELLO,) * 99),
-    "bytes": (replace(WIDEST, limit_bytes=999), (HELLO, *(b": " + b"x" * 200 + b"\n\n",) * 99)),
-    "bytes before it begins": (replace(WIDEST, limit_bytes=999), (b": " + b"x" * 200 + b"\n\n",) * 99),
-    "time": (replace(WIDEST, within_s=0.3), (HELLO, SILENCE_S / 4) * 99),
-    "time before it begins": (replace(WIDEST, within_s=0.3), (QUEUED, SILENCE_S / 4) * 99),
+    "events": (structs.replace(WIDEST, events=9), (HELLO,) * 99),
+    "bytes": (structs.replace(WIDEST, limit_bytes=999), (HELLO, *(b": " + b"x" * 200 + b"\n\n",) * 99)),
+    "bytes before it begins": (structs.replace(WIDEST, limit_bytes=999), (b": " + b"x" * 200 + b"\n\n",) * 99),
+    "time": (structs.replace(WIDEST, within_s=0.3), (HELLO, SILENCE_S / 4) * 99),
+    "time before it begins": (structs.replace(WIDEST, within_s=0.3), (QUEUED, SILENCE_S / 4) * 99),
 }
 
 
@@ -183,7 +183,7 @@ async def test_a_tool_call_that_nobody_asked_for_reaches_no_client(identity: Ide
 
 async def test_a_tool_call_of_a_request_with_tools_passes(identity: Identity) -> None:
     frame = encode_reply(200, CALL)
-    allowed = replace(WIDEST, may_call=True)
+    allowed = structs.replace(WIDEST, may_call=True)
 
     reply, said = await ask(ScriptedPeer((frame, receipt_for(identity, frame)), 200, allowed), identity, stream=False)
 
@@ -193,7 +193,7 @@ async def test_a_tool_call_of_a_request_with_tools_passes(identity: Identity) ->
 NAMED = tuple(encode_event(b'{"type":"%s"}' % name, name.decode()) for name in (b"message_start", b"message_stop"))
 
 
-MAY_NAME = replace(WIDEST, may_name=True)
+MAY_NAME = structs.replace(WIDEST, may_name=True)
 
 
 @pytest.mark.parametrize(("name", "allowed"), [("ping", WIDEST), ("reply", MAY_NAME), ("head", MAY_NAME)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from discovery.identity import Identity
 from gateway.peering.allowance import WIDEST, Allowance
@@ -171,7 +172,7 @@ async def test_an_engine_without_the_endpoint_is_no_worse_for_it(identity: Ident
 NAMED = tuple(encode_event(b'{"type":"%s"}' % name, name.decode()) for name in (b"message_start", b"message_stop"))
 
 
-MAY_NAME = replace(WIDEST, may_name=True)
+MAY_NAME = structs.replace(WIDEST, may_name=True)
 
 
 @pytest.mark.parametrize("end", [(), (DONE,)], ids=["as the API ends", "with [DONE] besides"])
@@ -255,8 +256,8 @@ CALLING = encode_event(b'{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}')
     ("bulk", "allowed"),
     [
         pytest.param(HELLO + CALLING, WIDEST, id="a call nobody asked for"),
-        pytest.param(BULK, replace(WIDEST, events=3), id="events"),
-        pytest.param(BULK, replace(WIDEST, limit_bytes=len(HELLO) + 20), id="bytes"),
+        pytest.param(BULK, structs.replace(WIDEST, events=3), id="events"),
+        pytest.param(BULK, structs.replace(WIDEST, limit_bytes=len(HELLO) + 20), id="bytes"),
         pytest.param(encode_event(b"{}", "x.delta"), WIDEST, id="a name"),
         pytest.param(HELLO + encode_event(b"{]"), WIDEST, id="no object"),
     ],
