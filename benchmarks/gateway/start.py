@@ -34,6 +34,7 @@ from benchmarks.gateway.targets import (
     cpu_s_of,
     free_port,
     launched,
+    python_of,
     started,
     table,
 )
@@ -162,9 +163,7 @@ class _Peer:
         self, stack: ExitStack, home: Path, checkout: Path, engine: str, *more: str, environment: Mapping[str, str] = {}
     ) -> None:
         self._port = free_port()
-        own = checkout / ".venv" / "bin" / "python"  # what it depends on is part of what is measured
-        python = str(own) if own.exists() else sys.executable
-        command = [python, "-m", "gateway.cli", "serve", "--home", str(home), "--engine", engine]
+        command = [python_of(checkout), "-m", "gateway.cli", "serve", "--home", str(home), "--engine", engine]
         command += ["--port", str(self._port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
         self._began = time.perf_counter()
         environment = {**os.environ, **environment, "PYTHONDONTWRITEBYTECODE": ""}  # else each start compiles anew

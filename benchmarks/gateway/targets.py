@@ -133,6 +133,12 @@ def checkouts_of(against: Sequence[Path]) -> dict[str, Path]:
     return {"": ROOT, **{f"@{path.name}": path.resolve() for path in against}}
 
 
+def python_of(checkout: Path) -> str:
+    """The interpreter of its own virtual environment, if it has one: it is measured, too, and so are its packages."""
+    own = checkout / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
+
+
 def _peer(
     stack: ExitStack,
     folder: Path,
@@ -150,7 +156,7 @@ def _peer(
     port, samples = free_port(), folder / f"{name}.stacks"
     begin = [str(WATCHED), "stacks", str(samples)] if sampled else ["-m", "gateway.cli"]
     given = ["env", *settings] if settings else []
-    command = [*given, sys.executable, *begin, "serve", "--home", str(folder / name), "--engine", engine]
+    command = [*given, python_of(checkout), *begin, "serve", "--home", str(folder / name), "--engine", engine]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]
     target = started(stack, folder, name, port, command, ready="/ready", cwd=checkout)
     return replace(target, samples=(samples,)) if sampled else target

@@ -329,10 +329,10 @@ class Runtime:
         since: float | None = None
         while True:
             await asyncio.sleep(DRAIN_LOOK_S)
-            load, now = self._doors.load, time.monotonic()
-            if not self._sharing.is_draining or load.remote_running:
+            if not self._sharing.is_draining or (load := self._doors.load).remote_running:
                 since = None
                 continue
+            now = time.monotonic()
             since = now if since is None else since
             if not load.ours or now - since >= DRAIN_OWN_S:
                 self._stop.set()

@@ -47,12 +47,14 @@ def estimated_tokens(texts: Sequence[str]) -> int:
 
 
 def _tokens(text: str) -> float:
-    classes = text.encode("utf-8", "replace").translate(_CLASS_OF)
+    encoded = text.encode("utf-8", "replace")
+    classes = encoded.translate(_CLASS_OF)
     count = classes.count
     lower, upper, line_ends = count(b"a"), count(b"A"), count(b"n")
     is_ascii = len(classes) == len(text)
     letters, visible = lower + upper, len(classes) - count(b" ") - line_ends - (0 if is_ascii else count(b"-"))
-    words = len(text.split()) * letters / visible if visible else 0.0
+    # Words are counted where they begin: to split the text takes three times as long.
+    words = (b" " + encoded.translate(_WORD_OF)).count(b" x") * letters / visible if visible else 0.0
     tokens = _WORD * words + _EXCESS * max(0.0, lower - _WORD_LETTERS * words) + _WEIGHTS["A"] * upper
     tokens += _WEIGHTS["0"] * count(b"0") + _WEIGHTS["."] * count(b".") + _WEIGHTS["n"] * line_ends
     return tokens if is_ascii else tokens + sum(weight * count(name) for name, weight in _BEYOND_ASCII)
@@ -80,4 +82,5 @@ _LEADS = (  # the first byte that is no longer of the class
     (0xE2, "v"), (0xE3, "p"), (0xE4, "k"), (0xEA, "z"), (0xEE, "o"), (0xF0, "p"), (0x100, "e"),
 )  # fmt: skip
 _CLASS_OF = "".join(map(_class_of, range(256))).encode()
+_WORD_OF = bytes(ord(" " if chr(byte).isspace() and byte < 0x80 else "x") for byte in range(256))
 _BEYOND_ASCII = [(name.encode(), weight) for name, weight in _WEIGHTS.items() if name not in "A0.n"]

@@ -54,6 +54,8 @@ class DirectWays:
         self._tried = {way: self._tried[way] for way in ways if way in self._tried}
         before = self._clock() - AGAIN_S
         waiting = [way for way in ways if self._tried.get(way, -math.inf) < before]
+        if not waiting:
+            return []
         ours = {_network(address.ip) for address in self._own()}
         return sorted(waiting, key=lambda way: (self._tried.get(way, -math.inf), _network(way[1].ip) not in ours))
 

@@ -52,3 +52,10 @@ def test_what_comes_late_in_a_long_text_counts() -> None:
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], [" "], ["\ud800"]])
 def test_nothing_is_one_token_or_so(texts: list[str]) -> None:
     assert 1 <= estimated_tokens(texts) <= 2
+
+
+@pytest.mark.parametrize("blank", ["\t", "\v", "\f", "\x1c", "\x1f", "  ", " \t "])
+def test_words_are_told_apart_by_whatever_blanks(blank: str) -> None:
+    words = ["some"] * 100
+
+    assert estimated_tokens([" ".join(words)]) == estimated_tokens([f" {blank.join(words)} "])
