@@ -8,7 +8,7 @@ the same prototypes. Knows encoders and gate, nothing of agents.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from profiler.allocator import give_back
 from profiler.encoder import Encoder, EncoderError
@@ -33,6 +33,14 @@ class Reading:
     encoder: str  # name of the encoder that read it last
     essence: str  # what was read of it (essence.py)
     row: Floats  # (d,) what it read, a unit row
+
+
+class Begun(NamedTuple):
+    """What the fast encoder has made of a text."""
+
+    essence: str
+    cosines: Floats | None = None  # (1, K) with the prototypes; None: there is no fast encoder
+    reading: Reading | None = None  # None: the full encoder has to read
 
 
 class Ladder:
@@ -70,8 +78,22 @@ class Ladder:
         With both encoders the full one reads again what the fast one is in doubt of (its margin is below the gate's)
         or finds unfamiliar. It alone says then whether the text is familiar. What is embedded is the text's `essence`.
         """
+        return self.finish(self.begin(text))
+
+    def begin(self, text: str) -> Begun:
+        """What the fast encoder says of it, which takes little time; where it is in doubt, `finish` says the rest."""
         core = essence(text)
-        reading, quick = self._quickly(core)
+        if not self._fast:
+            return Begun(core)
+        gate, encoder = self._fast
+        rows = encoder.encode([core])
+        cosines = gate.similarity(rows)
+        is_sure = not self._full or (gate.is_familiar(cosines)[0] and gate.margins(cosines)[0] >= gate.margin)
+        return Begun(core, cosines, _reading(gate, cosines, cosines, rows, core) if is_sure else None)
+
+    def finish(self, begun: Begun) -> Reading:
+        """What a text is about that was begun by this ladder."""
+        core, quick, reading = begun
         if reading is not None:
             return reading
         assert self._full, "a ladder has a rung"
@@ -81,20 +103,6 @@ class Ladder:
         if quick is None or not quick.any():  # the fast encoder knows no word of the text
             return _reading(gate, exact, exact, rows, core)
         return _reading(gate, (1 - FAST_SHARE) * exact + FAST_SHARE * quick, exact, rows, core)
-
-    def quick(self, text: str) -> Reading | None:
-        """The same where the fast encoder suffices; None where the full one has to read."""
-        return self._quickly(essence(text))[0]
-
-    def _quickly(self, core: str) -> tuple[Reading | None, Floats | None]:
-        """What the fast encoder says of an essence, if that suffices; and its cosines, (1, K), if there is one."""
-        if not self._fast:
-            return None, None
-        gate, encoder = self._fast
-        rows = encoder.encode([core])
-        cosines = gate.similarity(rows)
-        is_sure = not self._full or (gate.is_familiar(cosines)[0] and gate.margins(cosines)[0] >= gate.margin)
-        return _reading(gate, cosines, cosines, rows, core) if is_sure else None, cosines
 
 
 def load_ladder(folder: Path, rung: Rung, load_full: Callable[[], Encoder], gate: QAGate | None = None) -> Ladder:

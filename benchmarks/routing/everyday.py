@@ -26,7 +26,7 @@ from benchmarks.progress import say
 from benchmarks.routing import network
 from benchmarks.routing.changes import CHANGES
 from benchmarks.routing.prompts import Reader, Text, load_texts
-from gateway.topics.reader import Judged
+from gateway.topics.judged import Judged
 from profiler.calibrate import auroc
 from profiler.encoder import Encoder, load_encoder
 from profiler.ladder import load_ladder

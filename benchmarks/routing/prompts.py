@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.topics.reader import Judged, judged_of
+from gateway.topics.judged import Judged, judged_of
 from profiler.ladder import Ladder
 from profiler.qagate import QAGate
 from profiler.queries import lines_of

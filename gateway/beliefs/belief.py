@@ -129,6 +129,8 @@ class Belief:
         FRESH_S has passed: only the jobs are counted anew. What lets us down counts at once.
         """
         known, jobs = self._expected, float(max(self.jobs, len(self.reservations)))
+        if not self.has_news:
+            return self.expected(now)
         is_counted = self.last_arrival <= self.birth and now - self.birth < FRESH_S and not (self.late or self.failures)
         if known is None or not is_counted or not 0.0 <= now - self._expected_at < FRESH_S:
             return self.expected(now)

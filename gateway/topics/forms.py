@@ -6,7 +6,7 @@ the verb. They look at the beginning and the end of the prompt, where people say
 that is pasted between. They know English best, and of German, French, Spanish, Portuguese, Italian, Chinese and
 Japanese the commonest wordings. Greeting and thanks change nothing, as for the encoder (profiler/essence.py).
 
-Knows no gate: it names categories; how much they weigh is decided in reader.py.
+Knows no gate: it names categories; how much they weigh is decided in judged.py.
 """
 
 import re

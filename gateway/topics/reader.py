@@ -12,22 +12,21 @@ on the other texts (profiler/bert_graph.py).
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.topics.conversation import LEAST_SHARE, Thread, follow, turn_share
-from gateway.topics.domains import Drawn, Topics
+from gateway.topics.domains import Topics
 from gateway.topics.drawing import Drawing
-from gateway.topics.forms import forms_in
+from gateway.topics.judged import Judged, judged_of
 from gateway.topics.mixing import leading, mixed
 from gateway.topics.setting import (
     CODE_SHARE,
@@ -38,7 +37,7 @@ from gateway.topics.setting import (
     subject_of,
 )
 from profiler.encoder import Encoder, EncoderError
-from profiler.ladder import Ladder, Reading, Rung, load_ladder
+from profiler.ladder import Begun, Ladder, Rung, load_ladder
 from profiler.qagate import GateError, QAGate, shipped_gate
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,6 @@ Found = TypeVar("Found")
 
 BUDGET_S = 0.1  # s that a request waits to be judged; only on an overloaded machine does a text take longer
 REMEMBERED = 4096  # texts, and as many conversations: 512 or 1,024 bytes each with 128 prototypes
-FORM_SHARE = 0.7  # of the topic, to the form that a prompt asks for; the rest to what it is about
 UNDER_WAY_LIMIT = 64  # texts being encoded; further ones are not judged, since they would not be read in time
 
 
@@ -57,40 +55,6 @@ class GateConfig:
     encoder: Rung = "auto"  # auto: cascade, or the one installed of fast and full; full and cascade need the weights
     gate: str = ""  # folder of another gate (ppai-profile train); only peers of one gate compare measured vectors
     encoder_model: str = ""  # its full encoder: "" as pulled; use; or a sentence-transformers folder or hub name
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """What the gate says of a text.
-
-    A text that is not familiar, so unlike all that the gate knows, is equally relevant to every prototype. Agents are
-    then scored by their general ability. Choosing by load alone instead would send such queries to small models as
-    often as to large ones (docs/results.md#unlike-everything-known).
-    """
-
-    relevance: NDArray[np.float32]  # f̃(q), (K,) sums to 1
-    category: str  # of the nearest prototype; empty for an unfamiliar text
-    is_familiar: bool = True
-    nearest: float = 0.0  # cosine with that prototype
-    forms: tuple[str, ...] = ()  # the categories of the gate that its wording asks for (forms.py)
-    drawn: Mapping[Topics, Drawn] = field(default_factory=dict)  # to agents' topics (domains.py)
-
-
-def judged_of(gate: QAGate, reading: Reading) -> Judged:
-    """What this gate's reading of a text says of it, and what its wording says.
-
-    A form that the wording asks for makes FORM_SHARE of the topic, where the gate has that category. Then even a text
-    that is pasted into the prompt and unlike all that the gate knows leaves it a topic.
-    """
-    about = Judged(reading.relevance, reading.category, nearest=reading.nearest)
-    if not reading.is_familiar:
-        about = Judged(gate.evenly, "", is_familiar=False, nearest=reading.nearest)
-    asked = {name: FORM_SHARE * share for name, share in forms_in(reading.essence).items() if name in gate.categories}
-    if not asked:
-        return about
-    relevance = mixed(about.relevance, gate.categories, asked)
-    category = leading(relevance, gate.categories)
-    return replace(about, relevance=relevance, category=category, is_familiar=True, forms=tuple(asked))
 
 
 def open_reader(
@@ -193,8 +157,8 @@ class RelevanceReader:
         """
         if self.problem is not None:
             return None
-        if not (earlier or session or setting or tools) and (alone := self._at_once(self._key(text), text)):
-            return alone  # there is nothing to wait for, nor to blend
+        if not (earlier or session or setting or tools) and (known := self._recalled(self._key(text))):
+            return known  # a text alone, judged before: there is nothing to wait for, nor to blend
         turns: list[tuple[Judged, float]] = []
         left, until = 1.0, asyncio.get_running_loop().time() + budget_s
         try:
@@ -246,12 +210,16 @@ class RelevanceReader:
     async def _judged(self, text: str, until: float) -> Judged | None:
         """What one text is about. Raises TimeoutError where the worker has not read it by `until` (loop time)."""
         key = self._key(text)
-        if found := self._at_once(key, text):
-            return found
+        if known := self._recalled(key):
+            return known
         if key not in self._under_way:
+            begun = self._begun(text)
+            if isinstance(begun, Judged):
+                self._keep(key, begun)
+                return begun
             if len(self._under_way) >= UNDER_WAY_LIMIT:
                 return None
-            work = asyncio.get_running_loop().run_in_executor(self._worker, self._judge, text)
+            work = asyncio.get_running_loop().run_in_executor(self._worker, self._judge, text, begun)
             self._under_way[key] = work
             work.add_done_callback(lambda done: self._remember(key, done))
         async with asyncio.timeout_at(until):
@@ -262,25 +230,24 @@ class RelevanceReader:
         version = self._drawing.version.to_bytes(8, "little")
         return blake2b(text.encode("utf-8", "replace"), digest_size=16, salt=version).digest()
 
-    def _at_once(self, key: bytes, text: str) -> Judged | None:
-        """A text that was judged before, or of which the fast encoder is sure; None: the worker is to read it.
-
-        Topics are compared in the worker: of many agents that takes long.
-        """
+    def _recalled(self, key: bytes) -> Judged | None:
         if known := self._known.get(key):
             self._known.move_to_end(key)
-            return known
+        return known
+
+    def _begun(self, text: str) -> Judged | Begun | None:
+        """What the fast encoder says of a text, read here and now; Begun where the worker is to read on.
+
+        None where it is to read all of it: topics are compared there, since of many agents that takes long.
+        """
         ladder = self._ladder
-        if ladder is None or not self._has_judged or self._drawing.topics or not text.strip():
+        if ladder is None or not self._has_judged or self._drawing.topics:
             return None
         try:
-            reading = ladder.quick(text)
-            found = None if reading is None else judged_of(self.gate, reading)
+            begun = ladder.begin(text)
+            return begun if begun.reading is None else judged_of(self.gate, begun.reading)
         except Exception:  # the worker fails at it, too, and says so
             return None
-        if found is not None:
-            self._keep(key, found)
-        return found
 
     def _loaded(self) -> Ladder | None:
         """The encoders, loaded if need be; None where they cannot be. Runs in the worker thread only."""
@@ -294,12 +261,13 @@ class RelevanceReader:
                 self.problem = f"the encoder cannot be loaded: {error}"
         return self._ladder
 
-    def _judge(self, text: str) -> Judged | None:
+    def _judge(self, text: str, begun: Begun | None = None) -> Judged | None:
+        """What a text is about, of which this much was read before. Runs in the worker thread only."""
         ladder = self._loaded()
         if ladder is None:
             return None
         try:
-            reading = ladder.read(text)
+            reading = ladder.read(text) if begun is None else ladder.finish(begun)
             judged = judged_of(self.gate, reading)
             drawn = self._drawing.drawn(ladder, reading)
             self._has_judged = True

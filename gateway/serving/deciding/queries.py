@@ -14,7 +14,8 @@ from gateway.routing.roster import Roster
 from gateway.serving import refusals
 from gateway.serving.headers import Wishes
 from gateway.telemetry.metrics import Telemetry
-from gateway.topics.reader import Judged, RelevanceReader
+from gateway.topics.judged import Judged
+from gateway.topics.reader import RelevanceReader
 from gateway.wire.bodies import ASSUMED, PERSONAL_ENDPOINTS
 from gateway.wire.errors import InvalidRequest
 from gateway.wire.request import Request, read_request

@@ -12,7 +12,7 @@ import pytest
 from gateway.privacy.others import JSON, OtherRequest
 from gateway.privacy.rules import ANYWHERE, PrivacyConfig, Rule, Rules, Verdict
 from gateway.serving.leaving import INLINE_BYTES, Came, Leaving
-from gateway.topics.reader import Judged
+from gateway.topics.judged import Judged
 from gateway.wire.bodies import FORM
 from gateway.wire.request import Request, read_request
 

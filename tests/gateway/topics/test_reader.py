@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from gateway.topics.reader import FORM_SHARE, RelevanceReader
+from gateway.topics.reader import RelevanceReader
 from profiler.encoder import Encoder, EncoderError
 from profiler.ladder import FAST_FOLDER, Ladder
 from profiler.qagate import QAGate, shipped_gate
@@ -169,67 +169,6 @@ async def test_a_text_that_the_encoder_fails_on_is_routed_by_load_alone(
     assert "my secret" not in caplog.text
 
 
-async def test_an_unfamiliar_text_has_no_topic(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
-    """Every prototype counts alike: who is good at most things is asked."""
-    strict = replace(GATE, projectors=(replace(GATE.projectors[0], familiar=1.1),))
-
-    judged = await RelevanceReader(strict, lambda: Ladder(strict, encoder, None), worker).judge("zzz", PATIENT_S)
-
-    assert judged
-    assert (False, "") == (judged.is_familiar, judged.category)
-    assert np.allclose(GATE.is_topic / GATE.is_topic.sum(), judged.relevance)
-
-
-SUMMARY = "Summarise this for me: the heating is off and the landlord does not answer. Law? Physics?"
-
-
-def with_forms(gate: QAGate) -> QAGate:
-    """This gate, with its first two prototypes of summaries, the next of poems, all others of law."""
-    named = ("summarising", "summarising", "poems and songs", *["law"] * (gate.K - 3))
-    return replace(gate, categories=named, tasks=named)
-
-
-@pytest.mark.parametrize("familiar", [-1.0, 2.0])
-async def test_a_form_that_the_wording_asks_for_is_most_of_the_topic(
-    encoder: CountingEncoder, worker: ThreadPoolExecutor, familiar: float
-) -> None:
-    """Of a text that is unlike all that the gate knows as well: then general ability is the rest."""
-    gate = with_forms(replace(SHIPPED, projectors=(replace(SHIPPED.projectors[0], familiar=familiar),)))
-    reader = RelevanceReader(gate, lambda: Ladder(gate, encoder, None), worker)
-
-    judged = await reader.judge(SUMMARY, PATIENT_S)
-
-    assert judged
-    assert ("summarising", ("summarising",), True) == (judged.category, judged.forms, judged.is_familiar)
-    assert FORM_SHARE - 1e-6 <= judged.relevance[:2].sum() < 1
-    assert 1.0 == pytest.approx(float(judged.relevance.sum()))
-
-
-async def test_two_forms_share_what_a_form_gets(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
-    gate = with_forms(replace(GATE, prototypes=np.roll(GATE.prototypes, 1, axis=0)))
-    reader = RelevanceReader(gate, lambda: Ladder(gate, encoder, None), worker)
-
-    judged = await reader.judge("Summarise this, and then write a poem about it: the sea was calm.", PATIENT_S)
-
-    assert judged
-    assert ("poems and songs", "summarising") == judged.forms
-    assert judged.relevance[:2].sum() >= FORM_SHARE / 2 - 1e-6
-    assert judged.relevance[2] >= FORM_SHARE / 2 - 1e-6
-
-
-async def test_a_form_that_the_gate_does_not_know_changes_nothing(
-    encoder: CountingEncoder, worker: ThreadPoolExecutor
-) -> None:
-    gate = replace(GATE, categories=("law",) * GATE.K, tasks=("law",) * GATE.K)
-    ladder = Ladder(gate, encoder, None)
-
-    judged = await RelevanceReader(gate, lambda: ladder, worker).judge(SUMMARY, PATIENT_S)
-
-    assert judged
-    assert () == judged.forms
-    assert np.array_equal(ladder.read(SUMMARY).relevance, judged.relevance)
-
-
 async def test_nobody_waits_long_for_it(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
     """The answer is remembered for the next one who asks."""
     encoder.open.clear()
@@ -249,7 +188,7 @@ async def test_what_the_fast_encoder_is_sure_of_waits_for_no_worker(
     fast = StaticEncoder(shipped_gate() / FAST_FOLDER)
     sure, doubtful = "How do I write a loop in Python?", "zzgrmbl fnord"
     ladder = Ladder(SHIPPED, encoder, fast)
-    assert ladder.quick(sure) and not ladder.quick(doubtful)
+    assert ladder.begin(sure).reading and not ladder.begin(doubtful).reading
     reader = RelevanceReader(SHIPPED, lambda: ladder, worker)
     assert await reader.judge("Is seven a prime number?", PATIENT_S)
 
@@ -265,6 +204,26 @@ async def test_what_the_fast_encoder_is_sure_of_waits_for_no_worker(
         assert None is await reader.judge("How do I write a loop in C?", 0.01)
     finally:
         held.set()
+
+
+async def test_what_the_fast_encoder_doubts_it_reads_once(
+    encoder: CountingEncoder, worker: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask at once: the full encoder goes on with what it made of the text."""
+    fast, read = StaticEncoder(shipped_gate() / FAST_FOLDER), list[str]()
+    encode = fast.encode
+    monkeypatch.setattr(fast, "encode", lambda texts: (read.extend(texts), encode(texts))[1])
+    ladder, doubtful = Ladder(SHIPPED, encoder, fast), "zzgrmbl fnord"
+    reader = RelevanceReader(SHIPPED, lambda: ladder, worker)
+    assert await reader.judge("Is seven a prime number?", PATIENT_S)
+    read.clear()
+    encoder.texts.clear()
+
+    first, *others = await asyncio.gather(*(reader.judge(doubtful, PATIENT_S) for _ in range(3)))
+
+    assert ([doubtful], [doubtful]) == (read, encoder.texts)
+    assert first and others == [first, first]
+    assert np.array_equal(first.relevance, ladder.read(doubtful).relevance)
 
 
 async def test_texts_do_not_pile_up_behind_a_slow_encoder(encoder: CountingEncoder, worker: ThreadPoolExecutor) -> None:
