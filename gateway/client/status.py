@@ -1,7 +1,6 @@
 """How the peer is doing: alive, ready, its status, the peers that it knows."""
 
 from collections.abc import Collection
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from gateway.client.openapi import openapi_page
 from gateway.client.running import RunningPeer
 from gateway.client.views import KnownPeer, engine_status, engines_status, peer_rows, refused_rows, waiting_lines
 from gateway.serving.refusals import missing
+from gateway.version import own_version
 
 KEY_TELLS = "ask with an API key to hear what"
 
@@ -34,7 +34,7 @@ def add_status_pages(calls: Calls, peer: RunningPeer) -> None:
 
     @calls.get("/openapi.json")
     async def openapi(_: Request) -> dict[str, Any]:
-        return openapi_page(version("ppai"))
+        return openapi_page(own_version())
 
     @calls.get("/ppai/v1/status")
     async def status(_: Request) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def status_of(peer: RunningPeer) -> dict[str, Any]:
         "id": peer.node.me,
         "name": peer.node.name,
         "words": spoken(peer.node.me),
-        "version": version("ppai"),
+        "version": own_version(),
         "url": peer.url,
         "uptime_s": round(peer.clock() - peer.began, 1),
         **_engines_status(peer),

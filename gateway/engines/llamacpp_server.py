@@ -4,11 +4,13 @@ The first line of standard input is the API key. When standard input ends, the p
 this process ends too. It has nothing to save, so SIGTERM ends it at once.
 """
 
-import argparse
 import os
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
 
 CANNOT = "llama.cpp cannot "  # how the line begins that says why this process ends; the parent looks for it
 
@@ -31,7 +33,9 @@ def main() -> None:
     threading.Event().wait()
 
 
-def _options() -> argparse.Namespace:
+def _options() -> "argparse.Namespace":
+    import argparse  # the peer itself reads no options here
+
     parser = argparse.ArgumentParser(prog="llamacpp_server")
     parser.add_argument("--model", required=True)
     parser.add_argument("--name", required=True)
@@ -49,7 +53,7 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def _parameters(parameters: Any, options: argparse.Namespace, api_key: str) -> Any:
+def _parameters(parameters: Any, options: "argparse.Namespace", api_key: str) -> Any:
     parameters.model.path = options.model
     parameters.model_alias = {options.name}
     parameters.hostnames = ["127.0.0.1"]

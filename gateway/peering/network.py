@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -55,6 +54,7 @@ from gateway.peering.reach.punch import punching, quic
 from gateway.peering.reach.punch.punching import Punching
 from gateway.peering.reach.relay import Relay
 from gateway.peering.reach.tunnels import Tunnels
+from gateway.version import own_version
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def join(config: NetworkConfig, folder: Path) -> Membership:
     words = Words(secrets.token_bytes(32))
     gossip = Gossip(identity.id, generation, sealed, random.Random(), vouched=admission.vouches, words=words)
     shared = secret if secret and admission.mode == "secret" else b""
-    if shared and (weak := warning_about(shared, version("ppai"))):
+    if shared and (weak := warning_about(shared, own_version())):
         warnings.append(weak)
     return Membership(identity, admission, gossip, remembered, peers_path, tuple(warnings), shared)
 
@@ -129,7 +129,7 @@ def check(config: NetworkConfig, folder: Path) -> str:
     Returns what the owner is to hear of the network's secret; empty where nothing.
     """
     _, secret = _admission(config, folder)
-    warning = warning_about(secret, version("ppai")) if secret else ""
+    warning = warning_about(secret, own_version()) if secret else ""
     for text in config.advertise:
         address_of("network.advertise", text)
     for key, places in (("network.seeds", config.seeds), ("network.relay", config.relay)):

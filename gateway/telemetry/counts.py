@@ -1,14 +1,14 @@
-"""Counts and histograms as plain numbers, which are made into Prometheus' families when they are scraped.
+"""Counts and histograms as plain numbers, which are made into Prometheus' text when they are scraped (exposition.py).
 
 The client library's own counters take a lock at every step (docs/results/gateway.md#small-costs).
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
-
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from typing import Literal
 
 SERIES_LIMIT = 64  # of one count
 OTHER = "other"  # the label of what is beyond that
@@ -31,13 +31,6 @@ class Counts(dict[tuple[str, ...], float]):
         except KeyError:
             known = labels if len(self) < SERIES_LIMIT else (OTHER,) * len(labels)
             self[known] = self.get(known, 0) + by
-
-    def family(self, name: str, help_text: str, labels: Sequence[str]) -> Metric:
-        """As Prometheus has it; `name` without `_total`."""
-        family = CounterMetricFamily(name, help_text, labels=labels)
-        for values, count in self.items():
-            family.add_metric(values, count)
-        return family
 
 
 class Spread:
@@ -63,9 +56,22 @@ class Spread:
         ]
 
 
-def histogram(name: str, help_text: str, label: str, spreads: Mapping[str, Spread]) -> Metric:
-    """As Prometheus has it: one series a value of `label`, those too of which nothing was counted yet."""
-    family = HistogramMetricFamily(name, help_text, labels=(label,))
-    for value, spread in spreads.items():
-        family.add_metric((value,), spread.cumulative(), spread.sum)
-    return family
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: `name` without `_total`, what it is `about`, and its series by the values of its labels."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    name: str
+    about: str
+    labels: tuple[str, ...]
+    series: Mapping[tuple[str, ...], float | Spread]
+
+
+def counter(name: str, about: str, labels: tuple[str, ...], counts: Mapping[tuple[str, ...], float]) -> Family:
+    """What only grows."""
+    return Family("counter", name, about, labels, counts)
+
+
+def histogram(name: str, about: str, label: str, spreads: Mapping[str, Spread]) -> Family:
+    """One series a value of `label`, those too of which nothing was counted yet."""
+    return Family("histogram", name, about, (label,), {(value,): spread for value, spread in spreads.items()})

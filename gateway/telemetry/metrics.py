@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
-
-from gateway.telemetry.counts import Counts, Spread, histogram
+from gateway.telemetry.counts import Counts, Family, Spread, counter, histogram
+from gateway.telemetry.exposition import text_of
 from gateway.telemetry.genai import DURATION_BOUNDS_S, FIRST_TOKEN_BOUNDS_S, TOKEN_BOUNDS_S
 
 Target = Literal["local", "remote"]  # who was asked; a label with the peer in it would grow without bound
@@ -36,7 +34,6 @@ class Telemetry:
     """One peer's metrics."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
         self._attempts, self._continued = Counts(product(_TARGETS, _STATUSES)), Counts(product(_TARGETS, _STATUSES))
         self._answers, self._decisions, self._refused, self._turned_away = Counts(), Counts(), Counts(), Counts()
         self._served = Counts((status,) for status in _STATUSES)
@@ -44,7 +41,6 @@ class Telemetry:
         self._served_tokens = [0, 0]  # of prompts, and written
         self._expected_wait, self._wait = Spread(_WAIT_BOUNDS_S), Spread(_WAIT_BOUNDS_S)
         self._stages = {stage: Spread(_STAGE_BOUNDS_S) for stage in ("read", "judge", "probe", "choose")}
-        self.registry.register(self)
 
     def observe(
         self,
@@ -107,23 +103,19 @@ class Telemetry:
 
     def exposition(self) -> bytes:
         """Prometheus text format."""
-        return generate_latest(self.registry)
+        return text_of(self.families())
 
-    def describe(self) -> list[Metric]:
-        """Nothing is scraped only to learn the names."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """What the registry asks for when it is scraped."""
+    def families(self) -> Iterator[Family]:
+        """All that was counted and timed."""
         asked = ("target", "status")
-        yield self._attempts.family("ppai_requests", "Attempts, by who was asked", asked)
-        yield self._answers.family("ppai_answers", "Requests, after all attempts", ("status", "reason"))
-        yield self._decisions.family("ppai_decisions", "Decisions who is asked", ("reason",))
-        yield self._refused.family("ppai_refused", "Requests that nobody was asked", ("status", "code"))
-        yield self._continued.family("ppai_continued", "Attempts to go on with an answer", asked)
-        yield self._served.family("ppai_served", "Requests of other peers, run here", ("status",))
-        yield self._turned_away.family("ppai_turned_away", "Requests refused at the peer port", ("code",))
-        yield self._tokens().family("ppai_tokens", "Tokens read and written, by who was asked", ("target", "kind"))
+        yield counter("ppai_requests", "Attempts, by who was asked", asked, self._attempts)
+        yield counter("ppai_answers", "Requests, after all attempts", ("status", "reason"), self._answers)
+        yield counter("ppai_decisions", "Decisions who is asked", ("reason",), self._decisions)
+        yield counter("ppai_refused", "Requests that nobody was asked", ("status", "code"), self._refused)
+        yield counter("ppai_continued", "Attempts to go on with an answer", asked, self._continued)
+        yield counter("ppai_served", "Requests of other peers, run here", ("status",), self._served)
+        yield counter("ppai_turned_away", "Requests refused at the peer port", ("code",), self._turned_away)
+        yield counter("ppai_tokens", "Tokens read and written, by who was asked", ("target", "kind"), self._tokens())
         for name, help_text, of in (
             ("time_to_first_token", "From asking to the first event of a stream", "first_token"),
             ("time_per_output_token", "Between the tokens of a stream", "per_token"),

@@ -7,7 +7,6 @@ that, where both peers hand traces on (otel.py). The SDK sends in threads of its
 import asyncio
 import threading
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -23,6 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from gateway.telemetry import genai
 from gateway.telemetry.otel import TRACEPARENT, Ended, OtelConfig
+from gateway.version import own_version
 
 CLOSE_S = 3.0  # for what is left to be sent at the end
 
@@ -35,13 +35,13 @@ class OpenTelemetry:
     def __init__(self, config: OtelConfig, peer: str, close_s: float = CLOSE_S) -> None:
         self._close_s = close_s
         place, self.across_peers = config.endpoint.rstrip("/"), config.across_peers
-        about = {"service.name": "ppai", "service.version": version("ppai"), "service.instance.id": peer}
+        about = {"service.name": "ppai", "service.version": own_version(), "service.instance.id": peer}
         resource = Resource.create(about)
         self._spans = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{place}/v1/traces")))
         reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{place}/v1/metrics"))
         self._meters = MeterProvider([reader], resource, shutdown_on_exit=False)
-        self.tracer = self._spans.get_tracer("ppai", version("ppai"))
+        self.tracer = self._spans.get_tracer("ppai", own_version())
         self.client_duration = self._histogram(genai.CLIENT_DURATION, "s", genai.DURATION_BOUNDS_S)
         self.client_first_chunk = self._histogram(genai.CLIENT_FIRST_CHUNK, "s", genai.FIRST_TOKEN_BOUNDS_S)
         self.client_tokens = self._histogram(genai.CLIENT_TOKENS, "{token}", genai.TOKENS)
@@ -65,7 +65,7 @@ class OpenTelemetry:
         self._meters.shutdown()
 
     def _histogram(self, name: str, unit: str, bounds: tuple[float, ...]) -> Histogram:
-        return self._meters.get_meter("ppai", version("ppai")).create_histogram(
+        return self._meters.get_meter("ppai", own_version()).create_histogram(
             name, unit, explicit_bucket_boundaries_advisory=bounds
         )
 

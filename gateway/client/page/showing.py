@@ -9,7 +9,6 @@ A peer's word, such as its name or why it refuses us, is passed on as it is: the
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from math import isfinite
 from typing import Any
 
@@ -24,6 +23,7 @@ from gateway.client.running import RunningPeer
 from gateway.client.status import engine_rows, known_peer, missing_here
 from gateway.client.views import KnownPeer, agent_row, invite_row, peer_row, waiting_lines
 from gateway.privacy.rules import checked
+from gateway.version import own_version
 
 OWNERS = ("request/", "invite/", "tab/", "rule/")  # keys that only the owner may see
 _APART = (
@@ -95,7 +95,7 @@ class Showing:
             "id": peer.node.me,
             "words": spoken(peer.node.me),
             "name": peer.node.name,
-            "version": version("ppai"),
+            "version": own_version(),
             "url": peer.url,
             "network": network.admission.net,
             "admission": network.admission.mode,

@@ -23,12 +23,6 @@ def test_what_was_counted_before_goes_on_being_counted_by_its_name() -> None:
     assert 3 == counts["ok",]
 
 
-def test_what_is_known_beforehand_is_told_before_it_happens() -> None:
-    (family,) = [Counts([("ok",), ("failed",)]).family("ppai_test", "help", ("status",))]
-
-    assert {"ok": 0, "failed": 0} == {sample.labels["status"]: sample.value for sample in family.samples}
-
-
 def test_a_histogram_counts_up_to_each_bound_and_all() -> None:
     spread = Spread((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 9.0):
