@@ -40,14 +40,16 @@ class Limits:
 EVERYTHING = Limits()
 
 
-def digest(table: Table, own: Entry, left: Iterable[Entry], buckets: int, lives: Lives | None = None) -> Digest:
+def digest(
+    table: Table, own: Entry, left: Iterable[Entry], buckets: int, lives: Lives | None = None, *, is_last: bool = False
+) -> Digest:
     """The digest over `buckets` of our own records, those of the live, and those of `left`, who said goodbye lately.
 
-    `lives`: see signs.py.
+    `lives`: see signs.py. `is_last`: its answer names no further buckets that differ, since it shows no checksums.
     """
     entries = table.versions(buckets)
     entries.update((e.short, e.versions) for e in (own, *left) if buckets >> bucket_of(e.short) & 1)
-    needs_sums = lives or buckets != ALL_BUCKETS
+    needs_sums = lives or (buckets != ALL_BUCKETS and not is_last)
     return Digest(entries, buckets, table.sums(own.card) if needs_sums else b"", lives or {})
 
 

@@ -66,8 +66,10 @@ class Rounds:
             granted = reconcile.granted(self._table, own, delta, self._limits(sender))
             messages += [granted] if granted else []
         if delta.differing:
+            # Once: a difference stays where one of two holds a peer for dead, and would be followed up for ever.
             limit = self._sites.digest_entries if self._is_far(sender) else self._config.digest_entries
-            messages.append(self._digest(own, now, self._some(limit, delta.differing)))
+            some, left = self._some(limit, delta.differing), self._members.recently_left(now)
+            messages.append(reconcile.digest(self._table, own, left, some, is_last=True))
         return messages
 
     def share(self) -> float:
@@ -98,10 +100,7 @@ class Rounds:
         if partner.far:
             return reconcile.digest(self._table, own, (), 0, signs.lives(self._table, own, ALL_BUCKETS))
         limit = self._config.digest_entries
-        is_small = self._table.living < limit
-        return self._digest(own, now, ALL_BUCKETS if is_small else self._some(limit, ALL_BUCKETS))
-
-    def _digest(self, own: Entry, now: float, buckets: int) -> Digest:
+        buckets = ALL_BUCKETS if self._table.living < limit else self._some(limit, ALL_BUCKETS)
         lives = signs.lives(self._table, own, buckets) if self._table.far().all else None
         return reconcile.digest(self._table, own, self._members.recently_left(now), buckets, lives)
 

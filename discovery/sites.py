@@ -19,7 +19,7 @@ class SitesConfig:
 
     exchange_s_each: float = 0.015  # s, times the far peers: between two exchanges that one site begins with them
     exchange_min_s: float = 10.0  # s; the same of few
-    digest_entries: int = 16  # versions listed in a message to a far peer, where both hold different cards
+    digest_entries: int = 64  # versions listed in a message to a far peer, where both hold different cards
     whole_pulses: int = 4  # told a far peer in one message
     news_s_each: float = 0.075  # s, times the far peers: a sign of life that is so much newer than the one held is news
     news_min_s: float = 10.0  # s; the same of few

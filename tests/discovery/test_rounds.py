@@ -2,12 +2,14 @@
 
 import pytest
 
-from benchmarks.gossip.cluster import HANDSHAKE_BYTES, HTTP_BYTES
+from benchmarks.gossip.cluster import HANDSHAKE_BYTES, HTTP_BYTES, opened
+from discovery import signs
 from discovery.gossip import Gossip, GossipConfig
-from discovery.messages import Delta, Digest, Probe, Sign, short_id
+from discovery.messages import ALL_BUCKETS, Delta, Digest, Probe, Sign, decode, encode, short_id
+from discovery.rounds import RoundsConfig
 from discovery.sites import SitesConfig
 from discovery.words import Words
-from tests.cluster import Cluster, card_of, id_of, pulse_of, signed
+from tests.cluster import NET, Cluster, card_of, id_of, pulse_of, signed
 
 KEY = bytes(32)
 
@@ -136,10 +138,35 @@ def test_a_far_suspect_is_probed_by_one_of_a_site_at_a_time() -> None:
     cluster = Cluster(5, seed=5, acquainted=True, homes=2)
     cluster.advance(20)
     sent = list[float]()
-    cluster.carries = lambda message: not isinstance(message, Probe) or sent.append(cluster.now) is not None
-    cluster.crash(1)
+    cluster.carries = lambda message: message != Probe(id_of(1)) or sent.append(cluster.now) is not None
+    cluster.partition([1])  # as if it had crashed; to what has, nothing is carried
 
     cluster.until(lambda: all(cluster.states(n)[1] == "dead" for n in (0, 2, 4)), within_s=300, step_s=1.0)
 
     far = [at for at in sent if at > 40]  # the other one of its home has buried it by then
     assert 3 <= len(far) <= 30
+
+
+@pytest.mark.parametrize("homes", [0, 2], ids=["near", "far"])
+def test_what_two_hold_differently_for_good_is_followed_up_once(homes: int) -> None:
+    """As it is where one holds more peers for dead than fit into one digest, which no record that the other has mends.
+
+    A digest for each delta that names differences, and a delta for each digest, went on for ever.
+    """
+    config = GossipConfig(rounds=RoundsConfig(digest_entries=2), sites=SitesConfig(digest_entries=2))
+    cluster = Cluster(20, acquainted=True, homes=homes, config=config)
+    ada, ben = cluster.gossip(0), cluster.gossip(1)
+    for number in range(2, 20):
+        ada._table.change(ada._table.get(id_of(number)), lambda entry: setattr(entry, "state", "dead"))
+    differing = signs.lives(ben._table, ben._own.entry, ALL_BUCKETS)
+
+    first = ben._rounds._digest_for(ben._table.get(ada.id), ben._own.entry, 0.0)
+    said, waiting = 0, [(ada, ben, first)]
+    while waiting and said < 100:
+        receiver, sender, message = waiting.pop(0)
+        step = receiver.receive(decode(encode(message, NET), NET, opened), sender.id, 0.0)
+        waiting += [(sender, receiver, step.reply)] if step.reply is not None else []
+        waiting += [(sender, receiver, send.message) for send in step.sends if send.to == sender.id]
+        said += 1
+
+    assert len(differing) > 10 and 4 <= said < 10
