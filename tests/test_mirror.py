@@ -24,6 +24,7 @@ UNTESTED = {
     "gateway/topics/wordings/finding.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "gateway/topics/wordings/names.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
     "gateway/topics/wordings/writing.py": "patterns, which tests/gateway/topics/test_forms.py goes through",
+    "gateway/workers/process.py": "the process that tests/gateway/workers/test_crew.py starts",
     "benchmarks/progress.py": "one print",
     "benchmarks/gateway/attacker.py": "the process that tests/benchmarks/gateway/test_flood.py starts",
     "benchmarks/gateway/targets.py": "starts what tests/benchmarks/gateway/test_main.py measures",

@@ -4,14 +4,16 @@ A row says requests a second; microseconds added to the time to an answer, of a 
 of CPU a request; MiB of memory. Every scenario is run against every target in every round, in an order drawn
 anew; figures are medians over the rounds, `added` is against the engine asked directly in the same round. Everything
 shares this machine, driver and engine too: compare targets of one run, not runs. The target `among8` knows eight other
-peers with the same model, and so judges and weighs each request; the scenarios `new1` and `new16` ask what was never
-asked before. Both are run when they are named (`--targets`, `--scenarios`).
+peers with the same model, and so judges and weighs each request; in `workers2`, `workers4` and `workers8` so many
+processes pass answers on (`client.workers`). The scenarios `new1` and `new16` ask what was never asked before; `c64`
+and `s512` ask and stream more at once. All of these are run when they are named (`--targets`, `--scenarios`).
 
 `--ledger` says instead where that CPU goes in a peer, in microseconds a request by stage (ledger.py).
 """
 
 import argparse
 import json
+import os
 import random
 import statistics
 import sys
@@ -40,8 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         try:
             targets = start(
-                stack, Path(folder), options.wanted, options.rivals, options.against, _say, sampled=options.ledger
-            )
+                stack, Path(folder), options.wanted, options.rivals, options.against, _say, sampled=options.ledger,
+                niced=options.niced,
+            )  # fmt: skip
+            if options.niced:
+                os.nice(10)
             cells = _measure(targets, chosen, options.rounds, options.seconds, random.Random(options.seed))
         except (NotStarted, WrongAnswer, OSError) as error:
             _say(f"benchmarks.gateway: {error}")
@@ -61,7 +66,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--targets", dest="wanted", type=_among, default=_among(""), metavar="NAME,...", help="these, not all of them"
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="of each scenario at each target in each round")
-    parser.add_argument("--scenarios", default=",".join(scenario.name for scenario in SCENARIOS if not scenario.new))
+    parser.add_argument(
+        "--scenarios", default=",".join(scenario.name for scenario in SCENARIOS if not scenario.is_extra)
+    )
+    parser.add_argument("--niced", action="store_true", help="engine and driver stand back where others want to run")
     parser.add_argument("--seed", type=int, default=0, help="of the order")
     options = parser.parse_args(argv)
     names = {scenario.name for scenario in SCENARIOS}
@@ -74,7 +82,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _among(names: str) -> Callable[[str], bool]:
     """A test whether a target is one of these; without names most are."""
-    return lambda name: name in names.split(",") if names else not name.startswith(("edge", "among"))
+    return lambda name: name in names.split(",") if names else not name.startswith(("edge", "among", "workers"))
 
 
 def _measure(

@@ -28,6 +28,7 @@ class Scenario:
     words: int = 0
     turns: int = 1  # of the conversation sent along; 30 make 34 KB
     new: bool = False  # every question is another one, so that each has to be judged
+    is_extra: bool = False  # run only where it is named
 
     def body(self, number: int = 0) -> bytes:
         """The body of the request of this number; all are equal, unless the scenario asks for new ones."""
@@ -52,8 +53,10 @@ SCENARIOS = (
     Scenario("big16", 16, turns=31),
     Scenario("s1", 1, words=8),
     Scenario("s64", 64, words=32),
-    Scenario("new1", 1, new=True),
-    Scenario("new16", 16, new=True),
+    Scenario("new1", 1, new=True, is_extra=True),
+    Scenario("new16", 16, new=True, is_extra=True),
+    Scenario("c64", 64, is_extra=True),
+    Scenario("s512", 512, words=32, is_extra=True),
 )
 
 

@@ -44,7 +44,8 @@ async def a_page(scope: Any, receive: Any, send: Any) -> None:
 def main(port: int) -> None:
     sys.path.insert(0, str(Path.cwd()))
     from gateway.client.api_keys import ApiKeys
-    from gateway.client.app import CLIENT_BOUNDS, ClientApp, ClientConfig
+    from gateway.client.app import ClientApp, ClientConfig
+    from gateway.server.connection import Bounds
     from gateway.server.event_loop import new_event_loop
     from gateway.server.listeners import bind, places_for_programs, server
 
@@ -56,7 +57,11 @@ def main(port: int) -> None:
     ):
         keys = ApiKeys(Path(home) / "keys")
         app = ClientApp(dispatcher, a_page, ClientConfig(), keys, "".__eq__)
-        runner.run(server(app, places_for_programs(4096), CLIENT_BOUNDS).serve(sockets=[listener]))
+        runner.run(
+            server(app, places_for_programs(4096), Bounds(head_bytes=64 << 10, first_head_s=75.0)).serve(
+                sockets=[listener]
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ LITELLM_ENVIRONMENT = {
 }
 # One network; and its engine takes all that the driver sends at once, else the answering peer would turn some away.
 PAIR_ENVIRONMENT = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_ENGINE_SLOTS": "256"}
+WORKERS = (2, 4, 8)  # processes that pass answers on: targets `workers2` and so on; `ppai` does it in one
 OTHERS = 8  # that the peer `among8` knows
+NICE = ("nice", "-n", "10")
 NO_ENGINE = "http://127.0.0.1:9"
 
 
@@ -91,19 +93,21 @@ def start(
     say: Callable[[str], None],
     *,
     sampled: bool = False,
+    niced: bool = False,
 ) -> list[Target]:
     """The engine, peers in their kinds, an edge, the same of other checkouts of PPAI, and the rivals there are.
 
-    Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. Raises NotStarted for all but
-    rivals.
+    Those that are `wanted` by name, and the engine. `sampled`: the peers' stacks are. `niced`: the engine stands back
+    where others want its processor. Raises NotStarted for all but rivals.
     """
     checkouts = checkouts_of(against)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
+    command = [*(NICE if niced else ()), sys.executable, "-m", "benchmarks.gateway.engine", str(port)]
     targets = [started(stack, folder, "direct", port, command)]
     for suffix, checkout in checkouts.items():
         kinds = {f"ppai{suffix}": _peer, f"delegated{suffix}": _pair, f"among{OTHERS}{suffix}": _among_others}
+        kinds |= {f"workers{number}{suffix}": partial(_peer, workers=number) for number in WORKERS}
         for name, begin in kinds.items():
             if wanted(name):
                 targets.append(begin(stack, folder, name, checkout, url, sampled=sampled))
@@ -148,13 +152,15 @@ def _peer(
     *more: str,
     sampled: bool,
     settings: Sequence[str] = (),
+    workers: int = 1,
 ) -> Target:
     """`ppai serve` as that checkout has it; alone, unless `more` says where its peers are.
 
-    `settings`: further ones, as variables of the environment.
+    `settings`: further ones, as variables of the environment. `workers`: how many processes pass answers on.
     """
     port, samples = free_port(), folder / f"{name}.stacks"
     begin = [str(WATCHED), "stacks", str(samples)] if sampled else ["-m", "gateway.cli"]
+    settings = [*settings, f"PPAI_CLIENT_WORKERS={workers}"] if workers > 1 else settings
     given = ["env", *settings] if settings else []
     command = [*given, python_of(checkout), *begin, "serve", "--home", str(folder / name), "--engine", engine]
     command += ["--port", str(port), "--peer-host", "127.0.0.1", "--no-mdns", *(more or ("--peer-port", "0"))]

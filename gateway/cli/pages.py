@@ -63,6 +63,8 @@ def status_lines(found: Page, columns: Width) -> list[str]:
     version = f", PPAI {found['version']}" if "version" in found else ""
     lines = [f"{found['name']} ({id_shown(found['id'])}){version}, up {duration(found['uptime_s'])}: {state}"]
     lines += fact("endpoint", f"{found['url']}/v1", columns)
+    if workers := found.get("workers"):
+        lines += fact("workers", _workers_words(workers), columns)
     for engine in engines:
         lines += _engine_lines(engine, columns)
     if kept_shut := found.get("kept_shut"):
@@ -78,6 +80,12 @@ def status_lines(found: Page, columns: Width) -> list[str]:
         if line not in [engine["problem"] for engine in engines]:
             lines += fact("missing", line, columns)
     return lines
+
+
+def _workers_words(workers: Page) -> str:
+    """How many processes pass answers on, and whether all of them do."""
+    ended = f"; {workers['ended']} ended and were replaced" if workers["ended"] else ""
+    return f"{workers['running']} of {workers['wanted']} processes pass answers on{ended}"
 
 
 def _measuring_lines(measuring: Page | None, columns: Width) -> list[str]:

@@ -21,7 +21,6 @@ from gateway.client.page.files import is_page
 from gateway.client.paths import ENDPOINT_PATHS, OTHER_PATHS
 from gateway.server.answering import AsgiClient, Send
 from gateway.server.callers import is_allowed_host, is_allowed_origin
-from gateway.server.connection import KEEPALIVE_S, Bounds
 from gateway.server.edge import (
     AsgiApp,
     ClientGone,
@@ -46,11 +45,6 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=1 << 30)]
 
-CLIENT_BOUNDS = Bounds(
-    head_bytes=64 << 10,
-    first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
-    dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
-)
 PROBES = ("/health", "/ready")  # monitors and orchestrators ask these and hold no key
 EXPOSED_HEADERS = (
     ", ".join(f"x-ppai-{name}" for name in ("peer", "model", "score", "cost-s", "reason", "attempts"))
@@ -64,6 +58,9 @@ class ClientConfig:
 
     host: str = "127.0.0.1"  # loopback: whoever reaches it can use every model that this peer may ask
     port: Port = 8470  # 8000 is vLLM's own; 0 takes a free one
+    # processes that pass answers on, on Linux; 1: the peer does it itself, for all this one is cheaper. auto: 4 from
+    # 8 cores on (docs/results/gateway.md#many-cores)
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] | Literal["auto"] = 1
     body_limit_bytes: Bytes = 32 << 20  # long conversations and data: images; vLLM itself has no limit
     first_token_timeout_s: Seconds = 300.0  # a cold model load takes minutes, and hanging up aborts it (Ollama)
     keepalive_s: Seconds = COMMENT_AFTER_S  # without an event, until a stream gets a comment

@@ -58,6 +58,15 @@ class Examine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """Processes that pass answers on in this one's place (gateway/workers)."""
+
+    wanted: int
+    running: int
+    ended: int  # that were replaced
+
+
+@dataclass(frozen=True, slots=True)
 class RunningPeer:
     """What the pages read, and the few things that the owner may change."""
 
@@ -83,3 +92,4 @@ class RunningPeer:
     settling: Settling  # what each other peer and we gave each other
     stop: Callable[[], None]  # has this peer end, as SIGTERM does
     examine: Examine
+    workers: Callable[[], Workers | None] = lambda: None  # None: this process does all

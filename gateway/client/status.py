@@ -1,6 +1,7 @@
 """How the peer is doing: alive, ready, its status, the peers that it knows."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def status_of(peer: RunningPeer) -> dict[str, Any]:
         "version": own_version(),
         "url": peer.url,
         "uptime_s": round(peer.clock() - peer.began, 1),
+        "workers": None if (workers := peer.workers()) is None else asdict(workers),
         **_engines_status(peer),
         "network": _network_status(peer, list(waiting.values())),
         "gate": _gate_status(peer),

@@ -89,7 +89,7 @@ def _of_running(peer: Running, config: Config | None) -> list[Finding]:
     gate = status["gate"]
     lacks = gate["problem"] or gate["lacking"]
     read = Finding("gate", None if lacks else True, lacks or f"topics are told apart by the gate {gate['space']}")
-    found = [read, *map(_connected, status["network"]["addresses"])]
+    found = [read, *_workers(status), *map(_connected, status["network"]["addresses"])]
     found += engine_findings(status.get("engines") or [status["engine"]], ask)
     wanted = config.network.mdns if config else None
     found += network_findings(status, peer.peers, mdns=wanted, in_container=is_container())
@@ -97,6 +97,16 @@ def _of_running(peer: Running, config: Config | None) -> list[Finding]:
         found += reach_findings(peer.looks)
     ports = [urlsplit(f"//{address}").port for address in status["network"]["addresses"]]
     return found + (_surroundings(config, next(filter(None, ports), config.peer.port)) if config else [])
+
+
+def _workers(status: Mapping[str, Any]) -> list[Finding]:
+    """Whether all workers are there that `client.workers` wants; nothing where none is wanted."""
+    if (workers := status.get("workers")) is None:
+        return []
+    said = f"{workers['running']} of {workers['wanted']} workers pass answers on, and {workers['ended']} ended"
+    if workers["running"] < workers["wanted"]:
+        return [Finding("workers", False, said, "read in `ppai logs` why they end; `client.workers: 1` does without")]
+    return [Finding("workers", True, said)]
 
 
 def _connected(address: str) -> Finding:

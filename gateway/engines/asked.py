@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from types import TracebackType
 from typing import Protocol
 
-from discovery.connection import Answer, ConnectionBroken
+import msgspec
+
+from discovery.connection import ConnectionBroken
 from gateway.upstream import REPLY_LIMIT_BYTES, Patience, UpstreamError
 from gateway.wire.bodies import OPTIONAL, leaving_out, says_not_known, without
 from gateway.wire.codec import Pieces
@@ -18,6 +20,44 @@ NOT_BEGUN = (ConnectionBroken, OSError, TimeoutError)
 _EVENTS = ("text/event-stream", "text/plain", "application/octet-stream")  # what servers call a stream of events
 
 
+class Began(Protocol):
+    """An answer whose head has come (discovery.connection.Answer)."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    def whole(self) -> bytes | None:
+        """The body, where all of it has come."""
+        ...
+
+    async def piece(self, within_s: float) -> bytes:
+        """What came of the body since; empty at its end. Raises ConnectionBroken, TimeoutError."""
+        ...
+
+    def pour(self, takes: Callable[[bytes], bool]) -> None:
+        """Offer what comes to `takes` first."""
+        ...
+
+    def release(self, *, at_its_end: bool = False) -> None:
+        """End it."""
+        ...
+
+
+class Way(msgspec.Struct, frozen=True, array_like=True):
+    """How an engine is reached. `found_at`: the port where it was found, if it was not named."""
+
+    url: str
+    found_at: int = 0
+
+
+class Hands(Protocol):
+    """Another process of this peer, which asks in our place, and may pass the answer on by itself."""
+
+    async def send(self, way: Way, lines: bytes, body: Pieces, *, keep: bool, within_s: float) -> Began:
+        """As Connections.send. An answer that was passed on has no body left."""
+        ...
+
+
 class Asking(Protocol):
     """The engine that is asked."""
 
@@ -25,8 +65,13 @@ class Asking(Protocol):
     in_flight: int  # requests that are open at it
     refused: dict[str, frozenset[str]]  # by endpoint: optional fields that it does not know
 
-    def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Awaitable[Answer]:
-        """Send a request; the answer is there once its head has come. Raises one of NOT_BEGUN."""
+    def begin(
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float, hands: Hands | None
+    ) -> Awaitable[Began]:
+        """Send a request, by these hands or ours; the answer is there once its head has come. Raises one of NOT_BEGUN.
+
+        Hands raise UpstreamError, too.
+        """
         ...
 
     def not_begun(self, error: Exception, within_s: float) -> UpstreamError:
@@ -38,94 +83,26 @@ class Asking(Protocol):
         ...
 
 
-class Asked:
-    """A context: entering it asks, and leaving it hangs up, which makes the engine stop generating.
-
-    Entered it is the answer that has begun (gateway.upstream.Reply). Entering raises UpstreamError.
-    """
+class Answering:
+    """An answer that has begun (gateway.upstream.Reply), once `begun` was told."""
 
     status: int
     content_type: str
     is_stream: bool
     retry_after: str | None
+    _answer: Began
+    _said: bytes | None = None  # the whole body, where it has been read
 
-    def __init__(
-        self,
-        engine: Asking,
-        endpoint: str,
-        body: Pieces,
-        headers: Mapping[str, str],
-        *,
-        stream: bool,
-        patience: Patience,
-    ) -> None:
-        """`stream`: events are asked for, so that a body of no particular type is taken for them."""
-        self._engine, self._endpoint, self._body, self._headers = engine, endpoint, body, headers
-        self._stream, self._patience = stream, patience
-        self._answer: Answer
-        self._said: bytes | None = None  # the whole body, where it has been read
+    def __init__(self, url: str, *, stream: bool, patience: Patience) -> None:
+        """`url`: of the engine. `stream`: events are asked for."""
+        self._url, self._stream, self._patience = url, stream, patience
 
-    async def __aenter__(self) -> "Asked":
-        engine, endpoint, body = self._engine, self._endpoint, self._body
-        engine.in_flight += 1
-        try:
-            if not_known := engine.refused.get(endpoint):
-                body, _ = without(body, not_known)
-            self._begun(await engine.begin(endpoint, body, self._headers, self._within_s))
-            if self.status in _REFUSED and endpoint in OPTIONAL:
-                await self._ask_for_less(body)
-            if self._answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
-                self._answer.release()
-                raise UpstreamError(f"the engine at {engine.url} compresses its answers", code="bad_encoding")
-        except NOT_BEGUN as error:
-            engine.in_flight -= 1
-            raise engine.not_begun(error, self._within_s) from error
-        except BaseException:
-            engine.in_flight -= 1
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._engine.in_flight -= 1
-        self._answer.release()  # closes the connection where the answer was not read to its end
-
-    @property
-    def _within_s(self) -> float:
-        return self._patience.first_event_s if self._stream else self._patience.whole_s
-
-    def _begun(self, answer: Answer) -> None:
-        """The head of the answer has come."""
-        self._answer, headers = answer, answer.headers
-        self.status = answer.status
+    def begun(self, answer: Began) -> None:
+        """Its head has come. Where events are asked for, a body of no particular type is taken for them."""
+        self._answer, self.status, headers = answer, answer.status, answer.headers
         self.content_type, self.retry_after = headers.get("content-type", ""), headers.get("retry-after")
         may_be = _EVENTS if self._stream else _EVENTS[:1]
         self.is_stream = self.content_type.startswith(may_be) or (self._stream and not self.content_type)
-        if answer.status == 404:
-            self._engine.knows_not_model()
-
-    async def _ask_for_less(self, body: Pieces) -> None:
-        """Ask once more without the optional fields that its refusal names, and again where it names others."""
-        refused = frozenset[str]()
-        for _ in range(REFUSALS):
-            try:
-                self._said = await self.read()
-            except BaseException:
-                self._answer.release()
-                raise
-            body, named = leaving_out(self._endpoint, body, self._said)
-            if not named:
-                return
-            refused |= named if says_not_known(self._said) else frozenset()
-            self._answer.release()
-            self._said = None
-            self._begun(await self._engine.begin(self._endpoint, body, self._headers, self._within_s))
-            if self.status not in _REFUSED:
-                break
-        if refused and self.status == 200:  # it did help: the next request is asked without them at once
-            known = self._engine.refused.get(self._endpoint, frozenset())
-            self._engine.refused[self._endpoint] = known | refused
 
     async def read(self) -> bytes:
         if self._said is not None:
@@ -142,7 +119,7 @@ class Asked:
                     raise UpstreamError(f"the engine's reply is over {REPLY_LIMIT_BYTES} bytes", code="reply_too_large")
             return b"".join(pieces)
         except TimeoutError as error:
-            raise UpstreamError(f"the engine at {self._engine.url} stalled", code="engine_timeout") from error
+            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
@@ -154,7 +131,7 @@ class Asked:
                 wait_s = self._patience.idle_s
                 yield piece
         except TimeoutError as error:
-            raise UpstreamError(f"the engine at {self._engine.url} stalled", code="engine_timeout") from error
+            raise UpstreamError(f"the engine at {self._url} stalled", code="engine_timeout") from error
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
@@ -202,18 +179,100 @@ class Asked:
                         self._answer.release(at_its_end=True)
                         return
         except TimeoutError as error:
-            message = f"the engine at {self._engine.url} sent nothing for {wait_s:g} s"
+            message = f"the engine at {self._url} sent nothing for {wait_s:g} s"
             raise UpstreamError(message, code="engine_timeout") from error
         except OversizedEvent as error:
-            raise UpstreamError(f"the engine at {self._engine.url} sent {error}", code="bad_stream") from error
+            raise UpstreamError(f"the engine at {self._url} sent {error}", code="bad_stream") from error
         except ConnectionBroken as error:
             raise self._cut_short(error) from error
 
     def _cut_short(self, error: Exception | None) -> UpstreamError:
         reason = f" ({error or type(error).__name__})" if error else ""
-        return UpstreamError(
-            f"the engine at {self._engine.url} ended its answer too early{reason}", code="stream_cut_short"
-        )
+        return UpstreamError(f"the engine at {self._url} ended its answer too early{reason}", code="stream_cut_short")
+
+
+class Asked(Answering):
+    """A context: entering it asks, and leaving it hangs up, which makes the engine stop generating.
+
+    Entered it is the answer that has begun (gateway.upstream.Reply). Entering raises UpstreamError.
+    """
+
+    _hands: Hands | None = None
+
+    def __init__(
+        self,
+        engine: Asking,
+        endpoint: str,
+        body: Pieces,
+        headers: Mapping[str, str],
+        *,
+        stream: bool,
+        patience: Patience,
+    ) -> None:
+        """`stream`: events are asked for, so that a body of no particular type is taken for them."""
+        super().__init__(engine.url, stream=stream, patience=patience)
+        self._engine, self._endpoint, self._body, self._headers = engine, endpoint, body, headers
+
+    def lend(self, hands: Hands) -> None:
+        """Have it asked by these hands, which may pass the answer on by themselves."""
+        self._hands = hands
+
+    async def __aenter__(self) -> "Asked":
+        engine, endpoint, body = self._engine, self._endpoint, self._body
+        engine.in_flight += 1
+        try:
+            if not_known := engine.refused.get(endpoint):
+                body, _ = without(body, not_known)
+            self._came(await engine.begin(endpoint, body, self._headers, self._within_s, self._hands))
+            if self.status in _REFUSED and endpoint in OPTIONAL:
+                await self._ask_for_less(body)
+            if self._answer.headers.get("content-encoding", "identity") != "identity":  # a bomb, perhaps
+                self._answer.release()
+                raise UpstreamError(f"the engine at {engine.url} compresses its answers", code="bad_encoding")
+        except NOT_BEGUN as error:
+            engine.in_flight -= 1
+            raise engine.not_begun(error, self._within_s) from error
+        except BaseException:
+            engine.in_flight -= 1
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._engine.in_flight -= 1
+        self._answer.release()  # closes the connection where the answer was not read to its end
+
+    @property
+    def _within_s(self) -> float:
+        return self._patience.first_event_s if self._stream else self._patience.whole_s
+
+    def _came(self, answer: Began) -> None:
+        self.begun(answer)
+        if answer.status == 404:
+            self._engine.knows_not_model()
+
+    async def _ask_for_less(self, body: Pieces) -> None:
+        """Ask once more without the optional fields that its refusal names, and again where it names others."""
+        refused = frozenset[str]()
+        for _ in range(REFUSALS):
+            try:
+                self._said = await self.read()
+            except BaseException:
+                self._answer.release()
+                raise
+            body, named = leaving_out(self._endpoint, body, self._said)
+            if not named:
+                return
+            refused |= named if says_not_known(self._said) else frozenset()
+            self._answer.release()
+            self._said = None
+            self._came(await self._engine.begin(self._endpoint, body, self._headers, self._within_s, self._hands))
+            if self.status not in _REFUSED:
+                break
+        if refused and self.status == 200:  # it did help: the next request is asked without them at once
+            known = self._engine.refused.get(self._endpoint, frozenset())
+            self._engine.refused[self._endpoint] = known | refused
 
 
 def _has_finished(last: Iterable[bytes]) -> bool:

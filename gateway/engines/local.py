@@ -23,7 +23,7 @@ from gateway.engines.engine_state import NOT_WANTED, EngineState, ModelFacts, as
 from gateway.engines.family import listing_of
 from gateway.engines.naming import NamedReply, asking_by_id, ids_by_name
 from gateway.engines.openai_http import OpenAIEngine
-from gateway.home.port_owner import is_our_own, is_person_else, name_of, owner_of
+from gateway.home.port_owner import is_our_own, is_person_else, name_of, owner_of, person_on
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.codec import UNREADABLE, Pieces
 
@@ -298,8 +298,7 @@ class LocalEngine:
         if self.config.url == "auto" and (found := await self._adoptable()):
             port, name = found
             # without engine.api_key, which is for the engine that was named, not for any program on a port
-            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "", self._require_no_other_person)
-            self._adopted_port = port
+            self._take(f"http://127.0.0.1:{port}", f"{name} found on port {port}", "", port)
             return
         if self._embeds():
             await self._start_embedded(tasks)
@@ -330,10 +329,11 @@ class LocalEngine:
         tasks.create_task(engine.run(), name="embedded engine")
         self._take(engine.url, "the embedded engine", engine.api_key)
 
-    def _take(self, url: str, origin: str, api_key: str, on_dial: Callable[[], None] | None = None) -> None:
-        self.origin = origin
+    def _take(self, url: str, origin: str, api_key: str, found_at: int = 0) -> None:
+        self.origin, self._adopted_port = origin, found_at
         self._engine = OpenAIEngine(
-            url, api_key=api_key, slots=self.config.slots, place=self._place, on_dial=on_dial,
+            url, api_key=api_key, slots=self.config.slots, place=self._place,
+            on_dial=self._require_no_other_person if found_at else None, found_at=found_at,
             is_embedded=self._embedded is not None, metrics_urls=self.config.metrics_urls, named=self.config.serve,
         )  # fmt: skip
 
@@ -348,11 +348,9 @@ class LocalEngine:
 
     def _require_no_other_person(self) -> None:
         """Raises ConnectionBroken."""
-        owner = owner_of("127.0.0.1", self._adopted_port) if self._adopted_port else None
-        if owner is not None and is_person_else(owner):
-            raise ConnectionBroken(
-                f"port {self._adopted_port}, where our engine was found, is `{name_of(owner)}`'s now"
-            )
+        person = person_on(self._adopted_port) if self._adopted_port else None
+        if person is not None:
+            raise ConnectionBroken(f"port {self._adopted_port}, where our engine was found, is `{person}`'s now")
 
     async def _adoptable(self) -> tuple[int, str] | None:
         """(port, name) of the first well-known loopback port that lists models and is not another PPAI peer.

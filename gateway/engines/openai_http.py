@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from discovery.connection import Answer
 from discovery.connections import Connections
 from gateway.engines.address import Place, metrics_page_of, read_address
-from gateway.engines.asked import Asked
+from gateway.engines.asked import Asked, Began, Hands, Way
 from gateway.engines.engine_api import (
     CONNECT_TIMEOUT_S,
     KEEPALIVE_S,
@@ -47,12 +46,13 @@ class OpenAIEngine:
         slots: int = 0,
         place: Place | None = None,
         on_dial: Callable[[], None] | None = None,
+        found_at: int = 0,
         is_embedded: bool = False,
         metrics_urls: Sequence[str] = (),
         named: Sequence[str] = (),
     ) -> None:
         """`place`: where it runs, if its URL does not tell. `on_dial` is called on each new
-        connection, see Connections.
+        connection, see Connections. `found_at`: the port where it was found, if it was not named.
 
         `metrics_urls`: where its load is read, if not at its own /metrics; the loads are added. `named`: models that
         its owner names, which are tried where it does not list them. Raises EngineAddressError.
@@ -66,7 +66,7 @@ class OpenAIEngine:
             self.url, connect_s=CONNECT_TIMEOUT_S, keep_s=KEEPALIVE_S,
             on_dial=(lambda transport: on_dial()) if on_dial else None,
         )  # fmt: skip
-        self._path = urlsplit(self.url).path
+        self._way, self._path = Way(self.url, found_at), urlsplit(self.url).path
         self._request_headers = {"content-type": "application/json", **address.headers}
         self._configured_slots, self._named = slots, tuple(named)
         self._metrics_pages = tuple(MetricsPage(metrics_page_of(each)) for each in metrics_urls)
@@ -162,7 +162,9 @@ class OpenAIEngine:
         for page in self._metrics_pages:
             page.close()
 
-    def begin(self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float) -> Awaitable[Answer]:
+    def begin(
+        self, endpoint: str, body: Pieces, headers: Mapping[str, str], within_s: float, hands: Hands | None = None
+    ) -> Awaitable[Began]:
         """Send a request (see gateway.engines.asked.Asking)."""
         keep = self.state.family != "llamacpp"  # that closes them after a stream although it promises to keep them
         lines = None if headers else self._lines.get((endpoint, keep))
@@ -171,6 +173,8 @@ class OpenAIEngine:
             lines = self._connections.lines(self._path_of(endpoint), all_of_them, keep=keep)
             if not headers:
                 self._lines[endpoint, keep] = lines
+        if hands is not None:
+            return hands.send(self._way, lines, body, keep=keep, within_s=within_s)
         return self._connections.send(lines, body, keep=keep, within_s=within_s)
 
     def not_begun(self, error: Exception, within_s: float) -> UpstreamError:

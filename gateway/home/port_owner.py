@@ -49,6 +49,12 @@ def is_person_else(uid: int) -> bool:
     return uid >= FIRST_PERSON and uid != os.geteuid()
 
 
+def person_on(port: int) -> str | None:
+    """Another person whose program listens on this port of loopback; None: nobody's, as far as the system tells."""
+    owner = owner_of("127.0.0.1", port)
+    return name_of(owner) if owner is not None and is_person_else(owner) else None
+
+
 def is_our_own(port: int) -> bool:
     """Whether a program of our user listens on this port, for systems where `owner_of` tells nothing. Slow."""
     import psutil  # type: ignore[import-untyped]  # it comes without types; loaded only where it is needed

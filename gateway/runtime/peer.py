@@ -29,12 +29,12 @@ from gateway.capacity.doors import Doors
 from gateway.capacity.limits import Limits, Named
 from gateway.capacity.sharing import Sharing
 from gateway.client.api_keys import ApiKeys, check_reachable
-from gateway.client.app import CLIENT_BOUNDS, ClientApp
+from gateway.client.app import ClientApp
 from gateway.client.page.entry import Entry
 from gateway.client.page.showing import Showing
 from gateway.client.page.watching import Watching as PagesWatching
 from gateway.client.pages import pages_app
-from gateway.client.running import RunningPeer
+from gateway.client.running import RunningPeer, Workers
 from gateway.config import Config
 from gateway.doctor.finding import Finding
 from gateway.engines.fleet import Fleet
@@ -72,8 +72,10 @@ from gateway.runtime.greeting import greeting
 from gateway.runtime.opening import embedded_engine, full_encoder, tracing
 from gateway.runtime.telling import Telling
 from gateway.server.listeners import (
+    CLIENT_BOUNDS,
     Server,
     bind,
+    bind_shared,
     connections_to_peers,
     places_for_peers,
     places_for_programs,
@@ -93,6 +95,7 @@ from gateway.topics.reader import open_reader
 from gateway.trust.ledger import Ledger
 from gateway.trust.observed import TOPICAL
 from gateway.upstream import Patience
+from gateway.workers.crew import Crew, how_many
 from profiler.encoder import OpenedOnce
 from profiler.qagate import QAGate
 
@@ -133,7 +136,10 @@ class Runtime:
         keys = ApiKeys(home.api_keys_file)
         self._descriptors = raise_descriptor_limit()
         check_reachable(config.client.host, keys, config.client.api_keys == "open")
-        self._client_listener = _listen(stack, config.client.host, config.client.port, "--port")
+        self._workers = how_many(config.client.workers)
+        if self._workers == 1 and config.client.workers not in (1, "auto"):
+            self._say("warning: client.workers is for Linux; here one process does all")
+        self._client_listeners = _listen_shared(stack, config.client.host, config.client.port, self._workers)
         self._peer_listener = _listen(stack, config.peer.host, config.peer.port, "--peer-port")
         relay = config.relay
         self._relay_listener = _listen(stack, relay.host, relay.port, "relay.port:") if relay.serve else None
@@ -235,7 +241,7 @@ class Runtime:
             config.routing, patience, self._node, self._doors, passing, telemetry, route_log,
             clock=clock, wall_clock=time.time, leaving=dispatcher.decider.leaving, tracing=self._tracing,
         )  # fmt: skip
-        url, token = url_of(self._client_listener), secrets.token_urlsafe(32)
+        url, token = url_of(self._client_listeners[0]), secrets.token_urlsafe(32)
         self._measuring = IdleMeasuring(
             config.profile, self._home.path / "profile", self._own.targets, self._profiles, self._reader,
             self._own.changed, clock, domains=self._domains, attracts=self._attracts,
@@ -246,12 +252,13 @@ class Runtime:
             self._node, self._network, self._doors, self._profiles, dispatcher, telemetry, route_log,
             url, entry, clock, clock(), self._own.changed, config.routing, self._feedback, self._measuring,
             self._personal, self._own.other_peers, self._invitations, self._sharing, self._settling, self._stop.set,
-            partial(self._examine, url),
+            partial(self._examine, url), self._workers_now,
         )  # fmt: skip
         self._pages = PagesWatching(Showing(running), secrets.token_hex(4), clock)
-        self._client_server = server(
-            ClientApp(dispatcher, pages_app(running, self._pages), client, keys, entry.is_owner, others),
-            places_for_programs(self._descriptors), CLIENT_BOUNDS,
+        app = ClientApp(dispatcher, pages_app(running, self._pages), client, keys, entry.is_owner, others)
+        self._client_server = (
+            server(app, places_for_programs(self._descriptors), CLIENT_BOUNDS) if self._workers == 1
+            else Crew(app, self._descriptors, config.log_level, self._say)
         )  # fmt: skip
         self._peer_server = self._new_peer_server(telemetry, patience)
         self._network.tunnels.adopt = self._peer_server.adopt
@@ -261,7 +268,7 @@ class Runtime:
     async def run(self) -> None:
         """Serve until the event `stop` is set."""
         async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(self._client_server.serve(sockets=[self._client_listener]), name="client side")
+            serving = tasks.create_task(self._client_server.serve(sockets=self._client_listeners), name="client side")
             to_peers = tasks.create_task(self._peer_server.serve(sockets=[self._peer_listener]), name="peer side")
             watching = tasks.create_task(self._fleet.run(tasks, self._engine_seen), name="engines")
             taking_part = tasks.create_task(self._network.run(), name="network")
@@ -282,7 +289,7 @@ class Runtime:
             showing = tasks.create_task(self._pages.run(), name="page")
             collected = tasks.create_task(collecting(), name="garbage")
             following = tasks.create_task(self._personal.run(self._own.changed), name="agents")
-            url, network = url_of(self._client_listener), self._network
+            url, network = url_of(self._client_listeners[0]), self._network
             for line in greeting(self._config, self._node.name, url, network.addresses(), network.admission.mode):
                 self._say(line)
             await self._stop.wait()
@@ -309,6 +316,10 @@ class Runtime:
             settling.cancel()  # the last: they write down what was answered and graded until now
             keeping.cancel()
             await self._fleet.stop()
+
+    def _workers_now(self) -> Workers | None:
+        crew = self._client_server
+        return Workers(crew.wanted, len(crew.pids), crew.ended) if isinstance(crew, Crew) else None
 
     def _examine(
         self,
@@ -442,6 +453,16 @@ class Runtime:
 def _stop(worker: ThreadPoolExecutor) -> None:
     """What waits for the thread when we stop is dropped."""
     worker.shutdown(wait=False, cancel_futures=True)
+
+
+def _listen_shared(stack: AsyncExitStack, host: str, port: int, number: int) -> list[socket.socket]:
+    """The client side's listeners, one for each process that serves it."""
+    if number == 1:
+        return [_listen(stack, host, port, "--port")]
+    listeners = bind_shared(host, port, "--port", number)
+    for listener in listeners:
+        stack.callback(listener.close)
+    return listeners
 
 
 def _listen(stack: AsyncExitStack, host: str, port: int, flag: str) -> socket.socket:

@@ -73,8 +73,8 @@ class Exchange(AsgiClient):
         keeps_alive: bool,
     ) -> None:
         """`fields`: the header lines. Raises HttpParserError and UnicodeError of a URL."""
-        self._url = parsed = httptools.parse_url(url)
-        path = parsed.path.decode("ascii")
+        self._line, self._url = url, httptools.parse_url(url)
+        path = self._url.path.decode("ascii")
         self.path = unquote(path) if "%" in path else path
         self.headers = headers = read_fields(fields)
         self.connection, self.method, self.version, self._fields = connection, method, version, fields
@@ -105,6 +105,11 @@ class Exchange(AsgiClient):
             "headers": [(name.lower(), value) for name, value in self._fields],
             "extensions": {"ppai.exchange": self},
         }
+
+    @property
+    def asked(self) -> tuple[str, bytes, str, list[tuple[bytes, bytes]]]:
+        """Method, URL, version of HTTP, and header lines, as they came."""
+        return self.method, self._line, self.version, self._fields
 
     # --- the body that comes, as the connection reads it ---
 

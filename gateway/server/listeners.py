@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from discovery.strangers import site_of
-from gateway.server.connection import Bounds, Connection, ServerState, collect, meeting
+from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, collect, meeting
 from gateway.server.exchange import Exchange
 from gateway.server.places import Place, Places, PlacesConfig
 from gateway.server.turns import Turns
@@ -27,6 +27,11 @@ REFUSED_AT_ONCE = 16  # refusals in a row; then others have their turn
 REFUSED_S = 0.004  # s of that turn: with it at most 4,000 are refused a second
 FULL_S = 0.1  # s to wait where the system has no room for another connection
 DESCRIPTORS = 8192  # open files that a peer can use
+CLIENT_BOUNDS = Bounds(
+    head_bytes=64 << 10,
+    first_head_s=KEEPALIVE_S,  # programs open connections ahead of need
+    dropped_bytes=8 << 20,  # many programs listen for a refusal only when they have sent all
+)
 _NAME = re.compile(r"[\w.-]+")  # of a host: no scheme, port, path or blank
 
 
@@ -59,11 +64,16 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def bind(host: str, port: int, flag: str) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises PortTaken naming `flag`."""
+def bind(host: str, port: int, flag: str, *, is_shared: bool = False) -> socket.socket:
+    """A listening socket; port 0 takes a free one. `is_shared`: one of several there, of which each gets its share.
+
+    Raises PortTaken naming `flag`.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
@@ -76,6 +86,14 @@ def bind(host: str, port: int, flag: str) -> socket.socket:
     listener.listen(2048)
     listener.setblocking(False)
     return listener
+
+
+def bind_shared(host: str, port: int, flag: str, number: int) -> list[socket.socket]:
+    """So many listening sockets at one place, among which the system divides connections (Linux). Raises PortTaken."""
+    if port:  # sharing is with anybody who would share: so first see that nobody is there
+        bind(host, port, flag).close()
+    first = bind(host, port, flag, is_shared=True)
+    return [first, *(bind(host, first.getsockname()[1], flag, is_shared=True) for _ in range(number - 1))]
 
 
 def url_of(listener: socket.socket, scheme: str = "http") -> str:

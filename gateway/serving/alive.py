@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from gateway.serving.relaying import STREAM, Client
+from gateway.serving.relaying import STREAM, Client, Hands, hands_of
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import error_event, message_in
 from gateway.wire.text import header_text, one_line
@@ -29,15 +29,36 @@ class KeptAlive:
 
     def __init__(self, client: Client, endpoint: str, headers: Mapping[str, str], interval_s: float) -> None:
         self.request_id = client.request_id
-        self.has_started = False  # the answer, and not only the stream
+        self._has_started = False
         self._client, self._endpoint, self._headers, self._interval_s = client, endpoint, headers, interval_s
         self.loading: Callable[[], float | None] = lambda: None  # how much is loaded, 0 to 1, of what is waited for
-        self._is_open = False  # whether the stream began before its answer
+        self.may_lend: Callable[[], bool] = lambda: True  # whether nothing is to be said of what is loaded meanwhile
+        self._hands: Hands | None = None
+        self._has_opened = False
         self._is_sending = False
         self._loop = asyncio.get_running_loop()
         self._opened_at = self._last = self._loop.time()  # `_last`: when the client last got something
         self._timer: asyncio.TimerHandle | None = self._loop.call_later(interval_s, self._look)
         self._beat: asyncio.Task[None] | None = None
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the answer has, and not only the stream."""
+        return self._has_started or (not self._is_open and self._client.has_started)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the stream began before its answer."""
+        return self._has_opened or (self._hands is not None and self._hands.is_open)
+
+    def hands(self) -> Hands | None:
+        """Those of the client (relaying.py), which keep it alive by themselves while they ask."""
+        if self._is_open or self._is_sending or not self.may_lend():
+            return None
+        self._hands = hands_of(self._client)
+        if self._hands is not None:
+            self._hands.keepalive = self._interval_s, self._headers
+        return self._hands
 
     @property
     def sent(self) -> int:
@@ -48,7 +69,7 @@ class KeptAlive:
         return self._client.is_complete
 
     async def start(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
-        self.has_started = True
+        self._has_started = True
         if self._is_open:
             await self._write(_told(headers))
         else:
@@ -74,7 +95,7 @@ class KeptAlive:
 
     async def answer(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]) -> None:
         """A whole answer; in a stream that has begun, an error of the same words."""
-        self.has_started = True
+        self._has_started = True
         self.close()
         if not self._is_open:
             await self._client.answer(status, content_type, body, headers)
@@ -97,6 +118,8 @@ class KeptAlive:
 
     def _look(self) -> None:
         """Send a sign of life, if it is time; look again when the next is due."""
+        if self._hands is not None and self._hands.is_asking:
+            self._last = self._loop.time()
         since = self._loop.time() - self._last
         due = since >= self._interval_s
         self._timer = self._loop.call_later(self._interval_s if due else self._interval_s - since, self._look)
@@ -112,7 +135,7 @@ class KeptAlive:
         """A comment, before which the stream begins if it has not."""
         self._is_sending, self._last = True, self._loop.time()
         if not (self._is_open or self.has_started):
-            self._is_open = True
+            self._has_opened = True
             await self._client.start(200, STREAM, self._headers)
         await self._client.comment(comment)
         self._is_sending, self._last = False, self._loop.time()

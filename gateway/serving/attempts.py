@@ -234,6 +234,11 @@ class Attempts:
         return self._at.loading if self._at else None
 
     @property
+    def is_cold(self) -> bool:
+        """Whether an engine of ours is asked that would have to load the model first."""
+        return isinstance(self._at, Served) and self._at.is_cold
+
+    @property
     def is_continued(self) -> bool:
         """Whether an answer broke off, and others were asked to go on with it."""
         return self._broken is not None

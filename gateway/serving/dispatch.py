@@ -151,7 +151,7 @@ class Dispatcher:
         way = _Way(self, routed, asked.came, recorded)
         attempts = Attempts(self._around, routed.request, course, way, routed.query.guarded, asked.trace)
         if asked.kept is not None:
-            asked.kept.loading = lambda: attempts.loading
+            asked.kept.loading, asked.kept.may_lend = lambda: attempts.loading, lambda: not attempts.is_cold
         forwarder = Forwarder(
             routed.request, attempts, self._around.patience, self._clock,
             continues=routed.wishes.may_continue, leaves=leaves,

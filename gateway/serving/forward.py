@@ -11,7 +11,7 @@ import msgspec
 from gateway.serving.continuing.heard import Heard
 from gateway.serving.continuing.said import Said
 from gateway.serving.engine_errors import read_error
-from gateway.serving.relaying import Client, Relay, Terms
+from gateway.serving.relaying import Client, Hands, Relay, Terms, hands_of
 from gateway.upstream import Patience, Reply, Upstream, UpstreamError
 from gateway.wire.claims import wait_s
 from gateway.wire.codec import Pieces
@@ -97,6 +97,7 @@ class Forwarder:
         self._heard = Heard(request) if continues and request.stream else None
         self._request, self._targets, self._patience, self._clock = request, targets, patience, clock
         # Of the attempt that is under way:
+        self._terms: Terms
         self._meter: Meter
         self._relay: Relay
 
@@ -132,9 +133,7 @@ class Forwarder:
             if error is None:
                 return None
             if client.has_started:
-                has_spoken = (
-                    self._relay.first_event_at is not None
-                )  # else the one before it broke off, and not this one
+                has_spoken = self._relay.first_event_at is not None  # else the one before broke off, and not this one
                 broke = error if has_spoken or broke is None else broke
                 if has_spoken and not await self._goes_on(client):
                     break
@@ -169,9 +168,9 @@ class Forwarder:
     def _begin(self, target: Target, client: Client) -> None:
         """Be ready to pass on the answer of a target, which goes on with what others said where the client has that."""
         request, said = self._request, self._heard.said if self._heard and client.has_started else None
-        terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
+        self._terms = Terms(request.endpoint, request.stream, request.include_usage, target.model, target.shown_model)
         self._meter = Meter(request)
-        self._relay = Relay(terms, self._meter, self._clock, self._heard, said)
+        self._relay = Relay(self._terms, self._meter, self._clock, self._heard, said)
 
     async def _attempt(self, target: Target, client: Client, headers: Mapping[str, str]) -> None:
         opened = target.upstream.open(
@@ -181,13 +180,25 @@ class Forwarder:
             stream=self._request.stream,
             patience=self._patience,
         )
+        hands = None if client.has_started else self._lend(opened, client, headers)
         async with opened as reply:
+            if hands is not None and hands.has_passed:
+                return
             if client.has_started and not (reply.is_stream and reply.status == 200):
                 raise UpstreamError(message_in(await reply.read()), code="no_continuation", by_engine=True)
             if reply.status >= 400:
                 await self._refused(reply, client, headers)
             else:
                 await self._relay.pass_on(reply, client, headers)
+
+    def _lend(self, opened: object, client: Client, headers: Mapping[str, str]) -> Hands | None:
+        """Have our own engine asked by the process that has the client's connection, where that is another one."""
+        lend: Callable[[Hands], None] | None = getattr(opened, "lend", None)
+        hands = None if lend is None else hands_of(client)
+        if lend is not None and hands is not None:
+            hands.take(self._terms, self._patience, headers, self._relay)
+            lend(hands)
+        return hands
 
     async def _refused(self, reply: Reply, client: Client, headers: Mapping[str, str]) -> None:
         """The client's own mistake is told to it. Raises UpstreamError where somebody else may do better."""

@@ -11,14 +11,14 @@ from typing import Protocol
 import msgspec
 
 from gateway.serving.continuing.said import Said
-from gateway.upstream import REPLY_LIMIT_BYTES, Reply, UpstreamError, from_documents, reads
+from gateway.upstream import REPLY_LIMIT_BYTES, Patience, Reply, UpstreamError, from_documents, reads
 from gateway.wire.bodies import AGENT_ENDPOINTS, METERED
 from gateway.wire.codec import UNREADABLE
 from gateway.wire.errors import is_no_answer, message_in
 from gateway.wire.events import Event
 from gateway.wire.forms.gathered import Gathered, gathered
 from gateway.wire.forms.streamed import as_events
-from gateway.wire.tokens import Counted
+from gateway.wire.tokens import Counted, Seen
 
 STREAM = "text/event-stream; charset=utf-8"
 
@@ -68,6 +68,38 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     shown_model: str  # as the client is told
 
 
+class Loan(msgspec.Struct, frozen=True, array_like=True):
+    """What another process has to know that passes an answer on in our place."""
+
+    terms: Terms
+    patience: Patience
+    headers: Mapping[str, str]  # of the answer
+    extra: Mapping[str, str]  # headers of all answers to this request
+    request_id: str
+    hears: bool  # whether what the client was sent is wanted, since others may go on with it
+    keepalive_s: float | None  # without an event, until a stream gets a comment (alive.py)
+    waiting: Mapping[str, str]  # headers of a stream that begins before anybody answers
+
+
+class Hands(Protocol):
+    """Another process, that has a client's connection: it may ask an engine, and pass a good answer on by itself."""
+
+    has_passed: bool  # an answer was passed on, to its end
+    is_asking: bool
+    is_open: bool  # the client has a stream by now, in which nobody has answered
+    keepalive: tuple[float, Mapping[str, str]] | None  # see Loan
+
+    def take(self, terms: Terms, patience: Patience, headers: Mapping[str, str], relay: "Relay") -> None:
+        """What is asked next is answered on these terms; the relay is told what was seen of it."""
+        ...
+
+
+def hands_of(client: Client) -> Hands | None:
+    """The process that has the client's connection, if it is another one: such a client has a method `hands`."""
+    find: Callable[[], Hands | None] | None = getattr(client, "hands", None)
+    return None if find is None else find()
+
+
 class Hears(Protocol):
     """Who keeps what a stream's client was sent."""
 
@@ -110,6 +142,15 @@ class Relay:
             else:
                 await client.answer(reply.status, "application/json", self._rename(body), headers)
         self.from_documents = from_documents(reply)
+
+    def was_passed_on(self, first_event_at: float | None, said: tuple[int, int] | None, seen: Seen) -> None:
+        """By another process, which saw this of it."""
+        self.first_event_at, self.counted.said, self.counted.seen = first_event_at, said, seen
+
+    @property
+    def heard(self) -> Hears | None:
+        """Who keeps what the client was sent, if anybody does."""
+        return self._heard
 
     def whole(self, body: bytes) -> None:
         """An answer in one piece has come."""

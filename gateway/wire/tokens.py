@@ -33,27 +33,27 @@ def usage_of(body: bytes) -> tuple[int, int] | None:
     return usage.prompt_tokens or usage.all_input_tokens, usage.completion_tokens or usage.output_tokens
 
 
-class Seen:
+class Seen(msgspec.Struct, array_like=True, gc=False):
     """How many tokens what was seen of an answer may be: a token takes at least a byte.
 
     Of an answer in one piece as many as bytes; of a stream one an event, and one for each byte that its events have
     beyond the shortest of them, since an engine may put several into one.
     """
 
-    def __init__(self) -> None:
-        self.events = 0
-        # Of those that say more than [DONE]:
-        self._spoken = self._bytes = 0
-        self._shortest = 1 << 62
+    events: int = 0
+    # Of those that say more than [DONE]:
+    spoken: int = 0
+    size: int = 0  # bytes
+    shortest: int = 1 << 62
 
     def event(self, size: int) -> None:
         """An event with so many bytes of data."""
         self.events += 1
         if size > _DONE_BYTES:
-            self._spoken += 1
-            self._bytes += size
-            if size < self._shortest:
-                self._shortest = size
+            self.spoken += 1
+            self.size += size
+            if size < self.shortest:
+                self.shortest = size
 
     def plain(self, events: bytes, count: int) -> None:
         """So many plain events (events.py)."""
@@ -65,12 +65,12 @@ class Seen:
 
     def whole(self, size: int) -> None:
         """An answer in one piece."""
-        self._bytes = size
+        self.size = size
 
     @property
     def most(self) -> int:
         """As many tokens, and no more."""
-        return self.events + self._bytes - self._spoken * self._shortest if self._spoken else self._bytes
+        return self.events + self.size - self.spoken * self.shortest if self.spoken else self.size
 
 
 class Counted:

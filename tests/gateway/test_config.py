@@ -332,3 +332,17 @@ def test_secrets_in_a_list_of_engines_are_masked_and_the_rest_comes_back(write) 
     assert "hunter2" not in shown
     again = load_config(write(shown.replace("***@", "")), {}, {})
     assert ["auto", "http://box:8000"] == [engine.url for engine in again.own_engines]
+
+
+@pytest.mark.parametrize(("given", "meant"), [("2", 2), ("auto", "auto")])
+def test_workers_are_a_number_or_a_word(write, given: str, meant: object) -> None:
+    by_file, by_environment = write(f"client: {{workers: {given}}}"), {"PPAI_CLIENT_WORKERS": given}
+
+    assert (meant, meant) == tuple(
+        config.client.workers for config in (load_config(by_file, {}, {}), load_config(None, by_environment, {}))
+    )
+
+
+def test_there_is_at_least_one_worker(write) -> None:
+    with pytest.raises(ConfigError, match=r"client\.workers"):
+        load_config(write("client: {workers: 0}"), {}, {})

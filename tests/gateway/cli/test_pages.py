@@ -267,3 +267,10 @@ def test_a_peers_personal_agents_are_told_from_its_models() -> None:
     (row,) = [line for line in peer_lines([peer], STATUS, None) if line.startswith("ben")]
 
     assert row.endswith("127.0.0.1:1: qwen3:8b?, librarian (an agent on qwen3:8b with documents)")
+
+
+def test_workers_are_told_where_there_are_some() -> None:
+    told = "\n".join(status_lines({**STATUS, "workers": {"wanted": 4, "running": 3, "ended": 2}}, 120))
+
+    assert "3 of 4 processes pass answers on; 2 ended and were replaced" in told
+    assert "workers" not in "\n".join(status_lines(STATUS, 120))

@@ -89,3 +89,11 @@ def test_a_running_peer_is_asked_for_a_token_and_believed(home: Home) -> None:
 
 def test_a_running_peer_whose_settings_are_broken_by_now_is_looked_at(home: Home) -> None:
     assert ["config"] == failed(found(home, "config.yaml is no YAML", running([])))
+
+
+@pytest.mark.parametrize(("there", "ok"), [(2, True), (1, False)])
+def test_workers_that_are_not_there_are_told(home: Home, there: int, ok: bool) -> None:
+    told = found(home, ALONE, running([], workers={"wanted": 2, "running": there, "ended": 3}))
+
+    assert (ok, f"{there} of 2") == (told["workers"].ok, told["workers"].said[:6])
+    assert "workers" not in found(home, ALONE, running([]))

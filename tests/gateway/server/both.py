@@ -24,6 +24,7 @@ from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerSta
 from gateway.server.edge import AsgiApp
 from gateway.server.places import Place
 from gateway.server.turns import Turns
+from tests.gateway.workers.pair import pair
 
 BOUNDS = Bounds(head_bytes=1 << 16, first_head_s=60.0, linger_s=0.0)
 _OWN = (b"date:", b"x-request-id:", b"transfer-encoding:")  # lines that differ from answer to answer
@@ -170,7 +171,7 @@ class AtOnce(ThreadPoolExecutor):
 
 
 class Side:
-    """One of those that are compared: `kind` is `direct`, `messages` or `uvicorn`."""
+    """One of those that are compared: `kind` is `direct`, `messages`, `worker` (and its owner) or `uvicorn`."""
 
     def __init__(self, kind: str, home: Path) -> None:
         self._kind, self._keys = kind, ApiKeys(home / "api_keys.json")
@@ -187,7 +188,8 @@ class Side:
         app: Any = ClientApp(Serving(told), a_page, ClientConfig(), self._keys, "tok".__eq__)  # type: ignore[arg-type]
         made: asyncio.Protocol
         if isinstance(self._state, ServerState):
-            meet = meeting(through_messages(app) if self._kind == "messages" else app)
+            made_of = {"messages": through_messages, "worker": lambda app: pair(app)[0]}
+            meet = meeting(made_of.get(self._kind, lambda app: app)(app))
             made = Connection(meet, self._state, BOUNDS, Place("127.0.0.1"), lambda *_: True, lambda _: None, Turns())
         else:
             self._config.loaded_app = app

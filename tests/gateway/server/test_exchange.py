@@ -66,10 +66,10 @@ def agree(ours: Told, theirs: Told, is_patient: bool) -> bool:
     )
 
 
-@pytest.mark.parametrize("kind", ["messages", "uvicorn"])
+@pytest.mark.parametrize("kind", ["messages", "worker", "uvicorn"])
 @pytest.mark.parametrize("sent", CONFORMING.values(), ids=CONFORMING.keys())
 async def test_http_is_read_and_answered_as_uvicorn_does(kind: str, sent: list[bytes], tmp_path: Path) -> None:
-    """And with and without what our own apps find in the scope."""
+    """And with and without what our own apps find in the scope, and where a worker reads and its owner answers."""
     ours, theirs = [await Side(side, tmp_path).say(sent) for side in ("direct", kind)]
 
     assert agree(ours, theirs, is_patient=True)
@@ -84,6 +84,14 @@ async def test_whatever_is_sent_both_read_the_same(
     assert not [record for record in caplog.records if record.name.startswith("gateway")]
 
 
+async def test_whatever_is_sent_a_worker_and_its_owner_read_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _compare(range(300, 400), tmp_path, "worker")
+
+    assert not [record for record in caplog.records if record.name.startswith("gateway")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [range(at, at + SEEDS_AT_ONCE) for at in range(0, 100_000, SEEDS_AT_ONCE)], ids=str)
 async def test_100000_sequences_both_read_the_same(
@@ -94,9 +102,9 @@ async def test_100000_sequences_both_read_the_same(
     assert not [record for record in caplog.records if record.name.startswith("gateway")]
 
 
-async def _compare(seeds: range, home: Path) -> None:
+async def _compare(seeds: range, home: Path, kind: str = "direct") -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-    sides = [Side(kind, home) for kind in ("direct", "uvicorn")]
+    sides = [Side(side, home) for side in (kind, "uvicorn")]
     for seed in seeds:
         sent, is_patient = sequence(seed), seed % 7 != 0
         ours, theirs = [await side.say(sent, is_patient) for side in sides]

@@ -1,0 +1,61 @@
+"""What the owner does with the requests that one worker hands over: its app answers them, as if they had come here."""
+
+import asyncio
+import logging
+
+from gateway.server.connection import Meet
+from gateway.server.turns import Turns
+from gateway.workers.far import FarExchange
+from gateway.workers.frames import FROM_WORKER, Came, FromWorker, Gone, Logged
+from gateway.workers.link import Link
+
+log = logging.getLogger(__name__)
+
+
+class Answering:
+    """See the module. `link` is our end of the stream of messages."""
+
+    def __init__(self, meet: Meet, turns: Turns[FarExchange]) -> None:
+        """`meet` answers a request (gateway.server.connection.meeting). `turns`: of all workers."""
+        self.link = Link(FROM_WORKER, self.hear, self.lose)
+        self.tasks = set[asyncio.Task[None]]()
+        self._meet, self._turns = meet, turns
+        self._exchanges = dict[int, FarExchange]()
+
+    def hear(self, frame: FromWorker) -> None:
+        """A message of the worker."""
+        if isinstance(frame, Came):
+            exchange = FarExchange(frame, self.link.say, self._over)
+            self._exchanges[frame.number] = exchange
+            self._turns.begin(self._begin, exchange)
+        elif isinstance(frame, Logged):
+            logging.getLogger(frame.name).log(frame.level, "%s", frame.text)
+        elif isinstance(frame, Gone):
+            if (gone := self._exchanges.pop(frame.number, None)) is not None:
+                gone.lose()
+        elif (exchange_ := self._exchanges.get(frame.number)) is not None:
+            exchange_.hear(frame)
+
+    def lose(self) -> None:
+        """It has ended: so have its clients."""
+        while self._exchanges:
+            self._exchanges.popitem()[1].lose()
+
+    def _over(self, number: int) -> None:
+        self._exchanges.pop(number, None)
+
+    def _begin(self, exchange: FarExchange) -> None:
+        exchange.task = asyncio.get_running_loop().create_task(self._run(exchange))
+        self.tasks.add(exchange.task)
+
+    async def _run(self, exchange: FarExchange) -> None:
+        try:
+            await self._meet(exchange)
+        except asyncio.CancelledError:  # it was stopped, and has told its client
+            pass
+        except Exception:
+            log.exception("bug=app")
+        if not exchange.is_complete and not exchange.is_gone:
+            log.error("bug=answer_without_end started=%s", exchange.has_started)
+            exchange.give_up()
+        self.tasks.discard(exchange.task)

@@ -1,0 +1,138 @@
+"""The workers of a peer, as their owner keeps them: started, replaced where one ends, and told when it is enough."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from gateway.server.connection import meeting
+from gateway.server.edge import AsgiApp
+from gateway.server.listeners import GRACE_S, SAY_SO_S
+from gateway.server.turns import Turns
+from gateway.workers.answering import Answering
+from gateway.workers.far import FarExchange
+from gateway.workers.frames import Stop
+
+AGAIN_S, AGAIN_LIMIT_S = 0.1, 10.0  # s until one that ended is replaced; twice as long each time, until one lives
+LIVES_S = 60.0  # s after which it does
+END_S = 2.0  # s for a process to end that has been told to
+_ROOT = Path(__file__).parents[2]
+
+
+AUTO_CORES, AUTO_WORKERS = 8, 4  # from so many cores on `auto` means so many workers
+
+
+def how_many(wanted: int | Literal["auto"]) -> int:
+    """How many processes pass answers on, as `client.workers` has it; 1: the owner does that itself."""
+    if sys.platform != "linux":  # elsewhere listeners of one place do not share what comes there
+        return 1
+    if wanted == "auto":
+        return AUTO_WORKERS if len(os.sched_getaffinity(0)) >= AUTO_CORES else 1
+    return wanted
+
+
+class Crew:
+    """As many workers as there are listeners; it serves as a Server does (gateway/server/listeners.py)."""
+
+    def __init__(self, app: AsgiApp, descriptors: int, level: str, say: Callable[[str], None]) -> None:
+        """`descriptors`: how many files a worker may open. `say` tells the person at this machine."""
+        self._stopped = asyncio.Event()
+        self.wanted = self.ended = 0
+        self._meet, self._descriptors, self._level, self._say = meeting(app), descriptors, level, say
+        self._turns = Turns[FarExchange]()
+        self._workers = set[_Worker]()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that serve now."""
+        return sorted(worker.process.pid for worker in self._workers)
+
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Have one worker for each listener, until `stop`; answers in progress have GRACE_S then.
+
+        Raises the bug that ended keeping them.
+        """
+        self.wanted = len(sockets)
+        stopped = asyncio.create_task(self._stopped.wait())
+        keeping = [asyncio.create_task(self._keep(listener), name="worker") for listener in sockets]
+        try:
+            ended, _ = await asyncio.wait((stopped, *keeping), return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            self._stopped.set()
+            await self._end()
+            for task in (stopped, *keeping):
+                task.cancel()
+            await asyncio.wait(keeping)
+            for listener in sockets:
+                listener.close()
+
+    def stop(self) -> None:
+        """Have `serve` end, which may still be to begin."""
+        self._stopped.set()
+
+    async def _keep(self, listener: socket.socket) -> None:
+        """Have a worker for this listener: whoever connects while there is none waits for the next."""
+        loop, again_s = asyncio.get_running_loop(), AGAIN_S
+        while True:
+            began = loop.time()
+            worker = await self._started(listener)
+            self._workers.add(worker)
+            try:
+                code = await worker.process.wait()
+            finally:
+                self._workers.discard(worker)
+                worker.answering.lose()
+                if worker.process.returncode is None:
+                    worker.process.kill()
+                    await worker.process.wait()
+            if self._stopped.is_set():
+                return
+            self.ended += 1
+            again_s = AGAIN_S if loop.time() - began > LIVES_S else min(2 * again_s, AGAIN_LIMIT_S)
+            self._say(f"warning: a worker ended ({code}), another one takes its place in {again_s:g} s")
+            await asyncio.sleep(again_s)
+
+    async def _started(self, listener: socket.socket) -> "_Worker":
+        """A worker at this listener, with a stream of messages to it."""
+        ours, theirs = socket.socketpair()
+        worker = _Worker(Answering(self._meet, self._turns))
+        ours.setblocking(False)
+        with theirs:
+            inherited = (listener.fileno(), theirs.fileno())
+            given = [*map(str, inherited), str(self._descriptors), self._level]
+            worker.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "gateway.workers.process", *given),
+                pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            )  # fmt: skip
+        await asyncio.get_running_loop().create_connection(lambda: worker.answering.link, sock=ours)
+        return worker
+
+    async def _end(self) -> None:
+        workers = tuple(self._workers)
+        for worker in workers:
+            worker.answering.link.say(Stop(0))
+        if tasks := [task for worker in workers for task in worker.answering.tasks]:
+            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=SAY_SO_S)
+        for worker in workers:
+            worker.answering.link.close()
+        if workers:
+            waits = [asyncio.create_task(worker.process.wait()) for worker in workers]
+            await asyncio.wait(waits, timeout=END_S)
+
+
+class _Worker:
+    """One process, and what it hands over."""
+
+    process: asyncio.subprocess.Process
+
+    def __init__(self, answering: Answering) -> None:
+        self.answering = answering

@@ -1,0 +1,127 @@
+"""Real workers: who serves, what replaces one that ends, and how all of them end."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.server.exchange import Exchange
+from gateway.server.listeners import PortTaken, bind, bind_shared
+from gateway.workers.crew import AUTO_CORES, AUTO_WORKERS, Crew, how_many
+from tests.discovery.loopback import until
+from tests.gateway.server.serving import said
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are for Linux")
+
+
+@dataclass
+class App:
+    """Answers at once, or once it may."""
+
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0
+
+    async def meet(self, exchange: Exchange) -> None:
+        exchange.watch(True)
+        self.asked += 1
+        if exchange.path == "/later":
+            await self.may_answer.wait()
+        await exchange.answer(200, "text/plain", b"hello")
+
+
+@dataclass
+class Running:
+    crew: Crew
+    app: App
+    port: int
+    said: list[str]
+    serving: asyncio.Task[None]
+
+    async def get(self, path: str) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        try:
+            return await said(reader)
+        finally:
+            writer.close()
+
+    async def stop(self) -> None:
+        self.crew.stop()
+        await self.serving
+
+
+@asynccontextmanager
+async def running(workers: int) -> AsyncIterator[Running]:
+    lines, app = list[str](), App()
+    crew = Crew(app, 256, "info", lines.append)  # type: ignore[arg-type]  # it meets its exchanges
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(each) for each in bind_shared("127.0.0.1", 0, "--port", workers)]
+        serving = asyncio.create_task(crew.serve(listeners))
+        run = Running(crew, app, listeners[0].getsockname()[1], lines, serving)
+        try:
+            await until(lambda: len(crew.pids) == workers, 20)
+            yield run
+        finally:
+            await run.stop()
+
+
+async def test_a_worker_that_ends_is_replaced_and_all_end_with_the_peer() -> None:
+    """Who asks meanwhile waits for the next one; what it had is lost with it, and nothing else."""
+    async with running(1) as run:
+        assert b"hello" in await run.get("/")
+        waiting = asyncio.create_task(run.get("/later"))
+        await until(lambda: run.app.asked == 2)
+        (first,) = run.crew.pids
+        os.kill(first, signal.SIGTERM)  # ^C and systemd's stop reach all processes: the peer alone tells its workers
+        os.kill(first, signal.SIGKILL)
+
+        assert (b"", True) == (await waiting, b"hello" in await run.get("/"))
+        (second,) = run.crew.pids
+        assert (True, 1) == (second != first, run.crew.ended)
+        assert "a worker ended (-9)" in run.said[0]
+
+        ending = asyncio.create_task(run.get("/later"))
+        await until(lambda: run.app.asked == 4)
+        run.crew.stop()
+        run.app.may_answer.set()
+        assert b"hello" in await ending
+        await run.serving
+        with pytest.raises(ProcessLookupError):
+            os.kill(second, 0)
+
+
+@pytest.mark.slow
+async def test_connections_are_divided_among_workers() -> None:
+    async with running(3) as run:
+        answers = await asyncio.gather(*(run.get("/") for _ in range(60)))
+        os.kill(run.crew.pids[0], signal.SIGKILL)
+        more = await asyncio.gather(*(run.get("/") for _ in range(60)))
+
+    assert all(b"hello" in answer for answer in (*answers, *more))
+
+
+async def test_a_port_is_shared_with_nobody_else() -> None:
+    """Whoever shares it would get some of what programs ask this peer."""
+    with ExitStack() as stack:
+        (first, *_) = [stack.enter_context(each) for each in bind_shared("127.0.0.1", 0, "--port", 2)]
+        port = first.getsockname()[1]
+
+        with pytest.raises(PortTaken, match="--port N"):
+            bind_shared("127.0.0.1", port, "--port", 2)
+        with pytest.raises(PortTaken):
+            bind("127.0.0.1", port, "--port")
+
+
+def test_auto_is_for_machines_with_many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, expected in ((1, 1), (AUTO_CORES - 1, 1), (AUTO_CORES, AUTO_WORKERS)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid, cores=cores: set(range(cores)))
+
+        assert (expected, 3) == (how_many("auto"), how_many(3))
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert (1, 1) == (how_many("auto"), how_many(3))
