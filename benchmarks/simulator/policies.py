@@ -14,7 +14,7 @@ import numpy as np
 from discovery.records import PeerId
 from gateway.beliefs.numbers import FloatArray
 from gateway.routing.decision import Decision
-from gateway.routing.policy import Plan, SchedulerConfig, decided, ranked_by
+from gateway.routing.policy import Lots, Plan, SchedulerConfig, decided, ranked_by
 from gateway.routing.query import Query, View
 from gateway.routing.utility import assess
 
@@ -41,13 +41,12 @@ class Believer:
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         self.config = config or SchedulerConfig()
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         draft = assess(query, view, self.config)
         return Plan(draft, tuple(sorted(draft.who.all)), reason=type(self).__name__.lower())
 
-    def choose(
-        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
-    ) -> Decision:
+    def choose(self, query: Query, view: View, now: float, rng: Lots, plan: Plan | None = None) -> Decision:
+        assert isinstance(rng, np.random.Generator), "the simulator's"
         plan = plan or self.plan(query, view, now, rng)
         return decided(plan.draft, self.rank(plan.draft, plan.pool, now, rng), plan.reason, rng)
 

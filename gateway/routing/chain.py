@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from math import inf
 from typing import TypeVar
 
-import numpy as np
 from msgspec import structs
 
 from gateway.routing.decision import Decision
-from gateway.routing.policy import Plan, Policy, SchedulerConfig
+from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.utility import assess
 
@@ -25,15 +24,13 @@ class Chained:
     def __init__(self, policy: Policy, config: SchedulerConfig) -> None:
         self.policy, self.config = policy, config
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         """The plan for the wish that is to be fulfilled."""
         if not query.chain:
             return self.policy.plan(query, view, now, rng)
         return _first_in_time((self.policy.plan(wish, view, now, rng) for wish in _wishes(query)), query.patience_s)
 
-    def choose(
-        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
-    ) -> Decision:
+    def choose(self, query: Query, view: View, now: float, rng: Lots, plan: Plan | None = None) -> Decision:
         """The decision of the wish that is to be fulfilled on `view`, then those of the others, in the chain's order.
 
         Who is no candidate, and is tried only because nobody else is there, comes last.

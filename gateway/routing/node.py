@@ -6,7 +6,6 @@ Takes `now` and returns what to do; touched on the event loop only. Knows nothin
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 from msgspec import structs
 
 from discovery.admission import Admission
@@ -27,7 +26,7 @@ from gateway.models.priors import Priors
 from gateway.routing.candidates import only_one
 from gateway.routing.choice import Candidate, Choice
 from gateway.routing.decision import Decision
-from gateway.routing.policy import Plan, Policy, SchedulerConfig
+from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig
 from gateway.routing.query import Query, View
 from gateway.routing.roster import BoolArray, Roster, ScoredRoster, all_agents, build_roster
 from gateway.routing.utility import only_choice
@@ -47,7 +46,7 @@ class Node:
         admission: Admission,
         policy: Policy,
         beliefs: Beliefs,
-        rng: np.random.Generator,
+        rng: Lots,
         space: Space | None = None,
         priors: Priors | None = None,
         alone: SchedulerConfig | None = None,

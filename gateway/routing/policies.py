@@ -17,7 +17,7 @@ from gateway.beliefs.numbers import FloatArray
 from gateway.routing import cost
 from gateway.routing.chain import Chained
 from gateway.routing.decision import Decision
-from gateway.routing.policy import Plan, Policy, SchedulerConfig, decided, ranked_by
+from gateway.routing.policy import Lots, Plan, Policy, SchedulerConfig, decided, ranked_by
 from gateway.routing.probing import worth_a_look
 from gateway.routing.query import Query, View
 from gateway.routing.utility import assess, utility
@@ -40,7 +40,7 @@ class DefaultPolicy:
     def __init__(self, config: SchedulerConfig) -> None:
         self.config = config
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         """Whom to probe. The first rule that applies decides; our own candidates are always in the pool.
 
         1. No remote candidate, or a single one and none of our own: nobody is probed.
@@ -69,9 +69,7 @@ class DefaultPolicy:
             return Plan(draft, (*local, *short), probe=short)
         return Plan(draft, both, probe=tuple(listed(remote)) if worth_a_look(draft, both, listed(remote)) else ())
 
-    def choose(
-        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
-    ) -> Decision:
+    def choose(self, query: Query, view: View, now: float, rng: Lots, plan: Plan | None = None) -> Decision:
         """Eq. (10) over the plan's pool, ties broken by lot; the explored one first if it still is a candidate."""
         plan = plan or self.plan(query, view, now, rng)
         fresh = plan.draft if view is plan.draft.view else assess(query, view, self.config)
@@ -101,22 +99,23 @@ class DefaultPolicy:
         is_as_fast = costs.wait_s[best] + costs.service_s[best] <= self.config.local_slowness * elsewhere_s
         return best if is_as_fast else None
 
-    def _drawn(self, draft: Decision, remote: Rows, rng: np.random.Generator) -> tuple[int, ...]:
+    def _drawn(self, draft: Decision, remote: Rows, rng: Lots) -> tuple[int, ...]:
         """`draws` of `remote`, drawn without replacement by e^(U/T): the greatest of U/T + Gumbel noise.
 
         The best by belief may be left out. All routers hold the same old news, so it is the best for all of them; if it
         were always probed, all would send it their queries.
         """
         heat = self.config.temperature * draft.beta_per_s * draft.typical_s
-        hot, noise = max(heat, 1e-12), rng.gumbel(size=len(remote))
-        noisy = by_row(lambda worth, drawn: worth / hot + drawn, take(draft.utility, remote), noise)
+        drawn = np.array([rng.random() for _ in remote])
+        hot, noise = max(heat, 1e-12), -np.log(-np.log(1 - drawn))
+        noisy = by_row(lambda worth, luck: worth / hot + luck, take(draft.utility, remote), noise)
         return tuple(int(remote[place]) for place in highest(noisy, self.config.draws))
 
 
 class LocalPolicy(DefaultPolicy):
     """Never delegates."""
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         """As the default, for a query that may not leave this machine."""
         return super().plan(structs.replace(query, pinned_local=query.pinned_local or "mode:local"), view, now, rng)
 
@@ -124,17 +123,15 @@ class LocalPolicy(DefaultPolicy):
 class RandomPolicy(DefaultPolicy):
     """Any candidate, each as likely; probes nobody."""
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         """All candidates, and no probe."""
         draft = assess(query, view, self.config)
         return Plan(draft, tuple(sorted(draft.who.all)), reason="random")
 
-    def choose(
-        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
-    ) -> Decision:
+    def choose(self, query: Query, view: View, now: float, rng: Lots, plan: Plan | None = None) -> Decision:
         """The plan's pool in an order drawn by lot."""
         plan = plan or self.plan(query, view, now, rng)
-        return decided(plan.draft, rng.permutation(plan.pool).astype(int).tolist(), plan.reason, rng)
+        return decided(plan.draft, [int(row) for row in rng.permutation(plan.pool)], plan.reason, rng)
 
 
 class PaperPolicy:
@@ -146,14 +143,12 @@ class PaperPolicy:
     def __init__(self, config: SchedulerConfig) -> None:
         self.config = config
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         """Algorithm 1, line 4: every candidate is asked."""
         draft = self._assess(query, view)
         return Plan(draft, tuple(draft.who.all), probe=tuple(listed(draft.who.others)), reason="paper")
 
-    def choose(
-        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
-    ) -> Decision:
+    def choose(self, query: Query, view: View, now: float, rng: Lots, plan: Plan | None = None) -> Decision:
         """Algorithm 1, line 10; ties go to the smallest index (Lemma 1)."""
         plan = plan or self.plan(query, view, now, rng)
         fresh = plan.draft if view is plan.draft.view else self._assess(query, view)

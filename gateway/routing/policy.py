@@ -7,10 +7,9 @@ tells the beliefs what they answered, and hands a fresh View to `choose`. The po
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
-import numpy as np
 
 from gateway.beliefs.columns import Column, highest, take
 from gateway.routing.candidates import Excluded, among
@@ -59,16 +58,30 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
     explored: int | None = None  # chosen by lot, if it still is a candidate after its probe
 
 
+class Lots(Protocol):
+    """What draws by lot, as numpy's Generator does: a peer itself draws too seldom to load that (2 MiB)."""
+
+    def random(self) -> float:
+        """From 0 to 1, without 1."""
+        ...
+
+    def choice(self, of: Any, /) -> Any:
+        """One of them, each as likely."""
+        ...
+
+    def permutation(self, of: Any, /) -> Iterable[Any]:
+        """All of them, in an order drawn by lot."""
+        ...
+
+
 class Policy(Protocol):
     """A way to decide. The rng belongs to the caller: same inputs, same seed, same decision."""
 
-    def plan(self, query: Query, view: View, now: float, rng: np.random.Generator) -> Plan:
+    def plan(self, query: Query, view: View, now: float, rng: Lots) -> Plan:
         """Whom to probe before choosing; nobody where what is believed is good enough."""
         ...
 
-    def choose(
-        self, query: Query, view: View, now: float, rng: np.random.Generator, plan: Plan | None = None
-    ) -> Decision:
+    def choose(self, query: Query, view: View, now: float, rng: Lots, plan: Plan | None = None) -> Decision:
         """The decision on `view`: the roster that `plan` was made with, what its probes found, and who kept silent.
 
         Without a plan it decides on what is believed.
@@ -76,18 +89,18 @@ class Policy(Protocol):
         ...
 
 
-def ranked_by(fresh: Decision, by: Column, pool: Iterable[int], rng: np.random.Generator) -> list[int]:
+def ranked_by(fresh: Decision, by: Column, pool: Iterable[int], rng: Lots) -> list[int]:
     """The pool's candidates, best first by the column `by`, (N,); equal ones (to 1e-12) in an order drawn by lot."""
     excluded = fresh.who.excluded
     still = sorted([row for row in pool if not excluded[row]], key=by.__getitem__, reverse=True)
     if not any(by[one] - by[other] <= _EQUAL for one, other in pairwise(still)):
         return still
-    lot = rng.random(len(still)).tolist()
+    lot = [rng.random() for _ in still]
     keyed = sorted(zip([-round(float(by[row]), 12) for row in still], lot, still, strict=True))
     return [row for _, _, row in keyed]
 
 
-def decided(fresh: Decision, ranked: list[int], reason: str, rng: np.random.Generator) -> Decision:
+def decided(fresh: Decision, ranked: list[int], reason: str, rng: Lots) -> Decision:
     """`fresh` with the order in which to try: the first of `ranked`, its other remote ones, our own.
 
     All other candidates follow where these are others' alone, or our own alone: an own engine that is idle but broken

@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from discovery.membership import Event
 from discovery.records import PeerId, Pulse
 from gateway.agent.owned.agents import PersonalAgents
@@ -69,6 +67,7 @@ from gateway.routing.policies import policy
 from gateway.routing.worth import Space
 from gateway.runtime.garbage import collecting
 from gateway.runtime.greeting import greeting
+from gateway.runtime.lots import OwnLots
 from gateway.runtime.opening import embedded_engine, full_encoder, tracing
 from gateway.runtime.telling import Telling
 from gateway.server.listeners import (
@@ -148,7 +147,7 @@ class Runtime:
             self._say(f"warning: {warning}")
         self._node = Node(
             peer_name(config.name or socket.gethostname()), membership.gossip, membership.admission,
-            policy(config.scheduler), Beliefs(config.beliefs), np.random.default_rng(), priors=shipped_priors(),
+            policy(config.scheduler), Beliefs(config.beliefs), OwnLots(), priors=shipped_priors(),
             alone=config.scheduler if config.scheduler.mode == "default" else None,
         )  # fmt: skip
         await self._build_engines(stack)

@@ -45,8 +45,16 @@ def test_the_process_is_told_too() -> None:
 
 
 def test_what_nobody_has_asked_for_is_not_loaded() -> None:
-    """Prometheus' library, what reads versions, options of a child, uvicorn: 4 MiB of an idle peer."""
-    late = ("prometheus_client", "http.server", "importlib.metadata", "argparse", "multiprocessing", "uvicorn")
+    """Prometheus' library, what reads versions, options of a child, lots: 5 MiB of an idle peer."""
+    late = (
+        "prometheus_client",
+        "http.server",
+        "importlib.metadata",
+        "argparse",
+        "multiprocessing",
+        "uvicorn",
+        "numpy.random",
+    )
     program = f"""
 import sys
 import gateway.cli.serving
