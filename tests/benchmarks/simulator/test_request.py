@@ -113,4 +113,4 @@ def test_a_burst_is_shared() -> None:
 
 def test_an_outcome_keeps_its_type() -> None:
     """What a run reports is the production's own Outcome, so a renamed field cannot go unnoticed here."""
-    assert {"peer_id", "status", "ttft_s", "latency_s", "tokens", "streamed"} == set(Outcome._fields)
+    assert {"peer_id", "status", "ttft_s", "latency_s", "tokens", "streamed"} == set(Outcome.__struct_fields__)
