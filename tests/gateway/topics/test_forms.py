@@ -149,3 +149,12 @@ def test_no_text_takes_long() -> None:
         forms(text)
 
     assert (time.process_time() - began) / len(worst) < 0.1
+
+
+@pytest.mark.parametrize("said", ["two sentences", "3 short lines", "max. 50 words", "five bullets", "3 bullet points"])
+def test_how_long_an_answer_shall_be_asks_for_a_summary_of_what_is_pasted(said: str) -> None:
+    """But nothing of a short text alone."""
+    pasted = "The boiler in the cellar has been broken since Friday, and nobody comes to repair it. " * 3
+
+    assert {"summarising": 1.0} == forms(f"In {said}: {pasted}")
+    assert {} == forms(f"In {said}: the boiler.")
