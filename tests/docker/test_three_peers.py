@@ -9,7 +9,7 @@ from tests.docker.asking import chat, get, wait
 from tests.docker.engine import ROOT, Engine
 
 FILES = (ROOT / "tests/docker/three.yml",)
-ADA, BEN, CLEO = (f"http://127.0.0.1:{port}" for port in (47180, 47182, 47184))
+ADA, BEN, CLEO = (f"http://127.0.0.1:{port}" for port in (17180, 17182, 17184))
 
 
 @pytest.fixture(scope="module")

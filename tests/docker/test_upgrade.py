@@ -14,9 +14,9 @@ from tests.e2e.older import OLDER, why_not_here
 RUN = (
     "run", "--detach", "--name", "upgraded", "--network", "host", "--volume", "upgraded:/var/lib/ppai",
     "--env", "PPAI_NETWORK_MDNS=false", "--env", "PPAI_PEER_HOST=127.0.0.1", "--env", "PPAI_ENGINE_URL=embedded",
-    "--env", "PPAI_CLIENT_PORT=47190", "--env", "PPAI_PEER_PORT=47191", "--env", "PPAI_NAME=ada",
+    "--env", "PPAI_CLIENT_PORT=17190", "--env", "PPAI_PEER_PORT=17191", "--env", "PPAI_NAME=ada",
 )  # fmt: skip
-URL = "http://127.0.0.1:47190"
+URL = "http://127.0.0.1:17190"
 
 
 @pytest.fixture
