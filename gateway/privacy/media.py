@@ -7,11 +7,13 @@ programs write into such files, as the title of a song or the place of a photogr
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from string import ascii_letters, digits
 
 from gateway.privacy.spellings import Buffer
 
 EDGE_BYTES = 1 << 14  # of a picture or recording, at either end
-_LONG = re.compile(rb"[A-Za-z0-9+/_=\\-]{%d,}" % (4 * EDGE_BYTES))  # Base64 in JSON, where `/` may be written `\\/`
+_LONG_BYTES = 4 * EDGE_BYTES  # of Base64, from which its middle is not read
+_BASE64 = (ascii_letters + digits + "+/_=-\\").encode()  # as it stands in JSON, where `/` may be written `\\/`
 _HEAD_BYTES = 24  # that say what a file is
 _MEDIA = re.compile(  # how pictures, recordings and films begin
     rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....(?:WEBP|WAVE|AVI )|BM....\0\0\0\0|II\*\0|MM\0\*|....ftyp|\x1aE\xdf\xa3"
@@ -41,13 +43,29 @@ def _middles(files: Sequence[tuple[int, int]], view: memoryview) -> Iterator[tup
 
 
 def _pictures(body: Buffer, files: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    if files or len(body) < 4 * EDGE_BYTES:
+    if files:
         return
-    for run in _LONG.finditer(body):
-        begin, end = run.span()
+    for begin, end in _long_runs(body):
         head = bytes(memoryview(body)[begin : begin + 2 * _HEAD_BYTES]).replace(b"\\", b"")
         if _MEDIA.match(b64decode(head[: len(head) // 4 * 4], b"-_" if b"-" in head or b"_" in head else None)):
             yield begin + EDGE_BYTES, end - EDGE_BYTES
+
+
+def _long_runs(body: Buffer) -> Iterator[tuple[int, int]]:
+    """Where much Base64 begins and ends.
+
+    It is looked for in pieces: a search through megabytes is one step, for which all other threads stand still.
+    """
+    view, begin = memoryview(body), 0
+    for at in range(0, len(view), _LONG_BYTES):
+        piece = bytes(view[at : at + _LONG_BYTES])
+        if piece.translate(None, _BASE64):  # another sign is among them
+            end = at + len(piece) - len(piece.lstrip(_BASE64))
+            if end - begin >= _LONG_BYTES:
+                yield begin, end
+            begin = at + len(piece.rstrip(_BASE64))
+    if len(view) - begin >= _LONG_BYTES:
+        yield begin, len(view)
 
 
 def _is_text(head: bytes) -> bool:

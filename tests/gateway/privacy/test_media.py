@@ -1,11 +1,14 @@
 """Pictures and recordings: rules read their ends, and every text whole."""
 
 import os
+import random
+import re
+import time
 from base64 import b64encode
 
 import pytest
 
-from gateway.privacy.media import EDGE_BYTES, without_media
+from gateway.privacy.media import EDGE_BYTES, _long_runs, without_media
 from gateway.privacy.rules import Asked, PrivacyConfig, Rule, Rules, Verdict
 
 HEADS = {
@@ -35,6 +38,29 @@ def test_of_a_picture_in_a_body_the_ends_are_read_and_all_words_around_it(kind: 
 
     assert whole[:EDGE_BYTES] == left[:EDGE_BYTES] and whole[-EDGE_BYTES:] == left[-EDGE_BYTES:]
     assert len(left) < 3 * EDGE_BYTES
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_much_base64_is_found_wherever_it_begins_and_ends(seed: int) -> None:
+    rng, long = random.Random(seed), 4 * EDGE_BYTES
+    lengths = (0, 1, 100, long // 2, long - 1, long, long + 1, 2 * long - 1, 2 * long, 3 * long + 7)
+    runs = [(b"aZ0+" * long)[: rng.choice(lengths)] for _ in range(6)]
+    body = b"".join(rng.choice((b" ", b'"', b"\0", b"\xff")) + run for run in runs)[rng.randrange(2) :]
+
+    spans = [found.span() for found in re.finditer(rb"[A-Za-z0-9+/_=\\-]+", body)]
+    assert [(begin, end) for begin, end in spans if end - begin >= long] == list(_long_runs(body))
+
+
+def test_many_pictures_of_48_kb_are_looked_through_in_a_moment() -> None:
+    """Each is just too short to be left out: a search that begins anew at each of its bytes takes seconds for it."""
+    picture = b64encode(HEADS["PNG"] + os.urandom(48_000))
+    body = b'{"url":"data:image/png;base64,' + b'"},{"url":"data:image/png;base64,'.join([picture] * 100)
+
+    began = time.process_time()
+    left = read(body)
+
+    assert body == left and 4 * EDGE_BYTES > len(picture)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
