@@ -167,6 +167,7 @@ def _session(folder: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False  # it would keep what its longest text needed, 19 MiB, for good
     made = (graph, folder / ROWS_FILE)
     is_current = all(file.is_file() and file.stat().st_mtime >= weights.stat().st_mtime for file in made)
     source = str(graph) if is_current else _build(folder, weights, graph)

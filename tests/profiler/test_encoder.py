@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import psutil
 import pytest
 
 from profiler.encoder import (
@@ -63,6 +66,26 @@ def test_only_the_first_tokens_of_a_long_text_count(encoder: Encoder) -> None:
     start = "word " * MAX_TOKENS
 
     assert np.array_equal(encoder.encode([start]), encoder.encode([start + "completely different ending " * 5000]))
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="told on Linux alone")
+def test_a_long_text_takes_no_memory_for_good(encoder_folder: Path) -> None:
+    """In a process of its own: here other tests may have read one already."""
+    program = f"""
+import psutil
+from pathlib import Path
+from profiler.allocator import return_large_blocks
+from profiler.encoder import load_encoder
+return_large_blocks()
+encoder = load_encoder(Path({str(encoder_folder)!r}))
+encoder.encode(["a few words"])
+before = psutil.Process().memory_full_info().uss
+encoder.encode(["many more words about the sea " * 400])
+print(psutil.Process().memory_full_info().uss - before)
+"""
+    grown = int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+
+    assert grown < 4 << 20
 
 
 def test_half_a_surrogate_pair_is_text(encoder: Encoder) -> None:
