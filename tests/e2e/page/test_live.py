@@ -167,7 +167,11 @@ async def test_two_are_asked_the_same_and_each_answer_says_whose_it_is_and_why(c
         answers = [" ".join((await one.inner_text()).split()) for one in await tab.page.locator(".answer").all()]
         await tab.page.click(".answer summary >> nth=1")
         await tab.page.wait_for_selector(".answer .bars tbody tr")
-        route_log = (cluster.peers["ada"].home / "route.jsonl").read_text()
+        log = cluster.peers["ada"].home / "route.jsonl"
+        await asyncio.to_thread(
+            cluster.peers["ada"].wait, lambda: log.exists() and log.read_text().count("\n") == 2, "to log both"
+        )
+        route_log = log.read_text()
 
     assert "ada (here)" in answers[0] and "from ada" in answers[0]
     assert "ben" in answers[1] and "from ben" in answers[1]
