@@ -5,13 +5,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.e2e import vllm_env
 from tests.e2e.clients import coding_agents
 from tests.e2e.clients.conformance import CODERS, HEAD, LLAMACPP, OF_NODE, PAGE, TABLES, VLLM, said
 from tests.e2e.clients.environments import CLIENTS, NODE, has, is_prepared
+from tests.e2e.clients.tool_engine import WORDS, ToolEngine
+from tests.e2e.network import CHAT, HELLO
 from tests.e2e.vllm_env import OPENAI3
 
 OURS = {"openai 2.x", "curl"}  # what `make test` can run
@@ -22,8 +26,9 @@ PREPARED = {"openai": CLIENTS, "anthropic": CLIENTS}  # of one environment alone
 def marks_of(engine: str, client: str) -> list[pytest.MarkDecorator]:
     if engine == LLAMACPP and client in OURS:
         return []
-    if engine in (CODERS, VLLM):  # those judge time, and a vLLM takes all cores
-        return [pytest.mark.slow, pytest.mark.alone]
+    # Those judge time, a vLLM takes all cores, and a coding agent does ten tasks.
+    if engine in (CODERS, VLLM):
+        return [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
     return [pytest.mark.slow]
 
 
@@ -32,7 +37,7 @@ RUNS = [
     for engine, (_, suite) in TABLES.items()
     for client in suite
 ]
-pytestmark = pytest.mark.timeout(300)  # vLLM comes up in 40 to 80 s
+pytestmark = pytest.mark.timeout(300)  # the engines that most of them need come up in a minute or two
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +65,22 @@ def test_a_client_sees_what_it_expects_and_the_page_says_so(
 
     assert {} == {check: told for check, told in seen.checks.items() if told.startswith("failed")}
     assert dict(seen.checks) == _said(engine, client)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("tools", [[], [{"type": "function", "function": {"name": "look", "parameters": {}}}]])
+async def test_the_engine_that_calls_tools_answers(tools: list[Any], stream: bool) -> None:
+    """Here and now: those before it are tried by `make test-all` alone."""
+    body = {**HELLO, "tools": tools, "stream": stream, "stream_options": {"include_usage": True}}
+    async with (
+        ToolEngine().serving() as engine,
+        aiohttp.ClientSession() as http,
+        http.post(f"{engine.url}{CHAT}", json=body) as response,
+    ):
+        said = await response.text()
+
+    assert 200 == response.status and '"usage"' in said
+    assert ('"look"' if tools else WORDS.split()[0]) in said
 
 
 def test_the_page_holds_nothing_that_the_next_run_would_lose() -> None:

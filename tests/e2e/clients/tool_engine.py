@@ -28,12 +28,14 @@ class ToolEngine(ScriptedEngine):
         if "prompt" in body:
             choice = {"index": 0, "text": WORDS, "finish_reason": "stop"}
             return web.json_response(
-                {**self._head("text_completion"), "choices": [choice], "usage": self._usage(words)}
+                {**self._head("text_completion"), "choices": [choice], "usage": self._usage(body, words)}
             )
         call = _called(body)
         message = {"role": "assistant", "content": None if call else _words(body), **_calls(call)}
         choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop"}
-        return web.json_response({**self._head("chat.completion"), "choices": [choice], "usage": self._usage(words)})
+        return web.json_response(
+            {**self._head("chat.completion"), "choices": [choice], "usage": self._usage(body, words)}
+        )
 
     async def _stream(self, request: web.Request, body: dict[str, Any], words: list[str]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -43,7 +45,7 @@ class ToolEngine(ScriptedEngine):
             await self._event(response, [{"index": 0, "delta": delta, "finish_reason": None}])
         await self._event(response, [{"index": 0, "delta": {}, "finish_reason": "tool_calls" if call else "stop"}])
         if (body.get("stream_options") or {}).get("include_usage"):
-            await self._event(response, [], usage=self._usage(words))
+            await self._event(response, [], usage=self._usage(body, words))
         await response.write(b"data: [DONE]\n\n")
         return response
 
