@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from discovery.buffered import Buffered
 from discovery.connection import Answer, Connection, ConnectionBroken, NothingCame, Pieces
 
 
@@ -113,7 +114,7 @@ class Connections:
         try:
             async with asyncio.timeout(self._connect_s):
                 transport, _ = await asyncio.get_running_loop().create_connection(
-                    lambda: connection, self._host, self._port,
+                    lambda: Buffered(connection) if self._secure else connection, self._host, self._port,
                     ssl=self._secure, server_hostname=self._server_name,
                     ssl_handshake_timeout=self._connect_s if self._secure else None,
                 )  # fmt: skip

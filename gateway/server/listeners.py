@@ -11,6 +11,7 @@ from asyncio import FIRST_COMPLETED
 from collections.abc import Sequence
 from typing import Any
 
+from discovery.buffered import Buffered
 from discovery.strangers import site_of
 from gateway.server.connection import KEEPALIVE_S, Bounds, Connection, ServerState, collect, meeting
 from gateway.server.exchange import Exchange
@@ -204,7 +205,7 @@ class Server:
         self._open[place] = connection
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection, accepted, ssl=self._tls, **patience
+                lambda: Buffered(connection) if self._tls else connection, accepted, ssl=self._tls, **patience
             )
         except OSError:  # it left, is no TLS, or did not finish in time
             self._left(place)
