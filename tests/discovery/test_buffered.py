@@ -1,6 +1,7 @@
 """Bytes that come over TLS reach the protocol inside whole and in order, and nothing of what came before."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from discovery.buffered import Buffered
@@ -31,6 +32,15 @@ def test_each_read_is_what_came_with_it() -> None:
         outside.buffer_updated(len(said))
 
     assert (b"a long text!", b"no") == (one.bytes, other.bytes)
+
+
+def test_event_loops_of_two_threads_read_to_two_places() -> None:
+    """TLS is read without Python's lock, so that one would write into what the other reads."""
+    with ThreadPoolExecutor() as threads:
+        there = threads.submit(lambda: Buffered(Heard()).get_buffer(-1)).result()
+
+    here = [Buffered(Heard()).get_buffer(-1) for _ in range(2)]
+    assert here[0].obj is here[1].obj is not there.obj
 
 
 async def test_a_large_answer_over_tls_comes_whole_and_leaves_nothing(tmp_path: Path) -> None:
