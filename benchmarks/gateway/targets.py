@@ -39,7 +39,7 @@ LITELLM_ENVIRONMENT = {
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
 # One network; and its engine takes all that the driver sends at once, else the answering peer would turn some away.
-PAIR_ENVIRONMENT = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_ENGINE_SLOTS": "256"}
+PAIR_ENVIRONMENT = {"PPAI_SECRET": "9f1c6b0e4d7a23588e5bd0c1f76a2943", "PPAI_ENGINE_SLOTS": "1024"}
 WORKERS = (2, 4, 8)  # processes that pass answers on: targets `workers2` and so on; `ppai` does it in one
 OTHERS = 8  # that the peer `among8` knows
 NICE = ("nice", "-n", "10")

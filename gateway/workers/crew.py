@@ -34,6 +34,11 @@ def how_many(wanted: int | Literal["auto"]) -> int:
     return wanted
 
 
+def _where_modules_are() -> str:
+    """Where a worker finds this code first, and then what this process finds: not in the folder where it runs."""
+    return os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+
+
 class Crew:
     """As many workers as there are listeners; it serves as a Server does (gateway/server/listeners.py)."""
 
@@ -107,7 +112,8 @@ class Crew:
             given = [*map(str, inherited), str(self._descriptors), self._level]
             worker.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "gateway.workers.process", *given),
-                pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(_ROOT)},
+                pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": _where_modules_are()},
             )  # fmt: skip
         await asyncio.get_running_loop().create_connection(lambda: worker.answering.link, sock=ours)
         return worker
