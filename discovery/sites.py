@@ -17,11 +17,11 @@ from dataclasses import dataclass
 class SitesConfig:
     """What peers of different sites cost whoever puts them through to each other."""
 
-    exchange_s_each: float = 0.015  # s, times the far peers: between two exchanges that one site begins with them
+    exchange_s_each: float = 0.02  # s, times the far peers: between two exchanges that one site begins with them
     exchange_min_s: float = 10.0  # s; the same of few
     digest_entries: int = 64  # versions listed in a message to a far peer, where both hold different cards
     whole_pulses: int = 4  # told a far peer in one message
-    news_s_each: float = 0.075  # s, times the far peers: a sign of life that is so much newer than the one held is news
+    news_s_each: float = 0.1  # s, times the far peers: a sign of life that is so much newer than the one held is news
     news_min_s: float = 10.0  # s; the same of few
     refresh_min_s: float = 30.0  # s within which a living far peer is heard of, at least
     probe_interval_s: float = 5.0  # s between two probes of a far suspect, by one of the site at a time
