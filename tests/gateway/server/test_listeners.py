@@ -277,3 +277,25 @@ async def test_a_server_ends_as_soon_as_it_is_told(monkeypatch: pytest.MonkeyPat
             web.stop()
 
             await asyncio.wait_for(running, 5)
+
+
+async def test_who_never_reads_what_he_was_sent_is_cut_off_when_the_server_has_ended() -> None:
+    """His connection must not outlive the server, whatever he leaves undone: reading, or the goodbye of TLS."""
+
+    async def large(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(16 << 20)})
+
+    with bind("127.0.0.1", 0, "--port") as listener, socket.create_connection(listener.getsockname()) as client:
+        client.setblocking(False)
+        web = server(large, PlacesConfig(9, 9, 9, 9), BOUNDS)
+        web.grace_s = 0.0
+        running = asyncio.create_task(web.serve(sockets=[listener]))
+        await asyncio.get_running_loop().sock_sendall(client, ASK)
+        async with asyncio.timeout(5):
+            while not any(each.transport.get_write_buffer_size() for each in web.server_state.connections):
+                await asyncio.sleep(0.01)
+        web.stop()
+        await asyncio.wait_for(running, 5)
+
+    assert not web.server_state.connections
