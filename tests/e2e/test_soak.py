@@ -68,6 +68,8 @@ class Load:
             text = await response.text()
             if _is_away(response.status, headers):
                 return
+            if headers["x-ppai-route"] == "cleo" and '"code":"peer_not_found"' in text:
+                return  # it waited for the peer, with a sign of life, until that had left
             if response.status != 200 or not text.endswith("data: [DONE]\n\n") or '"error"' in text:
                 self.failures.append(f"stream {headers}: {response.status} {text[-300:]}")
 
